@@ -1,0 +1,66 @@
+"""Checks and times any implementation of convolution, pooling and their gradients.
+
+What a plugin imports lives here; everything is loaded when it is first asked for, so that `import harness` is cheap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.api import load, run
+    from harness.checking.deviation import Deviation, compare, join, structure
+    from harness.checking.law import Law, law
+    from harness.checking.subject import Subject
+    from harness.errors import GeometryError, HarnessError, LineError, UsageError
+    from harness.plan.suite import NamedProblem, ProblemSet, Reporter, Suite, Timing
+    from harness.plugins.backend import Backend
+    from harness.plugins.hookspecs import hookimpl
+    from harness.record.run import Measurement, Pass, Result, Run
+    from harness.spec.line import parse_line
+    from harness.spec.numerics import Numerics
+    from harness.spec.operator import Operator
+    from harness.spec.problem import Problem
+    from harness.spec.window import Window
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "harness.api": ("load", "run"),
+    "harness.checking.deviation": ("Deviation", "compare", "join", "structure"),
+    "harness.checking.law": ("Law", "law"),
+    "harness.checking.subject": ("Subject",),
+    "harness.errors": ("GeometryError", "HarnessError", "LineError", "UsageError"),
+    "harness.plan.suite": ("NamedProblem", "ProblemSet", "Reporter", "Suite", "Timing"),
+    "harness.plugins.backend": ("Backend",),
+    "harness.plugins.hookspecs": ("hookimpl",),
+    "harness.record.run": ("Measurement", "Pass", "Result", "Run"),
+    "harness.spec.line": ("parse_line",),
+    "harness.spec.numerics": ("Numerics",),
+    "harness.spec.operator": ("Operator",),
+    "harness.spec.problem": ("Problem",),
+    "harness.spec.window": ("Window",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Backend", "Deviation", "GeometryError", "HarnessError", "Law", "LineError", "Measurement", "NamedProblem",
+    "Numerics", "Operator", "Pass", "Problem", "ProblemSet", "Reporter", "Result", "Run", "Subject", "Suite", "Timing",
+    "UsageError", "Window", "compare", "hookimpl", "join", "law", "load", "parse_line", "run", "structure",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562)."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'harness' has no attribute '{name}'")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Public names."""
+    return sorted(__all__)

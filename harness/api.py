@@ -1,0 +1,100 @@
+"""The Python door: run suites from a program or a notebook, and read runs back."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.pipeline import Watch, run_plan
+from harness.plan.cell import Limits, Plan
+from harness.plan.planner import plan_run
+from harness.plan.suite import NamedProblem
+from harness.plugins.manager import Registry, load_plugins
+from harness.record.directory import new_directory, read_run
+from harness.record.run import Result, Run
+from harness.spec.line import parse_line
+from harness.spec.problem import Problem
+
+
+class Silent:
+    """A watch that shows nothing."""
+
+    def begin(self, plan: Plan, seconds: float) -> None:
+        """Say nothing."""
+
+    def working(self, backend: str, what: str) -> None:
+        """Say nothing."""
+
+    def advance(self, seconds: float) -> None:
+        """Say nothing."""
+
+    def recorded(self, result: Result) -> None:
+        """Say nothing."""
+
+    def end(self, run: Run) -> None:
+        """Say nothing."""
+
+
+def run(
+    *suites: str,
+    backends: Sequence[str] = (),
+    problems: Sequence[str | Problem | NamedProblem] = (),
+    laws: Sequence[str] = (),
+    plugins: Sequence[str] = (),
+    without: Sequence[str] = (),
+    output: str | Path | None = None,
+    limits: Limits | None = None,
+    jobs: int | None = None,
+    threads: int | None = None,
+    watch: Watch | None = None,
+) -> Run:
+    """Run suites (the whole `suite` where none is named) and give the Run; its directory is `run.path`.
+
+    backends, problems, laws: names and problem lines; empty stands for all that the suites have.
+    plugins: modules or ./files.py to load beside the built-in ones; without: plugins to leave out.
+    Raises UsageError for what cannot be found or written.
+    """
+    registry = load_plugins(plugins, without)
+    names = suites or ("suite",)
+    plan = plan_run(registry, names, backends, name_problems(problems), laws, limits)
+    return start(registry, plan, names, output, plugins, jobs, threads, watch or Silent())
+
+
+def start(
+    registry: Registry,
+    plan: Plan,
+    names: Sequence[str],
+    output: str | Path | None,
+    plugins: Sequence[str],
+    jobs: int | None,
+    threads: int | None,
+    watch: Watch,
+    command: str = "",
+) -> Run:
+    """Execute a plan in a new run directory."""
+    path = new_directory(None if output is None else str(output), tuple(names))
+    command = command or f"harness.run({', '.join(map(repr, names))})"
+    return run_plan(plan, registry, path, watch, command=command, extra=plugins, jobs=jobs, threads=threads)
+
+
+def load(path: str | Path) -> Run:
+    """Read a run directory."""
+    return read_run(path)
+
+
+def name_problems(problems: Sequence[str | Problem | NamedProblem]) -> list[NamedProblem]:
+    """Problems with names: a problem line is its own name."""
+    named = []
+    for problem in problems:
+        if isinstance(problem, str):
+            problem = parse_line(problem)
+        if isinstance(problem, Problem):
+            problem = NamedProblem(name=f"given/{problem.operator}", problem=problem)
+        named.append(problem)
+    return named
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """The command line as one would type it again."""
+    return shlex.join(["python", "-m", "harness", *arguments])

@@ -1,0 +1,170 @@
+"""Error bounds by declared algorithm class; every bound follows from the data, none is a global tolerance.
+
+Per element (direct, gemm), with A = |w| * |x| + |b| computed by the same operator on absolute values:
+    |got - y| <= (2 u_in + g + u_out) A + underflow,   g = gamma_K = K u / (1 - K u)  (Higham 2002, section 3.1),
+and for data of both signs g = min(gamma_K, 8 sqrt(K) u): by Higham and Mary (2019) the sum of K roundings exceeds
+lambda sqrt(K) u with probability below 2 K exp(-lambda^2 / 2), which for lambda = 8 is 3e-14 K.
+Per norm (fft): |got - y| <= 12 u log2(n) ||x|| ||w|| over the image, the channels of the group and the kernel
+(form of Percival 2003; the largest factor measured over kernels of 9 to 4608 taps was 0.19).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.checking.deviation import Deviation, compare, join
+from harness.spec import reference
+from harness.spec.cost import accumulation
+from harness.spec.numerics import FORMATS, Numerics
+from harness.spec.operator import Operator
+from harness.spec.problem import Problem
+
+Array = NDArray[Any]
+LAMBDA = 8.0
+SELECTS = frozenset({Operator.max_pool})
+PAIRS: dict[Operator, tuple[str, str]] = {
+    Operator.conv: ("x", "w"),
+    Operator.conv_transpose: ("x", "w"),
+    Operator.conv_input_grad: ("dy", "w"),
+    Operator.conv_weight_grad: ("dy", "x"),
+}
+
+
+def check_outputs(
+    problem: Problem,
+    numerics: Numerics,
+    arrays: Mapping[str, Array],
+    got: Mapping[str, Array],
+    wanted: Mapping[str, Array],
+) -> Deviation:
+    """Compare outputs with the reference: exactly on whole numbers, else within the bound of the declared class."""
+    if is_exact(problem, numerics, arrays):
+        parts = []
+        for name, value in got.items():
+            rounded = np.rint(value.astype(np.float64)) if numerics.normwise else value
+            parts.append(compare(rounded, wanted[name], what=name))
+        return join(*parts)
+    name = problem.operator.outputs[0]
+    return judge(problem, numerics, arrays, got[name], wanted[name], what=name)
+
+
+def is_exact(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) -> bool:
+    """Whether every order of summation must give the same bits (or, for norm classes, round to them).
+
+    Selection always is. Sums of whole numbers are, if K max|x| max|w| + max|b| <= 2^p, checked on the data.
+    """
+    if problem.operator in SELECTS:
+        return True
+    if problem.data not in ("integer", "distinct") or problem.operator in (Operator.avg_pool, Operator.avg_pool_grad):
+        return False
+    sizes = [
+        float(np.max(np.abs(a.astype(np.float64))))
+        for name, a in arrays.items()
+        if name in PAIRS.get(problem.operator, ("dy",))
+    ]
+    p = min(numerics.sums_in(problem.dtype).bits, FORMATS[problem.dtype].bits)
+    most = accumulation(problem) * math.prod(sizes)
+    if "b" in arrays and arrays["b"] is not None:
+        most += float(np.max(np.abs(arrays["b"].astype(np.float64))))
+    if most > 2.0**p:
+        magnitudes = {name: np.abs(a) if name != "indices" else a for name, a in arrays.items()}
+        most = float(np.max(reference.compute(problem, magnitudes)[problem.operator.outputs[0]]))
+    if most > 2.0**p:
+        return False
+    return not numerics.normwise or float(np.max(norm_bound(problem, numerics, arrays))) < 0.5
+
+
+def judge(
+    problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], got: Array, wanted: Array, what: str
+) -> Deviation:
+    """Compare one output with its float64 reference within the bound of the declared class."""
+    size = magnitude(problem, arrays)
+    allowed = limit(problem, numerics, arrays, size) + rounding(problem, wanted)
+    deviation = compare(got, wanted, allowed, what=what, kind="norm" if numerics.normwise else "bound")
+    return _with_bits(deviation, got, wanted, size, accumulation(problem))
+
+
+def magnitude(problem: Problem, arrays: Mapping[str, Array]) -> Array:
+    """A: the operator on absolute values, |w| * |x| + |b|."""
+    absolute = {name: np.abs(a) if name != "indices" else a for name, a in arrays.items()}
+    return reference.compute(problem, absolute)[problem.operator.outputs[0]]
+
+
+def limit(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], size: Array) -> Array:
+    """Bound on the error of the sums, before the output is rounded; `size` is the operator's magnitude A."""
+    if numerics.normwise:
+        return norm_bound(problem, numerics, arrays)
+    return relative_bound(problem, numerics) * size + accumulation(problem) * FORMATS[problem.dtype].smallest
+
+
+def rounding(problem: Problem, wanted: Array) -> Array:
+    """Bound on rounding the output to its dtype."""
+    out = FORMATS[problem.dtype]
+    return np.asarray(out.u * np.abs(wanted) + out.smallest)
+
+
+def relative_bound(problem: Problem, numerics: Numerics) -> float:
+    """Factor of A: 2 u_in + gamma + u_out, for the accumulation length of the operator."""
+    length, sums = accumulation(problem), numerics.sums_in(problem.dtype)
+    # Tensor cores and truncating accumulators lose a full unit in the last place, not half of one.
+    u = 2 * sums.u if numerics.rounds_input_to else sums.u
+    worst = length * u / (1 - length * u) if length * u < 0.5 else math.inf
+    both_signs = problem.data in ("normal", "integer")
+    gamma = min(worst, LAMBDA * math.sqrt(length) * u) if both_signs else worst
+    return 2 * input_rounding(problem, numerics) + gamma + FORMATS[problem.dtype].u
+
+
+def input_rounding(problem: Problem, numerics: Numerics) -> float:
+    """Unit roundoff to which inputs may be rounded: 0 unless the backend declares it and the problem permits it."""
+    if numerics.rounds_input_to is None or problem.math == "ieee":
+        return 0.0
+    return FORMATS[numerics.rounds_input_to].u
+
+
+def norm_bound(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) -> Array:
+    """Bound 12 u log2(n) ||first|| ||second|| for each output map, shaped to broadcast over space."""
+    u = numerics.sums_in(problem.dtype).u
+    reach = problem.window.reach(problem.kernel)
+    points = math.prod(n + r for n, r in zip(problem.forward_spatial, reach, strict=True))
+    factor = 12.0 * max(1.0, math.log2(points)) * u
+    return np.asarray(factor * _norm_products(problem, {k: a.astype(np.float64) for k, a in arrays.items()}))
+
+
+def _norm_products(problem: Problem, arrays: Mapping[str, Array]) -> Array:
+    """||first|| ||second|| per image and output channel (or per o and c for the kernel's gradient)."""
+    operator, groups, flat = problem.operator, problem.window.groups, (1,) * problem.axes
+    if operator is Operator.conv_bias_grad:
+        dy = arrays["dy"]
+        return _norms(dy, (0, *range(2, dy.ndim))) * math.sqrt(accumulation(problem))
+    if operator in (Operator.avg_pool, Operator.avg_pool_grad):
+        a = arrays[operator.inputs[0]]  # a depthwise convolution with ones, over divisors of at least 1
+        return (_norms(a, tuple(range(2, a.ndim))) * math.sqrt(math.prod(problem.kernel))).reshape(*a.shape[:2], *flat)
+    first, second = (arrays[name] for name in PAIRS[operator])
+    if operator is Operator.conv_weight_grad:
+        rows = _norms(first, (0, *range(2, first.ndim))).reshape(groups, -1, 1)  # g o/g 1
+        columns = _norms(second, (0, *range(2, second.ndim))).reshape(groups, 1, -1)  # g 1 c/g
+        return (rows * columns).reshape(first.shape[1], -1, *flat)
+    images = _norms(first.reshape(first.shape[0], groups, -1), (2,))  # n g
+    by_group = second.reshape(groups, second.shape[0] // groups, *second.shape[1:])
+    kept = 1 if operator is Operator.conv else 2  # output channels: o/g forwards, c/g backwards
+    kernels = _norms(by_group, tuple(a for a in range(1, by_group.ndim) if a != kept))
+    return (images[:, :, None] * kernels[None]).reshape(first.shape[0], -1, *flat)
+
+
+def _norms(a: Array, axes: tuple[int, ...]) -> Array:
+    return np.asarray(np.sqrt(np.sum(a * a, axis=axes)))
+
+
+def _with_bits(deviation: Deviation, got: Array, wanted: Array, size: Array, length: int) -> Deviation:
+    """Add effective bits: -log2 of max |error| / (sqrt(K) A)."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        ratio = np.abs(got.astype(np.float64) - wanted) / (math.sqrt(length) * size)
+    ratio = ratio[np.isfinite(ratio)]
+    largest = float(ratio.max()) if ratio.size else 0.0
+    return replace(deviation, effective_bits=-math.log2(largest)) if largest > 0 else deviation

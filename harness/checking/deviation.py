@@ -1,0 +1,105 @@
+"""How far an answer is from what it must be, element by element, in units of its bound."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Kind = Literal["exact", "bound", "norm", "structure"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deviation:
+    """The outcome of one comparison; a law returns it and never asserts.
+
+    worst: largest |got - wanted| / bound (0 where equal, inf where the bound is 0); passed if at most 1.
+    vacuous: how many of the compared elements prove nothing (the bound is as large as the value).
+    effective_bits: -log2 of the error relative to sqrt(K)(|w| * |x|), None where nothing was rounded.
+    """
+
+    kind: Kind
+    worst: float
+    compared: int
+    vacuous: int = 0
+    what: str = ""
+    index: tuple[int, ...] = ()
+    got: float | None = None
+    wanted: float | None = None
+    bound: float | None = None
+    effective_bits: float | None = None
+    note: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether every element lies within its bound (NaN does not)."""
+        return self.worst <= 1.0
+
+    @property
+    def proves_nothing(self) -> bool:
+        """Whether nothing was compared, or only against bounds as large as the values."""
+        return self.compared == 0 or self.vacuous == self.compared
+
+    def describe(self) -> str:
+        """The worst element in words."""
+        if self.kind == "structure":
+            return self.what
+        if self.passed:
+            return f"{self.compared} elements of {self.what} agree, worst at {self.worst:.3g} of its bound"
+        place = f"[{', '.join(map(str, self.index))}]" if self.index else ""
+        allowed = "exactly" if not self.bound else f"within {self.bound:.3g}"
+        return (
+            f"{self.what}{place}: got {self.got:.9g}, wanted {self.wanted:.9g} {allowed}{self.note and '; '}{self.note}"
+        )
+
+
+def compare(got: Array, wanted: Array, bound: Array | float = 0.0, *, what: str, kind: Kind = "exact") -> Deviation:
+    """Compare two arrays of one shape element by element; equal infinities and NaN at the same place agree.
+
+    got, wanted: any dtype; bound: same shape or a scalar, the allowed |got - wanted|.
+    """
+    if got.shape != wanted.shape:
+        return structure(False, f"{what}: got shape {tuple(got.shape)}, wanted {tuple(wanted.shape)}")
+    if got.size == 0:
+        return Deviation(kind=kind, worst=0.0, compared=0, what=what)
+    g, t = got.astype(np.float64), wanted.astype(np.float64)
+    limit = np.broadcast_to(np.asarray(bound, dtype=np.float64), t.shape)
+    same = (g == t) | (np.isnan(g) & np.isnan(t))
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        error = np.where(same, 0.0, np.abs(g - t))
+        ratio = np.where(same, 0.0, np.where(limit > 0, error / limit, math.inf))
+    ratio = np.where(np.isnan(ratio), math.inf, ratio)
+    at = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
+    vacuous = int(np.count_nonzero(limit >= np.maximum(np.abs(t), 1e-300))) if kind in ("bound", "norm") else 0
+    return Deviation(
+        kind=kind,
+        worst=float(ratio[at]),
+        compared=got.size,
+        vacuous=vacuous,
+        what=what,
+        index=tuple(int(i) for i in at),
+        got=float(g[at]),
+        wanted=float(t[at]),
+        bound=float(limit[at]),
+    )
+
+
+def structure(holds: bool, what: str) -> Deviation:
+    """A statement that is true or false: shapes, indices, positions."""
+    return Deviation(kind="structure", worst=0.0 if holds else math.inf, compared=1, what=what)
+
+
+def join(*deviations: Deviation) -> Deviation:
+    """The worst of several comparisons, with their counts added up and the fewest effective bits."""
+    worst = max(deviations, key=lambda d: math.inf if math.isnan(d.worst) else d.worst)
+    bits = [d.effective_bits for d in deviations if d.effective_bits is not None]
+    return replace(
+        worst,
+        compared=sum(d.compared for d in deviations),
+        vacuous=sum(d.vacuous for d in deviations),
+        effective_bits=min(bits) if bits else None,
+    )

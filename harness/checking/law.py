@@ -1,0 +1,88 @@
+"""The law: a named statement with its formula, the operators that it needs and when it applies."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.checking.deviation import Deviation, Kind
+from harness.checking.subject import Subject
+from harness.plugins.backend import Backend
+from harness.plugins.route import Route, resolve
+from harness.spec.operator import Operator
+from harness.spec.problem import Problem
+
+Check = Callable[[Subject, Problem], Deviation]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Law:
+    """A statement about operators that an implementation keeps or breaks.
+
+    needs: operators that the statement speaks of, for a given problem.
+    applies: whether its conditions hold for a problem.
+    restates: operators whose derivation from the others is this very statement; it is then true by construction.
+    """
+
+    name: str
+    formula: str
+    tolerance: Kind
+    applies: Callable[[Problem], bool]
+    needs: Callable[[Problem], tuple[Operator, ...]]
+    check: Check
+    restates: frozenset[Operator] = frozenset()
+
+    def routes(self, backend: Backend, problem: Problem) -> dict[Operator, Route]:
+        """How the backend gets each operator that the law needs, on this problem's geometry."""
+        return {operator: resolve(backend, _as(problem, operator)) for operator in self.needs(problem)}
+
+
+def law(
+    *,
+    tolerance: Kind,
+    when: Callable[[Problem], bool],
+    needs: tuple[Operator, ...] | None = None,
+    restates: tuple[Operator, ...] = (),
+) -> Callable[[Check], Law]:
+    """Make a Law of a function; its name is the function's, its formula the first line of the docstring.
+
+    needs: None stands for the problem's own operator.
+    """
+
+    def build(check: Check) -> Law:
+        text = inspect.getdoc(check)
+        if not text:
+            raise ValueError(f"law {check.__name__} has no docstring, wanted its formula in the first line")
+        return Law(
+            name=check.__name__.replace("_", "-"),
+            formula=text.splitlines()[0],
+            tolerance=tolerance,
+            applies=when,
+            needs=lambda problem: (problem.operator,) if needs is None else needs,
+            check=check,
+            restates=frozenset(restates),
+        )
+
+    return build
+
+
+def _as(problem: Problem, operator: Operator) -> Problem:
+    """The same geometry under another operator, for resolving its route."""
+    if operator is problem.operator:
+        return problem
+    if problem.operator is Operator.conv_transpose:
+        return problem.with_(operator=operator, x=problem.y, output_padding=None, bias=False)
+    if operator is Operator.conv_transpose:
+        return problem.with_(operator=operator, x=problem.y, output_padding=(0,) * problem.axes)
+    if problem.operator.pools and not operator.pools:
+        channels = problem.x[1]
+        window = problem.window
+        return problem.with_(
+            operator=operator,
+            w=(channels, 1, *problem.kernel),
+            window=type(window)(
+                stride=window.stride, padding=window.padding, dilation=window.dilation, groups=channels
+            ),
+        )
+    return problem.with_(operator=operator)

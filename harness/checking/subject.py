@@ -1,0 +1,140 @@
+"""The implementation under test, called with NumPy arrays: what laws and verification talk to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.checking.bounds import is_exact
+from harness.plugins.backend import Backend
+from harness.plugins.route import prepare, run
+from harness.spec.calling import name_outputs
+from harness.spec.data import arrange
+from harness.spec.numerics import Numerics, dtype_of
+from harness.spec.operator import Operator
+from harness.spec.problem import Problem
+from harness.spec.reference import turn
+from harness.spec.window import Sizes, Window
+
+Array = NDArray[Any]
+
+
+class NotExactError(Exception):
+    """A law that compares whole numbers met sums too large for its dtype: it cannot be applied there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A prepared call: `call` and `synchronize` are what is timed, `fetch` brings the outputs to the host."""
+
+    problem: Problem
+    backend: Backend
+    call: Callable[[], Any]
+
+    def run(self) -> Any:
+        """Call once and wait until every queued operation has ended."""
+        result = self.call()
+        self.backend.synchronize()
+        return result
+
+    def fetch(self, result: Any) -> dict[str, Array]:
+        """Outputs by name as NumPy arrays of their own."""
+        plain = self.problem.with_(flip=False)
+        host = {k: np.array(self.backend.to_host(a)) for k, a in name_outputs(plain, result).items()}
+        return turn(self.problem, host)
+
+
+class Subject:
+    """One backend seen through the operators, in the dtype, layout and data regime of a problem.
+
+    On whole numbers a norm-wise backend's outputs are rounded, after checking that its bound is below 1/2.
+    """
+
+    def __init__(self, backend: Backend, problem: Problem) -> None:
+        self.backend, self.problem = backend, problem
+
+    def numerics(self, problem: Problem | None = None) -> Numerics:
+        """What the backend declares for a problem."""
+        return self.backend.numerics_for(problem or self.problem)
+
+    def arrange(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """Arrays in the problem's dtype and memory layout; indices stay whole numbers."""
+        dtype = dtype_of(problem.dtype)
+        turned = turn(problem, {name: a for name, a in arrays.items() if a is not None})
+        return {
+            name: arrange(a if name == "indices" else a.astype(dtype), problem.layout) for name, a in turned.items()
+        }
+
+    def _devices(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Any]:
+        return {name: self.backend.to_device(a) for name, a in self.arrange(problem, arrays).items()}
+
+    def prepare(self, problem: Problem, arrays: Mapping[str, Array]) -> Prepared:
+        """Prepare the call that is timed."""
+        plain = problem.with_(flip=False)
+        return Prepared(problem, self.backend, prepare(self.backend, plain, self._devices(problem, arrays)))
+
+    def run(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """Run a problem through the backend's plain methods; outputs by name, on the host."""
+        plain = problem.with_(flip=False)
+        devices = self._devices(problem, arrays)
+        call = Prepared(problem, self.backend, lambda: run(self.backend, plain, devices))
+        outputs = call.fetch(call.run())
+        for name, shape in problem.shapes.items():
+            if name in outputs and outputs[name].shape != shape:
+                raise ValueError(f"{problem.operator} gave {name} of shape {outputs[name].shape}, wanted {shape}")
+        return outputs
+
+    def whole(self, problem: Problem, arrays: Mapping[str, Array | None]) -> dict[str, Array]:
+        """Run a problem on whole numbers; float64 outputs, exact by the checked bound. Raises NotExactError."""
+        given = {name: a for name, a in arrays.items() if a is not None}
+        numerics = self.numerics(problem)
+        if not is_exact(problem, numerics, given):
+            raise NotExactError(f"sums of {problem.line} are not exact in {problem.dtype} ({numerics.algorithm})")
+        outputs = self.run(problem, given)
+        wide = {k: a if a.dtype.kind == "i" else a.astype(np.float64) for k, a in outputs.items()}
+        return {k: np.rint(a) if numerics.normwise else a for k, a in wide.items()}
+
+    # The operators on whole numbers, by shape alone; laws are written with these.
+
+    def conv(
+        self, x: Array, w: Array, b: Array | None = None, window: Window | None = None, *, flip: bool = False
+    ) -> Array:
+        """y = conv(x, w, b); the window defaults to the problem's."""
+        problem = self._problem(Operator.conv, x.shape, w.shape, window, bias=b is not None, flip=flip)
+        return self.whole(problem, {"x": x, "w": w, "b": b})["y"]
+
+    def input_grad(self, dy: Array, w: Array, x_shape: Sizes, window: Window | None = None) -> Array:
+        """dx = conv_input_grad(dy, w)."""
+        return self.whole(self._problem(Operator.conv_input_grad, x_shape, w.shape, window), {"dy": dy, "w": w})["dx"]
+
+    def weight_grad(self, dy: Array, x: Array, w_shape: Sizes, window: Window | None = None) -> Array:
+        """dw = conv_weight_grad(dy, x)."""
+        return self.whole(self._problem(Operator.conv_weight_grad, x.shape, w_shape, window), {"dy": dy, "x": x})["dw"]
+
+    def bias_grad(self, dy: Array) -> Array:
+        """db = conv_bias_grad(dy)."""
+        problem = self.problem.with_(operator=Operator.conv_bias_grad, bias=False)
+        return self.whole(problem, {"dy": dy})["db"]
+
+    def _problem(
+        self,
+        operator: Operator,
+        x: Sizes,
+        w: Sizes,
+        window: Window | None,
+        bias: bool = False,
+        flip: bool | None = None,
+    ) -> Problem:
+        return self.problem.with_(
+            operator=operator,
+            x=tuple(x),
+            w=tuple(w),
+            window=window or self.problem.window,
+            bias=bias,
+            output_padding=None,
+            flip=self.problem.flip if flip is None else flip,
+        )

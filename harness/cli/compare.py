@@ -1,0 +1,86 @@
+"""`harness compare`: two runs, cell by cell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import plugin_options
+
+if TYPE_CHECKING:
+    from harness.timing.compare import Comparison
+QUIET = frozenset({"SAME", "UNCHANGED"})
+
+
+@click.command("compare")
+@click.argument("base", metavar="BASE")
+@click.argument("new", metavar="NEW")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0.0, 10.0, min_open=True),
+    default=0.10,
+    show_default=True,
+    help="Relative change of time that counts.",
+)
+@click.option("--all", "everything", is_flag=True, help="Show the cells that did not change too.")
+@click.option("--output", metavar="FOLDER", help="Also write the comparison as files into this folder.")
+@click.option(
+    "--format", "formats", multiple=True, metavar="NAME", help="With --output: only this format.  [default: all]"
+)
+@plugin_options
+def command(
+    base: str, new: str, threshold: float, everything: bool, output: str | None, formats: tuple[str, ...],
+    plugins: tuple[str, ...], without: tuple[str, ...],
+) -> int:  # fmt: skip
+    r"""Compare the runs in directories BASE and NEW: times with the interval of their ratio, outcomes, new and gone.
+
+    The two runs were not interleaved, so the machine's own drift lies in every ratio; times are compared only where
+    the environments are the same. Exit code 1: something broke; 3: slower or missing; 4: nothing could be compared.
+
+    \b
+    python -m harness compare harness-runs/before harness-runs/after --threshold 0.05
+    """
+    from harness.plugins.manager import load_plugins
+    from harness.record.directory import read_run
+    from harness.timing.compare import compare_runs
+
+    registry = load_plugins(plugins, without)
+    reporters = [registry.reporter(name) for name in formats or registry.reporters]
+    comparison = compare_runs(read_run(base), read_run(new), threshold)
+    print_comparison(comparison, everything)
+    if output is not None:
+        Path(output).mkdir(parents=True, exist_ok=True)
+        for reporter in reporters:
+            for path in reporter.write_comparison(comparison, Path(output)) if reporter.write_comparison else ():
+                print(path)
+    return comparison.exit_code
+
+
+def print_comparison(comparison: Comparison, everything: bool) -> None:
+    """Obstacles, the table of changes, and the count of every verdict."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from harness.cli.summary import plain_table
+    from harness.timing.compare import VERDICTS
+
+    console = Console(highlight=False)
+    for run, which in ((comparison.base, "base"), (comparison.new, "new")):
+        if not run.complete:
+            console.print(f"note: the {which} run is incomplete ({len(run.results)} of {run.header.cells} cells)")
+    if comparison.obstacles:
+        console.print("times are NOT COMPARABLE, the environments differ (base / new):")
+        for obstacle in comparison.obstacles:
+            console.print(f"  {obstacle}", markup=False, soft_wrap=True)
+    shown = [c for c in comparison.changes if everything or c.verdict not in QUIET]
+    shown.sort(key=lambda change: VERDICTS.index(change.verdict))
+    table = plain_table("verdict", "backend", "problem", "law", "new/base", "95 % interval", "why")
+    for c in shown:
+        ratio = (f"{c.ratio.value:.3f}", f"{c.ratio.low:.3f} to {c.ratio.high:.3f}") if c.ratio else ("", "")
+        table.add_row(c.verdict, c.backend, escape(c.problem), c.law, *ratio, escape(c.reason))
+    if shown:
+        console.print(table)
+    counts = ", ".join(f"{count} {name}" for name, count in comparison.counts.items() if count)
+    console.print(f"{len(comparison.changes)} cells: {counts}")

@@ -1,0 +1,142 @@
+"""`harness list`: backends (probed), suites, problems, operators and laws."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import plugin_options
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from harness.plugins.manager import Registry
+    from harness.spec.operator import Operator
+    from harness.spec.problem import Problem
+
+KINDS = ("backends", "suites", "problems", "operators", "laws")
+
+
+@click.command("list")
+@click.argument("kind", type=click.Choice(KINDS), metavar="|".join(KINDS))
+@click.option("--set", "sets", multiple=True, metavar="NAME", help="With problems: show the lines of this set.")
+@plugin_options
+def command(kind: str, sets: tuple[str, ...], plugins: tuple[str, ...], without: tuple[str, ...]) -> int:
+    """List backends, suites, problems, operators or laws."""
+    from rich.console import Console
+
+    from harness.plugins.manager import load_plugins
+
+    registry = load_plugins(plugins, without)
+    tables = {
+        "backends": lambda: list_backends(registry, plugins),
+        "suites": lambda: list_suites(registry),
+        "problems": lambda: list_problems(registry, sets),
+        "operators": lambda: list_operators(registry),
+        "laws": lambda: list_laws(registry),
+    }
+    Console(highlight=False).print(tables[kind]())
+    return 0
+
+
+def list_backends(registry: Registry, plugins: tuple[str, ...]) -> Table:
+    """Every backend with its state (each is probed in a worker of its own), technique, dtypes and operators."""
+    import tempfile
+    from concurrent.futures import ThreadPoolExecutor
+    from pathlib import Path
+
+    from rich.markup import escape
+
+    from harness.cli.summary import plain_table
+    from harness.plugins.backend import native_operators
+    from harness.worker.crew import Crew
+    from harness.worker.process import WorkerDiedError
+
+    table = plain_table("backend", "state", "class", "dtypes", "native operators", "libraries")
+    with tempfile.TemporaryDirectory() as folder:
+
+        def probe(name: str) -> tuple[str, str]:
+            crew = Crew(registry, name, Path(folder), 8 * 2**30, None, plugins)
+            try:
+                ready = crew.launch()[1]
+            except WorkerDiedError as error:
+                return f"[red]{error.outcome}[/red]: {escape(str(error))}", ""
+            finally:
+                crew.close()
+            state = f"unavailable: {escape(ready.reason)}" if ready.reason else "available"
+            return state, ", ".join(f"{name} {version}" for name, version in ready.versions.items())
+
+        with ThreadPoolExecutor(2) as pool:
+            probed = dict(zip(registry.backends, pool.map(probe, registry.backends), strict=True))
+    for name, backend in registry.backends.items():
+        state, libraries = probed[name]
+        operators = native_operators(backend)
+        native = "all nine" if len(operators) == 9 else ", ".join(operators)
+        table.add_row(name, state, backend.numerics.algorithm, ", ".join(backend.dtypes), native, libraries)
+    return table
+
+
+def list_suites(registry: Registry) -> Table:
+    """Every suite with its kind and size."""
+    from harness.cli.summary import plain_table
+
+    table = plain_table("suite", "kind", "description", "problems", "laws", numbers=2)
+    for suite in registry.suites.values():
+        whole = suite.kind == "whole"
+        counts = ("", "") if whole else (str(len(suite.problems())), str(len(suite.laws) or ""))
+        text = f"{suite.description} ({' + '.join(suite.parts)})" if whole else suite.description
+        table.add_row(suite.name, suite.kind, text, *counts)
+    return table
+
+
+def list_problems(registry: Registry, sets: tuple[str, ...]) -> Table:
+    """Every problem set, or the lines of the named ones."""
+    from harness.cli.summary import plain_table
+    from harness.errors import unknown
+
+    if not sets:
+        table = plain_table("set", "description", "problems", numbers=1)
+        for one in registry.problems.values():
+            table.add_row(one.name, one.description, str(len(one.problems())))
+        return table
+    table = plain_table("problem", "line", "times", numbers=1)
+    for name in sets:
+        if name not in registry.problems:
+            raise unknown("problem set", name, registry.problems, "python -m harness list problems")
+        for item in registry.problems[name].problems():
+            table.add_row(item.name, item.problem.line, str(item.multiplicity))
+    return table
+
+
+def list_operators(registry: Registry) -> Table:
+    """Every operator with its arrays, and how each backend gets it."""
+    from harness.cli.summary import plain_table
+    from harness.plugins.route import resolve
+    from harness.spec.operator import Operator
+
+    table = plain_table("operator", "takes", "gives", *registry.backends)
+    for operator in Operator:
+        routes = [resolve(backend, _example(operator)).kind for backend in registry.backends.values()]
+        table.add_row(operator.value, ", ".join(operator.inputs), ", ".join(operator.outputs), *routes)
+    return table
+
+
+def _example(operator: Operator) -> Problem:
+    """A plain two-dimensional problem of an operator."""
+    from harness.spec.line import parse_line
+
+    shape = "kernel=2x2" if operator.pools else "w=4x3x3x3" if operator != "conv_transpose" else "w=3x4x3x3"
+    return parse_line(f"{operator} x=2x3x8x8 {shape}")
+
+
+def list_laws(registry: Registry) -> Table:
+    """Every law with its tolerance kind and formula."""
+    from rich.markup import escape
+
+    from harness.cli.summary import plain_table
+
+    table = plain_table("law", "tolerance", "formula")
+    for law in registry.laws.values():
+        table.add_row(law.name, law.tolerance, escape(law.formula))
+    return table

@@ -1,0 +1,78 @@
+"""`python -m harness` and `harness`: finds the command, turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import NoReturn
+
+import click
+
+from harness import __version__
+from harness.errors import HarnessError
+
+COMMANDS = {
+    "run": ("harness.cli.run", "Run suites on backends and write a report."),
+    "report": ("harness.cli.report", "Write reports of a run again, or in another format."),
+    "compare": ("harness.cli.compare", "Compare two runs cell by cell."),
+    "list": ("harness.cli.listing", "List backends, suites, problems, operators or laws."),
+    "plugins": ("harness.cli.plugins", "Show every plugin, what it gave, or why it is broken."),
+}
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when the command is asked for, so that --help stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Commands in the order of their use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="harness")
+def cli() -> None:
+    r"""Say of any implementation of convolution, pooling and their gradients whether it is right, and how fast.
+
+    \b
+    Begin with:   python -m harness run suite
+    Your own:     python -m harness run suite --plugin ./mine.py --backend mine --backend torch
+
+    \b
+    Exit codes:   0 all good                 1 a backend is wrong
+                  2 usage or bad input       3 slower, or missing (compare)
+                  4 nothing ran, or the run is incomplete
+    """
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit."""
+    try:
+        code = cli.main(args=arguments, standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except HarnessError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        print(f"error: {error.format_message()}", file=sys.stderr)
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        print("interrupted; what was done is on disk", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader of a pipe has left, as `| head` does
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,42 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from harness.errors import UsageError
+
+Command = Callable[..., Any]
+
+_UNITS = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def plugin_options(command: Command) -> Command:
+    """Add --plugin and --no-plugin."""
+    command = click.option(
+        "--no-plugin", "without", multiple=True, metavar="NAME", help="Leave out a plugin, named as in `plugins`."
+    )(command)
+    return click.option(
+        "--plugin", "plugins", multiple=True, metavar="MODULE|FILE.py", help="Load one more plugin; may be repeated."
+    )(command)
+
+
+def read_bytes(text: str) -> int:
+    """Read a size such as 4GiB, 512M or 1000000. Raises UsageError."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if not found:
+        raise UsageError(f"memory limit: got '{text}', wanted a size such as 4GiB or 512M")
+    return int(float(found[1]) * _UNITS[found[2].upper()])
+
+
+def read_seconds(text: str) -> float:
+    """Read a duration such as 30s, 5m or 250ms. Raises UsageError."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)", text.strip())
+    if not found or float(found[1]) == 0:
+        raise UsageError(f"time limit: got '{text}', wanted a duration such as 30s, 5m or 250ms")
+    return float(found[1]) * _SECONDS[found[2]]

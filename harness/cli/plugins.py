@@ -1,0 +1,30 @@
+"""`harness plugins`: every plugin, what it gave, or why it is broken."""
+
+from __future__ import annotations
+
+import click
+
+from harness.cli.options import plugin_options
+
+
+@click.command("plugins")
+@plugin_options
+def command(plugins: tuple[str, ...], without: tuple[str, ...]) -> int:
+    """Show every plugin: where it comes from, what it handed over, or why it is broken."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from harness.cli.summary import plain_table
+    from harness.plugins.manager import load_plugins
+
+    table = plain_table("plugin", "origin", "state", "gave, or why not")
+    for row in load_plugins(plugins, without).rows:
+        kinds = ("backends", "suites", "laws", "problems", "reporters")
+        gave = [
+            f"{len(names)} laws" if kind == "laws" else f"{kind} {', '.join(names)}"
+            for kind in kinds if (names := getattr(row, kind))
+        ]  # fmt: skip
+        state = f"[red]{row.state}[/red]" if row.state == "broken" else row.state
+        table.add_row(escape(row.name), row.origin, state, escape(row.reason or "; ".join(gave) or "hooks only"))
+    Console(highlight=False).print(table)
+    return 0

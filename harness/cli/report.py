@@ -1,0 +1,56 @@
+"""`harness report`: write what a run says, from its directory alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import plugin_options
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.plan.suite import Reporter
+    from harness.record.run import Run
+
+
+@click.command("report")
+@click.argument("run", metavar="RUN")
+@click.option(
+    "--format", "formats", multiple=True, metavar="NAME", help="Only this format; may be repeated.  [default: all]"
+)
+@click.option("--output", metavar="FOLDER", help="Where to write.  [default: RUN/report]")
+@plugin_options
+def command(
+    run: str, formats: tuple[str, ...], output: str | None, plugins: tuple[str, ...], without: tuple[str, ...]
+) -> int:
+    r"""Write reports of the run in directory RUN: pandas tables as CSV and Markdown, and one HTML page.
+
+    \b
+    python -m harness report harness-runs/20260101-120000-suite --format html
+    """
+    from harness.plugins.manager import load_plugins
+    from harness.record.directory import read_run
+
+    registry = load_plugins(plugins, without)
+    reporters = [registry.reporter(name) for name in formats or registry.reporters]
+    found = read_run(run)
+    for path in write_reports(reporters, found, None if output is None else Path(output)):
+        print(path)
+    if not found.complete:
+        print(f"note: the run is incomplete ({len(found.results)} of {found.header.cells} cells); the reports say so")
+    return 0
+
+
+def write_reports(reporters: Sequence[Reporter], run: Run, folder: Path | None = None) -> tuple[Path, ...]:
+    """Write every format into a folder; raises UsageError where it cannot be written."""
+    folder = folder or run.path / "report"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return tuple(path for reporter in reporters for path in reporter.write(run, folder))
+    except OSError as error:
+        raise UsageError(
+            f"report folder cannot be written: got '{folder}' ({error.strerror}), wanted a writable place; see --output"
+        ) from None

@@ -1,0 +1,80 @@
+"""`harness run`: plan, execute, report, summarise."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from harness.cli.options import plugin_options, read_bytes, read_seconds
+
+
+@click.command("run")
+@click.argument("suites", nargs=-1, metavar="[SUITE]...")
+@click.option("--backend", "backends", multiple=True, metavar="NAME", help="Only this backend; may be repeated.")
+@click.option("--problem", "problems", multiple=True, metavar="LINE", help="This problem line instead of the suite's.")
+@click.option("--law", "laws", multiple=True, metavar="NAME", help="Only this law; may be repeated.")
+@click.option("--output", metavar="FOLDER", help="New folder for the run.  [default: harness-runs/DATE-TIME-SUITE]")
+@click.option(
+    "--format", "formats", multiple=True, metavar="NAME", help="Report to write; may be repeated.  [default: all]"
+)
+@click.option("--time-limit", metavar="TIME", help="Most that one cell may cost, such as 30s.  [default: the suite's]")
+@click.option("--memory-limit", default="6GiB", show_default=True, metavar="SIZE", help="Most memory of one worker.")
+@click.option(
+    "--threads", type=click.IntRange(1), help="Threads of every worker.  [default: 1 for laws, all for times]"
+)
+@click.option("--jobs", type=click.IntRange(1), help="Workers side by side while laws are checked.  [default: cores]")
+@click.option("--dry-run", is_flag=True, help="Print the plan and run nothing.")
+@plugin_options
+def command(
+    suites: tuple[str, ...],
+    backends: tuple[str, ...],
+    problems: tuple[str, ...],
+    laws: tuple[str, ...],
+    output: str | None,
+    formats: tuple[str, ...],
+    time_limit: str | None,
+    memory_limit: str,
+    threads: int | None,
+    jobs: int | None,
+    dry_run: bool,
+    plugins: tuple[str, ...],
+    without: tuple[str, ...],
+) -> int:
+    r"""Run suites on backends and write a report.
+
+    SUITE is `suite` (the default: correctness and a short speed part) or any name that `list suites` shows.
+
+    \b
+    python -m harness run suite
+    python -m harness run correctness --backend im2col --problem 'conv x=1x2x9 w=3x2x3 pad=1'
+    python -m harness run speed --backend torch --backend fft --output runs/today
+    """
+    from harness.api import command_line, name_problems, start
+    from harness.cli.progress import choose_watch
+    from harness.cli.report import write_reports
+    from harness.cli.summary import print_plan, print_summary
+    from harness.plan.cell import Limits
+    from harness.plan.planner import plan_run
+    from harness.plugins.manager import load_plugins
+
+    registry = load_plugins(plugins, without)
+    limits = Limits(time_s=read_seconds(time_limit) if time_limit else None, memory_bytes=read_bytes(memory_limit))
+    reporters = [registry.reporter(name) for name in formats or registry.reporters]
+    names = suites or ("suite",)
+    plan = plan_run(registry, names, backends, name_problems(problems), laws, limits)
+    for row in registry.rows:
+        if row.state == "broken":
+            print(f"warning: plugin {row.name} is broken: {row.reason}", file=sys.stderr)
+    if dry_run:
+        print_plan(plan)
+        return 0
+    watch = choose_watch()
+    try:
+        run = start(registry, plan, names, output, plugins, jobs, threads, watch, command_line(sys.argv[1:]))
+    except KeyboardInterrupt:
+        if watch.ended is not None:
+            print_summary(watch.ended, write_reports(reporters, watch.ended))
+        raise
+    print_summary(run, write_reports(reporters, run))
+    return run.exit_code

@@ -1,0 +1,101 @@
+"""What is printed when a run has ended, and the plan of a dry run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from harness.plan.cell import Plan
+from harness.record.run import OUTCOMES, WRONG, Result, Run
+
+MOST_WRONG = 8
+
+
+def plain_table(*columns: str, numbers: int = 0) -> Table:
+    """A table without lines; the last `numbers` columns are right-aligned."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for position, column in enumerate(columns):
+        right = position >= len(columns) - numbers
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    return table
+
+
+def print_summary(run: Run, written: Sequence[Path] = ()) -> None:
+    """Outcomes per backend, the first wrong results with the command that repeats each, and where the report lies."""
+    console = Console(highlight=False)
+    console.print(_outcome_table(run))
+    for backend, reason in run.unavailable.items():
+        console.print(f"{backend} is unavailable: {reason}", markup=False, soft_wrap=True)
+    wrong = [result for result in run.results if result.outcome in WRONG]
+    for result in _one_of_each_law(wrong)[:MOST_WRONG]:
+        _print_wrong(console, run, result)
+    if len(wrong) > MOST_WRONG:
+        console.print(f"... {len(wrong)} wrong results in all; the report lists them.")
+    if run.vacuous:
+        console.print(f"{run.vacuous} passed results prove nothing (see proves_nothing in the report).")
+    if not run.complete:
+        planned, done = run.header.cells, len(run.results)
+        why = run.ending.reason if run.ending and run.ending.reason else "stopped"
+        console.print(f"INCOMPLETE: {why} after {done} of {planned} cells.")
+    page = next((path for path in written if path.suffix == ".html"), None)
+    console.print(f"run:    {run.path}", markup=False, soft_wrap=True)
+    if page is not None:
+        console.print(f"report: {page}", markup=False, soft_wrap=True)
+
+
+def _outcome_table(run: Run) -> Table:
+    shown = [outcome for outcome in OUTCOMES if run.counts[outcome]]
+    table = plain_table("backend", *shown, "timed", numbers=len(shown) + 1)
+    for backend in run.header.backends:
+        mine = [result for result in run.results if result.backend == backend]
+        counts = Counter(result.outcome for result in mine)
+        timed = sum(result.measurement is not None for result in mine)
+        cells = [f"[red]{counts[o]}[/red]" if o in WRONG and counts[o] else str(counts[o] or "") for o in shown]
+        table.add_row(backend, *cells, str(timed or ""))
+    return table
+
+
+def _one_of_each_law(results: list[Result]) -> list[Result]:
+    """First the first result of each backend and law, then the rest."""
+    seen: set[tuple[str, str]] = set()
+    first: list[Result] = []
+    rest: list[Result] = []
+    for result in results:
+        (rest if (result.backend, result.law) in seen else first).append(result)
+        seen.add((result.backend, result.law))
+    return first + rest
+
+
+def _print_wrong(console: Console, run: Run, result: Result) -> None:
+    formula = f"   {result.formula}" if result.formula else ""
+    lines = (
+        f"[red]{result.outcome}[/red]  {escape(result.backend)}  {result.law or 'timing'}{escape(formula)}",
+        f"    problem  {escape(result.problem)}",
+        f"    reason   {escape(result.reason)}",
+        f"    repeat   {escape(run.command_for(result))}",
+    )
+    for line in lines:
+        console.print(line, soft_wrap=True)
+
+
+def print_plan(plan: Plan) -> None:
+    """The plan of a dry run: one row for each suite and backend, then the cells that the plan alone decides."""
+    console = Console(highlight=False)
+    table = plain_table("suite", "backend", "cells", "to run", "unsupported", "skipped", "derived", numbers=5)
+    keys = dict.fromkeys((cell.suite, cell.backend) for cell in plan.cells)
+    for suite, backend in keys:
+        cells = [cell for cell in plan.cells if (cell.suite, cell.backend) == (suite, backend)]
+        decided = Counter(cell.decided for cell in cells)
+        derived = sum(cell.route.kind == "derived" for cell in cells)
+        counts = (len(cells), decided[None], decided["unsupported"], decided["skipped"], derived)
+        table.add_row(suite, backend, *map(str, counts))
+    console.print(table)
+    reasons = Counter((cell.backend, cell.decided, cell.reason) for cell in plan.cells if cell.decided)
+    for (backend, outcome, reason), count in reasons.most_common(20):
+        console.print(f"{count:5d}  {backend}  {outcome}: {reason}", markup=False, soft_wrap=True)

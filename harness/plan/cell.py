@@ -1,0 +1,51 @@
+"""The cell: one planned unit, suite x backend x problem x law."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.plugins.route import Route
+from harness.spec.problem import Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One unit of a plan; every cell gets exactly one result.
+
+    decided: outcome that the plan alone decides (unsupported, skipped), or None where a worker is asked.
+    estimate_s: what the planner thinks it costs.
+    """
+
+    number: int
+    suite: str
+    kind: Literal["correctness", "speed"]
+    backend: str
+    label: str
+    problem: Problem
+    line: str
+    law: str = ""
+    multiplicity: int = 1
+    route: Route
+    decided: Literal["unsupported", "skipped"] | None = None
+    reason: str = ""
+    estimate_s: float = 0.0
+    time_limit_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one cell may take; `time_s` None leaves each suite its own limit."""
+
+    time_s: float | None = None
+    memory_bytes: int = 6 * 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All cells of a run, in the order of suites, backends and problems."""
+
+    cells: tuple[Cell, ...]
+    suites: tuple[str, ...]
+    backends: tuple[str, ...]
+    limits: Limits

@@ -1,0 +1,74 @@
+"""Suites, problem sets and reporters: the values that plugins hand over beside backends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from harness.spec.problem import Problem
+
+if TYPE_CHECKING:
+    from harness.record.run import Run
+    from harness.timing.compare import Comparison
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedProblem:
+    """A problem with the name that people know it by, and how often its network uses it."""
+
+    name: str
+    problem: Problem
+    multiplicity: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemSet:
+    """Named problems from one source, made when they are asked for."""
+
+    name: str
+    description: str
+    problems: Callable[[], tuple[NamedProblem, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How a speed suite samples: fresh processes, and the time spent on one cell in each."""
+
+    passes: int = 3
+    sample_s: float = 0.3
+    least_samples: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """What is asked of a backend.
+
+    kind: correctness applies `laws` to `problems`, speed times `problems`, whole runs the suites named in `parts`.
+    laws: names of the laws to apply wherever their conditions hold.
+    time_limit_s: what one cell may cost, estimated beforehand and enforced while it runs.
+    """
+
+    name: str
+    kind: Literal["correctness", "speed", "whole"]
+    description: str
+    problems: Callable[[], tuple[NamedProblem, ...]] = tuple
+    laws: tuple[str, ...] = ()
+    timing: Timing = Timing()
+    parts: tuple[str, ...] = ()
+    time_limit_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reporter:
+    """One output format: writes what a run says into a file.
+
+    write: takes the run and the folder to write into; gives the paths that it wrote.
+    write_comparison: the same for a comparison of two runs, None where the format has no such thing.
+    """
+
+    name: str
+    description: str
+    write: Callable[[Run, Path], tuple[Path, ...]]
+    write_comparison: Callable[[Comparison, Path], tuple[Path, ...]] | None = None

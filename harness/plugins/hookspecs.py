@@ -1,0 +1,67 @@
+"""The hooks, one line each; `register` is called once for every object that is handed over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from harness.checking.law import Law
+    from harness.plan.suite import ProblemSet, Reporter, Suite
+    from harness.plugins.backend import Backend
+    from harness.record.run import Result, Run
+
+PROJECT = "harness"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def register_backends(register: Callable[[Backend], None]) -> None:
+    """Hand over backends.
+
+    :param register: takes one Backend object; its name must be new.
+    """
+
+
+@hookspec
+def register_suites(register: Callable[[Suite | Law], None]) -> None:
+    """Hand over suites, and the laws that they apply.
+
+    :param register: takes one Suite or one Law; its name must be new among its kind.
+    """
+
+
+@hookspec
+def register_problems(register: Callable[[ProblemSet], None]) -> None:
+    """Hand over named problem sets.
+
+    :param register: takes one ProblemSet; its name must be new.
+    """
+
+
+@hookspec
+def register_reporters(register: Callable[[Reporter], None]) -> None:
+    """Hand over reporters, each of which writes one format.
+
+    :param register: takes one Reporter; its name must be new.
+    """
+
+
+@hookspec
+def result_recorded(run: Run, result: Result) -> None:
+    """See each result, after it is on disk.
+
+    :param run: the run so far, without its results.
+    :param result: the result just recorded.
+    """
+
+
+@hookspec
+def run_finished(run: Run) -> None:
+    """See the run when it has ended, complete or not.
+
+    :param run: the run with all results.
+    """

@@ -1,0 +1,205 @@
+"""Finding and loading plugins, each by itself: a broken one is a row with its reason, never the end of the command."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+import pluggy
+
+from harness.errors import UsageError, unknown
+from harness.plugins import hookspecs
+from harness.plugins.backend import Backend, native_operators
+
+if TYPE_CHECKING:
+    from harness.checking.law import Law
+    from harness.plan.suite import ProblemSet, Reporter, Suite
+
+BUILTIN = (
+    "backends.numpy_direct",
+    "backends.scipy_signal",
+    "backends.fft",
+    "backends.im2col",
+    "backends.torch_cudnn",
+    "backends.cupy_gpu",
+    "suites.correctness",
+    "suites.speed",
+    "suites.whole",
+    "reports.reporters",
+)
+Origin = Literal["built-in", "entry point", "--plugin"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginRow:
+    """One plugin as `python -m harness plugins` shows it: where from, what it gave, or why it is broken."""
+
+    name: str
+    origin: Origin
+    state: Literal["loaded", "broken", "blocked"]
+    reason: str = ""
+    backends: tuple[str, ...] = ()
+    suites: tuple[str, ...] = ()
+    laws: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    reporters: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Registry:
+    """Everything that the plugins handed over, by name, and a row for every plugin."""
+
+    backends: dict[str, Backend] = field(default_factory=dict)
+    suites: dict[str, Suite] = field(default_factory=dict)
+    laws: dict[str, Law] = field(default_factory=dict)
+    problems: dict[str, ProblemSet] = field(default_factory=dict)
+    reporters: dict[str, Reporter] = field(default_factory=dict)
+    rows: list[PluginRow] = field(default_factory=list)
+    manager: pluggy.PluginManager = field(default_factory=lambda: fresh_manager())
+
+    def backend(self, name: str) -> Backend:
+        """Backend by name, or the error that lists the known ones."""
+        if name not in self.backends:
+            raise unknown("backend", name, self.backends, "python -m harness list backends")
+        return self.backends[name]
+
+    def suite(self, name: str) -> Suite:
+        """Suite by name, or the error that lists the known ones."""
+        if name not in self.suites:
+            raise unknown("suite", name, self.suites, "python -m harness list suites")
+        return self.suites[name]
+
+    def law(self, name: str) -> Law:
+        """Law by name, or the error that lists the known ones."""
+        if name not in self.laws:
+            raise unknown("law", name, self.laws, "python -m harness list laws")
+        return self.laws[name]
+
+    def reporter(self, name: str) -> Reporter:
+        """Reporter by the name of its format, or the error that lists the known ones."""
+        if name not in self.reporters:
+            raise unknown("format", name, self.reporters, "python -m harness report --help")
+        return self.reporters[name]
+
+
+def fresh_manager() -> pluggy.PluginManager:
+    """A new manager with the hooks and no plugin; there is no global one."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+def load_plugins(extra: Iterable[str] = (), blocked: Iterable[str] = (), only: Iterable[str] | None = None) -> Registry:
+    """Load built-ins, entry points and `extra` (module or ./file.py); `only` limits it to those names.
+
+    Raises UsageError for an `extra` path that does not exist or a `blocked` name that no plugin has.
+    """
+    registry = Registry()
+    blocked, wanted = set(blocked), None if only is None else set(only)
+    sources = _sources(extra)
+    for name in sorted(blocked - {name for name, _, _ in sources}):
+        raise unknown("plugin", name, [name for name, _, _ in sources], "python -m harness plugins")
+    for name, origin, source in sources:
+        if name in blocked:
+            registry.rows.append(PluginRow(name=name, origin=origin, state="blocked", reason="--no-plugin"))
+        elif wanted is None or name in wanted:
+            registry.rows.append(_load_one(registry, name, origin, source))
+    return registry
+
+
+def _sources(extra: Iterable[str]) -> list[tuple[str, Origin, Any]]:
+    found: list[tuple[str, Origin, Any]] = [(name, "built-in", name) for name in BUILTIN]
+    entries = importlib.metadata.entry_points(group=hookspecs.PROJECT)
+    found += [(entry.name, "entry point", entry) for entry in entries]
+    for name in extra:
+        if name.endswith(".py"):
+            path = Path(name).expanduser().resolve()
+            if not path.is_file():
+                raise UsageError(f"plugin file not found: got '{name}', wanted the path of a Python file")
+            found.append((str(path), "--plugin", path))
+        else:
+            found.append((name, "--plugin", name))
+    return list({name: (name, origin, source) for name, origin, source in found}.values())
+
+
+def _load_one(registry: Registry, name: str, origin: Origin, source: Any) -> PluginRow:
+    """Import, validate and call one plugin; whatever goes wrong is the row's reason, and leaves nothing behind."""
+    scratch = fresh_manager()
+    try:
+        module = _import(source)
+        scratch.register(module, name)
+        scratch.check_pending()
+        if not scratch.get_hookcallers(module):
+            raise UsageError("no hook found, wanted at least one function marked @harness.hookimpl")
+        given = _collect(scratch, registry)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may raise anything, SystemExit included; the command goes on
+        return PluginRow(name=name, origin=origin, state="broken", reason=_reason(error))
+    registry.manager.register(module, name)
+    for kind, items in given.items():
+        getattr(registry, kind).update(items)
+    names = {kind: tuple(items) for kind, items in given.items()}
+    return PluginRow(
+        name=name, origin=origin, state="loaded", backends=names["backends"], suites=names["suites"],
+        laws=names["laws"], problems=names["problems"], reporters=names["reporters"],
+    )  # fmt: skip
+
+
+def _import(source: Any) -> ModuleType:
+    if isinstance(source, Path):
+        spec = importlib.util.spec_from_file_location(f"harness_plugin_{source.stem}", source)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        return module
+    if isinstance(source, str):
+        return importlib.import_module(source)
+    loaded = source.load()
+    if not isinstance(loaded, ModuleType):
+        raise UsageError(f"the entry point gives a {type(loaded).__name__}, wanted a module")
+    return loaded
+
+
+def _collect(scratch: pluggy.PluginManager, registry: Registry) -> dict[str, dict[str, Any]]:
+    """Call the registering hooks of one plugin; its objects by kind and name, all checked."""
+    given: dict[str, dict[str, Any]] = {kind: {} for kind in ("backends", "suites", "laws", "problems", "reporters")}
+
+    def register(kind: str, item: Any) -> None:
+        name = getattr(item, "name", None)
+        if not isinstance(name, str) or not name or any(c.isspace() or c == "/" for c in name):
+            raise UsageError(f"{type(item).__name__} has name {name!r}, wanted a word without blanks or slashes")
+        if name in given[kind] or name in getattr(registry, kind):
+            raise UsageError(f"the name '{name}' is taken among {kind}, wanted a new one")
+        given[kind][name] = item
+
+    def register_backend(backend: Backend) -> None:
+        if not isinstance(backend, Backend):
+            raise UsageError(f"got {backend!r}, wanted an instance of a subclass of harness.Backend")
+        if not native_operators(backend):
+            raise UsageError(f"backend '{backend.name}' has no operator, wanted at least one method such as conv")
+        register("backends", backend)
+
+    def register_suite(item: Any) -> None:
+        from harness.checking.law import Law
+
+        register("laws" if isinstance(item, Law) else "suites", item)
+
+    scratch.hook.register_backends(register=register_backend)
+    scratch.hook.register_suites(register=register_suite)
+    scratch.hook.register_problems(register=lambda item: register("problems", item))
+    scratch.hook.register_reporters(register=lambda item: register("reporters", item))
+    return given
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, UsageError) else f"{type(error).__name__}: {text}"

@@ -1,0 +1,1 @@
+"""What is kept: results and runs, the journal, Parquet tables, the environment."""

@@ -1,0 +1,111 @@
+"""The run directory: header.json, journal.jsonl, results.parquet, samples.parquet, workers/, report/."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import UsageError
+from harness.record.journal import (
+    BackendEntry,
+    EndEntry,
+    Entry,
+    Journal,
+    PeakEntry,
+    ResultEntry,
+    read_journal,
+)
+from harness.record.run import FORMAT, Header, Run
+
+DEFAULT = "harness-runs"
+
+
+def new_directory(wanted: str | None, suites: tuple[str, ...]) -> Path:
+    """Make the directory of a new run; raises UsageError where it exists already or cannot be written."""
+    if wanted is not None:
+        path = Path(wanted)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UsageError(f"output folder is in use: got '{wanted}', wanted a new or empty folder")
+        candidates: Iterator[Path] = iter([path])
+    else:
+        stamp = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{'+'.join(suites)}"
+        candidates = (Path(DEFAULT, stamp + (f"-{n}" if n else "")) for n in itertools.count())
+    for path in candidates:
+        try:
+            path.mkdir(parents=True, exist_ok=wanted is not None)
+            (path / "workers").mkdir(exist_ok=True)
+        except FileExistsError as error:
+            if wanted is not None:
+                raise UsageError(f"output folder cannot be made: got '{path}' ({error.strerror})") from None
+            continue
+        except OSError as error:
+            raise UsageError(
+                f"output folder cannot be written: got '{path}' ({error.strerror}), see --output"
+            ) from None
+        return path
+    raise AssertionError("count() never ends")
+
+
+def write_header(path: Path, header: Header) -> Journal:
+    """Write the header and open the journal. Raises UsageError where the folder cannot be written."""
+    try:
+        (path / "header.json").write_bytes(msgspec.json.format(msgspec.json.encode(header), indent=1))
+        return Journal(path / "journal.jsonl")
+    except OSError as error:
+        raise UsageError(f"output folder cannot be written: got '{path}' ({error.strerror}); see --output") from None
+
+
+def read_run(path: str | Path) -> Run:
+    """Read a run directory, complete or not.
+
+    Raises UsageError where it is missing, not a run, torn beyond its last line, or of a newer format.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise UsageError(f"run not found: got '{path}', wanted the directory that `python -m harness run` printed")
+    header = _read_header(path)
+    try:
+        entries, torn = read_journal(path / "journal.jsonl")
+    except FileNotFoundError:
+        entries, torn = [], False
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"run is torn: '{path}/journal.jsonl' {error}; wanted one JSON entry a line; restore the file or run again"
+        ) from None
+    return _assemble(path, header, entries, torn)
+
+
+def _read_header(path: Path) -> Header:
+    try:
+        raw = (path / "header.json").read_bytes()
+    except OSError:
+        raise UsageError(f"not a run: '{path}' has no readable header.json, wanted a directory made by `run`") from None
+    try:
+        found = msgspec.json.decode(raw, type=dict[str, object]).get("format")
+        if not isinstance(found, int):
+            raise UsageError(f"not a run: '{path}/header.json' has no format number, wanted {FORMAT}")
+        if found > FORMAT:
+            raise UsageError(f"run is of a newer format: got {found}, wanted at most {FORMAT}; upgrade the harness")
+        return msgspec.json.decode(raw, type=Header)
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"run is torn: '{path}/header.json' {error}; wanted the header written by `run`") from None
+
+
+def _assemble(path: Path, header: Header, entries: list[Entry], torn: bool) -> Run:
+    results = {e.result.cell: e.result for e in entries if isinstance(e, ResultEntry)}
+    said = [e for e in entries if isinstance(e, BackendEntry)]
+    endings = [e.ending for e in entries if isinstance(e, EndEntry)]
+    return Run(
+        path=path,
+        header=header,
+        results=tuple(results[number] for number in sorted(results)),
+        peaks=tuple(e.peak for e in entries if isinstance(e, PeakEntry)),
+        versions={e.backend: e.versions for e in said if e.versions},
+        unavailable={e.backend: e.reason for e in said if e.reason},
+        ending=endings[-1] if endings else None,
+        torn=torn,
+    )

@@ -1,0 +1,153 @@
+"""Results and runs: frozen values that hold raw samples; statistics are derived from them later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.checking.deviation import Deviation
+from harness.plan.cell import Cell
+from harness.plugins.route import Route
+
+FORMAT = 1  # 1: first format; header.json, journal.jsonl, results.parquet, samples.parquet
+
+Outcome = Literal["passed", "failed", "error", "crashed", "timeout", "unsupported", "unavailable", "skipped"]
+OUTCOMES: tuple[Outcome, ...] = (
+    "passed", "failed", "error", "crashed", "timeout", "unsupported", "unavailable", "skipped",
+)  # fmt: skip
+WRONG = frozenset({"failed", "error", "crashed", "timeout"})
+RAN = frozenset({"passed"}) | WRONG
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """Raw samples of one cell in one fresh process; each sample is the mean of `loops` calls, in ns per call."""
+
+    number: int
+    process: int
+    loops: int
+    warmups: int
+    clock: str
+    prepare_ns: int
+    first_call_ns: int
+    samples_ns: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """All passes of a timed cell; the process is the unit of replication."""
+
+    passes: tuple[Pass, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of one cell."""
+
+    cell: int
+    suite: str
+    kind: Literal["correctness", "speed"]
+    backend: str
+    label: str
+    problem: str
+    law: str
+    formula: str = ""
+    multiplicity: int = 1
+    outcome: Outcome
+    reason: str = ""
+    route: Route
+    deviation: Deviation | None = None
+    measurement: Measurement | None = None
+    seconds: float = 0.0
+    worker: int = 0
+
+
+def result_of(cell: Cell, outcome: Outcome, **more: Any) -> Result:
+    """A result that carries its cell's identity."""
+    return Result(
+        cell=cell.number, suite=cell.suite, kind=cell.kind, backend=cell.backend, label=cell.label, problem=cell.line,
+        law=cell.law, multiplicity=cell.multiplicity, route=cell.route, outcome=outcome, **more,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peak:
+    """What this machine reached in this run: GEMM in GFLOP/s per dtype, copy bandwidth in GB/s."""
+
+    device: str
+    gemm_gflops: dict[str, float]
+    copy_gbs: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What is known before the first result."""
+
+    format: int
+    created: str
+    command: str
+    suites: tuple[str, ...]
+    backends: tuple[str, ...]
+    cells: int
+    environment: dict[str, Any]
+    plugins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What is known after the last result; a run without it is incomplete."""
+
+    complete: bool
+    reason: str = ""
+    seconds: float = 0.0
+    timed_s: float = 0.0
+    speed_wall_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run directory as it was read: header, results, peaks, and whether it came to its end."""
+
+    path: Path
+    header: Header
+    results: tuple[Result, ...] = ()
+    peaks: tuple[Peak, ...] = ()
+    versions: dict[str, dict[str, str]] = field(default_factory=dict)
+    unavailable: dict[str, str] = field(default_factory=dict)
+    ending: Ending | None = None
+    torn: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned cell has its result and the run ended by itself."""
+        return self.ending is not None and self.ending.complete and len(self.results) == self.header.cells
+
+    def command_for(self, result: Result) -> str:
+        """The command that repeats a result, with the plugins that the run was given."""
+        parts = ["python -m harness run", result.suite, f"--problem '{result.problem}'", f"--backend {result.backend}"]
+        if result.law:
+            parts.append(f"--law {result.law}")
+        return " ".join(parts + [f"--plugin {plugin}" for plugin in self.header.plugins])
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of results by outcome, every outcome named."""
+        counts: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
+        for result in self.results:
+            counts[result.outcome] += 1
+        return counts
+
+    @property
+    def vacuous(self) -> int:
+        """Number of passed results that compared nothing, or only against bounds as large as the values."""
+        return sum(
+            r.outcome == "passed" and r.deviation is not None and r.deviation.proves_nothing for r in self.results
+        )
+
+    @property
+    def exit_code(self) -> int:
+        """0 all good, 1 a backend is wrong, 4 nothing ran or the run is incomplete (DESIGN, exit codes)."""
+        if any(result.outcome in WRONG for result in self.results):
+            return 1
+        return 0 if self.complete and any(result.outcome in RAN for result in self.results) else 4

@@ -1,0 +1,154 @@
+"""Tables of a run: one documented schema for Parquet files and for the frames of reports."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.record.run import Peak, Result, Run
+from harness.spec.line import parse_line
+
+Dtype = Literal["string", "int64", "float64", "bool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: name, dtype, unit (empty where there is none) and what it says. Missing values are null."""
+
+    name: str
+    dtype: Dtype
+    unit: str
+    meaning: str
+
+
+RESULT_COLUMNS = (
+    Column("cell", "int64", "", "number of the cell in the plan"),
+    Column("suite", "string", "", "suite that planned the cell"),
+    Column("kind", "string", "", "correctness or speed"),
+    Column("backend", "string", "", "backend under test"),
+    Column("label", "string", "", "name of the problem: network/layer, sweep/axis=value or a geometry"),
+    Column("operator", "string", "", "operator of the problem"),
+    Column("problem", "string", "", "canonical problem line; the join key"),
+    Column("dtype", "string", "", "dtype of the problem"),
+    Column("law", "string", "", "law that was applied; empty for speed"),
+    Column("formula", "string", "", "the law's statement"),
+    Column("outcome", "string", "", "passed, failed, error, crashed, timeout, unsupported, unavailable or skipped"),
+    Column("reason", "string", "", "why, where the outcome is not passed; or a remark"),
+    Column("route", "string", "", "native, derived or unsupported"),
+    Column("via", "string", "", "what a derived operator was derived from"),
+    Column("multiplicity", "int64", "", "how often the network has this layer"),
+    Column("worst", "float64", "1", "largest error in units of its bound; above 1 fails"),
+    Column("compared", "int64", "1", "elements compared"),
+    Column("vacuous", "int64", "1", "compared elements whose bound is as large as the value"),
+    Column("proves_nothing", "bool", "", "whether nothing, or only vacuous elements, were compared"),
+    Column("effective_bits", "float64", "bit", "-log2 of the error relative to sqrt(K)(|w|*|x|)"),
+    Column("passes", "int64", "1", "fresh processes in which the cell was timed"),
+    Column("samples", "int64", "1", "raw samples over all passes"),
+    Column("median_ns", "float64", "ns", "time of a call: geometric mean of the passes' medians"),
+    Column("low_ns", "float64", "ns", "lower end of its 95 % interval"),
+    Column("high_ns", "float64", "ns", "upper end of its 95 % interval"),
+    Column("interval", "string", "", "what the interval covers: processes, or one process only"),
+    Column("first_call_ns", "float64", "ns", "median over passes of the first call"),
+    Column("prepare_ns", "float64", "ns", "median over passes of planning and allocation"),
+    Column("gflop", "float64", "GFLOP", "operations of the direct algorithm, taps on padding not counted"),
+    Column("gflops", "float64", "GFLOP/s", "gflop over the median time"),
+    Column("peak_fraction", "float64", "1", "gflops over this run's measured GEMM rate in the same dtype"),
+    Column("seconds", "float64", "s", "wall time that the cell took in the worker, last pass"),
+    Column("worker", "int64", "", "process number of the worker, last pass"),
+)
+SAMPLE_COLUMNS = (
+    Column("cell", "int64", "", "number of the cell in the plan"),
+    Column("pass", "int64", "", "number of the pass"),
+    Column("process", "int64", "", "process number of the worker"),
+    Column("loops", "int64", "1", "calls in each sample"),
+    Column("warmups", "int64", "1", "untimed calls before the first sample"),
+    Column("clock", "string", "", "clock of the samples"),
+    Column("sample", "int64", "", "number of the sample in its pass"),
+    Column("sample_ns", "float64", "ns", "mean time of a call in this sample"),
+)
+
+
+def result_rows(run: Run) -> list[dict[str, Any]]:
+    """One row for every result, with the columns of RESULT_COLUMNS."""
+    cpu = next((peak for peak in run.peaks if peak.device == "cpu"), None)
+    return [_result_row(result, cpu) for result in run.results]
+
+
+def _result_row(result: Result, peak: Peak | None) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(column.name for column in RESULT_COLUMNS)
+    row |= {
+        name: getattr(result, name)
+        for name in ("cell", "suite", "kind", "backend", "label", "problem", "law", "formula", "outcome", "reason",
+                     "multiplicity", "seconds", "worker")
+    }  # fmt: skip
+    operator, _, rest = result.problem.partition(" ")
+    dtype = next((word[6:] for word in rest.split() if word.startswith("dtype=")), "float32")
+    row |= {"operator": operator, "dtype": dtype, "route": result.route.kind, "via": result.route.via}
+    if result.deviation is not None:
+        d = result.deviation
+        row |= {
+            "worst": d.worst, "compared": d.compared, "vacuous": d.vacuous, "proves_nothing": d.proves_nothing,
+            "effective_bits": d.effective_bits,
+        }  # fmt: skip
+    if result.measurement is not None:
+        row |= _timing_values(result, peak, dtype)
+    return row
+
+
+def _timing_values(result: Result, peak: Peak | None, dtype: str) -> dict[str, Any]:
+    import statistics
+
+    from harness.timing.statistics import estimate_time
+
+    assert result.measurement is not None
+    passes, time = result.measurement.passes, estimate_time(result.measurement)
+    gflop = parse_line(result.problem).flops / 1e9
+    rate = gflop / (time.value / 1e9)
+    best = peak.gemm_gflops.get(dtype) if peak is not None else None
+    return {
+        "passes": len(passes),
+        "samples": sum(len(one.samples_ns) for one in passes),
+        "median_ns": time.value,
+        "low_ns": time.low,
+        "high_ns": time.high,
+        "interval": time.over,
+        "first_call_ns": float(statistics.median(one.first_call_ns for one in passes)),
+        "prepare_ns": float(statistics.median(one.prepare_ns for one in passes)),
+        "gflop": gflop,
+        "gflops": rate,
+        "peak_fraction": rate / best if best else None,
+    }
+
+
+def sample_rows(run: Run) -> list[dict[str, Any]]:
+    """One row for every raw sample, with the columns of SAMPLE_COLUMNS."""
+    return [
+        {
+            "cell": result.cell, "pass": one.number, "process": one.process, "loops": one.loops, "warmups": one.warmups,
+            "clock": one.clock, "sample": number, "sample_ns": value,
+        }
+        for result in run.results if result.measurement is not None
+        for one in result.measurement.passes
+        for number, value in enumerate(one.samples_ns)
+    ]  # fmt: skip
+
+
+def write_tables(run: Run) -> None:
+    """Write results.parquet and samples.parquet, each complete or not at all."""
+    _write(run.path / "results.parquet", result_rows(run), RESULT_COLUMNS, run)
+    _write(run.path / "samples.parquet", sample_rows(run), SAMPLE_COLUMNS, run)
+
+
+def _write(path: Path, rows: list[dict[str, Any]], columns: tuple[Column, ...], run: Run) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}
+    fields = [pa.field(c.name, kinds[c.dtype], metadata={"unit": c.unit, "meaning": c.meaning}) for c in columns]
+    about = {"format": str(run.header.format), "fingerprint": str(run.header.environment.get("fingerprint", ""))}
+    table = pa.Table.from_pylist(rows, schema=pa.schema(fields, metadata=about))
+    part = path.with_suffix(".part")
+    pq.write_table(table, part, compression="zstd")
+    os.replace(part, path)

@@ -1,0 +1,74 @@
+"""Number formats, and what a backend declares about its arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Algorithm = Literal["direct", "gemm", "fft"]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A binary floating-point format: significand bits p (with the hidden one) and the smallest subnormal."""
+
+    bits: int
+    smallest: float
+
+    @property
+    def u(self) -> float:
+        """Unit roundoff 2^-p."""
+        return 2.0**-self.bits
+
+
+FORMATS: dict[str, Format] = {
+    "float64": Format(53, 2.0**-1074),
+    "float32": Format(24, 2.0**-149),
+    "float16": Format(11, 2.0**-24),
+    "bfloat16": Format(8, 2.0**-133),
+    "tf32": Format(11, 2.0**-136),
+}
+DTYPES = ("float64", "float32", "float16", "bfloat16")
+
+
+def dtype_of(name: str) -> np.dtype[Any]:
+    """NumPy dtype of a dtype name; bfloat16 comes from ml_dtypes."""
+    import numpy as np
+
+    if name == "bfloat16":
+        import ml_dtypes
+
+        bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        return bfloat16
+    return np.dtype(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numerics:
+    """What a backend declares; the declaration is tested, and decides which error bound applies.
+
+    algorithm: direct and gemm promise an error per element, fft only one per norm.
+    accumulator: dtype of the sums, per dtype of the data; a dtype that is absent accumulates in itself.
+    rounds_input_to: format to which inputs are rounded first ("tf32"), or None.
+    nan_local: a NaN in the input reaches only the outputs whose window holds it.
+    """
+
+    algorithm: Algorithm = "direct"
+    accumulator: Mapping[str, str] = field(default_factory=lambda: {"float16": "float32", "bfloat16": "float32"})
+    rounds_input_to: str | None = None
+    nan_local: bool = True
+    ties: Literal["first", "last"] = "first"
+    deterministic: bool = True
+
+    @property
+    def normwise(self) -> bool:
+        """Whether only the norm of the error is bounded, not each element."""
+        return self.algorithm == "fft"
+
+    def sums_in(self, dtype: str) -> Format:
+        """Format of the accumulator for data of this dtype."""
+        return FORMATS[self.accumulator.get(dtype, dtype)]

@@ -1,0 +1,203 @@
+"""The problem: one operator on one shape, window, dtype, layout and data; the join key of everything."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from harness.errors import GeometryError
+from harness.spec.numerics import DTYPES
+from harness.spec.operator import Operator
+from harness.spec.window import Sizes, Window
+
+Layout = Literal["channels-first", "channels-last"]
+Regime = Literal["integer", "normal", "uniform", "distinct"]
+LAYOUTS = ("channels-first", "channels-last")
+REGIMES = ("integer", "normal", "uniform", "distinct")
+MATHS = ("ieee", "tf32")
+_ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """An operator with everything that fixes its answer.
+
+    x: shape (N, C, *S) of the input of the forward operator; for conv_transpose, of its own input.
+    w: kernel shape (O, C/groups, *K), None for pooling. Gradients are described by their forward problem.
+    flip: True for true convolution, the kernel turned by 180 degrees (SPEC section 1).
+    layout: order in memory; the shapes stay N, C, *S.
+    math: "ieee", or "tf32" where the problem permits inputs rounded to TF32.
+    Raises GeometryError where the geometry is impossible (SPEC section 2).
+    """
+
+    operator: Operator
+    x: Sizes
+    window: Window
+    w: Sizes | None = None
+    bias: bool = False
+    output_padding: Sizes | None = None
+    flip: bool = False
+    dtype: str = "float32"
+    math: str = "ieee"
+    layout: str = "channels-first"
+    data: str = "normal"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the geometry once, before anything is computed."""
+        axes = len(self.x) - 2
+        if axes not in (1, 2, 3):
+            raise GeometryError(
+                f"impossible geometry: x has {len(self.x)} sizes, wanted 3, 4 or 5 (N, C and 1 to 3 axes)"
+            )
+        if self.seed < 0:
+            raise GeometryError(f"seed: got {self.seed}, wanted 0 or more")
+        if min(self.x) < 1:
+            raise GeometryError(f"impossible geometry: got x {_by(self.x)}, wanted sizes of at least 1")
+        for name, value, allowed in (
+            ("dtype", self.dtype, DTYPES),
+            ("layout", self.layout, LAYOUTS),
+            ("data", self.data, REGIMES),
+            ("math", self.math, MATHS),
+        ):
+            if value not in allowed:
+                raise GeometryError(f"unknown {name}: got '{value}', wanted one of {', '.join(allowed)}")
+        if self.operator.pools:
+            self._check_pool()
+        else:
+            self._check_kernel(axes)
+        self.window.check(self.forward_spatial, self.kernel)
+
+    def _check_pool(self) -> None:
+        if self.w is not None or self.window.kernel is None:
+            raise GeometryError(f"{self.operator} has a kernel size, not a kernel array: got w, wanted kernel=")
+        if self.bias or self.flip or self.output_padding is not None or self.window.groups != 1:
+            raise GeometryError(f"{self.operator} has no bias, flip, groups or output_padding")
+
+    def _check_kernel(self, axes: int) -> None:
+        w, groups = self.w, self.window.groups
+        if w is None or self.window.kernel is not None:
+            raise GeometryError(f"{self.operator} has a kernel array: got no w, wanted w=OxC/groupsxK")
+        if len(w) != axes + 2 or min(w) < 1:
+            raise GeometryError(f"impossible geometry: got w {_by(w)}, wanted {axes + 2} sizes of at least 1")
+        if self.window.ceil_mode or not self.window.count_include_pad:
+            raise GeometryError(f"{self.operator} has no ceil mode and no divisor; those belong to pooling")
+        transposed = self.operator is Operator.conv_transpose
+        if groups < 1 or w[0] % groups or (not transposed and self.x[1] % groups):
+            raise GeometryError(
+                f"impossible geometry: groups {groups} does not divide the channels (C {self.x[1]}, O {w[0]})"
+            )
+        if transposed and w[0] != self.x[1]:
+            raise GeometryError(f"impossible geometry: w has {w[0]} rows, wanted {self.x[1]} as x has channels")
+        if not transposed and w[1] * groups != self.x[1]:
+            raise GeometryError(
+                f"impossible geometry: w takes {w[1]} channels per group, wanted {self.x[1] // groups} "
+                f"(C {self.x[1]} over groups {groups})"
+            )
+        if self.bias and self.operator not in (Operator.conv, Operator.conv_transpose):
+            raise GeometryError(f"{self.operator} takes no bias; leave the field out")
+        if (self.output_padding is not None) != transposed:
+            raise GeometryError(f"{self.operator}: output_padding belongs to conv_transpose, and only to it")
+        if transposed:
+            self._check_transposed()
+
+    def _check_transposed(self) -> None:
+        assert self.output_padding is not None
+        for axis, (extra, s, size) in enumerate(
+            zip(self.output_padding, self.window.stride, self.forward_spatial, strict=True)
+        ):
+            if not 0 <= extra < max(s, 1):
+                raise GeometryError(
+                    f"impossible geometry on axis {axis}: got output_padding {extra}, wanted 0 to {s - 1}"
+                )
+            if size < 1:
+                raise GeometryError(
+                    f"impossible geometry on axis {axis}: the padding crops all of the output (size {size})"
+                )
+
+    @property
+    def axes(self) -> int:
+        """Number of spatial axes."""
+        return len(self.x) - 2
+
+    @property
+    def kernel(self) -> Sizes:
+        """Kernel sizes K per axis."""
+        if self.w is not None:
+            return self.w[2:]
+        assert self.window.kernel is not None
+        return self.window.kernel
+
+    @property
+    def forward_spatial(self) -> Sizes:
+        """Spatial size of the side that the window moves over: x, or the output of conv_transpose."""
+        if self.operator is not Operator.conv_transpose:
+            return self.x[2:]
+        assert self.w is not None and self.output_padding is not None
+        return tuple(
+            (p - 1) * s + reach - begin - end + extra
+            for p, s, reach, (begin, end), extra in zip(
+                self.x[2:],
+                self.window.stride,
+                self.window.reach(self.w[2:]),
+                self.window.padding,
+                self.output_padding,
+                strict=True,
+            )
+        )
+
+    @property
+    def y(self) -> Sizes:
+        """Shape of the forward operator's output."""
+        if self.operator is Operator.conv_transpose:
+            assert self.w is not None
+            return (self.x[0], self.w[1] * self.window.groups, *self.forward_spatial)
+        channels = self.x[1] if self.w is None else self.w[0]
+        return (self.x[0], channels, *self.window.output_shape(self.x[2:], self.kernel))
+
+    @property
+    def shapes(self) -> dict[str, Sizes]:
+        """Shape of every array that the operator takes and gives, by name."""
+        y = self.y
+        known: dict[str, Sizes] = {"x": self.x, "y": y, "dy": y, "dx": self.x, "indices": y}
+        if self.w is not None:
+            known |= {"w": self.w, "dw": self.w, "b": (y[1],), "db": (y[1],)}
+        names = [name for name in self.operator.inputs if name != "b" or self.bias]
+        return {name: known[name] for name in (*names, *self.operator.outputs)}
+
+    @property
+    def output(self) -> Sizes:
+        """Shape of the first array that the operator gives."""
+        return self.shapes[self.operator.outputs[0]]
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of the direct algorithm; taps that fall on padding are not counted."""
+        from harness.spec.cost import count_flops
+
+        return count_flops(self)
+
+    @property
+    def bytes(self) -> int:
+        """Compulsory traffic: every array that goes in or out, once (indices as int64)."""
+        item = _ITEM_BYTES[self.dtype]
+        return sum(math.prod(s) * (8 if name == "indices" else item) for name, s in self.shapes.items())
+
+    @property
+    def line(self) -> str:
+        """The canonical one-line text; `parse_line` gives the same Problem back."""
+        from harness.spec.line import format_line
+
+        return format_line(self)
+
+    def with_(self, **changes: object) -> Problem:
+        """The same problem with some fields changed; bias and output_padding follow the operator."""
+        operator = changes.get("operator", self.operator)
+        if operator not in (Operator.conv, Operator.conv_transpose):
+            changes.setdefault("bias", False)
+        return replace(self, **changes)  # type: ignore[arg-type]  # replace() checks the names itself
+
+
+def _by(sizes: Sizes) -> str:
+    return "x".join(map(str, sizes))

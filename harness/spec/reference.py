@@ -1,0 +1,192 @@
+"""The fast float64 reference, proven equal to the plain loops; the suites use this one.
+
+Every function has the signature of a backend's method. Sums run tap by tap over strided slices, channels by BLAS.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.spec.calling import bind, name_outputs
+from harness.spec.problem import Problem
+from harness.spec.taps import ALL, EVERY, divisors, fit, inner, tap_slices
+from harness.spec.window import Sizes, Window
+
+Array = NDArray[Any]
+
+
+def _wide(a: Array) -> Array:
+    return np.asarray(a).astype(np.float64)
+
+
+def _by_group(a: Array, groups: int) -> Array:
+    """Split channels and flatten space: (n, c, *s) to (n, g, c/g, prod s)."""
+    return a.reshape(a.shape[0], groups, a.shape[1] // groups, math.prod(a.shape[2:]))
+
+
+def conv(x: Array, w: Array, b: Array | None, window: Window) -> Array:
+    """y[n,o,i] = b[o] + sum over c, u of w[o,c,u] x[n, c, s*i + d*u - begin] (SPEC sections 1 and 3)."""
+    x, w, groups = _wide(x), _wide(w), window.groups
+    out = window.output_shape(x.shape[2:], w.shape[2:])
+    padded = fit(x, window.cover(x.shape[2:], w.shape[2:]), 0.0, np)
+    y = np.zeros((x.shape[0], groups, w.shape[0] // groups, math.prod(out)))
+    by_group = w.reshape(groups, w.shape[0] // groups, w.shape[1], *w.shape[2:])
+    if w.shape[0] == groups:
+        y = _conv_single(padded, by_group[:, 0], out, window)
+    else:
+        for tap, at in tap_slices(out, w.shape[2:], window):
+            y += by_group[(ALL, *EVERY, *tap)] @ _by_group(padded[(*EVERY, *at)], groups)
+    y = y.reshape(x.shape[0], w.shape[0], *out)
+    return y if b is None else y + _wide(b).reshape(1, -1, *(1,) * len(out))
+
+
+def _conv_single(padded: Array, w: Array, out: Sizes, window: Window) -> Array:
+    """One output channel per group: multiply channels first, for all taps at once, then shift and add.
+
+    padded: n c *s, w: g c/g *k; reads the input once instead of once per tap.
+    """
+    groups, kernel = w.shape[0], w.shape[2:]
+    rows = w.reshape(groups, w.shape[1], -1).transpose(0, 2, 1)  # g k c/g
+    maps = (rows @ _by_group(padded, groups)).reshape(padded.shape[0], groups, -1, *padded.shape[2:])
+    y = np.zeros((padded.shape[0], groups, *out))
+    for number, (_, at) in enumerate(tap_slices(out, kernel, window)):
+        y += maps[(*EVERY, number, *at)]
+    return y
+
+
+def conv_input_grad(dy: Array, w: Array, x_shape: Sizes, window: Window) -> Array:
+    """dx[n, c, s*i + d*u - begin] += w[o,c,u] dy[n,o,i]: the transpose of `conv` (SPEC section 5)."""
+    dy, w, groups = _wide(dy), _wide(w), window.groups
+    cover = window.cover(x_shape[2:], w.shape[2:])
+    grown = tuple(n + b + max(0, e) for n, (b, e) in zip(x_shape[2:], cover, strict=True))
+    padded = np.zeros((x_shape[0], x_shape[1], *grown))
+    by_group = w.reshape(groups, w.shape[0] // groups, w.shape[1], *w.shape[2:])
+    columns = _by_group(dy, groups)
+    for tap, at in tap_slices(dy.shape[2:], w.shape[2:], window):
+        part = by_group[(ALL, *EVERY, *tap)].transpose(0, 2, 1) @ columns
+        padded[(*EVERY, *at)] += part.reshape(*x_shape[:2], *dy.shape[2:])
+    return np.ascontiguousarray(padded[(*EVERY, *inner(x_shape[2:], cover))])
+
+
+def conv_weight_grad(dy: Array, x: Array, w_shape: Sizes, window: Window) -> Array:
+    """dw[o,c,u] = sum over n, i of dy[n,o,i] x[n, c, s*i + d*u - begin] (1.6, 1.12)."""
+    dy, x, groups = _wide(dy), _wide(x), window.groups
+    padded = fit(x, window.cover(x.shape[2:], w_shape[2:]), 0.0, np)
+    if w_shape[0] == groups:
+        return _weight_grad_single(dy, padded, w_shape, window)
+    columns = _by_group(dy, groups)
+    dw = np.zeros((groups, w_shape[0] // groups, w_shape[1], *w_shape[2:]))
+    for tap, at in tap_slices(dy.shape[2:], w_shape[2:], window):
+        part = columns @ _by_group(padded[(*EVERY, *at)], groups).transpose(0, 1, 3, 2)
+        dw[(ALL, *EVERY, *tap)] = part.sum(axis=0)
+    return dw.reshape(w_shape)
+
+
+def _weight_grad_single(dy: Array, padded: Array, w_shape: Sizes, window: Window) -> Array:
+    """One output channel per group: lay dy out as each tap sees it, then one product with the whole input."""
+    groups, taps = w_shape[0], math.prod(w_shape[2:])
+    laid = np.zeros((dy.shape[0], groups, taps, *padded.shape[2:]))
+    for number, (_, at) in enumerate(tap_slices(dy.shape[2:], w_shape[2:], window)):
+        laid[(*EVERY, number, *at)] = dy
+    laid = laid.reshape(*laid.shape[:3], -1).transpose(0, 1, 3, 2)  # n g s k
+    return np.asarray((_by_group(padded, groups) @ laid).sum(axis=0)).reshape(w_shape)
+
+
+def conv_bias_grad(dy: Array) -> Array:
+    """db[o] = sum over n, i of dy[n,o,i] (1.14)."""
+    return np.asarray(_wide(dy).sum(axis=(0, *range(2, dy.ndim))))
+
+
+def conv_transpose(x: Array, w: Array, b: Array | None, window: Window, output_padding: Sizes) -> Array:
+    """y = C transposed times x, plus b, with C the matrix of `conv` (SPEC section 3)."""
+    spatial = tuple(
+        (p - 1) * s + reach - begin - end + extra
+        for p, s, reach, (begin, end), extra in zip(
+            x.shape[2:], window.stride, window.reach(w.shape[2:]), window.padding, output_padding, strict=True
+        )
+    )
+    y = conv_input_grad(x, w, (x.shape[0], w.shape[1] * window.groups, *spatial), window)
+    return y if b is None else y + _wide(b).reshape(1, -1, *(1,) * len(spatial))
+
+
+def max_pool(x: Array, window: Window) -> tuple[Array, Array]:
+    """y = max over the window, padding as -inf; the first in row-major order wins, NaN wins over all.
+
+    Selection is exact in any dtype, so x keeps its own; indices are flat over the spatial axes of x.
+    """
+    assert window.kernel is not None
+    spatial = x.shape[2:]
+    out, cover = window.output_shape(spatial, window.kernel), window.cover(spatial, window.kernel)
+    places = np.arange(math.prod(spatial), dtype=np.int64).reshape(1, 1, *spatial)
+    places, padded = fit(places, cover, -1, np), fit(x, cover, -math.inf, np)
+    y = np.full((*x.shape[:2], *out), -math.inf, dtype=x.dtype)
+    indices = np.full(y.shape, -1, dtype=np.int64)
+    for _, at in tap_slices(out, window.kernel, window):
+        value, place = padded[(*EVERY, *at)], places[(*EVERY, *at)]
+        wins = (value > y) | (np.isnan(value) & ~np.isnan(y)) | ((indices < 0) & (place >= 0))
+        y = np.where(wins, value, y)
+        indices = np.where(wins, place, indices)
+    return y, indices
+
+
+def max_pool_grad(dy: Array, x: Array, indices: Array, window: Window) -> Array:
+    """dx[n, c, indices[n,c,i]] += dy[n,c,i] (1.17)."""
+    maps, area = x.shape[0] * x.shape[1], math.prod(x.shape[2:])
+    flat = indices.reshape(maps, -1) + np.arange(maps)[:, None] * area
+    valid = indices.reshape(maps, -1) >= 0
+    dx = np.bincount(flat[valid], weights=_wide(dy).reshape(maps, -1)[valid], minlength=maps * area)
+    return dx.reshape(x.shape)
+
+
+def divisor_map(spatial: Sizes, window: Window) -> Array:
+    """Divisor of every mean-pooling window, shape P."""
+    counts = [np.asarray(axis, dtype=np.float64) for axis in divisors(spatial, window)]
+    return reduce(np.multiply.outer, counts)
+
+
+def avg_pool(x: Array, window: Window) -> Array:
+    """y = sum over the window / divisor (SPEC section 4); 0/0 for a window of padding only is 0."""
+    assert window.kernel is not None
+    out = window.output_shape(x.shape[2:], window.kernel)
+    padded = fit(_wide(x), window.cover(x.shape[2:], window.kernel), 0.0, np)
+    total = np.zeros((*x.shape[:2], *out))
+    for _, at in tap_slices(out, window.kernel, window):
+        total += padded[(*EVERY, *at)]
+    return total / divisor_map(x.shape[2:], window)
+
+
+def avg_pool_grad(dy: Array, x_shape: Sizes, window: Window) -> Array:
+    """dx[n, c, s*i + d*u - begin] += dy[n,c,i] / divisor[i] (1.17)."""
+    assert window.kernel is not None
+    cover = window.cover(x_shape[2:], window.kernel)
+    grown = tuple(n + b + max(0, e) for n, (b, e) in zip(x_shape[2:], cover, strict=True))
+    padded, share = np.zeros((*x_shape[:2], *grown)), _wide(dy) / divisor_map(x_shape[2:], window)
+    for _, at in tap_slices(dy.shape[2:], window.kernel, window):
+        padded[(*EVERY, *at)] += share
+    return np.ascontiguousarray(padded[(*EVERY, *inner(x_shape[2:], cover))])
+
+
+def rot180(w: Array) -> Array:
+    """Turn a kernel (o, c, *k) by 180 degrees in space."""
+    return w[(*EVERY, *(slice(None, None, -1),) * (w.ndim - 2))]
+
+
+def compute(problem: Problem, arrays: Mapping[str, Array], source: Any = None) -> dict[str, Array]:
+    """Reference outputs of a problem by name; `source` is this module, or `harness.spec.loops`."""
+    inputs = turn(problem, arrays)
+    outputs = name_outputs(problem, bind(source or sys.modules[__name__], problem, inputs)())
+    return turn(problem, outputs)
+
+
+def turn(problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Turn w and dw by 180 degrees where the problem is a true convolution, which makes it a correlation."""
+    if not problem.flip:
+        return dict(arrays)
+    return {name: rot180(a) if name in ("w", "dw") else a for name, a in arrays.items()}

@@ -1,0 +1,127 @@
+"""The window: how a kernel moves over its input, and the sizes that follow (SPEC sections 2 and 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.errors import GeometryError
+
+Sizes = tuple[int, ...]
+Padding = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Stride, padding (begin, end per axis), dilation and groups; for pooling also kernel and its two modes.
+
+    A Window can be built with any numbers; `check` and `output_shape` raise GeometryError for impossible ones,
+    so that a backend's answer to an illegal window can be tested.
+    """
+
+    stride: Sizes
+    padding: Padding
+    dilation: Sizes
+    groups: int = 1
+    kernel: Sizes | None = None
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+
+    @classmethod
+    def of(
+        cls,
+        axes: int,
+        *,
+        stride: int | Sizes = 1,
+        padding: int | Padding = 0,
+        dilation: int | Sizes = 1,
+        groups: int = 1,
+        kernel: Sizes | None = None,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> Window:
+        """Build a Window for a number of axes; a single number stands for every axis and side."""
+        return cls(
+            stride=(stride,) * axes if isinstance(stride, int) else stride,
+            padding=((padding, padding),) * axes if isinstance(padding, int) else padding,
+            dilation=(dilation,) * axes if isinstance(dilation, int) else dilation,
+            groups=groups,
+            kernel=kernel,
+            ceil_mode=ceil_mode,
+            count_include_pad=count_include_pad,
+        )
+
+    @property
+    def axes(self) -> int:
+        """Number of spatial axes."""
+        return len(self.stride)
+
+    def reach(self, kernel: Sizes) -> Sizes:
+        """Effective kernel m' = m + (m-1)(d-1) per axis: the span that a dilated kernel covers."""
+        return tuple(m + (m - 1) * (d - 1) for m, d in zip(kernel, self.dilation, strict=True))
+
+    def check(self, spatial: Sizes, kernel: Sizes) -> None:
+        """Raise GeometryError unless the window fits an input of this spatial size."""
+        axes = len(spatial)
+        for name, value in (("stride", self.stride), ("padding", self.padding), ("dilation", self.dilation)):
+            if len(value) != axes:
+                raise GeometryError(
+                    f"impossible geometry: {name} has {len(value)} axes, wanted {axes} as the input has"
+                )
+        if len(kernel) != axes:
+            raise GeometryError(
+                f"impossible geometry: the kernel has {len(kernel)} axes, wanted {axes} as the input has"
+            )
+        for axis in range(axes):
+            self._check_axis(axis, spatial[axis], kernel[axis])
+        if self.groups < 1:
+            raise GeometryError(f"impossible geometry: got groups {self.groups}, wanted at least 1")
+
+    def _check_axis(self, axis: int, n: int, m: int) -> None:
+        stride, dilation, (begin, end) = self.stride[axis], self.dilation[axis], self.padding[axis]
+        for name, value, least in (
+            ("stride", stride, 1),
+            ("dilation", dilation, 1),
+            ("kernel", m, 1),
+            ("padding", min(begin, end), 0),
+        ):
+            if value < least:
+                raise GeometryError(f"impossible geometry on axis {axis}: got {name} {value}, wanted at least {least}")
+        reach = m + (m - 1) * (dilation - 1)
+        if reach > n + begin + end:
+            raise GeometryError(
+                f"impossible geometry on axis {axis}: the effective kernel {reach} (kernel {m}, dilation {dilation}) "
+                f"is larger than the padded input {n + begin + end} (size {n}, padding {begin}:{end}); "
+                f"make the kernel smaller or the padding larger"
+            )
+
+    def output_shape(self, spatial: Sizes, kernel: Sizes) -> Sizes:
+        """Output sizes P per axis: floor((n+b+e-m')/s)+1, or the ceil rule of SPEC section 4."""
+        self.check(spatial, kernel)
+        sizes = []
+        for n, reach, s, (begin, end) in zip(spatial, self.reach(kernel), self.stride, self.padding, strict=True):
+            span = n + begin + end - reach
+            count = span // s + 1
+            if self.ceil_mode:
+                count = -(-span // s) + 1
+                if (count - 1) * s >= n + begin:
+                    count -= 1
+            sizes.append(count)
+        return tuple(sizes)
+
+    def cover(self, spatial: Sizes, kernel: Sizes) -> Padding:
+        """Padding that makes the input exactly as long as its windows: (begin, end) per axis.
+
+        A negative end crops positions that no window reaches; with ceil_mode the end may exceed the
+        padding. With it, the output size is (extent - m')/s + 1 without remainder.
+        """
+        return tuple(
+            (begin, (count - 1) * s + reach - n - begin)
+            for n, count, reach, s, (begin, _) in zip(
+                spatial,
+                self.output_shape(spatial, kernel),
+                self.reach(kernel),
+                self.stride,
+                self.padding,
+                strict=True,
+            )
+        )

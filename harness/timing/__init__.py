@@ -1,0 +1,1 @@
+"""How fast: sampling one call, the machine's own peak, and what samples say."""

@@ -1,0 +1,123 @@
+"""The run's side of a worker: start it, ask it with a time and a memory limit, and see how it died."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from harness.worker.protocol import Reply, Request, receive, replies, send
+
+POLL_S = 0.05
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class WorkerDiedError(Exception):
+    """The worker is gone: crashed, out of time or out of memory; `outcome` says which, the text says how."""
+
+    def __init__(self, outcome: str, reason: str) -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+
+
+class Worker:
+    """A child process that answers one request at a time."""
+
+    def __init__(self, log: Path, threads: int | None = None) -> None:
+        """Start it; `threads` None leaves thread counts as the user's environment has them."""
+        environment = dict(os.environ)
+        if threads is not None:
+            environment |= dict.fromkeys(THREAD_VARIABLES, str(threads))
+        their_in, our_out = os.pipe()
+        our_in, their_out = os.pipe()
+        self.log = log
+        with log.open("ab") as sink:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "harness.worker", str(their_in), str(their_out)],
+                pass_fds=(their_in, their_out),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                env=environment,
+                start_new_session=True,
+            )
+        os.close(their_in)
+        os.close(their_out)
+        self.target, self.source = os.fdopen(our_out, "wb"), os.fdopen(our_in, "rb")
+
+    @property
+    def pid(self) -> int:
+        """Process number."""
+        return self.process.pid
+
+    def ask(self, request: Request, time_s: float, memory_bytes: int) -> Reply:
+        """Send a request and wait for its reply; raises WorkerDiedError, and the worker is then gone."""
+        deadline = time.monotonic() + time_s
+        try:
+            send(self.target, request)
+        except OSError:
+            raise self._died() from None
+        while not select.select([self.source], [], [], POLL_S)[0]:
+            if time.monotonic() > deadline:
+                self.kill()
+                raise WorkerDiedError(
+                    "timeout", f"no answer within the limit of {time_s:g} s a cell; the worker was killed"
+                )
+            used = self._memory()
+            if used > memory_bytes:
+                self.kill()
+                raise WorkerDiedError(
+                    "crashed",
+                    f"out of memory: {used / 2**30:.2f} GiB used, above the limit of "
+                    f"{memory_bytes / 2**30:g} GiB a cell; the worker was killed",
+                )
+        reply = receive(self.source, replies)
+        if reply is None:
+            raise self._died()
+        return reply
+
+    def _memory(self) -> int:
+        """Resident bytes of the worker, 0 where it is gone."""
+        import psutil
+
+        try:
+            return int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
+
+    def _died(self) -> WorkerDiedError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=2)  # its pipe closes a moment before it has ended by itself
+        self.kill()
+        code = self.process.returncode
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        if code == -signal.SIGKILL:
+            how += " (killed from outside, perhaps by the system for want of memory)"
+        last = self._last_words()
+        return WorkerDiedError("crashed", f"the worker died with {how}{f': {last}' if last else ''}; log: {self.log}")
+
+    def _last_words(self) -> str:
+        lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        fatal = [line for line in lines if line.startswith("Fatal Python error")]
+        return (fatal or lines or [""])[-1][:200]
+
+    def kill(self) -> None:
+        """End the worker and everything that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.process.wait()
+        for stream in (self.target, self.source):
+            with contextlib.suppress(OSError):
+                stream.close()
+
+    def close(self) -> None:
+        """Let the worker end by itself; kill it if it does not."""
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            self.target.close()
+            self.process.wait(timeout=2)
+        self.kill()

@@ -1,0 +1,1 @@
+"""What is asked of a backend: laws, the geometries that they are asked on, real networks and sweeps."""

@@ -1,0 +1,27 @@
+"""Suite `correctness`: every law on every geometry where its conditions hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness import Law, Suite, hookimpl
+from suites.geometries import correctness_problems
+from suites.laws import all_laws
+
+
+@hookimpl
+def register_suites(register: Callable[[Suite | Law], None]) -> None:
+    """Hand over the laws, and the suite that applies them."""
+    laws = all_laws()
+    for law in laws:
+        register(law)
+    register(
+        Suite(
+            name="correctness",
+            kind="correctness",
+            description="laws and the float64 reference, on whole numbers and on real data",
+            problems=correctness_problems,
+            laws=tuple(law.name for law in laws),
+            time_limit_s=20.0,
+        )
+    )

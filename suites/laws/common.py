@@ -1,0 +1,57 @@
+"""Conditions and array helpers that several laws share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import Deviation, Operator, Problem, compare
+from harness.spec.data import draw
+from harness.spec.window import Sizes
+
+Array = NDArray[Any]
+
+
+def whole_conv(problem: Problem) -> bool:
+    """Whether the problem is a convolution on whole numbers."""
+    return problem.operator is Operator.conv and problem.data == "integer"
+
+
+def whole_max_pool(problem: Problem) -> bool:
+    """Whether the problem is max pooling of whole numbers, tied or not."""
+    return problem.operator is Operator.max_pool and problem.data in ("integer", "distinct")
+
+
+def whole_avg_pool(problem: Problem) -> bool:
+    """Whether the problem is mean pooling of whole numbers."""
+    return problem.operator is Operator.avg_pool and problem.data == "integer"
+
+
+def wide(problem: Problem, name: str, shape: Sizes) -> Array:
+    """An array of the problem's data, widened to float64 for computing on the side of the law."""
+    return np.asarray(draw(problem, name, shape).astype(np.float64))
+
+
+def step(problem: Problem, name: str, shape: Sizes) -> Array:
+    """A direction of whole numbers -1, 0 and 1."""
+    from harness.spec.data import generator
+
+    return generator(problem, name).integers(-1, 1, size=shape, endpoint=True).astype(np.float64)
+
+
+def kernel_shape(problem: Problem) -> Sizes:
+    """Shape of the kernel array; only convolutions have one."""
+    assert problem.w is not None
+    return problem.w
+
+
+def inner(a: Array, b: Array) -> Array:
+    """The inner product <a, b> as an array of one number; exact on whole numbers below 2^53."""
+    return np.asarray([np.sum(a * b)])
+
+
+def equal(got: Array, wanted: Array, what: str) -> Deviation:
+    """Equality to the bit."""
+    return compare(got, wanted, what=what)

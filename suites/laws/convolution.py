@@ -1,0 +1,45 @@
+"""Laws of the two products: commutativity of wide convolution and its correlation form (SPEC section 6)."""
+
+from __future__ import annotations
+
+from harness import Deviation, Problem, Subject, Window, law
+from harness.spec.reference import rot180
+from suites.laws.common import equal, kernel_shape, whole_conv, wide
+
+
+def _is_wide(problem: Problem) -> bool:
+    """One channel, stride and dilation 1, padding m-1 on every side."""
+    if not whole_conv(problem) or problem.bias or problem.w is None:
+        return False
+    pads = tuple((m - 1, m - 1) for m in problem.kernel)
+    plain = Window.of(problem.axes, padding=pads)
+    return problem.window == plain and (problem.x[0], problem.x[1], *problem.w[:2]) == (1, 1, 1, 1)
+
+
+def _swapped(problem: Problem) -> Window:
+    """The wide window for the problem's input taken as the kernel."""
+    return Window.of(problem.axes, padding=tuple((n - 1, n - 1) for n in problem.x[2:]))
+
+
+@law(tolerance="exact", when=lambda problem: _is_wide(problem) and problem.flip)
+def wide_convolution_commutes(subject: Subject, problem: Problem) -> Deviation:
+    """x ⊛_wide w = w ⊛_wide x
+
+    One channel, stride and dilation 1. A kernel that is not turned gives rot180 of the other side.
+    """
+    x, w = wide(problem, "x", problem.x), wide(problem, "w", kernel_shape(problem))
+    forwards = subject.conv(x, w, flip=True)
+    backwards = subject.conv(w, x, window=_swapped(problem), flip=True)
+    return equal(forwards, backwards, "x ⊛ w")
+
+
+@law(tolerance="exact", when=lambda problem: _is_wide(problem) and not problem.flip)
+def wide_correlation_turns(subject: Subject, problem: Problem) -> Deviation:
+    """x ⋆_wide w = rot180(w ⋆_wide x)
+
+    One channel, stride and dilation 1. An operator that turns the kernel makes both sides commute instead.
+    """
+    x, w = wide(problem, "x", problem.x), wide(problem, "w", kernel_shape(problem))
+    forwards = subject.conv(x, w)
+    backwards = subject.conv(w, x, window=_swapped(problem))
+    return equal(forwards, rot180(backwards), "x ⋆ w")

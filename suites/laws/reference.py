@@ -1,0 +1,22 @@
+"""The anchor of all laws: the float64 reference."""
+
+from __future__ import annotations
+
+from harness import Deviation, Problem, Subject, join, law
+from harness.checking.bounds import check_outputs
+from harness.spec import reference
+from harness.spec.data import make_arrays
+
+
+@law(tolerance="bound", when=lambda problem: True)
+def agrees_with_reference(subject: Subject, problem: Problem) -> Deviation:
+    """|operator(arrays) - float64 reference| <= bound of the declared class; == on whole numbers.
+
+    Asked of the plain method and of the prepared call, twice, so that what is timed is what is checked.
+    """
+    arrays = make_arrays(problem)
+    wanted, numerics = reference.compute(problem, arrays), subject.numerics()
+    prepared = subject.prepare(problem, arrays)
+    once, twice = prepared.run(), prepared.run()
+    answers = (subject.run(problem, arrays), prepared.fetch(once), prepared.fetch(twice))
+    return join(*(check_outputs(problem, numerics, arrays, answer, wanted) for answer in answers))
