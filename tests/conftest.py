@@ -1,0 +1,44 @@
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from harness.plugins.manager import load_plugins
+from harness.worker.crew import Crew
+
+ROOT = Path(__file__).parent.parent
+FAULTY = tuple(str(ROOT / "tests" / "faulty" / f"{name}.py") for name in ("right", "forward", "backward", "pooling"))
+DYING = str(ROOT / "tests" / "faulty" / "dying.py")
+
+
+@cache
+def _registry():
+    return load_plugins((*FAULTY, DYING))
+
+
+@pytest.fixture(scope="session")
+def registry():
+    """Everything that is built in, and the faulty backends."""
+    found = _registry()
+    broken = [row for row in found.rows if row.state == "broken"]
+    assert not broken, broken
+    return found
+
+
+@cache
+def _probe(backend: str, folder: str) -> str:
+    crew = Crew(_registry(), backend, Path(folder), 8 * 2**30, None, ())
+    try:
+        return crew.launch()[1].reason
+    finally:
+        crew.close()
+
+
+def pytest_runtest_setup(item):
+    """Skip what is marked `gpu` where the backend that it names cannot run, with the backend's own reason."""
+    marker = item.get_closest_marker("gpu")
+    if marker is not None:
+        backend = marker.args[0]
+        reason = _probe(backend, str(item.config._tmp_path_factory.getbasetemp()))
+        if reason:
+            pytest.skip(f"{backend} is unavailable: {reason}")

@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from harness import parse_line
+from harness.checking.bounds import is_exact
+from harness.spec.data import make_arrays
+from harness.spec.numerics import Numerics
+from tests.spec.strategies import problems
+
+
+@given(problems(regimes=("integer",)))
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_whole_numbers_keep_every_sum_exact(problem):
+    arrays = make_arrays(problem)
+    if not problem.operator.value.startswith("avg"):
+        assert is_exact(problem, Numerics(), arrays)
+    for name, a in arrays.items():
+        assert name == "indices" or np.array_equal(a.astype(np.float64), np.rint(a.astype(np.float64)))
+
+
+def test_sums_beyond_the_significand_are_not_called_exact():
+    problem = parse_line("conv x=1x64x9 w=1x64x3 dtype=float16 data=integer")
+    arrays = {name: np.full_like(a, 8) for name, a in make_arrays(problem).items()}
+    assert not is_exact(problem, Numerics(), arrays)
+
+
+@pytest.mark.parametrize("data", ["integer", "normal", "uniform", "distinct"])
+def test_the_same_line_gives_the_same_data(data):
+    line = f"conv x=2x3x7x8 w=4x3x3x2 data={data} seed=5"
+    first, again = make_arrays(parse_line(line)), make_arrays(parse_line(line))
+    other = make_arrays(parse_line(line.replace("seed=5", "seed=6")))
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert any(not np.array_equal(first[name], other[name]) for name in first)
+
+
+def test_channels_last_is_another_order_of_the_same_values():
+    first = make_arrays(parse_line("conv x=2x3x7x8 w=4x3x3x2"))["x"]
+    last = make_arrays(parse_line("conv x=2x3x7x8 w=4x3x3x2 layout=channels-last"))["x"]
+    assert np.array_equal(first, last)
+    assert first.flags.c_contiguous
+    assert np.moveaxis(last, 1, -1).flags.c_contiguous
+
+
+def test_distinct_data_has_no_ties():
+    x = make_arrays(parse_line("max_pool x=2x3x7x8 kernel=2x2 data=distinct"))["x"]
+    assert all(len(np.unique(m)) == m.size for m in x.reshape(6, -1))
