@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from harness import Law, NamedProblem, ProblemSet, Suite, Timing, hookimpl
 from suites.networks import network_problems, network_sets
-from suites.sweeps import VALUES, sweep_problems, sweep_sets
+from suites.sweeps import SWEEPS, sweep_problems, sweep_sets
 
 NETWORKS = {"lenet5": 8, "alexnet_grouped": 4, "resnet50": 8}
 
@@ -14,7 +14,7 @@ NETWORKS = {"lenet5": 8, "alexnet_grouped": 4, "resnet50": 8}
 def speed_problems() -> tuple[NamedProblem, ...]:
     """LeNet-5, AlexNet and ResNet-50 with their gradients, and every sweep."""
     layers = [item for name, batch in NETWORKS.items() for item in network_problems(name, batch)]
-    return (*layers, *(item for axis, values in VALUES.items() for item in sweep_problems(axis, values)))
+    return (*layers, *(item for quantity in SWEEPS for item in sweep_problems(quantity)))
 
 
 def short_problems() -> tuple[NamedProblem, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from harness.checking.law import Law
 from harness.errors import UsageError
@@ -11,6 +13,9 @@ from harness.plan.suite import NamedProblem, Suite
 from harness.plugins.backend import Backend
 from harness.plugins.manager import Registry
 from harness.plugins.route import Route, resolve
+from harness.spec.problem import Problem
+
+Geometry = tuple[Any, ...]
 
 CALLS_PER_LAW = 4  # a law runs an operator a few times and the reference beside it
 CALLS_PER_PASS = 6  # first call, warm-up, three samples, and the verification
@@ -30,21 +35,17 @@ def plan_run(
     """
     limits = limits or Limits()
     chosen = [registry.backend(name) for name in dict.fromkeys(backends or registry.backends)]
-    wanted = [registry.law(name).name for name in laws]
+    wanted = [registry.law(name) for name in laws]
     parts = _expand(registry, suites)
     cells: list[Cell] = []
     for suite in parts:
-        items = tuple(problems) or suite.problems()
+        applied = wanted or [registry.law(name) for name in suite.laws]
+        items = _once(tuple(problems) or suite.problems(), applied)
         for backend in chosen:
-            costs = _Costs(backend, limits, limits.time_s or suite.time_limit_s)
-            if suite.kind == "speed":
-                rows = _speed_cells(suite, backend, items, costs)
-            else:
-                applied = [registry.law(name) for name in wanted or suite.laws]
-                rows = _law_cells(suite, backend, items, applied, costs)
-            cells.extend(rows)
+            answers = _Answers(suite, backend, limits)
+            cells.extend(_speed_cells(answers, items) if suite.kind == "speed" else _law_cells(answers, items))
     if not cells:
-        raise UsageError(_nothing(parts, [registry.law(name) for name in wanted], problems))
+        raise UsageError(_nothing(parts, wanted, problems))
     numbered = tuple(_number(cell, number) for number, cell in enumerate(cells))
     names = tuple(backend.name for backend in chosen)
     return Plan(cells=numbered, suites=tuple(s.name for s in parts), backends=names, limits=limits)
@@ -65,23 +66,62 @@ def _expand(registry: Registry, names: Sequence[str]) -> list[Suite]:
     return list(found.values())
 
 
-class _Costs:
-    """Estimates of one backend, each problem once."""
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A problem with what does not depend on the backend: its line, its geometry, the laws that apply."""
 
-    def __init__(self, backend: Backend, limits: Limits, time_limit_s: float) -> None:
-        self.backend, self.limits, self.time_limit_s = backend, limits, time_limit_s
-        self.known: dict[int, tuple[str, float, str]] = {}
+    named: NamedProblem
+    line: str
+    geometry: Geometry
+    laws: tuple[Law, ...]
 
-    def of(self, item: NamedProblem, calls: int) -> tuple[str, float, str]:
-        """Line, estimated seconds, and the reason to skip (empty where there is none)."""
-        key = id(item)
-        if key not in self.known:
-            self.known[key] = self._estimate(item, calls)
-        return self.known[key]
 
-    def _estimate(self, item: NamedProblem, calls: int) -> tuple[str, float, str]:
-        problem = item.problem
-        seconds = calls * self.backend.work(problem) / self.backend.rate
+def _once(items: Sequence[NamedProblem], laws: Sequence[Law]) -> list[_Item]:
+    """Each problem once, under its first name: a problem line is the key of its results."""
+    first: dict[str, _Item] = {}
+    for named in items:
+        problem = named.problem
+        line = problem.line
+        if line not in first:
+            applied = tuple(law for law in laws if law.applies(problem))
+            first[line] = _Item(named, line, geometry(problem), applied)
+    return list(first.values())
+
+
+def geometry(problem: Problem) -> Geometry:
+    """Everything of a problem that routes and costs depend on: all but the data and its seed."""
+    return (
+        problem.operator, problem.x, problem.w, problem.window, problem.output_padding, problem.bias, problem.dtype,
+        problem.math, problem.layout,
+    )  # fmt: skip
+
+
+class _Answers:
+    """What one backend answers to the problems of one suite; each geometry is asked once."""
+
+    def __init__(self, suite: Suite, backend: Backend, limits: Limits) -> None:
+        self.suite, self.backend, self.limits = suite, backend, limits
+        self.time_limit_s = limits.time_s or suite.time_limit_s
+        self.calls = CALLS_PER_PASS * suite.timing.passes if suite.kind == "speed" else CALLS_PER_LAW
+        self.costs: dict[Geometry, tuple[float, str]] = {}
+        self.routes: dict[tuple[Geometry, str], Route] = {}
+
+    def route(self, item: _Item, law: Law | None) -> Route:
+        """Route of the problem, or the weakest of those that a law needs."""
+        key = (item.geometry, law.name if law else "")
+        if key not in self.routes:
+            problem = item.named.problem
+            self.routes[key] = _joint_route(law, self.backend, problem) if law else resolve(self.backend, problem)
+        return self.routes[key]
+
+    def cost(self, item: _Item) -> tuple[float, str]:
+        """Estimated seconds, and the reason to skip (empty where there is none)."""
+        if item.geometry not in self.costs:
+            self.costs[item.geometry] = self._estimate(item.named.problem)
+        return self.costs[item.geometry]
+
+    def _estimate(self, problem: Problem) -> tuple[float, str]:
+        seconds = self.calls * self.backend.work(problem) / self.backend.rate
         need = 6 * problem.bytes + self.backend.workspace(problem)
         reason = ""
         if seconds > self.time_limit_s:
@@ -89,30 +129,23 @@ class _Costs:
         elif need > self.limits.memory_bytes:
             limit = f"{self.limits.memory_bytes / 2**30:g} GiB (--memory-limit)"
             reason = f"estimated {need / 2**30:.3g} GiB, above the limit of {limit}"
-        return problem.line, seconds, reason
+        return seconds, reason
 
 
-def _speed_cells(suite: Suite, backend: Backend, items: Sequence[NamedProblem], costs: _Costs) -> Iterator[Cell]:
+def _speed_cells(answers: _Answers, items: Sequence[_Item]) -> Iterator[Cell]:
     for item in items:
-        line, seconds, skip = costs.of(item, CALLS_PER_PASS * suite.timing.passes)
-        route = resolve(backend, item.problem)
-        yield _cell(suite, backend, item, line, "", route, seconds, skip, costs.time_limit_s)
+        yield _cell(answers, item, None)
 
 
-def _law_cells(
-    suite: Suite, backend: Backend, items: Sequence[NamedProblem], laws: Sequence[Law], costs: _Costs
-) -> Iterator[Cell]:
+def _law_cells(answers: _Answers, items: Sequence[_Item]) -> Iterator[Cell]:
     for item in items:
-        for law in laws:
-            if law.applies(item.problem):
-                line, seconds, skip = costs.of(item, CALLS_PER_LAW)
-                route = _joint_route(law, backend, item)
-                yield _cell(suite, backend, item, line, law.name, route, seconds, skip, costs.time_limit_s)
+        for law in item.laws:
+            yield _cell(answers, item, law)
 
 
-def _joint_route(law: Law, backend: Backend, item: NamedProblem) -> Route:
+def _joint_route(law: Law, backend: Backend, problem: Problem) -> Route:
     """The weakest of the routes that a law needs: one unsupported operator makes the law unsupported."""
-    routes = law.routes(backend, item.problem)
+    routes = law.routes(backend, problem)
     for route in routes.values():
         if route.kind == "unsupported":
             return route
@@ -124,33 +157,25 @@ def _joint_route(law: Law, backend: Backend, item: NamedProblem) -> Route:
     return Route(kind="native")
 
 
-def _cell(
-    suite: Suite,
-    backend: Backend,
-    item: NamedProblem,
-    line: str,
-    law: str,
-    route: Route,
-    seconds: float,
-    skip: str,
-    time_limit_s: float,
-) -> Cell:
+def _cell(answers: _Answers, item: _Item, law: Law | None) -> Cell:
+    route, named = answers.route(item, law), item.named
     unsupported = route.kind == "unsupported"
+    seconds, skip = (0.0, "") if unsupported else answers.cost(item)
     return Cell(
         number=-1,
-        suite=suite.name,
-        kind="speed" if suite.kind == "speed" else "correctness",
-        backend=backend.name,
-        label=item.name,
-        problem=item.problem,
-        line=line,
-        law=law,
-        multiplicity=item.multiplicity,
+        suite=answers.suite.name,
+        kind="speed" if law is None else "correctness",
+        backend=answers.backend.name,
+        label=named.name,
+        problem=named.problem,
+        line=item.line,
+        law=law.name if law else "",
+        multiplicity=named.multiplicity,
         route=route,
         decided="unsupported" if unsupported else "skipped" if skip else None,
-        reason=route.reason if unsupported or not skip else skip,
+        reason=skip or route.reason,
         estimate_s=seconds,
-        time_limit_s=time_limit_s,
+        time_limit_s=answers.time_limit_s,
     )
 
 

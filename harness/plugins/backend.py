@@ -42,7 +42,10 @@ class Backend:
         return None
 
     def supports(self, problem: Problem) -> str | None:
-        """Give None, or the reason why this problem is not computed natively. Pure; runs where plans are made."""
+        """Give None, or the reason why this problem is not computed natively.
+
+        Pure, and the same whatever the data and seed: plans are made with it, outside the worker.
+        """
         return None
 
     def numerics_for(self, problem: Problem) -> Numerics:

@@ -63,6 +63,8 @@ class Problem:
         ):
             if value not in allowed:
                 raise GeometryError(f"unknown {name}: got '{value}', wanted one of {', '.join(allowed)}")
+        if self.data == "distinct" and not self.operator.pools:
+            raise GeometryError(f"{self.operator}: distinct data has no ties and belongs to pooling; wanted other data")
         if self.operator.pools:
             self._check_pool()
         else:

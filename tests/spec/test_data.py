@@ -27,7 +27,7 @@ def test_sums_beyond_the_significand_are_not_called_exact():
 
 @pytest.mark.parametrize("data", ["integer", "normal", "uniform", "distinct"])
 def test_the_same_line_gives_the_same_data(data):
-    line = f"conv x=2x3x7x8 w=4x3x3x2 data={data} seed=5"
+    line = f"max_pool x=2x3x7x8 kernel=3x2 data={data} seed=5"
     first, again = make_arrays(parse_line(line)), make_arrays(parse_line(line))
     other = make_arrays(parse_line(line.replace("seed=5", "seed=6")))
     assert all(np.array_equal(first[name], again[name]) for name in first)

@@ -1,0 +1,92 @@
+"""The generic backends on CuPy arrays: matrix products by cuBLAS (`cupy`), Fourier transforms by cuFFT (`cupy-fft`).
+
+Nothing is computed here. The code of `backends.im2col` and `backends.fft` goes through the library of its arrays, so
+that what is checked with NumPy on any machine is what runs on the GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from backends.fft import FFT
+from backends.im2col import Im2col
+from harness.plugins.backend import Backend
+from harness.plugins.hookspecs import hookimpl
+
+Array = Any
+
+NOT_INSTALLED = "cupy is not installed; install the extra: pip install 'conv-harness[cuda]'"
+BLOCK_BYTES = 256 << 20  # a GPU has no cache to stay in, and needs large products and transforms to be busy
+
+
+class OnCupy(Backend):
+    """What differs on a CUDA device, for a backend that goes through the library of its arrays."""
+
+    device = "cuda"
+    block_bytes: ClassVar[int] = BLOCK_BYTES
+
+    def probe(self) -> str | None:
+        """Sum three ones on the device."""
+        try:
+            import cupy
+        except ModuleNotFoundError:
+            return NOT_INSTALLED
+        except (ImportError, OSError) as error:
+            return f"cupy cannot be imported: {type(error).__name__}: {error}"
+        if not hasattr(cupy, "__version__"):  # a folder that happens to be called cupy imports without an error
+            return NOT_INSTALLED
+        if not cupy.cuda.is_available():
+            return f"no CUDA device: cupy.cuda.is_available() is False (cupy {cupy.__version__})"
+        try:
+            got = float(cupy.ones(3).sum())
+        except Exception as error:
+            return f"cupy {cupy.__version__} cannot sum on {self.device}: {type(error).__name__}: {error}"
+        return None if got == 3.0 else f"cupy {cupy.__version__} gives 1+1+1 = {got} on {self.device}"
+
+    def to_device(self, array: Any) -> Array:
+        """Copy a NumPy array to the device; channels that lie last are sent as such, which CuPy would reorder."""
+        import cupy
+        import numpy as np
+
+        if array.flags.c_contiguous or not np.moveaxis(array, 1, -1).flags.c_contiguous:
+            return cupy.asarray(array)
+        return cupy.moveaxis(cupy.asarray(np.moveaxis(array, 1, -1)), -1, 1)
+
+    def to_host(self, array: Array) -> Any:
+        """Copy an array back from the device."""
+        import cupy
+
+        return cupy.asnumpy(array)
+
+    def synchronize(self) -> None:
+        """Wait for the device."""
+        import cupy
+
+        cupy.cuda.Device().synchronize()
+
+    def versions(self) -> dict[str, str]:
+        """Versions of CuPy and of the CUDA runtime that it uses, the latter as CUDA counts: 1000 major + 10 minor."""
+        import cupy
+
+        return {"cupy": cupy.__version__, "cuda": str(cupy.cuda.runtime.runtimeGetVersion())}
+
+
+class CupyIm2col(OnCupy, Im2col):
+    """Columns on CuPy, products by cuBLAS."""
+
+    name = "cupy"
+    pool_bytes = BLOCK_BYTES
+
+
+class CupyFFT(OnCupy, FFT):
+    """Fourier transforms by cuFFT."""
+
+    name = "cupy-fft"
+
+
+@hookimpl
+def register_backends(register: Callable[[Backend], None]) -> None:
+    """Hand over both backends."""
+    register(CupyIm2col())
+    register(CupyFFT())

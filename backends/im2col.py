@@ -1,0 +1,343 @@
+"""Convolution as gather and one matrix product per group; the input gradient as a product and a scatter-add.
+
+Images are laid out with their channels last, so that the taps of a kernel row are one contiguous run and the gather
+moves at the speed of memory. Columns are made block by block: part of a large image, or several small images whose
+products are merged into one. The code goes through the library of its arrays and runs on CuPy unchanged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+from backends.numpy_direct import Reductions, grown, module_of, widen
+from harness.plugins.backend import Backend
+from harness.plugins.hookspecs import hookimpl
+from harness.spec.calling import arguments, bind
+from harness.spec.numerics import Numerics
+from harness.spec.operator import Operator
+from harness.spec.problem import Problem
+from harness.spec.taps import tap_slices
+from harness.spec.window import Sizes, Window
+
+Array = Any
+Dtype = Any
+EVERY = (slice(None), slice(None))
+CHANNELS_INNER = 8  # with fewer channels in a group, runs along space are the longer ones
+MERGE_BELOW = 200  # positions of a map below which products of single images are too small for full speed
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Images from `first` on and, if there is but one, lines of its first axis from `line` on."""
+
+    first: int
+    images: int
+    line: int
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The geometry of a gather: sizes of the padded image and of the columns of one block."""
+
+    x: Sizes
+    kernel: Sizes
+    window: Window
+    block_bytes: int
+    item: int
+
+    @property
+    def images(self) -> int:
+        """Number of images N."""
+        return self.x[0]
+
+    @property
+    def channels(self) -> int:
+        """Number of channels C."""
+        return self.x[1]
+
+    @property
+    def spatial(self) -> Sizes:
+        """Input sizes S."""
+        return self.x[2:]
+
+    @property
+    def out(self) -> Sizes:
+        """Output sizes P."""
+        return self.window.output_shape(self.spatial, self.kernel)
+
+    @property
+    def rest(self) -> int:
+        """Positions of one line of the first output axis."""
+        return math.prod(self.out[1:])
+
+    @property
+    def depth(self) -> int:
+        """Rows of a column: taps times channels of a group."""
+        return self.channels // self.window.groups * math.prod(self.kernel)
+
+    @property
+    def extent(self) -> Sizes:
+        """Spatial size of the padded image."""
+        return grown(self.spatial, self.window.cover(self.spatial, self.kernel))
+
+    @property
+    def inside(self) -> tuple[slice, ...]:
+        """Where the image lies in its padded form."""
+        return tuple(slice(begin, begin + n) for n, (begin, _) in zip(self.spatial, self.window.padding, strict=True))
+
+    @property
+    def most(self) -> Block:
+        """The largest block: its images and lines."""
+        line_bytes = self.item * self.depth * self.window.groups * self.rest
+        lines = max(1, self.block_bytes // line_bytes)
+        if lines < self.out[0]:
+            return Block(0, 1, 0, -(-self.out[0] // -(-self.out[0] // lines)))  # of equal size
+        return Block(0, min(self.images, lines // self.out[0]), 0, self.out[0])
+
+    def blocks(self) -> Iterator[Block]:
+        """All blocks, image by image."""
+        most = self.most
+        for first in range(0, self.images, most.images):
+            for line in range(0, self.out[0], most.lines):
+                yield Block(
+                    first, min(most.images, self.images - first), line, min(most.lines, self.out[0] - line)
+                )
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the padded images and of the columns."""
+        most = self.most
+        columns = math.prod(self.kernel) * most.lines * self.rest
+        return self.item * self.channels * most.images * (math.prod(self.extent) + columns)
+
+
+class Columns:
+    """Buffers of one gather: padded images and their columns, both seen as g c/g [*k] n *s."""
+
+    def __init__(self, xp: Any, shape: Shape, dtype: Dtype) -> None:
+        most, groups = shape.most, shape.window.groups
+        c, axes = shape.channels // groups, len(shape.kernel)
+        lines = (most.images, most.lines, *shape.out[1:])
+        self.shape = shape
+        if c >= CHANNELS_INNER:
+            padded = xp.zeros((most.images, *shape.extent, groups, c), dtype=dtype)
+            self.image = xp.moveaxis(padded, (-2, -1), (0, 1))
+            taps = xp.empty((groups, *lines, *shape.kernel, c), dtype=dtype)
+            self.matrix = taps.reshape(groups, -1, shape.depth)  # g n*p k*c
+            self.taps = xp.moveaxis(taps, (-1, *range(-1 - axes, -1)), (1, *range(2, 2 + axes)))
+        else:
+            self.image = xp.zeros((groups, c, most.images, *shape.extent), dtype=dtype)
+            taps = xp.empty((groups, *shape.kernel, c, *lines), dtype=dtype)
+            self.matrix = taps.reshape(groups, shape.depth, -1).swapaxes(1, 2)
+            self.taps = xp.moveaxis(taps, 1 + axes, 1)
+        self.windows = self._see_windows(xp)
+
+    def _see_windows(self, xp: Any) -> Array:
+        """Every window of the padded images, without a copy: g c/g *k n *p."""
+        image, window, kernel = self.image, self.shape.window, self.shape.kernel
+        steps = image.strides[3:]
+        return xp.lib.stride_tricks.as_strided(
+            image,
+            (*image.shape[:2], *kernel, image.shape[2], *self.shape.out),
+            (
+                *image.strides[:2],
+                *(step * d for step, d in zip(steps, window.dilation, strict=True)),
+                image.strides[2],
+                *(step * s for step, s in zip(steps, window.stride, strict=True)),
+            ),
+        )
+
+    def load(self, x: Array, block: Block) -> None:
+        """Copy the block's images into their padded form; the padding stays zero."""
+        if block.line == 0:
+            part = self._grouped(x, block)
+            self.image[(*EVERY, slice(block.images), *self.shape.inside)] = part
+
+    def store(self, dx: Array, block: Block) -> None:
+        """Copy the padded images into the images of the block."""
+        if block.line + block.lines == self.shape.out[0]:
+            self._grouped(dx, block)[...] = self.image[(*EVERY, slice(block.images), *self.shape.inside)]
+
+    def _grouped(self, x: Array, block: Block) -> Array:
+        """View of the block's images: n c *s to g c/g n *s."""
+        groups, c = self.image.shape[:2]
+        part = x[block.first : block.first + block.images]
+        return part.reshape(part.shape[0], groups, c, *part.shape[2:]).transpose(1, 2, 0, *range(3, x.ndim + 1))
+
+    def gather(self, block: Block) -> Array:
+        """Columns of a block whose images are loaded: g n*p k*c."""
+        lines = slice(block.line, block.line + block.lines)
+        whole = (slice(None),) * len(self.shape.kernel)
+        self.taps[(*EVERY, *whole, slice(block.images), slice(block.lines))] = self.windows[
+            (*EVERY, *whole, slice(block.images), lines)
+        ]
+        return self.part(block)
+
+    def part(self, block: Block) -> Array:
+        """The columns that a block fills."""
+        return self.matrix[:, : block.images * block.lines * self.shape.rest]
+
+    def scatter(self, block: Block) -> None:
+        """Add the columns of a block to the padded images, tap by tap."""
+        if block.line == 0:
+            self.image[...] = 0
+        out = (block.lines, *self.shape.out[1:])
+        step = block.line * self.shape.window.stride[0]
+        for tap, (first, *rest) in tap_slices(out, self.shape.kernel, self.shape.window):
+            at = (slice(first.start + step, first.stop + step, first.step), *rest)
+            self.image[(*EVERY, slice(block.images), *at)] += self.taps[
+                (*EVERY, *tap, slice(block.images), slice(block.lines))
+            ]
+
+
+class Im2col(Reductions, Backend):
+    """Columns and matrix products; float16 is computed in float32. On CuPy only the two transfers differ."""
+
+    name = "im2col"
+    numerics = Numerics(algorithm="gemm")
+    block_bytes: ClassVar[int] = 8 << 20
+
+    def versions(self) -> dict[str, str]:
+        """Version of NumPy."""
+        import numpy as np
+
+        return {"numpy": np.__version__}
+
+    def workspace(self, problem: Problem) -> int:
+        """Padded images, columns, the merged product and the kernel's matrix."""
+        if problem.w is None or problem.operator not in _PLANS:
+            return 0
+        item = 8 if problem.dtype == "float64" else 4
+        shape = Shape(problem.x, problem.w[2:], problem.window, self.block_bytes, item)
+        merged = shape.most.images * math.prod(problem.y[1:]) if shape.most.images > 1 else 0
+        return shape.bytes + item * (merged + math.prod(problem.w))
+
+    def prepare(self, problem: Problem, arrays: Mapping[str, Array]) -> Callable[[], Any]:
+        """Allocate the buffers and lay the kernel out as a matrix; the call gathers and multiplies."""
+        plan = _PLANS.get(problem.operator)
+        return plan(self, *arguments(problem, arrays)) if plan else bind(self, problem, arrays)
+
+    def conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Array:
+        """y = kernel matrix times columns, plus b."""
+        return self._plan_conv(x, w, b, window)()
+
+    def conv_input_grad(self, dy: Array, w: Array, x_shape: Sizes, window: Window) -> Array:
+        """dx = scatter of (transposed kernel matrix times dy)."""
+        return self._plan_input_grad(dy, w, x_shape, window)()
+
+    def conv_weight_grad(self, dy: Array, x: Array, w_shape: Sizes, window: Window) -> Array:
+        """dw = dy times transposed columns."""
+        return self._plan_weight_grad(dy, x, w_shape, window)()
+
+    def _columns(self, like: Array, x_shape: Sizes, w_shape: Sizes, window: Window) -> Columns:
+        dtype = widen(like[:0]).dtype
+        shape = Shape(x_shape, w_shape[2:], window, self.block_bytes, dtype.itemsize)
+        return Columns(module_of(like), shape, dtype)
+
+    def _plan_conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Callable[[], Array]:
+        matrix = _kernel_matrix(w, window.groups)
+        if _is_pointwise(x.shape, w.shape, window):
+            return partial(_multiply_maps, matrix, x, b)
+        return partial(_conv, self._columns(x, x.shape, w.shape, window), x, matrix, b)
+
+    def _plan_input_grad(self, dy: Array, w: Array, x_shape: Sizes, window: Window) -> Callable[[], Array]:
+        matrix = _kernel_matrix(w, window.groups)
+        if _is_pointwise(x_shape, w.shape, window):
+            return partial(_multiply_maps, matrix.swapaxes(1, 2), dy, None)
+        return partial(_input_grad, self._columns(dy, x_shape, w.shape, window), dy, matrix)
+
+    def _plan_weight_grad(self, dy: Array, x: Array, w_shape: Sizes, window: Window) -> Callable[[], Array]:
+        return partial(_weight_grad, self._columns(x, x.shape, w_shape, window), dy, x, w_shape)
+
+
+_PLANS: dict[Operator, Callable[..., Callable[[], Array]]] = {
+    Operator.conv: Im2col._plan_conv,
+    Operator.conv_input_grad: Im2col._plan_input_grad,
+    Operator.conv_weight_grad: Im2col._plan_weight_grad,
+}
+
+
+def _kernel_matrix(w: Array, groups: int) -> Array:
+    """The kernel with taps before channels, as columns have them: g o/g k*c."""
+    xp = module_of(w)
+    by_group = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
+    return xp.ascontiguousarray(xp.moveaxis(widen(by_group), 2, -1).reshape(*by_group.shape[:2], -1))
+
+
+def _is_pointwise(x_shape: Sizes, w_shape: Sizes, window: Window) -> bool:
+    """Whether the maps are their own columns, and large enough for a product each."""
+    moved = any(s > 1 for s in window.stride) or any(side for pair in window.padding for side in pair)
+    area = math.prod(x_shape[2:])
+    return math.prod(w_shape[2:]) == 1 and not moved and (area >= MERGE_BELOW or x_shape[0] == 1)
+
+
+def _multiply_maps(matrix: Array, x: Array, b: Array | None) -> Array:
+    """Products of a matrix (g o c) with every image, whose maps need no gather: n c *s to n o *s."""
+    groups, o, c = matrix.shape
+    y = module_of(x).matmul(matrix, widen(x).reshape(x.shape[0], groups, c, -1))
+    if b is not None:
+        y += b.reshape(groups, o, 1)
+    return y.reshape(x.shape[0], groups * o, *x.shape[2:]).astype(x.dtype, copy=False)
+
+
+def _rows(a: Array, block: Block, shape: Shape) -> Array:
+    """The block's positions of an array of outputs, n o *p to g o/g n*p; a view where the block is of one image."""
+    part = a[block.first : block.first + block.images]
+    part = part.reshape(block.images, shape.window.groups, a.shape[1] // shape.window.groups, -1)
+    low = block.line * shape.rest
+    part = part[..., low : low + block.lines * shape.rest]
+    if block.images == 1:
+        return part[0]
+    return part.transpose(1, 2, 0, 3).reshape(*part.shape[1:3], -1)
+
+
+def _conv(columns: Columns, x: Array, matrix: Array, b: Array | None) -> Array:
+    """Forward product, block by block; straight into the output where a block is of one image."""
+    xp, shape, (groups, o, _) = module_of(x), columns.shape, matrix.shape
+    y = xp.empty((shape.images, groups * o, *shape.out), dtype=matrix.dtype)
+    for block in shape.blocks():
+        columns.load(x, block)
+        gathered = columns.gather(block).swapaxes(1, 2)
+        single = block.images == 1
+        product = xp.matmul(matrix, gathered, out=_rows(y, block, shape) if single else None)
+        if b is not None:
+            product += b.reshape(groups, o, 1)
+        if not single:
+            target = y[block.first : block.first + block.images].reshape(block.images, groups, o, -1)
+            target[...] = product.reshape(groups, o, block.images, -1).transpose(2, 0, 1, 3)
+    return y.astype(x.dtype, copy=False)
+
+
+def _input_grad(columns: Columns, dy: Array, matrix: Array) -> Array:
+    """Products make the columns of each block, which are then added into the padded images."""
+    xp, shape = module_of(dy), columns.shape
+    dx = xp.empty((shape.images, shape.channels, *shape.spatial), dtype=dy.dtype)
+    for block in shape.blocks():
+        rows = widen(_rows(dy, block, shape)).swapaxes(1, 2)
+        xp.matmul(rows, matrix, out=columns.part(block))
+        columns.scatter(block)
+        columns.store(dx, block)
+    return dx
+
+
+def _weight_grad(columns: Columns, dy: Array, x: Array, w_shape: Sizes) -> Array:
+    """Products of dy with the columns of each block, summed over blocks."""
+    xp, shape = module_of(dy), columns.shape
+    total: Any = None
+    for block in shape.blocks():
+        columns.load(x, block)
+        part = xp.matmul(widen(_rows(dy, block, shape)), columns.gather(block))
+        total = part if total is None else xp.add(total, part, out=total)
+    by_tap = total.reshape(w_shape[0], *w_shape[2:], w_shape[1])
+    return xp.ascontiguousarray(xp.moveaxis(by_tap, -1, 1).astype(dy.dtype))
+
+
+@hookimpl
+def register_backends(register: Callable[[Backend], None]) -> None:
+    """Hand over the backend."""
+    register(Im2col())

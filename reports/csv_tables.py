@@ -1,0 +1,38 @@
+"""Frames as CSV files, with a file that explains their columns. Missing values are empty fields."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness import Run
+    from harness.timing.compare import Comparison
+
+
+def write(run: Run, folder: Path) -> tuple[Path, ...]:
+    """Write results.csv, samples.csv and schema.csv."""
+    from reports.frames import frame, samples_frame, schema_table
+
+    tables = {"results": frame(run), "samples": samples_frame(run), "schema": schema_table("results", "samples")}
+    return _write(tables, folder)
+
+
+def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
+    """Write comparison.csv and comparison-schema.csv."""
+    from reports.frames import comparison_frame, schema_table
+
+    return _write(
+        {"comparison": comparison_frame(comparison), "comparison-schema": schema_table("comparison")}, folder
+    )
+
+
+def _write(tables: dict[str, pd.DataFrame], folder: Path) -> tuple[Path, ...]:
+    paths = []
+    for name, table in tables.items():
+        path = folder / f"{name}.csv"
+        table.to_csv(path, index=False, lineterminator="\n")
+        paths.append(path)
+    return tuple(paths)

@@ -1,0 +1,218 @@
+"""One Markdown document of a run or a comparison, for a pull request, a job summary or a terminal; below 1 MiB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reports.text import count, format_interval, format_number, format_percent, format_time, shorten
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness import Result, Run
+    from harness.timing.compare import Comparison
+    from reports.facts import FailureGroup, Verdict
+
+ROOM = 400_000  # characters of one long section; the two that there may be stay below 1 MiB together
+MOST_FAILURES, EACH_FAILURES = 120, 10
+LONGEST = 1000  # characters of a reason
+QUIET = frozenset({"SAME", "UNCHANGED"})
+
+
+def write(run: Run, folder: Path) -> tuple[Path, ...]:
+    """Write report.md."""
+    path = folder / "report.md"
+    path.write_text("\n".join(_run_lines(run)) + "\n", encoding="utf-8")
+    return (path,)
+
+
+def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
+    """Write comparison.md."""
+    path = folder / "comparison.md"
+    path.write_text("\n".join(_comparison_lines(comparison)) + "\n", encoding="utf-8")
+    return (path,)
+
+
+def _run_lines(run: Run) -> Iterator[str]:
+    from reports.facts import failure_groups, judge_run, run_facts, unavailable_backends
+    from reports.frames import frame
+
+    results = frame(run)
+    yield from _head(f"Run {run.path.name}", judge_run(run))
+    yield from (f"- {name}: {_code(value)}" for name, value in run_facts(run))
+    yield from _outcomes(results)
+    unavailable = unavailable_backends(run)
+    if unavailable:
+        yield from ("", "## Unavailable backends", "")
+        yield from (f"- {_escape(name)}: {_escape(shorten(why, LONGEST))}" for name, why in unavailable.items())
+    yield from _fit(_failures(run, failure_groups(run, MOST_FAILURES, EACH_FAILURES)), "failures")
+    yield from _laws(results)
+    yield from _fit(_speed(results), "rows")
+
+
+def _head(title: str, verdict: Verdict) -> Iterator[str]:
+    yield f"# {_escape(title)}"
+    yield ""
+    if verdict.incomplete:
+        yield from (f"**{_escape(verdict.incomplete)}**", "")
+    yield f"**{_escape(verdict.text)}.** {_escape(verdict.detail)}".rstrip()
+    yield ""
+
+
+def _fit(lines: Iterable[str], what: str) -> Iterator[str]:
+    """Give the lines as long as there is room for them, and how many were left out."""
+    room, left = ROOM, 0
+    for line in lines:
+        room -= len(line.encode())
+        if room < 0:
+            left += bool(line)
+        else:
+            yield line
+    if left:
+        yield from ("", f"There are more {what} than have room here ({left} lines); results.csv has them all.")
+
+
+def _outcomes(results: pd.DataFrame) -> Iterator[str]:
+    from reports.frames import STATUSES, outcome_counts, timed
+
+    counts = outcome_counts(results)
+    times = timed(results)["backend"].value_counts()
+    shown = [status for status in STATUSES if counts[status].any()]
+    rows = [
+        [_escape(name), *(str(counts.at[name, s] or "") for s in shown), str(times.get(name, "") or "")]
+        for name in counts.index
+    ]
+    yield from ("", "## Outcomes", "", "Number of cells. A derived operator or an unsupported one is not a pass.", "")
+    yield from _table(["backend", *shown, "timed"], rows, numbers=len(shown) + 1)
+
+
+def _failures(run: Run, groups: Sequence[FailureGroup]) -> Iterator[str]:
+    if not groups:
+        return
+    yield from ("", "## Failures")
+    for group in groups:
+        number = len(group.results) + group.more
+        yield from ("", f"### {_escape(group.backend)}, {_escape(group.law or 'timing')}: {number} wrong", "")
+        if group.formula:
+            yield from (f"Law: {_code(group.formula)}", "")
+        for result in group.results:
+            yield _failure(run, result)
+        if group.more:
+            yield from ("", f"and {group.more} more of this kind, in results.csv.")
+
+
+def _failure(run: Run, result: Result) -> str:
+    return (
+        f"- {result.outcome}: {_escape(shorten(result.reason, LONGEST))}\n"
+        f"  - problem: {_code(result.problem)}\n"
+        f"  - repeat: {_code(run.command_for(result))}"
+    )
+
+
+def _laws(results: pd.DataFrame) -> Iterator[str]:
+    from reports.facts import backend_order, law_words, plain_records
+    from reports.frames import law_table
+
+    cells = {(row["law"], row["backend"]): row for row in plain_records(law_table(results).reset_index())}
+    if not cells:
+        return
+    backends = backend_order(results, [backend for _, backend in cells])
+    rows = []
+    for law in dict.fromkeys(law for law, _ in cells):
+        words = [law_words(cells[law, b]) if (law, b) in cells else ("", "") for b in backends]
+        rows.append([_escape(law), *(f"{main} ({note})" if note else main for main, note in words)])
+    yield from ("", "## Laws", "", "Passed of those that ran; `worst` is the largest error in units of its bound.", "")
+    yield from _table(["law", *map(_escape, backends)], rows, numbers=len(backends))
+
+
+def _speed(results: pd.DataFrame) -> Iterator[str]:
+    from reports.facts import backend_order, speed_rows
+
+    found = speed_rows(results)
+    if not found:
+        return
+    backends = backend_order(results, [name for row in found for name in row.cells])
+    yield from ("", "## Times", "")
+    yield "Median time of a call, its 95 % interval, GFLOP/s, and share of this machine's GEMM rate in the same dtype."
+    yield "Bold: the fastest native operator of the row. * derived from other operators, not ranked."
+    yield "† interval over the samples of one process, not over processes."
+    yield ""
+    rows = []
+    for row in found:
+        label = f"{row.label} ×{row.multiplicity}" if row.multiplicity > 1 else row.label
+        cells = [_time_cell(row.cells.get(name), name == row.fastest) for name in backends]
+        rows.append([_escape(label), row.operator, *cells, _code(row.problem)])
+    yield from _table(["label", "operator", *map(_escape, backends), "problem"], rows, numbers=0)
+
+
+def _time_cell(cell: dict[str, Any] | None, fastest: bool) -> str:
+    if cell is None:
+        return ""
+    time = format_time(cell["median_ns"]) + ("\\*" if cell["route"] == "derived" else "")
+    one = "†" if cell["interval"] == "one process" else ""
+    parts = [f"{format_interval(cell['low_ns'], cell['high_ns'])}{one}", f"{format_number(cell['gflops'])} GFLOP/s"]
+    if cell["peak_fraction"] is not None:
+        parts.append(format_percent(cell["peak_fraction"]))
+    return f"{f'**{time}**' if fastest else time} ({'; '.join(parts)})"
+
+
+def _comparison_lines(comparison: Comparison) -> Iterator[str]:
+    from harness.timing.compare import VERDICTS
+    from reports.facts import judge_comparison, plain_records, run_facts
+    from reports.frames import comparison_frame
+
+    base, new = comparison.base, comparison.new
+    yield from _head(f"{base.path.name} against {new.path.name}", judge_comparison(comparison))
+    yield f"A change of time counts beyond {comparison.threshold:.0%}, with the whole interval of its ratio."
+    if comparison.obstacles:
+        yield from ("", "**Times are not comparable**: the environments differ (base / new).", "")
+        yield from (f"- {_escape(obstacle)}" for obstacle in comparison.obstacles)
+    sides = {"base": dict(run_facts(base)), "new": dict(run_facts(new))}
+    names = dict.fromkeys([*sides["base"], *sides["new"]])
+    yield from ("", "## Runs", "")
+    rows = [[name, *(_escape(side.get(name, "")) for side in sides.values())] for name in names]
+    yield from _table(["", *sides], rows, numbers=0)
+    counts = [[name, str(number)] for name, number in comparison.counts.items() if number]
+    yield from ("", "## Verdicts", "", *_table(["verdict", "cells"], counts, numbers=1))
+    changed = [row for row in plain_records(comparison_frame(comparison)) if row["verdict"] not in QUIET]
+    changed.sort(key=lambda row: VERDICTS.index(row["verdict"]))
+    yield from _fit(_changes(changed), "changes")
+
+
+def _changes(changed: Sequence[dict[str, Any]]) -> Iterator[str]:
+    if not changed:
+        return
+    yield from ("", "## Changes", "", f"{count(len(changed), 'cell')}; new/base with its 95 % interval.", "")
+    rows = []
+    for row in changed:
+        ratio = ""
+        if row["ratio"] is not None:
+            ratio = f"{row['ratio']:.3f} ({row['ratio_low']:.3f} to {row['ratio_high']:.3f})"
+        words = [_escape(shorten(row[name], LONGEST)) for name in ("verdict", "backend", "law")]
+        rows.append([*words, ratio, _code(row["problem"]), _escape(shorten(row["reason"], LONGEST))])
+    yield from _table(["verdict", "backend", "law", "new/base", "problem", "why"], rows, numbers=0)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int) -> Iterator[str]:
+    """Make a table; the last `numbers` columns are right-aligned."""
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'|'.join('---:' if n >= len(head) - numbers else '---' for n in range(len(head)))}|"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _escape(text: str) -> str:
+    """Text that Markdown and HTML leave alone, on one line."""
+    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    return "".join(f"\\{c}" if c in "\\`*_[]|#" else c for c in flat)
+
+
+def _code(text: str) -> str:
+    """Text as a code span, whatever quotes it has."""
+    flat, fence = " ".join(text.split()), "`"
+    while fence in flat:
+        fence += "`"
+    edge = " " if flat.startswith("`") or flat.endswith("`") else ""
+    return f"{fence}{edge}{flat}{edge}{fence}"

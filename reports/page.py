@@ -1,0 +1,215 @@
+"""One HTML page of a run or a comparison: self-contained, no network, readable by whoever opens the file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from harness import Run
+    from harness.timing.compare import Comparison
+    from reports.figures import Figure, Position
+
+MOST_FAILURES, EACH_FAILURES = 300, 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A column of the table of cells: its name in the records, its heading, how values are shown, whether to filter."""
+
+    name: str
+    title: str
+    kind: Literal["text", "code", "status", "number", "time", "percent"] = "text"
+    filter: bool = False
+
+
+CELL_COLUMNS = (
+    Shown(name="status", title="outcome", kind="status", filter=True),
+    Shown(name="backend", title="backend", filter=True),
+    Shown(name="suite", title="suite", filter=True),
+    Shown(name="operator", title="operator", filter=True),
+    Shown(name="law", title="law", filter=True),
+    Shown(name="label", title="label"),
+    Shown(name="problem", title="problem", kind="code"),
+    Shown(name="worst", title="worst (error / bound)", kind="number"),
+    Shown(name="effective_bits", title="effective bits", kind="number"),
+    Shown(name="median_ns", title="median time", kind="time"),
+    Shown(name="low_ns", title="95 % from", kind="time"),
+    Shown(name="high_ns", title="95 % to", kind="time"),
+    Shown(name="gflops", title="GFLOP/s", kind="number"),
+    Shown(name="peak_fraction", title="of GEMM peak (%)", kind="percent"),
+    Shown(name="route", title="route", filter=True),
+    Shown(name="reason", title="reason"),
+)
+CHANGE_COLUMNS = (
+    Shown(name="verdict", title="verdict", kind="status", filter=True),
+    Shown(name="backend", title="backend", filter=True),
+    Shown(name="suite", title="suite", filter=True),
+    Shown(name="law", title="law", filter=True),
+    Shown(name="label", title="label"),
+    Shown(name="problem", title="problem", kind="code"),
+    Shown(name="base", title="base outcome"),
+    Shown(name="new", title="new outcome"),
+    Shown(name="base_ns", title="base time", kind="time"),
+    Shown(name="new_ns", title="new time", kind="time"),
+    Shown(name="ratio", title="new/base", kind="number"),
+    Shown(name="ratio_low", title="95 % from", kind="number"),
+    Shown(name="ratio_high", title="95 % to", kind="number"),
+    Shown(name="reason", title="reason"),
+)
+
+
+def write(run: Run, folder: Path) -> tuple[Path, ...]:
+    """Write report.html."""
+    return _render("run.html.j2", folder / "report.html", _run_context(run))
+
+
+def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
+    """Write comparison.html."""
+    return _render("comparison.html.j2", folder / "comparison.html", _comparison_context(comparison))
+
+
+def _render(template: str, path: Path, context: dict[str, Any]) -> tuple[Path, ...]:
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("reports"), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    if context["figures"]:
+        from plotly.offline import get_plotlyjs
+
+        context["plotly"] = Markup(get_plotlyjs())
+    path.write_text(environment.get_template(template).render(context), encoding="utf-8")
+    return (path,)
+
+
+def _run_context(run: Run) -> dict[str, Any]:
+    from reports.facts import failure_groups, judge_run, plain_records, run_facts, unavailable_backends
+    from reports.frames import frame, schema_table, statuses, timed
+
+    results = frame(run)
+    times = timed(results)
+    shown = results.assign(status=statuses(results))
+    shown["route"] = shown["route"].where(shown["route"] != "derived", "derived via " + shown["via"])
+    hidden = ~shown["cell"].isin(times["cell"])
+    shown.loc[hidden, ["median_ns", "low_ns", "high_ns", "gflops", "peak_fraction"]] = None
+    records = list(plain_records(shown))
+    positions = {
+        (r["suite"], r["backend"], r["label"], r["problem"]): n for n, r in enumerate(records) if r["median_ns"]
+    }
+    groups = failure_groups(run, MOST_FAILURES, EACH_FAILURES)
+    return {
+        "title": f"Run {run.path.name}", "verdict": judge_run(run), "facts": run_facts(run),
+        "unavailable": unavailable_backends(run), "outcomes": _outcomes(results), "failures": groups,
+        "command_for": run.command_for, "laws": _laws(results), "cells": pack(records, CELL_COLUMNS),
+        "untold": int(results["median_ns"].notna().sum()) - len(times),
+        "schema": list(plain_records(schema_table("results"))), **_speed_context(run, results, positions),
+    }  # fmt: skip
+
+
+def _speed_context(run: Run, results: Any, positions: Position) -> dict[str, Any]:
+    """Make the figures of the timed cells by section, and all of them by id."""
+    from reports.facts import backend_order, speed_rows
+    from reports.figures import growth_curves, heat_maps, roofline
+
+    rows = speed_rows(results)
+    backends = backend_order(results, [name for row in rows for name in row.cells])
+    heat = heat_maps(rows, backends, positions)
+    growth = growth_curves(rows, backends, positions)
+    peak = next((peak for peak in run.peaks if peak.device == "cpu"), None)
+    roof = roofline(rows, backends, peak, positions) if peak and rows else None
+    every = [*heat, *growth, *([roof] if roof else [])]
+    return {
+        "heat": heat, "growth": growth, "roof": roof, "figures": _specs(every), "backends": backends,
+        "within_one": any(cell["interval"] == "one process" for row in rows for cell in row.cells.values()),
+    }  # fmt: skip
+
+
+def _specs(figures: Iterable[Figure]) -> dict[str, Any]:
+    return {figure.id: figure.spec for figure in figures}
+
+
+def _outcomes(results: Any) -> dict[str, Any]:
+    """Count by backend for the statuses that occur, with the number of timed cells."""
+    from reports.frames import STATUSES, outcome_counts, timed
+
+    counts = outcome_counts(results)
+    times = timed(results)["backend"].value_counts()
+    columns = [status for status in STATUSES if counts[status].any()]
+    rows = [
+        (str(name), [(s, int(n)) for s, n in zip(columns, numbers, strict=True)], int(times.get(name, 0)))
+        for name, *numbers in counts[columns].itertuples()
+    ]
+    return {"columns": columns, "rows": rows}
+
+
+def _laws(results: Any) -> dict[str, Any]:
+    """Make the table of laws: a row for each law with its formula, a cell for each backend."""
+    from reports.facts import backend_order, law_words, plain_records
+    from reports.frames import law_table
+
+    found = {(row["law"], row["backend"]): row for row in plain_records(law_table(results).reset_index())}
+    backends = backend_order(results, [backend for _, backend in found])
+    rows = []
+    for law in dict.fromkeys(law for law, _ in found):
+        cells = [found.get((law, backend)) for backend in backends]
+        formula = max((cell["formula"] for cell in cells if cell), key=len)
+        words = [(*law_words(cell), _law_state(cell)) if cell else ("", "", "") for cell in cells]
+        rows.append({"law": law, "formula": formula, "cells": words})
+    return {"backends": backends, "rows": rows}
+
+
+def _law_state(cell: dict[str, Any]) -> str:
+    if not cell["ran"]:
+        return "idle"
+    return "bad" if cell["passed"] + cell["proves_nothing"] < cell["ran"] else "good" if cell["passed"] else "open"
+
+
+def _comparison_context(comparison: Comparison) -> dict[str, Any]:
+    from harness.timing.compare import VERDICTS
+    from reports.facts import judge_comparison, plain_records, run_facts
+    from reports.figures import ratio_plots
+    from reports.frames import comparison_frame, schema_table
+
+    records = sorted(plain_records(comparison_frame(comparison)), key=lambda row: VERDICTS.index(row["verdict"]))
+    plots = ratio_plots(records, comparison.threshold)
+    sides = [dict(run_facts(run)) for run in (comparison.base, comparison.new)]
+    names = dict.fromkeys([*sides[0], *sides[1]])
+    backends = list(dict.fromkeys(row["backend"] for row in records))
+    counts = {name: [sum(r["verdict"] == name and r["backend"] == b for r in records) for b in backends]
+              for name, number in comparison.counts.items() if number}  # fmt: skip
+    return {
+        "title": f"{comparison.base.path.name} against {comparison.new.path.name}",
+        "verdict": judge_comparison(comparison), "threshold": comparison.threshold,
+        "obstacles": comparison.obstacles, "sides": [(name, *(side.get(name, "") for side in sides)) for name in names],
+        "backends": backends, "counts": counts, "ratios": plots, "figures": _specs(plots),
+        "cells": pack(records, CHANGE_COLUMNS), "schema": list(plain_records(schema_table("comparison"))),
+    }  # fmt: skip
+
+
+def pack(records: Sequence[dict[str, Any]], columns: Sequence[Shown]) -> dict[str, Any]:
+    """Turn records into columns, each different text once, numbers with five digits, so that the page stays small."""
+    made = []
+    for column in columns:
+        values = [record[column.name] for record in records]
+        if column.kind in ("text", "code", "status"):
+            codes = {text: n for n, text in enumerate(dict.fromkeys(v or "" for v in values))}
+            made.append({**asdict(column), "values": list(codes), "codes": [codes[v or ""] for v in values]})
+        else:
+            made.append({**asdict(column), "numbers": [_plain(v) for v in values]})
+    return {"rows": len(records), "columns": made}
+
+
+def _plain(value: float | None) -> float | int | str | None:
+    """Make a number that JSON has: short, whole where it is whole, and infinity as a word."""
+    if value is None or math.isnan(value):
+        return None
+    if math.isinf(value):
+        return "Infinity"
+    short = float(f"{value:.5g}")
+    return int(short) if short.is_integer() else short

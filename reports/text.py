@@ -1,0 +1,55 @@
+"""Numbers in words that people read: times, ratios, fractions and counts, each with its unit."""
+
+from __future__ import annotations
+
+import math
+
+_UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
+
+
+def format_number(value: float, digits: int = 3) -> str:
+    """Write a number with so many significant digits, without an exponent where people would write none."""
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else "∞"
+    if value == 0:
+        return "0"
+    size = math.floor(math.log10(abs(value)))
+    if not -4 <= size < 7:
+        return f"{value:.{digits - 1}e}"
+    return f"{value:.{max(0, digits - 1 - size)}f}"
+
+
+def format_time(ns: float) -> str:
+    """Write a time with its unit, three significant digits."""
+    scale, unit = next(((s, u) for s, u in _UNITS if ns >= 0.9995 * s), _UNITS[-1])
+    return f"{format_number(ns / scale)} {unit}"
+
+
+def format_interval(low_ns: float, high_ns: float) -> str:
+    """Write both ends of an interval, in the unit of the upper one."""
+    scale, unit = next(((s, u) for s, u in _UNITS if high_ns >= 0.9995 * s), _UNITS[-1])
+    return f"{format_number(low_ns / scale)} to {format_number(high_ns / scale)} {unit}"
+
+
+def format_percent(fraction: float) -> str:
+    """Write a fraction in percent."""
+    return f"{format_number(100 * fraction, 2)} %"
+
+
+def format_duration(seconds: float) -> str:
+    """Write a duration as people say it."""
+    if seconds < 100:
+        return f"{format_number(seconds, 2)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Write a number with its noun in the right form."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def shorten(text: str, most: int) -> str:
+    """Cut the text where it is longer than `most` characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

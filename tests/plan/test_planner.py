@@ -1,0 +1,56 @@
+import pytest
+
+from harness import NamedProblem, Suite, Timing, UsageError, parse_line
+from harness.plan.cell import Limits
+from harness.plan.planner import plan_run
+from harness.plugins.manager import load_plugins
+
+CONV = NamedProblem(name="one", problem=parse_line("conv x=1x2x9 w=3x2x3 data=integer"))
+POOL = NamedProblem(name="two", problem=parse_line("max_pool x=1x2x9 kernel=3 data=integer"))
+
+
+def test_every_cell_is_planned_once_and_numbered(registry):
+    plan = plan_run(registry, ["suite"], ["right"])
+    keys = [(cell.suite, cell.backend, cell.line, cell.law) for cell in plan.cells]
+    assert len(set(keys)) == len(keys)
+    assert [cell.number for cell in plan.cells] == list(range(len(keys)))
+    assert plan.suites == ("correctness", "speed-short")
+
+
+def test_a_law_is_planned_where_it_applies(registry):
+    plan = plan_run(registry, ["correctness"], ["right"], [CONV, POOL])
+    laws = {cell.label: {c.law for c in plan.cells if c.label == cell.label} for cell in plan.cells}
+    assert "tap-probe" in laws["one"]
+    assert "maximum-is-selected" in laws["two"]
+    assert "tap-probe" not in laws["two"]
+
+
+def test_what_a_backend_lacks_is_unsupported_with_the_reason(registry):
+    plan = plan_run(registry, ["correctness"], ["fft"], [POOL])
+    assert {cell.decided for cell in plan.cells} == {"unsupported"}
+    assert {cell.reason for cell in plan.cells} == {"fft has no max_pool"}
+
+
+def test_a_derived_law_that_restates_the_derivation_says_so(registry):
+    plan = plan_run(registry, ["correctness"], ["scipy-signal"], [NamedProblem(
+        name="t", problem=parse_line("conv_transpose x=1x2x9 w=2x3x3 data=integer"))])  # fmt: skip
+    (cell,) = [cell for cell in plan.cells if cell.law == "transpose-is-input-gradient"]
+    assert cell.route.kind == "derived"
+    assert cell.reason == "true by construction"
+
+
+def test_what_costs_too_much_is_skipped_with_the_estimate(registry):
+    plan = plan_run(registry, ["speed"], ["right"], [CONV], limits=Limits(time_s=1e-9))
+    assert [cell.decided for cell in plan.cells] == ["skipped"]
+    assert "above the limit of 1e-09 s a cell (--time-limit)" in plan.cells[0].reason
+    plan = plan_run(registry, ["speed"], ["right"], [CONV], limits=Limits(memory_bytes=100))
+    assert "GiB (--memory-limit)" in plan.cells[0].reason
+
+
+def test_an_empty_plan_is_an_error(registry):
+    with pytest.raises(UsageError, match="law tap-probe does not apply"):
+        plan_run(registry, ["correctness"], ["right"], [POOL], ["tap-probe"])
+    registry = load_plugins()
+    registry.suites["empty"] = Suite(name="empty", kind="speed", description="nothing", timing=Timing())
+    with pytest.raises(UsageError, match="suite empty has no problem"):
+        plan_run(registry, ["empty"])

@@ -1,0 +1,109 @@
+import pytest
+
+from harness import UsageError
+from harness.plugins import hookspecs
+from harness.plugins.manager import BUILTIN, load_plugins
+
+SMALL = """
+import harness
+
+class Mine(harness.Backend):
+    name = "mine"
+
+    def conv(self, x, w, b, window):
+        return x
+
+@harness.hookimpl
+def register_backends(register):
+    register(Mine())
+"""
+
+
+def _row(tmp_path, text):
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    registry = load_plugins([str(path)])
+    (row,) = [row for row in registry.rows if row.name == str(path)]
+    return registry, row
+
+
+def test_the_smallest_plugin_registers_a_backend(tmp_path):
+    registry, row = _row(tmp_path, SMALL)
+    assert (row.state, row.backends) == ("loaded", ("mine",))
+    assert registry.backend("mine").name == "mine"
+
+
+def test_every_built_in_plugin_loads():
+    assert {row.name: row.reason for row in load_plugins().rows if row.origin == "built-in" and row.reason} == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("def broken(:", "SyntaxError"),
+        ("raise SystemExit('gone')", "SystemExit: gone"),
+        ("x = 1", "no hook found"),
+        (SMALL.replace("def register_backends", "def register_backend"), "register_backend"),
+        (SMALL.replace("register_backends(register)", "register_backends(registry)"), "registry"),
+        (SMALL.replace("register(Mine())", "register(Mine)"), "wanted an instance of a subclass of harness.Backend"),
+        (SMALL.replace('"mine"', '"torch"'), "the name 'torch' is taken among backends"),
+        (SMALL.replace('"mine"', '"my own"'), "wanted a word without blanks"),
+        (SMALL.replace("def conv", "def convolve"), "has no operator"),
+        (SMALL.replace("register(Mine())", "raise KeyError('late')"), "KeyError: 'late'"),
+    ],
+)
+def test_a_broken_plugin_is_a_row_with_its_reason(tmp_path, text, reason):
+    registry, row = _row(tmp_path, text)
+    assert row.state == "broken"
+    assert reason in row.reason
+    assert "\n" not in row.reason
+    assert "mine" not in registry.backends
+    assert {row.state for row in registry.rows if row.origin == "built-in"} == {"loaded"}
+
+
+def test_a_plugin_can_be_left_out():
+    registry = load_plugins(blocked=["backends.fft"])
+    assert "fft" not in registry.backends
+    assert [row.state for row in registry.rows if row.name == "backends.fft"] == ["blocked"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"extra": ["./nowhere.py"]}, "plugin file not found: got './nowhere.py'"),
+        ({"blocked": ["backends.ftf"]}, "did you mean 'backends.fft'?"),
+    ],
+)
+def test_what_cannot_be_found_is_an_error(arguments, words):
+    with pytest.raises(UsageError, match=r".") as caught:
+        load_plugins(**arguments)
+    assert words in str(caught.value)
+
+
+def test_only_the_wanted_plugins_are_imported(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(SMALL)
+    registry = load_plugins([str(path)], only=[str(path)])
+    assert set(registry.backends) == {"mine"}
+    assert len(registry.rows) == 1
+
+
+def test_unknown_names_list_the_known_ones(registry):
+    for lookup, name in ((registry.backend, "trch"), (registry.suite, "corectness"), (registry.law, "tap-prob")):
+        with pytest.raises(UsageError, match="wanted one of") as caught:
+            lookup(name)
+        assert "did you mean" in str(caught.value)
+
+
+def test_every_hook_is_documented_with_its_parameters():
+    hooks = [value for value in vars(hookspecs).values() if hasattr(value, "harness_spec")]
+    assert len(hooks) == 6
+    for hook in hooks:
+        names = hook.__code__.co_varnames[: hook.__code__.co_argcount]
+        assert hook.__doc__
+        assert all(f":param {name}:" in hook.__doc__ for name in names)
+
+
+def test_built_in_plugins_are_named_as_strings():
+    assert all(isinstance(name, str) for name in BUILTIN)

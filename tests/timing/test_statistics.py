@@ -1,0 +1,59 @@
+import math
+
+import numpy as np
+import pytest
+
+from harness.record.run import Measurement, Pass
+from harness.timing.statistics import estimate_ratio, estimate_time
+
+
+def measurement(*passes):
+    return Measurement(
+        passes=tuple(
+            Pass(number=i, process=i, loops=1, warmups=2, clock="host", prepare_ns=1, first_call_ns=1,
+                 samples_ns=tuple(map(float, samples)))
+            for i, samples in enumerate(passes)
+        )
+    )  # fmt: skip
+
+
+def test_the_process_is_the_unit_of_replication():
+    many = measurement([100] * 1000, [110] * 1000, [121] * 1000)
+    few = measurement([100], [110], [121])
+    assert estimate_time(many) == estimate_time(few)
+    found = estimate_time(few)
+    assert found.value == pytest.approx(110)
+    # log medians are 0.0953 apart: s = 0.0953, Student's t for 2 degrees of freedom 4.303
+    half = 4.302653 * math.log(1.1) / math.sqrt(3)
+    assert found.high / found.value == pytest.approx(math.exp(half))
+    assert found.over == "processes"
+
+
+def test_one_process_gives_an_interval_that_is_marked_so():
+    found = estimate_time(measurement(range(1, 102)))
+    assert found.over == "one process"
+    assert (found.low, found.value, found.high) == (41, 51, 61)
+
+
+def test_intervals_cover_as_often_as_they_say():
+    rng, hits, tries = np.random.default_rng(1), 0, 400
+    for _ in range(tries):
+        found = estimate_time(measurement(*([math.exp(x)] for x in rng.normal(5, 0.1, 4))))
+        hits += found.low <= math.exp(5) <= found.high
+    assert 0.92 <= hits / tries <= 0.98
+
+
+def test_a_ratio_of_identical_measurements_is_one():
+    found = estimate_ratio(measurement([100], [100]), measurement([100], [100]))
+    assert (found.value, found.low, found.high) == (1.0, 1.0, 1.0)
+
+
+def test_a_ratio_has_welchs_interval():
+    base, new = measurement([100], [102], [98]), measurement([150], [153], [147])
+    found = estimate_ratio(base, new)
+    assert found.value == pytest.approx(1.5, rel=1e-3)
+    assert 1.4 < found.low < found.value < found.high < 1.6
+
+
+def test_a_single_pass_gives_no_ratio():
+    assert estimate_ratio(measurement([100]), measurement([100], [101])) is None

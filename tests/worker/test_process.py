@@ -1,0 +1,65 @@
+"""A worker may crash, hang, run out of memory, raise or print; each costs one cell, which says how."""
+
+import pytest
+
+import harness
+from harness.plan.cell import Limits
+from tests.conftest import DYING
+
+FATAL = "conv x=7x2x9 w=3x2x3 data=integer"
+FINE = ("conv x=2x2x9 w=3x2x3 data=integer", "conv x=3x2x9 w=3x2x3 data=integer")
+
+
+def _run(tmp_path, backend, problems=(FINE[0], FATAL, FINE[1]), **limits):
+    return harness.run(
+        "correctness", backends=[backend], problems=problems, laws=["agrees-with-reference"], plugins=[DYING],
+        output=tmp_path / "run", limits=Limits(**limits),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("backend", "outcome", "reason"),
+    [
+        ("dying:crashes", "crashed", "signal SIGSEGV"),
+        ("dying:exits", "crashed", "exit code 3"),
+        ("dying:hangs", "timeout", "no answer within the limit of 2 s"),
+        ("dying:raises", "error", "ArithmeticError: no such tile (dying.py:"),
+    ],
+)
+def test_misfortune_costs_one_cell(tmp_path, backend, outcome, reason):
+    run = _run(tmp_path, backend, time_s=2.0)
+    assert [result.outcome for result in run.results] == ["passed", outcome, "passed"]
+    assert reason in run.results[1].reason
+    assert run.complete
+    assert run.exit_code == 1
+
+
+def test_running_out_of_memory_costs_one_cell(tmp_path):
+    run = _run(tmp_path, "dying:eats-memory", time_s=30.0, memory_bytes=400 * 2**20)
+    assert [result.outcome for result in run.results] == ["passed", "crashed", "passed"]
+    assert "above the limit of 0.390625 GiB a cell" in run.results[1].reason
+
+
+def test_prints_of_a_backend_disturb_nothing(tmp_path):
+    run = _run(tmp_path, "dying:prints")
+    assert {result.outcome for result in run.results} == {"passed"}
+    assert "noise on standard output" in (run.path / "workers" / "dying:prints.log").read_text()
+
+
+def test_a_wrong_shape_is_an_error_that_names_both(tmp_path):
+    run = _run(tmp_path, "dying:wrong-shape", FINE[:1])
+    assert run.results[0].outcome in ("error", "failed")
+    assert "shape (2, 3, 6), wanted (2, 3, 7)" in run.results[0].reason
+
+
+def test_an_unavailable_backend_is_no_failure_but_nothing_ran(tmp_path):
+    run = _run(tmp_path, "dying:unavailable")
+    assert {(result.outcome, result.reason) for result in run.results} == {("unavailable", "no such device")}
+    assert run.unavailable == {"dying:unavailable": "no such device"}
+    assert run.exit_code == 4
+
+
+def test_a_backend_that_dies_again_and_again_is_given_up(tmp_path):
+    run = _run(tmp_path, "dying:crashes-in-probe", problems=[f"conv x={n}x2x9 w=3x2x3" for n in range(1, 6)])
+    assert [result.outcome for result in run.results] == ["crashed"] * 3 + ["skipped"] * 2
+    assert "3 cells in a row ended the worker" in run.results[4].reason
