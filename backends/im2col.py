@@ -200,7 +200,7 @@ class Im2col(Reductions, Backend):
 
     name = "im2col"
     numerics = Numerics(algorithm="gemm")
-    block_bytes: ClassVar[int] = 8 << 20
+    block_bytes: ClassVar[int] = 4 << 20
 
     def versions(self) -> dict[str, str]:
         """Version of NumPy."""

@@ -37,7 +37,8 @@ def sweep_problems(quantity: str, values: tuple[int, ...] = ()) -> tuple[NamedPr
     start, usual = SWEEPS[quantity]
     points = {value: replace(start, **{quantity: value}) for value in values or usual}
     return tuple(
-        NamedProblem(name=f"sweep-{quantity}/{value}", problem=parse_line(point.line)) for value, point in points.items()
+        NamedProblem(name=f"sweep-{quantity}/{value}", problem=parse_line(point.line))
+        for value, point in points.items()
     )
 
 

@@ -4,8 +4,8 @@ Per element (direct, gemm), with A = |w| * |x| + |b| computed by the same operat
     |got - y| <= (2 u_in + g + u_out) A + underflow,   g = gamma_K = K u / (1 - K u)  (Higham 2002, section 3.1),
 and for data of both signs g = min(gamma_K, 8 sqrt(K) u): by Higham and Mary (2019) the sum of K roundings exceeds
 lambda sqrt(K) u with probability below 2 K exp(-lambda^2 / 2), which for lambda = 8 is 3e-14 K.
-Per norm (fft): |got - y| <= 12 u log2(n) ||x|| ||w|| + u_out A, over the image, the channels of the group and the kernel
-(form of Percival 2003; the largest factor measured over kernels of 9 to 4608 taps was 0.19).
+Per norm (fft): |got - y| <= 12 u log2(n) ||x|| ||w|| + u_out A, over the image, the channels of the group and the
+kernel (form of Percival 2003; the largest factor measured over kernels of 9 to 4608 taps was 0.19).
 """
 
 from __future__ import annotations

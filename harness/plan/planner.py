@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,6 @@ from harness.plugins.backend import Backend
 from harness.plugins.manager import Registry
 from harness.plugins.route import Route, resolve
 from harness.spec.problem import Problem
-
-Geometry = tuple[Any, ...]
 
 CALLS_PER_LAW = 4  # a law runs an operator a few times and the reference beside it
 CALLS_PER_PASS = 6  # first call, warm-up, three samples, and the verification
@@ -38,22 +37,17 @@ def plan_run(
     wanted = [registry.law(name) for name in laws]
     parts = _expand(registry, suites)
     cells: list[Cell] = []
+    numbers = itertools.count()
     for suite in parts:
         applied = wanted or [registry.law(name) for name in suite.laws]
         items = _once(tuple(problems) or suite.problems(), applied)
         for backend in chosen:
             answers = _Answers(suite, backend, limits)
-            cells.extend(_speed_cells(answers, items) if suite.kind == "speed" else _law_cells(answers, items))
+            cells.extend(_plan_cells(answers, items, numbers))
     if not cells:
         raise UsageError(_nothing(parts, wanted, problems))
-    numbered = tuple(_number(cell, number) for number, cell in enumerate(cells))
     names = tuple(backend.name for backend in chosen)
-    return Plan(cells=numbered, suites=tuple(s.name for s in parts), backends=names, limits=limits)
-
-
-def _number(cell: Cell, number: int) -> Cell:
-    object.__setattr__(cell, "number", number)  # the cell has not left this module; a copy would double the cost
-    return cell
+    return Plan(cells=tuple(cells), suites=tuple(s.name for s in parts), backends=names, limits=limits)
 
 
 def _expand(registry: Registry, names: Sequence[str]) -> list[Suite]:
@@ -68,27 +62,28 @@ def _expand(registry: Registry, names: Sequence[str]) -> list[Suite]:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A problem with what does not depend on the backend: its line, its geometry, the laws that apply."""
+    """A problem with what does not depend on the backend: its line, a number for its geometry, the laws that apply."""
 
     named: NamedProblem
     line: str
-    geometry: Geometry
+    geometry: int
     laws: tuple[Law, ...]
 
 
 def _once(items: Sequence[NamedProblem], laws: Sequence[Law]) -> list[_Item]:
     """Each problem once, under its first name: a problem line is the key of its results."""
     first: dict[str, _Item] = {}
+    known: dict[tuple[Any, ...], int] = {}
     for named in items:
         problem = named.problem
         line = problem.line
         if line not in first:
             applied = tuple(law for law in laws if law.applies(problem))
-            first[line] = _Item(named, line, geometry(problem), applied)
+            first[line] = _Item(named, line, known.setdefault(geometry(problem), len(known)), applied)
     return list(first.values())
 
 
-def geometry(problem: Problem) -> Geometry:
+def geometry(problem: Problem) -> tuple[Any, ...]:
     """Everything of a problem that routes and costs depend on: all but the data and its seed."""
     return (
         problem.operator, problem.x, problem.w, problem.window, problem.output_padding, problem.bias, problem.dtype,
@@ -103,8 +98,8 @@ class _Answers:
         self.suite, self.backend, self.limits = suite, backend, limits
         self.time_limit_s = limits.time_s or suite.time_limit_s
         self.calls = CALLS_PER_PASS * suite.timing.passes if suite.kind == "speed" else CALLS_PER_LAW
-        self.costs: dict[Geometry, tuple[float, str]] = {}
-        self.routes: dict[tuple[Geometry, str], Route] = {}
+        self.costs: dict[int, tuple[float, str]] = {}
+        self.routes: dict[tuple[int, str], Route] = {}
 
     def route(self, item: _Item, law: Law | None) -> Route:
         """Route of the problem, or the weakest of those that a law needs."""
@@ -132,15 +127,10 @@ class _Answers:
         return seconds, reason
 
 
-def _speed_cells(answers: _Answers, items: Sequence[_Item]) -> Iterator[Cell]:
+def _plan_cells(answers: _Answers, items: Sequence[_Item], numbers: Iterator[int]) -> Iterator[Cell]:
     for item in items:
-        yield _cell(answers, item, None)
-
-
-def _law_cells(answers: _Answers, items: Sequence[_Item]) -> Iterator[Cell]:
-    for item in items:
-        for law in item.laws:
-            yield _cell(answers, item, law)
+        for law in (None,) if answers.suite.kind == "speed" else item.laws:
+            yield _cell(answers, item, law, next(numbers))
 
 
 def _joint_route(law: Law, backend: Backend, problem: Problem) -> Route:
@@ -157,12 +147,12 @@ def _joint_route(law: Law, backend: Backend, problem: Problem) -> Route:
     return Route(kind="native")
 
 
-def _cell(answers: _Answers, item: _Item, law: Law | None) -> Cell:
+def _cell(answers: _Answers, item: _Item, law: Law | None, number: int) -> Cell:
     route, named = answers.route(item, law), item.named
     unsupported = route.kind == "unsupported"
     seconds, skip = (0.0, "") if unsupported else answers.cost(item)
     return Cell(
-        number=-1,
+        number=number,
         suite=answers.suite.name,
         kind="speed" if law is None else "correctness",
         backend=answers.backend.name,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
@@ -56,7 +57,7 @@ class Journal:
 
     def append(self, entry: Entry) -> None:
         """Write one entry as one line."""
-        self.file.write(msgspec.json.encode(entry) + b"\n")
+        self.file.write(msgspec.json.encode(_spell(msgspec.to_builtins(entry))) + b"\n")
 
     def close(self) -> None:
         """Make the journal durable and close it."""
@@ -64,9 +65,16 @@ class Journal:
         self.file.close()
 
 
+def _spell(value: Any) -> Any:
+    """Write infinities and NaN as words, which JSON has no numbers for; reading turns them back."""
+    if isinstance(value, dict):
+        return {name: _spell(part) for name, part in value.items()}
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def read_journal(path: Path) -> tuple[list[Entry], bool]:
     """All entries, and whether the last line was torn. Raises ValueError where an earlier line is damaged."""
-    decoder = msgspec.json.Decoder(Entry)
+    decoder = msgspec.json.Decoder(Entry, strict=False)
     entries: list[Entry] = []
     data = path.read_bytes()
     lines = data.split(b"\n")

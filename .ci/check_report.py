@@ -1,0 +1,39 @@
+"""Check the report of a real run: complete, nothing wrong, every cell in every table, and a page that stands alone."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+import harness
+import reports
+
+
+def main(path: Path) -> None:
+    """Raise AssertionError where the run or its report is not what it must be."""
+    run = harness.load(path)
+    assert run.complete, "the run is incomplete"
+    assert run.exit_code == 0, run.counts
+    frame = reports.frame(run)
+    stored = pd.read_parquet(path / "results.parquet")
+    table = pd.read_csv(path / "report" / "results.csv")
+    assert len(frame) == len(stored) == len(table) == run.header.cells > 5000, len(frame)
+    timed = frame[frame["median_ns"].notna()]
+    assert len(timed) > 80, len(timed)
+    assert set(timed["outcome"]) == {"passed"}
+    assert (timed["low_ns"] <= timed["median_ns"]).all()
+    assert (timed["median_ns"] <= timed["high_ns"]).all()
+    assert (timed["peak_fraction"].dropna() < 1.1).all(), timed["peak_fraction"].max()
+    assert {"numpy-direct", "scipy-signal", "fft", "im2col", "torch"} <= set(timed["backend"])
+    page = (path / "report" / "report.html").read_text()
+    assert "Plotly" in page
+    assert "https://cdn" not in page
+    text = (path / "report" / "report.md").read_text()
+    assert "INCOMPLETE" not in text
+    print(f"report checked: {len(frame)} cells, {len(timed)} timed, {len(page) / 2**20:.1f} MiB page")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,196 @@
+"""The command line, run as its user runs it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import harness
+from tests.conftest import DYING, ROOT
+
+PROBLEM = "conv x=1x2x9 w=3x2x3 data=integer"
+MINE = """
+import numpy as np
+import harness
+from harness.spec import reference
+
+class Mine(harness.Backend):
+    name = "mine"
+
+    def conv(self, x, w, b, window):
+        return reference.conv(x, w, b, window).astype(x.dtype)
+
+@harness.hookimpl
+def register_backends(register):
+    register(Mine())
+"""
+
+
+def run_harness(*arguments, cwd=ROOT, **options):
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *arguments], cwd=cwd, env=environment, capture_output=True, text=True,
+        timeout=120, **options,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def mine(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(MINE)
+    return path
+
+
+def test_help_names_every_command_and_exit_code():
+    done = run_harness("--help")
+    assert done.returncode == 0
+    assert all(word in done.stdout for word in ("run", "report", "compare", "list", "plugins", "Exit codes"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "corectness"], "unknown suite: got 'corectness'"),
+        (["run", "--backend", "trch"], "did you mean 'torch'?"),
+        (["run", "correctness", "--law", "tap"], "unknown law: got 'tap'"),
+        (["run", "--format", "pdf"], "unknown format: got 'pdf'"),
+        (["run", "correctness", "--problem", "konv x=1x1x5"], "unknown operator: got 'konv'"),
+        (["run", "correctness", "--problem", "conv x=1x1x5 w=1x1x9"], "effective kernel 9"),
+        (["run", "correctness", "--problem", "conv x=1x1x5 w=1x1x3 stride=a"], "column 29: stride: got 'a'"),
+        (["run", "--plugin", "./nowhere.py"], "plugin file not found: got './nowhere.py'"),
+        (["run", "--no-plugin", "nobody"], "unknown plugin: got 'nobody'"),
+        (["run", "--output", "/proc/none/run"], "output folder cannot be written"),
+        (["run", "--time-limit", "soon"], "time limit: got 'soon'"),
+        (["run", "--memory-limit", "much"], "memory limit: got 'much'"),
+        (["run", "--jobs", "0"], "0 is not in the range"),
+        (["report", "nowhere"], "run not found: got 'nowhere'"),
+        (["report", "tests"], "not a run: 'tests' has no readable header.json"),
+        (["compare", "nowhere", "tests"], "run not found"),
+        (["list", "things"], "'things' is not one of"),
+        (["lsit"], "No such command 'lsit'"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_2(arguments, words):
+    done = run_harness(*arguments)
+    assert done.returncode == 2, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert words in errors[0]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_plugin_of_ones_own_is_run_and_reported(mine, tmp_path):
+    done = run_harness(
+        "run", "suite", "--plugin", str(mine), "--backend", "mine", "--problem", PROBLEM,
+        "--output", str(tmp_path / "run"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "mine" in done.stdout
+    assert f"report: {tmp_path}/run/report/report.html" in done.stdout
+    run = harness.load(tmp_path / "run")
+    assert run.counts["passed"] == len(run.results) > 5
+    assert {result.route.kind for result in run.results} == {"native", "derived"}
+
+
+def test_a_mistake_is_failed_with_the_law_and_a_command_that_repeats_it(mine, tmp_path):
+    mine.write_text(MINE.replace("reference.conv(x, w,", "reference.conv(x, w[..., ::-1],"))
+    done = run_harness(
+        "run", "correctness", "--plugin", str(mine), "--backend", "mine", "--problem", PROBLEM,
+        "--output", str(tmp_path / "run"),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "failed  mine  tap-probe" in done.stdout
+    assert f"--problem '{PROBLEM}' --backend mine --law tap-probe --plugin {mine}" in done.stdout
+    repeat = next(line for line in done.stdout.splitlines() if "--law tap-probe" in line).split("harness ", 1)[1]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    again = subprocess.run(
+        f"{sys.executable} -m harness {repeat} --output {tmp_path}/again", shell=True, cwd=ROOT, env=environment,
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert again.returncode == 1
+    assert [result.law for result in harness.load(tmp_path / "again").results] == ["tap-probe"]
+
+
+def test_a_broken_plugin_does_not_end_the_command(tmp_path):
+    path = tmp_path / "broken.py"
+    path.write_text("raise ValueError('oh <no>')")
+    shown = run_harness("plugins", "--plugin", str(path))
+    assert shown.returncode == 0
+    assert "ValueError: oh <no>" in " ".join(shown.stdout.split())
+    done = run_harness(
+        "run", "correctness", "--plugin", str(path), "--backend", "numpy-direct", "--problem", PROBLEM,
+        "--output", str(tmp_path / "run"),
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "is broken: ValueError: oh <no>" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("backends", ["numpy-direct", "available", "cupy-fft", "unavailable"]),
+        ("suites", ["correctness", "speed-short", "suite"]),
+        ("problems", ["lenet5", "resnet50", "sweep-kernel"]),
+        ("operators", ["conv_weight_grad", "indices", "derived"]),
+        ("laws", ["wide-convolution-commutes", "x ⊛_wide w = w ⊛_wide x"]),
+    ],
+)
+def test_list(kind, words):
+    done = run_harness("list", kind)
+    assert done.returncode == 0, done.stderr
+    assert all(word in done.stdout for word in words)
+
+
+def test_a_problem_set_is_listed_by_its_lines():
+    done = run_harness("list", "problems", "--set", "lenet5")
+    assert "conv x=1x1x32x32 w=6x1x5x5" in done.stdout
+
+
+def test_a_dry_run_prints_the_plan_and_runs_nothing(tmp_path):
+    done = run_harness("run", "suite", "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "speed-short" in done.stdout
+    assert "fft has no max_pool" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupt_leaves_a_readable_incomplete_run(tmp_path):
+    folder = tmp_path / "run"
+    child = subprocess.Popen(
+        [sys.executable, "-m", "harness", "run", "correctness", "--plugin", DYING, "--backend", "dying:hangs",
+         "--problem", "conv x=2x2x9 w=3x2x3", "--problem", "conv x=7x2x9 w=3x2x3", "--output", str(folder)],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and "result" not in _text(folder / "journal.jsonl"):
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 130, err
+    assert "INCOMPLETE: interrupted after 1 of 2 cells" in out
+    assert "Traceback" not in err
+    run = harness.load(folder)
+    assert not run.complete
+    assert [result.outcome for result in run.results] == ["passed"]
+    report = run_harness("report", str(folder))
+    assert "note: the run is incomplete (1 of 2 cells)" in report.stdout
+    assert "INCOMPLETE" in (folder / "report" / "report.md").read_text()
+
+
+def _text(path):
+    return path.read_text() if path.exists() else ""
+
+
+def test_compare_tells_what_broke(mine, tmp_path):
+    arguments = ("run", "correctness", "--plugin", str(mine), "--backend", "mine", "--problem", PROBLEM, "--output")
+    assert run_harness(*arguments, str(tmp_path / "base")).returncode == 0
+    mine.write_text(MINE.replace("reference.conv(x, w,", "reference.conv(x, w[..., ::-1],"))
+    assert run_harness(*arguments, str(tmp_path / "new")).returncode == 1
+    done = run_harness("compare", str(tmp_path / "base"), str(tmp_path / "new"), "--output", str(tmp_path / "files"))
+    assert done.returncode == 1
+    assert "BROKEN" in done.stdout
+    assert {path.suffix for path in (tmp_path / "files").iterdir()} >= {".csv", ".md", ".html"}
+    assert run_harness("compare", str(tmp_path / "base"), str(tmp_path / "base")).returncode == 0
