@@ -1,8 +1,9 @@
 """Convolution as gather and one matrix product per group; the input gradient as a product and a scatter-add.
 
 Images are laid out with their channels last, so that the taps of a kernel row are one contiguous run and the gather
-moves at the speed of memory. Columns are made block by block: part of a large image, or several small images whose
-products are merged into one. The code goes through the library of its arrays and runs on CuPy unchanged.
+moves at the speed of memory; where channels are few, with their positions last. Columns are made block by block: part
+of a large image, or several small images whose products are merged into one. The code goes through the library of its
+arrays and runs on CuPy unchanged.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from harness.spec.window import Sizes, Window
 Array = Any
 Dtype = Any
 EVERY = (slice(None), slice(None))
-CHANNELS_INNER = 8  # with fewer channels in a group, runs along space are the longer ones
+GATHER_CHANNELS = 8  # with fewer channels in a group, runs along space are the longer ones
+SCATTER_RATIO = 8  # sums into strided places pay for channels last only where they far outnumber a line's positions
 MERGE_BELOW = 200  # positions of a map below which products of single images are too small for full speed
 
 
@@ -117,14 +119,17 @@ class Shape:
 
 
 class Columns:
-    """Buffers of one gather: padded images and their columns, both seen as g c/g [*k] n *s."""
+    """Buffers of one gather: padded images and their columns, both seen as g c/g [*k] n *s.
 
-    def __init__(self, xp: Any, shape: Shape, dtype: Dtype) -> None:
+    In memory either the channels or the positions are last, in both.
+    """
+
+    def __init__(self, xp: Any, shape: Shape, dtype: Dtype, channels_last: bool) -> None:
         most, groups = shape.most, shape.window.groups
         c, axes = shape.channels // groups, len(shape.kernel)
         lines = (most.images, most.lines, *shape.out[1:])
         self.shape = shape
-        if c >= CHANNELS_INNER:
+        if channels_last:
             padded = xp.zeros((most.images, *shape.extent, groups, c), dtype=dtype)
             self.image = xp.moveaxis(padded, (-2, -1), (0, 1))
             taps = xp.empty((groups, *lines, *shape.kernel, c), dtype=dtype)
@@ -213,9 +218,11 @@ class Im2col(Reductions, Backend):
         if problem.w is None or problem.operator not in _PLANS:
             return 0
         item = 8 if problem.dtype == "float64" else 4
-        shape = Shape(problem.x, problem.w[2:], problem.window, self.block_bytes, item)
+        sums = math.prod(problem.w)
+        least = item * sums if problem.operator is Operator.conv_weight_grad else 0
+        shape = self._shape(problem.x, problem.w, problem.window, item, least)
         merged = shape.most.images * math.prod(problem.y[1:]) if shape.most.images > 1 else 0
-        return shape.bytes + item * (merged + math.prod(problem.w))
+        return shape.bytes + item * (merged + 2 * sums)
 
     def prepare(self, problem: Problem, arrays: Mapping[str, Array]) -> Callable[[], Any]:
         """Allocate the buffers and lay the kernel out as a matrix; the call gathers and multiplies."""
@@ -234,25 +241,31 @@ class Im2col(Reductions, Backend):
         """dw = dy times transposed columns."""
         return self._plan_weight_grad(dy, x, w_shape, window)()
 
-    def _columns(self, like: Array, x_shape: Sizes, w_shape: Sizes, window: Window) -> Columns:
-        dtype = widen(like[:0]).dtype
-        shape = Shape(x_shape, w_shape[2:], window, self.block_bytes, dtype.itemsize)
-        return Columns(module_of(like), shape, dtype)
+    def _shape(self, x: Sizes, w: Sizes, window: Window, item: int, least: int = 0) -> Shape:
+        return Shape(x, w[2:], window, max(self.block_bytes, least), item)
 
     def _plan_conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Callable[[], Array]:
         matrix = _kernel_matrix(w, window.groups)
         if _is_pointwise(x.shape, w.shape, window):
             return partial(_multiply_maps, matrix, x, b)
-        return partial(_conv, self._columns(x, x.shape, w.shape, window), x, matrix, b)
+        shape = self._shape(x.shape, w.shape, window, matrix.itemsize)
+        columns = Columns(module_of(x), shape, matrix.dtype, w.shape[1] >= GATHER_CHANNELS)
+        return partial(_conv, columns, x, matrix, b)
 
     def _plan_input_grad(self, dy: Array, w: Array, x_shape: Sizes, window: Window) -> Callable[[], Array]:
         matrix = _kernel_matrix(w, window.groups)
         if _is_pointwise(x_shape, w.shape, window):
             return partial(_multiply_maps, matrix.swapaxes(1, 2), dy, None)
-        return partial(_input_grad, self._columns(dy, x_shape, w.shape, window), dy, matrix)
+        shape = self._shape(x_shape, w.shape, window, matrix.itemsize)
+        columns = Columns(module_of(dy), shape, matrix.dtype, w.shape[1] > SCATTER_RATIO * dy.shape[-1])
+        return partial(_input_grad, columns, dy, matrix)
 
     def _plan_weight_grad(self, dy: Array, x: Array, w_shape: Sizes, window: Window) -> Callable[[], Array]:
-        return partial(_weight_grad, self._columns(x, x.shape, w_shape, window), dy, x, w_shape)
+        dtype = widen(x[:0]).dtype
+        # every block adds a whole gradient to the sum, so that a block should be no smaller than that
+        shape = self._shape(x.shape, w_shape, window, dtype.itemsize, dtype.itemsize * math.prod(w_shape))
+        columns = Columns(module_of(x), shape, dtype, w_shape[1] >= GATHER_CHANNELS)
+        return partial(_weight_grad, columns, dy, x, w_shape)
 
 
 _PLANS: dict[Operator, Callable[..., Callable[[], Array]]] = {

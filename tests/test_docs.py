@@ -1,0 +1,64 @@
+"""What the documents say of hooks, fields, columns and commands is what the code has."""
+
+import inspect
+import re
+
+import pytest
+
+from harness import Backend
+from harness.plugins import hookspecs
+from harness.plugins.manager import load_plugins
+from harness.record.tables import RESULT_COLUMNS, SAMPLE_COLUMNS
+from harness.spec.line import FIELDS
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_every_hook_is_documented_with_its_signature():
+    text = (ROOT / "docs" / "plugins.md").read_text()
+    for name, hook in vars(hookspecs).items():
+        if hasattr(hook, "harness_spec"):
+            parameters = ", ".join(inspect.signature(hook).parameters)
+            assert f"`{name}({parameters})`" in text
+
+
+def test_every_member_of_a_backend_is_documented():
+    text = (ROOT / "docs" / "plugins.md").read_text()
+    for name in vars(Backend):
+        if not name.startswith("_"):
+            assert f"`{name}" in text, name
+
+
+def test_every_field_of_the_line_is_documented_in_its_order():
+    text = (ROOT / "docs" / "problem-line.md").read_text()
+    places = [text.index(f"| `{name}") for name in FIELDS]
+    assert places == sorted(places)
+
+
+def test_every_column_is_documented():
+    text = (ROOT / "docs" / "reports.md").read_text()
+    for column in (*RESULT_COLUMNS, *SAMPLE_COLUMNS):
+        unit = column.unit or " "
+        assert re.search(rf"\| `{column.name}` \| {column.dtype} \| {re.escape(unit)} ?\|", text), column.name
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path):
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+        assert (path.parent / target).exists(), target
+
+
+def test_names_in_the_readme_exist():
+    registry = load_plugins()
+    for name in re.findall(r"--backend (\S+)", README):
+        assert name in registry.backends or name == "mine", name
+    for line in re.findall(r"python -m harness run ([^-\s]\S*)", README):
+        assert line in registry.suites, line
+
+
+def test_the_smallest_backend_of_the_readme_is_the_example():
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert code
+    assert code[1].strip() in (ROOT / "examples" / "mine.py").read_text()

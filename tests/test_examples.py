@@ -1,0 +1,30 @@
+"""The examples, run as their own first lines say."""
+
+import subprocess
+import sys
+
+import harness
+from tests.conftest import ROOT
+
+
+def test_the_python_door(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "from_python.py")], cwd=ROOT, capture_output=True, text=True,
+        timeout=120, env={"PYTHONPATH": str(ROOT), "PATH": ""},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("takes") == 2
+    assert "failed" not in done.stdout
+
+
+def test_the_backend_of_ones_own_is_right():
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        run = harness.run(
+            "correctness", backends=["mine"], plugins=[str(ROOT / "examples" / "mine.py")], output=f"{folder}/run"
+        )
+    assert not [result for result in run.results if result.outcome not in ("passed", "unsupported")]
+    assert run.counts["passed"] > 500
+    routes = {result.route.kind for result in run.results}
+    assert routes == {"native", "derived", "unsupported"}
