@@ -265,7 +265,8 @@ class Im2col(Reductions, Backend):
         # every block adds a whole gradient to the sum, so that a block should be no smaller than that
         shape = self._shape(x.shape, w_shape, window, dtype.itemsize, dtype.itemsize * math.prod(w_shape))
         columns = Columns(module_of(x), shape, dtype, w_shape[1] >= GATHER_CHANNELS)
-        return partial(_weight_grad, columns, dy, x, w_shape)
+        sums = module_of(x).empty((2, window.groups, w_shape[0] // window.groups, shape.depth), dtype=dtype)
+        return partial(_weight_grad, columns, dy, x, w_shape, sums)
 
 
 _PLANS: dict[Operator, Callable[..., Callable[[], Array]]] = {
@@ -338,16 +339,17 @@ def _input_grad(columns: Columns, dy: Array, matrix: Array) -> Array:
     return dx
 
 
-def _weight_grad(columns: Columns, dy: Array, x: Array, w_shape: Sizes) -> Array:
-    """Products of dy with the columns of each block, summed over blocks."""
+def _weight_grad(columns: Columns, dy: Array, x: Array, w_shape: Sizes, sums: Array) -> Array:
+    """Products of dy with the columns of each block, summed over blocks; sums: the total and a product, g o/g k*c."""
     xp, shape = module_of(dy), columns.shape
-    total: Any = None
-    for block in shape.blocks():
+    total, product = sums
+    for number, block in enumerate(shape.blocks()):
         columns.load(x, block)
-        part = xp.matmul(widen(_rows(dy, block, shape)), columns.gather(block))
-        total = part if total is None else xp.add(total, part, out=total)
+        xp.matmul(widen(_rows(dy, block, shape)), columns.gather(block), out=product if number else total)
+        if number:
+            total += product
     by_tap = total.reshape(w_shape[0], *w_shape[2:], w_shape[1])
-    return xp.ascontiguousarray(xp.moveaxis(by_tap, -1, 1).astype(dy.dtype))
+    return xp.moveaxis(by_tap, -1, 1).astype(dy.dtype, order="C")  # always a copy
 
 
 @hookimpl

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from harness.record.run import OUTCOMES, RAN, WRONG, Result, Run
 from reports.frames import PROVES_NOTHING, ROW_KEY, timed
-from reports.text import count, format_duration, format_number
+from reports.text import count, format_duration, format_number, format_time
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness.timing.compare import Comparison
 
+UNCERTAIN = 1.5  # upper over lower end of an interval, from which on a time is marked as rough
 State = Literal["good", "bad", "open"]
 
 
@@ -198,6 +199,12 @@ def plain_records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
     names = [str(name) for name in table.columns]
     for values in zip(*columns, strict=True):
         yield dict(zip(names, values, strict=True))
+
+
+def time_words(cell: dict[str, Any]) -> str:
+    """Write a median time: ~ where its interval is wide, * where the operator is derived and so is not ranked."""
+    rough = "~" if cell["high_ns"] > UNCERTAIN * cell["low_ns"] else ""
+    return rough + format_time(cell["median_ns"]) + ("*" if cell["route"] == "derived" else "")
 
 
 def law_words(row: dict[str, Any]) -> tuple[str, str]:

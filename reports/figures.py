@@ -12,15 +12,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reports.facts import SpeedRow, sweep_point
-from reports.text import format_number, format_time
+from reports.facts import SpeedRow, sweep_point, time_words
+from reports.text import format_number
 
 if TYPE_CHECKING:
     from harness.record.run import Peak
 
 # Okabe and Ito's palette, which the colour-blind can tell apart; yellow and black, lost on light or dark, left out
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "triangle-down")
+SYMBOLS = (0, 1, 2, 5, 3, 4, 17, 6)  # Plotly's circle, square, diamond, triangle up, cross, x, star, triangle down
+OPEN = 100  # added to a symbol, it gives the open one
 DASHES = ("solid", "dash", "dot", "dashdot")
 NEUTRAL = "#888888"
 SCALE = ((0.0, "#eaf2f8"), (0.35, "#a3c8e2"), (0.7, "#3f7fb3"), (1.0, "#0a3055"))  # one hue, dark is slow
@@ -59,9 +60,10 @@ def _marker(number: int) -> dict[str, Any]:
     return {"color": COLOURS[number % len(COLOURS)], "symbol": SYMBOLS[number % len(SYMBOLS)], "size": 8}
 
 
-def _symbol(marker: dict[str, Any], cell: dict[str, Any]) -> str:
-    """Give the backend's symbol, open where the operator is derived."""
-    return f"{marker['symbol']}-open" if cell["route"] == "derived" else str(marker["symbol"])
+def _marked(marker: dict[str, Any], cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Give the backend's marker, open where the operator is derived."""
+    symbols = [marker["symbol"] + OPEN * (cell["route"] == "derived") for cell in cells]
+    return {**marker, "symbol": symbols if len(set(symbols)) > 1 else symbols[0]}
 
 
 def _where(rows: Position, row: SpeedRow, backend: str) -> int:
@@ -86,7 +88,7 @@ def _heat_map(
     numbers: list[list[int | None]] = []
     for row in rows:
         cells = [row.cells.get(backend) for backend in backends]
-        ratios.append([None if c is None else math.log10(max(1.0, c["median_ns"] / row.reference_ns)) for c in cells])
+        ratios.append([None if c is None else _decades(c["median_ns"] / row.reference_ns) for c in cells])
         texts.append([_time_text(row.cells.get(b), b == row.fastest) for b in backends])
         numbers.append([_where(positions, row, b) if b in row.cells else None for b in backends])
     top = max(1.0, *(z for line in ratios for z in line if z is not None))
@@ -107,11 +109,15 @@ def _heat_map(
     return _figure(id, name, HEAD_PX + ROW_PX * len(rows), [trace], layout)
 
 
+def _decades(ratio: float) -> float:
+    """Give the decimal logarithm of a ratio, at least 0, with the digits that a colour can show."""
+    return round(math.log10(max(1.0, ratio)), 3)
+
+
 def _time_text(cell: dict[str, Any] | None, fastest: bool) -> str:
     if cell is None:
         return ""
-    time = format_time(cell["median_ns"]) + ("*" if cell["route"] == "derived" else "")
-    return f"<b>{time}</b>" if fastest else time
+    return f"<b>{time_words(cell)}</b>" if fastest else time_words(cell)
 
 
 def _ratio_bar(top: float) -> dict[str, Any]:
@@ -171,7 +177,7 @@ def _curve(
         "customdata": [_where(positions, row, backend) for _, row, _ in found],
         "error_y": {"type": "data", "symmetric": False, "array": _gaps(ms[1], ms[2]), "arrayminus": _gaps(ms[0], ms[1]),
                     "thickness": 1.2, "width": 3},
-        "marker": {**marker, "symbol": [_symbol(marker, cell) for _, _, cell in found]},
+        "marker": _marked(marker, [cell for _, _, cell in found]),
         "line": {"color": marker["color"], "dash": dash, "width": 1.8},
     }  # fmt: skip
 
@@ -186,7 +192,7 @@ def _curves(id: str, title: str, axis: str, ticks: Sequence[float], data: list[A
         "xaxis": {"type": "log", "title": {"text": html.escape(axis)}, "tickvals": list(ticks),
                   "ticktext": [f"{tick:g}" for tick in ticks]},
         "yaxis": {**_DECADES, "title": {"text": "median time of a call (ms)"},
-                  "range": [min(medians) - 0.5, max(medians) + 0.5]},  # long error bars leave the figure, not the curves
+                  "range": [min(medians) - 0.5, max(medians) + 0.5]},  # where error bars are long, curves stay legible
         "legend": _LEGEND,
         "margin": {"t": 30, "b": 45, "l": 65, "r": 15},
     }  # fmt: skip
@@ -210,7 +216,7 @@ def roofline(
                 "name": html.escape(backend), "x": [_short(intensity[row.problem]) for row in shown],
                 "y": [_short(row.cells[backend]["gflops"]) for row in shown],
                 "customdata": [_where(positions, row, backend) for row in shown],
-                "marker": {**marker, "symbol": [_symbol(marker, row.cells[backend]) for row in shown], "opacity": 0.85},
+                "marker": {**_marked(marker, [row.cells[backend] for row in shown]), "opacity": 0.85},
             })  # fmt: skip
     if not data:
         return None

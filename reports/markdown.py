@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.text import count, format_interval, format_number, format_percent, format_time, shorten
+from reports.text import count, format_interval, format_number, format_percent, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +84,7 @@ def _outcomes(results: pd.DataFrame) -> Iterator[str]:
         [_escape(name), *(str(counts.at[name, s] or "") for s in shown), str(times.get(name, "") or "")]
         for name in counts.index
     ]
-    yield from ("", "## Outcomes", "", "Number of cells. A derived operator or an unsupported one is not a pass.", "")
+    yield from ("", "## Outcomes", "", "Number of cells; `passed` leaves out those that prove nothing.", "")
     yield from _table(["backend", *shown, "timed"], rows, numbers=len(shown) + 1)
 
 
@@ -137,6 +137,7 @@ def _speed(results: pd.DataFrame) -> Iterator[str]:
     yield from ("", "## Times", "")
     yield "Median time of a call, its 95 % interval, GFLOP/s, and share of this machine's GEMM rate in the same dtype."
     yield "Bold: the fastest native operator of the row. * derived from other operators, not ranked."
+    yield "~ the ends of the interval are a factor of 1.5 or more apart; overlapping intervals do not tell two apart."
     yield "† interval over the samples of one process, not over processes."
     yield ""
     rows = []
@@ -148,9 +149,11 @@ def _speed(results: pd.DataFrame) -> Iterator[str]:
 
 
 def _time_cell(cell: dict[str, Any] | None, fastest: bool) -> str:
+    from reports.facts import time_words
+
     if cell is None:
         return ""
-    time = format_time(cell["median_ns"]) + ("\\*" if cell["route"] == "derived" else "")
+    time = _escape(time_words(cell))
     one = "†" if cell["interval"] == "one process" else ""
     parts = [f"{format_interval(cell['low_ns'], cell['high_ns'])}{one}", f"{format_number(cell['gflops'])} GFLOP/s"]
     if cell["peak_fraction"] is not None:
@@ -206,7 +209,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int) -> 
 def _escape(text: str) -> str:
     """Text that Markdown and HTML leave alone, on one line."""
     flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
-    return "".join(f"\\{c}" if c in "\\`*_[]|#" else c for c in flat)
+    return "".join(f"\\{c}" if c in "\\`*_[]|#~" else c for c in flat)
 
 
 def _code(text: str) -> str:

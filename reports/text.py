@@ -26,9 +26,10 @@ def format_time(ns: float) -> str:
 
 
 def format_interval(low_ns: float, high_ns: float) -> str:
-    """Write both ends of an interval, in the unit of the upper one."""
-    scale, unit = next(((s, u) for s, u in _UNITS if high_ns >= 0.9995 * s), _UNITS[-1])
-    return f"{format_number(low_ns / scale)} to {format_number(high_ns / scale)} {unit}"
+    """Write both ends of an interval, with the unit once where it is the same."""
+    low, high = format_time(low_ns), format_time(high_ns)
+    same = low.split()[1] == high.split()[1]
+    return f"{low.split()[0] if same else low} to {high}"
 
 
 def format_percent(fraction: float) -> str:
