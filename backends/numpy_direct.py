@@ -63,7 +63,7 @@ def _axis_taps(axis: int, out: Sizes, window: Window) -> Iterator[Index]:
 class Reductions:
     """Operators without a kernel array, for NumPy arrays and for arrays with the same interface.
 
-    Pooling goes tap by tap over strided slices.
+    Windows are combined axis by axis over strided slices; the place of a maximum is found tap by tap.
     """
 
     pool_bytes: int = BLOCK_BYTES
@@ -78,27 +78,15 @@ class Reductions:
         xp, spatial = module_of(x), x.shape[2:]
         out = window.output_shape(spatial, window.kernel)
         padded = fit(widen(x), window.cover(spatial, window.kernel), -math.inf, xp)
-        y = xp.full((*x.shape[:2], *out), -math.inf, dtype=padded.dtype)
+        y = xp.empty((*x.shape[:2], *out), dtype=x.dtype)
         indices = xp.empty(y.shape, dtype="int64")
-        indices[...] = _flat(xp, _first_inside(xp, spatial, out, window), spatial)
-        for at in map_blocks(y.shape, math.prod(out) * (8 + y.itemsize), self.pool_bytes):
-            self._select(padded[at], y[at], indices[at], spatial, window)
-        return y.astype(x.dtype, copy=False), indices
-
-    def _select(self, padded: Array, y: Array, indices: Array, spatial: Sizes, window: Window) -> None:
-        """Let each tap in row-major order replace smaller values; y and indices change in place."""
-        assert window.kernel is not None
-        xp, out = module_of(y), y.shape[2:]
-        for tap, at in tap_slices(out, window.kernel, window):
-            value = padded[(*EVERY, *at)]
-            rows = [
-                xp.arange(p) * s + (u * d - begin)
-                for u, p, s, d, (begin, _) in zip(tap, out, window.stride, window.dilation, window.padding, strict=True)
-            ]
-            wins = ~(value <= y)  # true for NaN as well
-            wins &= y == y  # a NaN that stands is not replaced
-            xp.copyto(y, value, where=wins)
-            xp.copyto(indices, _flat(xp, rows, spatial), where=wins)
+        inside = _first_inside(xp, spatial, out, window)
+        start, offsets = _linear_places(xp, spatial, out, window)
+        for at in map_blocks(y.shape, math.prod(padded.shape[2:]) * padded.itemsize, self.pool_bytes):
+            top = _along_axes(xp.maximum, padded[at], out, window)
+            place = start + offsets[_first_tap(padded[at], top, window)]
+            y[at], indices[at] = top, xp.where(top == -math.inf, inside, place)  # padding never wins
+        return y, indices
 
     def max_pool_grad(self, dy: Array, x: Array, indices: Array, window: Window) -> Array:
         """dx[indices] += dy, map by map."""
@@ -120,11 +108,7 @@ class Reductions:
         share = _divisor_map(xp, x.shape[2:], window, widen(x[:0]).dtype)
         y = xp.empty((*x.shape[:2], *out), dtype=x.dtype)
         for at in map_blocks(x.shape, math.prod(padded.shape[2:]) * x.itemsize, self.pool_bytes):
-            total = widen(padded[at])
-            for axis in reversed(range(len(out))):  # the last axis first: later sums then run over short rows
-                first, *rest = (total[tap] for tap in _axis_taps(axis, out, window))
-                total = reduce(xp.add, rest, first)
-            y[at] = total / share
+            y[at] = _along_axes(xp.add, widen(padded[at]), out, window) / share
         return y
 
     def avg_pool_grad(self, dy: Array, x_shape: Sizes, window: Window) -> Array:
@@ -147,26 +131,55 @@ class Reductions:
         return dx
 
 
-def _first_inside(xp: Any, spatial: Sizes, out: Sizes, window: Window) -> list[Array]:
-    """Per axis and window, the first position that lies inside the input, or -1."""
+def _along_axes(combine: Callable[[Array, Array], Array], a: Array, out: Sizes, window: Window) -> Array:
+    """Combine the elements of every window of the covered input, one axis after the other."""
+    for axis in reversed(range(len(out))):  # the last axis first: what follows runs over shorter rows
+        first, *rest = (a[tap] for tap in _axis_taps(axis, out, window))
+        a = reduce(combine, rest, first)
+    return a
+
+
+def _first_tap(padded: Array, top: Array, window: Window) -> Array:
+    """Number of the first tap in row-major order whose value is the window's maximum; for a NaN, the first NaN."""
     assert window.kernel is not None
-    firsts = []
+    xp, taps = module_of(top), math.prod(window.kernel)
+    number = xp.zeros(top.shape, dtype="uint8" if taps <= 256 else "int64")
+    missing, nan = xp.ones(top.shape, dtype=bool), top != top
+    any_nan = bool(nan.any())
+    for _, at in tap_slices(top.shape[2:], window.kernel, window):
+        value = padded[(*EVERY, *at)]
+        behind = value < top
+        if any_nan:
+            behind |= nan & (value == value)
+        missing &= behind
+        number += missing  # counting passes over the taps is far quicker than masked copies
+    return number
+
+
+def _linear_places(xp: Any, spatial: Sizes, out: Sizes, window: Window) -> tuple[Array, Array]:
+    """Flat index of the first tap of every window, and what each tap adds to it."""
+    assert window.kernel is not None
+    start, offsets = xp.zeros((), dtype="int64"), xp.zeros((), dtype="int64")
+    for n, p, m, s, d, (begin, _) in zip(
+        spatial, out, window.kernel, window.stride, window.dilation, window.padding, strict=True
+    ):
+        start = start[..., None] * n + (xp.arange(p) * s - begin)
+        offsets = offsets[..., None] * n + xp.arange(m) * d
+    return start, offsets.reshape(-1)
+
+
+def _first_inside(xp: Any, spatial: Sizes, out: Sizes, window: Window) -> Array:
+    """Flat index of the first position of every window that lies inside the input, or -1."""
+    assert window.kernel is not None
+    flat, known = xp.zeros((), dtype="int64"), xp.ones((), dtype=bool)
     for n, p, m, s, d, (begin, _) in zip(
         spatial, out, window.kernel, window.stride, window.dilation, window.padding, strict=True
     ):
         start = xp.arange(p) * s - begin
         tap = xp.maximum(0, -(start // d))
         place = start + tap * d
-        firsts.append(xp.where((tap < m) & (place < n), place, -1))
-    return firsts
-
-
-def _flat(xp: Any, rows: list[Array], spatial: Sizes) -> Array:
-    """Flat index over the input of one position per axis; -1 where one of them is negative."""
-    flat, inside = rows[0], rows[0] >= 0
-    for row, n in zip(rows[1:], spatial[1:], strict=True):
-        flat, inside = flat[..., None] * n + row, inside[..., None] & (row >= 0)
-    return xp.where(inside, flat, -1)
+        flat, known = flat[..., None] * n + place, known[..., None] & (tap < m) & (place < n)
+    return xp.where(known, flat, -1)
 
 
 def _divisor_map(xp: Any, spatial: Sizes, window: Window, dtype: Any) -> Array:

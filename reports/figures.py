@@ -111,7 +111,7 @@ def _heat_map(
 
 def _decades(ratio: float) -> float:
     """Give the decimal logarithm of a ratio, at least 0, with the digits that a colour can show."""
-    return round(math.log10(max(1.0, ratio)), 3)
+    return round(math.log10(max(1.0, ratio)), 2)
 
 
 def _time_text(cell: dict[str, Any] | None, fastest: bool) -> str:
@@ -281,5 +281,5 @@ def _ratio_plot(id: str, backend: str, found: list[tuple[int, dict[str, Any]]], 
 
 
 def _short(value: float) -> float:
-    """Round the value to four significant digits, so that the page stays small."""
-    return float(f"{value:.4g}")
+    """Round the value to three significant digits, so that the page stays small."""
+    return float(f"{value:.3g}")

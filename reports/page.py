@@ -212,5 +212,5 @@ def _plain(value: float | None) -> str:
         return ""
     if math.isinf(value):
         return "Infinity"
-    short = float(f"{value:.3g}")
-    return str(int(short)) if short.is_integer() and abs(short) < 1e15 else str(short)
+    short = f"{value:.3g}"
+    return short.replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")

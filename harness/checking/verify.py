@@ -3,7 +3,8 @@
 Maps: a few (image, output channel) maps, the last of both among them, are recomputed in full.
 Signs (Freivalds): with random signs r over output channels, sum_o r_o y_o = conv(x, sum_o r_o w_o) + sum_o r_o b_o
 costs 1/O of the problem and touches every element. By Hoeffding the sum of the errors exceeds 8 ||e||_2 with
-probability below 3e-14, and ||e||_2 over o is at most the bound of one channel whose kernel is sqrt(sum_o w_o^2) (Minkowski).
+probability below 3e-14, and ||e||_2 over o is at most the bound of one channel whose kernel is sqrt(sum_o w_o^2)
+(Minkowski).
 """
 
 from __future__ import annotations

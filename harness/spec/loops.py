@@ -93,12 +93,7 @@ def conv_bias_grad(dy: Array) -> Array:
 
 def conv_transpose(x: Array, w: Array, b: Array | None, window: Window, output_padding: Sizes) -> Array:
     """y[n, c, s*i + d*u - begin] += w[o,c,u] x[n,o,i], plus b[c]: C transposed times x (SPEC section 3)."""
-    spatial = tuple(
-        (p - 1) * s + reach - begin - end + extra
-        for p, s, reach, (begin, end), extra in zip(
-            x.shape[2:], window.stride, window.reach(w.shape[2:]), window.padding, output_padding, strict=True
-        )
-    )
+    spatial = window.transposed_shape(x.shape[2:], w.shape[2:], output_padding)
     y = conv_input_grad(x, w, (x.shape[0], w.shape[1] * window.groups, *spatial), window)
     if b is not None:
         for n, c in _steps(y.shape[:2]):

@@ -137,17 +137,7 @@ class Problem:
         if self.operator is not Operator.conv_transpose:
             return self.x[2:]
         assert self.w is not None and self.output_padding is not None
-        return tuple(
-            (p - 1) * s + reach - begin - end + extra
-            for p, s, reach, (begin, end), extra in zip(
-                self.x[2:],
-                self.window.stride,
-                self.window.reach(self.w[2:]),
-                self.window.padding,
-                self.output_padding,
-                strict=True,
-            )
-        )
+        return self.window.transposed_shape(self.x[2:], self.w[2:], self.output_padding)
 
     @property
     def y(self) -> Sizes:

@@ -108,6 +108,15 @@ class Window:
             sizes.append(count)
         return tuple(sizes)
 
+    def transposed_shape(self, spatial: Sizes, kernel: Sizes, output_padding: Sizes) -> Sizes:
+        """Output sizes of conv_transpose per axis: (p-1)s + m' - b - e + output_padding (SPEC section 3)."""
+        return tuple(
+            (p - 1) * s + reach - begin - end + extra
+            for p, s, reach, (begin, end), extra in zip(
+                spatial, self.stride, self.reach(kernel), self.padding, output_padding, strict=True
+            )
+        )
+
     def cover(self, spatial: Sizes, kernel: Sizes) -> Padding:
         """Padding that makes the input exactly as long as its windows: (begin, end) per axis.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from collections.abc import Callable
 
 import numpy as np
 
@@ -25,8 +26,18 @@ from harness.worker.protocol import Check, Checked, Time
 def check(backend: Backend, law: Law, request: Check) -> Checked:
     """Apply a law; whatever the backend raises is its error, not the worker's end."""
     problem = parse_line(request.problem)
+    return _guard(lambda: _judge(law.check(Subject(backend, problem), problem)))
+
+
+def time_problem(backend: Backend, request: Time) -> Checked:
+    """Verify a call on the very arrays, process and plan that are then timed; no time without a passing check."""
+    problem = parse_line(request.problem)
+    return _guard(lambda: _time(Subject(backend, problem), problem, request))
+
+
+def _guard(work: Callable[[], Checked]) -> Checked:
     try:
-        deviation = law.check(Subject(backend, problem), problem)
+        return work()
     except NotExactError as error:
         return Checked("skipped", str(error))
     except UnsupportedError as error:
@@ -35,36 +46,29 @@ def check(backend: Backend, law: Law, request: Check) -> Checked:
         return Checked("error", "MemoryError: out of memory")
     except Exception as error:
         return Checked("error", describe_error(error))
+
+
+def _judge(deviation: Deviation) -> Checked:
     if deviation.passed:
         return Checked("passed", "", deviation)
     return Checked("failed", deviation.describe(), deviation)
 
 
-def time_problem(backend: Backend, request: Time) -> Checked:
-    """Verify a call on the very arrays, process and plan that are then timed; no time without a passing check."""
-    problem = parse_line(request.problem)
-    subject = Subject(backend, problem)
-    try:
-        arrays = make_arrays(problem)
-        prepared, prepare_ns = time_once(lambda: subject.prepare(problem, arrays))
-        result, first_ns = time_once(prepared.run)
-        outputs = prepared.fetch(result)
-        deviation = verify(problem, subject.numerics(problem), arrays, outputs)
-        if not deviation.passed:
-            return Checked("failed", deviation.describe(), deviation)
-        found = sample(prepared.call, backend.synchronize, request.budget_ns, request.least_samples)
-        late = _check_last(problem, subject, prepared, arrays, outputs, found.last)
-    except UnsupportedError as error:
-        return Checked("unsupported", str(error))
-    except MemoryError:
-        return Checked("error", "MemoryError: out of memory")
-    except Exception as error:
-        return Checked("error", describe_error(error))
+def _time(subject: Subject, problem: Problem, request: Time) -> Checked:
+    arrays = make_arrays(problem)
+    prepared, prepare_ns = time_once(lambda: subject.prepare(problem, arrays))
+    result, first_ns = time_once(prepared.run)
+    outputs = prepared.fetch(result)
+    deviation = verify(problem, subject.numerics(problem), arrays, outputs)
+    if not deviation.passed:
+        return _judge(deviation)
+    found = sample(prepared.call, subject.backend.synchronize, request.budget_ns, request.least_samples)
+    late = _check_last(problem, subject, prepared, arrays, outputs, found.last)
     if late is not None and not late.passed:
         return Checked("failed", f"in the last timed call: {late.describe()}", late)
     samples = Pass(
-        number=request.number, process=os.getpid(), loops=found.loops, warmups=found.warmups, clock=backend.clock,
-        prepare_ns=prepare_ns, first_call_ns=first_ns, samples_ns=found.samples_ns,
+        number=request.number, process=os.getpid(), loops=found.loops, warmups=found.warmups,
+        clock=subject.backend.clock, prepare_ns=prepare_ns, first_call_ns=first_ns, samples_ns=found.samples_ns,
     )  # fmt: skip
     return Checked("passed", "", deviation, samples)
 
