@@ -23,11 +23,11 @@ from harness.spec.calling import arguments, bind
 from harness.spec.numerics import Numerics
 from harness.spec.operator import Operator
 from harness.spec.problem import Problem
+from harness.spec.taps import EVERY
 from harness.spec.window import Sizes, Window
 
 Array = Any
 Slices = tuple[slice, ...]
-EVERY = (slice(None), slice(None))
 TILE_LENGTHS = (16, 32, 48, 64, 96, 128, 256, 1024, 4096, 16384)
 
 
@@ -207,6 +207,7 @@ class FFT(Backend):
     """Real transforms over space; float16 is computed in float32. On CuPy only the two transfers differ."""
 
     name = "fft"
+    rate = 3e9
     numerics = Numerics(algorithm="fft", nan_local=False)
     block_bytes: ClassVar[int] = 64 << 20
 

@@ -14,19 +14,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from backends.numpy_direct import Reductions, grown, module_of, widen
+from backends.reductions import Reductions, grown, module_of, widen
 from harness.plugins.backend import Backend
 from harness.plugins.hookspecs import hookimpl
 from harness.spec.calling import arguments, bind
 from harness.spec.numerics import Numerics
 from harness.spec.operator import Operator
 from harness.spec.problem import Problem
-from harness.spec.taps import tap_slices
+from harness.spec.taps import EVERY, tap_slices
 from harness.spec.window import Sizes, Window
 
 Array = Any
 Dtype = Any
-EVERY = (slice(None), slice(None))
 GATHER_CHANNELS = 8  # with fewer channels in a group, runs along space are the longer ones
 SCATTER_RATIO = 8  # sums into strided places pay for channels last only where they far outnumber a line's positions
 MERGE_BELOW = 200  # positions of a map below which products of single images are too small for full speed
@@ -106,9 +105,7 @@ class Shape:
         most = self.most
         for first in range(0, self.images, most.images):
             for line in range(0, self.out[0], most.lines):
-                yield Block(
-                    first, min(most.images, self.images - first), line, min(most.lines, self.out[0] - line)
-                )
+                yield Block(first, min(most.images, self.images - first), line, min(most.lines, self.out[0] - line))
 
     @property
     def bytes(self) -> int:
@@ -204,6 +201,7 @@ class Im2col(Reductions, Backend):
     """Columns and matrix products; float16 is computed in float32. On CuPy only the two transfers differ."""
 
     name = "im2col"
+    rate = 5e9
     numerics = Numerics(algorithm="gemm")
     block_bytes: ClassVar[int] = 4 << 20
 

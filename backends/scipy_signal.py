@@ -16,11 +16,10 @@ from harness.plugins.backend import Backend
 from harness.plugins.hookspecs import hookimpl
 from harness.spec.numerics import Numerics
 from harness.spec.problem import Problem
-from harness.spec.taps import fit
+from harness.spec.taps import EVERY, fit
 from harness.spec.window import Sizes, Window
 
 Array = Any
-EVERY = (slice(None), slice(None))
 CALL_NS = 8000.0  # a call of correlate2d on nothing
 PLANE_NS = 1.8  # a product of correlate2d
 SPACE_NS = 17.0  # a product of correlate
@@ -30,6 +29,7 @@ class ScipySignal(Backend):
     """The three convolutions by scipy.signal; float16 is computed in float32."""
 
     name = "scipy-signal"
+    rate = 3e8
     numerics = Numerics(algorithm="direct")
 
     def probe(self) -> str | None:
@@ -51,6 +51,11 @@ class ScipySignal(Backend):
         """Zeros between taps or positions multiply a NaN that their window does not hold."""
         local = all(step == 1 for step in (*problem.window.dilation, *problem.window.stride))
         return replace(self.numerics, nan_local=local)
+
+    def work(self, problem: Problem) -> float:
+        """Every position is computed before strides and dilations subsample."""
+        steps = math.prod(problem.window.stride) * math.prod(problem.window.dilation)
+        return float(problem.flops) * (steps if problem.w is not None else 1)
 
     def conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Array:
         """y = the covered input correlated with the upsampled kernel, subsampled, plus b."""

@@ -272,6 +272,7 @@ class TorchOperators(Backend):
     """What both backends share: the nine operators, and the way of arrays to and from torch."""
 
     dtypes = ("float64", "float32", "float16", "bfloat16")
+    rate = 5e9
 
     def conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Array:
         """Correlate x with w and add b."""

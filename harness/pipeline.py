@@ -268,7 +268,7 @@ def estimate_cell(registry: Registry, cell: Cell) -> float:
     if cell.decided is not None:
         return 0.0
     if cell.kind == "correctness":
-        return 0.01 + cell.estimate_s / 10
+        return 0.003 + cell.estimate_s / 50
     timing = registry.suites[cell.suite].timing
     return timing.passes * (timing.sample_s + 0.1) + cell.estimate_s / 10
 

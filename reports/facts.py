@@ -99,6 +99,8 @@ def judge_comparison(comparison: Comparison) -> Verdict:
         state, text = "open", "Nothing could be compared"
     else:
         state, text = "good", "Nothing is broken, slower or missing"
+        if counts["INCONCLUSIVE"]:
+            state, text = "open", f"{text}, but {count(counts['INCONCLUSIVE'], 'cell is', 'cells are')} inconclusive"
     parts = [(which, describe_incomplete(run)) for which, run in (("base", comparison.base), ("new", comparison.new))]
     incomplete = "; ".join(f"the {which} run is {why}" for which, why in parts if why)
     detail = _list_counts({name.lower(): n for name, n in counts.items() if name not in named})

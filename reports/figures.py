@@ -29,6 +29,8 @@ ROW_PX, HEAD_PX = 26, 110
 _DECADES = {"type": "log", "dtick": 1, "exponentformat": "none"}
 _LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 SWEEPS = "sweeps"
+WIDE_TICKS = [m * 10.0**e for e in range(-4, 5) for m in (1, 2, 5)]
+CLOSE_TICKS = [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 1.75, 2, 2.5]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,8 +273,9 @@ def _ratio_plot(id: str, backend: str, found: list[tuple[int, dict[str, Any]]], 
     layout = {
         "xaxis": {"type": "log", "side": "top", "range": [least, most],
                   "title": {"text": "new time / base time, with 95 % interval (log scale)"},
-                  "tickvals": [0.1, 0.2, 0.5, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10]},
-        "yaxis": {"autorange": "reversed", "tickvals": list(range(len(found))), "ticktext": names, "automargin": True},
+                  "tickvals": WIDE_TICKS if most - least > 0.8 else CLOSE_TICKS, "tickangle": 0},
+        "yaxis": {"autorange": "reversed", "tickvals": list(range(len(found))), "ticktext": names, "automargin": True,
+                  "showgrid": False},
         "margin": {"t": 60, "b": 20, "l": 10, "r": 15}, "showlegend": False,
         "shapes": [{"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": x, "x1": x,
                     "line": {"color": NEUTRAL, "width": 1, "dash": "solid" if x == 1 else "dot"}} for x in bounds],

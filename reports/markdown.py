@@ -77,6 +77,8 @@ def _fit(lines: Iterable[str], what: str) -> Iterator[str]:
 def _outcomes(results: pd.DataFrame) -> Iterator[str]:
     from reports.frames import STATUSES, outcome_counts, timed
 
+    if results.empty:
+        return
     counts = outcome_counts(results)
     times = timed(results)["backend"].value_counts()
     shown = [status for status in STATUSES if counts[status].any()]
@@ -178,7 +180,8 @@ def _comparison_lines(comparison: Comparison) -> Iterator[str]:
     rows = [[name, *(_escape(side.get(name, "")) for side in sides.values())] for name in names]
     yield from _table(["", *sides], rows, numbers=0)
     counts = [[name, str(number)] for name, number in comparison.counts.items() if number]
-    yield from ("", "## Verdicts", "", *_table(["verdict", "cells"], counts, numbers=1))
+    if counts:
+        yield from ("", "## Verdicts", "", *_table(["verdict", "cells"], counts, numbers=1))
     changed = [row for row in plain_records(comparison_frame(comparison)) if row["verdict"] not in QUIET]
     changed.sort(key=lambda row: VERDICTS.index(row["verdict"]))
     yield from _fit(_changes(changed), "changes")

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from harness import Run
     from harness.timing.compare import Comparison
     from reports.figures import Figure, Position
@@ -113,7 +115,7 @@ def _run_context(run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _speed_context(run: Run, results: Any, positions: Position) -> dict[str, Any]:
+def _speed_context(run: Run, results: pd.DataFrame, positions: Position) -> dict[str, Any]:
     """Make the figures of the timed cells by section, and all of them by id."""
     from reports.facts import backend_order, speed_rows
     from reports.figures import growth_curves, heat_maps, roofline
@@ -135,7 +137,7 @@ def _specs(figures: Iterable[Figure]) -> dict[str, Any]:
     return {figure.id: figure.spec for figure in figures}
 
 
-def _outcomes(results: Any) -> dict[str, Any]:
+def _outcomes(results: pd.DataFrame) -> dict[str, Any]:
     """Count by backend for the statuses that occur, with the number of timed cells."""
     from reports.frames import STATUSES, outcome_counts, timed
 
@@ -149,7 +151,7 @@ def _outcomes(results: Any) -> dict[str, Any]:
     return {"columns": columns, "rows": rows}
 
 
-def _laws(results: Any) -> dict[str, Any]:
+def _laws(results: pd.DataFrame) -> dict[str, Any]:
     """Make the table of laws: a row for each law with its formula, a cell for each backend."""
     from reports.facts import backend_order, law_words, plain_records
     from reports.frames import law_table

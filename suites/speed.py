@@ -43,7 +43,7 @@ def register_suites(register: Callable[[Suite | Law], None]) -> None:
             description="LeNet-5, AlexNet forwards and two short sweeps",
             problems=short_problems,
             timing=Timing(passes=3, sample_s=0.1),
-            time_limit_s=10.0,
+            time_limit_s=5.0,
         )
     )
 

@@ -1,0 +1,179 @@
+"""Operators without a kernel array: pooling, its gradients and the bias gradient, shared by backends.
+
+They work on NumPy arrays and on arrays with NumPy's interface, such as CuPy's.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from functools import reduce
+from importlib import import_module
+from typing import Any
+
+from harness.spec.taps import EVERY, divisors, fit, inner, tap_slices
+from harness.spec.window import Padding, Sizes, Window
+
+Array = Any
+Index = tuple[slice, ...]
+BLOCK_BYTES = 1 << 20  # of maps that are reduced together, so that they stay in the cache
+
+
+def module_of(a: Array) -> Any:
+    """Library of an array: numpy, or one with its interface, such as cupy."""
+    return import_module(type(a).__module__.partition(".")[0])
+
+
+def widen(a: Array) -> Array:
+    """The array in the dtype of its sums: float16 becomes float32, others stay."""
+    return a.astype("float32") if a.dtype.itemsize == 2 else a
+
+
+def grown(spatial: Sizes, cover: Padding) -> Sizes:
+    """Spatial size that holds the input and all of its windows."""
+    return tuple(n + begin + max(0, end) for n, (begin, end) in zip(spatial, cover, strict=True))
+
+
+def map_blocks(shape: Sizes, map_bytes: int, limit: int) -> Iterator[Index]:
+    """Slices over images and channels (n c ...) whose maps together stay within a number of bytes."""
+    images, channels = shape[:2]
+    maps = max(1, limit // map_bytes)
+    n, c = max(1, maps // channels), min(maps, channels)
+    for i, j in itertools.product(range(0, images, n), range(0, channels, c)):
+        yield slice(i, i + n), slice(j, j + c)
+
+
+def _axis_taps(axis: int, out: Sizes, window: Window) -> Iterator[Index]:
+    """Index of each tap along one spatial axis, other axes whole."""
+    assert window.kernel is not None
+    s, d = window.stride[axis], window.dilation[axis]
+    for u in range(window.kernel[axis]):
+        yield (*EVERY, *(slice(None),) * axis, slice(u * d, u * d + (out[axis] - 1) * s + 1, s))
+
+
+class Reductions:
+    """Operators without a kernel array, for NumPy arrays and for arrays with the same interface.
+
+    Windows are combined axis by axis over strided slices; the place of a maximum is found tap by tap.
+    """
+
+    pool_bytes: int = BLOCK_BYTES
+
+    def conv_bias_grad(self, dy: Array) -> Array:
+        """db[o] = sum over n, i of dy[n,o,i]."""
+        return widen(dy).sum(axis=(0, *range(2, dy.ndim))).astype(dy.dtype)
+
+    def max_pool(self, x: Array, window: Window) -> tuple[Array, Array]:
+        """y = max over the window, with its flat index; the first wins a tie, NaN wins over all."""
+        assert window.kernel is not None
+        xp, spatial = module_of(x), x.shape[2:]
+        out = window.output_shape(spatial, window.kernel)
+        padded = fit(widen(x), window.cover(spatial, window.kernel), -math.inf, xp)
+        y = xp.empty((*x.shape[:2], *out), dtype=x.dtype)
+        indices = xp.empty(y.shape, dtype="int64")
+        inside = _first_inside(xp, spatial, out, window)
+        start, offsets = _linear_places(xp, spatial, out, window)
+        for at in map_blocks(y.shape, math.prod(padded.shape[2:]) * padded.itemsize, self.pool_bytes):
+            top = _along_axes(xp.maximum, padded[at], out, window)
+            place = start + offsets[_first_tap(padded[at], top, window)]
+            y[at], indices[at] = top, xp.where(top == -math.inf, inside, place)  # padding never wins
+        return y, indices
+
+    def max_pool_grad(self, dy: Array, x: Array, indices: Array, window: Window) -> Array:
+        """dx[indices] += dy, map by map."""
+        xp, area = module_of(dy), math.prod(x.shape[2:])
+        maps = x.shape[0] * x.shape[1]
+        flat = (indices.reshape(maps, -1) + area * xp.arange(maps)[:, None]).reshape(-1)
+        values, outside = widen(dy).reshape(-1), indices.reshape(-1) < 0
+        if outside.any():  # windows that lie in padding alone
+            values, flat = values[~outside], flat[~outside]
+        # bincount is the quickest scatter-add of both libraries, and sums in float64
+        dx = xp.bincount(flat, weights=values, minlength=maps * area)
+        return dx.reshape(x.shape).astype(dy.dtype)
+
+    def avg_pool(self, x: Array, window: Window) -> Array:
+        """y = sum over the window / divisor; the sum is taken axis by axis."""
+        assert window.kernel is not None
+        xp, out = module_of(x), window.output_shape(x.shape[2:], window.kernel)
+        padded = fit(x, window.cover(x.shape[2:], window.kernel), 0.0, xp)
+        share = _divisor_map(xp, x.shape[2:], window, widen(x[:0]).dtype)
+        y = xp.empty((*x.shape[:2], *out), dtype=x.dtype)
+        for at in map_blocks(x.shape, math.prod(padded.shape[2:]) * x.itemsize, self.pool_bytes):
+            y[at] = _along_axes(xp.add, widen(padded[at]), out, window) / share
+        return y
+
+    def avg_pool_grad(self, dy: Array, x_shape: Sizes, window: Window) -> Array:
+        """dx += dy / divisor over each window; the spread is made axis by axis."""
+        assert window.kernel is not None
+        xp, out = module_of(dy), dy.shape[2:]
+        cover = window.cover(x_shape[2:], window.kernel)
+        sizes, share = grown(x_shape[2:], cover), _divisor_map(xp, x_shape[2:], window, widen(dy[:0]).dtype)
+        dx = xp.empty(x_shape, dtype=dy.dtype)
+        for at in map_blocks(x_shape, math.prod(sizes) * dy.itemsize, self.pool_bytes):
+            total = widen(dy[at]) / share
+            for axis in range(len(out)):
+                shape = list(total.shape)
+                shape[2 + axis] = sizes[axis]
+                wider = xp.zeros(shape, dtype=total.dtype)
+                for tap in _axis_taps(axis, out, window):
+                    wider[tap] += total
+                total = wider
+            dx[at] = total[(*EVERY, *inner(x_shape[2:], cover))]
+        return dx
+
+
+def _along_axes(combine: Callable[[Array, Array], Array], a: Array, out: Sizes, window: Window) -> Array:
+    """Combine the elements of every window of the covered input, one axis after the other."""
+    for axis in reversed(range(len(out))):  # the last axis first: what follows runs over shorter rows
+        first, *rest = (a[tap] for tap in _axis_taps(axis, out, window))
+        a = reduce(combine, rest, first)
+    return a
+
+
+def _first_tap(padded: Array, top: Array, window: Window) -> Array:
+    """Number of the first tap in row-major order whose value is the window's maximum; for a NaN, the first NaN."""
+    assert window.kernel is not None
+    xp, taps = module_of(top), math.prod(window.kernel)
+    number = xp.zeros(top.shape, dtype="uint8" if taps <= 256 else "int64")
+    missing, nan = xp.ones(top.shape, dtype=bool), top != top
+    any_nan = bool(nan.any())
+    for _, at in tap_slices(top.shape[2:], window.kernel, window):
+        value = padded[(*EVERY, *at)]
+        behind = value < top
+        if any_nan:
+            behind |= nan & (value == value)
+        missing &= behind
+        number += missing  # counting passes over the taps is far quicker than masked copies
+    return number
+
+
+def _linear_places(xp: Any, spatial: Sizes, out: Sizes, window: Window) -> tuple[Array, Array]:
+    """Flat index of the first tap of every window, and what each tap adds to it."""
+    assert window.kernel is not None
+    start, offsets = xp.zeros((), dtype="int64"), xp.zeros((), dtype="int64")
+    for n, p, m, s, d, (begin, _) in zip(
+        spatial, out, window.kernel, window.stride, window.dilation, window.padding, strict=True
+    ):
+        start = start[..., None] * n + (xp.arange(p) * s - begin)
+        offsets = offsets[..., None] * n + xp.arange(m) * d
+    return start, offsets.reshape(-1)
+
+
+def _first_inside(xp: Any, spatial: Sizes, out: Sizes, window: Window) -> Array:
+    """Flat index of the first position of every window that lies inside the input, or -1."""
+    assert window.kernel is not None
+    flat, known = xp.zeros((), dtype="int64"), xp.ones((), dtype=bool)
+    for n, p, m, s, d, (begin, _) in zip(
+        spatial, out, window.kernel, window.stride, window.dilation, window.padding, strict=True
+    ):
+        start = xp.arange(p) * s - begin
+        tap = xp.maximum(0, -(start // d))
+        place = start + tap * d
+        flat, known = flat[..., None] * n + place, known[..., None] & (tap < m) & (place < n)
+    return xp.where(known, flat, -1)
+
+
+def _divisor_map(xp: Any, spatial: Sizes, window: Window, dtype: Any) -> Array:
+    rows = [xp.asarray(row, dtype=dtype) for row in divisors(spatial, window)]
+    return reduce(lambda a, b: a[..., None] * b, rows)

@@ -1,0 +1,89 @@
+"""Every backend that is built in, by its own declaration; what needs a CUDA device skips with the backend's reason."""
+
+import numpy as np
+import pytest
+
+import harness
+from harness import Operator, Subject, parse_line
+from harness.plugins.backend import native_operators
+from harness.plugins.manager import load_plugins
+from harness.plugins.route import resolve
+from harness.spec.data import make_arrays
+from harness.spec.reference import turn
+
+CPU = ("numpy-direct", "scipy-signal", "fft", "im2col", "torch")
+CUDA = ("torch-cudnn", "cupy", "cupy-fft")
+LINES = (
+    "conv x=2x4x9x8 w=6x2x3x2 groups=2 bias stride=2,1 pad=1:0,2",
+    "conv x=2x3x8x9 w=4x3x1x1",
+    "conv_input_grad x=2x4x9x8 w=6x2x3x2 groups=2 pad=1:0,2",
+    "conv_weight_grad x=2x3x9x8 w=6x3x3x2 stride=2,1",
+    "conv_bias_grad x=2x3x9x8 w=6x3x3x2",
+    "conv_transpose x=2x3x5x4 w=3x2x3x2 stride=2 output_padding=1 bias",
+    "max_pool x=2x3x9x8 kernel=3x2 stride=2,1 pad=1,0",
+    "max_pool_grad x=2x3x9x8 kernel=3x2 stride=2,1",
+    "avg_pool x=2x3x9x8 kernel=3x2 stride=2,1 pad=1,0",
+    "avg_pool_grad x=2x3x9x8 kernel=3x2 stride=2,1",
+)
+
+
+def _run(backend, folder):
+    run = harness.run("correctness", backends=[backend], output=folder / "run")
+    wrong = [f"{r.problem} {r.law}: {r.reason}" for r in run.results if r.outcome not in ("passed", "unsupported")]
+    assert not wrong
+    assert run.counts["passed"] > 700
+
+
+@pytest.mark.parametrize("backend", CPU)
+def test_no_law_is_broken(backend, tmp_path):
+    _run(backend, tmp_path)
+
+
+@pytest.mark.parametrize("backend", [pytest.param(name, marks=pytest.mark.gpu(name)) for name in CUDA])
+def test_no_law_is_broken_on_a_cuda_device(backend, tmp_path):
+    _run(backend, tmp_path)
+
+
+@pytest.mark.parametrize("layout", ["channels-first", "channels-last"])
+@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("name", CPU)
+def test_inputs_stay_and_outputs_are_fresh(name, line, layout):
+    backend, problem = load_plugins().backend(name), parse_line(f"{line} layout={layout}")
+    if resolve(backend, problem).kind == "unsupported":
+        pytest.skip(resolve(backend, problem).reason)
+    subject, arrays = Subject(backend, problem), make_arrays(problem)
+    given = {k: backend.to_device(a) for k, a in turn(problem, arrays).items()}
+    before = {k: np.array(backend.to_host(a)) for k, a in given.items()}
+    prepared = subject.prepare(problem, arrays)
+    first = prepared.run()
+    kept = prepared.fetch(first)
+    second = prepared.run()
+    for output, bits in prepared.fetch(first).items():
+        np.testing.assert_array_equal(bits, kept[output], err_msg="the second call changed the first one's output")
+        np.testing.assert_array_equal(bits, prepared.fetch(second)[output])
+    assert all(np.array_equal(backend.to_host(given[k]), before[k]) for k in given)
+
+
+@pytest.mark.parametrize("name", (*CPU, *CUDA))
+def test_declarations_are_complete(name):
+    backend = load_plugins().backend(name)
+    assert native_operators(backend)
+    assert set(backend.dtypes) >= {"float64", "float32"}
+    assert backend.device == ("cuda" if name in CUDA else "cpu")
+    problem = parse_line("conv x=2x3x9x8 w=6x3x3x2")
+    assert backend.work(problem) > 0
+    assert backend.workspace(problem) >= 0
+    assert backend.numerics_for(problem).algorithm in ("direct", "gemm", "fft")
+
+
+def test_numpy_direct_and_torch_have_all_nine_operators():
+    for name in ("numpy-direct", "torch", "torch-cudnn"):
+        assert native_operators(load_plugins().backend(name)) == tuple(Operator)
+
+
+def test_cuda_backends_say_why_they_are_unavailable(tmp_path):
+    run = harness.run("correctness", backends=CUDA, problems=["conv x=1x2x9 w=3x2x3"], output=tmp_path / "run")
+    for name in run.unavailable:
+        assert len(run.unavailable[name]) > 10
+    ran = {result.backend for result in run.results if result.outcome == "passed"}
+    assert ran | set(run.unavailable) == set(CUDA)
