@@ -24,9 +24,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
     """Write comparison.csv and comparison-schema.csv."""
     from reports.frames import comparison_frame, schema_table
 
-    return _write(
-        {"comparison": comparison_frame(comparison), "comparison-schema": schema_table("comparison")}, folder
-    )
+    return _write({"comparison": comparison_frame(comparison), "comparison-schema": schema_table("comparison")}, folder)
 
 
 def _write(tables: dict[str, pd.DataFrame], folder: Path) -> tuple[Path, ...]:

@@ -82,9 +82,7 @@ def heat_maps(rows: Sequence[SpeedRow], backends: Sequence[str], positions: Posi
     return [_heat_map(f"heat-{n}", name, found, backends, positions) for n, (name, found) in enumerate(groups.items())]
 
 
-def _heat_map(
-    id: str, name: str, rows: Sequence[SpeedRow], backends: Sequence[str], positions: Position
-) -> Figure:
+def _heat_map(id: str, name: str, rows: Sequence[SpeedRow], backends: Sequence[str], positions: Position) -> Figure:
     ratios: list[list[float | None]] = []
     texts: list[list[str]] = []
     numbers: list[list[int | None]] = []
@@ -201,9 +199,7 @@ def _curves(id: str, title: str, axis: str, ticks: Sequence[float], data: list[A
     return _figure(id, title, 340, data, layout)
 
 
-def roofline(
-    rows: Sequence[SpeedRow], backends: Sequence[str], peak: Peak, positions: Position
-) -> Figure | None:
+def roofline(rows: Sequence[SpeedRow], backends: Sequence[str], peak: Peak, positions: Position) -> Figure | None:
     """GFLOP/s over arithmetic intensity under the roof that this run measured; None where nothing has a rate."""
     from harness import parse_line
 

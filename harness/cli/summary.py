@@ -50,13 +50,16 @@ def print_summary(run: Run, written: Sequence[Path] = ()) -> None:
 
 
 def _outcome_table(run: Run) -> Table:
-    shown = [outcome for outcome in OUTCOMES if run.counts[outcome]]
-    table = plain_table("backend", *shown, "timed", numbers=len(shown) + 1)
+    shown: list[str] = [outcome for outcome in OUTCOMES if run.counts[outcome]]
+    names = list(shown)
+    if run.vacuous:
+        names.insert(1, "proves nothing")
+    table = plain_table("backend", *names, "timed", numbers=len(names) + 1)
     for backend in run.header.backends:
         mine = [result for result in run.results if result.backend == backend]
-        counts = Counter(result.outcome for result in mine)
+        counts = Counter("proves nothing" if result.vacuous else result.outcome for result in mine)
         timed = sum(result.measurement is not None for result in mine)
-        cells = [f"[red]{counts[o]}[/red]" if o in WRONG and counts[o] else str(counts[o] or "") for o in shown]
+        cells = [f"[red]{counts[o]}[/red]" if o in WRONG and counts[o] else str(counts[o] or "") for o in names]
         table.add_row(backend, *cells, str(timed or ""))
     return table
 

@@ -106,7 +106,11 @@ class _Answers:
         key = (item.geometry, law.name if law else "")
         if key not in self.routes:
             problem = item.named.problem
-            self.routes[key] = _joint_route(law, self.backend, problem) if law else resolve(self.backend, problem)
+            try:
+                route = _joint_route(law, self.backend, problem) if law else resolve(self.backend, problem)
+            except Exception as error:  # a backend's own answer; what it raises is its reason, not the end of the plan
+                route = Route(kind="unsupported", reason=f"planning raised {type(error).__name__}: {error}")
+            self.routes[key] = route
         return self.routes[key]
 
     def cost(self, item: _Item) -> tuple[float, str]:
@@ -116,8 +120,11 @@ class _Answers:
         return self.costs[item.geometry]
 
     def _estimate(self, problem: Problem) -> tuple[float, str]:
-        seconds = self.calls * self.backend.work(problem) / self.backend.rate
-        need = 6 * problem.bytes + self.backend.workspace(problem)
+        try:
+            seconds = self.calls * self.backend.work(problem) / self.backend.rate
+            need = 6 * problem.bytes + self.backend.workspace(problem)
+        except Exception as error:  # as above
+            return 0.0, f"its estimate raised {type(error).__name__}: {error}"
         reason = ""
         if seconds > self.time_limit_s:
             reason = f"estimated {seconds:.3g} s, above the limit of {self.time_limit_s:g} s a cell (--time-limit)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +30,7 @@ class Pass:
     loops: int
     warmups: int
     clock: str
+    device: str
     prepare_ns: int
     first_call_ns: int
     samples_ns: tuple[float, ...]
@@ -61,6 +63,11 @@ class Result:
     measurement: Measurement | None = None
     seconds: float = 0.0
     worker: int = 0
+
+    @property
+    def vacuous(self) -> bool:
+        """Whether the result passed by a comparison that proves nothing."""
+        return self.outcome == "passed" and self.deviation is not None and self.deviation.proves_nothing
 
 
 def result_of(cell: Cell, outcome: Outcome, **more: Any) -> Result:
@@ -125,10 +132,9 @@ class Run:
 
     def command_for(self, result: Result) -> str:
         """The command that repeats a result, with the plugins that the run was given."""
-        parts = ["python -m harness run", result.suite, f"--problem '{result.problem}'", f"--backend {result.backend}"]
-        if result.law:
-            parts.append(f"--law {result.law}")
-        return " ".join(parts + [f"--plugin {plugin}" for plugin in self.header.plugins])
+        parts = ["python", "-m", "harness", "run", result.suite, "--problem", result.problem]
+        parts += ["--backend", result.backend, *(("--law", result.law) if result.law else ())]
+        return shlex.join([*parts, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))])
 
     @property
     def counts(self) -> dict[str, int]:
@@ -141,9 +147,7 @@ class Run:
     @property
     def vacuous(self) -> int:
         """Number of passed results that compared nothing, or only against bounds as large as the values."""
-        return sum(
-            r.outcome == "passed" and r.deviation is not None and r.deviation.proves_nothing for r in self.results
-        )
+        return sum(result.vacuous for result in self.results)
 
     @property
     def exit_code(self) -> int:

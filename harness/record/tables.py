@@ -54,7 +54,9 @@ RESULT_COLUMNS = (
     Column("prepare_ns", "float64", "ns", "median over passes of planning and allocation"),
     Column("gflop", "float64", "GFLOP", "operations of the direct algorithm, taps on padding not counted"),
     Column("gflops", "float64", "GFLOP/s", "gflop over the median time"),
-    Column("peak_fraction", "float64", "1", "gflops over this run's measured GEMM rate in the same dtype"),
+    Column(
+        "peak_fraction", "float64", "1", "gflops over the GEMM rate of the same device and dtype, measured in this run"
+    ),
     Column("seconds", "float64", "s", "wall time that the cell took in the worker, last pass"),
     Column("worker", "int64", "", "process number of the worker, last pass"),
 )
@@ -65,6 +67,7 @@ SAMPLE_COLUMNS = (
     Column("loops", "int64", "1", "calls in each sample"),
     Column("warmups", "int64", "1", "untimed calls before the first sample"),
     Column("clock", "string", "", "clock of the samples"),
+    Column("device", "string", "", "device that the backend declares"),
     Column("sample", "int64", "", "number of the sample in its pass"),
     Column("sample_ns", "float64", "ns", "mean time of a call in this sample"),
 )
@@ -72,11 +75,11 @@ SAMPLE_COLUMNS = (
 
 def result_rows(run: Run) -> list[dict[str, Any]]:
     """One row for every result, with the columns of RESULT_COLUMNS."""
-    cpu = next((peak for peak in run.peaks if peak.device == "cpu"), None)
-    return [_result_row(result, cpu) for result in run.results]
+    peaks = {peak.device: peak for peak in run.peaks}
+    return [_result_row(result, peaks) for result in run.results]
 
 
-def _result_row(result: Result, peak: Peak | None) -> dict[str, Any]:
+def _result_row(result: Result, peaks: dict[str, Peak]) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(column.name for column in RESULT_COLUMNS)
     row |= {
         name: getattr(result, name)
@@ -93,11 +96,11 @@ def _result_row(result: Result, peak: Peak | None) -> dict[str, Any]:
             "effective_bits": d.effective_bits,
         }  # fmt: skip
     if result.measurement is not None:
-        row |= _timing_values(result, peak, dtype)
+        row |= _timing_values(result, peaks, dtype)
     return row
 
 
-def _timing_values(result: Result, peak: Peak | None, dtype: str) -> dict[str, Any]:
+def _timing_values(result: Result, peaks: dict[str, Peak], dtype: str) -> dict[str, Any]:
     import statistics
 
     from harness.timing.statistics import estimate_time
@@ -106,6 +109,7 @@ def _timing_values(result: Result, peak: Peak | None, dtype: str) -> dict[str, A
     passes, time = result.measurement.passes, estimate_time(result.measurement)
     gflop = parse_line(result.problem).flops / 1e9
     rate = gflop / (time.value / 1e9)
+    peak = peaks.get(passes[0].device)
     best = peak.gemm_gflops.get(dtype) if peak is not None else None
     return {
         "passes": len(passes),
@@ -127,7 +131,7 @@ def sample_rows(run: Run) -> list[dict[str, Any]]:
     return [
         {
             "cell": result.cell, "pass": one.number, "process": one.process, "loops": one.loops, "warmups": one.warmups,
-            "clock": one.clock, "sample": number, "sample_ns": value,
+            "clock": one.clock, "device": one.device, "sample": number, "sample_ns": value,
         }
         for result in run.results if result.measurement is not None
         for one in result.measurement.passes

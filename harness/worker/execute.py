@@ -68,7 +68,8 @@ def _time(subject: Subject, problem: Problem, request: Time) -> Checked:
         return Checked("failed", f"in the last timed call: {late.describe()}", late)
     samples = Pass(
         number=request.number, process=os.getpid(), loops=found.loops, warmups=found.warmups,
-        clock=subject.backend.clock, prepare_ns=prepare_ns, first_call_ns=first_ns, samples_ns=found.samples_ns,
+        clock=subject.backend.clock, device=subject.backend.device,
+        prepare_ns=prepare_ns, first_call_ns=first_ns, samples_ns=found.samples_ns,
     )  # fmt: skip
     return Checked("passed", "", deviation, samples)
 

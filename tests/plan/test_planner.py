@@ -54,3 +54,25 @@ def test_an_empty_plan_is_an_error(registry):
     registry.suites["empty"] = Suite(name="empty", kind="speed", description="nothing", timing=Timing())
     with pytest.raises(UsageError, match="suite empty has no problem"):
         plan_run(registry, ["empty"])
+
+
+def test_a_backend_that_raises_while_it_is_asked_is_a_reason():
+    registry = load_plugins()
+
+    class Raising(type(registry.backend("numpy-direct"))):
+        name = "raising"
+
+        def supports(self, problem):
+            raise KeyError("tile")
+
+        def work(self, problem):
+            raise KeyError("tile")
+
+    registry.backends["raising"] = Raising()
+    plan = plan_run(registry, ["speed"], ["raising"], [CONV])
+    assert [(cell.decided, cell.reason) for cell in plan.cells] == [
+        ("unsupported", "planning raised KeyError: 'tile'")
+    ]  # fmt: skip
+    Raising.supports = lambda self, problem: None
+    plan = plan_run(registry, ["speed"], ["raising"], [CONV])
+    assert [(cell.decided, cell.reason) for cell in plan.cells] == [("skipped", "its estimate raised KeyError: 'tile'")]

@@ -18,7 +18,17 @@ def result(worst, got):
 
 @pytest.mark.parametrize(("worst", "got"), [(0.5, 1.5), (math.inf, -math.inf), (math.inf, 2.0)])
 def test_entries_read_back_as_they_were_written(tmp_path, worst, got):
-    one = Pass(number=0, process=9, loops=2, warmups=3, clock="host", prepare_ns=4, first_call_ns=5, samples_ns=(1.5,))
+    one = Pass(
+        number=0,
+        process=9,
+        loops=2,
+        warmups=3,
+        clock="host",
+        device="cpu",
+        prepare_ns=4,
+        first_call_ns=5,
+        samples_ns=(1.5,),
+    )
     entries = [ResultEntry(result(worst, got)), PassEntry(4, one), EndEntry(Ending(complete=True))]
     journal = Journal(tmp_path / "journal.jsonl")
     for entry in entries:

@@ -10,7 +10,7 @@ from harness.timing.statistics import estimate_ratio, estimate_time
 def measurement(*passes):
     return Measurement(
         passes=tuple(
-            Pass(number=i, process=i, loops=1, warmups=2, clock="host", prepare_ns=1, first_call_ns=1,
+            Pass(number=i, process=i, loops=1, warmups=2, clock="host", device="cpu", prepare_ns=1, first_call_ns=1,
                  samples_ns=tuple(map(float, samples)))
             for i, samples in enumerate(passes)
         )
