@@ -10,6 +10,7 @@ from harness.plugins import hookspecs
 from harness.plugins.manager import load_plugins
 from harness.record.tables import RESULT_COLUMNS, SAMPLE_COLUMNS
 from harness.spec.line import FIELDS
+from reports.frames import COMPARISON_COLUMNS
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -39,7 +40,7 @@ def test_every_field_of_the_line_is_documented_in_its_order():
 
 def test_every_column_is_documented():
     text = (ROOT / "docs" / "reports.md").read_text()
-    for column in (*RESULT_COLUMNS, *SAMPLE_COLUMNS):
+    for column in (*RESULT_COLUMNS, *SAMPLE_COLUMNS, *COMPARISON_COLUMNS):
         unit = column.unit or " "
         assert re.search(rf"\| `{column.name}` \| {column.dtype} \| {re.escape(unit)} ?\|", text), column.name
 
