@@ -19,10 +19,11 @@ MOST_WRONG = 8
 
 def plain_table(*columns: str, numbers: int = 0) -> Table:
     """A table without lines; the last `numbers` columns are right-aligned."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
     for position, column in enumerate(columns):
         right = position >= len(columns) - numbers
-        table.add_column(column, justify="right" if right else "left", overflow="fold")
+        words = max(map(len, column.split()), default=0)
+        table.add_column(column, justify="right" if right else "left", overflow="fold", min_width=words)
     return table
 
 
