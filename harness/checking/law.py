@@ -12,6 +12,7 @@ from harness.plugins.backend import Backend
 from harness.plugins.route import Route, resolve
 from harness.spec.operator import Operator
 from harness.spec.problem import Problem
+from harness.spec.window import Window
 
 Check = Callable[[Subject, Problem], Deviation]
 
@@ -81,8 +82,6 @@ def _as(problem: Problem, operator: Operator) -> Problem:
         return problem.with_(
             operator=operator,
             w=(channels, 1, *problem.kernel),
-            window=type(window)(
-                stride=window.stride, padding=window.padding, dilation=window.dilation, groups=channels
-            ),
+            window=Window(stride=window.stride, padding=window.padding, dilation=window.dilation, groups=channels),
         )
     return problem.with_(operator=operator)

@@ -55,13 +55,13 @@ class Numerics:
     accumulator: dtype of the sums, per dtype of the data; a dtype that is absent accumulates in itself.
     rounds_input_to: format to which inputs are rounded first ("tf32"), or None.
     nan_local: a NaN in the input reaches only the outputs whose window holds it.
+    deterministic: the same call on the same arrays gives the same bits.
     """
 
     algorithm: Algorithm = "direct"
     accumulator: Mapping[str, str] = field(default_factory=lambda: {"float16": "float32", "bfloat16": "float32"})
     rounds_input_to: str | None = None
     nan_local: bool = True
-    ties: Literal["first", "last"] = "first"
     deterministic: bool = True
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import Deviation, Operator, Problem, compare
-from harness.spec.data import draw
+from harness.spec.data import draw, generator
 from harness.spec.window import Sizes
 
 Array = NDArray[Any]
@@ -36,8 +36,6 @@ def wide(problem: Problem, name: str, shape: Sizes) -> Array:
 
 def step(problem: Problem, name: str, shape: Sizes) -> Array:
     """A direction of whole numbers -1, 0 and 1."""
-    from harness.spec.data import generator
-
     return generator(problem, name).integers(-1, 1, size=shape, endpoint=True).astype(np.float64)
 
 

@@ -231,10 +231,42 @@ class SecondCallEmpty(Right):
         return late
 
 
+class NanSwallowed(Right):
+    """What is not a number is taken as zero."""
+
+    name = "faulty:nan-swallowed"
+
+    def conv(self, x, w, b, window):
+        return super().conv(np.nan_to_num(x), w, b, window)
+
+
+class NanSpread(Right):
+    """A window that is computed but not needed leaks into the row beside it."""
+
+    name = "faulty:nan-spread"
+
+    def conv(self, x, w, b, window):
+        y = super().conv(x, w, b, window)
+        y[..., 1:] += 0 * y[..., :-1]
+        return y
+
+
+class Unsteady(Right):
+    """The order of summation changes from call to call."""
+
+    name = "faulty:unsteady"
+    calls = 0
+
+    def conv(self, x, w, b, window):
+        type(self).calls += 1
+        y = super().conv(x, w, b, window)
+        return np.nextafter(y, np.inf, dtype=x.dtype) if x.dtype == np.float32 and self.calls % 2 else y
+
+
 FAULTS = (
     Flipped, FlippedEverywhere, StrideSwapped, PadsSwapped, DilationIgnored, EdgePadded, BiasByImage, BiasScales,
     GroupsReversed, LastChannelLost, LastTapLost, WidthTailLost, FirstImageOnly, Scaled, Rectified, Rounded, OneNaN,
-    PointwiseTransposed, FullTransposed, SecondCallEmpty,
+    PointwiseTransposed, FullTransposed, SecondCallEmpty, NanSwallowed, NanSpread, Unsteady,
 )  # fmt: skip
 
 
