@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import defaultdict
@@ -43,7 +42,7 @@ class Watch(Protocol):
         """See the end."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Execution:
     """What the stages of one run share: where they write, who looks on, and how they are stopped."""
 
@@ -116,15 +115,16 @@ def run_plan(
     threads: int | None = None,
 ) -> Run:
     """Execute a plan and write the run directory; an interrupt leaves an incomplete run and is raised again."""
+    environment = describe_environment(threads)
     header = Header(
         format=FORMAT, created=time.strftime("%Y-%m-%dT%H:%M:%S%z"), command=command, suites=plan.suites,
-        backends=plan.backends, cells=len(plan.cells), environment=describe_environment(), plugins=tuple(extra),
+        backends=plan.backends, cells=len(plan.cells), environment=environment, plugins=tuple(extra),
     )  # fmt: skip
     journal = write_header(path, header)
-    jobs = jobs or len(os.sched_getaffinity(0))
     execution = Execution(
-        plan, registry, path, tuple(extra), watch, journal, Run(path=path, header=header), jobs, threads
-    )
+        plan=plan, registry=registry, path=path, extra=tuple(extra), watch=watch, journal=journal,
+        run=Run(path=path, header=header), jobs=jobs or environment["cores"], threads=threads,
+    )  # fmt: skip
     begun, reason = time.monotonic(), "interrupted"
     watch.begin(plan, sum(estimate_cell(registry, cell) for cell in plan.cells))
     try:

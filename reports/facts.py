@@ -128,6 +128,7 @@ def run_facts(run: Run) -> list[tuple[str, str]]:
         ("Begun", header.created),
         ("Took", _took(run)),
         ("Machine", f"{env.get('cpu', '?')}, {env.get('cores', '?')} cores, {env.get('memory_gib', '?')} GiB"),
+        ("Threads", f"{env['threads']} where times are taken" if "threads" in env else ""),
         ("System", f"{env.get('system', '?')} {env.get('kernel', '')} {env.get('machine', '')}"),
         ("Python", str(env.get("python", "?"))),
         ("Libraries", _pairs(libraries)),

@@ -17,8 +17,11 @@ ALLOWED = (
 LIBRARIES = ("numpy", "scipy", "torch", "cupy-cuda13x", "pandas", "pyarrow", "pluggy")
 
 
-def describe_environment() -> dict[str, Any]:
-    """Machine, operating system, interpreter, libraries, git state and allowed environment variables."""
+def describe_environment(threads: int | None = None) -> dict[str, Any]:
+    """Machine, operating system, interpreter, libraries, git state and allowed environment variables.
+
+    threads: those of the workers that take times; None stands for all cores.
+    """
     import psutil
 
     stable = {
@@ -32,6 +35,7 @@ def describe_environment() -> dict[str, Any]:
     text = repr(sorted({**stable, **libraries, "python": platform.python_version()}.items()))
     return {
         **stable,
+        "threads": threads or stable["cores"],
         "kernel": platform.release(),
         "python": platform.python_version(),
         "libraries": libraries,

@@ -80,11 +80,11 @@ def compare_runs(base: Run, new: Run, threshold: float = THRESHOLD) -> Compariso
 def find_obstacles(base: Run, new: Run) -> tuple[str, ...]:
     """Differences of the environments that forbid to compare times, in words."""
     a, b = base.header.environment, new.header.environment
-    if a.get("fingerprint") == b.get("fingerprint") and a.get("variables") == b.get("variables"):
+    if all(a.get(name) == b.get(name) for name in ("fingerprint", "variables", "threads")):
         return ()
     found = [
         f"{name}: {a.get(name)} / {b.get(name)}"
-        for name in ("cpu", "cores", "memory_gib", "machine", "system", "python", "variables")
+        for name in ("cpu", "cores", "memory_gib", "machine", "system", "python", "variables", "threads")
         if a.get(name) != b.get(name)
     ]
     old, now = a.get("libraries", {}), b.get("libraries", {})
