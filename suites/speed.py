@@ -32,7 +32,7 @@ def register_suites(register: Callable[[Suite | Law], None]) -> None:
             kind="speed",
             description="LeNet-5, AlexNet, ResNet-50 and sweeps, forwards and backwards",
             problems=speed_problems,
-            timing=Timing(passes=4, sample_s=0.3),
+            timing=Timing(passes=3, sample_s=0.3),
             time_limit_s=60.0,
         )
     )

@@ -1,0 +1,248 @@
+"""Metamorphic laws of convolution: what must happen when shapes, windows, batches and channels are changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from harness import Deviation, Problem, Subject, Window, join, law
+from harness.spec.taps import ALL, EVERY, fit
+from suites.laws.common import Array, equal, kernel_shape, step, whole_conv, wide
+
+
+def _plain(problem: Problem) -> bool:
+    return whole_conv(problem) and not problem.flip
+
+
+def _operands(problem: Problem) -> tuple[Array, Array]:
+    return wide(problem, "x", problem.x), wide(problem, "w", kernel_shape(problem))
+
+
+def _padded(problem: Problem) -> bool:
+    return _plain(problem) and any(side for pair in problem.window.padding for side in pair)
+
+
+@law(tolerance="exact", when=_plain)
+def linear_in_the_input(subject: Subject, problem: Problem) -> Deviation:
+    """conv(x + h, w) = conv(x, w) + conv(h, w);  conv(-x, w) = -conv(x, w)
+
+    Any window; h of -1, 0 and 1 keeps the sums exact.
+    """
+    x, w = _operands(problem)
+    h = step(problem, "h", problem.x)
+    y = subject.conv(x, w)
+    return join(
+        equal(subject.conv(x + h, w), y + subject.conv(h, w), "conv(x + h)"), equal(subject.conv(-x, w), -y, "conv(-x)")
+    )
+
+
+@law(tolerance="exact", when=_plain)
+def linear_in_the_kernel(subject: Subject, problem: Problem) -> Deviation:
+    """conv(x, w + h) = conv(x, w) + conv(x, h);  conv(x, -w) = -conv(x, w)
+
+    Any window; h of -1, 0 and 1 keeps the sums exact.
+    """
+    x, w = _operands(problem)
+    h = step(problem, "h", w.shape)
+    y = subject.conv(x, w)
+    return join(
+        equal(subject.conv(x, w + h), y + subject.conv(x, h), "conv(w + h)"), equal(subject.conv(x, -w), -y, "conv(-w)")
+    )
+
+
+def _shifts(problem: Problem) -> bool:
+    """Whether two windows fit side by side into the input itself."""
+    reach, n = problem.window.reach(problem.kernel), problem.x[2:]
+    fits = all(r <= size for r, size in zip(reach, n, strict=True))
+    return _plain(problem) and fits and reach[-1] + problem.window.stride[-1] <= n[-1]
+
+
+@law(tolerance="exact", when=_shifts)
+def shift_by_a_stride(subject: Subject, problem: Problem) -> Deviation:
+    """conv(x[..., s:], w; padding 0) = conv(x, w; padding 0)[..., 1:]
+
+    The last axis is shifted by one stride.
+    """
+    x, w = _operands(problem)
+    bare, s = replace(problem.window, padding=((0, 0),) * problem.axes), problem.window.stride[-1]
+    return equal(subject.conv(x[..., s:], w, window=bare), subject.conv(x, w, window=bare)[..., 1:], "shifted conv")
+
+
+@law(tolerance="exact", when=lambda p: _plain(p) and any(d > 1 for d in p.window.dilation))
+def dilation_is_an_upsampled_kernel(subject: Subject, problem: Problem) -> Deviation:
+    """conv(x, w; dilation d) = conv(x, up_d(w); dilation 1)
+
+    up_d puts d-1 zeros between the taps.
+    """
+    x, w = _operands(problem)
+    window = problem.window
+    upsampled = np.zeros((*w.shape[:2], *window.reach(w.shape[2:])))
+    upsampled[(*EVERY, *(slice(None, None, d) for d in window.dilation))] = w
+    close = replace(window, dilation=(1,) * problem.axes)
+    return equal(subject.conv(x, w), subject.conv(x, upsampled, window=close), "conv with dilation")
+
+
+@law(tolerance="exact", when=lambda p: _plain(p) and any(s > 1 for s in p.window.stride))
+def stride_is_subsampling(subject: Subject, problem: Problem) -> Deviation:
+    """conv(x, w; stride s) = conv(x, w; stride 1)[::s]
+
+    Every axis by its own stride.
+    """
+    x, w = _operands(problem)
+    dense = subject.conv(x, w, window=replace(problem.window, stride=(1,) * problem.axes))
+    every = dense[(*EVERY, *(slice(None, None, s) for s in problem.window.stride))]
+    return equal(subject.conv(x, w), every, "conv with stride")
+
+
+@law(tolerance="exact", when=lambda p: _plain(p) and p.window.groups > 1)
+def groups_are_block_diagonal(subject: Subject, problem: Problem) -> Deviation:
+    """conv(x, w; g groups) = conv(x, W), with W the block-diagonal kernel of all channels
+
+    Depthwise convolution, with as many groups as channels, among them.
+    """
+    x, w = _operands(problem)
+    groups = problem.window.groups
+    o, c = w.shape[0] // groups, w.shape[1]
+    dense = np.zeros((w.shape[0], c * groups, *w.shape[2:]))
+    for g in range(groups):
+        dense[g * o : (g + 1) * o, g * c : (g + 1) * c] = w[g * o : (g + 1) * o]
+    return equal(subject.conv(x, w), subject.conv(x, dense, window=replace(problem.window, groups=1)), "grouped conv")
+
+
+@law(tolerance="exact", when=_padded)
+def padding_is_explicit_zeros(subject: Subject, problem: Problem) -> Deviation:
+    """conv(x, w; padding p) = conv(zeros around x, w; padding 0)
+
+    Both sides of every axis by their own padding.
+    """
+    x, w = _operands(problem)
+    bare = replace(problem.window, padding=((0, 0),) * problem.axes)
+    padded = fit(x, problem.window.padding, 0.0, np)
+    return equal(subject.conv(x, w), subject.conv(padded, w, window=bare), "padded conv")
+
+
+@law(tolerance="exact", when=lambda p: _plain(p) and p.x[0] > 1)
+def images_do_not_mix(subject: Subject, problem: Problem) -> Deviation:
+    """conv(x[pi], w)[n] = conv(x, w)[pi(n)];  conv(x[n:n+1], w) = conv(x, w)[n:n+1]
+
+    The batch reversed, and its last image alone.
+    """
+    x, w = _operands(problem)
+    y = subject.conv(x, w)
+    return join(
+        equal(subject.conv(x[::-1], w), y[::-1], "conv of the reversed batch"),
+        equal(subject.conv(x[-1:], w), y[-1:], "conv of the last image"),
+    )
+
+
+@law(tolerance="exact", when=lambda p: _plain(p) and p.window.groups == 1)
+def channels_add_up(subject: Subject, problem: Problem) -> Deviation:
+    """conv(x, w) = sum over c of conv(x[:, c], w[:, c]);  permuting C in both changes nothing;  permuting O permutes y
+
+    One group.
+    """
+    x, w = _operands(problem)
+    y = subject.conv(x, w)
+    parts = sum(subject.conv(x[:, c : c + 1], w[:, c : c + 1]) for c in range(x.shape[1]))
+    return join(
+        equal(np.asarray(parts), y, "sum over channels"),
+        equal(subject.conv(x[:, ::-1], w[:, ::-1]), y, "conv of reversed channels"),
+        equal(subject.conv(x, w[::-1]), y[:, ::-1], "conv with reversed filters"),
+    )
+
+
+@law(tolerance="exact", when=lambda p: _plain(p) and set(p.window.stride) == {1})
+def reflection(subject: Subject, problem: Problem) -> Deviation:
+    """conv(reflected x, reflected w; paddings swapped) = reflected conv(x, w)
+
+    Stride 1; every axis.
+    """
+    x, w = _operands(problem)
+    back = (*EVERY, *(slice(None, None, -1),) * problem.axes)
+    swapped = replace(problem.window, padding=tuple((e, b) for b, e in problem.window.padding))
+    return equal(subject.conv(x[back], w[back], window=swapped), subject.conv(x, w)[back], "reflected conv")
+
+
+@law(tolerance="exact", when=lambda p: _plain(p) and p.axes > 1)
+def axes_exchange(subject: Subject, problem: Problem) -> Deviation:
+    """conv(xT, wT; strides, paddings and dilations exchanged) = conv(x, w)T
+
+    The first spatial axis with the last.
+    """
+    x, w = _operands(problem)
+    order = (0, 1, *reversed(range(2, x.ndim)))
+    window = problem.window
+    exchanged = Window(
+        stride=window.stride[::-1], padding=window.padding[::-1], dilation=window.dilation[::-1], groups=window.groups
+    )
+    y = subject.conv(x.transpose(order), w.transpose(order), window=exchanged)
+    return equal(y, subject.conv(x, w).transpose(order), "transposed conv")
+
+
+@law(tolerance="exact", when=_plain)
+def sums_multiply(subject: Subject, problem: Problem) -> Deviation:
+    """sum of y[n,o] = sum over c of (sum of x[n,c]) (sum of w[o,c]), where every tap meets every position
+
+    Stride 1 and padding m'-1 with the problem's kernel, dilation and groups.
+    """
+    x, w = _operands(problem)
+    window, groups = problem.window, problem.window.groups
+    full = Window.of(
+        problem.axes, padding=tuple((r - 1, r - 1) for r in window.reach(w.shape[2:])), dilation=window.dilation,
+        groups=groups,
+    )  # fmt: skip
+    space = tuple(range(2, x.ndim))
+    total_x = x.sum(axis=space).reshape(x.shape[0], groups, -1)
+    total_w = w.sum(axis=space).reshape(groups, w.shape[0] // groups, -1)
+    wanted = np.einsum("ngc,goc->ngo", total_x, total_w).reshape(x.shape[0], -1)
+    return equal(subject.conv(x, w, window=full).sum(axis=space), wanted, "sum of y")
+
+
+@law(tolerance="exact", when=_plain)
+def bias_shifts(subject: Subject, problem: Problem) -> Deviation:
+    """conv(0, w, b) = b, spread over every position of its map
+
+    The input is zero, so nothing else is left.
+    """
+    _, w = _operands(problem)
+    b = wide(problem, "b", w.shape[:1])
+    y = subject.conv(np.zeros(problem.x), w, b)
+    return equal(y, np.broadcast_to(b.reshape(1, -1, *(1,) * problem.axes), y.shape), "conv(0, w, b)")
+
+
+@law(tolerance="exact", when=lambda p: _plain(p) and p.window.groups == 1)
+def impulse_response(subject: Subject, problem: Problem) -> Deviation:
+    """x = delta at p on channel c  =>  full correlation gives rot180(w[:, c]) with its last tap at p
+
+    Stride 1, dilation 1, padding m-1; one group.
+    """
+    _, w = _operands(problem)
+    c, place = problem.x[1] - 1, tuple(n // 2 for n in problem.x[2:])
+    x = np.zeros((1, *problem.x[1:]))
+    x[(0, c, *place)] = 1.0
+    full = Window.of(problem.axes, padding=tuple((m - 1, m - 1) for m in problem.kernel))
+    wanted = np.zeros((1, w.shape[0], *(n + m - 1 for n, m in zip(problem.x[2:], problem.kernel, strict=True))))
+    turned = w[(ALL, c, *(slice(None, None, -1),) * problem.axes)]
+    wanted[(0, ALL, *(slice(p, p + m) for p, m in zip(place, problem.kernel, strict=True)))] = turned
+    return equal(subject.conv(x, w, window=full), wanted, "impulse response")
+
+
+def _associates(problem: Problem) -> bool:
+    return _plain(problem) and problem.x[1] == 1 and kernel_shape(problem)[:2] == (1, 1)
+
+
+@law(tolerance="exact", when=_associates)
+def wide_convolution_associates(subject: Subject, problem: Problem) -> Deviation:
+    """(x ⊛ w) ⊛ v = x ⊛ (w ⊛ v), all wide
+
+    One channel; v of -1, 0 and 1 with two taps an axis.
+    """
+    x, w = _operands(problem)
+    x, v = x[:1], step(problem, "v", (1, 1, *(2,) * problem.axes))
+
+    def full(a: Array, k: Array) -> Array:
+        window = Window.of(problem.axes, padding=tuple((m - 1, m - 1) for m in k.shape[2:]))
+        return subject.conv(a, k, window=window, flip=True)
+
+    return equal(full(full(x, w), v), full(x, full(w, v)), "(x ⊛ w) ⊛ v")
