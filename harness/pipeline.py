@@ -191,10 +191,10 @@ def time_problems(execution: Execution) -> None:
     by_backend = _by_backend(execution, "speed")
     if not by_backend:
         return
-    measure_machine(execution)
     measured: dict[int, list[Pass]] = defaultdict(list)
     suites = execution.registry.suites
     for number in range(max(suites[cell.suite].timing.passes for cells in by_backend.values() for cell in cells)):
+        measure_machine(execution)  # in every pass: on a shared machine one moment is not its peak
         names = list(by_backend) if number % 2 == 0 else list(reversed(by_backend))
         for backend in names:
             cells = [c for c in by_backend[backend] if number < suites[c.suite].timing.passes]
@@ -206,7 +206,7 @@ def _time_pass(
     execution: Execution, backend: str, cells: list[Cell], number: int, measured: dict[int, list[Pass]]
 ) -> list[Cell]:
     """One pass of one backend in a fresh process; the cells that go on to the next pass."""
-    going = []
+    going: set[int] = set()
     with execution.crew(backend, execution.threads) as crew:
         for cell in shuffled(cells, number):
             timing = execution.registry.suites[cell.suite].timing
@@ -219,7 +219,7 @@ def _time_pass(
                 measured[cell.number].append(reply.samples)
                 execution.timed_s += sum(reply.samples.samples_ns) * reply.samples.loops / 1e9
                 execution.journal.append(PassEntry(cell.number, reply.samples))
-                going.append(cell)
+                going.add(cell.number)
             last = reply.samples is None or number + 1 == timing.passes
             share = estimate_cell(execution.registry, cell) / timing.passes
             if last:
@@ -232,7 +232,7 @@ def _time_pass(
             else:
                 execution.watch.advance(share)
         execution.wall_s += crew.busy_s - crew.starting_s
-    return [cell for cell in cells if cell in going]
+    return [cell for cell in cells if cell.number in going]
 
 
 def measure_machine(execution: Execution) -> None:

@@ -103,7 +103,7 @@ def _assemble(path: Path, header: Header, entries: list[Entry], torn: bool) -> R
         path=path,
         header=header,
         results=tuple(results[number] for number in sorted(results)),
-        peaks=tuple(e.peak for e in entries if isinstance(e, PeakEntry)),
+        measured_peaks=tuple(e.peak for e in entries if isinstance(e, PeakEntry)),
         versions={e.backend: e.versions for e in said if e.versions},
         unavailable={e.backend: e.reason for e in said if e.reason},
         ending=endings[-1] if endings else None,

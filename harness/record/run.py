@@ -119,11 +119,21 @@ class Run:
     path: Path
     header: Header
     results: tuple[Result, ...] = ()
-    peaks: tuple[Peak, ...] = ()
+    measured_peaks: tuple[Peak, ...] = ()
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
     ending: Ending | None = None
     torn: bool = False
+
+    @property
+    def peaks(self) -> tuple[Peak, ...]:
+        """The best that each device reached in any pass of this run."""
+        best: dict[str, Peak] = {}
+        for peak in self.measured_peaks:
+            known = best.get(peak.device, peak)
+            rates = {dtype: max(rate, known.gemm_gflops.get(dtype, 0.0)) for dtype, rate in peak.gemm_gflops.items()}
+            best[peak.device] = Peak(device=peak.device, gemm_gflops=rates, copy_gbs=max(peak.copy_gbs, known.copy_gbs))
+        return tuple(best.values())
 
     @property
     def complete(self) -> bool:

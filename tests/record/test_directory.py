@@ -102,3 +102,15 @@ def test_the_tables_follow_their_schema(finished):
         assert table.column_names == [column.name for column in columns]
         assert [field.metadata[b"unit"].decode() for field in table.schema] == [column.unit for column in columns]
         assert table.num_rows > 0
+
+
+def test_the_peak_is_the_best_of_all_passes(finished):
+    from dataclasses import replace
+
+    from harness.record.run import Peak
+
+    assert len(finished.measured_peaks) == 3
+    low = Peak(device="cpu", gemm_gflops={"float32": 10.0, "float64": 9.0}, copy_gbs=3.0)
+    high = Peak(device="cpu", gemm_gflops={"float32": 20.0, "float64": 5.0}, copy_gbs=2.0)
+    (best,) = replace(finished, measured_peaks=(low, high)).peaks
+    assert best == Peak(device="cpu", gemm_gflops={"float32": 20.0, "float64": 9.0}, copy_gbs=3.0)
