@@ -20,7 +20,7 @@ def test_planning_a_hundred_thousand_cells(benchmark):
     registry = load_plugins()
     items = [
         NamedProblem(name=item.name, problem=item.problem.with_(seed=seed))
-        for seed in range(8) for item in correctness_problems()
+        for seed in range(9) for item in correctness_problems()
     ]  # fmt: skip
     plan = benchmark.pedantic(lambda: plan_run(registry, ["correctness"], problems=items), rounds=5, warmup_rounds=1)
     assert len(plan.cells) > 100_000
