@@ -42,10 +42,21 @@ class Prepared:
         return result
 
     def fetch(self, result: Any) -> dict[str, Array]:
-        """Outputs by name as NumPy arrays of their own."""
-        plain = self.problem.with_(flip=False)
-        host = {k: np.array(self.backend.to_host(a)) for k, a in name_outputs(plain, result).items()}
+        """Outputs by name as NumPy arrays of their own. Raises ValueError where a shape or dtype is wrong."""
+        host = {k: np.array(self.backend.to_host(a)) for k, a in name_outputs(self.problem, result).items()}
+        for name, a in host.items():
+            check_form(self.problem, name, a)
         return turn(self.problem, host)
+
+
+def check_form(problem: Problem, name: str, a: Array) -> None:
+    """Raise ValueError unless an output has the shape and dtype that the problem asks for."""
+    shape, dtype = problem.shapes[name], dtype_of(problem.dtype)
+    if a.shape != shape:
+        raise ValueError(f"{problem.operator} gave {name} of shape {a.shape}, wanted {shape}")
+    if a.dtype.kind not in "iu" if name == "indices" else a.dtype != dtype:
+        wanted = "whole numbers" if name == "indices" else dtype
+        raise ValueError(f"{problem.operator} gave {name} as {a.dtype}, wanted {wanted}")
 
 
 class Subject:
@@ -82,11 +93,7 @@ class Subject:
         plain = problem.with_(flip=False)
         devices = self._devices(problem, arrays)
         call = Prepared(problem, self.backend, lambda: run(self.backend, plain, devices))
-        outputs = call.fetch(call.run())
-        for name, shape in problem.shapes.items():
-            if name in outputs and outputs[name].shape != shape:
-                raise ValueError(f"{problem.operator} gave {name} of shape {outputs[name].shape}, wanted {shape}")
-        return outputs
+        return call.fetch(call.run())
 
     def whole(self, problem: Problem, arrays: Mapping[str, Array | None]) -> dict[str, Array]:
         """Run a problem on whole numbers; float64 outputs, exact by the checked bound. Raises NotExactError."""

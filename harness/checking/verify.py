@@ -34,9 +34,6 @@ def verify(
     problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], outputs: Mapping[str, Array]
 ) -> Deviation:
     """Compare a call's outputs with the reference, in time that stays small beside the call's own."""
-    for name, value in outputs.items():
-        if value.shape != problem.shapes[name]:
-            raise ValueError(f"{problem.operator} gave {name} of shape {value.shape}, wanted {problem.shapes[name]}")
     if problem.flops <= WHOLE_FLOPS or problem.operator not in _CONTRACTIONS or problem.flip:
         return check_outputs(problem, numerics, arrays, outputs, reference.compute(problem, arrays))
     name = problem.operator.outputs[0]

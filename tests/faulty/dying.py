@@ -77,6 +77,13 @@ class WrongShape(Right):
         return super().conv(x, w, b, window)[..., :-1]
 
 
+class WrongDtype(Right):
+    name = "dying:wrong-dtype"
+
+    def conv(self, x, w, b, window):
+        return super().conv(x, w, b, window).astype(np.float64)
+
+
 class CrashesInProbe(Right):
     name = "dying:crashes-in-probe"
 
@@ -94,6 +101,6 @@ class Unavailable(Right):
 @harness.hookimpl
 def register_backends(register):
     for backend in (
-        Crashes, Exits, Hangs, EatsMemory, Raises, Prints, WrongShape, CrashesInProbe, Unavailable,
+        Crashes, Exits, Hangs, EatsMemory, Raises, Prints, WrongShape, WrongDtype, CrashesInProbe, Unavailable,
     ):  # fmt: skip
         register(backend())

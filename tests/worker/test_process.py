@@ -48,8 +48,14 @@ def test_prints_of_a_backend_disturb_nothing(tmp_path):
 
 def test_a_wrong_shape_is_an_error_that_names_both(tmp_path):
     run = _run(tmp_path, "dying:wrong-shape", FINE[:1])
-    assert run.results[0].outcome in ("error", "failed")
+    assert run.results[0].outcome == "error"
     assert "shape (2, 3, 6), wanted (2, 3, 7)" in run.results[0].reason
+
+
+def test_a_wrong_dtype_is_an_error_that_names_both(tmp_path):
+    run = _run(tmp_path, "dying:wrong-dtype", FINE[:1])
+    assert run.results[0].outcome == "error"
+    assert "gave y as float64, wanted float32" in run.results[0].reason
 
 
 def test_an_unavailable_backend_is_no_failure_but_nothing_ran(tmp_path):
