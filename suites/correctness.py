@@ -22,6 +22,6 @@ def register_suites(register: Callable[[Suite | Law], None]) -> None:
             description="laws and the float64 reference, on whole numbers and on real data",
             problems=correctness_problems,
             laws=tuple(law.name for law in laws),
-            time_limit_s=20.0,
+            budget_s=20.0,
         )
     )

@@ -33,7 +33,6 @@ def register_suites(register: Callable[[Suite | Law], None]) -> None:
             description="LeNet-5, AlexNet, ResNet-50 and sweeps, forwards and backwards",
             problems=speed_problems,
             timing=Timing(passes=3, sample_s=0.3),
-            time_limit_s=60.0,
         )
     )
     register(
@@ -43,7 +42,7 @@ def register_suites(register: Callable[[Suite | Law], None]) -> None:
             description="LeNet-5, AlexNet forwards and two short sweeps",
             problems=short_problems,
             timing=Timing(passes=3, sample_s=0.1),
-            time_limit_s=5.0,
+            budget_s=5.0,
         )
     )
 

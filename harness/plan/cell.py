@@ -35,7 +35,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one cell may take; `time_s` None leaves each suite its own limit."""
+    """What one cell may take, estimated and enforced; `time_s` None leaves each suite its own budget and limit."""
 
     time_s: float | None = None
     memory_bytes: int = 6 * 2**30

@@ -96,6 +96,7 @@ class _Answers:
 
     def __init__(self, suite: Suite, backend: Backend, limits: Limits) -> None:
         self.suite, self.backend, self.limits = suite, backend, limits
+        self.budget_s = limits.time_s or suite.budget_s
         self.time_limit_s = limits.time_s or suite.time_limit_s
         self.calls = CALLS_PER_PASS * suite.timing.passes if suite.kind == "speed" else CALLS_PER_LAW
         self.costs: dict[int, tuple[float, str]] = {}
@@ -126,8 +127,8 @@ class _Answers:
         except Exception as error:  # as above
             return 0.0, f"its estimate raised {type(error).__name__}: {error}"
         reason = ""
-        if seconds > self.time_limit_s:
-            reason = f"estimated {seconds:.3g} s, above the limit of {self.time_limit_s:g} s a cell (--time-limit)"
+        if seconds > self.budget_s:
+            reason = f"estimated {seconds:.3g} s, above the limit of {self.budget_s:g} s a cell (--time-limit)"
         elif need > self.limits.memory_bytes:
             limit = f"{self.limits.memory_bytes / 2**30:g} GiB (--memory-limit)"
             reason = f"estimated {need / 2**30:.3g} GiB, above the limit of {limit}"
