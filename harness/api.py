@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.errors import UsageError
 from harness.pipeline import Watch, run_plan
 from harness.plan.cell import Limits, Plan
 from harness.plan.planner import plan_run
@@ -55,6 +56,9 @@ def run(
     plugins: modules or ./files.py to load beside the built-in ones; without: plugins to leave out.
     Raises UsageError for what cannot be found or written.
     """
+    for name, value in (("backends", backends), ("problems", problems), ("laws", laws), ("plugins", plugins)):
+        if isinstance(value, str):
+            raise UsageError(f"{name}: got the text '{value}', wanted a list of such, as in {name}=['{value}']")
     registry = load_plugins(plugins, without)
     names = suites or ("suite",)
     plan = plan_run(registry, names, backends, name_problems(problems), laws, limits)
@@ -71,11 +75,14 @@ def start(
     threads: int | None,
     watch: Watch,
     command: str = "",
+    flags: Sequence[str] = (),
 ) -> Run:
     """Execute a plan in a new run directory."""
     path = new_directory(None if output is None else str(output), tuple(names))
     command = command or f"harness.run({', '.join(map(repr, names))})"
-    return run_plan(plan, registry, path, watch, command=command, extra=plugins, jobs=jobs, threads=threads)
+    return run_plan(
+        plan, registry, path, watch, command=command, extra=plugins, flags=flags, jobs=jobs, threads=threads
+    )
 
 
 def load(path: str | Path) -> Run:

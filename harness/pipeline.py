@@ -111,6 +111,7 @@ def run_plan(
     *,
     command: str,
     extra: Sequence[str] = (),
+    flags: Sequence[str] = (),
     jobs: int | None = None,
     threads: int | None = None,
 ) -> Run:
@@ -119,6 +120,7 @@ def run_plan(
     header = Header(
         format=FORMAT, created=time.strftime("%Y-%m-%dT%H:%M:%S%z"), command=command, suites=plan.suites,
         backends=plan.backends, cells=len(plan.cells), environment=environment, plugins=tuple(extra),
+        flags=tuple(flags),
     )  # fmt: skip
     journal = write_header(path, header)
     execution = Execution(

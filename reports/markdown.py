@@ -47,6 +47,9 @@ def _run_lines(run: Run) -> Iterator[str]:
     if unavailable:
         yield from ("", "## Unavailable backends", "")
         yield from (f"- {_escape(name)}: {_escape(shorten(why, LONGEST))}" for name, why in unavailable.items())
+    skipped = run.why("skipped")
+    if skipped:
+        yield from ("", "## Skipped", "", *(f"- {_escape(shorten(line, LONGEST))}" for line in skipped))
     yield from _fit(_failures(run, failure_groups(run, MOST_FAILURES, EACH_FAILURES)), "failures")
     yield from _laws(results)
     yield from _fit(_speed(results), "rows")

@@ -28,6 +28,7 @@ class Law:
 
     name: str
     formula: str
+    remarks: str
     tolerance: Kind
     applies: Callable[[Problem], bool]
     needs: Callable[[Problem], tuple[Operator, ...]]
@@ -58,6 +59,7 @@ def law(
         return Law(
             name=check.__name__.replace("_", "-"),
             formula=text.splitlines()[0],
+            remarks=" ".join(" ".join(text.splitlines()[1:]).split()),
             tolerance=tolerance,
             applies=when,
             needs=lambda problem: (problem.operator,) if needs is None else needs,

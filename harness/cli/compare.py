@@ -11,6 +11,7 @@ from harness.cli.options import plugin_options
 
 if TYPE_CHECKING:
     from harness.timing.compare import Comparison
+MOST_ALIKE = 5
 QUIET = frozenset({"SAME", "UNCHANGED"})
 
 
@@ -34,7 +35,7 @@ def command(
     base: str, new: str, threshold: float, everything: bool, output: str | None, formats: tuple[str, ...],
     plugins: tuple[str, ...], without: tuple[str, ...],
 ) -> int:  # fmt: skip
-    r"""Compare the runs in directories BASE and NEW: times with the interval of their ratio, outcomes, new and gone.
+    """Compare the runs in directories BASE and NEW: times with the interval of their ratio, outcomes, new and gone.
 
     The two runs were not interleaved, so the machine's own drift lies in every ratio; times are compared only where
     the environments are the same. Exit code 1: something broke; 3: slower or missing; 4: nothing could be compared.
@@ -60,13 +61,14 @@ def command(
 
 def print_comparison(comparison: Comparison, everything: bool) -> None:
     """Obstacles, the table of changes, and the count of every verdict."""
-    from rich.console import Console
+    from collections import Counter
+
     from rich.markup import escape
 
-    from harness.cli.summary import plain_table
+    from harness.cli.summary import open_console, plain_table
     from harness.timing.compare import VERDICTS
 
-    console = Console(highlight=False)
+    console = open_console()
     for run, which in ((comparison.base, "base"), (comparison.new, "new")):
         if not run.complete:
             console.print(f"note: the {which} run is incomplete ({len(run.results)} of {run.header.cells} cells)")
@@ -77,10 +79,17 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
     shown = [c for c in comparison.changes if everything or c.verdict not in QUIET]
     shown.sort(key=lambda change: VERDICTS.index(change.verdict))
     table = plain_table("verdict", "backend", "problem", "law", "new/base", "95 % interval", "why")
+    seen: Counter[tuple[str, str]] = Counter()
     for c in shown:
+        seen[c.verdict, c.backend] += 1
+        if not everything and seen[c.verdict, c.backend] > MOST_ALIKE:
+            continue
         ratio = (f"{c.ratio.value:.3f}", f"{c.ratio.low:.3f} to {c.ratio.high:.3f}") if c.ratio else ("", "")
         table.add_row(c.verdict, c.backend, escape(c.problem), c.law, *ratio, escape(c.reason))
     if shown:
         console.print(table)
+    for (verdict, backend), count in seen.items():
+        if not everything and count > MOST_ALIKE:
+            console.print(f"... and {count - MOST_ALIKE} more {verdict} of {backend}; --all or --output shows them")
     counts = ", ".join(f"{count} {name}" for name, count in comparison.counts.items() if count)
     console.print(f"{len(comparison.changes)} cells: {counts}")

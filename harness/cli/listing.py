@@ -24,10 +24,12 @@ KINDS = ("backends", "suites", "problems", "operators", "laws")
 @plugin_options
 def command(kind: str, sets: tuple[str, ...], plugins: tuple[str, ...], without: tuple[str, ...]) -> int:
     """List backends, suites, problems, operators or laws."""
-    from rich.console import Console
-
+    from harness.cli.summary import open_console
+    from harness.errors import UsageError
     from harness.plugins.manager import load_plugins
 
+    if sets and kind != "problems":
+        raise UsageError(f"--set belongs to `list problems`, got it with `list {kind}`")
     registry = load_plugins(plugins, without)
     tables = {
         "backends": lambda: list_backends(registry, plugins),
@@ -36,7 +38,7 @@ def command(kind: str, sets: tuple[str, ...], plugins: tuple[str, ...], without:
         "operators": lambda: list_operators(registry),
         "laws": lambda: list_laws(registry),
     }
-    Console(highlight=False).print(tables[kind]())
+    open_console().print(tables[kind]())
     return 0
 
 
@@ -136,7 +138,7 @@ def list_laws(registry: Registry) -> Table:
 
     from harness.cli.summary import plain_table
 
-    table = plain_table("law", "tolerance", "formula")
+    table = plain_table("law", "tolerance", "formula", "remarks")
     for law in registry.laws.values():
-        table.add_row(law.name, law.tolerance, escape(law.formula))
+        table.add_row(law.name, law.tolerance, escape(law.formula), escape(law.remarks))
     return table

@@ -44,7 +44,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="harness")
 def cli() -> None:
-    r"""Say of any implementation of convolution, pooling and their gradients whether it is right, and how fast.
+    """Say of any implementation of convolution, pooling and their gradients whether it is right, and how fast.
 
     \b
     Begin with:   python -m harness run suite
@@ -54,6 +54,7 @@ def cli() -> None:
     Exit codes:   0 all good                 1 a backend is wrong
                   2 usage or bad input       3 slower, or missing (compare)
                   4 nothing ran, or the run is incomplete
+                  130 interrupted; what was done is on disk
     """
 
 

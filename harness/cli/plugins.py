@@ -11,10 +11,9 @@ from harness.cli.options import plugin_options
 @plugin_options
 def command(plugins: tuple[str, ...], without: tuple[str, ...]) -> int:
     """Show every plugin: where it comes from, what it handed over, or why it is broken."""
-    from rich.console import Console
     from rich.markup import escape
 
-    from harness.cli.summary import plain_table
+    from harness.cli.summary import open_console, plain_table
     from harness.plugins.manager import load_plugins
 
     table = plain_table("plugin", "origin", "state", "gave, or why not")
@@ -26,5 +25,5 @@ def command(plugins: tuple[str, ...], without: tuple[str, ...]) -> int:
         ]  # fmt: skip
         state = f"[red]{row.state}[/red]" if row.state == "broken" else row.state
         table.add_row(escape(row.name), row.origin, state, escape(row.reason or "; ".join(gave) or "hooks only"))
-    Console(highlight=False).print(table)
+    open_console().print(table)
     return 0

@@ -15,6 +15,7 @@ from harness.plan.cell import Plan
 from harness.record.run import WRONG, Result, Run
 
 PLAIN_EVERY_S = 5.0
+MOST_LIVE = 5  # wrong results shown while the run goes; the summary and the report have the rest
 
 
 class EndingWatch(Watch, Protocol):
@@ -88,7 +89,7 @@ class BarWatch(_Tally):
         self.count(result)
         wrong = f", [red]{self.wrong} wrong[/red]" if self.wrong else ""
         self.progress.update(self.task, counts=f"{self.done}/{self.total} cells{wrong}")
-        if result.outcome in WRONG and self.wrong <= 20:
+        if result.outcome in WRONG and self.wrong <= MOST_LIVE:
             self.console.print(f"[red]{result.outcome}[/red] {escape(one_line(result))}", soft_wrap=True)
 
     def end(self, run: Run) -> None:
@@ -125,7 +126,7 @@ class PlainWatch(_Tally):
     def recorded(self, result: Result) -> None:
         """Count a result; print it if it is wrong."""
         self.count(result)
-        if result.outcome in WRONG and self.wrong <= 20:
+        if result.outcome in WRONG and self.wrong <= MOST_LIVE:
             self._say(f"{result.outcome} {one_line(result)}")
 
     def end(self, run: Run) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def command(
     run: str, formats: tuple[str, ...], output: str | None, plugins: tuple[str, ...], without: tuple[str, ...]
 ) -> int:
-    r"""Write reports of the run in directory RUN: pandas tables as CSV and Markdown, and one HTML page.
+    """Write reports of the run in directory RUN: pandas tables as CSV and Markdown, and one HTML page.
 
     \b
     python -m harness report harness-runs/20260101-120000-suite --format html

@@ -19,7 +19,7 @@ from harness.cli.options import plugin_options, read_bytes, read_seconds
     "--format", "formats", multiple=True, metavar="NAME", help="Report to write; may be repeated.  [default: all]"
 )
 @click.option("--time-limit", metavar="TIME", help="Most that one cell may cost, such as 30s.  [default: the suite's]")
-@click.option("--memory-limit", default="6GiB", show_default=True, metavar="SIZE", help="Most memory of one worker.")
+@click.option("--memory-limit", metavar="SIZE", help="Most memory of one worker, such as 4GiB.  [default: 6GiB]")
 @click.option(
     "--threads", type=click.IntRange(1), help="Threads of every worker.  [default: 1 for laws, all for times]"
 )
@@ -34,14 +34,14 @@ def command(
     output: str | None,
     formats: tuple[str, ...],
     time_limit: str | None,
-    memory_limit: str,
+    memory_limit: str | None,
     threads: int | None,
     jobs: int | None,
     dry_run: bool,
     plugins: tuple[str, ...],
     without: tuple[str, ...],
 ) -> int:
-    r"""Run suites on backends and write a report.
+    """Run suites on backends and write a report.
 
     SUITE is `suite` (the default: correctness and a short speed part) or any name that `list suites` shows.
 
@@ -59,19 +59,24 @@ def command(
     from harness.plugins.manager import load_plugins
 
     registry = load_plugins(plugins, without)
-    limits = Limits(time_s=read_seconds(time_limit) if time_limit else None, memory_bytes=read_bytes(memory_limit))
-    reporters = [registry.reporter(name) for name in formats or registry.reporters]
-    names = suites or ("suite",)
-    plan = plan_run(registry, names, backends, name_problems(problems), laws, limits)
     for row in registry.rows:
         if row.state == "broken":
             print(f"warning: plugin {row.name} is broken: {row.reason}", file=sys.stderr)
+    limits = Limits(
+        time_s=read_seconds(time_limit) if time_limit else None,
+        memory_bytes=read_bytes(memory_limit) if memory_limit else Limits().memory_bytes,
+    )
+    reporters = [registry.reporter(name) for name in formats or registry.reporters]
+    names = suites or ("suite",)
+    plan = plan_run(registry, names, backends, name_problems(problems), laws, limits)
     if dry_run:
         print_plan(plan)
         return 0
+    given = (("--time-limit", time_limit), ("--memory-limit", memory_limit), ("--threads", threads))
+    flags = [str(word) for pair in given if pair[1] is not None for word in pair]
     watch = choose_watch()
     try:
-        run = start(registry, plan, names, output, plugins, jobs, threads, watch, command_line(sys.argv[1:]))
+        run = start(registry, plan, names, output, plugins, jobs, threads, watch, command_line(sys.argv[1:]), flags)
     except KeyboardInterrupt:
         if watch.ended is not None:
             print_summary(watch.ended, write_reports(reporters, watch.ended))

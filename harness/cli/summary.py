@@ -12,9 +12,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.plan.cell import Plan
-from harness.record.run import OUTCOMES, WRONG, Result, Run
+from harness.record.run import OUTCOMES, RAN, WRONG, Result, Run
+from harness.timing.statistics import estimate_time
 
 MOST_WRONG = 8
+MOST_TIMES = 30
+
+
+def open_console() -> Console:
+    """A console as wide as the terminal; into files and pipes, wide enough that no table is cut."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=max(console.width, 240))
 
 
 def plain_table(*columns: str, numbers: int = 0) -> Table:
@@ -29,10 +37,12 @@ def plain_table(*columns: str, numbers: int = 0) -> Table:
 
 def print_summary(run: Run, written: Sequence[Path] = ()) -> None:
     """Outcomes per backend, the first wrong results with the command that repeats each, and where the report lies."""
-    console = Console(highlight=False)
+    console = open_console()
     console.print(_outcome_table(run))
+    _print_times(console, run)
     for backend, reason in run.unavailable.items():
         console.print(f"{backend} is unavailable: {reason}", markup=False, soft_wrap=True)
+    _print_skipped(console, run)
     wrong = [result for result in run.results if result.outcome in WRONG]
     for result in _one_of_each_law(wrong)[:MOST_WRONG]:
         _print_wrong(console, run, result)
@@ -65,6 +75,28 @@ def _outcome_table(run: Run) -> Table:
     return table
 
 
+def _print_times(console: Console, run: Run) -> None:
+    """Median times, one row for each problem, where there are few enough to be read at a glance."""
+    timed = [result for result in run.results if result.measurement is not None]
+    rows = list(dict.fromkeys((result.label, result.problem) for result in timed))
+    if not 0 < len(rows) <= MOST_TIMES:
+        return
+    names = [name for name in run.header.backends if any(result.backend == name for result in timed)]
+    times = {(r.problem, r.backend): estimate_time(r.measurement) for r in timed if r.measurement is not None}
+    table = plain_table("median ms", *names, numbers=len(names))
+    for _, problem in rows:
+        found = [times.get((problem, name)) for name in names]
+        table.add_row(escape(problem), *(f"{one.value / 1e6:.4g}" if one else "" for one in found))
+    console.print(table)
+
+
+def _print_skipped(console: Console, run: Run) -> None:
+    """Why cells were skipped, and where nothing ran, why they are unsupported."""
+    nothing_ran = not any(result.outcome in RAN for result in run.results)
+    for line in [*run.why("skipped"), *(run.why("unsupported") if nothing_ran else ())]:
+        console.print(line, markup=False, soft_wrap=True)
+
+
 def _one_of_each_law(results: list[Result]) -> list[Result]:
     """First the first result of each backend and law, then the rest."""
     seen: set[tuple[str, str]] = set()
@@ -90,7 +122,7 @@ def _print_wrong(console: Console, run: Run, result: Result) -> None:
 
 def print_plan(plan: Plan) -> None:
     """The plan of a dry run: one row for each suite and backend, then the cells that the plan alone decides."""
-    console = Console(highlight=False)
+    console = open_console()
     table = plain_table("suite", "backend", "cells", "to run", "unsupported", "skipped", "derived", numbers=5)
     keys = dict.fromkeys((cell.suite, cell.backend) for cell in plan.cells)
     for suite, backend in keys:

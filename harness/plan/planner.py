@@ -36,6 +36,8 @@ def plan_run(
     chosen = [registry.backend(name) for name in dict.fromkeys(backends or registry.backends)]
     wanted = [registry.law(name) for name in laws]
     parts = _expand(registry, suites)
+    if wanted and not any(suite.kind == "correctness" for suite in parts):
+        raise UsageError(f"laws belong to suites of correctness: got {', '.join(suites)}, wanted such as correctness")
     cells: list[Cell] = []
     numbers = itertools.count()
     for suite in parts:
@@ -182,6 +184,6 @@ def _nothing(parts: list[Suite], laws: list[Law], problems: Sequence[NamedProble
     if laws and problems:
         return (
             f"nothing to do: law {', '.join(law.name for law in laws)} does not apply to the given problem; "
-            f"its conditions are shown by `python -m harness list laws`"
+            f"exact laws need data=integer; see `python -m harness list laws`"
         )
     return f"nothing to do: suite {names} has no problem for the given choice; see `python -m harness list problems`"

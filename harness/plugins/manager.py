@@ -124,6 +124,10 @@ def _sources(extra: Iterable[str]) -> list[tuple[str, Origin, Any]]:
             if not path.is_file():
                 raise UsageError(f"plugin file not found: got '{name}', wanted the path of a Python file")
             found.append((str(path), "--plugin", path))
+        elif not all(part.isidentifier() for part in name.split(".")):
+            raise UsageError(
+                f"plugin: got '{name}', wanted a module such as my_package.plugin, or a file ending in .py"
+            )
         else:
             found.append((name, "--plugin", name))
     return list({name: (name, origin, source) for name, origin, source in found}.values())

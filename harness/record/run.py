@@ -99,6 +99,7 @@ class Header:
     cells: int
     environment: dict[str, Any]
     plugins: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()  # limits and threads that the user gave, for repeating a result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +145,9 @@ class Run:
         """The command that repeats a result, with the plugins that the run was given."""
         parts = ["python", "-m", "harness", "run", result.suite, "--problem", result.problem]
         parts += ["--backend", result.backend, *(("--law", result.law) if result.law else ())]
-        return shlex.join([*parts, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))])
+        return shlex.join(
+            [*parts, *self.header.flags, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))]
+        )
 
     @property
     def counts(self) -> dict[str, int]:
@@ -158,6 +161,16 @@ class Run:
     def vacuous(self) -> int:
         """Number of passed results that compared nothing, or only against bounds as large as the values."""
         return sum(result.vacuous for result in self.results)
+
+    def why(self, outcome: Outcome) -> list[str]:
+        """For every backend with results of an outcome, the first reason and how many more there are."""
+        told = []
+        for backend in self.header.backends:
+            reasons = [r.reason for r in self.results if r.outcome == outcome and r.backend == backend]
+            if reasons:
+                more = f" (and {len(reasons) - 1} more cells)" if len(reasons) > 1 else ""
+                told.append(f"{backend} {outcome}: {reasons[0]}{more}")
+        return told
 
     @property
     def exit_code(self) -> int:

@@ -43,4 +43,7 @@ def name_outputs(problem: Problem, result: Any) -> dict[str, Any]:
     outputs = tuple(result) if len(names) > 1 and isinstance(result, tuple | list) else (result,)
     if len(outputs) != len(names):
         raise ValueError(f"{problem.operator} gave {len(outputs)} arrays, wanted {len(names)}: {', '.join(names)}")
+    for name, output in zip(names, outputs, strict=True):
+        if not hasattr(output, "shape"):
+            raise ValueError(f"{problem.operator} gave {type(output).__name__} for {name}, wanted an array")
     return dict(zip(names, outputs, strict=True))

@@ -141,7 +141,7 @@ class _Reader:
         return self.whole(value, name, column)
 
     def whole(self, text: str, name: str, column: int) -> int:
-        if not re.fullmatch(r"-?\d{1,18}", text):
+        if not re.fullmatch(r"-?[0-9]{1,18}", text):
             raise LineError(f"{name}: got '{text}', wanted a whole number", self.line, column)
         return int(text)
 

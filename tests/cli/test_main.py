@@ -161,7 +161,8 @@ def test_an_interrupt_leaves_a_readable_incomplete_run(tmp_path):
     folder = tmp_path / "run"
     child = subprocess.Popen(
         [sys.executable, "-m", "harness", "run", "correctness", "--plugin", DYING, "--backend", "dying:hangs",
-         "--problem", "conv x=2x2x9 w=3x2x3", "--problem", "conv x=7x2x9 w=3x2x3", "--output", str(folder)],
+         "--problem", "conv x=2x2x9 w=3x2x3", "--problem", "conv x=7x2x9 w=3x2x3",
+         "--law", "agrees-with-reference", "--output", str(folder)],
         cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 60
@@ -194,3 +195,53 @@ def test_compare_tells_what_broke(mine, tmp_path):
     assert "BROKEN" in done.stdout
     assert {path.suffix for path in (tmp_path / "files").iterdir()} >= {".csv", ".md", ".html"}
     assert run_harness("compare", str(tmp_path / "base"), str(tmp_path / "base")).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "speed-short", "--law", "tap-probe"], "laws belong to suites of correctness"),
+        (["run", "correctness", "--law", "tap-probe", "--problem", "conv x=1x2x9 w=3x2x3"], "need data=integer"),
+        (["list", "laws", "--set", "lenet5"], "--set belongs to `list problems`"),
+        (["run", "--plugin", "./mine.txt"], "wanted a module such as my_package.plugin"),
+    ],
+)
+def test_options_that_would_do_nothing_are_errors(arguments, words):
+    done = run_harness(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+def test_a_broken_plugin_is_told_before_the_error_that_follows_from_it(mine):
+    mine.write_text("import harness\ndef broken(:\n")
+    done = run_harness("run", "correctness", "--plugin", str(mine), "--backend", "mine")
+    assert done.returncode == 2
+    assert "is broken: SyntaxError" in done.stderr
+    assert "unknown backend: got 'mine'" in done.stderr
+
+
+def test_what_is_skipped_says_why_and_a_repeat_keeps_the_limits(mine, tmp_path):
+    mine.write_text(MINE.replace("reference.conv(x, w,", "reference.conv(x, w[..., ::-1],"))
+    done = run_harness(
+        "run", "correctness", "--plugin", str(mine), "--backend", "mine", "--time-limit", "7s", "--problem", PROBLEM,
+        "--problem", "conv x=1x2x999999999 w=3x2x3", "--law", "tap-probe", "--law", "agrees-with-reference",
+        "--output", str(tmp_path / "run"),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "mine skipped: estimated" in done.stdout
+    assert "--law tap-probe --time-limit 7s --plugin" in done.stdout
+    assert "## Skipped" in (tmp_path / "run" / "report" / "report.md").read_text()
+
+
+def test_tables_are_not_cut_where_there_is_no_terminal(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "list", "operators"], cwd=ROOT, capture_output=True, text=True, timeout=60,
+        env={k: v for k, v in os.environ.items() if k != "COLUMNS"} | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert "cupy-fft" in done.stdout
+    assert "conv_weight_grad" in done.stdout
+
+
+def test_a_text_where_a_list_is_wanted_says_so():
+    with pytest.raises(harness.UsageError, match="problems: got the text"):
+        harness.run("correctness", problems=PROBLEM)

@@ -84,6 +84,13 @@ class WrongDtype(Right):
         return super().conv(x, w, b, window).astype(np.float64)
 
 
+class GivesNone(Right):
+    name = "dying:gives-none"
+
+    def conv(self, x, w, b, window):
+        return None
+
+
 class CrashesInProbe(Right):
     name = "dying:crashes-in-probe"
 
@@ -101,6 +108,7 @@ class Unavailable(Right):
 @harness.hookimpl
 def register_backends(register):
     for backend in (
-        Crashes, Exits, Hangs, EatsMemory, Raises, Prints, WrongShape, WrongDtype, CrashesInProbe, Unavailable,
+        Crashes, Exits, Hangs, EatsMemory, Raises, Prints, WrongShape, WrongDtype, GivesNone,
+        CrashesInProbe, Unavailable,
     ):  # fmt: skip
         register(backend())

@@ -69,3 +69,8 @@ def test_a_backend_that_dies_again_and_again_is_given_up(tmp_path):
     run = _run(tmp_path, "dying:crashes-in-probe", problems=[f"conv x={n}x2x9 w=3x2x3" for n in range(1, 6)])
     assert [result.outcome for result in run.results] == ["crashed"] * 3 + ["skipped"] * 2
     assert "3 cells in a row ended the worker" in run.results[4].reason
+
+
+def test_none_for_an_array_is_an_error_that_names_the_operator(tmp_path):
+    run = _run(tmp_path, "dying:gives-none", FINE[:1])
+    assert run.results[0].reason.startswith("ValueError: conv gave NoneType for y, wanted an array")
