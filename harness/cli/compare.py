@@ -38,7 +38,8 @@ def command(
     """Compare the runs in directories BASE and NEW: times with the interval of their ratio, outcomes, new and gone.
 
     The two runs were not interleaved, so the machine's own drift lies in every ratio; times are compared only where
-    the environments are the same. Exit code 1: something broke; 3: slower or missing; 4: nothing could be compared.
+    the environments are the same. Exit code 1: something broke;
+    3: slower or missing; 4: no time, or nothing, could be compared.
 
     \b
     python -m harness compare harness-runs/before harness-runs/after --threshold 0.05

@@ -58,14 +58,16 @@ class Comparison:
 
     @property
     def exit_code(self) -> int:
-        """1 broken, 3 slower or missing, 4 where nothing could be compared or a run is incomplete, else 0."""
+        """1 broken, 3 slower or missing, 4 where no time (or nothing) could be compared or a run is incomplete."""
         counts = self.counts
         if counts["BROKEN"]:
             return 1
         if counts["SLOWER"] or counts["MISSING"]:
             return 3
         told = len(self.changes) - counts["NEW"] - counts["NOT COMPARABLE"]
-        return 0 if told and self.base.complete and self.new.complete else 4
+        timed = sum(counts[verdict] for verdict in ("FASTER", "SAME", "INCONCLUSIVE"))
+        blind = counts["NOT COMPARABLE"] > 0 and timed == 0
+        return 0 if told and not blind and self.base.complete and self.new.complete else 4
 
 
 def compare_runs(base: Run, new: Run, threshold: float = THRESHOLD) -> Comparison:

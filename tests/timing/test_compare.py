@@ -63,6 +63,10 @@ def test_times_of_another_environment_get_no_verdict():
     assert [change.verdict for change in comparison.changes] == ["NOT COMPARABLE"]
     assert comparison.obstacles == ("cpu: one / two", "numpy: 2.1 / 2.2", "torch: absent / 2.6")
     assert comparison.exit_code == 4
+    law = result(law="tap-probe", kind="correctness")
+    both = compare_runs(run(fast, law, environment=here), run(slow, law, environment=there))
+    assert both.counts["UNCHANGED"] == 1
+    assert both.exit_code == 4  # right as before, but nobody can say whether it is slower
 
 
 def test_an_incomplete_run_is_no_success():
