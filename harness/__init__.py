@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.api import load, run
-    from harness.checking.deviation import Deviation, compare, join, structure
+    from harness.checking.deviation import Deviation, compare, declared, join, structure
     from harness.checking.law import Law, law
     from harness.checking.subject import Subject
     from harness.errors import GeometryError, HarnessError, LineError, UsageError
@@ -27,7 +27,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "harness.api": ("load", "run"),
-    "harness.checking.deviation": ("Deviation", "compare", "join", "structure"),
+    "harness.checking.deviation": ("Deviation", "compare", "declared", "join", "structure"),
     "harness.checking.law": ("Law", "law"),
     "harness.checking.subject": ("Subject",),
     "harness.errors": ("GeometryError", "HarnessError", "LineError", "UsageError"),
@@ -46,7 +46,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "Backend", "Deviation", "GeometryError", "HarnessError", "Law", "LineError", "Measurement", "NamedProblem",
     "Numerics", "Operator", "Pass", "Problem", "ProblemSet", "Reporter", "Result", "Run", "Subject", "Suite", "Timing",
-    "UsageError", "Window", "compare", "hookimpl", "join", "law", "load", "parse_line", "run", "structure",
+    "UsageError", "Window", "compare", "declared", "hookimpl", "join", "law", "load", "parse_line", "run", "structure",
 ]  # fmt: skip
 
 

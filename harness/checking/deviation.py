@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-Kind = Literal["exact", "bound", "norm", "structure"]
+Kind = Literal["exact", "bound", "norm", "structure", "declared"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,9 @@ class Deviation:
     worst: largest |got - wanted| / bound (0 where equal, inf where the bound is 0); passed if at most 1.
     vacuous: how many of the compared elements prove nothing (the bound is as large as the value).
     effective_bits: -log2 of the error relative to sqrt(K)(|w| * |x|), None where nothing was rounded.
+    ulps: the worst error in units in the last place of the wanted value, where something was rounded wrongly.
+    note: where the wrong elements lie, in words.
+    observed: what the backend does, in a word or two, where a law looks at a declaration.
     """
 
     kind: Kind
@@ -32,7 +35,9 @@ class Deviation:
     wanted: float | None = None
     bound: float | None = None
     effective_bits: float | None = None
+    ulps: float | None = None
     note: str = ""
+    observed: str = ""
 
     @property
     def passed(self) -> bool:
@@ -46,7 +51,7 @@ class Deviation:
 
     def describe(self) -> str:
         """The worst element in words."""
-        if self.kind == "structure":
+        if self.kind in ("structure", "declared"):
             return self.what
         if self.passed:
             return f"{self.compared} elements of {self.what} agree, worst at {self.worst:.3g} of its bound"
@@ -74,7 +79,8 @@ def compare(got: Array, wanted: Array, bound: Array | float = 0.0, *, what: str,
         ratio = np.where(same, 0.0, np.where(limit > 0, error / limit, math.inf))
     ratio = np.where(np.isnan(ratio), math.inf, ratio)
     at = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
-    vacuous = int(np.count_nonzero(limit >= np.maximum(np.abs(t), 1e-300))) if kind in ("bound", "norm") else 0
+    proves_little = np.isfinite(t) & (limit >= np.maximum(np.abs(t), 1e-300))
+    vacuous = int(np.count_nonzero(proves_little)) if kind in ("bound", "norm") else 0
     return Deviation(
         kind=kind,
         worst=float(ratio[at]),
@@ -91,6 +97,12 @@ def compare(got: Array, wanted: Array, bound: Array | float = 0.0, *, what: str,
 def structure(holds: bool, what: str) -> Deviation:
     """A statement that is true or false: shapes, indices, positions."""
     return Deviation(kind="structure", worst=0.0 if holds else math.inf, compared=1, what=what)
+
+
+def declared(holds: bool, promise: str, observed: str) -> Deviation:
+    """What a backend declares against what it does; both are said where they do not agree."""
+    what = f"declared {promise}, observed {observed}"
+    return Deviation(kind="declared", worst=0.0 if holds else math.inf, compared=1, what=what, observed=observed)
 
 
 def join(*deviations: Deviation) -> Deviation:

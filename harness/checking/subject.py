@@ -80,19 +80,26 @@ class Subject:
             name: arrange(a if name == "indices" else a.astype(dtype), problem.layout) for name, a in turned.items()
         }
 
-    def _devices(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Any]:
+    def devices(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Any]:
+        """Arrays of the backend's own kind, in the problem's dtype and memory layout."""
         return {name: self.backend.to_device(a) for name, a in self.arrange(problem, arrays).items()}
 
     def prepare(self, problem: Problem, arrays: Mapping[str, Array]) -> Prepared:
         """Prepare the call that is timed."""
+        return self.prepare_devices(problem, self.devices(problem, arrays))
+
+    def prepare_devices(self, problem: Problem, devices: Mapping[str, Any]) -> Prepared:
+        """Prepare the call that is timed, on the backend's own arrays."""
+        return Prepared(problem, self.backend, prepare(self.backend, problem.with_(flip=False), devices))
+
+    def plain(self, problem: Problem, devices: Mapping[str, Any]) -> Prepared:
+        """The call of the backend's plain methods on its own arrays, as they lie in memory."""
         plain = problem.with_(flip=False)
-        return Prepared(problem, self.backend, prepare(self.backend, plain, self._devices(problem, arrays)))
+        return Prepared(problem, self.backend, lambda: run(self.backend, plain, devices))
 
     def run(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Run a problem through the backend's plain methods; outputs by name, on the host."""
-        plain = problem.with_(flip=False)
-        devices = self._devices(problem, arrays)
-        call = Prepared(problem, self.backend, lambda: run(self.backend, plain, devices))
+        call = self.plain(problem, self.devices(problem, arrays))
         return call.fetch(call.run())
 
     def whole(self, problem: Problem, arrays: Mapping[str, Array | None]) -> dict[str, Array]:

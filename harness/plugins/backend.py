@@ -36,6 +36,7 @@ class Backend:
     clock: ClassVar[str] = "host"
     rate: ClassVar[float] = 1e9  # operations of `work` per second that the planner expects, on the slow side
     numerics: ClassVar[Numerics] = Numerics()
+    takes_complex: ClassVar[bool] = False  # whether `conv` takes complex arrays too
 
     def probe(self) -> str | None:
         """Run one tiny operation; give None, or the reason why this backend cannot run here."""

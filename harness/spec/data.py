@@ -1,13 +1,17 @@
 """Arrays of a problem, drawn from its seed alone: the same problem line always gives the same data.
 
-Regimes: `integer` (small whole numbers under a checked exactness bound), `normal` N(0,1) and `uniform` U(0,1) with
-full significands, `distinct` (a permutation of whole numbers spaced by 4, so that no maximum is tied).
+Whole numbers: `integer` (small, under a checked exactness bound), `distinct` (a permutation spaced by 4, so that no
+maximum is tied), `subnormal` (whole multiples of the smallest subnormal, met by whole numbers).
+Full significands: `normal` N(0,1), `uniform` U(0,1), `wide` (N(0,1) times powers of two), and five in which the array
+that the window moves over is special and the others are normal: `onehot` (one number in each map), `constant`,
+`negative`, `zeros` (half of it +0 and -0), `nonfinite` (one NaN, one +Inf and one -Inf).
 """
 
 from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,6 +26,8 @@ from harness.spec.window import Sizes
 
 Array = NDArray[Any]
 LARGEST = 8  # whole numbers up to 8 keep products readable; escape probability of a wrong tap is 1/17 an element
+WIDEST = {"float16": 3}  # powers of two of `wide`, on either side; 20 unless the dtype is short of exponents
+MOVED_OVER = {Operator.conv_weight_grad: "x"}  # the array that a special regime makes special; else the first input
 
 
 def generator(problem: Problem, name: str) -> np.random.Generator:
@@ -57,17 +63,63 @@ def _length(problem: Problem, operator: Operator) -> int:
 def draw(problem: Problem, name: str, shape: Sizes) -> Array:
     """Draw one array in the problem's regime and dtype."""
     rng, dtype = generator(problem, name), dtype_of(problem.dtype)
-    if problem.data == "normal":
-        return rng.standard_normal(shape, dtype=np.float32 if dtype.itemsize <= 4 else np.float64).astype(dtype)
     if problem.data == "uniform":
         return rng.random(shape, dtype=np.float32 if dtype.itemsize <= 4 else np.float64).astype(dtype)
     if problem.data == "distinct":
         return _distinct(rng, shape, problem)
+    special = name == MOVED_OVER.get(problem.operator, problem.operator.inputs[0])
+    if problem.data in ("integer", "subnormal"):
+        values = _whole(rng, shape, problem)
+        return (values * FORMATS[problem.dtype].smallest if special and problem.data == "subnormal" else values).astype(
+            dtype
+        )
+    normal = rng.standard_normal(shape, dtype=np.float32 if dtype.itemsize <= 4 else np.float64)
+    if problem.data == "wide":
+        most = WIDEST.get(problem.dtype, 20)
+        return np.ldexp(normal, rng.integers(-most, most, size=shape, endpoint=True)).astype(dtype)
+    if special and problem.data in _SPECIAL and normal.size:
+        return _SPECIAL[problem.data](rng, normal).astype(dtype)
+    return normal.astype(dtype)
+
+
+def _whole(rng: np.random.Generator, shape: Sizes, problem: Problem) -> Array:
+    """Whole numbers under the exactness bound, as float64."""
     largest, share = amplitude(problem)
     values = rng.integers(-largest, largest, size=shape, endpoint=True)
     if share < 1.0:
         values = values * (rng.random(shape) < math.sqrt(share))
-    return values.astype(dtype)
+    return values.astype(np.float64)
+
+
+def _onehot(rng: np.random.Generator, normal: Array) -> Array:
+    """Keep one number in each map."""
+    flat = normal.reshape(math.prod(normal.shape[:2]), -1)
+    at = rng.integers(flat.shape[1], size=(flat.shape[0], 1))
+    kept = np.zeros_like(flat)
+    np.put_along_axis(kept, at, np.take_along_axis(flat, at, axis=1), axis=1)
+    return kept.reshape(normal.shape)
+
+
+def _signed_zeros(rng: np.random.Generator, normal: Array) -> Array:
+    """Turn half of the numbers into +0 and -0."""
+    return np.where(rng.random(normal.shape) < 0.5, np.copysign(0.0, normal), normal)
+
+
+def _nonfinite(rng: np.random.Generator, normal: Array) -> Array:
+    """Put in a NaN, a +Inf and a -Inf, as far as there is room."""
+    flat = normal.reshape(-1)
+    for at, value in zip(rng.permutation(flat.size)[:3], (math.nan, math.inf, -math.inf), strict=False):
+        flat[at] = value
+    return flat.reshape(normal.shape)
+
+
+_SPECIAL: dict[str, Callable[[np.random.Generator, Array], Array]] = {
+    "onehot": _onehot,
+    "constant": lambda rng, normal: np.full_like(normal, normal.flat[0]),
+    "negative": lambda rng, normal: -0.5 - rng.random(normal.shape),
+    "zeros": _signed_zeros,
+    "nonfinite": _nonfinite,
+}
 
 
 def _distinct(rng: np.random.Generator, shape: Sizes, problem: Problem) -> Array:

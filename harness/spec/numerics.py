@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import numpy as np
 
-Algorithm = Literal["direct", "gemm", "fft"]
+Algorithm = Literal["direct", "gemm", "fft", "winograd"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +51,36 @@ def dtype_of(name: str) -> np.dtype[Any]:
 class Numerics:
     """What a backend declares; the declaration is tested, and decides which error bound applies.
 
-    algorithm: direct and gemm promise an error per element, fft only one per norm.
+    algorithm: direct and gemm promise an error per element, fft and winograd only one per norm.
+    tile: for winograd, the m of F(m, r): outputs per tile and axis; its error grows quickly with it.
     accumulator: dtype of the sums, per dtype of the data; a dtype that is absent accumulates in itself.
     rounds_input_to: format to which inputs are rounded first ("tf32"), or None.
     nan_local: a NaN in the input reaches only the outputs whose window holds it.
     deterministic: the same call on the same arrays gives the same bits.
+    ties: which of several equal maxima of a window is indexed, in row-major order.
+    nan_index: which of several NaN of a window is indexed.
+    signed_zeros: whether a maximum over -0 and +0 is the first of them or the positive one.
+    keeps_subnormals: numbers below the smallest normal one are not flushed to zero.
+    empty_batch, zero_channels: a batch of nothing gives nothing, no input channels give the bias.
     """
 
     algorithm: Algorithm = "direct"
+    tile: int = 2
     accumulator: Mapping[str, str] = field(default_factory=lambda: {"float16": "float32", "bfloat16": "float32"})
     rounds_input_to: str | None = None
     nan_local: bool = True
     deterministic: bool = True
+    ties: Literal["first", "last"] = "first"
+    nan_index: Literal["first", "last"] = "first"
+    signed_zeros: Literal["first", "positive"] = "first"
+    keeps_subnormals: bool = True
+    empty_batch: bool = True
+    zero_channels: bool = True
 
     @property
     def normwise(self) -> bool:
         """Whether only the norm of the error is bounded, not each element."""
-        return self.algorithm == "fft"
+        return self.algorithm in ("fft", "winograd")
 
     def sums_in(self, dtype: str) -> Format:
         """Format of the accumulator for data of this dtype."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from harness.errors import GeometryError
 from harness.spec.numerics import DTYPES
@@ -12,9 +12,11 @@ from harness.spec.operator import Operator
 from harness.spec.window import Sizes, Window
 
 Layout = Literal["channels-first", "channels-last"]
-Regime = Literal["integer", "normal", "uniform", "distinct"]
+Regime = Literal[
+    "integer", "normal", "uniform", "distinct", "wide", "onehot", "constant", "negative", "zeros", "subnormal", "nonfinite"
+]  # fmt: skip
 LAYOUTS = ("channels-first", "channels-last")
-REGIMES = ("integer", "normal", "uniform", "distinct")
+REGIMES: tuple[Regime, ...] = get_args(Regime)
 MATHS = ("ieee", "tf32")
 _ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
@@ -23,7 +25,8 @@ _ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 class Problem:
     """An operator with everything that fixes its answer.
 
-    x: shape (N, C, *S) of the input of the forward operator; for conv_transpose, of its own input.
+    x: shape (N, C, *S) of the input of the forward operator; for conv_transpose, of its own input. N, C
+    and O may be 0: a batch of nothing gives nothing, and a sum over nothing leaves the bias.
     w: kernel shape (O, C/groups, *K), None for pooling. Gradients are described by their forward problem.
     flip: True for true convolution, the kernel turned by 180 degrees (SPEC section 1).
     layout: order in memory; the shapes stay N, C, *S.
@@ -53,8 +56,10 @@ class Problem:
             )
         if self.seed < 0:
             raise GeometryError(f"seed: got {self.seed}, wanted 0 or more")
-        if min(self.x) < 1:
-            raise GeometryError(f"impossible geometry: got x {_by(self.x)}, wanted sizes of at least 1")
+        if min(self.x) < 0 or min(self.x[2:]) < 1:
+            raise GeometryError(
+                f"impossible geometry: got x {_by(self.x)}, wanted space of at least 1 and no size below 0"
+            )
         for name, value, allowed in (
             ("dtype", self.dtype, DTYPES),
             ("layout", self.layout, LAYOUTS),
@@ -69,54 +74,32 @@ class Problem:
             self._check_pool()
         else:
             self._check_kernel(axes)
-        self.window.check(self.forward_spatial, self.kernel)
 
     def _check_pool(self) -> None:
         if self.w is not None or self.window.kernel is None:
             raise GeometryError(f"{self.operator} has a kernel size, not a kernel array: got w, wanted kernel=")
         if self.bias or self.flip or self.output_padding is not None or self.window.groups != 1:
             raise GeometryError(f"{self.operator} has no bias, flip, groups or output_padding")
+        self.window.check(self.x[2:], self.window.kernel)
 
     def _check_kernel(self, axes: int) -> None:
-        w, groups = self.w, self.window.groups
+        w = self.w
         if w is None or self.window.kernel is not None:
             raise GeometryError(f"{self.operator} has a kernel array: got no w, wanted w=OxC/groupsxK")
-        if len(w) != axes + 2 or min(w) < 1:
-            raise GeometryError(f"impossible geometry: got w {_by(w)}, wanted {axes + 2} sizes of at least 1")
+        if len(w) != axes + 2 or min(w[:2]) < 0 or min(w[2:]) < 1:
+            raise GeometryError(
+                f"impossible geometry: got w {_by(w)}, wanted {axes + 2} sizes, kernels of at least 1 and none below 0"
+            )
         if self.window.ceil_mode or not self.window.count_include_pad:
             raise GeometryError(f"{self.operator} has no ceil mode and no divisor; those belong to pooling")
-        transposed = self.operator is Operator.conv_transpose
-        if groups < 1 or w[0] % groups or (not transposed and self.x[1] % groups):
-            raise GeometryError(
-                f"impossible geometry: groups {groups} does not divide the channels (C {self.x[1]}, O {w[0]})"
-            )
-        if transposed and w[0] != self.x[1]:
-            raise GeometryError(f"impossible geometry: w has {w[0]} rows, wanted {self.x[1]} as x has channels")
-        if not transposed and w[1] * groups != self.x[1]:
-            raise GeometryError(
-                f"impossible geometry: w takes {w[1]} channels per group, wanted {self.x[1] // groups} "
-                f"(C {self.x[1]} over groups {groups})"
-            )
         if self.bias and self.operator not in (Operator.conv, Operator.conv_transpose):
             raise GeometryError(f"{self.operator} takes no bias; leave the field out")
-        if (self.output_padding is not None) != transposed:
+        if (self.output_padding is not None) != (self.operator is Operator.conv_transpose):
             raise GeometryError(f"{self.operator}: output_padding belongs to conv_transpose, and only to it")
-        if transposed:
-            self._check_transposed()
-
-    def _check_transposed(self) -> None:
-        assert self.output_padding is not None
-        for axis, (extra, s, size) in enumerate(
-            zip(self.output_padding, self.window.stride, self.forward_spatial, strict=True)
-        ):
-            if not 0 <= extra < max(s, 1):
-                raise GeometryError(
-                    f"impossible geometry on axis {axis}: got output_padding {extra}, wanted 0 to {s - 1}"
-                )
-            if size < 1:
-                raise GeometryError(
-                    f"impossible geometry on axis {axis}: the padding crops all of the output (size {size})"
-                )
+        if self.output_padding is not None:
+            self.window.check_transposed(self.x, w, self.output_padding)
+        else:
+            self.window.check_conv(self.x, w)
 
     @property
     def axes(self) -> int:

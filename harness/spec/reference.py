@@ -53,8 +53,8 @@ def _conv_single(padded: Array, w: Array, out: Sizes, window: Window) -> Array:
     padded: n c *s, w: g c/g *k; reads the input once instead of once per tap.
     """
     groups, kernel = w.shape[0], w.shape[2:]
-    rows = w.reshape(groups, w.shape[1], -1).transpose(0, 2, 1)  # g k c/g
-    maps = (rows @ _by_group(padded, groups)).reshape(padded.shape[0], groups, -1, *padded.shape[2:])
+    rows = w.reshape(groups, w.shape[1], math.prod(kernel)).transpose(0, 2, 1)  # g k c/g
+    maps = (rows @ _by_group(padded, groups)).reshape(padded.shape[0], groups, math.prod(kernel), *padded.shape[2:])
     y = np.zeros((padded.shape[0], groups, *out))
     for number, (_, at) in enumerate(tap_slices(out, kernel, window)):
         y += maps[(*EVERY, number, *at)]
@@ -95,7 +95,7 @@ def _weight_grad_single(dy: Array, padded: Array, w_shape: Sizes, window: Window
     laid = np.zeros((dy.shape[0], groups, taps, *padded.shape[2:]))
     for number, (_, at) in enumerate(tap_slices(dy.shape[2:], w_shape[2:], window)):
         laid[(*EVERY, number, *at)] = dy
-    laid = laid.reshape(*laid.shape[:3], -1).transpose(0, 1, 3, 2)  # n g s k
+    laid = laid.reshape(*laid.shape[:3], math.prod(padded.shape[2:])).transpose(0, 1, 3, 2)  # n g s k
     return np.asarray((_by_group(padded, groups) @ laid).sum(axis=0)).reshape(w_shape)
 
 
@@ -111,10 +111,11 @@ def conv_transpose(x: Array, w: Array, b: Array | None, window: Window, output_p
     return y if b is None else y + _wide(b).reshape(1, -1, *(1,) * len(spatial))
 
 
-def max_pool(x: Array, window: Window) -> tuple[Array, Array]:
+def max_pool(x: Array, window: Window, ties: str = "first", nan_index: str = "first") -> tuple[Array, Array]:
     """y = max over the window, padding as -inf; the first in row-major order wins, NaN wins over all.
 
     Selection is exact in any dtype, so x keeps its own; indices are flat over the spatial axes of x.
+    ties, nan_index: "last" for the last of several equal maxima, or of several NaN, as a backend may declare.
     """
     assert window.kernel is not None
     spatial = x.shape[2:]
@@ -126,6 +127,10 @@ def max_pool(x: Array, window: Window) -> tuple[Array, Array]:
     for _, at in tap_slices(out, window.kernel, window):
         value, place = padded[(*EVERY, *at)], places[(*EVERY, *at)]
         wins = (value > y) | (np.isnan(value) & ~np.isnan(y)) | ((indices < 0) & (place >= 0))
+        if ties == "last":
+            wins |= (value == y) & (place >= 0)
+        if nan_index == "last":
+            wins |= np.isnan(value)
         y = np.where(wins, value, y)
         indices = np.where(wins, place, indices)
     return y, indices
@@ -134,9 +139,9 @@ def max_pool(x: Array, window: Window) -> tuple[Array, Array]:
 def max_pool_grad(dy: Array, x: Array, indices: Array, window: Window) -> Array:
     """dx[n, c, indices[n,c,i]] += dy[n,c,i] (1.17)."""
     maps, area = x.shape[0] * x.shape[1], math.prod(x.shape[2:])
-    flat = indices.reshape(maps, -1) + np.arange(maps)[:, None] * area
-    valid = indices.reshape(maps, -1) >= 0
-    dx = np.bincount(flat[valid], weights=_wide(dy).reshape(maps, -1)[valid], minlength=maps * area)
+    by_map = indices.reshape(maps, math.prod(dy.shape[2:]))
+    flat, valid = by_map + np.arange(maps)[:, None] * area, by_map >= 0
+    dx = np.bincount(flat[valid], weights=_wide(dy).reshape(by_map.shape)[valid], minlength=maps * area)
     return dx.reshape(x.shape)
 
 
@@ -176,7 +181,8 @@ def rot180(w: Array) -> Array:
 def compute(problem: Problem, arrays: Mapping[str, Array], source: Any = None) -> dict[str, Array]:
     """Reference outputs of a problem by name; `source` is this module, or `harness.spec.loops`."""
     inputs = turn(problem, arrays)
-    outputs = name_outputs(problem, bind(source or sys.modules[__name__], problem, inputs)())
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN and Inf are data, not accidents
+        outputs = name_outputs(problem, bind(source or sys.modules[__name__], problem, inputs)())
     return turn(problem, outputs)
 
 

@@ -62,11 +62,7 @@ class Window:
     def check(self, spatial: Sizes, kernel: Sizes) -> None:
         """Raise GeometryError unless the window fits an input of this spatial size."""
         axes = len(spatial)
-        for name, value in (("stride", self.stride), ("padding", self.padding), ("dilation", self.dilation)):
-            if len(value) != axes:
-                raise GeometryError(
-                    f"impossible geometry: {name} has {len(value)} axes, wanted {axes} as the input has"
-                )
+        self.check_steps(axes)
         if len(kernel) != axes:
             raise GeometryError(
                 f"impossible geometry: the kernel has {len(kernel)} axes, wanted {axes} as the input has"
@@ -76,16 +72,56 @@ class Window:
         if self.groups < 1:
             raise GeometryError(f"impossible geometry: got groups {self.groups}, wanted at least 1")
 
+    def check_conv(self, x: Sizes, w: Sizes) -> None:
+        """Raise GeometryError unless a kernel of shape w (O, C/groups, *K) fits an input of shape x (N, C, *S)."""
+        self.check(x[2:], w[2:])
+        if w[0] % self.groups or x[1] % self.groups:
+            raise GeometryError(
+                f"impossible geometry: groups {self.groups} does not divide the channels (C {x[1]}, O {w[0]})"
+            )
+        if w[1] * self.groups != x[1]:
+            raise GeometryError(
+                f"impossible geometry: w takes {w[1]} channels per group, wanted {x[1] // self.groups} "
+                f"(C {x[1]} over groups {self.groups})"
+            )
+
+    def check_transposed(self, x: Sizes, w: Sizes, output_padding: Sizes) -> None:
+        """The same for conv_transpose: w has a row for each channel of x; output_padding is below the stride."""
+        self.check_steps(len(x) - 2)
+        if self.groups < 1 or w[0] % self.groups:
+            raise GeometryError(f"impossible geometry: groups {self.groups} does not divide the channels (C {w[0]})")
+        if w[0] != x[1]:
+            raise GeometryError(f"impossible geometry: w has {w[0]} rows, wanted {x[1]} as x has channels")
+        for axis, (extra, s) in enumerate(zip(output_padding, self.stride, strict=True)):
+            if not 0 <= extra < s:
+                raise GeometryError(
+                    f"impossible geometry on axis {axis}: got output_padding {extra}, wanted 0 to {s - 1}"
+                )
+        for axis, size in enumerate(self.transposed_shape(x[2:], w[2:], output_padding)):
+            if size < 1:
+                raise GeometryError(
+                    f"impossible geometry on axis {axis}: the padding crops all of the output (size {size})"
+                )
+        self.check(self.transposed_shape(x[2:], w[2:], output_padding), w[2:])
+
+    def check_steps(self, axes: int) -> None:
+        """Raise GeometryError unless stride, padding and dilation are possible for so many axes, whatever the sizes."""
+        for name, value in (("stride", self.stride), ("padding", self.padding), ("dilation", self.dilation)):
+            if len(value) != axes:
+                raise GeometryError(
+                    f"impossible geometry: {name} has {len(value)} axes, wanted {axes} as the input has"
+                )
+        for axis, (stride, dilation, sides) in enumerate(zip(self.stride, self.dilation, self.padding, strict=True)):
+            for name, number, least in (("stride", stride, 1), ("dilation", dilation, 1), ("padding", min(sides), 0)):
+                if number < least:
+                    raise GeometryError(
+                        f"impossible geometry on axis {axis}: got {name} {number}, wanted at least {least}"
+                    )
+
     def _check_axis(self, axis: int, n: int, m: int) -> None:
-        stride, dilation, (begin, end) = self.stride[axis], self.dilation[axis], self.padding[axis]
-        for name, value, least in (
-            ("stride", stride, 1),
-            ("dilation", dilation, 1),
-            ("kernel", m, 1),
-            ("padding", min(begin, end), 0),
-        ):
-            if value < least:
-                raise GeometryError(f"impossible geometry on axis {axis}: got {name} {value}, wanted at least {least}")
+        dilation, (begin, end) = self.dilation[axis], self.padding[axis]
+        if m < 1:
+            raise GeometryError(f"impossible geometry on axis {axis}: got kernel {m}, wanted at least 1")
         reach = m + (m - 1) * (dilation - 1)
         if reach > n + begin + end:
             raise GeometryError(

@@ -26,7 +26,8 @@ from harness.worker.protocol import Check, Checked, Time
 def check(backend: Backend, law: Law, request: Check) -> Checked:
     """Apply a law; whatever the backend raises is its error, not the worker's end."""
     problem = parse_line(request.problem)
-    return _guard(lambda: _judge(law.check(Subject(backend, problem), problem)))
+    with np.errstate(all="ignore"):  # NaN, Inf and subnormals are data here, not accidents
+        return _guard(lambda: _judge(law.check(Subject(backend, problem), problem)))
 
 
 def time_problem(backend: Backend, request: Time) -> Checked:

@@ -51,7 +51,7 @@ def test_a_malformed_line_names_the_position(line, column, words):
         ("conv x=1x4x5 w=4x4x3 groups=2", "takes 4 channels per group, wanted 2"),
         ("conv x=1x1x5 w=1x1x3 stride=0", "got stride 0"),
         ("conv x=1x1x5 w=1x1x3 stride=1,2", "stride has 2 axes, wanted 1"),
-        ("conv x=1x0x5 w=1x1x3", "wanted sizes of at least 1"),
+        ("conv x=1x1x0 w=1x1x3", "wanted space of at least 1"),
         ("conv x=5 w=1x1x3", "wanted 3, 4 or 5"),
         ("conv x=1x1x5 w=1x1x3 dtype=float8", "unknown dtype: got 'float8'"),
         ("conv x=1x1x5 w=1x1x3 seed=-1", "wanted 0 or more"),

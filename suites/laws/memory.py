@@ -1,0 +1,297 @@
+"""Laws of memory: what a backend reads, writes and keeps, on arrays that are laid out to trip it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from harness import Deviation, Problem, Subject, join, law, structure
+from harness.checking.bounds import check_outputs
+from harness.checking.subject import Prepared
+from harness.spec import reference
+from harness.spec.data import make_arrays
+from harness.spec.taps import EVERY, beside
+from suites.laws.common import Array
+
+GARBAGE = -(2**31)  # what lies around whole numbers, where floating-point arrays have NaN around them
+MOST_THREADS = 4
+
+
+def _whole(problem: Problem) -> bool:
+    return problem.data == "integer" and not problem.flip
+
+
+def _again(problem: Problem, number: int) -> tuple[Problem, dict[str, Array]]:
+    """The same geometry with other data."""
+    other = problem.with_(seed=problem.seed + number)
+    return other, make_arrays(other)
+
+
+def _own(subject: Subject, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Any]:
+    """Device arrays that share no memory with the given ones, so that they can be overwritten."""
+    return subject.devices(problem, {name: a.copy(order="K") for name, a in arrays.items()})
+
+
+def _judge(subject: Subject, problem: Problem, arrays: Mapping[str, Array], call: Prepared, how: str) -> Deviation:
+    """Run a call and compare it with the reference; `how` names the circumstances."""
+    return _compare(subject, problem, arrays, call.fetch(call.run()), how)
+
+
+def _compare(
+    subject: Subject, problem: Problem, arrays: Mapping[str, Array], got: Mapping[str, Array], how: str
+) -> Deviation:
+    found = check_outputs(problem, subject.numerics(), arrays, got, reference.compute(problem, arrays))
+    return found if found.passed else _named(found, how)
+
+
+def _named(found: Deviation, how: str) -> Deviation:
+    from dataclasses import replace
+
+    return replace(found, what=f"{found.what} {how}")
+
+
+# --- views ---------------------------------------------------------------------------------------------------------
+
+
+def _xp(a: Any) -> Any:
+    from array_api_compat import array_namespace
+
+    return array_namespace(a)
+
+
+def _filled(like: Any, shape: tuple[int, ...]) -> Any:
+    """A new array full of what must not be read."""
+    xp = _xp(like)
+    floating = xp.isdtype(like.dtype, "real floating") if str(like.dtype) != "bfloat16" else True
+    return xp.full(shape, float("nan") if floating else GARBAGE, dtype=like.dtype, **beside(like))
+
+
+def _permuted(a: Any, order: tuple[int, ...]) -> Any:
+    """The same array, lying in memory in another order of its axes."""
+    xp = _xp(a)
+    base = _filled(a, tuple(a.shape[axis] for axis in order))
+    base[...] = xp.permute_dims(a, order)
+    return xp.permute_dims(base, tuple(order.index(axis) for axis in range(a.ndim)))
+
+
+def _backwards(a: Any) -> Any:
+    """The last axis runs from high addresses to low ones, which torch cannot express."""
+    from array_api_compat import is_torch_array
+
+    if is_torch_array(a):
+        return a
+    base = _filled(a, tuple(a.shape))
+    base[..., ::-1] = a
+    return base[..., ::-1]
+
+
+def _every_other(a: Any) -> Any:
+    """Every second element of each row, NaN between."""
+    base = _filled(a, (*a.shape[:-1], 2 * a.shape[-1]))
+    base[..., ::2] = a
+    return base[..., ::2]
+
+
+def _frame(a: Any) -> tuple[Any, Any]:
+    """An array inside a larger one that is NaN all around it, and the larger one."""
+    base = _filled(a, tuple(size + 2 for size in a.shape))
+    inside = base[tuple(slice(1, size + 1) for size in a.shape)]
+    inside[...] = a
+    return inside, base
+
+
+VIEWS: dict[str, Callable[[Any], Any]] = {
+    "in Fortran order": lambda a: _permuted(a, tuple(reversed(range(a.ndim)))),
+    "with channels last": lambda a: _permuted(a, (0, *range(2, a.ndim), 1)) if a.ndim > 2 else a,
+    "with images last": lambda a: _permuted(a, (*range(1, a.ndim), 0)) if a.ndim > 2 else a,
+    "backwards in memory": _backwards,
+    "every other element": _every_other,
+    "inside a frame of NaN": lambda a: _frame(a)[0],
+}
+
+
+@law(tolerance="exact", when=_whole)
+def views_are_read_right(subject: Subject, problem: Problem) -> Deviation:
+    """f(view of x) = f(x), however the view lies in memory
+
+    Fortran order, channels last, images last, negative strides, every other element, and inside a frame of NaN.
+    """
+    arrays = make_arrays(problem)
+    devices = subject.devices(problem, arrays)
+    return join(
+        *(
+            _judge(
+                subject, problem, arrays, subject.plain(problem, {name: view(a) for name, a in devices.items()}), how
+            )
+            for how, view in VIEWS.items()
+        )
+    )
+
+
+@law(tolerance="exact", when=lambda problem: _whole(problem) and problem.x[0] > 1)
+def repeated_images_are_read_right(subject: Subject, problem: Problem) -> Deviation:
+    """f(x) = f(dense copy of x), where all images of x are one image in memory (stride 0)
+
+    Every array with a batch axis is spread from its first image.
+    """
+    batched = [name for name in problem.operator.inputs if name not in ("w", "b")]
+    arrays = {
+        name: np.repeat(a[:1], a.shape[0], axis=0) if name in batched else a for name, a in make_arrays(problem).items()
+    }
+    spread = {
+        name: _xp(a).broadcast_to(a[:1], tuple(a.shape)) if name in batched else a
+        for name, a in subject.devices(problem, arrays).items()
+    }
+    return _judge(subject, problem, arrays, subject.plain(problem, spread), "of images spread with stride 0")
+
+
+# --- what is written -----------------------------------------------------------------------------------------------
+
+
+@law(tolerance="structure", when=_whole)
+def inputs_stay(subject: Subject, problem: Problem) -> Deviation:
+    """f(x) leaves x, and what lies around x in memory, as they were to the bit
+
+    Plain methods on arrays inside frames of NaN, and the prepared call.
+    """
+    arrays = make_arrays(problem)
+    framed = {name: _frame(a) for name, a in subject.devices(problem, arrays).items()}
+    bases = {name: base for name, (_, base) in framed.items()}
+    before = {name: _bits(subject, base) for name, base in bases.items()}
+    subject.plain(problem, {name: inside for name, (inside, _) in framed.items()}).run()
+    changed = [name for name, base in bases.items() if _bits(subject, base) != before[name]]
+    devices = subject.devices(problem, arrays)
+    before = {name: _bits(subject, a) for name, a in devices.items()}
+    subject.prepare_devices(problem, devices).run()
+    changed += [f"{name} (prepared)" for name, a in devices.items() if _bits(subject, a) != before[name]]
+    return structure(not changed, f"inputs changed by the call: {', '.join(changed) or 'none'}")
+
+
+def _bits(subject: Subject, a: Any) -> bytes:
+    """The bits of a device array, in the order of its axes."""
+    return np.array(subject.backend.to_host(a)).tobytes()
+
+
+@law(tolerance="exact", when=_whole)
+def outputs_are_fresh(subject: Subject, problem: Problem) -> Deviation:
+    """y = f(x) stays as it is when f is called again on other data, and when x is overwritten
+
+    An output is neither a buffer of the backend, nor a view of an input, nor computed when it is looked at.
+    """
+    arrays = make_arrays(problem)
+    devices = _own(subject, problem, arrays)
+    call = subject.plain(problem, devices)
+    result = call.run()
+    other, later = _again(problem, 1)
+    subject.plain(other, subject.devices(other, later)).run()
+    after_call = call.fetch(result)
+    for a in devices.values():
+        a[...] = _filled(a, tuple(a.shape))
+    return join(
+        _compare(subject, problem, arrays, after_call, "after a second call"),
+        _compare(subject, problem, arrays, call.fetch(result), "after its inputs were overwritten"),
+    )
+
+
+@law(tolerance="exact", when=_whole)
+def memory_is_written_before_it_is_read(subject: Subject, problem: Problem) -> Deviation:
+    """f(x) = f(x), with the allocator full of NaN
+
+    Blocks of many sizes, those of the outputs among them, are filled with NaN and given back before each call.
+    """
+    arrays = make_arrays(problem)
+    call = subject.plain(problem, subject.devices(problem, arrays))
+    prepared = subject.prepare(problem, arrays)
+    parts = []
+    for one, how in ((call, "with dirty memory"), (prepared, "with dirty memory, prepared")):
+        _dirty(subject, problem)
+        parts.append(_judge(subject, problem, arrays, one, how))
+    return join(*parts)
+
+
+def _dirty(subject: Subject, problem: Problem) -> None:
+    """Fill memory that the allocator will hand out again; NumPy's and the backend's own."""
+    like = subject.backend.to_device(np.zeros(1, dtype=np.float64))
+    sizes = {int(np.prod(shape)) for shape in problem.shapes.values()} | {2**k for k in range(3, 15)}
+    kept = [np.full(size, np.nan) for size in sizes for _ in range(2)]
+    kept += [np.full(size, np.nan, dtype=np.float32) for size in sizes for _ in range(2)]
+    if not isinstance(like, np.ndarray):
+        kept += [_filled(like, (size,)) for size in sizes for _ in range(2)]
+    del kept
+
+
+# --- what is kept --------------------------------------------------------------------------------------------------
+
+
+@law(tolerance="exact", when=_whole)
+def history_leaves_no_trace(subject: Subject, problem: Problem) -> Deviation:
+    """f(x) is the same before and after f(z), whatever z is
+
+    z is another array of the same shape, then a single image: plans, buffers and shapes must not survive.
+    """
+    arrays = make_arrays(problem)
+    other, later = _again(problem, 1)
+    smaller = problem.with_(x=(1, *problem.x[1:]), seed=problem.seed + 2)
+    prepared = subject.prepare(problem, arrays)
+    call = subject.plain(problem, subject.devices(problem, arrays))
+    parts = [_judge(subject, problem, arrays, call, "at first")]
+    for between, given in ((other, later), (smaller, make_arrays(smaller))):
+        parts.append(_judge(subject, between, given, subject.prepare(between, given), "on other data"))
+        parts.append(_judge(subject, between, given, subject.plain(between, subject.devices(between, given)), "next"))
+        parts.append(_judge(subject, problem, arrays, call, "after other data"))
+        parts.append(_judge(subject, problem, arrays, prepared, "prepared, after other data"))
+    return join(*parts)
+
+
+@law(tolerance="exact", when=_whole)
+def answers_follow_contents(subject: Subject, problem: Problem) -> Deviation:
+    """f(x) follows what x holds, not where x lies
+
+    The same arrays are filled with other numbers in place; the answer must be that of the new numbers.
+    """
+    arrays = make_arrays(problem)
+    devices = _own(subject, problem, arrays)
+    parts = [
+        _judge(subject, problem, arrays, subject.plain(problem, devices), "at first"),
+        _judge(subject, problem, arrays, subject.prepare_devices(problem, devices), "prepared"),
+    ]
+    for number, (other, later) in enumerate(_again(problem, n) for n in (1, 2)):
+        for name, fresh in subject.devices(other, later).items():
+            devices[name][...] = fresh
+        how = f"after its arrays were filled again ({number + 1})"
+        parts.append(_judge(subject, other, later, subject.plain(other, devices), how))
+        parts.append(_judge(subject, other, later, subject.prepare_devices(other, devices), f"prepared, {how}"))
+    return join(*parts)
+
+
+@law(tolerance="exact", when=_whole)
+def threads_agree(subject: Subject, problem: Problem) -> Deviation:
+    """f(x) is the same with 1, 2, ... n threads
+
+    On whole numbers every order of summation is exact, so a difference is a race, not rounding.
+    """
+    arrays = make_arrays(problem)
+    call = subject.plain(problem, subject.devices(problem, arrays))
+    parts = []
+    for threads in _thread_counts():
+        with _limit(threads):
+            parts.append(_judge(subject, problem, arrays, call, f"with {threads} threads"))
+    return join(*parts)
+
+
+def _thread_counts() -> Iterator[int]:
+    yield from range(1, max(2, min(MOST_THREADS, os.cpu_count() or 1)) + 1)
+
+
+_controllers: list[Any] = []  # finding the libraries of a process takes milliseconds; once they are loaded they stay
+
+
+def _limit(threads: int) -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    if not _controllers:
+        _controllers.append(ThreadpoolController())
+    return _controllers[0].limit(limits=threads)
