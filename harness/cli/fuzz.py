@@ -1,0 +1,312 @@
+"""`harness fuzz`: replay what failed before, then search for problems on which a backend breaks a law."""
+
+from __future__ import annotations
+
+import random
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import plugin_options, read_seconds
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.generate.search import Bench, Bounds
+    from harness.plugins.manager import Registry
+    from harness.record.run import Result
+    from harness.spec.operator import Operator
+
+DEFAULT_TIME = "60s"
+NOTHING_APPLIED = 4
+
+
+@click.command("fuzz")
+@click.option("--backend", "backends", multiple=True, required=True, metavar="NAME", help="May be repeated.")
+@click.option("--time", "duration", metavar="TIME", help=f"Time for all backends together.  [default: {DEFAULT_TIME}]")
+@click.option(
+    "--examples", type=click.IntRange(1), help="Problems to draw for each backend, instead of or beside --time."
+)
+@click.option("--law", "laws", multiple=True, metavar="NAME", help="Only this law; may be repeated.")
+@click.option("--operator", "operators", multiple=True, metavar="NAME", help="Only this operator; may be repeated.")
+@click.option("--dtype", "dtypes", multiple=True, metavar="NAME", help="Only this dtype; may be repeated.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    help="Draw the same problems again, with the same code.  [default: random, and printed]",
+)
+@click.option("--corpus", metavar="FOLDER", help="Where failing cases are kept.  [default: harness-corpus]")
+@plugin_options
+def command(
+    backends: tuple[str, ...],
+    duration: str | None,
+    examples: int | None,
+    laws: tuple[str, ...],
+    operators: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    seed: int | None,
+    corpus: str | None,
+    plugins: tuple[str, ...],
+    without: tuple[str, ...],
+) -> int:
+    """Search for problems on which a backend breaks a law, and make them as small as can be.
+
+    What failed before is replayed first, from the corpus. Then problems of all shapes are drawn, and every law of
+    the suite `correctness` that applies is asked of each. A law that breaks is shown on the smallest problem found,
+    stored, and left out from then on.
+
+    \b
+    python -m harness fuzz --backend mine --plugin ./mine.py --time 5m
+    python -m harness fuzz --backend torch --operator conv_transpose --dtype float32 --seed 7
+    """
+    import tempfile
+
+    from hypothesis.configuration import set_hypothesis_home_dir
+
+    from harness.cli.summary import open_console
+    from harness.errors import unknown
+    from harness.generate.corpus import DEFAULT_FOLDER, open_corpus, read_cases
+    from harness.plugins.manager import load_plugins
+    from harness.spec.numerics import DTYPES
+    from harness.spec.operator import Operator
+
+    seconds = read_seconds(duration or DEFAULT_TIME) if duration or examples is None else None
+    for kind, given, known, see in (
+        ("operator", operators, tuple(Operator), "python -m harness list operators"),
+        ("dtype", dtypes, DTYPES, "docs/problem-line.md"),
+    ):
+        for name in given:
+            if name not in known:
+                raise unknown(kind, name, known, see)
+    registry = load_plugins(plugins, without)
+    for row in registry.rows:
+        if row.state == "broken":
+            print(f"warning: plugin {row.name} is broken: {row.reason}", file=sys.stderr)
+    names = tuple(dict.fromkeys(backends))
+    for name in names:
+        registry.backend(name)
+    wanted = tuple(registry.law(name).name for name in laws) or registry.suite("correctness").laws
+    folder = open_corpus(corpus or DEFAULT_FOLDER)
+    for name in names:
+        read_cases(folder, name, registry.laws)  # unreadable ones are told before anything runs
+    session = _Session(
+        registry, wanted, tuple(map(Operator, operators)) or tuple(Operator), dtypes or DTYPES,
+        random.SystemRandom().randrange(2**31) if seed is None else seed, folder, plugins, open_console(),
+    )  # fmt: skip
+    session.console.print(f"seed {session.seed}", markup=False)
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as logs:
+        set_hypothesis_home_dir(logs)  # its cache of what sources contain is not the user's
+        for place, name in enumerate(names):
+            left = None if seconds is None else max(0.0, begun + seconds - time.monotonic()) / (len(names) - place)
+            session.try_backend(name, Path(logs), left, examples)
+    return session.exit_code
+
+
+class _Session:
+    """What one command was asked to do, and whether it found anything."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        laws: tuple[str, ...],
+        operators: tuple[Operator, ...],
+        dtypes: Sequence[str],
+        seed: int,
+        corpus: Path,
+        plugins: tuple[str, ...],
+        console: Console,
+    ) -> None:
+        self.registry, self.laws, self.operators, self.dtypes = registry, laws, operators, dtypes
+        self.seed, self.corpus, self.plugins, self.console = seed, corpus, plugins, console
+        self.wrong = 0
+        self.applications = 0
+
+    @property
+    def exit_code(self) -> int:
+        """1 where a law is broken, 4 where none could be applied."""
+        return 1 if self.wrong else 0 if self.applications else NOTHING_APPLIED
+
+    def try_backend(self, name: str, logs: Path, seconds: float | None, examples: int | None) -> None:
+        """Replay and search for one backend, and say at the end what was tried."""
+        from harness.generate.search import Bench, Bounds
+        from harness.worker.process import WorkerDiedError
+
+        begun, bounds = time.monotonic(), Bounds(seconds=seconds, examples=examples)
+        bench = Bench(self.registry, name, logs, self.plugins)
+        progress = _Progress(bounds)
+        try:
+            ready = bench.crew.launch()[1]
+            if ready.reason:
+                self._say(f"{name} is unavailable: {ready.reason}")
+                return
+            with remember_interrupts() as raise_again, progress.running():
+                bench.watch = partial(_look, raise_again, progress)
+                found = self._replay_and_search(bench, bounds, progress)
+        except WorkerDiedError as error:
+            self.wrong += 1
+            self._say(f"{error.outcome}  {name} died while starting: {_without_log(str(error))}")
+            return
+        finally:
+            bench.crew.close()
+            self.applications += bench.applications
+        if not bench.applications:
+            why = bench.refusal or "no law applies to the problems that were drawn"
+            self._say(f"{name}: nothing could be applied: {why}")
+        spent = time.monotonic() - begun
+        self._say(
+            f"{name}: {bench.problems} problems and {bench.applications} law applications in {spent:.1f} s, "
+            f"laws broken: {found}"
+        )
+
+    def _replay_and_search(self, bench: Bench, bounds: Bounds, progress: _Progress) -> int:
+        """Print every finding when it is made; how many laws are broken."""
+        from harness.generate.corpus import Case, append_case, case_file
+        from harness.generate.search import search
+        from harness.generate.strategy import problems
+
+        broken = self._replay(bench, progress)
+        dtypes = [dtype for dtype in self.dtypes if dtype in self.registry.backend(bench.backend).dtypes]
+        if not dtypes:
+            bench.refusal = f"{bench.backend} has no {', '.join(self.dtypes)}"
+            return len(broken)
+        laws = [law for law in self.laws if law not in broken]
+        strategy = problems(operators=self.operators, dtypes=dtypes)
+        for finding in search(bench, laws, strategy, bounds, self.seed):
+            self.wrong += 1
+            broken.add(finding.result.law)
+            with progress.paused():
+                self._print_wrong(finding.result)
+                self._say(f"    met      in problem {finding.example}, as {finding.first}")
+                append_case(self.corpus, bench.backend, Case(finding.result.law, finding.result.problem))
+                self._say(f"    stored   {case_file(self.corpus, bench.backend)}")
+        return len(broken)
+
+    def _replay(self, bench: Bench, progress: _Progress) -> set[str]:
+        """Ask the stored cases again; the laws that are still broken."""
+        from harness.generate.corpus import read_cases
+        from harness.record.run import WRONG
+
+        broken: set[str] = set()
+        for case in read_cases(self.corpus, bench.backend, self.registry.laws):
+            result = bench.replay(case)
+            with progress.paused():
+                if result is None:
+                    self._say(f"corpus: {case.law} does not apply to {case.line} any more")
+                elif result.outcome in WRONG:
+                    self.wrong += 1
+                    broken.add(case.law)
+                    self._print_wrong(result, "still fails")
+                else:
+                    said = "passes now" if result.outcome == "passed" else f"{result.outcome}: {result.reason}"
+                    self._say(f"corpus: {bench.backend}  {case.law}  {case.line}: {said}")
+        return broken
+
+    def _print_wrong(self, result: Result, remark: str = "") -> None:
+        from rich.markup import escape
+
+        heading = f"{escape(result.backend)}  {result.law}   {escape(result.formula)}"
+        self.console.print(f"[red]{remark or result.outcome}[/red]  {heading}", soft_wrap=True)
+        self._say(f"    problem  {result.problem}")
+        self._say(f"    reason   {_without_log(result.reason)}")
+        self._say(f"    repeat   {repeat_command(result, self.plugins)}")
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, markup=False, soft_wrap=True)
+
+
+def _look(raise_again: Callable[[], None], progress: _Progress, bench: Bench) -> None:
+    raise_again()
+    progress.show(bench)
+
+
+def repeat_command(result: Result, plugins: Sequence[str]) -> str:
+    """The command that applies just this law to just this problem."""
+    words = ["python", "-m", "harness", "run", result.suite, "--problem", result.problem, "--backend", result.backend]
+    return shlex.join([*words, "--law", result.law, *(word for plugin in plugins for word in ("--plugin", plugin))])
+
+
+def _without_log(reason: str) -> str:
+    """The reason without the path of the worker's log, which goes when the command ends."""
+    return reason.partition("; log: ")[0]
+
+
+@contextmanager
+def remember_interrupts() -> Iterator[Callable[[], None]]:
+    """Give a function that raises KeyboardInterrupt if one came before.
+
+    Python drops an interrupt that comes inside a callback of its garbage collector, and Hypothesis has one.
+    """
+    came: list[int] = []
+
+    def remember(number: int, frame: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    def raise_again() -> None:
+        if came:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, remember)
+    try:
+        yield raise_again
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Progress:
+    """One live line on a terminal, else a line every few seconds, on standard error."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        from rich.console import Console
+        from rich.status import Status
+
+        self.bounds, self.last = bounds, time.monotonic()
+        console = Console(stderr=True)
+        self.width = console.width - 4
+        self.status = Status("starting", console=console) if console.is_terminal else None
+
+    def show(self, bench: Bench) -> None:
+        """Say what is being tried."""
+        from rich.markup import escape
+
+        from harness.cli.progress import PLAIN_EVERY_S
+
+        if self.status is None and time.monotonic() - self.last < PLAIN_EVERY_S:
+            return
+        self.last = time.monotonic()
+        seconds, examples = self.bounds.left_s, self.bounds.examples
+        left = f"problem {bench.drawn} of {examples}" if examples else f"{max(0.0, seconds):.0f} s left"
+        counts = f"{bench.problems} problems, {bench.applications} law applications, {left}"
+        text = f"{bench.backend}: {counts}; {bench.now}"
+        if self.status is None:
+            print(text, file=sys.stderr, flush=True)
+        else:
+            self.status.update(escape(text[: self.width]))
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Show the live line, where there is one."""
+        if self.status is None:
+            yield
+            return
+        with self.status:
+            yield
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the live line away while something is printed."""
+        if self.status is None:
+            yield
+            return
+        self.status.stop()
+        yield
+        self.status.start()

@@ -1,0 +1,182 @@
+"""From choices to a problem that is valid by construction: the output is chosen, and the input follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from harness.errors import GeometryError
+from harness.generate.domains import QUANTITIES, Tier
+from harness.spec.operator import Operator
+from harness.spec.problem import REGIMES, Problem
+from harness.spec.window import Padding, Sizes, Window
+
+MAXIMA = frozenset({Operator.max_pool, Operator.max_pool_grad})
+MEANS = frozenset({Operator.avg_pool, Operator.avg_pool_grad})
+BIASED = frozenset({Operator.conv, Operator.conv_transpose})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """Everything that is free in a problem; what an operator does not have (a bias, groups, ceil) it leaves out.
+
+    out, kernel, stride, dilation, begin, end: one value per axis, positive, the paddings 0 or more.
+    remainder: positions per axis beyond the last window, taken modulo the stride; output_padding of conv_transpose.
+    channels, outputs: of each group. conv_transpose takes `outputs` channels a group and gives `channels`.
+    hollow: permits windows of max pooling that hold padding only; their maximum is minus infinity and has no index.
+    """
+
+    operator: Operator
+    out: Sizes
+    kernel: Sizes
+    stride: Sizes
+    dilation: Sizes
+    begin: Sizes
+    end: Sizes
+    remainder: Sizes
+    batch: int = 1
+    channels: int = 1
+    groups: int = 1
+    outputs: int = 1
+    bias: bool = False
+    flip: bool = False
+    ceil: bool = False
+    exclude_pad: bool = False
+    dtype: str = "float32"
+    math: str = "ieee"
+    layout: str = "channels-first"
+    data: str = "normal"
+    seed: int = 0
+    hollow: bool = False
+
+    @property
+    def axes(self) -> int:
+        """Number of spatial axes."""
+        return len(self.out)
+
+    @property
+    def padding(self) -> Padding:
+        """Begin and end per axis; for max pooling at most the reach less one, so that the first and last window fit."""
+        pairs = tuple(zip(self.begin, self.end, strict=True))
+        if not self._dense:
+            return pairs
+        most = [(k - 1) * d for k, d in zip(self.kernel, self.dilation, strict=True)]
+        return tuple((min(b, limit), min(e, limit)) for (b, e), limit in zip(pairs, most, strict=True))
+
+    @property
+    def _dense(self) -> bool:
+        return self.operator in MAXIMA and not self.hollow
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Size of the side that the window moves over, and number of windows, per axis: S = (o-1)s + d(k-1)+1 + r-b-e.
+
+        Where S would be below 1, both grow by whole strides; for max pooling below d, so that no window steps over
+        the whole input.
+        """
+        found = []
+        for o, k, s, d, (b, e), r in zip(
+            self.out, self.kernel, self.stride, self.dilation, self.padding, self.remainder, strict=True
+        ):
+            n, least = (o - 1) * s + (k - 1) * d + 1 + r % s - b - e, d if self._dense else 1
+            steps = max(0, -((n - least) // s))
+            found.append((n + steps * s, o + steps))
+        return tuple(found)
+
+
+def build(choices: Choices) -> Problem:
+    """The problem of these choices. Raises GeometryError only where a choice lies outside every domain."""
+    operator, sizes = choices.operator, choices.sizes
+    pools, transposed = operator.pools, operator is Operator.conv_transpose
+    groups = 1 if pools else choices.groups
+    rows, columns = choices.outputs * groups, choices.channels * groups
+    spatial = tuple(o if transposed else n for n, o in sizes)
+    window = Window(
+        stride=choices.stride,
+        padding=choices.padding,
+        dilation=choices.dilation,
+        groups=groups,
+        kernel=choices.kernel if pools else None,
+        ceil_mode=pools and choices.ceil,
+        count_include_pad=not (operator in MEANS and choices.exclude_pad),
+    )
+    return Problem(
+        operator=operator,
+        x=(choices.batch, rows if transposed else columns, *spatial),
+        w=None if pools else (rows, choices.channels, *choices.kernel),
+        window=window,
+        bias=operator in BIASED and choices.bias,
+        output_padding=_remainders(choices) if transposed else None,
+        flip=not pools and choices.flip,
+        dtype=choices.dtype,
+        math=choices.math,
+        layout=choices.layout,
+        data=choices.data,
+        seed=choices.seed,
+    )
+
+
+def _remainders(choices: Choices) -> Sizes:
+    return tuple(r % s for r, s in zip(choices.remainder, choices.stride, strict=True))
+
+
+def differ(values: Sequence[int], domain: Sequence[int]) -> Sizes:
+    """The same values, each repeated one replaced by the next larger free value of the domain, else by any free one."""
+    taken: list[int] = []
+    for value in values:
+        if value in taken:
+            free = [other for other in domain if other not in taken]
+            value = next((other for other in free if other > value), free[0] if free else value)
+        taken.append(value)
+    return tuple(taken)
+
+
+def spread(choices: Choices, tier: Tier, quantities: Collection[str] = QUANTITIES) -> Choices:
+    """Make the values of each quantity pairwise different, as far as its domain permits: mix-ups then show.
+
+    kernel, stride, dilation: over the axes; padding: over the axes and sides; counts: batch, channels and outputs;
+    size: outputs and inputs over the axes.
+    """
+    changes: dict[str, Any] = {}
+    for name in ("kernel", "stride", "dilation"):
+        if name in quantities:
+            changes[name] = differ(getattr(choices, name), getattr(tier, name))
+    if "padding" in quantities:
+        pads = differ((*choices.begin, *choices.end), tier.padding)
+        changes |= {"begin": pads[: choices.axes], "end": pads[choices.axes :]}
+    if "counts" in quantities:
+        names = ("batch", "channels") if choices.operator.pools else ("batch", "channels", "outputs")
+        changes |= dict(zip(names, differ([getattr(choices, name) for name in names], tier.channels), strict=True))
+    apart = replace(choices, **changes)
+    return _differ_sizes(apart, tier) if "size" in quantities else apart
+
+
+def _differ_sizes(choices: Choices, tier: Tier) -> Choices:
+    """Give each axis the first output size, from its own upwards, that makes its output and its input new."""
+    for axis in range(1, choices.axes):
+        out, known = choices.out, choices.sizes[:axis]
+        for o in (out[axis], *(larger for larger in tier.width if larger > out[axis])):
+            tried = replace(choices, out=(*out[:axis], o, *out[axis + 1 :]))
+            if all(new != old for pair in known for new, old in zip(tried.sizes[axis], pair, strict=True)):
+                choices = tried
+                break
+    return choices
+
+
+@cache
+def fitting_regimes(operator: Operator, dtype: str) -> tuple[str, ...]:
+    """Data regimes that the operator can have in a dtype: those in which its smallest problem is valid."""
+    one = Choices(
+        operator=operator, out=(1,), kernel=(1,), stride=(1,), dilation=(1,), begin=(0,), end=(0,), remainder=(0,),
+        dtype=dtype,
+    )  # fmt: skip
+    found = []
+    for data in REGIMES:
+        try:
+            build(replace(one, data=data))
+        except GeometryError:
+            continue
+        found.append(data)
+    return tuple(found)

@@ -1,0 +1,147 @@
+"""The values that generated problems are made of, smallest first: plain data.
+
+Sizes stand on both sides of the widths of SIMD registers and tiles (4, 8, 16, 32, 64), where loops have their tails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+from harness.spec.window import Sizes
+
+Value = str | int
+Pair = tuple[tuple[str, Value], tuple[str, Value]]
+
+TAILS: Sizes = (7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)
+CHANNEL_TAILS: Sizes = (7, 8, 9, 15, 16, 17, 31, 32, 33)
+MANY_GROUPS: Sizes = (4, 8, 16, 24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """The domain of each quantity of a drawn problem; `size` is an output size of one axis, `width` of the last."""
+
+    batch: Sizes
+    channels: Sizes
+    outputs: Sizes
+    groups: Sizes
+    size: Sizes
+    width: Sizes
+    kernel: Sizes
+    stride: Sizes
+    dilation: Sizes
+    padding: Sizes
+
+    def plain(self, quantity: str) -> Tier:
+        """The same domains with one quantity at its smallest value."""
+        names = ("batch", "channels", "outputs") if quantity == "counts" else (quantity,)
+        return replace(self, **{name: getattr(self, name)[:1] for name in names})
+
+    def limited(self, largest: int) -> Tier:
+        """The same domains without the values above `largest`; each keeps its smallest value."""
+        kept = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Tier(**{name: tuple(v for v in domain if v <= largest) or domain[:1] for name, domain in kept.items()})
+
+
+TINY = Tier(
+    batch=(1, 2, 3),
+    channels=(1, 2, 3, 4, 5),
+    outputs=(1, 2, 3, 4, 5),
+    groups=(1, 2, 3),
+    size=(1, 2, 3, 4, 5),
+    width=(1, 2, 3, 4, 5, 7, 8, 9),
+    kernel=(1, 2, 3, 4, 5),
+    stride=(1, 2, 3, 4),
+    dilation=(1, 2, 3),
+    padding=(0, 1, 2, 3, 4, 5),
+)
+VOLUME = Tier(  # three axes multiply, so each is shorter
+    batch=(1, 2),
+    channels=(1, 2, 3, 4, 5),
+    outputs=(1, 2, 3, 4, 5),
+    groups=(1, 2, 3),
+    size=(1, 2, 3),
+    width=(1, 2, 3, 4, 5),
+    kernel=(1, 2, 3),
+    stride=(1, 2, 3),
+    dilation=(1, 2, 3),
+    padding=(0, 1, 2, 3, 4, 5),
+)
+# The quantities of a problem, and how each is drawn: at its smallest value on every axis, freely, or with values that
+# differ; paddings also as wide (m'-1 on every side) or as equal width, sizes also so that the kernel is the whole
+# input. The commonest stand more than once.
+QUANTITIES = ("padding", "dilation", "stride", "counts", "kernel", "size")
+MODES: Mapping[str, tuple[str, ...]] = {
+    "padding": ("plain", "free", "apart", "apart", "apart", "wide", "equal"),
+    "dilation": ("plain", "free", "apart"),
+    "stride": ("plain", "free", "apart"),
+    "counts": ("plain", "free", "apart", "apart"),
+    "kernel": ("plain", "free", "apart", "apart"),
+    "size": ("free", "free", "apart", "apart", "apart", "full"),
+}
+# What may be large in one drawn problem, one thing at a time, with the values that it then may have.
+LARGE: Mapping[str, Sizes] = {"width": TAILS, "channels": CHANNEL_TAILS, "outputs": CHANNEL_TAILS,
+                              "groups": MANY_GROUPS}  # fmt: skip
+
+# --- the covering array -------------------------------------------------------------------------------------------
+# A class of windows is named by its value on the last axis; of three values, a problem takes the last as many as it
+# has axes, so that its axes differ.
+
+KERNELS: Mapping[Value, Sizes] = {"point": (1, 1, 1), "odd": (1, 5, 3), "even": (3, 2, 4), "long": (2, 3, 7)}
+STRIDES: Mapping[Value, Sizes] = {1: (1, 1, 1), 2: (3, 1, 2), 3: (1, 2, 3)}
+DILATIONS: Mapping[Value, Sizes] = {1: (1, 1, 1), 2: (1, 3, 2)}
+BEGINS: Mapping[Value, Sizes] = {0: (0, 0, 0), 1: (0, 3, 1), 2: (1, 0, 2)}
+ENDS: Mapping[Value, Sizes] = {0: (0, 0, 0), 1: (2, 0, 1), 2: (0, 1, 2)}
+WIDTHS: Sizes = (5, 8, 17, 32)
+OTHER_SIZES: Sizes = (2, 3)
+
+_COMMON: Mapping[str, tuple[Value, ...]] = {
+    "axes": (2, 1, 3),
+    "kernel": tuple(KERNELS),
+    "stride": tuple(STRIDES),
+    "dilation": tuple(DILATIONS),
+    "begin": tuple(BEGINS),
+    "end": tuple(ENDS),
+    "width": WIDTHS,
+    "channels": (3, 1, 16, 17, 33),
+    "layout": ("channels-first", "channels-last"),
+    "dtype": ("float32", "float64", "float16", "bfloat16"),
+    "data": ("integer", "normal", "other"),
+}
+# channels: of a group, or of the whole input where the convolution is depthwise; outputs: of a group.
+COVERED_CONVOLUTIONS: Mapping[str, tuple[Value, ...]] = {
+    "operator": ("conv", "conv_input_grad", "conv_weight_grad", "conv_bias_grad", "conv_transpose"),
+    **_COMMON,
+    "groups": ("one", "two", "depthwise"),
+    "outputs": (5, 1, 16, 17),
+    "extra": ("plain", "bias", "flip"),
+}
+COVERED_POOLS: Mapping[str, tuple[Value, ...]] = {
+    "operator": ("max_pool", "max_pool_grad", "avg_pool", "avg_pool_grad"),
+    **_COMMON,
+    "channels": (3, 16, 17),
+    "rounding": ("floor", "ceil"),
+    "divisor": ("include", "exclude"),
+}
+# Pairs that no problem has: what does not apply to an operator, and what would be another value under its name.
+FORBIDDEN: tuple[Pair, ...] = (
+    (("operator", "conv_input_grad"), ("extra", "bias")),
+    (("operator", "conv_weight_grad"), ("extra", "bias")),
+    (("operator", "conv_bias_grad"), ("extra", "bias")),
+    (("groups", "two"), ("channels", 1)),  # is depthwise with two channels
+    (("groups", "depthwise"), ("channels", 1)),  # is one group
+    (("groups", "depthwise"), ("outputs", 16)),  # depthwise convolutions have few outputs of each channel
+    (("groups", "depthwise"), ("outputs", 17)),
+    (("channels", 33), ("width", 32)),  # large in one way only, so that each problem costs little
+    (("outputs", 16), ("width", 32)),
+    (("outputs", 17), ("width", 32)),
+)
+FORBIDDEN_POOLS: tuple[Pair, ...] = (
+    (("operator", "max_pool"), ("divisor", "exclude")),
+    (("operator", "max_pool_grad"), ("divisor", "exclude")),
+    (("kernel", "point"), ("begin", 1)),  # windows that hold padding only, which have no maximum
+    (("kernel", "point"), ("begin", 2)),
+    (("kernel", "point"), ("end", 1)),
+    (("kernel", "point"), ("end", 2)),
+)
