@@ -81,14 +81,20 @@ def list_backends(registry: Registry, plugins: tuple[str, ...]) -> Table:
 
 def list_suites(registry: Registry) -> Table:
     """Every suite with its kind and size."""
+    from rich.markup import escape
+
     from harness.cli.summary import plain_table
+    from harness.errors import UsageError
 
     table = plain_table("suite", "kind", "description", "problems", "laws", numbers=2)
     for suite in registry.suites.values():
         whole = suite.kind == "whole"
-        counts = ("", "") if whole else (str(len(suite.problems())), str(len(suite.laws) or ""))
-        text = f"{suite.description} ({' + '.join(suite.parts)})" if whole else suite.description
-        table.add_row(suite.name, suite.kind, text, *counts)
+        text, problems = f"{suite.description} ({' + '.join(suite.parts)})" if whole else suite.description, ""
+        try:
+            problems = "" if whole else str(len(suite.problems()))
+        except UsageError as error:
+            text = f"{text}; unavailable: {error}"
+        table.add_row(suite.name, suite.kind, escape(text), problems, str(len(suite.laws) or ""))
     return table
 
 

@@ -1,0 +1,301 @@
+"""Cases of the ONNX package as problems: geometry, arrays and expected outputs in this harness's terms.
+
+Taken are the 106 forward cases of convolution, transposed convolution and pooling that the package carries: 60 `node`
+cases, which it builds in Python while its modules are imported, and 43 `pytorch-converted` and 3 `pytorch-operator`
+cases, which lie in its folder as a model with its inputs and outputs. Whole networks are not touched.
+
+What ONNX says otherwise is turned into a Window:
+    auto_pad       explicit padding: total max((ceil(n/s) - 1) s + m' - n, 0), the odd one at the end for SAME_UPPER
+    output_shape   padding: total (p-1) s + m' + output_padding - size; what is below 0 is output_padding, at the end
+    Global...      a kernel as large as the map
+    Indices        flat over the whole tensor, column by column if storage_order is 1; here flat per map, row by row
+    uint8, int8    float32, in which they are exact
+    Unsqueeze, OPERATOR, Squeeze   the operator, on arrays with the same axes of size 1
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import HarnessError, Operator, Problem, UsageError, Window
+from harness.spec.reference import avg_pool
+from harness.spec.window import Padding, Sizes
+
+Array = NDArray[Any]
+
+WANTED = 106
+NOT_INSTALLED = "suite onnx needs the package onnx: pip install 'conv-harness[onnx]'"
+OPERATORS = {
+    "Conv": Operator.conv,
+    "ConvTranspose": Operator.conv_transpose,
+    "MaxPool": Operator.max_pool,
+    "GlobalMaxPool": Operator.max_pool,
+    "AveragePool": Operator.avg_pool,
+    "GlobalAveragePool": Operator.avg_pool,
+}
+ATTRIBUTES = frozenset({
+    "auto_pad", "ceil_mode", "count_include_pad", "dilations", "group", "kernel_shape", "output_padding",
+    "output_shape", "pads", "storage_order", "strides",
+})  # fmt: skip
+STORED = ("pytorch-converted", "pytorch-operator")
+DECIMALS = {"test_averagepool_2d_ceil_last_window_starts_on_pad": 4}  # inputs and outputs rounded to so many decimals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One case of the package.
+
+    kind: the package's own word for where it comes from: node, pytorch-converted or pytorch-operator.
+    problem: its seed is the case's number from 1, in the order of names; its `data` says what the arrays are like.
+    inputs: the operator's arrays by name. outputs: those that the case states; max pooling may leave indices out.
+    slack: how far off the outputs may be where they and the inputs are decimals that somebody has rounded.
+    """
+
+    kind: str
+    name: str
+    problem: Problem
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+    slack: Array | float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Node:
+    """One node of a model: its operator, attributes and arrays in ONNX's order; a left-out input is None."""
+
+    kind: str
+    name: str
+    operator: str
+    attributes: Mapping[str, Any]
+    inputs: Sequence[Array | None]
+    outputs: Sequence[Array]
+
+
+@cache
+def load_cases() -> tuple[Case, ...]:
+    """All cases in the order of their names, read once in a process.
+
+    Raises UsageError where onnx is not installed, or where its cases are not those that are known here.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise UsageError(NOT_INSTALLED) from None
+    try:
+        nodes = sorted((*_read_built(), *_read_stored()), key=lambda node: node.name)
+        cases = tuple(_make_case(node, number) for number, node in enumerate(nodes, 1))
+    except (ImportError, OSError, LookupError, ValueError) as error:
+        raise UsageError(f"onnx {onnx.__version__}: its cases cannot be read ({error}), wanted onnx 1.23") from error
+    if len(cases) != WANTED:
+        raise UsageError(f"onnx {onnx.__version__} has {len(cases)} such cases, wanted {WANTED} as in onnx 1.23")
+    return cases
+
+
+# --- reading the package -----------------------------------------------------------------------------------------
+
+
+def _read_built() -> Iterator[_Node]:
+    """Cases that the package builds while a module is imported.
+
+    Only the modules of our operators are: its own loader imports all of them, takes twice as long and warns.
+    """
+    package = "onnx.backend.test.case.node"
+    state = np.random.get_state()  # each module seeds NumPy's own generator, which belongs to the caller
+    for name in OPERATORS:
+        import_module(f"{package}.{name.lower()}")
+    built = import_module(package)._NodeTestCases
+    np.random.set_state(state)
+    for case in built:
+        if _find_node(case.model.graph):
+            ((given, expected),) = case.data_sets
+            yield _read_graph("node", case.name, case.model.graph, given, expected)
+
+
+def _read_stored() -> Iterator[_Node]:
+    """Cases that lie in the package's folder, as a model with one set of inputs and outputs."""
+    import onnx
+    from onnx.backend.test.loader import load_model_tests
+
+    for kind in STORED:
+        for case in load_model_tests(kind=kind):
+            folder = Path(str(case.model_dir))
+            graph = onnx.load(folder / "model.onnx").graph
+            if _find_node(graph):
+                (data,) = folder.glob("test_data_set_*")
+                yield _read_graph(kind, case.name, graph, _read_tensors(data, "input"), _read_tensors(data, "output"))
+
+
+def _read_tensors(folder: Path, what: str) -> list[Any]:
+    """The tensors in input_0.pb, input_1.pb and so on, or those of the outputs."""
+    from onnx import TensorProto
+
+    count = len(list(folder.glob(f"{what}_*.pb")))
+    return [TensorProto.FromString((folder / f"{what}_{number}.pb").read_bytes()) for number in range(count)]
+
+
+def _find_node(graph: Any) -> tuple[Any, Sizes] | None:
+    """The node of one of our operators and the axes of size 1 put around it; None where a model is anything else."""
+    kinds = [node.op_type for node in graph.node]
+    if len(kinds) == 1 and kinds[0] in OPERATORS:
+        return graph.node[0], ()
+    if kinds[::2] == ["Unsqueeze", "Squeeze"] and kinds[1] in OPERATORS:
+        before, after = (tuple(_attributes(node)["axes"]) for node in graph.node[::2])
+        return (graph.node[1], before) if before == after else None
+    return None
+
+
+def _read_graph(kind: str, name: str, graph: Any, given: Sequence[Any], expected: Sequence[Any]) -> _Node:
+    """The node with its arrays; `given` and `expected` belong to the model, which holds its weights itself."""
+    found = _find_node(graph)
+    assert found is not None
+    node, axes = found
+    values = {tensor.name: _array(tensor) for tensor in graph.initializer}
+    free = [item.name for item in graph.input if item.name not in values]
+    values |= zip(free, map(_array, given), strict=True)
+    values[node.input[0]] = np.expand_dims(values[graph.node[0].input[0]], axes)
+    return _Node(
+        kind=kind,
+        name=name,
+        operator=node.op_type,
+        attributes=_attributes(node),
+        inputs=[values[name] if name else None for name in node.input],
+        outputs=[np.expand_dims(_array(tensor), axes) for tensor in expected],
+    )
+
+
+def _attributes(node: Any) -> dict[str, Any]:
+    from onnx import helper
+
+    return {item.name: helper.get_attribute_value(item) for item in node.attribute}
+
+
+def _array(tensor: Any) -> Array:
+    """An array of a floating dtype; whole numbers as float32. Raises ValueError where that is not exact."""
+    from onnx import numpy_helper
+
+    a = tensor if isinstance(tensor, np.ndarray) else numpy_helper.to_array(tensor)
+    if a.dtype.kind == "f" or a.dtype == np.int64:  # int64 is what indices are
+        return a
+    single = a.astype(np.float32)
+    if not np.array_equal(single, a):
+        raise ValueError(f"{a.dtype} values that float32 does not hold")
+    return single
+
+
+# --- turning a node into a case ----------------------------------------------------------------------------------
+
+
+def _make_case(node: _Node, number: int) -> Case:
+    """The case of a node. Raises ValueError, with its name, where a node cannot be said as a problem."""
+    try:
+        if unknown := node.attributes.keys() - ATTRIBUTES:
+            raise ValueError(f"attributes {', '.join(sorted(unknown))}, which are not known here")
+        names = OPERATORS[node.operator].inputs
+        inputs = {name: a for name, a in zip(names, node.inputs, strict=False) if a is not None}
+        problem = _make_problem(node, inputs, number)
+        outputs = dict(zip(problem.operator.outputs, node.outputs, strict=False))
+    except (HarnessError, ValueError) as error:
+        raise ValueError(f"{node.name}: {error}") from error
+    if "indices" in outputs:
+        by_column = node.attributes.get("storage_order", 0) == 1
+        outputs["indices"] = _place_per_map(outputs["indices"], problem.x, by_column)
+    slack = _carry_rounding(problem, DECIMALS[node.name]) if node.name in DECIMALS else 0.0
+    return Case(kind=node.kind, name=node.name, problem=problem, inputs=inputs, outputs=outputs, slack=slack)
+
+
+def _make_problem(node: _Node, inputs: Mapping[str, Array], number: int) -> Problem:
+    operator, x, w = OPERATORS[node.operator], inputs["x"], inputs.get("w")
+    window, extra = _make_window(node, x.shape, None if w is None else w.shape)
+    return Problem(
+        operator=operator,
+        x=x.shape,
+        w=None if w is None else w.shape,
+        window=window,
+        bias="b" in inputs,
+        output_padding=extra if operator is Operator.conv_transpose else None,
+        dtype=str(x.dtype),
+        data=_name_regime(inputs.values()),
+        seed=number,
+    )
+
+
+def _make_window(node: _Node, x: Sizes, w: Sizes | None) -> tuple[Window, Sizes]:
+    """The window, and the output_padding of a transposed convolution."""
+    given, spatial, operator = node.attributes, x[2:], OPERATORS[node.operator]
+    axes, whole = len(spatial), node.operator.startswith("Global")
+    kernel = w[2:] if w else spatial if whole else tuple(given["kernel_shape"])
+    stride, dilation = (tuple(given.get(name, (1,) * axes)) for name in ("strides", "dilations"))
+    pads = given.get("pads", (0,) * 2 * axes)
+    plain = Window(
+        stride=stride,
+        padding=tuple(zip(pads[:axes], pads[axes:], strict=True)),
+        dilation=dilation,
+        groups=given.get("group", 1),
+        kernel=kernel if operator.pools else None,
+        ceil_mode=bool(given.get("ceil_mode", 0)),
+        count_include_pad=operator is not Operator.avg_pool or bool(given.get("count_include_pad", 0)),
+    )
+    if operator is Operator.conv_transpose:
+        return _fit_transposed(given, spatial, kernel, plain)
+    mode = given.get("auto_pad", b"NOTSET").decode()
+    if not mode.startswith("SAME"):
+        return plain, ()
+    sizes = zip(spatial, stride, plain.reach(kernel), strict=True)
+    totals = [max((-(-n // s) - 1) * s + reach - n, 0) for n, s, reach in sizes]
+    return replace(plain, padding=_split(totals, mode)), ()
+
+
+def _fit_transposed(given: Mapping[str, Any], spatial: Sizes, kernel: Sizes, plain: Window) -> tuple[Window, Sizes]:
+    """Padding and output_padding of a transposed convolution, whose output size ONNX may give instead."""
+    mode = given.get("auto_pad", b"NOTSET").decode()
+    extra = tuple(given.get("output_padding", (0,) * len(spatial)))
+    if "output_shape" in given:
+        wanted = tuple(given["output_shape"])[-len(spatial) :]
+    elif mode.startswith("SAME"):
+        wanted = tuple(n * s for n, s in zip(spatial, plain.stride, strict=True))
+    else:
+        return plain, extra
+    whole = replace(plain, padding=((0, 0),) * len(spatial)).transposed_shape(spatial, kernel, extra)
+    totals = [size - least for size, least in zip(whole, wanted, strict=True)]
+    window = replace(plain, padding=_split([max(total, 0) for total in totals], mode))
+    return window, tuple(more + max(-total, 0) for more, total in zip(extra, totals, strict=True))
+
+
+def _split(totals: Sequence[int], mode: str) -> Padding:
+    """Padding of a total per axis: the odd one at the end for SAME_UPPER, else at the beginning."""
+    small = [(total // 2, total - total // 2) for total in totals]
+    return tuple(small if mode == "SAME_UPPER" else (pair[::-1] for pair in small))
+
+
+def _place_per_map(indices: Array, x: Sizes, by_column: bool) -> Array:
+    """Places in the whole tensor x, turned into places in each map, row by row."""
+    spatial = x[2:]
+    maps = np.arange(math.prod(x[:2])).reshape(*x[:2], *(1,) * len(spatial))
+    places = indices - maps * math.prod(spatial)
+    if not by_column:
+        return places
+    return np.asarray(np.ravel_multi_index(np.unravel_index(places, spatial, order="F"), spatial))
+
+
+def _carry_rounding(problem: Problem, decimals: int) -> Array:
+    """h + avg_pool(h), with h half a unit of the last decimal: what rounded outputs and rounded inputs may be off."""
+    half = 0.5 * 10.0**-decimals
+    return np.asarray(half + avg_pool(np.full(problem.x, half), problem.window))
+
+
+def _name_regime(arrays: Iterable[Array]) -> str:
+    """What the arrays are like: whole numbers, real numbers of both signs, or of one."""
+    whole, low, high = True, 0.0, 0.0
+    for a in arrays:
+        whole &= bool(np.all(a == np.rint(a)))
+        low, high = min(low, float(a.min())), max(high, float(a.max()))
+    return "integer" if whole else "normal" if low < 0 < high else "uniform"
