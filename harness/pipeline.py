@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,7 @@ from harness.record.directory import read_run, write_header
 from harness.record.environment import describe_environment
 from harness.record.journal import BackendEntry, EndEntry, Journal, PassEntry, PeakEntry, ResultEntry
 from harness.record.run import FORMAT, Ending, Header, Measurement, Pass, Result, Run, result_of
+from harness.voting import hold_vote
 from harness.worker.crew import Crew, shuffled
 from harness.worker.process import Worker, WorkerDiedError
 from harness.worker.protocol import Measured, MeasurePeak
@@ -132,6 +133,7 @@ def run_plan(
     try:
         record_decided(execution)
         check_laws(execution)
+        hold_votes(execution)
         time_problems(execution)
         reason = ""
     finally:
@@ -154,29 +156,36 @@ def record_decided(execution: Execution) -> None:
 
 
 def check_laws(execution: Execution) -> None:
-    """Apply laws, several backends side by side, each with one thread unless the user asks for more."""
-    by_backend = _by_backend(execution, "correctness")
+    """Apply laws, several backends side by side, each with one thread unless the user asks for more.
 
-    def work(backend: str) -> None:
-        with execution.crew(backend, execution.threads or 1) as crew:
-            for cell in by_backend[backend]:
+    Where there are fewer backends than jobs, the cells of each are dealt out to several workers.
+    """
+    by_backend = _by_backend(execution, "correctness")
+    hands = max(1, execution.jobs // max(1, len(by_backend)))
+
+    def work(cells: Sequence[Cell]) -> None:
+        with execution.crew(cells[0].backend, execution.threads or 1) as crew:
+            for cell in cells:
                 if crew.stopped:
                     return
-                execution.watch.working(backend, f"{cell.law}  {cell.line}")
+                execution.watch.working(cell.backend, f"{cell.law}  {cell.line}")
                 result = crew.check(cell, execution.registry.laws[cell.law].formula)
                 execution.introduce(crew)
                 if not crew.stopped:
                     execution.record(result, estimate_cell(execution.registry, cell))
 
-    _side_by_side(execution, work, list(by_backend))
+    dealt = [cells[hand::hands] for cells in by_backend.values() for hand in range(hands)]
+    _side_by_side(execution, work, [cells for cells in dealt if cells])
 
 
-def _side_by_side(execution: Execution, work: Callable[[str], None], backends: list[str]) -> None:
-    """Run one thread per backend; an interrupt, or an error in one, kills all workers before it is raised again."""
-    if not backends:
+def _side_by_side(
+    execution: Execution, work: Callable[[Sequence[Cell]], None], dealt: Sequence[Sequence[Cell]]
+) -> None:
+    """Run one thread per worker; an interrupt, or an error in one, kills all workers before it is raised again."""
+    if not dealt:
         return
     with ThreadPoolExecutor(execution.jobs) as pool:
-        futures = [pool.submit(work, backend) for backend in backends]
+        futures = [pool.submit(work, cells) for cells in dealt]
         try:
             for future in futures:
                 future.result()
@@ -186,6 +195,21 @@ def _side_by_side(execution: Execution, work: Callable[[str], None], backends: l
             for crew in list(execution.crews):
                 crew.stop()
             raise
+
+
+def hold_votes(execution: Execution) -> None:
+    """Let backends vote on problems: each is asked in its own worker, then the answers are compared."""
+    by_problem: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for cells in _by_backend(execution, "consensus").values():
+        for cell in cells:
+            by_problem[cell.suite, cell.line].append(cell)
+    names = list(dict.fromkeys(cell.backend for cells in by_problem.values() for cell in cells))
+    with ExitStack() as stack:
+        crews = {name: stack.enter_context(execution.crew(name, execution.threads or 1)) for name in names}
+        for cells in by_problem.values():
+            for result in hold_vote(execution.registry, crews, cells):
+                execution.introduce(crews[result.backend])
+                execution.record(result, 0.01)
 
 
 def time_problems(execution: Execution) -> None:
@@ -271,6 +295,8 @@ def estimate_cell(registry: Registry, cell: Cell) -> float:
         return 0.0
     if cell.kind == "correctness":
         return 0.003 + cell.estimate_s / 50
+    if cell.kind == "consensus":
+        return 0.01
     timing = registry.suites[cell.suite].timing
     return timing.passes * (timing.sample_s + 0.1) + cell.estimate_s / 10
 

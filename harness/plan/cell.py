@@ -8,6 +8,9 @@ from typing import Literal
 from harness.plugins.route import Route
 from harness.spec.problem import Problem
 
+MAJORITY = "agrees-with-the-majority"  # stands where the cells of a vote have no law of their own
+MAJORITY_FORMULA = "|y - y'| <= bound + bound' for more than half of at least three backends"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
@@ -19,7 +22,7 @@ class Cell:
 
     number: int
     suite: str
-    kind: Literal["correctness", "speed"]
+    kind: Literal["correctness", "consensus", "speed"]
     backend: str
     label: str
     problem: Problem

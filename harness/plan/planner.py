@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.checking.law import Law
 from harness.errors import UsageError
-from harness.plan.cell import Cell, Limits, Plan
+from harness.plan.cell import MAJORITY, Cell, Limits, Plan
 from harness.plan.suite import NamedProblem, Suite
 from harness.plugins.backend import Backend
 from harness.plugins.manager import Registry
@@ -139,7 +139,7 @@ class _Answers:
 
 def _plan_cells(answers: _Answers, items: Sequence[_Item], numbers: Iterator[int]) -> Iterator[Cell]:
     for item in items:
-        for law in (None,) if answers.suite.kind == "speed" else item.laws:
+        for law in item.laws if answers.suite.kind == "correctness" else (None,):
             yield _cell(answers, item, law, next(numbers))
 
 
@@ -158,18 +158,19 @@ def _joint_route(law: Law, backend: Backend, problem: Problem) -> Route:
 
 
 def _cell(answers: _Answers, item: _Item, law: Law | None, number: int) -> Cell:
-    route, named = answers.route(item, law), item.named
+    route, named, kind = answers.route(item, law), item.named, answers.suite.kind
+    assert kind != "whole", "a whole is expanded before it is planned"
     unsupported = route.kind == "unsupported"
     seconds, skip = (0.0, "") if unsupported else answers.cost(item)
     return Cell(
         number=number,
         suite=answers.suite.name,
-        kind="speed" if law is None else "correctness",
+        kind=kind,
         backend=answers.backend.name,
         label=named.name,
         problem=named.problem,
         line=item.line,
-        law=law.name if law else "",
+        law=law.name if law else MAJORITY if kind == "consensus" else "",
         multiplicity=named.multiplicity,
         route=route,
         decided="unsupported" if unsupported else "skipped" if skip else None,

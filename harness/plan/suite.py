@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from harness.spec.problem import Problem
 
 if TYPE_CHECKING:
+    from harness.checking.kills import KillMatrix
     from harness.record.run import Run
     from harness.timing.compare import Comparison
 
@@ -45,14 +46,15 @@ class Timing:
 class Suite:
     """What is asked of a backend.
 
-    kind: correctness applies `laws` to `problems`, speed times `problems`, whole runs the suites named in `parts`.
-    laws: names of the laws to apply wherever their conditions hold.
+    kind: correctness applies `laws` to `problems`, consensus lets all backends vote on them, speed times them, whole
+        runs the suites named in `parts`.
+    laws: names of the laws to apply wherever their conditions hold; in a vote, to whoever is outvoted.
     budget_s: what one cell should cost; one that is estimated to cost more is skipped.
     time_limit_s: after what time a cell's worker is killed; far above the budget, for machines that are busy.
     """
 
     name: str
-    kind: Literal["correctness", "speed", "whole"]
+    kind: Literal["correctness", "consensus", "speed", "whole"]
     description: str
     problems: Callable[[], tuple[NamedProblem, ...]] = tuple
     laws: tuple[str, ...] = ()
@@ -68,9 +70,11 @@ class Reporter:
 
     write: takes the run and the folder to write into; gives the paths that it wrote.
     write_comparison: the same for a comparison of two runs, None where the format has no such thing.
+    write_kills: the same for a kill matrix.
     """
 
     name: str
     description: str
     write: Callable[[Run, Path], tuple[Path, ...]]
     write_comparison: Callable[[Comparison, Path], tuple[Path, ...]] | None = None
+    write_kills: Callable[[KillMatrix, Path], tuple[Path, ...]] | None = None

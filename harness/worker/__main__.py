@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from harness.plugins.manager import Registry, load_plugins
 from harness.worker.protocol import (
+    Answer,
     Check,
     Checked,
     Measured,
@@ -55,6 +56,8 @@ def answer(registry: Registry, start: Start | None, request: Request) -> Reply:
         return Checked("error", f"backend '{start.backend}' is not loaded in this worker")
     from harness.worker import execute
 
+    if isinstance(request, Answer):
+        return execute.answer(backend, request)
     if isinstance(request, Check):
         return execute.check(backend, registry.law(request.law), request)
     assert isinstance(request, Time)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import time
 from pathlib import Path
+from typing import Any
 
 from harness.plan.cell import Cell
 from harness.plan.suite import Timing
 from harness.plugins.manager import Registry
 from harness.record.run import Result, result_of
 from harness.worker.process import Worker, WorkerDiedError
-from harness.worker.protocol import Check, Checked, Ready, Request, Start, Time
+from harness.worker.protocol import Answer, Answered, Check, Checked, Ready, Request, Start, Time
 
 START_S = 120.0
 MOST_DEATHS = 3
@@ -54,7 +55,11 @@ class Crew:
         )
         return self._do(cell, request, cell.time_limit_s)
 
-    def _do(self, cell: Cell, request: Request, time_s: float) -> tuple[Checked, float, int]:
+    def answer(self, cell: Cell) -> tuple[Answered | Checked, float, int]:
+        """The cell's outputs, or what became of it instead; the seconds it took and the process."""
+        return self._do(cell, Answer(problem=cell.line), cell.time_limit_s)
+
+    def _do(self, cell: Cell, request: Request, time_s: float) -> tuple[Any, float, int]:
         begun, pid = time.monotonic(), 0
         if self.deaths >= MOST_DEATHS or self.stopped:
             return Checked("skipped", f"{self.deaths} cells in a row ended the worker; the rest is not tried"), 0.0, pid
@@ -64,7 +69,7 @@ class Crew:
             if ready.reason:
                 return Checked("unavailable", ready.reason), 0.0, pid
             reply = worker.ask(request, time_s, self.memory_bytes)
-            assert isinstance(reply, Checked)
+            assert isinstance(reply, Checked | Answered)
             self.deaths = 0
         except WorkerDiedError as error:
             self.worker, self.deaths = None, self.deaths + 1

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 import traceback
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,7 +22,9 @@ from harness.spec.data import make_arrays
 from harness.spec.line import parse_line
 from harness.spec.problem import Problem
 from harness.timing.sample import sample, time_once
-from harness.worker.protocol import Check, Checked, Time
+from harness.worker.protocol import Answer, Answered, Block, Check, Checked, Time
+
+Found = TypeVar("Found", Checked, Answered)
 
 
 def check(backend: Backend, law: Law, request: Check) -> Checked:
@@ -36,7 +40,24 @@ def time_problem(backend: Backend, request: Time) -> Checked:
     return _guard(lambda: _time(Subject(backend, problem), problem, request))
 
 
-def _guard(work: Callable[[], Checked]) -> Checked:
+def answer(backend: Backend, request: Answer) -> Checked | Answered:
+    """The outputs of a problem as the backend's plain methods give them."""
+    problem = parse_line(request.problem)
+
+    def work() -> Answered:
+        outputs = Subject(backend, problem).run(problem, make_arrays(problem))
+        return Answered({name: Block(a.shape, a.astype(np.float64).tobytes()) for name, a in outputs.items()})
+
+    with np.errstate(all="ignore"):
+        return _guard(work)
+
+
+def read_outputs(answered: Answered) -> dict[str, np.ndarray]:
+    """The arrays of an answer."""
+    return {name: np.frombuffer(b.data, np.float64).reshape(b.shape) for name, b in answered.outputs.items()}
+
+
+def _guard(work: Callable[[], Found]) -> Found | Checked:
     try:
         return work()
     except NotExactError as error:
@@ -56,21 +77,23 @@ def _judge(deviation: Deviation) -> Checked:
 
 
 def _time(subject: Subject, problem: Problem, request: Time) -> Checked:
+    begun = time.perf_counter_ns()
     arrays = make_arrays(problem)
     prepared, prepare_ns = time_once(lambda: subject.prepare(problem, arrays))
     result, first_ns = time_once(prepared.run)
     outputs = prepared.fetch(result)
-    deviation = verify(problem, subject.numerics(problem), arrays, outputs)
+    deviation, verify_ns = time_once(lambda: verify(problem, subject.numerics(problem), arrays, outputs))
     if not deviation.passed:
         return _judge(deviation)
     found = sample(prepared.call, subject.backend.synchronize, request.budget_ns, request.least_samples)
-    late = _check_last(problem, subject, prepared, arrays, outputs, found.last)
+    late, again_ns = time_once(lambda: _check_last(problem, subject, prepared, arrays, outputs, found.last))
     if late is not None and not late.passed:
         return Checked("failed", f"in the last timed call: {late.describe()}", late)
     samples = Pass(
         number=request.number, process=os.getpid(), loops=found.loops, warmups=found.warmups,
         clock=subject.backend.clock, device=subject.backend.device,
         prepare_ns=prepare_ns, first_call_ns=first_ns, samples_ns=found.samples_ns,
+        verify_ns=verify_ns + again_ns, spent_ns=time.perf_counter_ns() - begun,
     )  # fmt: skip
     return Checked("passed", "", deviation, samples)
 

@@ -38,11 +38,17 @@ class Time(msgspec.Struct, tag="time", frozen=True):
     least_samples: int
 
 
+class Answer(msgspec.Struct, tag="answer", frozen=True):
+    """Give the outputs of a problem, for a vote."""
+
+    problem: str
+
+
 class MeasurePeak(msgspec.Struct, tag="peak", frozen=True):
     """Measure the machine's own peak."""
 
 
-Request = Start | Check | Time | MeasurePeak
+Request = Start | Check | Time | Answer | MeasurePeak
 
 
 class Ready(msgspec.Struct, tag="ready", frozen=True):
@@ -61,13 +67,26 @@ class Checked(msgspec.Struct, tag="checked", frozen=True):
     samples: Pass | None = None
 
 
+class Block(msgspec.Struct, frozen=True):
+    """An array as float64, which holds every value of every dtype."""
+
+    shape: tuple[int, ...]
+    data: bytes
+
+
+class Answered(msgspec.Struct, tag="answered", frozen=True):
+    """The outputs of a problem by name."""
+
+    outputs: dict[str, Block]
+
+
 class Measured(msgspec.Struct, tag="measured", frozen=True):
     """The machine's peak."""
 
     peak: Peak
 
 
-Reply = Ready | Checked | Measured
+Reply = Ready | Checked | Answered | Measured
 
 _encoder = msgspec.msgpack.Encoder()
 requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)

@@ -43,3 +43,32 @@ def test_inputs_rounded_to_eleven_bits_fail():
     arrays = make_arrays(problem)
     short = {k: (a.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32) for k, a in arrays.items()}
     assert not verify(problem, Numerics(), arrays, _outputs(problem, short)).passed
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "max_pool x=8x16x96x129 kernel=3x2 stride=1,2 pad=1,0",
+        "avg_pool x=8x16x96x129 kernel=3x2 stride=1,2 pad=1,0",
+        "avg_pool_grad x=8x16x96x129 kernel=3x2 stride=1,2 pad=1,0",
+    ],
+)
+def test_large_pools_pass_and_a_wrong_place_fails(line):
+    problem = parse_line(line)
+    assert problem.flops > WHOLE_FLOPS
+    arrays = make_arrays(problem)
+    wanted = reference.compute(problem, arrays)
+    outputs = {name: a if a.dtype.kind == "i" else a.astype(np.float32) for name, a in wanted.items()}
+    assert verify(problem, Numerics(), arrays, outputs).passed
+    for name in outputs:
+        wrong = outputs[name].copy()
+        wrong[3, 5, 40, 20] += 1 if wrong.dtype.kind == "i" else 2 + abs(wrong[3, 5, 40, 20])
+        assert not verify(problem, Numerics(), arrays, {**outputs, name: wrong}).passed, name
+
+
+def test_windows_of_padding_only_have_no_place():
+    problem = parse_line("max_pool x=8x16x130x97 kernel=2x2 pad=3 dilation=1,3")
+    arrays = make_arrays(problem)
+    outputs = reference.compute(problem, arrays)
+    assert (outputs["indices"] < 0).any()
+    assert verify(problem, Numerics(), arrays, outputs).passed
