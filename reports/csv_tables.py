@@ -13,11 +13,23 @@ if TYPE_CHECKING:
 
 
 def write(run: Run, folder: Path) -> tuple[Path, ...]:
-    """Write results.csv, samples.csv and schema.csv."""
-    from reports.frames import frame, samples_frame, schema_table
+    """Write results.csv, samples.csv, semantics.csv, arithmetic.csv and schema.csv."""
+    from reports.frames import (
+        SEMANTICS_COLUMNS,
+        arithmetic_table,
+        frame,
+        samples_frame,
+        schema_table,
+        semantics_table,
+    )
 
-    tables = {"results": frame(run), "samples": samples_frame(run), "schema": schema_table("results", "samples")}
-    return _write(tables, folder)
+    results = frame(run)
+    tables = {
+        "results": results, "samples": samples_frame(run), "semantics": semantics_table(results),
+        "arithmetic": arithmetic_table(results),
+    }  # fmt: skip
+    backends = list(tables["semantics"].columns[len(SEMANTICS_COLUMNS) :])
+    return _write({**tables, "schema": schema_table(*tables, backends=backends)}, folder)
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.record.run import OUTCOMES, RAN, WRONG, Result, Run
-from reports.frames import PROVES_NOTHING, ROW_KEY, timed
+from harness.record.run import OUTCOMES, RAN, WRONG, Result, Run, describe_overdrawn
+from harness.spec.operator import Operator
+from reports.frames import (
+    ARITHMETIC_LAW,
+    PROVES_NOTHING,
+    ROW_KEY,
+    SEMANTICS_COLUMNS,
+    arithmetic_table,
+    semantics_table,
+    timed,
+)
 from reports.text import count, format_duration, format_number, format_time
 
 if TYPE_CHECKING:
@@ -15,18 +25,25 @@ if TYPE_CHECKING:
 
     from harness.timing.compare import Comparison
 
+_CLASS = re.compile(r"inputs in ([^,;]+), sums in ([^,;]+)")  # the class of arithmetic, as its law writes it
+_GUESS = re.compile(r" \(TF32 or float16\)")
 UNCERTAIN = 1.5  # upper over lower end of an interval, from which on a time is marked as rough
 State = Literal["good", "bad", "open"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a run or a comparison comes to, in words; `incomplete` is empty where it came to its end."""
+    """What a run or a comparison comes to, in words.
+
+    incomplete: where it stopped, empty where it came to its end.
+    overdrawn: a line for each backend of which too large a share of the passed results proves nothing.
+    """
 
     state: State
     text: str
     detail: str
     incomplete: str
+    overdrawn: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +55,25 @@ class FailureGroup:
     formula: str
     results: tuple[Result, ...]
     more: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SemanticsRow:
+    """A law that looks at a declaration: what each backend does (most frequent first), and whether it says so."""
+
+    law: str
+    formula: str
+    differs: bool
+    cells: dict[str, tuple[tuple[str, ...], bool]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArithmeticRow:
+    """Precision under one operator, dtype and math: a record of the arithmetic table for every backend that has one."""
+
+    operator: str
+    dtype: str
+    cells: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +101,8 @@ def judge_run(run: Run) -> Verdict:
     wrong, ran = sum(counts[o] for o in WRONG), sum(counts[o] for o in RAN)
     idle = _list_counts({o: counts[o] for o in OUTCOMES if o not in RAN})
     notes = [f"Did not run: {idle}."] if idle else []
-    if run.vacuous:
+    overdrawn = describe_overdrawn(run)
+    if run.vacuous and not overdrawn:
         notes.append(f"{run.vacuous} of those that passed prove nothing.")
     state: State = "good" if run.complete else "open"
     if wrong:
@@ -75,7 +112,11 @@ def judge_run(run: Run) -> Verdict:
         state, text = "open", "Nothing ran"
     else:
         text = "The only cell that ran passed" if ran == 1 else f"All {ran} cells that ran passed"
-    return Verdict(state=state, text=text, detail=" ".join(notes), incomplete=describe_incomplete(run))
+    if overdrawn and state != "bad":
+        state, text = "bad", f"{text}, but too many prove nothing"
+    return Verdict(
+        state=state, text=text, detail=" ".join(notes), incomplete=describe_incomplete(run), overdrawn=tuple(overdrawn)
+    )
 
 
 def describe_incomplete(run: Run) -> str:
@@ -175,6 +216,55 @@ def failure_groups(run: Run, most: int, each: int) -> list[FailureGroup]:
         )
         for (backend, law), found in groups.items()
     ]  # fmt: skip
+
+
+def semantics_rows(results: pd.DataFrame) -> tuple[list[str], list[SemanticsRow]]:
+    """Backends and laws of declared semantics, those on which backends differ first; arithmetic has its own table."""
+    table = semantics_table(results)
+    wrong = results[results["outcome"].isin(list(WRONG))]
+    broken = set(zip(wrong["law"], wrong["backend"], strict=True))
+    backends = [str(name) for name in table.columns[len(SEMANTICS_COLUMNS) :]]
+    rows = [
+        SemanticsRow(
+            law=row["law"], formula=row["formula"], differs=row["differs"],
+            cells={b: (tuple(row[b].split("; ")), (row["law"], b) in broken) for b in backends if row[b]},
+        )
+        for row in plain_records(table) if row["law"] != ARITHMETIC_LAW
+    ]  # fmt: skip
+    return backends, sorted(rows, key=lambda row: not row.differs)
+
+
+def arithmetic_rows(results: pd.DataFrame) -> tuple[list[str], list[ArithmeticRow]]:
+    """Backends and the operators and dtypes under which any of them rounds, in the order of operators."""
+    grouped: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    for record in plain_records(arithmetic_table(results)):
+        dtype = record["dtype"] if record["math"] == "ieee" else f"{record['dtype']} math={record['math']}"
+        grouped.setdefault((record["operator"], dtype), {})[record["backend"]] = record
+    dtypes = list(dict.fromkeys(dtype for _, dtype in grouped))
+    order = [operator.value for operator in Operator]
+    rows = [
+        ArithmeticRow(operator=operator, dtype=dtype, cells=cells)
+        for (operator, dtype), cells in sorted(
+            grouped.items(), key=lambda item: (order.index(item[0][0]), dtypes.index(item[0][1]))
+        )
+        if any(cell["least_bits"] is not None or cell["arithmetic"] for cell in cells.values())
+    ]
+    return backend_order(results, [backend for row in rows for backend in row.cells]), rows
+
+
+def arithmetic_words(cell: dict[str, Any]) -> tuple[str, str, bool]:
+    """One backend's precision: fewest effective bits, the class with what else there is to know, and if all is well."""
+    bits = "" if cell["least_bits"] is None else format_number(cell["least_bits"], 3)
+    if not bits and cell["comparisons"]:
+        bits = "failed" if cell["failed"] else "no error"
+    notes = (
+        _CLASS.sub(r"\1 → \2", _GUESS.sub("", cell["arithmetic"] or "")),
+        "not as declared" if cell["as_declared"] is False else "",
+        f"{cell['failed']} of {cell['comparisons']} failed" if cell["failed"] else "",
+        f"{cell['proves_nothing']} {PROVES_NOTHING}" if cell["proves_nothing"] else "",
+    )
+    well = not cell["failed"] and cell["as_declared"] is not False
+    return bits or "–", ", ".join(note for note in notes if note), well
 
 
 def speed_rows(results: pd.DataFrame) -> list[SpeedRow]:

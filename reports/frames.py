@@ -5,10 +5,10 @@ Missing values are `pandas.NA`. `frame.attrs` carries the facts of the run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.record.run import OUTCOMES, RAN
+from harness.record.run import OUTCOMES, RAN, WRONG
 from harness.record.tables import RESULT_COLUMNS, SAMPLE_COLUMNS, Column, result_rows, sample_rows
 
 if TYPE_CHECKING:
@@ -34,11 +34,33 @@ COMPARISON_COLUMNS = (
     Column("ratio_high", "float64", "1", "upper end of the ratio's 95 % interval over processes"),
     Column("reason", "string", "", "why the verdict is what it is, where that needs saying"),
 )
+SEMANTICS_COLUMNS = (  # and one for every backend, see `semantics_columns`
+    Column("law", "string", "", "law that looks at a declaration"),
+    Column("formula", "string", "", "the law's statement"),
+    Column("differs", "bool", "", "whether backends show different things on a problem that they were both asked"),
+)
+ARITHMETIC_COLUMNS = (
+    Column("backend", "string", "", "backend under test"),
+    Column("operator", "string", "", "operator of the problems"),
+    Column("dtype", "string", "", "dtype of the problems"),
+    Column("math", "string", "", "ieee, or tf32 where the problems permit inputs rounded to TF32"),
+    Column("least_bits", "float64", "bit", "fewest effective bits of a comparison; null where none showed an error"),
+    Column("median_bits", "float64", "bit", "median effective bits of the comparisons that showed an error"),
+    Column("arithmetic", "string", "", "what probes measured: significands of inputs and sums, or an error per norm"),
+    Column("as_declared", "bool", "", "whether that is what the backend declares; null where it was not measured"),
+    Column("comparisons", "int64", "1", "comparisons on real data with the float64 reference, of laws and timed cells"),
+    Column("failed", "int64", "1", "comparisons beyond their bound"),
+    Column("proves_nothing", "int64", "1", "comparisons that prove nothing"),
+)
 TABLES: dict[str, tuple[Column, ...]] = {
     "results": RESULT_COLUMNS,
     "samples": SAMPLE_COLUMNS,
+    "semantics": SEMANTICS_COLUMNS,
+    "arithmetic": ARITHMETIC_COLUMNS,
     "comparison": COMPARISON_COLUMNS,
 }
+ARITHMETIC_LAW, REFERENCE_LAW = "arithmetic-is-declared", "agrees-with-reference"
+REAL = frozenset({"normal", "uniform"})  # data of full significands without special numbers or sizes
 PROVES_NOTHING = "proves nothing"
 STATUSES = (OUTCOMES[0], PROVES_NOTHING, *OUTCOMES[1:])
 ROW_KEY = ["suite", "label", "operator", "problem"]
@@ -93,7 +115,7 @@ def _facts(run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _typed(rows: Sequence[dict[str, Any]], columns: Sequence[Column], attrs: dict[str, Any]) -> pd.DataFrame:
+def _typed(rows: Sequence[dict[str, Any]], columns: Sequence[Column], attrs: Mapping[Any, Any]) -> pd.DataFrame:
     import pandas as pd
 
     data: Any = {c.name: pd.Series([row[c.name] for row in rows], dtype=_DTYPES[c.dtype]) for c in columns}
@@ -102,12 +124,16 @@ def _typed(rows: Sequence[dict[str, Any]], columns: Sequence[Column], attrs: dic
     return made
 
 
-def schema_table(*tables: str) -> pd.DataFrame:
-    """Give the schema of the named tables (all where none is named): table, column, dtype, unit, meaning."""
+def schema_table(*tables: str, backends: Sequence[str] = ()) -> pd.DataFrame:
+    """Give the schema of the named tables (all where none is named): table, column, dtype, unit, meaning.
+
+    backends: those that have a column in the table of semantics.
+    """
     import pandas as pd
 
     names = ("table", "column", "dtype", "unit", "meaning")
-    rows = [(t, c.name, c.dtype, c.unit, c.meaning) for t in tables or tuple(TABLES) for c in TABLES[t]]
+    columns = {**TABLES, "semantics": semantics_columns(backends)}
+    rows = [(t, c.name, c.dtype, c.unit, c.meaning) for t in tables or tuple(columns) for c in columns[t]]
     return pd.DataFrame(rows, columns=list(names), dtype="string")
 
 
@@ -161,3 +187,87 @@ def law_table(results: pd.DataFrame) -> pd.DataFrame:
     grouped = parts.groupby(["law", "backend"], sort=False)
     sums = grouped[["planned", "ran", "passed", "proves_nothing"]].sum().astype("Int64")
     return pd.concat([grouped["formula"].max(), sums, grouped["worst"].max()], axis=1)
+
+
+def semantics_columns(backends: Sequence[str]) -> tuple[Column, ...]:
+    """Columns of the table of semantics for these backends."""
+    meaning = "what {} does: the most frequent, then the rest with where it holds; null where it was not asked"
+    return (*SEMANTICS_COLUMNS, *(Column(name, "string", "", meaning.format(name)) for name in backends))
+
+
+def semantics_table(results: pd.DataFrame) -> pd.DataFrame:
+    """What every backend does where a law looks at a declaration.
+
+    One row per law that observed anything, in the plan's order, with the columns of `semantics_columns`; backends that
+    were asked no such law have none. A cell that ran without observing anything shows its outcome.
+    """
+    from reports.observed import describe_observed
+
+    asked = results.loc[
+        results["law"].isin(results.loc[_observes(results), "law"].unique()) & results["outcome"].isin(list(RAN)),
+        ["law", "formula", "backend", "problem", "outcome", "observed"],
+    ]
+    shown = asked.assign(observed=asked["observed"].where(_observes(asked), asked["outcome"]))
+    there = set(shown["backend"])
+    backends = [name for name in results.attrs.get("backends") or shown["backend"].unique() if name in there]
+    rows = []
+    for law, cases in shown.groupby("law", sort=False):
+        row: dict[str, Any] = dict.fromkeys(backends)
+        for backend, own in cases.groupby("backend", sort=False):
+            row[str(backend)] = describe_observed(list(zip(own["problem"], own["observed"], strict=True)))
+        seen = cases.groupby(["problem", "backend"])["observed"].agg(frozenset)
+        differs = bool(seen.groupby("problem").nunique().gt(1).any())
+        rows.append({**row, "law": law, "formula": cases["formula"].max(), "differs": differs})
+    return _typed(rows, semantics_columns(backends), results.attrs)
+
+
+def _observes(results: pd.DataFrame) -> pd.Series[bool]:
+    return results["observed"].fillna("").ne("")
+
+
+def arithmetic_table(results: pd.DataFrame) -> pd.DataFrame:
+    """Precision that every backend really has: one row per backend, operator, dtype and math, in the plan's order.
+
+    Columns: ARITHMETIC_COLUMNS. Effective bits are those of comparisons with the float64 reference on data of REAL, by
+    the law and by the timed cells; the class of arithmetic is what the law of probes measured.
+    """
+    wanted = results["law"].isin([REFERENCE_LAW, "", ARITHMETIC_LAW]) & results["compared"].notna()
+    needed = [
+        "backend",
+        "operator",
+        "dtype",
+        "problem",
+        "law",
+        "outcome",
+        "effective_bits",
+        "proves_nothing",
+        "observed",
+    ]
+    rows = results.loc[wanted, needed]
+    rows = rows.assign(math=_fields(rows, "math", "ieee"), data=_fields(rows, "data", "normal"))
+    probes = rows["law"].eq(ARITHMETIC_LAW)
+    rows = rows[(probes & _observes(rows)) | (~probes & rows["data"].isin(list(REAL)))]
+    made = [_arithmetic_row(group) for _, group in rows.groupby(["backend", "operator", "dtype", "math"], sort=False)]
+    return _typed(made, ARITHMETIC_COLUMNS, results.attrs)
+
+
+def _arithmetic_row(rows: pd.DataFrame) -> dict[str, Any]:
+    from reports.observed import describe_observed
+
+    probed = rows["law"].eq(ARITHMETIC_LAW)
+    compared, probes = rows[~probed], rows[probed]
+    bits = compared["effective_bits"]
+    return {
+        **{name: rows[name].iloc[0] for name in ("backend", "operator", "dtype", "math")},
+        "least_bits": bits.min(), "median_bits": bits.median(),
+        "arithmetic": describe_observed(list(zip(probes["problem"], probes["observed"], strict=True))) or None,
+        "as_declared": bool(probes["outcome"].eq("passed").all()) if len(probes) else None,
+        "comparisons": len(compared), "failed": int(compared["outcome"].isin(list(WRONG)).sum()),
+        "proves_nothing": int(compared["proves_nothing"].sum()),
+    }  # fmt: skip
+
+
+def _fields(results: pd.DataFrame, name: str, default: str) -> list[str]:
+    """One field of every problem line, or its default."""
+    start = f" {name}="
+    return [line.partition(start)[2].partition(" ")[0] or default for line in results["problem"]]

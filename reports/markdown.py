@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ROOM = 400_000  # characters of one long section; the two that there may be stay below 1 MiB together
 MOST_FAILURES, EACH_FAILURES = 120, 10
 LONGEST = 1000  # characters of a reason
+LONGEST_VALUE = 90  # characters of one observed value
 QUIET = frozenset({"SAME", "UNCHANGED"})
 
 
@@ -52,6 +53,8 @@ def _run_lines(run: Run) -> Iterator[str]:
         yield from ("", "## Skipped", "", *(f"- {_escape(shorten(line, LONGEST))}" for line in skipped))
     yield from _fit(_failures(run, failure_groups(run, MOST_FAILURES, EACH_FAILURES)), "failures")
     yield from _laws(results)
+    yield from _semantics(results)
+    yield from _arithmetic(results)
     yield from _fit(_speed(results), "rows")
 
 
@@ -62,6 +65,8 @@ def _head(title: str, verdict: Verdict) -> Iterator[str]:
         yield from (f"**{_escape(verdict.incomplete)}**", "")
     yield f"**{_escape(verdict.text)}.** {_escape(verdict.detail)}".rstrip()
     yield ""
+    for line in verdict.overdrawn:
+        yield from (f"**{_escape(line)}.**", "")
 
 
 def _fit(lines: Iterable[str], what: str) -> Iterator[str]:
@@ -109,11 +114,15 @@ def _failures(run: Run, groups: Sequence[FailureGroup]) -> Iterator[str]:
 
 
 def _failure(run: Run, result: Result) -> str:
-    return (
-        f"- {result.outcome}: {_escape(shorten(result.reason, LONGEST))}\n"
-        f"  - problem: {_code(result.problem)}\n"
-        f"  - repeat: {_code(run.command_for(result))}"
-    )
+    from harness.record.run import describe_failure
+
+    words = {name: _escape(shorten(text, LONGEST)) for name, text in describe_failure(result)}
+    return "\n".join((
+        f"- {result.outcome}: {words.pop('reason')}",
+        *(f"  - {name}: {text}" for name, text in words.items()),
+        f"  - problem: {_code(result.problem)}",
+        f"  - repeat: {_code(run.command_for(result))}",
+    ))  # fmt: skip
 
 
 def _laws(results: pd.DataFrame) -> Iterator[str]:
@@ -130,6 +139,49 @@ def _laws(results: pd.DataFrame) -> Iterator[str]:
         rows.append([_escape(law), *(f"{main} ({note})" if note else main for main, note in words)])
     yield from ("", "## Laws", "", "Passed of those that ran; `worst` is the largest error in units of its bound.", "")
     yield from _table(["law", *map(_escape, backends)], rows, numbers=len(backends))
+
+
+def _semantics(results: pd.DataFrame) -> Iterator[str]:
+    from reports.facts import semantics_rows
+
+    backends, found = semantics_rows(results)
+    if not found:
+        return
+    yield from ("", "## Declared semantics", "")
+    yield "What each backend was seen to do where it may choose and must say so; the most frequent value first."
+    yield "`differs`: not all do the same on the same problem. Bold: not what the backend declares, or wrong."
+    yield ""
+    rows = []
+    for row in found:
+        cells = []
+        for values, wrong in (row.cells.get(name, ((), False)) for name in backends):
+            text = _escape("; ".join(shorten(value, LONGEST_VALUE) for value in values))
+            cells.append(f"**{text}**" if wrong else text)
+        rows.append([_escape(row.law), "yes" if row.differs else "", *cells])
+    yield from _table(["law", "differs", *map(_escape, backends)], rows, numbers=0)
+
+
+def _arithmetic(results: pd.DataFrame) -> Iterator[str]:
+    from reports.facts import arithmetic_rows, arithmetic_words
+
+    backends, found = arithmetic_rows(results)
+    if not found:
+        return
+    yield from ("", "## Arithmetic", "")
+    yield "Fewest effective bits over all comparisons with the float64 reference on normal and uniform data, and what"
+    yield "probes measured: the significand that survives in inputs → in sums."
+    yield "Bold: not what the backend declares, or beyond a bound."
+    yield ""
+    rows = []
+    for row in found:
+        cells = []
+        for main, note, well in (
+            arithmetic_words(row.cells[b]) if b in row.cells else ("", "", True) for b in backends
+        ):
+            text = _escape(f"{main} ({note})" if note else main)
+            cells.append(text if well else f"**{text}**")
+        rows.append([_escape(row.operator), _escape(row.dtype), *cells])
+    yield from _table(["operator", "dtype", *map(_escape, backends)], rows, numbers=len(backends))
 
 
 def _speed(results: pd.DataFrame) -> Iterator[str]:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from reports.text import shorten
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from reports.figures import Figure, Position
 
 MOST_FAILURES, EACH_FAILURES = 250, 5
+LONGEST_VALUE = 90  # characters of one observed value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,15 +69,16 @@ CHANGE_COLUMNS = (
 
 def write(run: Run, folder: Path) -> tuple[Path, ...]:
     """Write report.html."""
-    return _render("run.html.j2", folder / "report.html", _run_context(run))
+    return render("run.html.j2", folder / "report.html", _run_context(run))
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
     """Write comparison.html."""
-    return _render("comparison.html.j2", folder / "comparison.html", _comparison_context(comparison))
+    return render("comparison.html.j2", folder / "comparison.html", _comparison_context(comparison))
 
 
-def _render(template: str, path: Path, context: dict[str, Any]) -> tuple[Path, ...]:
+def render(template: str, path: Path, context: dict[str, Any]) -> tuple[Path, ...]:
+    """Write one page from a template; plotly goes into it only where there are figures."""
     import jinja2
     from markupsafe import Markup
 
@@ -92,6 +96,7 @@ def _render(template: str, path: Path, context: dict[str, Any]) -> tuple[Path, .
 
 
 def _run_context(run: Run) -> dict[str, Any]:
+    from harness.record.run import describe_failure
     from reports.facts import failure_groups, judge_run, plain_records, run_facts, unavailable_backends
     from reports.frames import frame, schema_table, statuses, timed
 
@@ -101,7 +106,7 @@ def _run_context(run: Run) -> dict[str, Any]:
     shown["route"] = shown["route"].where(shown["route"] != "derived", "derived via " + shown["via"])
     hidden = ~shown["cell"].isin(times["cell"])
     shown.loc[hidden, ["median_ns", "low_ns", "high_ns", "gflops", "peak_fraction"]] = None
-    records = list(plain_records(shown))
+    records = [record | {"reason": _reason(record)} for record in plain_records(shown)]
     positions = {
         (r["suite"], r["backend"], r["label"], r["problem"]): n for n, r in enumerate(records) if r["median_ns"]
     }
@@ -109,10 +114,19 @@ def _run_context(run: Run) -> dict[str, Any]:
     return {
         "title": f"Run {run.path.name}", "verdict": judge_run(run), "facts": run_facts(run),
         "unavailable": unavailable_backends(run), "outcomes": _outcomes(results), "failures": groups,
-        "command_for": run.command_for, "laws": _laws(results), "cells": pack(records, CELL_COLUMNS),
+        "describe": describe_failure, "command_for": run.command_for, "laws": _laws(results),
+        "semantics": _semantics(results), "arithmetic": _arithmetic(results), "cells": pack(records, CELL_COLUMNS),
         "untold": int(results["median_ns"].notna().sum()) - len(times),
         "schema": list(plain_records(schema_table("results"))), **_speed_context(run, results, positions),
     }  # fmt: skip
+
+
+def _reason(record: dict[str, Any]) -> str:
+    """Reason of a cell with its worst error in ulp, or what was observed where it passed."""
+    if record["outcome"] == "passed" and record["observed"]:
+        return f"observed {record['observed']}"
+    worst = "" if record["ulps"] is None else f"worst error {record['ulps']:.3g} ulp"
+    return "; ".join(part for part in (record["reason"], worst) if part)
 
 
 def _speed_context(run: Run, results: pd.DataFrame, positions: Position) -> dict[str, Any]:
@@ -171,6 +185,37 @@ def _law_state(cell: dict[str, Any]) -> str:
     if not cell["ran"]:
         return "idle"
     return "bad" if cell["passed"] + cell["proves_nothing"] < cell["ran"] else "good" if cell["passed"] else "open"
+
+
+def _semantics(results: pd.DataFrame) -> dict[str, Any]:
+    """Make the table of declared semantics: a row for each law, a cell with its values for each backend."""
+    from reports.facts import semantics_rows
+
+    backends, found = semantics_rows(results)
+    rows = [
+        {
+            "law": row.law, "formula": row.formula, "differs": row.differs,
+            "cells": [
+                ([shorten(value, LONGEST_VALUE) for value in values], "bad" if wrong else "")
+                for values, wrong in (row.cells.get(name, ((), False)) for name in backends)
+            ],
+        }
+        for row in found
+    ]  # fmt: skip
+    return {"backends": backends, "rows": rows, "differing": sum(row.differs for row in found)}
+
+
+def _arithmetic(results: pd.DataFrame) -> dict[str, Any]:
+    """Make the table of arithmetic: a row for each operator and dtype, bits over class for each backend."""
+    from reports.facts import arithmetic_rows, arithmetic_words
+
+    backends, found = arithmetic_rows(results)
+    groups: dict[str, list[tuple[str, list[tuple[str, str, str]]]]] = {}
+    for row in found:
+        words = [arithmetic_words(row.cells[name]) if name in row.cells else ("", "", True) for name in backends]
+        cells = [(main, note, "" if well else "bad") for main, note, well in words]
+        groups.setdefault(row.operator, []).append((row.dtype, cells))
+    return {"backends": backends, "groups": groups}
 
 
 def _comparison_context(comparison: Comparison) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness import Reporter, hookimpl
-from reports import csv_tables, markdown, page, parquet_tables
+from reports import csv_tables, kills, markdown, page, parquet_tables
 
 
 @hookimpl
@@ -14,17 +14,19 @@ def register_reporters(register: Callable[[Reporter], None]) -> None:
     register(
         Reporter(
             name="csv",
-            description="results.csv, samples.csv and schema.csv, which explains their columns",
+            description="results, samples, semantics and arithmetic, and schema.csv, which explains their columns",
             write=csv_tables.write,
             write_comparison=csv_tables.write_comparison,
+            write_kills=kills.write_csv,
         )
     )
     register(
         Reporter(
             name="markdown",
-            description="report.md: outcomes, failures, laws and times as tables",
+            description="report.md: outcomes, failures, laws, semantics, arithmetic and times as tables",
             write=markdown.write,
             write_comparison=markdown.write_comparison,
+            write_kills=kills.write_markdown,
         )
     )
     register(
@@ -33,6 +35,7 @@ def register_reporters(register: Callable[[Reporter], None]) -> None:
             description="report.html: one self-contained page with figures and a table of all cells",
             write=page.write,
             write_comparison=page.write_comparison,
+            write_kills=kills.write_html,
         )
     )
     register(

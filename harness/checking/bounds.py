@@ -1,7 +1,7 @@
 """Error bounds by declared algorithm class; every bound follows from the data, none is a global tolerance.
 
 Per element (direct, gemm), with A = |w| * |x| + |b| computed by the same operator on absolute values:
-    |got - y| <= (2 u_in + g + u_out) A + underflow,   g = gamma_K = K u / (1 - K u)  (Higham 2002, section 3.1),
+    |got - y| <= (2 u_in + g) A + u_out |y| + underflow,   g = gamma_K = K u / (1 - K u)  (Higham 2002, section 3.1),
 and for data of both signs g = min(gamma_K, 8 sqrt(K) u): by Higham and Mary (2019) the sum of K roundings exceeds
 lambda sqrt(K) u with probability below 2 K exp(-lambda^2 / 2), which for lambda = 8 is 3e-14 K.
 Per norm (fft): |got - y| <= 12 u log2(n) ||x|| ||w|| + u_out A, over the image, the channels of the group and the
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.checking.deviation import Deviation, compare, join
+from harness.checking.pattern import describe_pattern, ulps
 from harness.spec import reference
 from harness.spec.cost import accumulation
 from harness.spec.numerics import FORMATS, Numerics
@@ -54,8 +55,9 @@ def check_outputs(
         wanted = _as_declared(problem, numerics, arrays, wanted)
         parts = []
         for name, value in got.items():
-            rounded = np.rint(value.astype(np.float64)) if numerics.normwise else value
-            parts.append(compare(rounded, wanted[name], what=name))
+            rounds = numerics.normwise and problem.operator not in SELECTS
+            found = compare(np.rint(value.astype(np.float64)) if rounds else value, wanted[name], what=name)
+            parts.append(_explained(found, problem, arrays, value, wanted[name], 0.0, name))
         return join(*parts)
     name = problem.operator.outputs[0]
     return judge(problem, numerics, arrays, got[name], wanted[name], what=name)
@@ -74,7 +76,8 @@ def _as_declared(
 def is_exact(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) -> bool:
     """Whether every order of summation must give the same bits (or, for norm classes, round to them).
 
-    Selection always is. Sums of whole numbers are, if K max|x| max|w| + max|b| <= 2^p, checked on the data.
+    Selection always is. Sums of whole numbers are, if K max|x| max|w| + max|b| <= 2^p and every factor fits the format
+    to which inputs are rounded, checked on the data.
     """
     if problem.operator in SELECTS:
         return True
@@ -86,9 +89,11 @@ def is_exact(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) 
         if name in PAIRS.get(problem.operator, ("dy",))
     ]
     p = min(numerics.sums_in(problem.dtype).bits, FORMATS[problem.dtype].bits)
-    limit = 2.0**p
+    limit, rounded = 2.0**p, input_rounding(problem, numerics)
+    if rounded and max(sizes, default=0.0) > 1 / rounded:
+        return False
     if problem.data == "subnormal":
-        if numerics.normwise or not numerics.keeps_subnormals:
+        if numerics.normwise or not numerics.keeps_subnormals or rounded:
             return False
         limit *= FORMATS[problem.dtype].smallest
     most = accumulation(problem) * math.prod(sizes)
@@ -112,7 +117,25 @@ def judge(
     size = magnitude(problem, arrays)
     allowed = limit(problem, numerics, arrays, size) + rounding(problem, wanted)
     deviation = compare(got, wanted, allowed, what=what, kind="norm" if numerics.normwise else "bound")
-    return _with_bits(deviation, got, wanted, size, accumulation(problem))
+    explained = _explained(deviation, problem, arrays, got, wanted, allowed, what)
+    return _with_bits(explained, got, wanted, size, accumulation(problem))
+
+
+def _explained(
+    found: Deviation,
+    problem: Problem,
+    arrays: Mapping[str, Array],
+    got: Array,
+    wanted: Array,
+    allowed: Array | float,
+    name: str,
+) -> Deviation:
+    """A failed comparison with the shape of its error and its units in the last place."""
+    if found.passed or got.shape != wanted.shape:
+        return found
+    bias = arrays.get("b") if name == "y" else None
+    note = describe_pattern(got, wanted, allowed, kernel=name == "dw", bias=bias)
+    return replace(found, note=note, ulps=None if name == "indices" else ulps(got, wanted, problem.dtype))
 
 
 def magnitude(problem: Problem, arrays: Mapping[str, Array]) -> Array:
@@ -135,13 +158,17 @@ def rounding(problem: Problem, wanted: Array) -> Array:
 
 
 def relative_bound(problem: Problem, numerics: Numerics) -> float:
-    """Factor of A: 2 u_in + gamma + u_out, for the accumulation length of the operator."""
-    length, sums = accumulation(problem), numerics.sums_in(problem.dtype)
+    """Factor of A: 2 u_in + gamma, for the accumulation length, and u_out for each rounding before the last one.
+
+    A gradient of means may round its shares, each dy over a divisor, before they are added up.
+    """
+    length, sums, out = accumulation(problem), numerics.sums_in(problem.dtype), FORMATS[problem.dtype]
+    early = numerics.output_roundings - 1 + (problem.operator is Operator.avg_pool_grad)
     # Tensor cores and truncating accumulators lose a full unit in the last place, not half of one.
     u = 2 * sums.u if numerics.rounds_input_to else sums.u
     worst = length * u / (1 - length * u) if length * u < 0.5 else math.inf
     gamma = min(worst, LAMBDA * math.sqrt(length) * u) if problem.data in BOTH_SIGNS else worst
-    return 2 * input_rounding(problem, numerics) + gamma + FORMATS[problem.dtype].u
+    return 2 * input_rounding(problem, numerics) + gamma * (1 + out.u) + early * out.u
 
 
 def input_rounding(problem: Problem, numerics: Numerics) -> float:
@@ -170,7 +197,7 @@ def _norm_products(problem: Problem, arrays: Mapping[str, Array]) -> Array:
     if operator is Operator.conv_bias_grad:
         dy = arrays["dy"]
         return _norms(dy, (0, *range(2, dy.ndim))) * math.sqrt(accumulation(problem))
-    if operator in (Operator.avg_pool, Operator.avg_pool_grad):
+    if operator.pools:
         a = arrays[operator.inputs[0]]  # a depthwise convolution with ones, over divisors of at least 1
         return (_norms(a, tuple(range(2, a.ndim))) * math.sqrt(math.prod(problem.kernel))).reshape(*a.shape[:2], *flat)
     first, second = (arrays[name] for name in PAIRS[operator])

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.checking.pattern import describe_pattern
+
 Array = NDArray[Any]
 Kind = Literal["exact", "bound", "norm", "structure", "declared"]
 
@@ -79,6 +81,7 @@ def compare(got: Array, wanted: Array, bound: Array | float = 0.0, *, what: str,
         ratio = np.where(same, 0.0, np.where(limit > 0, error / limit, math.inf))
     ratio = np.where(np.isnan(ratio), math.inf, ratio)
     at = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
+    note = "" if ratio[at] <= 1.0 else describe_pattern(got, wanted, bound, kernel=what.startswith("dw"))
     proves_little = np.isfinite(t) & (limit >= np.maximum(np.abs(t), 1e-300))
     vacuous = int(np.count_nonzero(proves_little)) if kind in ("bound", "norm") else 0
     return Deviation(
@@ -91,6 +94,7 @@ def compare(got: Array, wanted: Array, bound: Array | float = 0.0, *, what: str,
         got=float(g[at]),
         wanted=float(t[at]),
         bound=float(limit[at]),
+        note=note,
     )
 
 

@@ -14,7 +14,9 @@ from harness.errors import HarnessError
 COMMANDS = {
     "run": ("harness.cli.run", "Run suites on backends and write a report."),
     "report": ("harness.cli.report", "Write reports of a run again, or in another format."),
+    "fuzz": ("harness.cli.fuzz", "Search for a problem on which a backend breaks a law."),
     "compare": ("harness.cli.compare", "Compare two runs cell by cell."),
+    "killmatrix": ("harness.cli.killmatrix", "Show which law catches which planted fault, and what survives."),
     "list": ("harness.cli.listing", "List backends, suites, problems, operators or laws."),
     "plugins": ("harness.cli.plugins", "Show every plugin, what it gave, or why it is broken."),
 }

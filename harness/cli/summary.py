@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.plan.cell import Plan
-from harness.record.run import OUTCOMES, RAN, WRONG, Result, Run
+from harness.record.run import OUTCOMES, RAN, WRONG, Result, Run, describe_failure, describe_overdrawn
 from harness.timing.statistics import estimate_time
 
 MOST_WRONG = 8
@@ -48,7 +48,10 @@ def print_summary(run: Run, written: Sequence[Path] = ()) -> None:
         _print_wrong(console, run, result)
     if len(wrong) > MOST_WRONG:
         console.print(f"... {len(wrong)} wrong results in all; the report lists them.")
-    if run.vacuous:
+    overdrawn = describe_overdrawn(run)
+    for line in overdrawn:
+        console.print(f"[red]{escape(line)}[/red]", soft_wrap=True)
+    if run.vacuous and not overdrawn:
         console.print(f"{run.vacuous} passed results prove nothing (see proves_nothing in the report).")
     if not run.complete:
         planned, done = run.header.cells, len(run.results)
@@ -113,7 +116,7 @@ def _print_wrong(console: Console, run: Run, result: Result) -> None:
     lines = (
         f"[red]{result.outcome}[/red]  {escape(result.backend)}  {result.law or 'timing'}{escape(formula)}",
         f"    problem  {escape(result.problem)}",
-        f"    reason   {escape(result.reason)}",
+        *(f"    {name:<9}{escape(text)}" for name, text in describe_failure(result)),
         f"    repeat   {escape(run.command_for(result))}",
     )
     for line in lines:

@@ -19,6 +19,7 @@ OUTCOMES: tuple[Outcome, ...] = (
 )  # fmt: skip
 WRONG = frozenset({"failed", "error", "crashed", "timeout"})
 RAN = frozenset({"passed"}) | WRONG
+VACUOUS_QUOTA = 0.02  # of a backend's passed results may prove nothing; more than that is not a success
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,8 @@ class Pass:
     prepare_ns: int
     first_call_ns: int
     samples_ns: tuple[float, ...]
+    verify_ns: int = 0  # comparing outputs with the reference, before and after timing
+    spent_ns: int = 0  # all of this pass in the worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +52,7 @@ class Result:
 
     cell: int
     suite: str
-    kind: Literal["correctness", "speed"]
+    kind: Literal["correctness", "consensus", "speed"]
     backend: str
     label: str
     problem: str
@@ -144,7 +147,8 @@ class Run:
     def command_for(self, result: Result) -> str:
         """The command that repeats a result, with the plugins that the run was given."""
         parts = ["python", "-m", "harness", "run", result.suite, "--problem", result.problem]
-        parts += ["--backend", result.backend, *(("--law", result.law) if result.law else ())]
+        if result.kind != "consensus":  # one backend alone cannot vote
+            parts += ["--backend", result.backend, *(("--law", result.law) if result.law else ())]
         return shlex.join(
             [*parts, *self.header.flags, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))]
         )
@@ -162,6 +166,17 @@ class Run:
         """Number of passed results that compared nothing, or only against bounds as large as the values."""
         return sum(result.vacuous for result in self.results)
 
+    @property
+    def overdrawn(self) -> dict[str, tuple[int, int]]:
+        """Backends of which too large a share of the passed results proves nothing: how many of how many."""
+        found = {}
+        for backend in self.header.backends:
+            passed = [r for r in self.results if r.backend == backend and r.outcome == "passed"]
+            vacuous = sum(result.vacuous for result in passed)
+            if vacuous > VACUOUS_QUOTA * len(passed):
+                found[backend] = (vacuous, len(passed))
+        return found
+
     def why(self, outcome: Outcome) -> list[str]:
         """For every backend with results of an outcome, the first reason and how many more there are."""
         told = []
@@ -174,7 +189,33 @@ class Run:
 
     @property
     def exit_code(self) -> int:
-        """0 all good, 1 a backend is wrong, 4 nothing ran or the run is incomplete (DESIGN, exit codes)."""
-        if any(result.outcome in WRONG for result in self.results):
+        """0 all good, 1 a backend is wrong, 4 nothing ran or the run is incomplete (DESIGN, exit codes).
+
+        A backend that passes by comparisons that prove nothing, beyond the quota, counts as wrong.
+        """
+        if any(result.outcome in WRONG for result in self.results) or self.overdrawn:
             return 1
         return 0 if self.complete and any(result.outcome in RAN for result in self.results) else 4
+
+
+def describe_overdrawn(run: Run) -> list[str]:
+    """A line for each backend of which too large a share of the passed results proves nothing."""
+    return [
+        f"{backend}: {vacuous} of {passed} passed results prove nothing ({100 * vacuous / passed:.1f} %), "
+        f"above the quota of {100 * VACUOUS_QUOTA:g} %: the run does not count as a success"
+        for backend, (vacuous, passed) in run.overdrawn.items()
+    ]
+
+
+def describe_failure(result: Result) -> list[tuple[str, str]]:
+    """Why a result is wrong, as named lines: reason, with the worst error in ulp, and where the wrong elements lie.
+
+    The reason may end with where they lie; it is then said once, in its own line.
+    """
+    found = result.deviation
+    if found is None:
+        return [("reason", result.reason)]
+    reason = result.reason.removesuffix(f"; {found.note}") if found.note else result.reason
+    worst = "" if found.ulps is None else f"worst error {found.ulps:.3g} ulp"
+    lines = [("reason", "; ".join(part for part in (reason, worst) if part))]
+    return [*lines, ("where", found.note)] if found.note and found.note not in reason else lines

@@ -26,7 +26,7 @@ class Column:
 RESULT_COLUMNS = (
     Column("cell", "int64", "", "number of the cell in the plan"),
     Column("suite", "string", "", "suite that planned the cell"),
-    Column("kind", "string", "", "correctness or speed"),
+    Column("kind", "string", "", "correctness, consensus or speed"),
     Column("backend", "string", "", "backend under test"),
     Column("label", "string", "", "name of the problem: network/layer, sweep/axis=value or a geometry"),
     Column("operator", "string", "", "operator of the problem"),
@@ -44,6 +44,9 @@ RESULT_COLUMNS = (
     Column("vacuous", "int64", "1", "compared elements whose bound is as large as the value"),
     Column("proves_nothing", "bool", "", "whether nothing, or only vacuous elements, were compared"),
     Column("effective_bits", "float64", "bit", "-log2 of the error relative to sqrt(K)(|w|*|x|)"),
+    Column("ulps", "float64", "1", "worst error in units in the last place, where a comparison failed"),
+    Column("where", "string", "", "where the wrong elements lie, in words"),
+    Column("observed", "string", "", "what the backend does, where a law looks at a declaration"),
     Column("passes", "int64", "1", "fresh processes in which the cell was timed"),
     Column("samples", "int64", "1", "raw samples over all passes"),
     Column("median_ns", "float64", "ns", "time of a call: geometric mean of the passes' medians"),
@@ -93,7 +96,7 @@ def _result_row(result: Result, peaks: dict[str, Peak]) -> dict[str, Any]:
         d = result.deviation
         row |= {
             "worst": d.worst, "compared": d.compared, "vacuous": d.vacuous, "proves_nothing": d.proves_nothing,
-            "effective_bits": d.effective_bits,
+            "effective_bits": d.effective_bits, "ulps": d.ulps, "where": d.note, "observed": d.observed,
         }  # fmt: skip
     if result.measurement is not None:
         row |= _timing_values(result, peaks, dtype)

@@ -5,8 +5,18 @@ import harness
 import reports
 from harness.record.tables import RESULT_COLUMNS, SAMPLE_COLUMNS
 from harness.timing.compare import compare_runs
-from reports.frames import COMPARISON_COLUMNS, outcome_counts, schema_table
+from reports.frames import (
+    ARITHMETIC_COLUMNS,
+    COMPARISON_COLUMNS,
+    SEMANTICS_COLUMNS,
+    arithmetic_table,
+    outcome_counts,
+    schema_table,
+    semantics_columns,
+    semantics_table,
+)
 from tests.conftest import FAULTY
+from tests.reports.made import PLAIN, make_run, measure, observe
 
 PROBLEMS = ("conv x=1x2x9 w=3x2x3 data=integer", "conv x=2x2x9 w=3x2x3", "max_pool x=1x2x9 kernel=3")
 NAMES = {"string": "string", "int64": "Int64", "float64": "Float64", "bool": "boolean"}
@@ -50,7 +60,8 @@ def test_what_is_wrong_has_no_time(run):
 def test_nothing_is_folded_into_passed(run):
     counts = outcome_counts(reports.frame(run))
     assert counts.to_numpy().sum() == run.header.cells
-    assert counts.loc["faulty:scaled", "failed"] == sum(one.outcome == "failed" for one in run.results) > 0
+    failed = [one.backend for one in run.results if one.outcome == "failed"]
+    assert counts.loc["faulty:scaled", "failed"] == failed.count("faulty:scaled") > 0
     assert counts.loc["fft", "unsupported"] > 0
 
 
@@ -65,3 +76,111 @@ def test_a_comparison_is_a_frame(run):
     frame = reports.comparison_frame(compare_runs(run, run))
     assert list(frame.columns) == [column.name for column in COMPARISON_COLUMNS]
     assert set(frame["verdict"]) <= {"SAME", "UNCHANGED", "INCONCLUSIVE"}
+
+
+def _semantics(*results):
+    return semantics_table(reports.frame(make_run(*results))).set_index("law")
+
+
+def test_the_tables_of_semantics_and_arithmetic_follow_their_schema():
+    results = reports.frame(make_run(observe("a", "rule", "first"), measure("b", 24.0)))
+    for frame, columns in (
+        (semantics_table(results), semantics_columns(["a"])),
+        (semantics_table(results[:0]), SEMANTICS_COLUMNS),
+        (arithmetic_table(results), ARITHMETIC_COLUMNS),
+        (arithmetic_table(results[:0]), ARITHMETIC_COLUMNS),
+    ):
+        assert list(frame.columns) == [column.name for column in columns]
+        assert [str(dtype) for dtype in frame.dtypes] == [NAMES[column.dtype] for column in columns]
+    schema = schema_table("semantics", "arithmetic", backends=["a"])
+    assert schema["column"].to_list() == [c.name for c in (*semantics_columns(["a"]), *ARITHMETIC_COLUMNS)]
+
+
+def test_semantics_have_a_row_for_a_law_and_a_column_for_a_backend():
+    strided = f"{PLAIN} stride=2"
+    table = _semantics(
+        observe("a", "rule", "first"), observe("a", "rule", "last", "max_pool x=1x2x9 kernel=3"),
+        observe("a", "rule", "first", strided), observe("b", "rule", "first"), observe("b", "other", "kept"),
+        measure("b", 24.0),
+    )  # fmt: skip
+    assert list(table.index) == ["rule", "other"]
+    assert table.loc["rule", "formula"] == "formula of rule"
+    assert table.loc["rule", ["a", "b"]].to_list() == ["first; last (max_pool)", "first"]
+    assert table["a"].isna().to_list() == [False, True]
+
+
+def test_backends_differ_only_on_what_both_were_asked():
+    more = observe("a", "rule", "last", f"{PLAIN} stride=2")
+    same = (observe("a", "rule", "first"), observe("b", "rule", "first"))
+    assert not _semantics(*same, more).loc["rule", "differs"]
+    assert not _semantics(observe("a", "rule", "first"), observe("a", "rule", "last", more.problem)).loc[
+        "rule", "differs"
+    ]
+    assert _semantics(*same, more, observe("b", "rule", "first", more.problem)).loc["rule", "differs"]
+
+
+def test_what_ran_and_observed_nothing_shows_its_outcome():
+    seen = observe("a", "rule", "taken")
+    table = _semantics(seen, observe("b", "rule", "", outcome="error"), observe("c", "rule", "", outcome="unsupported"))
+    assert table.loc["rule", "b"] == "error"
+    assert table.loc["rule", "differs"]
+    assert "c" not in table.columns
+
+
+def _arithmetic(*results):
+    return arithmetic_table(reports.frame(make_run(*results))).set_index(["backend", "operator", "dtype", "math"])
+
+
+def test_arithmetic_counts_the_comparisons_on_real_data():
+    key = ("a", "conv", "float32", "ieee")
+    table = _arithmetic(
+        measure("a", 23.0), measure("a", 20.0, f"{PLAIN} data=uniform"), measure("a", 26.0, law=""),
+        measure("a", None, f"{PLAIN} stride=2"), measure("a", 3.0, outcome="failed"), measure("a", 24.0, vacuous=10),
+        measure("a", 1.0, f"{PLAIN} data=integer"), measure("a", -9.0, f"{PLAIN} data=wide"),
+        measure("a", 2.0, law="shift-equivariance"), measure("a", 11.0, f"{PLAIN} math=tf32"),
+        measure("a", 50.0, f"{PLAIN} dtype=float64"),
+    )  # fmt: skip
+    assert [*table.index] == [key, (*key[:3], "tf32"), (*key[:2], "float64", "ieee")]
+    row = table.loc[key]
+    assert (row["least_bits"], row["median_bits"]) == (3.0, 23.0)
+    assert (row["comparisons"], row["failed"], row["proves_nothing"]) == (6, 1, 1)
+    assert pd.isna(row["arithmetic"]) and pd.isna(row["as_declared"])
+
+
+def test_arithmetic_holds_the_measured_class():
+    law = "arithmetic-is-declared"
+    strided = f"{PLAIN} stride=2"
+    table = _arithmetic(
+        observe("a", law, "inputs in float32, sums in float32"), measure("a", 24.0),
+        observe("b", law, "inputs in float32, sums in float32"),
+        observe("b", law, "inputs in bfloat16, sums in float32", strided, outcome="failed"),
+    ).droplevel([1, 2, 3])  # fmt: skip
+    assert table["arithmetic"]["a"] == "inputs in float32, sums in float32"
+    assert (
+        table["arithmetic"]["b"] == "inputs in float32, sums in float32; inputs in bfloat16, sums in float32 (1 of 2)"
+    )
+    assert table["as_declared"].to_dict() == {"a": True, "b": False}
+    assert table["comparisons"].to_dict() == {"a": 1, "b": 0}
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    return harness.run(
+        "correctness", "speed-short", backends=["numpy-direct", "fft"], problems=["conv x=2x2x9x11 w=3x2x3x3 pad=1"],
+        laws=["agrees-with-reference", "arithmetic-is-declared", "nan-stays-local", "repeats-to-the-bit"],
+        output=tmp_path_factory.mktemp("runs") / "run",
+    )  # fmt: skip
+
+
+def test_a_transform_is_told_from_a_window(compared):
+    results = reports.frame(compared)
+    semantics = semantics_table(results).set_index("law")
+    assert semantics["differs"].to_dict() == {
+        "arithmetic-is-declared": True, "nan-stays-local": True, "repeats-to-the-bit": False,
+    }  # fmt: skip
+    arithmetic = arithmetic_table(results).set_index("backend")
+    assert arithmetic["comparisons"].to_dict() == {"numpy-direct": 2, "fft": 2}
+    assert arithmetic["arithmetic"]["fft"] != arithmetic["arithmetic"]["numpy-direct"]
+    bits = results.groupby("backend")["effective_bits"].min()
+    assert arithmetic["least_bits"].to_dict() == bits.to_dict()
+    assert bits["fft"] < bits["numpy-direct"]

@@ -1,0 +1,129 @@
+"""`harness killmatrix`: planted faults against laws; which law catches what, and what survives."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import plugin_options
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.checking.kills import KillMatrix
+    from harness.plugins.manager import Registry
+
+PREFIX = "faulty:"
+SHOWN = 4
+
+
+@click.command("killmatrix")
+@click.option(
+    "--faults", "sources", multiple=True, metavar="FOLDER|FILE.py", default=("tests/faulty",), show_default=True,
+    help="Plugins with faulty backends, whose names begin with 'faulty:'; may be repeated.",
+)  # fmt: skip
+@click.option("--backend", "backends", multiple=True, metavar="NAME", help="Only this fault; may be repeated.")
+@click.option("--law", "laws", multiple=True, metavar="NAME", help="Only this law; may be repeated.")
+@click.option("--quick", is_flag=True, help="Stop at the first law that catches a fault: survivors only.")
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Faults tried side by side.")
+@click.option("--output", metavar="FOLDER", help="Also write the matrix as files into this folder.")
+@plugin_options
+def command(
+    sources: tuple[str, ...], backends: tuple[str, ...], laws: tuple[str, ...], quick: bool, jobs: int,
+    output: str | None, plugins: tuple[str, ...], without: tuple[str, ...],
+) -> int:  # fmt: skip
+    """Ask every law of every planted fault, and show which law catches which: kills, only killers, survivors.
+
+    Faults are backends whose names begin with `faulty:`. The laws are those of suite `correctness`. All faults against
+    all laws take some minutes; --quick only looks for survivors. Exit code 1: a fault survives.
+
+    \b
+    python -m harness killmatrix --output killmatrix
+    """
+    import tempfile
+
+    from harness.killing import make_matrix
+    from harness.plugins.manager import load_plugins
+
+    files = (*_files(sources), *plugins)
+    registry = load_plugins(files, without)
+    faults = _choose(registry, sources, backends)
+    for law in laws:
+        registry.law(law)
+    with tempfile.TemporaryDirectory() as folder:
+        matrix = make_matrix(
+            registry, faults, laws, Path(folder), plugins=files, quick=quick, jobs=jobs, watch=_Progress(len(faults))
+        )
+    print_matrix(matrix)
+    if output is not None:
+        for path in _write(registry, matrix, Path(output)):
+            print(path)
+    return 1 if matrix.survivors else 0
+
+
+def _files(sources: tuple[str, ...]) -> tuple[str, ...]:
+    """Plugin files of folders and files."""
+    found: list[str] = []
+    for source in sources:
+        path = Path(source)
+        if not path.exists():
+            raise UsageError(f"faults: got '{source}', wanted a folder or file with faulty backends (--faults)")
+        found += [str(file) for file in sorted(path.glob("*.py"))] if path.is_dir() else [source]
+    return tuple(file if file.startswith(("/", ".")) else f"./{file}" for file in found if "__init__" not in file)
+
+
+def _choose(registry: Registry, sources: tuple[str, ...], backends: tuple[str, ...]) -> tuple[str, ...]:
+    """The faults by name; raises UsageError where there are none."""
+    if backends:
+        return tuple(registry.backend(name).name for name in dict.fromkeys(backends))
+    found = tuple(name for name in registry.backends if name.startswith(PREFIX))
+    if not found:
+        broken = "; ".join(f"{row.name}: {row.reason}" for row in registry.rows if row.state == "broken")
+        raise UsageError(
+            f"faults: {', '.join(sources)} has no backend whose name begins with '{PREFIX}'{broken and '; '}{broken}"
+        )
+    return found
+
+
+class _Progress:
+    """A line for each fault, on standard error."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+
+    def __call__(self, fault: str, what: str, tried: int) -> None:
+        self.done += 1
+        print(f"[{self.done}/{self.total}] {fault}: {what} ({tried} applications of laws)", file=sys.stderr, flush=True)
+
+
+def print_matrix(matrix: KillMatrix) -> None:
+    """Laws by kills, with the faults that only they catch; then what survives, and the smallest set of laws."""
+    from harness.cli.summary import open_console, plain_table
+
+    console = open_console()
+    if matrix.complete:
+        table = plain_table("law", "kills", "only killer of", numbers=0)
+        unique = matrix.unique
+        for law in sorted(matrix.laws, key=lambda law: -len(matrix.killed(law))):
+            alone = unique.get(law, ())
+            more = f" and {len(alone) - SHOWN} more" if len(alone) > SHOWN else ""
+            table.add_row(law, str(len(matrix.killed(law))), ", ".join(alone[:SHOWN]) + more)
+        console.print(table)
+        console.print(f"smallest set that catches all: {', '.join(matrix.smallest)}", soft_wrap=True)
+        if matrix.idle:
+            console.print(f"laws that catch no fault: {', '.join(matrix.idle)}", soft_wrap=True)
+    caught = len(matrix.faults) - len(matrix.survivors)
+    console.print(
+        f"{caught} of {len(matrix.faults)} faults caught, {matrix.tried} applications of {len(matrix.laws)} laws"
+    )
+    if matrix.survivors:
+        console.print(f"[red]survivors[/red]: {', '.join(matrix.survivors)}", soft_wrap=True)
+
+
+def _write(registry: Registry, matrix: KillMatrix, folder: Path) -> list[Path]:
+    """Every format that knows how to write a kill matrix."""
+    folder.mkdir(parents=True, exist_ok=True)
+    reporters = [one for one in registry.reporters.values() if one.write_kills is not None]
+    return [path for one in reporters if one.write_kills for path in one.write_kills(matrix, folder)]

@@ -1,0 +1,82 @@
+"""How a kill matrix is made: every law is asked of every faulty backend, until it catches it or has no problem left."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+from harness.checking.kills import Kill, KillMatrix
+from harness.plan.cell import Cell
+from harness.plan.planner import plan_run
+from harness.plugins.manager import Registry
+from harness.record.run import WRONG
+from harness.worker.crew import Crew
+
+MEMORY_BYTES = 6 * 2**30
+Watch = Callable[[str, str, int], None]  # fault, what became of it, applications of laws
+
+
+def make_matrix(
+    registry: Registry,
+    faults: Sequence[str],
+    laws: Sequence[str],
+    folder: Path,
+    *,
+    plugins: Sequence[str] = (),
+    quick: bool = False,
+    jobs: int = 2,
+    watch: Watch = lambda fault, what, tried: None,
+) -> KillMatrix:
+    """Ask laws of faulty backends in workers; `quick` goes on to the next fault as soon as one is caught.
+
+    laws: names, those of suite `correctness` where none is given. folder: where the workers' logs go.
+    """
+    names = tuple(laws or registry.suite("correctness").laws)
+    kills: dict[tuple[str, str], Kill] = {}
+    tried = 0
+
+    def work(fault: str) -> tuple[str, list[Kill], int]:
+        found, asked = hunt(registry, fault, names, folder, plugins, quick)
+        return fault, found, asked
+
+    with ThreadPoolExecutor(jobs) as pool:
+        for fault, found, asked in pool.map(work, faults):
+            tried += asked
+            kills |= {(kill.law, fault): kill for kill in found}
+            watch(fault, f"caught by {len(found)}" if found else "SURVIVES", tried)
+    return KillMatrix(faults=tuple(faults), laws=names, kills=kills, tried=tried, complete=not quick)
+
+
+def hunt(
+    registry: Registry, fault: str, laws: Sequence[str], folder: Path, plugins: Sequence[str], quick: bool
+) -> tuple[list[Kill], int]:
+    """The kills of one fault, one for each law that catches it, and how many times a law was applied."""
+    by_law: dict[str, list[Cell]] = defaultdict(list)
+    for cell in plan_run(registry, ["correctness"], [fault], (), laws).cells:
+        if cell.decided is None:
+            by_law[cell.law].append(cell)
+    kills: list[Kill] = []
+    tried = 0
+    for law, crew in zip(by_law, _crews(registry, fault, folder, plugins), strict=False):
+        for cell in by_law[law]:
+            tried += 1
+            result = crew.check(cell, "")
+            if result.outcome in WRONG:
+                kills.append(
+                    Kill(law=law, fault=fault, problem=cell.line, outcome=result.outcome, reason=result.reason)
+                )
+                break
+        if quick and kills:
+            break
+    return kills, tried
+
+
+def _crews(registry: Registry, fault: str, folder: Path, plugins: Sequence[str]) -> Iterator[Crew]:
+    """A crew for every law: the same one, until a worker has died in it."""
+    while True:
+        with closing(Crew(registry, fault, folder, MEMORY_BYTES, 1, tuple(plugins))) as crew:
+            while crew.deaths == 0:
+                yield crew

@@ -1,0 +1,104 @@
+"""The kill matrix as CSV, Markdown and one HTML page: laws down, faults across."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.checking.kills import KillMatrix
+
+PREFIX = "faulty:"
+
+
+def kill_frame(matrix: KillMatrix) -> pd.DataFrame:
+    """One row for every law and fault: whether it was caught, on which problem, how and why."""
+    import pandas as pd
+
+    columns = ("law", "fault", "caught", "outcome", "problem", "reason")
+    rows = []
+    for law in matrix.laws:
+        for fault in matrix.faults:
+            kill = matrix.kills.get((law, fault))
+            told = ("", "", "") if kill is None else (kill.outcome, kill.problem, kill.reason)
+            rows.append((law, fault, kill is not None, *told))
+    return pd.DataFrame(rows, columns=list(columns)).astype(
+        {name: "boolean" if name == "caught" else "string" for name in columns}
+    )
+
+
+def write_csv(matrix: KillMatrix, folder: Path) -> tuple[Path, ...]:
+    """Write killmatrix.csv."""
+    path = folder / "killmatrix.csv"
+    kill_frame(matrix).to_csv(path, index=False, lineterminator="\n")
+    return (path,)
+
+
+def write_markdown(matrix: KillMatrix, folder: Path) -> tuple[Path, ...]:
+    """Write killmatrix.md: laws by kills, with what only they catch, and what survives."""
+    unique = matrix.unique
+    lines = [
+        "# Kill matrix", "", f"**{_verdict(matrix)}**", "", f"{matrix.tried} applications of {len(matrix.laws)} laws.",
+        "", "| law | kills | only killer of |", "|---|---:|---|",
+        *(f"| {law} | {len(matrix.killed(law))} | {', '.join(unique.get(law, ()))} |" for law in by_kills(matrix)),
+        "", "## Faults", "", "| fault | killers | laws |", "|---|---:|---|",
+        *(f"| {fault} | {len(matrix.killers(fault))} | {_some(matrix.killers(fault))} |" for fault in matrix.faults),
+        "", f"Smallest set of laws that catches all: {', '.join(matrix.smallest)}.",
+    ]  # fmt: skip
+    path = folder / "killmatrix.md"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return (path,)
+
+
+def write_html(matrix: KillMatrix, folder: Path) -> tuple[Path, ...]:
+    """Write killmatrix.html: the matrix as a picture, each field with the problem that told the two apart."""
+    from reports.page import render
+
+    laws, faults = by_kills(matrix), by_killers(matrix)
+    unique = matrix.unique
+    context: dict[str, Any] = {
+        "title": "Kill matrix", "text": _verdict(matrix), "state": "bad" if matrix.survivors else "good",
+        "tried": matrix.tried, "laws": len(matrix.laws), "survivors": matrix.survivors, "idle": matrix.idle,
+        "smallest": matrix.smallest, "faults": [fault.removeprefix(PREFIX) for fault in faults], "figures": {},
+        "rows": [
+            {
+                "law": law, "kills": len(matrix.killed(law)),
+                "alone": [fault.removeprefix(PREFIX) for fault in unique.get(law, ())],
+                "fields": [_field(matrix, law, fault) for fault in faults],
+            }
+            for law in laws
+        ],
+    }  # fmt: skip
+    return render("kills.html.j2", folder / "killmatrix.html", context)
+
+
+def by_kills(matrix: KillMatrix) -> list[str]:
+    """Laws, those that catch most first."""
+    return sorted(matrix.laws, key=lambda law: -len(matrix.killed(law)))
+
+
+def by_killers(matrix: KillMatrix) -> list[str]:
+    """Faults, those that are hardest to catch first."""
+    return sorted(matrix.faults, key=lambda fault: len(matrix.killers(fault)))
+
+
+def _field(matrix: KillMatrix, law: str, fault: str) -> tuple[str, str]:
+    """Class and words of one field."""
+    kill = matrix.kills.get((law, fault))
+    if kill is None:
+        return "", ""
+    alone = len(matrix.killers(fault)) == 1
+    return "only" if alone else "kill", f"{law} on {fault}: {kill.problem}"
+
+
+def _verdict(matrix: KillMatrix) -> str:
+    caught = len(matrix.faults) - len(matrix.survivors)
+    lives = f"; {', '.join(matrix.survivors)} survive" if matrix.survivors else ", none survives"
+    return f"{caught} of {len(matrix.faults)} planted faults are caught{lives}"
+
+
+def _some(laws: tuple[str, ...], most: int = 6) -> str:
+    more = f" and {len(laws) - most} more" if len(laws) > most else ""
+    return ", ".join(laws[:most]) + more

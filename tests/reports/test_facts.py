@@ -1,0 +1,135 @@
+"""What every format says of a run: verdict, failures, semantics and arithmetic; and that the terminal says it too."""
+
+from dataclasses import replace
+
+import pytest
+
+import reports
+from harness.cli.summary import describe_failure, describe_overdrawn, print_summary
+from reports.facts import arithmetic_rows, arithmetic_words, judge_run, semantics_rows
+from tests.reports.made import PLAIN, fail, make_run, measure, observe, result
+
+LAW = "arithmetic-is-declared"
+
+
+def _passed(backend, number, empty):
+    return [measure(backend, 24.0, vacuous=10 if n < empty else 0) for n in range(number)]
+
+
+def test_too_many_passed_results_that_prove_nothing_are_no_success():
+    run = make_run(*_passed("mine", 90, 3), *_passed("other", 50, 1))
+    verdict = judge_run(run)
+    assert verdict.state == "bad"
+    assert verdict.text == "All 140 cells that ran passed, but too many prove nothing"
+    assert verdict.overdrawn == (
+        "mine: 3 of 90 passed results prove nothing (3.3 %), "
+        "above the quota of 2 %: the run does not count as a success",
+    )
+    assert run.exit_code == 1
+
+
+def test_a_share_within_the_quota_is_only_told():
+    run = make_run(*_passed("mine", 50, 1))
+    verdict = judge_run(run)
+    assert (verdict.state, verdict.overdrawn) == ("good", ())
+    assert "1 of those that passed prove nothing" in verdict.detail
+    assert describe_overdrawn(run) == []
+    assert run.exit_code == 0
+
+
+def test_wrong_cells_and_too_many_empty_ones_are_both_told():
+    verdict = judge_run(make_run(*_passed("mine", 9, 9), fail()))
+    assert verdict.state == "bad"
+    assert verdict.text == "1 cell is wrong, of 10 that ran"
+    assert verdict.overdrawn[0].startswith("mine: 9 of 9 passed results prove nothing (100.0 %)")
+
+
+@pytest.mark.parametrize(
+    ("deviation", "lines"),
+    [
+        ({}, {"reason": "y[0, 2, 1]: got 3.5, wanted 1.25 within 1e-06"}),
+        (
+            {"note": "12 of 90 wrong", "ulps": 32000.0},
+            {
+                "reason": "y[0, 2, 1]: got 3.5, wanted 1.25 within 1e-06; worst error 3.2e+04 ulp",
+                "where": "12 of 90 wrong",
+            },
+        ),
+        (
+            {"kind": "structure", "what": "not a window", "note": "last row"},
+            {"reason": "not a window", "where": "last row"},
+        ),
+    ],
+)
+def test_a_failure_says_each_thing_once(deviation, lines):
+    assert dict(describe_failure(fail(**deviation))) == lines
+
+
+def test_a_place_inside_the_reason_is_not_told_again():
+    failed = replace(fail(note="last row"), reason="wrong in the last row of y")
+    assert describe_failure(failed) == [("reason", "wrong in the last row of y")]
+
+
+def test_a_crash_has_its_reason_alone():
+    crashed = result("mine", "rule", PLAIN, "crashed", None, reason="signal 11")
+    assert describe_failure(crashed) == [("reason", "signal 11")]
+
+
+def test_the_terminal_says_where_and_by_how_much_and_who_is_overdrawn(capsys):
+    print_summary(make_run(*_passed("mine", 90, 3), fail(note="only [the tail]", ulps=7.25)))
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "reason y[0, 2, 1]: got 3.5, wanted 1.25 within 1e-06; worst error 7.25 ulp" in lines
+    assert "where only [the tail]" in lines
+    assert sum("above the quota of 2 %" in line for line in lines) == 1
+    assert sum("only [the tail]" in line for line in lines) == 1
+
+
+def test_laws_on_which_backends_differ_come_first():
+    backends, rows = semantics_rows(reports.frame(make_run(
+        observe("a", "same", "kept"), observe("b", "same", "kept"), observe("a", LAW, "an error per norm"),
+        observe("a", "other", "first"), observe("b", "other", "last", outcome="failed"),
+    )))  # fmt: skip
+    assert backends == ["a", "b"]
+    assert [(row.law, row.differs) for row in rows] == [("other", True), ("same", False)]
+    assert rows[0].cells == {"a": (("first",), False), "b": (("last",), True)}
+
+
+def _words(*results):
+    backends, rows = arithmetic_rows(reports.frame(make_run(*results)))
+    cells = [[arithmetic_words(row.cells[name]) for name in backends if name in row.cells] for row in rows]
+    return [(row.operator, row.dtype, *words) for row, words in zip(rows, cells, strict=True)]
+
+
+def test_arithmetic_is_bits_over_class():
+    seen = "inputs in 11 bits (TF32 or float16), sums in float32"
+    assert _words(measure("a", 10.5), observe("a", LAW, seen)) == [
+        ("conv", "float32", ("10.5", "11 bits → float32", True))
+    ]
+    assert _words(measure("a", 10.5), observe("a", LAW, "an error per norm", outcome="failed")) == [
+        ("conv", "float32", ("10.5", "an error per norm, not as declared", False))
+    ]
+    assert _words(measure("a", 3.0, outcome="failed"), measure("a", 24.0, vacuous=10)) == [
+        ("conv", "float32", ("3.00", "1 of 2 failed, 1 proves nothing", False))
+    ]
+
+
+def test_no_error_is_told_from_no_comparison_and_from_a_failure_without_bits():
+    found = _words(measure("a", 24.0), measure("b", None), measure("c", None, outcome="failed"), observe("d", LAW, "x"))
+    words = (("24.0", "", True), ("no error", "", True), ("failed", "1 of 1 failed", False), ("–", "x", True))
+    assert found == [("conv", "float32", *words)]
+
+
+def test_operators_that_never_round_have_no_row_and_the_rest_their_order():
+    pool = "max_pool x=1x2x9 kernel=3"
+    turned = "conv_transpose x=1x2x9 w=2x3x3"
+    rows = _words(
+        measure("a", None, pool),
+        measure("a", 24.0, turned),
+        measure("a", 11.0, f"{PLAIN} math=tf32"),
+        measure("a", 23.0),
+    )
+    assert [row[:2] for row in rows] == [
+        ("conv", "float32"),
+        ("conv", "float32 math=tf32"),
+        ("conv_transpose", "float32"),
+    ]
