@@ -37,6 +37,13 @@ class Exits(Dying):
         os._exit(3)
 
 
+class ExitsOnGradients(Right):
+    name = "dying:exits-on-gradients"
+
+    def conv_input_grad(self, dy, w, x_shape, window):
+        os._exit(4)
+
+
 class Hangs(Dying):
     name = "dying:hangs"
 
@@ -108,7 +115,7 @@ class Unavailable(Right):
 @harness.hookimpl
 def register_backends(register):
     for backend in (
-        Crashes, Exits, Hangs, EatsMemory, Raises, Prints, WrongShape, WrongDtype, GivesNone,
+        Crashes, Exits, ExitsOnGradients, Hangs, EatsMemory, Raises, Prints, WrongShape, WrongDtype, GivesNone,
         CrashesInProbe, Unavailable,
     ):  # fmt: skip
         register(backend())

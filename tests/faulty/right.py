@@ -15,30 +15,39 @@ class Right(harness.Backend):
     dtypes = ("float64", "float32", "float16", "bfloat16")
 
     def conv(self, x, w, b, window):
+        window.check_conv(x.shape, w.shape)
         return _narrow(reference.conv(x, w, b, window), x)
 
     def conv_input_grad(self, dy, w, x_shape, window):
+        window.check_conv(x_shape, w.shape)
         return _narrow(reference.conv_input_grad(dy, w, x_shape, window), dy)
 
     def conv_weight_grad(self, dy, x, w_shape, window):
+        window.check_conv(x.shape, w_shape)
         return _narrow(reference.conv_weight_grad(dy, x, w_shape, window), dy)
 
     def conv_bias_grad(self, dy):
         return _narrow(reference.conv_bias_grad(dy), dy)
 
     def conv_transpose(self, x, w, b, window, output_padding):
+        window.check_transposed(x.shape, w.shape, output_padding)
         return _narrow(reference.conv_transpose(x, w, b, window, output_padding), x)
 
     def max_pool(self, x, window):
+        window.check(x.shape[2:], window.kernel)
         return reference.max_pool(x, window)
 
     def max_pool_grad(self, dy, x, indices, window):
+        if dy.shape[2:] != window.output_shape(x.shape[2:], window.kernel):
+            raise harness.HarnessError(f"dy has the shape {dy.shape}, which the window does not give")
         return _narrow(reference.max_pool_grad(dy, x, indices, window), dy)
 
     def avg_pool(self, x, window):
+        window.check(x.shape[2:], window.kernel)
         return _narrow(reference.avg_pool(x, window), x)
 
     def avg_pool_grad(self, dy, x_shape, window):
+        window.check(x_shape[2:], window.kernel)
         return _narrow(reference.avg_pool_grad(dy, x_shape, window), dy)
 
 
