@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness import Law, Suite, hookimpl
+from harness import Law, NamedProblem, Suite, hookimpl
+from harness.generate.covering import covering_problems
 from suites.geometries import correctness_problems
 from suites.laws import all_laws
+
+
+def asked_problems() -> tuple[NamedProblem, ...]:
+    """Chosen geometries, and generated ones in which every three values of their parameters meet."""
+    return (*correctness_problems(), *covering_problems())
 
 
 @hookimpl
@@ -20,7 +26,7 @@ def register_suites(register: Callable[[Suite | Law], None]) -> None:
             name="correctness",
             kind="correctness",
             description="laws and the float64 reference, on whole numbers and on real data",
-            problems=correctness_problems,
+            problems=asked_problems,
             laws=tuple(law.name for law in laws),
             budget_s=20.0,
         )

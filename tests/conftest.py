@@ -7,7 +7,7 @@ from harness.plugins.manager import load_plugins
 from harness.worker.crew import Crew
 
 ROOT = Path(__file__).parent.parent
-FAULTY = tuple(str(ROOT / "tests" / "faulty" / f"{name}.py") for name in ("right", "forward", "backward", "pooling"))
+FAULTY = tuple(str(path) for path in sorted((ROOT / "tests" / "faulty").glob("*.py")) if path.stem != "dying")
 DYING = str(ROOT / "tests" / "faulty" / "dying.py")
 
 

@@ -31,12 +31,12 @@ def _loaded(code):
 def test_importing_the_harness_is_cheap():
     assert not _loaded("import harness") & {"numpy", "pandas", "torch", "cupy", "scipy", "plotly", "pluggy"}
     everything = "import harness\nfor name in harness.__all__: getattr(harness, name)"
-    assert not _loaded(everything) & {"pandas", "torch", "cupy", "scipy", "plotly", "pyarrow"}
+    assert not _loaded(everything) & {"pandas", "torch", "cupy", "scipy", "plotly", "pyarrow", "onnx", "hypothesis"}
 
 
 def test_loading_every_plugin_imports_no_heavy_library():
     code = "from harness.plugins.manager import load_plugins\nload_plugins()"
-    assert not _loaded(code) & {"pandas", "torch", "cupy", "scipy", "plotly", "pyarrow"}
+    assert not _loaded(code) & {"pandas", "torch", "cupy", "scipy", "plotly", "pyarrow", "onnx", "hypothesis"}
 
 
 def test_help_imports_little():

@@ -98,7 +98,7 @@ def is_exact(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) 
         limit *= FORMATS[problem.dtype].smallest
     most = accumulation(problem) * math.prod(sizes)
     if "b" in arrays and arrays["b"] is not None:
-        most += float(np.max(np.abs(arrays["b"].astype(np.float64))))
+        most += float(np.max(np.abs(arrays["b"].astype(np.float64)), initial=0.0))
     if most > limit:
         magnitudes = {name: np.abs(a) if name != "indices" else a for name, a in arrays.items()}
         most = float(np.max(reference.compute(problem, magnitudes)[problem.operator.outputs[0]]))

@@ -17,6 +17,7 @@ from harness.spec.taps import EVERY, beside, divisors, fit
 from harness.spec.window import Window
 
 Arrays = Mapping[str, Any]
+SHORT = frozenset({"float16", "bfloat16"})
 Runner = Callable[[Problem, Arrays], tuple[Any, ...]]
 
 
@@ -223,14 +224,21 @@ def _pool_as_conv(problem: Problem, operator: Operator) -> Problem:
     extent = tuple(n + b + e for n, (b, e) in zip(problem.x[2:], cover, strict=True))
     return problem.with_(
         operator=operator,
+        dtype="float32" if problem.dtype in SHORT else problem.dtype,
         x=(problem.x[0], channels, *extent),
-        w=(channels, 1, *kernel),
-        window=Window.of(problem.axes, stride=window.stride, dilation=window.dilation, groups=channels),
+        w=(channels, min(1, channels), *kernel),  # without channels there is no group to be one of
+        window=Window.of(problem.axes, stride=window.stride, dilation=window.dilation, groups=max(1, channels)),
     )
 
 
 def _ones_kernel(like: Any, problem: Problem) -> Any:
-    return _xp(like).ones((problem.x[1], 1, *problem.kernel), dtype=like.dtype, **beside(like))
+    shape = (problem.x[1], min(1, problem.x[1]), *problem.kernel)
+    return _xp(like).ones(shape, dtype=like.dtype, **beside(like))
+
+
+def _widen(problem: Problem, a: Any) -> Any:
+    """The array in float32 where its own format is too short to sum in."""
+    return _xp(a).astype(a, _xp(a).float32) if problem.dtype in SHORT else a
 
 
 def _divisor_map(like: Any, problem: Problem) -> Any:
@@ -240,21 +248,22 @@ def _divisor_map(like: Any, problem: Problem) -> Any:
 
 
 def _compute_avg_pool(run: Runner, problem: Problem, arrays: Arrays) -> tuple[Any, ...]:
-    """Mean pooling = depthwise convolution with ones, over the divisor."""
-    x, inner = arrays["x"], _pool_as_conv(problem, Operator.conv)
+    """Mean pooling = depthwise convolution with ones, over the divisor; short formats are summed in float32."""
+    x, inner = _widen(problem, arrays["x"]), _pool_as_conv(problem, Operator.conv)
     covered = fit(x, problem.window.cover(problem.x[2:], problem.kernel), 0.0, _xp(x))
     total = _one(run(inner, {"x": covered, "w": _ones_kernel(x, problem)}))
-    return (total / _divisor_map(x, problem),)
+    return (_xp(x).astype(total / _divisor_map(x, problem), arrays["x"].dtype),)
 
 
 def _compute_avg_pool_grad(run: Runner, problem: Problem, arrays: Arrays) -> tuple[Any, ...]:
     """Gradient of mean pooling = input gradient of the depthwise convolution, of dy over the divisor (1.17)."""
-    dy, inner = arrays["dy"], _pool_as_conv(problem, Operator.conv_input_grad)
+    dy, inner = _widen(problem, arrays["dy"]), _pool_as_conv(problem, Operator.conv_input_grad)
     covered = _one(run(inner, {"dy": dy / _divisor_map(dy, problem), "w": _ones_kernel(dy, problem)}))
     cover = problem.window.cover(problem.x[2:], problem.kernel)
     begins = tuple(slice(b, None) for b, _ in cover)
-    ends = tuple((0, n - (size - b)) for n, size, (b, _) in zip(problem.x[2:], covered.shape[2:], cover, strict=True))
-    return (fit(covered[(*EVERY, *begins)], ends, 0.0, _xp(dy)),)
+    kept = (max(0, size - b) for size, (b, _) in zip(covered.shape[2:], cover, strict=True))
+    ends = tuple((0, n - size) for n, size in zip(problem.x[2:], kept, strict=True))
+    return (_xp(dy).astype(fit(covered[(*EVERY, *begins)], ends, 0.0, _xp(dy)), arrays["dy"].dtype),)
 
 
 LIFT = Derivation(via="the 2-D operator on one row", needs=_lifted, compute=_compute_lifted)

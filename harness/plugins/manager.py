@@ -30,6 +30,8 @@ BUILTIN = (
     "backends.torch_cudnn",
     "backends.cupy_gpu",
     "suites.correctness",
+    "suites.consensus",
+    "suites.onnx",
     "suites.speed",
     "suites.whole",
     "reports.reporters",

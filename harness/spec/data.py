@@ -4,7 +4,7 @@ Whole numbers: `integer` (small, under a checked exactness bound), `distinct` (a
 maximum is tied), `subnormal` (whole multiples of the smallest subnormal, met by whole numbers).
 Full significands: `normal` N(0,1), `uniform` U(0,1), `wide` (N(0,1) times powers of two), and five in which the array
 that the window moves over is special and the others are normal: `onehot` (one number in each map), `constant`,
-`negative`, `zeros` (half of it +0 and -0), `nonfinite` (one NaN, one +Inf and one -Inf).
+`negative`, `zeros` (half of it +0 and -0), `nonfinite` (one NaN, one +Inf and one -Inf; a quarter of w is 0).
 """
 
 from __future__ import annotations
@@ -79,6 +79,8 @@ def draw(problem: Problem, name: str, shape: Sizes) -> Array:
         return np.ldexp(normal, rng.integers(-most, most, size=shape, endpoint=True)).astype(dtype)
     if special and problem.data in _SPECIAL and normal.size:
         return _SPECIAL[problem.data](rng, normal).astype(dtype)
+    if name == "w" and problem.data == "nonfinite":
+        normal = np.where(rng.random(shape) < 0.25, 0, normal)  # 0 times Inf is NaN, and no zero may be skipped
     return normal.astype(dtype)
 
 

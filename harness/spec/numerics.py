@@ -54,6 +54,8 @@ class Numerics:
     algorithm: direct and gemm promise an error per element, fft and winograd only one per norm.
     tile: for winograd, the m of F(m, r): outputs per tile and axis; its error grows quickly with it.
     accumulator: dtype of the sums, per dtype of the data; a dtype that is absent accumulates in itself.
+    output_roundings: how often a sum is rounded to the dtype of the output: once, or more where partial sums are
+        stored in it.
     rounds_input_to: format to which inputs are rounded first ("tf32"), or None.
     nan_local: a NaN in the input reaches only the outputs whose window holds it.
     deterministic: the same call on the same arrays gives the same bits.
@@ -67,6 +69,7 @@ class Numerics:
     algorithm: Algorithm = "direct"
     tile: int = 2
     accumulator: Mapping[str, str] = field(default_factory=lambda: {"float16": "float32", "bfloat16": "float32"})
+    output_roundings: int = 1
     rounds_input_to: str | None = None
     nan_local: bool = True
     deterministic: bool = True

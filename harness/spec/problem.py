@@ -8,12 +8,13 @@ from typing import Literal, get_args
 
 from harness.errors import GeometryError
 from harness.spec.numerics import DTYPES
-from harness.spec.operator import Operator
+from harness.spec.operator import POOLS, Operator
 from harness.spec.window import Sizes, Window
 
 Layout = Literal["channels-first", "channels-last"]
 Regime = Literal[
-    "integer", "normal", "uniform", "distinct", "wide", "onehot", "constant", "negative", "zeros", "subnormal", "nonfinite"
+    "integer", "normal", "uniform", "distinct", "wide", "onehot", "constant", "negative", "zeros", "subnormal",
+    "nonfinite",
 ]  # fmt: skip
 LAYOUTS = ("channels-first", "channels-last")
 REGIMES: tuple[Regime, ...] = get_args(Regime)
@@ -167,10 +168,12 @@ class Problem:
         return format_line(self)
 
     def with_(self, **changes: object) -> Problem:
-        """The same problem with some fields changed; bias and output_padding follow the operator."""
+        """The same problem with some fields changed; bias and data follow the operator."""
         operator = changes.get("operator", self.operator)
         if operator not in (Operator.conv, Operator.conv_transpose):
             changes.setdefault("bias", False)
+        if self.data == "distinct" and operator not in POOLS:
+            changes.setdefault("data", "integer")
         return replace(self, **changes)  # type: ignore[arg-type]  # replace() checks the names itself
 
 

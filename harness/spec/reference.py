@@ -38,13 +38,18 @@ def conv(x: Array, w: Array, b: Array | None, window: Window) -> Array:
     padded = fit(x, window.cover(x.shape[2:], w.shape[2:]), 0.0, np)
     y = np.zeros((x.shape[0], groups, w.shape[0] // groups, math.prod(out)))
     by_group = w.reshape(groups, w.shape[0] // groups, w.shape[1], *w.shape[2:])
-    if w.shape[0] == groups:
+    if w.shape[0] == groups and _multiplies_first(w.shape[1], window):
         y = _conv_single(padded, by_group[:, 0], out, window)
     else:
         for tap, at in tap_slices(out, w.shape[2:], window):
             y += by_group[(ALL, *EVERY, *tap)] @ _by_group(padded[(*EVERY, *at)], groups)
     y = y.reshape(x.shape[0], w.shape[0], *out)
     return y if b is None else y + _wide(b).reshape(1, -1, *(1,) * len(out))
+
+
+def _multiplies_first(channels: int, window: Window) -> bool:
+    """Whether one output channel is cheaper by channels than by taps: many channels, and no position skipped."""
+    return channels >= 8 and math.prod(window.stride) == 1
 
 
 def _conv_single(padded: Array, w: Array, out: Sizes, window: Window) -> Array:
@@ -79,18 +84,25 @@ def conv_weight_grad(dy: Array, x: Array, w_shape: Sizes, window: Window) -> Arr
     """dw[o,c,u] = sum over n, i of dy[n,o,i] x[n, c, s*i + d*u - begin] (1.6, 1.12)."""
     dy, x, groups = _wide(dy), _wide(x), window.groups
     padded = fit(x, window.cover(x.shape[2:], w_shape[2:]), 0.0, np)
-    if w_shape[0] == groups:
+    if w_shape[0] == groups and _multiplies_first(w_shape[1], window) and np.isfinite(padded).all():
         return _weight_grad_single(dy, padded, w_shape, window)
     columns = _by_group(dy, groups)
     dw = np.zeros((groups, w_shape[0] // groups, w_shape[1], *w_shape[2:]))
     for tap, at in tap_slices(dy.shape[2:], w_shape[2:], window):
-        part = columns @ _by_group(padded[(*EVERY, *at)], groups).transpose(0, 1, 3, 2)
-        dw[(ALL, *EVERY, *tap)] = part.sum(axis=0)
+        part = _by_group(padded[(*EVERY, *at)], groups)
+        dw[(ALL, *EVERY, *tap)] = (
+            np.einsum("ngop,ngcp->goc", columns, part)  # a product of vectors is no work for BLAS
+            if w_shape[0] == groups and w_shape[1] == 1
+            else (columns @ part.transpose(0, 1, 3, 2)).sum(axis=0)
+        )
     return dw.reshape(w_shape)
 
 
 def _weight_grad_single(dy: Array, padded: Array, w_shape: Sizes, window: Window) -> Array:
-    """One output channel per group: lay dy out as each tap sees it, then one product with the whole input."""
+    """One output channel per group: lay dy out as each tap sees it, then one product with the whole input.
+
+    Finite inputs only: it multiplies what a tap does not read by zero.
+    """
     groups, taps = w_shape[0], math.prod(w_shape[2:])
     laid = np.zeros((dy.shape[0], groups, taps, *padded.shape[2:]))
     for number, (_, at) in enumerate(tap_slices(dy.shape[2:], w_shape[2:], window)):

@@ -1,11 +1,36 @@
 """The laws, by what they speak of; each is a function whose docstring begins with its formula."""
 
 from harness import Law
-from suites.laws import anchors, convolution, declarations, gradients, kernels, pooling, reference, structure
+from suites.laws import (
+    anchors,
+    arithmetic,
+    complexes,
+    convolution,
+    declarations,
+    gradients,
+    kernels,
+    matrices,
+    maximum,
+    mean,
+    memory,
+    parts,
+    pool_gradients,
+    precision,
+    reference,
+    refusals,
+    semantics,
+    spectrum,
+    structure,
+    windows,
+)
 
 
 def all_laws() -> tuple[Law, ...]:
     """Every law of this package."""
-    modules = (reference, convolution, anchors, structure, gradients, pooling, kernels, declarations)
-    found = {id(value): value for module in modules for value in vars(module).values() if isinstance(value, Law)}
-    return (*found.values(), *kernels.KERNEL_LAWS)
+    modules = (
+        reference, convolution, anchors, structure, parts, matrices, spectrum, precision, complexes, gradients, windows,
+        maximum, mean, pool_gradients, kernels, declarations, arithmetic, semantics, memory, refusals,
+    )  # fmt: skip
+    return tuple(value for module in modules for value in vars(module).values() if isinstance(value, Law)) + (
+        kernels.KERNEL_LAWS
+    )

@@ -7,9 +7,10 @@ import numpy as np
 from harness import Deviation, Problem, Subject, join, law
 from harness.spec.taps import EVERY, fit, tap_slices
 from suites.laws.common import Array, equal, kernel_shape, whole_conv, wide
+from suites.laws.shapes import by_channel, filled_conv
 
 
-@law(tolerance="exact", when=whole_conv)
+@law(tolerance="exact", when=filled_conv)
 def tap_probe(subject: Subject, problem: Problem) -> Deviation:
     """w = delta at (o, c, t)  =>  y[n,o,i] = x~[n, c, s i + d t]
 
@@ -79,4 +80,4 @@ def _operands(problem: Problem) -> tuple[Array, Array, Array | None]:
 
 
 def _add_bias(y: Array, b: Array | None) -> Array:
-    return y if b is None else y + b.reshape(1, -1, *(1,) * (y.ndim - 2))
+    return y if b is None else y + by_channel(b, y.ndim - 2)

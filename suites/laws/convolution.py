@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from harness import Deviation, Problem, Subject, Window, law
+from harness import Deviation, Operator, Problem, Subject, Window, law
 from harness.spec.reference import rot180
 from suites.laws.common import equal, kernel_shape, whole_conv, wide
 
 
-def _is_wide(problem: Problem) -> bool:
-    """One channel, stride and dilation 1, padding m-1 on every side."""
-    if not whole_conv(problem) or problem.bias or problem.w is None:
+def is_wide(problem: Problem) -> bool:
+    """Whether the problem is a convolution of one channel with stride and dilation 1 and padding m-1 on every side."""
+    if problem.operator is not Operator.conv or problem.bias or problem.w is None:
         return False
     pads = tuple((m - 1, m - 1) for m in problem.kernel)
     plain = Window.of(problem.axes, padding=pads)
     return problem.window == plain and (problem.x[0], problem.x[1], *problem.w[:2]) == (1, 1, 1, 1)
+
+
+def _whole_wide(problem: Problem) -> bool:
+    return is_wide(problem) and whole_conv(problem)
 
 
 def _swapped(problem: Problem) -> Window:
@@ -21,7 +25,7 @@ def _swapped(problem: Problem) -> Window:
     return Window.of(problem.axes, padding=tuple((n - 1, n - 1) for n in problem.x[2:]))
 
 
-@law(tolerance="exact", when=lambda problem: _is_wide(problem) and problem.flip)
+@law(tolerance="exact", when=lambda problem: _whole_wide(problem) and problem.flip)
 def wide_convolution_commutes(subject: Subject, problem: Problem) -> Deviation:
     """x ⊛_wide w = w ⊛_wide x
 
@@ -33,7 +37,7 @@ def wide_convolution_commutes(subject: Subject, problem: Problem) -> Deviation:
     return equal(forwards, backwards, "x ⊛ w")
 
 
-@law(tolerance="exact", when=lambda problem: _is_wide(problem) and not problem.flip)
+@law(tolerance="exact", when=lambda problem: _whole_wide(problem) and not problem.flip)
 def wide_correlation_turns(subject: Subject, problem: Problem) -> Deviation:
     """x ⋆_wide w = rot180(w ⋆_wide x)
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from harness import Deviation, Operator, Problem, Subject, Window, join, law
+from harness.checking.bounds import PAIRS
+from harness.spec.cost import accumulation
+from harness.spec.data import amplitude, generator
+from harness.spec.numerics import FORMATS
 from harness.spec.taps import EVERY, fit
+from harness.spec.window import Sizes
 from suites.laws.common import Array, equal, inner, kernel_shape, step, whole_conv, wide
+from suites.laws.shapes import by_channel, cut, filled_conv
 
 CONV, INPUT, WEIGHT, BIAS = (
     Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, Operator.conv_bias_grad,
 )  # fmt: skip
+Asked = tuple[Problem, dict[str, Array]]
 
 
 def _arrays(problem: Problem) -> tuple[Array, Array, Array]:
@@ -150,3 +159,127 @@ def transpose_is_input_gradient(subject: Subject, problem: Problem) -> Deviation
     y = subject.whole(problem, {"x": z, "w": w, "b": b})["y"]
     wanted = subject.input_grad(z, w, problem.y)
     return equal(y, wanted if b is None else wanted + b.reshape(1, -1, *(1,) * problem.axes), "y")
+
+
+def _grows(problem: Problem) -> bool:
+    """Whether there is output padding, and an output without it."""
+    if not _whole_transpose(problem) or not any(problem.output_padding or ()):
+        return False
+    none = (0,) * problem.axes
+    return min(problem.window.transposed_shape(problem.x[2:], problem.kernel, none)) > 0
+
+
+@law(tolerance="exact", when=_grows)
+def output_padding_appends(subject: Subject, problem: Problem) -> Deviation:
+    """conv_transpose(z, w, b; output_padding) = conv_transpose(z, w, b; 0) as far as that goes, then b where no tap is
+
+    No tap reaches beyond (p-1)s + m' - begin. Where the end padding crops, output padding takes it back first: the
+    positions up to there are those of a smaller end padding. Any window.
+    """
+    z, w = wide(problem, "x", problem.x), wide(problem, "w", kernel_shape(problem))
+    b = wide(problem, "b", (problem.y[1],)) if problem.bias else np.zeros(problem.y[1])
+    arrays = {"x": z, "w": w, "b": b if problem.bias else None}
+    short = problem.with_(output_padding=(0,) * problem.axes)
+    uncropped = short.with_(window=_take_back(problem))
+    y, *others = (subject.whole(p, arrays)["y"] for p in (problem, short, uncropped))
+    beyond = np.ones(y.shape, dtype=bool)
+    beyond[tuple(map(slice, others[1].shape))] = False
+    spread = np.broadcast_to(by_channel(b, problem.axes), y.shape)
+    return join(
+        *(equal(y[tuple(map(slice, part.shape))], part, "y where taps reach") for part in others),
+        equal(np.where(beyond, y, 0.0), np.where(beyond, spread, 0.0), "y where no tap reaches"),
+    )
+
+
+def _take_back(problem: Problem) -> Window:
+    """The window with as much less end padding as there is output padding."""
+    extra = problem.output_padding or (0,) * problem.axes
+    padding = tuple((b, e - min(e, more)) for (b, e), more in zip(problem.window.padding, extra, strict=True))
+    return replace(problem.window, padding=padding)
+
+
+def _whole_linear(problem: Problem) -> bool:
+    """Whole numbers under a linear operator other than `conv`; pooling has laws of its own."""
+    linear = problem.operator in (Operator.conv_transpose, INPUT, WEIGHT, BIAS)
+    return linear and problem.data == "integer"
+
+
+@law(tolerance="exact", when=_whole_linear)
+def linear_operators(subject: Subject, problem: Problem) -> Deviation:
+    """f(2a - 3c, w) = 2 f(a, w) - 3 f(c, w), in each array, for conv_transpose and the gradients
+
+    Any window, flipped or not, no bias; a and c of -1, 0 and 1, fewer of them where a format is short, keep the sums
+    exact.
+    """
+    alone = problem.with_(bias=False)
+    arrays = {name: wide(alone, name, shape) for name, shape in alone.shapes.items() if name in problem.operator.inputs}
+    output, deviations = problem.operator.outputs[0], []
+    for name in PAIRS.get(problem.operator, ("dy",)):
+        a, c = (_thin_step(alone, f"{part} of {name}", arrays[name].shape) for part in ("a", "c"))
+        joint, *parts = (subject.whole(alone, {**arrays, name: value})[output] for value in (2 * a - 3 * c, a, c))
+        deviations.append(equal(joint, 2 * parts[0] - 3 * parts[1], f"{output} of 2a - 3c for {name}"))
+    return join(*deviations)
+
+
+def _thin_step(problem: Problem, name: str, shape: Sizes) -> Array:
+    """A direction with so few numbers beside 0 that sums of five times as much stay exact in the dtype."""
+    share = 2.0 ** FORMATS[problem.dtype].bits / (8 * amplitude(problem)[0] * max(1, accumulation(problem)))
+    return step(problem, name, shape) * (generator(problem, f"share of {name}").random(shape) < share)
+
+
+@law(tolerance="exact", when=filled_conv, needs=(INPUT, WEIGHT, BIAS))
+def gradients_do_not_meddle(subject: Subject, problem: Problem) -> Deviation:
+    """dx, dw, db of (x, w, dy) = the same asked in another order, and = prepared together and read when all have run
+
+    Between the two, those of other arrays (the same numbers, turned and negated) are asked, so that what one call
+    leaves behind is not what the next one needs. Any window, flipped or not.
+    """
+    x, w, dy = _arrays(problem)
+    first, second = _asked(problem, x, w, dy), _asked(problem, *(-np.flip(a) for a in (x, w, dy)))
+    before = _ask(subject, first, (INPUT, WEIGHT, BIAS))
+    together = _ask_together(subject, second, (BIAS, INPUT, WEIGHT))
+    apart, after = _ask(subject, second, (WEIGHT, BIAS, INPUT)), _ask(subject, first, (BIAS, INPUT, WEIGHT))
+    return join(
+        *(equal(after[name], before[name], f"{name} asked in another order") for name in before),
+        *(equal(together[name], apart[name], f"{name} prepared together") for name in apart),
+    )
+
+
+def _asked(problem: Problem, x: Array, w: Array, dy: Array) -> dict[Operator, Asked]:
+    """The three gradients of a convolution as problems with their arrays."""
+    given = {INPUT: {"dy": dy, "w": w}, WEIGHT: {"dy": dy, "x": x}, BIAS: {"dy": dy}}
+    return {operator: (problem.with_(operator=operator, bias=False), values) for operator, values in given.items()}
+
+
+def _ask(subject: Subject, asked: dict[Operator, Asked], order: tuple[Operator, ...]) -> dict[str, Array]:
+    """Outputs of the plain methods, called one by one."""
+    return {name: a for operator in order for name, a in subject.whole(*asked[operator]).items()}
+
+
+def _ask_together(subject: Subject, asked: dict[Operator, Asked], order: tuple[Operator, ...]) -> dict[str, Array]:
+    """Outputs of prepared calls that are all alive at once; rounded for norm-wise classes, as `whole` does."""
+    prepared = [subject.prepare(*asked[operator]) for operator in order]
+    results = [call.run() for call in prepared]
+    found = {}
+    for call, result in zip(prepared, results, strict=True):
+        for name, a in call.fetch(result).items():
+            wide_a = a.astype(np.float64)
+            found[name] = np.rint(wide_a) if subject.numerics(call.problem).normwise else wide_a
+    return found
+
+
+@law(tolerance="exact", when=lambda p: filled_conv(p) and p.dtype in ("float32", "float64"), needs=(INPUT, WEIGHT))
+def gradients_of_batches(subject: Subject, problem: Problem) -> Deviation:
+    """dx of (A, B) = (dx of A, dx of B);  dw of (A, B) = dw of A + dw of B
+
+    Batches of 65 and 3 images, of one channel and one filter a group, at most two groups and four windows an axis. Any
+    window, flipped or not.
+    """
+    first, small = 65, cut(problem, images=68, windows=4)
+    out = small.window.output_shape(small.x[2:], small.w[2:])
+    x, w = step(problem, "x", small.x), wide(problem, "w", small.w)
+    dy = step(problem, "dy", (small.x[0], small.w[0], *out))
+    parts = (slice(None), slice(first), slice(first, None))
+    dx, *apart = (subject.input_grad(dy[at], w, x[at].shape, small.window) for at in parts)
+    dw, *shares = (subject.weight_grad(dy[at], x[at], w.shape, small.window) for at in parts)
+    return join(equal(dx, np.concatenate(apart), "dx"), equal(dw, shares[0] + shares[1], "dw"))

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from harness import Deviation, Problem, Subject, join, law, structure
+from harness import Deviation, GeometryError, Problem, Subject, join, law, structure
 from harness.checking.bounds import check_outputs
 from harness.checking.subject import Prepared
 from harness.spec import reference
 from harness.spec.data import make_arrays
-from harness.spec.taps import EVERY, beside
+from harness.spec.taps import beside
 from suites.laws.common import Array
 
 GARBAGE = -(2**31)  # what lies around whole numbers, where floating-point arrays have NaN around them
 MOST_THREADS = 4
+CALLS = 12
 
 
 def _whole(problem: Problem) -> bool:
@@ -48,8 +51,6 @@ def _compare(
 
 
 def _named(found: Deviation, how: str) -> Deviation:
-    from dataclasses import replace
-
     return replace(found, what=f"{found.what} {how}")
 
 
@@ -230,20 +231,54 @@ def _dirty(subject: Subject, problem: Problem) -> None:
 def history_leaves_no_trace(subject: Subject, problem: Problem) -> Deviation:
     """f(x) is the same before and after f(z), whatever z is
 
-    z is another array of the same shape, then a single image: plans, buffers and shapes must not survive.
+    z is another array of the same shape, then a single image, more images, and another stride: plans, buffers and
+    shapes must not survive.
     """
     arrays = make_arrays(problem)
-    other, later = _again(problem, 1)
-    smaller = problem.with_(x=(1, *problem.x[1:]), seed=problem.seed + 2)
     prepared = subject.prepare(problem, arrays)
     call = subject.plain(problem, subject.devices(problem, arrays))
     parts = [_judge(subject, problem, arrays, call, "at first")]
-    for between, given in ((other, later), (smaller, make_arrays(smaller))):
+    for between in _others(problem):
+        given = make_arrays(between)
         parts.append(_judge(subject, between, given, subject.prepare(between, given), "on other data"))
         parts.append(_judge(subject, between, given, subject.plain(between, subject.devices(between, given)), "next"))
         parts.append(_judge(subject, problem, arrays, call, "after other data"))
         parts.append(_judge(subject, problem, arrays, prepared, "prepared, after other data"))
     return join(*parts)
+
+
+def _others(problem: Problem) -> tuple[Problem, ...]:
+    """Problems near a given one, each with data of its own."""
+    stride = tuple(1 if s > 1 else 2 for s in problem.window.stride)
+    padding = None if problem.output_padding is None else (0,) * problem.axes
+    found = [
+        problem.with_(seed=problem.seed + 1),
+        problem.with_(x=(1, *problem.x[1:]), seed=problem.seed + 2),
+        problem.with_(x=(problem.x[0] + 2, *problem.x[1:]), seed=problem.seed + 3),
+    ]
+    with contextlib.suppress(GeometryError):  # the padding may crop all of a transposed output then
+        found.append(
+            problem.with_(window=replace(problem.window, stride=stride), output_padding=padding, seed=problem.seed + 4)
+        )
+    return tuple(found)
+
+
+@law(tolerance="exact", when=_whole)
+def prepared_calls_are_steady(subject: Subject, problem: Problem) -> Deviation:
+    """a prepared call gives f(x) each of twelve times, and f(z) after x is filled with z in place
+
+    What is prepared may keep what it made of the kernel and the bias; every other array is read by every call.
+    """
+    arrays = make_arrays(problem)
+    devices = _own(subject, problem, arrays)
+    call = subject.prepare_devices(problem, devices)
+    parts = [_judge(subject, problem, arrays, call, f"in call {number + 1}") for number in range(CALLS)]
+    other, later = _again(problem, 1)
+    later |= {name: a for name, a in arrays.items() if name in ("w", "b")}
+    for name, fresh in subject.devices(other, later).items():
+        if name not in ("w", "b"):
+            devices[name][...] = fresh
+    return join(*parts, _judge(subject, other, later, call, "after its inputs were filled again"))
 
 
 @law(tolerance="exact", when=_whole)

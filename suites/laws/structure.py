@@ -9,6 +9,7 @@ import numpy as np
 from harness import Deviation, Problem, Subject, Window, join, law
 from harness.spec.taps import ALL, EVERY, fit
 from suites.laws.common import Array, equal, kernel_shape, step, whole_conv, wide
+from suites.laws.shapes import bare, by_channel
 
 
 def _plain(problem: Problem) -> bool:
@@ -25,48 +26,58 @@ def _padded(problem: Problem) -> bool:
 
 @law(tolerance="exact", when=_plain)
 def linear_in_the_input(subject: Subject, problem: Problem) -> Deviation:
-    """conv(x + h, w) = conv(x, w) + conv(h, w);  conv(-x, w) = -conv(x, w)
+    """conv(x + h, w) = conv(x, w) + conv(h, w);  conv(2h - 3z, w) = 2 conv(h, w) - 3 conv(z, w)
 
-    Any window; h of -1, 0 and 1 keeps the sums exact.
+    And conv(-x, w) = -conv(x, w). Any window; h and z of -1, 0 and 1 keep the sums exact.
     """
     x, w = _operands(problem)
-    h = step(problem, "h", problem.x)
-    y = subject.conv(x, w)
+    h, z = (step(problem, name, problem.x) for name in ("h", "z"))
+    y, part = subject.conv(x, w), subject.conv(h, w)
     return join(
-        equal(subject.conv(x + h, w), y + subject.conv(h, w), "conv(x + h)"), equal(subject.conv(-x, w), -y, "conv(-x)")
+        equal(subject.conv(x + h, w), y + part, "conv(x + h)"),
+        equal(subject.conv(2 * h - 3 * z, w), 2 * part - 3 * subject.conv(z, w), "conv(2h - 3z)"),
+        equal(subject.conv(-x, w), -y, "conv(-x)"),
     )
 
 
 @law(tolerance="exact", when=_plain)
 def linear_in_the_kernel(subject: Subject, problem: Problem) -> Deviation:
-    """conv(x, w + h) = conv(x, w) + conv(x, h);  conv(x, -w) = -conv(x, w)
+    """conv(x, w + h) = conv(x, w) + conv(x, h);  conv(x, 2h - 3v) = 2 conv(x, h) - 3 conv(x, v)
 
-    Any window; h of -1, 0 and 1 keeps the sums exact.
+    And conv(x, -w) = -conv(x, w). Any window; h and v of -1, 0 and 1 keep the sums exact.
     """
     x, w = _operands(problem)
-    h = step(problem, "h", w.shape)
-    y = subject.conv(x, w)
+    h, v = (step(problem, name, w.shape) for name in ("h", "v"))
+    y, part = subject.conv(x, w), subject.conv(x, h)
     return join(
-        equal(subject.conv(x, w + h), y + subject.conv(x, h), "conv(w + h)"), equal(subject.conv(x, -w), -y, "conv(-w)")
+        equal(subject.conv(x, w + h), y + part, "conv(w + h)"),
+        equal(subject.conv(x, 2 * h - 3 * v), 2 * part - 3 * subject.conv(x, v), "conv(2h - 3v)"),
+        equal(subject.conv(x, -w), -y, "conv(-w)"),
     )
 
 
-def _shifts(problem: Problem) -> bool:
-    """Whether two windows fit side by side into the input itself."""
+def _axes_to_shift(problem: Problem) -> list[int]:
+    """Axes along which two windows fit side by side into the input itself; none where one does not fit at all."""
     reach, n = problem.window.reach(problem.kernel), problem.x[2:]
-    fits = all(r <= size for r, size in zip(reach, n, strict=True))
-    return _plain(problem) and fits and reach[-1] + problem.window.stride[-1] <= n[-1]
+    if any(r > size for r, size in zip(reach, n, strict=True)):
+        return []
+    return [axis for axis, s in enumerate(problem.window.stride) if reach[axis] + s <= n[axis]]
 
 
-@law(tolerance="exact", when=_shifts)
+@law(tolerance="exact", when=lambda p: _plain(p) and bool(_axes_to_shift(p)))
 def shift_by_a_stride(subject: Subject, problem: Problem) -> Deviation:
-    """conv(x[..., s:], w; padding 0) = conv(x, w; padding 0)[..., 1:]
+    """conv(x shifted by s, w; padding 0) = conv(x, w; padding 0) shifted by 1
 
-    The last axis is shifted by one stride.
+    Each axis that has room in turn, by one stride of its own.
     """
     x, w = _operands(problem)
-    bare, s = replace(problem.window, padding=((0, 0),) * problem.axes), problem.window.stride[-1]
-    return equal(subject.conv(x[..., s:], w, window=bare), subject.conv(x, w, window=bare)[..., 1:], "shifted conv")
+    window = bare(problem.window)
+    y, deviations = subject.conv(x, w, window=window), []
+    for axis in _axes_to_shift(problem):
+        whole = (ALL,) * (2 + axis)
+        shifted = subject.conv(x[(*whole, slice(window.stride[axis], None))], w, window=window)
+        deviations.append(equal(shifted, y[(*whole, slice(1, None))], f"conv shifted on axis {axis}"))
+    return join(*deviations)
 
 
 @law(tolerance="exact", when=lambda p: _plain(p) and any(d > 1 for d in p.window.dilation))
@@ -117,9 +128,8 @@ def padding_is_explicit_zeros(subject: Subject, problem: Problem) -> Deviation:
     Both sides of every axis by their own padding.
     """
     x, w = _operands(problem)
-    bare = replace(problem.window, padding=((0, 0),) * problem.axes)
     padded = fit(x, problem.window.padding, 0.0, np)
-    return equal(subject.conv(x, w), subject.conv(padded, w, window=bare), "padded conv")
+    return equal(subject.conv(x, w), subject.conv(padded, w, window=bare(problem.window)), "padded conv")
 
 
 @law(tolerance="exact", when=lambda p: _plain(p) and p.x[0] > 1)
@@ -138,25 +148,33 @@ def images_do_not_mix(subject: Subject, problem: Problem) -> Deviation:
 
 @law(tolerance="exact", when=lambda p: _plain(p) and p.window.groups == 1)
 def channels_add_up(subject: Subject, problem: Problem) -> Deviation:
-    """conv(x, w) = sum over c of conv(x[:, c], w[:, c]);  permuting C in both changes nothing;  permuting O permutes y
+    """conv(x, w) = sum over parts c of conv(x[:, c], w[:, c]);  permuting C in both changes nothing, O permutes y
 
-    One group.
+    One group; the parts are single channels, or six of several. O is permuted in the filters and the bias.
     """
     x, w = _operands(problem)
-    y = subject.conv(x, w)
-    parts = sum(subject.conv(x[:, c : c + 1], w[:, c : c + 1]) for c in range(x.shape[1]))
+    y, b = subject.conv(x, w), wide(problem, "b", w.shape[:1])
+    biased = y + by_channel(b, problem.axes)
+    some = np.array_split(np.arange(x.shape[1]), max(1, min(6, x.shape[1])))
+    parts = sum((subject.conv(x[:, c], w[:, c]) for c in some), np.zeros(y.shape))
     return join(
-        equal(np.asarray(parts), y, "sum over channels"),
+        equal(parts, y, "sum over channels"),
         equal(subject.conv(x[:, ::-1], w[:, ::-1]), y, "conv of reversed channels"),
-        equal(subject.conv(x, w[::-1]), y[:, ::-1], "conv with reversed filters"),
+        equal(subject.conv(x, w[::-1], b[::-1]), biased[:, ::-1], "conv with reversed filters"),
     )
 
 
-@law(tolerance="exact", when=lambda p: _plain(p) and set(p.window.stride) == {1})
+def _fits_exactly(problem: Problem) -> bool:
+    """Whether the last window of every axis ends where the padded input does."""
+    cover = problem.window.cover(problem.x[2:], problem.kernel)
+    return all(end == wanted for (_, end), (_, wanted) in zip(problem.window.padding, cover, strict=True))
+
+
+@law(tolerance="exact", when=lambda p: _plain(p) and _fits_exactly(p))
 def reflection(subject: Subject, problem: Problem) -> Deviation:
     """conv(reflected x, reflected w; paddings swapped) = reflected conv(x, w)
 
-    Stride 1; every axis.
+    Every axis; stride 1, or one with which the windows fit the padded input without remainder.
     """
     x, w = _operands(problem)
     back = (*EVERY, *(slice(None, None, -1),) * problem.axes)
@@ -193,9 +211,9 @@ def sums_multiply(subject: Subject, problem: Problem) -> Deviation:
         groups=groups,
     )  # fmt: skip
     space = tuple(range(2, x.ndim))
-    total_x = x.sum(axis=space).reshape(x.shape[0], groups, -1)
-    total_w = w.sum(axis=space).reshape(groups, w.shape[0] // groups, -1)
-    wanted = np.einsum("ngc,goc->ngo", total_x, total_w).reshape(x.shape[0], -1)
+    total_x = x.sum(axis=space).reshape(x.shape[0], groups, w.shape[1])
+    total_w = w.sum(axis=space).reshape(groups, w.shape[0] // groups, w.shape[1])
+    wanted = np.einsum("ngc,goc->ngo", total_x, total_w).reshape(x.shape[0], w.shape[0])
     return equal(subject.conv(x, w, window=full).sum(axis=space), wanted, "sum of y")
 
 
@@ -211,7 +229,7 @@ def bias_shifts(subject: Subject, problem: Problem) -> Deviation:
     return equal(y, np.broadcast_to(b.reshape(1, -1, *(1,) * problem.axes), y.shape), "conv(0, w, b)")
 
 
-@law(tolerance="exact", when=lambda p: _plain(p) and p.window.groups == 1)
+@law(tolerance="exact", when=lambda p: _plain(p) and p.window.groups == 1 and p.x[1] > 0)
 def impulse_response(subject: Subject, problem: Problem) -> Deviation:
     """x = delta at p on channel c  =>  full correlation gives rot180(w[:, c]) with its last tap at p
 

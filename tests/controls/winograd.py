@@ -48,7 +48,8 @@ class Winograd(harness.Backend):
         m, out = self.tile, window.output_shape(x.shape[2:], w.shape[2:])
         forth, kernels, back = (np.array(matrix, dtype=x.dtype) for matrix in TRANSFORMS[m])
         tiles = [-(-p // m) for p in out]
-        grown = [m * count + 2 - n - begin for count, n, (begin, _) in zip(tiles, x.shape[2:], window.padding, strict=True)]
+        sizes = zip(tiles, x.shape[2:], window.padding, strict=True)
+        grown = [m * count + 2 - n - begin for count, n, (begin, _) in sizes]
         widths = [(begin, max(0, end)) for (begin, _), end in zip(window.padding, grown, strict=True)]
         padded = np.pad(x, ((0, 0), (0, 0), *widths))
         windows = np.lib.stride_tricks.sliding_window_view(padded, (m + 2, m + 2), axis=(2, 3))

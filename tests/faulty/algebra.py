@@ -130,22 +130,7 @@ class InputGradOfLastKernel(Right):
         return super().conv_weight_grad(dy, x, w_shape, window)
 
 
-class Complex(Right):
-    """A right backend that takes complex arrays too."""
-
-    name = "right:complex"
-    takes_complex = True
-
-    def conv(self, x, w, b, window):
-        if x.dtype.kind != "c":
-            return super().conv(x, w, b, window)
-        bias = (None, None) if b is None else (b.real, b.imag)
-        real = super().conv(x.real, w.real, bias[0], window) - super().conv(x.imag, w.imag, None, window)
-        imaginary = super().conv(x.imag, w.real, bias[1], window) + super().conv(x.real, w.imag, None, window)
-        return (real + 1j * imaginary).astype(x.dtype)
-
-
-class Conjugates(Complex):
+class Conjugates(Right):
     """Correlation as signal processing defines it: the kernel is conjugated."""
 
     name = "faulty:conjugates"
@@ -162,6 +147,5 @@ FAULTS = (
 
 @harness.hookimpl
 def register_backends(register):
-    register(Complex())
     for fault in FAULTS:
         register(fault())

@@ -13,10 +13,20 @@ def _narrow(value, like):
 class Right(harness.Backend):
     name = "right"
     dtypes = ("float64", "float32", "float16", "bfloat16")
+    takes_complex = True
 
     def conv(self, x, w, b, window):
         window.check_conv(x.shape, w.shape)
+        if x.dtype.kind == "c":
+            return self.conv_complex(x, w, b, window)
         return _narrow(reference.conv(x, w, b, window), x)
+
+    def conv_complex(self, x, w, b, window):
+        """(x + iu) * (w + iv) = x * w - u * v + i (u * w + x * v)"""
+        bias = (None, None) if b is None else (b.real, b.imag)
+        real = reference.conv(x.real, w.real, bias[0], window) - reference.conv(x.imag, w.imag, None, window)
+        imaginary = reference.conv(x.imag, w.real, bias[1], window) + reference.conv(x.real, w.imag, None, window)
+        return _narrow(real + 1j * imaginary, x)
 
     def conv_input_grad(self, dy, w, x_shape, window):
         window.check_conv(x_shape, w.shape)

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+
+from harness.cli.main import main
+
+FAULTY = Path(__file__).parent.parent / "faulty"
+
+
+def _main(*arguments):
+    with pytest.raises(SystemExit) as caught:
+        main(["killmatrix", *map(str, arguments)])
+    return caught.value.code
+
+
+def test_a_caught_fault_is_counted_and_written(tmp_path, capsys):
+    code = _main(
+        "--faults", FAULTY / "forward.py", "--backend", "faulty:flipped", "--law", "tap-probe", "--law", "reflection",
+        "--output", tmp_path,
+    )  # fmt: skip
+    out = capsys.readouterr().out
+    assert code == 0
+    assert "1 of 1 faults caught" in out
+    assert "laws that catch no fault: reflection" in out
+    assert {path.name for path in tmp_path.iterdir()} >= {"killmatrix.csv", "killmatrix.md", "killmatrix.html"}
+
+
+def test_a_survivor_is_named_and_fails_the_command(capsys):
+    code = _main("--faults", FAULTY / "forward.py", "--backend", "faulty:flipped", "--law", "bias-shifts", "--quick")
+    assert code == 1
+    assert "survivors: faulty:flipped" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--faults", "no/such/folder"), "wanted a folder or file with faulty backends"),
+        (("--faults", FAULTY / "right.py"), "no backend whose name begins with 'faulty:'"),
+        (("--faults", FAULTY / "forward.py", "--backend", "faulty:fliped"), "did you mean 'faulty:flipped'"),
+        (("--faults", FAULTY / "forward.py", "--law", "tap-prob"), "did you mean 'tap-probe'"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, words, capsys):
+    assert _main(*arguments) == 2
+    assert words in capsys.readouterr().err
