@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
+from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing
 from backends.reductions import Reductions, grown, module_of, widen
 from harness.plugins.backend import Backend
 from harness.plugins.hookspecs import hookimpl
@@ -203,6 +204,7 @@ class Im2col(Reductions, Backend):
     name = "im2col"
     rate = 5e9
     numerics = Numerics(algorithm="gemm")
+    takes_complex = True
     block_bytes: ClassVar[int] = 4 << 20
 
     def versions(self) -> dict[str, str]:
@@ -213,7 +215,7 @@ class Im2col(Reductions, Backend):
 
     def workspace(self, problem: Problem) -> int:
         """Padded images, columns, the merged product and the kernel's matrix."""
-        if problem.w is None or problem.operator not in _PLANS:
+        if problem.w is None or problem.operator not in _PLANS or is_empty(problem.x, problem.w):
             return 0
         item = 8 if problem.dtype == "float64" else 4
         sums = math.prod(problem.w)
@@ -243,6 +245,9 @@ class Im2col(Reductions, Backend):
         return Shape(x, w[2:], window, max(self.block_bytes, least), item)
 
     def _plan_conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Callable[[], Array]:
+        y_shape = conv_shape(x.shape, w.shape, window)
+        if is_empty(x.shape, w.shape):
+            return partial(sum_of_nothing, x, y_shape, b)
         matrix = _kernel_matrix(w, window.groups)
         if _is_pointwise(x.shape, w.shape, window):
             return partial(_multiply_maps, matrix, x, b)
@@ -251,6 +256,9 @@ class Im2col(Reductions, Backend):
         return partial(_conv, columns, x, matrix, b)
 
     def _plan_input_grad(self, dy: Array, w: Array, x_shape: Sizes, window: Window) -> Callable[[], Array]:
+        check_gradient(dy.shape, conv_shape(x_shape, w.shape, window))
+        if is_empty(dy.shape, w.shape):
+            return partial(sum_of_nothing, dy, x_shape)
         matrix = _kernel_matrix(w, window.groups)
         if _is_pointwise(x_shape, w.shape, window):
             return partial(_multiply_maps, matrix.swapaxes(1, 2), dy, None)
@@ -259,6 +267,9 @@ class Im2col(Reductions, Backend):
         return partial(_input_grad, columns, dy, matrix)
 
     def _plan_weight_grad(self, dy: Array, x: Array, w_shape: Sizes, window: Window) -> Callable[[], Array]:
+        check_gradient(dy.shape, conv_shape(x.shape, w_shape, window))
+        if is_empty(dy.shape, x.shape):
+            return partial(sum_of_nothing, dy, w_shape)
         dtype = widen(x[:0]).dtype
         # every block adds a whole gradient to the sum, so that a block should be no smaller than that
         shape = self._shape(x.shape, w_shape, window, dtype.itemsize, dtype.itemsize * math.prod(w_shape))

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import reduce
 from typing import Any
 
+from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing, transposed_shape
 from backends.reductions import BLOCK_BYTES, Reductions, grown, widen
 from harness.plugins.backend import Backend
 from harness.plugins.hookspecs import hookimpl
@@ -31,6 +32,7 @@ class NumpyDirect(Reductions, Backend):
     name = "numpy-direct"
     rate = 3e9
     numerics = Numerics(algorithm="direct")
+    takes_complex = True
 
     def versions(self) -> dict[str, str]:
         """Version of NumPy."""
@@ -42,7 +44,10 @@ class NumpyDirect(Reductions, Backend):
         """y[n,o,i] = b[o] + sum over c, u of w[o,c,u] x[n, c, s*i + d*u - begin]."""
         import numpy as np
 
-        dtype, out = x.dtype, window.output_shape(x.shape[2:], w.shape[2:])
+        shape = conv_shape(x.shape, w.shape, window)
+        if is_empty(x.shape, w.shape):
+            return sum_of_nothing(x, shape, b)
+        dtype, out = x.dtype, shape[2:]
         x, w = fit(widen(x), window.cover(x.shape[2:], w.shape[2:]), 0.0, np), widen(w)
         if len(out) > 1 and 1 < w.shape[1] < FOLD_CHANNELS:
             x, w, window = _fold_last_axis(x, w, window, out[-1])
@@ -54,17 +59,25 @@ class NumpyDirect(Reductions, Backend):
 
     def conv_input_grad(self, dy: Array, w: Array, x_shape: Sizes, window: Window) -> Array:
         """dx[n, c, s*i + d*u - begin] += w[o,c,u] dy[n,o,i]."""
+        check_gradient(dy.shape, conv_shape(x_shape, w.shape, window))
+        if is_empty(dy.shape, w.shape):
+            return sum_of_nothing(dy, x_shape)
         return _finish(_input_sums(dy, w, x_shape, window), None, dy.dtype)
 
     def conv_transpose(self, x: Array, w: Array, b: Array | None, window: Window, output_padding: Sizes) -> Array:
         """y = the input gradient of `conv` at x, plus b."""
-        spatial = window.transposed_shape(x.shape[2:], w.shape[2:], output_padding)
-        return _finish(_input_sums(x, w, (x.shape[0], w.shape[1] * window.groups, *spatial), window), b, x.dtype)
+        shape = transposed_shape(x.shape, w.shape, window, output_padding)
+        if is_empty(x.shape, w.shape):
+            return sum_of_nothing(x, shape, b)
+        return _finish(_input_sums(x, w, shape, window), b, x.dtype)
 
     def conv_weight_grad(self, dy: Array, x: Array, w_shape: Sizes, window: Window) -> Array:
         """dw[o,c,u] = sum over n, i of dy[n,o,i] x[n, c, s*i + d*u - begin]."""
         import numpy as np
 
+        check_gradient(dy.shape, conv_shape(x.shape, w_shape, window))
+        if is_empty(dy.shape, x.shape):
+            return sum_of_nothing(dy, w_shape)
         groups, out = window.groups, dy.shape[2:]
         padded = fit(x, window.cover(x.shape[2:], w_shape[2:]), 0.0, np)
         dw = np.zeros((math.prod(w_shape[2:]), groups, w_shape[0] // groups, w_shape[1]), dtype=widen(dy[:0]).dtype)

@@ -12,6 +12,7 @@ from functools import reduce
 from importlib import import_module
 from typing import Any
 
+from backends.guards import check_gradient, is_empty, pool_shape, sum_of_nothing
 from harness.spec.taps import EVERY, divisors, fit, inner, tap_slices
 from harness.spec.window import Padding, Sizes, Window
 
@@ -66,22 +67,28 @@ class Reductions:
 
     def max_pool(self, x: Array, window: Window) -> tuple[Array, Array]:
         """y = max over the window, with its flat index; the first wins a tie, NaN wins over all."""
-        assert window.kernel is not None
-        xp, spatial = module_of(x), x.shape[2:]
-        out = window.output_shape(spatial, window.kernel)
+        shape = pool_shape(x.shape, window)
+        xp, spatial, out = module_of(x), x.shape[2:], shape[2:]
+        y, indices = xp.empty(shape, dtype=x.dtype), xp.empty(shape, dtype="int64")
+        if is_empty(shape):
+            return y, indices
         padded = fit(widen(x), window.cover(spatial, window.kernel), -math.inf, xp)
-        y = xp.empty((*x.shape[:2], *out), dtype=x.dtype)
-        indices = xp.empty(y.shape, dtype="int64")
         inside = _first_inside(xp, spatial, out, window)
         start, offsets = _linear_places(xp, spatial, out, window)
-        for at in map_blocks(y.shape, math.prod(padded.shape[2:]) * padded.itemsize, self.pool_bytes):
+        for at in map_blocks(shape, math.prod(padded.shape[2:]) * padded.itemsize, self.pool_bytes):
             top = _along_axes(xp.maximum, padded[at], out, window)
-            place = start + offsets[_first_tap(padded[at], top, window)]
-            y[at], indices[at] = top, xp.where(top == -math.inf, inside, place)  # padding never wins
+            place, lowest = start + offsets[_first_tap(padded[at], top, window)], top == -math.inf
+            if lowest.any():  # padding never wins
+                place = xp.where(lowest, inside, place)
+            y[at], indices[at] = _first_zeros(padded[at], top, x[at], place), place
         return y, indices
 
     def max_pool_grad(self, dy: Array, x: Array, indices: Array, window: Window) -> Array:
         """dx[indices] += dy, map by map."""
+        check_gradient(dy.shape, pool_shape(x.shape, window))
+        check_gradient(indices.shape, dy.shape)
+        if is_empty(dy.shape):
+            return sum_of_nothing(dy, x.shape)
         xp, area = module_of(dy), math.prod(x.shape[2:])
         maps = x.shape[0] * x.shape[1]
         flat = (indices.reshape(maps, -1) + area * xp.arange(maps)[:, None]).reshape(-1)
@@ -94,22 +101,26 @@ class Reductions:
 
     def avg_pool(self, x: Array, window: Window) -> Array:
         """y = sum over the window / divisor; the sum is taken axis by axis."""
-        assert window.kernel is not None
-        xp, out = module_of(x), window.output_shape(x.shape[2:], window.kernel)
+        shape = pool_shape(x.shape, window)
+        xp, out = module_of(x), shape[2:]
+        y = xp.empty(shape, dtype=x.dtype)
+        if is_empty(shape):
+            return y
         padded = fit(x, window.cover(x.shape[2:], window.kernel), 0.0, xp)
         share = _divisor_map(xp, x.shape[2:], window, widen(x[:0]).dtype)
-        y = xp.empty((*x.shape[:2], *out), dtype=x.dtype)
         for at in map_blocks(x.shape, math.prod(padded.shape[2:]) * x.itemsize, self.pool_bytes):
             y[at] = _along_axes(xp.add, widen(padded[at]), out, window) / share
         return y
 
     def avg_pool_grad(self, dy: Array, x_shape: Sizes, window: Window) -> Array:
         """dx += dy / divisor over each window; the spread is made axis by axis."""
-        assert window.kernel is not None
+        check_gradient(dy.shape, pool_shape(x_shape, window))
         xp, out = module_of(dy), dy.shape[2:]
+        dx = xp.empty(x_shape, dtype=dy.dtype)
+        if is_empty(x_shape):
+            return dx
         cover = window.cover(x_shape[2:], window.kernel)
         sizes, share = grown(x_shape[2:], cover), _divisor_map(xp, x_shape[2:], window, widen(dy[:0]).dtype)
-        dx = xp.empty(x_shape, dtype=dy.dtype)
         for at in map_blocks(x_shape, math.prod(sizes) * dy.itemsize, self.pool_bytes):
             total = widen(dy[at]) / share
             for axis in range(len(out)):
@@ -146,6 +157,15 @@ def _first_tap(padded: Array, top: Array, window: Window) -> Array:
         missing &= behind
         number += missing  # counting passes over the taps is far quicker than masked copies
     return number
+
+
+def _first_zeros(padded: Array, top: Array, x: Array, place: Array) -> Array:
+    """The maxima, with the zero that is indexed where -0 and +0 are equal: which one comes out is the processor's."""
+    xp, zero = module_of(top), top == 0
+    if not (zero.any() and (xp.signbit(padded) & (padded == 0)).any()):
+        return top
+    flat, at = x.reshape(*x.shape[:2], -1), place.reshape(*place.shape[:2], -1)
+    return xp.where(zero, xp.take_along_axis(flat, at, axis=2).reshape(top.shape), top)
 
 
 def _linear_places(xp: Any, spatial: Sizes, out: Sizes, window: Window) -> tuple[Array, Array]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing
 from harness.plugins.backend import Backend
 from harness.plugins.hookspecs import hookimpl
 from harness.spec.numerics import Numerics
@@ -31,6 +32,7 @@ class ScipySignal(Backend):
     name = "scipy-signal"
     rate = 3e8
     numerics = Numerics(algorithm="direct")
+    takes_complex = True
 
     def probe(self) -> str | None:
         """Correlate two tiny arrays."""
@@ -61,8 +63,12 @@ class ScipySignal(Backend):
         """y = the covered input correlated with the upsampled kernel, subsampled, plus b."""
         import numpy as np
 
+        shape = conv_shape(x.shape, w.shape, window)
+        if is_empty(x.shape, w.shape):
+            return sum_of_nothing(x, shape, b)
         covered = fit(_widen(x), window.cover(x.shape[2:], w.shape[2:]), 0.0, np)
-        y = _by_group(covered, _stuff(_widen(w), window.dilation), window.groups)[(*EVERY, *_every(window.stride))]
+        taps = _stuff(_widen(w), window.dilation).conj()  # SciPy conjugates it back; what is real stays as it is
+        y = _by_group(covered, taps, window.groups)[(*EVERY, *_every(window.stride))]
         if b is not None:
             y = y + _widen(b).reshape(1, -1, *(1,) * (x.ndim - 2))
         return np.ascontiguousarray(y, dtype=x.dtype)
@@ -71,6 +77,9 @@ class ScipySignal(Backend):
         """dx = wide true convolution of the zero-stuffed dy with the upsampled kernel, padding cropped."""
         import numpy as np
 
+        check_gradient(dy.shape, conv_shape(x_shape, w.shape, window))
+        if is_empty(dy.shape, w.shape):
+            return sum_of_nothing(dy, x_shape)
         groups, reach = window.groups, window.reach(w.shape[2:])
         wide = fit(_stuff(_widen(dy), window.stride), tuple((m - 1, m - 1) for m in reach), 0.0, np)
         turned = np.flip(_stuff(_widen(w), window.dilation), axis=tuple(range(2, w.ndim)))
@@ -83,6 +92,9 @@ class ScipySignal(Backend):
         """dw = the covered input correlated with the zero-stuffed dy, summed over images, subsampled."""
         import numpy as np
 
+        check_gradient(dy.shape, conv_shape(x.shape, w_shape, window))
+        if is_empty(dy.shape, x.shape):
+            return sum_of_nothing(dy, w_shape)
         covered = fit(_widen(x), window.cover(x.shape[2:], w_shape[2:]), 0.0, np).swapaxes(0, 1)
         stuffed = _stuff(_widen(dy), window.stride).swapaxes(0, 1)
         o, c = w_shape[0] // window.groups, w_shape[1]

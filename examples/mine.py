@@ -11,6 +11,7 @@ class Mine(harness.Backend):
     grouped = False  # and calls once per group
 
     def conv(self, x, w, b, window):  # x (N,C,*S), w (O,C/groups,*K), b (O,) or None -> y (N,O,*P)
+        window.check_conv(x.shape, w.shape)  # an impossible window is an error, not an answer
         x = np.pad(x, ((0, 0), (0, 0), *window.padding))
         patches = np.lib.stride_tricks.sliding_window_view(x, window.reach(w.shape[2:]), axis=(2, 3))
         (sh, sw), (dh, dw) = window.stride, window.dilation

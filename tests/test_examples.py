@@ -24,6 +24,7 @@ def test_the_backend_of_ones_own_is_right():
         run = harness.run(
             "correctness", backends=["mine"], plugins=[str(ROOT / "examples" / "mine.py")], output=f"{folder}/run"
         )
+    assert run.exit_code == 0
     assert not [result for result in run.results if result.outcome not in ("passed", "unsupported")]
     assert run.counts["passed"] > 500
     routes = {result.route.kind for result in run.results}

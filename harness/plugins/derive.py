@@ -183,16 +183,22 @@ def _compute_bias_grad(run: Runner, problem: Problem, arrays: Arrays) -> tuple[A
 
 
 def _transpose_as_input_grad(problem: Problem) -> Problem | None:
-    return problem.with_(operator=Operator.conv_input_grad, x=problem.y, output_padding=None)
+    dtype = "float32" if problem.bias and problem.dtype in SHORT else problem.dtype
+    return problem.with_(operator=Operator.conv_input_grad, x=problem.y, output_padding=None, dtype=dtype)
 
 
 def _compute_transpose(run: Runner, problem: Problem, arrays: Arrays) -> tuple[Any, ...]:
-    """conv_transpose(z, w) = conv_input_grad(z, w), plus the bias of each output map (SPEC section 3)."""
+    """conv_transpose(z, w) = conv_input_grad(z, w), plus the bias of each output map (SPEC section 3).
+
+    Where there is a bias, short formats are summed in float32: a sum is rounded once, with the bias in it.
+    """
     inner = _transpose_as_input_grad(problem)
     assert inner is not None
-    y = _one(run(inner, {"dy": arrays["x"], "w": arrays["w"]}))
-    b = arrays.get("b")
-    return (y if b is None else y + b.reshape(1, -1, *(1,) * problem.axes),)
+    x, w, b = arrays["x"], arrays["w"], arrays.get("b")
+    if b is None:
+        return run(inner, {"dy": x, "w": w})
+    y = _one(run(inner, {"dy": _widen(problem, x), "w": _widen(problem, w)}))
+    return (_xp(x).astype(y + _widen(problem, b).reshape(1, -1, *(1,) * problem.axes), x.dtype),)
 
 
 def _input_grad_as_transpose(problem: Problem) -> Problem | None:

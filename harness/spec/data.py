@@ -70,9 +70,9 @@ def draw(problem: Problem, name: str, shape: Sizes) -> Array:
     special = name == MOVED_OVER.get(problem.operator, problem.operator.inputs[0])
     if problem.data in ("integer", "subnormal"):
         values = _whole(rng, shape, problem)
-        return (values * FORMATS[problem.dtype].smallest if special and problem.data == "subnormal" else values).astype(
-            dtype
-        )
+        if problem.data == "subnormal" and (special or name == "b"):
+            values = values * FORMATS[problem.dtype].smallest
+        return values.astype(dtype)
     normal = rng.standard_normal(shape, dtype=np.float32 if dtype.itemsize <= 4 else np.float64)
     if problem.data == "wide":
         most = WIDEST.get(problem.dtype, 20)

@@ -19,6 +19,7 @@ Regime = Literal[
 LAYOUTS = ("channels-first", "channels-last")
 REGIMES: tuple[Regime, ...] = get_args(Regime)
 MATHS = ("ieee", "tf32")
+MEANS = frozenset({Operator.avg_pool, Operator.avg_pool_grad})
 _ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
 
@@ -71,6 +72,8 @@ class Problem:
                 raise GeometryError(f"unknown {name}: got '{value}', wanted one of {', '.join(allowed)}")
         if self.data == "distinct" and not self.operator.pools:
             raise GeometryError(f"{self.operator}: distinct data has no ties and belongs to pooling; wanted other data")
+        if self.data == "subnormal" and self.operator in MEANS:
+            raise GeometryError(f"{self.operator}: subnormal data is for exact sums and maxima; wanted other data")
         if self.operator.pools:
             self._check_pool()
         else:
@@ -172,7 +175,7 @@ class Problem:
         operator = changes.get("operator", self.operator)
         if operator not in (Operator.conv, Operator.conv_transpose):
             changes.setdefault("bias", False)
-        if self.data == "distinct" and operator not in POOLS:
+        if (self.data == "distinct" and operator not in POOLS) or (self.data == "subnormal" and operator in MEANS):
             changes.setdefault("data", "integer")
         return replace(self, **changes)  # type: ignore[arg-type]  # replace() checks the names itself
 

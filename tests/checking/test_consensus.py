@@ -17,6 +17,7 @@ from harness.spec.data import make_arrays
 from tests.faulty import backward, forward, pooling
 from tests.faulty.right import Right
 
+pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")  # NaN and Inf are data here
 BUILT_IN = ("numpy-direct", "im2col", "fft")
 FAULTS = {fault.name: fault for module in (forward, backward, pooling) for fault in module.FAULTS}
 CONV = "conv x=3x4x11x15 w=32x4x3x2 bias data=integer"

@@ -91,7 +91,10 @@ def test_a_plugin_of_ones_own_is_run_and_reported(mine, tmp_path):
     assert "mine" in done.stdout
     assert f"report: {tmp_path}/run/report/report.html" in done.stdout
     run = harness.load(tmp_path / "run")
-    assert run.counts["passed"] == len(run.results) > 5
+    assert {r.law: r.reason for r in run.results if r.outcome != "passed"} == {
+        "complex-linearity": "mine takes no complex arrays"
+    }
+    assert run.counts["passed"] > 30
     assert {result.route.kind for result in run.results} == {"native", "derived"}
 
 

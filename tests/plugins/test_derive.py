@@ -12,6 +12,8 @@ from harness.spec.data import make_arrays
 from suites.geometries import correctness_problems
 from tests.faulty.right import Right
 
+pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")  # NaN and Inf are data here
+
 
 class OnlyConv(Backend):
     name = "only-conv"

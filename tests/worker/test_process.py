@@ -13,7 +13,7 @@ FINE = ("conv x=2x2x9 w=3x2x3 data=integer", "conv x=3x2x9 w=3x2x3 data=integer"
 def _run(tmp_path, backend, problems=(FINE[0], FATAL, FINE[1]), **limits):
     return harness.run(
         "correctness", backends=[backend], problems=problems, laws=["agrees-with-reference"], plugins=[DYING],
-        output=tmp_path / "run", limits=Limits(**limits),
+        output=tmp_path / "run", limits=Limits(**limits), jobs=1,
     )  # fmt: skip
 
 

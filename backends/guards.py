@@ -1,0 +1,55 @@
+"""What a backend does before it computes: refuse windows that do not fit, and answer problems with nothing in them.
+
+Written once and for arrays of any library, so that no backend's own arithmetic divides by zero or reshapes nothing.
+The checks take shapes and cost some microseconds; they raise GeometryError.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.errors import GeometryError
+from harness.spec.taps import beside
+from harness.spec.window import Sizes, Window
+
+Array = Any
+
+
+def conv_shape(x: Sizes, w: Sizes, window: Window) -> Sizes:
+    """Shape of y of `conv`."""
+    window.check_conv(x, w)
+    return (x[0], w[0], *window.output_shape(x[2:], w[2:]))
+
+
+def transposed_shape(x: Sizes, w: Sizes, window: Window, output_padding: Sizes) -> Sizes:
+    """Shape of y of `conv_transpose`."""
+    window.check_transposed(x, w, output_padding)
+    return (x[0], w[1] * window.groups, *window.transposed_shape(x[2:], w[2:], output_padding))
+
+
+def pool_shape(x: Sizes, window: Window) -> Sizes:
+    """Shape of y of a pooling operator."""
+    if window.kernel is None:
+        raise GeometryError("impossible geometry: got no kernel size, wanted one per axis")
+    return (*x[:2], *window.output_shape(x[2:], window.kernel))
+
+
+def check_gradient(dy: Sizes, y: Sizes) -> None:
+    """Raise GeometryError unless dy has the shape of the forward operator's y."""
+    if tuple(dy) != y:
+        raise GeometryError(f"impossible geometry: got dy of shape {tuple(dy)}, wanted {y} as the window gives")
+
+
+def is_empty(*shapes: Sizes) -> bool:
+    """Whether an array of one of these shapes holds nothing, so that all sums over it are empty."""
+    return any(0 in shape for shape in shapes)
+
+
+def sum_of_nothing(like: Array, shape: Sizes, b: Array | None = None) -> Array:
+    """The answer to an empty problem, of the dtype and library of `like`: zeros, or the bias of each channel."""
+    from array_api_compat import array_namespace
+
+    y = array_namespace(like).zeros(shape, dtype=like.dtype, **beside(like))
+    if b is not None:
+        y += b.reshape(1, -1, *(1,) * (len(shape) - 2))
+    return y

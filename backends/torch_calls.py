@@ -1,0 +1,88 @@
+"""PyTorch's functions, and what they need to be told: windows, layouts and paddings in its words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from harness.spec.window import Padding, Sizes, Window
+
+Array = Any
+Call = Callable[[], Any]
+
+
+def is_symmetric(window: Window) -> bool:
+    """Whether torch's padding, one number per axis, can say this window."""
+    return all(begin == end for begin, end in window.padding)
+
+
+def begins(window: Window) -> Sizes:
+    """Padding at the begin of each axis."""
+    return tuple(begin for begin, _ in window.padding)
+
+
+def grown(shape: Sizes, cover: Padding) -> Sizes:
+    """Shape of a padded, or cropped, array."""
+    return (*shape[:2], *(n + b + e for n, (b, e) in zip(shape[2:], cover, strict=True)))
+
+
+def opposite(padding: Padding) -> Padding:
+    """What undoes a padding."""
+    return tuple((-begin, -end) for begin, end in padding)
+
+
+def function(name: str, axes: int) -> Callable[..., Any]:
+    """Torch's function of this name for a number of axes."""
+    from torch.nn import functional
+
+    return getattr(functional, f"{name}{axes}d")  # type: ignore[no-any-return]
+
+
+def aten(name: str) -> Callable[..., Any]:
+    """Backward function that has no public name; `.default` spares the search for the overload in every call."""
+    import torch
+
+    return getattr(torch.ops.aten, name).default  # type: ignore[no-any-return]
+
+
+def refit(spatial: Sizes, padding: Padding, value: float = 0.0) -> Callable[[Array], Array]:
+    """Make the function that pads arrays of this spatial size by (begin, end), and crops where a side is negative.
+
+    Where a side crops more than there is, what is left lies in the padding of the other side.
+    """
+    from torch.nn.functional import pad
+
+    sides: list[int] = []
+    for n, (begin, end) in zip(spatial, padding, strict=True):
+        size = n + begin + end
+        begin = min(max(begin, -n), size)
+        sides = [begin, size - n - begin, *sides]  # torch begins with the last axis
+    return partial(pad, pad=sides, value=value)
+
+
+def blank(like: Array, shape: Sizes, device: Any = None) -> Array:
+    """Make an uninitialised tensor in the layout of another one: channels first or channels last.
+
+    As a stand-in for an array of which torch reads only the shape and the layout, it costs no time.
+    """
+    import torch
+
+    places = {"dtype": like.dtype, "device": device or like.device}
+    if like.is_contiguous() or not like.movedim(1, -1).is_contiguous():
+        return torch.empty(shape, **places)
+    return torch.empty((shape[0], *shape[2:], shape[1]), **places).movedim(-1, 1)
+
+
+def canonical(a: Array) -> Array:
+    """View of the same memory with the strides that its layout has where no axis is of size 1.
+
+    The stride of an axis of size 1 means nothing, but torch 2.13 reads a layout from it: convolutions of several
+    groups give wrong numbers where two operands disagree.
+    """
+    if 1 not in a.shape:
+        return a
+    if a.is_contiguous():
+        return a.view(-1).view(a.shape)
+    last = a.movedim(1, -1)
+    return last.view(-1).view(last.shape).movedim(-1, 1) if last.is_contiguous() else a
