@@ -1,9 +1,12 @@
-"""How a kill matrix is made: every law is asked of every faulty backend, until it catches it or has no problem left."""
+"""How a kill matrix is made: every law is asked of every faulty backend, until it catches it or has no problem left.
+
+A law is asked on some of its problems, spread evenly over all; on all of them only where no law has caught a fault yet.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +19,7 @@ from harness.record.run import WRONG
 from harness.worker.crew import Crew
 
 MEMORY_BYTES = 6 * 2**30
+MOST = 32
 Watch = Callable[[str, str, int], None]  # fault, what became of it, applications of laws
 
 
@@ -27,19 +31,21 @@ def make_matrix(
     *,
     plugins: Sequence[str] = (),
     quick: bool = False,
+    most: int = MOST,
     jobs: int = 2,
     watch: Watch = lambda fault, what, tried: None,
 ) -> KillMatrix:
     """Ask laws of faulty backends in workers; `quick` goes on to the next fault as soon as one is caught.
 
-    laws: names, those of suite `correctness` where none is given. folder: where the workers' logs go.
+    laws: names, those of suite `correctness` where none is given. folder: where the workers' logs go. most: problems
+    on which each law is asked at first.
     """
     names = tuple(laws or registry.suite("correctness").laws)
     kills: dict[tuple[str, str], Kill] = {}
     tried = 0
 
     def work(fault: str) -> tuple[str, list[Kill], int]:
-        found, asked = hunt(registry, fault, names, folder, plugins, quick)
+        found, asked = hunt(registry, fault, names, folder, plugins, quick, most)
         return fault, found, asked
 
     with ThreadPoolExecutor(jobs) as pool:
@@ -51,17 +57,33 @@ def make_matrix(
 
 
 def hunt(
-    registry: Registry, fault: str, laws: Sequence[str], folder: Path, plugins: Sequence[str], quick: bool
+    registry: Registry, fault: str, laws: Sequence[str], folder: Path, plugins: Sequence[str], quick: bool, most: int
 ) -> tuple[list[Kill], int]:
     """The kills of one fault, one for each law that catches it, and how many times a law was applied."""
     by_law: dict[str, list[Cell]] = defaultdict(list)
     for cell in plan_run(registry, ["correctness"], [fault], (), laws).cells:
         if cell.decided is None:
             by_law[cell.law].append(cell)
+    some = {law: cells[:: max(1, len(cells) // most)] for law, cells in by_law.items()}
+    crews = _crews(registry, fault, folder, plugins)
+    kills, tried = _ask(some, crews, fault, quick)
+    if not kills:
+        rest = {law: [cell for cell in cells if cell not in some[law]] for law, cells in by_law.items()}
+        kills, more = _ask(rest, crews, fault, quick)
+        tried += more
+    crews.close()
+    return kills, tried
+
+
+def _ask(
+    by_law: Mapping[str, Sequence[Cell]], crews: Generator[Crew], fault: str, quick: bool
+) -> tuple[list[Kill], int]:
+    """Apply laws until each has caught the fault or has no cell left; `quick` ends with the first kill."""
     kills: list[Kill] = []
     tried = 0
-    for law, crew in zip(by_law, _crews(registry, fault, folder, plugins), strict=False):
-        for cell in by_law[law]:
+    for law, cells in by_law.items():
+        crew = next(crews)
+        for cell in cells:
             tried += 1
             result = crew.check(cell, "")
             if result.outcome in WRONG:
@@ -74,7 +96,7 @@ def hunt(
     return kills, tried
 
 
-def _crews(registry: Registry, fault: str, folder: Path, plugins: Sequence[str]) -> Iterator[Crew]:
+def _crews(registry: Registry, fault: str, folder: Path, plugins: Sequence[str]) -> Generator[Crew]:
     """A crew for every law: the same one, until a worker has died in it."""
     while True:
         with closing(Crew(registry, fault, folder, MEMORY_BYTES, 1, tuple(plugins))) as crew:

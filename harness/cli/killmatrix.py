@@ -27,11 +27,15 @@ SHOWN = 4
 @click.option("--backend", "backends", multiple=True, metavar="NAME", help="Only this fault; may be repeated.")
 @click.option("--law", "laws", multiple=True, metavar="NAME", help="Only this law; may be repeated.")
 @click.option("--quick", is_flag=True, help="Stop at the first law that catches a fault: survivors only.")
+@click.option(
+    "--most", type=click.IntRange(1), default=32, show_default=True,
+    help="Problems on which a law is asked at first; what no law has caught then is asked on all.",
+)  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Faults tried side by side.")
 @click.option("--output", metavar="FOLDER", help="Also write the matrix as files into this folder.")
 @plugin_options
 def command(
-    sources: tuple[str, ...], backends: tuple[str, ...], laws: tuple[str, ...], quick: bool, jobs: int,
+    sources: tuple[str, ...], backends: tuple[str, ...], laws: tuple[str, ...], quick: bool, most: int, jobs: int,
     output: str | None, plugins: tuple[str, ...], without: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Ask every law of every planted fault, and show which law catches which: kills, only killers, survivors.
@@ -54,7 +58,15 @@ def command(
         registry.law(law)
     with tempfile.TemporaryDirectory() as folder:
         matrix = make_matrix(
-            registry, faults, laws, Path(folder), plugins=files, quick=quick, jobs=jobs, watch=_Progress(len(faults))
+            registry,
+            faults,
+            laws,
+            Path(folder),
+            plugins=files,
+            quick=quick,
+            most=most,
+            jobs=jobs,
+            watch=_Progress(len(faults)),
         )
     print_matrix(matrix)
     if output is not None:
