@@ -1,8 +1,11 @@
 """Right but different orders of summation: no law may fail them."""
 
+from dataclasses import replace
+
 import numpy as np
 
 import harness
+from harness.spec.calling import bind
 from harness.spec.taps import EVERY, fit, tap_slices
 from tests.faulty.right import Right
 
@@ -32,6 +35,7 @@ def _sum_dtype(x):
 class InOrder(Right):
     """Sums its products in an order of its own, in the accumulator that it declares."""
 
+    takes_complex = False
     numerics = harness.Numerics(deterministic=False)
 
     def conv(self, x, w, b, window):
@@ -77,12 +81,19 @@ class Rounded(Right):
     """Inputs rounded to TF32 where the problem permits it and the declaration says so, sums in float32."""
 
     name = "control:tf32"
-    numerics = harness.Numerics(algorithm="gemm", rounds_input_to="tf32")
+    numerics = harness.Numerics(algorithm="gemm")
+
+    def numerics_for(self, problem):
+        return replace(self.numerics, rounds_input_to="tf32") if _permits(problem) else self.numerics
 
     def prepare(self, problem, arrays):
-        if problem.math != "tf32" or problem.dtype != "float32" or problem.operator.pools:
+        if not _permits(problem):
             return super().prepare(problem, arrays)
-        return super().prepare(problem, {k: a if k == "b" else round_to_tf32(a) for k, a in arrays.items()})
+        return lambda: bind(self, problem, {k: a if k == "b" else round_to_tf32(a) for k, a in arrays.items()})()
+
+
+def _permits(problem):
+    return problem.math == "tf32" and problem.dtype == "float32" and not problem.operator.pools
 
 
 def round_to_tf32(a):
