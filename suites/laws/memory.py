@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,26 +27,32 @@ def _whole(problem: Problem) -> bool:
     return problem.data == "integer" and not problem.flip
 
 
-def _again(problem: Problem, number: int) -> tuple[Problem, dict[str, Array]]:
-    """The same geometry with other data."""
-    other = problem.with_(seed=problem.seed + number)
-    return other, make_arrays(other)
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A problem with its arrays and the answer that is wanted, computed once for all circumstances."""
+
+    problem: Problem
+    arrays: Mapping[str, Array]
+    wanted: Mapping[str, Array]
 
 
-def _own(subject: Subject, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Any]:
-    """Device arrays that share no memory with the given ones, so that they can be overwritten."""
-    return subject.devices(problem, {name: a.copy(order="K") for name, a in arrays.items()})
+def _case(problem: Problem, arrays: Mapping[str, Array] | None = None) -> _Case:
+    given = make_arrays(problem) if arrays is None else arrays
+    return _Case(problem, given, reference.compute(problem, given))
 
 
-def _judge(subject: Subject, problem: Problem, arrays: Mapping[str, Array], call: Prepared, how: str) -> Deviation:
+def _own(subject: Subject, case: _Case) -> dict[str, Any]:
+    """Device arrays that share no memory with those of the case, so that they can be overwritten."""
+    return subject.devices(case.problem, {name: a.copy(order="K") for name, a in case.arrays.items()})
+
+
+def _judge(subject: Subject, case: _Case, call: Prepared, how: str) -> Deviation:
     """Run a call and compare it with the reference; `how` names the circumstances."""
-    return _compare(subject, problem, arrays, call.fetch(call.run()), how)
+    return _compare(subject, case, call.fetch(call.run()), how)
 
 
-def _compare(
-    subject: Subject, problem: Problem, arrays: Mapping[str, Array], got: Mapping[str, Array], how: str
-) -> Deviation:
-    found = check_outputs(problem, subject.numerics(), arrays, got, reference.compute(problem, arrays))
+def _compare(subject: Subject, case: _Case, got: Mapping[str, Array], how: str) -> Deviation:
+    found = check_outputs(case.problem, subject.numerics(), case.arrays, got, case.wanted)
     return found if found.passed else _named(found, how)
 
 
@@ -120,13 +126,11 @@ def views_are_read_right(subject: Subject, problem: Problem) -> Deviation:
 
     Fortran order, channels last, images last, negative strides, every other element, and inside a frame of NaN.
     """
-    arrays = make_arrays(problem)
-    devices = subject.devices(problem, arrays)
+    case = _case(problem)
+    devices = subject.devices(problem, case.arrays)
     return join(
         *(
-            _judge(
-                subject, problem, arrays, subject.plain(problem, {name: view(a) for name, a in devices.items()}), how
-            )
+            _judge(subject, case, subject.plain(problem, {name: view(a) for name, a in devices.items()}), how)
             for how, view in VIEWS.items()
         )
     )
@@ -146,7 +150,7 @@ def repeated_images_are_read_right(subject: Subject, problem: Problem) -> Deviat
         name: _xp(a).broadcast_to(a[:1], tuple(a.shape)) if name in batched else a
         for name, a in subject.devices(problem, arrays).items()
     }
-    return _judge(subject, problem, arrays, subject.plain(problem, spread), "of images spread with stride 0")
+    return _judge(subject, _case(problem, arrays), subject.plain(problem, spread), "of images spread with stride 0")
 
 
 # --- what is written -----------------------------------------------------------------------------------------------
@@ -182,18 +186,18 @@ def outputs_are_fresh(subject: Subject, problem: Problem) -> Deviation:
 
     An output is neither a buffer of the backend, nor a view of an input, nor computed when it is looked at.
     """
-    arrays = make_arrays(problem)
-    devices = _own(subject, problem, arrays)
+    case = _case(problem)
+    devices = _own(subject, case)
     call = subject.plain(problem, devices)
     result = call.run()
-    other, later = _again(problem, 1)
-    subject.plain(other, subject.devices(other, later)).run()
+    other = problem.with_(seed=problem.seed + 1)
+    subject.plain(other, subject.devices(other, make_arrays(other))).run()
     after_call = call.fetch(result)
     for a in devices.values():
         a[...] = _filled(a, tuple(a.shape))
     return join(
-        _compare(subject, problem, arrays, after_call, "after a second call"),
-        _compare(subject, problem, arrays, call.fetch(result), "after its inputs were overwritten"),
+        _compare(subject, case, after_call, "after a second call"),
+        _compare(subject, case, call.fetch(result), "after its inputs were overwritten"),
     )
 
 
@@ -203,13 +207,13 @@ def memory_is_written_before_it_is_read(subject: Subject, problem: Problem) -> D
 
     Blocks of many sizes, those of the outputs among them, are filled with NaN and given back before each call.
     """
-    arrays = make_arrays(problem)
-    call = subject.plain(problem, subject.devices(problem, arrays))
-    prepared = subject.prepare(problem, arrays)
+    case = _case(problem)
+    call = subject.plain(problem, subject.devices(problem, case.arrays))
+    prepared = subject.prepare(problem, case.arrays)
     parts = []
     for one, how in ((call, "with dirty memory"), (prepared, "with dirty memory, prepared")):
         _dirty(subject, problem)
-        parts.append(_judge(subject, problem, arrays, one, how))
+        parts.append(_judge(subject, case, one, how))
     return join(*parts)
 
 
@@ -234,16 +238,16 @@ def history_leaves_no_trace(subject: Subject, problem: Problem) -> Deviation:
     z is another array of the same shape, then a single image, more images, and another stride: plans, buffers and
     shapes must not survive.
     """
-    arrays = make_arrays(problem)
-    prepared = subject.prepare(problem, arrays)
-    call = subject.plain(problem, subject.devices(problem, arrays))
-    parts = [_judge(subject, problem, arrays, call, "at first")]
-    for between in _others(problem):
-        given = make_arrays(between)
-        parts.append(_judge(subject, between, given, subject.prepare(between, given), "on other data"))
-        parts.append(_judge(subject, between, given, subject.plain(between, subject.devices(between, given)), "next"))
-        parts.append(_judge(subject, problem, arrays, call, "after other data"))
-        parts.append(_judge(subject, problem, arrays, prepared, "prepared, after other data"))
+    case = _case(problem)
+    prepared = subject.prepare(problem, case.arrays)
+    call = subject.plain(problem, subject.devices(problem, case.arrays))
+    parts = [_judge(subject, case, call, "at first")]
+    for other in map(_case, _others(problem)):
+        devices = subject.devices(other.problem, other.arrays)
+        parts.append(_judge(subject, other, subject.prepare_devices(other.problem, devices), "on other data"))
+        parts.append(_judge(subject, other, subject.plain(other.problem, devices), "next"))
+        parts.append(_judge(subject, case, call, "after other data"))
+        parts.append(_judge(subject, case, prepared, "prepared, after other data"))
     return join(*parts)
 
 
@@ -269,16 +273,16 @@ def prepared_calls_are_steady(subject: Subject, problem: Problem) -> Deviation:
 
     What is prepared may keep what it made of the kernel and the bias; every other array is read by every call.
     """
-    arrays = make_arrays(problem)
-    devices = _own(subject, problem, arrays)
+    case = _case(problem)
+    devices = _own(subject, case)
     call = subject.prepare_devices(problem, devices)
-    parts = [_judge(subject, problem, arrays, call, f"in call {number + 1}") for number in range(CALLS)]
-    other, later = _again(problem, 1)
-    later |= {name: a for name, a in arrays.items() if name in ("w", "b")}
-    for name, fresh in subject.devices(other, later).items():
+    parts = [_judge(subject, case, call, f"in call {number + 1}") for number in range(CALLS)]
+    later = make_arrays(problem.with_(seed=problem.seed + 1))
+    other = _case(problem, later | {name: a for name, a in case.arrays.items() if name in ("w", "b")})
+    for name, fresh in subject.devices(problem, other.arrays).items():
         if name not in ("w", "b"):
             devices[name][...] = fresh
-    return join(*parts, _judge(subject, other, later, call, "after its inputs were filled again"))
+    return join(*parts, _judge(subject, other, call, "after its inputs were filled again"))
 
 
 @law(tolerance="exact", when=_whole)
@@ -287,18 +291,19 @@ def answers_follow_contents(subject: Subject, problem: Problem) -> Deviation:
 
     The same arrays are filled with other numbers in place; the answer must be that of the new numbers.
     """
-    arrays = make_arrays(problem)
-    devices = _own(subject, problem, arrays)
+    case = _case(problem)
+    devices = _own(subject, case)
     parts = [
-        _judge(subject, problem, arrays, subject.plain(problem, devices), "at first"),
-        _judge(subject, problem, arrays, subject.prepare_devices(problem, devices), "prepared"),
+        _judge(subject, case, subject.plain(problem, devices), "at first"),
+        _judge(subject, case, subject.prepare_devices(problem, devices), "prepared"),
     ]
-    for number, (other, later) in enumerate(_again(problem, n) for n in (1, 2)):
-        for name, fresh in subject.devices(other, later).items():
+    for number in (1, 2):
+        other = _case(problem.with_(seed=problem.seed + number))
+        for name, fresh in subject.devices(problem, other.arrays).items():
             devices[name][...] = fresh
-        how = f"after its arrays were filled again ({number + 1})"
-        parts.append(_judge(subject, other, later, subject.plain(other, devices), how))
-        parts.append(_judge(subject, other, later, subject.prepare_devices(other, devices), f"prepared, {how}"))
+        how = f"after its arrays were filled again ({number})"
+        parts.append(_judge(subject, other, subject.plain(problem, devices), how))
+        parts.append(_judge(subject, other, subject.prepare_devices(problem, devices), f"prepared, {how}"))
     return join(*parts)
 
 
@@ -308,12 +313,12 @@ def threads_agree(subject: Subject, problem: Problem) -> Deviation:
 
     On whole numbers every order of summation is exact, so a difference is a race, not rounding.
     """
-    arrays = make_arrays(problem)
-    call = subject.plain(problem, subject.devices(problem, arrays))
+    case = _case(problem)
+    call = subject.plain(problem, subject.devices(problem, case.arrays))
     parts = []
     for threads in _thread_counts():
         with _limit(threads):
-            parts.append(_judge(subject, problem, arrays, call, f"with {threads} threads"))
+            parts.append(_judge(subject, case, call, f"with {threads} threads"))
     return join(*parts)
 
 
