@@ -279,7 +279,7 @@ class Torch(TorchOperators):
         declared = self.numerics
         if problem.dtype in SHORT:
             declared = replace(declared, output_roundings=roundings.get(problem.operator, 1))
-        convolves = problem.operator in CONVOLUTIONS or problem.operator in MEAN_POOLS and self.supports(problem)
+        convolves = problem.operator in CONVOLUTIONS or (problem.operator in MEAN_POOLS and self.supports(problem))
         if problem.dtype == "bfloat16" and convolves:
             declared = replace(declared, keeps_subnormals=False, nan_local=False)
         return declared
