@@ -74,3 +74,13 @@ def test_a_backend_that_dies_again_and_again_is_given_up(tmp_path):
 def test_none_for_an_array_is_an_error_that_names_the_operator(tmp_path):
     run = _run(tmp_path, "dying:gives-none", FINE[:1])
     assert run.results[0].reason.startswith("ValueError: conv gave NoneType for y, wanted an array")
+
+
+def test_one_backend_is_dealt_out_to_as_many_workers_as_there_are_jobs(tmp_path):
+    lines = [f"conv x={n}x2x9 w=3x2x3" for n in range(1, 7)]
+    run = harness.run(
+        "correctness", backends=["numpy-direct"], problems=lines, laws=["agrees-with-reference"],
+        output=tmp_path / "run", jobs=2,
+    )  # fmt: skip
+    assert run.counts["passed"] == len(lines)
+    assert len({result.worker for result in run.results}) == 2
