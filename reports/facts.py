@@ -190,7 +190,10 @@ def _took(run: Run) -> str:
     if not run.ending.speed_wall_s:
         return whole
     share = run.ending.timed_s / run.ending.speed_wall_s
-    return f"{whole}; {format_duration(run.ending.timed_s)} inside timed calls, {share:.0%} of the timing part"
+    passes = [one for result in run.results if result.measurement is not None for one in result.measurement.passes]
+    spent = sum(one.spent_ns for one in passes)
+    verified = f"; {sum(one.verify_ns for one in passes) / spent:.0%} verifying" if spent else ""
+    return f"{whole}; {format_duration(run.ending.timed_s)} inside timed calls, {share:.0%} of the timing part{verified}"
 
 
 def _peak(gemm: dict[str, float], copy_gbs: float) -> str:
