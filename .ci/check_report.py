@@ -19,7 +19,7 @@ def main(path: Path) -> None:
     assert run.exit_code == 0, run.counts
     frame = reports.frame(run)
     stored = pd.read_parquet(path / "results.parquet")
-    table = pd.read_csv(path / "report" / "results.csv")
+    table = pd.read_csv(path / "report" / "results.csv", low_memory=False)
     assert len(frame) == len(stored) == len(table) == run.header.cells > 5000, len(frame)
     timed = frame[frame["median_ns"].notna()]
     assert len(timed) > 80, len(timed)
