@@ -193,7 +193,8 @@ def _took(run: Run) -> str:
     passes = [one for result in run.results if result.measurement is not None for one in result.measurement.passes]
     spent = sum(one.spent_ns for one in passes)
     verified = f"; {sum(one.verify_ns for one in passes) / spent:.0%} verifying" if spent else ""
-    return f"{whole}; {format_duration(run.ending.timed_s)} inside timed calls, {share:.0%} of the timing part{verified}"
+    inside = f"{format_duration(run.ending.timed_s)} inside timed calls, {share:.0%} of the timing part"
+    return f"{whole}; {inside}{verified}"
 
 
 def _peak(gemm: dict[str, float], copy_gbs: float) -> str:
