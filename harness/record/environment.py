@@ -3,56 +3,88 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from harness.record.gpus import describe_gpus
+from harness.record.limits import describe_limits
+from harness.record.machine import ROOT, describe_machine, parse_cpu_model, read_text
+
+# Variables that move times or arithmetic. Only these are read: any other may hold a secret.
 ALLOWED = (
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "OMP_PROC_BIND", "GOMP_SPINCOUNT",
-    "KMP_BLOCKTIME", "CUDA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE", "CI",
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "OMP_THREAD_LIMIT",
+    "OMP_DYNAMIC", "MKL_DYNAMIC", "OMP_WAIT_POLICY", "OMP_PROC_BIND", "OMP_PLACES", "OMP_SCHEDULE",
+    "GOMP_SPINCOUNT", "GOMP_CPU_AFFINITY", "KMP_BLOCKTIME", "KMP_AFFINITY", "OPENBLAS_CORETYPE",
+    "OPENBLAS_THREAD_TIMEOUT", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",
+    "ONEDNN_DEFAULT_FPMATH_MODE", "ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES", "CUDA_VISIBLE_DEVICES",
+    "CUDA_LAUNCH_BLOCKING", "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "CI",
 )  # fmt: skip
 LIBRARIES = ("numpy", "scipy", "torch", "cupy-cuda13x", "pandas", "pyarrow", "pluggy")
+# What the fingerprint stands for. Nothing that moves by itself belongs here: neither frequency nor load, nor what a
+# reboot changes; and nothing that compare_runs looks at by itself (threads, variables).
+STABLE = ("cpu", "cores", "caches", "memory_gib", "machine", "system", "python", "libraries")
 
 
 def describe_environment(threads: int | None = None) -> dict[str, Any]:
-    """Machine, operating system, interpreter, libraries, git state and allowed environment variables.
+    """Machine, container, operating system, interpreter, libraries, GPUs, git state and allowed variables.
 
     threads: those of the workers that take times; None stands for all cores.
     """
     import psutil
 
-    stable = {
-        "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    record = {
+        "cpu": parse_cpu_model(read_text(ROOT / "proc/cpuinfo")) or platform.processor() or platform.machine(),
+        "cores": cores,
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "machine": platform.machine(),
         "system": platform.system(),
-    }
-    libraries = {name: version for name in LIBRARIES if (version := _version(name))}
-    text = repr(sorted({**stable, **libraries, "python": platform.python_version()}.items()))
-    return {
-        **stable,
-        "threads": threads or stable["cores"],
+        "threads": threads or cores,
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "libraries": libraries,
+        "implementation": platform.python_implementation(),
+        "libraries": {name: version for name in LIBRARIES if (version := _version(name))},
+        "blas": describe_blas(),
         "git": _git_state(),
         "variables": {name: os.environ[name] for name in ALLOWED if name in os.environ},
-        "fingerprint": hashlib.sha256(text.encode()).hexdigest()[:12],
+        **describe_machine(),
+        "limits": describe_limits(),
+        "gpus": describe_gpus(),
     }
+    return {**record, "fingerprint": fingerprint(record)}
 
 
-def _cpu_model() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+def fingerprint(record: Mapping[str, Any]) -> str:
+    """Twelve hexadecimal digits that are the same exactly where the stable fields are, GPU names among them."""
+    stable = {name: record[name] for name in STABLE} | {"gpus": sorted(str(gpu["name"]) for gpu in record["gpus"])}
+    return hashlib.sha256(json.dumps(stable, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def describe_threads() -> list[dict[str, Any]]:
+    """Thread pools of the native libraries that the calling process has loaded, as plain data; call it in a worker."""
+    from threadpoolctl import threadpool_info
+
+    keys = ("user_api", "internal_api", "version", "num_threads", "threading_layer", "architecture")
+    return [
+        # the name of the file alone: its folder may name the user
+        {"library": Path(pool["filepath"]).name, **{key: pool[key] for key in keys if key in pool}}
+        for pool in threadpool_info()
+    ]
+
+
+def describe_blas() -> dict[str, str] | None:
+    """Name and version of the BLAS that NumPy was built with; None where it does not say."""
+    import numpy as np
+
+    config = np.show_config(mode="dicts")
+    blas = config.get("Build Dependencies", {}).get("blas", {}) if isinstance(config, dict) else {}
+    return {name: str(blas[name]) for name in ("name", "version") if name in blas} or None
 
 
 def _version(name: str) -> str:
@@ -64,11 +96,15 @@ def _version(name: str) -> str:
 
 def _git_state() -> dict[str, Any]:
     """Revision and dirtiness of the working directory; empty outside a checkout."""
+    head, changes = _ask_git("rev-parse", "HEAD"), _ask_git("status", "--porcelain")
+    return {} if head is None or changes is None else {"revision": head, "dirty": bool(changes)}
+
+
+def _ask_git(*arguments: str) -> str | None:
+    """What git answers, without taking a lock that a command of the user's might wait for; None where it fails."""
+    command = ["git", "--no-optional-locks", *arguments]
     try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5)
-        if head.returncode:
-            return {}
-        dirty = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, timeout=5)
-        return {"revision": head.stdout.strip(), "dirty": bool(dirty.stdout.strip())}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5)
     except (OSError, subprocess.TimeoutExpired):
-        return {}
+        return None
+    return None if done.returncode else done.stdout.strip()
