@@ -1,38 +1,300 @@
-"""What this machine can do at most: GEMM per dtype and copy bandwidth, measured in the run itself."""
+"""What this machine can do at most: products per dtype and copies per working set, measured in the run itself.
+
+A peak is the best of several libraries, because one alone may use half of the machine: where the environment holds
+OpenBLAS to its AVX2 kernels, NumPy reached 257 GFLOP/s in float32, PyTorch's product 220 and its convolution 503
+(measured on two cores with AVX-512).
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 import time
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from itertools import cycle, repeat
+from typing import TYPE_CHECKING, Any
 
-from harness.record.run import Peak
+from harness.errors import UsageError
 
-SIZE = 1536  # three float64 matrices of it take 57 MB, beyond the caches that matter for GEMM's rate
-COPY_BYTES = 256 * 2**20
-TRIES = 8
+if TYPE_CHECKING:
+    from harness.record.run import Peak
+
+SIZES = (256, 512, 1024, 1536)  # of square matrices; the rate grows with them
+CUDA_SIZES = (1024, 2048, 4096, 8192)
+IMAGES, CHANNELS = (16, 32, 64), 256  # of 3x3 convolutions
+COPY_BYTES = tuple(2**power for power in (15, 18, 21, 24, 28))
+CUDA_COPY_BYTES = tuple(2**power for power in (25, 27, 29))  # below, launching takes longer than copying
+TRIES, QUICK_TRIES = 5, 2
+LEAST_COPIED = 96 * 2**20  # in one go: 0.3 ms and more, so that threads work side by side
+CUDA_COPIED = 2**33
+BUDGET_NS, QUICK_BUDGET_NS = 120_000_000, 60_000_000  # for each library and dtype
+GROWTH = 8  # a product of twice the size
+
+_now = time.perf_counter_ns
+Rates = dict[str, float]
+Make = Callable[[int], tuple[Callable[[], Any], int]]
 
 
-def measure_peak(tries: int = TRIES) -> Peak:
-    """Best of several GEMMs in float32 and float64 through NumPy's BLAS, and of several copies of 256 MiB."""
+def measure_peak(device: str = "cpu", *, quick: bool = False) -> Peak:
+    """The best rates of a device in GFLOP/s and GB/s, with as many threads as this process gives to BLAS.
+
+    quick: for a repeat within a run, without libraries that take long to load. Raises UsageError for an unknown device.
+    """
+    if device == "cpu":
+        return _measure_cpu(quick)
+    if device == "cuda":
+        return _measure_cuda(QUICK_BUDGET_NS if quick else BUDGET_NS)
+    raise UsageError(f"unknown device: got '{device}', wanted one of cpu, cuda; correct `device` of the backend")
+
+
+def _measure_cpu(quick: bool) -> Peak:
+    """Copies first: a BLAS pool spins for some time after each product."""
+    from harness.record.run import Peak
+
+    tries, budget_ns = (QUICK_TRIES, QUICK_BUDGET_NS) if quick else (TRIES, BUDGET_NS)
+    threads = {1, _count_threads()}
+    copies = {str(size): max(_copy_rate(size, count, tries) for count in threads) for size in COPY_BYTES}
+    rates = _numpy_rates(max(threads), budget_ns)
+    if not quick or "torch" in sys.modules:
+        rates = _best_of(rates, _torch_rates(budget_ns))
+    for narrow in {"float16", "bfloat16"} & set(rates):  # float32 holds their values
+        rates[narrow] = max(rates[narrow], rates["float32"])
+    return Peak(device="cpu", gemm_gflops=rates, copy_gbs=copies[str(COPY_BYTES[-1])], copy_by_bytes=copies)
+
+
+def _best_of(*found: Rates) -> Rates:
+    names = dict.fromkeys(dtype for rates in found for dtype in rates)
+    return {dtype: max(rates.get(dtype, 0.0) for rates in found) for dtype in names}
+
+
+def best_rate(make: Make, sizes: Sequence[int], budget_ns: int, now: Callable[[], int] = _now) -> float:
+    """Most operations per ns: larger problems while they fit the budget, then all of them in turn until it is spent.
+
+    make: gives the call for a size, and its operations. A larger one has the better rate, a smaller one the better
+    chance to be left undisturbed.
+    """
+    best, end, made = 0.0, now() + budget_ns, []
+    for size in sizes:
+        call, operations = make(size)
+        call()  # untimed: a first call may plan
+        shortest = min(_time(call, now) for _ in repeat(None, TRIES))
+        best = max(best, operations / shortest)
+        made.append((call, operations))
+        if now() + (1 + TRIES) * GROWTH * shortest > end:
+            break
+    for call, operations in cycle(made):
+        if now() >= end:
+            break
+        best = max(best, operations / _time(call, now))
+    return best
+
+
+def _time(call: Callable[[], Any], now: Callable[[], int] = _now) -> int:
+    begun = now()
+    call()
+    return max(1, now() - begun)
+
+
+def _count_threads() -> int:
+    """Threads of the largest pool of this process, which follows its environment."""
+    import numpy as np  # noqa: F401  loads its BLAS
+    from threadpoolctl import threadpool_info
+
+    return max((int(pool["num_threads"]) for pool in threadpool_info()), default=1)
+
+
+def _numpy_rates(threads: int, budget_ns: int) -> Rates:
+    """Products of float32 and float64 through NumPy's BLAS."""
     import numpy as np
+    from threadpoolctl import threadpool_limits
+
+    def make(size: int, dtype: str) -> tuple[Callable[[], Any], int]:
+        a = np.full((size, size), 0.5, dtype=dtype)
+        return partial(np.matmul, a, a, out=np.empty_like(a)), 2 * size**3
+
+    @contextmanager
+    def limit(threads: int) -> Iterator[None]:
+        with threadpool_limits(threads, "blas"):
+            yield
+
+    return {
+        dtype: _threaded_rate(partial(make, dtype=dtype), SIZES, budget_ns, threads, limit)
+        for dtype in ("float32", "float64")
+    }
+
+
+def _threaded_rate(
+    make: Make, sizes: Sequence[int], budget_ns: int, threads: int, limit: Callable[[int], AbstractContextManager[None]]
+) -> float:
+    with limit(1):
+        alone = best_rate(make, sizes, budget_ns // 4)
+    with limit(threads):
+        return mend(best_rate(make, sizes, budget_ns), alone, threads)
+
+
+def mend(together: float, alone: float, threads: int) -> float:
+    """The rate of all threads together, or of one thread times as many where together they were slower than one.
+
+    That is no property of the machine: where another program keeps one of the cores, threads that wait for each other
+    lose a time slice in every product (2 instead of 478 GFLOP/s, and 248 by one thread, measured on two cores).
+    """
+    return together if together >= alone else alone * threads
+
+
+def _torch_rates(budget_ns: int) -> Rates:
+    """Products, and convolutions by oneDNN, through PyTorch; nothing where it is absent."""
+    try:
+        import torch
+    except (ImportError, OSError):
+        return {}
+
+    def product(size: int, dtype: Any) -> tuple[Callable[[], Any], int]:
+        a = torch.full((size, size), 0.5, dtype=dtype)
+        return partial(torch.mm, a, a, out=torch.empty_like(a)), 2 * size**3
+
+    def convolution(size: int, dtype: Any) -> tuple[Callable[[], Any], int]:
+        last = torch.channels_last
+        x = torch.full((1, CHANNELS, size, size), 0.5, dtype=dtype).to(memory_format=last)
+        w = torch.full((CHANNELS, CHANNELS, 3, 3), 0.5, dtype=dtype).to(memory_format=last)
+        return partial(torch.conv2d, x, w), 2 * (size - 2) ** 2 * 9 * CHANNELS**2
+
+    @contextmanager
+    def limit(threads: int) -> Iterator[None]:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+    def rate(name: str, make: Callable[..., tuple[Callable[[], Any], int]], sizes: Sequence[int]) -> float:
+        return _threaded_rate(
+            partial(make, dtype=getattr(torch, name)), sizes, budget_ns, torch.get_num_threads(), limit
+        )
+
+    with torch.no_grad():  # products of float16 are plain loops where no instruction helps: seconds for one of them
+        products = {name: rate(name, product, SIZES) for name in ("float32", "float64")}
+        convolutions = {name: rate(name, convolution, IMAGES) for name in ("float32", "bfloat16", "float16")}
+    return _best_of(products, convolutions)
+
+
+def _copy_rate(size: int, threads: int, tries: int) -> float:
+    """Bytes read and written per ns, when all threads together copy within a working set of `size` bytes."""
+    share = max(1, size // 2 // threads)
+    times = max(1, LEAST_COPIED // (2 * share * threads))
+    copies = [_make_copy(share, times) for _ in range(threads)]
+    return max(2 * share * threads * times / _side_by_side(copies) for _ in range(tries))
+
+
+def _make_copy(size: int, times: int) -> Callable[[], None]:
+    """Copy the same bytes again and again within one call, which holds no lock.
+
+    One element is the whole array, and all elements lie at the same place, so that each is one memmove.
+    """
+    import numpy as np
+    from numpy.lib.stride_tricks import as_strided
+
+    source, target = (
+        as_strided(np.full(size, value, np.uint8).view(np.dtype((np.void, size))), (times,), (0,)) for value in (1, 2)
+    )
+    return partial(np.copyto, target, source)
+
+
+def _side_by_side(calls: Sequence[Callable[[], Any]]) -> int:
+    """Time from the first start to the last end, in ns, of calls in a thread each."""
+    if len(calls) == 1:
+        return _time(calls[0])
+    barrier, spans = threading.Barrier(len(calls)), []
+
+    def work(call: Callable[[], Any]) -> None:
+        barrier.wait()
+        begun = _now()
+        call()
+        spans.append((begun, _now()))
+
+    threads = [threading.Thread(target=work, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return max(1, max(end for _, end in spans) - min(begun for begun, _ in spans))
+
+
+def _measure_cuda(budget_ns: int) -> Peak:
+    """Through PyTorch or CuPy; a constant is the kindest data: it draws the least power. Raises UsageError."""
+    from harness.record.run import Peak
+    from harness.timing.clocks import find_cuda
+
+    library = find_cuda()
+    rates, copies = (_torch_cuda if library.__name__ == "torch" else _cupy_cuda)(library, budget_ns)
+    by_bytes = {str(size): rate for size, rate in copies.items()}
+    return Peak(device="cuda", gemm_gflops=rates, copy_gbs=copies[CUDA_COPY_BYTES[-1]], copy_by_bytes=by_bytes)
+
+
+def _torch_cuda(torch: Any, budget_ns: int) -> tuple[Rates, dict[int, float]]:
+    wait = torch.cuda.synchronize
+
+    def make(size: int, dtype: str) -> tuple[Callable[[], Any], int]:
+        a = torch.full((size, size), 0.5, dtype=getattr(torch, dtype), device="cuda")
+        out = torch.empty_like(a)
+        return lambda: (torch.mm(a, a, out=out), wait()), 2 * size**3
 
     rates = {}
-    for name in ("float32", "float64"):
-        a = np.full((SIZE, SIZE), 0.5, dtype=name)
-        out = np.empty_like(a)
-        rates[name] = 2 * SIZE**3 / _best_ns(lambda a=a, out=out: np.matmul(a, a, out=out), tries)
-    source = np.ones(COPY_BYTES // 8)
-    target = np.empty_like(source)
-    copy = 2 * COPY_BYTES / _best_ns(lambda: np.copyto(target, source), tries)
-    return Peak(device="cpu", gemm_gflops=rates, copy_gbs=copy)
+    for name in ("float64", "float32", "tf32", "bfloat16", "float16"):
+        with _precision(torch, "tf32" if name == "tf32" else "ieee"):
+            made = partial(make, dtype="float32" if name == "tf32" else name)
+            rates[name] = best_rate(made, CUDA_SIZES, budget_ns)
+    copies = {}
+    for size in CUDA_COPY_BYTES:
+        source, target = (torch.full((size // 2,), value, dtype=torch.uint8, device="cuda") for value in (1, 2))
+        copies[size] = _queue_rate(partial(target.copy_, source), wait, size)
+    return rates, copies
 
 
-def _best_ns(call: Any, tries: int) -> int:
-    call()
-    best = 0
-    for _ in range(tries):
-        start = time.perf_counter_ns()
-        call()
-        took = time.perf_counter_ns() - start
-        best = took if best == 0 else min(best, took)
-    return best
+@contextmanager
+def _precision(torch: Any, precision: str) -> Iterator[None]:
+    """TF32 on or off in cuBLAS; torch 2.9 gave the switch a new name."""
+    matmul = torch.backends.cuda.matmul
+    new = hasattr(torch.backends.cudnn, "conv")
+    name, value = ("fp32_precision", precision) if new else ("allow_tf32", precision == "tf32")
+    before = getattr(matmul, name)
+    setattr(matmul, name, value)
+    try:
+        yield
+    finally:
+        setattr(matmul, name, before)
+
+
+def _cupy_cuda(cupy: Any, budget_ns: int) -> tuple[Rates, dict[int, float]]:
+    """CuPy has one switch for TF32, an environment variable: float32 is measured as that has it."""
+    wait = cupy.cuda.runtime.deviceSynchronize
+
+    def make(size: int, dtype: str) -> tuple[Callable[[], Any], int]:
+        a = cupy.full((size, size), 0.5, dtype=dtype)
+        out = cupy.empty_like(a)
+        return lambda: (cupy.matmul(a, a, out=out), wait()), 2 * size**3
+
+    names = {"float64": "float64", "float16": "float16"}
+    names["tf32" if os.environ.get("CUPY_TF32", "0") not in ("", "0") else "float32"] = "float32"
+    rates = {name: best_rate(partial(make, dtype=dtype), CUDA_SIZES, budget_ns) for name, dtype in names.items()}
+    copies = {}
+    for size in CUDA_COPY_BYTES:
+        source, target = (cupy.full(size // 2, value, dtype=cupy.uint8) for value in (1, 2))
+        copies[size] = _queue_rate(partial(cupy.copyto, target, source), wait, size)
+    return rates, copies
+
+
+def _queue_rate(copy: Callable[[], Any], wait: Callable[[], Any], size: int) -> float:
+    """Bytes per ns of many copies in a queue, so that launching one overlaps with the one before."""
+    times = max(1, CUDA_COPIED // size)
+
+    def work() -> None:
+        for _ in repeat(None, times):
+            copy()
+        wait()
+
+    work()
+    return size * times / min(_time(work) for _ in repeat(None, QUICK_TRIES))

@@ -1,0 +1,257 @@
+"""The lease of a device: two runs on one machine never time at once.
+
+A lock of the operating system on one file per device, in a folder that all users of the machine share; it is free as
+soon as its holder is gone, however that came. Beside it stands who holds it. What stands there is believed only while
+the lock is held, so that a record left behind misleads nobody.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shlex
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import HarnessError, UsageError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+FOLDER_VARIABLE, TOKEN_VARIABLE = "HARNESS_LEASE_DIR", "HARNESS_LEASE"
+FOLDER = "harness-leases"
+SHARED_FOLDER_MODE, SHARED_FILE_MODE = 0o1777, 0o666
+POLL_S = 0.2  # a look takes some 50 µs, and the holder is taking times
+MOST_COMMAND = 100
+_DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+_owners: dict[Path, tuple[int, int]] = {}  # process and thread that entered a lock's file, of this process
+_environment = threading.Lock()
+
+
+class DeviceBusyError(HarnessError):
+    """Another run holds the device, and did not give it back in time."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who holds a device: process, its command, and since when (seconds since 1970)."""
+
+    pid: int
+    command: str
+    since: float
+    token: str
+
+    def __str__(self) -> str:
+        """Name it as messages do."""
+        today = time.strftime("%Y-%m-%d") == time.strftime("%Y-%m-%d", time.localtime(self.since))
+        begun = time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M", time.localtime(self.since))
+        return f"pid {self.pid} (`{self.command}`) since {begun}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to take times on a device; `inherited`: it is the parent's, or one that this thread holds already."""
+
+    device: str
+    token: str
+    inherited: bool
+
+
+@contextmanager
+def hold_device(device: str, wait_s: float | None, say: Callable[[str], None]) -> Iterator[Lease]:
+    """Hold a device (`cpu`, `cuda-<uuid>`) while the block runs; child processes that it starts enter at once.
+
+    wait_s: None waits for ever. say: told once who holds the device, if somebody does.
+    Raises DeviceBusyError after `wait_s`, and UsageError where the folder cannot be used.
+    """
+    from filelock import FileLock
+
+    path = lock_path(device)
+    # Threads share the lock object's state, which one of them enters and leaves; a soft lock would outlive its holder.
+    lock = FileLock(path, mode=SHARED_FILE_MODE, thread_local=False, fallback_to_soft=False)
+    lease = _await(device, path, lock, wait_s, say)
+    if lease.inherited:
+        yield lease
+        return
+    try:
+        _owners[path] = (os.getpid(), threading.get_ident())
+        write_holder(path, lease.token)
+        with _token_in_environment(lease):
+            yield lease
+    finally:
+        _owners.pop(path, None)
+        _clear_holder(path)
+        lock.release()
+
+
+def lock_path(device: str) -> Path:
+    """The lock's file in the folder that all users share, which is made if it is not there. Raises UsageError."""
+    if not _DEVICE.fullmatch(device):
+        raise UsageError(f"device: got '{device}', wanted a name of letters, digits, '.', '_' and '-' such as cpu")
+    folder = lease_folder()
+    try:
+        folder.mkdir(parents=True)
+        folder.chmod(SHARED_FOLDER_MODE)  # mkdir's own mode is cut by the umask
+    except FileExistsError:
+        if not folder.is_dir():
+            raise _unusable(folder, "not a folder") from None
+    except OSError as error:
+        raise _unusable(folder, error.strerror or str(error)) from error
+    return folder / f"{device}.lock"
+
+
+def lease_folder() -> Path:
+    """What HARNESS_LEASE_DIR names, else a fixed folder: /tmp where there is one, for TMPDIR may differ by user."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    if named:
+        return Path(named).absolute()
+    shared = Path("/tmp")
+    return (shared if shared.is_dir() else Path(tempfile.gettempdir())) / FOLDER
+
+
+def _unusable(folder: Path, why: str) -> UsageError:
+    return UsageError(
+        f"lease folder {folder}: {why}; wanted one that every user of the machine can write, "
+        f"set {FOLDER_VARIABLE} to such a folder"
+    )
+
+
+def _await(device: str, path: Path, lock: BaseFileLock, wait_s: float | None, say: Callable[[str], None]) -> Lease:
+    """Take the lock, or enter with the token that came with the environment; look again until one succeeds."""
+    inherited, begun, told = inherited_token(device), time.monotonic(), False
+    while True:
+        if _try(path, lock):
+            return Lease(device=device, token=secrets.token_hex(16), inherited=False)
+        holder = read_holder(path)
+        if holder is not None and holder.token == inherited and _may_enter(path, holder):
+            return Lease(device=device, token=holder.token, inherited=True)
+        waited = time.monotonic() - begun
+        who = str(holder) if holder else "a process that has not said its name"
+        if wait_s is not None and waited >= wait_s:
+            raise DeviceBusyError(
+                f"device {device} is held by {who}; waited {waited:.0f} s; wait longer with --lease-wait or stop it"
+            )
+        if not told and (holder is not None or waited >= POLL_S):  # a holder needs a moment to say its name
+            say(f"device {device} is held by {who}; waiting")
+            told = True
+        time.sleep(POLL_S if wait_s is None else min(POLL_S, wait_s - waited))
+
+
+def _try(path: Path, lock: BaseFileLock) -> bool:
+    """Take the lock if it is free."""
+    from filelock import Timeout
+
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    except OSError as error:
+        raise _unusable(path.parent, error.strerror or str(error)) from error
+    return True
+
+
+def _may_enter(path: Path, holder: Holder) -> bool:
+    """A child enters with its parent's token; in the holder's own process only the thread that holds the lock does.
+
+    The holder must be alive: a lock that was taken over a moment ago may still carry the name of one that was killed.
+    """
+    pid, thread = _owners.get(path, (0, 0))
+    return _lives(holder.pid) and (pid != os.getpid() or thread == threading.get_ident())
+
+
+def _lives(pid: int) -> bool:
+    import psutil
+
+    return bool(psutil.pid_exists(pid))
+
+
+def inherited_token(device: str) -> str | None:
+    """The token for a device in the environment, which holds pairs `device:token` with commas between."""
+    pairs = (pair.partition(":") for pair in os.environ.get(TOKEN_VARIABLE, "").split(","))
+    return next((token for name, _, token in pairs if name == device and token), None)
+
+
+@contextmanager
+def _token_in_environment(lease: Lease) -> Iterator[None]:
+    """Put the token where child processes find it."""
+    _change_environment(lease.device, lease.token)
+    try:
+        yield
+    finally:
+        _change_environment(lease.device, None)
+
+
+def _change_environment(device: str, token: str | None) -> None:
+    with _environment:
+        old = os.environ.get(TOKEN_VARIABLE, "").split(",")
+        pairs = [pair for pair in old if pair and pair.partition(":")[0] != device]
+        pairs += [f"{device}:{token}"] if token else []
+        if pairs:
+            os.environ[TOKEN_VARIABLE] = ",".join(pairs)
+        else:
+            os.environ.pop(TOKEN_VARIABLE, None)
+
+
+def _record_path(path: Path) -> Path:
+    return path.with_suffix(".holder")
+
+
+def read_holder(path: Path) -> Holder | None:
+    """Who wrote that it holds the lock's file; None where nobody did, or while it is being written."""
+    import msgspec
+
+    try:
+        return msgspec.json.decode(_record_path(path).read_bytes(), type=Holder)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def write_holder(path: Path, token: str) -> None:
+    """Write beside the lock's file that this process holds it. Raises UsageError."""
+    import msgspec
+
+    holder = Holder(pid=os.getpid(), command=own_command(), since=time.time(), token=token)
+    try:
+        _overwrite(_record_path(path), msgspec.json.encode(holder))
+    except OSError as error:
+        raise _unusable(path.parent, error.strerror or str(error)) from error
+
+
+def _clear_holder(path: Path) -> None:
+    """Take the name away; where that fails the record is stale, which misleads nobody."""
+    with suppress(OSError):
+        _overwrite(_record_path(path), b"")
+
+
+def _overwrite(path: Path, data: bytes) -> None:
+    """Write a file that another user may have made, in a folder where nobody may replace another's.
+
+    O_CREAT comes only with O_EXCL: Linux refuses it for others' files in such folders (fs.protected_regular).
+    """
+    flags = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        target = os.open(path, flags)
+    except FileNotFoundError:
+        target = os.open(path, flags | os.O_CREAT | os.O_EXCL, SHARED_FILE_MODE)
+        os.fchmod(target, SHARED_FILE_MODE)
+    with os.fdopen(target, "wb") as file:
+        file.truncate(0)
+        file.write(data)
+
+
+def own_command() -> str:
+    """The command line of this process on one line, short enough for a message."""
+    name, *arguments = sys.orig_argv or ["python"]
+    text = " ".join(shlex.join([Path(name).name, *arguments]).split())
+    return text if len(text) <= MOST_COMMAND else f"{text[:MOST_COMMAND]} ..."
