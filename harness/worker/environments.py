@@ -1,0 +1,360 @@
+"""Making the environments of arms: worktrees of revisions, interpreters, and how a worker is started there.
+
+The instrument is the same for every arm: `harness` and the built-in laws are those of the process that asks. Only what
+is measured (`backends`, modules and files of plugins) comes from the arm's environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib import metadata, util
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.plan.arm import Environment
+from harness.plugins.hookspecs import PROJECT
+from harness.plugins.manager import BUILTIN
+
+INSTRUMENT = ("harness", "suites")
+IMPLEMENTATIONS = {name.partition(".")[0] for name in BUILTIN} - {"suites", "reports"}
+NEEDED = ("numpy", "msgspec", "pluggy")
+OLDEST = (3, 11)
+PROBE_S = 60.0
+TRIES = 5
+RETRY_S = 0.02
+# Set by git for the hooks that it runs, they would lead away from the repository that is asked for.
+GIT_OWN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
+PROBE = f"""
+import importlib.util, json, platform, sys
+versions, broken, origins = {{"python": platform.python_version()}}, {{}}, {{}}
+for name in {NEEDED!r}:
+    try:
+        if sys.argv[1] == "import":
+            importlib.import_module(name)
+        from importlib.metadata import version
+        versions[name] = version(name)
+    except Exception as error:
+        broken[name] = type(error).__name__ + ": " + " ".join(str(error).split())
+for name in sys.argv[2:]:
+    spec = importlib.util.find_spec(name)
+    origins[name] = "" if spec is None else spec.origin or [*spec.submodule_search_locations][0]
+print(json.dumps([versions, broken, origins]))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """An environment that is ready: a worker there is `interpreter -P -m harness.worker`, with these settings.
+
+    variables: to be added to the process's own. plugins: the `--plugin` arguments as they are there.
+    names: of plugins that are called otherwise there, by their names here.
+    revision: full hash, empty outside a repository. dirty: whether files differ from it. what: all of it in words.
+    """
+
+    interpreter: str
+    variables: dict[str, str]
+    folder: str
+    plugins: tuple[str, ...]
+    names: Mapping[str, str]
+    revision: str = ""
+    dirty: bool = False
+    versions: Mapping[str, str] = field(default_factory=dict)
+    what: str
+
+    def name_of(self, plugin: str) -> str:
+        """The name that a plugin has there."""
+        return self.names.get(plugin, plugin)
+
+
+@contextmanager
+def open_places(environments: Iterable[Environment], plugins: Sequence[str]) -> Iterator[dict[Environment, Place]]:
+    """Make every environment, and remove at the end what was made, whatever happens in between.
+
+    Raises UsageError for an unknown revision, a file that it lacks, or an interpreter that cannot run a worker.
+    """
+    wanted = tuple(dict.fromkeys(environments))
+    if not wanted:
+        yield {}
+        return
+    interpreters = {e: _find_interpreter(e.interpreter) for e in wanted}
+    repository = find_repository(plugins)
+    hashes = {e.revision: resolve_revision(repository, e.revision) for e in wanted if e.revision}
+    with ExitStack() as stack:
+        made = stack.enter_context(tempfile.TemporaryDirectory(prefix="conv-harness-", ignore_cleanup_errors=True))
+        root = Path(made).resolve()
+        instrument = _link_instrument(root / "instrument")
+        trees: dict[str, Path] = {}
+        for revision in dict.fromkeys(hashes.values()):
+            assert repository is not None, "a revision was resolved in it"
+            path = root / f"{root.name}-{revision[:12]}"  # git keeps worktrees by the last part of their paths
+            trees[revision] = stack.enter_context(_open_worktree(repository, revision, path))
+        places = {}
+        for environment in wanted:
+            tree = trees.get(hashes.get(environment.revision, ""))
+            site = _Site(environment=environment, repository=repository, tree=tree, instrument=instrument)
+            places[environment] = _make_place(site, interpreters[environment], plugins)
+        yield places
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Site:
+    """What a place is made from: `tree` is the worktree of the revision, None where files are taken from here."""
+
+    environment: Environment
+    repository: Path | None
+    tree: Path | None
+    instrument: Path
+
+    def owns(self, path: Path) -> bool:
+        """Whether the revision decides over a file that is used here; installed packages are not its own."""
+        installed = {"site-packages", "dist-packages"} & set(path.parts)
+        return self.tree is not None and self.repository in path.parents and not installed
+
+    def map(self, path: Path) -> Path:
+        """The counterpart of a path, which need not exist; itself where it lies outside the repository."""
+        path = path.resolve()
+        if self.tree is None or self.repository is None or not path.is_relative_to(self.repository):
+            return path
+        return self.tree / path.relative_to(self.repository)
+
+    def demand(self, path: Path) -> Path:
+        """The counterpart of a file. Raises UsageError where the revision has none."""
+        there = self.map(path)
+        if there != path and not there.exists():
+            assert self.repository is not None, "otherwise it is its own counterpart"
+            raise UsageError(
+                f"revision '{self.environment.revision}' has no file '{path.relative_to(self.repository)}', "
+                f"wanted one that has the plugin; commit it, or move it out of {self.repository} to use it for all arms"
+            )
+        return there
+
+
+def _make_place(site: _Site, interpreter: str, plugins: Sequence[str]) -> Place:
+    files = {name: Path(name).expanduser().resolve() for name in plugins if name.endswith(".py")}
+    there = {name: str(site.demand(path)) for name, path in files.items()}
+    modules = _find_own_modules(site, plugins)
+    here = Path.cwd()
+    variables = {"PYTHONPATH": os.pathsep.join(_search_path(site, here, modules))}
+    versions = _probe(site, interpreter, variables, modules)
+    folder = site.map(here)
+    revision, dirty = _describe_checkout(site.tree or site.repository)
+    short = f" ({revision[:12]}{', dirty' if dirty else ''})" if revision else ""
+    of = f" of {interpreter}" if site.environment.interpreter else ""
+    where = f"revision {site.environment.revision}" if site.tree else "this checkout" if revision else "this folder"
+    return Place(
+        interpreter=interpreter,
+        variables=variables,
+        folder=str(folder if folder.is_dir() else site.tree or here),
+        plugins=tuple(there.get(name, name) for name in plugins),
+        names={str(path): there[name] for name, path in files.items() if str(path) != there[name]},
+        revision=revision,
+        dirty=dirty,
+        versions=versions,
+        what=f"{where}{short}, Python {versions['python']}{of}",
+    )
+
+
+def _search_path(site: _Site, here: Path, modules: Mapping[str, Path]) -> list[str]:
+    """Folders that are searched before those of the interpreter; none of the checkout where a revision is wanted."""
+    folders = [] if site.tree is None else [site.tree, site.tree / "src"]
+    folders += [site.map(here), *(site.map(root) for root in modules.values())]
+    folders += [site.map(here / entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    return list(dict.fromkeys([str(site.instrument), *(str(folder) for folder in folders if folder.is_dir())]))
+
+
+def _find_own_modules(site: _Site, plugins: Sequence[str]) -> dict[str, Path]:
+    """Top-level modules that must come from the revision, and the folders here from which they are imported.
+
+    Raises UsageError where the revision lacks one.
+    """
+    named = [name for name in plugins if not name.endswith(".py")]
+    entries = [entry.module for entry in metadata.entry_points(group=PROJECT)]
+    found = {}
+    for name in (*IMPLEMENTATIONS, *entries, *named):
+        path = _find_module(name)
+        if path is not None and site.owns(path):
+            site.demand(path)
+            inner = path.parent if path.name == "__init__.py" else path
+            found[name.partition(".")[0]] = inner.parents[name.count(".")]
+    return found
+
+
+def _find_module(name: str) -> Path | None:
+    """The source file of a module as it would be imported here, found without importing anything; None without one."""
+    top, *inner = name.split(".")
+    try:
+        spec = util.find_spec(top)
+    except ValueError:  # a module that was made by hand
+        return None
+    if spec is None:
+        return None
+    roots = spec.submodule_search_locations
+    bases = [Path(root, *inner) for root in roots] if roots else [Path(spec.origin or "").with_suffix("")]
+    candidates = [file for base in bases for file in (base / "__init__.py", base.with_suffix(".py"))]
+    return next((file.resolve() for file in candidates if file.is_file()), None)
+
+
+def _link_instrument(folder: Path) -> Path:
+    """A folder with nothing but links to the packages that all arms share: their neighbours must not be found."""
+    folder.mkdir()
+    for name in INSTRUMENT:
+        path = _find_module(name)
+        if path is not None:
+            (folder / name).symlink_to(path.parent, target_is_directory=True)
+    return folder
+
+
+def _find_interpreter(text: str) -> str:
+    """Path of an interpreter; links are kept, as a virtual environment is known by where its link lies."""
+    if not text:
+        return sys.executable
+    path = Path(text).expanduser()
+    if path.is_dir():
+        path /= "bin/python"
+    elif "/" not in text and not path.is_file():
+        path = Path(shutil.which(text) or text)
+    if not os.access(path, os.X_OK):
+        raise UsageError(
+            f"interpreter not found: got '{text}', wanted the folder of a virtual environment or a Python interpreter"
+        )
+    return str(path.absolute())
+
+
+def _probe(site: _Site, interpreter: str, variables: Mapping[str, str], modules: Iterable[str]) -> dict[str, str]:
+    """Run the interpreter once: versions of what a worker needs, after seeing where it finds the plugins' modules."""
+    thorough = "trust" if interpreter == sys.executable else "import"  # this process has imported them itself
+    command, said = [interpreter, "-c", PROBE, thorough, *modules], ""
+    try:
+        done = subprocess.run(
+            command, env={**os.environ, **variables}, cwd=site.instrument, capture_output=True, text=True,
+            stdin=subprocess.DEVNULL, timeout=PROBE_S,
+        )  # fmt: skip
+        said = " ".join((done.stderr or done.stdout).strip().splitlines()[-1:])
+        versions, broken, origins = json.loads("".join(done.stdout.splitlines()[-1:]))
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        why = f"it says {said!r}" if said else f"{type(error).__name__} when it was run"
+        raise UsageError(f"interpreter: got '{interpreter}', wanted one that runs Python programs; {why}") from None
+    if tuple(map(int, versions["python"].split(".")[:2])) < OLDEST:
+        raise UsageError(
+            f"interpreter: '{interpreter}' is Python {versions['python']}, wanted {OLDEST[0]}.{OLDEST[1]}+"
+        )
+    if broken:
+        raise UsageError(
+            f"interpreter: '{interpreter}' cannot import {', '.join(broken)} ({next(iter(broken.values()))}), wanted "
+            f"what every worker needs; install it with `{interpreter} -m pip install {' '.join(broken)}`"
+        )
+    for name, origin in origins.items():
+        assert site.tree is not None, "only a revision has modules of its own"
+        if not Path(origin).resolve().is_relative_to(site.tree):
+            raise UsageError(
+                f"revision '{site.environment.revision}': module '{name}' comes from '{origin}', wanted it from the "
+                f"revision; the installation of {name} in '{interpreter}' comes first, remove it there"
+            )
+    return dict(versions)
+
+
+def find_repository(plugins: Sequence[str]) -> Path | None:
+    """Top folder of the repository of the current folder, else of the first plugin file that is in one."""
+    files = [Path(name).expanduser().resolve().parent for name in plugins if name.endswith(".py")]
+    for folder in (Path.cwd(), *files):
+        try:
+            return Path(git(folder, "rev-parse", "--show-toplevel")).resolve()
+        except GitError:
+            continue
+    return None
+
+
+def resolve_revision(repository: Path | None, revision: str) -> str:
+    """Full hash of a commit. Raises UsageError that names the nearest known ones."""
+    if repository is None:
+        raise UsageError(
+            f"revision: got '{revision}', but '{Path.cwd()}' is in no git repository that git can read; "
+            "wanted a command inside the repository that holds it"
+        )
+    try:
+        return git(repository, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    except GitError:
+        known = git(repository, "for-each-ref", "--format=%(refname:short)").splitlines()
+        remote = [name for name in known if name.endswith(f"/{revision}")]
+        near = remote or difflib.get_close_matches(revision, known, n=3)
+        hint = f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
+        if git(repository, "rev-parse", "--is-shallow-repository") == "true":
+            hint += "; this clone is shallow, `git fetch --unshallow --tags` gets the rest"
+        raise UsageError(
+            f"unknown revision: got '{revision}', wanted a commit, branch or tag of {repository}{hint}"
+        ) from None
+
+
+def _describe_checkout(repository: Path | None) -> tuple[str, bool]:
+    """Revision of the checkout, and whether its files differ from it; empty where there is none yet."""
+    if repository is None:
+        return "", False
+    try:
+        return git(repository, "rev-parse", "--verify", "--quiet", "HEAD"), bool(
+            git(repository, "status", "--porcelain")
+        )
+    except GitError:
+        return "", True
+
+
+@contextmanager
+def _open_worktree(repository: Path, revision: str, path: Path) -> Iterator[Path]:
+    """A worktree of a revision, removed in the end; hooks do not run, they may build or fetch anything."""
+    try:
+        for attempt in range(1, TRIES + 1):
+            try:
+                git(repository, "-c", "core.hooksPath=/dev/null", "worktree", "add", "--detach", str(path), revision)
+                break
+            except GitError as error:  # another run that ends removes the folder of all worktrees when it is empty
+                if attempt == TRIES or path.exists():
+                    raise UsageError(f"revision {revision[:12]} cannot be checked out: {error}") from None
+                time.sleep(RETRY_S * attempt)
+        yield path
+    finally:
+        _remove_worktree(repository, path)
+
+
+def _remove_worktree(repository: Path, path: Path) -> None:
+    """Remove it from disk and from the repository's list; others' entries are left alone as long as this goes well."""
+    try:
+        git(repository, "worktree", "remove", "--force", "--force", str(path))
+    except GitError:  # a checkout that was cut short; only what is gone from the disk is pruned
+        shutil.rmtree(path, ignore_errors=True)
+        for command in (("unlock", str(path)), ("prune",)):
+            with suppress(GitError):  # git may have removed it by itself
+                git(repository, "worktree", *command)
+
+
+class GitError(Exception):
+    """Git refused; the text is the last line that it said."""
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """What git prints. Raises GitError where it refuses, or is not there."""
+    environment = {name: value for name, value in os.environ.items() if name not in GIT_OWN}
+    try:
+        process = subprocess.Popen(
+            ["git", "-C", str(folder), *arguments], env=environment | {"GIT_OPTIONAL_LOCKS": "0"}, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise GitError("git is not installed") from None
+    with process:
+        try:
+            said, complaint = process.communicate()
+        except BaseException:
+            process.terminate()  # and not killed: git then removes what it had half made
+            raise
+    if process.returncode:
+        raise GitError((complaint.strip().splitlines() or [f"exit code {process.returncode}"])[-1])
+    return said.strip()

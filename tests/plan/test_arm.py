@@ -1,0 +1,86 @@
+"""Arms on the command line: what is read, under which name, and what is refused."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import harness
+from harness.errors import UsageError
+from harness.plan.arm import Arm, Environment, parse_arm, parse_arms
+
+ROOT = Path(harness.__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "backend", "revision", "interpreter"),
+    [
+        ("im2col", "im2col", "", ""),
+        ("im2col@v1.2", "im2col", "v1.2", ""),
+        ("im2col@origin/main~3", "im2col", "origin/main~3", ""),
+        ("im2col@HEAD@{1 day ago}", "im2col", "HEAD@{1 day ago}", ""),
+        ("im2col@@~1", "im2col", "@~1", ""),
+        ("torch@env:/opt/old", "torch", "", "/opt/old"),
+        ("torch@env:./a=b@c", "torch", "", "./a=b@c"),
+        ("torch@HEAD@{1}@env:~/new", "torch", "HEAD@{1}", "~/new"),
+        ("dying:crashes@abc123", "dying:crashes", "abc123", ""),
+    ],
+)
+def test_an_arm_without_a_label_is_called_by_its_text(text, backend, revision, interpreter):
+    environment = Environment(revision=revision, interpreter=interpreter)
+    assert parse_arm(text) == Arm(name=text, backend=backend, environment=environment)
+    assert environment.elsewhere == (text != backend)
+
+
+@pytest.mark.parametrize("body", ["im2col", "im2col@v1", "torch@env:/a=b", "torch@v1@env:/opt/old"])
+def test_a_label_changes_the_name_alone(body):
+    plain, labelled = parse_arm(body), parse_arm(f"base={body}")
+    assert labelled.name == "base"
+    assert (labelled.backend, labelled.environment) == (plain.backend, plain.environment)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "no name of a backend"),
+        ("@v1", "no name of a backend"),
+        ("@env:/opt/old", "no name of a backend"),
+        ("im 2col@v1", "no name of a backend"),
+        ("base=", "no name of a backend"),
+        ("im2col@", "no revision after '@'"),
+        ("im2col@@env:/opt/old", "no revision after '@'"),
+        ("im2col@--all", "no revision after '@'"),
+        ("im2col@env:", "no path after '@env:'"),
+        ("=im2col", "label '' is not a word"),
+        ("the base=im2col", "label 'the base' is not a word"),
+        ("a/b=im2col", "label 'a/b' is not a word"),
+    ],
+)
+def test_what_is_no_arm_is_refused_with_the_reason(text, why):
+    with pytest.raises(UsageError) as caught:
+        parse_arm(text)
+    message = str(caught.value)
+    assert message.startswith(f"arm: got '{text}' (")
+    assert why in message
+    assert "wanted BACKEND, BACKEND@REVISION" in message
+
+
+def test_one_backend_twice_in_one_environment_needs_labels():
+    with pytest.raises(UsageError, match=r"got the name 'im2col' 2 times.*such as a=im2col"):
+        parse_arms(["im2col", "torch", "im2col"])
+    a, b = parse_arms(["a=im2col", "b=im2col"])
+    assert (a.name, b.name) == ("a", "b")
+    assert (a.backend, a.environment) == (b.backend, b.environment)
+
+
+def test_labels_must_differ_too():
+    with pytest.raises(UsageError, match="got the name 'a' 2 times"):
+        parse_arms(["a=im2col", "a=torch"])
+
+
+def test_reading_arms_imports_nothing_heavy():
+    code = "import sys, harness.plan.arm; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "harness.plan.arm" in done.stdout.split()
+    assert not {"numpy", "msgspec", "pluggy", "subprocess"} & set(done.stdout.split())
