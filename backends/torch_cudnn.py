@@ -66,7 +66,7 @@ def _gradient(which: int, window: Window, padding: Sizes) -> Callable[[Array, Ar
 
 
 def _is_short_last(a: Array) -> bool:
-    """Whether this is bfloat16 with channels last on a CPU, for which oneDNN 3.12 gives wrong numbers here and there."""
+    """Whether this is bfloat16 with channels last on a CPU, where oneDNN 3.12 gives wrong numbers here and there."""
     return str(a.dtype) == "torch.bfloat16" and a.device.type == "cpu" and not a.is_contiguous()
 
 

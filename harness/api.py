@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.pipeline import Watch, run_plan
+from harness.execution import Watch
+from harness.pipeline import run_plan
 from harness.plan.cell import Limits, Plan
 from harness.plan.planner import plan_run
 from harness.plan.suite import NamedProblem
@@ -76,13 +77,15 @@ def start(
     watch: Watch,
     command: str = "",
     flags: Sequence[str] = (),
+    lease_wait_s: float | None = None,
 ) -> Run:
-    """Execute a plan in a new run directory."""
+    """Execute a plan in a new run directory; lease_wait_s: how long to wait for a device that another run times on."""
     path = new_directory(None if output is None else str(output), tuple(names))
     command = command or f"harness.run({', '.join(map(repr, names))})"
     return run_plan(
-        plan, registry, path, watch, command=command, extra=plugins, flags=flags, jobs=jobs, threads=threads
-    )
+        plan, registry, path, watch, command=command, extra=plugins, flags=flags, jobs=jobs, threads=threads,
+        lease_wait_s=lease_wait_s,
+    )  # fmt: skip
 
 
 def load(path: str | Path) -> Run:

@@ -15,6 +15,9 @@ COMMANDS = {
     "run": ("harness.cli.run", "Run suites on backends and write a report."),
     "report": ("harness.cli.report", "Write reports of a run again, or in another format."),
     "fuzz": ("harness.cli.fuzz", "Search for a problem on which a backend breaks a law."),
+    "versus": ("harness.cli.versus", "Time arms in turns on this machine and say which is slower."),
+    "qualify": ("harness.cli.qualify", "Show how far this machine's verdicts can be trusted."),
+    "doctor": ("harness.cli.doctor", "Say what makes this machine noisy, and what to do about it."),
     "compare": ("harness.cli.compare", "Compare two runs cell by cell."),
     "killmatrix": ("harness.cli.killmatrix", "Show which law catches which planted fault, and what survives."),
     "list": ("harness.cli.listing", "List backends, suites, problems, operators or laws."),
@@ -51,11 +54,13 @@ def cli() -> None:
     \b
     Begin with:   python -m harness run suite
     Your own:     python -m harness run suite --plugin ./mine.py --backend mine --backend torch
+    Slower?       python -m harness versus im2col@HEAD~1 im2col
 
     \b
     Exit codes:   0 all good                 1 a backend is wrong
-                  2 usage or bad input       3 slower, or missing (compare)
+                  2 usage or bad input       3 slower, or missing (compare, versus --gate)
                   4 nothing ran, or the run is incomplete
+                  5 the machine cannot tell (versus --gate, qualify)
                   130 interrupted; what was done is on disk
     """
 

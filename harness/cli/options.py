@@ -26,6 +26,15 @@ def plugin_options(command: Command) -> Command:
     )(command)
 
 
+def read_share(text: str) -> float:
+    """Read a share such as 1% or 0.01, above 0 and below 1. Raises UsageError."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*(%?)", text.strip())
+    value = float(found[1]) / (100 if found[2] else 1) if found else 0.0
+    if not 0 < value < 1:
+        raise UsageError(f"share: got '{text}', wanted one between 0 and 1, such as 1% or 0.01")
+    return value
+
+
 def read_bytes(text: str) -> int:
     """Read a size such as 4GiB, 512M or 1000000. Raises UsageError."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)

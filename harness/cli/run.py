@@ -24,6 +24,7 @@ from harness.cli.options import plugin_options, read_bytes, read_seconds
     "--threads", type=click.IntRange(1), help="Threads of every worker.  [default: 1 for laws, all for times]"
 )
 @click.option("--jobs", type=click.IntRange(1), help="Workers side by side while laws are checked.  [default: cores]")
+@click.option("--lease-wait", metavar="TIME", help="How long to wait for a device in use.  [default: without end]")
 @click.option("--dry-run", is_flag=True, help="Print the plan and run nothing.")
 @plugin_options
 def command(
@@ -37,6 +38,7 @@ def command(
     memory_limit: str | None,
     threads: int | None,
     jobs: int | None,
+    lease_wait: str | None,
     dry_run: bool,
     plugins: tuple[str, ...],
     without: tuple[str, ...],
@@ -76,7 +78,10 @@ def command(
     flags = [str(word) for pair in given if pair[1] is not None for word in pair]
     watch = choose_watch()
     try:
-        run = start(registry, plan, names, output, plugins, jobs, threads, watch, command_line(sys.argv[1:]), flags)
+        run = start(
+            registry, plan, names, output, plugins, jobs, threads, watch, command_line(sys.argv[1:]), flags,
+            read_seconds(lease_wait) if lease_wait else None,
+        )  # fmt: skip
     except KeyboardInterrupt:
         if watch.ended is not None:
             print_summary(watch.ended, write_reports(reporters, watch.ended))

@@ -53,12 +53,18 @@ def print_summary(run: Run, written: Sequence[Path] = ()) -> None:
         console.print(f"[red]{escape(line)}[/red]", soft_wrap=True)
     if run.vacuous and not overdrawn:
         console.print(f"{run.vacuous} passed results prove nothing (see proves_nothing in the report).")
+    print_ending(run, written)
+
+
+def print_ending(run: Run, written: Sequence[Path] = ()) -> None:
+    """Where the run and its page lie, and that it is incomplete where it is."""
+    console = open_console()
     if not run.complete:
         planned, done = run.header.cells, len(run.results)
         why = run.ending.reason if run.ending and run.ending.reason else "stopped"
         console.print(f"INCOMPLETE: {why} after {done} of {planned} cells.")
-    page = next((path for path in written if path.suffix == ".html"), None)
     console.print(f"run:    {run.path}", markup=False, soft_wrap=True)
+    page = next((path for path in written if path.suffix == ".html"), None)
     if page is not None:
         console.print(f"report: {page}", markup=False, soft_wrap=True)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.plan.arm import Arm
+from harness.plan.gate import Gate
 from harness.plugins.route import Route
 from harness.spec.problem import Problem
 
@@ -16,6 +18,8 @@ MAJORITY_FORMULA = "|y - y'| <= bound + bound' for more than half of at least th
 class Cell:
     """One unit of a plan; every cell gets exactly one result.
 
+    backend: the name of the arm, which is the backend's own unless arms were given.
+    slowdown: share of a call that is added to it as known work; isolate: in processes that time nothing else.
     decided: outcome that the plan alone decides (unsupported, skipped), or None where a worker is asked.
     estimate_s: what the planner thinks it costs.
     """
@@ -34,6 +38,8 @@ class Cell:
     reason: str = ""
     estimate_s: float = 0.0
     time_limit_s: float = 60.0
+    slowdown: float = 0.0
+    isolate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +52,18 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All cells of a run, in the order of suites, backends and problems."""
+    """All cells of a run, in the order of suites, arms and problems.
+
+    arms: where they were given; gate: what decides when there are enough passes, None for a number fixed beforehand.
+    """
 
     cells: tuple[Cell, ...]
     suites: tuple[str, ...]
     backends: tuple[str, ...]
     limits: Limits
+    arms: tuple[Arm, ...] = ()
+    gate: Gate | None = None
+
+    def arm(self, name: str) -> Arm:
+        """The arm of a name: one that was given, or the backend of that name, here."""
+        return next((arm for arm in self.arms if arm.name == name), Arm(name=name, backend=name))

@@ -9,7 +9,9 @@ from typing import Any
 
 from harness.checking.law import Law
 from harness.errors import UsageError
+from harness.plan.arm import Arm
 from harness.plan.cell import MAJORITY, Cell, Limits, Plan
+from harness.plan.gate import Gate
 from harness.plan.suite import NamedProblem, Suite
 from harness.plugins.backend import Backend
 from harness.plugins.manager import Registry
@@ -27,13 +29,18 @@ def plan_run(
     problems: Sequence[NamedProblem] = (),
     laws: Sequence[str] = (),
     limits: Limits | None = None,
+    arms: Sequence[Arm] = (),
+    gate: Gate | None = None,
 ) -> Plan:
-    """Plan suites x backends x problems x laws. Raises UsageError for unknown names and for an empty plan.
+    """Plan suites x arms x problems x laws. Raises UsageError for unknown names and for an empty plan.
 
-    backends: names, all of them where none is given. problems, laws: replace the suite's own.
+    backends: names, all of them where neither they nor arms are given. problems, laws: replace the suite's own.
     """
     limits = limits or Limits()
-    chosen = [registry.backend(name) for name in dict.fromkeys(backends or registry.backends)]
+    names = tuple(dict.fromkeys(backends or registry.backends))
+    chosen = tuple(arms) or tuple(Arm(name=name, backend=name) for name in names)
+    for arm in chosen:
+        registry.backend(arm.backend)
     wanted = [registry.law(name) for name in laws]
     parts = _expand(registry, suites)
     if wanted and not any(suite.kind == "correctness" for suite in parts):
@@ -43,13 +50,18 @@ def plan_run(
     for suite in parts:
         applied = wanted or [registry.law(name) for name in suite.laws]
         items = _once(tuple(problems) or suite.problems(), applied)
-        for backend in chosen:
-            answers = _Answers(suite, backend, limits)
+        bases = {arm.family: arm.name for arm in reversed(chosen)}
+        for arm in chosen:
+            answers = _Answers(suite, registry.backend(arm.backend), arm.name, limits)
+            if bases[arm.family] != arm.name:
+                answers.slowdown = suite.timing.slowdown
             cells.extend(_plan_cells(answers, items, numbers))
     if not cells:
         raise UsageError(_nothing(parts, wanted, problems))
-    names = tuple(backend.name for backend in chosen)
-    return Plan(cells=tuple(cells), suites=tuple(s.name for s in parts), backends=names, limits=limits)
+    return Plan(
+        cells=tuple(cells), suites=tuple(s.name for s in parts), backends=tuple(arm.name for arm in chosen),
+        limits=limits, arms=tuple(arms), gate=gate,
+    )  # fmt: skip
 
 
 def _expand(registry: Registry, names: Sequence[str]) -> list[Suite]:
@@ -96,8 +108,9 @@ def geometry(problem: Problem) -> tuple[Any, ...]:
 class _Answers:
     """What one backend answers to the problems of one suite; each geometry is asked once."""
 
-    def __init__(self, suite: Suite, backend: Backend, limits: Limits) -> None:
-        self.suite, self.backend, self.limits = suite, backend, limits
+    def __init__(self, suite: Suite, backend: Backend, arm: str, limits: Limits) -> None:
+        self.suite, self.backend, self.arm, self.limits = suite, backend, arm, limits
+        self.slowdown = 0.0
         self.budget_s = limits.time_s or suite.budget_s
         self.time_limit_s = limits.time_s or suite.time_limit_s
         self.calls = CALLS_PER_PASS * suite.timing.passes if suite.kind == "speed" else CALLS_PER_LAW
@@ -166,7 +179,7 @@ def _cell(answers: _Answers, item: _Item, law: Law | None, number: int) -> Cell:
         number=number,
         suite=answers.suite.name,
         kind=kind,
-        backend=answers.backend.name,
+        backend=answers.arm,
         label=named.name,
         problem=named.problem,
         line=item.line,
@@ -177,6 +190,8 @@ def _cell(answers: _Answers, item: _Item, law: Law | None, number: int) -> Cell:
         reason=skip or route.reason,
         estimate_s=seconds,
         time_limit_s=answers.time_limit_s,
+        slowdown=answers.slowdown,
+        isolate=named.isolate,
     )
 
 

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedProblem:
-    """A problem with the name that people know it by, and how often its network uses it."""
+    """A problem with the name that people know it by, and how often its network uses it.
+
+    isolate: time it in processes that time nothing else, where it would leave traces in its neighbours' caches.
+    """
 
     name: str
     problem: Problem
     multiplicity: int = 1
+    isolate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +39,25 @@ class ProblemSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How a speed suite samples: fresh processes, and the time spent on one cell in each."""
+    """How a speed suite samples: passes of fresh processes, and in each several blocks of every cell.
+
+    passes: how many, where no gate decides when there are enough; sample_s: time for samples of a cell in a pass.
+    blocks: visits to a cell in a pass, an even number, in an order that reads the same from both ends.
+    least_samples: in a block, however long a call takes. mode: caches hot, or flushed before every call.
+    slowdown: share of a call that is added to it, in every arm but the first, as known work.
+    """
 
     passes: int = 3
     sample_s: float = 0.3
-    least_samples: int = 3
+    blocks: int = 2
+    least_samples: int = 2
+    mode: Literal["hot", "cold"] = "hot"
+    slowdown: float = 0.0
+
+    @property
+    def block_s(self) -> float:
+        """Time for the samples of one block."""
+        return self.sample_s / self.blocks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

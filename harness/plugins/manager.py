@@ -32,6 +32,7 @@ BUILTIN = (
     "suites.correctness",
     "suites.consensus",
     "suites.onnx",
+    "suites.qualify",
     "suites.speed",
     "suites.whole",
     "reports.reporters",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import itertools
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -15,11 +17,12 @@ from harness.record.journal import (
     EndEntry,
     Entry,
     Journal,
+    PassEntry,
     PeakEntry,
     ResultEntry,
     read_journal,
 )
-from harness.record.run import FORMAT, Header, Run
+from harness.record.run import FORMAT, Header, Measurement, Pass, Run
 
 DEFAULT = "harness-runs"
 
@@ -97,6 +100,13 @@ def _read_header(path: Path) -> Header:
 
 def _assemble(path: Path, header: Header, entries: list[Entry], torn: bool) -> Run:
     results = {e.result.cell: e.result for e in entries if isinstance(e, ResultEntry)}
+    passes: dict[int, list[Pass]] = defaultdict(list)
+    for entry in entries:
+        if isinstance(entry, PassEntry):
+            passes[entry.cell].append(entry.samples)
+    for number, result in results.items():  # since format 2 a result leaves its passes to their own entries
+        if result.outcome == "passed" and result.measurement is None and number in passes:
+            results[number] = replace(result, measurement=Measurement(passes=tuple(passes[number])))
     said = [e for e in entries if isinstance(e, BackendEntry)]
     endings = [e.ending for e in entries if isinstance(e, EndEntry)]
     return Run(

@@ -32,11 +32,12 @@ class PeakEntry(msgspec.Struct, tag="peak", frozen=True):
 
 
 class BackendEntry(msgspec.Struct, tag="backend", frozen=True):
-    """What a backend said when its worker started: versions, or why it is unavailable."""
+    """What a backend said when its worker started: versions and thread pools, or why it is unavailable."""
 
     backend: str
     reason: str
     versions: dict[str, str]
+    process: dict[str, Any] = {}
 
 
 class EndEntry(msgspec.Struct, tag="end", frozen=True):

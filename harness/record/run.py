@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.checking.deviation import Deviation
 from harness.plan.cell import Cell
+from harness.plan.gate import Gate
 from harness.plugins.route import Route
 
-FORMAT = 1  # 1: first format; header.json, journal.jsonl, results.parquet, samples.parquet
+# Formats, every one of which can be read:
+# 1: header.json, journal.jsonl, results.parquet, samples.parquet
+# 2: passes have blocks, memory and host time; results leave their passes to the journal's own entries; peaks have copy
+#    rates by size; the header has arms and the gate
+FORMAT = 2
 
 Outcome = Literal["passed", "failed", "error", "crashed", "timeout", "unsupported", "unavailable", "skipped"]
 OUTCOMES: tuple[Outcome, ...] = (
@@ -23,8 +29,31 @@ VACUOUS_QUOTA = 0.02  # of a backend's passed results may prove nothing; more th
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """One visit to an arm: `count` samples of its pass, in order, and what the machine did meanwhile.
+
+    visit: place among the blocks of its contest in this pass.
+    control_ns: the control kernel, just before; wall_ns: of the whole visit, seen from outside the process.
+    readings: counters of the machine by name; dropped: why the rule leaves the block out, empty where it counts.
+    """
+
+    visit: int
+    count: int
+    warmups: int = 0
+    wall_ns: int = 0
+    control_ns: int = 0
+    readings: dict[str, float] = field(default_factory=dict)
+    dropped: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
-    """Raw samples of one cell in one fresh process; each sample is the mean of `loops` calls, in ns per call."""
+    """Raw samples of one cell in one fresh process; each sample is the mean of `loops` calls, in ns per call.
+
+    prepare_ns: planning, allocation and algorithm search; first_call_ns: the call after it.
+    memory_bytes: how far the peak of memory rose in both; workspace_bytes: what the backend declares.
+    host_ns: host time of the samples, where the clock is a device's.
+    """
 
     number: int
     process: int
@@ -37,6 +66,23 @@ class Pass:
     samples_ns: tuple[float, ...]
     verify_ns: int = 0  # comparing outputs with the reference, before and after timing
     spent_ns: int = 0  # all of this pass in the worker
+    blocks: tuple[Block, ...] = ()
+    memory_bytes: int = 0
+    workspace_bytes: int = 0
+    host_ns: float = 0.0
+    mode: Literal["hot", "cold"] = "hot"
+
+    @property
+    def kept(self) -> tuple[tuple[float, ...], ...]:
+        """The samples of every block that counts; all of them as one block where none are told apart."""
+        if not self.blocks:
+            return (self.samples_ns,)
+        found, at = [], 0
+        for block in self.blocks:
+            if not block.dropped:
+                found.append(self.samples_ns[at : at + block.count])
+            at += block.count
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +129,24 @@ def result_of(cell: Cell, outcome: Outcome, **more: Any) -> Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peak:
-    """What this machine reached in this run: GEMM in GFLOP/s per dtype, copy bandwidth in GB/s."""
+    """What this machine reached in this run: GEMM in GFLOP/s per dtype, copy bandwidth in GB/s (also by bytes)."""
 
     device: str
     gemm_gflops: dict[str, float]
     copy_gbs: float
+    copy_by_bytes: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmRecord:
+    """An arm as it was: which backend in which environment; the first of a family is the base of the others."""
+
+    name: str
+    backend: str
+    family: str = ""
+    revision: str = ""
+    interpreter: str = ""
+    dirty: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +162,8 @@ class Header:
     environment: dict[str, Any]
     plugins: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()  # limits and threads that the user gave, for repeating a result
+    arms: tuple[ArmRecord, ...] = ()
+    gate: Gate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,11 +193,20 @@ class Run:
     @property
     def peaks(self) -> tuple[Peak, ...]:
         """The best that each device reached in any pass of this run."""
+        return self.best_peaks(self.measured_peaks)
+
+    @staticmethod
+    def best_peaks(measured: Sequence[Peak]) -> tuple[Peak, ...]:
+        """The best that each device reached in several measurements."""
         best: dict[str, Peak] = {}
-        for peak in self.measured_peaks:
+        for peak in measured:
             known = best.get(peak.device, peak)
             rates = {dtype: max(rate, known.gemm_gflops.get(dtype, 0.0)) for dtype, rate in peak.gemm_gflops.items()}
-            best[peak.device] = Peak(device=peak.device, gemm_gflops=rates, copy_gbs=max(peak.copy_gbs, known.copy_gbs))
+            copies = {size: max(rate, known.copy_by_bytes.get(size, 0.0)) for size, rate in peak.copy_by_bytes.items()}
+            best[peak.device] = Peak(
+                device=peak.device, gemm_gflops=known.gemm_gflops | rates, copy_gbs=max(peak.copy_gbs, known.copy_gbs),
+                copy_by_bytes=known.copy_by_bytes | copies,
+            )  # fmt: skip
         return tuple(best.values())
 
     @property

@@ -86,7 +86,7 @@ def find_obstacles(base: Run, new: Run) -> tuple[str, ...]:
         return ()
     found = [
         f"{name}: {a.get(name)} / {b.get(name)}"
-        for name in ("cpu", "cores", "memory_gib", "machine", "system", "python", "variables", "threads")
+        for name in ("cpu", "cores", "caches", "memory_gib", "machine", "system", "python", "variables", "threads")
         if a.get(name) != b.get(name)
     ]
     old, now = a.get("libraries", {}), b.get("libraries", {})

@@ -103,15 +103,14 @@ def least_bytes(problem: Problem) -> int:
     """
     item, index = dtype_of(problem.dtype).itemsize, (math.prod(problem.x[2:]).bit_length() + 7) // 8
     touched, windows, taps = (math.prod(shares) for shares in zip(*_shares(problem), strict=True))
-    read = {"x": touched, "dy": windows, "w": taps}
+    read = {"x": touched, "dy": windows, "w": taps}  # b and all outputs are needed as a whole
     if problem.operator is Operator.conv_transpose:
         read["x"] = windows
     if problem.operator is Operator.max_pool_grad:
         read["x"] = 0.0
     total = 0.0
     for name, shape in problem.shapes.items():
-        share = 1.0 if name in problem.operator.outputs else read.get(name, 1.0)
-        total += share * math.prod(shape) * (index if name == "indices" else item)
+        total += read.get(name, 1.0) * math.prod(shape) * (index if name == "indices" else item)
     return math.floor(total)
 
 

@@ -1,18 +1,19 @@
 """What samples say: a median with an interval, and the ratio of two measurements, over processes.
 
-The process is the unit of replication: each pass gives the median of its samples, and intervals are Student's over
-the logarithms of the passes' medians. One pass alone has no such interval; its samples give one for the median
-within that process (order statistics), and it is marked so.
+The process is the unit of replication: each pass gives one time, from the medians of its blocks, and intervals are
+Student's over the logarithms of the passes' times. One pass alone has no such interval; its samples give one for the
+median within that process (order statistics), and it is marked so.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.record.run import Measurement
+from harness.record.run import Measurement, Pass
 
 CONFIDENCE = 0.95
 
@@ -29,10 +30,10 @@ class Estimate:
 
 def estimate_time(measurement: Measurement) -> Estimate:
     """Median time of a call in ns: geometric mean of the passes' medians, with its 95 % interval."""
-    medians = pass_medians(measurement)
-    if len(medians) == 1:
+    values = list(pass_values(measurement.passes).values())
+    if len(values) < 2:
         return _within_one(measurement.passes[0].samples_ns)
-    logs = [math.log(m) for m in medians]
+    logs = [math.log(value) for value in values]
     centre = statistics.fmean(logs)
     half = _student(len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
     return Estimate(value=math.exp(centre), low=math.exp(centre - half), high=math.exp(centre + half), over="processes")
@@ -40,7 +41,7 @@ def estimate_time(measurement: Measurement) -> Estimate:
 
 def estimate_ratio(base: Measurement, new: Measurement) -> Estimate | None:
     """new / base with Welch's 95 % interval over passes; None where either has a single pass."""
-    a, b = ([math.log(m) for m in pass_medians(side)] for side in (base, new))
+    a, b = ([math.log(value) for value in pass_values(side.passes).values()] for side in (base, new))
     if len(a) < 2 or len(b) < 2:
         return None
     va, vb = statistics.variance(a) / len(a), statistics.variance(b) / len(b)
@@ -52,9 +53,28 @@ def estimate_ratio(base: Measurement, new: Measurement) -> Estimate | None:
     return Estimate(value=math.exp(centre), low=math.exp(centre - half), high=math.exp(centre + half), over="processes")
 
 
-def pass_medians(measurement: Measurement) -> list[float]:
-    """Median of each pass's samples in ns."""
-    return [statistics.median(one.samples_ns) for one in measurement.passes]
+def pass_values(passes: Sequence[Pass]) -> dict[int, float]:
+    """The time of a call in ns by number of the pass: geometric mean over the blocks that count.
+
+    A pass of which the rule dropped all blocks has none.
+    """
+    found = {}
+    for one in passes:
+        blocks = [block for block in one.kept if block]
+        if blocks:
+            found[one.number] = math.exp(statistics.fmean(math.log(block_value(block)) for block in blocks))
+    return found
+
+
+def block_value(samples_ns: Sequence[float]) -> float:
+    """What one block says: the median of its samples."""
+    return statistics.median(samples_ns)
+
+
+def log_ratios(base: Sequence[Pass], new: Sequence[Pass]) -> list[float]:
+    """log(new / base) of every pass in which both were timed, in order."""
+    a, b = pass_values(base), pass_values(new)
+    return [math.log(b[number] / a[number]) for number in sorted(a.keys() & b.keys())]
 
 
 def _within_one(samples: tuple[float, ...]) -> Estimate:

@@ -60,7 +60,8 @@ def judge(
 ) -> dict[K, Judgement]:
     """Judge all cells together from log(new / base) of their passes, in order.
 
-    ended: no more passes will come, so that those since the last look are looked at too (see `Design.looks_at`).
+    ended: no more passes will come, so that those since the last look are looked at too (see `Design.looks_at`); a run
+    that goes on after all is judged as if it had not ended.
     Slower and faster are one family of two hypotheses a cell, which is the procedure on two-sided p-values: at least
     one of the two is true, and Benjamini and Yekutieli (2005) show that wrong directions are then counted as false.
     Two claims about one cell need looks that contradict each other; the one with the smaller p-value is taken.

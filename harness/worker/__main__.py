@@ -5,8 +5,10 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
-from typing import BinaryIO
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO
 
+import harness.timing.block  # noqa: F401  binds its clocks before any backend can reach them
 from harness.plugins.manager import Registry, load_plugins
 from harness.worker.protocol import (
     Answer,
@@ -14,15 +16,20 @@ from harness.worker.protocol import (
     Checked,
     Measured,
     MeasurePeak,
+    Prepare,
     Ready,
+    Release,
     Reply,
     Request,
+    Sample,
     Start,
-    Time,
     receive,
     requests,
     send,
 )
+
+if TYPE_CHECKING:
+    from harness.worker.session import Session
 
 
 def main(arguments: list[str]) -> None:
@@ -33,35 +40,52 @@ def main(arguments: list[str]) -> None:
         serve(requests_in, replies_out)
 
 
+@dataclass(slots=True)
+class State:
+    """What a worker keeps between requests."""
+
+    registry: Registry = field(default_factory=Registry)
+    start: Start | None = None
+    session: Session | None = None
+
+
 def serve(source: BinaryIO, target: BinaryIO) -> None:
     """Answer every request with one reply."""
-    registry, start = Registry(), None
+    state = State()
     while (request := receive(source, requests)) is not None:
         if isinstance(request, Start):
-            registry, start = load_plugins(request.extra, only=request.plugins), request
-        send(target, answer(registry, start, request))
+            state.registry, state.start = load_plugins(request.extra, only=request.plugins), request
+        send(target, answer(state, request))
 
 
-def answer(registry: Registry, start: Start | None, request: Request) -> Reply:
+def answer(state: State, request: Request) -> Reply:
     """The reply to one request."""
     if isinstance(request, MeasurePeak):
         from harness.timing.peak import measure_peak
 
-        return Measured(measure_peak())
-    assert start is not None, "a worker is started before it is asked"
-    backend = registry.backends.get(start.backend)
+        return Measured(measure_peak(quick=request.quick))
+    assert state.start is not None, "a worker is started before it is asked"
+    backend = state.registry.backends.get(state.start.backend)
     if isinstance(request, Start):
-        return _probe(registry, request)
+        return _probe(state.registry, request)
     if backend is None:
-        return Checked("error", f"backend '{start.backend}' is not loaded in this worker")
+        return Checked("error", f"backend '{state.start.backend}' is not loaded in this worker")
     from harness.worker import execute
 
-    if isinstance(request, Answer):
-        return execute.answer(backend, request)
-    if isinstance(request, Check):
-        return execute.check(backend, registry.law(request.law), request)
-    assert isinstance(request, Time)
-    return execute.time_problem(backend, request)
+    match request:
+        case Answer():
+            return execute.answer(backend, request)
+        case Check():
+            return execute.check(backend, state.registry.law(request.law), request)
+        case Sample():
+            return execute.time_block(state.session, request)
+        case Prepare():
+            state.session = None  # its arrays go before the next ones come
+            state.session, reply = execute.prepare(backend, request)
+            return reply
+        case Release():
+            state.session = None
+            return Checked("passed", "")
 
 
 def _probe(registry: Registry, request: Start) -> Ready:
@@ -71,9 +95,12 @@ def _probe(registry: Registry, request: Start) -> Ready:
         broken = [f"{row.name}: {row.reason}" for row in registry.rows if row.state == "broken"]
         return Ready(f"its plugin did not load in the worker ({'; '.join(broken) or 'not found'})", {})
     try:
+        from harness.record.environment import describe_threads
+
         reason = backend.probe()
         versions = {} if reason else backend.versions()
-        return Ready(str(reason or ""), {str(name): str(version) for name, version in versions.items()})
+        process = {"threads": describe_threads(), "python": sys.version.split()[0]}
+        return Ready(str(reason or ""), {str(name): str(version) for name, version in versions.items()}, process)
     except Exception as error:
         return Ready(f"{type(error).__name__}: {' '.join(str(error).split())}", {})
 

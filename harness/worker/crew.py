@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.plan.cell import Cell
 from harness.plan.suite import Timing
 from harness.plugins.manager import Registry
 from harness.record.run import Result, result_of
+from harness.timing.block import WARM_NS, Mode
 from harness.worker.process import Worker, WorkerDiedError
-from harness.worker.protocol import Answer, Answered, Check, Checked, Ready, Request, Start, Time
+from harness.worker.protocol import (
+    Answer,
+    Answered,
+    Check,
+    Checked,
+    Prepare,
+    Ready,
+    Release,
+    Request,
+    Sample,
+    Sampled,
+    Start,
+)
+
+if TYPE_CHECKING:
+    from harness.worker.environments import Place
 
 START_S = 120.0
 MOST_DEATHS = 3
 
 
 class Crew:
-    """Gives the cells of one backend to its worker, one after the other."""
+    """Gives the cells of one backend (of one arm) to its worker, one after the other."""
 
     def __init__(
         self,
@@ -29,10 +46,15 @@ class Crew:
         memory_bytes: int,
         threads: int | None,
         extra: tuple[str, ...],
+        arm: str = "",
+        place: Place | None = None,
     ) -> None:
-        self.backend, self.memory_bytes, self.threads = backend, memory_bytes, threads
-        self.log = folder / f"{backend}.log"
-        self.start = Start(plugins=plugins_for(registry, backend), extra=extra, backend=backend)
+        self.backend, self.memory_bytes, self.threads, self.place = backend, memory_bytes, threads, place
+        self.arm = arm or backend
+        self.log = folder / f"{self.arm.replace('/', '_')}.log"
+        names = plugins_for(registry, backend)
+        there = tuple(map(place.name_of, names)) if place else names
+        self.start = Start(plugins=there, extra=extra, backend=backend)
         self.worker: Worker | None = None
         self.ready: Ready | None = None
         self.deaths = 0
@@ -48,12 +70,31 @@ class Crew:
             formula=formula, seconds=seconds, worker=pid,
         )  # fmt: skip
 
-    def time(self, cell: Cell, number: int, timing: Timing) -> tuple[Checked, float, int]:
-        """Verify and time the cell once in this process; the reply, the seconds it took and the process."""
-        request = Time(
-            problem=cell.line, number=number, budget_ns=int(timing.sample_s * 1e9), least_samples=timing.least_samples
-        )
+    def prepare(self, cell: Cell, number: int, mode: Mode, *, probe: bool) -> tuple[Checked, float, int]:
+        """Make the cell ready to be timed in this process; the reply, the seconds it took and the process."""
+        request = Prepare(problem=cell.line, number=number, mode=mode, slowdown=cell.slowdown, probe=probe)
         return self._do(cell, request, cell.time_limit_s)
+
+    def sample(self, cell: Cell, timing: Timing) -> tuple[Sampled | Checked, float, int]:
+        """Time one block of the cell that was made ready last."""
+        request = Sample(budget_ns=int(timing.block_s * 1e9), warm_ns=WARM_NS, least=timing.least_samples)
+        return self._do(cell, request, cell.time_limit_s)
+
+    def release(self) -> None:
+        """Let the worker forget what was made ready."""
+        if self.worker is not None:
+            with contextlib.suppress(WorkerDiedError):  # the next request finds out
+                self.worker.ask(Release(), START_S, self.memory_bytes)
+
+    def suspend(self, *, look_again: bool = True) -> None:
+        """Stop the worker until it is resumed, so that it disturbs nobody."""
+        if self.worker is not None:
+            self.worker.suspend(look_again=look_again)
+
+    def resume(self) -> None:
+        """Let the worker go on."""
+        if self.worker is not None:
+            self.worker.resume()
 
     def answer(self, cell: Cell) -> tuple[Answered | Checked, float, int]:
         """The cell's outputs, or what became of it instead; the seconds it took and the process."""
@@ -69,21 +110,25 @@ class Crew:
             if ready.reason:
                 return Checked("unavailable", ready.reason), 0.0, pid
             reply = worker.ask(request, time_s, self.memory_bytes)
-            assert isinstance(reply, Checked | Answered)
+            assert isinstance(reply, Checked | Answered | Sampled)
             self.deaths = 0
         except WorkerDiedError as error:
-            self.worker, self.deaths = None, self.deaths + 1
+            self.died(error)
             reply = Checked("timeout" if error.outcome == "timeout" else "crashed", str(error))
         seconds = time.monotonic() - begun
         self.busy_s += seconds
         return reply, seconds, pid
+
+    def died(self, error: WorkerDiedError) -> None:
+        """Forget a worker that is gone; the next request starts another."""
+        self.worker, self.ready, self.deaths = None, None, self.deaths + 1
 
     def launch(self) -> tuple[Worker, Ready]:
         """The live worker and what its backend said; raises WorkerDiedError where it dies while starting."""
         if self.worker is not None and self.ready is not None:
             return self.worker, self.ready
         begun = time.monotonic()
-        self.worker = Worker(self.log, self.threads)
+        self.worker = Worker(self.log, self.threads, self.place)
         reply = self.worker.ask(self.start, START_S, self.memory_bytes)
         assert isinstance(reply, Ready)
         self.ready = reply

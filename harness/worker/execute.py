@@ -1,9 +1,8 @@
-"""What a worker does with a cell: apply a law, or verify and time a call."""
+"""What a worker does with a cell: apply a law, answer for a vote, or make a call ready and time blocks of it."""
 
 from __future__ import annotations
 
 import os
-import time
 import traceback
 from collections.abc import Callable
 from typing import TypeVar
@@ -12,19 +11,17 @@ import numpy as np
 
 from harness.checking.deviation import Deviation
 from harness.checking.law import Law
-from harness.checking.subject import NotExactError, Prepared, Subject
-from harness.checking.verify import verify
+from harness.checking.subject import NotExactError, Subject
 from harness.errors import HarnessError
 from harness.plugins.backend import Backend
 from harness.plugins.route import UnsupportedError
-from harness.record.run import Pass
 from harness.spec.data import make_arrays
 from harness.spec.line import parse_line
-from harness.spec.problem import Problem
-from harness.timing.sample import sample, time_once
-from harness.worker.protocol import Answer, Answered, Block, Check, Checked, Time
+from harness.worker.protocol import Answer, Answered, Check, Checked, Prepare, Sample, Sampled, Values
+from harness.worker.session import LieError, Session, WrongAnswerError, open_session, sample
+from harness.worker.truth import find_lie
 
-Found = TypeVar("Found", Checked, Answered)
+Found = TypeVar("Found", Checked, Answered, Sampled)
 
 
 def check(backend: Backend, law: Law, request: Check) -> Checked:
@@ -34,10 +31,26 @@ def check(backend: Backend, law: Law, request: Check) -> Checked:
         return _guard(lambda: _judge(law.check(Subject(backend, problem), problem)))
 
 
-def time_problem(backend: Backend, request: Time) -> Checked:
-    """Verify a call on the very arrays, process and plan that are then timed; no time without a passing check."""
-    problem = parse_line(request.problem)
-    return _guard(lambda: _time(Subject(backend, problem), problem, request))
+def prepare(backend: Backend, request: Prepare) -> tuple[Session | None, Checked]:
+    """Make a problem ready on the very arrays, process and plan that are then timed; no time without verification."""
+    opened: list[Session] = []
+
+    def work() -> Checked:
+        session = open_session(backend, request)
+        if request.probe and (lie := find_lie(session)):
+            raise LieError(lie)
+        opened.append(session)
+        return Checked("passed", "", session.deviation, session.facts)
+
+    reply = _guard(work)
+    return (opened[0] if opened else None), reply
+
+
+def time_block(session: Session | None, request: Sample) -> Sampled | Checked:
+    """Time a block of the session's problem; a wrong answer in it is the cell's result."""
+    if session is None:
+        return Checked("error", "nothing was made ready to be timed")
+    return _guard(lambda: sample(session, request))
 
 
 def answer(backend: Backend, request: Answer) -> Checked | Answered:
@@ -46,7 +59,7 @@ def answer(backend: Backend, request: Answer) -> Checked | Answered:
 
     def work() -> Answered:
         outputs = Subject(backend, problem).run(problem, make_arrays(problem))
-        return Answered({name: Block(a.shape, a.astype(np.float64).tobytes()) for name, a in outputs.items()})
+        return Answered({name: Values(a.shape, a.astype(np.float64).tobytes()) for name, a in outputs.items()})
 
     with np.errstate(all="ignore"):
         return _guard(work)
@@ -60,6 +73,10 @@ def read_outputs(answered: Answered) -> dict[str, np.ndarray]:
 def _guard(work: Callable[[], Found]) -> Found | Checked:
     try:
         return work()
+    except WrongAnswerError as error:
+        return Checked("failed", str(error), error.deviation)
+    except LieError as error:
+        return Checked("error", str(error))
     except NotExactError as error:
         return Checked("skipped", str(error))
     except UnsupportedError as error:
@@ -74,43 +91,6 @@ def _judge(deviation: Deviation) -> Checked:
     if deviation.passed:
         return Checked("passed", "", deviation)
     return Checked("failed", deviation.describe(), deviation)
-
-
-def _time(subject: Subject, problem: Problem, request: Time) -> Checked:
-    begun = time.perf_counter_ns()
-    arrays = make_arrays(problem)
-    prepared, prepare_ns = time_once(lambda: subject.prepare(problem, arrays))
-    result, first_ns = time_once(prepared.run)
-    outputs = prepared.fetch(result)
-    deviation, verify_ns = time_once(lambda: verify(problem, subject.numerics(problem), arrays, outputs))
-    if not deviation.passed:
-        return _judge(deviation)
-    found = sample(prepared.call, subject.backend.synchronize, request.budget_ns, request.least_samples)
-    late, again_ns = time_once(lambda: _check_last(problem, subject, prepared, arrays, outputs, found.last))
-    if late is not None and not late.passed:
-        return Checked("failed", f"in the last timed call: {late.describe()}", late)
-    samples = Pass(
-        number=request.number, process=os.getpid(), loops=found.loops, warmups=found.warmups,
-        clock=subject.backend.clock, device=subject.backend.device,
-        prepare_ns=prepare_ns, first_call_ns=first_ns, samples_ns=found.samples_ns,
-        verify_ns=verify_ns + again_ns, spent_ns=time.perf_counter_ns() - begun,
-    )  # fmt: skip
-    return Checked("passed", "", deviation, samples)
-
-
-def _check_last(
-    problem: Problem,
-    subject: Subject,
-    prepared: Prepared,
-    arrays: dict[str, np.ndarray],
-    first: dict[str, np.ndarray],
-    last: object,
-) -> Deviation | None:
-    """The last timed call's outputs: the verified bits again, or verified afresh."""
-    outputs = prepared.fetch(last)
-    if all(np.array_equal(outputs[name], first[name]) for name in first):
-        return None
-    return verify(problem, subject.numerics(problem), arrays, outputs)
 
 
 def describe_error(error: Exception) -> str:

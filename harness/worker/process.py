@@ -10,8 +10,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.worker.protocol import Reply, Request, receive, replies, send
+
+if TYPE_CHECKING:
+    import psutil
+
+    from harness.worker.environments import Place
 
 POLL_S = 0.05
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -28,32 +34,62 @@ class WorkerDiedError(Exception):
 class Worker:
     """A child process that answers one request at a time."""
 
-    def __init__(self, log: Path, threads: int | None = None) -> None:
-        """Start it; `threads` None leaves thread counts as the user's environment has them."""
-        environment = dict(os.environ)
+    def __init__(self, log: Path, threads: int | None = None, place: Place | None = None) -> None:
+        """Start it, in a place of its own if one is given.
+
+        threads: None leaves thread counts as the user's environment has them.
+        """
+        environment = dict(os.environ) | (place.variables if place else {})
         if threads is not None:
             environment |= dict.fromkeys(THREAD_VARIABLES, str(threads))
+        start = [place.interpreter, "-P"] if place else [sys.executable]
         their_in, our_out = os.pipe()
         our_in, their_out = os.pipe()
         self.log = log
         with log.open("ab") as sink:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "harness.worker", str(their_in), str(their_out)],
+                [*start, "-m", "harness.worker", str(their_in), str(their_out)],
                 pass_fds=(their_in, their_out),
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
                 env=environment,
+                cwd=place.folder if place else None,
                 start_new_session=True,
             )
         os.close(their_in)
         os.close(their_out)
         self.target, self.source = os.fdopen(our_out, "wb"), os.fdopen(our_in, "rb")
+        self.family: list[psutil.Process] = []  # the worker and what it started, as suspended last
 
     @property
     def pid(self) -> int:
         """Process number."""
         return self.process.pid
+
+    def suspend(self, *, look_again: bool = True) -> None:
+        """Stop the worker and what it started: a process that waits is not idle, its thread pools spin.
+
+        look_again: whether it may have started processes since it was suspended last.
+        """
+        import psutil
+
+        with contextlib.suppress(psutil.Error):
+            if look_again or not self.family:
+                self.family = [psutil.Process(self.pid)]
+                self.family[0].suspend()
+                self.family += self.family[0].children(recursive=True)
+        for process in self.family:
+            with contextlib.suppress(psutil.Error):
+                process.suspend()
+
+    def resume(self) -> None:
+        """Let the worker and what it started go on."""
+        import psutil
+
+        for process in self.family:
+            with contextlib.suppress(psutil.Error):
+                process.resume()
 
     def ask(self, request: Request, time_s: float, memory_bytes: int) -> Reply:
         """Send a request and wait for its reply; raises WorkerDiedError, and the worker is then gone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar
 
 import msgspec
 
@@ -29,13 +29,29 @@ class Check(msgspec.Struct, tag="check", frozen=True):
     problem: str
 
 
-class Time(msgspec.Struct, tag="time", frozen=True):
-    """Verify a problem's call, then time it."""
+class Prepare(msgspec.Struct, tag="prepare", frozen=True):
+    """Make a problem ready to be timed: plan, call, verify; `probe` also asks whether its times can be true.
+
+    number: of the pass; slowdown: share of a call that is added to it as known work.
+    """
 
     problem: str
     number: int
+    mode: Literal["hot", "cold"] = "hot"
+    slowdown: float = 0.0
+    probe: bool = True
+
+
+class Sample(msgspec.Struct, tag="sample", frozen=True):
+    """Time a block of the problem that was made ready last, after untimed calls for `warm_ns`."""
+
     budget_ns: int
-    least_samples: int
+    warm_ns: int
+    least: int
+
+
+class Release(msgspec.Struct, tag="release", frozen=True):
+    """Forget the problem that was made ready last."""
 
 
 class Answer(msgspec.Struct, tag="answer", frozen=True):
@@ -45,21 +61,24 @@ class Answer(msgspec.Struct, tag="answer", frozen=True):
 
 
 class MeasurePeak(msgspec.Struct, tag="peak", frozen=True):
-    """Measure the machine's own peak."""
+    """Measure the machine's own peak; `quick` where it was measured before in this run."""
+
+    quick: bool = False
 
 
-Request = Start | Check | Time | Answer | MeasurePeak
+Request = Start | Check | Prepare | Sample | Release | Answer | MeasurePeak
 
 
 class Ready(msgspec.Struct, tag="ready", frozen=True):
-    """The backend is loaded; `reason` says why it cannot run here."""
+    """The backend is loaded; `reason` says why it cannot run here, `process` what its process has loaded."""
 
     reason: str
     versions: dict[str, str]
+    process: dict[str, Any] = {}
 
 
 class Checked(msgspec.Struct, tag="checked", frozen=True):
-    """What became of a cell; `samples` only where it was timed."""
+    """What became of a cell; `samples` holds what is known of a cell that was made ready, still without samples."""
 
     outcome: Outcome
     reason: str
@@ -67,7 +86,18 @@ class Checked(msgspec.Struct, tag="checked", frozen=True):
     samples: Pass | None = None
 
 
-class Block(msgspec.Struct, frozen=True):
+class Sampled(msgspec.Struct, tag="sampled", frozen=True):
+    """Samples of one block in ns per call; host_ns, timed_ns and spent_ns are sums over the block."""
+
+    samples_ns: tuple[float, ...]
+    host_ns: float
+    warmups: int
+    timed_ns: int
+    verify_ns: int
+    spent_ns: int
+
+
+class Values(msgspec.Struct, frozen=True):
     """An array as float64, which holds every value of every dtype."""
 
     shape: tuple[int, ...]
@@ -77,7 +107,7 @@ class Block(msgspec.Struct, frozen=True):
 class Answered(msgspec.Struct, tag="answered", frozen=True):
     """The outputs of a problem by name."""
 
-    outputs: dict[str, Block]
+    outputs: dict[str, Values]
 
 
 class Measured(msgspec.Struct, tag="measured", frozen=True):
@@ -86,7 +116,7 @@ class Measured(msgspec.Struct, tag="measured", frozen=True):
     peak: Peak
 
 
-Reply = Ready | Checked | Answered | Measured
+Reply = Ready | Checked | Sampled | Answered | Measured
 
 _encoder = msgspec.msgpack.Encoder()
 requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)

@@ -60,7 +60,7 @@ def _header(**changes):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (_header(format=99), "run is of a newer format: got 99, wanted at most 1"),
+        (_header(format=99), "run is of a newer format: got 99, wanted at most 2"),
         (_header(format=None), "has no format number"),
         (lambda path: (path / "header.json").write_text('{"format": 1, "crea'), "run is torn"),
         (lambda path: (path / "header.json").unlink(), "not a run"),
@@ -109,7 +109,7 @@ def test_the_peak_is_the_best_of_all_passes(finished):
 
     from harness.record.run import Peak
 
-    assert len(finished.measured_peaks) == 3
+    assert len(finished.measured_peaks) == 1  # in the first of three passes, and in every eighth
     low = Peak(device="cpu", gemm_gflops={"float32": 10.0, "float64": 9.0}, copy_gbs=3.0)
     high = Peak(device="cpu", gemm_gflops={"float32": 20.0, "float64": 5.0}, copy_gbs=2.0)
     (best,) = replace(finished, measured_peaks=(low, high)).peaks

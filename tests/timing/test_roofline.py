@@ -87,6 +87,8 @@ def test_a_format_that_holds_the_numbers_may_be_faster():
     assert rate("dtype=float16", CUDA) == 700_000
     assert rate("dtype=bfloat16", CUDA) is None
     assert rate("dtype=float32 math=tf32", PEAK) is None
+    narrow = Peak(device="cpu", gemm_gflops={"float16": 60.0, "bfloat16": 1000.0}, copy_gbs=40.0)
+    assert rate("dtype=float16", narrow) == 60  # bfloat16 has fewer bits
     slow = Peak(device="cpu", gemm_gflops={"float32": 90.0, "float64": 60.0}, copy_gbs=9.0)
     assert rate("dtype=float32", slow) == 120
 
@@ -107,6 +109,7 @@ def test_old_runs_without_copies_by_size_have_a_floor_by_operations():
     [
         ("conv x=1x4x8x8 w=6x4x3x3", 4 * 64 + 6 * 4 * 9 + 6 * 36),
         ("conv x=1x4x8x8 w=6x4x1x1 stride=2", 4 * 16 + 6 * 4 + 6 * 16),  # a quarter of x
+        ("conv x=1x4x5 w=6x4x2 stride=3 pad=1", 4 * 3 + 6 * 4 * 2 + 6 * 2),  # positions 0, 2 and 3
         ("conv x=1x4x9 w=6x4x2 stride=3", 4 * 6 + 6 * 4 * 2 + 6 * 3),
         ("conv_input_grad x=1x4x8x8 w=6x4x1x1 stride=2", 6 * 16 + 6 * 4 + 4 * 64),  # all of dx is written
         ("conv_weight_grad x=1x4x8x8 w=6x4x1x1 stride=2", 6 * 16 + 4 * 16 + 6 * 4),

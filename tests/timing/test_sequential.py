@@ -93,6 +93,11 @@ def test_identical_passes_claim_no_more_than_their_number_allows(statistic, pass
     assert statistic.p_above(np.full((1, passes), 0.01), 0.01) == pytest.approx(1)
 
 
+@each
+def test_any_number_of_passes_on_the_bound_is_no_evidence(statistic):
+    assert statistic.p_above(np.full((1, 60), 0.01), 0.01) == pytest.approx(1)
+
+
 def test_a_core_without_spread_is_no_certainty_either():
     assert TRIMMED.p_above(np.array([[0.05] * 5 + [0.06]]), 0.01) == pytest.approx(0.5**6)
 

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, ttest_1samp
 
 from harness.timing.sequential import STATISTICS, STUDENT, TRIMMED, Design
 from harness.timing.verdict import control_discoveries, estimate_centre, judge, needed_passes, overall
@@ -64,7 +64,9 @@ def test_nothing_but_finite_numbers_is_judged():
 
 @each
 def test_identical_values_are_believed_only_when_there_are_many(statistic):
-    assert verdict([0.05] * 6, statistic=statistic).verdict == "INCONCLUSIVE"
+    few = verdict([0.05] * 6, statistic=statistic)
+    assert (few.verdict, few.more_passes) == ("INCONCLUSIVE", 3)
+    assert verdict([0.05] * (6 + few.more_passes), statistic=statistic).verdict == "SLOWER"
     assert verdict([0.05] * 19, statistic=statistic).verdict == "SLOWER"
     assert verdict([0.0] * 19, statistic=statistic).verdict == "SAME"
     assert verdict([DESIGN.bound] * 19, statistic=statistic).verdict == "INCONCLUSIVE"
@@ -197,6 +199,13 @@ def test_cells_that_stopped_early_still_speak_for_the_whole():
 def test_no_interval_without_two_common_passes(ratios):
     with pytest.raises(ValueError, match="wanted at least 2"):
         overall(ratios)
+
+
+def test_the_interval_of_the_mean_is_students():
+    sample = passes(1.2, count=9)
+    wanted = ttest_1samp(sample, 0).confidence_interval(0.95)
+    found = estimate_centre(sample, STUDENT)
+    assert (found.low, found.high) == pytest.approx((math.exp(wanted.low), math.exp(wanted.high)))
 
 
 @each

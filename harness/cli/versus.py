@@ -1,0 +1,159 @@
+"""`harness versus`: arms in turns, cell by cell, until every cell is decided or the budget is spent."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import plugin_options, read_seconds, read_share
+
+if TYPE_CHECKING:
+    from harness.plan.gate import Gate
+    from harness.timing.standing import Standing
+
+PER_CELL_S = 10.0
+LEAST_BUDGET_S = 60.0
+SHOWN = 60
+ORDER = ("SLOWER", "MISSING", "INCONCLUSIVE", "FASTER", "SAME")
+COLOURS = {"SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "yellow", "FASTER": "green"}
+
+
+@click.command("versus")
+@click.argument("arms", nargs=-1, required=True, metavar="ARM ARM...")
+@click.option("--suite", "suites", multiple=True, metavar="NAME", help="Suite of speed.  [default: speed-short]")
+@click.option("--problem", "problems", multiple=True, metavar="LINE", help="This problem line instead of the suite's.")
+@click.option("--budget", metavar="TIME", help="Wall time for all passes.  [default: 10s a cell]")
+@click.option("--delta", metavar="SHARE", help="Change that counts, such as 1%.  [default: 1%, or what qualify found]")
+@click.option("--gate", "armed", is_flag=True, help="Let the verdicts make the exit code; wants a qualified machine.")
+@click.option("--threads", type=click.IntRange(1), help="Threads of every worker.  [default: all]")
+@click.option("--lease-wait", metavar="TIME", help="How long to wait for a device in use.  [default: without end]")
+@click.option("--output", metavar="FOLDER", help="New folder for the run.  [default: harness-runs/DATE-TIME-SUITE]")
+@click.option(
+    "--format", "formats", multiple=True, metavar="NAME", help="Report to write; may be repeated.  [default: all]"
+)
+@plugin_options
+def command(
+    arms: tuple[str, ...],
+    suites: tuple[str, ...],
+    problems: tuple[str, ...],
+    budget: str | None,
+    delta: str | None,
+    armed: bool,
+    threads: int | None,
+    lease_wait: str | None,
+    output: str | None,
+    formats: tuple[str, ...],
+    plugins: tuple[str, ...],
+    without: tuple[str, ...],
+) -> int:
+    """Time arms in turns on this machine; the first is the base that the others are compared with.
+
+    An ARM is BACKEND, BACKEND@REVISION (checked out into a temporary worktree) or BACKEND@env:PATH (another virtual
+    environment or interpreter), with a name of your own in front if you like: NAME=BACKEND@REVISION. All arms of a
+    cell are timed in turns, in short blocks, in fresh processes, pass after pass, until the cell is decided.
+
+    \b
+    SLOWER, FASTER   new / base lies beyond 1 + DELTA on one side   SAME  inside on both
+    INCONCLUSIVE     neither could be shown, with how many more passes it would take
+    MISSING          timed in one arm only
+
+    \b
+    python -m harness versus im2col@HEAD~3 im2col --budget 2m
+    python -m harness versus torch im2col fft --problem 'conv x=8x64x56x56 w=64x64x3x3 pad=1'
+    python -m harness versus mine@main mine --plugin ./mine.py --suite speed --gate
+    """
+    from harness.api import command_line, name_problems, start
+    from harness.cli.progress import choose_watch
+    from harness.cli.report import write_reports
+    from harness.errors import UsageError
+    from harness.plan.arm import parse_arms
+    from harness.plan.planner import plan_run
+    from harness.plugins.manager import load_plugins
+    from harness.record.environment import describe_environment
+    from harness.record.qualification import read_qualification
+    from harness.timing.standing import judge_run
+
+    registry = load_plugins(plugins, without)
+    chosen = parse_arms(arms)
+    if len(chosen) < 2:
+        raise UsageError(
+            f"arms: got only '{arms[0]}', wanted a base and one other at least, such as im2col@HEAD~1 im2col"
+        )
+    names = suites or ("speed-short",)
+    for name in names:
+        if registry.suite(name).kind != "speed":
+            raise UsageError(f"suite: got '{name}', a suite of {registry.suite(name).kind}, wanted one of speed")
+    reporters = [registry.reporter(name) for name in formats or registry.reporters]
+    known = read_qualification(describe_environment(threads)["fingerprint"])
+    if armed and known is None:
+        return refuse("this machine is not qualified; run `python -m harness qualify` here first")
+    if armed and known is not None and known.failures:
+        return refuse(f"this machine failed its qualification: {'; '.join(known.failures)}")
+    given = name_problems(problems)
+    cells = plan_run(registry, names, problems=given, arms=chosen[1:]).cells
+    gate = make_gate(delta, known.floor if known else 0.0, budget, sum(c.decided is None for c in cells), armed=armed)
+    plan = plan_run(registry, names, problems=given, arms=chosen, gate=gate)
+    wait_s = read_seconds(lease_wait) if lease_wait else None
+    run = start(
+        registry, plan, names, output, plugins, None, threads, choose_watch(), command_line(sys.argv[1:]),
+        lease_wait_s=wait_s,
+    )  # fmt: skip
+    standing = judge_run(run)
+    print_standing(standing)
+    from harness.cli.summary import print_ending
+
+    print_ending(run, write_reports(reporters, run))
+    return standing.exit_code
+
+
+def refuse(reason: str) -> int:
+    """Say why the gate is not armed."""
+    print(f"error: the gate is not armed: {reason}", file=sys.stderr)
+    return 5
+
+
+def make_gate(delta: str | None, floor: float, budget: str | None, cells: int, *, armed: bool) -> Gate:
+    """The gate of a command line: delta is 1 % at least unless it is given, the budget ten seconds a cell."""
+    from harness.plan.gate import DELTA, Gate
+
+    return Gate(
+        delta=read_share(delta) if delta else max(DELTA, floor),
+        budget_s=read_seconds(budget) if budget else max(LEAST_BUDGET_S, PER_CELL_S * cells),
+        armed=armed,
+    )
+
+
+def print_standing(standing: Standing) -> None:
+    """The table of verdicts, one effect for each arm, and what the machine was like."""
+    from rich.markup import escape
+
+    from harness.cli.summary import open_console, plain_table
+
+    console = open_console()
+    rows = sorted(standing.rows, key=lambda row: ORDER.index(row.judgement.verdict))
+    table = plain_table("verdict", "arm", "problem", "new/base", "95 % interval", "passes", "why")
+    for row in rows[:SHOWN]:
+        found, colour = row.judgement, COLOURS.get(row.judgement.verdict, "default")
+        ratio = found.ratio
+        numbers = (f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}") if ratio else ("", "")
+        table.add_row(
+            f"[{colour}]{found.verdict}[/{colour}]", escape(row.new.backend), escape(row.new.problem), *numbers,
+            str(found.passes), escape(found.reason),
+        )  # fmt: skip
+    console.print(table)
+    if len(rows) > SHOWN:
+        console.print(f"... and {len(rows) - SHOWN} more; the report has them all")
+    for arm, effect in standing.overall.items():
+        console.print(
+            f"{arm}: {effect.value:.4f} of the base's time over all cells ({effect.low:.4f} to {effect.high:.4f})",
+            markup=False,
+        )
+    counts = ", ".join(f"{count} {name}" for name, count in standing.counts.items() if count)
+    console.print(f"{len(rows)} cells, a change of {100 * standing.gate.delta:.3g} % counts: {counts or 'none'}")
+    if not standing.can_tell:
+        console.print(
+            f"[red]the machine cannot tell: {100 * standing.dropped:.0f} % of the blocks were disturbed[/red]; "
+            "`python -m harness doctor` says by what"
+        )

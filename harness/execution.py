@@ -1,0 +1,129 @@
+"""What the stages of one run share: where they write, who looks on, how workers are started and stopped."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from harness.plan.cell import Cell, Plan
+from harness.plugins.manager import Registry
+from harness.record.journal import BackendEntry, Journal, ResultEntry
+from harness.record.run import Peak, Result, Run
+from harness.worker.crew import Crew
+
+if TYPE_CHECKING:
+    from harness.worker.environments import Place
+
+
+class Watch(Protocol):
+    """Whoever looks on while a run goes: a progress bar, plain lines, or nobody."""
+
+    def begin(self, plan: Plan, seconds: float) -> None:
+        """See the plan before the first cell, with the estimated duration."""
+
+    def working(self, backend: str, what: str) -> None:
+        """See which cell begins."""
+
+    def advance(self, seconds: float) -> None:
+        """See that work worth so many estimated seconds is done."""
+
+    def recorded(self, result: Result) -> None:
+        """See a result that is on disk."""
+
+    def end(self, run: Run) -> None:
+        """See the end."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Execution:
+    """What the stages of one run share: where they write, who looks on, and how they are stopped."""
+
+    plan: Plan
+    registry: Registry
+    path: Path
+    extra: tuple[str, ...]
+    watch: Watch
+    journal: Journal
+    run: Run
+    jobs: int
+    threads: int | None
+    places: Mapping[str, Place] = field(default_factory=dict)  # of the arms that are not here
+    lease_wait_s: float | None = None  # how long to wait for a device; None without end
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    crews: list[Crew] = field(default_factory=list)
+    said: set[str] = field(default_factory=set)
+    peaks: list[Peak] = field(default_factory=list)
+    timed_s: float = 0.0
+    wall_s: float = 0.0
+
+    def record(self, result: Result, seconds: float = 0.0) -> None:
+        """Put a result on disk, then show it."""
+        with self.lock:
+            self.journal.append(ResultEntry(replace(result, measurement=None)))  # its passes are there already
+            for failure in self._tell(result):
+                self.watch.working(result.backend, failure)
+            self.watch.recorded(result)
+            self.watch.advance(seconds)
+
+    def _tell(self, result: Result) -> list[str]:
+        """Let plugins see the result, each by itself; what one of them raises is said and goes no further."""
+        failures = []
+        for implementation in self.registry.manager.hook.result_recorded.get_hookimpls():
+            try:
+                given = {"run": self.run, "result": result}
+                implementation.function(*(given[name] for name in implementation.argnames))
+            except Exception as error:
+                failures.append(
+                    f"plugin {implementation.plugin_name} in result_recorded: {type(error).__name__}: {error}"
+                )
+        return failures
+
+    def introduce(self, crew: Crew) -> None:
+        """Record once what a backend said when its worker started."""
+        with self.lock:
+            if crew.arm not in self.said and crew.ready is not None:
+                self.said.add(crew.arm)
+                self.journal.append(BackendEntry(crew.arm, crew.ready.reason, crew.ready.versions, crew.ready.process))
+
+    @contextmanager
+    def crew(self, arm: str, threads: int | None) -> Iterator[Crew]:
+        """The crew of an arm, closed at the end whatever happens."""
+        place = self.places.get(arm)
+        crew = Crew(
+            self.registry, self.plan.arm(arm).backend, self.path / "workers", self.plan.limits.memory_bytes, threads,
+            place.plugins if place else self.extra, arm, place,
+        )  # fmt: skip
+        self.crews.append(crew)
+        try:
+            yield crew
+        finally:
+            crew.close()
+            self.crews.remove(crew)
+
+    def cells_of(self, kind: str) -> list[Cell]:
+        """The cells of a kind that the plan left to workers."""
+        return [cell for cell in self.plan.cells if cell.kind == kind and cell.decided is None]
+
+    def by_backend(self, kind: str) -> dict[str, list[Cell]]:
+        """The same by backend."""
+        cells: dict[str, list[Cell]] = defaultdict(list)
+        for cell in self.cells_of(kind):
+            cells[cell.backend].append(cell)
+        return cells
+
+
+def estimate_cell(registry: Registry, cell: Cell) -> float:
+    """Seconds that a cell is expected to take, for the progress bar; the planner's own estimate is pessimistic."""
+    if cell.decided is not None:
+        return 0.0
+    if cell.kind == "correctness":
+        return 0.003 + cell.estimate_s / 50
+    if cell.kind == "consensus":
+        return 0.01
+    timing = registry.suites[cell.suite].timing
+    return timing.passes * (timing.sample_s + 0.1) + cell.estimate_s / 10

@@ -1,0 +1,38 @@
+"""The gate: what counts as a change, how often is looked, and what it may cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.timing.sequential import Design
+
+LOOKS = (6, 9, 13, 19, 28, 40, 60)  # passes; each about half as many again as the last
+DELTA = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """How an interleaved comparison decides.
+
+    delta: relative change that counts; level: share of false verdicts among all that are given.
+    looks: numbers of passes after which is decided; budget_s: wall time for all passes.
+    blocks, block_s: visits to a cell in a pass, and the time of the samples in each.
+    armed: whether the verdicts make the exit code.
+    """
+
+    delta: float = DELTA
+    level: float = 0.05
+    looks: tuple[int, ...] = LOOKS
+    budget_s: float = 300.0
+    blocks: int = 4
+    block_s: float = 0.02
+    armed: bool = False
+
+    @property
+    def design(self) -> Design:
+        """What the verdicts are made with."""
+        from harness.timing.sequential import Design
+
+        return Design(delta=self.delta, level=self.level, looks=self.looks)

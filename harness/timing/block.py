@@ -1,0 +1,148 @@
+"""A block: untimed calls until the state is steady again, then samples of a few calls each until the budget ends.
+
+Hot: calls follow each other, over a pool of inputs in turn. Cold: before every call, memory beyond the last cache is
+written, untimed, and each sample is one call.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal
+
+from harness.timing.clocks import Clock
+
+Mode = Literal["hot", "cold"]
+LEAST_SAMPLE_NS = 400_000  # 8000 steps of a 50 ns clock; the clock's own 60 ns are 0.02 % of it
+CALIBRATION_NS = 5_000_000
+LEAST_CALLS = 3
+WARM_NS = 5_000_000  # of untimed calls after an arm was suspended: its threads wake and spin, its caches fill
+
+_now = time.perf_counter_ns  # bound before any backend is loaded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """Calls to time: one for each member of the pool, how many make a sample, and what is done around them.
+
+    single_ns: median time of one call while calibrating.
+    flush: writes memory beyond the last cache (cold), or nothing.
+    extra: known work inside the timed region, of which `qualify` says how much it is; None otherwise.
+    """
+
+    calls: tuple[Callable[[], Any], ...]
+    clock: Clock
+    loops: int = 1
+    warmups: int = 0
+    single_ns: float = 0.0
+    flush: Callable[[], Any] | None = None
+    extra: Callable[[], Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """Samples of a block in ns per call, host time of all of them, and the last result of every member by number."""
+
+    samples_ns: tuple[float, ...]
+    host_ns: float
+    timed_ns: int
+    warmups: int
+    results: dict[int, Any]
+
+
+def make_ready(calls: Sequence[Callable[[], Any]], clock: Clock, mode: Mode, device: str) -> Ready:
+    """Put calls, clock and mode together."""
+    flush = None
+    if mode == "cold":
+        from harness.timing.caches import make_flush
+
+        flush = make_flush(device)
+    return Ready(calls=tuple(calls), clock=clock, flush=flush)
+
+
+def calibrate(ready: Ready, slowdown: float = 0.0) -> Ready:
+    """Time single calls, choose how many make a sample, and make the work that slows each sample down by a share."""
+    times: list[float] = []
+    begun = _now()
+    while len(times) < LEAST_CALLS or _now() - begun < CALIBRATION_NS:
+        times.append(ready.clock.time(ready.calls[len(times) % len(ready.calls)])[1])
+    single = statistics.median(times)
+    shortest = max(1, round(min(times)))  # what interrupts calibration must not make samples of single short calls
+    loops = 1 if ready.flush else max(1, -(-LEAST_SAMPLE_NS // shortest))
+    if loops > 1:
+        loops = -(-loops // len(ready.calls)) * len(ready.calls)  # every member equally often in every sample
+    ready = replace(ready, loops=loops, warmups=len(times), single_ns=single)
+    if not slowdown:
+        return ready
+    from harness.timing.slowdown import make_work
+
+    single = _per_call(ready) if loops > 1 else single  # without the clock, as the samples see it
+    return replace(ready, extra=make_work(slowdown * single * loops))
+
+
+def _per_call(ready: Ready) -> float:
+    """Median time of a call within samples, over as long as calibration takes."""
+    return statistics.median(time_block(ready, CALIBRATION_NS, 0, LEAST_CALLS).samples_ns)
+
+
+def time_block(ready: Ready, budget_ns: int, warm_ns: int, least: int) -> Timed:
+    """Warm up for `warm_ns`, then take samples until the budget is spent and at least `least` are there."""
+    warmups = _warm(ready, warm_ns)
+    samples: list[float] = []
+    results: dict[int, Any] = {}
+    spent, host = 0.0, 0.0
+    for number in itertools.count():
+        if spent >= budget_ns and len(samples) >= least:
+            break
+        run = _sample_call(ready, number)
+        if ready.flush is not None:
+            ready.flush()
+        last, took_ns, host_ns = ready.clock.time(run)
+        results |= last
+        spent += took_ns
+        host += host_ns
+        samples.append(round(took_ns / ready.loops, 2))
+    return Timed(
+        samples_ns=tuple(samples), host_ns=host, timed_ns=round(spent), warmups=warmups, results=results
+    )  # fmt: skip
+
+
+def _sample_call(ready: Ready, number: int) -> Callable[[], dict[int, Any]]:
+    """The timed region of one sample: all members in turn, and the last result of each."""
+    calls, members = ready.calls, len(ready.calls)
+    if ready.loops == 1:
+        member = number % members
+        return partial(_run_one, calls[member], member, ready.extra)
+    return partial(_run_many, calls, ready.loops // members - 1, ready.extra)
+
+
+def _run_one(call: Callable[[], Any], member: int, extra: Callable[[], Any] | None) -> dict[int, Any]:
+    result = call()
+    if extra is not None:
+        extra()
+    return {member: result}
+
+
+def _run_many(calls: tuple[Callable[[], Any], ...], rounds: int, extra: Callable[[], Any] | None) -> dict[int, Any]:
+    for _ in itertools.repeat(None, rounds):
+        for call in calls:
+            call()
+    results = {member: call() for member, call in enumerate(calls)}
+    if extra is not None:
+        extra()
+    return results
+
+
+def _warm(ready: Ready, warm_ns: int) -> int:
+    """Untimed calls until the time is spent, at least one where any time is given; a cold cache needs no more."""
+    count, begun = 0, _now()
+    while warm_ns and (count == 0 or _now() - begun < warm_ns):
+        ready.clock.time(ready.calls[count % len(ready.calls)])
+        count += 1
+        if ready.flush is not None:
+            break
+    return count

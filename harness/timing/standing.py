@@ -1,0 +1,104 @@
+"""Where every arm of a run stands against its base: verdicts cell by cell, and one effect for each arm."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from harness.plan.gate import Gate
+from harness.record.run import ArmRecord, Result, Run
+from harness.timing.contamination import MOST_DROPPED
+from harness.timing.statistics import Estimate, log_ratios
+from harness.timing.verdict import Judgement, Verdict, judge, overall
+
+DECIDED: tuple[Verdict, ...] = ("SLOWER", "FASTER", "SAME")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One cell against its base: the results of both (base None where it has none) and what the passes say."""
+
+    base: Result | None
+    new: Result
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """All cells of a run against their bases.
+
+    overall: geometric mean of new / base over the cells of each arm, with its interval; arms without ratios are absent.
+    dropped: share of the blocks that the rule left out; above its limit the run cannot tell.
+    """
+
+    run: Run
+    gate: Gate
+    rows: tuple[Row, ...]
+    overall: dict[str, Estimate]
+    dropped: float
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether the machine was quiet enough for verdicts."""
+        return self.dropped <= MOST_DROPPED
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of cells by verdict."""
+        counts: dict[str, int] = dict.fromkeys(("SLOWER", "MISSING", "INCONCLUSIVE", "FASTER", "SAME"), 0)
+        for row in self.rows:
+            counts[row.judgement.verdict] += 1
+        return counts
+
+    @property
+    def exit_code(self) -> int:
+        """1 wrong, 4 incomplete; with an armed gate 3 slower or missing, 5 inconclusive or unable to tell."""
+        if self.run.exit_code or not self.gate.armed:
+            return self.run.exit_code
+        counts = self.counts
+        if counts["MISSING"]:
+            return 3
+        if not self.can_tell:
+            return 5
+        return 3 if counts["SLOWER"] else 5 if counts["INCONCLUSIVE"] else 0
+
+
+def judge_run(run: Run, gate: Gate | None = None) -> Standing:
+    """Judge every timed cell of a run against the first arm of its family; the gate is the run's own unless given."""
+    gate = gate or run.header.gate or Gate()
+    rows = _pair(run)
+    ratios = {
+        number: log_ratios(*(side.measurement.passes if side and side.measurement else () for side in pair))
+        for number, pair in enumerate(rows)
+    }
+    judged = judge(ratios, gate.design, ended=True)
+    dropped = dropped_share(run)
+    by_arm: dict[str, dict[int, list[float]]] = defaultdict(dict)
+    for number, (_, new) in enumerate(rows):
+        if ratios[number]:
+            by_arm[new.backend][number] = ratios[number]
+    return Standing(
+        run=run, gate=gate, dropped=dropped,
+        rows=tuple(Row(base=base, new=new, judgement=judged[n]) for n, (base, new) in enumerate(rows)),
+        overall={arm: overall(found) for arm, found in by_arm.items() if min(map(len, found.values())) > 1},
+    )  # fmt: skip
+
+
+def dropped_share(run: Run) -> float:
+    """Share of the timed blocks that the rule left out."""
+    blocks = [b for r in run.results if r.measurement is not None for one in r.measurement.passes for b in one.blocks]
+    return sum(bool(block.dropped) for block in blocks) / len(blocks) if blocks else 0.0
+
+
+def _pair(run: Run) -> list[tuple[Result | None, Result]]:
+    """Every timed cell of every arm that has a base, and the base's cell for the same problem."""
+    arms = run.header.arms or tuple(ArmRecord(name=name, backend=name) for name in run.header.backends)
+    bases = {arm.family: arm.name for arm in reversed(arms)}
+    base_of = {arm.name: bases[arm.family] for arm in arms}
+    timed = {(r.suite, r.problem, r.backend): r for r in run.results if r.kind == "speed"}
+    return [
+        (timed.get((suite, problem, base_of[arm])), result)
+        for (suite, problem, arm), result in timed.items()
+        if base_of[arm] != arm and {result.outcome, getattr(timed.get((suite, problem, base_of[arm])), "outcome", "")}
+        & {"passed", "failed", "error", "crashed", "timeout"}
+    ]  # fmt: skip

@@ -1,0 +1,176 @@
+"""One problem made ready to be timed in this process: a pool of inputs whose contents rotate, and verified answers.
+
+Calls are bound to arrays of their own, one set for each member of the pool. Between blocks the contents of the arrays
+that a call must read anew (all but w and b, which a plan may keep in its own form) move on to the next member, in
+place: an answer remembered by address, or computed while planning, is then a wrong answer. The contents beyond the
+first come from a seed that nobody knew before.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.checking.deviation import Deviation
+from harness.checking.subject import Prepared, Subject
+from harness.checking.verify import verify
+from harness.plugins.backend import Backend
+from harness.record.run import Pass
+from harness.spec.data import make_arrays
+from harness.spec.line import parse_line
+from harness.spec.problem import Problem
+from harness.timing.block import Ready, calibrate, make_ready, time_block
+from harness.timing.clocks import LAUNCH_NS, choose_clock, clocks_disagree, elapsed_disagrees
+from harness.timing.memory import MemoryMeter
+from harness.worker.protocol import Prepare, Sample, Sampled
+
+Array = NDArray[Any]
+POOL = 2
+KEPT = frozenset({"w", "b"})  # what a plan may keep in a form of its own
+
+
+class LieError(Exception):
+    """A time cannot be true."""
+
+
+class WrongAnswerError(Exception):
+    """An answer of a call that is timed is not what its inputs ask for."""
+
+    def __init__(self, deviation: Deviation, when: str) -> None:
+        super().__init__(f"{when}: {deviation.describe()}" if when else deviation.describe())
+        self.deviation = deviation
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One set of inputs: on the host, what calls read anew on the device, and the verified outputs."""
+
+    host: dict[str, Array]
+    device: dict[str, Any]
+    outputs: dict[str, Array]
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """What the process holds between the requests about one problem."""
+
+    problem: Problem
+    subject: Subject
+    contents: list[Content]
+    members: list[Prepared]
+    devices: list[dict[str, Any]]  # the arrays that the members' calls are bound to
+    ready: Ready
+    deviation: Deviation
+    facts: Pass
+    turn: int = 0  # member i holds contents[(i + turn) % POOL]
+    verify_ns: int = field(default=0)
+
+    def content_of(self, member: int) -> Content:
+        """What a member's arrays hold now."""
+        return self.contents[(member + self.turn) % len(self.contents)]
+
+    def rotate(self) -> None:
+        """Move every member's contents on, in place; w and b stay."""
+        self.turn += 1
+        for member, arrays in enumerate(self.devices):
+            fill(arrays, self.content_of(member).device)
+
+    def check(self, member: int, result: Any, when: str) -> None:
+        """Compare a result with its verified outputs, bit for bit or else afresh. Raises WrongAnswerError."""
+        begun = time.perf_counter_ns()
+        content, outputs = self.content_of(member), self.members[member].fetch(result)
+        if not all(np.array_equal(outputs[name], a) for name, a in content.outputs.items()):
+            deviation = verify(self.problem, self.subject.numerics(self.problem), content.host, outputs)
+            if not deviation.passed:
+                raise WrongAnswerError(deviation, when)
+        self.verify_ns += time.perf_counter_ns() - begun
+
+
+def fill(arrays: Mapping[str, Any], contents: Mapping[str, Any]) -> None:
+    """Overwrite the arrays that calls read anew with other contents."""
+    for name, fresh in contents.items():
+        arrays[name][...] = fresh
+
+
+def open_session(backend: Backend, request: Prepare) -> Session:
+    """Draw inputs, plan, call once and verify, for every member of the pool; then see how long a call takes.
+
+    Raises WrongAnswerError where an answer is wrong.
+    """
+    begun, problem = time.perf_counter_ns(), parse_line(request.problem)
+    subject, meter = Subject(backend, problem), MemoryMeter(backend.device)
+    first = make_arrays(problem)
+    secret = make_arrays(problem.with_(seed=secrets.randbits(30)))
+    hosts = [first, *({**secret, **{k: a for k, a in first.items() if k in KEPT}} for _ in range(POOL - 1))]
+    contents, members, devices, notes, times = [], [], [], [], []
+    kept = {name: a for name, a in own(subject, problem, first).items() if name in KEPT}
+    for host in hosts:
+        moving = {name: a for name, a in host.items() if name not in KEPT}
+        arrays = own(subject, problem, moving) | kept
+        with meter:
+            prepared, prepare_ns = time_once(partial(subject.prepare_devices, problem, arrays))
+            result, first_ns = time_once(prepared.run)
+        outputs = prepared.fetch(result)
+        deviation, verify_ns = time_once(partial(verify, problem, subject.numerics(problem), host, outputs))
+        if not deviation.passed:
+            raise WrongAnswerError(deviation, "")
+        contents.append(Content(host, own(subject, problem, moving), outputs))
+        members.append(prepared)
+        devices.append(arrays)
+        notes.append(deviation)
+        times.append((prepare_ns, first_ns, verify_ns))
+    clock = choose_clock(backend.clock, backend.synchronize)
+    ready = make_ready([member.call for member in members], clock, request.mode, backend.device)
+    ready = calibrate(ready, request.slowdown)
+    facts = Pass(
+        number=request.number, process=os.getpid(), loops=ready.loops, warmups=ready.warmups, clock=clock.name,
+        device=backend.device, prepare_ns=times[0][0], first_call_ns=times[0][1], samples_ns=(),
+        verify_ns=sum(one[2] for one in times), spent_ns=time.perf_counter_ns() - begun, mode=request.mode,
+        memory_bytes=meter.peak_bytes, workspace_bytes=backend.workspace(problem),
+    )  # fmt: skip
+    return Session(
+        problem=problem, subject=subject, contents=contents, members=members, devices=devices, ready=ready,
+        deviation=notes[0], facts=facts,
+    )  # fmt: skip
+
+
+def sample(session: Session, request: Sample) -> Sampled:
+    """Rotate the inputs, warm up, time a block, and verify the last answer of every member.
+
+    Raises WrongAnswerError where one is wrong, LieError where the clocks disagree.
+    """
+    begun, verified = time.perf_counter_ns(), session.verify_ns
+    session.rotate()
+    block = time_block(session.ready, request.budget_ns, request.warm_ns, request.least)
+    if session.facts.clock == "host":
+        lie = elapsed_disagrees(block.timed_ns, block.host_ns)
+    else:
+        lie = clocks_disagree(block.timed_ns, block.host_ns, LAUNCH_NS * len(block.samples_ns))
+    if lie:
+        raise LieError(lie)
+    for member, result in block.results.items():
+        session.check(member, result, "in a timed call")
+    return Sampled(
+        samples_ns=block.samples_ns, host_ns=block.host_ns, warmups=block.warmups, timed_ns=block.timed_ns,
+        verify_ns=session.verify_ns - verified, spent_ns=time.perf_counter_ns() - begun,
+    )  # fmt: skip
+
+
+def own(subject: Subject, problem: Problem, host: Mapping[str, Array]) -> dict[str, Any]:
+    """Device arrays that share no memory with the host's, so that they can be filled again."""
+    return subject.devices(problem, {name: a.copy(order="K") for name, a in host.items()})
+
+
+def time_once(call: Callable[[], Any]) -> tuple[Any, int]:
+    """Result and duration in ns of one call."""
+    start = time.perf_counter_ns()
+    result = call()
+    return result, time.perf_counter_ns() - start

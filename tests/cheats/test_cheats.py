@@ -1,0 +1,68 @@
+"""Every cheat is caught, by the reason that it deserves, and none of its times is shown; an honest backend is not."""
+
+import re
+
+import pytest
+
+import harness
+from harness.plan.suite import Suite, Timing
+from tests.conftest import ROOT
+
+CHEATS = str(ROOT / "tests" / "cheats" / "timing.py")
+PROBLEM = "conv x=4x16x32x32 w=16x16x3x3 pad=1"
+
+
+@pytest.mark.parametrize(
+    ("cheat", "outcome", "reason"),
+    [
+        ("remembers-address", "error", "answers do not follow one changed element"),
+        ("remembers-contents", "error", "answers are remembered: a call on inputs changed just before takes"),
+        ("remembers-fingerprint", "error", "answers do not follow one changed element"),
+        ("plans-the-answer", "error", "answers do not follow one changed element"),
+        ("lazy", "error", "results are computed when they are looked at"),
+        ("unfinished", "error", "changed after synchronisation|answers do not follow one changed element"),
+        ("patched-clock", "error", "its clock runs behind"),
+    ],
+)
+def test_a_cheat_is_caught_and_has_no_time(tmp_path, cheat, outcome, reason):
+    run = _time(tmp_path, cheat)
+    (result,) = run.results
+    assert (result.outcome, result.measurement) == (outcome, None), result.reason
+    assert re.search(reason, result.reason)
+    assert run.exit_code == 1
+
+
+def test_an_honest_backend_is_timed(tmp_path):
+    (result,) = _time(tmp_path, "honest").results
+    assert result.outcome == "passed", result.reason
+    assert len(result.measurement.passes) == 1
+
+
+@pytest.mark.parametrize("cheat", ["remembers-address", "plans-the-answer"])
+def test_what_is_stale_is_wrong_in_a_timed_call_even_where_nothing_was_asked(registry, cheat):
+    from harness.plugins.manager import load_plugins
+    from harness.worker.protocol import Prepare, Sample
+    from harness.worker.session import WrongAnswerError, open_session, sample
+
+    backend = load_plugins([CHEATS]).backends[f"cheat:{cheat}"]
+    session = open_session(backend, Prepare(problem=PROBLEM, number=1, probe=False))
+    with pytest.raises(WrongAnswerError, match="in a timed call"):
+        sample(session, Sample(budget_ns=1, warm_ns=0, least=1))
+
+
+def _time(tmp_path, cheat):
+    from harness.api import Silent, name_problems
+    from harness.pipeline import run_plan
+    from harness.plan.planner import plan_run
+    from harness.plugins.manager import load_plugins
+    from harness.record.directory import new_directory
+
+    registry = load_plugins([CHEATS])
+    registry.suites["once"] = Suite(
+        name="once", kind="speed", description="one short pass", timing=Timing(passes=1, sample_s=0.04)
+    )
+    plan = plan_run(registry, ["once"], [f"cheat:{cheat}"], name_problems([PROBLEM]))
+    path = new_directory(str(tmp_path / "run"), ("once",))
+    run = run_plan(plan, registry, path, Silent(), command="", extra=(CHEATS,), threads=1)
+    assert isinstance(run, harness.Run)
+    return run

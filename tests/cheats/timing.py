@@ -1,0 +1,163 @@
+"""Backends whose answers are right and whose times are not: what they do in the timed region is not the work."""
+
+import itertools
+import threading
+import time
+
+import numpy as np
+
+import harness
+from harness.spec.calling import bind
+from tests.faulty.right import Right
+
+
+class Cheat(Right):
+    """Base: `prepare` gives a call of the cheat's own kind."""
+
+    def prepare(self, problem, arrays):
+        return self.cheat(problem, arrays, bind(self, problem, arrays))
+
+    def cheat(self, problem, arrays, call):
+        raise NotImplementedError
+
+
+class RemembersAddress(Cheat):
+    """The answer to arrays that were seen before is taken from a drawer (gpu-mode#162)."""
+
+    name = "cheat:remembers-address"
+
+    def cheat(self, problem, arrays, call):
+        drawer = {}
+
+        def remember():
+            key = tuple(id(a) for a in arrays.values())
+            if key not in drawer:
+                drawer[key] = call()
+            return drawer[key]
+
+        return remember
+
+
+class RemembersContents(Cheat):
+    """The same by all contents of the arrays, which is right, and fast only on inputs that come again."""
+
+    name = "cheat:remembers-contents"
+
+    def cheat(self, problem, arrays, call):
+        drawer = {}
+
+        def remember():
+            key = b"".join(a.tobytes() for a in arrays.values())
+            if key not in drawer:
+                drawer[key] = call()
+            return drawer[key]
+
+        return remember
+
+
+class RemembersFingerprint(Cheat):
+    """The same by three elements of each array (flashinfer-bench#21)."""
+
+    name = "cheat:remembers-fingerprint"
+
+    def cheat(self, problem, arrays, call):
+        drawer = {}
+
+        def remember():
+            key = b"".join(a.reshape(-1)[:: max(1, a.size // 2)].tobytes() for a in arrays.values())
+            if key not in drawer:
+                drawer[key] = call()
+            return drawer[key]
+
+        return remember
+
+
+class PlansTheAnswer(Cheat):
+    """The answer is computed while planning, which is not timed."""
+
+    name = "cheat:plans-the-answer"
+
+    def cheat(self, problem, arrays, call):
+        answer = call()
+        return lambda: answer
+
+
+class Lazy(Cheat):
+    """A call gives a promise; the work is done when somebody looks (gpu-mode#162)."""
+
+    name = "cheat:lazy"
+
+    class Promise:
+        def __init__(self, call, problem):
+            self.call, self.shape, self.dtype, self.ndim = call, problem.y, np.dtype(problem.dtype), len(problem.y)
+
+        def __array__(self, dtype=None, copy=None):
+            return np.asarray(self.call(), dtype=dtype)
+
+    def cheat(self, problem, arrays, call):
+        return lambda: self.Promise(call, problem)
+
+    def to_host(self, array):
+        return np.asarray(array)
+
+
+class Unfinished(Cheat):
+    """The work is left to a thread, for which `synchronize` does not wait (KernelBench#82, another stream)."""
+
+    name = "cheat:unfinished"
+
+    def cheat(self, problem, arrays, call):
+        calls = itertools.count()
+
+        def work(y):
+            time.sleep(0.002)
+            y[...] = call()
+
+        def leave():
+            if next(calls) == 0:  # somebody looks at the first one
+                return call()
+            y = np.zeros(problem.y, dtype=problem.dtype)
+            threading.Thread(target=work, args=(y,)).start()
+            return y
+
+        return leave
+
+
+class PatchedClock(Cheat):
+    """The process's clocks stand still nine tenths of the time, while the backend computes."""
+
+    name = "cheat:patched-clock"
+
+    def cheat(self, problem, arrays, call):
+        import harness.timing.block
+        import harness.timing.clocks
+        import harness.worker.session
+
+        real = time.perf_counter_ns
+        begun = real()
+
+        def slow():
+            return begun + (real() - begun) // 10
+
+        time.perf_counter_ns = slow
+        for module in (harness.timing.block, harness.timing.clocks, harness.worker.session):
+            for name, value in list(vars(module).items()):
+                if value is real:
+                    setattr(module, name, slow)
+        return call
+
+
+class Honest(Cheat):
+    """None of it."""
+
+    name = "cheat:honest"
+
+    def cheat(self, problem, arrays, call):
+        return call
+
+
+@harness.hookimpl
+def register_backends(register):
+    for kind in (RemembersAddress, RemembersContents, RemembersFingerprint, PlansTheAnswer, Lazy, Unfinished,
+                 PatchedClock, Honest):  # fmt: skip
+        register(kind())

@@ -1,0 +1,89 @@
+"""Blocks with a clock that the test moves: no test asserts a real duration."""
+
+from harness.timing.block import LEAST_CALLS, LEAST_SAMPLE_NS, Ready, calibrate, time_block
+
+
+class MovedClock:
+    """A clock that goes on by what calls say they take."""
+
+    name = "moved"
+
+    def __init__(self):
+        self.now, self.timed = 0, 0
+
+    def time(self, run):
+        begun = self.now
+        result = run()
+        self.timed += 1
+        return result, self.now - begun, self.now - begun
+
+
+def _ready(monkeypatch, call_ns, members=2, **more):
+    clock, calls = MovedClock(), []
+    monkeypatch.setattr("harness.timing.block._now", lambda: clock.now)
+
+    def make(member):
+        def call():
+            calls.append(member)
+            clock.now += call_ns
+            return member, len(calls)
+
+        return call
+
+    return Ready(calls=tuple(map(make, range(members))), clock=clock, **more), calls
+
+
+def test_a_short_call_is_looped_until_the_clock_matters_little(monkeypatch):
+    ready = calibrate(_ready(monkeypatch, 1_000)[0])
+    found = time_block(ready, 10_000_000, 0, 2)
+    assert ready.loops * 1_000 >= LEAST_SAMPLE_NS
+    assert set(found.samples_ns) == {1_000.0}
+
+
+def test_a_long_call_is_timed_one_by_one_over_all_members(monkeypatch):
+    ready, calls = _ready(monkeypatch, 50_000_000)
+    ready = calibrate(ready)
+    assert (ready.loops, len(calls)) == (1, LEAST_CALLS)
+    found = time_block(ready, 10_000_000, 1_000_000, 2)
+    assert (len(found.samples_ns), found.warmups, set(found.results)) == (2, 1, {0, 1})
+
+
+def test_the_budget_is_spent(monkeypatch):
+    ready = calibrate(_ready(monkeypatch, 1_000_000)[0])
+    assert len(time_block(ready, 10_000_000, 0, 2).samples_ns) == 10
+
+
+def test_members_take_turns_and_their_last_results_are_kept(monkeypatch):
+    ready, calls = _ready(monkeypatch, 10_000)
+    ready = calibrate(ready)
+    before = len(calls)
+    found = time_block(ready, 1, 0, 1)
+    assert calls[before:] == [0, 1] * (ready.loops // 2)
+    assert found.results == {0: (0, len(calls) - 1), 1: (1, len(calls))}
+
+
+def test_an_arm_is_warmed_before_it_is_timed(monkeypatch):
+    ready = calibrate(_ready(monkeypatch, 100_000)[0])
+    assert time_block(ready, 1, 5_000_000, 1).warmups == 50
+
+
+def test_cold_calls_are_single_and_follow_a_flush_each(monkeypatch):
+    flushed = []
+    ready, calls = _ready(monkeypatch, 1_000, flush=lambda: flushed.append(len(calls)))
+    ready = calibrate(ready)
+    before = len(calls)
+    found = time_block(ready, 5_000, 0, 2)
+    assert ready.loops == 1
+    assert flushed == list(range(before, before + len(found.samples_ns)))
+
+
+def test_known_work_is_done_once_in_every_sample_inside_the_timed_region(monkeypatch):
+    ready, _ = _ready(monkeypatch, 1_000)
+    ready = calibrate(ready)
+
+    def extra():
+        ready.clock.now += 500 * ready.loops
+
+    from dataclasses import replace
+
+    assert set(time_block(replace(ready, extra=extra), 1_000_000, 0, 2).samples_ns) == {1_500.0}
