@@ -23,6 +23,7 @@ from harness.timing.contamination import RULE, contaminated, difference, read_co
 from harness.timing.control import measure_control
 from harness.timing.lease import hold_device
 from harness.timing.plausibility import describe_clock_lie, describe_too_fast
+from harness.timing.standing import DECIDED
 from harness.timing.statistics import log_ratios
 from harness.timing.verdict import judge
 from harness.worker.crew import Crew
@@ -127,7 +128,7 @@ def look(race: Race, contests: Sequence[Contest]) -> None:
         for contest in contests for base, *others in [contest.cells] for cell in others
     }  # fmt: skip
     judged = judge(pairs, gate.design)
-    race.done |= {number for number, judgement in judged.items() if judgement.verdict != "INCONCLUSIVE"}
+    race.done |= {number for number, judgement in judged.items() if judgement.verdict in DECIDED}
     for contest in contests:
         base, *others = contest.cells
         if all(cell.number in race.done for cell in others):

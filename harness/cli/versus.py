@@ -91,9 +91,9 @@ def command(
         return refuse("this machine is not qualified; run `python -m harness qualify` here first")
     if armed and known is not None and known.failures:
         return refuse(f"this machine failed its qualification: {'; '.join(known.failures)}")
-    given = name_problems(problems)
+    given, floor = name_problems(problems), known.floor if known and not known.failures else 0.0
     cells = plan_run(registry, names, problems=given, arms=chosen[1:]).cells
-    gate = make_gate(delta, known.floor if known else 0.0, budget, sum(c.decided is None for c in cells), armed=armed)
+    gate = make_gate(delta, floor, budget, sum(cell.decided is None for cell in cells), armed=armed)
     plan = plan_run(registry, names, problems=given, arms=chosen, gate=gate)
     wait_s = read_seconds(lease_wait) if lease_wait else None
     run = start(

@@ -16,6 +16,7 @@ from harness.errors import UsageError
 LEVEL = 0.005  # share of false alarms that is aimed at
 SURE = 0.10  # a slow-down that every machine fit for a gate finds ...
 SURE_POWER = 0.8  # ... this often
+MOST_FLOOR = 0.10
 VARIABLE = "HARNESS_STATE_DIR"
 
 
@@ -55,6 +56,8 @@ class Qualification:
         seen, of = self.powers.get(str(SURE), (0, 0))
         if seen < SURE_POWER * of or not of:
             found.append(f"a slow-down of {SURE:.0%} was found in {seen} of {of} cells, wanted {SURE_POWER:.0%}")
+        if self.floor > MOST_FLOOR:
+            found.append(f"identical pairs differed by up to {self.floor:.1%}, at most {MOST_FLOOR:.0%} may be")
         if self.dropped > MOST_DROPPED:
             found.append(f"{self.dropped:.0%} of the blocks were disturbed, at most {MOST_DROPPED:.0%} may be")
         return tuple(found)

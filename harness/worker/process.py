@@ -61,6 +61,7 @@ class Worker:
         os.close(their_out)
         self.target, self.source = os.fdopen(our_out, "wb"), os.fdopen(our_in, "rb")
         self.family: list[psutil.Process] = []  # the worker and what it started, as suspended last
+        self.suspended = False
 
     @property
     def pid(self) -> int:
@@ -82,6 +83,7 @@ class Worker:
         for process in self.family:
             with contextlib.suppress(psutil.Error):
                 process.suspend()
+        self.suspended = True
 
     def resume(self) -> None:
         """Let the worker and what it started go on."""
@@ -90,6 +92,7 @@ class Worker:
         for process in self.family:
             with contextlib.suppress(psutil.Error):
                 process.resume()
+        self.suspended = False
 
     def ask(self, request: Request, time_s: float, memory_bytes: int) -> Reply:
         """Send a request and wait for its reply; raises WorkerDiedError, and the worker is then gone."""
@@ -152,7 +155,10 @@ class Worker:
                 stream.close()
 
     def close(self) -> None:
-        """Let the worker end by itself; kill it if it does not."""
+        """Let the worker end by itself; kill it if it does not, or cannot because it is suspended."""
+        if self.suspended:
+            self.kill()
+            return
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             self.target.close()
             self.process.wait(timeout=2)

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from harness.checking.deviation import Deviation
+from harness.plan.gate import Gate
 from harness.plugins.route import Route
-from harness.record.run import Ending, Header, Result, Run
+from harness.record.run import ArmRecord, Block, Ending, Header, Measurement, Pass, Result, Run
 
 PLAIN = "conv x=1x2x9 w=3x2x3"
 
@@ -48,3 +49,54 @@ def make_run(*results, complete=True):
         environment={},
     )  # fmt: skip
     return Run(path=Path("made"), header=header, results=results, ending=Ending(complete=complete))
+
+
+def time_cell(number, arm, medians_ns, line=PLAIN, suite="speed-short", dropped=(), **more):
+    """A timed cell: a pass for every median, of two blocks of three samples each around it.
+
+    dropped: reasons by number of the block over all passes, such as {1: "too busy"}.
+    """
+    dropped = dict(dropped)
+    passes = tuple(
+        Pass(
+            number=n, process=100 + n, loops=10, warmups=2, clock="host", device="cpu", prepare_ns=5000,
+            first_call_ns=9000, samples_ns=(0.9 * ns, ns, 1.2 * ns) * 2, host_ns=60.0 * ns, memory_bytes=4096 * (n + 1),
+            workspace_bytes=64,
+            blocks=tuple(
+                Block(
+                    visit=2 * b, count=3, warmups=1, wall_ns=7000, control_ns=800, dropped=dropped.get(2 * n + b, ""),
+                    readings={"steal_ticks": 1.0, "load1": 0.5},
+                )
+                for b in (0, 1)
+            ),
+        )
+        for n, ns in enumerate(medians_ns)
+    )  # fmt: skip
+    outcome = more.pop("outcome", "passed")
+    return Result(
+        cell=number, suite=suite, kind="speed", backend=arm, label=more.pop("label", f"row {line}"), problem=line,
+        law="", outcome=outcome, route=Route(kind="native"), **more,
+        measurement=Measurement(passes=passes) if passes else None,
+    )  # fmt: skip
+
+
+def compare_arms(*results, families=(("base", "f"), ("new", "f")), delta=0.01, budget_s=60.0, dirty=True):
+    """A complete run that compared these arms; the first of a family is its base."""
+    arms = tuple(
+        ArmRecord(
+            name=name, backend="mine", family=family, revision=f"{n}123456789abcdef", interpreter="/usr/bin/python",
+            dirty=dirty and n > 0,
+        )
+        for n, (name, family) in enumerate(families)
+    )  # fmt: skip
+    header = Header(
+        format=2, created="2026-01-01T00:00:00", command="harness versus", suites=("speed-short",), cells=len(results),
+        backends=tuple(arm.name for arm in arms), environment={"fingerprint": "f00d"}, arms=arms,
+        gate=Gate(delta=delta, budget_s=budget_s),
+    )  # fmt: skip
+    return Run(path=Path("made"), header=header, results=results, ending=Ending(complete=True))
+
+
+def spread(centre_ns, passes=13, share=0.001):
+    """Medians of passes around a centre, alternately above and below it."""
+    return [centre_ns * (1 + share * (-1) ** n * (1 + n % 3)) for n in range(passes)]

@@ -6,8 +6,8 @@ import pytest
 
 import reports
 from harness.cli.summary import describe_failure, describe_overdrawn, print_summary
-from reports.facts import arithmetic_rows, arithmetic_words, judge_run, semantics_rows
-from tests.reports.made import PLAIN, fail, make_run, measure, observe, result
+from reports.facts import arithmetic_rows, arithmetic_words, judge_run, ratios_to_fastest, semantics_rows
+from tests.reports.made import PLAIN, compare_arms, fail, make_run, measure, observe, result, time_cell
 
 LAW = "arithmetic-is-declared"
 
@@ -133,3 +133,35 @@ def test_operators_that_never_round_have_no_row_and_the_rest_their_order():
         ("conv", "float32 math=tf32"),
         ("conv_transpose", "float32"),
     ]
+
+
+def _checked(number, backend, medians_ns, **more):
+    """A timed cell whose check compared something."""
+    return replace(time_cell(number, backend, medians_ns, **more), deviation=measure(backend, 24.0).deviation)
+
+
+DRIFTING = [1000.0, 1500.0, 3000.0]  # of the machine: both see it, so that their ratio does not
+
+
+def test_a_ratio_to_the_fastest_is_taken_pass_by_pass():
+    run = make_run(_checked(0, "a", DRIFTING), _checked(1, "b", [1.5 * ns for ns in DRIFTING]))
+    ratios = ratios_to_fastest(run, reports.frame(run))
+    assert list(ratios) == [1]
+    ends = (ratios[1].low, ratios[1].value, ratios[1].high)
+    assert ends == (pytest.approx(1.5), pytest.approx(1.5), pytest.approx(1.5))
+
+
+def test_what_took_no_turns_with_the_fastest_has_no_ratio_to_it():
+    cells = (_checked(0, "a", DRIFTING), _checked(1, "b", [1.5 * ns for ns in DRIFTING]))
+    apart = compare_arms(*cells, families=(("a", "one"), ("b", "two")))
+    assert ratios_to_fastest(apart, reports.frame(apart)) == {}
+    old = [
+        replace(
+            c, measurement=replace(c.measurement, passes=tuple(replace(p, blocks=()) for p in c.measurement.passes))
+        )
+        for c in cells
+    ]
+    before = make_run(*old)
+    assert ratios_to_fastest(before, reports.frame(before)) == {}
+    once = make_run(*(_checked(n, name, [1000.0 + n]) for n, name in enumerate("ab")))
+    assert ratios_to_fastest(once, reports.frame(once)) == {}

@@ -77,6 +77,7 @@ def test_csv_files_hold_every_row(run, tmp_path):
     timed = [one for one in run.results if one.measurement]
     count = sum(len(p.samples_ns) for one in timed for p in one.measurement.passes)
     assert len(pd.read_csv(files["samples.csv"])) == count
+    assert pd.read_csv(files["blocks.csv"])["samples"].sum() == count
     assert {"column", "dtype", "unit", "meaning"} <= set(pd.read_csv(files["schema.csv"]).columns)
 
 
@@ -135,7 +136,11 @@ def test_markdown_shows_semantics_arithmetic_places_and_the_quota(known, tmp_pat
 
 
 def test_csv_files_hold_semantics_and_arithmetic_and_explain_them(known, tmp_path):
-    tables = {name: pd.read_csv(path) for name, path in _write(known, "csv", tmp_path).items() if name != "samples.csv"}
+    tables = {
+        name: pd.read_csv(path)
+        for name, path in _write(known, "csv", tmp_path).items()
+        if name not in ("samples.csv", "blocks.csv")
+    }
     assert set(tables) == {"results.csv", "semantics.csv", "arithmetic.csv", "schema.csv"}
     semantics = tables["semantics.csv"].set_index("law")
     assert semantics["differs"].to_dict() == {"tie-rule": True, "zero-rule": False, LAW: True}

@@ -1,22 +1,28 @@
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 import harness
 import reports
-from harness.record.tables import RESULT_COLUMNS, SAMPLE_COLUMNS
+from harness.record.tables import BLOCK_COLUMNS, RESULT_COLUMNS, SAMPLE_COLUMNS, write_tables
 from harness.timing.compare import compare_runs
+from harness.timing.statistics import estimate_time, pass_values
 from reports.frames import (
     ARITHMETIC_COLUMNS,
     COMPARISON_COLUMNS,
     SEMANTICS_COLUMNS,
+    VERDICT_COLUMNS,
     arithmetic_table,
     outcome_counts,
     schema_table,
     semantics_columns,
     semantics_table,
 )
-from tests.conftest import FAULTY
-from tests.reports.made import PLAIN, make_run, measure, observe
+from tests.conftest import FAULTY, ROOT
+from tests.reports.made import PLAIN, make_run, measure, observe, time_cell
 
 PROBLEMS = ("conv x=1x2x9 w=3x2x3 data=integer", "conv x=2x2x9 w=3x2x3", "max_pool x=1x2x9 kernel=3")
 NAMES = {"string": "string", "int64": "Int64", "float64": "Float64", "bool": "boolean"}
@@ -31,7 +37,11 @@ def run(tmp_path_factory):
 
 
 def test_a_frame_follows_the_documented_schema(run):
-    for frame, columns in ((reports.frame(run), RESULT_COLUMNS), (reports.samples_frame(run), SAMPLE_COLUMNS)):
+    for frame, columns in (
+        (reports.frame(run), RESULT_COLUMNS),
+        (reports.samples_frame(run), SAMPLE_COLUMNS),
+        (reports.blocks_frame(run), BLOCK_COLUMNS),
+    ):
         assert list(frame.columns) == [column.name for column in columns]
         assert [str(dtype) for dtype in frame.dtypes] == [NAMES[column.dtype] for column in columns]
         assert len(frame) > 0
@@ -48,6 +58,78 @@ def test_a_frame_says_what_the_run_says(run):
     assert (timed["gflops"] * timed["median_ns"]).to_list() == pytest.approx((timed["gflop"] * 1e9).to_list())
     samples = reports.samples_frame(run)
     assert samples.groupby("cell").size().to_dict() == timed.set_index("cell")["samples"].to_dict()
+
+
+BUSY = "the hypervisor took 17% of its time"
+
+
+def test_a_timed_cell_tells_of_blocks_memory_and_its_mode():
+    cell = time_cell(3, "mine", [1000.0, 2000.0], dropped={1: BUSY})
+    on_device = replace(cell.measurement.passes[1], clock="cuda", mode="cold")
+    other = replace(cell, cell=4, measurement=replace(cell.measurement, passes=(on_device,)))
+    rows = reports.frame(make_run(cell, other)).set_index("cell")
+    assert rows.loc[3, ["mode", "blocks", "dropped_blocks"]].to_list() == ["hot", 4, 1]
+    assert rows.loc[3, ["memory_bytes", "workspace_bytes"]].to_list() == [8192, 64]
+    assert pd.isna(rows.loc[3, "host_ns"])
+    assert rows.loc[4, ["mode", "host_ns"]].to_list() == ["cold", 2000.0]  # 60 calls took 120 us
+
+
+def test_samples_and_blocks_give_back_what_was_timed():
+    cell = time_cell(3, "mine", [1000.0, 2000.0], dropped={1: BUSY})
+    run = make_run(cell)
+    samples, blocks = reports.samples_frame(run), reports.blocks_frame(run)
+    assert samples["sample_ns"].to_list() == [ns for one in cell.measurement.passes for ns in one.samples_ns]
+    assert samples["dropped"].to_list() == [""] * 3 + [BUSY] * 3 + [""] * 6
+    assert blocks[["pass", "visit", "samples", "warmups"]].to_numpy().tolist() == [
+        [0, 0, 3, 1], [0, 2, 3, 1], [1, 0, 3, 1], [1, 2, 3, 1],
+    ]  # fmt: skip
+    assert blocks["dropped"].to_list() == ["", BUSY, "", ""]
+    assert blocks["steal_ticks"].to_list() == [1.0] * 4
+    assert blocks["cpu_mhz"].isna().all()
+    medians = samples.groupby(["pass", "block"])["sample_ns"].median()
+    assert medians.to_list() == blocks["median_ns"].to_list() == [1000.0, 1000.0, 2000.0, 2000.0]
+
+
+def test_the_median_is_what_its_column_says():
+    cell = time_cell(3, "mine", [1000.0, 2000.0, 4000.0], dropped={0: BUSY})
+    uneven = replace(cell.measurement.passes[2], samples_ns=(1000.0,) * 3 + (4000.0,) * 3)
+    cell = replace(cell, measurement=replace(cell.measurement, passes=(*cell.measurement.passes[:2], uneven)))
+    run = make_run(cell)
+    blocks = reports.blocks_frame(run)
+    kept = blocks[blocks["dropped"] == ""].assign(log=lambda rows: np.log(rows["median_ns"].astype(float)))
+    by_hand = float(np.exp(kept.groupby("pass")["log"].mean().mean()))
+    assert by_hand == pytest.approx((1000.0 * 2000.0 * 2000.0) ** (1 / 3))
+    assert reports.frame(run)["median_ns"].to_list() == [pytest.approx(by_hand)]
+    assert estimate_time(cell.measurement).value == pytest.approx(by_hand)
+    assert len(pass_values(cell.measurement.passes)) == 3
+
+
+def test_a_run_of_format_1_has_no_blocks_and_says_nothing_of_them():
+    cell = time_cell(3, "mine", [1000.0, 2000.0])
+    old = tuple(replace(one, blocks=(), memory_bytes=0, workspace_bytes=0) for one in cell.measurement.passes)
+    run = make_run(replace(cell, measurement=replace(cell.measurement, passes=old)))
+    row = reports.frame(run).iloc[0]
+    assert row[["mode", "blocks", "dropped_blocks", "host_ns", "memory_bytes", "workspace_bytes"]].isna().all()
+    assert row["median_ns"] == pytest.approx((1000.0 * 2000.0) ** 0.5)
+    samples = reports.samples_frame(run)
+    assert samples["block"].isna().all() and (samples["dropped"] == "").all() and len(samples) == 12
+    assert reports.blocks_frame(run).empty
+
+
+def test_blocks_are_stored_beside_samples_with_units(tmp_path):
+    run = make_run(time_cell(3, "mine", [1000.0, 2000.0]))
+    write_tables(replace(run, path=tmp_path))
+    stored = pq.read_table(tmp_path / "blocks.parquet")
+    assert stored.column_names == [column.name for column in BLOCK_COLUMNS]
+    assert stored.schema.field("control_ns").metadata[b"unit"] == b"ns"
+    assert stored["cell"].to_pylist() == reports.blocks_frame(run)["cell"].to_list()
+    assert sum(stored["samples"].to_pylist()) == pq.read_metadata(tmp_path / "samples.parquet").num_rows == 12
+
+
+def test_columns_of_blocks_and_verdicts_are_documented():
+    text = (ROOT / "docs" / "reports.md").read_text()
+    for column in (*BLOCK_COLUMNS, *VERDICT_COLUMNS):
+        assert f"| `{column.name}` | {column.dtype} | {column.unit} | {column.meaning} |" in text, column.name
 
 
 def test_what_is_wrong_has_no_time(run):

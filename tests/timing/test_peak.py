@@ -1,12 +1,15 @@
 """Rates with a clock that the test moves, and the machine's own measured once."""
 
+import subprocess
+import sys
 import threading
+import time
 from functools import cache
 
 import pytest
 
 from harness.errors import UsageError
-from harness.timing.peak import COPY_BYTES, _make_copy, _side_by_side, best_rate, measure_peak, mend, widen
+from harness.timing.peak import COPY_BYTES, _make_copy, _others_ns, _side_by_side, best_rate, measure_peak, mend, widen
 
 
 class Hands:
@@ -69,10 +72,30 @@ def test_the_budget_is_spent_and_not_much_more():
     assert 6_400 <= hands_spent <= 6_400 + 2 * 64
 
 
-def test_threads_that_are_slower_than_one_of_them_were_disturbed():
-    assert mend(478.0, 248.0, 2) == 478.0
-    assert mend(2.0, 248.0, 2) == 496.0
-    assert mend(248.0, 248.0, 1) == 248.0
+@pytest.mark.parametrize(
+    ("together", "alone", "threads", "disturbed", "rate"),
+    [
+        (478.0, 248.0, 2, False, 478.0),
+        (400.0, 248.0, 2, False, 400.0),  # cores that share their clock are no twice as fast
+        (400.0, 248.0, 2, True, 496.0),
+        (500.0, 248.0, 2, True, 500.0),
+        (2.0, 248.0, 2, False, 496.0),  # nothing but a disturbance makes two threads slower than one
+        (248.0, 248.0, 1, False, 248.0),
+    ],
+)
+def test_where_others_were_in_the_way_one_thread_is_the_better_witness(together, alone, threads, disturbed, rate):
+    assert mend(together, alone, threads, disturbed) == rate
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counters of /proc")
+def test_work_of_others_is_told_from_the_own():
+    before, own = _others_ns(), time.process_time_ns()
+    while time.process_time_ns() - own < 50_000_000:
+        pass
+    mine = _others_ns() - before
+    code = "import time\nwhile time.process_time() < 0.3: pass"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert _others_ns() - before - mine > 200_000_000
 
 
 def test_a_copy_moves_all_bytes():

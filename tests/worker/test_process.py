@@ -84,3 +84,19 @@ def test_one_backend_is_dealt_out_to_as_many_workers_as_there_are_jobs(tmp_path)
     )  # fmt: skip
     assert run.counts["passed"] == len(lines)
     assert len({result.worker for result in run.results}) == 2
+
+
+def test_a_suspended_worker_stands_still_until_it_is_resumed_and_is_not_waited_for(tmp_path):
+    import psutil
+
+    from harness.worker.process import Worker
+    from harness.worker.protocol import Ready, Start
+
+    worker = Worker(tmp_path / "log")
+    worker.suspend()
+    assert psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED
+    worker.resume()
+    assert isinstance(worker.ask(Start((), (), "nobody"), 60.0, 2**40), Ready)
+    worker.suspend()
+    worker.close()
+    assert worker.process.returncode == -9  # it could not have ended by itself

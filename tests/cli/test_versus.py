@@ -1,0 +1,65 @@
+"""`versus` and `qualify` as their users call them; no verdict here depends on how long anything takes."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+PROBLEM = "conv x=1x1x8x8 w=1x1x3x3"
+
+
+def run_harness(*arguments, state, cwd=ROOT):
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *arguments], cwd=cwd, capture_output=True, text=True,
+        env=os.environ | {"HARNESS_STATE_DIR": str(state)},
+    )  # fmt: skip
+
+
+def test_identical_arms_are_compared_and_reported(tmp_path):
+    done = run_harness(
+        "versus", "a=im2col", "b=im2col", "--problem", PROBLEM, "--budget", "1s", "--output", str(tmp_path / "run"),
+        state=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "1 cells, a change of 1 % counts: 1 INCONCLUSIVE" in done.stdout
+    assert "passes before the first look" in done.stdout
+    assert (tmp_path / "run" / "report" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["im2col"], "arms: got only 'im2col', wanted a base and one other at least"),
+        (["im2col", "im2col"], "got the name 'im2col' 2 times"),
+        (["im2col", "im2coll"], "unknown backend: got 'im2coll'"),
+        (["im2col@nowhere", "im2col"], "unknown revision: got 'nowhere'"),
+        (["im2col@env:/nowhere", "im2col"], "interpreter not found: got '/nowhere'"),
+        (["a=im2col", "b=im2col", "--suite", "correctness"], "a suite of correctness, wanted one of speed"),
+        (["a=im2col", "b=im2col", "--delta", "soon"], "share: got 'soon', wanted one between 0 and 1"),
+        (["a=im2col", "b=im2col", "--budget", "much"], "got 'much', wanted a duration"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_2(tmp_path, arguments, message):
+    done = run_harness("versus", *arguments, "--output", str(tmp_path / "run"), state=tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("error: ") and message in line
+
+
+def test_a_gate_is_not_armed_on_a_machine_that_nobody_qualified(tmp_path):
+    done = run_harness("versus", "a=im2col", "b=im2col", "--gate", state=tmp_path)
+    assert done.returncode == 5
+    assert "the gate is not armed: this machine is not qualified; run `python -m harness qualify`" in done.stderr
+
+
+def test_a_qualification_is_counted_and_one_that_proves_nothing_fails(tmp_path):
+    done = run_harness("qualify", "--backend", "im2col", "--no-power", "--budget", "1s", "--output",
+                       str(tmp_path / "run"), state=tmp_path)  # fmt: skip
+    assert done.returncode == 5, done.stderr
+    assert "not qualified: a slow-down of 10% was found in 0 of 0 cells" in done.stdout
+    again = run_harness("versus", "a=im2col", "b=im2col", "--gate", state=tmp_path)
+    assert again.returncode == 5
+    assert "this machine failed its qualification: a slow-down of 10%" in again.stderr

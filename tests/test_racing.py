@@ -1,0 +1,91 @@
+"""How passes go: turns that read the same from both ends, fresh processes, cells that are decided, arms that die."""
+
+import random
+
+import pytest
+
+import harness
+from harness.api import Silent, name_problems
+from harness.pipeline import run_plan
+from harness.plan.arm import Arm
+from harness.plan.gate import Gate
+from harness.plan.planner import plan_run
+from harness.plan.suite import NamedProblem, Suite, Timing
+from harness.plugins.manager import load_plugins
+from harness.racing import order_blocks
+from harness.record.directory import new_directory
+from harness.timing.standing import judge_run
+from tests.conftest import DYING
+
+LINES = ("conv x=1x1x8x8 w=1x1x3x3", "conv x=1x2x8x8 w=2x2x3x3")
+
+
+@pytest.mark.parametrize("blocks", [2, 4, 6])
+@pytest.mark.parametrize("arms", [("a", "b"), ("a", "b", "c")])
+def test_arms_take_turns_in_an_order_that_reads_the_same_from_both_ends(arms, blocks):
+    order = list(order_blocks(arms, blocks, random.Random(3)))
+    assert all(order.count(arm) == blocks for arm in arms)
+    turns = [order[i : i + 2 * len(arms)] for i in range(0, len(order), 2 * len(arms))]
+    assert all(turn == turn[::-1] for turn in turns)
+    assert len({"".join(next(order_blocks(arms, 2, random.Random(seed)))) for seed in range(20)}) == len(arms)
+
+
+def test_every_pass_has_fresh_processes_one_for_each_arm_and_shuffled_problems(tmp_path):
+    run = _race(tmp_path, ("numpy-direct", "im2col"), passes=2)
+    passes = {r.backend: [one for r2 in run.results if r2.backend == r.backend for one in r2.measurement.passes]
+              for r in run.results}  # fmt: skip
+    processes = {arm: {(one.number, one.process) for one in found} for arm, found in passes.items()}
+    assert all(len(found) == 2 for found in processes.values())
+    assert len({process for found in processes.values() for _, process in found}) == 4
+    for result in run.results:
+        for one in result.measurement.passes:
+            assert len(one.blocks) == 2
+            assert sum(block.count for block in one.blocks) == len(one.samples_ns)
+            assert all(block.wall_ns > 0 and block.control_ns > 0 for block in one.blocks)
+            assert one.memory_bytes >= 0
+
+
+def test_an_isolated_problem_has_processes_of_its_own(tmp_path):
+    items = [NamedProblem(name=f"p/{n}", problem=harness.parse_line(line), isolate=n == 0)
+             for n, line in enumerate(LINES)]  # fmt: skip
+    run = _race(tmp_path, ("im2col",), problems=items)
+    (alone,), (other,) = ([one.process for one in result.measurement.passes] for result in run.results)
+    assert alone != other
+
+
+def test_passes_are_added_until_cells_are_decided_and_then_they_stop(tmp_path):
+    arms = (Arm(name="a", backend="im2col"), Arm(name="b", backend="im2col"))
+    gate = Gate(delta=0.9, looks=(3, 4, 5, 40), level=0.4, budget_s=600, blocks=2, block_s=0.001)
+    run = _race(tmp_path, arms=arms, gate=gate)
+    standing = judge_run(run)
+    assert standing.counts["SAME"] == len(LINES) == len(standing.rows)
+    assert max(len(r.measurement.passes) for r in run.results) < 40
+    assert standing.overall["b"].low < 1.9
+
+
+def test_a_spent_budget_ends_the_passes_and_says_so(tmp_path):
+    arms = (Arm(name="a", backend="im2col"), Arm(name="b", backend="im2col"))
+    run = _race(tmp_path, arms=arms, gate=Gate(budget_s=0.001, blocks=2, block_s=0.001))
+    rows = judge_run(run).rows
+    assert {row.judgement.verdict for row in rows} == {"INCONCLUSIVE"}
+    assert {row.judgement.reason for row in rows} == {"1 of the 6 passes before the first look"}
+    assert run.complete
+
+
+def test_an_arm_that_dies_is_missing_and_costs_the_others_nothing(tmp_path):
+    line = "conv x=7x2x9 w=3x2x3 data=integer"
+    run = _race(tmp_path, ("numpy-direct", "dying:crashes"), problems=name_problems([line]), plugins=[DYING])
+    outcomes = {result.backend: result.outcome for result in run.results}
+    assert outcomes == {"numpy-direct": "passed", "dying:crashes": "crashed"}
+    assert [row.judgement.verdict for row in judge_run(run).rows] == ["MISSING"]
+
+
+def _race(tmp_path, backends=(), *, passes=1, problems=None, arms=(), gate=None, plugins=()):
+    registry = load_plugins(plugins)
+    registry.suites["turns"] = Suite(
+        name="turns", kind="speed", description="short turns", timing=Timing(passes=passes, sample_s=0.002)
+    )
+    items = name_problems(LINES) if problems is None else problems
+    plan = plan_run(registry, ["turns"], backends, items, arms=arms, gate=gate)
+    path = new_directory(str(tmp_path / "run"), ("turns",))
+    return run_plan(plan, registry, path, Silent(), command="", extra=tuple(plugins), threads=1)

@@ -1,0 +1,52 @@
+from dataclasses import replace
+
+import pytest
+
+import harness
+from harness.record.run import Pass, Peak
+from harness.timing.plausibility import describe_clock_lie, describe_too_fast
+
+MS = 1_000_000
+PEAK = Peak(device="cpu", gemm_gflops={"float32": 100.0}, copy_gbs=10.0, copy_by_bytes={"1024": 10.0})
+PROBLEM = harness.parse_line("conv x=1x64x28x28 w=64x64x3x3 pad=1")
+
+
+class Direct(harness.Backend):
+    name = "direct"
+
+
+def _passes(ns):
+    return [Pass(number=0, process=1, loops=1, warmups=0, clock="host", device="cpu", prepare_ns=1, first_call_ns=1,
+                 samples_ns=(ns, 2 * ns))]  # fmt: skip
+
+
+def test_a_process_that_accounts_for_its_time_is_believed():
+    assert describe_clock_lie([(20 * MS, 26 * MS, 27 * MS), (20 * MS, 25 * MS, 25 * MS)]) == ""
+    assert describe_clock_lie([(20 * MS, 25 * MS, 34 * MS)]) == ""  # it was woken late
+
+
+@pytest.mark.parametrize(
+    ("block", "how"),
+    [
+        ((20 * MS, 26 * MS, 260 * MS), "behind"),
+        ((30 * MS, 26 * MS, 27 * MS), "ahead"),
+        ((2, 40 * MS, 27 * MS), "ahead"),
+    ],
+)
+def test_a_clock_that_disagrees_with_the_one_outside_is_not(block, how):
+    assert f"its clock runs {how}" in describe_clock_lie([block])
+
+
+def test_a_time_that_the_machine_could_reach_is_possible():
+    assert describe_too_fast(PROBLEM, Direct(), _passes(PROBLEM.flops / 100.0), [PEAK]) == ""
+
+
+def test_a_time_below_the_roofline_is_not():
+    fast = _passes(PROBLEM.flops / 100.0 / 2)
+    assert "faster than this machine" in describe_too_fast(PROBLEM, Direct(), fast, [PEAK])
+    better = replace(PEAK, gemm_gflops={"float32": 300.0})
+    assert describe_too_fast(PROBLEM, Direct(), fast, [PEAK, better]) == ""  # the best peak of the run counts
+
+
+def test_nothing_is_said_without_a_peak_of_the_device():
+    assert describe_too_fast(PROBLEM, Direct(), _passes(1.0), []) == ""
