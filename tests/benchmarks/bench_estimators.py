@@ -36,10 +36,8 @@ ESTIMATORS = {
 def main(path: str) -> None:
     """Print one row for every estimator and statistic."""
     run = harness.load(path)
-    print(
-        f"{'estimator':<20}{'SD median':>10}{'SD p90':>8}   {'statistic':<10}"
-        + "".join(f"+{e:.0%}".rjust(8) for e in EFFECTS)
-    )
+    effects = "".join(f"+{effect:.0%}".rjust(8) for effect in EFFECTS)
+    print(f"{'estimator':<20}{'SD median':>10}{'SD p90':>8}   {'statistic':<10}{effects}")
     for name, estimate in ESTIMATORS.items():
         ratios = pair_arms(run, estimate)
         spreads = [statistics.stdev(cell) for cell in ratios]

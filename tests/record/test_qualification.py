@@ -54,5 +54,5 @@ def test_what_is_stored_is_read_again_and_nothing_is_none():
 def test_a_damaged_file_is_one_clear_line():
     write_qualification(GOOD)
     qualification_file("f").write_text('{"cells": 4')
-    with pytest.raises(UsageError, match="qualification is damaged: .*remove it and run `qualify` again"):
+    with pytest.raises(UsageError, match=r"qualification is damaged: .*remove it and run `qualify` again"):
         read_qualification("f")

@@ -30,7 +30,7 @@ def test_a_process_that_accounts_for_its_time_is_believed():
     [
         ((20 * MS, 26 * MS, 260 * MS), "behind"),
         ((30 * MS, 26 * MS, 27 * MS), "ahead"),
-        ((2, 40 * MS, 27 * MS), "ahead"),
+        ((20 * MS, 40 * MS, 27 * MS), "ahead"),
     ],
 )
 def test_a_clock_that_disagrees_with_the_one_outside_is_not(block, how):
