@@ -13,21 +13,30 @@ if TYPE_CHECKING:
 
 
 def write(run: Run, folder: Path) -> tuple[Path, ...]:
-    """Write results.csv, samples.csv, semantics.csv, arithmetic.csv and schema.csv."""
+    """Write results.csv, samples.csv, blocks.csv, semantics.csv, arithmetic.csv and schema.csv.
+
+    And verdicts.csv, where arms were compared.
+    """
     from reports.frames import (
         SEMANTICS_COLUMNS,
         arithmetic_table,
+        blocks_frame,
         frame,
         samples_frame,
         schema_table,
         semantics_table,
+        verdicts_frame,
     )
 
     results = frame(run)
     tables = {
-        "results": results, "samples": samples_frame(run), "semantics": semantics_table(results),
-        "arithmetic": arithmetic_table(results),
+        "results": results, "samples": samples_frame(run), "blocks": blocks_frame(run),
+        "semantics": semantics_table(results), "arithmetic": arithmetic_table(results),
     }  # fmt: skip
+    if run.header.gate is not None:
+        from harness.timing.standing import judge_run
+
+        tables["verdicts"] = verdicts_frame(judge_run(run))
     backends = list(tables["semantics"].columns[len(SEMANTICS_COLUMNS) :])
     return _write({**tables, "schema": schema_table(*tables, backends=backends)}, folder)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.timing.compare import Comparison
+    from harness.timing.statistics import Estimate
 
 _CLASS = re.compile(r"inputs in ([^,;]+), sums in ([^,;]+)")  # the class of arithmetic, as its law writes it
 _GUESS = re.compile(r" \(TF32 or float16\)")
@@ -288,6 +289,29 @@ def _speed_row(cells: dict[str, dict[str, Any]]) -> SpeedRow:
         multiplicity=one["multiplicity"], cells=cells, fastest=fastest,
         reference_ns=native[fastest] if fastest else min(cell["median_ns"] for cell in cells.values()),
     )  # fmt: skip
+
+
+def ratios_to_fastest(run: Run, results: pd.DataFrame) -> dict[int, Estimate]:
+    """Time over that of the row's fastest native backend by cell, from the passes in which both took turns.
+
+    Cells of format 1, and of arms of another family, took no turns with it and are absent.
+    """
+    from harness.timing.statistics import log_ratios
+    from harness.timing.verdict import estimate_centre
+
+    family = {arm.name: arm.family for arm in run.header.arms}
+    passes = {result.cell: result.measurement.passes for result in run.results if result.measurement is not None}
+    found = {}
+    for row in speed_rows(results):
+        if row.fastest is None:
+            continue
+        best = passes[row.cells[row.fastest]["cell"]]
+        for name, cell in row.cells.items():
+            own = passes[cell["cell"]]
+            turns = family.get(name) == family.get(row.fastest) and all(one.blocks for one in (*best, *own))
+            if name != row.fastest and turns and len(ratios := log_ratios(best, own)) > 1:
+                found[cell["cell"]] = estimate_centre(ratios)
+    return found
 
 
 def plain_records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:

@@ -46,7 +46,7 @@ class Figure:
 Position = dict[tuple[str, str, str, str], int]  # (suite, backend, label, problem) of a timed cell to its row
 
 
-def _figure(id: str, title: str, height: int, data: list[Any], layout: dict[str, Any]) -> Figure:
+def make_figure(id: str, title: str, height: int, data: list[Any], layout: dict[str, Any]) -> Figure:
     """Check the parts with Plotly itself, and leave out its large default template."""
     import json
 
@@ -106,7 +106,7 @@ def _heat_map(id: str, name: str, rows: Sequence[SpeedRow], backends: Sequence[s
                   "showgrid": False, "zeroline": False, "fixedrange": True},
         "margin": {"t": 40, "b": 62, "l": 10, "r": 10},
     }  # fmt: skip
-    return _figure(id, name, HEAD_PX + ROW_PX * len(rows), [trace], layout)
+    return make_figure(id, name, HEAD_PX + ROW_PX * len(rows), [trace], layout)
 
 
 def _decades(ratio: float) -> float:
@@ -196,7 +196,7 @@ def _curves(id: str, title: str, axis: str, ticks: Sequence[float], data: list[A
         "legend": _LEGEND,
         "margin": {"t": 30, "b": 45, "l": 65, "r": 15},
     }  # fmt: skip
-    return _figure(id, title, 340, data, layout)
+    return make_figure(id, title, 340, data, layout)
 
 
 def roofline(rows: Sequence[SpeedRow], backends: Sequence[str], peak: Peak, positions: Position) -> Figure | None:
@@ -225,7 +225,7 @@ def roofline(rows: Sequence[SpeedRow], backends: Sequence[str], peak: Peak, posi
         "legend": _LEGEND,
         "margin": {"t": 30, "b": 50, "l": 65, "r": 15},
     }  # fmt: skip
-    return _figure("roofline", "roofline", 460, [*_roofs(peak, min(span) / 2, max(span) * 2), *data], layout)
+    return make_figure("roofline", "roofline", 460, [*_roofs(peak, min(span) / 2, max(span) * 2), *data], layout)
 
 
 def _roofs(peak: Peak, least: float, most: float) -> list[dict[str, Any]]:
@@ -276,7 +276,7 @@ def _ratio_plot(id: str, backend: str, found: list[tuple[int, dict[str, Any]]], 
         "shapes": [{"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": x, "x1": x,
                     "line": {"color": NEUTRAL, "width": 1, "dash": "solid" if x == 1 else "dot"}} for x in bounds],
     }  # fmt: skip
-    return _figure(id, backend, HEAD_PX + 22 * len(found), [trace], layout)
+    return make_figure(id, backend, HEAD_PX + 22 * len(found), [trace], layout)
 
 
 def _short(value: float) -> float:

@@ -9,13 +9,22 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.record.run import OUTCOMES, RAN, WRONG
-from harness.record.tables import RESULT_COLUMNS, SAMPLE_COLUMNS, Column, result_rows, sample_rows
+from harness.record.tables import (
+    BLOCK_COLUMNS,
+    RESULT_COLUMNS,
+    SAMPLE_COLUMNS,
+    Column,
+    block_rows,
+    result_rows,
+    sample_rows,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness import Run
     from harness.timing.compare import Comparison
+    from harness.timing.standing import Standing
 
 COMPARISON_COLUMNS = (
     Column("verdict", "string", "", "what became of the cell: BROKEN, SLOWER, MISSING, INCONCLUSIVE, FASTER, ..."),
@@ -33,6 +42,33 @@ COMPARISON_COLUMNS = (
     Column("ratio_low", "float64", "1", "lower end of the ratio's 95 % interval over processes"),
     Column("ratio_high", "float64", "1", "upper end of the ratio's 95 % interval over processes"),
     Column("reason", "string", "", "why the verdict is what it is, where that needs saying"),
+)
+VERDICT_COLUMNS = (
+    Column("verdict", "string", "", "SLOWER, FASTER, SAME, INCONCLUSIVE or MISSING"),
+    Column("arm", "string", "", "arm that is compared"),
+    Column("base", "string", "", "arm that it is compared with: the first of its family"),
+    Column("cell", "int64", "", "number of the arm's cell in the plan"),
+    Column("base_cell", "int64", "", "number of the base's cell; null where it has none"),
+    Column("suite", "string", "", "suite that planned the cell"),
+    Column("slowdown", "float64", "1", "known slow-down of the arm as a share, in a qualification; null elsewhere"),
+    Column("label", "string", "", "name of the problem"),
+    Column("operator", "string", "", "operator of the problem"),
+    Column("problem", "string", "", "canonical problem line; the join key"),
+    Column("ratio", "float64", "1", "new time over base time at the centre of the passes; above 1 is slower"),
+    Column(
+        "ratio_low", "float64", "1", "lower end of its 95 % interval over processes, not widened for looks and cells"
+    ),
+    Column("ratio_high", "float64", "1", "upper end of that interval"),
+    Column("passes", "int64", "1", "passes in which both were timed"),
+    Column("p_slower", "float64", "1", "p-value of SLOWER, adjusted for the looks, not for the number of cells"),
+    Column("p_faster", "float64", "1", "p-value of FASTER, likewise"),
+    Column("p_same", "float64", "1", "p-value of SAME, likewise"),
+    Column("more_passes", "int64", "1", "where inconclusive, how many more may decide; null where none in sight would"),
+    Column("reason", "string", "", "why there is no verdict, or why a side is missing"),
+    Column("base_ns", "float64", "ns", "median time of a call in the base"),
+    Column("new_ns", "float64", "ns", "median time of a call in the arm"),
+    Column("base_outcome", "string", "", "outcome of the base's cell; empty where it has none"),
+    Column("outcome", "string", "", "outcome of the arm's cell"),
 )
 SEMANTICS_COLUMNS = (  # and one for every backend, see `semantics_columns`
     Column("law", "string", "", "law that looks at a declaration"),
@@ -55,6 +91,8 @@ ARITHMETIC_COLUMNS = (
 TABLES: dict[str, tuple[Column, ...]] = {
     "results": RESULT_COLUMNS,
     "samples": SAMPLE_COLUMNS,
+    "blocks": BLOCK_COLUMNS,
+    "verdicts": VERDICT_COLUMNS,
     "semantics": SEMANTICS_COLUMNS,
     "arithmetic": ARITHMETIC_COLUMNS,
     "comparison": COMPARISON_COLUMNS,
@@ -75,6 +113,19 @@ def frame(run: Run) -> pd.DataFrame:
 def samples_frame(run: Run) -> pd.DataFrame:
     """One row for every raw sample, with the columns of SAMPLE_COLUMNS; `cell` joins it to `frame`."""
     return _typed(sample_rows(run), SAMPLE_COLUMNS, _facts(run))
+
+
+def blocks_frame(run: Run) -> pd.DataFrame:
+    """One row for every block of samples, with the columns of BLOCK_COLUMNS; `cell` joins it to `frame`."""
+    return _typed(block_rows(run), BLOCK_COLUMNS, _facts(run))
+
+
+def verdicts_frame(standing: Standing) -> pd.DataFrame:
+    """One row for every cell of an arm that has a base, worst first, with the columns of VERDICT_COLUMNS."""
+    from reports.standing import verdict_row, worst_first
+
+    attrs = _facts(standing.run) | {"delta": standing.gate.delta, "dropped": standing.dropped}
+    return _typed([verdict_row(standing, row) for row in worst_first(standing.rows)], VERDICT_COLUMNS, attrs)
 
 
 def comparison_frame(comparison: Comparison) -> pd.DataFrame:

@@ -6,15 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.text import count, format_interval, format_number, format_percent, shorten
+from reports.text import count, format_interval, format_number, format_percent, format_time, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness import Result, Run
     from harness.timing.compare import Comparison
+    from harness.timing.standing import Row, Standing
     from reports.facts import FailureGroup, Verdict
 
+COMMENT_ROOM, COMMENT_ROWS = 18_000, 60  # where arms were compared, all must fit a comment of 65536 characters
+COMMENT_REASON = 160
 ROOM = 400_000  # characters of one long section; the two that there may be stay below 1 MiB together
 MOST_FAILURES, EACH_FAILURES = 120, 10
 LONGEST = 1000  # characters of a reason
@@ -39,9 +42,14 @@ def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
 def _run_lines(run: Run) -> Iterator[str]:
     from reports.facts import failure_groups, judge_run, run_facts, unavailable_backends
     from reports.frames import frame
+    from reports.standing import compared, judge_standing
 
-    results = frame(run)
-    yield from _head(f"Run {run.path.name}", judge_run(run))
+    results, standing = frame(run), compared(run)
+    room = COMMENT_ROOM if standing else ROOM
+    yield from _head(f"Run {run.path.name}", judge_standing(standing) if standing else judge_run(run))
+    if standing:
+        yield from _standing(standing)
+        yield from ("", "## Machine and command", "")
     yield from (f"- {name}: {_code(value)}" for name, value in run_facts(run))
     yield from _outcomes(results)
     unavailable = unavailable_backends(run)
@@ -51,11 +59,11 @@ def _run_lines(run: Run) -> Iterator[str]:
     skipped = run.why("skipped")
     if skipped:
         yield from ("", "## Skipped", "", *(f"- {_escape(shorten(line, LONGEST))}" for line in skipped))
-    yield from _fit(_failures(run, failure_groups(run, MOST_FAILURES, EACH_FAILURES)), "failures")
+    yield from _fit(_failures(run, failure_groups(run, MOST_FAILURES, EACH_FAILURES)), "failures", room)
     yield from _laws(results)
     yield from _semantics(results)
     yield from _arithmetic(results)
-    yield from _fit(_speed(results), "rows")
+    yield from _fit(_speed(results), "rows", room)
 
 
 def _head(title: str, verdict: Verdict) -> Iterator[str]:
@@ -69,9 +77,56 @@ def _head(title: str, verdict: Verdict) -> Iterator[str]:
         yield from (f"**{_escape(line)}.**", "")
 
 
-def _fit(lines: Iterable[str], what: str) -> Iterator[str]:
+def _standing(standing: Standing) -> Iterator[str]:
+    """Effects, verdicts by cell, why blocks were left out, and the arms."""
+    from reports.standing import arm_rows, cut, dropped_reasons, effects, groups_of, ratio_words
+
+    found = effects(standing)
+    if found:
+        yield from ("## Effect over all cells", "")
+        rows = [
+            [_escape(e.arm), _escape(e.base), *([e.group] if e.group else []), str(e.cells), *ratio_words(e.ratio)]
+            for e in found
+        ]
+        column = ["slow-down"] if found[0].group else []
+        yield from _table(["arm", "base", *column, "cells", "new/base", "95 % interval"], rows, numbers=3)
+        yield ""
+    yield from ("## Verdicts", "")
+    for group, shown, more in cut(groups_of(standing), COMMENT_ROWS):
+        if group.title:
+            yield from (f"### {group.title.capitalize()}", "")
+        yield from _verdicts(standing, shown)
+        if more:
+            yield from ("", f"and {count(more, 'more cell')}, in verdicts.csv.")
+        yield ""
+    reasons = dropped_reasons(standing.run)
+    if reasons:
+        yield "Blocks that were left out:"
+        yield from ("", *(f"- {number}: {_escape(reason)}" for reason, number in reasons), "")
+    yield from ("## Arms", "")
+    rows = [[*map(_escape, arm[:4]), _code(arm[4]) if arm[4] else ""] for arm in arm_rows(standing)]
+    yield from _table(["arm", "backend", "base", "revision", "interpreter"], rows, numbers=0)
+
+
+def _verdicts(standing: Standing, rows: Iterable[Row]) -> Iterator[str]:
+    from reports.standing import ratio_words, verdict_row
+
+    lines = []
+    for row in rows:
+        made = verdict_row(standing, row)
+        words = [_escape(made[name]) for name in ("verdict", "arm", "base")]
+        times = ["" if made[name] is None else format_time(made[name]) for name in ("base_ns", "new_ns")]
+        why = _escape(shorten(made["reason"], COMMENT_REASON))
+        lines.append(
+            [*words, _code(made["problem"]), *ratio_words(row.judgement.ratio), str(made["passes"]), why, *times]
+        )
+    head = ("verdict", "arm", "base", "problem", "new/base", "95 % interval", "passes", "why", "base time", "new time")
+    yield from _table(head, lines, numbers=0)
+
+
+def _fit(lines: Iterable[str], what: str, room: int = ROOM) -> Iterator[str]:
     """Give the lines as long as there is room for them, and how many were left out."""
-    room, left = ROOM, 0
+    left = 0
     for line in lines:
         room -= len(line.encode())
         if room < 0:

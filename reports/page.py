@@ -8,22 +8,28 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from reports.text import shorten
+from reports.text import format_time, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness import Run
     from harness.timing.compare import Comparison
+    from harness.timing.standing import Standing
+    from harness.timing.statistics import Estimate
     from reports.figures import Figure, Position
 
 MOST_FAILURES, EACH_FAILURES = 250, 5
+MOST_VERDICTS = 600
 LONGEST_VALUE = 90  # characters of one observed value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A column of the table of cells: its name in the records, its heading, how values are shown, whether to filter."""
+    """A column of the table of cells: its name in the records, its heading, how values are shown, whether to filter.
+
+    Without a heading it is not in the table, but figures read it.
+    """
 
     name: str
     title: str
@@ -45,6 +51,9 @@ CELL_COLUMNS = (
     Shown(name="median_ns", title="median time", kind="time"),
     Shown(name="low_ns", title="95 % from", kind="time"),
     Shown(name="high_ns", title="95 % to", kind="time"),
+    Shown(name="to_fastest", title="time / fastest", kind="number"),
+    Shown(name="to_fastest_low", title="", kind="number"),
+    Shown(name="to_fastest_high", title="", kind="number"),
     Shown(name="gflops", title="GFLOP/s", kind="number"),
     Shown(name="peak_fraction", title="of GEMM peak (%)", kind="percent"),
     Shown(name="route", title="route", filter=True),
@@ -86,6 +95,7 @@ def render(template: str, path: Path, context: dict[str, Any]) -> tuple[Path, ..
         loader=jinja2.PackageLoader("reports"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    environment.filters["time"] = format_time
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     if context["figures"]:
         from plotly.offline import get_plotlyjs
@@ -97,27 +107,77 @@ def render(template: str, path: Path, context: dict[str, Any]) -> tuple[Path, ..
 
 def _run_context(run: Run) -> dict[str, Any]:
     from harness.record.run import describe_failure
-    from reports.facts import failure_groups, judge_run, plain_records, run_facts, unavailable_backends
+    from reports.facts import (
+        failure_groups,
+        judge_run,
+        plain_records,
+        ratios_to_fastest,
+        run_facts,
+        unavailable_backends,
+    )
     from reports.frames import frame, schema_table, statuses, timed
+    from reports.standing import compared, judge_standing
 
-    results = frame(run)
+    results, standing = frame(run), compared(run)
     times = timed(results)
     shown = results.assign(status=statuses(results))
     shown["route"] = shown["route"].where(shown["route"] != "derived", "derived via " + shown["via"])
     hidden = ~shown["cell"].isin(times["cell"])
     shown.loc[hidden, ["median_ns", "low_ns", "high_ns", "gflops", "peak_fraction"]] = None
-    records = [record | {"reason": _reason(record)} for record in plain_records(shown)]
+    ratios = ratios_to_fastest(run, results)
+    records = [record | {"reason": _reason(record)} | _to_fastest(ratios.get(record["cell"]))
+               for record in plain_records(shown)]  # fmt: skip
     positions = {
         (r["suite"], r["backend"], r["label"], r["problem"]): n for n, r in enumerate(records) if r["median_ns"]
     }
     groups = failure_groups(run, MOST_FAILURES, EACH_FAILURES)
+    speed, verdicts = _speed_context(run, results, positions), _standing_context(standing) if standing else None
     return {
-        "title": f"Run {run.path.name}", "verdict": judge_run(run), "facts": run_facts(run),
+        "title": f"Run {run.path.name}", "verdict": judge_standing(standing) if standing else judge_run(run),
+        "facts": run_facts(run), "standing": verdicts,
         "unavailable": unavailable_backends(run), "outcomes": _outcomes(results), "failures": groups,
         "describe": describe_failure, "command_for": run.command_for, "laws": _laws(results),
         "semantics": _semantics(results), "arithmetic": _arithmetic(results), "cells": pack(records, CELL_COLUMNS),
         "untold": int(results["median_ns"].notna().sum()) - len(times),
-        "schema": list(plain_records(schema_table("results"))), **_speed_context(run, results, positions),
+        "schema": list(plain_records(schema_table("results"))), **speed,
+        "figures": speed["figures"] | (_specs(verdicts["forests"]) if verdicts else {}), "paired": bool(ratios),
+    }  # fmt: skip
+
+
+def _to_fastest(ratio: Estimate | None) -> dict[str, float | None]:
+    """Ratio to the fastest of the row with its interval, as three values of a record."""
+    ends = (ratio.value, ratio.low, ratio.high) if ratio else (None, None, None)
+    return dict(zip(("to_fastest", "to_fastest_low", "to_fastest_high"), ends, strict=True))
+
+
+def _standing_context(standing: Standing) -> dict[str, Any]:
+    """Effects, verdicts by cell with their strips, pictures and arms."""
+    from reports.forest import STRIP_H, STRIP_W, forests, make_strip
+    from reports.standing import (
+        arm_rows,
+        cut,
+        dropped_reasons,
+        effects,
+        groups_of,
+        known_slowdown,
+        ratio_words,
+        verdict_row,
+    )
+
+    delta = standing.gate.delta
+    groups = [
+        (
+            group.title, len(group.rows), more,
+            [(verdict_row(standing, r), ratio_words(r.judgement.ratio), make_strip(r, delta)) for r in shown],
+        )
+        for group, shown, more in cut(groups_of(standing), MOST_VERDICTS)
+    ]  # fmt: skip
+    return {
+        "effects": [(effect, *ratio_words(effect.ratio)) for effect in effects(standing)], "groups": groups,
+        "reasons": dropped_reasons(standing.run), "arms": arm_rows(standing), "forests": forests(standing),
+        "delta": f"{100 * delta:.3g}", "width": STRIP_W, "height": STRIP_H,
+        "unseen": sum(row.judgement.ratio is None for row in standing.rows), "can_tell": standing.can_tell,
+        "slowed": any(known_slowdown(row.new.suite) for row in standing.rows),
     }  # fmt: skip
 
 

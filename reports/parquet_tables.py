@@ -13,10 +13,15 @@ if TYPE_CHECKING:
 
 
 def write(run: Run, folder: Path) -> tuple[Path, ...]:
-    """Write results.parquet and samples.parquet."""
-    from reports.frames import frame, samples_frame
+    """Write results.parquet, samples.parquet and blocks.parquet, and verdicts.parquet where arms were compared."""
+    from reports.frames import blocks_frame, frame, samples_frame, verdicts_frame
 
-    return (_write(frame(run), folder / "results.parquet"), _write(samples_frame(run), folder / "samples.parquet"))
+    tables = {"results": frame(run), "samples": samples_frame(run), "blocks": blocks_frame(run)}
+    if run.header.gate is not None:
+        from harness.timing.standing import judge_run
+
+        tables["verdicts"] = verdicts_frame(judge_run(run))
+    return tuple(_write(table, folder / f"{name}.parquet") for name, table in tables.items())
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:

@@ -14,7 +14,7 @@ def register_reporters(register: Callable[[Reporter], None]) -> None:
     register(
         Reporter(
             name="csv",
-            description="results, samples, semantics and arithmetic, and schema.csv, which explains their columns",
+            description="results, verdicts, samples, blocks, semantics, arithmetic; schema.csv explains their columns",
             write=csv_tables.write,
             write_comparison=csv_tables.write_comparison,
             write_kills=kills.write_csv,
@@ -23,7 +23,7 @@ def register_reporters(register: Callable[[Reporter], None]) -> None:
     register(
         Reporter(
             name="markdown",
-            description="report.md: outcomes, failures, laws, semantics, arithmetic and times as tables",
+            description="report.md: verdicts, outcomes, failures, laws, semantics, arithmetic and times as tables",
             write=markdown.write,
             write_comparison=markdown.write_comparison,
             write_kills=kills.write_markdown,
@@ -41,7 +41,7 @@ def register_reporters(register: Callable[[Reporter], None]) -> None:
     register(
         Reporter(
             name="parquet",
-            description="results.parquet and samples.parquet, as pandas writes its frames",
+            description="results, verdicts, samples and blocks, as pandas writes its frames",
             write=parquet_tables.write,
             write_comparison=parquet_tables.write_comparison,
         )

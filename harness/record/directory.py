@@ -1,4 +1,4 @@
-"""The run directory: header.json, journal.jsonl, results.parquet, samples.parquet, workers/, report/."""
+"""The run directory: header.json, journal.jsonl, results, samples and blocks as Parquet, workers/, report/."""
 
 from __future__ import annotations
 

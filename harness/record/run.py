@@ -15,8 +15,8 @@ from harness.plugins.route import Route
 
 # Formats, every one of which can be read:
 # 1: header.json, journal.jsonl, results.parquet, samples.parquet
-# 2: passes have blocks, memory and host time; results leave their passes to the journal's own entries; peaks have copy
-#    rates by size; the header has arms and the gate
+# 2: passes have blocks (blocks.parquet), memory and host time; results leave their passes to the journal's own
+#    entries; peaks have copy rates by size; the header has arms and the gate
 FORMAT = 2
 
 Outcome = Literal["passed", "failed", "error", "crashed", "timeout", "unsupported", "unavailable", "skipped"]

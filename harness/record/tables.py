@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.record.run import Peak, Result, Run
+from harness.record.run import Block, Pass, Peak, Result, Run
 from harness.spec.line import parse_line
 
 Dtype = Literal["string", "int64", "float64", "bool"]
@@ -49,12 +51,23 @@ RESULT_COLUMNS = (
     Column("observed", "string", "", "what the backend does, where a law looks at a declaration"),
     Column("passes", "int64", "1", "fresh processes in which the cell was timed"),
     Column("samples", "int64", "1", "raw samples over all passes"),
-    Column("median_ns", "float64", "ns", "time of a call: geometric mean of the passes' medians"),
+    Column("mode", "string", "", "hot: calls follow each other; cold: memory beyond the caches is written before each"),
+    Column("blocks", "int64", "1", "visits to the cell over all passes; null where a run of format 1 tells none apart"),
+    Column("dropped_blocks", "int64", "1", "those of them that the rule leaves out"),
+    Column(
+        "median_ns",
+        "float64",
+        "ns",
+        "time of a call: geometric mean over passes of the geometric mean over blocks of the blocks' medians",
+    ),
     Column("low_ns", "float64", "ns", "lower end of its 95 % interval"),
     Column("high_ns", "float64", "ns", "upper end of its 95 % interval"),
     Column("interval", "string", "", "what the interval covers: processes, or one process only"),
     Column("first_call_ns", "float64", "ns", "median over passes of the first call"),
     Column("prepare_ns", "float64", "ns", "median over passes of planning and allocation"),
+    Column("host_ns", "float64", "ns", "median over passes of a call's host time; null where the clock is the host's"),
+    Column("memory_bytes", "int64", "B", "farthest rise of the peak of memory in planning and the first call"),
+    Column("workspace_bytes", "int64", "B", "workspace that the backend declares, the largest of the passes"),
     Column("gflop", "float64", "GFLOP", "operations of the direct algorithm, taps on padding not counted"),
     Column("gflops", "float64", "GFLOP/s", "gflop over the median time"),
     Column(
@@ -73,6 +86,29 @@ SAMPLE_COLUMNS = (
     Column("device", "string", "", "device that the backend declares"),
     Column("sample", "int64", "", "number of the sample in its pass"),
     Column("sample_ns", "float64", "ns", "mean time of a call in this sample"),
+    Column("block", "int64", "", "visit that the sample belongs to; null in runs of format 1"),
+    Column("dropped", "string", "", "why the rule leaves the block out; empty where it counts"),
+)
+BLOCK_COLUMNS = (
+    Column("cell", "int64", "", "number of the cell in the plan"),
+    Column("pass", "int64", "", "number of the pass"),
+    Column("process", "int64", "", "process number of the worker"),
+    Column("visit", "int64", "", "place among the blocks of all arms on this problem in this pass"),
+    Column("samples", "int64", "1", "raw samples of the block"),
+    Column("warmups", "int64", "1", "untimed calls before them"),
+    Column("median_ns", "float64", "ns", "median of the samples"),
+    Column("wall_ns", "int64", "ns", "wall time of the whole visit, seen from outside the process"),
+    Column("control_ns", "int64", "ns", "time of the control kernel just before"),
+    Column("dropped", "string", "", "why the rule leaves the block out; empty where it counts"),
+    Column("steal_ticks", "float64", "1", "ticks that the hypervisor took from all cores"),
+    Column("voluntary", "float64", "1", "voluntary context switches of the worker's threads"),
+    Column("involuntary", "float64", "1", "context switches that they did not ask for"),
+    Column("load1", "float64", "1", "load average over a minute, at the end"),
+    Column("cpu_mhz", "float64", "MHz", "frequency of the fastest core at the end"),
+    Column("cpu_share", "float64", "1", "that as a share of the one at the beginning"),
+    Column("gpu_mhz", "float64", "MHz", "frequency of the device's processors at the end"),
+    Column("gpu_share", "float64", "1", "that as a share of the one at the beginning"),
+    Column("gpu_reasons", "float64", "", "NVML's bits for why it is not higher"),
 )
 
 
@@ -114,7 +150,7 @@ def _timing_values(result: Result, peaks: dict[str, Peak], dtype: str) -> dict[s
     rate = gflop / (time.value / 1e9)
     peak = peaks.get(passes[0].device)
     best = peak.gemm_gflops.get(dtype) if peak is not None else None
-    return {
+    return _block_values(passes) | {
         "passes": len(passes),
         "samples": sum(len(one.samples_ns) for one in passes),
         "median_ns": time.value,
@@ -129,23 +165,65 @@ def _timing_values(result: Result, peaks: dict[str, Peak], dtype: str) -> dict[s
     }
 
 
+def _block_values(passes: Sequence[Pass]) -> dict[str, Any]:
+    """What passes say since format 2; nothing where they have no blocks."""
+    import statistics
+
+    blocks = [block for one in passes for block in one.blocks]
+    if not blocks:
+        return {}
+    host = [one.host_ns / (one.loops * len(one.samples_ns)) for one in passes if one.clock != "host"]
+    return {
+        "mode": passes[0].mode,
+        "blocks": len(blocks),
+        "dropped_blocks": sum(bool(block.dropped) for block in blocks),
+        "host_ns": statistics.median(host) if host else None,
+        "memory_bytes": max(one.memory_bytes for one in passes) or None,  # 0 where it cannot be read
+        "workspace_bytes": max(one.workspace_bytes for one in passes),
+    }
+
+
 def sample_rows(run: Run) -> list[dict[str, Any]]:
     """One row for every raw sample, with the columns of SAMPLE_COLUMNS."""
     return [
         {
             "cell": result.cell, "pass": one.number, "process": one.process, "loops": one.loops, "warmups": one.warmups,
             "clock": one.clock, "device": one.device, "sample": number, "sample_ns": value,
+            "block": block.visit if block else None, "dropped": block.dropped if block else "",
         }
         for result in run.results if result.measurement is not None
         for one in result.measurement.passes
-        for number, value in enumerate(one.samples_ns)
+        for number, (value, block) in enumerate(zip(one.samples_ns, _block_of_samples(one), strict=True))
     ]  # fmt: skip
 
 
+def _block_of_samples(one: Pass) -> list[Block | None]:
+    """The block of every sample of a pass, in order; None where none are told apart."""
+    found: list[Block | None] = [block for block in one.blocks for _ in range(block.count)]
+    return found or [None] * len(one.samples_ns)
+
+
+def block_rows(run: Run) -> list[dict[str, Any]]:
+    """One row for every block in the order of the samples, with the columns of BLOCK_COLUMNS; none for format 1."""
+    from harness.timing.statistics import block_value
+
+    rows = []
+    for result in run.results:
+        for one in result.measurement.passes if result.measurement is not None else ():
+            ends = list(itertools.accumulate((block.count for block in one.blocks), initial=0))
+            for block, (begin, end) in zip(one.blocks, itertools.pairwise(ends), strict=True):
+                row: dict[str, Any] = {column.name: block.readings.get(column.name) for column in BLOCK_COLUMNS}
+                row |= {name: getattr(block, name) for name in ("visit", "warmups", "wall_ns", "control_ns", "dropped")}
+                row |= {"cell": result.cell, "pass": one.number, "process": one.process, "samples": block.count}
+                rows.append(row | {"median_ns": block_value(one.samples_ns[begin:end])})
+    return rows
+
+
 def write_tables(run: Run) -> None:
-    """Write results.parquet and samples.parquet, each complete or not at all."""
+    """Write results.parquet, samples.parquet and blocks.parquet, each complete or not at all."""
     _write(run.path / "results.parquet", result_rows(run), RESULT_COLUMNS, run)
     _write(run.path / "samples.parquet", sample_rows(run), SAMPLE_COLUMNS, run)
+    _write(run.path / "blocks.parquet", block_rows(run), BLOCK_COLUMNS, run)
 
 
 def _write(path: Path, rows: list[dict[str, Any]], columns: tuple[Column, ...], run: Run) -> None:

@@ -8,11 +8,12 @@ Cells that have too few passes count too, so that the number of hypotheses does 
 The centre is a trimmed mean: with 5 % of passes disturbed by +5 to +50 % in either arm it finds 100 % of the changes of
 +3 %, the mean 53 % and signed ranks 99.6 %, which need half as many passes again for +5 %. Its price is calm noise:
 61 % to 70 % for +1 % against a bound of 0.3 %. False alarms of identical pairs: at most 0.3 % in every noise tried, and
-at the bound itself 1.9 % of an allowed 2.5 %; passes that are correlated (0.3) make that 6 %, whatever the statistic
+at the bound itself 1.9 % of an allowed 2.5 %; passes that are correlated (0.3) make that 6 %, or 7 % otherwise
 (python -m pytest tests/benchmarks/bench_verdicts.py -s).
 
 Everything is replayed from the passes, and nothing is remembered. With more passes the p-values can only fall
-(`replay`), so the procedure can only reject more, and a verdict that was given while the run went on stays.
+(`replay`), so the procedure can only reject more, and a verdict that was given while the run went on stays; only where
+a cell is measured on after it, or others are, may a stronger claim that contradicts it take its place.
 """
 
 from __future__ import annotations

@@ -1,0 +1,260 @@
+"""What a comparison of arms in one run says: the headline, effects, arms, and why blocks were left out."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.qualifying import SUITE, qualify_run
+from reports.facts import State, Verdict, describe_incomplete
+from reports.facts import judge_run as judge_outcomes
+from reports.text import count, format_number
+
+if TYPE_CHECKING:
+    from harness.record.run import Result, Run
+    from harness.timing.standing import Row, Standing
+    from harness.timing.statistics import Estimate
+
+WORST_FIRST = ("SLOWER", "MISSING", "INCONCLUSIVE", "FASTER", "SAME")
+SAID = {
+    "SLOWER": "slower",
+    "MISSING": "missing",
+    "FASTER": "faster",
+    "SAME": "the same",
+    "INCONCLUSIVE": "inconclusive",
+}
+FARTHEST = 1000  # ratios beyond, as the ends of intervals of two passes may be, are only called so
+REVISION = 10  # characters that tell revisions apart
+_NUMBER = re.compile(r"\d[\d.]*%?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Rows that belong together, worst first: all of them, or in a qualification those of one known slow-down.
+
+    slowdown: as a share, 0 for identical arms; None where the run is no qualification.
+    """
+
+    slowdown: float | None
+    rows: tuple[Row, ...]
+
+    @property
+    def title(self) -> str:
+        """What the group is, in words; empty where it is everything."""
+        if self.slowdown is None:
+            return ""
+        return f"slowed down by {100 * self.slowdown:g} %" if self.slowdown else "identical arms"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """Geometric mean of new / base over all cells of an arm in a group."""
+
+    arm: str
+    base: str
+    group: str
+    cells: int
+    ratio: Estimate
+
+
+def compared(run: Run) -> Standing | None:
+    """Where the arms of a run stand; None where it was no comparison of arms."""
+    from harness.timing.standing import judge_run
+
+    return None if run.header.gate is None else judge_run(run)
+
+
+def known_slowdown(suite: str) -> float | None:
+    """The slow-down that a suite of `qualify` puts into its arms, as a share; None for any other suite."""
+    name, _, percent = suite.partition("+")
+    return None if name != SUITE else float(percent) / 100 if percent else 0.0
+
+
+def worst_first(rows: Iterable[Row]) -> list[Row]:
+    """Rows by verdict, the largest ratio of each first."""
+    return sorted(rows, key=lambda row: (WORST_FIRST.index(row.judgement.verdict), -_ratio(row)))
+
+
+def _ratio(row: Row) -> float:
+    return row.judgement.ratio.value if row.judgement.ratio is not None else 0.0
+
+
+def base_name(standing: Standing, arm: str) -> str:
+    """The first arm of an arm's family; empty where the header does not know the arm."""
+    families = {one.name: one.family for one in standing.run.header.arms}
+    return next((one.name for one in standing.run.header.arms if one.family == families.get(arm)), "")
+
+
+def groups_of(standing: Standing) -> list[Group]:
+    """The rows by known slow-down, the smallest first; one group where the run is no qualification."""
+    found: dict[float | None, list[Row]] = defaultdict(list)
+    for row in worst_first(standing.rows):
+        found[known_slowdown(row.new.suite)].append(row)
+    order = sorted(found, key=lambda slowdown: -1.0 if slowdown is None else slowdown)
+    return [Group(slowdown=slowdown, rows=tuple(found[slowdown])) for slowdown in order]
+
+
+def judge_standing(standing: Standing) -> Verdict:
+    """The verdict on a comparison of arms: what is wrong, then what became slower, faster, or is the same."""
+    wrong = judge_outcomes(standing.run)
+    qualification = any(known_slowdown(row.new.suite) is not None for row in standing.rows)
+    state, text, notes = _judge_qualification(standing) if qualification else _judge_cells(standing)
+    if wrong.state == "bad":
+        state, text = "bad", f"{wrong.text}; {text}"
+        notes.append(wrong.detail)
+    incomplete = describe_incomplete(standing.run)
+    if state == "good" and (incomplete or not standing.can_tell):
+        state = "open"
+    return Verdict(
+        state=state, text=text, detail=" ".join([*notes, *_tell(standing)]), incomplete=incomplete,
+        overdrawn=wrong.overdrawn,
+    )  # fmt: skip
+
+
+def _judge_cells(standing: Standing) -> tuple[State, str, list[str]]:
+    counts = standing.counts
+    named = [(counts[verdict], words) for verdict, words in SAID.items() if counts[verdict]]
+    if not named:
+        return "open", "Nothing was compared", []
+    first, *others = named
+    parts = [f"{count(first[0], 'cell')} {first[1]}", *(f"{number} {words}" for number, words in others)]
+    state: State = "bad" if counts["SLOWER"] or counts["MISSING"] else "open" if counts["INCONCLUSIVE"] else "good"
+    return state, ", ".join(parts), [f"A change of {format_percents(standing.gate.delta)} counts."]
+
+
+def _judge_qualification(standing: Standing) -> tuple[State, str, list[str]]:
+    """Identical arms that were called different, and known slow-downs that were found."""
+    found = qualify_run(standing.run, standing)
+    alarms = f"{found.alarms} of {count(found.cells, 'identical pair')} called different"
+    seen = [f"{format_percents(float(share))} in {hits} of {of}" for share, (hits, of) in found.powers.items()]
+    failures = found.failures if found.powers else ()
+    open_ = sum(r.judgement.verdict == "INCONCLUSIVE" and not known_slowdown(r.new.suite) for r in standing.rows)
+    if open_:
+        alarms += f", {open_} inconclusive"
+    state: State = "bad" if failures else "good" if found.powers and not found.alarms else "open"
+    notes = [f"Slow-downs found: {', '.join(seen)} cells."] if seen else []
+    notes += [f"A change of {format_percents(standing.gate.delta)} counts."]
+    if found.cells:
+        notes.append(f"19 of 20 identical pairs lie within ±{format_percents(found.floor)}.")
+    return state, alarms, [*notes, *(f"Not fit for a gate by this run alone: {why}." for why in failures)]
+
+
+def _tell(standing: Standing) -> Iterator[str]:
+    """Whether the machine was quiet enough, in a sentence."""
+    from harness.timing.contamination import MOST_DROPPED
+
+    can = "can" if standing.can_tell else "cannot"
+    share, most = format_percents(standing.dropped), format_percents(MOST_DROPPED)
+    yield f"The machine {can} tell: {share} of the blocks were left out, at most {most} may be."
+
+
+def format_percents(share: float) -> str:
+    """A share in percent with as few digits as it needs, three at most."""
+    return f"{100 * share:.3g} %"
+
+
+def dropped_reasons(run: Run) -> list[tuple[str, int]]:
+    """Why blocks were left out and how many, most frequent first; reasons that differ in numbers alone are one."""
+    blocks = (b for r in run.results if r.measurement is not None for one in r.measurement.passes for b in one.blocks)
+    return Counter(_NUMBER.sub("…", block.dropped) for block in blocks if block.dropped).most_common()
+
+
+def effects(standing: Standing) -> list[Effect]:
+    """One effect for each arm and group; arms without two passes that all their cells have are left out."""
+    from harness.timing.verdict import overall
+
+    found = []
+    for group in groups_of(standing):
+        by_arm: dict[str, dict[int, list[float]]] = defaultdict(dict)
+        for row in group.rows:
+            if ratios := row_ratios(row):
+                by_arm[row.new.backend][row.new.cell] = list(ratios.values())
+        found += [
+            Effect(arm=arm, base=base_name(standing, arm), group=group.title, cells=len(cells), ratio=overall(cells))
+            for arm, cells in by_arm.items() if min(map(len, cells.values())) > 1
+        ]  # fmt: skip
+    order = [arm.name for arm in standing.run.header.arms]
+    return sorted(found, key=lambda effect: order.index(effect.arm))
+
+
+def row_ratios(row: Row) -> dict[int, float]:
+    """log(new / base) by number of the pass, of the passes in which both were timed."""
+    from harness.timing.statistics import log_ratios, pass_values
+
+    sides = [side.measurement.passes if side and side.measurement else () for side in (row.base, row.new)]
+    both = sorted(pass_values(sides[0]).keys() & pass_values(sides[1]).keys())
+    return dict(zip(both, log_ratios(*sides), strict=True))
+
+
+def verdict_row(standing: Standing, row: Row) -> dict[str, Any]:
+    """A row of the table of verdicts."""
+    new, found, base = row.new, row.judgement, row.base
+    ratio = found.ratio
+    return {
+        **{name: getattr(new, name) for name in ("cell", "suite", "label", "problem", "outcome")},
+        **{name: getattr(found, name) for name in ("verdict", "passes", "p_slower", "p_faster", "p_same")},
+        "arm": new.backend, "base": base.backend if base else base_name(standing, new.backend),
+        "base_cell": base.cell if base else None, "slowdown": known_slowdown(new.suite),
+        "operator": new.problem.partition(" ")[0], "more_passes": found.more_passes,
+        "ratio": ratio.value if ratio else None, "ratio_low": ratio.low if ratio else None,
+        "ratio_high": ratio.high if ratio else None, "reason": describe_reason(row),
+        "base_ns": _time(base), "new_ns": _time(new), "base_outcome": base.outcome if base else "",
+    }  # fmt: skip
+
+
+def describe_reason(row: Row) -> str:
+    """Why there is no verdict; where a side has no time, what became of it."""
+    if row.judgement.verdict != "MISSING":
+        return row.judgement.reason
+    sides = [(name, side) for name, side in (("base", row.base), ("new", row.new)) if not (side and side.measurement)]
+    told = [f"{name}: {_became(side)}" for name, side in sides]
+    return "; ".join(told) or row.judgement.reason
+
+
+def _became(side: Result | None) -> str:
+    if side is None:
+        return "no such cell"
+    return f"{side.outcome}, {side.reason}" if side.reason else side.outcome
+
+
+def _time(result: Result | None) -> float | None:
+    from harness.timing.statistics import estimate_time
+
+    return estimate_time(result.measurement).value if result is not None and result.measurement is not None else None
+
+
+def arm_rows(standing: Standing) -> list[tuple[str, str, str, str, str]]:
+    """Name, backend, base (empty for a base), revision with its mark, and interpreter of every arm."""
+    return [
+        (
+            arm.name, arm.backend, "" if (base := base_name(standing, arm.name)) == arm.name else base,
+            f"{arm.revision[:REVISION]}{' with changes' if arm.dirty else ''}", arm.interpreter,
+        )
+        for arm in standing.run.header.arms
+    ]  # fmt: skip
+
+
+def ratio_words(ratio: Estimate | None) -> tuple[str, str]:
+    """A ratio and its interval, with the digits that a change of a tenth of a percent needs."""
+    if ratio is None:
+        return "", ""
+    return _short(ratio.value), f"{_short(ratio.low)} to {_short(ratio.high)}"
+
+
+def _short(ratio: float) -> str:
+    if not 1 / FARTHEST <= ratio <= FARTHEST:
+        return f"< {1 / FARTHEST:g}" if ratio < 1 else f"> {FARTHEST}"
+    return f"{ratio:.4f}" if abs(math.log(ratio)) < 0.1 else format_number(ratio, 4)
+
+
+def cut(groups: Sequence[Group], most: int) -> list[tuple[Group, tuple[Row, ...], int]]:
+    """For every group the rows that are shown and how many are not; `most` in all, the worst of every group."""
+    shares, left = {}, most
+    for number, group in enumerate(sorted(groups, key=lambda group: len(group.rows))):
+        shares[group.slowdown] = min(len(group.rows), left // (len(groups) - number))  # what small ones leave is shared
+        left -= shares[group.slowdown]
+    return [(group, group.rows[: (n := shares[group.slowdown])], len(group.rows) - n) for group in groups]
