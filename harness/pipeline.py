@@ -63,7 +63,9 @@ def _record_arm(arm: Arm, place: Place) -> ArmRecord:
 def _execute(execution: Execution) -> Run:
     """The stages of a run, one after the other."""
     begun, reason = time.monotonic(), "interrupted"
-    execution.watch.begin(execution.plan, sum(estimate_cell(execution.registry, c) for c in execution.plan.cells))
+    plan, gate = execution.plan, execution.plan.gate
+    estimates = (estimate_cell(execution.registry, c) for c in plan.cells if gate is None or c.kind != "speed")
+    execution.watch.begin(plan, sum(estimates) + (gate.budget_s if gate else 0.0))
     try:
         record_decided(execution)
         check_laws(execution)

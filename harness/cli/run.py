@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Literal
 
 import click
 
@@ -24,6 +25,7 @@ from harness.cli.options import plugin_options, read_bytes, read_seconds
     "--threads", type=click.IntRange(1), help="Threads of every worker.  [default: 1 for laws, all for times]"
 )
 @click.option("--jobs", type=click.IntRange(1), help="Workers side by side while laws are checked.  [default: cores]")
+@click.option("--mode", type=click.Choice(["hot", "cold"]), help="Of the caches while timing.  [default: the suite's]")
 @click.option("--lease-wait", metavar="TIME", help="How long to wait for a device in use.  [default: without end]")
 @click.option("--dry-run", is_flag=True, help="Print the plan and run nothing.")
 @plugin_options
@@ -38,6 +40,7 @@ def command(
     memory_limit: str | None,
     threads: int | None,
     jobs: int | None,
+    mode: Literal["hot", "cold"] | None,
     lease_wait: str | None,
     dry_run: bool,
     plugins: tuple[str, ...],
@@ -70,11 +73,11 @@ def command(
     )
     reporters = [registry.reporter(name) for name in formats or registry.reporters]
     names = suites or ("suite",)
-    plan = plan_run(registry, names, backends, name_problems(problems), laws, limits)
+    plan = plan_run(registry, names, backends, name_problems(problems), laws, limits, mode=mode)
     if dry_run:
         print_plan(plan)
         return 0
-    given = (("--time-limit", time_limit), ("--memory-limit", memory_limit), ("--threads", threads))
+    given = (("--time-limit", time_limit), ("--memory-limit", memory_limit), ("--threads", threads), ("--mode", mode))
     flags = [str(word) for pair in given if pair[1] is not None for word in pair]
     watch = choose_watch()
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -26,6 +26,7 @@ COLOURS = {"SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "yellow", "FASTER"
 @click.option("--problem", "problems", multiple=True, metavar="LINE", help="This problem line instead of the suite's.")
 @click.option("--budget", metavar="TIME", help="Wall time for all passes.  [default: 10s a cell]")
 @click.option("--delta", metavar="SHARE", help="Change that counts, such as 1%.  [default: 1%, or what qualify found]")
+@click.option("--mode", type=click.Choice(["hot", "cold"]), help="Of the caches.  [default: the suite's, mostly hot]")
 @click.option("--gate", "armed", is_flag=True, help="Let the verdicts make the exit code; wants a qualified machine.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of every worker.  [default: all]")
 @click.option("--lease-wait", metavar="TIME", help="How long to wait for a device in use.  [default: without end]")
@@ -40,6 +41,7 @@ def command(
     problems: tuple[str, ...],
     budget: str | None,
     delta: str | None,
+    mode: Literal["hot", "cold"] | None,
     armed: bool,
     threads: int | None,
     lease_wait: str | None,
@@ -94,7 +96,7 @@ def command(
     given, floor = name_problems(problems), known.floor if known and not known.failures else 0.0
     cells = plan_run(registry, names, problems=given, arms=chosen[1:]).cells
     gate = make_gate(delta, floor, budget, sum(cell.decided is None for cell in cells), armed=armed)
-    plan = plan_run(registry, names, problems=given, arms=chosen, gate=gate)
+    plan = plan_run(registry, names, problems=given, arms=chosen, gate=gate, mode=mode)
     wait_s = read_seconds(lease_wait) if lease_wait else None
     run = start(
         registry, plan, names, output, plugins, None, threads, choose_watch(), command_line(sys.argv[1:]),

@@ -55,6 +55,7 @@ class Plan:
     """All cells of a run, in the order of suites, arms and problems.
 
     arms: where they were given; gate: what decides when there are enough passes, None for a number fixed beforehand.
+    mode: of the caches while timing, None for the suites' own.
     """
 
     cells: tuple[Cell, ...]
@@ -63,6 +64,7 @@ class Plan:
     limits: Limits
     arms: tuple[Arm, ...] = ()
     gate: Gate | None = None
+    mode: Literal["hot", "cold"] | None = None
 
     def arm(self, name: str) -> Arm:
         """The arm of a name: one that was given, or the backend of that name, here."""

@@ -20,6 +20,7 @@ class Gate:
     looks: numbers of passes after which is decided; budget_s: wall time for all passes.
     blocks, block_s: visits to a cell in a pass, and the time of the samples in each.
     armed: whether the verdicts make the exit code.
+    apart: whether each suite is a comparison of its own, with its own share of false verdicts.
     """
 
     delta: float = DELTA
@@ -27,8 +28,9 @@ class Gate:
     looks: tuple[int, ...] = LOOKS
     budget_s: float = 300.0
     blocks: int = 4
-    block_s: float = 0.02
+    block_s: float = 0.025
     armed: bool = False
+    apart: bool = False
 
     @property
     def design(self) -> Design:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from harness.checking.law import Law
 from harness.errors import UsageError
@@ -31,6 +31,7 @@ def plan_run(
     limits: Limits | None = None,
     arms: Sequence[Arm] = (),
     gate: Gate | None = None,
+    mode: Literal["hot", "cold"] | None = None,
 ) -> Plan:
     """Plan suites x arms x problems x laws. Raises UsageError for unknown names and for an empty plan.
 
@@ -60,7 +61,7 @@ def plan_run(
         raise UsageError(_nothing(parts, wanted, problems))
     return Plan(
         cells=tuple(cells), suites=tuple(s.name for s in parts), backends=tuple(arm.name for arm in chosen),
-        limits=limits, arms=tuple(arms), gate=gate,
+        limits=limits, arms=tuple(arms), gate=gate, mode=mode,
     )  # fmt: skip
 
 

@@ -96,7 +96,8 @@ BLOCK_COLUMNS = (
     Column("visit", "int64", "", "place among the blocks of all arms on this problem in this pass"),
     Column("samples", "int64", "1", "raw samples of the block"),
     Column("warmups", "int64", "1", "untimed calls before them"),
-    Column("median_ns", "float64", "ns", "median of the samples"),
+    Column("median_ns", "float64", "ns", "median of the samples; times are made of these"),
+    Column("steady_ns", "float64", "ns", "first decile of the samples; ratios and verdicts are made of these"),
     Column("wall_ns", "int64", "ns", "wall time of the whole visit, seen from outside the process"),
     Column("control_ns", "int64", "ns", "time of the control kernel just before"),
     Column("dropped", "string", "", "why the rule leaves the block out; empty where it counts"),
@@ -205,7 +206,9 @@ def _block_of_samples(one: Pass) -> list[Block | None]:
 
 def block_rows(run: Run) -> list[dict[str, Any]]:
     """One row for every block in the order of the samples, with the columns of BLOCK_COLUMNS; none for format 1."""
-    from harness.timing.statistics import block_value
+    import statistics
+
+    from harness.timing.statistics import steady
 
     rows = []
     for result in run.results:
@@ -215,7 +218,8 @@ def block_rows(run: Run) -> list[dict[str, Any]]:
                 row: dict[str, Any] = {column.name: block.readings.get(column.name) for column in BLOCK_COLUMNS}
                 row |= {name: getattr(block, name) for name in ("visit", "warmups", "wall_ns", "control_ns", "dropped")}
                 row |= {"cell": result.cell, "pass": one.number, "process": one.process, "samples": block.count}
-                rows.append(row | {"median_ns": block_value(one.samples_ns[begin:end])})
+                samples = one.samples_ns[begin:end]
+                rows.append(row | {"median_ns": statistics.median(samples), "steady_ns": steady(samples)})
     return rows
 
 

@@ -71,7 +71,10 @@ def judge_run(run: Run, gate: Gate | None = None) -> Standing:
         number: log_ratios(*(side.measurement.passes if side and side.measurement else () for side in pair))
         for number, pair in enumerate(rows)
     }
-    judged = judge(ratios, gate.design, ended=True)
+    groups: dict[str, dict[int, list[float]]] = defaultdict(dict)
+    for number, (_, new) in enumerate(rows):
+        groups[new.suite if gate.apart else ""][number] = ratios[number]
+    judged = {n: j for group in groups.values() for n, j in judge(group, gate.design, ended=True).items()}
     dropped = dropped_share(run)
     by_arm: dict[str, dict[int, list[float]]] = defaultdict(dict)
     for number, (_, new) in enumerate(rows):

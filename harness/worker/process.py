@@ -55,7 +55,7 @@ class Worker:
                 stderr=sink,
                 env=environment,
                 cwd=place.folder if place else None,
-                start_new_session=True,
+                process_group=0,  # of the same session: the system wakes and ends it when its parent dies
             )
         os.close(their_in)
         os.close(their_out)

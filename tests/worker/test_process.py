@@ -1,5 +1,7 @@
 """A worker may crash, hang, run out of memory, raise or print; each costs one cell, which says how."""
 
+import contextlib
+
 import pytest
 
 import harness
@@ -100,3 +102,27 @@ def test_a_suspended_worker_stands_still_until_it_is_resumed_and_is_not_waited_f
     worker.suspend()
     worker.close()
     assert worker.process.returncode == -9  # it could not have ended by itself
+
+
+def test_a_suspended_worker_does_not_outlive_the_run_that_was_killed(tmp_path):
+    import subprocess
+    import sys
+    import textwrap
+
+    import psutil
+
+    script = textwrap.dedent("""
+        import os, signal, sys
+        from pathlib import Path
+        from harness.worker.process import Worker
+        worker = Worker(Path(sys.argv[1]))
+        worker.suspend()
+        print(worker.pid, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "log")], capture_output=True, text=True, process_group=0
+    )
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(int(done.stdout)).wait(timeout=30)
+    assert not psutil.pid_exists(int(done.stdout))
