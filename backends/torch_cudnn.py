@@ -311,6 +311,7 @@ class TorchCudnn(TorchOperators):
 
     name = "torch-cudnn"
     device = "cuda"
+    clock = "cuda"
 
     def numerics_for(self, problem: Problem) -> Numerics:
         """CuDNN may choose Winograd or FFT for float32 and float16, for which only the norm of the error is bounded.

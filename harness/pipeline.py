@@ -55,8 +55,8 @@ def run_plan(
 
 def _record_arm(arm: Arm, place: Place) -> ArmRecord:
     return ArmRecord(
-        name=arm.name, backend=arm.backend, family=arm.family, revision=place.revision, interpreter=place.interpreter,
-        dirty=place.dirty,
+        name=arm.name, backend=arm.backend, text=arm.text, family=arm.family, revision=place.revision,
+        interpreter=place.interpreter, dirty=place.dirty,
     )  # fmt: skip
 
 

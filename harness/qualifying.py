@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from harness.plan.arm import Arm
 from harness.plugins.manager import Registry
-from harness.record.qualification import Qualification
+from harness.record.qualification import Qualification, name_environment
 from harness.record.run import Run
 from harness.timing.standing import Row, Standing
 
@@ -41,9 +41,9 @@ def qualify_run(run: Run, standing: Standing) -> Qualification:
             seen, of = powers.get(share, (0, 0))
             powers[share] = seen + (row.judgement.verdict == "SLOWER"), of + 1
     return Qualification(
-        fingerprint=run.header.environment["fingerprint"], created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        environment=name_environment(run.header.environment), created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         cells=len(identical), alarms=alarms, false_suites=int(alarms > 0), powers=powers, floor=find_floor(identical),
-        dropped=standing.dropped,
+        dropped=standing.dropped, delta=standing.gate.delta,
     )  # fmt: skip
 
 

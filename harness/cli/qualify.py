@@ -76,7 +76,15 @@ def command(
         return run.exit_code
     found = qualify_run(run, standing)
     print_powers(standing, found)
-    known = read_qualification(found.fingerprint)
+    passes = max((row.judgement.passes for row in standing.rows), default=0)
+    if passes < gate.looks[0]:
+        print_ending(run)
+        print(
+            f"error: nothing is qualified by {passes} passes, wanted {gate.looks[0]} at least; give a larger --budget",
+            file=sys.stderr,
+        )
+        return CANNOT_TELL
+    known = read_qualification(found.environment)
     total = known.plus(found) if known else found
     print_total(total, str(write_qualification(total)))
     print_ending(run)

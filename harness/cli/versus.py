@@ -74,7 +74,7 @@ def command(
     from harness.plan.planner import plan_run
     from harness.plugins.manager import load_plugins
     from harness.record.environment import describe_environment
-    from harness.record.qualification import read_qualification
+    from harness.record.qualification import name_environment, qualification_file, read_qualification
     from harness.timing.standing import judge_run
 
     registry = load_plugins(plugins, without)
@@ -88,14 +88,20 @@ def command(
         if registry.suite(name).kind != "speed":
             raise UsageError(f"suite: got '{name}', a suite of {registry.suite(name).kind}, wanted one of speed")
     reporters = [registry.reporter(name) for name in formats or registry.reporters]
-    known = read_qualification(describe_environment(threads)["fingerprint"])
+    known = read_qualification(name_environment(describe_environment(threads)))
     if armed and known is None:
         return refuse("this machine is not qualified; run `python -m harness qualify` here first")
     if armed and known is not None and known.failures:
-        return refuse(f"this machine failed its qualification: {'; '.join(known.failures)}")
+        reasons = "; ".join(known.failures)
+        return refuse(
+            f"this machine failed its qualification: {reasons}; qualify it again, or forget what is known of it by "
+            f"removing {qualification_file(known.environment)}"
+        )
     given, floor = name_problems(problems), known.floor if known and not known.failures else 0.0
     cells = plan_run(registry, names, problems=given, arms=chosen[1:]).cells
     gate = make_gate(delta, floor, budget, sum(cell.decided is None for cell in cells), armed=armed)
+    if armed and known is not None and gate.delta < known.delta:
+        return refuse(f"delta is {gate.delta:g}, but this machine is qualified for changes of {known.delta:g} and more")
     plan = plan_run(registry, names, problems=given, arms=chosen, gate=gate, mode=mode)
     wait_s = read_seconds(lease_wait) if lease_wait else None
     run = start(

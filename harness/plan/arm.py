@@ -40,6 +40,12 @@ class Arm:
     environment: Environment = HERE
     family: str = ""
 
+    @property
+    def text(self) -> str:
+        """As the command line takes it, without a label."""
+        revision, interpreter = self.environment.revision, self.environment.interpreter
+        return self.backend + (f"@{revision}" if revision else "") + (INTERPRETER + interpreter if interpreter else "")
+
 
 def parse_arm(text: str) -> Arm:
     """Read an arm as the command line has it; without a label, the text is its name. Raises UsageError."""

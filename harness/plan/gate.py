@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from harness.timing.sequential import Design
 
 LOOKS = (6, 9, 13, 19, 28, 40, 60)  # passes; each about half as many again as the last
-DELTA = 0.01
+DELTA, LEVEL = 0.01, 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class Gate:
     """
 
     delta: float = DELTA
-    level: float = 0.05
+    level: float = LEVEL
     looks: tuple[int, ...] = LOOKS
     budget_s: float = 300.0
     blocks: int = 4

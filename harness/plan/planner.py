@@ -18,6 +18,7 @@ from harness.plugins.manager import Registry
 from harness.plugins.route import Route, resolve
 from harness.spec.problem import Problem
 
+COPIES_CHECKED, COPIES_TIMED = 6, 12  # of all arrays that a worker holds at once, those in float64 counted twice
 CALLS_PER_LAW = 4  # a law runs an operator a few times and the reference beside it
 CALLS_PER_PASS = 6  # first call, warm-up, three samples, and the verification
 
@@ -112,6 +113,7 @@ class _Answers:
     def __init__(self, suite: Suite, backend: Backend, arm: str, limits: Limits) -> None:
         self.suite, self.backend, self.arm, self.limits = suite, backend, arm, limits
         self.slowdown = 0.0
+        self.copies = COPIES_TIMED if suite.kind == "speed" else COPIES_CHECKED
         self.budget_s = limits.time_s or suite.budget_s
         self.time_limit_s = limits.time_s or suite.time_limit_s
         self.calls = CALLS_PER_PASS * suite.timing.passes if suite.kind == "speed" else CALLS_PER_LAW
@@ -139,7 +141,7 @@ class _Answers:
     def _estimate(self, problem: Problem) -> tuple[float, str]:
         try:
             seconds = self.calls * self.backend.work(problem) / self.backend.rate
-            need = 6 * problem.bytes + self.backend.workspace(problem)
+            need = self.copies * problem.bytes + self.backend.workspace(problem)
         except Exception as error:  # as above
             return 0.0, f"its estimate raised {type(error).__name__}: {error}"
         reason = ""

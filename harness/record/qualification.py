@@ -1,13 +1,17 @@
 """What is known of how far a machine's verdicts can be trusted: counts of false alarms and of slow-downs found.
 
-One file for each environment fingerprint, outside of any project; every qualification adds to its counts.
+One file for each environment (its fingerprint, threads and variables), outside of any project; every qualification adds
+to its counts.
 """
 
 from __future__ import annotations
 
 import os
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -27,11 +31,12 @@ class Qualification:
     cells: identical pairs judged; alarms: those called SLOWER or FASTER.
     suites, false_suites: qualifications, and those with any alarm.
     powers: for each known slow-down (as a share, in words), how many were called SLOWER, of how many.
-    floor: the change below which identical pairs still differ, the largest of any qualification.
-    dropped: the largest share of blocks that were left out.
+    floor: the change below which identical pairs still differed in the latest qualification.
+    dropped: the share of blocks that were left out in it.
+    delta: the change that counted; a gate may count no smaller one.
     """
 
-    fingerprint: str
+    environment: str
     created: str
     cells: int
     alarms: int
@@ -40,6 +45,7 @@ class Qualification:
     powers: dict[str, tuple[int, int]] = field(default_factory=dict)
     floor: float = 0.0
     dropped: float = 0.0
+    delta: float = 0.01
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -66,10 +72,10 @@ class Qualification:
         """The counts of both together."""
         shares = dict.fromkeys([*self.powers, *other.powers])
         return Qualification(
-            fingerprint=self.fingerprint, created=other.created, cells=self.cells + other.cells,
+            environment=self.environment, created=other.created, cells=self.cells + other.cells,
             alarms=self.alarms + other.alarms, suites=self.suites + other.suites,
-            false_suites=self.false_suites + other.false_suites, floor=max(self.floor, other.floor),
-            dropped=max(self.dropped, other.dropped),
+            false_suites=self.false_suites + other.false_suites, floor=other.floor, dropped=other.dropped,
+            delta=max(self.delta, other.delta),
             powers={share: _add(self.powers.get(share), other.powers.get(share)) for share in shares},
         )  # fmt: skip
 
@@ -87,14 +93,20 @@ def state_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "conv-harness"
 
 
-def qualification_file(fingerprint: str) -> Path:
+def name_environment(environment: Mapping[str, Any]) -> str:
+    """What a qualification holds for: the fingerprint, with the threads and variables that change how times behave."""
+    conditions = repr((environment.get("threads"), sorted(environment.get("variables", {}).items())))
+    return f"{environment['fingerprint']}-{zlib.crc32(conditions.encode()):08x}"
+
+
+def qualification_file(environment: str) -> Path:
     """The file of one environment."""
-    return state_folder() / "qualified" / f"{fingerprint}.json"
+    return state_folder() / "qualified" / f"{environment}.json"
 
 
-def read_qualification(fingerprint: str) -> Qualification | None:
+def read_qualification(environment: str) -> Qualification | None:
     """What is known of an environment, None where nothing is. Raises UsageError for a damaged file."""
-    path = qualification_file(fingerprint)
+    path = qualification_file(environment)
     try:
         return msgspec.json.decode(path.read_bytes(), type=Qualification)
     except FileNotFoundError:
@@ -105,7 +117,7 @@ def read_qualification(fingerprint: str) -> Qualification | None:
 
 def write_qualification(found: Qualification) -> Path:
     """Put a qualification in its place, whole or not at all."""
-    path = qualification_file(found.fingerprint)
+    path = qualification_file(found.environment)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")

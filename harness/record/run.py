@@ -139,10 +139,14 @@ class Peak:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmRecord:
-    """An arm as it was: which backend in which environment; the first of a family is the base of the others."""
+    """An arm as it was: which backend in which environment; the first of a family is the base of the others.
+
+    text: as the command line takes it, without a label.
+    """
 
     name: str
     backend: str
+    text: str = ""
     family: str = ""
     revision: str = ""
     interpreter: str = ""
@@ -216,12 +220,20 @@ class Run:
 
     def command_for(self, result: Result) -> str:
         """The command that repeats a result, with the plugins that the run was given."""
+        if self.header.arms:  # a cell of arms is repeated with all of them
+            family = [arm for arm in self.header.arms if arm.family == self._family(result.backend)]
+            arms = [arm.text if arm.name == arm.text else f"{arm.name}={arm.text}" for arm in family]
+            parts = ["python", "-m", "harness", "versus", *arms, "--suite", result.suite, "--problem", result.problem]
+            return shlex.join([*parts, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))])
         parts = ["python", "-m", "harness", "run", result.suite, "--problem", result.problem]
         if result.kind != "consensus":  # one backend alone cannot vote
             parts += ["--backend", result.backend, *(("--law", result.law) if result.law else ())]
         return shlex.join(
             [*parts, *self.header.flags, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))]
         )
+
+    def _family(self, arm: str) -> str:
+        return next((one.family for one in self.header.arms if one.name == arm), "")
 
     @property
     def counts(self) -> dict[str, int]:

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, Literal
 
 from harness.timing.clocks import Clock
+from harness.timing.statistics import steady
 
 Mode = Literal["hot", "cold"]
 LEAST_SAMPLE_NS = 400_000  # 8000 steps of a 50 ns clock; the clock's own 60 ns are 0.02 % of it
@@ -45,10 +46,13 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timed:
-    """Samples of a block in ns per call, host time of all of them, and the last result of every member by number."""
+    """Samples of a block in ns per call, and the last result of every member by number.
+
+    clocks: of every sample, all its calls by the clock, and by the second one around it.
+    """
 
     samples_ns: tuple[float, ...]
-    host_ns: float
+    clocks: tuple[tuple[float, float], ...]
     timed_ns: int
     warmups: int
     results: dict[int, Any]
@@ -80,34 +84,30 @@ def calibrate(ready: Ready, slowdown: float = 0.0) -> Ready:
         return ready
     from harness.timing.slowdown import make_work
 
-    single = _per_call(ready) if loops > 1 else single  # without the clock, as the samples see it
-    return replace(ready, extra=make_work(slowdown * single * loops))
-
-
-def _per_call(ready: Ready) -> float:
-    """Median time of a call within samples, over as long as calibration takes."""
-    return statistics.median(time_block(ready, CALIBRATION_NS, 0, LEAST_CALLS).samples_ns)
+    usual = steady(time_block(ready, CALIBRATION_NS, WARM_NS, LEAST_CALLS).samples_ns)  # as comparisons see it
+    return replace(ready, extra=make_work(slowdown * usual * loops))
 
 
 def time_block(ready: Ready, budget_ns: int, warm_ns: int, least: int) -> Timed:
     """Warm up for `warm_ns`, then take samples until the budget is spent and at least `least` are there."""
     warmups = _warm(ready, warm_ns)
     samples: list[float] = []
+    clocks: list[tuple[float, float]] = []
     results: dict[int, Any] = {}
-    spent, host = 0.0, 0.0
+    spent = 0.0
     for number in itertools.count():
         if spent >= budget_ns and len(samples) >= least:
             break
         run = _sample_call(ready, number)
         if ready.flush is not None:
             ready.flush()
-        last, took_ns, host_ns = ready.clock.time(run)
+        last, took_ns, around_ns = ready.clock.time(run)
         results |= last
         spent += took_ns
-        host += host_ns
+        clocks.append((took_ns, around_ns))
         samples.append(round(took_ns / ready.loops, 2))
     return Timed(
-        samples_ns=tuple(samples), host_ns=host, timed_ns=round(spent), warmups=warmups, results=results
+        samples_ns=tuple(samples), clocks=tuple(clocks), timed_ns=round(spent), warmups=warmups, results=results
     )  # fmt: skip
 
 

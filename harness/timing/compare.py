@@ -117,6 +117,8 @@ def _change(old: Result | None, now: Result | None, foreign: bool, threshold: fl
         verdict, reason = _pair("MISSING", f"{now.outcome}: {now.reason}")
     elif old.measurement is None or now.measurement is None:
         verdict, reason = _pair("UNCHANGED")
+    elif {one.mode for one in old.measurement.passes} != {one.mode for one in now.measurement.passes}:
+        verdict, reason = _pair("NOT COMPARABLE", "hot caches in one run, cold ones in the other")
     elif foreign:
         verdict, reason = _pair("NOT COMPARABLE", "another environment")
     else:

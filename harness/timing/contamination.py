@@ -20,6 +20,7 @@ from typing import Any
 
 MOST_DROPPED = 0.20  # share of the blocks; a run that loses more cannot tell
 MOST_CORES = 4  # whose frequency is read; all of them would take long on a large machine
+CORES = os.cpu_count() or 1
 TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
 # nvml.h, nvmlClocksEventReasons
 REASONS = {
@@ -79,7 +80,7 @@ class Reading:
     @property
     def steal_share(self) -> float:
         """Time that the hypervisor took from the machine's cores together, as a share of the wall time."""
-        return self.steal_ticks * TICK_NS / self.wall_ns if self.wall_ns else 0.0
+        return self.steal_ticks * TICK_NS / (self.wall_ns * CORES) if self.wall_ns else 0.0
 
     @property
     def values(self) -> dict[str, float]:
@@ -128,11 +129,14 @@ def contaminated(reading: Reading, control_ns: float, usual_control_ns: float, r
     return ""
 
 
-def read_counters(pids: Sequence[int]) -> Counters:
-    """Read the counters of the machine, and of these processes with all their threads; what is gone counts nothing."""
+def read_counters(pids: Sequence[int], *, gpu: bool = False) -> Counters:
+    """Read the counters of the machine, and of these processes with all their threads; what is gone counts nothing.
+
+    gpu: whether the device does the work; else its clocks say nothing of it.
+    """
     return Counters(
         wall_ns=_now(), steal_ticks=_read_steal(), switches={t: s for pid in pids for t, s in _read_switches(pid)},
-        load1=os.getloadavg()[0], cpu_mhz=_read_mhz(), gpu=_read_gpu(),
+        load1=os.getloadavg()[0], cpu_mhz=_read_mhz(), gpu=_read_gpu() if gpu else None,
     )  # fmt: skip
 
 

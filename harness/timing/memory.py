@@ -20,8 +20,14 @@ class MemoryMeter:
         self.device, self.peak_bytes, self.level = device, 0, 0
 
     def __enter__(self) -> None:
-        with contextlib.suppress(OSError):
-            _RESET.write_text("5")
+        if self.device == "cpu":
+            with contextlib.suppress(OSError):
+                _RESET.write_text("5")
+        else:
+            with contextlib.suppress(ImportError, RuntimeError):
+                import torch
+
+                torch.cuda.reset_peak_memory_stats()  # to what is allocated now
         self.level = self._read()
 
     def __exit__(

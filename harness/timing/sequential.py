@@ -16,6 +16,7 @@ from math import log1p
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from harness.errors import UsageError
+from harness.plan.gate import DELTA, LEVEL, LOOKS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = NDArray[np.float64]
 
-LOOKS = (6, 9, 13, 19, 28, 40)
 FEWEST = 3  # passes of a first look: fewer say nothing about their spread
 TRIM = 0.2  # share of the passes left out at either end
 NO_SPREAD = 1e-9  # logarithm of a ratio; no clock tells times apart that are this close
@@ -37,8 +37,8 @@ class Design:
     level: false discovery rate over all cells, once for SLOWER and FASTER together and once for SAME.
     """
 
-    delta: float = 0.01
-    level: float = 0.05
+    delta: float = DELTA
+    level: float = LEVEL
     looks: tuple[int, ...] = LOOKS
 
     def __post_init__(self) -> None:

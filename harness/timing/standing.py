@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.plan.gate import Gate
-from harness.record.run import ArmRecord, Result, Run
+from harness.record.run import RAN, ArmRecord, Pass, Result, Run
 from harness.timing.contamination import MOST_DROPPED
 from harness.timing.statistics import Estimate, log_ratios
 from harness.timing.verdict import Judgement, Verdict, judge, overall
@@ -66,42 +67,58 @@ class Standing:
 def judge_run(run: Run, gate: Gate | None = None) -> Standing:
     """Judge every timed cell of a run against the first arm of its family; the gate is the run's own unless given."""
     gate = gate or run.header.gate or Gate()
-    rows = _pair(run)
-    ratios = {
-        number: log_ratios(*(side.measurement.passes if side and side.measurement else () for side in pair))
-        for number, pair in enumerate(rows)
-    }
-    groups: dict[str, dict[int, list[float]]] = defaultdict(dict)
-    for number, (_, new) in enumerate(rows):
-        groups[new.suite if gate.apart else ""][number] = ratios[number]
-    judged = {n: j for group in groups.values() for n, j in judge(group, gate.design, ended=True).items()}
-    dropped = dropped_share(run)
+    pairs = pair_results(run)
+    ratios = {number: log_ratios(*map(_passes, pair)) for number, pair in enumerate(pairs)}
+    suites = {number: new.suite for number, (_, new) in enumerate(pairs)}
+    judged = judge_cells(ratios, suites, gate, ended=True)
     by_arm: dict[str, dict[int, list[float]]] = defaultdict(dict)
-    for number, (_, new) in enumerate(rows):
+    for number, (_, new) in enumerate(pairs):
         if ratios[number]:
             by_arm[new.backend][number] = ratios[number]
     return Standing(
-        run=run, gate=gate, dropped=dropped,
-        rows=tuple(Row(base=base, new=new, judgement=judged[n]) for n, (base, new) in enumerate(rows)),
+        run=run, gate=gate, dropped=dropped_share(run),
+        rows=tuple(Row(base=base, new=new, judgement=judged[n]) for n, (base, new) in enumerate(pairs)),
         overall={arm: overall(found) for arm, found in by_arm.items() if min(map(len, found.values())) > 1},
     )  # fmt: skip
+
+
+def judge_cells(
+    ratios: Mapping[int, Sequence[float]], suites: Mapping[int, str], gate: Gate, *, ended: bool = False
+) -> dict[int, Judgement]:
+    """Judge cells by number, while a run goes on or when it has ended.
+
+    Where suites are judged apart, the first is what the others are seen against: its cells are judged by themselves,
+    and every cell of another suite as if it were the only one beside them.
+    """
+    if not gate.apart:
+        return judge(ratios, gate.design, ended=ended)
+    first = next(iter(suites.values()), "")
+    found = judge({n: r for n, r in ratios.items() if suites[n] == first}, gate.design, ended=ended)
+    crowd = {n: ratios[n] for n in found}
+    for number in ratios.keys() - crowd.keys():
+        found[number] = judge({**crowd, number: ratios[number]}, gate.design, ended=ended)[number]
+    return found
+
+
+def pair_results(run: Run) -> list[tuple[Result | None, Result]]:
+    """Every timed cell of every arm that has a base, and the base's cell; those that neither arm ran are none."""
+    arms = run.header.arms or tuple(ArmRecord(name=name, backend=name) for name in run.header.backends)
+    bases = {arm.family: arm.name for arm in reversed(arms)}
+    base_of = {arm.name: bases[arm.family] for arm in arms}
+    timed = {(r.suite, r.problem, r.backend): r for r in run.results if r.kind == "speed"}
+    pairs = [(timed.get((r.suite, r.problem, base_of[r.backend])), r) for r in timed.values()]
+    return [
+        (base, new)
+        for base, new in pairs
+        if base is not new and any(one is not None and one.outcome in RAN for one in (base, new))
+    ]
+
+
+def _passes(result: Result | None) -> Sequence[Pass]:
+    return result.measurement.passes if result is not None and result.measurement is not None else ()
 
 
 def dropped_share(run: Run) -> float:
     """Share of the timed blocks that the rule left out."""
     blocks = [b for r in run.results if r.measurement is not None for one in r.measurement.passes for b in one.blocks]
     return sum(bool(block.dropped) for block in blocks) / len(blocks) if blocks else 0.0
-
-
-def _pair(run: Run) -> list[tuple[Result | None, Result]]:
-    """Every timed cell of every arm that has a base, and the base's cell for the same problem."""
-    arms = run.header.arms or tuple(ArmRecord(name=name, backend=name) for name in run.header.backends)
-    bases = {arm.family: arm.name for arm in reversed(arms)}
-    base_of = {arm.name: bases[arm.family] for arm in arms}
-    timed = {(r.suite, r.problem, r.backend): r for r in run.results if r.kind == "speed"}
-    return [
-        (timed.get((suite, problem, base_of[arm])), result)
-        for (suite, problem, arm), result in timed.items()
-        if base_of[arm] != arm and {result.outcome, getattr(timed.get((suite, problem, base_of[arm])), "outcome", "")}
-        & {"passed", "failed", "error", "crashed", "timeout"}
-    ]  # fmt: skip

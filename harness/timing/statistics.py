@@ -7,6 +7,7 @@ such interval; its samples give one for the median within that process (order st
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Callable, Sequence
@@ -30,10 +31,12 @@ class Estimate:
 
 def estimate_time(measurement: Measurement) -> Estimate:
     """Median time of a call in ns: geometric mean of the passes' medians, with its 95 % interval."""
-    values = list(pass_values(measurement.passes).values())
+    values = pass_values(measurement.passes)
     if len(values) < 2:
-        return _within_one(measurement.passes[0].samples_ns)
-    logs = [math.log(value) for value in values]
+        one = next((one for one in measurement.passes if one.number in values), None)
+        kept = itertools.chain.from_iterable(one.kept) if one else measurement.passes[0].samples_ns
+        return _within_one(tuple(kept))
+    logs = [math.log(value) for value in values.values()]
     centre = statistics.fmean(logs)
     half = _student(len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
     return Estimate(value=math.exp(centre), low=math.exp(centre - half), high=math.exp(centre + half), over="processes")

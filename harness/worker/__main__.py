@@ -63,7 +63,7 @@ def answer(state: State, request: Request) -> Reply:
     if isinstance(request, MeasurePeak):
         from harness.timing.peak import measure_peak
 
-        return Measured(measure_peak(quick=request.quick))
+        return Measured(measure_peak(request.device, quick=request.quick))
     assert state.start is not None, "a worker is started before it is asked"
     backend = state.registry.backends.get(state.start.backend)
     if isinstance(request, Start):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import random
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,8 +57,6 @@ class Crew:
         self.ready: Ready | None = None
         self.deaths = 0
         self.stopped = False
-        self.busy_s = 0.0  # from the request to the reply, all cells
-        self.starting_s = 0.0  # of it, the start of workers
 
     def check(self, cell: Cell, formula: str) -> Result:
         """Apply the cell's law, whose formula goes into the result."""
@@ -83,8 +79,10 @@ class Crew:
     def release(self) -> None:
         """Let the worker forget what was made ready."""
         if self.worker is not None:
-            with contextlib.suppress(WorkerDiedError):  # the next request finds out
+            try:
                 self.worker.ask(Release(), START_S, self.memory_bytes)
+            except WorkerDiedError as error:  # while arrays were freed; what was timed before stands
+                self.died(error)
 
     def suspend(self, *, look_again: bool = True) -> None:
         """Stop the worker until it is resumed, so that it disturbs nobody."""
@@ -115,9 +113,7 @@ class Crew:
         except WorkerDiedError as error:
             self.died(error)
             reply = Checked("timeout" if error.outcome == "timeout" else "crashed", str(error))
-        seconds = time.monotonic() - begun
-        self.busy_s += seconds
-        return reply, seconds, pid
+        return reply, time.monotonic() - begun, pid
 
     def died(self, error: WorkerDiedError) -> None:
         """Forget a worker that is gone; the next request starts another."""
@@ -127,12 +123,10 @@ class Crew:
         """The live worker and what its backend said; raises WorkerDiedError where it dies while starting."""
         if self.worker is not None and self.ready is not None:
             return self.worker, self.ready
-        begun = time.monotonic()
         self.worker = Worker(self.log, self.threads, self.place)
         reply = self.worker.ask(self.start, START_S, self.memory_bytes)
         assert isinstance(reply, Ready)
         self.ready = reply
-        self.starting_s += time.monotonic() - begun
         return self.worker, reply
 
     def stop(self) -> None:
@@ -151,10 +145,3 @@ class Crew:
 def plugins_for(registry: Registry, backend: str) -> tuple[str, ...]:
     """The plugins that a worker loads: the backend's own, and those with laws."""
     return tuple(row.name for row in registry.rows if row.state == "loaded" and (backend in row.backends or row.laws))
-
-
-def shuffled(items: list[Cell], seed: int) -> list[Cell]:
-    """The cells in an order of their own for each pass, the same for each run."""
-    order = list(items)
-    random.Random(seed).shuffle(order)
-    return order

@@ -61,8 +61,9 @@ class Answer(msgspec.Struct, tag="answer", frozen=True):
 
 
 class MeasurePeak(msgspec.Struct, tag="peak", frozen=True):
-    """Measure the machine's own peak; `quick` where it was measured before in this run."""
+    """Measure the machine's own peak on a device; `quick` where it was measured before in this run."""
 
+    device: str = "cpu"
     quick: bool = False
 
 

@@ -23,6 +23,7 @@ from harness.checking.deviation import Deviation
 from harness.checking.subject import Prepared, Subject
 from harness.checking.verify import verify
 from harness.plugins.backend import Backend
+from harness.plugins.route import UnsupportedError
 from harness.record.run import Pass
 from harness.spec.data import make_arrays
 from harness.spec.line import parse_line
@@ -83,6 +84,12 @@ class Session:
         for member, arrays in enumerate(self.devices):
             fill(arrays, self.content_of(member).device)
 
+    def disagree(self, device_ns: float, host_ns: float) -> str:
+        """Why the two clocks of a sample cannot both be right; empty where they can."""
+        if self.facts.clock == "host":
+            return elapsed_disagrees(device_ns, host_ns)
+        return clocks_disagree(device_ns, host_ns, LAUNCH_NS)
+
     def check(self, member: int, result: Any, when: str) -> None:
         """Compare a result with its verified outputs, bit for bit or else afresh. Raises WrongAnswerError."""
         begun = time.perf_counter_ns()
@@ -95,9 +102,14 @@ class Session:
 
 
 def fill(arrays: Mapping[str, Any], contents: Mapping[str, Any]) -> None:
-    """Overwrite the arrays that calls read anew with other contents."""
+    """Overwrite the arrays that calls read anew with other contents. Raises UnsupportedError where they are fixed."""
     for name, fresh in contents.items():
-        arrays[name][...] = fresh
+        try:
+            arrays[name][...] = fresh
+        except TypeError:
+            raise UnsupportedError(
+                f"{type(fresh).__name__} cannot be filled in place, and a time whose inputs stay the same is not taken"
+            ) from None
 
 
 def open_session(backend: Backend, request: Prepare) -> Session:
@@ -150,16 +162,14 @@ def sample(session: Session, request: Sample) -> Sampled:
     begun, verified = time.perf_counter_ns(), session.verify_ns
     session.rotate()
     block = time_block(session.ready, request.budget_ns, request.warm_ns, request.least)
-    if session.facts.clock == "host":
-        lie = elapsed_disagrees(block.timed_ns, block.host_ns)
-    else:
-        lie = clocks_disagree(block.timed_ns, block.host_ns, LAUNCH_NS * len(block.samples_ns))
-    if lie:
-        raise LieError(lie)
+    lies = [session.disagree(device_ns, host_ns) for device_ns, host_ns in block.clocks]
+    if all(lies):  # one interrupted sample is no lie
+        raise LieError(lies[0])
     for member, result in block.results.items():
         session.check(member, result, "in a timed call")
     return Sampled(
-        samples_ns=block.samples_ns, host_ns=block.host_ns, warmups=block.warmups, timed_ns=block.timed_ns,
+        samples_ns=block.samples_ns,
+        host_ns=sum(host_ns for _, host_ns in block.clocks), warmups=block.warmups, timed_ns=block.timed_ns,
         verify_ns=session.verify_ns - verified, spent_ns=time.perf_counter_ns() - begun,
     )  # fmt: skip
 

@@ -13,7 +13,8 @@ from harness.timing.sequential import STATISTICS, TRIMMED, Design, replay
 from harness.timing.verdict import judge
 
 CELLS = 4000
-DESIGN, FINE = Design(), Design(delta=0.003)
+LOOKS = (6, 9, 13, 19, 28, 40)
+DESIGN, FINE = Design(looks=LOOKS), Design(delta=0.003, looks=LOOKS)
 INDEPENDENT = ("gauss 1.5 %", "gauss 4 %", "outliers", "t3 tails")
 NOISES = (*INDEPENDENT, "AR(1) 0.3")
 

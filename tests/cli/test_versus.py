@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from harness.record.environment import describe_environment
+from harness.record.qualification import Qualification, name_environment, write_qualification
 from tests.conftest import ROOT
 
 PROBLEM = "conv x=1x1x8x8 w=1x1x3x3"
@@ -55,11 +57,39 @@ def test_a_gate_is_not_armed_on_a_machine_that_nobody_qualified(tmp_path):
     assert "the gate is not armed: this machine is not qualified; run `python -m harness qualify`" in done.stderr
 
 
-def test_a_qualification_is_counted_and_one_that_proves_nothing_fails(tmp_path):
+def test_too_few_passes_qualify_nothing(tmp_path):
     done = run_harness("qualify", "--backend", "im2col", "--no-power", "--budget", "1s", "--output",
                        str(tmp_path / "run"), state=tmp_path)  # fmt: skip
     assert done.returncode == 5, done.stderr
-    assert "not qualified: a slow-down of 10% was found in 0 of 0 cells" in done.stdout
-    again = run_harness("versus", "a=im2col", "b=im2col", "--gate", state=tmp_path)
-    assert again.returncode == 5
-    assert "this machine failed its qualification: a slow-down of 10%" in again.stderr
+    assert "error: nothing is qualified by 1 passes, wanted 6 at least" in done.stderr
+    assert not (tmp_path / "qualified").exists()
+
+
+@pytest.mark.parametrize(
+    ("alarms", "arguments", "message"),
+    [
+        (20, [], "this machine failed its qualification: 20 of 40 identical pairs were called different"),
+        (0, ["--delta", "0.5%"], "delta is 0.005, but this machine is qualified for changes of 0.01 and more"),
+    ],
+)
+def test_a_gate_is_not_armed_beyond_what_a_machine_is_qualified_for(tmp_path, monkeypatch, alarms, arguments, message):
+    monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path))
+    write_qualification(
+        Qualification(environment=name_environment(describe_environment()), created="", cells=40, alarms=alarms,
+                      powers={"0.1": (40, 40)})
+    )  # fmt: skip
+    done = run_harness("versus", "a=im2col", "b=im2col", "--gate", *arguments, state=tmp_path)
+    assert done.returncode == 5
+    assert message in done.stderr
+
+
+def test_an_armed_gate_says_what_it_cannot_tell(tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path))
+    write_qualification(
+        Qualification(environment=name_environment(describe_environment()), created="", cells=40, alarms=0,
+                      powers={"0.1": (40, 40)})
+    )  # fmt: skip
+    done = run_harness("versus", "a=im2col", "b=im2col", "--gate", "--problem", PROBLEM, "--budget", "1s", "--output",
+                       str(tmp_path / "run"), state=tmp_path)  # fmt: skip
+    assert done.returncode == 5, done.stderr
+    assert "1 INCONCLUSIVE" in done.stdout

@@ -3,12 +3,13 @@ import pytest
 from harness.errors import UsageError
 from harness.record.qualification import (
     Qualification,
+    name_environment,
     qualification_file,
     read_qualification,
     write_qualification,
 )
 
-GOOD = Qualification(fingerprint="f", created="today", cells=40, alarms=0, powers={"0.1": (38, 40)}, floor=0.01)
+GOOD = Qualification(environment="f", created="today", cells=40, alarms=0, powers={"0.1": (38, 40)}, floor=0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -38,11 +39,19 @@ def test_every_way_to_fail_is_named(change, reason):
 
 
 def test_counts_add_up():
-    total = GOOD.plus(Qualification(fingerprint="f", created="later", cells=40, alarms=1, false_suites=1,
+    total = GOOD.plus(Qualification(environment="f", created="later", cells=40, alarms=1, false_suites=1,
                                     powers={"0.1": (40, 40), "0.03": (1, 4)}, floor=0.02, dropped=0.1))  # fmt: skip
     assert (total.cells, total.alarms, total.suites, total.false_suites) == (80, 1, 2, 1)
     assert total.powers == {"0.1": (78, 80), "0.03": (1, 4)}
     assert (total.floor, total.dropped, total.created) == (0.02, 0.1, "later")
+    assert total.plus(GOOD).floor == GOOD.floor  # a bad hour is not held against a machine for ever
+
+
+def test_a_qualification_holds_for_threads_and_variables_too():
+    one = {"fingerprint": "f", "threads": 2, "variables": {"OMP_NUM_THREADS": "2"}}
+    others = [{**one, "threads": 1}, {**one, "variables": {}}, {**one, "fingerprint": "g"}]
+    assert len({name_environment(each) for each in (one, *others)}) == 4
+    assert name_environment({**one, "load": 3.0}) == name_environment(one)
 
 
 def test_what_is_stored_is_read_again_and_nothing_is_none():

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from harness.timing.contamination import (
+    CORES,
     MOST_DROPPED,
     RULE,
     TICK_NS,
@@ -45,7 +46,7 @@ def test_a_quiet_block_counts():
 @pytest.mark.parametrize(
     ("changes", "control_ns", "word"),
     [
-        ({"steal_ticks": 6}, 100, "hypervisor took 50%"),
+        ({"steal_ticks": 5 + CORES}, 100, "hypervisor took 50%"),
         ({}, 125, "control kernel took 1.25 times"),
         ({"cpu_mhz": 2000.0}, 100, "clock of the processor fell to 67%"),
         ({"gpu": Gpu(sm_mhz=1200.0, reasons=0)}, 100, "clock of the device fell to 67%"),

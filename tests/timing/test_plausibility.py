@@ -7,7 +7,9 @@ from harness.record.run import Pass, Peak
 from harness.timing.plausibility import describe_clock_lie, describe_too_fast
 
 MS = 1_000_000
-PEAK = Peak(device="cpu", gemm_gflops={"float32": 100.0}, copy_gbs=10.0, copy_by_bytes={"1024": 10.0})
+PEAK = Peak(
+    device="cpu", gemm_gflops={"float32": 100.0, "bfloat16": 100.0}, copy_gbs=10.0, copy_by_bytes={"1024": 10.0}
+)
 PROBLEM = harness.parse_line("conv x=1x64x28x28 w=64x64x3x3 pad=1")
 
 
@@ -18,6 +20,11 @@ class Direct(harness.Backend):
 def _passes(ns):
     return [Pass(number=0, process=1, loops=1, warmups=0, clock="host", device="cpu", prepare_ns=1, first_call_ns=1,
                  samples_ns=(ns, 2 * ns))]  # fmt: skip
+
+
+def test_one_interrupted_block_accuses_nobody():
+    assert describe_clock_lie([(20 * MS, 26 * MS, 260 * MS), (20 * MS, 25 * MS, 25 * MS)]) == ""
+    assert describe_clock_lie([]) == ""
 
 
 def test_a_process_that_accounts_for_its_time_is_believed():
@@ -44,8 +51,17 @@ def test_a_time_that_the_machine_could_reach_is_possible():
 def test_a_time_below_the_roofline_is_not():
     fast = _passes(PROBLEM.flops / 100.0 / 2)
     assert "faster than this machine" in describe_too_fast(PROBLEM, Direct(), fast, [PEAK])
-    better = replace(PEAK, gemm_gflops={"float32": 300.0})
+    better = replace(PEAK, gemm_gflops={"float32": 300.0, "bfloat16": 300.0})
     assert describe_too_fast(PROBLEM, Direct(), fast, [PEAK, better]) == ""  # the best peak of the run counts
+
+
+def test_a_peak_that_one_library_alone_told_is_given_room():
+    fast = _passes(PROBLEM.flops / 100.0 / 2)
+    alone = replace(PEAK, gemm_gflops={"float32": 100.0})
+    assert describe_too_fast(PROBLEM, Direct(), fast, [alone]) == ""
+    assert describe_too_fast(PROBLEM, Direct(), fast, [PEAK], foreign=True) == ""
+    assert describe_too_fast(PROBLEM, Direct(), fast, [PEAK], spare=2.0) == ""
+    assert describe_too_fast(PROBLEM, Direct(), _passes(PROBLEM.flops / 100.0 / 3), [alone]) != ""
 
 
 def test_nothing_is_said_without_a_peak_of_the_device():

@@ -57,14 +57,20 @@ def test_a_run_in_which_too_many_blocks_were_left_out_cannot_tell():
 
 
 def test_suites_share_their_errors_unless_they_are_apart():
-    cells = [_pair(1000, 1012.5, number=0)]
-    cells += [_pair(1000, 1000, f"conv x={n}x2x9 w=3x2x3", number=2 * n, suite="many") for n in range(2, 60)]
+    lines = [f"conv x={n}x2x9 w=3x2x3" for n in range(1, 61)]
+    cells = [_pair(1000, 1012.5, lines[0])]
+    cells += [_pair(1000, 1030, line, number=2 * n, suite="slowed") for n, line in enumerate(lines[1:], 1)]
     run = compare_arms(*(one for pair in cells for one in pair))
-    together = judge_run(run).rows[0].judgement
-    apart = judge_run(run, _gate(run, apart=True)).rows[0].judgement
-    assert together.p_slower == apart.p_slower
-    assert apart.verdict == "SLOWER"
-    assert together.verdict == "INCONCLUSIVE"
+    together, apart = (judge_run(run, gate).rows for gate in (None, _gate(run, apart=True)))
+    assert together[0].judgement.p_slower == apart[0].judgement.p_slower
+    assert together[0].judgement.verdict == "SLOWER"  # among so many true ones
+    assert {row.judgement.verdict for row in apart[1:]} == {"SLOWER"}
+    crowd = [_pair(1000, 1000, line, number=2 * n) for n, line in enumerate(lines[1:], 1)]
+    alone = compare_arms(*(one for pair in (*crowd, _pair(1000, 1012.5, lines[0], number=200)) for one in pair))
+    assert judge_run(alone).rows[-1].judgement.verdict == "INCONCLUSIVE"  # among so many identical ones
+    slowed = [replace(one, suite="slowed") for one in _pair(1000, 1012.5, lines[0], number=200)]
+    beside = compare_arms(*(one for pair in crowd for one in pair), *slowed)
+    assert judge_run(beside, _gate(beside, apart=True)).rows[-1].judgement.verdict == "INCONCLUSIVE"
 
 
 def test_the_overall_effect_shows_what_no_cell_shows():

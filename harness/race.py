@@ -1,0 +1,131 @@
+"""The state of the timing stage, and what becomes of its cells: kept passes, failures, and the results at the end."""
+
+from __future__ import annotations
+
+import bisect
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from harness.execution import Execution, estimate_cell
+from harness.plan.cell import Cell
+from harness.plugins.backend import Backend
+from harness.record.journal import PassEntry, PeakEntry
+from harness.record.run import Block, Measurement, Pass, result_of
+from harness.timing.plausibility import describe_clock_lie, describe_too_fast
+from harness.worker.process import Worker, WorkerDiedError
+from harness.worker.protocol import Checked, Measured, MeasurePeak, Sampled
+
+PEAK_LIMIT_S = 120.0
+Timed = tuple[Block, Sampled]
+
+
+@dataclass(slots=True)
+class Race:
+    """What was measured, which cells are done, and which of them have no time.
+
+    control_ns: the control kernel in this run so far, in order of size.
+    """
+
+    execution: Execution
+    measured: dict[int, list[Pass]] = field(default_factory=lambda: defaultdict(list))
+    last: dict[int, tuple[Checked, float, int]] = field(default_factory=dict)
+    done: set[int] = field(default_factory=set)
+    failed: set[int] = field(default_factory=set)
+    control_ns: list[int] = field(default_factory=list)
+    begun: float = field(default_factory=time.monotonic)
+
+    def backend(self, cell: Cell) -> Backend:
+        """The backend that a cell is about."""
+        return self.execution.registry.backends[self.execution.plan.arm(cell.backend).backend]
+
+    def note_control(self, control_ns: int) -> float:
+        """Add a time of the control kernel; its median so far."""
+        bisect.insort(self.control_ns, control_ns)
+        return float(self.control_ns[len(self.control_ns) // 2])
+
+
+def keep(race: Race, cell: Cell, facts: Pass, blocks: Sequence[Timed]) -> None:
+    """Put the pass of a cell on disk, before the next contest begins; then see whether its clock can be believed."""
+    execution, sampled = race.execution, [reply for _, reply in blocks]
+    one = replace(
+        facts, samples_ns=tuple(value for reply in sampled for value in reply.samples_ns),
+        blocks=tuple(block for block, _ in blocks), host_ns=sum(reply.host_ns for reply in sampled),
+        verify_ns=facts.verify_ns + sum(reply.verify_ns for reply in sampled),
+        spent_ns=facts.spent_ns + sum(reply.spent_ns for reply in sampled),
+    )  # fmt: skip
+    execution.journal.append(PassEntry(cell.number, one))
+    lie = describe_clock_lie([(s.timed_ns, s.spent_ns, block.wall_ns) for block, s in blocks if not block.dropped])
+    if lie:
+        fail(race, cell, Checked("error", lie))
+        return
+    race.measured[cell.number].append(one)
+    execution.timed_s += sum(reply.timed_ns for reply in sampled) / 1e9
+    if execution.plan.gate is None:
+        passes = execution.registry.suites[cell.suite].timing.passes
+        execution.watch.advance(estimate_cell(execution.registry, cell) / passes)
+
+
+def fail(race: Race, cell: Cell, reply: Checked) -> None:
+    """Record a cell that cannot be timed (any more)."""
+    _, seconds, pid = race.last[cell.number]
+    race.done.add(cell.number)
+    race.failed.add(cell.number)
+    race.measured.pop(cell.number, None)
+    gated = race.execution.plan.gate is not None
+    race.execution.record(
+        result_of(cell, reply.outcome, reason=reply.reason, deviation=reply.deviation, seconds=seconds, worker=pid),
+        0.0 if gated else estimate_cell(race.execution.registry, cell),
+    )
+
+
+def conclude(race: Race, cell: Cell) -> None:
+    """Record a cell that was timed to its end, unless the machine cannot have been that fast."""
+    if cell.number in race.failed:
+        return
+    passes = race.measured.get(cell.number)
+    if not passes:
+        race.execution.record(result_of(cell, "skipped", reason="the budget ended before its first pass"))
+        return
+    reply, seconds, pid = race.last[cell.number]
+    lie = find_impossible(race, cell, passes)
+    if lie:  # before anybody is accused, the machine gets another chance to show what it can do
+        measure_machine(race, quick=False)
+        lie = find_impossible(race, cell, passes)
+    race.execution.record(
+        result_of(
+            cell, "error" if lie else reply.outcome, reason=lie or reply.reason, deviation=reply.deviation,
+            seconds=seconds, worker=pid, measurement=None if lie else Measurement(passes=tuple(passes)),
+        )
+    )  # fmt: skip
+
+
+def find_impossible(race: Race, cell: Cell, passes: Sequence[Pass]) -> str:
+    """Why a cell's times are below what the machine can do; empty where they are not.
+
+    The peak was measured with the threads that the arms were given, which not every pool obeys: all cores count.
+    """
+    execution = race.execution
+    cores = int(execution.run.header.environment.get("cores", 1))
+    spare = max(1.0, cores / (execution.threads or cores))
+    foreign = bool(execution.plan.arm(cell.backend).environment.interpreter)
+    return describe_too_fast(cell.problem, race.backend(cell), passes, execution.peaks, spare, foreign=foreign)
+
+
+def measure_machine(race: Race, *, quick: bool) -> None:
+    """Measure the peaks of the devices in a worker of its own, with the threads that the backends get."""
+    execution = race.execution
+    for device in sorted({race.backend(cell).device for cell in execution.cells_of("speed")}):
+        execution.watch.working("machine", f"peak of products and copies on {device}")
+        worker = Worker(execution.path / "workers" / "machine.log", execution.threads)
+        try:
+            request = MeasurePeak(device=device, quick=quick)
+            reply = worker.ask(request, PEAK_LIMIT_S, execution.plan.limits.memory_bytes)
+            assert isinstance(reply, Measured)
+            execution.journal.append(PeakEntry(reply.peak))
+            execution.peaks.append(reply.peak)
+        except WorkerDiedError as error:
+            execution.watch.working("machine", f"peak of {device} not measured: {error}")
+        finally:
+            worker.close()
