@@ -1,6 +1,8 @@
 """How passes go: turns that read the same from both ends, fresh processes, cells that are decided, arms that die."""
 
+import os
 import random
+import signal
 
 import pytest
 
@@ -12,8 +14,9 @@ from harness.plan.gate import Gate
 from harness.plan.planner import plan_run
 from harness.plan.suite import NamedProblem, Suite, Timing
 from harness.plugins.manager import load_plugins
-from harness.racing import order_blocks
+from harness.racing import drop_rounds, order_blocks
 from harness.record.directory import new_directory
+from harness.record.run import Block
 from harness.timing.standing import judge_run
 from tests.conftest import DYING
 
@@ -80,12 +83,50 @@ def test_an_arm_that_dies_is_missing_and_costs_the_others_nothing(tmp_path):
     assert [row.judgement.verdict for row in judge_run(run).rows] == ["MISSING"]
 
 
-def _race(tmp_path, backends=(), *, passes=1, problems=None, arms=(), gate=None, plugins=()):
+def test_a_disturbed_block_takes_its_round_with_it_and_no_other():
+    blocks = {n: [] for n in (1, 2)}
+    for visit, number in enumerate((1, 2, 2, 1, 2, 1, 1, 2)):
+        blocks[number].append((Block(visit=visit, count=1, dropped="steal" if visit == 5 else ""), None))
+    found = drop_rounds(blocks, 4)
+    reasons = {block.visit: block.dropped for mine in found.values() for block, _ in mine}
+    assert [reasons[visit] for visit in range(4)] == [""] * 4
+    assert reasons[5] == "steal"
+    assert {reasons[visit] for visit in (4, 6, 7)} == {"visit 5 of its round was disturbed"}
+
+
+def test_cold_caches_are_asked_for_and_recorded(tmp_path):
+    run = _race(tmp_path, ("im2col",), mode="cold", problems=name_problems(LINES[:1]))
+    (one,) = run.results[0].measurement.passes
+    assert (one.mode, one.loops) == ("cold", 1)
+
+
+def test_a_worker_that_dies_while_it_frees_its_arrays_costs_nothing_that_was_timed(tmp_path):
+    from harness.worker.crew import Crew
+
+    crew = Crew(load_plugins(), "im2col", tmp_path, 2**40, 1, ())
+    try:
+        os.kill(crew.launch()[0].pid, signal.SIGKILL)
+        crew.release()
+        assert crew.launch()[1].reason == ""
+    finally:
+        crew.close()
+
+
+def test_what_only_the_other_arm_can_do_is_timed_once_and_missing(tmp_path):
+    line = "max_pool x=1x1x8x8 kernel=2x2"
+    arms = (Arm(name="a", backend="fft"), Arm(name="b", backend="im2col"))
+    run = _race(tmp_path, arms=arms, gate=Gate(budget_s=600, blocks=2, block_s=0.001), problems=name_problems([line]))
+    assert [result.outcome for result in run.results] == ["unsupported", "passed"]
+    assert len(run.results[1].measurement.passes) == 1
+    assert [row.judgement.verdict for row in judge_run(run).rows] == ["MISSING"]
+
+
+def _race(tmp_path, backends=(), *, passes=1, problems=None, arms=(), gate=None, plugins=(), mode=None):
     registry = load_plugins(plugins)
     registry.suites["turns"] = Suite(
         name="turns", kind="speed", description="short turns", timing=Timing(passes=passes, sample_s=0.002)
     )
     items = name_problems(LINES) if problems is None else problems
-    plan = plan_run(registry, ["turns"], backends, items, arms=arms, gate=gate)
+    plan = plan_run(registry, ["turns"], backends, items, arms=arms, gate=gate, mode=mode)
     path = new_directory(str(tmp_path / "run"), ("turns",))
     return run_plan(plan, registry, path, Silent(), command="", extra=tuple(plugins), threads=1)

@@ -160,7 +160,8 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_an_interrupt_leaves_a_readable_incomplete_run(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_a_readable_incomplete_run(tmp_path, number):
     folder = tmp_path / "run"
     child = subprocess.Popen(
         [sys.executable, "-m", "harness", "run", "correctness", "--plugin", DYING, "--backend", "dying:hangs",
@@ -171,7 +172,7 @@ def test_an_interrupt_leaves_a_readable_incomplete_run(tmp_path):
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and "result" not in _text(folder / "journal.jsonl"):
         time.sleep(0.05)
-    child.send_signal(signal.SIGINT)
+    child.send_signal(number)
     out, err = child.communicate(timeout=60)
     assert child.returncode == 130, err
     assert "INCOMPLETE: interrupted after 1 of 2 cells" in out
