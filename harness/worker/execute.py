@@ -42,7 +42,8 @@ def prepare(backend: Backend, request: Prepare) -> tuple[Session | None, Checked
         opened.append(session)
         return Checked("passed", "", session.deviation, session.facts)
 
-    reply = _guard(work)
+    with np.errstate(all="ignore"):  # as above
+        reply = _guard(work)
     return (opened[0] if opened else None), reply
 
 
@@ -50,7 +51,8 @@ def time_block(session: Session | None, request: Sample) -> Sampled | Checked:
     """Time a block of the session's problem; a wrong answer in it is the cell's result."""
     if session is None:
         return Checked("error", "nothing was made ready to be timed")
-    return _guard(lambda: sample(session, request))
+    with np.errstate(all="ignore"):
+        return _guard(lambda: sample(session, request))
 
 
 def answer(backend: Backend, request: Answer) -> Checked | Answered:

@@ -1,0 +1,60 @@
+"""An honest backend is never accused, whatever the operator, the dtype and the regime of the data."""
+
+import pytest
+
+from harness.spec.data import make_arrays
+from harness.spec.line import parse_line
+from harness.worker.execute import prepare, time_block
+from harness.worker.protocol import Prepare, Sample, Sampled
+from harness.worker.session import open_session, sample
+from harness.worker.truth import STIRRED, _stir
+
+LINES = (
+    "conv x=2x4x9x9 w=6x2x3x3 bias stride=2 pad=1 groups=2",
+    "conv x=2x4x9x9 w=4x4x3x3 flip",
+    "conv_input_grad x=2x4x9 w=3x4x3",
+    "conv_weight_grad x=2x4x9 w=3x4x3",
+    "conv_bias_grad x=2x4x9 w=3x4x3",
+    "conv_transpose x=2x4x5x5 w=4x3x3x3 stride=2",
+    "max_pool x=2x4x8x8 kernel=2x2 stride=2",
+    "max_pool_grad x=2x4x8x8 kernel=2x2 stride=2",
+    "avg_pool x=2x4x8x8 kernel=2x2 stride=2",
+    "avg_pool_grad x=2x4x8x8 kernel=2x2 stride=2",
+)
+REGIMES = ("normal", "uniform", "wide", "integer", "onehot", "negative", "zeros", "nonfinite")
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("line", LINES)
+def test_an_honest_backend_is_timed(registry, line, regime):
+    session, reply = prepare(registry.backends["right"], Prepare(problem=f"{line} data={regime}", number=0))
+    assert reply.outcome == "passed", reply.reason
+    for _ in range(3):
+        assert isinstance(time_block(session, Sample(budget_ns=1, warm_ns=1, least=1)), Sampled)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
+def test_an_honest_backend_is_timed_in_every_dtype(registry, dtype):
+    _, reply = prepare(registry.backends["right"], Prepare(problem=f"{LINES[0]} dtype={dtype}", number=0))
+    assert reply.outcome == "passed", reply.reason
+
+
+@pytest.mark.parametrize("regime", sorted(STIRRED))
+def test_a_stirred_element_is_another_one_each_time(regime):
+    problem = parse_line(f"{LINES[0]} data={regime}")
+    arrays = make_arrays(problem)
+    for number in range(20):
+        before = arrays["x"].copy()
+        _stir(problem, arrays, number)
+        assert (arrays["x"] != before).sum() == 1
+
+
+def test_contents_move_on_from_block_to_block_and_kernels_stay(registry):
+    session = open_session(registry.backends["right"], Prepare(problem=LINES[0], number=0, probe=False))
+    seen, kernel = [], session.devices[0]["w"].copy()
+    for _ in range(3):
+        sample(session, Sample(budget_ns=1, warm_ns=0, least=1))
+        seen.append(session.devices[0]["x"].copy())
+        assert (session.devices[0]["w"] == kernel).all()
+    assert (seen[0] != seen[1]).any()
+    assert (seen[0] == seen[2]).all()
