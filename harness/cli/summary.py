@@ -43,11 +43,7 @@ def print_summary(run: Run, written: Sequence[Path] = ()) -> None:
     for backend, reason in run.unavailable.items():
         console.print(f"{backend} is unavailable: {reason}", markup=False, soft_wrap=True)
     _print_skipped(console, run)
-    wrong = [result for result in run.results if result.outcome in WRONG]
-    for result in _one_of_each_law(wrong)[:MOST_WRONG]:
-        _print_wrong(console, run, result)
-    if len(wrong) > MOST_WRONG:
-        console.print(f"... {len(wrong)} wrong results in all; the report lists them.")
+    print_wrong(run)
     overdrawn = describe_overdrawn(run)
     for line in overdrawn:
         console.print(f"[red]{escape(line)}[/red]", soft_wrap=True)
@@ -67,6 +63,16 @@ def print_ending(run: Run, written: Sequence[Path] = ()) -> None:
     page = next((path for path in written if path.suffix == ".html"), None)
     if page is not None:
         console.print(f"report: {page}", markup=False, soft_wrap=True)
+
+
+def print_wrong(run: Run) -> None:
+    """The first wrong results, with the command that repeats each."""
+    console = open_console()
+    wrong = [result for result in run.results if result.outcome in WRONG]
+    for result in _one_of_each_law(wrong)[:MOST_WRONG]:
+        _print_wrong(console, run, result)
+    if len(wrong) > MOST_WRONG:
+        console.print(f"... {len(wrong)} wrong results in all; the report lists them.")
 
 
 def _outcome_table(run: Run) -> Table:

@@ -10,12 +10,17 @@ import click
 from harness.cli.options import plugin_options, read_seconds, read_share
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.plan.gate import Gate
+    from harness.plan.suite import Reporter
+    from harness.record.qualification import Qualification
     from harness.timing.standing import Standing
 
 PER_CELL_S = 10.0
 LEAST_BUDGET_S = 60.0
 SHOWN = 60
+CANNOT_TELL = 5
 ORDER = ("SLOWER", "MISSING", "INCONCLUSIVE", "FASTER", "SAME")
 COLOURS = {"SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "yellow", "FASTER": "green"}
 
@@ -68,64 +73,80 @@ def command(
     """
     from harness.api import command_line, name_problems, start
     from harness.cli.progress import choose_watch
-    from harness.cli.report import write_reports
     from harness.errors import UsageError
     from harness.plan.arm import parse_arms
     from harness.plan.planner import plan_run
     from harness.plugins.manager import load_plugins
     from harness.record.environment import describe_environment
-    from harness.record.qualification import name_environment, qualification_file, read_qualification
+    from harness.record.qualification import name_environment, read_qualification
     from harness.timing.standing import judge_run
 
-    registry = load_plugins(plugins, without)
-    chosen = parse_arms(arms)
+    registry, chosen, names = load_plugins(plugins, without), parse_arms(arms), suites or ("speed-short",)
     if len(chosen) < 2:
         raise UsageError(
             f"arms: got only '{arms[0]}', wanted a base and one other at least, such as im2col@HEAD~1 im2col"
         )
-    names = suites or ("speed-short",)
     for name in names:
         if registry.suite(name).kind != "speed":
             raise UsageError(f"suite: got '{name}', a suite of {registry.suite(name).kind}, wanted one of speed")
     reporters = [registry.reporter(name) for name in formats or registry.reporters]
     known = read_qualification(name_environment(describe_environment(threads)))
-    if armed and known is None:
-        return refuse("this machine is not qualified; run `python -m harness qualify` here first")
-    if armed and known is not None and known.failures:
-        reasons = "; ".join(known.failures)
-        return refuse(
-            f"this machine failed its qualification: {reasons}; qualify it again, or forget what is known of it by "
-            f"removing {qualification_file(known.environment)}"
-        )
-    given, floor = name_problems(problems), known.floor if known and not known.failures else 0.0
+    given, wait_s = name_problems(problems), read_seconds(lease_wait) if lease_wait else None
     cells = plan_run(registry, names, problems=given, arms=chosen[1:]).cells
-    gate = make_gate(delta, floor, budget, sum(cell.decided is None for cell in cells), armed=armed)
-    if armed and known is not None and gate.delta < known.delta:
-        return refuse(f"delta is {gate.delta:g}, but this machine is qualified for changes of {known.delta:g} and more")
-    plan = plan_run(registry, names, problems=given, arms=chosen, gate=gate, mode=mode)
-    wait_s = read_seconds(lease_wait) if lease_wait else None
-    run = start(
-        registry, plan, names, output, plugins, None, threads, choose_watch(), command_line(sys.argv[1:]),
-        lease_wait_s=wait_s,
-    )  # fmt: skip
+    gate = make_gate(delta, known, budget, sum(cell.decided is None for cell in cells), armed=armed)
+    if reason := refuse(gate, known):
+        print(f"error: the gate is not armed: {reason}", file=sys.stderr)
+        return CANNOT_TELL
+    plan, watch = plan_run(registry, names, problems=given, arms=chosen, gate=gate, mode=mode), choose_watch()
+    try:
+        run = start(
+            registry, plan, names, output, plugins, None, threads, watch, command_line(sys.argv[1:]),
+            lease_wait_s=wait_s,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        if watch.ended is not None:
+            conclude(judge_run(watch.ended), reporters)
+        raise
     standing = judge_run(run)
-    print_standing(standing)
-    from harness.cli.summary import print_ending
-
-    print_ending(run, write_reports(reporters, run))
+    conclude(standing, reporters)
     return standing.exit_code
 
 
-def refuse(reason: str) -> int:
-    """Say why the gate is not armed."""
-    print(f"error: the gate is not armed: {reason}", file=sys.stderr)
-    return 5
+def conclude(standing: Standing, reporters: Sequence[Reporter]) -> None:
+    """Print verdicts and what went wrong, and write the reports."""
+    from harness.cli.report import write_reports
+    from harness.cli.summary import print_ending, print_wrong
+
+    print_standing(standing)
+    print_wrong(standing.run)
+    print_ending(standing.run, write_reports(reporters, standing.run))
 
 
-def make_gate(delta: str | None, floor: float, budget: str | None, cells: int, *, armed: bool) -> Gate:
-    """The gate of a command line: delta is 1 % at least unless it is given, the budget ten seconds a cell."""
+def refuse(gate: Gate, known: Qualification | None) -> str:
+    """Why a gate may not be armed here; empty where it may, or need not."""
+    from harness.record.qualification import qualification_file
+
+    if not gate.armed:
+        return ""
+    if known is None:
+        return "this machine is not qualified; run `python -m harness qualify` here first"
+    if known.failures:
+        return (
+            f"this machine failed its qualification: {'; '.join(known.failures)}; qualify it again, or forget what is "
+            f"known of it by removing {qualification_file(known.environment)}"
+        )
+    if gate.delta < known.delta:
+        return f"delta is {gate.delta:g}, but this machine is qualified for changes of {known.delta:g} and more"
+    return ""
+
+
+def make_gate(
+    delta: str | None, known: Qualification | None, budget: str | None, cells: int, *, armed: bool
+) -> Gate:  # fmt: skip
+    """The gate of a command line: delta is 1 % unless given, or what qualify found; the budget ten seconds a cell."""
     from harness.plan.gate import DELTA, Gate
 
+    floor = known.floor if known and not known.failures else 0.0
     return Gate(
         delta=read_share(delta) if delta else max(DELTA, floor),
         budget_s=read_seconds(budget) if budget else max(LEAST_BUDGET_S, PER_CELL_S * cells),
