@@ -28,6 +28,10 @@ def main(path: Path) -> None:
     assert (timed["median_ns"] <= timed["high_ns"]).all()
     assert (timed["peak_fraction"] > 0).all()
     assert {"numpy-direct", "scipy-signal", "fft", "im2col", "torch"} <= set(timed["backend"])
+    assert (timed["blocks"] >= 2 * timed["passes"]).all()
+    assert timed["dropped_blocks"].sum() < 0.5 * timed["blocks"].sum(), "the machine was too busy for any time"
+    blocks = pd.read_parquet(path / "blocks.parquet")
+    assert len(blocks) == timed["blocks"].sum()
     page = (path / "report" / "report.html").read_text()
     assert "Plotly" in page
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']?(https?:)?//", page), "the page needs a network"

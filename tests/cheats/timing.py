@@ -21,55 +21,49 @@ class Cheat(Right):
         raise NotImplementedError
 
 
-class RemembersAddress(Cheat):
-    """The answer to arrays that were seen before is taken from a drawer (gpu-mode#162)."""
+class Remembers(Cheat):
+    """Base: the answer to arrays that were seen before, by some key, is taken from a drawer."""
+
+    def cheat(self, problem, arrays, call):
+        drawer = {}
+
+        def remember():
+            key = tuple(map(self.key, arrays.values()))
+            if key not in drawer:
+                drawer[key] = call()
+            return drawer[key]
+
+        return remember
+
+    def key(self, a):
+        raise NotImplementedError
+
+
+class RemembersAddress(Remembers):
+    """By where they lie (gpu-mode#162)."""
 
     name = "cheat:remembers-address"
 
-    def cheat(self, problem, arrays, call):
-        drawer = {}
-
-        def remember():
-            key = tuple(id(a) for a in arrays.values())
-            if key not in drawer:
-                drawer[key] = call()
-            return drawer[key]
-
-        return remember
+    def key(self, a):
+        return id(a)
 
 
-class RemembersContents(Cheat):
-    """The same by all contents of the arrays, which is right, and fast only on inputs that come again."""
+class RemembersContents(Remembers):
+    """By all of their contents, which is right, and fast only on inputs that come again."""
 
     name = "cheat:remembers-contents"
 
-    def cheat(self, problem, arrays, call):
-        drawer = {}
-
-        def remember():
-            key = b"".join(a.tobytes() for a in arrays.values())
-            if key not in drawer:
-                drawer[key] = call()
-            return drawer[key]
-
-        return remember
+    def key(self, a):
+        return a.tobytes()
 
 
-class RemembersFingerprint(Cheat):
-    """The same by three elements of each array (flashinfer-bench#21)."""
+class RemembersFingerprint(Remembers):
+    """By three of their elements (flashinfer-bench#21)."""
 
     name = "cheat:remembers-fingerprint"
 
-    def cheat(self, problem, arrays, call):
-        drawer = {}
-
-        def remember():
-            key = b"".join(a.reshape(-1)[:: max(1, a.size // 2)].tobytes() for a in arrays.values())
-            if key not in drawer:
-                drawer[key] = call()
-            return drawer[key]
-
-        return remember
+    def key(self, a):
+        return a.reshape(-1)[:: max(1, a.size // 2)].tobytes()
 
 
 class PlansTheAnswer(Cheat):
