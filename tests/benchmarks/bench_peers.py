@@ -1,8 +1,8 @@
 """Identical code, measured twice by each tool: `python tests/benchmarks/bench_peers.py` (about ten minutes).
 
-Twelve cells (three backends, four problems). pytest-benchmark, torch.utils.benchmark and pyperf (where installed, with four
-processes a cell instead of twenty, for time) run twice, one run after the other, as they are used to compare two versions; the harness compares two identical
-arms. Printed is by how much the second differs from the first, over cells.
+Twelve cells (three backends, four problems). pytest-benchmark, torch.utils.benchmark and pyperf (where installed, with
+four processes a cell instead of twenty, for time) run twice, one run after the other, as they are used to compare two
+versions; the harness compares two identical arms. Printed is by how much the second differs from the first, over cells.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def run_pyperf(path: Path) -> dict[str, float]:
     """Means of one run of pyperf, which is what it compares."""
     import pyperf
 
-    _run(str(PEERS), "--processes=4", "--quiet", "--inherit-environ=OPENBLAS_CORETYPE,OPENBLAS_L2_SIZE", "-o", str(path))
+    environ = "--inherit-environ=OPENBLAS_CORETYPE,OPENBLAS_L2_SIZE"
+    _run(str(PEERS), "--processes=4", "--quiet", environ, "-o", str(path))
     return {one.get_name(): one.mean() for one in pyperf.BenchmarkSuite.load(str(path))}
 
 
