@@ -1,10 +1,11 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from harness.record.run import Measurement, Pass
-from harness.timing.statistics import estimate_ratio, estimate_time
+from harness.record.run import Block, Measurement, Pass
+from harness.timing.statistics import estimate_ratio, estimate_time, log_ratios, pass_values, steady
 
 
 def measurement(*passes):
@@ -57,3 +58,35 @@ def test_a_ratio_has_welchs_interval():
 
 def test_a_single_pass_gives_no_ratio():
     assert estimate_ratio(measurement([100]), measurement([100], [101])) is None
+
+
+def test_a_block_is_compared_by_its_first_decile():
+    assert steady(range(101)) == 10
+    assert steady([7.0]) == 7.0
+    assert steady([1.0, 2.0]) == pytest.approx(1.1)
+    assert steady([5, 5, 5, 5, 5, 5, 5, 5, 5, 500]) == 5  # one interruption is not seen
+
+
+def _blocks(*blocks, number=0):
+    """A pass of these blocks; those that begin with None were left out."""
+    (one,) = measurement([value for block in blocks for value in block if value is not None]).passes
+    counts = [Block(visit=n, count=sum(v is not None for v in block), dropped="" if block[0] is not None else "steal")
+              for n, block in enumerate(blocks)]  # fmt: skip
+    return replace(one, number=number, blocks=tuple(counts))
+
+
+def test_blocks_are_weighed_alike_and_those_left_out_do_not_count():
+    one = _blocks([100.0] * 50, [400.0], [None, 9.0, 9.0])
+    assert pass_values([one])[0] == pytest.approx(200)
+    assert pass_values([_blocks([None, 100.0])]) == {}
+
+
+def test_ratios_pair_passes_by_their_number():
+    base = [_blocks([100.0], number=0), _blocks([None, 1.0], number=1), _blocks([100.0], number=2)]
+    new = [_blocks([110.0], number=0), _blocks([500.0], number=1), _blocks([121.0], number=2)]
+    assert log_ratios(base, new) == pytest.approx([math.log(1.1), math.log(1.21)])
+
+
+def test_a_single_pass_that_counts_speaks_without_the_blocks_left_out():
+    found = estimate_time(Measurement(passes=(_blocks([None, 1.0]), _blocks([100.0], [None, 1.0], number=1))))
+    assert (found.value, found.over) == (100.0, "one process")
