@@ -1,3 +1,4 @@
+import signal
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +10,11 @@ from harness.worker.crew import Crew
 ROOT = Path(__file__).parent.parent
 FAULTY = tuple(str(path) for path in sorted((ROOT / "tests" / "faulty").glob("*.py")) if path.stem != "dying")
 DYING = str(ROOT / "tests" / "faulty" / "dying.py")
+
+
+# A shell that puts the tests in the background lets them ignore interrupts, and what they start would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @cache
