@@ -1,11 +1,32 @@
-"""The built-in reporters: CSV, Markdown, HTML and Parquet."""
+"""The built-in reporters: CSV, Markdown, HTML and Parquet; and those for CI, written when they are asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from harness import Reporter, hookimpl
-from reports import csv_tables, kills, markdown, page, parquet_tables
+from reports import (
+    action_benchmark,
+    bencher,
+    benchmark_json,
+    csv_tables,
+    github_annotations,
+    junit,
+    kills,
+    markdown,
+    page,
+    parquet_tables,
+)
+
+FOR_CI = (
+    ("junit", "junit.xml: every cell as a test, with the verdicts where arms were compared", junit.write),
+    ("pytest-benchmark", "pytest-benchmark.json: timed cells as `pytest --benchmark-json` writes them (extra `ci`)",
+     benchmark_json.write),
+    ("github-action-benchmark", "github-action-benchmark.json: timed cells, as its customSmallerIsBetter",
+     action_benchmark.write),
+    ("bencher", "bencher.json: timed cells in the Bencher Metric Format", bencher.write),
+    ("annotations", "annotations.txt: the worst cells as workflow commands of GitHub", github_annotations.write),
+)  # fmt: skip
 
 
 @hookimpl
@@ -46,3 +67,5 @@ def register_reporters(register: Callable[[Reporter], None]) -> None:
             write_comparison=parquet_tables.write_comparison,
         )
     )
+    for name, description, write in FOR_CI:
+        register(Reporter(name=name, description=description, write=write, default=False))

@@ -28,7 +28,11 @@ QUIET = frozenset({"SAME", "UNCHANGED"})
 @click.option("--all", "everything", is_flag=True, help="Show the cells that did not change too.")
 @click.option("--output", metavar="FOLDER", help="Also write the comparison as files into this folder.")
 @click.option(
-    "--format", "formats", multiple=True, metavar="NAME", help="With --output: only this format.  [default: all]"
+    "--format",
+    "formats",
+    multiple=True,
+    metavar="NAME",
+    help="With --output: only this format.  [default: all but those for CI]",
 )
 @plugin_options
 def command(
@@ -49,7 +53,7 @@ def command(
     from harness.timing.compare import compare_runs
 
     registry = load_plugins(plugins, without)
-    reporters = [registry.reporter(name) for name in formats or registry.reporters]
+    reporters = registry.reporters_for(formats, "write_comparison")
     comparison = compare_runs(read_run(base), read_run(new), threshold)
     print_comparison(comparison, everything)
     if output is not None:

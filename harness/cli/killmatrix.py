@@ -137,5 +137,5 @@ def print_matrix(matrix: KillMatrix) -> None:
 def _write(registry: Registry, matrix: KillMatrix, folder: Path) -> list[Path]:
     """Every format that knows how to write a kill matrix."""
     folder.mkdir(parents=True, exist_ok=True)
-    reporters = [one for one in registry.reporters.values() if one.write_kills is not None]
+    reporters = registry.reporters_for(writer="write_kills")
     return [path for one in reporters if one.write_kills for path in one.write_kills(matrix, folder)]

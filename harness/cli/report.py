@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 @click.command("report")
 @click.argument("run", metavar="RUN")
 @click.option(
-    "--format", "formats", multiple=True, metavar="NAME", help="Only this format; may be repeated.  [default: all]"
+    "--format",
+    "formats",
+    multiple=True,
+    metavar="NAME",
+    help="Only this format; may be repeated.  [default: all but those for CI]",
 )
 @click.option("--output", metavar="FOLDER", help="Where to write.  [default: RUN/report]")
 @plugin_options
@@ -35,7 +39,7 @@ def command(
     from harness.record.directory import read_run
 
     registry = load_plugins(plugins, without)
-    reporters = [registry.reporter(name) for name in formats or registry.reporters]
+    reporters = registry.reporters_for(formats)
     found = read_run(run)
     for path in write_reports(reporters, found, None if output is None else Path(output)):
         print(path)

@@ -17,7 +17,11 @@ from harness.cli.options import plugin_options, read_bytes, read_seconds
 @click.option("--law", "laws", multiple=True, metavar="NAME", help="Only this law; may be repeated.")
 @click.option("--output", metavar="FOLDER", help="New folder for the run.  [default: harness-runs/DATE-TIME-SUITE]")
 @click.option(
-    "--format", "formats", multiple=True, metavar="NAME", help="Report to write; may be repeated.  [default: all]"
+    "--format",
+    "formats",
+    multiple=True,
+    metavar="NAME",
+    help="Report to write; may be repeated.  [default: all but those for CI]",
 )
 @click.option("--time-limit", metavar="TIME", help="Most that one cell may cost, such as 30s.  [default: the suite's]")
 @click.option("--memory-limit", metavar="SIZE", help="Most memory of one worker, such as 4GiB.  [default: 6GiB]")
@@ -71,7 +75,7 @@ def command(
         time_s=read_seconds(time_limit) if time_limit else None,
         memory_bytes=read_bytes(memory_limit) if memory_limit else Limits().memory_bytes,
     )
-    reporters = [registry.reporter(name) for name in formats or registry.reporters]
+    reporters = registry.reporters_for(formats)
     names = suites or ("suite",)
     plan = plan_run(registry, names, backends, name_problems(problems), laws, limits, mode=mode)
     if dry_run:

@@ -37,7 +37,11 @@ COLOURS = {"SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "yellow", "FASTER"
 @click.option("--lease-wait", metavar="TIME", help="How long to wait for a device in use.  [default: without end]")
 @click.option("--output", metavar="FOLDER", help="New folder for the run.  [default: harness-runs/DATE-TIME-SUITE]")
 @click.option(
-    "--format", "formats", multiple=True, metavar="NAME", help="Report to write; may be repeated.  [default: all]"
+    "--format",
+    "formats",
+    multiple=True,
+    metavar="NAME",
+    help="Report to write; may be repeated.  [default: all but those for CI]",
 )
 @plugin_options
 def command(
@@ -89,7 +93,7 @@ def command(
     for name in names:
         if registry.suite(name).kind != "speed":
             raise UsageError(f"suite: got '{name}', a suite of {registry.suite(name).kind}, wanted one of speed")
-    reporters = [registry.reporter(name) for name in formats or registry.reporters]
+    reporters = registry.reporters_for(formats)
     known = read_qualification(name_environment(describe_environment(threads)))
     given, wait_s = name_problems(problems), read_seconds(lease_wait) if lease_wait else None
     cells = plan_run(registry, names, problems=given, arms=chosen[1:]).cells

@@ -89,6 +89,7 @@ class Reporter:
     write: takes the run and the folder to write into; gives the paths that it wrote.
     write_comparison: the same for a comparison of two runs, None where the format has no such thing.
     write_kills: the same for a kill matrix.
+    default: whether it is written where no format is asked for.
     """
 
     name: str
@@ -96,3 +97,4 @@ class Reporter:
     write: Callable[[Run, Path], tuple[Path, ...]]
     write_comparison: Callable[[Comparison, Path], tuple[Path, ...]] | None = None
     write_kills: Callable[[KillMatrix, Path], tuple[Path, ...]] | None = None
+    default: bool = True

@@ -91,6 +91,21 @@ class Registry:
             raise unknown("format", name, self.reporters, "python -m harness report --help")
         return self.reporters[name]
 
+    def reporters_for(
+        self, formats: Iterable[str] = (), writer: Literal["write", "write_comparison", "write_kills"] = "write"
+    ) -> list[Reporter]:
+        """Reporters of these formats; where none is named, the default ones that have such a writer.
+
+        Raises UsageError where a format is unknown, or has no such writer.
+        """
+        able = [one for one in self.reporters.values() if getattr(one, writer) is not None]
+        chosen = [self.reporter(name) for name in formats]
+        for reporter in chosen:
+            if reporter not in able:
+                wanted = ", ".join(sorted(one.name for one in able))
+                raise UsageError(f"format: got '{reporter.name}', which cannot show this, wanted one of {wanted}")
+        return chosen or [one for one in able if one.default]
+
 
 def fresh_manager() -> pluggy.PluginManager:
     """A new manager with the hooks and no plugin; there is no global one."""

@@ -1,0 +1,35 @@
+"""Timed cells for github-action-benchmark, as its tool `customSmallerIsBetter` reads them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reports.findings import name_timed, timed_results
+from reports.text import count, format_interval
+
+if TYPE_CHECKING:
+    from harness import Result, Run
+
+
+def write(run: Run, folder: Path) -> tuple[Path, ...]:
+    """Write github-action-benchmark.json: median times of a call in ns, with their 95 % intervals."""
+    path = folder / "github-action-benchmark.json"
+    path.write_text(json.dumps([_entry(result) for result in timed_results(run)], indent=1) + "\n", encoding="utf-8")
+    return (path,)
+
+
+def _entry(result: Result) -> dict[str, str | float]:
+    from harness.timing.statistics import estimate_time
+
+    assert result.measurement is not None
+    time = estimate_time(result.measurement)
+    told = (
+        f"problem: {result.problem}", f"backend: {result.backend}", f"suite: {result.suite}", f"route: {result.route}",
+        f"95 % interval over {time.over}, {count(len(result.measurement.passes), 'pass', 'passes')}",
+    )  # fmt: skip
+    return {
+        "name": name_timed(result), "unit": "ns", "value": time.value, "range": format_interval(time.low, time.high),
+        "extra": "\n".join(told),
+    }  # fmt: skip

@@ -1,0 +1,89 @@
+"""Timed cells as `pytest --benchmark-json` writes them, for `pytest-benchmark compare` and services that read it."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reports.findings import timed_results
+
+if TYPE_CHECKING:
+    from harness import Result, Run
+
+
+def write(run: Run, folder: Path) -> tuple[Path, ...]:
+    """Write pytest-benchmark.json; raises UsageError where pytest-benchmark is not installed.
+
+    Its summaries take all samples together; intervals over processes are what the other formats show.
+    """
+    try:
+        from pytest_benchmark import __version__
+        from pytest_benchmark.stats import Stats  # noqa: F401 -- the error below is better told before anything is made
+    except ImportError:
+        from harness.errors import UsageError
+
+        raise UsageError(
+            "format pytest-benchmark: the package pytest-benchmark is missing, wanted it beside the harness; "
+            "install it with `pip install 'conv-harness[ci]'`"
+        ) from None
+    content = {
+        "machine_info": _machine(run), "commit_info": _commit(run),
+        "benchmarks": [_benchmark(result) for result in timed_results(run)], "datetime": run.header.created,
+        "version": __version__,
+    }  # fmt: skip
+    path = folder / "pytest-benchmark.json"
+    path.write_text(json.dumps(content), encoding="ascii")
+    return (path,)
+
+
+def _benchmark(result: Result) -> dict[str, Any]:
+    """One benchmark; its group is the problem, so that backends stand below each other."""
+    assert result.measurement is not None
+    passes = result.measurement.passes
+    name = f"{result.suite}[{result.backend}]"
+    return {
+        "group": result.problem, "name": name, "fullname": f"{result.problem}::{name}", "param": result.backend,
+        "params": {"backend": result.backend, "problem": result.problem},
+        "extra_info": {
+            "problem": result.problem, "backend": result.backend, "suite": result.suite, "label": result.label,
+            "verified": True, "route": str(result.route), "passes": len(passes), "mode": passes[0].mode,
+        },
+        "options": {"timer": passes[0].clock, "warmup": any(one.warmups for one in passes)},
+        "stats": _summarise(result),
+    }  # fmt: skip
+
+
+def _summarise(result: Result) -> dict[str, Any]:
+    """Fields and samples in seconds a call, of the blocks that count (of the first pass where none does)."""
+    from pytest_benchmark.stats import Stats
+
+    assert result.measurement is not None
+    passes = result.measurement.passes
+    kept = [sample for one in passes for block in one.kept for sample in block] or passes[0].samples_ns
+    make: Any = Stats  # without types
+    stats = make()
+    for sample in kept:
+        stats.update(sample / 1e9)
+    loops = statistics.median_low(one.loops for one in passes)
+    return {**stats.as_dict(), "data": stats.data, "iterations": loops}
+
+
+def _machine(run: Run) -> dict[str, Any]:
+    """The machine under the names of pytest-benchmark; hosts have no name here, their fingerprint tells them apart."""
+    env = run.header.environment
+    return {
+        "node": env.get("fingerprint", ""), "processor": env.get("cpu", ""), "machine": env.get("machine", ""),
+        "python_implementation": env.get("implementation", ""), "python_version": env.get("python", ""),
+        "python_implementation_version": env.get("python", ""), "release": env.get("kernel", ""),
+        "system": env.get("system", ""), "cpu": {"brand_raw": env.get("cpu", ""), "count": env.get("cores")},
+    }  # fmt: skip
+
+
+def _commit(run: Run) -> dict[str, Any]:
+    git = run.header.environment.get("git") or {}
+    return {
+        "id": git.get("revision", "unversioned"), "time": None, "author_time": None, "dirty": git.get("dirty", False),
+        "project": None, "branch": "(unknown)",
+    }  # fmt: skip

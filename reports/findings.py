@@ -1,0 +1,105 @@
+"""What continuous integration must be told of a run: what is wrong with each cell, and with the run as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from harness.record.run import RAN, WRONG, Result, Run, describe_failure, describe_overdrawn
+
+if TYPE_CHECKING:
+    from harness.timing.standing import Row, Standing
+
+Level = Literal["failure", "error", "open", "idle"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Why something does not count as passed.
+
+    level: failure or error where the build should fail, open where nothing could be shown, idle where nothing ran.
+    kind: the outcome or verdict. message: one line or more; details: lines of name and text beside it.
+    """
+
+    level: Level
+    kind: str
+    message: str
+    details: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The message and the details below each other."""
+        return "\n".join([self.message, *(f"{name}: {words}" for name, words in self.details)])
+
+
+def timed_results(run: Run) -> list[Result]:
+    """Results whose time may be shown: verified in the process that timed them, by a check that proved something."""
+    return [r for r in run.results if r.outcome == "passed" and not r.vacuous and r.measurement is not None]
+
+
+def name_timed(result: Result) -> str:
+    """A name of a timed cell that no other cell of its run has, and that is the same in every run."""
+    return f"{result.suite}.{result.backend} {result.problem}"
+
+
+def rows_by_cell(standing: Standing | None) -> dict[int, Row]:
+    """What was said of each cell of an arm that has a base; empty where arms were not compared."""
+    return {} if standing is None else {row.new.cell: row for row in standing.rows}
+
+
+def judge_cell(run: Run, result: Result, row: Row | None, *, can_tell: bool = True) -> Finding | None:
+    """What is wrong with a cell; None where it passed.
+
+    row: its verdict, where arms were compared; can_tell: whether the machine was quiet enough for verdicts.
+    """
+    if result.outcome in WRONG:
+        (_, reason), *where = describe_failure(result)
+        level: Level = "failure" if result.outcome == "failed" else "error"
+        return Finding(
+            level=level, kind=result.outcome, message=reason or result.outcome, details=(*where, *_repeat(run, result))
+        )
+    verdict = None if row is None else _judge_row(run, row, can_tell)
+    if verdict is not None and verdict.level == "failure":
+        return verdict
+    if result.outcome not in RAN:
+        return Finding(level="idle", kind=result.outcome, message=result.reason or result.outcome)
+    if result.vacuous:
+        return Finding(level="idle", kind="vacuous", message="passed by a comparison that proves nothing")
+    return verdict
+
+
+def _judge_row(run: Run, row: Row, can_tell: bool) -> Finding | None:
+    from reports.standing import describe_reason, known_slowdown, ratio_words
+
+    verdict = row.judgement.verdict
+    value, interval = ratio_words(row.judgement.ratio)
+    if verdict == "MISSING":
+        message = describe_reason(row)
+    elif verdict == "SLOWER" and not known_slowdown(row.new.suite):  # a slow-down put in on purpose is to be found
+        message = f"takes {value} times the base ({interval})"
+    elif verdict == "INCONCLUSIVE":
+        return Finding(level="open", kind=verdict, message=describe_reason(row))
+    else:
+        return None if can_tell else Finding(level="open", kind=verdict, message="the machine cannot tell")
+    base = (("base", row.base.backend),) if row.base else ()
+    return Finding(level="failure", kind=verdict, message=message, details=(*base, *_repeat(run, row.new)))
+
+
+def _repeat(run: Run, result: Result) -> tuple[tuple[str, str], ...]:
+    return (("problem", result.problem), ("repeat", run.command_for(result)))
+
+
+def judge_whole(run: Run, standing: Standing | None) -> Iterator[Finding]:
+    """Why a run is no success, beyond its cells: incomplete, nothing ran, too much proves nothing, a busy machine."""
+    from reports.facts import describe_incomplete
+
+    if incomplete := describe_incomplete(run):
+        yield Finding(level="error", kind="incomplete", message=incomplete)
+    if not any(result.outcome in RAN for result in run.results):
+        yield Finding(level="error", kind="nothing ran", message="no cell of the run was executed")
+    for line in describe_overdrawn(run):
+        yield Finding(level="failure", kind="proves nothing", message=line)
+    if standing is not None and not standing.can_tell:
+        share = f"{100 * standing.dropped:.0f} % of the blocks were disturbed"
+        yield Finding(level="open", kind="cannot tell", message=f"the machine cannot tell: {share}")

@@ -1,0 +1,80 @@
+"""What is wrong with a run as workflow commands of GitHub: `cat annotations.txt` in a step shows them at the change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reports.findings import Finding, judge_cell, judge_whole, rows_by_cell
+from reports.text import count
+
+if TYPE_CHECKING:
+    from harness import Result, Run
+    from harness.timing.standing import Standing
+
+MOST = 10  # GitHub shows ten errors and ten warnings of a step
+LEVELS = ("error", "failure", "open")
+
+
+def write(run: Run, folder: Path) -> tuple[Path, ...]:
+    """Write annotations.txt: what is wrong with the run and the worst cells, ten in all, and how many more there are.
+
+    Empty where nothing is wrong.
+    """
+    path = folder / "annotations.txt"
+    path.write_text("".join(f"{line}\n" for line in _lines(run)), encoding="utf-8", errors="backslashreplace")
+    return (path,)
+
+
+def _lines(run: Run) -> Iterator[str]:
+    from reports.standing import compared
+
+    standing = compared(run)
+    cells = _worst_first(run, standing)
+    whole = list(judge_whole(run, standing))[:MOST]
+    shown = cells[: MOST - len(whole)]
+    for found in whole:
+        yield _command(found, found.kind)
+    for result, found in shown:
+        yield _command(found, f"{found.kind} {result.backend} {result.law or result.label}")
+    if len(cells) > len(shown):
+        more = count(len(cells) - len(shown), "more cell is", "more cells are")
+        yield f"::notice title=and more::{more} wrong, slower, missing or inconclusive; the report has them all"
+
+
+def _worst_first(run: Run, standing: Standing | None) -> list[tuple[Result, Finding]]:
+    """Wrong cells, those without a comparison first and then by error; then missing, slower and inconclusive ones."""
+    rows, can_tell = rows_by_cell(standing), standing is None or standing.can_tell
+    ranked = []
+    for result in run.results:
+        row = rows.get(result.cell) if result.kind == "speed" else None
+        found = judge_cell(run, result, row, can_tell=can_tell)
+        if found is None or found.level == "idle" or (found.level == "open" and found.kind != "INCONCLUSIVE"):
+            continue
+        wrong = found.kind == result.outcome
+        size = _error(result) if wrong else row.judgement.ratio.value if row and row.judgement.ratio else math.inf
+        ranked.append(((LEVELS.index(found.level), not wrong, -size), result, found))
+    return [(result, found) for _, result, found in sorted(ranked, key=lambda one: one[0])]
+
+
+def _error(result: Result) -> float:
+    """Largest error in units of its bound; infinite where it is not a number, or nothing was compared."""
+    worst = math.inf if result.deviation is None else result.deviation.worst
+    return math.inf if math.isnan(worst) else worst
+
+
+def _command(found: Finding, title: str) -> str:
+    command = "warning" if found.level == "open" else "error"
+    return f"::{command} title={escape_property(title)}::{escape_data(found.text)}"
+
+
+def escape_data(text: str) -> str:
+    """A message, so that it stays on one line and nothing in it is a command (as @actions/core does it)."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def escape_property(text: str) -> str:
+    """A property, in which colons and commas have a meaning too."""
+    return escape_data(text).replace(":", "%3A").replace(",", "%2C")
