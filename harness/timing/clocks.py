@@ -18,6 +18,7 @@ from harness.errors import UsageError
 LIBRARIES = ("torch", "cupy")
 TOLERANCE = 0.05
 SLACK_NS = 10_000_000  # whoever is interrupted between two readings loses a time slice
+READING_NS = 5_000  # between the readings around one sample: an interruption takes more, a lie takes it every time
 LAUNCH_NS = 20_000  # recording two events and waiting for the device, on the host's side
 
 _now = time.perf_counter_ns

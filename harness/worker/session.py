@@ -29,7 +29,7 @@ from harness.spec.data import make_arrays
 from harness.spec.line import parse_line
 from harness.spec.problem import Problem
 from harness.timing.block import Ready, calibrate, make_ready, time_block
-from harness.timing.clocks import LAUNCH_NS, choose_clock, clocks_disagree, elapsed_disagrees
+from harness.timing.clocks import LAUNCH_NS, READING_NS, choose_clock, clocks_disagree, elapsed_disagrees
 from harness.timing.memory import MemoryMeter
 from harness.worker.protocol import Prepare, Sample, Sampled
 
@@ -87,7 +87,7 @@ class Session:
     def disagree(self, device_ns: float, host_ns: float) -> str:
         """Why the two clocks of a sample cannot both be right; empty where they can."""
         if self.facts.clock == "host":
-            return elapsed_disagrees(device_ns, host_ns)
+            return elapsed_disagrees(device_ns, host_ns, READING_NS)
         return clocks_disagree(device_ns, host_ns, LAUNCH_NS)
 
     def check(self, member: int, result: Any, when: str) -> None:

@@ -58,3 +58,10 @@ def test_contents_move_on_from_block_to_block_and_kernels_stay(registry):
         assert (session.devices[0]["w"] == kernel).all()
     assert (seen[0] != seen[1]).any()
     assert (seen[0] == seen[2]).all()
+
+
+def test_a_clock_of_a_sample_that_stands_still_is_seen_and_an_honest_one_is_not(registry):
+    session = open_session(registry.backends["right"], Prepare(problem=LINES[0], number=0, probe=False))
+    assert "behind" in session.disagree(40_000, 400_000)
+    assert "ahead" in session.disagree(400_000, 40_000)
+    assert session.disagree(400_000, 400_500) == ""
