@@ -26,6 +26,25 @@ def plugin_options(command: Command) -> Command:
     )(command)
 
 
+def format_option(command: Command) -> Command:
+    """Add --format."""
+    return click.option(
+        "--format", "formats", multiple=True, metavar="NAME",
+        help="Report to write; may be repeated.  [default: all but those for CI]",
+    )(command)  # fmt: skip
+
+
+def run_options(command: Command) -> Command:
+    """Add --lease-wait, --output and --format, for commands that make a run and report it."""
+    command = format_option(command)
+    command = click.option(
+        "--output", metavar="FOLDER", help="New folder for the run.  [default: harness-runs/DATE-TIME-SUITE]"
+    )(command)
+    return click.option(
+        "--lease-wait", metavar="TIME", help="How long to wait for a device in use.  [default: without end]"
+    )(command)
+
+
 def read_share(text: str) -> float:
     """Read a share such as 1% or 0.01, above 0 and below 1. Raises UsageError."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*(%?)", text.strip())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import plugin_options
+from harness.cli.options import format_option, plugin_options
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,13 +18,7 @@ if TYPE_CHECKING:
 
 @click.command("report")
 @click.argument("run", metavar="RUN")
-@click.option(
-    "--format",
-    "formats",
-    multiple=True,
-    metavar="NAME",
-    help="Only this format; may be repeated.  [default: all but those for CI]",
-)
+@format_option
 @click.option("--output", metavar="FOLDER", help="Where to write.  [default: RUN/report]")
 @plugin_options
 def command(

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from harness.cli.options import plugin_options, read_bytes, read_seconds
+from harness.cli.options import plugin_options, read_bytes, read_seconds, run_options
 
 
 @click.command("run")
@@ -15,14 +15,6 @@ from harness.cli.options import plugin_options, read_bytes, read_seconds
 @click.option("--backend", "backends", multiple=True, metavar="NAME", help="Only this backend; may be repeated.")
 @click.option("--problem", "problems", multiple=True, metavar="LINE", help="This problem line instead of the suite's.")
 @click.option("--law", "laws", multiple=True, metavar="NAME", help="Only this law; may be repeated.")
-@click.option("--output", metavar="FOLDER", help="New folder for the run.  [default: harness-runs/DATE-TIME-SUITE]")
-@click.option(
-    "--format",
-    "formats",
-    multiple=True,
-    metavar="NAME",
-    help="Report to write; may be repeated.  [default: all but those for CI]",
-)
 @click.option("--time-limit", metavar="TIME", help="Most that one cell may cost, such as 30s.  [default: the suite's]")
 @click.option("--memory-limit", metavar="SIZE", help="Most memory of one worker, such as 4GiB.  [default: 6GiB]")
 @click.option(
@@ -30,8 +22,8 @@ from harness.cli.options import plugin_options, read_bytes, read_seconds
 )
 @click.option("--jobs", type=click.IntRange(1), help="Workers side by side while laws are checked.  [default: cores]")
 @click.option("--mode", type=click.Choice(["hot", "cold"]), help="Of the caches while timing.  [default: the suite's]")
-@click.option("--lease-wait", metavar="TIME", help="How long to wait for a device in use.  [default: without end]")
 @click.option("--dry-run", is_flag=True, help="Print the plan and run nothing.")
+@run_options
 @plugin_options
 def command(
     suites: tuple[str, ...],

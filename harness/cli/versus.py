@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from harness.cli.options import plugin_options, read_seconds, read_share
+from harness.cli.options import plugin_options, read_seconds, read_share, run_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,15 +34,7 @@ COLOURS = {"SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "yellow", "FASTER"
 @click.option("--mode", type=click.Choice(["hot", "cold"]), help="Of the caches.  [default: the suite's, mostly hot]")
 @click.option("--gate", "armed", is_flag=True, help="Let the verdicts make the exit code; wants a qualified machine.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of every worker.  [default: all]")
-@click.option("--lease-wait", metavar="TIME", help="How long to wait for a device in use.  [default: without end]")
-@click.option("--output", metavar="FOLDER", help="New folder for the run.  [default: harness-runs/DATE-TIME-SUITE]")
-@click.option(
-    "--format",
-    "formats",
-    multiple=True,
-    metavar="NAME",
-    help="Report to write; may be repeated.  [default: all but those for CI]",
-)
+@run_options
 @plugin_options
 def command(
     arms: tuple[str, ...],
