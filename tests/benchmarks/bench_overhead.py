@@ -1,7 +1,7 @@
 """What the engine adds to a call: `python tests/benchmarks/bench_overhead.py`.
 
-A call of about 10 µs, in turns as a bare loop, by the engine's own block and by torch.utils.benchmark and
-pytest-benchmark's way of looping, all in one process; and a call that does nothing, which shows the cost of the loop.
+Short calls, in turns as a bare loop, by the engine's own block and by torch.utils.benchmark, all in one process; and a
+call that does nothing, which shows the cost of the loop.
 """
 
 from __future__ import annotations
