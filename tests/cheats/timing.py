@@ -99,12 +99,13 @@ class Unfinished(Cheat):
     """The work is left to a thread, for which `synchronize` does not wait (KernelBench#82, another stream)."""
 
     name = "cheat:unfinished"
+    late_s = 0.002
 
     def cheat(self, problem, arrays, call):
         calls = itertools.count()
 
         def work(y):
-            time.sleep(0.002)
+            time.sleep(self.late_s)
             y[...] = call()
 
         def leave():
@@ -115,6 +116,13 @@ class Unfinished(Cheat):
             return y
 
         return leave
+
+
+class UnfinishedForLong(Unfinished):
+    """The same on a machine that lets the thread wait."""
+
+    name = "cheat:unfinished-for-long"
+    late_s = 0.3
 
 
 class PatchedClock(Cheat):
@@ -152,6 +160,6 @@ class Honest(Cheat):
 
 @harness.hookimpl
 def register_backends(register):
-    for kind in (RemembersAddress, RemembersContents, RemembersFingerprint, PlansTheAnswer, Lazy, Unfinished,
+    for kind in (RemembersAddress, RemembersContents, RemembersFingerprint, PlansTheAnswer, Lazy, Unfinished, UnfinishedForLong,
                  PatchedClock, Honest):  # fmt: skip
         register(kind())
