@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -60,6 +61,7 @@ class Execution:
     peaks: list[Peak] = field(default_factory=list)
     timed_s: float = 0.0
     wall_s: float = 0.0
+    begun: float = field(default_factory=time.monotonic)
 
     def record(self, result: Result, seconds: float = 0.0) -> None:
         """Put a result on disk, then show it."""

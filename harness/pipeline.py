@@ -36,7 +36,10 @@ def run_plan(
     lease_wait_s: float | None = None,
 ) -> Run:
     """Execute a plan and write the run directory; an interrupt leaves an incomplete run and is raised again."""
-    with open_places([arm.environment for arm in plan.arms], extra) as places:
+    begun = time.monotonic()
+    with open_places(
+        [arm.environment for arm in plan.arms], extra, lambda text: watch.working("environment", text)
+    ) as places:
         environment = describe_environment(threads)
         header = Header(
             format=FORMAT, created=time.strftime("%Y-%m-%dT%H:%M:%S%z"), command=command, suites=plan.suites,
@@ -47,7 +50,7 @@ def run_plan(
         execution = Execution(
             plan=plan, registry=registry, path=path, extra=tuple(extra), watch=watch,
             journal=write_header(path, header), run=Run(path=path, header=header),
-            jobs=jobs or environment["cores"], threads=threads, lease_wait_s=lease_wait_s,
+            jobs=jobs or environment["cores"], threads=threads, lease_wait_s=lease_wait_s, begun=begun,
             places={arm.name: places[arm.environment] for arm in plan.arms if arm.environment.elsewhere},
         )  # fmt: skip
         return _execute(execution)
@@ -65,7 +68,9 @@ def _execute(execution: Execution) -> Run:
     begun, reason = time.monotonic(), "interrupted"
     plan, gate = execution.plan, execution.plan.gate
     estimates = (estimate_cell(execution.registry, c) for c in plan.cells if gate is None or c.kind != "speed")
-    execution.watch.begin(plan, sum(estimates) + (gate.budget_s if gate else 0.0))
+    execution.watch.begin(
+        plan, gate.budget_s if gate and gate.whole else sum(estimates) + (gate.budget_s if gate else 0)
+    )
     try:
         record_decided(execution)
         check_laws(execution)

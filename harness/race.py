@@ -18,6 +18,7 @@ from harness.worker.process import Worker, WorkerDiedError
 from harness.worker.protocol import Checked, Measured, MeasurePeak, Sampled
 
 PEAK_LIMIT_S = 120.0
+NO_PASS = "the budget ended before its first pass"
 Timed = tuple[Block, Sampled]
 
 
@@ -86,7 +87,7 @@ def conclude(race: Race, cell: Cell) -> None:
         return
     passes = race.measured.get(cell.number)
     if not passes:
-        race.execution.record(result_of(cell, "skipped", reason="the budget ended before its first pass"))
+        race.execution.record(result_of(cell, "skipped", reason=NO_PASS))
         return
     reply, seconds, pid = race.last[cell.number]
     lie = find_impossible(race, cell, passes)

@@ -61,7 +61,8 @@ def time_problems(execution: Execution) -> None:
                 hold_device(device, execution.lease_wait_s, lambda text: execution.watch.working("machine", text))
             )
         begun = time.monotonic()
-        race.begun = begun
+        gate = execution.plan.gate
+        race.begun = execution.begun if gate is not None and gate.whole else begun
         try:
             run_passes(race, contests)
         finally:
@@ -117,8 +118,9 @@ def goes_on(race: Race, contest: Contest, number: int) -> bool:
         return False
     if gate is None:
         return number < contest.timing.passes
-    alone = contest.base is None or contest.base.number in race.failed
-    return number < (1 if alone else gate.looks[-1])  # that an arm can do what its base cannot is shown by one pass
+    others = [c for c in contest.cells if c is not contest.base and c.number not in race.failed]
+    alone = contest.base is None or contest.base.number in race.failed or not others
+    return number < (1 if alone else gate.looks[-1])  # that one side can do what the other cannot is shown by one pass
 
 
 def look(race: Race, contests: Sequence[Contest]) -> None:

@@ -19,6 +19,12 @@ COMMANDS = {
     "versus": ("harness.cli.versus", "Time arms in turns on this machine and say which is slower."),
     "qualify": ("harness.cli.qualify", "Show how far this machine's verdicts can be trusted."),
     "doctor": ("harness.cli.doctor", "Say what makes this machine noisy, and what to do about it."),
+    "gate": ("harness.cli.gate", "Fail where one revision is slower or more wrong than another."),
+    "bisect": ("harness.cli.bisect", "Find the commit that made a cell slower or wrong."),
+    "baseline": ("harness.cli.baseline", "Keep runs by name, and compare with them."),
+    "bless": ("harness.cli.bless", "Accept a known change, with the reason."),
+    "history": ("harness.cli.history", "Show times over commits, and where they changed."),
+    "import": ("harness.cli.importing", "Take pytest-benchmark's files into the history."),
     "compare": ("harness.cli.compare", "Compare two runs cell by cell."),
     "killmatrix": ("harness.cli.killmatrix", "Show which law catches which planted fault, and what survives."),
     "list": ("harness.cli.listing", "List backends, suites, problems, operators or laws."),
@@ -56,12 +62,13 @@ def cli() -> None:
     Begin with:   python -m harness run suite
     Your own:     python -m harness run suite --plugin ./mine.py --backend mine --backend torch
     Slower?       python -m harness versus im2col@HEAD~1 im2col
+    In CI:        python -m harness gate --base origin/main
 
     \b
     Exit codes:   0 all good                 1 a backend is wrong
-                  2 usage or bad input       3 slower, or missing (compare, versus --gate)
+                  2 usage or bad input       3 slower, or missing (gate, compare, versus --gate)
                   4 nothing ran, or the run is incomplete
-                  5 the machine cannot tell (versus --gate, qualify)
+                  5 the machine cannot tell (gate, bisect, versus --gate, qualify)
                   130 interrupted; what was done is on disk
     """
 

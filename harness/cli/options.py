@@ -68,3 +68,15 @@ def read_seconds(text: str) -> float:
     if not found or float(found[1]) == 0:
         raise UsageError(f"time limit: got '{text}', wanted a duration such as 30s, 5m or 250ms")
     return float(found[1]) * _SECONDS[found[2]]
+
+
+def read_cell(text: str) -> tuple[str, str]:
+    """Read a cell such as 'im2col conv x=1x1x8 w=1x1x3': backend and canonical problem line. Raises UsageError."""
+    from harness.spec.line import parse_line
+
+    backend, _, line = text.strip().partition(" ")
+    if not backend or not line.strip():
+        raise UsageError(
+            f"cell: got '{text}', wanted a backend and a problem line, such as 'mine conv x=1x1x8 w=1x1x3'"
+        )
+    return backend, parse_line(line).line

@@ -113,7 +113,9 @@ class PlainWatch(_Tally):
 
     def working(self, backend: str, what: str) -> None:
         """Say now and then which cell runs."""
-        if time.monotonic() - self.last >= PLAIN_EVERY_S:
+        if not self.total:  # what is made ready before the plan begins takes long, or it would not be said
+            self._say(f"{backend}: {what}")
+        elif time.monotonic() - self.last >= PLAIN_EVERY_S:
             self.last = time.monotonic()
             share = 100 * min(1.0, self.worked / self.seconds)
             wrong = f", {self.wrong} wrong" if self.wrong else ""

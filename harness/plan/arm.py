@@ -8,21 +8,40 @@ from dataclasses import dataclass
 
 from harness.errors import UsageError
 
-INTERPRETER = "@env:"  # no revision holds a colon, so that this never begins one
-WANTED = "BACKEND, BACKEND@REVISION, BACKEND@env:PATH or BACKEND@REVISION@env:PATH, with a label as in NAME=BACKEND"
+# No revision holds a colon, so that these never begin one.
+INTERPRETER, INSTALLED, BUILD = "@env:", "@installed:", "@build:"
+WANTED = (
+    "BACKEND, BACKEND@REVISION, BACKEND@env:PATH, BACKEND@installed:PATH or BACKEND@REVISION@build:, "
+    "with a label as in NAME=BACKEND"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """Where a backend comes from: a git revision, an interpreter or its virtual environment; with neither, here."""
+    """Where a backend comes from: a git revision, an interpreter or its virtual environment; with neither, here.
+
+    installed: the backend is the one that is installed in the interpreter, and none of this checkout's sources.
+    build: a virtual environment is made for the revision, and the revision installed in it with `extras`.
+    """
 
     revision: str = ""
     interpreter: str = ""
+    installed: bool = False
+    build: bool = False
+    extras: str = ""
 
     @property
     def elsewhere(self) -> bool:
         """Whether it is another one than that of the command itself."""
         return bool(self.revision or self.interpreter)
+
+    @property
+    def text(self) -> str:
+        """As it stands behind a backend's name on the command line."""
+        text = f"@{self.revision}" if self.revision else ""
+        if self.build:
+            return text + BUILD + self.extras
+        return text + (INSTALLED if self.installed else INTERPRETER) + self.interpreter if self.interpreter else text
 
 
 HERE = Environment()
@@ -43,26 +62,28 @@ class Arm:
     @property
     def text(self) -> str:
         """As the command line takes it, without a label."""
-        revision, interpreter = self.environment.revision, self.environment.interpreter
-        return self.backend + (f"@{revision}" if revision else "") + (INTERPRETER + interpreter if interpreter else "")
+        return self.backend + self.environment.text
 
 
 def parse_arm(text: str) -> Arm:
     """Read an arm as the command line has it; without a label, the text is its name. Raises UsageError."""
     label, body = _split_label(text)
-    place, marker, interpreter = body.partition(INTERPRETER)
+    marker = next((one for one in (INTERPRETER, INSTALLED, BUILD) if one in body), "")
+    place, _, rest = body.partition(marker) if marker else (body, "", "")
     backend, at, revision = place.partition("@")  # a revision may hold more of them: HEAD@{1}, @{upstream}
     if not backend or any(c.isspace() or c == "/" for c in backend):
         raise _refuse(text, "no name of a backend")
     if at and (not revision.strip() or revision.startswith("-")):
         raise _refuse(text, "no revision after '@'")
-    if marker and not interpreter.strip():
-        raise _refuse(text, "no path after '@env:'")
-    return Arm(
-        name=text if label is None else label,
-        backend=backend,
-        environment=Environment(revision=revision, interpreter=interpreter),
-    )
+    if marker in (INTERPRETER, INSTALLED) and not rest.strip():
+        raise _refuse(text, f"no path after '{marker}'")
+    if marker == BUILD and not revision:
+        raise _refuse(text, "no revision that could be built")
+    environment = Environment(
+        revision=revision, interpreter="" if marker == BUILD else rest, installed=marker == INSTALLED,
+        build=marker == BUILD, extras=rest if marker == BUILD else "",
+    )  # fmt: skip
+    return Arm(name=text if label is None else label, backend=backend, environment=environment)
 
 
 def parse_arms(texts: Iterable[str]) -> tuple[Arm, ...]:

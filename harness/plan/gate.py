@@ -21,6 +21,8 @@ class Gate:
     blocks, block_s: visits to a cell in a pass, and the time of the samples in each.
     armed: whether the verdicts make the exit code.
     apart: whether each suite is a comparison of its own, with its own share of false verdicts.
+    whole: whether the budget is that of the whole run, and not of its passes alone.
+    resolve: what an armed gate lets pass undecided: cells in which a slow-down of this share is ruled out; 0 for none.
     """
 
     delta: float = DELTA
@@ -31,6 +33,8 @@ class Gate:
     block_s: float = 0.025
     armed: bool = False
     apart: bool = False
+    whole: bool = False
+    resolve: float = 0.0
 
     @property
     def design(self) -> Design:

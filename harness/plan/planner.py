@@ -57,6 +57,7 @@ def plan_run(
             answers = _Answers(suite, registry.backend(arm.backend), arm.name, limits)
             if bases[arm.family] != arm.name:
                 answers.slowdown = suite.timing.slowdown
+            answers.elsewhere = arm.environment.elsewhere
             cells.extend(_plan_cells(answers, items, numbers))
     if not cells:
         raise UsageError(_nothing(parts, wanted, problems))
@@ -112,7 +113,7 @@ class _Answers:
 
     def __init__(self, suite: Suite, backend: Backend, arm: str, limits: Limits) -> None:
         self.suite, self.backend, self.arm, self.limits = suite, backend, arm, limits
-        self.slowdown = 0.0
+        self.slowdown, self.elsewhere = 0.0, False
         self.copies = COPIES_TIMED if suite.kind == "speed" else COPIES_CHECKED
         self.budget_s = limits.time_s or suite.budget_s
         self.time_limit_s = limits.time_s or suite.time_limit_s
@@ -176,7 +177,8 @@ def _joint_route(law: Law, backend: Backend, problem: Problem) -> Route:
 def _cell(answers: _Answers, item: _Item, law: Law | None, number: int) -> Cell:
     route, named, kind = answers.route(item, law), item.named, answers.suite.kind
     assert kind != "whole", "a whole is expanded before it is planned"
-    unsupported = route.kind == "unsupported"
+    # Another version of the backend may have what this one lacks: its worker is asked.
+    unsupported = route.kind == "unsupported" and not answers.elsewhere
     seconds, skip = (0.0, "") if unsupported else answers.cost(item)
     return Cell(
         number=number,

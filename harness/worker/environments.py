@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import metadata, util
@@ -24,6 +24,7 @@ from harness.errors import UsageError
 from harness.plan.arm import Environment
 from harness.plugins.hookspecs import PROJECT
 from harness.plugins.manager import BUILTIN
+from harness.worker.building import build_environment, is_package
 
 INSTRUMENT = ("harness", "suites")
 IMPLEMENTATIONS = {name.partition(".")[0] for name in BUILTIN} - {"suites", "reports"}
@@ -77,10 +78,14 @@ class Place:
 
 
 @contextmanager
-def open_places(environments: Iterable[Environment], plugins: Sequence[str]) -> Iterator[dict[Environment, Place]]:
+def open_places(
+    environments: Iterable[Environment], plugins: Sequence[str], tell: Callable[[str], None] = lambda text: None
+) -> Iterator[dict[Environment, Place]]:
     """Make every environment, and remove at the end what was made, whatever happens in between.
 
-    Raises UsageError for an unknown revision, a file that it lacks, or an interpreter that cannot run a worker.
+    tell: is given a line where something begins that takes long.
+    Raises UsageError for an unknown revision, a file that it lacks, one that does not build, or an interpreter that
+    cannot run a worker.
     """
     wanted = tuple(dict.fromkeys(environments))
     if not wanted:
@@ -98,27 +103,49 @@ def open_places(environments: Iterable[Environment], plugins: Sequence[str]) -> 
             assert repository is not None, "a revision was resolved in it"
             path = root / f"{root.name}-{revision[:12]}"  # git keeps worktrees by the last part of their paths
             trees[revision] = stack.enter_context(_open_worktree(repository, revision, path))
-        places = {}
+        places: dict[Environment, Place] = {}
         for environment in wanted:
             tree = trees.get(hashes.get(environment.revision, ""))
-            site = _Site(environment=environment, repository=repository, tree=tree, instrument=instrument)
-            places[environment] = _make_place(site, interpreters[environment], plugins)
+            interpreter, alone = interpreters[environment], environment.installed
+            if environment.build:
+                assert tree is not None, "only a revision is built"
+                tell(f"revision {environment.revision}: its environment is built")
+                folder = root / f"environment-{len(places)}"
+                interpreter = build_environment(tree, folder, environment.extras, f"revision {environment.revision}")
+                alone = is_package(tree)
+            site = _Site(environment, repository, tree, instrument, Path(interpreter).parents[1] if alone else None)
+            places[environment] = _make_place(site, interpreter, plugins)
         yield places
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Site:
-    """What a place is made from: `tree` is the worktree of the revision, None where files are taken from here."""
+    """What a place is made from: `tree` is the worktree of the revision, None where files are taken from here.
+
+    alone: the virtual environment in which the backend is installed; None where it is taken from sources.
+    """
 
     environment: Environment
     repository: Path | None
     tree: Path | None
     instrument: Path
+    alone: Path | None
+
+    @property
+    def home(self) -> Path | None:
+        """Where the modules of the repository must come from; None where any place will do."""
+        return self.alone or self.tree
+
+    @property
+    def name(self) -> str:
+        """What it is called in errors."""
+        revision, interpreter = self.environment.revision, self.environment.interpreter
+        return f"revision '{revision}'" if revision else f"environment '{interpreter}'"
 
     def owns(self, path: Path) -> bool:
-        """Whether the revision decides over a file that is used here; installed packages are not its own."""
+        """Whether the place decides over a file that is used here; installed packages are not a revision's own."""
         installed = {"site-packages", "dist-packages"} & set(path.parts)
-        return self.tree is not None and self.repository in path.parents and not installed
+        return self.home is not None and self.repository in path.parents and not installed
 
     def map(self, path: Path) -> Path:
         """The counterpart of a path, which need not exist; itself where it lies outside the repository."""
@@ -151,6 +178,7 @@ def _make_place(site: _Site, interpreter: str, plugins: Sequence[str]) -> Place:
     short = f" ({revision[:12]}{', dirty' if dirty else ''})" if revision else ""
     of = f" of {interpreter}" if site.environment.interpreter else ""
     where = f"revision {site.environment.revision}" if site.tree else "this checkout" if revision else "this folder"
+    where = f"what is installed in {site.alone}" if site.alone and not site.tree else where
     return Place(
         interpreter=interpreter,
         variables=variables,
@@ -166,24 +194,29 @@ def _make_place(site: _Site, interpreter: str, plugins: Sequence[str]) -> Place:
 
 def _search_path(site: _Site, here: Path, modules: Mapping[str, Path]) -> list[str]:
     """Folders that are searched before those of the interpreter; none of the checkout where a revision is wanted."""
-    folders = [] if site.tree is None else [site.tree, site.tree / "src"]
-    folders += [site.map(here), *(site.map(root) for root in modules.values())]
-    folders += [site.map(here / entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    given = [site.map(here / entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    if site.alone is not None:
+        own = {root for root in (site.repository, site.tree) if root is not None}
+        folders = [folder for folder in given if not own & {folder, *folder.parents}]
+    else:
+        folders = [] if site.tree is None else [site.tree, site.tree / "src"]
+        folders += [site.map(here), *(site.map(root) for root in modules.values()), *given]
     return list(dict.fromkeys([str(site.instrument), *(str(folder) for folder in folders if folder.is_dir())]))
 
 
 def _find_own_modules(site: _Site, plugins: Sequence[str]) -> dict[str, Path]:
-    """Top-level modules that must come from the revision, and the folders here from which they are imported.
+    """Top-level modules that must come from the place, and the folders here from which they are imported.
 
-    Raises UsageError where the revision lacks one.
+    Raises UsageError where the sources of a revision lack one.
     """
     named = [name for name in plugins if not name.endswith(".py")]
     entries = [entry.module for entry in metadata.entry_points(group=PROJECT)]
     found = {}
     for name in (*IMPLEMENTATIONS, *entries, *named):
         path = _find_module(name)
-        if path is not None and site.owns(path):
-            site.demand(path)
+        if path is not None and (site.owns(path) or (site.alone and name in named)):
+            if site.alone is None:
+                site.demand(path)
             inner = path.parent if path.name == "__init__.py" else path
             found[name.partition(".")[0]] = inner.parents[name.count(".")]
     return found
@@ -254,13 +287,24 @@ def _probe(site: _Site, interpreter: str, variables: Mapping[str, str], modules:
             f"what every worker needs; install it with `{interpreter} -m pip install {' '.join(broken)}`"
         )
     for name, origin in origins.items():
-        assert site.tree is not None, "only a revision has modules of its own"
-        if not Path(origin).resolve().is_relative_to(site.tree):
-            raise UsageError(
-                f"revision '{site.environment.revision}': module '{name}' comes from '{origin}', wanted it from the "
-                f"revision; the installation of {name} in '{interpreter}' comes first, remove it there"
-            )
+        _check_origin(site, interpreter, name, origin)
     return dict(versions)
+
+
+def _check_origin(site: _Site, interpreter: str, name: str, origin: str) -> None:
+    """Raise UsageError where a module is not there, or is not the place's own."""
+    assert site.home is not None, "only revisions and installed backends have modules of their own"
+    if not origin:
+        raise UsageError(
+            f"{site.name} has no module '{name}', wanted the plugin in both arms; install it in '{interpreter}', or "
+            "leave out its backends"
+        )
+    if not Path(origin).resolve().is_relative_to(site.home.resolve()):
+        wanted = "the revision" if site.alone is None else "what is installed there"
+        raise UsageError(
+            f"{site.name}: module '{name}' comes from '{origin}', wanted it from {wanted}; the installation of {name} "
+            f"in '{interpreter}' comes first, remove it there"
+        )
 
 
 def find_repository(plugins: Sequence[str]) -> Path | None:

@@ -33,6 +33,24 @@ def test_an_arm_without_a_label_is_called_by_its_text(text, backend, revision, i
     assert environment.elsewhere == (text != backend)
 
 
+def test_what_is_installed_elsewhere_or_built_is_told_apart():
+    assert parse_arm("mine@installed:/opt/old").environment == Environment(interpreter="/opt/old", installed=True)
+    assert parse_arm("mine@v1@installed:/o").environment == Environment(revision="v1", interpreter="/o", installed=True)
+    assert parse_arm("mine@main@build:").environment == Environment(revision="main", build=True)
+    assert parse_arm("mine@main@build:cpu,dev").environment == Environment(
+        revision="main", build=True, extras="cpu,dev"
+    )
+    for text in (
+        "mine@installed:/opt/old",
+        "mine@main@build:",
+        "mine@main@build:cpu,dev",
+        "mine@build",
+        "mine@installed",
+    ):
+        assert parse_arm(text).text == text
+    assert parse_arm("mine@build").environment == Environment(revision="build")
+
+
 @pytest.mark.parametrize("body", ["im2col", "im2col@v1", "torch@env:/a=b", "torch@v1@env:/opt/old"])
 def test_a_label_changes_the_name_alone(body):
     plain, labelled = parse_arm(body), parse_arm(f"base={body}")
@@ -52,6 +70,8 @@ def test_a_label_changes_the_name_alone(body):
         ("im2col@@env:/opt/old", "no revision after '@'"),
         ("im2col@--all", "no revision after '@'"),
         ("im2col@env:", "no path after '@env:'"),
+        ("im2col@installed:", "no path after '@installed:'"),
+        ("im2col@build:", "no revision that could be built"),
         ("=im2col", "label '' is not a word"),
         ("the base=im2col", "label 'the base' is not a word"),
         ("a/b=im2col", "label 'a/b' is not a word"),

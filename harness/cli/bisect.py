@@ -1,0 +1,102 @@
+"""`harness bisect`: the commit that made a cell slower or wrong, with the gate as the test."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import plugin_options, read_cell, read_seconds, read_share
+
+if TYPE_CHECKING:
+    from harness.gating.bisection import Bisection, Step
+    from harness.gating.versions import Build
+
+CANNOT_TELL, NOTHING = 5, 4
+
+
+@click.command("bisect")
+@click.option("--good", required=True, metavar="REV", help="Revision that is as it should be.")
+@click.option("--bad", default="HEAD", show_default=True, metavar="REV", help="Later revision that is not.")
+@click.option("--cell", required=True, metavar="'BACKEND PROBLEM'", help="Backend and problem line, as `gate` shows.")
+@click.option("--law", metavar="NAME", help="Ask for this law instead of the time.")
+@click.option("--budget", default="2m", show_default=True, metavar="TIME", help="Wall time for each comparison.")
+@click.option("--delta", metavar="SHARE", default="1%", show_default=True, help="Change between the ends that counts.")
+@click.option("--build", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
+              help="Build environments: auto where dependencies differ, or extensions are compiled.")  # fmt: skip
+@click.option("--extras", default="", metavar="NAMES", help="Extras of the package to build with.")
+@click.option("--threads", type=click.IntRange(1), help="Threads of every worker.  [default: all]")
+@click.option("--lease-wait", metavar="TIME", help="How long to wait for a device in use.  [default: without end]")
+@click.option("--output", metavar="FOLDER", help="Folder for the runs.  [default: harness-runs]")
+@plugin_options
+def command(
+    good: str, bad: str, cell: str, law: str | None, budget: str, delta: str, build: Build, extras: str,
+    threads: int | None, lease_wait: str | None, output: str | None, plugins: tuple[str, ...],
+    without: tuple[str, ...],
+) -> int:  # fmt: skip
+    """Find the commit between GOOD and BAD that made a cell slower, or wrong with --law.
+
+    First it is shown that BAD is worse than GOOD at all; then commits are halved, each compared with GOOD in turns on
+    this machine. A commit that the comparison cannot tell gets twice the budget, and is then gone round: the answer is
+    one commit (exit code 0), or the few among which nothing could decide (5). Exit code 4: the ends do not differ.
+
+    \b
+    python -m harness bisect --good v1.2 --cell 'im2col conv x=8x64x56x56 w=64x64x3x3 pad=1'
+    python -m harness bisect --good v1.2 --bad main --cell 'mine conv_input_grad x=2x3x8x8 w=4x3x3x3' \\
+        --law agrees-with-reference --plugin ./mine.py
+    """
+    from harness.api import command_line
+    from harness.cli.progress import choose_watch
+    from harness.errors import UsageError
+    from harness.gating.bisection import NothingToFindError, find_change, list_commits
+    from harness.gating.versions import Wanted
+    from harness.plan.gate import Gate
+    from harness.plugins.manager import load_plugins
+    from harness.worker.environments import find_repository, resolve_revision
+
+    registry = load_plugins(plugins, without)
+    backend, problem = read_cell(cell)
+    repository = find_repository(plugins)
+    first, last = resolve_revision(repository, good), resolve_revision(repository, bad)
+    if repository is None:
+        raise UsageError("bisect: got no git repository here, wanted a command inside of one")
+    commits = list_commits(repository, first, last)
+    wanted = Wanted(
+        base=first, backends=(backend,), suites=("correctness" if law else "speed-short",), problems=(problem,),
+        laws=(law,) if law else (), build=build, extras=extras, plugins=plugins, threads=threads, output=output,
+        command=command_line(sys.argv[1:]), lease_wait_s=read_seconds(lease_wait) if lease_wait else None,
+    )  # fmt: skip
+    gate = Gate(delta=read_share(delta), budget_s=read_seconds(budget), whole=True, armed=True)
+    print(f"{len(commits)} commits between {good} and {bad}; at most {_most(len(commits))} comparisons", flush=True)
+    try:
+        found = find_change(registry, wanted, gate, choose_watch(), commits, print_step)
+    except NothingToFindError as error:
+        print(f"bad is not shown to be worse than good: {error}", file=sys.stderr)
+        return CANNOT_TELL if error.unclear else NOTHING
+    print_found(repository, found)
+    return 0 if found.found else CANNOT_TELL
+
+
+def _most(commits: int) -> int:
+    return 1 + commits.bit_length()
+
+
+def print_step(step: Step) -> None:
+    """A commit that was tried, and what was seen."""
+    ratio = f"{step.ratio.value:.3f} ({step.ratio.low:.3f} to {step.ratio.high:.3f})  " if step.ratio else ""
+    print(f"{step.revision[:12]}  {step.answer:<8}{ratio}{step.reason}", flush=True)
+
+
+def print_found(repository: Path, found: Bisection) -> None:
+    """The commit, or those among which nothing could decide."""
+    from harness.worker.environments import git
+
+    change = "wrong" if found.change is None else f"slower, by {100 * (found.change.value - 1):.1f} % between the ends"
+    if found.found:
+        print(f"the first commit that is {change}:")
+    else:
+        print(f"cannot tell which of these {len(found.suspects)} commits is the first that is {change}:")
+    for revision in found.suspects:
+        print("  " + git(repository, "show", "--no-patch", "--format=%h %an %as %s", revision))

@@ -1,0 +1,190 @@
+"""`harness gate`: two versions of a backend, laws and times, in one run on this machine, and one exit code."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import plugin_options, read_seconds, read_share, run_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.gating.findings import GateReport
+    from harness.gating.versions import Build
+    from harness.plan.gate import Gate
+    from harness.plan.suite import Reporter
+    from harness.record.run import Run
+
+SUITES = ("correctness", "speed-short")
+DEFAULT_FORMATS = ("csv", "markdown", "html", "parquet", "summary")
+SHOWN = 40
+CANNOT_TELL = 5
+QUIET = ("SAME", "UNCHANGED", "NEW")
+COLOURS = {"BROKEN": "red", "SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "yellow", "FASTER": "green"}
+
+
+@click.command("gate")
+@click.option("--base", default="", metavar="REV", help="Revision that the new version is compared with.")
+@click.option("--head", default="", metavar="REV", help="New version.  [default: the checkout as it lies]")
+@click.option("--base-env", default="", metavar="VENV", help="Environment of the base, in which it may be installed.")
+@click.option("--backend", "backends", multiple=True, metavar="NAME",
+              help="May be repeated.  [default: those of --plugin, else of this repository]")  # fmt: skip
+@click.option("--suite", "suites", multiple=True, metavar="NAME", help=f"[default: {', '.join(SUITES)}]")
+@click.option("--problem", "problems", multiple=True, metavar="LINE", help="This problem line instead of the suites'.")
+@click.option("--law", "laws", multiple=True, metavar="NAME", help="This law only; may be repeated.")
+@click.option("--budget", default="5m", show_default=True, metavar="TIME", help="Wall time for all of it.")
+@click.option("--delta", metavar="SHARE", help="Change that counts, such as 1%.  [default: 1%, or what qualify found]")
+@click.option("--resolve", default="5%", show_default=True, metavar="SHARE",
+              help="Undecided cells pass where a slow-down of this is ruled out; 0% lets none pass.")  # fmt: skip
+@click.option("--build", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
+              help="The base's environment: auto builds it where dependencies differ or code is compiled.")  # fmt: skip
+@click.option("--extras", default="", metavar="NAMES", help="Extras of the package to build with, such as cpu,fast.")
+@click.option("--unqualified", is_flag=True, help="Go on where nothing is known of this machine's false alarms.")
+@click.option("--summary", metavar="FILE", help="Append a Markdown summary to this file, such as $GITHUB_STEP_SUMMARY.")
+@click.option("--threads", type=click.IntRange(1), help="Threads of every worker.  [default: all]")
+@run_options
+@plugin_options
+def command(
+    base: str, head: str, base_env: str, backends: tuple[str, ...], suites: tuple[str, ...],
+    problems: tuple[str, ...], laws: tuple[str, ...], budget: str, delta: str | None, resolve: str, build: Build,
+    extras: str, unqualified: bool, summary: str | None, threads: int | None, lease_wait: str | None,
+    output: str | None, formats: tuple[str, ...], plugins: tuple[str, ...], without: tuple[str, ...],
+) -> int:  # fmt: skip
+    """Fail where the new version of a backend is slower or more wrong than its base, and nowhere else.
+
+    Both versions run as arms of one comparison on this machine: laws first, then all cells are screened in a few passes
+    of fresh processes, and passes are added for those that are not clear until the budget is spent. The base is checked
+    out into a temporary worktree; where it declares other dependencies, an environment is built for it.
+
+    \b
+    Exit codes: 0 neither slower nor wrong   1 BROKEN: wrong, and was not   3 SLOWER or MISSING
+                5 cannot tell                4 incomplete, or nothing ran   2 bad input
+
+    \b
+    python -m harness gate --base origin/main
+    python -m harness gate --base v1.2 --head HEAD --backend mine --plugin ./mine.py --budget 10m
+    python -m harness gate --base-env /opt/released --plugin my_package.plugin
+    """
+    from harness.api import command_line
+    from harness.cli.progress import choose_watch
+    from harness.errors import UsageError
+    from harness.gating.versions import Wanted, compare_versions
+    from harness.plugins.manager import load_plugins
+
+    if not base and not base_env:
+        raise UsageError("base: got none, wanted --base REV, a revision such as origin/main, or --base-env VENV")
+    registry = load_plugins(plugins, without)
+    reporters = registry.reporters_for(formats or DEFAULT_FORMATS)
+    gate, reason = arm_gate(delta, resolve, budget, threads, unqualified=unqualified)
+    if reason:
+        print(f"error: the gate is not armed: {reason}", file=sys.stderr)
+        return CANNOT_TELL
+    wanted = Wanted(
+        base=base, head=head, base_env=base_env, backends=backends, suites=suites or SUITES, problems=problems,
+        laws=laws, build=build, extras=extras, plugins=plugins, threads=threads, output=output,
+        command=command_line(sys.argv[1:]), lease_wait_s=read_seconds(lease_wait) if lease_wait else None,
+    )  # fmt: skip
+    watch = choose_watch()
+    try:
+        report = compare_versions(registry, wanted, gate, watch)
+    except KeyboardInterrupt:
+        if watch.ended is not None:
+            print_ended(watch.ended, reporters)
+        raise
+    conclude(report, [*reporters, *([registry.reporter("summary")] if summary else [])], summary)
+    return report.exit_code
+
+
+def arm_gate(
+    delta: str | None, resolve: str, budget: str, threads: int | None, *, unqualified: bool
+) -> tuple[Gate, str]:  # fmt: skip
+    """The gate of a command line, and why it may not be armed on this machine; empty where it may."""
+    from dataclasses import replace
+
+    from harness.cli.versus import make_gate, refuse
+    from harness.record.environment import describe_environment
+    from harness.record.qualification import name_environment, read_qualification
+
+    known = read_qualification(name_environment(describe_environment(threads)))
+    gate = make_gate(delta, known, budget, 0, armed=True)
+    share = 0.0 if resolve.strip() in ("0", "0%") else read_share(resolve)
+    reason = "" if known is None and unqualified else refuse(gate, known)
+    if reason and known is None:
+        reason += ", or go on without knowing (--unqualified)"
+    return replace(gate, whole=True, resolve=share), reason
+
+
+def print_ended(run: Run, reporters: Sequence[Reporter]) -> None:
+    """What an interrupted comparison has found so far."""
+    from harness.gating.findings import judge_gate
+
+    conclude(judge_gate(run), reporters, None)
+
+
+def conclude(report: GateReport, reporters: Sequence[Reporter], summary: str | None) -> None:
+    """Print the findings and what follows, write the reports, and append the summary where one is asked for."""
+    from harness.cli.report import write_reports
+    from harness.cli.summary import print_ending
+
+    print_findings(report)
+    written = write_reports(reporters, report.run)
+    if summary is not None:
+        append_summary(report.run, summary)
+    print_ending(report.run, written)
+    print_conclusion(report)
+
+
+def append_summary(run: Run, file: str) -> None:
+    """Append summary.md of the run's report to a file. Raises UsageError where it cannot be written."""
+    from harness.errors import UsageError
+
+    text = (run.path / "report" / "summary.md").read_text("utf-8")
+    try:
+        with Path(file).open("a", encoding="utf-8") as target:
+            target.write(text)
+    except OSError as error:
+        raise UsageError(f"summary: got '{file}' ({error.strerror}), wanted a file that can be written") from None
+
+
+def print_findings(report: GateReport) -> None:
+    """The table of what changed or could not be decided, worst first, and one effect for each backend."""
+    from rich.markup import escape
+
+    from harness.cli.summary import open_console, plain_table
+
+    console, delta = open_console(), report.standing.gate.delta
+    told = [cell for cell in report.cells if cell.finding not in QUIET]
+    table = plain_table("finding", "backend", "what", "problem", "new/base", "95 % interval", "passes", "why")
+    for cell in told[:SHOWN]:
+        judged, colour = cell.judgement, COLOURS.get(cell.finding, "default")
+        ratio = judged.ratio if judged is not None else None
+        numbers = (f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}") if ratio else ("", "")
+        table.add_row(
+            f"[{colour}]{cell.finding}[/{colour}]", escape(cell.backend), cell.what, escape(cell.new.problem), *numbers,
+            str(judged.passes) if judged is not None else "", escape(cell.reason),
+        )  # fmt: skip
+    if told:
+        console.print(table)
+    if len(told) > SHOWN:
+        console.print(f"... and {len(told) - SHOWN} more; the report has them all")
+    for arm, effect in report.standing.overall.items():
+        console.print(
+            f"{arm}: {effect.value:.4f} of the base's time over all cells ({effect.low:.4f} to {effect.high:.4f})",
+            markup=False,
+        )
+    counts = ", ".join(f"{count} {name}" for name, count in report.counts.items() if count)
+    console.print(f"{len(report.cells)} cells, a change of {100 * delta:.3g} % counts: {counts or 'none'}")
+
+
+def print_conclusion(report: GateReport) -> None:
+    """One line that says what the exit code says."""
+    from harness.cli.summary import open_console
+    from harness.gating.findings import conclude_gate
+
+    passed = report.exit_code == 0
+    colour = "green" if passed else "yellow" if report.exit_code == CANNOT_TELL else "red"
+    open_console().print(f"[{colour}]gate:   {conclude_gate(report)}[/{colour}] (exit code {report.exit_code})")

@@ -1,0 +1,1 @@
+"""Comparing two revisions for somebody's build: what to compare, what the findings are, and where a change began."""

@@ -1,0 +1,184 @@
+"""What a comparison of two versions found, cell by cell, laws and times alike, and what it makes of a build."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from harness.plan.gate import Gate
+from harness.race import NO_PASS
+from harness.record.run import RAN, WRONG, ArmRecord, Result, Run
+from harness.timing.standing import Row, Standing, judge_run
+from harness.timing.verdict import Judgement
+
+Finding = Literal[
+    "BROKEN", "SLOWER", "MISSING", "INCONCLUSIVE", "WRONG BEFORE", "BLESSED", "FASTER", "MENDED", "NEW", "SAME",
+    "UNCHANGED",
+]  # fmt: skip
+FINDINGS: tuple[Finding, ...] = (
+    "BROKEN", "SLOWER", "MISSING", "INCONCLUSIVE", "WRONG BEFORE", "BLESSED", "FASTER", "MENDED", "NEW", "SAME",
+    "UNCHANGED",
+)  # fmt: skip
+MEANING: dict[Finding, str] = {
+    "BROKEN": "wrong, and was right in the base or is new",
+    "SLOWER": "slower by more than counts",
+    "MISSING": "the base can do it, the new version cannot",
+    "INCONCLUSIVE": "not decided",
+    "WRONG BEFORE": "wrong in both: no change of this comparison's",
+    "BLESSED": "a known change that was accepted",
+    "FASTER": "faster by more than counts",
+    "MENDED": "was wrong in the base, and is right",
+    "NEW": "the base cannot do it",
+    "SAME": "no change that counts",
+    "UNCHANGED": "right in both, or run in neither",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One cell of both versions: its results, the finding and why.
+
+    judgement: of its times, None for a law. ruled_out: whether a slow-down of the gate's `resolve` is, where it is not
+    decided.
+    """
+
+    backend: str
+    base: Result | None
+    new: Result
+    finding: Finding
+    judgement: Judgement | None = None
+    reason: str = ""
+    ruled_out: bool = False
+
+    @property
+    def what(self) -> str:
+        """The law, or that it is a time."""
+        return self.new.law or "time"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateReport:
+    """All cells of a comparison of versions, worst first, and what follows for a build."""
+
+    standing: Standing
+    cells: tuple[Compared, ...]
+
+    @property
+    def run(self) -> Run:
+        """The run that was judged."""
+        return self.standing.run
+
+    @property
+    def counts(self) -> dict[Finding, int]:
+        """Number of cells by finding, every finding named."""
+        counts: dict[Finding, int] = dict.fromkeys(FINDINGS, 0)
+        for cell in self.cells:
+            counts[cell.finding] += 1
+        return counts
+
+    @property
+    def undecided(self) -> int:
+        """Cells that are not decided and in which not even a large slow-down is ruled out."""
+        return sum(cell.finding == "INCONCLUSIVE" and not cell.ruled_out for cell in self.cells)
+
+    @property
+    def exit_code(self) -> int:
+        """1 broken, 4 incomplete or nothing compared, 3 slower or missing, 5 cannot tell, 0 otherwise."""
+        counts = self.counts
+        if counts["BROKEN"] or self.run.overdrawn:
+            return 1
+        if not self.run.complete or not any(cell.new.outcome in RAN for cell in self.cells):
+            return 4
+        if counts["MISSING"]:
+            return 3
+        if not self.standing.can_tell:
+            return 5
+        return 3 if counts["SLOWER"] else 5 if self.undecided else 0
+
+
+def judge_gate(run: Run, gate: Gate | None = None) -> GateReport:
+    """Judge every cell of a run of two versions; the first arm of a family is its base, the second the new version."""
+    gate = gate or run.header.gate or Gate()
+    standing = judge_run(run, gate)
+    backends = {arm.name: arm.backend for arm in run.header.arms}
+    sure = judge_run(run, replace(gate, delta=gate.resolve)) if gate.resolve > gate.delta else standing
+    judged = {_key(row.new): row for row in standing.rows}
+    ruled_out = {_key(row.new) for row in sure.rows if row.judgement.verdict in ("SAME", "FASTER")}
+    cells = [
+        _compare(backends[new.backend], base, new, judged.get(_key(new)), _key(new) in ruled_out)
+        for base, new in pair_versions(run)
+    ]
+    return GateReport(standing=standing, cells=tuple(sorted(cells, key=_worst_first)))
+
+
+def pair_versions(run: Run) -> list[tuple[Result | None, Result]]:
+    """Every result of a new version, and the base's of the same cell."""
+    bases: dict[str, ArmRecord] = {}
+    for arm in run.header.arms:
+        bases.setdefault(arm.family, arm)
+    base_of = {arm.name: bases[arm.family].name for arm in run.header.arms}
+    known = {_key(result): result for result in run.results}
+    return [
+        (known.get((new.suite, base_of[new.backend], new.problem, new.law)), new)
+        for new in run.results
+        if base_of[new.backend] != new.backend
+    ]
+
+
+def _key(result: Result) -> tuple[str, str, str, str]:
+    return result.suite, result.backend, result.problem, result.law
+
+
+def _worst_first(cell: Compared) -> tuple[int, float]:
+    ratio = cell.judgement.ratio if cell.judgement is not None else None
+    return FINDINGS.index(cell.finding), -(ratio.value if ratio is not None else 0.0)
+
+
+def _compare(backend: str, base: Result | None, new: Result, row: Row | None, ruled_out: bool) -> Compared:
+    finding, reason = find_outcome(base, new)
+    judgement = None
+    if finding is None:
+        judgement = row.judgement if row is not None else Judgement(verdict="INCONCLUSIVE", reason=NO_PASS)
+        finding, reason = judgement.verdict, judgement.reason
+    undecided = finding == "INCONCLUSIVE" and ruled_out
+    return Compared(
+        backend=backend, base=base, new=new, finding=finding, judgement=judgement, reason=reason, ruled_out=undecided
+    )
+
+
+def find_outcome(base: Result | None, new: Result) -> tuple[Finding | None, str]:
+    """What the outcomes alone say, and why; None where the times must be judged."""
+    was = base.outcome if base is not None else "unsupported"
+    if new.outcome in WRONG:
+        return ("WRONG BEFORE" if was in WRONG else "BROKEN"), new.reason
+    if new.outcome == "passed" and was == "passed":
+        return (None if new.kind == "speed" else "UNCHANGED"), ""
+    if NO_PASS in (new.reason, base.reason if base is not None else ""):
+        return None, ""
+    if was in WRONG:
+        return "MENDED", new.reason if new.outcome == "passed" else f"offered no more: {new.reason}"
+    if was == "passed":
+        return "MISSING", f"{new.outcome}: {new.reason}"
+    return ("NEW" if new.outcome == "passed" else "UNCHANGED"), ""
+
+
+def conclude_gate(report: GateReport) -> str:
+    """What follows for a build, in one line."""
+    counts, resolve = report.counts, report.standing.gate.resolve
+    named = [f"{counts[name]} {name}" for name in ("BROKEN", "SLOWER", "MISSING") if counts[name]]
+    match report.exit_code:
+        case 0:
+            left = counts["INCONCLUSIVE"]
+            rest = f"; {left} undecided, with a slow-down of {100 * resolve:.3g} % ruled out" if left else ""
+            return f"passed: neither slower nor wrong{rest}"
+        case 1 | 3:
+            return f"failed: {', '.join(named) or 'too many comparisons prove nothing'}"
+        case 4:
+            why = "the run is incomplete" if not report.run.complete else "nothing ran that could be compared"
+            return f"failed: {why}"
+    if not report.standing.can_tell:
+        return f"cannot tell: {100 * report.standing.dropped:.0f} % of the blocks were disturbed"
+    return (
+        f"cannot tell: {report.undecided} of {len(report.cells)} cells undecided; give it more time (--budget), fewer "
+        "cells (--suite, --problem), or a quieter machine (`python -m harness doctor`)"
+    )

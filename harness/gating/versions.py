@@ -1,0 +1,124 @@
+"""Two versions of backends as arms of one run: which backends, in which environments, and what is found."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from harness.api import name_problems, start
+from harness.errors import UsageError
+from harness.execution import Watch
+from harness.gating.dependencies import why_build
+from harness.gating.findings import GateReport, judge_gate
+from harness.plan.arm import HERE, Arm, Environment
+from harness.plan.gate import Gate
+from harness.plan.planner import plan_run
+from harness.plugins.manager import Registry
+from harness.worker.environments import find_repository, resolve_revision
+
+if TYPE_CHECKING:
+    from harness.plugins.backend import Backend
+
+Build = Literal["auto", "always", "never"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is to be compared, and how: the options of `gate`, which explains them.
+
+    base, head: revisions; an empty head is the checkout as it lies, and an empty base needs base_env.
+    """
+
+    base: str = ""
+    head: str = ""
+    base_env: str = ""
+    backends: Sequence[str] = ()
+    suites: Sequence[str]
+    problems: Sequence[str] = ()
+    laws: Sequence[str] = ()
+    build: Build = "auto"
+    extras: str = ""
+    plugins: Sequence[str] = ()
+    threads: int | None = None
+    output: str | None = None
+    command: str = ""
+    lease_wait_s: float | None = None
+
+
+def compare_versions(registry: Registry, wanted: Wanted, gate: Gate, watch: Watch) -> GateReport:
+    """Run both versions of every backend as arms of one run, and judge it."""
+    base, head = choose_environments(wanted, watch)
+    backends = wanted.backends or find_backends(registry, wanted.plugins)
+    arms = [arm for name in backends for arm in make_arms(name, base, head)]
+    problems = name_problems(wanted.problems)
+    suites = keep_suites(registry, wanted)
+    plan = plan_run(registry, suites, problems=problems, laws=wanted.laws, arms=arms, gate=gate)
+    run = start(
+        registry, plan, ("gate",), wanted.output, wanted.plugins, None, wanted.threads, watch, wanted.command,
+        lease_wait_s=wanted.lease_wait_s,
+    )  # fmt: skip
+    return judge_gate(run)
+
+
+def keep_suites(registry: Registry, wanted: Wanted) -> list[str]:
+    """The suites that are asked for; where a law is named, only those of correctness. Raises UsageError for others."""
+    kinds = {name: registry.suite(name).kind for name in wanted.suites}
+    for name, kind in kinds.items():
+        if kind not in ("correctness", "speed"):
+            raise UsageError(f"suite: got '{name}', a suite of kind {kind}, wanted suites of correctness or speed")
+    return [name for name, kind in kinds.items() if kind == "correctness" or not wanted.laws]
+
+
+def make_arms(backend: str, base: Environment, head: Environment) -> tuple[Arm, Arm]:
+    """Both versions of a backend, a family of their own; the new one goes by the backend's name."""
+    old = Arm(name=backend + base.text, backend=backend, environment=base, family=backend)
+    return old, Arm(name=backend, backend=backend, environment=head, family=backend)
+
+
+def choose_environments(wanted: Wanted, watch: Watch) -> tuple[Environment, Environment]:
+    """Where base and head come from. Raises UsageError for unknown revisions."""
+    repository = find_repository(wanted.plugins)
+    hashes = [resolve_revision(repository, one) if one else "" for one in (wanted.base, wanted.head)]
+    base = Environment(revision=wanted.base, interpreter=wanted.base_env, installed=bool(wanted.base_env))
+    head = Environment(revision=wanted.head) if wanted.head else HERE
+    if wanted.base_env or repository is None:
+        return base, head
+    reason = "it was asked for" if wanted.build == "always" else why_build(repository, *hashes)
+    if not reason or wanted.build == "never":
+        return base, head
+    watch.working("environment", f"the base is built, as {reason}")
+    built = Environment(revision=wanted.base, build=True, extras=wanted.extras)
+    return built, Environment(revision=wanted.head, build=True, extras=wanted.extras) if wanted.head else head
+
+
+def find_backends(registry: Registry, plugins: Sequence[str]) -> list[str]:
+    """Backends of the plugins that were named; without any, those whose sources lie in the repository.
+
+    Raises UsageError where there is none.
+    """
+    if plugins:
+        rows = [row for row in registry.rows if row.origin == "--plugin"]
+        broken = [f"{row.name}: {row.reason}" for row in rows if row.state == "broken"]
+        if broken:
+            raise UsageError(f"plugin is broken: {'; '.join(broken)}")
+        found = [name for row in rows for name in row.backends]
+    else:
+        repository = find_repository(plugins)
+        found = [name for name, backend in registry.backends.items() if _is_inside(backend, repository)]
+    if not found:
+        raise UsageError(
+            "backend: found none in this repository or in --plugin, wanted one at least; name it with --backend, or "
+            "load it with --plugin ./mine.py"
+        )
+    return found
+
+
+def _is_inside(backend: Backend, repository: Path | None) -> bool:
+    source = inspect.getsourcefile(type(backend))
+    if source is None or repository is None:
+        return False
+    path = Path(source).resolve()
+    return path.is_relative_to(repository) and not {"site-packages", "dist-packages"} & set(path.parts)

@@ -1,0 +1,97 @@
+"""Making a virtual environment for a revision: its own dependencies, and the revision installed among them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UsageError
+
+# What a worker imports of the instrument's own dependencies, beside what the backend needs.
+WORKER_NEEDS = (
+    "array-api-compat", "filelock", "ml-dtypes", "msgspec", "numpy", "pluggy", "psutil", "scipy", "threadpoolctl",
+)  # fmt: skip
+PACKAGED = ("pyproject.toml", "setup.py", "setup.cfg")
+REQUIREMENTS = "requirements.txt"
+LIMIT_S = 1800.0
+SHOWN = 300  # characters of pip's complaint
+
+
+def parse_pyproject(text: str) -> dict[str, Any]:
+    """The tables of a pyproject.toml; none where it cannot be read."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return {}
+
+
+def is_package(tree: Path) -> bool:
+    """Whether pip can install a source tree."""
+    declared = parse_pyproject(_read(tree / "pyproject.toml"))
+    return (tree / "setup.py").is_file() or "project" in declared or "build-system" in declared
+
+
+def build_environment(tree: Path, folder: Path, extras: str, what: str) -> str:
+    """Make a virtual environment with a revision's dependencies, and the revision where it is a package.
+
+    Its versions are those of this interpreter unless the revision asks for others, so that a comparison shows the
+    revision and not the day. Gives the path of its interpreter. Raises UsageError with pip's last words.
+    """
+    interpreter = folder / "bin" / "python"
+    if is_package(tree):
+        wanted = [f"{tree}[{extras}]" if extras else str(tree)]
+    elif (tree / REQUIREMENTS).is_file():
+        wanted = ["-r", str(tree / REQUIREMENTS)]
+    else:
+        raise UsageError(
+            f"{what} cannot be built: it has none of {', '.join((*PACKAGED, REQUIREMENTS))}; wanted one that pip "
+            "installs, or an environment that is ready (BACKEND@env:PATH, gate --base-env)"
+        )
+    _run([sys.executable, "-m", "venv", str(folder)], what)
+    constraints = folder / "constraints.txt"
+    constraints.write_text("".join(f"{line}\n" for line in list_versions(tree)), encoding="utf-8")
+    pip = [str(interpreter), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", *wanted, *WORKER_NEEDS]
+    if _try([*pip, "--constraint", str(constraints)]):  # it asks for others
+        _run(pip, what)
+    return str(interpreter)
+
+
+def list_versions(tree: Path) -> list[str]:
+    """Constraints on the versions that are installed here, but for the package in the tree itself."""
+    own = parse_pyproject(_read(tree / "pyproject.toml")).get("project", {}).get("name", "")
+    found = {str(one.metadata["Name"]): one.version for one in metadata.distributions() if one.metadata["Name"]}
+    return [f"{name}=={version}" for name, version in sorted(found.items()) if _plain(name) != _plain(own)]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _read(path: Path) -> str:
+    return path.read_text("utf-8", errors="replace") if path.is_file() else ""
+
+
+def _run(command: list[str], what: str) -> None:
+    if complaint := _try(command):
+        raise UsageError(
+            f"{what} does not build: {complaint}; wanted a revision that pip installs, or an environment that is ready "
+            "(BACKEND@env:PATH, gate --base-env)"
+        )
+
+
+def _try(command: list[str]) -> str:
+    """Why a command failed, in its own last words; empty where it did not."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=LIMIT_S)
+    except subprocess.TimeoutExpired:
+        return f"no end after {LIMIT_S:.0f} s"
+    if not done.returncode:
+        return ""
+    lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    told = [line for line in lines if line.lower().startswith("error")] or lines or [f"exit code {done.returncode}"]
+    return told[-1][:SHOWN]

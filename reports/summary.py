@@ -1,0 +1,89 @@
+"""A short Markdown summary of a comparison of two versions: fits a comment on a pull request, or a job's summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reports.text import count, shorten
+
+if TYPE_CHECKING:
+    from harness import Run
+    from harness.gating.findings import Compared, GateReport
+
+ROOM = 60_000  # characters; GitHub's comments end at 65 536, its job summaries at 1 MiB
+ROWS, REASON = 60, 200
+QUIET = frozenset({"SAME", "UNCHANGED", "NEW"})
+SIGNS = {0: "✅", 1: "❌", 3: "❌", 4: "❌", 5: "⚠️"}
+
+
+def write(run: Run, folder: Path) -> tuple[Path, ...]:
+    """Write summary.md; a run that compared no versions says so in it."""
+    path = folder / "summary.md"
+    path.write_text("\n".join(_fit(_lines(run))) + "\n", encoding="utf-8")
+    return (path,)
+
+
+def _lines(run: Run) -> Iterator[str]:
+    from harness.gating.findings import MEANING, conclude_gate, judge_gate
+
+    if run.header.gate is None:
+        yield f"### {run.path.name}: no comparison of versions; `report.md` says what it is"
+        return
+    report = judge_gate(run)
+    yield f"### {SIGNS[report.exit_code]} {conclude_gate(report)}"
+    yield ""
+    yield _versions(run)
+    yield ""
+    yield from (f"- {number} {finding}: {MEANING[finding]}" for finding, number in report.counts.items() if number)
+    for arm, effect in report.standing.overall.items():
+        change = f"{100 * (effect.value - 1):+.2f} % ({100 * (effect.low - 1):+.2f} to {100 * (effect.high - 1):+.2f})"
+        yield f"- `{arm}` over all its timed cells: {change}"
+    told = [cell for cell in report.cells if cell.finding not in QUIET]
+    if told:
+        yield from ("", "| finding | backend | what | problem | new / base | 95 % interval | why |")
+        yield "|---|---|---|---|--:|--:|---|"
+        yield from map(_row, told[:ROWS])
+    if len(told) > ROWS:
+        yield f"\n... and {count(len(told) - ROWS, 'more cell')}; the report has them all."
+    yield from _how(run, report)
+
+
+def _versions(run: Run) -> str:
+    said = []
+    for arm in run.header.arms[:2]:
+        revision = f"`{arm.revision[:10]}`" if arm.revision else f"`{arm.text}`"
+        said.append(revision + (" with uncommitted changes" if arm.dirty else ""))
+    environment = run.header.environment
+    where = f"{environment.get('cpu', 'unknown processor')}, {count(int(environment.get('threads', 0)), 'thread')}"
+    return f"{said[-1]} compared with {said[0]}, interleaved on one machine ({where})"
+
+
+def _row(cell: Compared) -> str:
+    ratio = cell.judgement.ratio if cell.judgement is not None else None
+    numbers = (f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}") if ratio is not None else ("", "")
+    reason = shorten(cell.reason, REASON).replace("|", "\\|").replace("\n", " ")
+    what = f"`{cell.what}`" if cell.new.law else cell.what
+    return f"| {cell.finding} | `{cell.backend}` | {what} | `{cell.new.problem}` | {' | '.join(numbers)} | {reason} |"
+
+
+def _how(run: Run, report: GateReport) -> Iterator[str]:
+    gate, ending = report.standing.gate, run.ending
+    passes = max((cell.judgement.passes for cell in report.cells if cell.judgement is not None), default=0)
+    took = f"{ending.seconds:.0f} s" if ending is not None else "an unknown time"
+    yield ""
+    yield (
+        f"<sub>A change of {100 * gate.delta:.3g} % counts; up to {count(passes, 'pass', 'passes')} of fresh processes "
+        f"in {took}. `{run.header.command}`</sub>"
+    )
+
+
+def _fit(lines: Iterator[str]) -> Iterator[str]:
+    left = ROOM
+    for line in lines:
+        left -= len(line) + 1
+        if left < 0:
+            yield "\n... cut here to fit; the report has the rest."
+            return
+        yield line

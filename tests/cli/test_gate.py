@@ -1,0 +1,154 @@
+"""`gate` and `bisect` as users call them, in repositories made here; no verdict depends on how long things take."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.gating.twenty import COMMITS, SETTINGS, Commit, add, git, make_repository
+
+OPTIONS = ("--plugin", "kernels.plugin", "--unqualified", "--budget", "60s")
+BROKEN = next(commit for commit in COMMITS if commit.finding == "BROKEN")
+LOST = Commit("Leave mean pooling out", "kernels/plugin.py", "def avg_pool(", "def _avg_pool(")
+NEEDS = Commit("Need more", "pyproject.toml", '["numpy"]', '["numpy", "kernels-of-nobody @ file:///nowhere"]')
+MORE = (add("README.md", "One.\n"), BROKEN, LOST, NEEDS)  # after the first commit, in this order
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """Its folder; tags begin, same, broken, lost, needs."""
+    folder = tmp_path_factory.mktemp("gate") / "repository"
+    names = ("begin", "same", "broken", "lost", "needs")
+    for name, revision in zip(names, make_repository(folder, MORE), strict=True):
+        git(folder, "tag", name, revision)
+    git(folder, "switch", "--quiet", "--detach", "same")
+    return folder
+
+
+def harness(*arguments, cwd, state):
+    settings = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *arguments], cwd=cwd, capture_output=True, text=True,
+        env=settings | SETTINGS | {"HARNESS_STATE_DIR": str(state)},
+    )  # fmt: skip
+
+
+def gate(repository, tmp_path, *arguments):
+    return harness("gate", *OPTIONS, "--output", str(tmp_path / "run"), *arguments, cwd=repository, state=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "code", "said"),
+    [
+        ("begin", "same", 0, "4 cells, a change of 1 % counts: 4 UNCHANGED"),
+        ("same", "broken", 1, "failed: 1 BROKEN"),
+        ("broken", "broken", 0, "WRONG BEFORE"),
+        ("broken", "same", 0, "MENDED"),
+        ("broken", "lost", 3, "failed: 1 MISSING"),
+        ("lost", "broken", 0, "1 NEW"),
+    ],
+)
+def test_laws_of_both_versions_make_the_exit_code(repository, tmp_path, base, head, code, said):
+    done = gate(repository, tmp_path, "--base", base, "--head", head, "--suite", "kernels-laws")
+    assert done.returncode == code, done.stdout + done.stderr
+    assert said in done.stdout
+    assert f"(exit code {code})" in done.stdout
+    assert len(git(repository, "worktree", "list").splitlines()) == 1
+
+
+def test_a_checkout_as_it_lies_is_compared_and_said_to_be_dirty(repository, tmp_path):
+    copy = tmp_path / "copy"
+    git(repository, "clone", "--quiet", str(repository), str(copy))
+    git(copy, "switch", "--quiet", "--detach", "same")
+    path = copy / BROKEN.file
+    path.write_text(path.read_text().replace(BROKEN.old, BROKEN.new))
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n")
+    done = gate(copy, tmp_path, "--base", "same", "--suite", "kernels-laws", "--summary", str(summary))
+    assert done.returncode == 1, done.stdout + done.stderr
+    old, new = json.loads((tmp_path / "run" / "header.json").read_text())["arms"]
+    assert (old["dirty"], new["dirty"]) == (False, True)
+    assert old["revision"] == new["revision"] == git(copy, "rev-parse", "same")
+    text = summary.read_text()
+    assert text.startswith("before\n### ❌ failed: 1 BROKEN")
+    assert "with uncommitted changes compared with" in text
+    assert "| BROKEN | `kernels` | `agrees-with-reference` | `conv_input_grad" in text
+
+
+def test_times_are_interleaved_and_too_short_a_budget_cannot_tell(repository, tmp_path):
+    done = gate(repository, tmp_path, "--base", "begin", "--head", "same", "--suite", "kernels-speed", "--budget", "1s")
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert "4 INCONCLUSIVE" in done.stdout
+    assert "cannot tell: 4 of 4 cells undecided; give it more time (--budget)" in done.stdout
+
+
+def test_a_law_by_itself_needs_no_times(repository, tmp_path):
+    line = "conv_input_grad x=100x4x14x14 w=8x4x3x3"
+    done = gate(repository, tmp_path, "--base", "same", "--head", "broken", "--law", "agrees-with-reference",
+                "--problem", line)  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "1 cells" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "base: got none, wanted --base REV"),
+        (["--base", "same", "--head", "nowhere"], "unknown revision: got 'nowhere'"),
+        (["--base", "sme"], "unknown revision: got 'sme'"),
+        (["--base-env", "/nowhere"], "interpreter not found: got '/nowhere'"),
+        (["--base", "same", "--suite", "consensus"], "suite: got 'consensus', a suite of kind consensus"),
+        (["--base", "same", "--backend", "kernel"], "unknown backend: got 'kernel'"),
+        (["--base", "same", "--budget", "soon"], "got 'soon', wanted a duration"),
+        (["--base", "same", "--resolve", "much"], "share: got 'much'"),
+        (["--base", "needs"], "does not build: ERROR"),
+        (["--base", "same", "--head", "same", "--summary", "/nowhere/summary.md", "--suite", "kernels-laws"],
+         "summary: got '/nowhere/summary.md'"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_clear_line_and_exit_2(repository, tmp_path, arguments, message):
+    done = gate(repository, tmp_path, *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    line = done.stderr.strip().splitlines()[-1]
+    assert line.startswith("error: ") and message in line
+
+
+def test_a_plugin_that_the_base_lacks_is_named(repository, tmp_path):
+    (tmp_path / "copy").mkdir()
+    git(tmp_path / "copy", "clone", "--quiet", str(repository), ".")
+    (tmp_path / "copy" / "new.py").write_text((repository / "kernels" / "plugin.py").read_text())
+    done = harness("gate", "--base", "same", "--plugin", "./new.py", "--unqualified", "--output", str(tmp_path / "run"),
+                   cwd=tmp_path / "copy", state=tmp_path)  # fmt: skip
+    assert done.returncode == 2
+    assert "revision 'same' has no file 'new.py'" in done.stderr
+
+
+def test_a_gate_asks_for_a_qualified_machine(repository, tmp_path):
+    done = harness("gate", "--base", "same", "--plugin", "kernels.plugin", cwd=repository, state=tmp_path)
+    assert done.returncode == 5
+    assert "this machine is not qualified" in done.stderr and "--unqualified" in done.stderr
+
+
+def test_bisect_finds_the_commit_that_broke_a_law(repository, tmp_path):
+    done = harness(
+        "bisect", "--good", "begin", "--bad", "lost", "--plugin", "kernels.plugin", "--law", "agrees-with-reference",
+        "--cell", "kernels conv_input_grad x=100x4x14x14 w=8x4x3x3", "--output", str(tmp_path / "runs"),
+        cwd=repository, state=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    broken = git(repository, "rev-parse", "--short", "broken")
+    assert "the first commit that is wrong:" in done.stdout
+    assert done.stdout.splitlines()[-1].strip().startswith(broken)
+    assert done.stdout.splitlines()[-1].endswith(BROKEN.message)
+
+
+def test_bisect_says_that_the_ends_do_not_differ(repository, tmp_path):
+    done = harness(
+        "bisect", "--good", "begin", "--bad", "same", "--plugin", "kernels.plugin", "--law", "agrees-with-reference",
+        "--cell", "kernels conv x=100x4x14x14 w=8x4x3x3", "--output", str(tmp_path / "runs"),
+        cwd=repository, state=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "bad is not shown to be worse than good: UNCHANGED" in done.stderr
