@@ -48,6 +48,40 @@ def rows_by_cell(standing: Standing | None) -> dict[int, Row]:
     return {} if standing is None else {row.new.cell: row for row in standing.rows}
 
 
+def judge_cells(run: Run, standing: Standing | None) -> Iterator[tuple[Result, Row | None, Finding | None]]:
+    """Every result, its verdict where arms were compared, and what is wrong with it.
+
+    Where two versions were compared for a build, what was wrong before is none of its business, nor is a cell that is
+    not decided where a large slow-down is ruled out.
+    """
+    rows, can_tell = rows_by_cell(standing), standing is None or standing.can_tell
+    idle = before_this(run)
+    for result in run.results:
+        row = rows.get(result.cell) if result.kind == "speed" else None
+        found = judge_cell(run, result, row, can_tell=can_tell)
+        if found is not None and result.cell in idle:
+            found = Finding(level="idle", kind=found.kind, message=f"{idle[result.cell]}: {found.message}")
+        yield result, row, found
+
+
+def before_this(run: Run) -> dict[int, str]:
+    """Cells of a comparison of versions that cannot fail its build, and why."""
+    from harness.gating.findings import judge_gate
+
+    if run.header.gate is None or not run.header.gate.whole:
+        return {}
+    cells = judge_gate(run).cells
+    found = {cell.base.cell: "the base" for cell in cells if cell.base is not None}
+    for cell in cells:
+        if cell.finding == "WRONG BEFORE":
+            found[cell.new.cell] = "wrong in the base too"
+        elif cell.finding == "BLESSED":
+            found[cell.new.cell] = cell.reason
+        elif cell.ruled_out:
+            found[cell.new.cell] = "a large slow-down is ruled out"
+    return found
+
+
 def judge_cell(run: Run, result: Result, row: Row | None, *, can_tell: bool = True) -> Finding | None:
     """What is wrong with a cell; None where it passed.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.findings import Finding, judge_cell, judge_whole, rows_by_cell
+from reports.findings import Finding, judge_cells, judge_whole
 from reports.text import count
 
 if TYPE_CHECKING:
@@ -46,11 +46,8 @@ def _lines(run: Run) -> Iterator[str]:
 
 def _worst_first(run: Run, standing: Standing | None) -> list[tuple[Result, Finding]]:
     """Wrong cells, those without a comparison first and then by error; then missing, slower and inconclusive ones."""
-    rows, can_tell = rows_by_cell(standing), standing is None or standing.can_tell
     ranked = []
-    for result in run.results:
-        row = rows.get(result.cell) if result.kind == "speed" else None
-        found = judge_cell(run, result, row, can_tell=can_tell)
+    for result, row, found in judge_cells(run, standing):
         if found is None or found.level == "idle" or (found.level == "open" and found.kind != "INCONCLUSIVE"):
             continue
         wrong = found.kind == result.outcome

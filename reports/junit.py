@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import XMLGenerator
 from xml.sax.xmlreader import AttributesImpl
 
-from reports.findings import Finding, judge_cell, judge_whole, rows_by_cell
+from reports.findings import Finding, judge_cells, judge_whole
 
 if TYPE_CHECKING:
     from harness import Result, Run
@@ -34,11 +34,8 @@ def write(run: Run, folder: Path) -> tuple[Path, ...]:
     from reports.standing import compared
 
     standing = compared(run)
-    rows, can_tell = rows_by_cell(standing), standing is None or standing.can_tell
     suites: dict[tuple[str, str], list[Judged]] = {}
-    for result in run.results:
-        row = rows.get(result.cell) if result.kind == "speed" else None
-        found = judge_cell(run, result, row, can_tell=can_tell)
+    for result, row, found in judge_cells(run, standing):
         suites.setdefault((result.suite, result.backend), []).append((result, row, found))
     whole = list(judge_whole(run, standing))
     path = folder / "junit.xml"

@@ -11,14 +11,17 @@ from reports import (
     benchmark_json,
     csv_tables,
     github_annotations,
+    history,
     junit,
     kills,
     markdown,
     page,
     parquet_tables,
+    summary,
 )
 
 FOR_CI = (
+    ("summary", "summary.md: what a comparison of versions found, short enough for a comment", summary.write),
     ("junit", "junit.xml: every cell as a test, with the verdicts where arms were compared", junit.write),
     ("pytest-benchmark", "pytest-benchmark.json: timed cells as `pytest --benchmark-json` writes them (extra `ci`)",
      benchmark_json.write),
@@ -39,6 +42,7 @@ def register_reporters(register: Callable[[Reporter], None]) -> None:
             write=csv_tables.write,
             write_comparison=csv_tables.write_comparison,
             write_kills=kills.write_csv,
+            write_history=history.write_csv,
         )
     )
     register(
@@ -57,6 +61,7 @@ def register_reporters(register: Callable[[Reporter], None]) -> None:
             write=page.write,
             write_comparison=page.write_comparison,
             write_kills=kills.write_html,
+            write_history=history.write_html,
         )
     )
     register(

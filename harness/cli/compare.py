@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import plugin_options
+from harness.cli.options import Command, plugin_options
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
+    from harness.plan.suite import Reporter
+    from harness.record.run import Run
     from harness.timing.compare import Comparison
+
 MOST_ALIKE = 5
 QUIET = frozenset({"SAME", "UNCHANGED"})
+
+
+def shown_options(command: Command) -> Command:
+    """Add --all, --output and --format, for commands that show a comparison."""
+    command = click.option(
+        "--format", "formats", multiple=True, metavar="NAME",
+        help="With --output: only this format.  [default: all but those for CI]",
+    )(command)  # fmt: skip
+    command = click.option("--output", metavar="FOLDER", help="Also write the comparison as files into this folder.")(
+        command
+    )
+    return click.option("--all", "everything", is_flag=True, help="Show the cells that did not change too.")(command)
 
 
 @click.command("compare")
@@ -25,15 +42,7 @@ QUIET = frozenset({"SAME", "UNCHANGED"})
     show_default=True,
     help="Relative change of time that counts.",
 )
-@click.option("--all", "everything", is_flag=True, help="Show the cells that did not change too.")
-@click.option("--output", metavar="FOLDER", help="Also write the comparison as files into this folder.")
-@click.option(
-    "--format",
-    "formats",
-    multiple=True,
-    metavar="NAME",
-    help="With --output: only this format.  [default: all but those for CI]",
-)
+@shown_options
 @plugin_options
 def command(
     base: str, new: str, threshold: float, everything: bool, output: str | None, formats: tuple[str, ...],
@@ -42,22 +51,36 @@ def command(
     """Compare the runs in directories BASE and NEW: times with the interval of their ratio, outcomes, new and gone.
 
     The two runs were not interleaved, so the machine's own drift lies in every ratio; times are compared only where
-    the environments are the same. Exit code 1: something broke;
-    3: slower or missing; 4: no time, or nothing, could be compared.
+    the environments are the same. A change that was accepted with `bless` is BLESSED, and does not count.
+    Exit code 1: something broke; 3: slower or missing; 4: no time, or nothing, could be compared.
 
     \b
     python -m harness compare harness-runs/before harness-runs/after --threshold 0.05
     """
     from harness.plugins.manager import load_plugins
     from harness.record.directory import read_run
-    from harness.timing.compare import compare_runs
 
-    registry = load_plugins(plugins, without)
-    reporters = registry.reporters_for(formats, "write_comparison")
-    comparison = compare_runs(read_run(base), read_run(new), threshold)
+    reporters = load_plugins(plugins, without).reporters_for(formats, "write_comparison")
+    return conclude(read_run(base), read_run(new), threshold, everything, output, reporters)
+
+
+def conclude(
+    base: Run, new: Run, threshold: float, everything: bool, output: str | None, reporters: Sequence[Reporter]
+) -> int:
+    """Compare two runs, apply the blessings of the repository here, print, write the files, and say the exit code."""
+    from harness.baselines.blessing import accept_changes, read_blessings
+    from harness.timing.compare import compare_runs
+    from harness.worker.environments import find_repository
+
+    comparison, repository = compare_runs(base, new, threshold), find_repository(())
+    if repository is not None:
+        comparison = accept_changes(comparison, read_blessings(repository), repository)
     print_comparison(comparison, everything)
     if output is not None:
-        Path(output).mkdir(parents=True, exist_ok=True)
+        try:
+            Path(output).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"output folder cannot be written: got '{output}' ({error.strerror})") from None
         for reporter in reporters:
             for path in reporter.write_comparison(comparison, Path(output)) if reporter.write_comparison else ():
                 print(path)

@@ -71,12 +71,14 @@ def read_seconds(text: str) -> float:
 
 
 def read_cell(text: str) -> tuple[str, str]:
-    """Read a cell such as 'im2col conv x=1x1x8 w=1x1x3': backend and canonical problem line. Raises UsageError."""
-    from harness.spec.line import parse_line
+    """Backend (or arm) and canonical problem line of a 'BACKEND PROBLEM LINE'. Raises UsageError, LineError."""
+    from harness.spec.line import format_line, parse_line
+    from harness.spec.operator import Operator
 
     backend, _, line = text.strip().partition(" ")
-    if not backend or not line.strip():
+    if not line.strip() or "=" in backend or backend in Operator.__members__:
         raise UsageError(
-            f"cell: got '{text}', wanted a backend and a problem line, such as 'mine conv x=1x1x8 w=1x1x3'"
+            f"cell: got '{text}', wanted a backend and a problem line in one argument, "
+            "such as 'im2col conv x=8x64x56x56 w=64x64x3x3 pad=1'"
         )
-    return backend, parse_line(line).line
+    return backend, format_line(parse_line(line.strip()))

@@ -25,6 +25,7 @@ CANNOT_TELL = 5
 )
 @click.option("--budget", metavar="TIME", default=BUDGET, show_default=True, help="Wall time for all passes.")
 @click.option("--delta", metavar="SHARE", default="1%", show_default=True, help="Change that counts.")
+@click.option("--if-unknown", is_flag=True, help="Do nothing where this machine is qualified already.")
 @click.option("--no-power", is_flag=True, help="Identical arms only: false alarms, and no known slow-downs.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of every worker.  [default: all]")
 @click.option("--lease-wait", metavar="TIME", help="How long to wait for a device in use.  [default: without end]")
@@ -34,6 +35,7 @@ def command(
     backends: tuple[str, ...],
     budget: str,
     delta: str,
+    if_unknown: bool,
     no_power: bool,
     threads: int | None,
     lease_wait: str | None,
@@ -45,7 +47,8 @@ def command(
 
     Everything goes through the gate of `versus`: a pair of identical arms that is called SLOWER or FASTER is a false
     alarm, a slow-down that is not called SLOWER was missed. The counts are added up for this machine, interpreter and
-    libraries; `versus --gate` is refused where they show that its verdicts cannot be trusted. Exit code 5: it is so.
+    libraries; `gate` and `versus --gate` are refused where they show that verdicts cannot be trusted here. Exit code 5:
+    they show it.
 
     \b
     python -m harness qualify
@@ -58,9 +61,19 @@ def command(
     from harness.plan.planner import plan_run
     from harness.plugins.manager import load_plugins
     from harness.qualifying import make_arms, name_suites, qualify_run
-    from harness.record.qualification import read_qualification, write_qualification
+    from harness.record.environment import describe_environment
+    from harness.record.qualification import (
+        name_environment,
+        qualification_file,
+        read_qualification,
+        write_qualification,
+    )
     from harness.timing.standing import judge_run
 
+    known = read_qualification(name_environment(describe_environment(threads)))
+    if if_unknown and known is not None and not known.failures and known.delta <= read_share(delta):
+        print_total(known, str(qualification_file(known.environment)))
+        return 0
     registry = load_plugins(plugins, without)
     gate = Gate(delta=read_share(delta), budget_s=read_seconds(budget), apart=True)
     names = name_suites(() if no_power else SLOWDOWNS)
@@ -134,5 +147,5 @@ def print_total(total: Qualification, path: str) -> None:
     for failure in total.failures:
         console.print(f"[red]not qualified[/red]: {failure}")
     if not total.failures:
-        console.print("qualified: `versus --gate` may be armed here")
+        console.print("qualified: `gate` and `versus --gate` may be armed here")
     console.print(f"stored: {path}", markup=False, soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from harness.gating.acceptance import Acceptance, read_acceptance
 from harness.plan.gate import Gate
 from harness.race import NO_PASS
 from harness.record.run import RAN, WRONG, ArmRecord, Result, Run
@@ -104,8 +105,9 @@ def judge_gate(run: Run, gate: Gate | None = None) -> GateReport:
     sure = judge_run(run, replace(gate, delta=gate.resolve)) if gate.resolve > gate.delta else standing
     judged = {_key(row.new): row for row in standing.rows}
     ruled_out = {_key(row.new) for row in sure.rows if row.judgement.verdict in ("SAME", "FASTER")}
+    acceptance = read_acceptance(run)
     cells = [
-        _compare(backends[new.backend], base, new, judged.get(_key(new)), _key(new) in ruled_out)
+        _accept(_compare(backends[new.backend], base, new, judged.get(_key(new)), _key(new) in ruled_out), acceptance)
         for base, new in pair_versions(run)
     ]
     return GateReport(standing=standing, cells=tuple(sorted(cells, key=_worst_first)))
@@ -144,6 +146,14 @@ def _compare(backend: str, base: Result | None, new: Result, row: Row | None, ru
     return Compared(
         backend=backend, base=base, new=new, finding=finding, judgement=judgement, reason=reason, ruled_out=undecided
     )
+
+
+def _accept(cell: Compared, acceptance: Acceptance) -> Compared:
+    number = cell.new.cell
+    if number in acceptance.accepted:
+        return replace(cell, finding="BLESSED", reason=acceptance.accepted[number])
+    reasons = (cell.reason, acceptance.refused.get(number, ""))
+    return replace(cell, reason="; ".join(part for part in reasons if part))
 
 
 def find_outcome(base: Result | None, new: Result) -> tuple[Finding | None, str]:

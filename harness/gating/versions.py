@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from harness.api import name_problems, start
 from harness.errors import UsageError
 from harness.execution import Watch
+from harness.gating.acceptance import write_acceptance
 from harness.gating.dependencies import why_build
 from harness.gating.findings import GateReport, judge_gate
 from harness.plan.arm import HERE, Arm, Environment
@@ -60,6 +61,7 @@ def compare_versions(registry: Registry, wanted: Wanted, gate: Gate, watch: Watc
         registry, plan, ("gate",), wanted.output, wanted.plugins, None, wanted.threads, watch, wanted.command,
         lease_wait_s=wanted.lease_wait_s,
     )  # fmt: skip
+    write_acceptance(judge_gate(run), find_repository(wanted.plugins))
     return judge_gate(run)
 
 

@@ -11,6 +11,7 @@ from harness.spec.problem import Problem
 
 if TYPE_CHECKING:
     from harness.checking.kills import KillMatrix
+    from harness.history.series import History
     from harness.record.run import Run
     from harness.timing.compare import Comparison
 
@@ -89,6 +90,7 @@ class Reporter:
     write: takes the run and the folder to write into; gives the paths that it wrote.
     write_comparison: the same for a comparison of two runs, None where the format has no such thing.
     write_kills: the same for a kill matrix.
+    write_history: the same for the history of many runs.
     default: whether it is written where no format is asked for.
     """
 
@@ -97,4 +99,5 @@ class Reporter:
     write: Callable[[Run, Path], tuple[Path, ...]]
     write_comparison: Callable[[Comparison, Path], tuple[Path, ...]] | None = None
     write_kills: Callable[[KillMatrix, Path], tuple[Path, ...]] | None = None
+    write_history: Callable[[History, Path], tuple[Path, ...]] | None = None
     default: bool = True

@@ -92,7 +92,9 @@ class Registry:
         return self.reporters[name]
 
     def reporters_for(
-        self, formats: Iterable[str] = (), writer: Literal["write", "write_comparison", "write_kills"] = "write"
+        self,
+        formats: Iterable[str] = (),
+        writer: Literal["write", "write_comparison", "write_kills", "write_history"] = "write",
     ) -> list[Reporter]:
         """Reporters of these formats; where none is named, the default ones that have such a writer.
 

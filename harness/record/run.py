@@ -219,21 +219,26 @@ class Run:
         return self.ending is not None and self.ending.complete and len(self.results) == self.header.cells
 
     def command_for(self, result: Result) -> str:
-        """The command that repeats a result, with the plugins that the run was given."""
-        if self.header.arms:  # a cell of arms is repeated with all of them
-            family = [arm for arm in self.header.arms if arm.family == self._family(result.backend)]
-            arms = [arm.text if arm.name == arm.text else f"{arm.name}={arm.text}" for arm in family]
+        """The command that repeats a result, with the plugins that the run was given.
+
+        A law is applied to the checkout as it lies; of another revision only times can be asked.
+        """
+        arm = next((one for one in self.header.arms if one.name == result.backend), None)
+        if arm is not None and result.kind == "speed":  # a cell of arms is repeated with all of them
+            family = [one for one in self.header.arms if one.family == arm.family]
+            arms = [one.text if one.name == one.text else f"{one.name}={one.text}" for one in family]
             parts = ["python", "-m", "harness", "versus", *arms, "--suite", result.suite, "--problem", result.problem]
             return shlex.join([*parts, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))])
         parts = ["python", "-m", "harness", "run", result.suite, "--problem", result.problem]
         if result.kind != "consensus":  # one backend alone cannot vote
-            parts += ["--backend", result.backend, *(("--law", result.law) if result.law else ())]
+            parts += [
+                "--backend",
+                arm.backend if arm is not None else result.backend,
+                *(("--law", result.law) if result.law else ()),
+            ]
         return shlex.join(
             [*parts, *self.header.flags, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))]
         )
-
-    def _family(self, arm: str) -> str:
-        return next((one.family for one in self.header.arms if one.name == arm), "")
 
     @property
     def counts(self) -> dict[str, int]:

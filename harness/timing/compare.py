@@ -13,17 +13,22 @@ from harness.record.run import WRONG, Result, Run
 from harness.timing.statistics import Estimate, estimate_ratio
 
 Verdict = Literal[
-    "SLOWER", "FASTER", "SAME", "INCONCLUSIVE", "BROKEN", "MENDED", "UNCHANGED", "NEW", "MISSING", "NOT COMPARABLE"
-]
+    "SLOWER", "FASTER", "SAME", "INCONCLUSIVE", "BROKEN", "MENDED", "UNCHANGED", "NEW", "MISSING", "BLESSED",
+    "NOT COMPARABLE",
+]  # fmt: skip
 VERDICTS: tuple[Verdict, ...] = (
-    "BROKEN", "SLOWER", "MISSING", "INCONCLUSIVE", "NOT COMPARABLE", "FASTER", "MENDED", "NEW", "SAME", "UNCHANGED",
+    "BROKEN", "SLOWER", "MISSING", "BLESSED", "INCONCLUSIVE", "NOT COMPARABLE", "FASTER", "MENDED", "NEW", "SAME",
+    "UNCHANGED",
 )  # fmt: skip
 THRESHOLD = 0.10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One cell in both runs: its outcomes, the ratio new/base of its times, and the verdict with its reason."""
+    """One cell in both runs: its outcomes, the ratio new/base of its times, and the verdict with its reason.
+
+    BLESSED was SLOWER or MISSING, and somebody accepted it (harness.baselines.blessing); the reason says which and why.
+    """
 
     suite: str
     backend: str
@@ -65,8 +70,8 @@ class Comparison:
         if counts["SLOWER"] or counts["MISSING"]:
             return 3
         told = len(self.changes) - counts["NEW"] - counts["NOT COMPARABLE"]
-        timed = sum(counts[verdict] for verdict in ("FASTER", "SAME", "INCONCLUSIVE"))
-        blind = counts["NOT COMPARABLE"] > 0 and timed == 0
+        timed = any(change.ratio is not None for change in self.changes)
+        blind = counts["NOT COMPARABLE"] > 0 and not timed
         return 0 if told and not blind and self.base.complete and self.new.complete else 4
 
 

@@ -160,6 +160,6 @@ class Honest(Cheat):
 
 @harness.hookimpl
 def register_backends(register):
-    for kind in (RemembersAddress, RemembersContents, RemembersFingerprint, PlansTheAnswer, Lazy, Unfinished, UnfinishedForLong,
-                 PatchedClock, Honest):  # fmt: skip
+    for kind in (RemembersAddress, RemembersContents, RemembersFingerprint, PlansTheAnswer, Lazy, Unfinished,
+                 UnfinishedForLong, PatchedClock, Honest):  # fmt: skip
         register(kind())

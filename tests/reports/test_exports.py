@@ -18,7 +18,7 @@ from harness.timing.statistics import estimate_time
 from reports.github_annotations import escape_data, escape_property
 from tests.reports.made import PLAIN, compare_arms, fail, make_run, measure, result, spread, time_cell
 
-CI = ["junit", "pytest-benchmark", "github-action-benchmark", "bencher", "annotations"]
+CI = ["summary", "junit", "pytest-benchmark", "github-action-benchmark", "bencher", "annotations"]
 
 
 def _line(number):
@@ -80,7 +80,7 @@ def test_the_command_writes_just_the_formats_that_it_is_asked_for(tmp_path):
         (["--format", "junit", "--format", "html"], {"junit.xml", "report.html"}),
         (
             [arg for name in CI for arg in ("--format", name)],
-            {"junit.xml", "annotations.txt", *(f"{n}.json" for n in CI[1:4])},
+            {"summary.md", "junit.xml", "annotations.txt", *(f"{n}.json" for n in CI[2:5])},
         ),
     ):
         output = tmp_path / str(len(given))

@@ -1,0 +1,128 @@
+"""A run in one file: a zip of header.json and journal.jsonl, the same bytes for the same run.
+
+A zip, because every system can look into one, each member carries its checksum, and the directory at the end tells a
+file that was cut short. Dates, owners and modes are fixed; only another release of zlib may compress otherwise.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from harness.errors import UsageError
+from harness.record.directory import read_run
+from harness.record.run import Run
+
+# 1: a zip of header.json and journal.jsonl, which have a format of their own (harness.record.run)
+FORMAT = 1
+MARK = b"harness baseline "
+HEADER, JOURNAL = MEMBERS = ("header.json", "journal.jsonl")
+MOST_BYTES = 2**30  # of all members unpacked; the whole suite on eight backends has 6 % of it
+LEVEL = 9
+CHUNK = 2**20
+
+
+class _Cell(msgspec.Struct):
+    cell: int
+    suite: str
+
+
+class _Line(msgspec.Struct):
+    """What a line of the journal says of where it belongs: peaks, backends and the end belong to no cell."""
+
+    type: str
+    cell: int | None = None
+    result: _Cell | None = None
+
+
+def write_archive(run: Run, file: IO[bytes], suite: str | None = None) -> None:
+    """Pack the directory of a run, or only the cells of one suite. Raises OSError, UsageError for an unknown suite."""
+    contents = ((run.path / HEADER).read_bytes(), _read_journal(run.path / JOURNAL))
+    if suite is not None:
+        contents = keep_suite(run, *contents, suite)
+    if sum(map(len, contents)) > MOST_BYTES:
+        raise UsageError(
+            f"run is too large: '{run.path}' has {sum(map(len, contents)) / 2**20:.0f} MiB, wanted at most "
+            f"{MOST_BYTES // 2**20}; keep one suite with --suite"
+        )
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.comment = MARK + str(FORMAT).encode()
+        for name, data in zip(MEMBERS, contents, strict=True):
+            member = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            member.create_system, member.external_attr = 3, 0o644 << 16  # as on any Unix, whoever packs it
+            archive.writestr(member, data, zipfile.ZIP_DEFLATED, LEVEL)
+
+
+def _read_journal(path: Path) -> bytes:
+    """The journal, empty where the run was stopped before its first entry."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def keep_suite(run: Run, header: bytes, journal: bytes, suite: str) -> tuple[bytes, bytes]:
+    """Header and journal with the cells of one suite only; cells that have no result stay missing."""
+    kept = {result.cell for result in run.results if result.suite == suite}
+    if not kept:
+        raise UsageError(
+            f"suite: got '{suite}', wanted one that has results in '{run.path}': "
+            f"{', '.join(dict.fromkeys(result.suite for result in run.results)) or 'none has'}"
+        )
+    fields: dict[str, Any] = msgspec.json.decode(header)
+    fields |= {"suites": [suite], "cells": run.header.cells - len(run.results) + len(kept)}
+    lines = journal.split(b"\n")
+    if run.torn:
+        lines.pop()
+    decoder = msgspec.json.Decoder(_Line)
+    found = [line for line in lines if line and _belongs(decoder.decode(line), kept)]
+    return msgspec.json.format(msgspec.json.encode(fields), indent=1), b"\n".join([*found, b""])
+
+
+def _belongs(line: _Line, kept: set[int]) -> bool:
+    cell = line.result.cell if line.result is not None else line.cell
+    return cell is None or cell in kept
+
+
+def read_archive(path: Path) -> Run:
+    """Read a packed run; its path is the file's. Raises UsageError where it is none, damaged, or of a newer format."""
+    try:
+        if path.stat().st_size == 0:
+            raise UsageError("it is empty")
+        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory(prefix="conv-harness-") as made:
+            _check(archive)
+            for name in MEMBERS:  # by these names alone, so that no name in the file leads anywhere
+                with archive.open(name) as source, Path(made, name).open("wb") as target:
+                    while chunk := source.read(CHUNK):  # never more than the size that was checked
+                        target.write(chunk)
+            try:
+                return replace(read_run(made), path=path)
+            except UsageError as error:
+                raise UsageError(str(error).replace(made, str(path))) from None
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise UsageError(f"it is no baseline, or was damaged or cut short ({error})") from None
+    except (NotImplementedError, RuntimeError):  # other compressions, and encrypted members
+        raise UsageError("it is a zip of another kind") from None
+    except OSError as error:
+        raise UsageError(f"it cannot be read ({error.strerror or error})") from None
+
+
+def _check(archive: zipfile.ZipFile) -> None:
+    """Refuse what `write_archive` would not have written."""
+    number = archive.comment.removeprefix(MARK)
+    if number == archive.comment or not number.isdigit():
+        raise UsageError("it is a zip of something else")
+    if int(number) > FORMAT:
+        raise UsageError(f"it is of a newer format: got {int(number)}, wanted at most {FORMAT}; upgrade the harness")
+    names = sorted(archive.namelist())
+    if names != sorted(MEMBERS):
+        raise UsageError(f"it holds {', '.join(names[:5]) or 'nothing'}, wanted {' and '.join(MEMBERS)}")
+    size = sum(member.file_size for member in archive.infolist())
+    if size > MOST_BYTES:
+        raise UsageError(f"unpacked it would have {size / 2**20:.0f} MiB, wanted at most {MOST_BYTES // 2**20}")

@@ -1,0 +1,205 @@
+"""`harness baseline`: runs that are kept by name, and what changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.baselines.store import DEFAULT
+from harness.cli.compare import shown_options
+from harness.cli.options import Command, plugin_options, read_share
+
+if TYPE_CHECKING:
+    from harness.record.run import Run
+
+LARGE_BYTES = 2**20
+SHORT = 12
+
+
+def folder_option(command: Command) -> Command:
+    """Add --folder."""
+    return click.option(
+        "--folder", default=DEFAULT, show_default=True, metavar="FOLDER", help="Where the baselines lie."
+    )(command)
+
+
+@click.group("baseline", context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Keep runs by name, one file each, in git or as files that CI keeps, and compare later runs with them.
+
+    Runs that were made at different times carry the machine's drift in them: `gate --base REV`, which times both
+    versions in turns, is what to trust.
+
+    \b
+    python -m harness run speed-short --backend im2col
+    python -m harness baseline save v1.2
+    python -m harness baseline compare v1.2 --threshold 10%
+    """
+
+
+@command.command("save")
+@click.argument("name", metavar="NAME")
+@click.argument("run", metavar="[RUN]", required=False)
+@click.option("--suite", metavar="NAME", help="Keep only the cells of this suite.")
+@click.option("--replace", "overwrite", is_flag=True, help="Overwrite a baseline of this name.")
+@click.option("--incomplete", is_flag=True, help="Keep a run that did not come to its end.")
+@folder_option
+def save(name: str, run: str | None, suite: str | None, overwrite: bool, incomplete: bool, folder: str) -> None:
+    """Store the run in directory RUN as NAME; without RUN, the latest complete one of harness-runs."""
+    from harness.baselines.store import baseline_file, read_baseline, save_baseline
+
+    baseline_file(Path(folder), name)  # before a large run is read
+    found = _read(run)
+    path = save_baseline(found, name, Path(folder), suite=suite, replace=overwrite, incomplete=incomplete)
+    kept = read_baseline(Path(folder), name)
+    size = path.stat().st_size
+    print(f"{path}: {len(kept.results)} cells of {found.path}, {size / 2**10:.0f} KiB")
+    wrong = sum(kept.counts[outcome] for outcome in ("failed", "error", "crashed", "timeout"))
+    if wrong:
+        print(f"note: {wrong} cells of it are wrong; a comparison with it cannot call them BROKEN")
+    speed = dict.fromkeys(result.suite for result in kept.results if result.kind == "speed")
+    if size > LARGE_BYTES and suite is None and speed and len(kept.header.suites) > len(speed):
+        print(f"note: most of it are results of laws; --suite {next(iter(speed))} keeps the times alone")
+
+
+@command.command("list")
+@folder_option
+def list_command(folder: str) -> None:
+    """Show all baselines: when, which commit, which environment, and whether it is the one here."""
+    from rich.markup import escape
+
+    from harness.baselines.store import list_baselines
+    from harness.cli.summary import open_console, plain_table
+    from harness.record.environment import describe_environment
+
+    baselines = list_baselines(Path(folder))
+    if not baselines:
+        print(f"no baselines in '{folder}'; save one with `python -m harness baseline save NAME`")
+        return
+    here, table = describe_environment(), plain_table("name", "created", "commit", "environment", "cells", "same here")
+    for one in baselines:
+        if one.run is None:
+            table.add_row(escape(one.name), f"[red]damaged:[/red] {escape(one.reason)}", "", "", "", "")
+            continue
+        header = one.run.header
+        cells = str(len(one.run.results)) + ("" if one.run.complete else f" of {header.cells}, INCOMPLETE")
+        table.add_row(
+            escape(one.name), escape(header.created), escape(_commit(one.run)),
+            escape(str(header.environment.get("fingerprint", "unknown"))), cells, _same(header.environment, here),
+        )  # fmt: skip
+    open_console().print(table)
+
+
+@command.command("show")
+@click.argument("name", metavar="NAME")
+@folder_option
+def show(name: str, folder: str) -> None:
+    """Show what a baseline holds: when, commit, environment, cells by outcome, and the times."""
+    from harness.baselines.store import read_baseline
+    from harness.cli.summary import MOST_TIMES, open_console, print_summary
+
+    run = read_baseline(Path(folder), name)
+    console = open_console()
+    for label, value in _facts(run):
+        console.print(f"{label + ':':<14}{value}", markup=False, soft_wrap=True)
+    console.print()
+    print_summary(run)
+    if len({(r.label, r.problem) for r in run.results if r.measurement is not None}) > MOST_TIMES:
+        _print_all_times(run)
+
+
+@command.command("compare")
+@click.argument("name", metavar="NAME")
+@click.argument("run", metavar="[RUN]", required=False)
+@click.option("--threshold", default="10%", show_default=True, metavar="SHARE", help="Change of time that counts.")
+@folder_option
+@shown_options
+@plugin_options
+def compare(
+    name: str, run: str | None, threshold: str, folder: str, everything: bool, output: str | None,
+    formats: tuple[str, ...], plugins: tuple[str, ...], without: tuple[str, ...],
+) -> int:  # fmt: skip
+    """Compare the run in directory RUN with baseline NAME; without RUN, the latest complete one of harness-runs.
+
+    A cell that the run lacks is MISSING. Exit code 1: something broke; 3: slower or missing; 4: no time, or nothing,
+    could be compared, as where the environments differ.
+    """
+    from harness.baselines.store import read_baseline
+    from harness.cli.compare import conclude
+    from harness.plugins.manager import load_plugins
+
+    share = read_share(threshold)
+    reporters = load_plugins(plugins, without).reporters_for(formats, "write_comparison")
+    base = read_baseline(Path(folder), name)
+    new, others = _narrow(_read(run), base.header.suites)
+    print(f"base: {base.path} ({_commit(base)})\nnew:  {new.path} ({_commit(new)})")
+    code = conclude(base, new, share, everything, output, reporters)
+    if others:
+        print(f"{others} cells of suites that the baseline does not have are left out")
+    revision = _commit(base).split(",")[0] if base.header.environment.get("git") else "REV"
+    print(
+        "Stored runs are not made in turns: the machine's drift lies in every ratio. To be sure: "
+        f"python -m harness gate --base {revision}"
+    )
+    return code
+
+
+def _read(run: str | None) -> Run:
+    from harness.baselines.store import latest_run
+    from harness.record.directory import read_run
+
+    return latest_run() if run is None else read_run(run)
+
+
+def _narrow(run: Run, suites: tuple[str, ...]) -> tuple[Run, int]:
+    """The run with the cells of these suites alone, and how many others there are; what has no result stays missing."""
+    kept = tuple(result for result in run.results if result.suite in suites)
+    others = len(run.results) - len(kept)
+    return replace(run, results=kept, header=replace(run.header, cells=run.header.cells - others)), others
+
+
+def _commit(run: Run) -> str:
+    """The revision in short, and whether files differed from it."""
+    git = run.header.environment.get("git") or {}
+    if not git.get("revision"):
+        return "no commit"
+    return str(git["revision"])[:SHORT] + (", with changes" if git.get("dirty") else "")
+
+
+def _same(there: dict[str, Any], here: dict[str, Any]) -> str:
+    """Whether times may be compared, up to the number of threads, which a command may choose."""
+    return "yes" if all(there.get(name) == here.get(name) for name in ("fingerprint", "variables")) else "no"
+
+
+def _facts(run: Run) -> Iterator[tuple[str, str]]:
+    """What is known of a baseline, by name."""
+    header, there = run.header, run.header.environment
+    yield from (("created", header.created), ("commit", _commit(run)), ("command", header.command))
+    yield from (("suites", ", ".join(header.suites)), ("environment", str(there.get("fingerprint", "unknown"))))
+    yield "cpu", f"{there.get('cpu', 'unknown')}, {there.get('cores', '?')} cores"
+    yield "threads", str(there.get("threads", "unknown"))
+    yield "python", str(there.get("python", "unknown"))
+    libraries = ", ".join(f"{name} {version}" for name, version in there.get("libraries", {}).items())
+    yield "libraries", libraries or "unknown"
+    if not run.complete:
+        yield "INCOMPLETE", f"{len(run.results)} of {header.cells} cells"
+
+
+def _print_all_times(run: Run) -> None:
+    """A row for every timed cell, where there are too many for the table of problems."""
+    from rich.markup import escape
+
+    from harness.cli.summary import open_console, plain_table
+    from harness.timing.statistics import estimate_time
+
+    table = plain_table("problem", "backend", "median ms", "low", "high", numbers=3)
+    for result in run.results:
+        if result.measurement is not None:
+            time = estimate_time(result.measurement)
+            numbers = (f"{ns / 1e6:.4g}" for ns in (time.value, time.low, time.high))
+            table.add_row(escape(result.problem), escape(result.backend), *numbers)
+    open_console().print(table)

@@ -1,0 +1,187 @@
+"""`harness bless`: a known change is accepted, with the reason, and no longer fails a build."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import read_cell
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.baselines.blessing import Blessing
+    from harness.record.run import ArmRecord, Run
+    from harness.timing.standing import Row
+
+
+@click.command("bless")
+@click.argument("cell", metavar="[CELL]", required=False)
+@click.option("--reason", metavar="TEXT", help="Why the change is accepted; wanted unless --list or --remove.")
+@click.option("--run", "run", metavar="RUN", help="Run that showed it.  [default: the latest of gate or versus]")
+@click.option("--commit", metavar="REV", help="Commit that made the change.  [default: the new version's]")
+@click.option("--suite", metavar="NAME", help="Suite that showed it, where several timed the cell.")
+@click.option("--list", "listing", is_flag=True, help="Show the blessings, and whether each still holds.")
+@click.option("--base", metavar="REV", help="With --list: revision that would be compared with.")
+@click.option("--remove", is_flag=True, help="Take the blessings of CELL away, or with --commit that one.")
+def command(
+    cell: str | None, reason: str | None, run: str | None, commit: str | None, suite: str | None, listing: bool,
+    base: str | None, remove: bool,
+) -> None:  # fmt: skip
+    """Accept that CELL is SLOWER or MISSING; CELL is 'BACKEND PROBLEM LINE' in one argument.
+
+    Verdict and ratio come from the run. The blessing goes into harness-blessings.json at the top of the repository, to
+    be committed. It holds for comparisons whose head has the commit and whose base has not, as long as the cell does
+    not become slower still. Wrong results cannot be blessed.
+
+    \b
+    python -m harness bless 'im2col conv x=8x64x56x56 w=64x64x3x3 pad=1' --reason 'pays for the padding fix'
+    python -m harness bless --list --base main
+    """
+    from harness.baselines.blessing import FILE, add_blessing
+
+    repository = _repository()
+    if listing:
+        _list(repository, base)
+        return
+    if cell is None:
+        raise UsageError("bless: got no cell, wanted 'BACKEND PROBLEM LINE', or --list")
+    name, problem = read_cell(cell)
+    if remove:
+        _remove(repository, name, problem, commit)
+        return
+    if reason is None or not reason.strip():
+        raise UsageError("bless: got no reason, wanted --reason with why the change is accepted")
+    blessing = _make(repository, _read(run), name, problem, " ".join(reason.split()), commit, suite)
+    add_blessing(repository, blessing)
+    print(f"blessed: {_describe(blessing)}\ncommit {repository / FILE}")
+
+
+def _repository() -> Path:
+    from harness.worker.environments import find_repository
+
+    found = find_repository(())
+    if found is None:
+        raise UsageError(f"bless: '{Path.cwd()}' is in no git repository, wanted a command inside the one of the code")
+    return found
+
+
+def _read(run: str | None) -> Run:
+    from harness.baselines.store import latest_run
+    from harness.record.directory import read_run
+
+    found = latest_run(arms=True) if run is None else read_run(run)
+    if not found.header.arms:
+        raise UsageError(f"run: '{found.path}' compares no arms, wanted one made by `gate` or `versus`")
+    return found
+
+
+def _make(
+    repository: Path, run: Run, name: str, problem: str, reason: str, commit: str | None, suite: str | None
+) -> Blessing:
+    """The blessing of a cell, by what a run says of it."""
+    from harness.baselines.blessing import Blessing, ratio_of
+
+    row = _find_row(run, name, problem, suite)
+    judgement, arms = row.judgement, {arm.name: arm for arm in run.header.arms}
+    if judgement.verdict not in ("SLOWER", "MISSING"):
+        raise UsageError(f"cell is {judgement.verdict} in '{run.path}': only SLOWER and MISSING need a blessing")
+    new = arms[row.new.backend]
+    base = next(arm for arm in run.header.arms if arm.family == new.family)
+    return Blessing(
+        backend=new.backend, problem=problem, verdict="SLOWER" if judgement.verdict == "SLOWER" else "MISSING",
+        ratio=ratio_of(judgement.ratio), commit=_find_commit(repository, run, base, new, commit), reason=reason,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        fingerprint=str(run.header.environment.get("fingerprint", "")),
+    )  # fmt: skip
+
+
+def _find_row(run: Run, name: str, problem: str, suite: str | None) -> Row:
+    """The row of a cell that is named by its backend or, where several arms have it, by its arm."""
+    from harness.record.run import WRONG
+    from harness.timing.standing import judge_run
+
+    backends = {arm.name: arm.backend for arm in run.header.arms}
+    rows = [row for row in judge_run(run).rows if name in (row.new.backend, backends[row.new.backend])]
+    if not rows:
+        names = ", ".join(dict.fromkeys(backends.values()))
+        raise UsageError(f"backend: got '{name}', of which '{run.path}' compared nothing; wanted one of {names}")
+    rows = [row for row in rows if row.new.problem == problem and suite in (None, row.new.suite)]
+    if not rows:
+        raise UsageError(
+            f"cell: '{run.path}' did not time '{problem}' on {name}{f' in {suite}' if suite else ''}; "
+            "`python -m harness report` of it lists the cells"
+        )
+    rows = [row for row in rows if row.judgement.verdict in ("SLOWER", "MISSING")] or rows[:1]
+    if len(rows) > 1:
+        found = ", ".join(f"{row.new.backend} in {row.new.suite}" for row in rows)
+        raise UsageError(f"cell: got '{name}', but there are {found}; name the arm instead, or the --suite")
+    if rows[0].new.outcome in WRONG:
+        raise UsageError(f"cell is wrong ({rows[0].new.outcome}): only SLOWER and MISSING can be blessed; mend it")
+    return rows[0]
+
+
+def _find_commit(repository: Path, run: Run, base: ArmRecord, new: ArmRecord, commit: str | None) -> str:
+    """Full hash of the commit that made the change; never one that is part of the base already."""
+    from harness.baselines.blessing import is_ancestor, knows_commit
+    from harness.worker.environments import resolve_revision
+
+    if commit is None and new.dirty:
+        raise UsageError(
+            f"commit: '{new.name}' of '{run.path}' was timed with changes that are in no commit; "
+            "commit them, and name that with --commit"
+        )
+    found = commit or new.revision
+    if not found:
+        raise UsageError(f"commit: '{new.name}' of '{run.path}' does not say its revision; name one with --commit")
+    full = resolve_revision(repository, found)
+    if base.revision and knows_commit(repository, base.revision) and is_ancestor(repository, full, base.revision):
+        raise UsageError(
+            f"commit: got {full[:12]}, which is part of the base {base.revision[:12]} already and cannot have made "
+            "the change; name the one that did with --commit"
+        )
+    return full
+
+
+def _remove(repository: Path, name: str, problem: str, commit: str | None) -> None:
+    from harness.baselines.blessing import read_blessings, remove_blessings
+    from harness.worker.environments import resolve_revision
+
+    if commit:  # one that the repository has lost, as after a rebase, must be removable too
+        known = [one.commit for one in read_blessings(repository) if one.commit.startswith(commit)]
+        commit = known[0] if known else resolve_revision(repository, commit)
+    removed = remove_blessings(repository, name, problem, commit or "")
+    if not removed:
+        raise UsageError(f"no blessing: got '{name} {problem}', see `python -m harness bless --list`")
+    for one in removed:
+        print(f"removed: {_describe(one)}")
+
+
+def _list(repository: Path, base: str | None) -> None:
+    """Every blessing, and whether it holds between base and the checkout."""
+    from rich.markup import escape
+
+    from harness.baselines.blessing import FILE, SHORT, find_state, read_blessings
+    from harness.cli.summary import open_console, plain_table
+    from harness.worker.environments import resolve_revision
+
+    blessings = read_blessings(repository)
+    if not blessings:
+        print(f"no blessings in '{repository / FILE}'")
+        return
+    head, first = resolve_revision(repository, "HEAD"), resolve_revision(repository, base) if base else ""
+    table = plain_table("state", "verdict", "backend", "problem", "ratio", "commit", "created", "reason")
+    for one in blessings:
+        ratio = f"{one.ratio.value:.3f} ({one.ratio.low:.3f} to {one.ratio.high:.3f})" if one.ratio else ""
+        cells = (one.backend, one.problem, ratio, one.commit[:SHORT], one.created, one.reason)
+        table.add_row(find_state(one, first, head, repository), one.verdict, *map(escape, cells))
+    open_console().print(table)
+    if not base:
+        print("A blessing holds against any base that lacks its commit; --base REV says which are spent there.")
+
+
+def _describe(one: Blessing) -> str:
+    ratio = f" {one.ratio.value:.3f} ({one.ratio.low:.3f} to {one.ratio.high:.3f})" if one.ratio else ""
+    return f"{one.backend} {one.problem}: {one.verdict}{ratio} at {one.commit[:12]}: {one.reason}"

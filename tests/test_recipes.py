@@ -1,0 +1,127 @@
+"""The recipes for continuous integration: their own commands, run on a repository made here."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from harness.record.environment import describe_environment
+from harness.record.qualification import VARIABLE, Qualification, name_environment, write_qualification
+from tests.cli.test_gate import MORE
+from tests.conftest import ROOT
+from tests.gating.twenty import SETTINGS, git, make_repository
+
+WORKFLOWS = ROOT / ".github" / "workflows"
+LAWS = "--plugin kernels.plugin --suite kernels-laws"
+TIMES = "--plugin kernels.plugin --suite kernels-speed"
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A clone that stands at its second commit; tags begin, same, broken, lost, needs are in its origin too."""
+    origin = tmp_path / "origin"
+    for name, revision in zip(("begin", "same", "broken", "lost", "needs"), make_repository(origin, MORE), strict=True):
+        git(origin, "tag", name, revision)
+    git(origin, "clone", "--quiet", str(origin), str(tmp_path / "clone"))
+    git(tmp_path / "clone", "switch", "--quiet", "--detach", "same")
+    return tmp_path / "clone"
+
+
+@pytest.fixture
+def qualified(tmp_path, monkeypatch):
+    """What a job finds in its cache where its kind of machine was qualified before."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "state"))
+    environment = name_environment(describe_environment())
+    write_qualification(
+        Qualification(environment=environment, created="", cells=40, alarms=0, powers={"0.1": (40, 40)})
+    )
+    return str(tmp_path / "state")
+
+
+def read_steps(file, job):
+    """Scripts of a job by the names of their steps, and its variables that hold no expression."""
+    found = yaml.safe_load((WORKFLOWS / file).read_text())["jobs"][job]
+    variables = {name: value for name, value in found["env"].items() if "${{" not in value}
+    return {step["name"]: step["run"] for step in found["steps"] if "name" in step}, variables
+
+
+def read_gitlab():
+    """Commands of GitLab's recipe but for the installation, and its variables."""
+    (text,) = re.findall(r"## GitLab\n\n```yaml\n(.*?)```", (ROOT / "docs" / "ci.md").read_text(), re.DOTALL)
+    job = yaml.safe_load(text)["gate"]
+    install, *commands = job["script"]
+    assert install.startswith("python -m pip install")
+    return commands, job["variables"], job["allow_failure"]["exit_codes"]
+
+
+def shell(script, folder, variables):
+    """Run a script as a job does: bash that stops at the first error."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | SETTINGS | variables
+    return subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", script], cwd=folder, env=variables | {"PATH": path},
+        capture_output=True, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "options", "budget", "code", "shown"),
+    [
+        ("begin", "same", LAWS, "60s", 0, "✅ passed: neither slower nor wrong"),
+        ("same", "broken", LAWS, "60s", 1, "❌ failed: 1 BROKEN"),
+        ("begin", "same", TIMES, "1s", 0, "⚠️ cannot tell: "),
+    ],
+)
+def test_the_gate_on_github(repository, qualified, tmp_path, base, head, options, budget, code, shown):
+    steps, variables = read_steps("gate.yml", "gate")
+    summary = tmp_path / "summary.md"
+    git(repository, "switch", "--quiet", "--detach", head)
+    given = {"BASE": base, "BUDGET": budget, "OPTIONS": options, "GITHUB_STEP_SUMMARY": str(summary)}
+    given = variables | given | {VARIABLE: qualified}
+    qualifying = shell(steps["Qualify"], repository, given)
+    assert qualifying.returncode == 0, qualifying.stderr
+    assert "false alarms: 0 of 40 identical pairs" in qualifying.stdout
+    done = shell(steps["Gate"], repository, given)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert summary.read_text().startswith(f"### {shown}")
+    assert ("::error" in done.stdout) == (code == 1)
+    assert ("::warning title=gate::" in done.stdout) == (budget == "1s")
+    assert (repository / "gate" / "report" / "junit.xml").is_file()
+
+
+@pytest.mark.parametrize(("head", "code"), [("same", 0), ("broken", 1)])
+def test_the_gate_on_gitlab(repository, qualified, head, code):
+    commands, variables, allowed = read_gitlab()
+    git(repository, "switch", "--quiet", "--detach", head)
+    given = variables | {"CI_MERGE_REQUEST_DIFF_BASE_SHA": git(repository, "rev-parse", "begin"), "BUDGET": "60s"}
+    given |= {"OPTIONS": LAWS, VARIABLE: qualified}
+    done = shell("\n".join(commands), repository, given)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert allowed == [5]
+    assert (repository / "gate" / "report" / "junit.xml").is_file()
+
+
+def test_the_history_on_github_grows_on_its_branch(repository, tmp_path):
+    steps, variables = read_steps("history.yml", "history")
+    names = ["Fetch the history", "Time", "Show", "Keep"]
+    assert [name for name in steps if name != "Install"] == names
+    for name in ("begin", "same"):
+        clone = tmp_path / name
+        git(tmp_path, "clone", "--quiet", str(tmp_path / "origin"), str(clone))
+        git(clone, "switch", "--quiet", "--detach", name)
+        revision = git(clone, "rev-parse", "HEAD")
+        given = variables | {
+            "SUITE": "kernels-speed", "OPTIONS": "--plugin kernels.plugin --backend kernels",
+            "RUN": f"history/{revision}-1", "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+        }  # fmt: skip
+        for step in names:
+            done = shell(steps[step].replace("${{ github.sha }}", revision), clone, given)
+            assert done.returncode == 0, step + done.stdout + done.stderr
+        assert (clone / "pages" / "history.html").is_file()
+    runs = git(tmp_path / "origin", "ls-tree", "--name-only", "harness-history").split()
+    assert runs == sorted(f"{git(tmp_path / 'origin', 'rev-parse', name)}-1" for name in ("begin", "same"))
+    assert "4 series" in (tmp_path / "summary.md").read_text()
