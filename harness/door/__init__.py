@@ -1,0 +1,1 @@
+"""Doors for other programs: pytest runs cells as its tests."""

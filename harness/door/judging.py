@@ -1,0 +1,130 @@
+"""What becomes of a cell in this very process: a law applied, or a call made ready and timed by pytest-benchmark."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import cycle
+from typing import Any
+
+from harness.checking.deviation import Deviation
+from harness.checking.law import Law
+from harness.checking.subject import Subject
+from harness.plan.cell import Cell
+from harness.plan.suite import Timing
+from harness.plugins.backend import Backend
+from harness.spec.problem import Problem
+from harness.timing.block import WARM_NS, Mode
+from harness.worker import execute
+from harness.worker.protocol import Check, Checked, Prepare
+from harness.worker.session import LieError, Session, open_session
+from harness.worker.truth import find_lie
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What a worker would have replied, and what was raised on the way, for its traceback."""
+
+    reply: Checked
+    raised: Exception | None = None
+
+
+def judge_law(backend: Backend, law: Law, line: str) -> Judged:
+    """Apply a law as a worker does."""
+    raised: list[Exception] = []
+
+    def check(subject: Subject, problem: Problem) -> Deviation:
+        try:
+            return law.check(subject, problem)
+        except Exception as error:
+            raised.append(error)
+            raise
+
+    reply = execute.check(backend, replace(law, check=check), Check(law=law.name, problem=line))
+    return Judged(reply=reply, raised=raised[0] if raised and reply.outcome == "error" else None)
+
+
+def judge_work(backend: Backend, line: str, work: Callable[[], Deviation]) -> Judged:
+    """Do some work on a problem as if it were a law, so that whatever it raises is sorted as a law's errors are."""
+    name = work.__name__
+    law = Law(
+        name=name, formula="", remarks="", tolerance="structure", applies=lambda _: True, needs=lambda _: (),
+        check=lambda subject, problem: work(),
+    )  # fmt: skip
+    return judge_law(backend, law, line)
+
+
+def open_timing(backend: Backend, cell: Cell, mode: Mode) -> tuple[Session | None, Judged]:
+    """Make a cell ready to be timed, verify its answers and ask whether its times can be true."""
+    opened: list[Session] = []
+
+    def make_ready() -> Deviation:
+        request = Prepare(problem=cell.line, number=0, mode=mode, slowdown=cell.slowdown)
+        session = open_session(backend, request)
+        if lie := find_lie(session):
+            raise LieError(lie)
+        opened.append(session)
+        return session.deviation
+
+    judged = judge_work(backend, cell.line, make_ready)
+    return (opened[0] if opened else None), judged
+
+
+class Turns:
+    """One synchronous call; the members of the pool take turns, and the last result of each is kept."""
+
+    def __init__(self, session: Session) -> None:
+        self.turns = cycle(enumerate(session.ready.calls))
+        self.synchronize = session.subject.backend.synchronize
+        self.results: dict[int, Any] = {}
+
+    def __call__(self) -> None:
+        """Call, and wait until every queued operation has ended."""
+        member, call = next(self.turns)
+        self.results[member] = call()
+        self.synchronize()
+
+
+def time_session(session: Session, timing: Timing, benchmark: Any) -> Judged:
+    """Let pytest-benchmark time calls on inputs that were moved on, and verify the last answers."""
+    turns = Turns(session)
+
+    def time_calls() -> Deviation:
+        session.rotate()
+        rounds, warmups = choose_rounds(session.ready.single_ns * session.ready.loops, timing)
+        if session.ready.flush is None:
+            more: dict[str, Any] = {"iterations": session.ready.loops, "warmup_rounds": warmups}
+        else:
+            more = {"setup": without_result(session.ready.flush), "warmup_rounds": 1}
+        benchmark.pedantic(turns, rounds=rounds, **more)
+        for member, result in turns.results.items():
+            session.check(member, result, "in a timed call")
+        return session.deviation
+
+    judged = judge_work(session.subject.backend, session.problem.line, time_calls)
+    if judged.reply.outcome != "passed":
+        forget_times(benchmark)
+    return judged
+
+
+def choose_rounds(round_ns: float, timing: Timing) -> tuple[int, int]:
+    """How many rounds of this length take about the time that the suite gives a cell, and how many warm up."""
+    rounds = math.ceil(timing.sample_s * 1e9 / max(round_ns, 1.0))
+    return max(timing.blocks * timing.least_samples, rounds), max(1, math.ceil(WARM_NS / max(round_ns, 1.0)))
+
+
+def without_result(flush: Callable[[], Any]) -> Callable[[], None]:
+    """A function whose result pytest-benchmark does not take for arguments."""
+
+    def call() -> None:
+        flush()
+
+    return call
+
+
+def forget_times(benchmark: Any) -> None:
+    """Take back the times of answers that are wrong: neither tables nor files are to show them."""
+    benchmark.has_error = True
+    if benchmark.stats is not None:
+        benchmark.stats.stats.data.clear()
