@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError, unknown
 from harness.history.store import Store, StoredRun, open_store, query_times
-from harness.plan.arm import INTERPRETER
+from harness.plan.arm import parse_arm
 from harness.record.qualification import name_environment
 
 if TYPE_CHECKING:
@@ -192,11 +192,12 @@ def list_sources(store: Store, since: float | None = None) -> list[Source]:
             "fingerprint": about.fingerprint, "threads": about.threads, "variables": about.variables,
         })  # fmt: skip
         for arm in run.head.arms:
-            other = arm.text.partition(INTERPRETER)[2]  # its libraries are not those of the fingerprint
+            # Libraries of another interpreter are not those of the fingerprint.
+            libraries = parse_arm(arm.text).environment.libraries if arm.text else ""
             found.append(
                 Source(
                     run=run, side=arm.name, backend=arm.backend, revision=arm.revision, dirty=arm.dirty,
-                    environment=name + (INTERPRETER + other if other else ""),
+                    environment=name + libraries,
                 )
             )  # fmt: skip
         if not run.head.arms:

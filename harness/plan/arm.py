@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.errors import UsageError
 
@@ -34,6 +34,11 @@ class Environment:
     def elsewhere(self) -> bool:
         """Whether it is another one than that of the command itself."""
         return bool(self.revision or self.interpreter)
+
+    @property
+    def libraries(self) -> str:
+        """Whose libraries it has, as on the command line; empty where they are those of here."""
+        return replace(self, revision="").text
 
     @property
     def text(self) -> str:

@@ -48,6 +48,9 @@ def test_what_is_installed_elsewhere_or_built_is_told_apart():
         "mine@installed",
     ):
         assert parse_arm(text).text == text
+    assert parse_arm("mine@v1@build:cpu").environment.libraries == "@build:cpu"
+    assert parse_arm("mine@v1@env:/opt/old").environment.libraries == "@env:/opt/old"
+    assert parse_arm("mine@v1").environment.libraries == parse_arm("mine").environment.libraries == ""
     assert parse_arm("mine@build").environment == Environment(revision="build")
 
 
