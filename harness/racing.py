@@ -28,6 +28,7 @@ from harness.worker.crew import Crew
 from harness.worker.process import WorkerDiedError
 from harness.worker.protocol import Checked
 
+RESERVE = 1.25  # times the longer of the last two passes: what must be left of a budget for another one
 PROBE_EVERY = 8  # passes in which it is asked anew whether times can be true, and what the machine can do
 
 
@@ -99,13 +100,14 @@ def base_arms(plan: Plan) -> set[str]:
 
 def run_passes(race: Race, contests: Sequence[Contest]) -> None:
     """Add passes until every contest has those of its suite, or the gate has decided or spent its budget."""
-    gate, number, longest = race.execution.plan.gate, 0, 0.0
+    gate, number, took_s = race.execution.plan.gate, 0, [0.0]
     while going := [contest for contest in contests if goes_on(race, contest, number)]:
         begun = time.monotonic()
-        if gate is not None and number and begun - race.begun + longest > gate.budget_s:
+        # Passes become shorter as cells are decided, and longer when the machine is busy.
+        if gate is not None and number and begun - race.begun + RESERVE * max(took_s[-2:]) > gate.budget_s:
             break
         run_pass(race, going, number)
-        longest = time.monotonic() - begun  # passes become shorter as cells are decided
+        took_s.append(time.monotonic() - begun)
         number += 1
         if gate is not None and number in gate.looks:
             look(race, contests)

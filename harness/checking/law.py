@@ -39,6 +39,19 @@ class Law:
         """How the backend gets each operator that the law needs, on this problem's geometry."""
         return {operator: resolve(backend, _as(problem, operator)) for operator in self.needs(problem)}
 
+    def route(self, backend: Backend, problem: Problem) -> Route:
+        """The weakest of these routes: one unsupported operator makes the law unsupported."""
+        routes = self.routes(backend, problem)
+        for route in routes.values():
+            if route.kind == "unsupported":
+                return route
+        derived = [f"{operator} via {route.via}" for operator, route in routes.items() if route.kind == "derived"]
+        restated = any(route.kind == "derived" and operator in self.restates for operator, route in routes.items())
+        if derived:
+            note = "true by construction" if restated else ""
+            return Route(kind="derived", via="; ".join(derived), reason=note)
+        return Route(kind="native")
+
 
 def law(
     *,

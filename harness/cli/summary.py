@@ -65,10 +65,10 @@ def print_ending(run: Run, written: Sequence[Path] = ()) -> None:
         console.print(f"report: {page}", markup=False, soft_wrap=True)
 
 
-def print_wrong(run: Run) -> None:
-    """The first wrong results, with the command that repeats each."""
+def print_wrong(run: Run, results: Sequence[Result] | None = None) -> None:
+    """The first wrong ones of these results (of all without any), with the command that repeats each."""
     console = open_console()
-    wrong = [result for result in run.results if result.outcome in WRONG]
+    wrong = [result for result in (run.results if results is None else results) if result.outcome in WRONG]
     for result in _one_of_each_law(wrong)[:MOST_WRONG]:
         _print_wrong(console, run, result)
     if len(wrong) > MOST_WRONG:

@@ -127,7 +127,7 @@ class _Answers:
         if key not in self.routes:
             problem = item.named.problem
             try:
-                route = _joint_route(law, self.backend, problem) if law else resolve(self.backend, problem)
+                route = law.route(self.backend, problem) if law else resolve(self.backend, problem)
             except Exception as error:  # a backend's own answer; what it raises is its reason, not the end of the plan
                 route = Route(kind="unsupported", reason=f"planning raised {type(error).__name__}: {error}")
             self.routes[key] = route
@@ -158,20 +158,6 @@ def _plan_cells(answers: _Answers, items: Sequence[_Item], numbers: Iterator[int
     for item in items:
         for law in item.laws if answers.suite.kind == "correctness" else (None,):
             yield _cell(answers, item, law, next(numbers))
-
-
-def _joint_route(law: Law, backend: Backend, problem: Problem) -> Route:
-    """The weakest of the routes that a law needs: one unsupported operator makes the law unsupported."""
-    routes = law.routes(backend, problem)
-    for route in routes.values():
-        if route.kind == "unsupported":
-            return route
-    derived = [f"{operator} via {route.via}" for operator, route in routes.items() if route.kind == "derived"]
-    restated = any(route.kind == "derived" and operator in law.restates for operator, route in routes.items())
-    if derived:
-        note = "true by construction" if restated else ""
-        return Route(kind="derived", via="; ".join(derived), reason=note)
-    return Route(kind="native")
 
 
 def _cell(answers: _Answers, item: _Item, law: Law | None, number: int) -> Cell:

@@ -25,10 +25,21 @@ Found = TypeVar("Found", Checked, Answered, Sampled)
 
 
 def check(backend: Backend, law: Law, request: Check) -> Checked:
-    """Apply a law; whatever the backend raises is its error, not the worker's end."""
+    """Apply a law; whatever the backend raises is its error, not the worker's end.
+
+    What the plan has decided for its own version of the backend is decided here for any other: a law about refusals
+    would else be passed by whoever does not support the problem.
+    """
     problem = parse_line(request.problem)
+
+    def work() -> Checked:
+        route = law.route(backend, problem)
+        if route.kind == "unsupported":
+            return Checked("unsupported", route.reason)
+        return _judge(law.check(Subject(backend, problem), problem))
+
     with np.errstate(all="ignore"):  # NaN, Inf and subnormals are data here, not accidents
-        return _guard(lambda: _judge(law.check(Subject(backend, problem), problem)))
+        return _guard(work)
 
 
 def prepare(backend: Backend, request: Prepare) -> tuple[Session | None, Checked]:
