@@ -27,7 +27,7 @@ def main(path: Path) -> None:
     assert (timed["low_ns"] <= timed["median_ns"]).all()
     assert (timed["median_ns"] <= timed["high_ns"]).all()
     assert (timed["peak_fraction"] > 0).all()
-    assert {"numpy-direct", "scipy-signal", "fft", "im2col", "torch"} <= set(timed["backend"])
+    assert {"numpy-direct", "scipy-signal", "fft", "im2col", "sparse", "torch"} <= set(timed["backend"])
     assert (timed["blocks"] >= 2 * timed["passes"]).all()
     assert timed["dropped_blocks"].sum() < 0.5 * timed["blocks"].sum(), "the machine was too busy for any time"
     blocks = pd.read_parquet(path / "blocks.parquet")

@@ -27,6 +27,7 @@ BUILTIN = (
     "backends.scipy_signal",
     "backends.fft",
     "backends.im2col",
+    "backends.sparse",
     "backends.torch_cudnn",
     "backends.cupy_gpu",
     "suites.correctness",
@@ -150,6 +151,8 @@ def _sources(extra: Iterable[str]) -> list[tuple[str, Origin, Any]]:
             )
         else:
             found.append((name, "--plugin", name))
+    named = set(extra)  # a module that is also an entry point is one plugin, the one that was asked for
+    found = [one for one in found if one[1] != "entry point" or one[2].value not in named]
     return list({name: (name, origin, source) for name, origin, source in found}.values())
 
 

@@ -4,6 +4,7 @@ from harness import Law
 from suites.laws import (
     anchors,
     arithmetic,
+    blocks,
     complexes,
     convolution,
     declarations,
@@ -28,8 +29,8 @@ from suites.laws import (
 def all_laws() -> tuple[Law, ...]:
     """Every law of this package."""
     modules = (
-        reference, convolution, anchors, structure, parts, matrices, spectrum, precision, complexes, gradients, windows,
-        maximum, mean, pool_gradients, kernels, declarations, arithmetic, semantics, memory, refusals,
+        reference, convolution, anchors, structure, parts, matrices, spectrum, precision, complexes, gradients, blocks,
+        windows, maximum, mean, pool_gradients, kernels, declarations, arithmetic, semantics, memory, refusals,
     )  # fmt: skip
     return tuple(value for module in modules for value in vars(module).values() if isinstance(value, Law)) + (
         kernels.KERNEL_LAWS

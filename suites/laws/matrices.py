@@ -1,9 +1,12 @@
-"""Laws of convolution as a matrix: its Toeplitz form, the columns of its input, and the sum over its taps."""
+"""Laws of convolution as a matrix: its Toeplitz form and its transpose, the columns of its input, the sum over taps."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
+from functools import reduce
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +14,12 @@ from harness import Deviation, Operator, Problem, Subject, Window, join, law
 from harness.spec.reference import rot180
 from harness.spec.taps import EVERY, fit, inner, tap_slices
 from harness.spec.window import Sizes
-from suites.laws.common import Array, equal, wide
-from suites.laws.shapes import cut, filled_conv, nonzero
+from suites.laws.common import Array, equal, kernel_shape, wide
+from suites.laws.shapes import by_channel, cut, filled_conv, nonzero
 
-CONV, INPUT = Operator.conv, Operator.conv_input_grad
+CONV, INPUT, TRANSPOSE = Operator.conv, Operator.conv_input_grad, Operator.conv_transpose
 CHANNELS = 6  # of a group, at most, where every channel and tap has a unit kernel
+MOST_ENTRIES = 1 << 18  # of a sparse matrix that a law makes
 
 
 @law(tolerance="exact", when=filled_conv, needs=(CONV, INPUT))
@@ -54,6 +58,60 @@ def toeplitz(w: Array, x_shape: Sizes, window: Window) -> Array:
         for g in range(window.groups):
             matrix[g][:, rows, g, :, places[rows] - 1] = by_group[(g, *EVERY, *tap)]
     return matrix.reshape(w.shape[0] * math.prod(out), -1)
+
+
+def _has_a_small_matrix(problem: Problem) -> bool:
+    """Whether the problem is a transposed convolution of whole numbers whose matrix has few entries, and some."""
+    if problem.operator is not TRANSPOSE or problem.data != "integer":
+        return False
+    return 0 < math.prod(problem.x[2:]) * math.prod(kernel_shape(problem)) <= MOST_ENTRIES and problem.x[0] > 0
+
+
+@law(tolerance="exact", when=_has_a_small_matrix, needs=(CONV, TRANSPOSE))
+def transpose_is_the_matrix_turned(subject: Subject, problem: Problem) -> Deviation:
+    """C = sum over taps t of W_t ⊗ S_t1 ⊗ ... ⊗ S_ta:  conv_transpose(z, w, b) = C^T z + b;  conv(x, w) = C x
+
+    ⊗ is the Kronecker product of sparse matrices. W_t holds the numbers of tap t, a block for each group;
+    S_t[i, s i + d t - begin] = 1 along one axis. Any window with any output padding, flipped or not.
+    """
+    z, w = wide(problem, "x", problem.x), wide(problem, "w", kernel_shape(problem))
+    b = wide(problem, "b", (problem.y[1],)) if problem.bias else None
+    y = subject.whole(problem, {"x": z, "w": w, "b": b})["y"]
+    x = wide(problem, "dy", y.shape)
+    forward = subject.conv(x, w, flip=problem.flip)
+    matrix = kronecker(rot180(w) if problem.flip else w, y.shape[2:], z.shape[2:], problem.window)
+    turned = (matrix.T @ z.reshape(len(z), -1).T).T.reshape(y.shape)
+    return join(
+        equal(y, turned if b is None else turned + by_channel(b, problem.axes), "C^T z"),
+        equal(forward, (matrix @ x.reshape(len(x), -1).T).T.reshape(z.shape), "C x"),
+    )
+
+
+def kronecker(w: Array, spatial: Sizes, out: Sizes, window: Window) -> Any:
+    """The sparse matrix of `conv` with kernel w from images c *spatial to images o *out, summed over taps."""
+    from scipy.sparse import block_diag, csr_array, kron
+
+    steps = [
+        [_select(n, p, s, d * tap - begin) for tap in range(m)]
+        for n, p, m, s, d, (begin, _) in zip(
+            spatial, out, w.shape[2:], window.stride, window.dilation, window.padding, strict=True
+        )
+    ]
+    total: Any = 0
+    for tap in itertools.product(*map(range, w.shape[2:])):
+        blocks = np.split(w[(*EVERY, *tap)], window.groups)
+        chosen = [row[u] for row, u in zip(steps, tap, strict=True)]
+        total = total + kron(block_diag(blocks, format="csr"), reduce(kron, chosen), format="csr")
+    return csr_array(total)
+
+
+def _select(n: int, p: int, stride: int, shift: int) -> Any:
+    """S[i, stride i + shift] = 1 for the p positions i, where that lies among n numbers."""
+    from scipy.sparse import coo_array
+
+    places = stride * np.arange(p) + shift
+    rows = np.flatnonzero((places >= 0) & (places < n))
+    return coo_array((np.ones(len(rows)), (rows, places[rows])), shape=(p, n))
 
 
 @law(tolerance="exact", when=filled_conv, needs=(CONV, INPUT))

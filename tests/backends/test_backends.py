@@ -12,7 +12,7 @@ from harness.record.run import WRONG
 from harness.spec.data import make_arrays
 from harness.spec.reference import turn
 
-CPU = ("numpy-direct", "scipy-signal", "fft", "im2col", "torch")
+CPU = ("numpy-direct", "scipy-signal", "fft", "im2col", "sparse", "torch")
 CUDA = ("torch-cudnn", "cupy", "cupy-fft")
 LINES = (
     "conv x=2x4x9x8 w=6x2x3x2 groups=2 bias stride=2,1 pad=1:0,2",

@@ -6,7 +6,7 @@ import pytest
 from harness import Window, parse_line
 from harness.spec import loops
 from suites.geometries import CONVOLUTIONS
-from suites.laws.matrices import multiplicity, toeplitz
+from suites.laws.matrices import kronecker, multiplicity, toeplitz
 from suites.laws.shapes import cut
 
 
@@ -27,6 +27,15 @@ def test_the_matrix_is_that_of_the_plain_loops(shape):
     x, w = (rng.integers(-4, 5, size=size).astype(np.float64) for size in (small.x, small.w))
     y = loops.conv(x, w, None, small.window)
     assert np.array_equal((toeplitz(w, small.x, small.window) @ x.reshape(-1)).reshape(y.shape), y)
+
+
+@pytest.mark.parametrize("shape", CONVOLUTIONS.values(), ids=CONVOLUTIONS)
+def test_kronecker_products_make_the_same_matrix(shape):
+    small = cut(parse_line(f"conv {shape} data=integer"), channels=2, outputs=2, windows=2)
+    w = np.random.default_rng(4).integers(-4, 5, size=small.w).astype(np.float64)
+    out = small.window.output_shape(small.x[2:], small.w[2:])
+    matrix = kronecker(w, small.x[2:], out, small.window)
+    assert np.array_equal(matrix.toarray(), toeplitz(w, small.x, small.window))
 
 
 def test_multiplicity_counts_the_windows_and_taps_of_a_position():
