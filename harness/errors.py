@@ -16,6 +16,12 @@ class UsageError(HarnessError):
     """A command, name or file that cannot be used."""
 
 
+class CannotTellError(HarnessError):
+    """A gate that may not give a verdict on this machine."""
+
+    exit_code = 5
+
+
 class GeometryError(HarnessError):
     """A window that does not fit its input (SPEC section 2); the same text for every backend."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from harness.record.run import RAN, WRONG, Result, Run, describe_failure, describe_overdrawn
 
 if TYPE_CHECKING:
+    from harness.gating.findings import Compared
     from harness.timing.standing import Row, Standing
 
 Level = Literal["failure", "error", "open", "idle"]
@@ -55,31 +56,43 @@ def judge_cells(run: Run, standing: Standing | None) -> Iterator[tuple[Result, R
     not decided where a large slow-down is ruled out.
     """
     rows, can_tell = rows_by_cell(standing), standing is None or standing.can_tell
-    idle = before_this(run)
+    versions = judge_versions(run)
     for result in run.results:
         row = rows.get(result.cell) if result.kind == "speed" else None
-        found = judge_cell(run, result, row, can_tell=can_tell)
-        if found is not None and result.cell in idle:
-            found = Finding(level="idle", kind=found.kind, message=f"{idle[result.cell]}: {found.message}")
-        yield result, row, found
+        if versions is None:
+            yield result, row, judge_cell(run, result, row, can_tell=can_tell)
+        else:
+            yield result, row, versions[result.cell]
 
 
-def before_this(run: Run) -> dict[int, str]:
-    """Cells of a comparison of versions that cannot fail its build, and why."""
+def judge_versions(run: Run) -> dict[int, Finding | None] | None:
+    """The same by cell where two versions were compared for a build, as its exit code has it; None elsewhere."""
     from harness.gating.findings import judge_gate
 
     if run.header.gate is None or not run.header.gate.whole:
-        return {}
-    cells = judge_gate(run).cells
-    found = {cell.base.cell: "the base" for cell in cells if cell.base is not None}
-    for cell in cells:
-        if cell.finding == "WRONG BEFORE":
-            found[cell.new.cell] = "wrong in the base too"
-        elif cell.finding == "BLESSED":
-            found[cell.new.cell] = cell.reason
-        elif cell.ruled_out:
-            found[cell.new.cell] = "a large slow-down is ruled out"
+        return None
+    report = judge_gate(run)
+    base = Finding(level="idle", kind="base", message="a result of the base")
+    found: dict[int, Finding | None] = {result.cell: base for result in run.results}
+    found |= {cell.new.cell: _judge_compared(run, cell, can_tell=report.standing.can_tell) for cell in report.cells}
     return found
+
+
+def _judge_compared(run: Run, cell: Compared, *, can_tell: bool) -> Finding | None:
+    message = cell.reason or cell.finding
+    match cell.finding:
+        case "BROKEN":
+            return judge_cell(run, cell.new, None)
+        case "SLOWER" | "MISSING":
+            ratio = cell.judgement.ratio if cell.judgement is not None else None
+            times = f"takes {ratio.value:.3f} times the base ({ratio.low:.3f} to {ratio.high:.3f})" if ratio else ""
+            level: Level = "failure" if can_tell or cell.finding == "MISSING" else "open"
+            return Finding(level=level, kind=cell.finding, message=times or message, details=_repeat(run, cell.new))
+        case "INCONCLUSIVE":
+            return Finding(level="idle" if cell.ruled_out else "open", kind=cell.finding, message=message)
+        case "WRONG BEFORE" | "BLESSED":
+            return Finding(level="idle", kind=cell.finding, message=message)
+    return None if cell.new.outcome in RAN else judge_cell(run, cell.new, None)
 
 
 def judge_cell(run: Run, result: Result, row: Row | None, *, can_tell: bool = True) -> Finding | None:
@@ -128,6 +141,9 @@ def judge_whole(run: Run, standing: Standing | None) -> Iterator[Finding]:
     """Why a run is no success, beyond its cells: incomplete, nothing ran, too much proves nothing, a busy machine."""
     from reports.facts import describe_incomplete
 
+    if run.header.gate is not None and run.header.gate.whole:
+        yield from _judge_gate(run)
+        return
     if incomplete := describe_incomplete(run):
         yield Finding(level="error", kind="incomplete", message=incomplete)
     if not any(result.outcome in RAN for result in run.results):
@@ -137,3 +153,17 @@ def judge_whole(run: Run, standing: Standing | None) -> Iterator[Finding]:
     if standing is not None and not standing.can_tell:
         share = f"{100 * standing.dropped:.0f} % of the blocks were disturbed"
         yield Finding(level="open", kind="cannot tell", message=f"the machine cannot tell: {share}")
+
+
+def _judge_gate(run: Run) -> Iterator[Finding]:
+    """What a gate says of the whole: its conclusion, where that is not in the cells."""
+    from harness.gating.findings import conclude_gate, judge_gate
+
+    report = judge_gate(run)
+    if report.exit_code in (4, 5):
+        level: Level = "open" if report.exit_code == 5 else "error"
+        yield Finding(level=level, kind="gate", message=conclude_gate(report))
+    for name in report.lost:
+        yield Finding(level="failure", kind="MISSING", message=f"backend {name}: the new version does not have it")
+    for arm in report.overdrawn:
+        yield Finding(level="failure", kind="proves nothing", message=f"{arm}: too many comparisons prove nothing")

@@ -100,6 +100,8 @@ def groups_of(standing: Standing) -> list[Group]:
 
 def judge_standing(standing: Standing) -> Verdict:
     """The verdict on a comparison of arms: what is wrong, then what became slower, faster, or is the same."""
+    if standing.gate.whole:
+        return _judge_versions(standing)
     wrong = judge_outcomes(standing.run)
     qualification = any(known_slowdown(row.new.suite) is not None for row in standing.rows)
     state, text, notes = _judge_qualification(standing) if qualification else _judge_cells(standing)
@@ -112,6 +114,23 @@ def judge_standing(standing: Standing) -> Verdict:
     return Verdict(
         state=state, text=text, detail=" ".join([*notes, *_tell(standing)]), incomplete=incomplete,
         overdrawn=wrong.overdrawn,
+    )  # fmt: skip
+
+
+def _judge_versions(standing: Standing) -> Verdict:
+    """The conclusion of a gate, which its exit code has too."""
+    from harness.gating.findings import conclude_gate, judge_gate
+
+    report = judge_gate(standing.run)
+    counts = ", ".join(f"{number} {name}" for name, number in report.counts.items() if number)
+    state: State = "good" if report.exit_code == 0 else "open" if report.exit_code == 5 else "bad"
+    notes = [
+        f"{count(len(report.cells), 'cell')}: {counts}.",
+        f"A change of {format_percents(standing.gate.delta)} counts.",
+    ]
+    return Verdict(
+        state=state, text=f"The gate {conclude_gate(report)}", detail=" ".join([*notes, *_tell(standing)]),
+        incomplete=describe_incomplete(standing.run), overdrawn=(),
     )  # fmt: skip
 
 

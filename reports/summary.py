@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 ROOM = 60_000  # characters; GitHub's comments end at 65 536, its job summaries at 1 MiB
 ROWS, REASON = 60, 200
-QUIET = frozenset({"SAME", "UNCHANGED", "NEW"})
 SIGNS = {0: "✅", 1: "❌", 3: "❌", 4: "❌", 5: "⚠️"}
 
 
@@ -26,7 +25,7 @@ def write(run: Run, folder: Path) -> tuple[Path, ...]:
 
 
 def _lines(run: Run) -> Iterator[str]:
-    from harness.gating.findings import MEANING, conclude_gate, judge_gate
+    from harness.gating.findings import MEANING, QUIET, conclude_gate, judge_gate
 
     if run.header.gate is None:
         yield f"### {run.path.name}: no comparison of versions; `report.md` says what it is"
@@ -40,6 +39,7 @@ def _lines(run: Run) -> Iterator[str]:
     for arm, effect in report.standing.overall.items():
         change = f"{100 * (effect.value - 1):+.2f} % ({100 * (effect.low - 1):+.2f} to {100 * (effect.high - 1):+.2f})"
         yield f"- `{arm}` over all its timed cells: {change}"
+    yield from (f"- backend `{name}` is gone: the base has it" for name in report.lost)
     told = [cell for cell in report.cells if cell.finding not in QUIET]
     if told:
         yield from ("", "| finding | backend | what | problem | new / base | 95 % interval | why |")

@@ -24,6 +24,7 @@ from harness.worker.environments import GitError, git
 
 FILE = "harness-blessings.json"
 BLESSABLE = ("SLOWER", "MISSING")
+MARGIN = 0.01  # beyond the accepted ratio, that a new one must not lie for sure
 SHORT = 12  # digits of a commit where it is shown
 
 State = Literal["holds", "spent", "not in head", "unknown commit"]
@@ -146,10 +147,10 @@ def _refuse(one: Blessing, judgement: Judgement, base: str, head: str, repositor
         return "the repository does not know all of the commits; is the clone shallow?"
     if judgement.verdict != one.verdict:
         return f"it accepts {one.verdict}, and the cell is {judgement.verdict}"
-    if one.ratio is not None and judgement.ratio is not None and judgement.ratio.low > one.ratio.high:
+    if one.ratio is not None and judgement.ratio is not None and judgement.ratio.low > one.ratio.value * (1 + MARGIN):
         return (
             f"the cell changed again, to {judgement.ratio.value:.3f} ({judgement.ratio.low:.3f} to "
-            f"{judgement.ratio.high:.3f}); accepted was {one.ratio.value:.3f} (at most {one.ratio.high:.3f})"
+            f"{judgement.ratio.high:.3f}); accepted was {one.ratio.value:.3f}"
         )
     return ""
 

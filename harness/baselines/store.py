@@ -142,6 +142,9 @@ def _names(folder: Path) -> list[str]:
         raise UsageError(f"baselines cannot be read: got '{folder}' ({error.strerror}), see --folder") from None
 
 
+IMPORTED = "python -m harness import"  # begins the command of a run that other tools measured
+
+
 def latest_run(*, arms: bool = False, folder: Path = Path(RUNS)) -> Run:
     """The newest complete run of a folder, or with `arms` the newest that compared some, complete or not.
 
@@ -164,6 +167,6 @@ def _newest_first(folder: Path, arms: bool) -> list[Path]:
     for path in folder.glob("*/header.json"):
         with suppress(OSError, msgspec.MsgspecError):
             header = msgspec.json.decode(path.read_bytes(), type=Header)
-            if header.arms or not arms:
+            if bool(header.arms) == arms and not header.command.startswith(IMPORTED):
                 found.append((header.created, path.parent.name, path.parent))
     return [path for _, _, path in sorted(found, reverse=True)]

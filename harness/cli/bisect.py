@@ -69,7 +69,7 @@ def command(
         command=command_line(sys.argv[1:]), lease_wait_s=read_seconds(lease_wait) if lease_wait else None,
     )  # fmt: skip
     gate = Gate(delta=read_share(delta), budget_s=read_seconds(budget), whole=True, armed=True)
-    print(f"{len(commits)} commits between {good} and {bad}; at most {_most(len(commits))} comparisons", flush=True)
+    print(f"{len(commits)} commits between {good} and {bad}; about {_most(len(commits))} comparisons", flush=True)
     try:
         found = find_change(registry, wanted, gate, choose_watch(), commits, print_step)
     except NothingToFindError as error:

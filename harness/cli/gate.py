@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import plugin_options, read_seconds, read_share, run_options
+from harness.cli.options import plugin_options, problem_options, read_problems, read_seconds, read_share, run_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,6 @@ SUITES = ("correctness", "speed-short")
 DEFAULT_FORMATS = ("csv", "markdown", "html", "parquet", "summary")
 SHOWN = 40
 CANNOT_TELL = 5
-QUIET = ("SAME", "UNCHANGED", "NEW")
 COLOURS = {"BROKEN": "red", "SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "yellow", "FASTER": "green"}
 
 
@@ -34,9 +33,9 @@ COLOURS = {"BROKEN": "red", "SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "
 @click.option("--backend", "backends", multiple=True, metavar="NAME",
               help="May be repeated.  [default: those of --plugin, else of this repository]")  # fmt: skip
 @click.option("--suite", "suites", multiple=True, metavar="NAME", help=f"[default: {', '.join(SUITES)}]")
-@click.option("--problem", "problems", multiple=True, metavar="LINE", help="This problem line instead of the suites'.")
+@problem_options
 @click.option("--law", "laws", multiple=True, metavar="NAME", help="This law only; may be repeated.")
-@click.option("--budget", default="5m", show_default=True, metavar="TIME", help="Wall time for all of it.")
+@click.option("--budget", metavar="TIME", help="Wall time for all of it.  [default: 5m, or more for many cells]")
 @click.option("--delta", metavar="SHARE", help="Change that counts, such as 1%.  [default: 1%, or what qualify found]")
 @click.option("--resolve", default="5%", show_default=True, metavar="SHARE",
               help="Undecided cells pass where a slow-down of this is ruled out; 0% lets none pass.")  # fmt: skip
@@ -50,7 +49,8 @@ COLOURS = {"BROKEN": "red", "SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "
 @plugin_options
 def command(
     base: str, head: str, base_env: str, backends: tuple[str, ...], suites: tuple[str, ...],
-    problems: tuple[str, ...], laws: tuple[str, ...], budget: str, delta: str | None, resolve: str, build: Build,
+    problems: tuple[str, ...], problem_files: tuple[str, ...], laws: tuple[str, ...], budget: str | None,
+    delta: str | None, resolve: str, build: Build,
     extras: str, unqualified: bool, summary: str | None, threads: int | None, lease_wait: str | None,
     output: str | None, formats: tuple[str, ...], plugins: tuple[str, ...], without: tuple[str, ...],
 ) -> int:  # fmt: skip
@@ -70,39 +70,46 @@ def command(
     python -m harness gate --base-env /opt/released --plugin my_package.plugin
     """
     from harness.api import command_line
+    from harness.baselines.blessing import read_blessings
     from harness.cli.progress import choose_watch
     from harness.errors import UsageError
+    from harness.gating.acceptance import write_acceptance
+    from harness.gating.findings import judge_gate
     from harness.gating.versions import Wanted, compare_versions
     from harness.plugins.manager import load_plugins
+    from harness.worker.environments import find_repository
 
     if not base and not base_env:
         raise UsageError("base: got none, wanted --base REV, a revision such as origin/main, or --base-env VENV")
     registry = load_plugins(plugins, without)
-    reporters = registry.reporters_for(formats or DEFAULT_FORMATS)
-    gate, reason = arm_gate(delta, resolve, budget, threads, unqualified=unqualified)
-    if reason:
-        print(f"error: the gate is not armed: {reason}", file=sys.stderr)
-        return CANNOT_TELL
+    chosen = dict.fromkeys([*(formats or DEFAULT_FORMATS), *(["summary"] if summary else [])])
+    reporters = registry.reporters_for(tuple(chosen))
+    gate = arm_gate(delta, resolve, threads, unqualified=unqualified)
+    repository = find_repository(plugins)
+    read_blessings(repository) if repository is not None else ()  # damaged ones are better told now than in the end
+    if summary is not None:
+        append_text("", summary)
     wanted = Wanted(
-        base=base, head=head, base_env=base_env, backends=backends, suites=suites or SUITES, problems=problems,
-        laws=laws, build=build, extras=extras, plugins=plugins, threads=threads, output=output,
+        base=base, head=head, base_env=base_env, backends=backends, suites=suites or SUITES,
+        problems=read_problems(problems, problem_files), laws=laws, build=build, extras=extras, plugins=plugins,
+        threads=threads, output=output,
         command=command_line(sys.argv[1:]), lease_wait_s=read_seconds(lease_wait) if lease_wait else None,
     )  # fmt: skip
     watch = choose_watch()
     try:
-        report = compare_versions(registry, wanted, gate, watch)
+        report = compare_versions(registry, wanted, gate, watch, read_seconds(budget) if budget else None)
     except KeyboardInterrupt:
         if watch.ended is not None:
             print_ended(watch.ended, reporters)
         raise
-    conclude(report, [*reporters, *([registry.reporter("summary")] if summary else [])], summary)
+    write_acceptance(report, repository)
+    report = judge_gate(report.run)
+    conclude(report, reporters, summary)
     return report.exit_code
 
 
-def arm_gate(
-    delta: str | None, resolve: str, budget: str, threads: int | None, *, unqualified: bool
-) -> tuple[Gate, str]:  # fmt: skip
-    """The gate of a command line, and why it may not be armed on this machine; empty where it may."""
+def arm_gate(delta: str | None, resolve: str, threads: int | None, *, unqualified: bool) -> Gate:
+    """The gate of a command line; where this machine's verdicts cannot be trusted, it compares no times."""
     from dataclasses import replace
 
     from harness.cli.versus import make_gate, refuse
@@ -110,12 +117,12 @@ def arm_gate(
     from harness.record.qualification import name_environment, read_qualification
 
     known = read_qualification(name_environment(describe_environment(threads)))
-    gate = make_gate(delta, known, budget, 0, armed=True)
+    gate = make_gate(delta, known, None, 0, armed=True)
     share = 0.0 if resolve.strip() in ("0", "0%") else read_share(resolve)
     reason = "" if known is None and unqualified else refuse(gate, known)
     if reason and known is None:
         reason += ", or go on without knowing (--unqualified)"
-    return replace(gate, whole=True, resolve=share), reason
+    return replace(gate, whole=True, resolve=share, untimed=reason)
 
 
 def print_ended(run: Run, reporters: Sequence[Reporter]) -> None:
@@ -128,9 +135,10 @@ def print_ended(run: Run, reporters: Sequence[Reporter]) -> None:
 def conclude(report: GateReport, reporters: Sequence[Reporter], summary: str | None) -> None:
     """Print the findings and what follows, write the reports, and append the summary where one is asked for."""
     from harness.cli.report import write_reports
-    from harness.cli.summary import print_ending
+    from harness.cli.summary import print_ending, print_wrong
 
     print_findings(report)
+    print_wrong(report.run, [cell.new for cell in report.cells if cell.finding == "BROKEN"])
     written = write_reports(reporters, report.run)
     if summary is not None:
         append_summary(report.run, summary)
@@ -139,10 +147,14 @@ def conclude(report: GateReport, reporters: Sequence[Reporter], summary: str | N
 
 
 def append_summary(run: Run, file: str) -> None:
-    """Append summary.md of the run's report to a file. Raises UsageError where it cannot be written."""
+    """Append summary.md of the run's report to a file."""
+    append_text((run.path / "report" / "summary.md").read_text("utf-8"), file)
+
+
+def append_text(text: str, file: str) -> None:
+    """Append to a file, which is made where it is not there. Raises UsageError where it cannot be written."""
     from harness.errors import UsageError
 
-    text = (run.path / "report" / "summary.md").read_text("utf-8")
     try:
         with Path(file).open("a", encoding="utf-8") as target:
             target.write(text)
@@ -155,6 +167,7 @@ def print_findings(report: GateReport) -> None:
     from rich.markup import escape
 
     from harness.cli.summary import open_console, plain_table
+    from harness.gating.findings import QUIET
 
     console, delta = open_console(), report.standing.gate.delta
     told = [cell for cell in report.cells if cell.finding not in QUIET]
@@ -171,6 +184,8 @@ def print_findings(report: GateReport) -> None:
         console.print(table)
     if len(told) > SHOWN:
         console.print(f"... and {len(told) - SHOWN} more; the report has them all")
+    for name in report.lost:
+        console.print(f"[red]MISSING[/red] backend {escape(name)}: the base hands it over, the new version does not")
     for arm, effect in report.standing.overall.items():
         console.print(
             f"{arm}: {effect.value:.4f} of the base's time over all cells ({effect.low:.4f} to {effect.high:.4f})",

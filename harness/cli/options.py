@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.plan.suite import NamedProblem
 
 Command = Callable[..., Any]
 
@@ -24,6 +29,26 @@ def plugin_options(command: Command) -> Command:
     return click.option(
         "--plugin", "plugins", multiple=True, metavar="MODULE|FILE.py", help="Load one more plugin; may be repeated."
     )(command)
+
+
+def problem_options(command: Command) -> Command:
+    """Add --problem and --problems; `read_problems` reads both."""
+    command = click.option(
+        "--problems", "problem_files", multiple=True, metavar="FILE.json",
+        help="The problems of this file, as `capture` writes it; may be repeated, and stand beside --problem.",
+    )(command)  # fmt: skip
+    return click.option(
+        "--problem", "problems", multiple=True, metavar="LINE", help="This problem line instead of the suite's."
+    )(command)
+
+
+def read_problems(lines: Sequence[str], files: Sequence[str]) -> list[NamedProblem]:
+    """Problems of --problem and then of --problems. Raises UsageError, LineError, GeometryError."""
+    from pathlib import Path
+
+    from harness.api import name_problems
+
+    return name_problems([*lines, *map(Path, files)])
 
 
 def format_option(command: Command) -> Command:

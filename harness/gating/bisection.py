@@ -35,7 +35,7 @@ class Step:
 class Bisection:
     """Where a change began: `suspects`, one commit or those among which nothing could decide, oldest first.
 
-    change: how much slower the bad end is than the good one; None where it is wrong instead.
+    change: how much slower the bad end is than the good one; None where it is wrong or missing instead.
     """
 
     suspects: tuple[str, ...]
@@ -93,48 +93,52 @@ def find_change(
     Raises NothingToFindError where the ends do not differ for sure.
     """
     ends = _compare(registry, wanted, gate, watch, commits[-1])
-    if ends.finding not in ("SLOWER", "BROKEN"):
+    if ends.finding not in ("SLOWER", "BROKEN", "MISSING"):
         seen = f"{ends.finding}" + (f", {ends.reason}" if ends.reason else "")
         raise NothingToFindError(seen, unclear=ends.finding == "INCONCLUSIVE")
-    change = ends.judgement.ratio if ends.judgement is not None else None
+    change = ends.judgement.ratio if ends.finding == "SLOWER" and ends.judgement is not None else None
     tell(Step(revision=commits[-1], answer="bad", ratio=change, reason=ends.reason))
     if change is not None:
         gate = replace(gate, delta=math.sqrt(change.value) - 1)
 
     def test(revision: str) -> Step:
-        step = try_commit(registry, wanted, gate, watch, revision)
+        step = try_commit(registry, wanted, gate, watch, revision, timed=change is not None)
         if step.answer == "unclear" and change is not None:
             tell(step)
             more = replace(gate, budget_s=MORE * gate.budget_s)
-            step = try_commit(registry, wanted, more, watch, revision)
+            step = try_commit(registry, wanted, more, watch, revision, timed=True)
         tell(step)
         return step
 
     return replace(bisect(commits, test), change=change)
 
 
-def try_commit(registry: Registry, wanted: Wanted, gate: Gate, watch: Watch, revision: str) -> Step:
+def try_commit(
+    registry: Registry, wanted: Wanted, gate: Gate, watch: Watch, revision: str, *, timed: bool
+) -> Step:  # fmt: skip
     """Compare one commit with the good end; one that cannot be made ready is unclear, with the reason."""
     try:
         found = _compare(registry, wanted, gate, watch, revision)
     except UsageError as error:
         return Step(revision=revision, answer="unclear", reason=str(error))
     return Step(
-        revision=revision, answer=read_answer(found, timed=found.new.kind == "speed"), reason=found.reason,
+        revision=revision, answer=read_answer(found, timed=timed), reason=found.reason,
         ratio=found.judgement.ratio if found.judgement is not None else None,
     )  # fmt: skip
 
 
 def read_answer(found: Compared, *, timed: bool) -> Answer:
-    """What a finding says of a commit; a cell that is wrong or missing has no time that could tell."""
+    """What a finding says of a commit; where times are asked for, a cell that has none cannot tell."""
     if timed:
         answers: dict[str, Answer] = {"SLOWER": "bad", "SAME": "good", "FASTER": "good"}
         return answers.get(found.finding, "unclear")
-    return "bad" if found.finding == "BROKEN" else "good" if found.new.outcome == "passed" else "unclear"
+    return "bad" if found.finding in ("BROKEN", "MISSING") else "good" if found.new.outcome == "passed" else "unclear"
 
 
 def _compare(registry: Registry, wanted: Wanted, gate: Gate, watch: Watch, revision: str) -> Compared:
-    report = compare_versions(registry, replace(wanted, head=revision, output=_folder(wanted, revision)), gate, watch)
+    report = compare_versions(
+        registry, replace(wanted, head=revision, output=_folder(wanted, revision)), gate, watch, gate.budget_s
+    )
     return report.cells[0]
 
 

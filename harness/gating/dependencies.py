@@ -10,7 +10,10 @@ from harness.worker.environments import GitError, git
 DECLARED = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "constraints.txt")
 PROJECT_KEYS = ("dependencies", "optional-dependencies", "requires-python")
 COMPILING = ("mesonpy", "scikit_build_core", "maturin", "py_build_cmake", "sipbuild", "enscons")
-EXTENSIONS = ("ext_modules", "ext-modules", "cythonize", "cffi_modules", "CUDAExtension", "CppExtension")
+EXTENSIONS = (
+    "ext_modules", "ext-modules", "cythonize", "cffi_modules", "CUDAExtension", "CppExtension", "RustExtension",
+    "rust_extensions", "skbuild",
+)  # fmt: skip
 
 
 def why_build(repository: Path, base: str, head: str) -> str:
@@ -48,7 +51,10 @@ def told(name: str, text: str) -> object:
     if name == "pyproject.toml":
         declared = parse_pyproject(text)
         project = declared.get("project", {})
-        return {key: project.get(key) for key in PROJECT_KEYS}, declared.get("build-system")
+        tools = declared.get("tool", {})
+        poetry = {key: tools.get("poetry", {}).get(key) for key in ("dependencies", "extras", "group")}
+        dynamic = tools.get("setuptools", {}).get("dynamic", {}).get("dependencies")
+        return {key: project.get(key) for key in PROJECT_KEYS}, declared.get("build-system"), poetry, dynamic
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return [line for line in lines if line]
 

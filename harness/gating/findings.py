@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from harness.gating.acceptance import Acceptance, read_acceptance
 from harness.plan.gate import Gate
 from harness.race import NO_PASS
-from harness.record.run import RAN, WRONG, ArmRecord, Result, Run
+from harness.record.run import RAN, WRONG, Result, Run
 from harness.timing.standing import Row, Standing, judge_run
 from harness.timing.verdict import Judgement
+from harness.worker.protocol import NOT_OFFERED
 
 Finding = Literal[
     "BROKEN", "SLOWER", "MISSING", "INCONCLUSIVE", "WRONG BEFORE", "BLESSED", "FASTER", "MENDED", "NEW", "SAME",
     "UNCHANGED",
 ]  # fmt: skip
-FINDINGS: tuple[Finding, ...] = (
-    "BROKEN", "SLOWER", "MISSING", "INCONCLUSIVE", "WRONG BEFORE", "BLESSED", "FASTER", "MENDED", "NEW", "SAME",
-    "UNCHANGED",
-)  # fmt: skip
+FINDINGS: tuple[Finding, ...] = get_args(Finding)
+QUIET: tuple[Finding, ...] = ("SAME", "UNCHANGED", "NEW")  # what people need not look at
+ANSWERED = frozenset({"passed", "failed", "error"})
 MEANING: dict[Finding, str] = {
     "BROKEN": "wrong, and was right in the base or is new",
     "SLOWER": "slower by more than counts",
@@ -59,10 +59,14 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateReport:
-    """All cells of a comparison of versions, worst first, and what follows for a build."""
+    """All cells of a comparison of versions, worst first, and what follows for a build.
+
+    lost: backends that the plugins of the base hand over, and those of the new version do not.
+    """
 
     standing: Standing
     cells: tuple[Compared, ...]
+    lost: tuple[str, ...] = ()
 
     @property
     def run(self) -> Run:
@@ -83,16 +87,28 @@ class GateReport:
         return sum(cell.finding == "INCONCLUSIVE" and not cell.ruled_out for cell in self.cells)
 
     @property
+    def blind(self) -> bool:
+        """Whether the base could not run where it should, and no cell ran on both sides."""
+        both = any(cell.base is not None and {cell.base.outcome, cell.new.outcome} <= ANSWERED for cell in self.cells)
+        return not both and any(_has_no_base(cell.base) for cell in self.cells)
+
+    @property
+    def overdrawn(self) -> tuple[str, ...]:
+        """New versions of which too much proves nothing, and did not in the base."""
+        bases = base_arms(self.run)
+        return tuple(arm for arm in self.run.overdrawn if bases[arm] != arm and bases[arm] not in self.run.overdrawn)
+
+    @property
     def exit_code(self) -> int:
         """1 broken, 4 incomplete or nothing compared, 3 slower or missing, 5 cannot tell, 0 otherwise."""
         counts = self.counts
-        if counts["BROKEN"] or self.run.overdrawn:
+        if counts["BROKEN"] or self.overdrawn:
             return 1
-        if not self.run.complete or not any(cell.new.outcome in RAN for cell in self.cells):
+        if not self.run.complete or self.blind or not any(cell.new.outcome in RAN for cell in self.cells):
             return 4
-        if counts["MISSING"]:
+        if counts["MISSING"] or self.lost:
             return 3
-        if not self.standing.can_tell:
+        if not self.standing.can_tell or self.standing.gate.untimed:
             return 5
         return 3 if counts["SLOWER"] else 5 if self.undecided else 0
 
@@ -110,15 +126,28 @@ def judge_gate(run: Run, gate: Gate | None = None) -> GateReport:
         _accept(_compare(backends[new.backend], base, new, judged.get(_key(new)), _key(new) in ruled_out), acceptance)
         for base, new in pair_versions(run)
     ]
-    return GateReport(standing=standing, cells=tuple(sorted(cells, key=_worst_first)))
+    return GateReport(standing=standing, cells=tuple(sorted(cells, key=_worst_first)), lost=find_lost(run))
+
+
+def base_arms(run: Run) -> dict[str, str]:
+    """The base of every arm, by names: the first of its family, which is its own."""
+    first: dict[str, str] = {}
+    for arm in run.header.arms:
+        first.setdefault(arm.family, arm.name)
+    return {arm.name: first[arm.family] for arm in run.header.arms}
+
+
+def find_lost(run: Run) -> tuple[str, ...]:
+    """Backends that some base's plugins hand over and no new version's; nothing where a side did not say."""
+    bases = base_arms(run)
+    old = {name for arm, base in bases.items() if arm == base for name in run.offered.get(arm, ())}
+    new = {name for arm, base in bases.items() if arm != base for name in run.offered.get(arm, ())}
+    return tuple(sorted(old - new)) if all(run.offered.get(arm) for arm in bases) else ()
 
 
 def pair_versions(run: Run) -> list[tuple[Result | None, Result]]:
     """Every result of a new version, and the base's of the same cell."""
-    bases: dict[str, ArmRecord] = {}
-    for arm in run.header.arms:
-        bases.setdefault(arm.family, arm)
-    base_of = {arm.name: bases[arm.family].name for arm in run.header.arms}
+    base_of = base_arms(run)
     known = {_key(result): result for result in run.results}
     return [
         (known.get((new.suite, base_of[new.backend], new.problem, new.law)), new)
@@ -156,6 +185,13 @@ def _accept(cell: Compared, acceptance: Acceptance) -> Compared:
     return replace(cell, reason="; ".join(part for part in reasons if part))
 
 
+def _has_no_base(base: Result | None) -> bool:
+    """Whether the base says nothing of the cell, though it may well be able to do it."""
+    if base is None or base.outcome in ("passed", "failed", "error", "unsupported"):
+        return False
+    return base.outcome != "skipped" and not base.reason.startswith(NOT_OFFERED)
+
+
 def find_outcome(base: Result | None, new: Result) -> tuple[Finding | None, str]:
     """What the outcomes alone say, and why; None where the times must be judged."""
     was = base.outcome if base is not None else "unsupported"
@@ -165,6 +201,10 @@ def find_outcome(base: Result | None, new: Result) -> tuple[Finding | None, str]
         return (None if new.kind == "speed" else "UNCHANGED"), ""
     if NO_PASS in (new.reason, base.reason if base is not None else ""):
         return None, ""
+    if _has_no_base(base):
+        assert base is not None
+        answers = new.outcome in RAN
+        return ("INCONCLUSIVE" if answers else "UNCHANGED"), f"the base cannot run here: {base.reason}"
     if was in WRONG:
         return "MENDED", new.reason if new.outcome == "passed" else f"offered no more: {new.reason}"
     if was == "passed":
@@ -176,6 +216,7 @@ def conclude_gate(report: GateReport) -> str:
     """What follows for a build, in one line."""
     counts, resolve = report.counts, report.standing.gate.resolve
     named = [f"{counts[name]} {name}" for name in ("BROKEN", "SLOWER", "MISSING") if counts[name]]
+    named += [f"backend {name} is gone" for name in report.lost]
     match report.exit_code:
         case 0:
             left = counts["INCONCLUSIVE"]
@@ -184,8 +225,12 @@ def conclude_gate(report: GateReport) -> str:
         case 1 | 3:
             return f"failed: {', '.join(named) or 'too many comparisons prove nothing'}"
         case 4:
-            why = "the run is incomplete" if not report.run.complete else "nothing ran that could be compared"
-            return f"failed: {why}"
+            if not report.run.complete:
+                return "failed: the run is incomplete"
+            why = next((cell.reason for cell in report.cells if _has_no_base(cell.base)), "")
+            return f"failed: nothing ran that could be compared{'; ' if why else ''}{why}"
+    if report.standing.gate.untimed:
+        return f"cannot tell: times were not compared, {report.standing.gate.untimed}"
     if not report.standing.can_tell:
         return f"cannot tell: {100 * report.standing.dropped:.0f} % of the blocks were disturbed"
     return (

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from harness.api import name_problems, start
-from harness.errors import UsageError
+from harness.errors import CannotTellError, UsageError
 from harness.execution import Watch
-from harness.gating.acceptance import write_acceptance
 from harness.gating.dependencies import why_build
 from harness.gating.findings import GateReport, judge_gate
 from harness.plan.arm import HERE, Arm, Environment
 from harness.plan.gate import Gate
 from harness.plan.planner import plan_run
+from harness.plan.suite import NamedProblem
 from harness.plugins.manager import Registry
 from harness.worker.environments import find_repository, resolve_revision
 
 if TYPE_CHECKING:
     from harness.plugins.backend import Backend
 
+LEAST_S, LAWS_S, PER_CELL_S = 300.0, 60.0, 10.0
 Build = Literal["auto", "always", "never"]
 
 
@@ -31,6 +32,7 @@ class Wanted:
     """What is to be compared, and how: the options of `gate`, which explains them.
 
     base, head: revisions; an empty head is the checkout as it lies, and an empty base needs base_env.
+    problems: lines, or problems with names and multiplicities; they replace the suites' own.
     """
 
     base: str = ""
@@ -38,7 +40,7 @@ class Wanted:
     base_env: str = ""
     backends: Sequence[str] = ()
     suites: Sequence[str]
-    problems: Sequence[str] = ()
+    problems: Sequence[str | NamedProblem] = ()
     laws: Sequence[str] = ()
     build: Build = "auto"
     extras: str = ""
@@ -49,19 +51,34 @@ class Wanted:
     lease_wait_s: float | None = None
 
 
-def compare_versions(registry: Registry, wanted: Wanted, gate: Gate, watch: Watch) -> GateReport:
-    """Run both versions of every backend as arms of one run, and judge it."""
+def compare_versions(
+    registry: Registry, wanted: Wanted, gate: Gate, watch: Watch, budget_s: float | None = None
+) -> GateReport:
+    """Run both versions of every backend as arms of one run, and judge it.
+
+    budget_s: wall time of all of it; None stands for five minutes, and ten seconds a cell where that is more.
+    Raises UsageError where the gate may compare no times, and nothing else was asked for.
+    """
     base, head = choose_environments(wanted, watch)
     backends = wanted.backends or find_backends(registry, wanted.plugins)
+    check_origins(registry, backends, wanted, base)
     arms = [arm for name in backends for arm in make_arms(name, base, head)]
     problems = name_problems(wanted.problems)
     suites = keep_suites(registry, wanted)
+    kinds = {name: registry.suite(name).kind for name in suites}
+    if "speed" not in kinds.values():
+        gate = replace(gate, untimed="")
+    elif gate.untimed:
+        suites = [name for name in suites if kinds[name] != "speed"]
+        if not suites:
+            raise CannotTellError(f"the gate is not armed: {gate.untimed}")
     plan = plan_run(registry, suites, problems=problems, laws=wanted.laws, arms=arms, gate=gate)
+    timed = sum(cell.kind == "speed" and cell.decided is None for cell in plan.cells)
+    plan = replace(plan, gate=replace(gate, budget_s=budget_s or max(LEAST_S, LAWS_S + PER_CELL_S * timed / 2)))
     run = start(
         registry, plan, ("gate",), wanted.output, wanted.plugins, None, wanted.threads, watch, wanted.command,
         lease_wait_s=wanted.lease_wait_s,
     )  # fmt: skip
-    write_acceptance(judge_gate(run), find_repository(wanted.plugins))
     return judge_gate(run)
 
 
@@ -96,16 +113,30 @@ def choose_environments(wanted: Wanted, watch: Watch) -> tuple[Environment, Envi
     return built, Environment(revision=wanted.head, build=True, extras=wanted.extras) if wanted.head else head
 
 
+def check_origins(registry: Registry, backends: Sequence[str], wanted: Wanted, base: Environment) -> None:
+    """Raise UsageError where a revision decides nothing about a backend, so that both versions would be the same."""
+    if base.build or base.installed:
+        return
+    repository = find_repository(wanted.plugins)
+    for name in backends:
+        if not _is_inside(registry.backend(name), repository):
+            source = inspect.getsourcefile(type(registry.backend(name)))
+            raise UsageError(
+                f"backend '{name}' comes from '{source}', of which no revision of '{repository}' decides; wanted "
+                "sources of that repository (pip install --editable), --build always, or --base-env VENV"
+            )
+
+
 def find_backends(registry: Registry, plugins: Sequence[str]) -> list[str]:
     """Backends of the plugins that were named; without any, those whose sources lie in the repository.
 
     Raises UsageError where there is none.
     """
+    broken = [f"{row.name}: {row.reason}" for row in registry.rows if row.state == "broken"]
+    if broken:  # its backends would be missing without a word
+        raise UsageError(f"plugin is broken: {'; '.join(broken)}; mend it, or leave it out with --no-plugin")
     if plugins:
         rows = [row for row in registry.rows if row.origin == "--plugin"]
-        broken = [f"{row.name}: {row.reason}" for row in rows if row.state == "broken"]
-        if broken:
-            raise UsageError(f"plugin is broken: {'; '.join(broken)}")
         found = [name for row in rows for name in row.backends]
     else:
         repository = find_repository(plugins)

@@ -85,7 +85,7 @@ def open_store(folder: str | Path) -> Store:
     if not folder.is_dir():
         raise UsageError(f"history: got '{folder}', which is no folder, wanted one with run directories; see --runs")
     notices: list[str] = []
-    runs: dict[tuple[str, bytes, int], StoredRun] = {}
+    runs: dict[tuple[bytes, int], StoredRun] = {}
     copies = 0
     for path in _find_directories(folder, notices):
         try:
@@ -96,7 +96,7 @@ def open_store(folder: str | Path) -> Store:
         except (OSError, ValueError) as error:  # msgspec's errors are ValueErrors
             notices.append(f"left out: '{path}/header.json' cannot be read ({error})")
         else:
-            key = path.name, raw, _size(path / "journal.jsonl")
+            key = raw, _size(path / "journal.jsonl")
             copies += key in runs
             if key not in runs or not is_whole(runs[key].table):
                 runs[key] = run

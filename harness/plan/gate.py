@@ -22,6 +22,7 @@ class Gate:
     armed: whether the verdicts make the exit code.
     apart: whether each suite is a comparison of its own, with its own share of false verdicts.
     whole: whether the budget is that of the whole run, and not of its passes alone.
+    untimed: why no times were compared though they were asked for; empty where they were.
     resolve: what an armed gate lets pass undecided: cells in which a slow-down of this share is ruled out; 0 for none.
     """
 
@@ -35,6 +36,7 @@ class Gate:
     apart: bool = False
     whole: bool = False
     resolve: float = 0.0
+    untimed: str = ""
 
     @property
     def design(self) -> Design:

@@ -116,6 +116,7 @@ def _assemble(path: Path, header: Header, entries: list[Entry], torn: bool) -> R
         measured_peaks=tuple(e.peak for e in entries if isinstance(e, PeakEntry)),
         versions={e.backend: e.versions for e in said if e.versions},
         unavailable={e.backend: e.reason for e in said if e.reason},
+        offered={e.backend: tuple(e.process.get("backends", ())) for e in said},
         ending=endings[-1] if endings else None,
         torn=torn,
     )

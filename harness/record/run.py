@@ -191,6 +191,7 @@ class Run:
     measured_peaks: tuple[Peak, ...] = ()
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
+    offered: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by arm: all backends of its plugins, there
     ending: Ending | None = None
     torn: bool = False
 

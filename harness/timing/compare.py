@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.record.run import WRONG, Result, Run
+from harness.record.run import RAN, WRONG, Result, Run
 from harness.timing.statistics import Estimate, estimate_ratio
 
 Verdict = Literal[
@@ -113,13 +113,16 @@ def _change(old: Result | None, now: Result | None, foreign: bool, threshold: fl
     if old is None:
         verdict, reason = _pair("NEW")
     elif now is None:
-        verdict, reason = _pair("MISSING", "the new run has no such cell")
+        gone = old.outcome in RAN
+        verdict, reason = _pair("MISSING" if gone else "UNCHANGED", "the new run has no such cell")
     elif now.outcome in WRONG and old.outcome not in WRONG:
         verdict, reason = _pair("BROKEN", now.reason)
     elif old.outcome in WRONG and now.outcome == "passed":
         verdict, reason = _pair("MENDED")
     elif old.outcome == "passed" and now.outcome != "passed":
         verdict, reason = _pair("MISSING", f"{now.outcome}: {now.reason}")
+    elif old.outcome not in RAN and now.outcome == "passed":
+        verdict, reason = _pair("NEW", f"it was {old.outcome}")
     elif old.measurement is None or now.measurement is None:
         verdict, reason = _pair("UNCHANGED")
     elif {one.mode for one in old.measurement.passes} != {one.mode for one in now.measurement.passes}:

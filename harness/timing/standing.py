@@ -12,6 +12,7 @@ from harness.timing.contamination import MOST_DROPPED
 from harness.timing.statistics import Estimate, log_ratios
 from harness.timing.verdict import Judgement, Verdict, judge, overall
 
+DISTURBED = "both sides were timed, but all of their blocks were disturbed"
 DECIDED: tuple[Verdict, ...] = ("SLOWER", "FASTER", "SAME")
 
 
@@ -71,6 +72,9 @@ def judge_run(run: Run, gate: Gate | None = None) -> Standing:
     ratios = {number: log_ratios(*map(_passes, pair)) for number, pair in enumerate(pairs)}
     suites = {number: new.suite for number, (_, new) in enumerate(pairs)}
     judged = judge_cells(ratios, suites, gate, ended=True)
+    for number, pair in enumerate(pairs):
+        if judged[number].verdict == "MISSING" and all(one is not None and one.outcome == "passed" for one in pair):
+            judged[number] = Judgement(verdict="INCONCLUSIVE", reason=DISTURBED)
     by_arm: dict[str, dict[int, list[float]]] = defaultdict(dict)
     for number, (_, new) in enumerate(pairs):
         if ratios[number]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import harness.timing.block  # noqa: F401  binds its clocks before any backend can reach them
 from harness.plugins.manager import Registry, load_plugins
 from harness.worker.protocol import (
+    NOT_OFFERED,
     Answer,
     Check,
     Checked,
@@ -93,13 +94,16 @@ def _probe(registry: Registry, request: Start) -> Ready:
     backend = registry.backends.get(request.backend)
     if backend is None:
         broken = [f"{row.name}: {row.reason}" for row in registry.rows if row.state == "broken"]
-        return Ready(f"its plugin did not load in the worker ({'; '.join(broken) or 'not found'})", {})
+        why = f"its plugin did not load in the worker ({'; '.join(broken)})" if broken else f"{NOT_OFFERED} there"
+        return Ready(why, {}, {"backends": sorted(registry.backends)})
     try:
         from harness.record.environment import describe_threads
 
         reason = backend.probe()
         versions = {} if reason else backend.versions()
-        process = {"threads": describe_threads(), "python": sys.version.split()[0]}
+        process = {
+            "threads": describe_threads(), "python": sys.version.split()[0], "backends": sorted(registry.backends),
+        }  # fmt: skip
         return Ready(str(reason or ""), {str(name): str(version) for name, version in versions.items()}, process)
     except Exception as error:
         return Ready(f"{type(error).__name__}: {' '.join(str(error).split())}", {})

@@ -53,11 +53,16 @@ def build_environment(tree: Path, folder: Path, extras: str, what: str) -> str:
             "installs, or an environment that is ready (BACKEND@env:PATH, gate --base-env)"
         )
     _run([sys.executable, "-m", "venv", str(folder)], what)
-    constraints = folder / "constraints.txt"
-    constraints.write_text("".join(f"{line}\n" for line in list_versions(tree)), encoding="utf-8")
     pip = [str(interpreter), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", *wanted, *WORKER_NEEDS]
-    if _try([*pip, "--constraint", str(constraints)]):  # it asks for others
-        _run(pip, what)
+    versions = list_versions(tree)
+    asked = {_plain(name) for name in list_asked(tree)}
+    for lines in (versions, [line for line in versions if _plain(line.partition("==")[0]) not in asked]):
+        constraints = folder / "constraints.txt"
+        constraints.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        complaint = _try([*pip, "--constraint", str(constraints)])
+        if not complaint:
+            return str(interpreter)
+    _run(pip, what)  # what it asks for wants others yet
     return str(interpreter)
 
 
@@ -65,7 +70,18 @@ def list_versions(tree: Path) -> list[str]:
     """Constraints on the versions that are installed here, but for the package in the tree itself."""
     own = parse_pyproject(_read(tree / "pyproject.toml")).get("project", {}).get("name", "")
     found = {str(one.metadata["Name"]): one.version for one in metadata.distributions() if one.metadata["Name"]}
-    return [f"{name}=={version}" for name, version in sorted(found.items()) if _plain(name) != _plain(own)]
+    return [  # without local labels such as +cpu, which a constraint would insist on
+        f"{name}=={version.partition('+')[0]}" for name, version in sorted(found.items()) if _plain(name) != _plain(own)
+    ]
+
+
+def list_asked(tree: Path) -> list[str]:
+    """Names of the packages that a tree itself declares to need, with any extra."""
+    project = parse_pyproject(_read(tree / "pyproject.toml")).get("project", {})
+    lines = [*project.get("dependencies", ()), *_read(tree / REQUIREMENTS).splitlines()]
+    lines += [line for extra in project.get("optional-dependencies", {}).values() for line in extra]
+    found = (re.match(r"\s*([A-Za-z0-9][\w.-]*)", line) for line in lines)
+    return [match[1] for match in found if match]
 
 
 def _plain(name: str) -> str:

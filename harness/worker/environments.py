@@ -174,7 +174,7 @@ def _make_place(site: _Site, interpreter: str, plugins: Sequence[str]) -> Place:
     variables = {"PYTHONPATH": os.pathsep.join(_search_path(site, here, modules))}
     versions = _probe(site, interpreter, variables, modules)
     folder = site.map(here)
-    revision, dirty = _describe_checkout(site.tree or site.repository)
+    revision, dirty = _describe_checkout(site.tree or (None if site.alone else site.repository))
     short = f" ({revision[:12]}{', dirty' if dirty else ''})" if revision else ""
     of = f" of {interpreter}" if site.environment.interpreter else ""
     where = f"revision {site.environment.revision}" if site.tree else "this checkout" if revision else "this folder"
@@ -389,7 +389,7 @@ def git(folder: Path, *arguments: str) -> str:
     try:
         process = subprocess.Popen(
             ["git", "-C", str(folder), *arguments], env=environment | {"GIT_OPTIONAL_LOCKS": "0"}, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, errors="replace",
         )  # fmt: skip
     except FileNotFoundError:
         raise GitError("git is not installed") from None

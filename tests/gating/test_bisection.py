@@ -3,8 +3,10 @@
 import pytest
 
 from harness.errors import UsageError
-from harness.gating.bisection import Step, bisect, list_commits
+from harness.gating.bisection import Step, bisect, list_commits, read_answer
+from harness.gating.findings import Compared
 from tests.gating.twenty import SETTINGS, add, git, make_repository
+from tests.reports.made import result
 
 COMMITS = [f"commit{n:02}" for n in range(19)]
 
@@ -36,6 +38,21 @@ def test_unclear_commits_are_gone_round_and_never_blamed_alone(first_bad, unclea
     bad = min(at for at in (*range(first_bad, 18), 18) if at not in unclear)
     assert found.suspects == tuple(COMMITS[good + 1 : bad + 1])
     assert found.found == (bad == good + 1)
+
+
+@pytest.mark.parametrize(
+    ("finding", "outcome", "timed", "answer"),
+    [
+        ("SLOWER", "passed", True, "bad"), ("SAME", "passed", True, "good"), ("FASTER", "passed", True, "good"),
+        ("INCONCLUSIVE", "passed", True, "unclear"), ("BROKEN", "failed", True, "unclear"),
+        ("BROKEN", "failed", False, "bad"), ("MISSING", "unsupported", False, "bad"),
+        ("INCONCLUSIVE", "passed", False, "good"), ("UNCHANGED", "passed", False, "good"),
+        ("UNCHANGED", "unavailable", False, "unclear"),
+    ],
+)  # fmt: skip
+def test_what_a_finding_says_of_a_commit_depends_on_what_is_asked(finding, outcome, timed, answer):
+    new = result("new", "", "conv x=1x2x9 w=3x2x3", outcome, None)
+    assert read_answer(Compared(backend="mine", base=None, new=new, finding=finding), timed=timed) == answer
 
 
 def test_commits_are_those_of_the_first_parents_oldest_first(tmp_path, monkeypatch):

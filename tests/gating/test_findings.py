@@ -6,7 +6,8 @@ import pytest
 
 from harness.gating.findings import FINDINGS, MEANING, conclude_gate, judge_gate
 from harness.race import NO_PASS
-from tests.reports.made import compare_arms, fail, result, spread, time_cell
+from reports.findings import judge_cells
+from tests.reports.made import compare_arms, fail, measure, result, spread, time_cell
 
 LAW = "agrees-with-reference"
 SAME, SLOWER = spread(1000.0), spread(1050.0)
@@ -35,6 +36,10 @@ def _judge(*results, resolve=0.0, **more):
         ("passed", "unavailable", "MISSING", 4),
         ("unsupported", "passed", "NEW", 0),
         ("unsupported", "unsupported", "UNCHANGED", 4),
+        ("unavailable", "passed", "INCONCLUSIVE", 4),
+        ("unavailable", "unavailable", "UNCHANGED", 4),
+        ("crashed", "passed", "INCONCLUSIVE", 4),
+        ("passed", "crashed", "BROKEN", 1),
     ],
 )
 def test_a_law_is_judged_by_both_outcomes(was, now, finding, code):
@@ -44,7 +49,7 @@ def test_a_law_is_judged_by_both_outcomes(was, now, finding, code):
     beside = _judge(
         _law("base", was), _law("new", now), *(replace(_law(arm, "passed"), law="other") for arm in ("base", "new"))
     )
-    assert beside.exit_code == {"BROKEN": 1, "MISSING": 3}.get(finding, 0)
+    assert beside.exit_code == {"BROKEN": 1, "MISSING": 3, "INCONCLUSIVE": 5}.get(finding, 0)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +111,38 @@ def test_an_incomplete_run_passes_nothing():
     report = judge_gate(replace(run, ending=None))
     assert report.exit_code == 4
     assert conclude_gate(report) == "failed: the run is incomplete"
+
+
+def test_disturbed_blocks_are_no_missing_cell():
+    busy = dict.fromkeys(range(26), "too busy")
+    quiet = [time_cell(n, arm, SAME, line=f"conv x=1x2x{20 + n // 2} w=3x2x3") for n in range(2, 22)
+             for arm in [("base", "new")[n % 2]]]  # fmt: skip
+    report = _judge(time_cell(0, "base", SAME, dropped=busy), time_cell(1, "new", SAME, dropped=busy), *quiet)
+    assert report.counts["INCONCLUSIVE"] == 1 and not report.counts["MISSING"]
+    assert "blocks were disturbed" in next(c.reason for c in report.cells if c.finding == "INCONCLUSIVE")
+
+
+def test_a_base_that_proves_nothing_does_not_fail_its_successor():
+    vacuous = measure("base", None, vacuous=10)
+    assert _judge(vacuous, replace(vacuous, backend="new")).exit_code == 0
+    assert _judge(measure("base", 20.0), replace(vacuous, backend="new")).exit_code == 1
+    assert _judge(vacuous, measure("new", 20.0)).exit_code == 0
+
+
+def test_files_for_ci_say_what_the_exit_code_says(tmp_path):
+    cases = {
+        "NEW": (_law("base", "unsupported"), _law("new", "passed"), None),
+        "MENDED": (_law("base", "failed"), _law("new", "passed"), None),
+        "MISSING": (_law("base", "passed"), _law("new", "unsupported"), "failure"),
+        "BROKEN": (_law("base", "passed"), _law("new", "failed"), "failure"),
+        "WRONG BEFORE": (_law("base", "failed"), _law("new", "failed"), "idle"),
+    }
+    for finding, (base, new, level) in cases.items():
+        report = _judge(base, new)
+        run = replace(report.run, header=replace(report.run.header, gate=replace(report.standing.gate, whole=True)))
+        assert [cell.finding for cell in report.cells] == [finding]
+        (_, _, _), (_, _, found) = judge_cells(run, None)
+        assert (found.level if found else None) == level, finding
 
 
 def test_a_machine_that_was_too_busy_cannot_tell():
