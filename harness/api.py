@@ -41,7 +41,7 @@ class Silent:
 def run(
     *suites: str,
     backends: Sequence[str] = (),
-    problems: Sequence[str | Problem | NamedProblem] = (),
+    problems: Sequence[str | Path | Problem | NamedProblem] = (),
     laws: Sequence[str] = (),
     plugins: Sequence[str] = (),
     without: Sequence[str] = (),
@@ -53,13 +53,15 @@ def run(
 ) -> Run:
     """Run suites (the whole `suite` where none is named) and give the Run; its directory is `run.path`.
 
-    backends, problems, laws: names and problem lines; empty stands for all that the suites have.
+    backends, problems, laws: names and problem lines; empty stands for all that the suites have. A problem may also be
+    a Path, of a file that `python -m harness capture` writes: all of its problems, with names and multiplicities.
     plugins: modules or ./files.py to load beside the built-in ones; without: plugins to leave out.
     Raises UsageError for what cannot be found or written.
     """
     for name, value in (("backends", backends), ("problems", problems), ("laws", laws), ("plugins", plugins)):
-        if isinstance(value, str):
-            raise UsageError(f"{name}: got the text '{value}', wanted a list of such, as in {name}=['{value}']")
+        if isinstance(value, str | Path):
+            kind = "text" if isinstance(value, str) else "path"
+            raise UsageError(f"{name}: got the {kind} '{value}', wanted a list of such, as in {name}=[{value!r}]")
     registry = load_plugins(plugins, without)
     names = suites or ("suite",)
     plan = plan_run(registry, names, backends, name_problems(problems), laws, limits)
@@ -93,10 +95,15 @@ def load(path: str | Path) -> Run:
     return read_run(path)
 
 
-def name_problems(problems: Sequence[str | Problem | NamedProblem]) -> list[NamedProblem]:
-    """Problems with names: a problem line is its own name."""
-    named = []
+def name_problems(problems: Sequence[str | Path | Problem | NamedProblem]) -> list[NamedProblem]:
+    """Problems with names: a problem line is its own name, and a Path stands for all problems of a captured file."""
+    named: list[NamedProblem] = []
     for problem in problems:
+        if isinstance(problem, Path):
+            from harness.capture.workload import read_workload
+
+            named.extend(read_workload(problem).problems)
+            continue
         if isinstance(problem, str):
             problem = parse_line(problem)
         if isinstance(problem, Problem):

@@ -17,6 +17,7 @@ COMMANDS = {
     "report": ("harness.cli.report", "Write reports of a run again, or in another format."),
     "fuzz": ("harness.cli.fuzz", "Search for a problem on which a backend breaks a law."),
     "versus": ("harness.cli.versus", "Time arms in turns on this machine and say which is slower."),
+    "capture": ("harness.cli.capture", "Take the problems of a model of your own."),
     "qualify": ("harness.cli.qualify", "Show how far this machine's verdicts can be trusted."),
     "doctor": ("harness.cli.doctor", "Say what makes this machine noisy, and what to do about it."),
     "gate": ("harness.cli.gate", "Fail where one revision is slower or more wrong than another."),

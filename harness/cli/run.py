@@ -7,13 +7,13 @@ from typing import Literal
 
 import click
 
-from harness.cli.options import plugin_options, read_bytes, read_seconds, run_options
+from harness.cli.options import plugin_options, problem_options, read_bytes, read_problems, read_seconds, run_options
 
 
 @click.command("run")
 @click.argument("suites", nargs=-1, metavar="[SUITE]...")
 @click.option("--backend", "backends", multiple=True, metavar="NAME", help="Only this backend; may be repeated.")
-@click.option("--problem", "problems", multiple=True, metavar="LINE", help="This problem line instead of the suite's.")
+@problem_options
 @click.option("--law", "laws", multiple=True, metavar="NAME", help="Only this law; may be repeated.")
 @click.option("--time-limit", metavar="TIME", help="Most that one cell may cost, such as 30s.  [default: the suite's]")
 @click.option("--memory-limit", metavar="SIZE", help="Most memory of one worker, such as 4GiB.  [default: 6GiB]")
@@ -29,6 +29,7 @@ def command(
     suites: tuple[str, ...],
     backends: tuple[str, ...],
     problems: tuple[str, ...],
+    problem_files: tuple[str, ...],
     laws: tuple[str, ...],
     output: str | None,
     formats: tuple[str, ...],
@@ -50,8 +51,9 @@ def command(
     python -m harness run suite
     python -m harness run correctness --backend im2col --problem 'conv x=1x2x9 w=3x2x3 pad=1'
     python -m harness run speed --backend torch --backend fft --output runs/today
+    python -m harness run speed --problems mine.json --backend torch
     """
-    from harness.api import command_line, name_problems, start
+    from harness.api import command_line, start
     from harness.cli.progress import choose_watch
     from harness.cli.report import write_reports
     from harness.cli.summary import print_plan, print_summary
@@ -69,7 +71,7 @@ def command(
     )
     reporters = registry.reporters_for(formats)
     names = suites or ("suite",)
-    plan = plan_run(registry, names, backends, name_problems(problems), laws, limits, mode=mode)
+    plan = plan_run(registry, names, backends, read_problems(problems, problem_files), laws, limits, mode=mode)
     if dry_run:
         print_plan(plan)
         return 0

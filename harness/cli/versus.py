@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from harness.cli.options import plugin_options, read_seconds, read_share, run_options
+from harness.cli.options import plugin_options, problem_options, read_problems, read_seconds, read_share, run_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ COLOURS = {"SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "yellow", "FASTER"
 @click.command("versus")
 @click.argument("arms", nargs=-1, required=True, metavar="ARM ARM...")
 @click.option("--suite", "suites", multiple=True, metavar="NAME", help="Suite of speed.  [default: speed-short]")
-@click.option("--problem", "problems", multiple=True, metavar="LINE", help="This problem line instead of the suite's.")
+@problem_options
 @click.option("--budget", metavar="TIME", help="Wall time for all passes.  [default: 10s a cell]")
 @click.option("--delta", metavar="SHARE", help="Change that counts, such as 1%.  [default: 1%, or what qualify found]")
 @click.option("--mode", type=click.Choice(["hot", "cold"]), help="Of the caches.  [default: the suite's, mostly hot]")
@@ -40,6 +40,7 @@ def command(
     arms: tuple[str, ...],
     suites: tuple[str, ...],
     problems: tuple[str, ...],
+    problem_files: tuple[str, ...],
     budget: str | None,
     delta: str | None,
     mode: Literal["hot", "cold"] | None,
@@ -67,7 +68,7 @@ def command(
     python -m harness versus torch im2col fft --problem 'conv x=8x64x56x56 w=64x64x3x3 pad=1'
     python -m harness versus mine@main mine --plugin ./mine.py --suite speed --gate
     """
-    from harness.api import command_line, name_problems, start
+    from harness.api import command_line, start
     from harness.cli.progress import choose_watch
     from harness.errors import UsageError
     from harness.plan.arm import parse_arms
@@ -87,7 +88,8 @@ def command(
             raise UsageError(f"suite: got '{name}', a suite of {registry.suite(name).kind}, wanted one of speed")
     reporters = registry.reporters_for(formats)
     known = read_qualification(name_environment(describe_environment(threads)))
-    given, wait_s = name_problems(problems), read_seconds(lease_wait) if lease_wait else None
+    given = read_problems(problems, problem_files)
+    wait_s = read_seconds(lease_wait) if lease_wait else None
     cells = plan_run(registry, names, problems=given, arms=chosen[1:]).cells
     gate = make_gate(delta, known, budget, sum(cell.decided is None for cell in cells), armed=armed)
     if reason := refuse(gate, known):

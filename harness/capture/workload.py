@@ -1,0 +1,190 @@
+"""A workload: the problems that a model poses, how often each, and what could not be taken; and its file.
+
+The file is JSON with `format` and `source`, `problems` (each with `name`, `line` and `multiplicity`), and `left_out`
+(each with `name`, `operator`, `count` and `reason`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from harness.errors import HarnessError, UsageError
+from harness.plan.suite import NamedProblem
+from harness.spec.line import parse_line
+from harness.spec.operator import Operator
+from harness.spec.problem import Problem
+from harness.spec.window import Sizes, Window
+
+FORMAT = 1  # 1: the first
+WANTED = "a file that `python -m harness capture` writes"
+
+
+class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
+    """Calls that are no problem here, and why; `operator` is the model's own word for it."""
+
+    name: str
+    operator: str
+    reason: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Distinct problems under the name of the first layer that poses each, and what was left out.
+
+    source: the model, as it was named. note: what its user should know of how it was captured.
+    """
+
+    source: str
+    problems: tuple[NamedProblem, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    note: str = ""
+
+    @property
+    def flops(self) -> int:
+        """Operations of all calls by the direct algorithm."""
+        return sum(named.multiplicity * named.problem.flops for named in self.problems)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts equal calls while a model is read, in the order of the first of each."""
+
+    taken: dict[Problem, tuple[str, int]] = field(default_factory=dict)
+    left: dict[LeftOut, int] = field(default_factory=dict)
+
+    def take(self, name: str, problem: Problem) -> None:
+        """Count a call that is a problem."""
+        first, count = self.taken.get(problem, (name, 0))
+        self.taken[problem] = (first, count + 1)
+
+    def leave(self, name: str, operator: str, reason: str) -> None:
+        """Count a call that is none."""
+        item = LeftOut(name=name, operator=operator, reason=reason)
+        self.left[item] = self.left.get(item, 0) + 1
+
+    def finish(self, source: str, note: str = "") -> Workload:
+        """Give what was counted."""
+        named = [NamedProblem(name=n, problem=p, multiplicity=count) for p, (n, count) in self.taken.items()]
+        left_out = [msgspec.structs.replace(item, count=count) for item, count in self.left.items()]
+        return Workload(source=source, problems=tuple(named), left_out=tuple(left_out), note=note)
+
+
+# --- what both kinds of models need ------------------------------------------------------------------------------
+
+
+def settle_divisor(window: Window) -> Window:
+    """Let padding count where there is none, so that equal means are equal problems."""
+    return window if any(map(any, window.padding)) else replace(window, count_include_pad=True)
+
+
+def whole_window(spatial: Sizes, out: Sizes) -> Window | None:
+    """The window that makes maps of `out` from maps of `spatial` without overlap; None where sizes do not divide."""
+    if any(p < 1 or n % p for n, p in zip(spatial, out, strict=True)):
+        return None
+    kernel = tuple(n // p for n, p in zip(spatial, out, strict=True))
+    return Window.of(len(spatial), stride=kernel, kernel=kernel)
+
+
+def gradient_problems(forward: Problem, *, x: bool = True, w: bool = True, b: bool = False) -> Iterator[Problem]:
+    """Problems of the gradients by x, w and b, as far as each is needed.
+
+    Those of conv_transpose, which is itself the input gradient of a convolution, are that convolution of dy (by x)
+    and its kernel gradient, where dy and x change places (by w). The bias gradient sums dy whatever the window was.
+    """
+    operator = forward.operator
+    if operator.pools:
+        if x:
+            yield forward.with_(operator=Operator(f"{operator}_grad"))
+        return
+    assert forward.w is not None
+    turned = operator is Operator.conv_transpose
+    base = forward.with_(
+        operator=Operator.conv, bias=False, x=forward.y if turned else forward.x, output_padding=None
+    )  # fmt: skip
+    if x:
+        yield base if turned else base.with_(operator=Operator.conv_input_grad)
+    if w:
+        yield base.with_(operator=Operator.conv_weight_grad)
+    if b and turned:
+        w_shape = (forward.y[1], forward.y[1], *(1,) * forward.axes)
+        yield base.with_(operator=Operator.conv_bias_grad, w=w_shape, window=Window.of(forward.axes))
+    elif b:
+        yield base.with_(operator=Operator.conv_bias_grad)
+
+
+# --- the file ----------------------------------------------------------------------------------------------------
+
+
+class _Entry(msgspec.Struct):
+    line: str
+    name: str = ""
+    multiplicity: Annotated[int, msgspec.Meta(ge=1)] = 1
+
+
+class _Version(msgspec.Struct):
+    format: int
+
+
+class _File(msgspec.Struct):
+    format: int
+    source: str
+    problems: list[_Entry]
+    left_out: list[LeftOut] = []
+
+
+def write_workload(workload: Workload, path: Path, *, replace: bool = False) -> None:
+    """Write the file. Raises UsageError where there is one already that may not be replaced, or it cannot be."""
+    entries = [
+        {"name": named.name, "line": named.problem.line, "multiplicity": named.multiplicity}
+        for named in workload.problems
+    ]
+    left_out = [{"name": o.name, "operator": o.operator, "count": o.count, "reason": o.reason}
+                for o in workload.left_out]  # fmt: skip
+    content = {"format": FORMAT, "source": workload.source, "problems": entries, "left_out": left_out}
+    data = msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
+    try:
+        with path.open("wb" if replace else "xb") as file:
+            file.write(data)
+    except FileExistsError:
+        raise UsageError(
+            f"output: got '{path}', which exists, wanted a new file; name one with --output, or add --replace"
+        ) from None
+    except OSError as error:
+        raise UsageError(f"output: got '{path}' ({error.strerror}), wanted a file that can be written") from None
+
+
+def read_workload(path: str | Path) -> Workload:
+    """Read the file. Raises UsageError, in one line, where it is none, empty, of a newer format, or an entry is bad."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise UsageError(f"problems: got '{path}' ({error.strerror}), wanted {WANTED}") from None
+    try:
+        version = msgspec.json.decode(data, type=_Version).format
+        if version > FORMAT:
+            raise UsageError(
+                f"problems: got '{path}' of format {version}, wanted at most {FORMAT}; upgrade the harness"
+            )
+        file = msgspec.json.decode(data, type=_File)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        said = "it is empty" if not data.strip() else str(error)
+        raise UsageError(f"problems: got '{path}' ({said}), wanted {WANTED}") from None
+    if not file.problems:
+        raise UsageError(f"problems: got '{path}', which has no problem in it, wanted one at least")
+    problems = tuple(_read_entry(entry, number, path) for number, entry in enumerate(file.problems, 1))
+    return Workload(source=file.source, problems=problems, left_out=tuple(file.left_out))
+
+
+def _read_entry(entry: _Entry, number: int, path: str | Path) -> NamedProblem:
+    try:
+        problem = parse_line(entry.line)
+    except HarnessError as error:
+        raise UsageError(f"problems: problem {number} ('{entry.name}') of '{path}': {error}") from None
+    name = entry.name or f"given/{problem.operator}"
+    return NamedProblem(name=name, problem=problem, multiplicity=entry.multiplicity)
