@@ -4,10 +4,7 @@ Taken are the 106 forward cases of convolution, transposed convolution and pooli
 cases, which it builds in Python while its modules are imported, and 43 `pytorch-converted` and 3 `pytorch-operator`
 cases, which lie in its folder as a model with its inputs and outputs. Whole networks are not touched.
 
-What ONNX says otherwise is turned into a Window:
-    auto_pad       explicit padding: total max((ceil(n/s) - 1) s + m' - n, 0), the odd one at the end for SAME_UPPER
-    output_shape   padding: total (p-1) s + m' + output_padding - size; what is below 0 is output_padding, at the end
-    Global...      a kernel as large as the map
+What ONNX says otherwise is turned into what this harness says (windows as `capture` does):
     Indices        flat over the whole tensor, column by column if storage_order is 1; here flat per map, row by row
     uint8, int8    float32, in which they are exact
     Unsqueeze, OPERATOR, Squeeze   the operator, on arrays with the same axes of size 1
@@ -17,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -26,22 +23,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import HarnessError, Operator, Problem, UsageError, Window
+from harness import HarnessError, Problem, UsageError
+from harness.capture.onnx_window import OPERATORS, make_window
 from harness.spec.reference import avg_pool
-from harness.spec.window import Padding, Sizes
+from harness.spec.window import Sizes
 
 Array = NDArray[Any]
 
 WANTED = 106
 NOT_INSTALLED = "suite onnx needs the package onnx: pip install 'conv-harness[onnx]'"
-OPERATORS = {
-    "Conv": Operator.conv,
-    "ConvTranspose": Operator.conv_transpose,
-    "MaxPool": Operator.max_pool,
-    "GlobalMaxPool": Operator.max_pool,
-    "AveragePool": Operator.avg_pool,
-    "GlobalAveragePool": Operator.avg_pool,
-}
 ATTRIBUTES = frozenset({
     "auto_pad", "ceil_mode", "count_include_pad", "dilations", "group", "kernel_shape", "output_padding",
     "output_shape", "pads", "storage_order", "strides",
@@ -214,66 +204,18 @@ def _make_case(node: _Node, number: int) -> Case:
 
 def _make_problem(node: _Node, inputs: Mapping[str, Array], number: int) -> Problem:
     operator, x, w = OPERATORS[node.operator], inputs["x"], inputs.get("w")
-    window, extra = _make_window(node, x.shape, None if w is None else w.shape)
+    window, extra = make_window(node.operator, node.attributes, x.shape[2:], None if w is None else w.shape)
     return Problem(
         operator=operator,
         x=x.shape,
         w=None if w is None else w.shape,
         window=window,
         bias="b" in inputs,
-        output_padding=extra if operator is Operator.conv_transpose else None,
+        output_padding=extra,
         dtype=str(x.dtype),
         data=_name_regime(inputs.values()),
         seed=number,
     )
-
-
-def _make_window(node: _Node, x: Sizes, w: Sizes | None) -> tuple[Window, Sizes]:
-    """The window, and the output_padding of a transposed convolution."""
-    given, spatial, operator = node.attributes, x[2:], OPERATORS[node.operator]
-    axes, whole = len(spatial), node.operator.startswith("Global")
-    kernel = w[2:] if w else spatial if whole else tuple(given["kernel_shape"])
-    stride, dilation = (tuple(given.get(name, (1,) * axes)) for name in ("strides", "dilations"))
-    pads = given.get("pads", (0,) * 2 * axes)
-    plain = Window(
-        stride=stride,
-        padding=tuple(zip(pads[:axes], pads[axes:], strict=True)),
-        dilation=dilation,
-        groups=given.get("group", 1),
-        kernel=kernel if operator.pools else None,
-        ceil_mode=bool(given.get("ceil_mode", 0)),
-        count_include_pad=operator is not Operator.avg_pool or bool(given.get("count_include_pad", 0)),
-    )
-    if operator is Operator.conv_transpose:
-        return _fit_transposed(given, spatial, kernel, plain)
-    mode = given.get("auto_pad", b"NOTSET").decode()
-    if not mode.startswith("SAME"):
-        return plain, ()
-    sizes = zip(spatial, stride, plain.reach(kernel), strict=True)
-    totals = [max((-(-n // s) - 1) * s + reach - n, 0) for n, s, reach in sizes]
-    return replace(plain, padding=_split(totals, mode)), ()
-
-
-def _fit_transposed(given: Mapping[str, Any], spatial: Sizes, kernel: Sizes, plain: Window) -> tuple[Window, Sizes]:
-    """Padding and output_padding of a transposed convolution, whose output size ONNX may give instead."""
-    mode = given.get("auto_pad", b"NOTSET").decode()
-    extra = tuple(given.get("output_padding", (0,) * len(spatial)))
-    if "output_shape" in given:
-        wanted = tuple(given["output_shape"])[-len(spatial) :]
-    elif mode.startswith("SAME"):
-        wanted = tuple(n * s for n, s in zip(spatial, plain.stride, strict=True))
-    else:
-        return plain, extra
-    whole = replace(plain, padding=((0, 0),) * len(spatial)).transposed_shape(spatial, kernel, extra)
-    totals = [size - least for size, least in zip(whole, wanted, strict=True)]
-    window = replace(plain, padding=_split([max(total, 0) for total in totals], mode))
-    return window, tuple(more + max(-total, 0) for more, total in zip(extra, totals, strict=True))
-
-
-def _split(totals: Sequence[int], mode: str) -> Padding:
-    """Padding of a total per axis: the odd one at the end for SAME_UPPER, else at the beginning."""
-    small = [(total // 2, total - total // 2) for total in totals]
-    return tuple(small if mode == "SAME_UPPER" else (pair[::-1] for pair in small))
 
 
 def _place_per_map(indices: Array, x: Sizes, by_column: bool) -> Array:
