@@ -125,13 +125,18 @@ def find_blessing(
     if judgement.verdict not in BLESSABLE:
         return None, ""
     why = ""
-    mine = [one for one in blessings if (one.backend, one.problem) == (backend, problem)]
+    mine = [one for one in blessings if one.backend == backend and covers(one.problem, problem)]
     for one in sorted(mine, key=lambda one: one.created, reverse=True):
         refusal = _refuse(one, judgement, base, head, repository)
         if not refusal:
             return one, ""
         why = why or f"its blessing at {one.commit[:SHORT]} does not accept it: {refusal}"
     return None, why
+
+
+def covers(blessed: str, problem: str) -> bool:
+    """Whether what was blessed, a problem line or an operator, is about a problem."""
+    return problem == blessed or problem.partition(" ")[0] == blessed
 
 
 def _refuse(one: Blessing, judgement: Judgement, base: str, head: str, repository: Path) -> str:

@@ -33,8 +33,9 @@ def command(
     """Accept that CELL is SLOWER or MISSING; CELL is 'BACKEND PROBLEM LINE' in one argument.
 
     Verdict and ratio come from the run. The blessing goes into harness-blessings.json at the top of the repository, to
-    be committed. It holds for comparisons whose head has the commit and whose base has not, as long as the cell does
-    not become slower still. Wrong results cannot be blessed.
+    be committed. 'BACKEND OPERATOR' accepts that the backend does not offer an operator any more. A blessing holds for
+    comparisons whose head has the commit and whose base has not, as long as the cell does not become slower still. Wrong
+    results cannot be blessed.
 
     \b
     python -m harness bless 'im2col conv x=8x64x56x56 w=64x64x3x3 pad=1' --reason 'pays for the padding fix'
@@ -48,7 +49,7 @@ def command(
         return
     if cell is None:
         raise UsageError("bless: got no cell, wanted 'BACKEND PROBLEM LINE', or --list")
-    name, problem = read_cell(cell)
+    name, problem = read_blessed(cell)
     if remove:
         _remove(repository, name, problem, commit)
         return
@@ -57,6 +58,14 @@ def command(
     blessing = _make(repository, _read(run), name, problem, " ".join(reason.split()), commit, suite)
     add_blessing(repository, blessing)
     print(f"blessed: {_describe(blessing)}\ncommit {repository / FILE}")
+
+
+def read_blessed(cell: str) -> tuple[str, str]:
+    """A cell, or a backend and the name of an operator that it does not offer any more. Raises UsageError."""
+    from harness.spec.operator import Operator
+
+    backend, _, operator = cell.strip().partition(" ")
+    return (backend, operator) if operator in Operator.__members__ else read_cell(cell)
 
 
 def _repository() -> Path:
@@ -84,18 +93,36 @@ def _make(
     """The blessing of a cell, by what a run says of it."""
     from harness.baselines.blessing import Blessing, ratio_of
 
-    row = _find_row(run, name, problem, suite)
-    judgement, arms = row.judgement, {arm.name: arm for arm in run.header.arms}
-    if judgement.verdict not in ("SLOWER", "MISSING"):
-        raise UsageError(f"cell is {judgement.verdict} in '{run.path}': only SLOWER and MISSING need a blessing")
-    new = arms[row.new.backend]
+    arms, ratio = {arm.name: arm for arm in run.header.arms}, None
+    missing = _find_missing(run, name, problem)
+    if missing is not None:
+        new = arms[missing]
+    else:
+        row = _find_row(run, name, problem, suite)
+        if row.judgement.verdict != "SLOWER":
+            raise UsageError(
+                f"cell is {row.judgement.verdict} in '{run.path}': only SLOWER and MISSING need a blessing"
+            )
+        new, ratio = arms[row.new.backend], ratio_of(row.judgement.ratio)
     base = next(arm for arm in run.header.arms if arm.family == new.family)
     return Blessing(
-        backend=new.backend, problem=problem, verdict="SLOWER" if judgement.verdict == "SLOWER" else "MISSING",
-        ratio=ratio_of(judgement.ratio), commit=_find_commit(repository, run, base, new, commit), reason=reason,
+        backend=new.backend, problem=problem, verdict="MISSING" if missing is not None else "SLOWER",
+        ratio=ratio, commit=_find_commit(repository, run, base, new, commit), reason=reason,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         fingerprint=str(run.header.environment.get("fingerprint", "")),
     )  # fmt: skip
+
+
+def _find_missing(run: Run, name: str, problem: str) -> str | None:
+    """The new arm in which a problem, or all of an operator, cannot be done any more; None where there is none."""
+    from harness.baselines.blessing import covers
+    from harness.gating.findings import judge_gate
+
+    for cell in judge_gate(run).cells:
+        named = name in (cell.backend, cell.new.backend)
+        if named and cell.finding == "MISSING" and covers(problem, cell.new.problem):
+            return cell.new.backend
+    return None
 
 
 def _find_row(run: Run, name: str, problem: str, suite: str | None) -> Row:

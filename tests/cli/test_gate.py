@@ -76,6 +76,22 @@ def test_a_checkout_as_it_lies_is_compared_and_said_to_be_dirty(repository, tmp_
     assert "| BROKEN | `kernels` | `agrees-with-reference` | `conv_input_grad" in text
 
 
+def test_an_operator_that_was_dropped_on_purpose_is_accepted(repository, tmp_path):
+    copy = _copy(repository, tmp_path)
+    options = ("--base", "broken", "--head", "lost", "--suite", "kernels-laws")
+    assert gate(copy, tmp_path, *options).returncode == 3
+    unchanged = harness("bless", "kernels max_pool", "--reason", "?", "--run", str(tmp_path / "run"),
+                        cwd=copy, state=tmp_path)  # fmt: skip
+    assert unchanged.returncode == 2 and unchanged.stderr.startswith("error: ")
+    blessed = harness("bless", "kernels avg_pool", "--reason", "nobody takes means", "--run", str(tmp_path / "run"),
+                      cwd=copy, state=tmp_path)  # fmt: skip
+    assert blessed.returncode == 0, blessed.stderr
+    (tmp_path / "run").rename(tmp_path / "before")
+    done = gate(copy, tmp_path, *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 BLESSED" in done.stdout and "nobody takes means" in done.stdout
+
+
 def test_times_are_interleaved_and_too_short_a_budget_cannot_tell(repository, tmp_path):
     done = gate(repository, tmp_path, "--base", "begin", "--head", "same", "--suite", "kernels-speed", "--budget", "1s")
     assert done.returncode == 5, done.stdout + done.stderr
