@@ -34,8 +34,8 @@ def command(
 
     Verdict and ratio come from the run. The blessing goes into harness-blessings.json at the top of the repository, to
     be committed. 'BACKEND OPERATOR' accepts that the backend does not offer an operator any more. A blessing holds for
-    comparisons whose head has the commit and whose base has not, as long as the cell does not become slower still. Wrong
-    results cannot be blessed.
+    comparisons whose head has the commit and whose base has not, as long as the cell does not become slower still.
+    Wrong results cannot be blessed.
 
     \b
     python -m harness bless 'im2col conv x=8x64x56x56 w=64x64x3x3 pad=1' --reason 'pays for the padding fix'
