@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.qualifying import SUITE, qualify_run
@@ -62,10 +62,26 @@ class Effect:
 
 
 def compared(run: Run) -> Standing | None:
-    """Where the arms of a run stand; None where it was no comparison of arms."""
+    """Where the arms of a run stand; None where it was no comparison of arms.
+
+    Of two versions that were compared for a build, cells that one of them could not time are no verdicts: what became
+    of them is among the outcomes and failures. What was accepted is said to be.
+    """
+    from harness.gating.findings import judge_gate
     from harness.timing.standing import judge_run
 
-    return None if run.header.gate is None else judge_run(run)
+    if run.header.gate is None:
+        return None
+    standing = judge_run(run)
+    if not standing.gate.whole:
+        return standing
+    found = {cell.new.cell: cell for cell in judge_gate(run).cells}
+    rows = [
+        replace(row, judgement=replace(row.judgement, reason=found[row.new.cell].reason))
+        for row in standing.rows
+        if found[row.new.cell].finding in (row.judgement.verdict, "BLESSED")
+    ]
+    return replace(standing, rows=tuple(rows))
 
 
 def known_slowdown(suite: str) -> float | None:
