@@ -25,7 +25,7 @@ def write(run: Run, folder: Path) -> tuple[Path, ...]:
 
 
 def _lines(run: Run) -> Iterator[str]:
-    from harness.gating.findings import MEANING, QUIET, conclude_gate, judge_gate
+    from harness.gating.findings import MEANING, QUIET, conclude_gate, describe_silent, judge_gate
 
     if run.header.gate is None:
         yield f"### {run.path.name}: no comparison of versions; `report.md` says what it is"
@@ -39,6 +39,8 @@ def _lines(run: Run) -> Iterator[str]:
     for arm, effect in report.standing.overall.items():
         change = f"{100 * (effect.value - 1):+.2f} % ({100 * (effect.low - 1):+.2f} to {100 * (effect.high - 1):+.2f})"
         yield f"- `{arm}` over all its timed cells: {change}"
+    if silent := describe_silent(report):
+        yield f"- {shorten(silent, 2 * REASON)}"
     yield from (f"- backend `{name}` is gone: the base has it" for name in report.lost)
     told = [cell for cell in report.cells if cell.finding not in QUIET]
     if told:

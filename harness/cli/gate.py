@@ -167,7 +167,7 @@ def print_findings(report: GateReport) -> None:
     from rich.markup import escape
 
     from harness.cli.summary import open_console, plain_table
-    from harness.gating.findings import QUIET
+    from harness.gating.findings import QUIET, describe_silent
 
     console, delta = open_console(), report.standing.gate.delta
     told = [cell for cell in report.cells if cell.finding not in QUIET]
@@ -191,6 +191,8 @@ def print_findings(report: GateReport) -> None:
             f"{arm}: {effect.value:.4f} of the base's time over all cells ({effect.low:.4f} to {effect.high:.4f})",
             markup=False,
         )
+    if silent := describe_silent(report):
+        console.print(silent, markup=False, soft_wrap=True)
     counts = ", ".join(f"{count} {name}" for name, count in report.counts.items() if count)
     console.print(f"{len(report.cells)} cells, a change of {100 * delta:.3g} % counts: {counts or 'none'}")
 

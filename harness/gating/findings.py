@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -80,6 +81,11 @@ class GateReport:
         for cell in self.cells:
             counts[cell.finding] += 1
         return counts
+
+    @property
+    def silent(self) -> dict[str, int]:
+        """Cells that say nothing of the change, as neither version ran them: how many, by the new one's outcome."""
+        return dict(Counter(cell.new.outcome for cell in self.cells if cell.finding == "UNCHANGED" and not _ran(cell)))
 
     @property
     def undecided(self) -> int:
@@ -183,6 +189,19 @@ def _accept(cell: Compared, acceptance: Acceptance) -> Compared:
         return replace(cell, finding="BLESSED", reason=acceptance.accepted[number])
     reasons = (cell.reason, acceptance.refused.get(number, ""))
     return replace(cell, reason="; ".join(part for part in reasons if part))
+
+
+def _ran(cell: Compared) -> bool:
+    return cell.new.outcome in RAN
+
+
+def describe_silent(report: GateReport) -> str:
+    """The same in words, with a reason for each; empty where there are none."""
+    said = []
+    for outcome, number in report.silent.items():
+        reason = next(c.new.reason for c in report.cells if c.new.outcome == outcome and c.finding == "UNCHANGED")
+        said.append(f"{number} {outcome} ({reason}{'; ...' if number > 1 else ''})")
+    return f"run in neither version: {', '.join(said)}" if said else ""
 
 
 def _has_no_base(base: Result | None) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.gating.findings import FINDINGS, MEANING, conclude_gate, judge_gate
+from harness.gating.findings import FINDINGS, MEANING, conclude_gate, describe_silent, judge_gate
 from harness.race import NO_PASS
 from reports.findings import judge_cells
 from tests.reports.made import compare_arms, fail, measure, result, spread, time_cell
@@ -150,3 +150,12 @@ def test_a_machine_that_was_too_busy_cannot_tell():
     report = _judge(time_cell(0, "base", SAME, dropped=busy), time_cell(1, "new", SLOWER, dropped=busy))
     assert report.exit_code == 5
     assert "of the blocks were disturbed" in conclude_gate(report)
+
+
+def test_cells_that_ran_in_neither_version_are_counted_with_their_reason():
+    skipped = [
+        result(arm, "other", "conv x=1x2x9 w=3x2x3", "skipped", None, reason="too large") for arm in ("base", "new")
+    ]
+    report = _judge(_law("base", "passed"), _law("new", "passed"), *skipped)
+    assert report.counts["UNCHANGED"] == 2 and report.exit_code == 0
+    assert describe_silent(report) == "run in neither version: 1 skipped (too large)"
