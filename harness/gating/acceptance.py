@@ -29,7 +29,7 @@ def read_acceptance(run: Run) -> Acceptance:
     """What was accepted in a run; nothing where no file says so. Raises UsageError for a damaged one."""
     try:
         return msgspec.json.decode((run.path / FILE).read_bytes(), type=Acceptance)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # a baseline keeps what was measured, in one file
         return Acceptance()
     except (OSError, msgspec.MsgspecError) as error:
         raise UsageError(f"run is torn: '{run.path / FILE}' {error}; wanted it as `gate` wrote it, or absent") from None
