@@ -130,12 +130,19 @@ def compare(
     """
     from harness.baselines.store import read_baseline
     from harness.cli.compare import conclude
+    from harness.errors import UsageError
     from harness.plugins.manager import load_plugins
 
     share = read_share(threshold)
     reporters = load_plugins(plugins, without).reporters_for(formats, "write_comparison")
     base = read_baseline(Path(folder), name)
-    new, others = _narrow(_read(run), base.header.suites)
+    found = _read(run)
+    if run is None and (found.header.created, found.header.command) == (base.header.created, base.header.command):
+        raise UsageError(
+            f"run: the latest complete one, '{found.path}', is the run that was saved as {name}, wanted a later one; "
+            "make it, or name one"
+        )
+    new, others = _narrow(found, base.header.suites)
     print(f"base: {base.path} ({_commit(base)})\nnew:  {new.path} ({_commit(new)})")
     code = conclude(base, new, share, everything, output, reporters)
     if others:
@@ -143,7 +150,7 @@ def compare(
     revision = _commit(base).split(",")[0] if base.header.environment.get("git") else "REV"
     print(
         "Stored runs are not made in turns: the machine's drift lies in every ratio. To be sure: "
-        f"python -m harness gate --base {revision}"
+        f"python -m harness gate --base {revision}{''.join(f' --plugin {one}' for one in new.header.plugins)}"
     )
     return code
 

@@ -129,10 +129,12 @@ def print_ended(run: Run, reporters: Sequence[Reporter]) -> None:
     """What an interrupted comparison has found so far."""
     from harness.gating.findings import judge_gate
 
-    conclude(judge_gate(run), reporters, None)
+    conclude(judge_gate(run), reporters, None, interrupted=True)
 
 
-def conclude(report: GateReport, reporters: Sequence[Reporter], summary: str | None) -> None:
+def conclude(
+    report: GateReport, reporters: Sequence[Reporter], summary: str | None, *, interrupted: bool = False
+) -> None:  # fmt: skip
     """Print the findings and what follows, write the reports, and append the summary where one is asked for."""
     from harness.cli.report import write_reports
     from harness.cli.summary import print_ending, print_wrong
@@ -143,7 +145,8 @@ def conclude(report: GateReport, reporters: Sequence[Reporter], summary: str | N
     if summary is not None:
         append_summary(report.run, summary)
     print_ending(report.run, written)
-    print_conclusion(report)
+    if not interrupted:  # which is the exit code then
+        print_conclusion(report)
 
 
 def append_summary(run: Run, file: str) -> None:

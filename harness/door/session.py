@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -27,7 +28,9 @@ from harness.worker.protocol import Checked, Ready, Start
 
 def open_door(config: pytest.Config) -> Door:
     """Load plugins and plan what the options ask for. Raises pytest.UsageError with one line."""
-    plugins = find_plugins(config)
+    plugins, here = find_plugins(config), str(config.invocation_params.dir)
+    if here not in sys.path:  # as for `python -m harness` and `python -m pytest`
+        sys.path.insert(0, here)
     try:
         threads = read_threads(config)
         registry = load_plugins(plugins)

@@ -93,8 +93,13 @@ def find_change(
     Raises NothingToFindError where the ends do not differ for sure.
     """
     ends = _compare(registry, wanted, gate, watch, commits[-1])
+    if ends.new.outcome == "unavailable":
+        raise UsageError(
+            f"bad: got {commits[-1][:12]}, which cannot run ({ends.new.reason}), wanted one that can be asked"
+        )
     if ends.finding not in ("SLOWER", "BROKEN", "MISSING"):
-        seen = f"{ends.finding}" + (f", {ends.reason}" if ends.reason else "")
+        why = ends.reason or ends.new.reason
+        seen = ends.finding + (f", {why}" if why else "")
         raise NothingToFindError(seen, unclear=ends.finding == "INCONCLUSIVE")
     change = ends.judgement.ratio if ends.finding == "SLOWER" and ends.judgement is not None else None
     tell(Step(revision=commits[-1], answer="bad", ratio=change, reason=ends.reason))
@@ -103,7 +108,7 @@ def find_change(
 
     def test(revision: str) -> Step:
         step = try_commit(registry, wanted, gate, watch, revision, timed=change is not None)
-        if step.answer == "unclear" and change is not None:
+        if step.answer == "unclear" and step.ratio is not None:  # more passes would help
             tell(step)
             more = replace(gate, budget_s=MORE * gate.budget_s)
             step = try_commit(registry, wanted, more, watch, revision, timed=True)
@@ -132,6 +137,8 @@ def read_answer(found: Compared, *, timed: bool) -> Answer:
     if timed:
         answers: dict[str, Answer] = {"SLOWER": "bad", "SAME": "good", "FASTER": "good"}
         return answers.get(found.finding, "unclear")
+    if found.new.outcome == "unavailable":  # it does not load, which says nothing of what is asked
+        return "unclear"
     return "bad" if found.finding in ("BROKEN", "MISSING") else "good" if found.new.outcome == "passed" else "unclear"
 
 

@@ -110,10 +110,12 @@ class GateReport:
         counts = self.counts
         if counts["BROKEN"] or self.overdrawn:
             return 1
-        if not self.run.complete or self.blind or not any(cell.new.outcome in RAN for cell in self.cells):
+        if not self.run.complete or self.blind:
             return 4
         if counts["MISSING"] or self.lost:
             return 3
+        if not counts["BLESSED"] and not any(cell.new.outcome in RAN for cell in self.cells):
+            return 4
         if not self.standing.can_tell or self.standing.gate.untimed:
             return 5
         return 3 if counts["SLOWER"] else 5 if self.undecided else 0
@@ -224,8 +226,10 @@ def find_outcome(base: Result | None, new: Result) -> tuple[Finding | None, str]
         assert base is not None
         answers = new.outcome in RAN
         return ("INCONCLUSIVE" if answers else "UNCHANGED"), f"the base cannot run here: {base.reason}"
+    if was in WRONG and new.outcome == "unsupported":
+        return "MENDED", f"offered no more: {new.reason}"
     if was in WRONG:
-        return "MENDED", new.reason if new.outcome == "passed" else f"offered no more: {new.reason}"
+        return ("MENDED" if new.outcome == "passed" else "UNCHANGED"), new.reason
     if was == "passed":
         return "MISSING", f"{new.outcome}: {new.reason}"
     return ("NEW" if new.outcome == "passed" else "UNCHANGED"), ""

@@ -40,6 +40,8 @@ def new_directory(wanted: str | None, suites: tuple[str, ...]) -> Path:
     for path in candidates:
         try:
             path.mkdir(parents=True, exist_ok=wanted is not None)
+            if wanted is None:  # so that runs do not make the checkout dirty, which runs record
+                path.parent.joinpath(".gitignore").write_text("*\n", encoding="ascii")
             (path / "workers").mkdir(exist_ok=True)
         except FileExistsError as error:
             if wanted is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.checking.deviation import Deviation
+from harness.plan.arm import parse_arm
 from harness.plan.cell import Cell
 from harness.plan.gate import Gate
 from harness.plugins.route import Route
@@ -222,13 +223,17 @@ class Run:
     def command_for(self, result: Result) -> str:
         """The command that repeats a result, with the plugins that the run was given.
 
-        A law is applied to the checkout as it lies; of another revision only times can be asked.
+        A law is applied to the checkout as it lies, unless the arm is another revision.
         """
         arm = next((one for one in self.header.arms if one.name == result.backend), None)
         if arm is not None and result.kind == "speed":  # a cell of arms is repeated with all of them
             family = [one for one in self.header.arms if one.family == arm.family]
             arms = [one.text if one.name == one.text else f"{one.name}={one.text}" for one in family]
             parts = ["python", "-m", "harness", "versus", *arms, "--suite", result.suite, "--problem", result.problem]
+            return shlex.join([*parts, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))])
+        if arm is not None and (versions := self._versions(arm)):
+            parts = ["python", "-m", "harness", "gate", *versions, "--backend", arm.backend, "--suite", result.suite]
+            parts += ["--problem", result.problem, *(("--law", result.law) if result.law else ())]
             return shlex.join([*parts, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))])
         parts = ["python", "-m", "harness", "run", result.suite, "--problem", result.problem]
         if result.kind != "consensus":  # one backend alone cannot vote
@@ -240,6 +245,12 @@ class Run:
         return shlex.join(
             [*parts, *self.header.flags, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))]
         )
+
+    def _versions(self, arm: ArmRecord) -> list[str]:
+        """Options of `gate` for an arm that is another revision and its base; none where it is the checkout itself."""
+        base = next(one for one in self.header.arms if one.family == arm.family)
+        old, new = (parse_arm(one.text or one.backend).environment.revision for one in (base, arm))
+        return ["--base", old, "--head", new] if old and new else []
 
     @property
     def counts(self) -> dict[str, int]:

@@ -166,7 +166,11 @@ def test_a_blessed_change_does_not_fail_the_build(folder, capsys, command):
         (["compare", "main", "nowhere"], "run not found: got 'nowhere'"),
         (["compare", "main", "--threshold", "much"], "share: got 'much'"),
         (["compare", "main", "--format", "pdf"], "unknown format: got 'pdf'"),
-        (["compare", "main", "--output", "harness-runs/1/header.json"], "output folder cannot be written"),
+        (
+            ["compare", "main", "harness-runs/1", "--output", "harness-runs/1/header.json"],
+            "output folder cannot be written",
+        ),
+        (["compare", "main"], "is the run that was saved as main, wanted a later one"),
         (["remove", "main"], "No such command 'remove'"),
     ],
 )

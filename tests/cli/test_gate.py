@@ -55,7 +55,8 @@ def test_laws_of_both_versions_make_the_exit_code(repository, tmp_path, base, he
     assert done.returncode == code, done.stdout + done.stderr
     assert said in done.stdout
     assert f"(exit code {code})" in done.stdout
-    assert ("repeat   python -m harness run kernels-laws --problem" in done.stdout) == (code == 1)
+    repeat = f"repeat   python -m harness gate --base {base} --head {head} --backend kernels --suite kernels-laws"
+    assert (repeat in done.stdout) == (code == 1)
     assert len(git(repository, "worktree", "list").splitlines()) == 1
 
 

@@ -47,7 +47,7 @@ def test_unclear_commits_are_gone_round_and_never_blamed_alone(first_bad, unclea
         ("INCONCLUSIVE", "passed", True, "unclear"), ("BROKEN", "failed", True, "unclear"),
         ("BROKEN", "failed", False, "bad"), ("MISSING", "unsupported", False, "bad"),
         ("INCONCLUSIVE", "passed", False, "good"), ("UNCHANGED", "passed", False, "good"),
-        ("UNCHANGED", "unavailable", False, "unclear"),
+        ("UNCHANGED", "unavailable", False, "unclear"), ("MISSING", "unavailable", False, "unclear"),
     ],
 )  # fmt: skip
 def test_what_a_finding_says_of_a_commit_depends_on_what_is_asked(finding, outcome, timed, answer):
