@@ -101,8 +101,7 @@ def _ratio(row: Row) -> float:
 
 def base_name(standing: Standing, arm: str) -> str:
     """The first arm of an arm's family; empty where the header does not know the arm."""
-    families = {one.name: one.family for one in standing.run.header.arms}
-    return next((one.name for one in standing.run.header.arms if one.family == families.get(arm)), "")
+    return standing.run.header.base_of.get(arm, "")
 
 
 def groups_of(standing: Standing) -> list[Group]:

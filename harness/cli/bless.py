@@ -104,7 +104,7 @@ def _make(
                 f"cell is {row.judgement.verdict} in '{run.path}': only SLOWER and MISSING need a blessing"
             )
         new, ratio = arms[row.new.backend], ratio_of(row.judgement.ratio)
-    base = next(arm for arm in run.header.arms if arm.family == new.family)
+    base = arms[run.header.base_of[new.name]]
     return Blessing(
         backend=new.backend, problem=problem, verdict="MISSING" if missing is not None else "SLOWER",
         ratio=ratio, commit=_find_commit(repository, run, base, new, commit), reason=reason,

@@ -93,7 +93,7 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
 
     from rich.markup import escape
 
-    from harness.cli.summary import open_console, plain_table
+    from harness.cli.summary import open_console, plain_table, ratio_cells
     from harness.timing.compare import VERDICTS
 
     console = open_console()
@@ -112,8 +112,7 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
         seen[c.verdict, c.backend] += 1
         if not everything and seen[c.verdict, c.backend] > MOST_ALIKE:
             continue
-        ratio = (f"{c.ratio.value:.3f}", f"{c.ratio.low:.3f} to {c.ratio.high:.3f}") if c.ratio else ("", "")
-        table.add_row(c.verdict, c.backend, escape(c.problem), c.law, *ratio, escape(c.reason))
+        table.add_row(c.verdict, c.backend, escape(c.problem), c.law, *ratio_cells(c.ratio), escape(c.reason))
     if shown:
         console.print(table)
     for (verdict, backend), count in seen.items():

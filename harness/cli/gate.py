@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from harness.record.run import Run
 
 SUITES = ("correctness", "speed-short")
-DEFAULT_FORMATS = ("csv", "markdown", "html", "parquet", "summary")
 SHOWN = 40
 CANNOT_TELL = 5
 COLOURS = {"BROKEN": "red", "SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "yellow", "FASTER": "green"}
@@ -82,11 +81,13 @@ def command(
     if not base and not base_env:
         raise UsageError("base: got none, wanted --base REV, a revision such as origin/main, or --base-env VENV")
     registry = load_plugins(plugins, without)
-    chosen = dict.fromkeys([*(formats or DEFAULT_FORMATS), *(["summary"] if summary else [])])
-    reporters = registry.reporters_for(tuple(chosen))
+    reporters = registry.reporters_for(formats)
+    if "summary" not in formats and (summary or not formats):
+        reporters.append(registry.reporter("summary"))
     gate = arm_gate(delta, resolve, threads, unqualified=unqualified)
     repository = find_repository(plugins)
-    read_blessings(repository) if repository is not None else ()  # damaged ones are better told now than in the end
+    if repository is not None:
+        read_blessings(repository)  # damaged ones are better told now than in the end
     if summary is not None:
         append_text("", summary)
     wanted = Wanted(
@@ -169,7 +170,7 @@ def print_findings(report: GateReport) -> None:
     """The table of what changed or could not be decided, worst first, and one effect for each backend."""
     from rich.markup import escape
 
-    from harness.cli.summary import open_console, plain_table
+    from harness.cli.summary import open_console, plain_table, print_effects, ratio_cells
     from harness.gating.findings import QUIET, describe_silent
 
     console, delta = open_console(), report.standing.gate.delta
@@ -177,8 +178,7 @@ def print_findings(report: GateReport) -> None:
     table = plain_table("finding", "backend", "what", "problem", "new/base", "95 % interval", "passes", "why")
     for cell in told[:SHOWN]:
         judged, colour = cell.judgement, COLOURS.get(cell.finding, "default")
-        ratio = judged.ratio if judged is not None else None
-        numbers = (f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}") if ratio else ("", "")
+        numbers = ratio_cells(judged.ratio if judged is not None else None)
         table.add_row(
             f"[{colour}]{cell.finding}[/{colour}]", escape(cell.backend), cell.what, escape(cell.new.problem), *numbers,
             str(judged.passes) if judged is not None else "", escape(cell.reason),
@@ -189,11 +189,7 @@ def print_findings(report: GateReport) -> None:
         console.print(f"... and {len(told) - SHOWN} more; the report has them all")
     for name in report.lost:
         console.print(f"[red]MISSING[/red] backend {escape(name)}: the base hands it over, the new version does not")
-    for arm, effect in report.standing.overall.items():
-        console.print(
-            f"{arm}: {effect.value:.4f} of the base's time over all cells ({effect.low:.4f} to {effect.high:.4f})",
-            markup=False,
-        )
+    print_effects(console, report.standing)
     if silent := describe_silent(report):
         console.print(silent, markup=False, soft_wrap=True)
     counts = ", ".join(f"{count} {name}" for name, count in report.counts.items() if count)

@@ -13,7 +13,8 @@ from rich.table import Table
 
 from harness.plan.cell import Plan
 from harness.record.run import OUTCOMES, RAN, WRONG, Result, Run, describe_failure, describe_overdrawn
-from harness.timing.statistics import estimate_time
+from harness.timing.standing import Standing
+from harness.timing.statistics import Estimate, estimate_time
 
 MOST_WRONG = 8
 MOST_TIMES = 30
@@ -33,6 +34,20 @@ def plain_table(*columns: str, numbers: int = 0) -> Table:
         words = max(map(len, column.split()), default=0)
         table.add_column(column, justify="right" if right else "left", overflow="fold", min_width=words)
     return table
+
+
+def ratio_cells(ratio: Estimate | None) -> tuple[str, str]:
+    """A ratio and its interval as two cells of a table, empty where there is none."""
+    return (f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}") if ratio is not None else ("", "")
+
+
+def print_effects(console: Console, standing: Standing) -> None:
+    """One line for the effect of each arm over all its cells."""
+    for arm, effect in standing.overall.items():
+        console.print(
+            f"{arm}: {effect.value:.4f} of the base's time over all cells ({effect.low:.4f} to {effect.high:.4f})",
+            markup=False,
+        )
 
 
 def print_summary(run: Run, written: Sequence[Path] = ()) -> None:

@@ -156,27 +156,21 @@ def print_standing(standing: Standing) -> None:
     """The table of verdicts, one effect for each arm, and what the machine was like."""
     from rich.markup import escape
 
-    from harness.cli.summary import open_console, plain_table
+    from harness.cli.summary import open_console, plain_table, print_effects, ratio_cells
 
     console = open_console()
     rows = sorted(standing.rows, key=lambda row: ORDER.index(row.judgement.verdict))
     table = plain_table("verdict", "arm", "problem", "new/base", "95 % interval", "passes", "why")
     for row in rows[:SHOWN]:
         found, colour = row.judgement, COLOURS.get(row.judgement.verdict, "default")
-        ratio = found.ratio
-        numbers = (f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}") if ratio else ("", "")
         table.add_row(
-            f"[{colour}]{found.verdict}[/{colour}]", escape(row.new.backend), escape(row.new.problem), *numbers,
-            str(found.passes), escape(found.reason),
+            f"[{colour}]{found.verdict}[/{colour}]", escape(row.new.backend), escape(row.new.problem),
+            *ratio_cells(found.ratio), str(found.passes), escape(found.reason),
         )  # fmt: skip
     console.print(table)
     if len(rows) > SHOWN:
         console.print(f"... and {len(rows) - SHOWN} more; the report has them all")
-    for arm, effect in standing.overall.items():
-        console.print(
-            f"{arm}: {effect.value:.4f} of the base's time over all cells ({effect.low:.4f} to {effect.high:.4f})",
-            markup=False,
-        )
+    print_effects(console, standing)
     counts = ", ".join(f"{count} {name}" for name, count in standing.counts.items() if count)
     console.print(f"{len(rows)} cells, a change of {100 * standing.gate.delta:.3g} % counts: {counts or 'none'}")
     if not standing.can_tell:

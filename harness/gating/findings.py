@@ -85,7 +85,8 @@ class GateReport:
     @property
     def silent(self) -> dict[str, int]:
         """Cells that say nothing of the change, as neither version ran them: how many, by the new one's outcome."""
-        return dict(Counter(cell.new.outcome for cell in self.cells if cell.finding == "UNCHANGED" and not _ran(cell)))
+        unchanged = (cell.new.outcome for cell in self.cells if cell.finding == "UNCHANGED")
+        return dict(Counter(outcome for outcome in unchanged if outcome not in RAN))
 
     @property
     def undecided(self) -> int:
@@ -101,7 +102,7 @@ class GateReport:
     @property
     def overdrawn(self) -> tuple[str, ...]:
         """New versions of which too much proves nothing, and did not in the base."""
-        bases = base_arms(self.run)
+        bases = self.run.header.base_of
         return tuple(arm for arm in self.run.overdrawn if bases[arm] != arm and bases[arm] not in self.run.overdrawn)
 
     @property
@@ -137,17 +138,9 @@ def judge_gate(run: Run, gate: Gate | None = None) -> GateReport:
     return GateReport(standing=standing, cells=tuple(sorted(cells, key=_worst_first)), lost=find_lost(run))
 
 
-def base_arms(run: Run) -> dict[str, str]:
-    """The base of every arm, by names: the first of its family, which is its own."""
-    first: dict[str, str] = {}
-    for arm in run.header.arms:
-        first.setdefault(arm.family, arm.name)
-    return {arm.name: first[arm.family] for arm in run.header.arms}
-
-
 def find_lost(run: Run) -> tuple[str, ...]:
     """Backends that some base's plugins hand over and no new version's; nothing where a side did not say."""
-    bases = base_arms(run)
+    bases = run.header.base_of
     old = {name for arm, base in bases.items() if arm == base for name in run.offered.get(arm, ())}
     new = {name for arm, base in bases.items() if arm != base for name in run.offered.get(arm, ())}
     return tuple(sorted(old - new)) if all(run.offered.get(arm) for arm in bases) else ()
@@ -155,7 +148,7 @@ def find_lost(run: Run) -> tuple[str, ...]:
 
 def pair_versions(run: Run) -> list[tuple[Result | None, Result]]:
     """Every result of a new version, and the base's of the same cell."""
-    base_of = base_arms(run)
+    base_of = run.header.base_of
     known = {_key(result): result for result in run.results}
     return [
         (known.get((new.suite, base_of[new.backend], new.problem, new.law)), new)
@@ -191,10 +184,6 @@ def _accept(cell: Compared, acceptance: Acceptance) -> Compared:
         return replace(cell, finding="BLESSED", reason=acceptance.accepted[number])
     reasons = (cell.reason, acceptance.refused.get(number, ""))
     return replace(cell, reason="; ".join(part for part in reasons if part))
-
-
-def _ran(cell: Compared) -> bool:
-    return cell.new.outcome in RAN
 
 
 def describe_silent(report: GateReport) -> str:

@@ -170,6 +170,13 @@ class Header:
     arms: tuple[ArmRecord, ...] = ()
     gate: Gate | None = None
 
+    @property
+    def base_of(self) -> dict[str, str]:
+        """The base of every arm, by names: the first of its family; without arms, the first backend is all others'."""
+        families = {arm.name: arm.family for arm in self.arms} or dict.fromkeys(self.backends, "")
+        first = {family: name for name, family in reversed(families.items())}
+        return {name: first[family] for name, family in families.items()}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
@@ -248,7 +255,7 @@ class Run:
 
     def _versions(self, arm: ArmRecord) -> list[str]:
         """Options of `gate` for an arm that is another revision and its base; none where it is the checkout itself."""
-        base = next(one for one in self.header.arms if one.family == arm.family)
+        base = next(one for one in self.header.arms if one.name == self.header.base_of[arm.name])
         old, new = (parse_arm(one.text or one.backend).environment.revision for one in (base, arm))
         return ["--base", old, "--head", new] if old and new else []
 

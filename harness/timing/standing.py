@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.plan.gate import Gate
-from harness.record.run import RAN, ArmRecord, Pass, Result, Run
+from harness.record.run import RAN, Pass, Result, Run
 from harness.timing.contamination import MOST_DROPPED
 from harness.timing.statistics import Estimate, log_ratios
 from harness.timing.verdict import Judgement, Verdict, judge, overall
@@ -106,9 +106,7 @@ def judge_cells(
 
 def pair_results(run: Run) -> list[tuple[Result | None, Result]]:
     """Every timed cell of every arm that has a base, and the base's cell; those that neither arm ran are none."""
-    arms = run.header.arms or tuple(ArmRecord(name=name, backend=name) for name in run.header.backends)
-    bases = {arm.family: arm.name for arm in reversed(arms)}
-    base_of = {arm.name: bases[arm.family] for arm in arms}
+    base_of = run.header.base_of
     timed = {(r.suite, r.problem, r.backend): r for r in run.results if r.kind == "speed"}
     pairs = [(timed.get((r.suite, r.problem, base_of[r.backend])), r) for r in timed.values()]
     return [
