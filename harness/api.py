@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import UsageError
 from harness.execution import Watch
+from harness.network.graph import Architecture
+from harness.network.problem import NetworkProblem
 from harness.pipeline import run_plan
 from harness.plan.cell import Limits, Plan
 from harness.plan.planner import plan_run
 from harness.plan.suite import NamedProblem
+from harness.plan.task import Task, parse_task
 from harness.plugins.manager import Registry, load_plugins
 from harness.record.directory import new_directory, read_run
 from harness.record.run import Result, Run
-from harness.spec.line import parse_line
 from harness.spec.problem import Problem
 
 
@@ -64,7 +66,7 @@ def run(
             raise UsageError(f"{name}: got the {kind} '{value}', wanted a list of such, as in {name}=[{value!r}]")
     registry = load_plugins(plugins, without)
     names = suites or ("suite",)
-    plan = plan_run(registry, names, backends, name_problems(problems), laws, limits)
+    plan = plan_run(registry, names, backends, name_problems(problems, registry.networks), laws, limits)
     return start(registry, plan, names, output, plugins, jobs, threads, watch or Silent())
 
 
@@ -95,7 +97,9 @@ def load(path: str | Path) -> Run:
     return read_run(path)
 
 
-def name_problems(problems: Sequence[str | Path | Problem | NamedProblem]) -> list[NamedProblem]:
+def name_problems(
+    problems: Sequence[str | Path | Task | NamedProblem], networks: Mapping[str, Architecture] | None = None
+) -> list[NamedProblem]:
     """Problems with names: a problem line is its own name, and a Path stands for all problems of a captured file."""
     named: list[NamedProblem] = []
     for problem in problems:
@@ -105,8 +109,10 @@ def name_problems(problems: Sequence[str | Path | Problem | NamedProblem]) -> li
             named.extend(read_workload(problem).problems)
             continue
         if isinstance(problem, str):
-            problem = parse_line(problem)
-        if isinstance(problem, Problem):
+            problem = parse_task(problem, networks or {})
+        if isinstance(problem, NetworkProblem):
+            problem = NamedProblem(name=f"{problem.architecture.name}/{problem.work}", problem=problem)
+        elif isinstance(problem, Problem):
             problem = NamedProblem(name=f"given/{problem.operator}", problem=problem)
         named.append(problem)
     return named

@@ -226,7 +226,7 @@ def prepare(race: Race, contest: Contest, cell: Cell, crews: dict[str, Crew], nu
     """Make the problem ready in one arm and suspend it again; None where it cannot be timed, which is recorded."""
     passes = contest.timing.passes if race.execution.plan.gate is None else "?"
     race.execution.watch.working(
-        cell.backend, f"pass {number + 1}/{passes}  {cell.label}  {cell.problem.operator}"
+        cell.backend, f"pass {number + 1}/{passes}  {cell.label}  {cell.line.split(maxsplit=1)[0]}"
     )  # fmt: skip
     crew = crews[cell.backend]
     crew.resume()

@@ -11,6 +11,7 @@ from harness.checking.deviation import Deviation, structure
 from harness.plan.cell import MAJORITY_FORMULA, Cell
 from harness.plugins.manager import Registry
 from harness.record.run import WRONG, Outcome, Result, result_of
+from harness.spec.problem import Problem
 from harness.worker.crew import Crew
 from harness.worker.protocol import Answered, Checked
 
@@ -22,6 +23,7 @@ def hold_vote(registry: Registry, crews: Mapping[str, Crew], cells: Sequence[Cel
     from harness.worker.execute import read_outputs
 
     problem = cells[0].problem
+    assert isinstance(problem, Problem), "the plan decides networks by itself"
     replies = {cell.backend: crews[cell.backend].answer(cell) for cell in cells}
     answers = {
         name: (read_outputs(reply), registry.backend(name).numerics_for(problem))

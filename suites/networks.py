@@ -1,84 +1,98 @@
-"""Layers of real networks as problems, each distinct shape once with its multiplicity."""
+"""Suites of whole networks: `networks` asks whether they are right, `networks-speed` and `network-layers` how fast."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from functools import cache
-from importlib import resources
-from typing import Any
+from collections.abc import Callable, Iterator
 
-from harness import NamedProblem, Operator, Problem, ProblemSet, Window
+from harness import Law, NamedProblem, Suite, Timing, hookimpl
+from harness.network.graph import Architecture, problems_of
+from harness.network.problem import NetworkProblem
+from harness.spec.problem import Problem
+from suites.architectures import ARCHITECTURES
+from suites.laws.networks import LAWS
 
-FIRST_CONVOLUTION = "input"  # the layer that reads the picture needs no input gradient
-
-
-@cache
-def _layers() -> dict[str, Any]:
-    text = resources.files("suites").joinpath("data/network_layers.json").read_text()
-    found: dict[str, Any] = json.loads(text)
-    return found
+PARTNER = "numpy-direct"  # of mixed networks; it has every operator everywhere
 
 
-def network_names() -> tuple[str, ...]:
-    """Every network and layer list in the data file."""
-    return tuple(_layers())
-
-
-def layer_problem(layer: dict[str, Any], batch: int) -> Problem:
-    """The problem of one layer with another batch size; float32, real data."""
-    operator = Operator(layer["op"])
-    pads = tuple(zip(layer["pad"], layer.get("pad_end", layer["pad"]), strict=True))
-    x, kernel = (batch, layer["c"], layer["h"], layer["w"]), (layer["kh"], layer["kw"])
-    window = Window(
-        stride=tuple(layer["stride"]), padding=pads, dilation=tuple(layer["dilation"]),
-        groups=1 if operator.pools else layer["groups"],
-        kernel=kernel if operator.pools else None,
-        ceil_mode=operator.pools and layer.get("ceil_mode", False),
-        count_include_pad=layer.get("count_include_pad", True) if operator.pools else True,
-    )  # fmt: skip
-    if operator.pools:
-        return Problem(operator=operator, x=x, window=window)
-    rows, columns = (layer["k"], layer["c"]) if operator is Operator.conv else (layer["c"], layer["k"])
-    extra = tuple(layer.get("output_padding", (0, 0))) if operator is Operator.conv_transpose else None
-    w = (rows, columns // layer["groups"], *kernel)
-    return Problem(operator=operator, x=x, w=w, window=window, output_padding=extra)
-
-
-def network_problems(network: str, batch: int, *, gradients: bool = True) -> tuple[NamedProblem, ...]:
-    """Distinct problems of a network: each layer forwards, and its gradients.
-
-    A layer's name is that of the first with its shape; the layer that reads the input has no input gradient.
-    """
-    found: dict[Problem, tuple[str, int]] = {}
-    for layer in _layers()[network]["layers"]:
-        forward = layer_problem(layer, batch)
-        operators = [forward.operator, *(_gradients(forward, layer) if gradients else ())]
-        for operator in operators:
-            problem = forward.with_(operator=operator)
-            name, count = found.get(problem, (f"{network}/{layer['layer']}", 0))
-            found[problem] = (name, count + 1)
+def check_problems() -> tuple[NamedProblem, ...]:
+    """Every network at its small size: two images in float32, one in float64, two mixed with another backend."""
     return tuple(
-        NamedProblem(name=name, problem=problem, multiplicity=count) for problem, (name, count) in found.items()
+        NamedProblem(name=f"{one.name}/{kind}", problem=problem)
+        for one in ARCHITECTURES
+        for kind, problem in _variants(one).items()
     )
 
 
-def _gradients(forward: Problem, layer: dict[str, Any]) -> Sequence[Operator]:
-    if forward.operator is Operator.conv:
-        needs_input = layer.get("in") != FIRST_CONVOLUTION
-        return (Operator.conv_input_grad,) * needs_input + (Operator.conv_weight_grad,)
-    if forward.operator is Operator.conv_transpose:
-        return ()
-    return (Operator.max_pool_grad if forward.operator is Operator.max_pool else Operator.avg_pool_grad,)
+def _variants(one: Architecture) -> dict[str, NetworkProblem]:
+    step = NetworkProblem(architecture=one, work="step", n=2, size=one.small)
+    return {"step": step, "taylor": step.with_(n=1, dtype="float64"), "mixed": step.with_(mixed=PARTNER)}
 
 
-def network_sets() -> tuple[ProblemSet, ...]:
-    """One problem set for every network in the data file, forwards at batch 1."""
+def speed_problems() -> tuple[NamedProblem, ...]:
+    """Every network at its native size, one image forwards and one training step."""
     return tuple(
-        ProblemSet(
-            name=name,
-            description=_layers()[name]["source"],
-            problems=lambda name=name: network_problems(name, 1),
+        NamedProblem(name=f"{one.name}/{work}", problem=NetworkProblem(architecture=one, work=work))
+        for one in ARCHITECTURES
+        for work in ("forward", "step")
+    )
+
+
+def layer_problems() -> tuple[NamedProblem, ...]:
+    """The distinct operators of a training step of every network, with how often each occurs."""
+    return tuple(item for one in ARCHITECTURES for item in _layers(one))
+
+
+def _layers(one: Architecture) -> Iterator[NamedProblem]:
+    network = NetworkProblem(architecture=one, work="step").network
+    names: dict[Problem, str] = {}
+    for node in network.nodes:
+        for problem in problems_of(node, "step"):
+            names.setdefault(problem, node.name)
+    for problem, count in network.layers("step").items():
+        yield NamedProblem(name=f"{one.name}/{names[problem]}", problem=problem, multiplicity=count)
+
+
+@hookimpl
+def register_networks(register: Callable[[Architecture], None]) -> None:
+    """Hand over the architectures."""
+    for one in ARCHITECTURES:
+        register(one)
+
+
+@hookimpl
+def register_suites(register: Callable[[Suite | Law], None]) -> None:
+    """Hand over the laws of networks and the suites."""
+    for law in LAWS:
+        register(law)
+    register(
+        Suite(
+            name="networks",
+            kind="correctness",
+            description="whole networks forwards and backwards, against autograd, layer by layer, and mixed",
+            problems=check_problems,
+            laws=tuple(law.name for law in LAWS),
+            budget_s=120.0,
+            time_limit_s=600.0,
         )
-        for name in network_names()
+    )
+    register(
+        Suite(
+            name="networks-speed",
+            kind="speed",
+            description="whole networks at their native size, forwards and in a training step",
+            problems=speed_problems,
+            timing=Timing(passes=3, sample_s=0.5),
+            budget_s=120.0,
+            time_limit_s=600.0,
+        )
+    )
+    register(
+        Suite(
+            name="network-layers",
+            kind="speed",
+            description="the distinct operators of every network, for the best backend of each layer",
+            problems=layer_problems,
+            timing=Timing(passes=3, sample_s=0.1),
+            budget_s=20.0,
+        )
     )

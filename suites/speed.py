@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness import Law, NamedProblem, ProblemSet, Suite, Timing, hookimpl
-from suites.networks import network_problems, network_sets
+from suites.layers import network_problems, network_sets
 from suites.sweeps import SWEEPS, sweep_problems, sweep_sets
 
 NETWORKS = {"lenet5": 8, "alexnet_grouped": 4, "resnet50": 8}

@@ -9,8 +9,7 @@ import pytest
 import harness
 from harness import parse_line
 from harness.plugins.manager import load_plugins
-from harness.worker.execute import check
-from harness.worker.protocol import Check
+from tests.asking import ask
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "convolution.md").read_text()
@@ -63,7 +62,7 @@ def test_a_command_applies_and_passes(registry, command):
     problem = parse_line(line)
     assert law.applies(problem)
     assert law.route(backend, problem).reason == "", "true by construction proves nothing"
-    done = check(backend, law, Check(law.name, problem.line))
+    done = ask(backend, law, problem.line)
     assert done.outcome == "passed", done.reason
     assert done.deviation is not None and not done.deviation.proves_nothing
     assert done.deviation.kind not in ("exact", "declared") or done.deviation.vacuous == 0
@@ -101,7 +100,7 @@ def test_the_matrix_is_that_of_the_law():
 def test_a_turned_kernel_is_judged_as_the_table_says(registry, turned, name, verdict):
     line = _own_line(name)
     assert line is not None, f"no command for {name}"
-    done = check(turned, registry.laws[name], Check(name, parse_line(line).line))
+    done = ask(turned, registry.laws[name], parse_line(line).line)
     assert done.outcome == {"fails": "failed", "passes": "passed"}[verdict], done.reason
 
 
@@ -110,7 +109,7 @@ def test_the_report_of_the_turned_kernel_reads_as_shown(registry, turned):
     assert shown
     options, report = _read(shown[1]), shown[2]
     law = registry.laws[options["--law"]]
-    done = check(turned, law, Check(law.name, parse_line(options["--problem"]).line))
+    done = ask(turned, law, parse_line(options["--problem"]).line)
     reason, where = (re.search(rf"^    {word} +(.*)$", report, re.MULTILINE)[1] for word in ("reason", "where"))
     assert done.reason == f"{reason}; {where}"
     assert f"problem  {options['--problem']}\n" in report

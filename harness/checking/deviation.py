@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.checking.exhibit import Exhibit
 from harness.checking.pattern import describe_pattern
 
 Array = NDArray[Any]
@@ -25,6 +26,7 @@ class Deviation:
     ulps: the worst error in units in the last place of the wanted value, where something was rounded wrongly.
     note: where the wrong elements lie, in words.
     observed: what the backend does, in a word or two, where a law looks at a declaration.
+    exhibit: what there is to be shown beside the verdict.
     """
 
     kind: Kind
@@ -40,6 +42,7 @@ class Deviation:
     ulps: float | None = None
     note: str = ""
     observed: str = ""
+    exhibit: Exhibit | None = None
 
     @property
     def passed(self) -> bool:

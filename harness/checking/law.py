@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from harness.checking.deviation import Deviation, Kind
 from harness.checking.subject import Subject
+from harness.network.problem import NetworkProblem
 from harness.plugins.backend import Backend
 from harness.plugins.route import Route, resolve
 from harness.spec.operator import Operator
@@ -22,7 +24,7 @@ class Law:
     """A statement about operators that an implementation keeps or breaks.
 
     needs: operators that the statement speaks of, for a given problem.
-    applies: whether its conditions hold for a problem.
+    applies: whether its conditions hold for a problem, of an operator or of a network.
     restates: operators whose derivation from the others is this very statement; it is then true by construction.
     """
 
@@ -30,7 +32,7 @@ class Law:
     formula: str
     remarks: str
     tolerance: Kind
-    applies: Callable[[Problem], bool]
+    applies: Callable[[Any], bool]
     needs: Callable[[Problem], tuple[Operator, ...]]
     check: Check
     restates: frozenset[Operator] = frozenset()
@@ -39,8 +41,10 @@ class Law:
         """How the backend gets each operator that the law needs, on this problem's geometry."""
         return {operator: resolve(backend, _as(problem, operator)) for operator in self.needs(problem)}
 
-    def route(self, backend: Backend, problem: Problem) -> Route:
+    def route(self, backend: Backend, problem: Problem | NetworkProblem) -> Route:
         """The weakest of these routes: one unsupported operator makes the law unsupported."""
+        if isinstance(problem, NetworkProblem):
+            return resolve(backend, problem)
         routes = self.routes(backend, problem)
         for route in routes.values():
             if route.kind == "unsupported":
@@ -66,21 +70,46 @@ def law(
     """
 
     def build(check: Check) -> Law:
-        text = inspect.getdoc(check)
-        if not text:
-            raise ValueError(f"law {check.__name__} has no docstring, wanted its formula in the first line")
+        name, formula, remarks = _read(check)
         return Law(
-            name=check.__name__.replace("_", "-"),
-            formula=text.splitlines()[0],
-            remarks=" ".join(" ".join(text.splitlines()[1:]).split()),
+            name=name,
+            formula=formula,
+            remarks=remarks,
             tolerance=tolerance,
-            applies=when,
+            applies=lambda problem: isinstance(problem, Problem) and when(problem),
             needs=lambda problem: (problem.operator,) if needs is None else needs,
             check=check,
             restates=frozenset(restates),
         )
 
     return build
+
+
+def network_law(*, tolerance: Kind, when: Callable[[NetworkProblem], bool]) -> Callable[[Any], Law]:
+    """The same for a statement about whole networks, whose check takes a NetworkSubject and a NetworkProblem."""
+
+    def build(check: Any) -> Law:
+        name, formula, remarks = _read(check)
+        return Law(
+            name=name,
+            formula=formula,
+            remarks=remarks,
+            tolerance=tolerance,
+            applies=lambda problem: isinstance(problem, NetworkProblem) and when(problem),
+            needs=lambda problem: (),
+            check=check,
+        )
+
+    return build
+
+
+def _read(check: Any) -> tuple[str, str, str]:
+    """Name, formula and remarks of a law, from the function that checks it."""
+    text = inspect.getdoc(check)
+    if not text:
+        raise ValueError(f"law {check.__name__} has no docstring, wanted its formula in the first line")
+    first, *rest = text.splitlines()
+    return check.__name__.replace("_", "-"), first, " ".join(" ".join(rest).split())
 
 
 def _as(problem: Problem, operator: Operator) -> Problem:

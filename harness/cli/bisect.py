@@ -57,7 +57,7 @@ def command(
     from harness.worker.environments import find_repository, resolve_revision
 
     registry = load_plugins(plugins, without)
-    backend, problem = read_cell(cell)
+    backend, problem = read_cell(cell, registry.networks)
     repository = find_repository(plugins)
     first, last = resolve_revision(repository, good), resolve_revision(repository, bad)
     if repository is None:

@@ -258,6 +258,9 @@ def remember_interrupts() -> Iterator[Callable[[], None]]:
     before = signal.signal(signal.SIGINT, remember)
     try:
         yield raise_again
+    except Exception:
+        raise_again()  # an interrupt in the midst of Hypothesis may come out as whatever that left half done
+        raise
     finally:
         signal.signal(signal.SIGINT, before)
 

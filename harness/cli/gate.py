@@ -92,8 +92,8 @@ def command(
         append_text("", summary)
     wanted = Wanted(
         base=base, head=head, base_env=base_env, backends=backends, suites=suites or SUITES,
-        problems=read_problems(problems, problem_files), laws=laws, build=build, extras=extras, plugins=plugins,
-        threads=threads, output=output,
+        problems=read_problems(problems, problem_files, registry.networks), laws=laws, build=build, extras=extras,
+        plugins=plugins, threads=threads, output=output,
         command=command_line(sys.argv[1:]), lease_wait_s=read_seconds(lease_wait) if lease_wait else None,
     )  # fmt: skip
     watch = choose_watch()

@@ -1,4 +1,4 @@
-"""`harness list`: backends (probed), suites, problems, operators and laws."""
+"""`harness list`: backends (probed), suites, problems, networks, operators and laws."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness.spec.operator import Operator
     from harness.spec.problem import Problem
 
-KINDS = ("backends", "suites", "problems", "operators", "laws")
+KINDS = ("backends", "suites", "problems", "networks", "operators", "laws")
 
 
 @click.command("list")
@@ -23,7 +23,7 @@ KINDS = ("backends", "suites", "problems", "operators", "laws")
 @click.option("--set", "sets", multiple=True, metavar="NAME", help="With problems: show the lines of this set.")
 @plugin_options
 def command(kind: str, sets: tuple[str, ...], plugins: tuple[str, ...], without: tuple[str, ...]) -> int:
-    """List backends, suites, problems, operators or laws."""
+    """List backends, suites, problems, networks, operators or laws."""
     from harness.cli.summary import open_console
     from harness.errors import UsageError
     from harness.plugins.manager import load_plugins
@@ -35,6 +35,7 @@ def command(kind: str, sets: tuple[str, ...], plugins: tuple[str, ...], without:
         "backends": lambda: list_backends(registry, plugins),
         "suites": lambda: list_suites(registry),
         "problems": lambda: list_problems(registry, sets),
+        "networks": lambda: list_networks(registry),
         "operators": lambda: list_operators(registry),
         "laws": lambda: list_laws(registry),
     }
@@ -114,6 +115,24 @@ def list_problems(registry: Registry, sets: tuple[str, ...]) -> Table:
             raise unknown("problem set", name, registry.problems, "python -m harness list problems")
         for item in registry.problems[name].problems():
             table.add_row(item.name, item.problem.line, str(item.multiplicity))
+    return table
+
+
+def list_networks(registry: Registry) -> Table:
+    """Every network with its size, and what one forward pass of its native input takes."""
+    from harness.cli.summary import plain_table
+    from harness.network.problem import NetworkProblem
+
+    columns = ("network", "description", "input", "options", "operators", "parameters", "GFLOP forwards")
+    table = plain_table(*columns, numbers=3)
+    for one in registry.networks.values():
+        problem = NetworkProblem(architecture=one, work="forward")
+        operators = sum(problem.network.layers("forward").values())
+        table.add_row(
+            one.name, one.description, "x".join(map(str, one.input)),
+            " ".join(f"{name}={value}" for name, value in one.options.items()), str(operators),
+            f"{problem.network.count(statistics=one.counts == 'all'):,}", f"{problem.flops / 1e9:.3g}",
+        )  # fmt: skip
     return table
 
 

@@ -11,8 +11,9 @@ import click
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from harness.network.graph import Architecture
     from harness.plan.suite import NamedProblem
 
 Command = Callable[..., Any]
@@ -42,13 +43,15 @@ def problem_options(command: Command) -> Command:
     )(command)
 
 
-def read_problems(lines: Sequence[str], files: Sequence[str]) -> list[NamedProblem]:
+def read_problems(
+    lines: Sequence[str], files: Sequence[str], networks: Mapping[str, Architecture]
+) -> list[NamedProblem]:
     """Problems of --problem and then of --problems. Raises UsageError, LineError, GeometryError."""
     from pathlib import Path
 
     from harness.api import name_problems
 
-    return name_problems([*lines, *map(Path, files)])
+    return name_problems([*lines, *map(Path, files)], networks)
 
 
 def format_option(command: Command) -> Command:
@@ -95,9 +98,13 @@ def read_seconds(text: str) -> float:
     return float(found[1]) * _SECONDS[found[2]]
 
 
-def read_cell(text: str) -> tuple[str, str]:
-    """Backend (or arm) and canonical problem line of a 'BACKEND PROBLEM LINE'. Raises UsageError, LineError."""
-    from harness.spec.line import format_line, parse_line
+def read_cell(text: str, networks: Mapping[str, Architecture] | None = None) -> tuple[str, str]:
+    """Backend (or arm) and canonical problem line of a 'BACKEND PROBLEM LINE'. Raises UsageError, LineError.
+
+    networks: those that a line may name, the built-in ones where none are given.
+    """
+    from harness.network.problem import is_network_line
+    from harness.plan.task import parse_task
     from harness.spec.operator import Operator
 
     backend, _, line = text.strip().partition(" ")
@@ -106,4 +113,8 @@ def read_cell(text: str) -> tuple[str, str]:
             f"cell: got '{text}', wanted a backend and a problem line in one argument, "
             "such as 'im2col conv x=8x64x56x56 w=64x64x3x3 pad=1'"
         )
-    return backend, format_line(parse_line(line.strip()))
+    if networks is None and is_network_line(line):
+        from harness.plugins.manager import load_plugins
+
+        networks = load_plugins().networks
+    return backend, parse_task(line.strip(), networks or {}).line

@@ -18,7 +18,7 @@ def command(plugins: tuple[str, ...], without: tuple[str, ...]) -> int:
 
     table = plain_table("plugin", "origin", "state", "gave, or why not")
     for row in load_plugins(plugins, without).rows:
-        kinds = ("backends", "suites", "laws", "problems", "reporters")
+        kinds = ("backends", "suites", "laws", "problems", "networks", "reporters")
         gave = [
             f"{len(names)} laws" if kind == "laws" else f"{kind} {', '.join(names)}"
             for kind in kinds if (names := getattr(row, kind))

@@ -14,6 +14,9 @@ from harness.cli.options import plugin_options, problem_options, read_bytes, rea
 @click.argument("suites", nargs=-1, metavar="[SUITE]...")
 @click.option("--backend", "backends", multiple=True, metavar="NAME", help="Only this backend; may be repeated.")
 @problem_options
+@click.option(
+    "--network", "networks", multiple=True, metavar="NAME", help="Only problems of this network; may be repeated."
+)
 @click.option("--law", "laws", multiple=True, metavar="NAME", help="Only this law; may be repeated.")
 @click.option("--time-limit", metavar="TIME", help="Most that one cell may cost, such as 30s.  [default: the suite's]")
 @click.option("--memory-limit", metavar="SIZE", help="Most memory of one worker, such as 4GiB.  [default: 6GiB]")
@@ -30,6 +33,7 @@ def command(
     backends: tuple[str, ...],
     problems: tuple[str, ...],
     problem_files: tuple[str, ...],
+    networks: tuple[str, ...],
     laws: tuple[str, ...],
     output: str | None,
     formats: tuple[str, ...],
@@ -52,6 +56,7 @@ def command(
     python -m harness run correctness --backend im2col --problem 'conv x=1x2x9 w=3x2x3 pad=1'
     python -m harness run speed --backend torch --backend fft --output runs/today
     python -m harness run speed --problems mine.json --backend torch
+    python -m harness run networks networks-speed network-layers --network resnet50
     """
     from harness.api import command_line, start
     from harness.cli.progress import choose_watch
@@ -71,12 +76,13 @@ def command(
     )
     reporters = registry.reporters_for(formats)
     names = suites or ("suite",)
-    plan = plan_run(registry, names, backends, read_problems(problems, problem_files), laws, limits, mode=mode)
+    given = read_problems(problems, problem_files, registry.networks)
+    plan = plan_run(registry, names, backends, given, laws, limits, mode=mode, networks=networks)
     if dry_run:
         print_plan(plan)
         return 0
-    given = (("--time-limit", time_limit), ("--memory-limit", memory_limit), ("--threads", threads), ("--mode", mode))
-    flags = [str(word) for pair in given if pair[1] is not None for word in pair]
+    options = (("--time-limit", time_limit), ("--memory-limit", memory_limit), ("--threads", threads), ("--mode", mode))
+    flags = [str(word) for pair in options if pair[1] is not None for word in pair]
     watch = choose_watch()
     try:
         run = start(

@@ -88,7 +88,7 @@ def command(
             raise UsageError(f"suite: got '{name}', a suite of {registry.suite(name).kind}, wanted one of speed")
     reporters = registry.reporters_for(formats)
     known = read_qualification(name_environment(describe_environment(threads)))
-    given = read_problems(problems, problem_files)
+    given = read_problems(problems, problem_files, registry.networks)
     wait_s = read_seconds(lease_wait) if lease_wait else None
     cells = plan_run(registry, names, problems=given, arms=chosen[1:]).cells
     gate = make_gate(delta, known, budget, sum(cell.decided is None for cell in cells), armed=armed)

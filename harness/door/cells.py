@@ -12,6 +12,7 @@ import pytest
 from harness.door.judging import Judged, judge_law, open_timing, time_session
 from harness.plan.cell import Cell
 from harness.record.run import WRONG, Result, describe_failure, result_of
+from harness.worker.execute import Seen, choose_subject
 from harness.worker.protocol import Checked
 
 if TYPE_CHECKING:
@@ -78,6 +79,10 @@ class CellItem(pytest.Item):
         self.user_properties[:] = list_properties(self.result)
         return self.result
 
+    def choose(self) -> Seen:
+        """The cell's backend as its law or its clock sees it."""
+        return choose_subject(self.door.registry, self.door.backend(self.cell), self.cell.line)
+
     def settle(self, judged: Judged, begun: float = 0.0) -> None:
         """Pass, skip or fail as the cell did; raises what its backend raised."""
         result = self.conclude(judged.reply, time.monotonic() - begun if begun else 0.0)
@@ -114,7 +119,7 @@ class LawCell(CellItem, Named):
             if reason:
                 judged = Judged(reply=Checked("unavailable", reason))
             else:
-                judged = judge_law(door.backend(self.cell), door.registry.law(self.cell.law), self.cell.line)
+                judged = judge_law(self.choose, door.registry.law(self.cell.law))
         self.settle(judged, begun)
 
 
@@ -138,7 +143,7 @@ class TimeCell(CellItem, pytest.Function, Named):
         with door.keep_steady(cell.backend) as reason:
             if reason:
                 pytest.skip(f"unavailable: {self.conclude(Checked('unavailable', reason), 0.0).reason}")
-            session, judged = open_timing(door.backend(cell), cell, timing.mode)
+            session, judged = open_timing(self.choose, cell, timing.mode)
             if session is None:  # through the fixture, which else complains that it was not used
                 benchmark.pedantic(self.settle, args=(judged, begun))
                 return

@@ -10,14 +10,12 @@ from typing import Any
 
 from harness.checking.deviation import Deviation
 from harness.checking.law import Law
-from harness.checking.subject import Subject
 from harness.plan.cell import Cell
 from harness.plan.suite import Timing
-from harness.plugins.backend import Backend
-from harness.spec.problem import Problem
 from harness.timing.block import WARM_NS, Mode
 from harness.worker import execute
-from harness.worker.protocol import Check, Checked, Prepare
+from harness.worker.execute import Seen
+from harness.worker.protocol import Checked, Prepare
 from harness.worker.session import LieError, Session, open_session
 from harness.worker.truth import find_lie
 
@@ -30,44 +28,44 @@ class Judged:
     raised: Exception | None = None
 
 
-def judge_law(backend: Backend, law: Law, line: str) -> Judged:
+def judge_law(choose: Callable[[], Seen], law: Law) -> Judged:
     """Apply a law as a worker does."""
     raised: list[Exception] = []
 
-    def check(subject: Subject, problem: Problem) -> Deviation:
+    def check(subject: Any, problem: Any) -> Deviation:
         try:
             return law.check(subject, problem)
         except Exception as error:
             raised.append(error)
             raise
 
-    reply = execute.check(backend, replace(law, check=check), Check(law=law.name, problem=line))
+    reply = execute.check(choose, replace(law, check=check))
     return Judged(reply=reply, raised=raised[0] if raised and reply.outcome == "error" else None)
 
 
-def judge_work(backend: Backend, line: str, work: Callable[[], Deviation]) -> Judged:
+def judge_work(choose: Callable[[], Seen], work: Callable[[], Deviation]) -> Judged:
     """Do some work on a problem as if it were a law, so that whatever it raises is sorted as a law's errors are."""
     name = work.__name__
     law = Law(
         name=name, formula="", remarks="", tolerance="structure", applies=lambda _: True, needs=lambda _: (),
         check=lambda subject, problem: work(),
     )  # fmt: skip
-    return judge_law(backend, law, line)
+    return judge_law(choose, law)
 
 
-def open_timing(backend: Backend, cell: Cell, mode: Mode) -> tuple[Session | None, Judged]:
+def open_timing(choose: Callable[[], Seen], cell: Cell, mode: Mode) -> tuple[Session | None, Judged]:
     """Make a cell ready to be timed, verify its answers and ask whether its times can be true."""
     opened: list[Session] = []
 
     def make_ready() -> Deviation:
         request = Prepare(problem=cell.line, number=0, mode=mode, slowdown=cell.slowdown)
-        session = open_session(backend, request)
+        session = open_session(choose(), request)
         if lie := find_lie(session):
             raise LieError(lie)
         opened.append(session)
         return session.deviation
 
-    judged = judge_work(backend, cell.line, make_ready)
+    judged = judge_work(choose, make_ready)
     return (opened[0] if opened else None), judged
 
 
@@ -76,7 +74,7 @@ class Turns:
 
     def __init__(self, session: Session) -> None:
         self.turns = cycle(enumerate(session.ready.calls))
-        self.synchronize = session.subject.backend.synchronize
+        self.synchronize = session.trial.backend.synchronize
         self.results: dict[int, Any] = {}
 
     def __call__(self) -> None:
@@ -102,7 +100,7 @@ def time_session(session: Session, timing: Timing, benchmark: Any) -> Judged:
             session.check(member, result, "in a timed call")
         return session.deviation
 
-    judged = judge_work(session.subject.backend, session.problem.line, time_calls)
+    judged = judge_work(lambda: session.trial.subject, time_calls)
     if judged.reply.outcome != "passed":
         forget_times(benchmark)
     return judged

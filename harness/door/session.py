@@ -38,7 +38,7 @@ def open_door(config: pytest.Config) -> Door:
         for row in broken:
             if row.origin == "--plugin":
                 raise UsageError(f"plugin {row.name} is broken: {row.reason}")
-        problems = name_problems(read(config, "problems"))
+        problems = name_problems(read(config, "problems"), registry.networks)
         plan = plan_run(registry, read(config, "suites"), read(config, "backends"), problems, read(config, "laws"))
         votes = sorted({cell.suite for cell in plan.cells if cell.kind == "consensus"})
         if votes:

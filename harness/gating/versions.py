@@ -63,7 +63,7 @@ def compare_versions(
     backends = wanted.backends or find_backends(registry, wanted.plugins)
     check_origins(registry, backends, wanted, base)
     arms = [arm for name in backends for arm in make_arms(name, base, head)]
-    problems = name_problems(wanted.problems)
+    problems = name_problems(wanted.problems, registry.networks)
     suites = keep_suites(registry, wanted)
     kinds = {name: registry.suite(name).kind for name in suites}
     if "speed" not in kinds.values():

@@ -7,8 +7,8 @@ from typing import Literal
 
 from harness.plan.arm import Arm
 from harness.plan.gate import Gate
+from harness.plan.task import Task
 from harness.plugins.route import Route
-from harness.spec.problem import Problem
 
 MAJORITY = "agrees-with-the-majority"  # stands where the cells of a vote have no law of their own
 MAJORITY_FORMULA = "|y - y'| <= bound + bound' for more than half of at least three backends"
@@ -29,7 +29,7 @@ class Cell:
     kind: Literal["correctness", "consensus", "speed"]
     backend: str
     label: str
-    problem: Problem
+    problem: Task
     line: str
     law: str = ""
     multiplicity: int = 1

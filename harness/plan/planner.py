@@ -9,14 +9,15 @@ from typing import Any, Literal
 
 from harness.checking.law import Law
 from harness.errors import UsageError
+from harness.network.problem import NetworkProblem
 from harness.plan.arm import Arm
 from harness.plan.cell import MAJORITY, Cell, Limits, Plan
 from harness.plan.gate import Gate
 from harness.plan.suite import NamedProblem, Suite
+from harness.plan.task import Task
 from harness.plugins.backend import Backend
 from harness.plugins.manager import Registry
 from harness.plugins.route import Route, resolve
-from harness.spec.problem import Problem
 
 COPIES_CHECKED, COPIES_TIMED = 6, 12  # of all arrays that a worker holds at once, those in float64 counted twice
 CALLS_PER_LAW = 4  # a law runs an operator a few times and the reference beside it
@@ -33,10 +34,12 @@ def plan_run(
     arms: Sequence[Arm] = (),
     gate: Gate | None = None,
     mode: Literal["hot", "cold"] | None = None,
+    networks: Sequence[str] = (),
 ) -> Plan:
     """Plan suites x arms x problems x laws. Raises UsageError for unknown names and for an empty plan.
 
     backends: names, all of them where neither they nor arms are given. problems, laws: replace the suite's own.
+    networks: only problems of these, which are those named NETWORK/ANYTHING.
     """
     limits = limits or Limits()
     names = tuple(dict.fromkeys(backends or registry.backends))
@@ -45,13 +48,15 @@ def plan_run(
         registry.backend(arm.backend)
     wanted = [registry.law(name) for name in laws]
     parts = _expand(registry, suites)
+    for network in networks:
+        registry.network(network)
     if wanted and not any(suite.kind == "correctness" for suite in parts):
         raise UsageError(f"laws belong to suites of correctness: got {', '.join(suites)}, wanted such as correctness")
     cells: list[Cell] = []
     numbers = itertools.count()
     for suite in parts:
         applied = wanted or [registry.law(name) for name in suite.laws]
-        items = _once(tuple(problems) or suite.problems(), applied)
+        items = _once(_of_networks(tuple(problems) or suite.problems(), networks), applied)
         bases = {arm.family: arm.name for arm in reversed(chosen)}
         for arm in chosen:
             answers = _Answers(suite, registry.backend(arm.backend), arm.name, limits)
@@ -65,6 +70,10 @@ def plan_run(
         cells=tuple(cells), suites=tuple(s.name for s in parts), backends=tuple(arm.name for arm in chosen),
         limits=limits, arms=tuple(arms), gate=gate, mode=mode,
     )  # fmt: skip
+
+
+def _of_networks(problems: Sequence[NamedProblem], networks: Sequence[str]) -> Sequence[NamedProblem]:
+    return [one for one in problems if one.name.partition("/")[0] in networks] if networks else problems
 
 
 def _expand(registry: Registry, names: Sequence[str]) -> list[Suite]:
@@ -100,8 +109,19 @@ def _once(items: Sequence[NamedProblem], laws: Sequence[Law]) -> list[_Item]:
     return list(first.values())
 
 
-def geometry(problem: Problem) -> tuple[Any, ...]:
+def estimate_work(backend: Backend, problem: Task) -> tuple[float, int]:
+    """Operations that a backend executes for a problem, and bytes that it needs beside the arrays."""
+    if not isinstance(problem, NetworkProblem):
+        return backend.work(problem), backend.workspace(problem)
+    layers = problem.network.layers(problem.work)
+    work = sum(backend.work(layer) * count for layer, count in layers.items())
+    return work, max(backend.workspace(layer) for layer in layers)
+
+
+def geometry(problem: Task) -> tuple[Any, ...]:
     """Everything of a problem that routes and costs depend on: all but the data and its seed."""
+    if isinstance(problem, NetworkProblem):
+        return (problem.with_(seed=0),)
     return (
         problem.operator, problem.x, problem.w, problem.window, problem.output_padding, problem.bias, problem.dtype,
         problem.math, problem.layout,
@@ -126,6 +146,8 @@ class _Answers:
         key = (item.geometry, law.name if law else "")
         if key not in self.routes:
             problem = item.named.problem
+            if isinstance(problem, NetworkProblem) and self.suite.kind == "consensus":
+                return Route(kind="unsupported", reason="votes are held on operators, not on networks")
             try:
                 route = law.route(self.backend, problem) if law else resolve(self.backend, problem)
             except Exception as error:  # a backend's own answer; what it raises is its reason, not the end of the plan
@@ -139,10 +161,11 @@ class _Answers:
             self.costs[item.geometry] = self._estimate(item.named.problem)
         return self.costs[item.geometry]
 
-    def _estimate(self, problem: Problem) -> tuple[float, str]:
+    def _estimate(self, problem: Task) -> tuple[float, str]:
         try:
-            seconds = self.calls * self.backend.work(problem) / self.backend.rate
-            need = self.copies * problem.bytes + self.backend.workspace(problem)
+            work, workspace = estimate_work(self.backend, problem)
+            seconds = self.calls * work / self.backend.rate
+            need = self.copies * problem.bytes + workspace
         except Exception as error:  # as above
             return 0.0, f"its estimate raised {type(error).__name__}: {error}"
         reason = ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from harness.spec.problem import Problem
+from harness.plan.task import Task
 
 if TYPE_CHECKING:
     from harness.checking.kills import KillMatrix
@@ -24,7 +24,7 @@ class NamedProblem:
     """
 
     name: str
-    problem: Problem
+    problem: Task
     multiplicity: int = 1
     isolate: bool = False
 

@@ -9,6 +9,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from harness.checking.law import Law
+    from harness.network.graph import Architecture
     from harness.plan.suite import ProblemSet, Reporter, Suite
     from harness.plugins.backend import Backend
     from harness.record.run import Result, Run
@@ -39,6 +40,14 @@ def register_problems(register: Callable[[ProblemSet], None]) -> None:
     """Hand over named problem sets.
 
     :param register: takes one ProblemSet; its name must be new.
+    """
+
+
+@hookspec
+def register_networks(register: Callable[[Architecture], None]) -> None:
+    """Hand over architectures of networks.
+
+    :param register: takes one Architecture; its name must be new.
     """
 
 

@@ -20,6 +20,7 @@ from harness.plugins.backend import Backend, native_operators
 
 if TYPE_CHECKING:
     from harness.checking.law import Law
+    from harness.network.graph import Architecture
     from harness.plan.suite import ProblemSet, Reporter, Suite
 
 BUILTIN = (
@@ -32,6 +33,7 @@ BUILTIN = (
     "backends.cupy_gpu",
     "suites.correctness",
     "suites.consensus",
+    "suites.networks",
     "suites.onnx",
     "suites.qualify",
     "suites.speed",
@@ -53,6 +55,7 @@ class PluginRow:
     suites: tuple[str, ...] = ()
     laws: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
     reporters: tuple[str, ...] = ()
 
 
@@ -64,6 +67,7 @@ class Registry:
     suites: dict[str, Suite] = field(default_factory=dict)
     laws: dict[str, Law] = field(default_factory=dict)
     problems: dict[str, ProblemSet] = field(default_factory=dict)
+    networks: dict[str, Architecture] = field(default_factory=dict)
     reporters: dict[str, Reporter] = field(default_factory=dict)
     rows: list[PluginRow] = field(default_factory=list)
     manager: pluggy.PluginManager = field(default_factory=lambda: fresh_manager())
@@ -85,6 +89,12 @@ class Registry:
         if name not in self.laws:
             raise unknown("law", name, self.laws, "python -m harness list laws")
         return self.laws[name]
+
+    def network(self, name: str) -> Architecture:
+        """Architecture by name, or the error that lists the known ones."""
+        if name not in self.networks:
+            raise unknown("network", name, self.networks, "python -m harness list networks")
+        return self.networks[name]
 
     def reporter(self, name: str) -> Reporter:
         """Reporter by the name of its format, or the error that lists the known ones."""
@@ -176,7 +186,7 @@ def _load_one(registry: Registry, name: str, origin: Origin, source: Any) -> Plu
     names = {kind: tuple(items) for kind, items in given.items()}
     return PluginRow(
         name=name, origin=origin, state="loaded", backends=names["backends"], suites=names["suites"],
-        laws=names["laws"], problems=names["problems"], reporters=names["reporters"],
+        laws=names["laws"], problems=names["problems"], networks=names["networks"], reporters=names["reporters"],
     )  # fmt: skip
 
 
@@ -198,7 +208,8 @@ def _import(source: Any) -> ModuleType:
 
 def _collect(scratch: pluggy.PluginManager, registry: Registry) -> dict[str, dict[str, Any]]:
     """Call the registering hooks of one plugin; its objects by kind and name, all checked."""
-    given: dict[str, dict[str, Any]] = {kind: {} for kind in ("backends", "suites", "laws", "problems", "reporters")}
+    kinds = ("backends", "suites", "laws", "problems", "networks", "reporters")
+    given: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
 
     def register(kind: str, item: Any) -> None:
         name = getattr(item, "name", None)
@@ -223,6 +234,7 @@ def _collect(scratch: pluggy.PluginManager, registry: Registry) -> dict[str, dic
     scratch.hook.register_backends(register=register_backend)
     scratch.hook.register_suites(register=register_suite)
     scratch.hook.register_problems(register=lambda item: register("problems", item))
+    scratch.hook.register_networks(register=lambda item: register("networks", item))
     scratch.hook.register_reporters(register=lambda item: register("reporters", item))
     return given
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from harness.errors import HarnessError
+from harness.network.problem import NetworkProblem
 from harness.plugins.backend import Backend
 from harness.plugins.derive import Derivation, derivations
 from harness.spec.calling import bind, name_outputs
@@ -32,14 +33,30 @@ class Route:
         return {"native": "native", "derived": f"derived via {self.via}"}.get(self.kind, f"unsupported: {self.reason}")
 
 
-def resolve(backend: Backend, problem: Problem) -> Route:
-    """Find the route of a problem; pure, asks only what the backend declares."""
+def resolve(backend: Backend, problem: Problem | NetworkProblem) -> Route:
+    """Find the route of a problem, or of all operators of a network; pure, asks only what the backend declares."""
+    if isinstance(problem, NetworkProblem):
+        return _resolve_network(backend, problem)
     found = _find(backend, problem)
     if found is None:
         return Route(kind="native")
     if isinstance(found, str):
         return Route(kind="unsupported", reason=found)
     return Route(kind="derived", via=found.via)
+
+
+def _resolve_network(backend: Backend, problem: NetworkProblem) -> Route:
+    """Native where every operator is; unsupported where one is and no partner stands in for it."""
+    derived: dict[str, str] = {}
+    for layer in problem.network.layers(problem.work):
+        route = resolve(backend, layer)
+        if route.kind == "unsupported" and not problem.mixed:
+            return route
+        if route.kind == "derived":
+            derived[layer.operator] = f"{layer.operator} via {route.via}"
+    if problem.mixed == backend.name:
+        return Route(kind="unsupported", reason=f"{backend.name} is not mixed with itself")
+    return Route(kind="derived", via="; ".join(derived.values())) if derived else Route(kind="native")
 
 
 def refusal(backend: Backend, problem: Problem) -> str | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.network.problem import is_network_line
 from harness.record.run import Block, Pass, Peak, Result, Run
 from harness.spec.line import parse_line
 
@@ -147,8 +148,8 @@ def _timing_values(result: Result, peaks: dict[str, Peak], dtype: str) -> dict[s
 
     assert result.measurement is not None
     passes, time = result.measurement.passes, estimate_time(result.measurement)
-    gflop = parse_line(result.problem).flops / 1e9
-    rate = gflop / (time.value / 1e9)
+    gflop = None if is_network_line(result.problem) else parse_line(result.problem).flops / 1e9
+    rate = None if gflop is None else gflop / (time.value / 1e9)
     peak = peaks.get(passes[0].device)
     best = peak.gemm_gflops.get(dtype) if peak is not None else None
     return _block_values(passes) | {
@@ -162,7 +163,7 @@ def _timing_values(result: Result, peaks: dict[str, Peak], dtype: str) -> dict[s
         "prepare_ns": float(statistics.median(one.prepare_ns for one in passes)),
         "gflop": gflop,
         "gflops": rate,
-        "peak_fraction": rate / best if best else None,
+        "peak_fraction": rate / best if best and rate is not None else None,
     }
 
 

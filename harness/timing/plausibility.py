@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.plan.task import Task
 from harness.plugins.backend import Backend
 from harness.record.run import Pass, Peak, Run
 from harness.spec.problem import Problem
-from harness.timing.roofline import floor_ns, is_too_fast
+from harness.timing.roofline import executed_flops, floor_ns, is_too_fast, product_rate
 
 SLACK_NS = 10_000_000  # a block, for the message there and back and for waking up
 CONFIRMS = "bfloat16"  # a rate that NumPy's BLAS does not have: a second library was asked for all of them
@@ -39,7 +40,7 @@ def _compare_clocks(timed_ns: float, spent_ns: float, wall_ns: float) -> str:
 
 
 def describe_too_fast(
-    problem: Problem,
+    problem: Task,
     backend: Backend,
     passes: Sequence[Pass],
     peaks: Sequence[Peak],
@@ -58,10 +59,24 @@ def describe_too_fast(
         return ""
     if foreign or (best.device == "cpu" and CONFIRMS not in best.gemm_gflops):
         spare *= ONE_LIBRARY
-    floor = floor_ns(problem, backend.numerics_for(problem), best)
+    floor = _floor_ns(problem, backend, best)
     if floor is None or not is_too_fast(min(samples), floor / spare):
         return ""
     return (
         f"faster than this machine: {min(samples) / 1e3:.3g} us a call, but its operations or bytes alone take "
         f"{floor / spare / 1e3:.3g} us at the rates measured in this run"
     )
+
+
+def _floor_ns(problem: Task, backend: Backend, peak: Peak) -> float | None:
+    """The floor of one operator, or the operations of all operators of a network: its arrays may stay in caches."""
+    if isinstance(problem, Problem):
+        return floor_ns(problem, backend.numerics_for(problem), peak)
+    total = 0.0
+    for layer, count in problem.network.layers(problem.work).items():
+        numerics = backend.numerics_for(layer)
+        operations, rate = executed_flops(layer, numerics), product_rate(layer, numerics, peak)
+        if operations and rate is None:
+            return None
+        total += count * operations / rate if rate else 0.0
+    return total or None

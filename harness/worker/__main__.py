@@ -5,7 +5,9 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 import harness.timing.block  # noqa: F401  binds its clocks before any backend can reach them
@@ -73,16 +75,20 @@ def answer(state: State, request: Request) -> Reply:
         return Checked("error", f"backend '{state.start.backend}' is not loaded in this worker")
     from harness.worker import execute
 
+    def choose(line: str) -> Callable[[], execute.Seen]:
+        assert backend is not None and state.start is not None
+        return partial(execute.choose_subject, state.registry, backend, line, state.start.extra)
+
     match request:
         case Answer():
             return execute.answer(backend, request)
         case Check():
-            return execute.check(backend, state.registry.law(request.law), request)
+            return execute.check(choose(request.problem), state.registry.law(request.law))
         case Sample():
             return execute.time_block(state.session, request)
         case Prepare():
             state.session = None  # its arrays go before the next ones come
-            state.session, reply = execute.prepare(backend, request)
+            state.session, reply = execute.prepare(choose(request.problem), request)
             return reply
         case Release():
             state.session = None

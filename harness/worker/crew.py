@@ -143,5 +143,9 @@ class Crew:
 
 
 def plugins_for(registry: Registry, backend: str) -> tuple[str, ...]:
-    """The plugins that a worker loads: the backend's own, and those with laws."""
-    return tuple(row.name for row in registry.rows if row.state == "loaded" and (backend in row.backends or row.laws))
+    """The plugins that a worker loads: the backend's own, and those with laws or networks."""
+    return tuple(
+        row.name
+        for row in registry.rows
+        if row.state == "loaded" and (backend in row.backends or row.laws or row.networks)
+    )

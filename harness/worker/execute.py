@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,41 +13,60 @@ from harness.checking.deviation import Deviation
 from harness.checking.law import Law
 from harness.checking.subject import NotExactError, Subject
 from harness.errors import HarnessError
+from harness.network.problem import NetworkProblem
+from harness.network.subject import NetworkSubject
+from harness.plan.task import parse_task
 from harness.plugins.backend import Backend
+from harness.plugins.manager import Registry, load_plugins
 from harness.plugins.route import UnsupportedError
 from harness.spec.data import make_arrays
 from harness.spec.line import parse_line
-from harness.worker.protocol import Answer, Answered, Check, Checked, Prepare, Sample, Sampled, Values
+from harness.worker.protocol import Answer, Answered, Checked, Prepare, Sample, Sampled, Values
 from harness.worker.session import LieError, Session, WrongAnswerError, open_session, sample
 from harness.worker.truth import find_lie
 
+Seen = Subject | NetworkSubject
 Found = TypeVar("Found", Checked, Answered, Sampled)
 
 
-def check(backend: Backend, law: Law, request: Check) -> Checked:
+def choose_subject(registry: Registry, backend: Backend, line: str, extra: tuple[str, ...] = ()) -> Seen:
+    """The backend as those see it who ask about a problem; in a mixed network with the partner that the line names.
+
+    A worker loads one backend; a partner is loaded beside it, from all plugins, when a line asks for it.
+    """
+    problem = parse_task(line, registry.networks)
+    if not isinstance(problem, NetworkProblem):
+        return Subject(backend, problem)
+    if not problem.mixed:
+        return NetworkSubject(backend, problem)
+    there = registry if problem.mixed in registry.backends else load_plugins(extra)
+    return NetworkSubject(backend, problem, there.backend(problem.mixed))
+
+
+def check(choose: Callable[[], Seen], law: Law) -> Checked:
     """Apply a law; whatever the backend raises is its error, not the worker's end.
 
     What the plan has decided for its own version of the backend is decided here for any other: a law about refusals
     would else be passed by whoever does not support the problem.
     """
-    problem = parse_line(request.problem)
 
     def work() -> Checked:
-        route = law.route(backend, problem)
+        subject: Any = choose()
+        route = law.route(subject.backend, subject.problem)
         if route.kind == "unsupported":
             return Checked("unsupported", route.reason)
-        return _judge(law.check(Subject(backend, problem), problem))
+        return _judge(law.check(subject, subject.problem))
 
     with np.errstate(all="ignore"):  # NaN, Inf and subnormals are data here, not accidents
         return _guard(work)
 
 
-def prepare(backend: Backend, request: Prepare) -> tuple[Session | None, Checked]:
+def prepare(choose: Callable[[], Seen], request: Prepare) -> tuple[Session | None, Checked]:
     """Make a problem ready on the very arrays, process and plan that are then timed; no time without verification."""
     opened: list[Session] = []
 
     def work() -> Checked:
-        session = open_session(backend, request)
+        session = open_session(choose(), request)
         if request.probe and (lie := find_lie(session)):
             raise LieError(lie)
         opened.append(session)

@@ -16,26 +16,22 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from harness.checking.deviation import Deviation
-from harness.checking.subject import Prepared, Subject
-from harness.checking.verify import verify
-from harness.plugins.backend import Backend
+from harness.checking.subject import Subject
+from harness.network.subject import NetworkSubject
+from harness.plan.task import Task
 from harness.plugins.route import UnsupportedError
 from harness.record.run import Pass
-from harness.spec.data import make_arrays
-from harness.spec.line import parse_line
-from harness.spec.problem import Problem
 from harness.timing.block import Ready, calibrate, make_ready, time_block
 from harness.timing.clocks import LAUNCH_NS, READING_NS, choose_clock, clocks_disagree, elapsed_disagrees
 from harness.timing.memory import MemoryMeter
 from harness.worker.protocol import Prepare, Sample, Sampled
+from harness.worker.trial import Member, Trial, choose_trial, equal_outputs
 
 Array = NDArray[Any]
 POOL = 2
-KEPT = frozenset({"w", "b"})  # what a plan may keep in a form of its own
 
 
 class LieError(Exception):
@@ -63,10 +59,10 @@ class Content:
 class Session:
     """What the process holds between the requests about one problem."""
 
-    problem: Problem
-    subject: Subject
+    problem: Task
+    trial: Trial
     contents: list[Content]
-    members: list[Prepared]
+    members: list[Member]
     devices: list[dict[str, Any]]  # the arrays that the members' calls are bound to
     ready: Ready
     deviation: Deviation
@@ -94,8 +90,8 @@ class Session:
         """Compare a result with its verified outputs, bit for bit or else afresh. Raises WrongAnswerError."""
         begun = time.perf_counter_ns()
         content, outputs = self.content_of(member), self.members[member].fetch(result)
-        if not all(np.array_equal(outputs[name], a) for name, a in content.outputs.items()):
-            deviation = verify(self.problem, self.subject.numerics(self.problem), content.host, outputs)
+        if not equal_outputs(outputs, content.outputs):
+            deviation = self.trial.judge(content.host, outputs)
             if not deviation.passed:
                 raise WrongAnswerError(deviation, when)
         self.verify_ns += time.perf_counter_ns() - begun
@@ -112,29 +108,28 @@ def fill(arrays: Mapping[str, Any], contents: Mapping[str, Any]) -> None:
             ) from None
 
 
-def open_session(backend: Backend, request: Prepare) -> Session:
+def open_session(subject: Subject | NetworkSubject, request: Prepare) -> Session:
     """Draw inputs, plan, call once and verify, for every member of the pool; then see how long a call takes.
 
     Raises WrongAnswerError where an answer is wrong.
     """
-    begun, problem = time.perf_counter_ns(), parse_line(request.problem)
-    subject, meter = Subject(backend, problem), MemoryMeter(backend.device)
-    first = make_arrays(problem)
-    secret = make_arrays(problem.with_(seed=secrets.randbits(30)))
-    hosts = [first, *({**secret, **{k: a for k, a in first.items() if k in KEPT}} for _ in range(POOL - 1))]
+    begun, backend, trial = time.perf_counter_ns(), subject.backend, choose_trial(subject)
+    meter, first = MemoryMeter(backend.device), trial.draw(None)
+    secret = trial.draw(secrets.randbits(30))
+    hosts = [first, *({**secret, **{k: a for k, a in first.items() if trial.keeps(k)}} for _ in range(POOL - 1))]
     contents, members, devices, notes, times = [], [], [], [], []
-    kept = {name: a for name, a in own(subject, problem, first).items() if name in KEPT}
+    kept = trial.own({name: a for name, a in first.items() if trial.keeps(name)})
     for host in hosts:
-        moving = {name: a for name, a in host.items() if name not in KEPT}
-        arrays = own(subject, problem, moving) | kept
+        moving = {name: a for name, a in host.items() if not trial.keeps(name)}
+        arrays = trial.own(moving) | kept
         with meter:
-            prepared, prepare_ns = time_once(partial(subject.prepare_devices, problem, arrays))
+            prepared, prepare_ns = time_once(partial(trial.bind, arrays))
             result, first_ns = time_once(prepared.run)
         outputs = prepared.fetch(result)
-        deviation, verify_ns = time_once(partial(verify, problem, subject.numerics(problem), host, outputs))
+        deviation, verify_ns = time_once(partial(trial.judge, host, outputs))
         if not deviation.passed:
             raise WrongAnswerError(deviation, "")
-        contents.append(Content(host, own(subject, problem, moving), outputs))
+        contents.append(Content(host, trial.own(moving), outputs))
         members.append(prepared)
         devices.append(arrays)
         notes.append(deviation)
@@ -146,10 +141,10 @@ def open_session(backend: Backend, request: Prepare) -> Session:
         number=request.number, process=os.getpid(), loops=ready.loops, warmups=ready.warmups, clock=clock.name,
         device=backend.device, prepare_ns=times[0][0], first_call_ns=times[0][1], samples_ns=(),
         verify_ns=sum(one[2] for one in times), spent_ns=time.perf_counter_ns() - begun, mode=request.mode,
-        memory_bytes=meter.peak_bytes, workspace_bytes=backend.workspace(problem),
+        memory_bytes=meter.peak_bytes, workspace_bytes=trial.workspace(),
     )  # fmt: skip
     return Session(
-        problem=problem, subject=subject, contents=contents, members=members, devices=devices, ready=ready,
+        problem=subject.problem, trial=trial, contents=contents, members=members, devices=devices, ready=ready,
         deviation=notes[0], facts=facts,
     )  # fmt: skip
 
@@ -172,11 +167,6 @@ def sample(session: Session, request: Sample) -> Sampled:
         host_ns=sum(host_ns for _, host_ns in block.clocks), warmups=block.warmups, timed_ns=block.timed_ns,
         verify_ns=session.verify_ns - verified, spent_ns=time.perf_counter_ns() - begun,
     )  # fmt: skip
-
-
-def own(subject: Subject, problem: Problem, host: Mapping[str, Array]) -> dict[str, Any]:
-    """Device arrays that share no memory with the host's, so that they can be filled again."""
-    return subject.devices(problem, {name: a.copy(order="K") for name, a in host.items()})
 
 
 def time_once(call: Callable[[], Any]) -> tuple[Any, int]:

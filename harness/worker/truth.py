@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from harness.checking.verify import verify
 from harness.spec.calling import name_outputs
 from harness.spec.problem import Problem
 from harness.spec.reference import turn
 from harness.timing.clocks import HostClock
 from harness.worker.session import Session, WrongAnswerError
+from harness.worker.trial import OperatorTrial
 
 TRIES = 5
 ROUNDS = 4  # all of which must be suspicious
@@ -37,7 +37,15 @@ LARGE_SHARE = 0.5  # of a call's time, done elsewhere, is no accident
 
 def find_lie(session: Session) -> str:
     """The reason why the session's times would not be true; empty where none is found."""
+    if not isinstance(session.trial, OperatorTrial):
+        return find_unfinished(session)
     return find_unfinished(session) or _confirm(find_lazy, session) or find_remembered(session)
+
+
+def _problem(session: Session) -> Problem:
+    """The operator's problem: networks are not asked what needs one."""
+    assert isinstance(session.problem, Problem)
+    return session.problem
 
 
 def _confirm(find: Callable[[Session], str], session: Session) -> str:
@@ -72,7 +80,7 @@ def find_unfinished(session: Session) -> str:
 
 def find_lazy(session: Session) -> str:
     """Results that are computed when they are brought to the host."""
-    backend, member = session.subject.backend, session.members[0]
+    backend, member = session.trial.backend, session.members[0]
     lazy_ns, plain_ns = [], []
     for _ in range(TRIES):
         result = member.run()
@@ -90,8 +98,8 @@ def find_lazy(session: Session) -> str:
 
 
 def _fetch_ns(session: Session, result: Any) -> int:
-    to_host, begun = session.subject.backend.to_host, time.perf_counter_ns()
-    for a in name_outputs(session.problem, result).values():
+    to_host, begun = session.trial.backend.to_host, time.perf_counter_ns()
+    for a in name_outputs(_problem(session), result).values():
         np.asarray(to_host(a)).copy()
     return time.perf_counter_ns() - begun
 
@@ -101,13 +109,14 @@ def find_remembered(session: Session) -> str:
 
     Asked where one element can be changed and the data stay of their regime, so that the same comparison holds.
     """
-    if session.problem.data not in STIRRED:
+    problem = _problem(session)
+    if problem.data not in STIRRED:
         return ""
     fresh_ns, again_ns, misses = [], [], 0
-    clock = HostClock(session.subject.backend.synchronize)
+    clock = HostClock(session.trial.backend.synchronize)
     member, arrays = session.members[0], session.devices[0]
     for number in range(PAIRS):
-        _stir(session.problem, arrays, number)
+        _stir(problem, arrays, number)
         _touch(session, arrays)
         fresh_ns.append(clock.time(member.call)[1])
         _touch(session, arrays)
@@ -128,10 +137,10 @@ def find_remembered(session: Session) -> str:
 
 def _find_stale(session: Session, arrays: dict[str, Any]) -> str:
     """An answer that does not follow one changed element."""
-    host = {name: np.asarray(session.subject.backend.to_host(a)).copy(order="K") for name, a in arrays.items()}
-    host = {name: a.astype(session.contents[0].host[name].dtype) for name, a in turn(session.problem, host).items()}
+    host = {name: np.asarray(session.trial.backend.to_host(a)).copy(order="K") for name, a in arrays.items()}
+    host = {name: a.astype(session.contents[0].host[name].dtype) for name, a in turn(_problem(session), host).items()}
     outputs = session.members[0].fetch(session.members[0].run())
-    deviation = verify(session.problem, session.subject.numerics(session.problem), host, outputs)
+    deviation = session.trial.judge(host, outputs)
     return "" if deviation.passed else f"answers do not follow one changed element: {deviation.describe()}"
 
 
@@ -149,4 +158,4 @@ def _stir(problem: Problem, arrays: dict[str, Any], number: int) -> None:
 def _touch(session: Session, arrays: dict[str, Any]) -> None:
     """Read all inputs, so that both kinds of calls find them in the same caches."""
     for a in arrays.values():
-        np.asarray(session.subject.backend.to_host(a)).sum()
+        np.asarray(session.trial.backend.to_host(a)).sum()

@@ -15,9 +15,8 @@ from harness.generate.domains import TINY, VOLUME
 from harness.plugins.manager import load_plugins
 from harness.plugins.route import resolve
 from harness.record.run import WRONG
-from harness.worker.execute import check
-from harness.worker.protocol import Check
 from suites.laws import all_laws
+from tests.asking import ask
 
 SEEDS = 1000
 CONTROLS = Path(__file__).parent.parent / "controls"
@@ -73,7 +72,7 @@ def test_no_false_alarm(name, benchmark):
                 problem = draw(random.Random(seed))
             for law in laws:
                 if law.applies(problem):
-                    found = check(backend, law, Check(law=law.name, problem=problem.line))
+                    found = ask(backend, law, problem.line)
                     outcomes[found.outcome] += 1
                     if found.outcome in WRONG:
                         alarms.append(f"{law.name} on {problem.line}: {found.reason}")

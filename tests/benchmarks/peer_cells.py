@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 
+from harness.checking.subject import Subject
 from harness.plugins.manager import load_plugins
+from harness.spec.line import parse_line
 from harness.worker.protocol import Prepare
 from harness.worker.session import open_session
 
@@ -21,7 +23,8 @@ CELLS = tuple((backend, line) for backend in BACKENDS for line in LINES)
 
 def make_call(backend: str, line: str):
     """The verified call of a cell."""
-    return open_session(load_plugins().backends[backend], Prepare(problem=line, number=0, probe=False)).members[0].call
+    subject = Subject(load_plugins().backends[backend], parse_line(line))
+    return open_session(subject, Prepare(problem=line, number=0)).members[0].call
 
 
 def time_with_torch(path: str) -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from harness.capture.torch_model import Want, capture_torch
-from suites.networks import network_problems
+from suites.layers import network_problems
 
 MODELS = "tests.capture.models"
 

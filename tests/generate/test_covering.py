@@ -10,9 +10,8 @@ from harness import Operator
 from harness.generate import domains
 from harness.generate.covering import cover, covering_problems
 from harness.spec.problem import REGIMES
-from harness.worker.execute import check
-from harness.worker.protocol import Check
 from suites.laws.reference import agrees_with_reference
+from tests.asking import ask
 from tests.conftest import ROOT
 from tests.faulty.forward import LastChannelLost, WidthTailLost
 from tests.faulty.right import Right
@@ -124,7 +123,7 @@ def test_an_array_keeps_away_from_forbidden_pairs():
 def _outcomes(backend):
     law = agrees_with_reference
     dtypes = [p for p in PROBLEMS if p.dtype == "float32"]
-    return {check(backend, law, Check(law=law.name, problem=problem.line)).outcome for problem in dtypes}
+    return {ask(backend, law, problem.line).outcome for problem in dtypes}
 
 
 @pytest.mark.parametrize("fault", [WidthTailLost, LastChannelLost])

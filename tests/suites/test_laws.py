@@ -3,10 +3,9 @@
 import pytest
 
 from harness.record.run import WRONG
-from harness.worker.execute import check
-from harness.worker.protocol import Check
 from suites.correctness import asked_problems
 from suites.laws import all_laws
+from tests.asking import ask
 from tests.faulty import (
     algebra,
     backward,
@@ -29,7 +28,7 @@ FAULTS = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 
 
 def _outcome(backend, law, problem):
-    return check(backend, law, Check(law=law.name, problem=problem.line)).outcome
+    return ask(backend, law, problem.line).outcome
 
 
 def _where(law):

@@ -5,9 +5,8 @@ import pytest
 
 from harness import Law, Numerics, parse_line
 from harness.spec import reference
-from harness.worker.execute import check
-from harness.worker.protocol import Check
 from suites.laws import maximum, pool_gradients
+from tests.asking import ask
 from tests.faulty import pooling, pooling_more
 from tests.faulty.right import Right
 
@@ -35,7 +34,7 @@ class Normwise(Right):
 
 
 def _check(backend, law, line):
-    return check(backend, LAWS[law], Check(law=law, problem=parse_line(line).line))
+    return ask(backend, LAWS[law], parse_line(line).line)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,8 @@
 import pytest
 
 from harness import Law, Numerics, parse_line
-from harness.worker.execute import check
-from harness.worker.protocol import Check
 from suites.laws import mean
+from tests.asking import ask
 from tests.faulty import pooling, pooling_more
 from tests.faulty.right import Right
 
@@ -17,7 +16,7 @@ GLOBAL = "x=2x4x6x5 kernel=6x5"
 
 
 def _check(backend, law, line):
-    return check(backend, LAWS[law], Check(law=law, problem=parse_line(f"avg_pool {line}").line))
+    return ask(backend, LAWS[law], parse_line(f"avg_pool {line}").line)
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,12 @@ import pytest
 from harness import Numerics, Operator, Subject, UsageError, compare, parse_line
 from harness.checking.bounds import limit, magnitude, rounding
 from harness.spec import reference
-from harness.worker.execute import check
-from harness.worker.protocol import Check
 from suites import onnx_cases
 from suites.geometries import correctness_problems
 from suites.onnx import check_case, is_case, onnx_case, onnx_problems
 from suites.onnx_cases import NOT_INSTALLED, OPERATORS, WANTED, _array, _make_case, _Node, _place_per_map, load_cases
 from suites.speed import speed_problems
+from tests.asking import ask
 from tests.conftest import ROOT
 from tests.faulty import forward, pooling
 from tests.faulty.right import Right
@@ -26,7 +25,7 @@ def _outcomes(backend, cases):
     """Names of the cases by outcome."""
     found = {}
     for case in cases:
-        outcome = check(backend, onnx_case, Check(law=onnx_case.name, problem=case.problem.line)).outcome
+        outcome = ask(backend, onnx_case, case.problem.line).outcome
         found.setdefault(outcome, []).append(case.name)
     return found
 

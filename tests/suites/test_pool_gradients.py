@@ -3,9 +3,8 @@
 import pytest
 
 from harness import Law, parse_line
-from harness.worker.execute import check
-from harness.worker.protocol import Check
 from suites.laws import pool_gradients
+from tests.asking import ask
 from tests.faulty import pooling, pooling_more
 from tests.faulty.right import Right
 
@@ -16,7 +15,7 @@ APART = "x=2x3x8x9 kernel=2x3 stride=2,3"
 
 
 def _check(backend, law, line):
-    return check(backend, LAWS[law], Check(law=law, problem=parse_line(line).line))
+    return ask(backend, LAWS[law], parse_line(line).line)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,9 @@ import pytest
 from harness import Law, Operator, Subject, Window, parse_line
 from harness.checking.subject import NotExactError
 from harness.spec.reference import divisor_map
-from harness.worker.execute import check
-from harness.worker.protocol import Check
 from suites.geometries import correctness_problems
 from suites.laws import maximum, mean, pool_gradients, windows
+from tests.asking import ask
 from tests.faulty.pooling_more import CeilWindowInPadding
 from tests.faulty.right import Right
 
@@ -36,7 +35,7 @@ OPERATORS = ("max_pool", "max_pool_grad", "avg_pool", "avg_pool_grad")
 
 def _outcomes(backend, problem):
     laws = [law for law in LAWS if law.applies(problem)]
-    return {law.name: check(backend, law, Check(law=law.name, problem=problem.line)) for law in laws}
+    return {law.name: ask(backend, law, problem.line) for law in laws}
 
 
 @pytest.mark.parametrize("shape", ODD)
@@ -104,7 +103,7 @@ def test_taps_are_counted_by_hand():
 @pytest.mark.parametrize("operator", ["max_pool", "avg_pool"])
 def test_a_wrong_size_is_a_failure_that_names_both(operator):
     line = f"{operator} x=1x2x8x7 kernel=2x3 stride=3,2 pad=1 ceil"
-    found = check(CeilWindowInPadding(), windows.windows_are_counted, Check(law="windows-are-counted", problem=line))
+    found = ask(CeilWindowInPadding(), windows.windows_are_counted, line)
     assert found.outcome == "failed"
     assert "y: got shape (1, 2, 4, 4), wanted (1, 2, 3, 4) by counting windows" in found.reason
 

@@ -2,12 +2,14 @@
 
 import pytest
 
+from harness.checking.subject import Subject
 from harness.spec.data import make_arrays
 from harness.spec.line import parse_line
-from harness.worker.execute import prepare, time_block
+from harness.worker.execute import time_block
 from harness.worker.protocol import Prepare, Sample, Sampled
 from harness.worker.session import open_session, sample
 from harness.worker.truth import STIRRED, _stir
+from tests.asking import make_ready
 
 LINES = (
     "conv x=2x4x9x9 w=6x2x3x3 bias stride=2 pad=1 groups=2",
@@ -27,7 +29,7 @@ REGIMES = ("normal", "uniform", "wide", "integer", "onehot", "negative", "zeros"
 @pytest.mark.parametrize("regime", REGIMES)
 @pytest.mark.parametrize("line", LINES)
 def test_an_honest_backend_is_timed(registry, line, regime):
-    session, reply = prepare(registry.backends["right"], Prepare(problem=f"{line} data={regime}", number=0))
+    session, reply = make_ready(registry.backends["right"], f"{line} data={regime}")
     assert reply.outcome == "passed", reply.reason
     for _ in range(3):
         assert isinstance(time_block(session, Sample(budget_ns=1, warm_ns=1, least=1)), Sampled)
@@ -35,7 +37,7 @@ def test_an_honest_backend_is_timed(registry, line, regime):
 
 @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
 def test_an_honest_backend_is_timed_in_every_dtype(registry, dtype):
-    _, reply = prepare(registry.backends["right"], Prepare(problem=f"{LINES[0]} dtype={dtype}", number=0))
+    _, reply = make_ready(registry.backends["right"], f"{LINES[0]} dtype={dtype}")
     assert reply.outcome == "passed", reply.reason
 
 
@@ -50,7 +52,8 @@ def test_a_stirred_element_is_another_one_each_time(regime):
 
 
 def test_contents_move_on_from_block_to_block_and_kernels_stay(registry):
-    session = open_session(registry.backends["right"], Prepare(problem=LINES[0], number=0, probe=False))
+    subject = Subject(registry.backends["right"], parse_line(LINES[0]))
+    session = open_session(subject, Prepare(problem=LINES[0], number=0))
     seen, kernel = [], session.devices[0]["w"].copy()
     for _ in range(3):
         sample(session, Sample(budget_ns=1, warm_ns=0, least=1))
@@ -61,7 +64,8 @@ def test_contents_move_on_from_block_to_block_and_kernels_stay(registry):
 
 
 def test_a_clock_of_a_sample_that_stands_still_is_seen_and_an_honest_one_is_not(registry):
-    session = open_session(registry.backends["right"], Prepare(problem=LINES[0], number=0, probe=False))
+    subject = Subject(registry.backends["right"], parse_line(LINES[0]))
+    session = open_session(subject, Prepare(problem=LINES[0], number=0))
     assert "behind" in session.disagree(40_000, 400_000)
     assert "ahead" in session.disagree(400_000, 40_000)
     assert session.disagree(400_000, 400_500) == ""

@@ -1,0 +1,26 @@
+"""What a law shows beside its verdict: figures, curves and pictures that a report draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture of 8 bits a channel: shape (h, w), or (h, w, 3) for red, green and blue; rows from the top."""
+
+    shape: tuple[int, ...]
+    pixels: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exhibit:
+    """figures: one number each; curves: one number per step; pictures: in the order in which they are shown.
+
+    parts: problem lines of which the result's own problem is made, and how often it needs each.
+    """
+
+    figures: dict[str, float] = field(default_factory=dict)
+    curves: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    pictures: dict[str, Picture] = field(default_factory=dict)
+    parts: dict[str, int] = field(default_factory=dict)

@@ -1,0 +1,174 @@
+"""What a session times: one operator or a whole network, drawn, bound to arrays, and judged in one form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.checking.deviation import Deviation, join
+from harness.checking.exhibit import Exhibit
+from harness.checking.subject import Prepared, Subject
+from harness.checking.verify import verify
+from harness.network.graph import INPUT
+from harness.network.noise import depth_bound
+from harness.network.problem import NetworkProblem
+from harness.network.subject import NetworkSubject, PreparedPass
+from harness.network.values import TARGET, make_ends, make_values
+from harness.network.verify import compare_norms, verify_layers
+from harness.plugins.backend import Backend
+from harness.spec.data import make_arrays
+from harness.spec.problem import Problem
+
+Array = NDArray[Any]
+KEPT = frozenset({"w", "b"})  # what a plan may keep in a form of its own
+
+
+class Member(Protocol):
+    """A call bound to arrays: `call` and `synchronize` are what is timed, `fetch` brings the outputs to the host."""
+
+    @property
+    def call(self) -> Any:
+        """The call without arguments."""
+
+    def run(self) -> Any:
+        """Call once and wait until every queued operation has ended."""
+
+    def fetch(self, result: Any) -> dict[str, Array]:
+        """Outputs by name, on the host."""
+
+
+class Trial(Protocol):
+    """One problem on one backend."""
+
+    @property
+    def subject(self) -> Subject | NetworkSubject:
+        """The backend as its problem sees it."""
+
+    @property
+    def backend(self) -> Backend:
+        """Whose time it is."""
+
+    def draw(self, seed: int | None) -> dict[str, Array]:
+        """Arrays on the host, from the problem's own seed or another."""
+
+    def keeps(self, name: str) -> bool:
+        """Whether a plan may keep an array in a form of its own; the others change between blocks."""
+
+    def own(self, host: Mapping[str, Array]) -> dict[str, Any]:
+        """Device arrays that share no memory with the host's, so that they can be filled again."""
+
+    def bind(self, devices: Mapping[str, Any]) -> Member:
+        """Plan the call that is timed."""
+
+    def judge(self, host: Mapping[str, Array], outputs: Mapping[str, Array]) -> Deviation:
+        """How far outputs are from what these arrays ask for."""
+
+    def workspace(self) -> int:
+        """Bytes that the backend declares to need beside its arrays."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorTrial:
+    """One operator."""
+
+    subject: Subject
+    problem: Problem
+
+    @property
+    def backend(self) -> Backend:
+        """Whose time it is."""
+        return self.subject.backend
+
+    def draw(self, seed: int | None) -> dict[str, Array]:
+        """Arrays of the problem."""
+        return make_arrays(self.problem if seed is None else self.problem.with_(seed=seed))
+
+    def keeps(self, name: str) -> bool:
+        """Kernels and biases."""
+        return name in KEPT
+
+    def own(self, host: Mapping[str, Array]) -> dict[str, Any]:
+        """Copies in the problem's dtype and memory layout."""
+        return self.subject.devices(self.problem, {name: a.copy(order="K") for name, a in host.items()})
+
+    def bind(self, devices: Mapping[str, Any]) -> Prepared:
+        """The backend's own plan."""
+        return self.subject.prepare_devices(self.problem, devices)
+
+    def judge(self, host: Mapping[str, Array], outputs: Mapping[str, Array]) -> Deviation:
+        """Against the reference, within the bound of the declared class."""
+        return verify(self.problem, self.subject.numerics(self.problem), host, outputs)
+
+    def workspace(self) -> int:
+        """As the backend declares it."""
+        return self.backend.workspace(self.problem)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkTrial:
+    """A whole network, by the plain methods of the backend: no plan outlives a call."""
+
+    subject: NetworkSubject
+
+    @property
+    def backend(self) -> Backend:
+        """Whose time it is."""
+        return self.subject.backend
+
+    def draw(self, seed: int | None) -> dict[str, Array]:
+        """Parameters, statistics, input and target; another seed changes the last two."""
+        problem = self.subject.problem
+        return make_values(problem) | make_ends(problem if seed is None else problem.with_(seed=seed))
+
+    def keeps(self, name: str) -> bool:
+        """Parameters and statistics."""
+        return name not in (INPUT, TARGET)
+
+    def own(self, host: Mapping[str, Array]) -> dict[str, Any]:
+        """Copies on the device."""
+        return self.subject.to_device({name: a.copy() for name, a in host.items()})
+
+    def bind(self, devices: Mapping[str, Any]) -> PreparedPass:
+        """A pass on these arrays."""
+        return PreparedPass(self.subject, partial(self.subject.run, devices, devices, keep=False))
+
+    def judge(self, host: Mapping[str, Array], outputs: Mapping[str, Array]) -> Deviation:
+        """Every layer of another pass on the same arrays against the reference, and this pass against that one."""
+        devices = self.own(host)
+        layers, tape = verify_layers(self.subject, devices, devices)
+        again = PreparedPass(self.subject, lambda: tape).fetch(tape)
+        bound = depth_bound(self.subject.network, self.subject.problem.work, self.subject.numerics_for)
+        parts = [compare_norms(f"{name} of a timed call", outputs[name], a, bound) for name, a in again.items()]
+        return replace(join(layers, *parts), exhibit=describe_network(self.subject.problem))
+
+    def workspace(self) -> int:
+        """The most that any layer needs."""
+        layers = self.subject.network.layers(self.subject.problem.work)
+        return max((self.backend.workspace(layer) for layer in layers), default=0)
+
+
+def describe_network(problem: NetworkProblem) -> Exhibit:
+    """Parameters, activations and layers, for reports, which do not know the graph."""
+    network = problem.network
+    figures = {
+        "parameters": float(network.count()), "operations": float(problem.flops),
+        "activation bytes": float(network.activation_bytes(problem.work)),
+    }  # fmt: skip
+    return Exhibit(figures=figures, parts={one.line: count for one, count in network.layers(problem.work).items()})
+
+
+def choose_trial(subject: Subject | NetworkSubject) -> Trial:
+    """The trial of a subject's problem."""
+    if isinstance(subject, NetworkSubject):
+        return NetworkTrial(subject)
+    return OperatorTrial(subject, subject.problem)
+
+
+def equal_outputs(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
+    """Whether all outputs are the same, bit for bit."""
+    return all(np.array_equal(first[name], a) for name, a in second.items())

@@ -1,0 +1,70 @@
+"""Residual networks (He, Zhang, Ren and Sun 2015, Deep Residual Learning), with the stride on the 3x3 (v1.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from harness.network.graph import INPUT, Architecture
+from harness.network.sketch import Sketch
+from suites.architectures.units import conv_norm, unit, valid
+
+Residual = Callable[..., str]
+BRANCH_GAIN = 0.25  # of the last normalisation in a branch, so that many additions do not let activations grow
+
+
+def _add_basic(net: Sketch, name: str, x: str, channels: int, stride: int) -> str:
+    """Two 3x3 convolutions beside the identity, or beside a 1x1 projection where the shape changes."""
+    y = unit(net, f"{name}.conv1", x, {"channels": channels, "kernel": 3, "stride": stride, "pad": 1})
+    y = conv_norm(net, f"{name}.conv2", y, {"channels": channels, "kernel": 3, "pad": 1}, gain=BRANCH_GAIN)
+    return _join(net, name, x, y, stride)
+
+
+def add_bottleneck(net: Sketch, name: str, x: str, channels: int, stride: int, dilation: int = 1) -> str:
+    """A 1x1, a 3x3 and a 1x1 convolution to four times the channels, beside the identity or a projection."""
+    middle = {"channels": channels, "kernel": 3, "stride": stride, "pad": dilation, "dilation": dilation}
+    y = unit(net, f"{name}.conv1", x, valid(channels, 1))
+    y = unit(net, f"{name}.conv2", y, middle)
+    y = conv_norm(net, f"{name}.conv3", y, valid(4 * channels, 1), gain=BRANCH_GAIN)
+    return _join(net, name, x, y, stride)
+
+
+def _join(net: Sketch, name: str, x: str, y: str, stride: int) -> str:
+    if net.shape(x) != net.shape(y):
+        x = conv_norm(net, f"{name}.downsample", x, valid(net.shape(y)[1], 1, stride))
+    return net.relu(net.add(name, x, y))
+
+
+def add_stem(net: Sketch) -> str:
+    """The 7x7 convolution and the pooling before the first stage."""
+    x = unit(net, "conv1", INPUT, {"channels": 64, "kernel": 7, "stride": 2, "pad": 3})
+    return net.max_pool("maxpool", x, 3, stride=2, pad=1)
+
+
+def _draw_resnet(net: Sketch, residual: Residual, depths: tuple[int, int, int, int]) -> None:
+    x = add_stem(net)
+    for stage, depth in enumerate(depths, 1):
+        for number in range(depth):
+            stride = 2 if stage > 1 and number == 0 else 1
+            x = residual(net, f"layer{stage}.{number}", x, 32 * 2**stage, stride)
+    net.dense("fc", net.global_pool("avgpool", x), 1000)
+
+
+def _resnet(layers: int, published: int, residual: Residual, *depths: int) -> Architecture:
+    return Architecture(
+        name=f"resnet{layers}",
+        description=f"residual network of {layers} layers, stride on the 3x3 (He et al. 2015, table 1)",
+        input=(3, 224, 224),
+        build=partial(_draw_resnet, residual=residual, depths=depths),
+        small=64,
+        published=published,
+    )
+
+
+RESNETS = (
+    _resnet(18, 11_689_512, _add_basic, 2, 2, 2, 2),
+    _resnet(34, 21_797_672, _add_basic, 3, 4, 6, 3),
+    _resnet(50, 25_557_032, add_bottleneck, 3, 4, 6, 3),
+    _resnet(101, 44_549_160, add_bottleneck, 3, 4, 23, 3),
+    _resnet(152, 60_192_808, add_bottleneck, 3, 8, 36, 3),
+)

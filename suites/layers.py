@@ -1,0 +1,84 @@
+"""Layers of real networks as problems, each distinct shape once with its multiplicity."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from harness import NamedProblem, Operator, Problem, ProblemSet, Window
+
+FIRST_CONVOLUTION = "input"  # the layer that reads the picture needs no input gradient
+
+
+@cache
+def _layers() -> dict[str, Any]:
+    text = resources.files("suites").joinpath("data/network_layers.json").read_text()
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def network_names() -> tuple[str, ...]:
+    """Every network and layer list in the data file."""
+    return tuple(_layers())
+
+
+def layer_problem(layer: dict[str, Any], batch: int) -> Problem:
+    """The problem of one layer with another batch size; float32, real data."""
+    operator = Operator(layer["op"])
+    pads = tuple(zip(layer["pad"], layer.get("pad_end", layer["pad"]), strict=True))
+    x, kernel = (batch, layer["c"], layer["h"], layer["w"]), (layer["kh"], layer["kw"])
+    window = Window(
+        stride=tuple(layer["stride"]), padding=pads, dilation=tuple(layer["dilation"]),
+        groups=1 if operator.pools else layer["groups"],
+        kernel=kernel if operator.pools else None,
+        ceil_mode=operator.pools and layer.get("ceil_mode", False),
+        count_include_pad=layer.get("count_include_pad", True) if operator.pools else True,
+    )  # fmt: skip
+    if operator.pools:
+        return Problem(operator=operator, x=x, window=window)
+    rows, columns = (layer["k"], layer["c"]) if operator is Operator.conv else (layer["c"], layer["k"])
+    extra = tuple(layer.get("output_padding", (0, 0))) if operator is Operator.conv_transpose else None
+    w = (rows, columns // layer["groups"], *kernel)
+    return Problem(operator=operator, x=x, w=w, window=window, output_padding=extra)
+
+
+def network_problems(network: str, batch: int, *, gradients: bool = True) -> tuple[NamedProblem, ...]:
+    """Distinct problems of a network: each layer forwards, and its gradients.
+
+    A layer's name is that of the first with its shape; the layer that reads the input has no input gradient.
+    """
+    found: dict[Problem, tuple[str, int]] = {}
+    for layer in _layers()[network]["layers"]:
+        forward = layer_problem(layer, batch)
+        operators = [forward.operator, *(_gradients(forward, layer) if gradients else ())]
+        for operator in operators:
+            problem = forward.with_(operator=operator)
+            name, count = found.get(problem, (f"{network}/{layer['layer']}", 0))
+            found[problem] = (name, count + 1)
+    return tuple(
+        NamedProblem(name=name, problem=problem, multiplicity=count) for problem, (name, count) in found.items()
+    )
+
+
+def _gradients(forward: Problem, layer: dict[str, Any]) -> Sequence[Operator]:
+    if forward.operator is Operator.conv:
+        needs_input = layer.get("in") != FIRST_CONVOLUTION
+        return (Operator.conv_input_grad,) * needs_input + (Operator.conv_weight_grad,)
+    if forward.operator is Operator.conv_transpose:
+        return ()
+    return (Operator.max_pool_grad if forward.operator is Operator.max_pool else Operator.avg_pool_grad,)
+
+
+def network_sets() -> tuple[ProblemSet, ...]:
+    """One problem set for every network in the data file, forwards at batch 1."""
+    return tuple(
+        ProblemSet(
+            name=name,
+            description=_layers()[name]["source"],
+            problems=lambda name=name: network_problems(name, 1),
+        )
+        for name in network_names()
+    )

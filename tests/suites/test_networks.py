@@ -1,0 +1,97 @@
+"""Every law of whole networks holds for a right backend and is broken by a faulty one."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.network.problem import parse_network
+from harness.network.subject import NetworkSubject
+from harness.record.run import WRONG
+from suites.laws import networks
+from suites.laws.networks import LAWS
+from tests.asking import ask
+from tests.faulty.backward import InputGradFlipped, WeightGradFlipped
+from tests.faulty.right import Right
+from tests.network.small import NETWORKS, SMOOTH
+
+FLOAT32, FLOAT64 = "network {} step n=2", "network {} step dtype=float64"
+BY_NAME = {law.name: law for law in LAWS}
+
+
+@pytest.fixture
+def networks_registry(registry):
+    return replace(registry, networks=NETWORKS)
+
+
+def _outcomes(backend, registry, line):
+    return {
+        law.name: ask(backend, law, line, registry)
+        for law in LAWS if law.applies(parse_network(line, registry.networks))
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("fields", [FLOAT32, FLOAT64, FLOAT32 + " mixed=numpy-direct"])
+def test_laws_hold_for_a_right_backend(name, fields, networks_registry):
+    found = _outcomes(Right(), networks_registry, fields.format(name))
+    assert found
+    assert {reply.outcome for reply in found.values()} == {"passed"}, found
+
+
+def test_every_law_is_asked_of_some_problem():
+    lines = [FLOAT32.format("smooth"), FLOAT64.format("smooth"), FLOAT32.format("smooth") + " mixed=numpy-direct"]
+    problems = [parse_network(line, NETWORKS) for line in lines]
+    assert all(any(law.applies(problem) for problem in problems) for law in LAWS)
+    assert not any(law.applies(parse_network("network smooth forward", NETWORKS)) for law in LAWS)
+
+
+@pytest.mark.parametrize("fault", [InputGradFlipped, WeightGradFlipped])
+@pytest.mark.parametrize(
+    ("law", "fields"),
+    [
+        ("error-terms-layer-by-layer", FLOAT32),
+        ("network-equals-autograd", FLOAT32),
+        ("mixed-backends-agree", FLOAT32 + " mixed=numpy-direct"),
+        ("loss-follows-its-gradient", FLOAT64),
+    ],
+)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_laws_are_broken_by_wrong_gradients(law, fields, name, fault, networks_registry):
+    assert ask(fault(), BY_NAME[law], fields.format(name), networks_registry).outcome in WRONG
+
+
+def test_a_graph_that_is_not_the_published_one_is_seen(networks_registry):
+    other = replace(SMOOTH, published=SMOOTH.published + 1)
+    registry = replace(networks_registry, networks={"smooth": other})
+    found = ask(Right(), networks.parameters_are_those_published, FLOAT32.format("smooth"), registry)
+    assert found.outcome == "failed"
+    assert f"wanted {SMOOTH.published + 1}" in found.reason
+
+
+def test_a_partner_computes_every_other_operator_and_what_is_lacking(networks_registry):
+    problem = parse_network(FLOAT32.format("branched") + " mixed=numpy-direct", NETWORKS)
+    backends = networks_registry.backends
+    right = NetworkSubject(Right(), problem, backends["numpy-direct"])
+    assert right.theirs == {"max", "up"}  # of stem, max, strided, up, pool
+    fft = NetworkSubject(backends["fft"], problem, backends["numpy-direct"])
+    assert "max" in fft.theirs
+    assert ask(backends["fft"], networks.mixed_backends_agree, problem.line, networks_registry).outcome == "passed"
+
+
+def test_what_a_backend_lacks_and_nobody_stands_in_for_is_unsupported(networks_registry):
+    fft = networks_registry.backends["fft"]
+    found = ask(fft, networks.network_equals_autograd, FLOAT32.format("branched"), networks_registry)
+    assert (found.outcome, found.reason) == ("unsupported", "fft has no max_pool")
+
+
+def test_a_backend_is_not_mixed_with_itself(networks_registry):
+    direct = networks_registry.backends["numpy-direct"]
+    line = FLOAT32.format("smooth") + " mixed=numpy-direct"
+    assert ask(direct, networks.mixed_backends_agree, line, networks_registry).outcome == "unsupported"
+
+
+def test_a_remainder_that_does_not_fall_is_of_no_order():
+    assert networks._judge_remainders([1e-2, 1e-2 / 16, 1e-2 / 256], [1.0] * 3).passed
+    assert not networks._judge_remainders([1e-2, 1e-2 / 4, 1e-2 / 16], [1.0] * 3).passed
+    assert not networks._judge_remainders([1e-2, 1e-2 / 16, 1e-2 / 64], [1.0] * 3).passed
+    assert networks._judge_remainders([0.0, 0.0], [1.0, 1.0]).passed
