@@ -61,6 +61,7 @@ def _run_lines(run: Run) -> Iterator[str]:
         yield from ("", "## Skipped", "", *(f"- {_escape(shorten(line, LONGEST))}" for line in skipped))
     yield from _fit(_failures(run, failure_groups(run, MOST_FAILURES, EACH_FAILURES)), "failures", room)
     yield from _laws(results)
+    yield from _gallery(run)
     yield from _semantics(results)
     yield from _arithmetic(results)
     yield from _fit(_speed(results), "rows", room)
@@ -194,6 +195,28 @@ def _laws(results: pd.DataFrame) -> Iterator[str]:
         rows.append([_escape(law), *(f"{main} ({note})" if note else main for main, note in words)])
     yield from ("", "## Laws", "", "Passed of those that ran; `worst` is the largest error in units of its bound.", "")
     yield from _table(["law", *map(_escape, backends)], rows, numbers=len(backends))
+
+
+def _gallery(run: Run) -> Iterator[str]:
+    from reports.gallery import field_words, gallery_backends, gallery_rows, row_words
+
+    found = gallery_rows(run)
+    if not found:
+        return
+    backends = gallery_backends(found)
+    yield from ("", "## Gallery", "")
+    yield "Brightness of a photograph under each kernel, which follows its sum, and the largest difference of a pixel"
+    yield "from the reference in units of its bound. Bold: wrong. The HTML report shows the pictures."
+    yield ""
+    rows = []
+    for row in found:
+        cells = []
+        for main, note, well in (field_words(row.results.get(name)) for name in backends):
+            text = _escape(f"{main} ({note})" if note else main)
+            cells.append(text if well else f"**{text}**")
+        rows.append([_escape(row.title), *row_words(row), *cells])
+    head = ["law", "sum", "brightness wanted", *map(_escape, backends)]
+    yield from _table(head, rows, numbers=len(head) - 1)
 
 
 def _semantics(results: pd.DataFrame) -> Iterator[str]:

@@ -77,8 +77,11 @@ CHANGE_COLUMNS = (
 
 
 def write(run: Run, folder: Path) -> tuple[Path, ...]:
-    """Write report.html."""
-    return render("run.html.j2", folder / "report.html", _run_context(run))
+    """Write report.html, and gallery.html where results have pictures."""
+    from reports import gallery
+
+    pictures = gallery.write(run, folder)
+    return (*render("run.html.j2", folder / "report.html", _run_context(run)), *pictures)
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
@@ -116,6 +119,7 @@ def _run_context(run: Run) -> dict[str, Any]:
         unavailable_backends,
     )
     from reports.frames import frame, schema_table, statuses, timed
+    from reports.gallery import table
     from reports.standing import compared, judge_standing
 
     results, standing = frame(run), compared(run)
@@ -136,7 +140,7 @@ def _run_context(run: Run) -> dict[str, Any]:
         "title": f"Run {run.path.name}", "verdict": judge_standing(standing) if standing else judge_run(run),
         "facts": run_facts(run), "standing": verdicts,
         "unavailable": unavailable_backends(run), "outcomes": _outcomes(results), "failures": groups,
-        "describe": describe_failure, "command_for": run.command_for, "laws": _laws(results),
+        "describe": describe_failure, "command_for": run.command_for, "laws": _laws(results), "gallery": table(run),
         "semantics": _semantics(results), "arithmetic": _arithmetic(results), "cells": pack(records, CELL_COLUMNS),
         "untold": int(results["median_ns"].notna().sum()) - len(times),
         "schema": list(plain_records(schema_table("results"))), **speed,

@@ -17,10 +17,12 @@ class Picture:
 class Exhibit:
     """figures: one number each; curves: one number per step; pictures: in the order in which they are shown.
 
+    matrices: rows of numbers, such as a kernel.
     parts: problem lines of which the result's own problem is made, and how often it needs each.
     """
 
     figures: dict[str, float] = field(default_factory=dict)
     curves: dict[str, tuple[float, ...]] = field(default_factory=dict)
     pictures: dict[str, Picture] = field(default_factory=dict)
+    matrices: dict[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
     parts: dict[str, int] = field(default_factory=dict)

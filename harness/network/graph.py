@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from harness.spec.operator import Operator
-from harness.spec.problem import Problem
+from harness.spec.problem import ITEM_BYTES, Problem
 from harness.spec.window import Sizes, Window
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class Network:
 
     name: str
     input: Sizes
+    dtype: str
     nodes: tuple[Node, ...]
     loss: Loss
 
@@ -115,7 +116,7 @@ class Network:
 
     def activation_bytes(self, work: Work) -> int:
         """Most bytes of activations at once: in a step all of them, forwards alone each until its last reader."""
-        item = {"float64": 8, "float32": 4}.get(self._dtype, 2)
+        item = ITEM_BYTES[self.dtype]
         sizes = {INPUT: math.prod(self.input)} | {node.name: math.prod(node.shape) for node in self.nodes}
         if work == "step":
             return item * sum(sizes.values())
@@ -126,10 +127,6 @@ class Network:
             most = max(most, held)
             held -= sum(sizes[name] for name in {*node.inputs} if last[name] == node.name)
         return item * most
-
-    @property
-    def _dtype(self) -> str:
-        return next((node.problem.dtype for node in self.nodes if node.problem is not None), "float32")
 
 
 def problems_of(node: Node, work: Work) -> list[Problem]:
@@ -171,4 +168,6 @@ class Architecture:
         sketch = Sketch((n, self.input[0], *space), dtype)
         self.build(sketch, **{**self.options, **options})
         sketch.check_ends()
-        return Network(name=self.name, input=sketch.input, nodes=tuple(sketch.nodes.values()), loss=self.loss)
+        return Network(
+            name=self.name, input=sketch.input, dtype=dtype, nodes=tuple(sketch.nodes.values()), loss=self.loss
+        )

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, get_args
 from harness.errors import GeometryError, LineError, unknown
 from harness.network.graph import Architecture, Network, Work
 from harness.spec.numerics import DTYPES
+from harness.spec.problem import ITEM_BYTES
 
 WORD = "network"  # begins the line of a network's problem
 
@@ -64,8 +65,7 @@ class NetworkProblem:
     @property
     def bytes(self) -> int:
         """Bytes of activations and parameters that are held at once, gradients among them in a step."""
-        item = {"float64": 8, "float32": 4}.get(self.dtype, 2)
-        held = self.network.count(statistics=True) * item * (2 if self.work == "step" else 1)
+        held = self.network.count(statistics=True) * ITEM_BYTES[self.dtype] * (2 if self.work == "step" else 1)
         return held + self.network.activation_bytes(self.work) * (2 if self.work == "step" else 1)
 
     @property

@@ -1,7 +1,8 @@
 """What a network computes with: parameters, statistics, an input and a target, all from the problem's seed.
 
 Kernels are drawn so that the size of what passes through stays what it is (He, Zhang, Ren and Sun 2015, section 2.2:
-variance 2/fan-in before a rectifier), and 1/fan-in before anything else.
+variance 2/fan-in before a rectifier), and 1/fan-in before anything else; what a softmax reads is half as large, as
+maxima and additions let it grow on the way, and a softmax that is sure has no gradient.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ TARGET = "target"
 def make_values(problem: NetworkProblem) -> dict[str, Array]:
     """Parameters and statistics by node.name, in the problem's dtype."""
     network, dtype = problem.network, dtype_of(problem.dtype)
-    rectified = _before_rectifier(network)
+    powers = _powers(network)
     return {
-        f"{node.name}.{name}": _draw(node, name, shape, problem.seed, rectified).astype(dtype)
+        f"{node.name}.{name}": _draw(node, name, shape, problem.seed, powers[node.name]).astype(dtype)
         for node in network.nodes
         for name, shape in (*node.parameters.items(), *node.statistics.items())
     }
@@ -53,6 +54,15 @@ def _generator(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng((seed, zlib.crc32(name.encode())))
 
 
+def _powers(network: Network) -> dict[str, float]:
+    """Variance of a node's kernel times its fan-in."""
+    rectified = _before_rectifier(network)
+    found = {node.name: 2.0 if node.name in rectified else 1.0 for node in network.nodes}
+    if network.loss == "cross-entropy":
+        found[network.output.name] = 0.25
+    return found
+
+
 def _before_rectifier(network: Network) -> frozenset[str]:
     """Nodes whose output reaches a rectifier before another kernel."""
     readers: dict[str, list[Node]] = {}
@@ -67,7 +77,7 @@ def _before_rectifier(network: Network) -> frozenset[str]:
     return frozenset(found)
 
 
-def _draw(node: Node, name: str, shape: tuple[int, ...], seed: int, rectified: frozenset[str]) -> Array:
+def _draw(node: Node, name: str, shape: tuple[int, ...], seed: int, power: float) -> Array:
     rng = _generator(seed, f"{node.name}.{name}")
     if name == "w":
         assert node.problem is not None
@@ -76,7 +86,7 @@ def _draw(node: Node, name: str, shape: tuple[int, ...], seed: int, rectified: f
             fan = max(1, fan // math.prod(node.problem.window.stride))
         else:
             fan = math.prod(shape[1:])
-        return rng.standard_normal(shape) * math.sqrt((2 if node.name in rectified else 1) / fan)
+        return rng.standard_normal(shape) * math.sqrt(power / fan)
     if name == "gamma":
         return node.options["gain"] * rng.uniform(0.75, 1.25, shape)
     if name == "variance":

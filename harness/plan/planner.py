@@ -165,7 +165,10 @@ class _Answers:
         try:
             work, workspace = estimate_work(self.backend, problem)
             seconds = self.calls * work / self.backend.rate
-            need = self.copies * problem.bytes + workspace
+            copies = (
+                self.copies / 2 if problem.dtype == "float64" else self.copies
+            )  # what is wider than it costs no more
+            need = copies * problem.bytes + workspace
         except Exception as error:  # as above
             return 0.0, f"its estimate raised {type(error).__name__}: {error}"
         reason = ""

@@ -33,6 +33,8 @@ BUILTIN = (
     "backends.cupy_gpu",
     "suites.correctness",
     "suites.consensus",
+    "suites.gallery",
+    "suites.learning",
     "suites.networks",
     "suites.onnx",
     "suites.qualify",

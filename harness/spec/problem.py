@@ -20,7 +20,7 @@ LAYOUTS = ("channels-first", "channels-last")
 REGIMES: tuple[Regime, ...] = get_args(Regime)
 MATHS = ("ieee", "tf32")
 MEANS = frozenset({Operator.avg_pool, Operator.avg_pool_grad})
-_ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +160,7 @@ class Problem:
     @property
     def bytes(self) -> int:
         """Compulsory traffic: every array that goes in or out, once (indices as int64)."""
-        item = _ITEM_BYTES[self.dtype]
+        item = ITEM_BYTES[self.dtype]
         return sum(math.prod(s) * (8 if name == "indices" else item) for name, s in self.shapes.items())
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.network.graph import Architecture
 from harness.network.sketch import Sketch
-from suites.architectures.resnet import add_bottleneck, add_stem
+from suites.architectures.resnet import add_bottleneck, add_stem, branch_gain
 from suites.architectures.units import same, unit, valid
 
 RATES = (12, 24, 36)
@@ -18,11 +18,11 @@ def _draw_deeplabv3(net: Sketch) -> None:
 
     The last two stages dilate instead of striding; five branches look at their result side by side.
     """
-    x = add_stem(net)
+    x, gain = add_stem(net), branch_gain(sum(depth for depth, *_ in STAGES))
     for stage, (depth, stride, first, others) in enumerate(STAGES, 1):
         for number in range(depth):
             step, dilation = (1, others) if number else (stride, first)
-            x = add_bottleneck(net, f"layer{stage}.{number}", x, 32 * 2**stage, step, dilation)
+            x = add_bottleneck(net, f"layer{stage}.{number}", x, 32 * 2**stage, step, gain, dilation)
     x = unit(net, "aspp.project", _add_pyramid(net, x), valid(256, 1))
     x = unit(net, "head.1", x, same(256, 3))
     net.conv("head.4", x, CLASSES, 1)

@@ -68,9 +68,7 @@ def add_pooled(net: Sketch, style: InceptionStyle, name: str, x: str, channels: 
     return chain(net, f"{name}.bp", y, same(channels, 1), style=style)
 
 
-def _add_fork(
-    net: Sketch, style: InceptionStyle, name: str, x: str, channels: int, *steps: Step
-) -> tuple[str, str]:
+def _add_fork(net: Sketch, style: InceptionStyle, name: str, x: str, channels: int, *steps: Step) -> tuple[str, str]:
     """Add a chain that ends in a 1x3 and a 3x1 side by side."""
     x = chain(net, name, x, *steps, style=style)
     number = len(steps) + 1

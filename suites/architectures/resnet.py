@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -10,22 +11,30 @@ from harness.network.sketch import Sketch
 from suites.architectures.units import conv_norm, unit, valid
 
 Residual = Callable[..., str]
-BRANCH_GAIN = 0.25  # of the last normalisation in a branch, so that many additions do not let activations grow
 
 
-def _add_basic(net: Sketch, name: str, x: str, channels: int, stride: int) -> str:
+def branch_gain(blocks: int) -> float:
+    """Gain of the last normalisation of each residual branch: 1/4 for 8 blocks, less for more.
+
+    What is rectified next is drawn to twice the square of what a branch reads, so a block makes the mean square
+    1 + 2 gain^2 times as large; with gain^2 = 1/(2 blocks) all of them together make it no more than e times as large.
+    """
+    return 1 / math.sqrt(2 * blocks)
+
+
+def _add_basic(net: Sketch, name: str, x: str, channels: int, stride: int, gain: float) -> str:
     """Two 3x3 convolutions beside the identity, or beside a 1x1 projection where the shape changes."""
     y = unit(net, f"{name}.conv1", x, {"channels": channels, "kernel": 3, "stride": stride, "pad": 1})
-    y = conv_norm(net, f"{name}.conv2", y, {"channels": channels, "kernel": 3, "pad": 1}, gain=BRANCH_GAIN)
+    y = conv_norm(net, f"{name}.conv2", y, {"channels": channels, "kernel": 3, "pad": 1}, gain=gain)
     return _join(net, name, x, y, stride)
 
 
-def add_bottleneck(net: Sketch, name: str, x: str, channels: int, stride: int, dilation: int = 1) -> str:
+def add_bottleneck(net: Sketch, name: str, x: str, channels: int, stride: int, gain: float, dilation: int = 1) -> str:
     """A 1x1, a 3x3 and a 1x1 convolution to four times the channels, beside the identity or a projection."""
     middle = {"channels": channels, "kernel": 3, "stride": stride, "pad": dilation, "dilation": dilation}
     y = unit(net, f"{name}.conv1", x, valid(channels, 1))
     y = unit(net, f"{name}.conv2", y, middle)
-    y = conv_norm(net, f"{name}.conv3", y, valid(4 * channels, 1), gain=BRANCH_GAIN)
+    y = conv_norm(net, f"{name}.conv3", y, valid(4 * channels, 1), gain=gain)
     return _join(net, name, x, y, stride)
 
 
@@ -42,11 +51,11 @@ def add_stem(net: Sketch) -> str:
 
 
 def _draw_resnet(net: Sketch, residual: Residual, depths: tuple[int, int, int, int]) -> None:
-    x = add_stem(net)
+    x, gain = add_stem(net), branch_gain(sum(depths))
     for stage, depth in enumerate(depths, 1):
         for number in range(depth):
             stride = 2 if stage > 1 and number == 0 else 1
-            x = residual(net, f"layer{stage}.{number}", x, 32 * 2**stage, stride)
+            x = residual(net, f"layer{stage}.{number}", x, 32 * 2**stage, stride, gain)
     net.dense("fc", net.global_pool("avgpool", x), 1000)
 
 

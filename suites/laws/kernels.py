@@ -17,10 +17,10 @@ from suites.laws.common import Array
 SIGMA = 0.8
 
 
-def gaussian(radius: int) -> Array:
+def gaussian(radius: int, sigma: float = SIGMA) -> Array:
     """G(x) = exp(-x²/2σ²)/sqrt(2πσ²) at whole numbers, renormalised to sum 1; its 2-D form is G(x) G(y)."""
     x = np.arange(-radius, radius + 1)
-    g = np.exp(-(x**2) / (2 * SIGMA**2)) / math.sqrt(2 * math.pi * SIGMA**2)
+    g = np.exp(-(x**2) / (2 * sigma**2)) / math.sqrt(2 * math.pi * sigma**2)
     return np.asarray(g / g.sum())
 
 

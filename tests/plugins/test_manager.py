@@ -98,7 +98,7 @@ def test_unknown_names_list_the_known_ones(registry):
 
 def test_every_hook_is_documented_with_its_parameters():
     hooks = [value for value in vars(hookspecs).values() if hasattr(value, "harness_spec")]
-    assert len(hooks) == 6
+    assert len(hooks) == 7
     for hook in hooks:
         names = hook.__code__.co_varnames[: hook.__code__.co_argcount]
         assert hook.__doc__

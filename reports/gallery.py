@@ -1,0 +1,198 @@
+"""What laws show as pictures: a table of their figures, and a page on which all backends stand side by side.
+
+Shown are results whose exhibit has the pictures RESULT and DIFFERENCE; a PHOTOGRAPH is shown once, whoever has it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reports.text import count, format_number, shorten
+
+if TYPE_CHECKING:
+    from harness import Result, Run
+    from harness.checking.exhibit import Exhibit, Picture
+
+PHOTOGRAPH, RESULT, DIFFERENCE, KERNEL = "photograph", "result", "difference", "kernel"
+SUM, WANTED, GOT = "sum of the kernel", "brightness wanted", "brightness got"
+LARGEST, UNITS = "largest difference", "largest difference in units of its bound"
+NEEDS_PILLOW = "Pictures need Pillow, which is not installed: pip install 'conv-harness[learn]'"
+LONGEST_REASON = 160
+DIGITS = 4  # of a brightness
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A law that shows pictures, on one problem: its exhibit on some backend, and the results of all that ran.
+
+    title: the law, with the problem where there are several.
+    """
+
+    law: str
+    title: str
+    formula: str
+    problem: str
+    exhibit: Exhibit
+    results: dict[str, Result]
+
+
+def gallery_rows(run: Run) -> list[Row]:
+    """Laws and problems with pictures, in the order of the run."""
+    from harness.record.run import RAN
+
+    found: dict[tuple[str, str], dict[str, Result]] = {}
+    for result in run.results:
+        if result.outcome in RAN and result.law:
+            found.setdefault((result.law, result.problem), {})[result.backend] = result
+    rows, often = [], Counter(law for law, _ in found)
+    for (law, problem), results in found.items():
+        first = next((result for result in results.values() if _pictures(result)), None)
+        if first is not None and (exhibit := _exhibit(first)) is not None:
+            title = f"{law}: {problem}" if often[law] > 1 else law
+            rows.append(
+                Row(law=law, title=title, formula=first.formula, problem=problem, exhibit=exhibit, results=results)
+            )
+    return rows
+
+
+def gallery_backends(rows: Iterable[Row]) -> list[str]:
+    """Backends of any of these rows."""
+    return list(dict.fromkeys(name for row in rows for name in row.results))
+
+
+def _exhibit(result: Result) -> Exhibit | None:
+    return None if result.deviation is None else result.deviation.exhibit
+
+
+def _pictures(result: Result) -> dict[str, Picture]:
+    """The pictures of a result that has both, else none."""
+    exhibit = _exhibit(result)
+    pictures = {} if exhibit is None else exhibit.pictures
+    return pictures if RESULT in pictures and DIFFERENCE in pictures else {}
+
+
+def field_words(result: Result | None) -> tuple[str, str, bool]:
+    """One backend's field of the table: brightness, worst difference over its bound, and whether all is well."""
+    if result is None:
+        return "", "", True
+    well = result.outcome == "passed"
+    exhibit = _exhibit(result)
+    if exhibit is None:
+        return result.outcome, shorten(result.reason, LONGEST_REASON), well
+    figures = exhibit.figures
+    units = f"worst {format_number(figures[UNITS], 2)}" if UNITS in figures else ""
+    return (_bright(figures[GOT]) if GOT in figures else result.outcome), units, well
+
+
+def _bright(value: float) -> str:
+    """A brightness; what is 0 but for rounding is written so."""
+    return format_number(value, DIGITS) if not abs(value) < 10.0**-DIGITS else "0"
+
+
+def row_words(row: Row) -> tuple[str, str]:
+    """Sum of the kernel and the brightness that it asks for, empty where the law says nothing of them."""
+    figures = row.exhibit.figures
+    return (
+        f"{figures[SUM]:.{DIGITS}g}" if SUM in figures else "",
+        _bright(figures[WANTED]) if WANTED in figures else "",
+    )  # fmt: skip
+
+
+def table(run: Run) -> dict[str, Any]:
+    """The table of the run's own page, where the pictures are, and what they need if there are none."""
+    rows = gallery_rows(run)
+    backends = gallery_backends(rows)
+    return {
+        "backends": backends, "page": "gallery.html", "needs": "" if can_paint() else NEEDS_PILLOW,
+        "rows": [
+            {"title": row.title, "formula": row.formula, "words": row_words(row),
+             "fields": [field_words(row.results.get(name)) for name in backends]}
+            for row in rows
+        ],
+    }  # fmt: skip
+
+
+def can_paint() -> bool:
+    """Whether Pillow is there to encode pictures."""
+    try:
+        import PIL.Image  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def encode(picture: Picture) -> str:
+    """A picture as a PNG in a data URI."""
+    import base64
+    import io
+
+    from PIL import Image
+
+    height, width = picture.shape[:2]
+    mode = "L" if len(picture.shape) == 2 else "RGB"
+    data = io.BytesIO()
+    Image.frombytes(mode, (width, height), picture.pixels).save(data, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+
+
+def write(run: Run, folder: Path) -> tuple[Path, ...]:
+    """Write gallery.html where results have pictures and Pillow is there."""
+    from reports.page import render
+
+    rows = gallery_rows(run)
+    if not rows or not can_paint():
+        return ()
+    return render("gallery.html.j2", folder / "gallery.html", _context(run, rows))
+
+
+def _context(run: Run, rows: list[Row]) -> dict[str, Any]:
+    from reports.facts import describe_incomplete
+
+    results = [result for row in rows for result in row.results.values()]
+    wrong = sum(result.outcome != "passed" for result in results)
+    photograph = next((shown[PHOTOGRAPH] for shown in map(_pictures, results) if PHOTOGRAPH in shown), None)
+    many = f"{wrong} of {count(len(results), 'picture')} {'is' if wrong == 1 else 'are'} wrong"
+    verdict = many if wrong else "Every picture is right"
+    height, width = rows[0].exhibit.pictures[RESULT].shape[:2]
+    return {
+        "title": f"Run {run.path.name}", "state": "bad" if wrong else "good", "text": verdict,
+        "incomplete": describe_incomplete(run),
+        "photograph": encode(photograph) if photograph else "", "width": width, "height": height,
+        "rows": [_row_context(row, gallery_backends(rows)) for row in rows], "figures": {},
+        "left_out": _left_out(run, gallery_backends(rows), {row.law for row in rows}),
+    }  # fmt: skip
+
+
+def _row_context(row: Row, backends: Iterable[str]) -> dict[str, Any]:
+    kernel = row.exhibit.matrices.get(KERNEL, ())
+    total, wanted = row_words(row)
+    return {
+        "law": row.law, "formula": row.formula, "problem": row.problem, "sum": total, "wanted": wanted,
+        "kernel": [[f"{value:.3f}".rstrip("0").rstrip(".") for value in line] for line in kernel],
+        "fields": [_field_context(row.results[name]) for name in backends if name in row.results],
+    }  # fmt: skip
+
+
+def _field_context(result: Result) -> dict[str, Any]:
+    pictures, exhibit = _pictures(result), _exhibit(result)
+    figures = exhibit.figures if exhibit else {}
+    words, units, well = field_words(result)
+    return {
+        "backend": result.backend, "outcome": result.outcome, "well": well, "bright": words if pictures else "",
+        "units": units if pictures else "", "white": format_number(figures[LARGEST], 2) if LARGEST in figures else "",
+        "result": encode(pictures[RESULT]) if pictures else "",
+        "difference": encode(pictures[DIFFERENCE]) if pictures else "",
+        "reason": "" if well else shorten(result.reason, LONGEST_REASON),
+    }  # fmt: skip
+
+
+def _left_out(run: Run, shown: Iterable[str], laws: Iterable[str]) -> dict[str, str]:
+    """Backends that were asked for pictures and ran none, with their reason."""
+    return {
+        result.backend: f"{result.outcome}: {run.unavailable.get(result.backend, result.reason)}"
+        for result in run.results if result.law in laws and result.backend not in shown
+    }  # fmt: skip
