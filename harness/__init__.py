@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.api import load, run
     from harness.checking.deviation import Deviation, compare, declared, join, structure
+    from harness.checking.exhibit import Exhibit, Picture
     from harness.checking.law import Law, law
     from harness.checking.subject import Subject
     from harness.errors import GeometryError, HarnessError, LineError, UsageError
+    from harness.network.graph import Architecture
+    from harness.network.problem import NetworkProblem
+    from harness.network.sketch import Sketch
     from harness.plan.suite import NamedProblem, ProblemSet, Reporter, Suite, Timing
     from harness.plugins.backend import Backend
     from harness.plugins.hookspecs import hookimpl
@@ -30,6 +34,10 @@ _HOMES = {
     "harness.checking.deviation": ("Deviation", "compare", "declared", "join", "structure"),
     "harness.checking.law": ("Law", "law"),
     "harness.checking.subject": ("Subject",),
+    "harness.checking.exhibit": ("Exhibit", "Picture"),
+    "harness.network.graph": ("Architecture",),
+    "harness.network.problem": ("NetworkProblem",),
+    "harness.network.sketch": ("Sketch",),
     "harness.errors": ("GeometryError", "HarnessError", "LineError", "UsageError"),
     "harness.plan.suite": ("NamedProblem", "ProblemSet", "Reporter", "Suite", "Timing"),
     "harness.plugins.backend": ("Backend",),
@@ -44,9 +52,10 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Backend", "Deviation", "GeometryError", "HarnessError", "Law", "LineError", "Measurement", "NamedProblem",
-    "Numerics", "Operator", "Pass", "Problem", "ProblemSet", "Reporter", "Result", "Run", "Subject", "Suite", "Timing",
-    "UsageError", "Window", "compare", "declared", "hookimpl", "join", "law", "load", "parse_line", "run", "structure",
+    "Architecture", "Backend", "Deviation", "Exhibit", "GeometryError", "HarnessError", "Law", "LineError",
+    "Measurement", "NamedProblem", "NetworkProblem", "Numerics", "Operator", "Pass", "Picture", "Problem",
+    "ProblemSet", "Reporter", "Result", "Run", "Sketch", "Subject", "Suite", "Timing", "UsageError", "Window",
+    "compare", "declared", "hookimpl", "join", "law", "load", "parse_line", "run", "structure",
 ]  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from harness import Law, NamedProblem, Suite, Timing, hookimpl
 from harness.network.graph import Architecture, problems_of
@@ -14,11 +14,11 @@ from suites.laws.networks import LAWS
 PARTNER = "numpy-direct"  # of mixed networks; it has every operator everywhere
 
 
-def check_problems() -> tuple[NamedProblem, ...]:
+def check_problems(networks: Sequence[Architecture]) -> tuple[NamedProblem, ...]:
     """Every network at its small size: two images in float32, one in float64, two mixed with another backend."""
     return tuple(
         NamedProblem(name=f"{one.name}/{kind}", problem=problem)
-        for one in ARCHITECTURES
+        for one in networks
         for kind, problem in _variants(one).items()
     )
 
@@ -28,18 +28,18 @@ def _variants(one: Architecture) -> dict[str, NetworkProblem]:
     return {"step": step, "taylor": step.with_(n=1, dtype="float64"), "mixed": step.with_(mixed=PARTNER)}
 
 
-def speed_problems() -> tuple[NamedProblem, ...]:
+def speed_problems(networks: Sequence[Architecture]) -> tuple[NamedProblem, ...]:
     """Every network at its native size, one image forwards and one training step."""
     return tuple(
         NamedProblem(name=f"{one.name}/{work}", problem=NetworkProblem(architecture=one, work=work))
-        for one in ARCHITECTURES
+        for one in networks
         for work in ("forward", "step")
     )
 
 
-def layer_problems() -> tuple[NamedProblem, ...]:
+def layer_problems(networks: Sequence[Architecture]) -> tuple[NamedProblem, ...]:
     """The distinct operators of a training step of every network, with how often each occurs."""
-    return tuple(item for one in ARCHITECTURES for item in _layers(one))
+    return tuple(item for one in networks for item in _layers(one))
 
 
 def _layers(one: Architecture) -> Iterator[NamedProblem]:
@@ -69,7 +69,7 @@ def register_suites(register: Callable[[Suite | Law], None]) -> None:
             name="networks",
             kind="correctness",
             description="whole networks forwards and backwards, against autograd, layer by layer, and mixed",
-            problems=check_problems,
+            of_networks=check_problems,
             laws=tuple(law.name for law in LAWS),
             budget_s=120.0,
             time_limit_s=600.0,
@@ -80,7 +80,7 @@ def register_suites(register: Callable[[Suite | Law], None]) -> None:
             name="networks-speed",
             kind="speed",
             description="whole networks at their native size, forwards and in a training step",
-            problems=speed_problems,
+            of_networks=speed_problems,
             timing=Timing(passes=3, sample_s=0.5),
             budget_s=120.0,
             time_limit_s=600.0,
@@ -91,7 +91,7 @@ def register_suites(register: Callable[[Suite | Law], None]) -> None:
             name="network-layers",
             kind="speed",
             description="the distinct operators of every network, for the best backend of each layer",
-            problems=layer_problems,
+            of_networks=layer_problems,
             timing=Timing(passes=3, sample_s=0.1),
             budget_s=20.0,
         )

@@ -38,3 +38,10 @@ def test_torch_as_released_is_right_where_it_is_asked_plainly(tmp_path):
         laws=["agrees-with-reference"], output=tmp_path / "run",
     )  # fmt: skip
     assert [result.outcome for result in run.results] == ["passed", "passed"]
+
+
+def test_the_network_of_ones_own_is_right(tmp_path):
+    plugin = str(ROOT / "examples" / "network.py")
+    problem = "network tiny step n=2"
+    run = harness.run("networks", backends=["im2col"], plugins=[plugin], problems=[problem], output=tmp_path / "run")
+    assert [result.outcome for result in run.results] == ["passed"] * 3

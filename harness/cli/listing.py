@@ -88,11 +88,12 @@ def list_suites(registry: Registry) -> Table:
     from harness.errors import UsageError
 
     table = plain_table("suite", "kind", "description", "problems", "laws", numbers=2)
+    networks = tuple(registry.networks.values())
     for suite in registry.suites.values():
         whole = suite.kind == "whole"
         text, problems = f"{suite.description} ({' + '.join(suite.parts)})" if whole else suite.description, ""
         try:
-            problems = "" if whole else str(len(suite.problems()))
+            problems = "" if whole else str(len(suite.all_problems(networks)))
         except UsageError as error:
             text = f"{text}; unavailable: {error}"
         table.add_row(suite.name, suite.kind, escape(text), problems, str(len(suite.laws) or ""))

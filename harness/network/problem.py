@@ -43,6 +43,8 @@ class NetworkProblem:
 
     def __post_init__(self) -> None:
         """Check once, before anything is computed."""
+        if self.size and {*self.architecture.input[1:]} == {self.size}:
+            object.__setattr__(self, "size", 0)  # one problem has one line
         if self.n < 1 or self.size < 0 or self.seed < 0:
             raise GeometryError(f"{self.line}: wanted n of at least 1, and no negative size or seed")
         if self.dtype not in DTYPES:

@@ -47,7 +47,7 @@ def plan_run(
     for arm in chosen:
         registry.backend(arm.backend)
     wanted = [registry.law(name) for name in laws]
-    parts = _expand(registry, suites)
+    parts, known = _expand(registry, suites), tuple(registry.networks.values())
     for network in networks:
         registry.network(network)
     if wanted and not any(suite.kind == "correctness" for suite in parts):
@@ -56,7 +56,9 @@ def plan_run(
     numbers = itertools.count()
     for suite in parts:
         applied = wanted or [registry.law(name) for name in suite.laws]
-        items = _once(_of_networks(tuple(problems) or suite.problems(), networks), applied)
+        asked = _of_networks(tuple(problems) or suite.all_problems(known), networks)
+        _check_partners(registry, asked)
+        items = _once(asked, applied)
         bases = {arm.family: arm.name for arm in reversed(chosen)}
         for arm in chosen:
             answers = _Answers(suite, registry.backend(arm.backend), arm.name, limits)
@@ -74,6 +76,13 @@ def plan_run(
 
 def _of_networks(problems: Sequence[NamedProblem], networks: Sequence[str]) -> Sequence[NamedProblem]:
     return [one for one in problems if one.name.partition("/")[0] in networks] if networks else problems
+
+
+def _check_partners(registry: Registry, problems: Sequence[NamedProblem]) -> None:
+    """Raise UsageError where a mixed network names a backend that nobody knows."""
+    for named in problems:
+        if isinstance(named.problem, NetworkProblem) and named.problem.mixed:
+            registry.backend(named.problem.mixed)
 
 
 def _expand(registry: Registry, names: Sequence[str]) -> list[Suite]:

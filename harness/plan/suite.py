@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +12,7 @@ from harness.plan.task import Task
 if TYPE_CHECKING:
     from harness.checking.kills import KillMatrix
     from harness.history.series import History
+    from harness.network.graph import Architecture
     from harness.record.run import Run
     from harness.timing.compare import Comparison
 
@@ -67,6 +68,7 @@ class Suite:
 
     kind: correctness applies `laws` to `problems`, consensus lets all backends vote on them, speed times them, whole
         runs the suites named in `parts`.
+    of_networks: problems that a suite of networks makes of all architectures that plugins handed over.
     laws: names of the laws to apply wherever their conditions hold; in a vote, to whoever is outvoted.
     budget_s: what one cell should cost; one that is estimated to cost more is skipped.
     time_limit_s: after what time a cell's worker is killed; far above the budget, for machines that are busy.
@@ -76,11 +78,16 @@ class Suite:
     kind: Literal["correctness", "consensus", "speed", "whole"]
     description: str
     problems: Callable[[], tuple[NamedProblem, ...]] = tuple
+    of_networks: Callable[[Sequence[Architecture]], tuple[NamedProblem, ...]] | None = None
     laws: tuple[str, ...] = ()
     timing: Timing = Timing()
     parts: tuple[str, ...] = ()
     budget_s: float = 60.0
     time_limit_s: float = 120.0
+
+    def all_problems(self, networks: Sequence[Architecture]) -> tuple[NamedProblem, ...]:
+        """Problems of the suite, of networks too where it is about them."""
+        return self.problems() + (self.of_networks(networks) if self.of_networks is not None else ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
