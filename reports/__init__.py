@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reports.frames import blocks_frame, comparison_frame, frame, samples_frame, verdicts_frame
+    from reports.frames import blocks_frame, comparison_frame, frame, networks_frame, samples_frame, verdicts_frame
 
-__all__ = ["blocks_frame", "comparison_frame", "frame", "samples_frame", "verdicts_frame"]
+__all__ = ["blocks_frame", "comparison_frame", "frame", "networks_frame", "samples_frame", "verdicts_frame"]
 
 
 def __getattr__(name: str) -> Any:

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 def write(run: Run, folder: Path) -> tuple[Path, ...]:
     """Write results.csv, samples.csv, blocks.csv, semantics.csv, arithmetic.csv and schema.csv.
 
-    And verdicts.csv, where arms were compared.
+    And verdicts.csv, where arms were compared, and networks.csv, where networks were run.
     """
     from reports.frames import (
         SEMANTICS_COLUMNS,
         arithmetic_table,
         blocks_frame,
         frame,
+        networks_frame,
         samples_frame,
         schema_table,
         semantics_table,
@@ -33,6 +34,9 @@ def write(run: Run, folder: Path) -> tuple[Path, ...]:
         "results": results, "samples": samples_frame(run), "blocks": blocks_frame(run),
         "semantics": semantics_table(results), "arithmetic": arithmetic_table(results),
     }  # fmt: skip
+    networks = networks_frame(run)
+    if len(networks):
+        tables["networks"] = networks
     if run.header.gate is not None:
         from harness.timing.standing import judge_run
 

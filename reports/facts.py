@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from harness.network.problem import WORD
 from harness.record.run import OUTCOMES, RAN, WRONG, Result, Run, describe_overdrawn
 from harness.spec.operator import Operator
 from reports.frames import (
@@ -246,7 +247,7 @@ def arithmetic_rows(results: pd.DataFrame) -> tuple[list[str], list[ArithmeticRo
         dtype = record["dtype"] if record["math"] == "ieee" else f"{record['dtype']} math={record['math']}"
         grouped.setdefault((record["operator"], dtype), {})[record["backend"]] = record
     dtypes = list(dict.fromkeys(dtype for _, dtype in grouped))
-    order = [operator.value for operator in Operator]
+    order = [*(operator.value for operator in Operator), WORD]  # networks stand last
     rows = [
         ArithmeticRow(operator=operator, dtype=dtype, cells=cells)
         for (operator, dtype), cells in sorted(

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.network.problem import is_network_line
 from reports.facts import SpeedRow, sweep_point, time_words
 from reports.text import format_number
 
@@ -203,6 +204,7 @@ def roofline(rows: Sequence[SpeedRow], backends: Sequence[str], peak: Peak, posi
     """GFLOP/s over arithmetic intensity under the roof that this run measured; None where nothing has a rate."""
     from harness import parse_line
 
+    rows = [row for row in rows if not is_network_line(row.problem)]  # whose arrays may stay in caches
     intensity = {row.problem: (p.flops / p.bytes if (p := parse_line(row.problem)).flops else 0.0) for row in rows}
     data = []
     for number, backend in enumerate(backends):

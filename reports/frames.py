@@ -88,6 +88,27 @@ ARITHMETIC_COLUMNS = (
     Column("failed", "int64", "1", "comparisons beyond their bound"),
     Column("proves_nothing", "int64", "1", "comparisons that prove nothing"),
 )
+NETWORK_COLUMNS = (
+    Column("network", "string", "", "name of the network, with its options"),
+    Column("given", "string", "", "what it was timed on, as fields of its problem line; empty: one image, native size"),
+    Column("backend", "string", "", "backend"),
+    Column("parameters", "float64", "1", "learnable numbers"),
+    Column("forward_ns", "float64", "ns", "median time of a forward pass; null where it is not verified"),
+    Column("forward_low_ns", "float64", "ns", "lower end of its 95 % interval"),
+    Column("forward_high_ns", "float64", "ns", "upper end of its 95 % interval"),
+    Column("forward_gflops", "float64", "GFLOP/s", "operations of all layers over that time"),
+    Column("step_ns", "float64", "ns", "median time of a training step: forwards, loss, all gradients"),
+    Column("step_low_ns", "float64", "ns", "lower end of its 95 % interval"),
+    Column("step_high_ns", "float64", "ns", "upper end of its 95 % interval"),
+    Column("step_gflops", "float64", "GFLOP/s", "operations of all layers over that time"),
+    Column("activation_bytes", "float64", "B", "most activations of a step at once, counted on the graph"),
+    Column("memory_bytes", "float64", "B", "how far the peak of memory rose; null where it cannot be read"),
+    Column("workspace_bytes", "float64", "B", "most that the backend declares for one layer"),
+    Column("worst", "float64", "1", "largest error of the whole network in units of its bound"),
+    Column("laws_ran", "int64", "1", "laws of whole networks that ran"),
+    Column("laws_broken", "string", "", "names of those that are broken"),
+    Column("reason", "string", "", "why something is missing"),
+)
 TABLES: dict[str, tuple[Column, ...]] = {
     "results": RESULT_COLUMNS,
     "samples": SAMPLE_COLUMNS,
@@ -95,6 +116,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "verdicts": VERDICT_COLUMNS,
     "semantics": SEMANTICS_COLUMNS,
     "arithmetic": ARITHMETIC_COLUMNS,
+    "networks": NETWORK_COLUMNS,
     "comparison": COMPARISON_COLUMNS,
 }
 ARITHMETIC_LAW, REFERENCE_LAW = "arithmetic-is-declared", "agrees-with-reference"
@@ -126,6 +148,13 @@ def verdicts_frame(standing: Standing) -> pd.DataFrame:
 
     attrs = _facts(standing.run) | {"delta": standing.gate.delta, "dropped": standing.dropped}
     return _typed([verdict_row(standing, row) for row in worst_first(standing.rows)], VERDICT_COLUMNS, attrs)
+
+
+def networks_frame(run: Run) -> pd.DataFrame:
+    """One row for every network, what it was timed on, and backend, with the columns of NETWORK_COLUMNS."""
+    from reports.networks import network_records
+
+    return _typed(network_records(run), NETWORK_COLUMNS, _facts(run))
 
 
 def comparison_frame(comparison: Comparison) -> pd.DataFrame:

@@ -61,6 +61,7 @@ def _run_lines(run: Run) -> Iterator[str]:
         yield from ("", "## Skipped", "", *(f"- {_escape(shorten(line, LONGEST))}" for line in skipped))
     yield from _fit(_failures(run, failure_groups(run, MOST_FAILURES, EACH_FAILURES)), "failures", room)
     yield from _laws(results)
+    yield from _networks(run)
     yield from _gallery(run)
     yield from _semantics(results)
     yield from _arithmetic(results)
@@ -197,6 +198,31 @@ def _laws(results: pd.DataFrame) -> Iterator[str]:
     yield from _table(["law", *map(_escape, backends)], rows, numbers=len(backends))
 
 
+def _networks(run: Run) -> Iterator[str]:
+    from reports.networks import HEADS, LAYER_HEADS, MOST_LAYERS, network_words, portfolio_words
+
+    found = network_words(run)
+    if not found:
+        return
+    yield from ("", "## Networks", "")
+    yield "Median time of a pass over the whole network, and the largest error of all outputs and gradients against"
+    yield "automatic differentiation in float64, in units of a bound that follows from the depth. Bold: wrong."
+    yield ""
+    rows = []
+    for row in found:
+        cells = [_escape(f"{main} ({note})" if main and note else main or note) for main, note in row.cells]
+        rows.append([_escape(row.network), _escape(row.backend) if row.well else f"**{_escape(row.backend)}**", *cells])
+    yield from _table(["network", "backend", *HEADS], rows, numbers=0)
+    for one in portfolio_words(run):
+        yield from ("", f"### {_escape(one.title)}, layer by layer", "", f"{_escape(one.text)}.", "")
+        layers = [[*map(_escape, words[:-1]), _code(words[-1])] for words in one.layers[:MOST_LAYERS]]
+        yield from _table(list(LAYER_HEADS), layers, numbers=0)
+        if len(one.layers) > MOST_LAYERS:
+            yield from ("", f"and {count(len(one.layers) - MOST_LAYERS, 'more layer')}, in the HTML report.")
+        if one.untimed:
+            yield from ("", f"No backend has a time for {count(len(one.untimed), 'operator')} of it.")
+
+
 def _gallery(run: Run) -> Iterator[str]:
     from reports.gallery import field_words, gallery_backends, gallery_rows, row_words
 
@@ -290,7 +316,9 @@ def _time_cell(cell: dict[str, Any] | None, fastest: bool) -> str:
         return ""
     time = _escape(time_words(cell))
     one = "†" if cell["interval"] == "one process" else ""
-    parts = [f"{format_interval(cell['low_ns'], cell['high_ns'])}{one}", f"{format_number(cell['gflops'])} GFLOP/s"]
+    parts = [f"{format_interval(cell['low_ns'], cell['high_ns'])}{one}"]
+    if cell["gflops"] is not None:
+        parts.append(f"{format_number(cell['gflops'])} GFLOP/s")
     if cell["peak_fraction"] is not None:
         parts.append(format_percent(cell["peak_fraction"]))
     return f"{f'**{time}**' if fastest else time} ({'; '.join(parts)})"

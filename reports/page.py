@@ -120,6 +120,7 @@ def _run_context(run: Run) -> dict[str, Any]:
     )
     from reports.frames import frame, schema_table, statuses, timed
     from reports.gallery import table
+    from reports.networks import HEADS, LAYER_HEADS, network_words, portfolio_words
     from reports.standing import compared, judge_standing
 
     results, standing = frame(run), compared(run)
@@ -134,17 +135,20 @@ def _run_context(run: Run) -> dict[str, Any]:
     positions = {
         (r["suite"], r["backend"], r["label"], r["problem"]): n for n, r in enumerate(records) if r["median_ns"]
     }
-    groups = failure_groups(run, MOST_FAILURES, EACH_FAILURES)
+    groups, portfolios = failure_groups(run, MOST_FAILURES, EACH_FAILURES), portfolio_words(run)
     speed, verdicts = _speed_context(run, results, positions), _standing_context(standing) if standing else None
+    forests = _specs(verdicts["forests"]) if verdicts else {}
+    figures = speed["figures"] | _specs(one.figure for one in portfolios) | forests
     return {
         "title": f"Run {run.path.name}", "verdict": judge_standing(standing) if standing else judge_run(run),
         "facts": run_facts(run), "standing": verdicts,
         "unavailable": unavailable_backends(run), "outcomes": _outcomes(results), "failures": groups,
         "describe": describe_failure, "command_for": run.command_for, "laws": _laws(results), "gallery": table(run),
+        "networks": network_words(run), "network_heads": HEADS, "portfolios": portfolios, "layer_heads": LAYER_HEADS,
         "semantics": _semantics(results), "arithmetic": _arithmetic(results), "cells": pack(records, CELL_COLUMNS),
         "untold": int(results["median_ns"].notna().sum()) - len(times),
         "schema": list(plain_records(schema_table("results"))), **speed,
-        "figures": speed["figures"] | (_specs(verdicts["forests"]) if verdicts else {}), "paired": bool(ratios),
+        "figures": figures, "paired": bool(ratios),
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from harness.errors import HarnessError, UsageError
 from harness.history.store import PART
+from harness.network.problem import is_network_line
 from harness.plugins.route import Route
 from harness.record.directory import read_run, write_header
 from harness.record.environment import fingerprint
@@ -135,7 +136,7 @@ def _read_benchmark(benchmark: object, number: int) -> Result | str:
     if not samples:
         return remark
     try:
-        problem = parse_line(extra["problem"]).line
+        problem = _canonical(extra["problem"])
     except HarnessError as error:
         return str(error)
     route = str(extra.get("route", "native"))
@@ -146,6 +147,11 @@ def _read_benchmark(benchmark: object, number: int) -> Result | str:
         route=Route(kind="derived" if via else "native", via=via),
         measurement=Measurement(passes=(_pass(samples, benchmark, stats, extra),)),
     )  # fmt: skip
+
+
+def _canonical(line: str) -> str:
+    """The line as results are joined by it; the graph of a network may be unknown here."""
+    return " ".join(line.split()) if is_network_line(line) else parse_line(line).line
 
 
 def _pass(samples: tuple[float, ...], benchmark: dict[str, Any], stats: dict[str, Any], extra: dict[str, Any]) -> Pass:

@@ -19,6 +19,7 @@ from harness.spec.numerics import DTYPES
 from harness.spec.problem import ITEM_BYTES
 
 WORD = "network"  # begins the line of a network's problem
+FIELDS = ("n", "size", "dtype", "seed", "mixed")  # that any network has; the others are its own options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,13 @@ def draw_network(
     return architecture.draw(n, size, dtype, dict(options))
 
 
+def split_line(line: str) -> tuple[str, str, str]:
+    """Of the line of a network: its name with its options, the pass, and the fields that say on what it is run."""
+    _, name, work, *fields = line.split()
+    given = [word for word in fields if word.partition("=")[0] in FIELDS]
+    return " ".join([name, *(word for word in fields if word not in given)]), work, " ".join(given)
+
+
 def is_network_line(line: str) -> bool:
     """Whether a problem line is that of a network."""
     return line.split(maxsplit=1)[:1] == [WORD]
@@ -112,7 +120,7 @@ def parse_network(line: str, architectures: Mapping[str, Architecture]) -> Netwo
     architecture, fields = architectures[name], {}
     for word, column in words[3:]:
         key, equals, value = word.partition("=")
-        known = ("n", "size", "dtype", "seed", "mixed", *architecture.options)
+        known = (*FIELDS, *architecture.options)
         if key not in known or not equals or key in fields:
             raise LineError(
                 f"got '{word}', wanted each of {', '.join(f'{k}=' for k in known)} at most once", line, column

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import Deviation, structure
+from harness import Deviation, Exhibit, structure
 from harness.checking.law import network_law
 from harness.network.evaluate import Compute, Tape, forward, namespace
 from harness.network.glue import LOSSES
@@ -43,7 +43,8 @@ def parameters_are_those_published(subject: NetworkSubject, problem: NetworkProb
     architecture = problem.architecture
     network = problem.with_(size=0, n=1).network
     count = network.count(statistics=architecture.counts == "all")
-    return structure(count == architecture.published, f"got {count} parameters, wanted {architecture.published}")
+    found = structure(count == architecture.published, f"got {count} parameters, wanted {architecture.published}")
+    return replace(found, exhibit=Exhibit(figures={"parameters": float(count)}))
 
 
 @network_law(tolerance="bound", when=_plain)
