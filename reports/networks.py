@@ -144,10 +144,15 @@ HEADS = ("forward", "step", "largest error", "laws", "parameters", "memory of a 
 
 
 def network_words(run: Run) -> list[Words]:
-    """The rows as they are shown: pairs of a value and a note below it, under HEADS."""
+    """The rows as they are shown: pairs of a value and a note below it, under HEADS.
+
+    Backends that are unavailable are left out: that is said once, where the outcomes are.
+    """
     rows = network_rows(run)
-    return [_row_words(row, next((one for one in (r.figure("parameters") for r in rows if r.network == row.network)
-                                  if one is not None), None)) for row in rows]  # fmt: skip
+    counted = {row.network: count for row in rows if (count := row.figure("parameters")) is not None}
+    return [
+        _row_words(row, counted.get(row.network)) for row in rows if row.timed or row.backend not in run.unavailable
+    ]
 
 
 def _row_words(row: NetworkRow, parameters: float | None) -> Words:
@@ -216,7 +221,10 @@ def _words_of(number: int, found: Portfolio) -> PortfolioWords:
     if found.gain is not None:
         gain = found.gain
         sure = "" if gain.low > 1 else ", which is no gain for sure"
-        text += f"; a portfolio gives {gain.value:.3f} times the speed ({gain.low:.3f} to {gain.high:.3f}{sure})"
+        text += (
+            f"; a portfolio is {gain.value:.3f} times as fast ({gain.low:.3f} to {gain.high:.3f}{sure}), "
+            "each choice judged by a pass that did not make it"
+        )
     ordered = sorted(found.choices, key=lambda one: -one.count * one.times_ns[one.best])
     return PortfolioWords(
         title=" ".join(filter(None, (network, work, given))), text=text, untimed=found.untimed,
@@ -229,10 +237,9 @@ def _layer_words(choice: Choice) -> tuple[str, ...]:
     ratio = "" if margin is None else f"{margin.value:.2f}"
     interval = "" if margin is None else f"{margin.low:.2f} to {margin.high:.2f}{'' if margin.low > 1 else ' (open)'}"
     best = format_time(choice.times_ns[choice.best])
-    return (
-        choice.label.partition("/")[2] or choice.label, f"×{choice.count}", choice.best, best, choice.second or "none",
-        ratio, interval, choice.problem,
-    )  # fmt: skip
+    layer = f"{choice.label.partition('/')[2] or choice.label} {choice.problem.split(maxsplit=1)[0]}"
+    second = choice.second or "none"
+    return layer, f"×{choice.count}", choice.best, best, second, ratio, interval, choice.problem
 
 
 def _draw(number: int, found: Portfolio) -> Figure:
