@@ -1,5 +1,6 @@
 """`python -m harness fuzz`, run as its user runs it; bounded by numbers of examples, not by time."""
 
+import contextlib
 import math
 import os
 import re
@@ -203,3 +204,16 @@ def test_an_interrupt_that_was_dropped_is_raised_again():
         with pytest.raises(KeyboardInterrupt):
             raise_again()
     assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_what_an_interrupt_leaves_half_done_is_told_as_the_interrupt():
+    """Hypothesis may turn an interrupt into an error of its own when it comes between two of its steps."""
+    with pytest.raises(KeyboardInterrupt), remember_interrupts():
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise AssertionError("half done")
+
+
+def test_an_error_without_an_interrupt_stays_what_it_is():
+    with pytest.raises(AssertionError, match="own"), remember_interrupts():
+        raise AssertionError("its own")
