@@ -1,0 +1,95 @@
+"""The architectures are those whose layers are stored, with the parameters that were published."""
+
+from collections import Counter
+
+import pytest
+
+from harness.network.graph import INPUT
+from harness.network.problem import NetworkProblem
+from harness.spec.operator import Operator
+from suites.architectures import ARCHITECTURES
+from suites.layers import _layers, layer_problem
+from tests.network.gradients import worst
+
+BY_NAME = {one.name: one for one in ARCHITECTURES}
+STORED = [name for name in BY_NAME if name in _layers()]
+QUICK = ("lenet5", "block", "dcgan_generator", "resnet18")
+
+
+def _native(name):
+    return NetworkProblem(architecture=BY_NAME[name], work="forward").network
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_parameters_are_those_published(name):
+    one, network = BY_NAME[name], _native(name)
+    counted = network.count(statistics=one.counts == "all")
+    assert one.published is None or counted == one.published
+
+
+def test_most_have_a_published_number():
+    missing = {name for name, one in BY_NAME.items() if one.published is None}
+    assert missing <= {"block", "dcgan_generator", "unet", "deeplabv3_resnet50"}
+
+
+def _shape_of(problem):
+    return problem.with_(bias=False) if problem.operator in (Operator.conv, Operator.conv_transpose) else problem
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_layers_are_the_stored_ones(name):
+    nodes = {node.name: node for node in _native(name).nodes if node.problem is not None}
+    stored = {layer["layer"]: layer for layer in _layers()[name]["layers"]}
+    assert set(stored) <= set(nodes)
+    assert len(nodes) - len(stored) <= 3, "fully connected layers and a global mean at most are not stored"
+    for layer_name, layer in stored.items():
+        assert _shape_of(nodes[layer_name].problem) == layer_problem(layer, 1), layer_name
+        assert nodes[layer_name].shape[2:] == (layer["oh"], layer["ow"]), layer_name
+
+
+def _sources(network, name, names):
+    """The named layers and joins that a node reads, through glue that has no name in the list."""
+    if name == INPUT or name in names:
+        return [name]
+    node = next(node for node in network.nodes if node.name == name)
+    return [source for one in node.inputs for source in _sources(network, one, names)]
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_layers_read_what_the_stored_ones_read(name):
+    network, found = _native(name), _layers()[name]
+    joins = {join: parts for join, parts in found["joins"].items() if join != INPUT}
+    names = {layer["layer"] for layer in found["layers"]} | set(joins)
+    nodes = {node.name: node for node in network.nodes}
+    for layer in found["layers"]:
+        read = [s for one in nodes[layer["layer"]].inputs for s in _sources(network, one, names)]
+        assert Counter(read) == Counter([layer["in"]]), layer["layer"]
+    for join, (_, *parts) in joins.items():
+        read = [s for one in nodes[join].inputs for s in _sources(network, one, names)]
+        assert Counter(read) == Counter(parts), join
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_the_small_size_reaches_every_layer(name):
+    small, native = (
+        NetworkProblem(architecture=BY_NAME[name], work="step", size=size).network for size in (BY_NAME[name].small, 0)
+    )
+    assert [node.name for node in small.nodes] == [node.name for node in native.nodes]
+    assert [node.inputs for node in small.nodes] == [node.inputs for node in native.nodes]
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_gradients_are_those_of_automatic_differentiation(name):
+    one = BY_NAME[name]
+    problem = NetworkProblem(architecture=one, work="step", size=one.small, dtype="float64")
+    assert worst(problem)[0] < 1e-10
+
+
+def test_the_general_block_counts_as_its_options_say():
+    def kinds(**options):
+        problem = NetworkProblem(architecture=BY_NAME["block"], work="forward", options=tuple(options.items()))
+        return Counter(node.kind for node in problem.network.nodes)
+
+    assert kinds(N=3, M=2, b=1, K=2) == {"conv": 3 * 2 + 2, "relu": 3 * 2 + 1, "max_pool": 3}
+    assert kinds(N=1, M=4, b=2, K=3) == {"conv": 4 + 3, "relu": 4 + 2, "max_pool": 2}
+    assert kinds(N=2, M=1, b=0, K=1)["max_pool"] == 0
