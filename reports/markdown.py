@@ -62,6 +62,7 @@ def _run_lines(run: Run) -> Iterator[str]:
     yield from _fit(_failures(run, failure_groups(run, MOST_FAILURES, EACH_FAILURES)), "failures", room)
     yield from _laws(results)
     yield from _networks(run)
+    yield from _learning(run)
     yield from _gallery(run)
     yield from _semantics(results)
     yield from _arithmetic(results)
@@ -221,6 +222,22 @@ def _networks(run: Run) -> Iterator[str]:
             yield from ("", f"and {count(len(one.layers) - MOST_LAYERS, 'more layer')}, in the HTML report.")
         if one.untimed:
             yield from ("", f"No backend has a time for {count(len(one.untimed), 'operator')} of it.")
+
+
+def _learning(run: Run) -> Iterator[str]:
+    from reports.learning import HEADS, find_learners
+
+    found = find_learners(run)
+    if not found:
+        return
+    yield from ("", "## Learning", "")
+    yield "LeNet-5 on handwritten digits by plain gradient descent; the HTML report draws the curves. Bold: wrong."
+    yield ""
+    rows = []
+    for one in found:
+        cells = [_escape(f"{main} ({note})" if main and note else main or note) for main, note in one.words]
+        rows.append([_escape(one.backend) if one.well else f"**{_escape(one.backend)}**", *cells])
+    yield from _table(["backend", *HEADS], rows, numbers=0)
 
 
 def _gallery(run: Run) -> Iterator[str]:

@@ -120,6 +120,8 @@ def _run_context(run: Run) -> dict[str, Any]:
     )
     from reports.frames import frame, schema_table, statuses, timed
     from reports.gallery import table
+    from reports.learning import HEADS as LEARNING_HEADS
+    from reports.learning import draw_curves, find_learners
     from reports.networks import HEADS, LAYER_HEADS, network_words, portfolio_words
     from reports.standing import compared, judge_standing
 
@@ -137,13 +139,16 @@ def _run_context(run: Run) -> dict[str, Any]:
     }
     groups, portfolios = failure_groups(run, MOST_FAILURES, EACH_FAILURES), portfolio_words(run)
     speed, verdicts = _speed_context(run, results, positions), _standing_context(standing) if standing else None
+    learners = find_learners(run)
+    curves = draw_curves(learners)
     forests = _specs(verdicts["forests"]) if verdicts else {}
-    figures = speed["figures"] | _specs(one.figure for one in portfolios) | forests
+    figures = speed["figures"] | _specs(one.figure for one in portfolios) | _specs([curves] if curves else []) | forests
     return {
         "title": f"Run {run.path.name}", "verdict": judge_standing(standing) if standing else judge_run(run),
         "facts": run_facts(run), "standing": verdicts,
         "unavailable": unavailable_backends(run), "outcomes": _outcomes(results), "failures": groups,
         "describe": describe_failure, "command_for": run.command_for, "laws": _laws(results), "gallery": table(run),
+        "learners": learners, "learning_heads": LEARNING_HEADS, "curves": curves,
         "networks": network_words(run), "network_heads": HEADS, "portfolios": portfolios, "layer_heads": LAYER_HEADS,
         "semantics": _semantics(results), "arithmetic": _arithmetic(results), "cells": pack(records, CELL_COLUMNS),
         "untold": int(results["median_ns"].notna().sum()) - len(times),

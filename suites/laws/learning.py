@@ -30,9 +30,9 @@ def _learns(problem: NetworkProblem) -> bool:
 
 @network_law(tolerance="structure", when=_learns)
 def digits_are_learnt(subject: NetworkSubject, problem: NetworkProblem, epochs: int = EPOCHS) -> Deviation:
-    """theta <- theta - 1/8 dL/dtheta over real handwritten digits: at least 97 % of those held out are read right
+    """theta <- theta - 1/4 dL/dtheta over real handwritten digits: at least 97 % of those held out are read right
 
-    Plain gradient descent for 12 epochs, all operators by the backend, forwards and backwards.
+    Plain gradient descent for 10 epochs, all operators by the backend, forwards and backwards.
     """
     digits = load_digits(problem.dtype)
     found = train(subject, digits, epochs)

@@ -1,0 +1,60 @@
+"""What the reports say of learning."""
+
+import pytest
+
+from harness.checking.deviation import Deviation
+from harness.checking.exhibit import Exhibit
+from reports import markdown, page
+from reports.learning import CURVE, LEARNT, draw_curves, find_learners
+from tests.reports.made import make_run, result
+
+LINE = "network lenet5 step n=32"
+FIGURES = {"accuracy": 0.9833, "seconds": 12.5, "steps": 8.0, "last loss": 0.05}
+
+
+def _learnt(backend, outcome="passed"):
+    curves = {"loss": (2.0, 1.0, 0.5, 0.25), "accuracy": (0.5, 0.98)}
+    found = Deviation(kind="structure", worst=0.0, compared=1, exhibit=Exhibit(figures=FIGURES, curves=curves))
+    return result(backend, LEARNT, LINE, outcome, found, reason="" if outcome == "passed" else "got 42 % of digits")
+
+
+def _traced(backend, worst):
+    exhibit = Exhibit(curves={"got": (2.3, 2.2), "wanted": (2.3, 2.2), "bound": (1e-6, 1e-6)})
+    found = Deviation(kind="bound", worst=worst, compared=2, exhibit=exhibit)
+    return result(backend, CURVE, LINE, "passed" if worst <= 1 else "failed", found, reason="" if worst <= 1 else "off")
+
+
+@pytest.fixture
+def run():
+    return make_run(_learnt("a"), _traced("a", 0.25), _learnt("b", "failed"), _traced("b", 30.0))
+
+
+def test_a_row_for_each_backend(run):
+    a, b = find_learners(run)
+    assert [main for main, _ in a.words] == ["98.33 %", "12 s", "8", "0.0500", "0.250 of its bound"]
+    assert a.well
+    assert not b.well
+    assert b.words[0][1] == "failed: got 42 % of digits"
+
+
+def test_curves_stand_at_their_steps(run):
+    spec = draw_curves(find_learners(run)).spec
+    names = [trace["name"] for trace in spec["data"]]
+    assert names == ["float64 reference, first steps", "a", "b"]
+    assert spec["data"][1]["x"] == [1, 3, 5, 7]
+    assert spec["data"][1]["y"] == [2.0, 1.0, 0.5, 0.25]
+
+
+def test_without_learning_there_is_nothing_to_draw():
+    assert draw_curves([]) is None
+    assert find_learners(make_run(result("a", "tap-probe", "conv x=1x1x5 w=1x1x1", "passed", None))) == []
+
+
+def test_both_reports_show_it(run, tmp_path):
+    page.write(run, tmp_path)
+    markdown.write(run, tmp_path)
+    html, text = (tmp_path / "report.html").read_text(), (tmp_path / "report.md").read_text()
+    assert 'id="learning-curves"' in html
+    for shown in (html, text):
+        assert "98.33 %" in shown
+        assert "got 42 % of digits" in shown
