@@ -21,12 +21,14 @@ from harness.network.problem import NetworkProblem
 from harness.network.subject import NetworkSubject, on_host
 from harness.network.values import TARGET
 from harness.network.verify import verify_layers, verify_whole
+from harness.spec.numerics import FORMATS
 from harness.spec.operator import Operator
 from harness.spec.problem import Problem
 
 Array = NDArray[Any]
 STEPS = tuple(2.0**-k for k in range(6, 19, 2))  # of the Taylor test, each a quarter of the one before
 ORDER = 1.8  # of 2 that the remainder has
+ROUNDINGS = 4096  # units of the loss that rounding may hide in a difference of two of them
 
 
 def _plain(problem: NetworkProblem) -> bool:
@@ -86,8 +88,8 @@ def loss_follows_its_gradient(subject: NetworkSubject, problem: NetworkProblem) 
     """L(theta + h v) - L(theta) - h <dL/dtheta, v> = O(h^2), theta all parameters and the input
 
     The Taylor test, on the backend alone and without a reference: from one h to a quarter of it the remainder must fall
-    by 4^1.8 at least, twice in a row, as a gradient that is wrong anywhere leaves a remainder of O(h). Rectifiers and
-    maxima keep what they chose at h = 0, on which the loss is smooth.
+    by 4^1.8 at least, down to where rounding hides it, as a gradient that is wrong anywhere leaves a remainder of O(h).
+    Rectifiers and maxima keep what they chose at h = 0, on which the loss is smooth.
     """
     values, ends = subject.draw()
     tape = subject.evaluate(values, ends)
@@ -101,7 +103,8 @@ def loss_follows_its_gradient(subject: NetworkSubject, problem: NetworkProblem) 
         moved = {name: a + h * direction[name] for name, a in theta.items()}
         loss = _loss(subject, tape.decisions, values | moved, ends | {INPUT: moved[INPUT]})
         remainders.append(abs(loss - base - h * slope))
-    return _judge_remainders(remainders, [h * abs(slope) for h in STEPS])
+    floor = ROUNDINGS * FORMATS[problem.dtype].u * abs(base)
+    return _judge_remainders(remainders, [h * abs(slope) for h in STEPS], floor)
 
 
 def _size(a: Array) -> float:
@@ -143,14 +146,11 @@ def _follow(subject: NetworkSubject, decisions: Mapping[str, Array]) -> Compute:
     return compute
 
 
-def _judge_remainders(remainders: list[float], firsts: list[float]) -> Deviation:
-    """The best pair of neighbouring falls of the remainder, as an order of h; a remainder of 0 is of every order."""
-    falls = [
-        math.log2(before / after) / 2 if after > 0 else math.inf
-        for before, after in itertools.pairwise(remainders)
-        if before > 0
-    ]
-    order = max((min(pair) for pair in itertools.pairwise(falls)), default=math.inf)
+def _judge_remainders(remainders: list[float], firsts: list[float], floor: float) -> Deviation:
+    """The order of the last two falls that end above the floor; a remainder that rounding hides is of every order."""
+    pairs = [(before, after) for before, after in itertools.pairwise(remainders) if min(before, after) > floor]
+    falls = [math.log2(before / after) / 2 for before, after in pairs]
+    order = min(falls[-2:], default=math.inf)
     smallest = min(
         (remainder / first for remainder, first in zip(remainders, firsts, strict=True) if first > 0), default=0.0
     )

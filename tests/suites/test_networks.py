@@ -90,8 +90,31 @@ def test_a_backend_is_not_mixed_with_itself(networks_registry):
     assert ask(direct, networks.mixed_backends_agree, line, networks_registry).outcome == "unsupported"
 
 
-def test_a_remainder_that_does_not_fall_is_of_no_order():
-    assert networks._judge_remainders([1e-2, 1e-2 / 16, 1e-2 / 256], [1.0] * 3).passed
-    assert not networks._judge_remainders([1e-2, 1e-2 / 4, 1e-2 / 16], [1.0] * 3).passed
-    assert not networks._judge_remainders([1e-2, 1e-2 / 16, 1e-2 / 64], [1.0] * 3).passed
-    assert networks._judge_remainders([0.0, 0.0], [1.0, 1.0]).passed
+class SlightlyWrong(Right):
+    """Kernel gradients are too large by a ten-thousandth."""
+
+    def conv_weight_grad(self, dy, x, w_shape, window):
+        return 1.0001 * super().conv_weight_grad(dy, x, w_shape, window)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_small_errors_of_gradients_are_seen_by_the_taylor_test(name, networks_registry):
+    found = ask(SlightlyWrong(), networks.loss_follows_its_gradient, FLOAT64.format(name), networks_registry)
+    assert found.outcome == "failed"
+    assert "in h, wanted 2" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("remainders", "passed"),
+    [
+        ([1e-2, 1e-2 / 16, 1e-2 / 256], True),
+        ([1e-2, 1e-2 / 4, 1e-2 / 16], False),
+        ([1e-2, 1e-2 / 16, 1e-2 / 64], False),
+        ([1e-2, 1e-2 / 4, 1e-2 / 64, 1e-2 / 1024], True),
+        ([1e-2, 1e-2 / 16, 1e-2 / 256, 1e-2 / 256], False),
+        ([1e-2, 1e-2 / 16, 1e-9, 2e-9], True),
+        ([0.0, 0.0], True),
+    ],
+)
+def test_the_order_of_a_remainder_is_that_of_its_last_falls_above_rounding(remainders, passed):
+    assert networks._judge_remainders(remainders, [1.0] * len(remainders), 1e-8).passed == passed
