@@ -1,17 +1,22 @@
-"""Learning: how well and how fast each backend learns the digits, and the curves of their losses over each other."""
+"""Learning: how well and how fast each backend learns the digits, and the curves of their losses over each other.
+
+Names of backends come from strangers, and Plotly reads a small HTML: they are escaped.
+"""
 
 from __future__ import annotations
 
+import html
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
 
 from harness.record.run import WRONG
 from reports.figures import COLOURS, DASHES, NEUTRAL, Figure, make_figure
 from reports.text import format_duration, format_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from harness.checking.exhibit import Exhibit
     from harness.record.run import Result, Run
 
@@ -21,7 +26,10 @@ HEADS = ("accuracy on held-out digits", "seconds", "steps", "last loss", "curve 
 
 @dataclass(slots=True, kw_only=True)
 class Learner:
-    """One backend on one problem: what became of both laws."""
+    """One backend on one problem: what became of both laws.
+
+    backend: its name, with the problem where a run has several.
+    """
 
     backend: str
     problem: str
@@ -67,44 +75,72 @@ class Learner:
 
 def find_learners(run: Run) -> list[Learner]:
     """One for every backend and problem; backends that are unavailable are named where the outcomes are."""
+    asked = [one for one in run.results if one.law in (LEARNT, CURVE) and one.outcome != "unavailable"]
+    several = len({one.problem for one in asked}) > 1
     found: dict[tuple[str, str], Learner] = {}
-    for result in run.results:
-        if result.law in (LEARNT, CURVE) and result.outcome != "unavailable":
-            key = (result.problem, result.backend)
-            found.setdefault(key, Learner(backend=result.backend, problem=result.problem)).results[result.law] = result
+    for result in asked:
+        title = f"{result.backend}: {result.problem}" if several else result.backend
+        key = (result.problem, result.backend)
+        found.setdefault(key, Learner(backend=title, problem=result.problem)).results[result.law] = result
     return list(found.values())
 
 
-def draw_curves(learners: list[Learner]) -> Figure | None:
-    """The losses of all trainings; None where there is none. The reference's first steps in float64 lie beneath."""
-    import html
+def draw_curves(learners: Sequence[Learner]) -> list[Figure]:
+    """The losses of all trainings, and how far their first steps lie from the reference; only what there is."""
+    return [figure for figure in (_draw_losses(learners), _draw_deviations(learners)) if figure is not None]
 
-    data: list[Mapping[str, object]] = []
-    reference = next((curve for one in learners if (curve := one.curve(CURVE, "wanted"))), ())
-    if reference:
-        data.append({
-            "type": "scatter", "mode": "lines", "name": "float64 reference, first steps",
-            "x": list(range(len(reference))), "y": [_short(y) for y in reference],
-            "line": {"color": NEUTRAL, "width": 5}, "opacity": 0.35,
-        })  # fmt: skip
-    for number, one in enumerate(one for one in learners if one.curve(LEARNT, "loss")):
-        losses, steps = one.curve(LEARNT, "loss"), one.figure("steps") or 0.0
-        each = steps / len(losses)  # neighbours are averaged: a point stands in the middle of its steps
-        data.append({
-            "type": "scatter", "mode": "lines", "name": html.escape(one.backend),
-            "x": [round(each * (n + 0.5), 1) for n in range(len(losses))], "y": [_short(y) for y in losses],
-            "line": {"color": COLOURS[number % len(COLOURS)], "width": 1.3, "dash": DASHES[number % len(DASHES)]},
-        })  # fmt: skip
-    if not data:
+
+def _draw_losses(learners: Sequence[Learner]) -> Figure | None:
+    """A point for every loss that is shown, in the middle of the steps of which it is the mean, over the reference."""
+    shown = [(number, one) for number, one in enumerate(learners) if one.curve(LEARNT, "loss")]
+    if not shown:
         return None
+    each = round((shown[0][1].figure("steps") or 0.0) / len(shown[0][1].curve(LEARNT, "loss"))) or 1
+    reference = next((curve for one in learners if (curve := one.curve(CURVE, "wanted"))), ())
+    means = [sum(reference[n : n + each]) / each for n in range(0, len(reference) - each + 1, each)]
+    data = [_line("float64 reference, first steps", means, each, width=5, color=NEUTRAL, opacity=0.35)] if means else []
+    data += [_backend_line(number, one, one.curve(LEARNT, "loss"), each) for number, one in shown]
+    return _figure("learning-curves", "Loss", "loss", data)
+
+
+def _draw_deviations(learners: Sequence[Learner]) -> Figure | None:
+    """|L - L64| of the first steps, and each different bound on it, the one of most backends without their names."""
+    shown = [(number, one) for number, one in enumerate(learners) if one.curve(CURVE, "got")]
+    if not shown:
+        return None
+    bounds: dict[tuple[float, ...], list[str]] = {}
+    for _, one in shown:
+        bounds.setdefault(one.curve(CURVE, "bound"), []).append(one.backend)
+    common = max(bounds.values(), key=len)
+    data = [
+        _line("bound" if names is common else f"bound of {', '.join(names)}", bound, 1, dash=dash, color=NEUTRAL)
+        for dash, (bound, names) in zip(cycle(DASHES[1:]), bounds.items(), strict=False)
+    ]
+    for number, one in shown:
+        pairs = zip(one.curve(CURVE, "got"), one.curve(CURVE, "wanted"), strict=True)
+        data.append(_backend_line(number, one, [abs(got - wanted) for got, wanted in pairs], 1))
+    return _figure("learning-deviations", "Distance of the first losses from float64", "|L − L64|", data)
+
+
+def _backend_line(number: int, one: Learner, ys: Sequence[float], each: int) -> dict[str, Any]:
+    return _line(one.backend, ys, each, color=COLOURS[number % len(COLOURS)], dash=DASHES[number % len(DASHES)])
+
+
+def _line(name: str, ys: Sequence[float], each: int, *, opacity: float = 1.0, **line: object) -> dict[str, Any]:
+    """One curve; what a log axis has no place for is left out."""
+    return {
+        "type": "scatter", "mode": "lines", "name": html.escape(name), "opacity": opacity,
+        "x": [each * n + (each - 1) / 2 for n in range(len(ys))],
+        "y": [float(f"{y:.4g}") if 0 < y < math.inf else None for y in ys], "line": {"width": 1.3, **line},
+    }  # fmt: skip
+
+
+def _figure(id: str, title: str, axis: str, data: list[dict[str, Any]]) -> Figure:
     layout = {
         "xaxis": {"title": {"text": "step"}},
-        "yaxis": {"type": "log", "title": {"text": "loss"}, "exponentformat": "none"},
+        "yaxis": {"type": "log", "dtick": 1, "exponentformat": "power", "automargin": True,
+                  "title": {"text": axis, "standoff": 8}},
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         "margin": {"t": 40, "b": 45, "l": 65, "r": 15},
     }  # fmt: skip
-    return make_figure("learning-curves", "loss over the steps", 420, data, layout)
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.4g}")
+    return make_figure(id, title, 420, data, layout)
