@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COMMENT_ROOM, COMMENT_ROWS = 18_000, 60  # where arms were compared, all must fit a comment of 65536 characters
 COMMENT_REASON = 160
 ROOM = 400_000  # characters of one long section; the two that there may be stay below 1 MiB together
+SHARE_OF_NETWORKS = 4  # of that room; their long tables are on the page
 MOST_FAILURES, EACH_FAILURES = 120, 10
 LONGEST = 1000  # characters of a reason
 LONGEST_VALUE = 90  # characters of one observed value
@@ -61,7 +62,7 @@ def _run_lines(run: Run) -> Iterator[str]:
         yield from ("", "## Skipped", "", *(f"- {_escape(shorten(line, LONGEST))}" for line in skipped))
     yield from _fit(_failures(run, failure_groups(run, MOST_FAILURES, EACH_FAILURES)), "failures", room)
     yield from _laws(results)
-    yield from _networks(run)
+    yield from _fit(_networks(run), "lines on networks", room // SHARE_OF_NETWORKS)
     yield from _learning(run)
     yield from _gallery(run)
     yield from _semantics(results)
@@ -209,19 +210,27 @@ def _networks(run: Run) -> Iterator[str]:
     yield "Median time of a pass over the whole network, and the largest error of all outputs and gradients against"
     yield "automatic differentiation in float64, in units of a bound that follows from the depth. Bold: wrong."
     yield ""
-    rows = []
-    for row in found:
-        cells = [_escape(f"{main} ({note})" if main and note else main or note) for main, note in row.cells]
-        rows.append([_escape(row.network), _escape(row.backend) if row.well else f"**{_escape(row.backend)}**", *cells])
-    yield from _table(["network", "backend", *HEADS], rows, numbers=0)
+    lines = []
+    for network in found:
+        title = _escape(f"{network.title} ({network.note})" if network.note else network.title)
+        lines += [[title, _escape(row.backend), *(_network_cell(*cell) for cell in row.cells)] for row in network.rows]
+    yield from _table(["network", "backend", *HEADS], lines, numbers=0)
+    if absent := dict.fromkeys(name for network in found for name in network.absent):
+        yield from ("", f"Unavailable: {_escape(', '.join(absent))}.")
     for one in portfolio_words(run):
-        yield from ("", f"### {_escape(one.title)}, layer by layer", "", f"{_escape(one.text)}.", "")
+        yield from ("", f"### {_escape(one.title)}, layer by layer", "", _escape(one.text), "")
         layers = [[*map(_escape, words[:-1]), _code(words[-1])] for words in one.layers[:MOST_LAYERS]]
         yield from _table(list(LAYER_HEADS), layers, numbers=0)
         if len(one.layers) > MOST_LAYERS:
             yield from ("", f"and {count(len(one.layers) - MOST_LAYERS, 'more layer')}, in the HTML report.")
         if one.untimed:
-            yield from ("", f"No backend has a time for {count(len(one.untimed), 'operator')} of it.")
+            yield from ("", f"No backend has a time for {', '.join(map(_code, one.untimed))}.")
+
+
+def _network_cell(main: str, notes: Sequence[str], wrong: bool) -> str:
+    note = "; ".join(notes)
+    text = _escape(f"{main} ({note})" if main and note else main or note)
+    return f"**{text}**" if wrong else text
 
 
 def _learning(run: Run) -> Iterator[str]:

@@ -2,209 +2,154 @@
 
 from __future__ import annotations
 
+import html
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.network.problem import is_network_line, split_line
-from harness.record.run import RAN, WRONG
+from harness.network.problem import split_line
+from harness.record.networks import WORKS, NetworkRow, network_rows
+from harness.record.run import WRONG
+from harness.spec.operator import Operator
 from reports.figures import COLOURS, Figure, make_figure
-from reports.text import format_interval, format_number, format_time
+from reports.text import count, format_bytes, format_interval, format_number, format_time, shorten
 
 if TYPE_CHECKING:
-    from harness.record.run import Result, Run
+    from harness.record.run import Run
     from harness.timing.portfolio import Choice, Portfolio
-    from harness.timing.statistics import Estimate
 
-WHOLE_LAW = "network-equals-autograd"
-WORKS = ("forward", "step")
-MIB = 2**20
 BEST = "best of each layer"
 MOST_LAYERS = 12  # of a portfolio that Markdown shows, those that take longest
-
-
-@dataclass(slots=True, kw_only=True)
-class NetworkRow:
-    """One network on one backend.
-
-    given: what it was timed on, as fields of its line. timed: by pass, verified results alone; why: by pass or "laws",
-    the reason where there is nothing. laws: results of laws on this network, on whatever input.
-    """
-
-    network: str
-    given: str
-    backend: str
-    timed: dict[str, Result] = field(default_factory=dict)
-    why: dict[str, str] = field(default_factory=dict)
-    laws: list[Result] = field(default_factory=list)
-
-    @property
-    def worst(self) -> float | None:
-        """Largest error of the whole network in units of its bound."""
-        found = [r.deviation.worst for r in self.laws if r.law == WHOLE_LAW and r.deviation is not None]
-        return max(found, default=None)
-
-    @property
-    def asked(self) -> int:
-        """Number of laws that ran."""
-        return sum(result.outcome in RAN for result in self.laws)
-
-    @property
-    def broken(self) -> list[str]:
-        """Names of laws that are broken."""
-        return sorted({result.law for result in self.laws if result.outcome in WRONG})
-
-    def figure(self, name: str, work: str = "step") -> float | None:
-        """A figure that a result of this network shows: parameters, operations or activation bytes."""
-        results = [self.timed[work]] if work in self.timed else [*self.timed.values(), *self.laws]
-        for result in results:
-            exhibit = result.deviation.exhibit if result.deviation is not None else None
-            if exhibit is not None and name in exhibit.figures:
-                return exhibit.figures[name]
-        return None
-
-    def time(self, work: str) -> Estimate | None:
-        """Median time of a pass."""
-        from harness.timing.statistics import estimate_time
-
-        measurement = self.timed[work].measurement if work in self.timed else None
-        return estimate_time(measurement) if measurement is not None else None
-
-    def memory(self, name: str) -> int | None:
-        """Most bytes of a step that a pass measured (memory_bytes) or declared (workspace_bytes)."""
-        measurement = self.timed["step"].measurement if "step" in self.timed else None
-        found = [getattr(one, name) for one in measurement.passes] if measurement is not None else []
-        return max(found, default=0) or None
-
-
-def network_rows(run: Run) -> list[NetworkRow]:
-    """A row for every network, input and backend, in the order of the run."""
-    rows: dict[tuple[str, str, str], NetworkRow] = {}
-    laws: dict[tuple[str, str], list[Result]] = defaultdict(list)
-    for result in run.results:
-        if not is_network_line(result.problem):
-            continue
-        network, work, given = split_line(result.problem)
-        if result.kind != "speed":
-            laws[network, result.backend].append(result)
-            continue
-        row = rows.setdefault(
-            (network, given, result.backend), NetworkRow(network=network, given=given, backend=result.backend)
-        )
-        if result.outcome == "passed" and result.measurement is not None and not result.vacuous:
-            row.timed[work] = result
-        else:
-            row.why[work] = f"{result.outcome}: {result.reason}"
-    known = {(network, backend) for network, _, backend in rows}
-    for network, backend in laws:
-        if (network, backend) not in known:
-            rows[network, "", backend] = NetworkRow(network=network, given="", backend=backend)
-    for row in rows.values():
-        row.laws = laws.get((row.network, row.backend), [])
-        idle = [result for result in row.laws if result.outcome not in RAN]
-        if idle:
-            row.why["laws"] = f"{idle[0].outcome}: {idle[0].reason}"
-    order = {name: place for place, name in enumerate(dict.fromkeys(row.network for row in rows.values()))}
-    return sorted(rows.values(), key=lambda row: (order[row.network], row.given))
+LONGEST_REASON = 90  # characters; failures tell all
+FARTHEST = 10  # a margin or gain beyond is only called so, and below its reciprocal
+CUT = 6  # times the least sum of a backend is where the picture ends: slow ones would leave nothing to see of fast ones
 
 
 def network_records(run: Run) -> list[dict[str, Any]]:
-    """The same as records, with the columns of NETWORK_COLUMNS."""
+    """What the frame has: a record for each row, with the columns of NETWORK_COLUMNS."""
     return [_record(row) for row in network_rows(run)]
 
 
 def _record(row: NetworkRow) -> dict[str, Any]:
+    reasons = [f"{work}: {why}" for work in WORKS if (why := row.why(work))]
     values: dict[str, Any] = {
         "network": row.network, "given": row.given, "backend": row.backend, "parameters": row.figure("parameters"),
-        "activation_bytes": row.figure("activation bytes"), "memory_bytes": row.memory("memory_bytes"),
-        "workspace_bytes": row.memory("workspace_bytes"), "worst": row.worst, "laws_ran": row.asked,
-        "laws_broken": ", ".join(row.broken), "reason": "; ".join(dict.fromkeys(row.why.values())),
+        "step_to_forward": _compare_works(row), "activation_bytes": row.figure("activation bytes", "step"),
+        "memory_bytes": row.memory("memory_bytes"), "workspace_bytes": row.memory("workspace_bytes"),
+        "worst": row.worst, "laws_ran": row.ran, "laws_passed": row.passed, "laws_broken": ", ".join(row.broken),
+        "reason": "; ".join((*reasons, *row.idle)),
     }  # fmt: skip
     for work in WORKS:
-        time, operations = row.time(work), row.figure("operations", work) if work in row.timed else None
-        values |= {f"{work}_ns": None, f"{work}_low_ns": None, f"{work}_high_ns": None, f"{work}_gflops": None}
-        if time is not None:
-            values |= {f"{work}_ns": time.value, f"{work}_low_ns": time.low, f"{work}_high_ns": time.high}
-            values[f"{work}_gflops"] = operations / time.value if operations else None
+        time = row.time(work)
+        ends = (time.value, time.low, time.high) if time is not None else (None, None, None)
+        values |= dict(zip((f"{work}_ns", f"{work}_low_ns", f"{work}_high_ns"), ends, strict=True))
+        values[f"{work}_gflops"] = row.gflops(work)
     return values
+
+
+def _compare_works(row: NetworkRow) -> float | None:
+    """How many forward passes a step takes."""
+    forward, step = map(row.time, WORKS)
+    return step.value / forward.value if forward is not None and step is not None else None
+
+
+Cell = tuple[str, tuple[str, ...], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """A row in words; `well` is False where something is wrong."""
+    """A backend's row of a network in words: for each of HEADS a value, notes below it, and whether that is wrong."""
 
-    network: str
     backend: str
-    cells: tuple[tuple[str, str], ...]
-    well: bool
+    cells: tuple[Cell, ...]
+
+    @property
+    def wrong(self) -> bool:
+        """Whether anything is wrong."""
+        return any(wrong for _, _, wrong in self.cells)
 
 
-HEADS = ("forward", "step", "largest error", "laws", "parameters", "memory of a step")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkWords:
+    """The rows of one network on one input, what it is, and the backends that are unavailable."""
+
+    title: str
+    note: str
+    rows: tuple[Words, ...]
+    absent: tuple[str, ...]
 
 
-def network_words(run: Run) -> list[Words]:
-    """The rows as they are shown: pairs of a value and a note below it, under HEADS.
-
-    Backends that are unavailable are left out: that is said once, where the outcomes are.
-    """
-    rows = network_rows(run)
-    counted = {row.network: count for row in rows if (count := row.figure("parameters")) is not None}
-    return [
-        _row_words(row, counted.get(row.network)) for row in rows if row.timed or row.backend not in run.unavailable
-    ]
+HEADS = ("forward", "step", "step / forward", "largest error", "laws", "memory of a step")
 
 
-def _row_words(row: NetworkRow, parameters: float | None) -> Words:
-    worst = row.worst
-    passed = sum(result.outcome == "passed" for result in row.laws)
-    laws = f"{passed} of {row.asked} passed" if row.asked else ""
-    note = "broken: " + ", ".join(row.broken) if row.broken else row.why.get("laws", "")
-    cells = (
-        *(_time_words(row, work) for work in WORKS),
-        (f"{format_number(worst)} of its bound" if worst is not None else "", ""),
-        (laws, note),
-        (f"{parameters:,.0f}" if parameters else "", ""),
-        _memory_words(row),
+def network_words(run: Run) -> list[NetworkWords]:
+    """All networks as they are shown; why backends are unavailable is said once, where the outcomes are."""
+    groups: dict[tuple[str, str], list[NetworkRow]] = defaultdict(list)
+    for row in network_rows(run):
+        groups[row.network, row.given].append(row)
+    found = []
+    for (network, given), rows in groups.items():
+        parameters = next((number for row in rows if (number := row.figure("parameters")) is not None), None)
+        shown = [row for row in rows if not _unavailable(row)]
+        found.append(
+            NetworkWords(
+                title=" ".join(filter(None, (network, given))), rows=tuple(map(_row_words, shown)),
+                note="" if parameters is None else f"{parameters:,.0f} parameters",
+                absent=tuple(row.backend for row in rows if row not in shown),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _unavailable(row: NetworkRow) -> bool:
+    return {result.outcome for result in (*row.speed.values(), *row.laws)} == {"unavailable"}
+
+
+def _row_words(row: NetworkRow) -> Words:
+    ratio, worst = _compare_works(row), row.worst
+    broken = (f"broken: {', '.join(row.broken)}",) if row.broken else ()
+    cells: tuple[Cell, ...] = (
+        *(_time_cell(row, work) for work in WORKS),
+        (format_number(ratio) if ratio is not None else "", (), False),
+        (f"{format_number(worst)} of its bound" if worst is not None else "", (), worst is not None and not worst <= 1),
+        (f"{row.passed} of {row.ran} passed" if row.ran else "", (*broken, *row.idle), bool(broken)),
+        _memory_cell(row),
     )
-    return Words(
-        network=" ".join(filter(None, (row.network, row.given))), backend=row.backend, cells=cells,
-        well=not row.broken and not any(why.split(":")[0] in WRONG for why in row.why.values()),
-    )  # fmt: skip
+    return Words(backend=row.backend, cells=cells)
 
 
-def _time_words(row: NetworkRow, work: str) -> tuple[str, str]:
-    time = row.time(work)
+def _time_cell(row: NetworkRow, work: str) -> Cell:
+    time, rate = row.time(work), row.gflops(work)
     if time is None:
-        return "", row.why.get(work, "")
-    operations = row.figure("operations", work)
-    rate = f", {format_number(operations / time.value)} GFLOP/s" if operations else ""
-    within = " (one process)" if time.over == "one process" else ""
-    return format_time(time.value), f"{format_interval(time.low, time.high)}{within}{rate}"
+        why = shorten(row.why(work), LONGEST_REASON)
+        return "", (why,) if why else (), work in row.speed and row.speed[work].outcome in WRONG
+    notes = [format_interval(time.low, time.high), *(["one process"] if time.over == "one process" else [])]
+    return format_time(time.value), (*notes, *([f"{format_number(rate)} GFLOP/s"] if rate else [])), False
 
 
-def _memory_words(row: NetworkRow) -> tuple[str, str]:
-    held, grown, space = row.figure("activation bytes"), row.memory("memory_bytes"), row.memory("workspace_bytes")
-    notes = [f"workspace {_mib(space)}"] * bool(space) + [f"measured growth {_mib(grown)}"] * bool(grown)
-    return (f"{_mib(held)} of activations", ", ".join(notes)) if held and "step" in row.timed else ("", "")
-
-
-def _mib(count: float | None) -> str:
-    return f"{format_number((count or 0) / MIB)} MiB"
+def _memory_cell(row: NetworkRow) -> Cell:
+    if row.measured("step") is None:
+        return "", (), False
+    held = row.figure("activation bytes", "step")
+    sizes = {"measured growth": row.memory("memory_bytes"), "workspace": row.memory("workspace_bytes")}
+    notes = tuple(f"{name} {format_bytes(number)}" for name, number in sizes.items() if number)
+    return f"{format_bytes(held)} of activations" if held else "", notes, False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortfolioWords:
-    """A portfolio as it is shown: a headline, its layers, longest first, and its picture."""
+    """A portfolio as it is shown: a headline, its layers, longest first, those without a time, and its picture."""
 
     title: str
     text: str
     layers: tuple[tuple[str, ...], ...]
     untimed: tuple[str, ...]
     figure: Figure
+    cut: bool
 
 
-LAYER_HEADS = ("layer", "times", "best", "time", "second", "second / best", "95 % interval", "problem")
+LAYER_HEADS = ("layer", "how often", "best", "time", "second", "second / best", "95 % interval", "problem")
 
 
 def portfolio_words(run: Run) -> list[PortfolioWords]:
@@ -216,58 +161,90 @@ def portfolio_words(run: Run) -> list[PortfolioWords]:
 
 def _words_of(number: int, found: Portfolio) -> PortfolioWords:
     network, work, given = split_line(found.network)
-    single = f"{found.best} alone {format_time(found.singles_ns[found.best])}" if found.best else "no backend has all"
-    text = f"Sum over the layers: {single}; the best of each layer {format_time(found.mixed_ns)}"
-    if found.gain is not None:
-        gain = found.gain
-        sure = "" if gain.low > 1 else ", which is no gain for sure"
-        text += (
-            f"; a portfolio is {gain.value:.3f} times as fast ({gain.low:.3f} to {gain.high:.3f}{sure}), "
-            "each choice judged by a pass that did not make it"
-        )
     ordered = sorted(found.choices, key=lambda one: -one.count * one.times_ns[one.best])
+    single = f"{found.best}, {format_time(found.singles_ns[found.best])}" if found.best else "none has all layers"
     return PortfolioWords(
-        title=" ".join(filter(None, (network, work, given))), text=text, untimed=found.untimed,
-        layers=tuple(map(_layer_words, ordered)), figure=_draw(number, found),
+        title=" ".join(filter(None, (network, work, given))), untimed=found.untimed,
+        text=f"Best single backend: {single}; best of each layer: {format_time(found.mixed_ns)}. {_gain_words(found)}",
+        layers=tuple(map(_layer_words, ordered)), figure=_draw(number, found), cut=_end(found) < _longest(found),
     )  # fmt: skip
 
 
+def _gain_words(found: Portfolio) -> str:
+    """What a portfolio gains, and over what."""
+    gain, missing = found.gain, len(found.unjudged)
+    if gain is None:
+        why = "too few of their passes count" if found.best else "there is nothing to compare it with"
+        return f"What a portfolio gains cannot be told: {why}."
+    sure = "" if gain.low > 1 else "; that it is faster at all is not sure"
+    over = f" Not in it are {count(missing, 'layer')} of which too few passes count." if missing else ""
+    value, low, high = map(_ratio, (gain.value, gain.low, gain.high))
+    return (
+        f"A portfolio is {value} times as fast (95 % interval {low} to {high}{sure}), each choice made by passes that "
+        f"do not judge it.{over}"
+    )
+
+
 def _layer_words(choice: Choice) -> tuple[str, ...]:
-    margin = choice.margin
-    ratio = "" if margin is None else f"{margin.value:.2f}"
-    interval = "" if margin is None else f"{margin.low:.2f} to {margin.high:.2f}{'' if margin.low > 1 else ' (open)'}"
+    margin, ratio, interval = choice.margin, "", ""
+    if margin is not None:
+        clear = "" if margin.low > 1 else " (open)"
+        ratio, interval = _ratio(margin.value), f"{_ratio(margin.low)} to {_ratio(margin.high)}{clear}"
+    elif choice.second:
+        ratio, interval = _ratio(choice.times_ns[choice.second] / choice.times_ns[choice.best]), "one pass (open)"
+    layer = f"{choice.label.partition('/')[2] or choice.label} {_operator(choice)}"
     best = format_time(choice.times_ns[choice.best])
-    layer = f"{choice.label.partition('/')[2] or choice.label} {choice.problem.split(maxsplit=1)[0]}"
-    second = choice.second or "none"
-    return layer, f"×{choice.count}", choice.best, best, second, ratio, interval, choice.problem
+    return layer, f"×{choice.count}", choice.best, best, choice.second or "none", ratio, interval, choice.problem
+
+
+def _ratio(value: float) -> str:
+    """A ratio in words; ends of intervals of few passes may be absurdly far."""
+    return "< 0.1" if value < 1 / FARTHEST else f"{value:.2f}" if value <= FARTHEST else f"> {FARTHEST}"
+
+
+def _operator(choice: Choice) -> str:
+    return choice.problem.split(maxsplit=1)[0]
+
+
+def _longest(found: Portfolio) -> float:
+    return max(found.singles_ns.values(), default=found.mixed_ns)
+
+
+def _end(found: Portfolio) -> float:
+    """Where the picture ends, in ns."""
+    return min(_longest(found), CUT * min(found.singles_ns.values(), default=found.mixed_ns))
 
 
 def _draw(number: int, found: Portfolio) -> Figure:
     """Bars of the summed time of every backend that has all layers, and of the best of each, by operator."""
-    import html
-
-    operators = list(dict.fromkeys(choice.problem.split(maxsplit=1)[0] for choice in found.choices))
-    names = sorted(found.singles_ns, key=lambda name: -found.singles_ns[name])
-    bars = [*names, BEST]
+    sums = dict(sorted(found.singles_ns.items(), key=lambda item: -item[1])) | {BEST: found.mixed_ns}
+    spent = _spend(found)
     data = [
         {
-            "type": "bar", "orientation": "h", "name": operator, "y": [html.escape(bar) for bar in bars],
-            "x": [round(sum(_spent(found.choices, operator, bar)) / 1e6, 4) for bar in bars],
-            "marker": {"color": COLOURS[place % len(COLOURS)]}, "hovertemplate": "%{y}, " + operator + ": %{x:.3g} ms",
+            "type": "bar", "orientation": "h", "name": operator.value, "y": [html.escape(bar) for bar in sums],
+            "x": [float(f"{spent[bar, operator.value] / 1e6:.4g}") for bar in sums],
+            "marker": {"color": COLOURS[place % len(COLOURS)],
+                       "pattern": {"shape": "/" if place >= len(COLOURS) else ""}},
+            "hovertemplate": f"%{{y}}, {operator.value}: %{{x:.3g}} ms<extra></extra>",
         }
-        for place, operator in enumerate(operators)
+        for place, operator in enumerate(Operator) if any(spent[bar, operator.value] for bar in sums)
     ]  # fmt: skip
     layout = {
-        "barmode": "stack", "xaxis": {"title": {"text": "sum over the layers (ms)"}}, "yaxis": {"automargin": True},
+        "barmode": "stack",
+        "xaxis": {"title": {"text": "sum over the layers (ms)"}, "range": [0, 1.02 * _end(found) / 1e6]},
+        "yaxis": {"automargin": True, "tickvals": [html.escape(bar) for bar in sums],
+                  "ticktext": [f"{html.escape(bar)}  <b>{format_time(ns)}</b> " for bar, ns in sums.items()]},
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
         "margin": {"t": 40, "b": 45, "l": 10, "r": 15},
     }  # fmt: skip
-    return make_figure(f"portfolio-{number}", split_line(found.network)[0], 140 + 28 * len(bars), data, layout)
+    return make_figure(f"portfolio-{number}", split_line(found.network)[0], 130 + 28 * len(sums), data, layout)
 
 
-def _spent(choices: Sequence[Choice], operator: str, bar: str) -> Iterator[float]:
-    for choice in choices:
-        if choice.problem.split(maxsplit=1)[0] == operator:
-            yield (
-                choice.count * choice.times_ns[bar if bar in choice.times_ns and bar != "best of each" else choice.best]
-            )
+def _spend(found: Portfolio) -> Mapping[tuple[str, str], float]:
+    """Summed ns by bar and operator."""
+    spent: dict[tuple[str, str], float] = defaultdict(float)
+    for choice in found.choices:
+        for name in found.singles_ns:
+            spent[name, _operator(choice)] += choice.count * choice.times_ns[name]
+        spent[BEST, _operator(choice)] += choice.count * choice.times_ns[choice.best]
+    return spent

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from harness import Operator, Problem, parse_line
+from harness.network.problem import is_network_line, split_line
 
 Case = tuple[str, str]  # problem line, and what was observed on it
 _LIST = re.compile(r"[(\[]\d+(?:, \d+)*,?[)\]]")
@@ -68,13 +69,13 @@ def _join(form: str, values: set[str]) -> str:
 
 def _where(cases: Sequence[Case], value: str) -> str:
     """What tells the problems with this value from the others: an aspect of all of them and of no other, or a share."""
-    problems = [(_parse(line), found == value) for line, found in cases]
-    for aspect in _ASPECTS:
-        own = {aspect(problem) for problem, holds in problems if holds}
-        others = {aspect(problem) for problem, holds in problems if not holds}
+    told = [_tell_apart(line) for line, _ in cases]
+    for aspects in zip(*told, strict=False):
+        own = {aspect for aspect, (_, found) in zip(aspects, cases, strict=True) if found == value}
+        others = {aspect for aspect, (_, found) in zip(aspects, cases, strict=True) if found != value}
         if not own & others:
             return _name(own, own | others)
-    return f"{sum(holds for _, holds in problems)} of {len(problems)}"
+    return f"{sum(found == value for _, found in cases)} of {len(cases)}"
 
 
 def _name(chosen: set[str], among: set[str]) -> str:
@@ -87,5 +88,9 @@ def _name(chosen: set[str], among: set[str]) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _parse(line: str) -> Problem:
-    return parse_line(line)
+def _tell_apart(line: str) -> tuple[str, ...]:
+    """By what a problem may be told from others, the plainest first: of a network its name, its pass and its input."""
+    if is_network_line(line):
+        return split_line(line)
+    problem = parse_line(line)
+    return tuple(aspect(problem) for aspect in _ASPECTS)

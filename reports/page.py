@@ -142,7 +142,7 @@ def _run_context(run: Run) -> dict[str, Any]:
     learners = find_learners(run)
     curves = draw_curves(learners)
     forests = _specs(verdicts["forests"]) if verdicts else {}
-    figures = speed["figures"] | _specs(one.figure for one in portfolios) | _specs([curves] if curves else []) | forests
+    figures = speed["figures"] | _specs(one.figure for one in portfolios) | _specs(curves) | forests
     return {
         "title": f"Run {run.path.name}", "verdict": judge_standing(standing) if standing else judge_run(run),
         "facts": run_facts(run), "standing": verdicts,

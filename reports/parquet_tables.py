@@ -13,10 +13,16 @@ if TYPE_CHECKING:
 
 
 def write(run: Run, folder: Path) -> tuple[Path, ...]:
-    """Write results.parquet, samples.parquet and blocks.parquet, and verdicts.parquet where arms were compared."""
-    from reports.frames import blocks_frame, frame, samples_frame, verdicts_frame
+    """Write results.parquet, samples.parquet and blocks.parquet.
+
+    And verdicts.parquet, where arms were compared, and networks.parquet, where networks were run.
+    """
+    from reports.frames import blocks_frame, frame, networks_frame, samples_frame, verdicts_frame
 
     tables = {"results": frame(run), "samples": samples_frame(run), "blocks": blocks_frame(run)}
+    networks = networks_frame(run)
+    if len(networks):
+        tables["networks"] = networks
     if run.header.gate is not None:
         from harness.timing.standing import judge_run
 

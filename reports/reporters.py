@@ -38,7 +38,7 @@ def register_reporters(register: Callable[[Reporter], None]) -> None:
     register(
         Reporter(
             name="csv",
-            description="results, verdicts, samples, blocks, semantics, arithmetic; schema.csv explains their columns",
+            description="results, verdicts, samples, blocks, semantics, arithmetic, networks; schema.csv explains them",
             write=csv_tables.write,
             write_comparison=csv_tables.write_comparison,
             write_kills=kills.write_csv,
@@ -48,7 +48,7 @@ def register_reporters(register: Callable[[Reporter], None]) -> None:
     register(
         Reporter(
             name="markdown",
-            description="report.md: verdicts, outcomes, failures, laws, semantics, arithmetic and times as tables",
+            description="report.md: verdicts, outcomes, failures, laws, networks, semantics, arithmetic, times",
             write=markdown.write,
             write_comparison=markdown.write_comparison,
             write_kills=kills.write_markdown,
@@ -67,7 +67,7 @@ def register_reporters(register: Callable[[Reporter], None]) -> None:
     register(
         Reporter(
             name="parquet",
-            description="results, verdicts, samples and blocks, as pandas writes its frames",
+            description="results, verdicts, samples, blocks and networks, as pandas writes its frames",
             write=parquet_tables.write,
             write_comparison=parquet_tables.write_comparison,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 _UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
+_SIZES = ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B"))
 
 
 def format_number(value: float, digits: int = 3) -> str:
@@ -30,6 +31,12 @@ def format_interval(low_ns: float, high_ns: float) -> str:
     low, high = format_time(low_ns), format_time(high_ns)
     same = low.split()[1] == high.split()[1]
     return f"{low.split()[0] if same else low} to {high}"
+
+
+def format_bytes(number: float) -> str:
+    """Write a number of bytes with its unit, three significant digits."""
+    scale, unit = next(((s, u) for s, u in _SIZES if number >= 0.9995 * s), _SIZES[-1])
+    return f"{format_number(number / scale)} {unit}"
 
 
 def format_percent(fraction: float) -> str:

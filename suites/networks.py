@@ -92,7 +92,7 @@ def register_suites(register: Callable[[Suite | Law], None]) -> None:
             kind="speed",
             description="the distinct operators of every network, for the best backend of each layer",
             of_networks=layer_problems,
-            timing=Timing(passes=3, sample_s=0.1),
+            timing=Timing(passes=5, sample_s=0.1),  # a gain of a tenth is found in half of the runs of 3
             budget_s=20.0,
         )
     )

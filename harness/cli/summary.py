@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.network.problem import is_network_line
 from harness.plan.cell import Plan
+from harness.record.networks import WORKS, NetworkRow, network_rows
 from harness.record.run import OUTCOMES, RAN, WRONG, Result, Run, describe_failure, describe_overdrawn
 from harness.timing.standing import Standing
 from harness.timing.statistics import Estimate, estimate_time
@@ -54,6 +56,7 @@ def print_summary(run: Run, written: Sequence[Path] = ()) -> None:
     """Outcomes per backend, the first wrong results with the command that repeats each, and where the report lies."""
     console = open_console()
     console.print(_outcome_table(run))
+    _print_networks(console, run)
     _print_times(console, run)
     for backend, reason in run.unavailable.items():
         console.print(f"{backend} is unavailable: {reason}", markup=False, soft_wrap=True)
@@ -105,9 +108,29 @@ def _outcome_table(run: Run) -> Table:
     return table
 
 
+def _print_networks(console: Console, run: Run) -> None:
+    """What whole networks take forwards and in a training step, and their largest error in units of its bound."""
+    rows = [row for row in network_rows(run) if row.worst is not None or row.wrong or any(map(row.time, WORKS))]
+    names = [name for name in run.header.backends if any(row.backend == name for row in rows)]
+    cells = {(row.network, row.given, row.backend): _network_cell(row) for row in rows}
+    if cells:
+        table = plain_table("forward / step ms (error)", *names, numbers=len(names))
+        for network, given in dict.fromkeys((row.network, row.given) for row in rows):
+            found = [cells.get((network, given, name), "") for name in names]
+            table.add_row(escape(" ".join(filter(None, (network, given)))), *found)
+        console.print(table)
+
+
+def _network_cell(row: NetworkRow) -> str:
+    times = [f"{time.value / 1e6:.3g}" if (time := row.time(work)) is not None else "-" for work in WORKS]
+    parts = [" / ".join(times)] if row.speed else []
+    parts += [f"({row.worst:.2g})"] if row.worst is not None else []
+    return f"[red]{' '.join((*parts, 'wrong'))}[/red]" if row.wrong else " ".join(parts)
+
+
 def _print_times(console: Console, run: Run) -> None:
-    """Median times, one row for each problem, where there are few enough to be read at a glance."""
-    timed = [result for result in run.results if result.measurement is not None]
+    """Median times, one row for each operator's problem, where there are few enough to be read at a glance."""
+    timed = [r for r in run.results if r.measurement is not None and not is_network_line(r.problem)]
     rows = list(dict.fromkeys((result.label, result.problem) for result in timed))
     if not 0 < len(rows) <= MOST_TIMES:
         return

@@ -2,7 +2,8 @@
 
 A layer that is chosen because it came out fast in some passes came out fast partly by luck. The gain is therefore taken
 pass by pass: for each pass, every layer's backend (and the single backend) is chosen by all other passes, and only the
-pass that was left out says what the choice costs.
+pass that was left out says what the choice costs. Disturbed passes are left out layer by layer, as everywhere: hardly a
+pass is quiet from the first layer of a deep network to the last.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ from dataclasses import dataclass
 
 from harness.record.run import Result, Run
 from harness.timing.sequential import STUDENT
-from harness.timing.statistics import Estimate, log_ratios, pass_values
+from harness.timing.statistics import Estimate, estimate_time, pass_values
 from harness.timing.verdict import estimate_centre
 
-Times = Mapping[int, float]  # ns of a call, by pass
+Times = Mapping[int, float]  # ns of a call, by pass that counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """One distinct operator of a network: how often it occurs, its time by backend, and who is best.
 
-    margin: second best over best, over the passes in which both were timed; None where there is no second, or one pass.
+    margin: second best over best, over the passes in which both count; None where there is no second, or one pass.
     """
 
     problem: str
@@ -41,8 +42,9 @@ class Portfolio:
     """A pass over a network by its layers.
 
     singles_ns: sums over the layers of each backend that has all of them. best: the fastest of these; empty where none
-    has all. mixed_ns: the sum of the best of each layer. gain: best / mixed, pass by pass with choices made by the
-    others; None with fewer than two passes. untimed: problem lines that no backend has a time for.
+    has all. mixed_ns: the sum of the best of each layer. gain: best / mixed, each choice judged by a pass that did not
+    make it; None where nothing can be judged. unjudged: problem lines that are not in the gain, as fewer than two of
+    their passes count. untimed: problem lines that no backend has a time for.
     """
 
     network: str
@@ -51,17 +53,19 @@ class Portfolio:
     best: str
     mixed_ns: float
     gain: Estimate | None
+    unjudged: tuple[str, ...]
     untimed: tuple[str, ...]
 
 
 def find_portfolios(run: Run) -> tuple[Portfolio, ...]:
     """One portfolio for every network pass of the run whose layers were timed as well, by problem line.
 
-    The layers of a pass are told by its own result, whichever backend it is of.
+    The layers of a pass are told by its own result, whichever backend it is of. Only verified times count.
     """
     timed: dict[str, dict[str, Result]] = {}
     for result in run.results:
-        if result.kind == "speed" and result.outcome == "passed" and result.measurement is not None:
+        verified = result.outcome == "passed" and not result.vacuous
+        if result.kind == "speed" and verified and result.measurement is not None:
             timed.setdefault(result.problem, {}).setdefault(result.backend, result)
     parts: dict[str, Mapping[str, int]] = {}
     for result in run.results:
@@ -78,17 +82,18 @@ def build_portfolio(network: str, parts: Mapping[str, int], timed: Mapping[str, 
 
     parts: problem lines with how often each occurs; timed: results by line and backend.
     """
-    known = {line: {name: _times(result) for name, result in timed[line].items()} for line in parts if line in timed}
-    layers = {line: {name: times for name, times in found.items() if times} for line, found in known.items()}
-    layers = {line: found for line, found in layers.items() if found}
-    centres = {line: {name: _centre(times.values()) for name, times in found.items()} for line, found in layers.items()}
-    choices = tuple(_choose(line, parts[line], centres[line], timed[line]) for line in layers)
-    complete = _complete(centres)
-    singles = {name: sum(parts[line] * centres[line][name] for line in centres) for name in complete}
+    layers = {line: timed[line] for line in parts if line in timed}
+    choices = tuple(_choose(line, parts[line], found) for line, found in layers.items())
+    complete = sorted(set.intersection(*(set(one.times_ns) for one in choices))) if choices else []
+    singles = {name: sum(one.count * one.times_ns[name] for one in choices) for name in complete}
+    counted = {line: {name: _times(result) for name, result in found.items()} for line, found in layers.items()}
+    judged = {line: found for line, found in counted.items() if len(_common(found)) > 1}
     return Portfolio(
         network=network, choices=choices, singles_ns=singles, best=min(singles, key=singles.__getitem__, default=""),
-        mixed_ns=sum(choice.count * choice.times_ns[choice.best] for choice in choices),
-        gain=_find_gain(layers, parts), untimed=tuple(line for line in parts if line not in layers),
+        mixed_ns=sum(one.count * one.times_ns[one.best] for one in choices),
+        gain=_find_gain(judged, parts, complete) if judged and complete else None,
+        unjudged=tuple(line for line in layers if line not in judged),
+        untimed=tuple(line for line in parts if line not in layers),
     )  # fmt: skip
 
 
@@ -96,51 +101,70 @@ def _times(result: Result) -> Times:
     return {} if result.measurement is None else pass_values(result.measurement.passes)
 
 
-def _centre(values: Iterable[float]) -> float:
-    return math.exp(statistics.fmean(map(math.log, values)))
+def _common(found: Mapping[str, Times]) -> set[int]:
+    """The passes in which all backends of a layer count."""
+    return set.intersection(*(set(times) for times in found.values()))
 
 
-def _complete(centres: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Backends that have a time for every layer."""
-    found = [set(names) for names in centres.values()]
-    return sorted(set.intersection(*found)) if found else []
-
-
-def _choose(line: str, count: int, centres: Mapping[str, float], results: Mapping[str, Result]) -> Choice:
-    order = sorted(centres, key=centres.__getitem__)
+def _choose(line: str, count: int, results: Mapping[str, Result]) -> Choice:
+    times = {name: estimate_time(one.measurement).value for name, one in results.items() if one.measurement is not None}
+    order = sorted(times, key=times.__getitem__)
     best, second = order[0], order[1] if len(order) > 1 else ""
-    margin = None
+    logs = []
     if second:
-        fast, slow = results[best].measurement, results[second].measurement
-        assert fast is not None and slow is not None
-        margin = _over_passes(log_ratios(fast.passes, slow.passes))
+        fast, slow = _times(results[best]), _times(results[second])
+        logs = [math.log(slow[number] / fast[number]) for number in sorted(fast.keys() & slow.keys())]
     return Choice(
-        problem=line, label=results[best].label, count=count, times_ns=centres, best=best, second=second, margin=margin
-    )
+        problem=line, label=results[best].label, count=count, times_ns=times, best=best, second=second,
+        margin=estimate_centre(logs, STUDENT) if len(logs) > 1 else None,
+    )  # fmt: skip
 
 
-def _find_gain(layers: Mapping[str, Mapping[str, Times]], parts: Mapping[str, int]) -> Estimate | None:
-    """best / mixed over passes, each choice made without the pass that judges it."""
-    passes = sorted(set.intersection(*(set(t) for found in layers.values() for t in found.values()))) if layers else []
-    gains = []
-    for number in passes if len(passes) > 1 else []:
-        others = [other for other in passes if other != number]
+def _find_gain(
+    layers: Mapping[str, Mapping[str, Times]], parts: Mapping[str, int], complete: Sequence[str]
+) -> Estimate:
+    """best / mixed with its 95 % interval: the jackknife over passes, as layers may lack some.
+
+    Two passes are judged by choices that share most of what made them, so their gains are not independent: the interval
+    is widened as Nadeau and Bengio (2003, Inference for the Generalization Error) widen that of cross-validation.
+    layers: times of every backend by line, at least two passes each that all have; complete: backends with all layers.
+    """
+    common = {line: _common(found) for line, found in layers.items()}
+    numbers = sorted(set.union(*common.values()))
+    costs: dict[int, dict[str, tuple[float, float]]] = {}  # by pass and line: of the single backend, and of the chosen
+    for number in numbers:
         guess = {
-            line: {name: _centre(times[other] for other in others) for name, times in found.items()}
+            line: {name: _centre(times[other] for other in common[line] - {number}) for name, times in found.items()}
             for line, found in layers.items()
         }
-        complete = _complete(guess)
-        if not complete:
-            return None
-        single = min(complete, key=lambda name: sum(parts[line] * guess[line][name] for line in guess))
-        alone = sum(parts[line] * found[single][number] for line, found in layers.items())
-        mixed = sum(
-            parts[line] * found[min(guess[line], key=guess[line].__getitem__)][number] for line, found in layers.items()
-        )
-        gains.append(math.log(alone / mixed))
-    return _over_passes(gains)
+        sums = {name: sum(parts[line] * guess[line][name] for line in guess) for name in complete}
+        single = min(sums, key=sums.__getitem__)
+        costs[number] = {
+            line: (found[single][number], found[min(guess[line], key=guess[line].__getitem__)][number])
+            for line, found in layers.items()
+            if number in common[line]
+        }
+    whole = _log_gain(costs, parts, layers, numbers)
+    without = [_log_gain(costs, parts, layers, [other for other in numbers if other != number]) for number in numbers]
+    n = len(numbers)
+    mean, spread = statistics.fmean(without), (n - 1) * math.sqrt(1 + n / (n - 1))
+    return estimate_centre([whole + spread * (mean - one) for one in without], STUDENT)
 
 
-def _over_passes(logs: Sequence[float]) -> Estimate | None:
-    """The centre of log ratios with its interval over passes; None with fewer than two."""
-    return estimate_centre(logs, STUDENT) if len(logs) > 1 else None
+def _log_gain(
+    costs: Mapping[int, Mapping[str, tuple[float, float]]],
+    parts: Mapping[str, int],
+    lines: Iterable[str],
+    numbers: Sequence[int],
+) -> float:
+    """log(single / chosen), summed over the layers, each with the mean of its passes among these."""
+    alone = mixed = 0.0
+    for line in lines:
+        found = [costs[number][line] for number in numbers if line in costs[number]]
+        alone += parts[line] * _centre(pair[0] for pair in found)
+        mixed += parts[line] * _centre(pair[1] for pair in found)
+    return math.log(alone / mixed)
+
+
+def _centre(values: Iterable[float]) -> float:
+    return math.exp(statistics.fmean(map(math.log, values)))

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from harness.checking.deviation import Deviation
+from harness.checking.exhibit import Exhibit
 from harness.plan.gate import Gate
 from harness.plugins.route import Route
 from harness.record.run import ArmRecord, Block, Ending, Header, Measurement, Pass, Result, Run
 
 PLAIN = "conv x=1x2x9 w=3x2x3"
+FIGURES = {"parameters": 1234.0, "operations": 5e5, "activation bytes": 2.0 * 2**20}  # of a network
 
 
 def observe(backend, law, observed, line=PLAIN, outcome="passed", **more):
@@ -78,6 +80,20 @@ def time_cell(number, arm, medians_ns, line=PLAIN, suite="speed-short", dropped=
         law="", outcome=outcome, route=Route(kind="native"), **more,
         measurement=Measurement(passes=passes) if passes else None,
     )  # fmt: skip
+
+
+def time_network(number, backend, line, medians_ns, parts=None, **more):
+    """A timed pass over a network of these layers, by problem line and how often; one of PLAIN where none are given."""
+    exhibit = Exhibit(figures=FIGURES, parts={PLAIN: 1} if parts is None else parts)
+    found = Deviation(kind="bound", worst=0.5, compared=9, exhibit=exhibit)
+    return time_cell(number, backend, medians_ns, line, **{"suite": "networks-speed", "deviation": found, **more})
+
+
+def check_network(backend, worst, law="network-equals-autograd", line="network made step n=2 size=8"):
+    """A law of whole networks, broken where the error is beyond its bound."""
+    found = Deviation(kind="norm", worst=worst, compared=9, what="norm of the error of y")
+    well = worst <= 1
+    return result(backend, law, line, "passed" if well else "failed", found, reason="" if well else "far off")
 
 
 def compare_arms(*results, families=(("base", "f"), ("new", "f")), delta=0.01, budget_s=60.0, dirty=True):

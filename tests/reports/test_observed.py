@@ -35,6 +35,9 @@ def test_the_most_frequent_value_comes_first():
         (_lines(CONV, "stride=2"), ["conv x=1x2x9 w=4x1x3 groups=2"], "groups"),
         (_lines(CONV, "stride=2"), [f"{CONV} pad=1"], "1 of 3"),
         (_lines(CONV, "stride=2", "pad=1"), [POOL, f"{CONV} dilation=2"], "2 of 5"),
+        (_lines("network mine step", "n=2"), ["network other step N=2"], "other N=2"),
+        (_lines("network mine step", "n=2"), ["network mine forward"], "forward"),
+        (["network mine step", "network mine step n=2"], ["network mine step seed=1"], "seed=1"),
     ],
 )
 def test_another_value_says_where_it_holds(lines, other, where):
