@@ -44,9 +44,12 @@ def problem_options(command: Command) -> Command:
 
 
 def read_problems(
-    lines: Sequence[str], files: Sequence[str], networks: Mapping[str, Architecture]
+    lines: Sequence[str], files: Sequence[str], networks: Mapping[str, Architecture] | None = None
 ) -> list[NamedProblem]:
-    """Problems of --problem and then of --problems. Raises UsageError, LineError, GeometryError."""
+    """Problems of --problem and then of --problems. Raises UsageError, LineError, GeometryError.
+
+    networks: those that a line may name.
+    """
     from pathlib import Path
 
     from harness.api import name_problems
