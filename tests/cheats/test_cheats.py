@@ -5,6 +5,7 @@ import re
 import pytest
 
 import harness
+from harness import Subject, parse_line
 from harness.plan.suite import Suite, Timing
 from tests.conftest import ROOT
 
@@ -46,7 +47,8 @@ def test_what_is_stale_is_wrong_in_a_timed_call_even_where_nothing_was_asked(reg
     from harness.worker.session import WrongAnswerError, open_session, sample
 
     backend = load_plugins([CHEATS]).backends[f"cheat:{cheat}"]
-    session = open_session(backend, Prepare(problem=PROBLEM, number=1, probe=False))
+    subject = Subject(backend, parse_line(PROBLEM))
+    session = open_session(subject, Prepare(problem=PROBLEM, number=1, probe=False))
     with pytest.raises(WrongAnswerError, match="in a timed call"):
         sample(session, Sample(budget_ns=1, warm_ns=0, least=1))
 
