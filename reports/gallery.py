@@ -51,7 +51,7 @@ def gallery_rows(run: Run) -> list[Row]:
     rows, often = [], Counter(law for law, _ in found)
     for (law, problem), results in found.items():
         first = next((result for result in results.values() if _pictures(result)), None)
-        if first is not None and (exhibit := _exhibit(first)) is not None:
+        if first is not None and (exhibit := first.exhibit) is not None:
             title = f"{law}: {problem}" if often[law] > 1 else law
             rows.append(
                 Row(law=law, title=title, formula=first.formula, problem=problem, exhibit=exhibit, results=results)
@@ -64,13 +64,9 @@ def gallery_backends(rows: Iterable[Row]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row.results))
 
 
-def _exhibit(result: Result) -> Exhibit | None:
-    return None if result.deviation is None else result.deviation.exhibit
-
-
 def _pictures(result: Result) -> dict[str, Picture]:
     """The pictures of a result that has both, else none."""
-    exhibit = _exhibit(result)
+    exhibit = result.exhibit
     pictures = {} if exhibit is None else exhibit.pictures
     return pictures if RESULT in pictures and DIFFERENCE in pictures else {}
 
@@ -80,7 +76,7 @@ def field_words(result: Result | None) -> tuple[str, str, bool]:
     if result is None:
         return "", "", True
     well = result.outcome == "passed"
-    exhibit = _exhibit(result)
+    exhibit = result.exhibit
     if exhibit is None:
         return result.outcome, shorten(result.reason, LONGEST_REASON), well
     figures = exhibit.figures
@@ -178,7 +174,7 @@ def _row_context(row: Row, backends: Iterable[str]) -> dict[str, Any]:
 
 
 def _field_context(result: Result) -> dict[str, Any]:
-    pictures, exhibit = _pictures(result), _exhibit(result)
+    pictures, exhibit = _pictures(result), result.exhibit
     figures = exhibit.figures if exhibit else {}
     words, units, well = field_words(result)
     return {

@@ -47,7 +47,7 @@ class Learner:
 
     def _exhibit(self, law: str) -> Exhibit | None:
         found = self.results.get(law)
-        return found.deviation.exhibit if found is not None and found.deviation is not None else None
+        return None if found is None else found.exhibit
 
     @property
     def words(self) -> tuple[tuple[str, str], ...]:

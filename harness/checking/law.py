@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from harness.checking.deviation import Deviation, Kind
@@ -68,48 +69,33 @@ def law(
 
     needs: None stands for the problem's own operator.
     """
-
-    def build(check: Check) -> Law:
-        name, formula, remarks = _read(check)
-        return Law(
-            name=name,
-            formula=formula,
-            remarks=remarks,
-            tolerance=tolerance,
-            applies=lambda problem: isinstance(problem, Problem) and when(problem),
-            needs=lambda problem: (problem.operator,) if needs is None else needs,
-            check=check,
-            restates=frozenset(restates),
-        )
-
-    return build
+    return partial(
+        _make_law,
+        tolerance=tolerance,
+        applies=lambda problem: isinstance(problem, Problem) and when(problem),
+        needs=lambda problem: (problem.operator,) if needs is None else needs,
+        restates=frozenset(restates),
+    )
 
 
 def network_law(*, tolerance: Kind, when: Callable[[NetworkProblem], bool]) -> Callable[[Any], Law]:
     """The same for a statement about whole networks, whose check takes a NetworkSubject and a NetworkProblem."""
-
-    def build(check: Any) -> Law:
-        name, formula, remarks = _read(check)
-        return Law(
-            name=name,
-            formula=formula,
-            remarks=remarks,
-            tolerance=tolerance,
-            applies=lambda problem: isinstance(problem, NetworkProblem) and when(problem),
-            needs=lambda problem: (),
-            check=check,
-        )
-
-    return build
+    return partial(
+        _make_law,
+        tolerance=tolerance,
+        applies=lambda problem: isinstance(problem, NetworkProblem) and when(problem),
+        needs=lambda problem: (),
+    )
 
 
-def _read(check: Any) -> tuple[str, str, str]:
-    """Name, formula and remarks of a law, from the function that checks it."""
+def _make_law(check: Any, **conditions: Any) -> Law:
+    """The law of the function that checks it, with its name, formula and remarks."""
     text = inspect.getdoc(check)
     if not text:
         raise ValueError(f"law {check.__name__} has no docstring, wanted its formula in the first line")
     first, *rest = text.splitlines()
-    return check.__name__.replace("_", "-"), first, " ".join(" ".join(rest).split())
+    remarks = " ".join(" ".join(rest).split())
+    return Law(name=check.__name__.replace("_", "-"), formula=first, remarks=remarks, check=check, **conditions)
 
 
 def _as(problem: Problem, operator: Operator) -> Problem:

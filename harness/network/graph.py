@@ -6,14 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from harness.spec.operator import Operator
 from harness.spec.problem import ITEM_BYTES, Problem
 from harness.spec.window import Sizes, Window
-
-if TYPE_CHECKING:
-    pass
 
 INPUT = "input"  # the name of what the network reads
 Work = Literal["forward", "step"]  # outputs alone, or outputs, loss and all gradients
@@ -105,10 +102,6 @@ class Network:
         """Number of learnable numbers; `statistics` adds the fixed ones."""
         shapes = [*self.parameters.values(), *(self.statistics.values() if statistics else ())]
         return sum(math.prod(shape) for shape in shapes)
-
-    def shape(self, name: str) -> Sizes:
-        """Shape of a node's output, or of the input."""
-        return self.input if name == INPUT else next(node.shape for node in self.nodes if node.name == name)
 
     def layers(self, work: Work) -> Counter[Problem]:
         """The distinct problems of a pass, with how often each occurs."""

@@ -98,6 +98,13 @@ class NetworkSubject:
                 raise ValueError(f"{name} is {a.dtype}, wanted {wanted}")
         return found
 
+    def fetch_results(self, tape: Tape) -> dict[str, Array]:
+        """Output, loss and gradients of a tape by name, on the host."""
+        found = {"y": tape.outputs[self.network.output.name], **tape.gradients}
+        if tape.loss is not None:
+            found["loss"] = tape.loss
+        return {name: on_host(self.backend, a) for name, a in found.items()}
+
 
 def _shares(backend: Backend, problem: NetworkProblem) -> frozenset[str]:
     """Nodes that a partner computes: every other operator, and those that the backend lacks."""
@@ -129,9 +136,4 @@ class PreparedPass:
 
     def fetch(self, tape: Tape) -> dict[str, Array]:
         """Output, loss and gradients by name, on the host."""
-        backend = self.subject.backend
-        name = self.subject.network.output.name
-        found = {"y": on_host(backend, tape.outputs[name])} | {
-            name: on_host(backend, a) for name, a in tape.gradients.items()
-        }
-        return found if tape.loss is None else found | {"loss": on_host(backend, tape.loss)}
+        return self.subject.fetch_results(tape)

@@ -8,7 +8,6 @@ maxima and additions let it grow on the way, and a softmax that is sure has no g
 from __future__ import annotations
 
 import math
-import zlib
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from harness.network.graph import INPUT, Network, Node
 from harness.network.problem import NetworkProblem
+from harness.spec.data import seeded_generator
 from harness.spec.numerics import dtype_of
 from harness.spec.operator import Operator
 
@@ -37,9 +37,9 @@ def make_values(problem: NetworkProblem) -> dict[str, Array]:
 def make_ends(problem: NetworkProblem) -> dict[str, Array]:
     """The input, and in a step the target: a one-hot of random labels, or random numbers for a projection."""
     network, dtype = problem.network, dtype_of(problem.dtype)
-    found = {INPUT: _generator(problem.seed, INPUT).standard_normal(network.input).astype(dtype)}
+    found = {INPUT: seeded_generator(problem.seed, INPUT).standard_normal(network.input).astype(dtype)}
     if problem.work == "step":
-        shape, rng = network.output.shape, _generator(problem.seed, TARGET)
+        shape, rng = network.output.shape, seeded_generator(problem.seed, TARGET)
         if network.loss == "projection":
             target = rng.standard_normal(shape)
         else:
@@ -48,10 +48,6 @@ def make_ends(problem: NetworkProblem) -> dict[str, Array]:
             np.put_along_axis(target, labels, 1.0, axis=1)
         found[TARGET] = target.astype(dtype)
     return found
-
-
-def _generator(seed: int, name: str) -> np.random.Generator:
-    return np.random.default_rng((seed, zlib.crc32(name.encode())))
 
 
 def _powers(network: Network) -> dict[str, float]:
@@ -78,7 +74,7 @@ def _before_rectifier(network: Network) -> frozenset[str]:
 
 
 def _draw(node: Node, name: str, shape: tuple[int, ...], seed: int, power: float) -> Array:
-    rng = _generator(seed, f"{node.name}.{name}")
+    rng = seeded_generator(seed, f"{node.name}.{name}")
     if name == "w":
         assert node.problem is not None
         if node.kind == Operator.conv_transpose:

@@ -58,9 +58,8 @@ class NetworkRow:
     def figure(self, name: str, work: str = "") -> float | None:
         """What results of this network show: parameters; operations or activation bytes of a work."""
         for result in (*self.speed.values(), *self.laws) if not work else filter(None, (self.speed.get(work),)):
-            exhibit = result.deviation.exhibit if result.deviation is not None else None
-            if exhibit is not None and name in exhibit.figures:
-                return exhibit.figures[name]
+            if result.exhibit is not None and name in result.exhibit.figures:
+                return result.exhibit.figures[name]
         return None
 
     def memory(self, name: str) -> int | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.checking.deviation import Deviation
+from harness.checking.exhibit import Exhibit
 from harness.plan.arm import parse_arm
 from harness.plan.cell import Cell
 from harness.plan.gate import Gate
@@ -113,6 +114,11 @@ class Result:
     measurement: Measurement | None = None
     seconds: float = 0.0
     worker: int = 0
+
+    @property
+    def exhibit(self) -> Exhibit | None:
+        """What its law, or its verification, shows beside the verdict."""
+        return None if self.deviation is None else self.deviation.exhibit
 
     @property
     def vacuous(self) -> bool:

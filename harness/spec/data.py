@@ -32,7 +32,12 @@ MOVED_OVER = {Operator.conv_weight_grad: "x"}  # the array that a special regime
 
 def generator(problem: Problem, name: str) -> np.random.Generator:
     """Random generator of one array: depends on the seed and the array's name, not on the order of calls."""
-    return np.random.default_rng((problem.seed, zlib.crc32(name.encode())))
+    return seeded_generator(problem.seed, name)
+
+
+def seeded_generator(seed: int, name: str) -> np.random.Generator:
+    """The same from a seed."""
+    return np.random.default_rng((seed, zlib.crc32(name.encode())))
 
 
 def amplitude(problem: Problem) -> tuple[int, float]:

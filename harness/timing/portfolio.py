@@ -69,9 +69,8 @@ def find_portfolios(run: Run) -> tuple[Portfolio, ...]:
             timed.setdefault(result.problem, {}).setdefault(result.backend, result)
     parts: dict[str, Mapping[str, int]] = {}
     for result in run.results:
-        exhibit = result.deviation.exhibit if result.deviation is not None else None
-        if result.kind == "speed" and exhibit is not None and exhibit.parts:
-            parts.setdefault(result.problem, exhibit.parts)
+        if result.kind == "speed" and result.exhibit is not None and result.exhibit.parts:
+            parts.setdefault(result.problem, result.exhibit.parts)
     return tuple(
         build_portfolio(network, layers, timed) for network, layers in parts.items() if any(p in timed for p in layers)
     )

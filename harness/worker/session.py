@@ -116,7 +116,7 @@ def open_session(subject: Subject | NetworkSubject, request: Prepare) -> Session
     begun, backend, trial = time.perf_counter_ns(), subject.backend, choose_trial(subject)
     meter, first = MemoryMeter(backend.device), trial.draw(None)
     secret = trial.draw(secrets.randbits(30))
-    hosts = [first, *({**secret, **{k: a for k, a in first.items() if trial.keeps(k)}} for _ in range(POOL - 1))]
+    hosts = [first, *({**first, **{k: a for k, a in secret.items() if not trial.keeps(k)}} for _ in range(POOL - 1))]
     contents, members, devices, notes, times = [], [], [], [], []
     kept = trial.own({name: a for name, a in first.items() if trial.keeps(name)})
     for host in hosts:

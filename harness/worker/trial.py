@@ -54,7 +54,7 @@ class Trial(Protocol):
         """Whose time it is."""
 
     def draw(self, seed: int | None) -> dict[str, Array]:
-        """Arrays on the host, from the problem's own seed or another."""
+        """Arrays on the host, from the problem's own seed; of another one at least those that it does not keep."""
 
     def keeps(self, name: str) -> bool:
         """Whether a plan may keep an array in a form of its own; the others change between blocks."""
@@ -121,9 +121,9 @@ class NetworkTrial:
         return self.subject.backend
 
     def draw(self, seed: int | None) -> dict[str, Array]:
-        """Parameters, statistics, input and target; another seed changes the last two."""
+        """Parameters, statistics, input and target; of another seed the last two, which alone change."""
         problem = self.subject.problem
-        return make_values(problem) | make_ends(problem if seed is None else problem.with_(seed=seed))
+        return make_values(problem) | make_ends(problem) if seed is None else make_ends(problem.with_(seed=seed))
 
     def keeps(self, name: str) -> bool:
         """Parameters and statistics."""
@@ -141,7 +141,7 @@ class NetworkTrial:
         """Every layer of another pass on the same arrays against the reference, and this pass against that one."""
         devices = self.own(host)
         layers, tape = verify_layers(self.subject, devices, devices)
-        again = PreparedPass(self.subject, lambda: tape).fetch(tape)
+        again = self.subject.fetch_results(tape)
         bound = depth_bound(self.subject.network, self.subject.problem.work, self.subject.numerics_for)
         parts = [compare_norms(f"{name} of a timed call", outputs[name], a, bound) for name, a in again.items()]
         return replace(join(layers, *parts), exhibit=describe_network(self.subject.problem))

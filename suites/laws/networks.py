@@ -147,7 +147,10 @@ def _follow(subject: NetworkSubject, decisions: Mapping[str, Array]) -> Compute:
 
 
 def _judge_remainders(remainders: list[float], firsts: list[float], floor: float) -> Deviation:
-    """The order of the last two falls that end above the floor; a remainder that rounding hides is of every order."""
+    """The order of the last two falls that end above the floor; a remainder that rounding hides is of every order.
+
+    Steps of which rounding hides the whole change of the loss prove nothing.
+    """
     pairs = [(before, after) for before, after in itertools.pairwise(remainders) if min(before, after) > floor]
     falls = [math.log2(before / after) / 2 for before, after in pairs]
     order = min(falls[-2:], default=math.inf)
@@ -155,7 +158,10 @@ def _judge_remainders(remainders: list[float], firsts: list[float], floor: float
         (remainder / first for remainder, first in zip(remainders, firsts, strict=True) if first > 0), default=0.0
     )
     text = f"remainder of order {order:.3g} in h, wanted 2; at its smallest {smallest:.2g} of the change of the loss"
-    return replace(structure(order >= ORDER, text), worst=0.0 if math.isinf(order) else ORDER / max(order, 1e-9))
+    return replace(
+        structure(order >= ORDER, text), worst=0.0 if math.isinf(order) else ORDER / max(order, 1e-9),
+        compared=sum(max(pair) > floor for pair in zip(remainders, firsts, strict=True)),
+    )  # fmt: skip
 
 
 LAWS = (
