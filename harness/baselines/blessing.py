@@ -17,10 +17,10 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.record.run import Run
+from harness.repository import GitError, git
 from harness.timing.compare import Change, Comparison
 from harness.timing.statistics import Estimate
 from harness.timing.verdict import Judgement
-from harness.worker.environments import GitError, git
 
 FILE = "harness-blessings.json"
 BLESSABLE = ("SLOWER", "MISSING")

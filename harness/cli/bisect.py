@@ -54,7 +54,7 @@ def command(
     from harness.gating.versions import Wanted
     from harness.plan.gate import Gate
     from harness.plugins.manager import load_plugins
-    from harness.worker.environments import find_repository, resolve_revision
+    from harness.repository import find_repository, resolve_revision
 
     registry = load_plugins(plugins, without)
     backend, problem = read_cell(cell, registry.networks)
@@ -91,7 +91,7 @@ def print_step(step: Step) -> None:
 
 def print_found(repository: Path, found: Bisection) -> None:
     """The commit, or those among which nothing could decide."""
-    from harness.worker.environments import git
+    from harness.repository import git
 
     change = "wrong" if found.change is None else f"slower, by {100 * (found.change.value - 1):.1f} % between the ends"
     if found.found:

@@ -69,7 +69,7 @@ def read_blessed(cell: str) -> tuple[str, str]:
 
 
 def _repository() -> Path:
-    from harness.worker.environments import find_repository
+    from harness.repository import find_repository
 
     found = find_repository(())
     if found is None:
@@ -153,7 +153,7 @@ def _find_row(run: Run, name: str, problem: str, suite: str | None) -> Row:
 def _find_commit(repository: Path, run: Run, base: ArmRecord, new: ArmRecord, commit: str | None) -> str:
     """Full hash of the commit that made the change; never one that is part of the base already."""
     from harness.baselines.blessing import is_ancestor, knows_commit
-    from harness.worker.environments import resolve_revision
+    from harness.repository import resolve_revision
 
     if commit is None and new.dirty:
         raise UsageError(
@@ -174,7 +174,7 @@ def _find_commit(repository: Path, run: Run, base: ArmRecord, new: ArmRecord, co
 
 def _remove(repository: Path, name: str, problem: str, commit: str | None) -> None:
     from harness.baselines.blessing import read_blessings, remove_blessings
-    from harness.worker.environments import resolve_revision
+    from harness.repository import resolve_revision
 
     if commit:  # one that the repository has lost, as after a rebase, must be removable too
         known = [one.commit for one in read_blessings(repository) if one.commit.startswith(commit)]
@@ -192,7 +192,7 @@ def _list(repository: Path, base: str | None) -> None:
 
     from harness.baselines.blessing import FILE, SHORT, find_state, read_blessings
     from harness.cli.summary import open_console, plain_table
-    from harness.worker.environments import resolve_revision
+    from harness.repository import resolve_revision
 
     blessings = read_blessings(repository)
     if not blessings:

@@ -69,8 +69,8 @@ def conclude(
 ) -> int:
     """Compare two runs, apply the blessings of the repository here, print, write the files, and say the exit code."""
     from harness.baselines.blessing import accept_changes, read_blessings
+    from harness.repository import find_repository
     from harness.timing.compare import compare_runs
-    from harness.worker.environments import find_repository
 
     comparison, repository = compare_runs(base, new, threshold), find_repository(())
     if repository is not None:

@@ -76,7 +76,7 @@ def command(
     from harness.gating.findings import judge_gate
     from harness.gating.versions import Wanted, compare_versions
     from harness.plugins.manager import load_plugins
-    from harness.worker.environments import find_repository
+    from harness.repository import find_repository
 
     if not base and not base_env:
         raise UsageError("base: got none, wanted --base REV, a revision such as origin/main, or --base-env VENV")

@@ -14,8 +14,8 @@ from harness.gating.findings import Compared
 from harness.gating.versions import Wanted, compare_versions
 from harness.plan.gate import Gate
 from harness.plugins.manager import Registry
+from harness.repository import GitError, git
 from harness.timing.statistics import Estimate
-from harness.worker.environments import GitError, git
 
 Answer = Literal["good", "bad", "unclear"]
 MORE = 2.0  # times the budget, for a commit that the first comparison left undecided

@@ -18,7 +18,7 @@ from harness.plan.gate import Gate
 from harness.plan.planner import plan_run
 from harness.plan.suite import NamedProblem
 from harness.plugins.manager import Registry
-from harness.worker.environments import find_repository, resolve_revision
+from harness.repository import find_repository, resolve_revision
 
 if TYPE_CHECKING:
     from harness.plugins.backend import Backend

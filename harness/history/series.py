@@ -213,7 +213,7 @@ def list_sources(store: Store, since: float | None = None) -> list[Source]:
 
 def list_revisions() -> list[str]:
     """Every commit that the repository of the current folder knows, parents first; none outside a repository."""
-    from harness.worker.environments import GitError, find_repository, git
+    from harness.repository import GitError, find_repository, git
 
     repository = find_repository(())
     if repository is None:

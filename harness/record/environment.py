@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import platform
-import subprocess
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from harness.record.gpus import describe_gpus
 from harness.record.limits import describe_limits
 from harness.record.machine import ROOT, describe_machine, parse_cpu_model, read_text
+from harness.repository import describe_checkout
 
 # Variables that move times or arithmetic. Only these are read: any other may hold a secret.
 ALLOWED = (
@@ -96,15 +96,5 @@ def _version(name: str) -> str:
 
 def _git_state() -> dict[str, Any]:
     """Revision and dirtiness of the working directory; empty outside a checkout."""
-    head, changes = _ask_git("rev-parse", "HEAD"), _ask_git("status", "--porcelain")
-    return {} if head is None or changes is None else {"revision": head, "dirty": bool(changes)}
-
-
-def _ask_git(*arguments: str) -> str | None:
-    """What git answers, without taking a lock that a command of the user's might wait for; None where it fails."""
-    command = ["git", "--no-optional-locks", *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return None if done.returncode else done.stdout.strip()
+    revision, dirty = describe_checkout(Path.cwd())
+    return {"revision": revision, "dirty": dirty} if revision else {}

@@ -6,16 +6,14 @@ is measured (`backends`, modules and files of plugins) comes from the arm's envi
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata, util
 from pathlib import Path
@@ -24,6 +22,7 @@ from harness.errors import UsageError
 from harness.plan.arm import Environment
 from harness.plugins.hookspecs import PROJECT
 from harness.plugins.manager import BUILTIN
+from harness.repository import describe_checkout, find_repository, open_worktree, resolve_revision
 from harness.worker.building import build_environment, is_package
 
 INSTRUMENT = ("harness", "suites")
@@ -31,10 +30,6 @@ IMPLEMENTATIONS = {name.partition(".")[0] for name in BUILTIN} - {"suites", "rep
 NEEDED = ("numpy", "msgspec", "pluggy")
 OLDEST = (3, 11)
 PROBE_S = 60.0
-TRIES = 5
-RETRY_S = 0.02
-# Set by git for the hooks that it runs, they would lead away from the repository that is asked for.
-GIT_OWN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
 PROBE = f"""
 import importlib.util, json, platform, sys
 versions, broken, origins = {{"python": platform.python_version()}}, {{}}, {{}}
@@ -102,7 +97,7 @@ def open_places(
         for revision in dict.fromkeys(hashes.values()):
             assert repository is not None, "a revision was resolved in it"
             path = root / f"{root.name}-{revision[:12]}"  # git keeps worktrees by the last part of their paths
-            trees[revision] = stack.enter_context(_open_worktree(repository, revision, path))
+            trees[revision] = stack.enter_context(open_worktree(repository, revision, path))
         places: dict[Environment, Place] = {}
         for environment in wanted:
             tree = trees.get(hashes.get(environment.revision, ""))
@@ -174,7 +169,7 @@ def _make_place(site: _Site, interpreter: str, plugins: Sequence[str]) -> Place:
     variables = {"PYTHONPATH": os.pathsep.join(_search_path(site, here, modules))}
     versions = _probe(site, interpreter, variables, modules)
     folder = site.map(here)
-    revision, dirty = _describe_checkout(site.tree or (None if site.alone else site.repository))
+    revision, dirty = describe_checkout(site.tree or (None if site.alone else site.repository))
     short = f" ({revision[:12]}{', dirty' if dirty else ''})" if revision else ""
     of = f" of {interpreter}" if site.environment.interpreter else ""
     where = f"revision {site.environment.revision}" if site.tree else "this checkout" if revision else "this folder"
@@ -305,100 +300,3 @@ def _check_origin(site: _Site, interpreter: str, name: str, origin: str) -> None
             f"{site.name}: module '{name}' comes from '{origin}', wanted it from {wanted}; the installation of {name} "
             f"in '{interpreter}' comes first, remove it there"
         )
-
-
-def find_repository(plugins: Sequence[str]) -> Path | None:
-    """Top folder of the repository of the current folder, else of the first plugin file that is in one."""
-    files = [Path(name).expanduser().resolve().parent for name in plugins if name.endswith(".py")]
-    for folder in (Path.cwd(), *files):
-        try:
-            return Path(git(folder, "rev-parse", "--show-toplevel")).resolve()
-        except GitError:
-            continue
-    return None
-
-
-def resolve_revision(repository: Path | None, revision: str) -> str:
-    """Full hash of a commit. Raises UsageError that names the nearest known ones."""
-    if repository is None:
-        raise UsageError(
-            f"revision: got '{revision}', but '{Path.cwd()}' is in no git repository that git can read; "
-            "wanted a command inside the repository that holds it"
-        )
-    try:
-        return git(repository, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
-    except GitError:
-        known = git(repository, "for-each-ref", "--format=%(refname:short)").splitlines()
-        remote = [name for name in known if name.endswith(f"/{revision}")]
-        near = remote or difflib.get_close_matches(revision, known, n=3)
-        hint = f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
-        if git(repository, "rev-parse", "--is-shallow-repository") == "true":
-            hint += "; this clone is shallow, `git fetch --unshallow --tags` gets the rest"
-        raise UsageError(
-            f"unknown revision: got '{revision}', wanted a commit, branch or tag of {repository}{hint}"
-        ) from None
-
-
-def _describe_checkout(repository: Path | None) -> tuple[str, bool]:
-    """Revision of the checkout, and whether its files differ from it; empty where there is none yet."""
-    if repository is None:
-        return "", False
-    try:
-        return git(repository, "rev-parse", "--verify", "--quiet", "HEAD"), bool(
-            git(repository, "status", "--porcelain")
-        )
-    except GitError:
-        return "", True
-
-
-@contextmanager
-def _open_worktree(repository: Path, revision: str, path: Path) -> Iterator[Path]:
-    """A worktree of a revision, removed in the end; hooks do not run, they may build or fetch anything."""
-    try:
-        for attempt in range(1, TRIES + 1):
-            try:
-                git(repository, "-c", "core.hooksPath=/dev/null", "worktree", "add", "--detach", str(path), revision)
-                break
-            except GitError as error:  # another run that ends removes the folder of all worktrees when it is empty
-                if attempt == TRIES or path.exists():
-                    raise UsageError(f"revision {revision[:12]} cannot be checked out: {error}") from None
-                time.sleep(RETRY_S * attempt)
-        yield path
-    finally:
-        _remove_worktree(repository, path)
-
-
-def _remove_worktree(repository: Path, path: Path) -> None:
-    """Remove it from disk and from the repository's list; others' entries are left alone as long as this goes well."""
-    try:
-        git(repository, "worktree", "remove", "--force", "--force", str(path))
-    except GitError:  # a checkout that was cut short; only what is gone from the disk is pruned
-        shutil.rmtree(path, ignore_errors=True)
-        for command in (("unlock", str(path)), ("prune",)):
-            with suppress(GitError):  # git may have removed it by itself
-                git(repository, "worktree", *command)
-
-
-class GitError(Exception):
-    """Git refused; the text is the last line that it said."""
-
-
-def git(folder: Path, *arguments: str) -> str:
-    """What git prints. Raises GitError where it refuses, or is not there."""
-    environment = {name: value for name, value in os.environ.items() if name not in GIT_OWN}
-    try:
-        process = subprocess.Popen(
-            ["git", "-C", str(folder), *arguments], env=environment | {"GIT_OPTIONAL_LOCKS": "0"}, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, errors="replace",
-        )  # fmt: skip
-    except FileNotFoundError:
-        raise GitError("git is not installed") from None
-    with process:
-        try:
-            said, complaint = process.communicate()
-        except BaseException:
-            process.terminate()  # and not killed: git then removes what it had half made
-            raise
-    if process.returncode:
-        raise GitError((complaint.strip().splitlines() or [f"exit code {process.returncode}"])[-1])
-    return said.strip()

@@ -1,0 +1,116 @@
+"""The git repository of whoever runs the harness: asking it, resolving revisions, checking them out beside it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from harness.errors import UsageError
+
+TRIES = 5
+RETRY_S = 0.02
+# Set by git for the hooks that it runs, they would lead away from the repository that is asked for.
+GIT_OWN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
+
+
+def find_repository(plugins: Sequence[str]) -> Path | None:
+    """Top folder of the repository of the current folder, else of the first plugin file that is in one."""
+    files = [Path(name).expanduser().resolve().parent for name in plugins if name.endswith(".py")]
+    for folder in (Path.cwd(), *files):
+        try:
+            return Path(git(folder, "rev-parse", "--show-toplevel")).resolve()
+        except GitError:
+            continue
+    return None
+
+
+def resolve_revision(repository: Path | None, revision: str) -> str:
+    """Full hash of a commit. Raises UsageError that names the nearest known ones."""
+    if repository is None:
+        raise UsageError(
+            f"revision: got '{revision}', but '{Path.cwd()}' is in no git repository that git can read; "
+            "wanted a command inside the repository that holds it"
+        )
+    try:
+        return git(repository, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    except GitError:
+        known = git(repository, "for-each-ref", "--format=%(refname:short)").splitlines()
+        remote = [name for name in known if name.endswith(f"/{revision}")]
+        near = remote or difflib.get_close_matches(revision, known, n=3)
+        hint = f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
+        if git(repository, "rev-parse", "--is-shallow-repository") == "true":
+            hint += "; this clone is shallow, `git fetch --unshallow --tags` gets the rest"
+        raise UsageError(
+            f"unknown revision: got '{revision}', wanted a commit, branch or tag of {repository}{hint}"
+        ) from None
+
+
+def describe_checkout(repository: Path | None) -> tuple[str, bool]:
+    """Revision of the checkout, and whether its files differ from it; empty where there is none yet."""
+    if repository is None:
+        return "", False
+    try:
+        return git(repository, "rev-parse", "--verify", "--quiet", "HEAD"), bool(
+            git(repository, "status", "--porcelain")
+        )
+    except GitError:
+        return "", True
+
+
+@contextmanager
+def open_worktree(repository: Path, revision: str, path: Path) -> Iterator[Path]:
+    """A worktree of a revision, removed in the end; hooks do not run, they may build or fetch anything."""
+    try:
+        for attempt in range(1, TRIES + 1):
+            try:
+                git(repository, "-c", "core.hooksPath=/dev/null", "worktree", "add", "--detach", str(path), revision)
+                break
+            except GitError as error:  # another run that ends removes the folder of all worktrees when it is empty
+                if attempt == TRIES or path.exists():
+                    raise UsageError(f"revision {revision[:12]} cannot be checked out: {error}") from None
+                time.sleep(RETRY_S * attempt)
+        yield path
+    finally:
+        _remove_worktree(repository, path)
+
+
+def _remove_worktree(repository: Path, path: Path) -> None:
+    """Remove it from disk and from the repository's list; others' entries are left alone as long as this goes well."""
+    try:
+        git(repository, "worktree", "remove", "--force", "--force", str(path))
+    except GitError:  # a checkout that was cut short; only what is gone from the disk is pruned
+        shutil.rmtree(path, ignore_errors=True)
+        for command in (("unlock", str(path)), ("prune",)):
+            with suppress(GitError):  # git may have removed it by itself
+                git(repository, "worktree", *command)
+
+
+class GitError(Exception):
+    """Git refused; the text is the last line that it said."""
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """What git prints. Raises GitError where it refuses, or is not there."""
+    environment = {name: value for name, value in os.environ.items() if name not in GIT_OWN}
+    try:
+        process = subprocess.Popen(
+            ["git", "-C", str(folder), *arguments], env=environment | {"GIT_OPTIONAL_LOCKS": "0"}, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, errors="replace",
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise GitError("git is not installed") from None
+    with process:
+        try:
+            said, complaint = process.communicate()
+        except BaseException:
+            process.terminate()  # and not killed: git then removes what it had half made
+            raise
+    if process.returncode:
+        raise GitError((complaint.strip().splitlines() or [f"exit code {process.returncode}"])[-1])
+    return said.strip()
