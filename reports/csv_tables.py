@@ -17,32 +17,13 @@ def write(run: Run, folder: Path) -> tuple[Path, ...]:
 
     And verdicts.csv, where arms were compared, and networks.csv, where networks were run.
     """
-    from reports.frames import (
-        SEMANTICS_COLUMNS,
-        arithmetic_table,
-        blocks_frame,
-        frame,
-        networks_frame,
-        samples_frame,
-        schema_table,
-        semantics_table,
-        verdicts_frame,
-    )
+    from reports.frames import SEMANTICS_COLUMNS, arithmetic_table, run_frames, schema_table, semantics_table
 
-    results = frame(run)
-    tables = {
-        "results": results, "samples": samples_frame(run), "blocks": blocks_frame(run),
-        "semantics": semantics_table(results), "arithmetic": arithmetic_table(results),
-    }  # fmt: skip
-    networks = networks_frame(run)
-    if len(networks):
-        tables["networks"] = networks
-    if run.header.gate is not None:
-        from harness.timing.standing import judge_run
-
-        tables["verdicts"] = verdicts_frame(judge_run(run))
-    backends = list(tables["semantics"].columns[len(SEMANTICS_COLUMNS) :])
-    return _write({**tables, "schema": schema_table(*tables, backends=backends)}, folder)
+    tables = run_frames(run)
+    semantics, arithmetic = semantics_table(tables["results"]), arithmetic_table(tables["results"])
+    tables |= {"semantics": semantics, "arithmetic": arithmetic}
+    schema = schema_table(*tables, backends=list(semantics.columns[len(SEMANTICS_COLUMNS) :]))
+    return _write({**tables, "schema": schema}, folder)
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:

@@ -159,6 +159,19 @@ def networks_frame(run: Run) -> pd.DataFrame:
     return _typed(network_records(run), NETWORK_COLUMNS, _facts(run))
 
 
+def run_frames(run: Run) -> dict[str, pd.DataFrame]:
+    """Every frame that a run has, by name: `networks` where any were run, `verdicts` where arms were compared."""
+    found = {"results": frame(run), "samples": samples_frame(run), "blocks": blocks_frame(run)}
+    networks = networks_frame(run)
+    if len(networks):
+        found["networks"] = networks
+    if run.header.gate is not None:
+        from harness.timing.standing import judge_run
+
+        found["verdicts"] = verdicts_frame(judge_run(run))
+    return found
+
+
 def comparison_frame(comparison: Comparison) -> pd.DataFrame:
     """One row for every cell of a comparison, with the columns of COMPARISON_COLUMNS."""
     times = [_times(run) for run in (comparison.base, comparison.new)]

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reports import markdown_networks
+from reports.markup import cell, code, escape, fit, table
 from reports.text import count, format_interval, format_number, format_percent, format_time, shorten
 
 if TYPE_CHECKING:
@@ -51,34 +53,34 @@ def _run_lines(run: Run) -> Iterator[str]:
     if standing:
         yield from _standing(standing)
         yield from ("", "## Machine and command", "")
-    yield from (f"- {name}: {_code(value)}" for name, value in run_facts(run))
+    yield from (f"- {name}: {code(value)}" for name, value in run_facts(run))
     yield from _outcomes(results)
     unavailable = unavailable_backends(run)
     if unavailable:
         yield from ("", "## Unavailable backends", "")
-        yield from (f"- {_escape(name)}: {_escape(shorten(why, LONGEST))}" for name, why in unavailable.items())
+        yield from (f"- {escape(name)}: {escape(shorten(why, LONGEST))}" for name, why in unavailable.items())
     skipped = run.why("skipped")
     if skipped:
-        yield from ("", "## Skipped", "", *(f"- {_escape(shorten(line, LONGEST))}" for line in skipped))
-    yield from _fit(_failures(run, failure_groups(run, MOST_FAILURES, EACH_FAILURES)), "failures", room)
+        yield from ("", "## Skipped", "", *(f"- {escape(shorten(line, LONGEST))}" for line in skipped))
+    yield from fit(_failures(run, failure_groups(run, MOST_FAILURES, EACH_FAILURES)), "failures", room)
     yield from _laws(results)
-    yield from _fit(_networks(run), "lines on networks", room // SHARE_OF_NETWORKS)
-    yield from _learning(run)
-    yield from _gallery(run)
+    yield from fit(markdown_networks.networks(run), "lines on networks", room // SHARE_OF_NETWORKS)
+    yield from markdown_networks.learning(run)
+    yield from markdown_networks.gallery(run)
     yield from _semantics(results)
     yield from _arithmetic(results)
-    yield from _fit(_speed(results), "rows", room)
+    yield from fit(_speed(results), "rows", room)
 
 
 def _head(title: str, verdict: Verdict) -> Iterator[str]:
-    yield f"# {_escape(title)}"
+    yield f"# {escape(title)}"
     yield ""
     if verdict.incomplete:
-        yield from (f"**{_escape(verdict.incomplete)}**", "")
-    yield f"**{_escape(verdict.text)}.** {_escape(verdict.detail)}".rstrip()
+        yield from (f"**{escape(verdict.incomplete)}**", "")
+    yield f"**{escape(verdict.text)}.** {escape(verdict.detail)}".rstrip()
     yield ""
     for line in verdict.overdrawn:
-        yield from (f"**{_escape(line)}.**", "")
+        yield from (f"**{escape(line)}.**", "")
 
 
 def _standing(standing: Standing) -> Iterator[str]:
@@ -89,11 +91,11 @@ def _standing(standing: Standing) -> Iterator[str]:
     if found:
         yield from ("## Effect over all cells", "")
         rows = [
-            [_escape(e.arm), _escape(e.base), *([e.group] if e.group else []), str(e.cells), *ratio_words(e.ratio)]
+            [escape(e.arm), escape(e.base), *([e.group] if e.group else []), str(e.cells), *ratio_words(e.ratio)]
             for e in found
         ]
         column = ["slow-down"] if found[0].group else []
-        yield from _table(["arm", "base", *column, "cells", "new/base", "95 % interval"], rows, numbers=3)
+        yield from table(["arm", "base", *column, "cells", "new/base", "95 % interval"], rows, numbers=3)
         yield ""
     yield from ("## Verdicts", "")
     for group, shown, more in cut(groups_of(standing), COMMENT_ROWS):
@@ -106,10 +108,10 @@ def _standing(standing: Standing) -> Iterator[str]:
     reasons = dropped_reasons(standing.run)
     if reasons:
         yield "Blocks that were left out:"
-        yield from ("", *(f"- {number}: {_escape(reason)}" for reason, number in reasons), "")
+        yield from ("", *(f"- {number}: {escape(reason)}" for reason, number in reasons), "")
     yield from ("## Arms", "")
-    rows = [[*map(_escape, arm[:4]), _code(arm[4]) if arm[4] else ""] for arm in arm_rows(standing)]
-    yield from _table(["arm", "backend", "base", "revision", "interpreter"], rows, numbers=0)
+    rows = [[*map(escape, arm[:4]), code(arm[4]) if arm[4] else ""] for arm in arm_rows(standing)]
+    yield from table(["arm", "backend", "base", "revision", "interpreter"], rows, numbers=0)
 
 
 def _verdicts(standing: Standing, rows: Iterable[Row]) -> Iterator[str]:
@@ -118,27 +120,14 @@ def _verdicts(standing: Standing, rows: Iterable[Row]) -> Iterator[str]:
     lines = []
     for row in rows:
         made = verdict_row(standing, row)
-        words = [_escape(made[name]) for name in ("verdict", "arm", "base")]
+        words = [escape(made[name]) for name in ("verdict", "arm", "base")]
         times = ["" if made[name] is None else format_time(made[name]) for name in ("base_ns", "new_ns")]
-        why = _escape(shorten(made["reason"], COMMENT_REASON))
+        why = escape(shorten(made["reason"], COMMENT_REASON))
         lines.append(
-            [*words, _code(made["problem"]), *ratio_words(row.judgement.ratio), str(made["passes"]), why, *times]
+            [*words, code(made["problem"]), *ratio_words(row.judgement.ratio), str(made["passes"]), why, *times]
         )
     head = ("verdict", "arm", "base", "problem", "new/base", "95 % interval", "passes", "why", "base time", "new time")
-    yield from _table(head, lines, numbers=0)
-
-
-def _fit(lines: Iterable[str], what: str, room: int = ROOM) -> Iterator[str]:
-    """Give the lines as long as there is room for them, and how many were left out."""
-    left = 0
-    for line in lines:
-        room -= len(line.encode())
-        if room < 0:
-            left += bool(line)
-        else:
-            yield line
-    if left:
-        yield from ("", f"There are more {what} than have room here ({left} lines); results.csv has them all.")
+    yield from table(head, lines, numbers=0)
 
 
 def _outcomes(results: pd.DataFrame) -> Iterator[str]:
@@ -150,11 +139,11 @@ def _outcomes(results: pd.DataFrame) -> Iterator[str]:
     times = timed(results)["backend"].value_counts()
     shown = [status for status in STATUSES if counts[status].any()]
     rows = [
-        [_escape(name), *(str(counts.at[name, s] or "") for s in shown), str(times.get(name, "") or "")]
+        [escape(name), *(str(counts.at[name, s] or "") for s in shown), str(times.get(name, "") or "")]
         for name in counts.index
     ]
     yield from ("", "## Outcomes", "", "Number of cells; `passed` leaves out those that prove nothing.", "")
-    yield from _table(["backend", *shown, "timed"], rows, numbers=len(shown) + 1)
+    yield from table(["backend", *shown, "timed"], rows, numbers=len(shown) + 1)
 
 
 def _failures(run: Run, groups: Sequence[FailureGroup]) -> Iterator[str]:
@@ -163,9 +152,9 @@ def _failures(run: Run, groups: Sequence[FailureGroup]) -> Iterator[str]:
     yield from ("", "## Failures")
     for group in groups:
         number = len(group.results) + group.more
-        yield from ("", f"### {_escape(group.backend)}, {_escape(group.law or 'timing')}: {number} wrong", "")
+        yield from ("", f"### {escape(group.backend)}, {escape(group.law or 'timing')}: {number} wrong", "")
         if group.formula:
-            yield from (f"Law: {_code(group.formula)}", "")
+            yield from (f"Law: {code(group.formula)}", "")
         for result in group.results:
             yield _failure(run, result)
         if group.more:
@@ -175,12 +164,12 @@ def _failures(run: Run, groups: Sequence[FailureGroup]) -> Iterator[str]:
 def _failure(run: Run, result: Result) -> str:
     from harness.record.run import describe_failure
 
-    words = {name: _escape(shorten(text, LONGEST)) for name, text in describe_failure(result)}
+    words = {name: escape(shorten(text, LONGEST)) for name, text in describe_failure(result)}
     return "\n".join((
         f"- {result.outcome}: {words.pop('reason')}",
         *(f"  - {name}: {text}" for name, text in words.items()),
-        f"  - problem: {_code(result.problem)}",
-        f"  - repeat: {_code(run.command_for(result))}",
+        f"  - problem: {code(result.problem)}",
+        f"  - repeat: {code(run.command_for(result))}",
     ))  # fmt: skip
 
 
@@ -195,80 +184,9 @@ def _laws(results: pd.DataFrame) -> Iterator[str]:
     rows = []
     for law in dict.fromkeys(law for law, _ in cells):
         words = [law_words(cells[law, b]) if (law, b) in cells else ("", "") for b in backends]
-        rows.append([_escape(law), *(f"{main} ({note})" if note else main for main, note in words)])
+        rows.append([escape(law), *(cell(main, note) for main, note in words)])
     yield from ("", "## Laws", "", "Passed of those that ran; `worst` is the largest error in units of its bound.", "")
-    yield from _table(["law", *map(_escape, backends)], rows, numbers=len(backends))
-
-
-def _networks(run: Run) -> Iterator[str]:
-    from reports.networks import HEADS, LAYER_HEADS, MOST_LAYERS, network_words, portfolio_words
-
-    found = network_words(run)
-    if not found:
-        return
-    yield from ("", "## Networks", "")
-    yield "Median time of a pass over the whole network, and the largest error of all outputs and gradients against"
-    yield "automatic differentiation in float64, in units of a bound that follows from the depth. Bold: wrong."
-    yield ""
-    lines = []
-    for network in found:
-        title = _escape(f"{network.title} ({network.note})" if network.note else network.title)
-        lines += [[title, _escape(row.backend), *(_network_cell(*cell) for cell in row.cells)] for row in network.rows]
-    yield from _table(["network", "backend", *HEADS], lines, numbers=0)
-    if absent := dict.fromkeys(name for network in found for name in network.absent):
-        yield from ("", f"Unavailable: {_escape(', '.join(absent))}.")
-    for one in portfolio_words(run):
-        yield from ("", f"### {_escape(one.title)}, layer by layer", "", _escape(one.text), "")
-        layers = [[*map(_escape, words[:-1]), _code(words[-1])] for words in one.layers[:MOST_LAYERS]]
-        yield from _table(list(LAYER_HEADS), layers, numbers=0)
-        if len(one.layers) > MOST_LAYERS:
-            yield from ("", f"and {count(len(one.layers) - MOST_LAYERS, 'more layer')}, in the HTML report.")
-        if one.untimed:
-            yield from ("", f"No backend has a time for {', '.join(map(_code, one.untimed))}.")
-
-
-def _network_cell(main: str, notes: Sequence[str], wrong: bool) -> str:
-    note = "; ".join(notes)
-    text = _escape(f"{main} ({note})" if main and note else main or note)
-    return f"**{text}**" if wrong else text
-
-
-def _learning(run: Run) -> Iterator[str]:
-    from reports.learning import HEADS, find_learners
-
-    found = find_learners(run)
-    if not found:
-        return
-    yield from ("", "## Learning", "")
-    yield "LeNet-5 on handwritten digits by plain gradient descent; the HTML report draws the curves. Bold: wrong."
-    yield ""
-    rows = []
-    for one in found:
-        cells = [_escape(f"{main} ({note})" if main and note else main or note) for main, note in one.words]
-        rows.append([_escape(one.backend) if one.well else f"**{_escape(one.backend)}**", *cells])
-    yield from _table(["backend", *HEADS], rows, numbers=0)
-
-
-def _gallery(run: Run) -> Iterator[str]:
-    from reports.gallery import field_words, gallery_backends, gallery_rows, row_words
-
-    found = gallery_rows(run)
-    if not found:
-        return
-    backends = gallery_backends(found)
-    yield from ("", "## Gallery", "")
-    yield "Brightness of a photograph under each kernel, which follows its sum, and the largest difference of a pixel"
-    yield "from the reference in units of its bound. Bold: wrong. The HTML report shows the pictures."
-    yield ""
-    rows = []
-    for row in found:
-        cells = []
-        for main, note, well in (field_words(row.results.get(name)) for name in backends):
-            text = _escape(f"{main} ({note})" if note else main)
-            cells.append(text if well else f"**{text}**")
-        rows.append([_escape(row.title), *row_words(row), *cells])
-    head = ["law", "sum", "brightness wanted", *map(_escape, backends)]
-    yield from _table(head, rows, numbers=len(head) - 1)
+    yield from table(["law", *map(escape, backends)], rows, numbers=len(backends))
 
 
 def _semantics(results: pd.DataFrame) -> Iterator[str]:
@@ -283,12 +201,10 @@ def _semantics(results: pd.DataFrame) -> Iterator[str]:
     yield ""
     rows = []
     for row in found:
-        cells = []
-        for values, wrong in (row.cells.get(name, ((), False)) for name in backends):
-            text = _escape("; ".join(shorten(value, LONGEST_VALUE) for value in values))
-            cells.append(f"**{text}**" if wrong else text)
-        rows.append([_escape(row.law), "yes" if row.differs else "", *cells])
-    yield from _table(["law", "differs", *map(_escape, backends)], rows, numbers=0)
+        shown = (row.cells.get(name, ((), False)) for name in backends)
+        cells = [cell("; ".join(shorten(value, LONGEST_VALUE) for value in values), wrong=bad) for values, bad in shown]
+        rows.append([escape(row.law), "yes" if row.differs else "", *cells])
+    yield from table(["law", "differs", *map(escape, backends)], rows, numbers=0)
 
 
 def _arithmetic(results: pd.DataFrame) -> Iterator[str]:
@@ -304,14 +220,10 @@ def _arithmetic(results: pd.DataFrame) -> Iterator[str]:
     yield ""
     rows = []
     for row in found:
-        cells = []
-        for main, note, well in (
-            arithmetic_words(row.cells[b]) if b in row.cells else ("", "", True) for b in backends
-        ):
-            text = _escape(f"{main} ({note})" if note else main)
-            cells.append(text if well else f"**{text}**")
-        rows.append([_escape(row.operator), _escape(row.dtype), *cells])
-    yield from _table(["operator", "dtype", *map(_escape, backends)], rows, numbers=len(backends))
+        shown = (arithmetic_words(row.cells[b]) if b in row.cells else ("", "", True) for b in backends)
+        cells = [cell(main, note, wrong=not well) for main, note, well in shown]
+        rows.append([escape(row.operator), escape(row.dtype), *cells])
+    yield from table(["operator", "dtype", *map(escape, backends)], rows, numbers=len(backends))
 
 
 def _speed(results: pd.DataFrame) -> Iterator[str]:
@@ -331,22 +243,22 @@ def _speed(results: pd.DataFrame) -> Iterator[str]:
     for row in found:
         label = f"{row.label} ×{row.multiplicity}" if row.multiplicity > 1 else row.label
         cells = [_time_cell(row.cells.get(name), name == row.fastest) for name in backends]
-        rows.append([_escape(label), row.operator, *cells, _code(row.problem)])
-    yield from _table(["label", "operator", *map(_escape, backends), "problem"], rows, numbers=0)
+        rows.append([escape(label), row.operator, *cells, code(row.problem)])
+    yield from table(["label", "operator", *map(escape, backends), "problem"], rows, numbers=0)
 
 
-def _time_cell(cell: dict[str, Any] | None, fastest: bool) -> str:
+def _time_cell(timed: dict[str, Any] | None, fastest: bool) -> str:
     from reports.facts import time_words
 
-    if cell is None:
+    if timed is None:
         return ""
-    time = _escape(time_words(cell))
-    one = "†" if cell["interval"] == "one process" else ""
-    parts = [f"{format_interval(cell['low_ns'], cell['high_ns'])}{one}"]
-    if cell["gflops"] is not None:
-        parts.append(f"{format_number(cell['gflops'])} GFLOP/s")
-    if cell["peak_fraction"] is not None:
-        parts.append(format_percent(cell["peak_fraction"]))
+    time = escape(time_words(timed))
+    one = "†" if timed["interval"] == "one process" else ""
+    parts = [f"{format_interval(timed['low_ns'], timed['high_ns'])}{one}"]
+    if timed["gflops"] is not None:
+        parts.append(f"{format_number(timed['gflops'])} GFLOP/s")
+    if timed["peak_fraction"] is not None:
+        parts.append(format_percent(timed["peak_fraction"]))
     return f"{f'**{time}**' if fastest else time} ({'; '.join(parts)})"
 
 
@@ -360,18 +272,18 @@ def _comparison_lines(comparison: Comparison) -> Iterator[str]:
     yield f"A change of time counts beyond {comparison.threshold:.0%}, with the whole interval of its ratio."
     if comparison.obstacles:
         yield from ("", "**Times are not comparable**: the environments differ (base / new).", "")
-        yield from (f"- {_escape(obstacle)}" for obstacle in comparison.obstacles)
+        yield from (f"- {escape(obstacle)}" for obstacle in comparison.obstacles)
     sides = {"base": dict(run_facts(base)), "new": dict(run_facts(new))}
     names = dict.fromkeys([*sides["base"], *sides["new"]])
     yield from ("", "## Runs", "")
-    rows = [[name, *(_escape(side.get(name, "")) for side in sides.values())] for name in names]
-    yield from _table(["", *sides], rows, numbers=0)
+    rows = [[name, *(escape(side.get(name, "")) for side in sides.values())] for name in names]
+    yield from table(["", *sides], rows, numbers=0)
     counts = [[name, str(number)] for name, number in comparison.counts.items() if number]
     if counts:
-        yield from ("", "## Verdicts", "", *_table(["verdict", "cells"], counts, numbers=1))
+        yield from ("", "## Verdicts", "", *table(["verdict", "cells"], counts, numbers=1))
     changed = [row for row in plain_records(comparison_frame(comparison)) if row["verdict"] not in QUIET]
     changed.sort(key=lambda row: VERDICTS.index(row["verdict"]))
-    yield from _fit(_changes(changed), "changes")
+    yield from fit(_changes(changed), "changes", ROOM)
 
 
 def _changes(changed: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -383,29 +295,6 @@ def _changes(changed: Sequence[dict[str, Any]]) -> Iterator[str]:
         ratio = ""
         if row["ratio"] is not None:
             ratio = f"{row['ratio']:.3f} ({row['ratio_low']:.3f} to {row['ratio_high']:.3f})"
-        words = [_escape(shorten(row[name], LONGEST)) for name in ("verdict", "backend", "law")]
-        rows.append([*words, ratio, _code(row["problem"]), _escape(shorten(row["reason"], LONGEST))])
-    yield from _table(["verdict", "backend", "law", "new/base", "problem", "why"], rows, numbers=0)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int) -> Iterator[str]:
-    """Make a table; the last `numbers` columns are right-aligned."""
-    yield f"| {' | '.join(head)} |"
-    yield f"|{'|'.join('---:' if n >= len(head) - numbers else '---' for n in range(len(head)))}|"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-
-
-def _escape(text: str) -> str:
-    """Text that Markdown and HTML leave alone, on one line."""
-    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
-    return "".join(f"\\{c}" if c in "\\`*_[]|#~" else c for c in flat)
-
-
-def _code(text: str) -> str:
-    """Text as a code span, whatever quotes it has."""
-    flat, fence = " ".join(text.split()), "`"
-    while fence in flat:
-        fence += "`"
-    edge = " " if flat.startswith("`") or flat.endswith("`") else ""
-    return f"{fence}{edge}{flat}{edge}{fence}"
+        words = [escape(shorten(row[name], LONGEST)) for name in ("verdict", "backend", "law")]
+        rows.append([*words, ratio, code(row["problem"]), escape(shorten(row["reason"], LONGEST))])
+    yield from table(["verdict", "backend", "law", "new/base", "problem", "why"], rows, numbers=0)

@@ -17,17 +17,9 @@ def write(run: Run, folder: Path) -> tuple[Path, ...]:
 
     And verdicts.parquet, where arms were compared, and networks.parquet, where networks were run.
     """
-    from reports.frames import blocks_frame, frame, networks_frame, samples_frame, verdicts_frame
+    from reports.frames import run_frames
 
-    tables = {"results": frame(run), "samples": samples_frame(run), "blocks": blocks_frame(run)}
-    networks = networks_frame(run)
-    if len(networks):
-        tables["networks"] = networks
-    if run.header.gate is not None:
-        from harness.timing.standing import judge_run
-
-        tables["verdicts"] = verdicts_frame(judge_run(run))
-    return tuple(_write(table, folder / f"{name}.parquet") for name, table in tables.items())
+    return tuple(_write(table, folder / f"{name}.parquet") for name, table in run_frames(run).items())
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
