@@ -96,20 +96,20 @@ def response(
     for draw in range(DRAWS):
         rng = np.random.default_rng((seed, draw))
 
-        def stir(name: str, a: Array, rng: np.random.Generator = rng) -> Array:
-            return a + (GLUE_UNITS * u * a) * draw_noise(rng, a.shape)
+        def touch(name: str, a: Array, rng: np.random.Generator = rng) -> Array:
+            return stir(rng, a, GLUE_UNITS * u)
 
-        noisy = evaluate(network, add_noise(compute_reference, numerics_for, rng), values, ends, decisions, stir)
+        noisy = evaluate(network, compute_noisily(numerics_for, rng), values, ends, decisions, touch)
         for name, a in arrays_of(noisy).items():
             squares[name] += float(np.sum((a - wanted[name]) ** 2)) / DRAWS
     return {name: math.sqrt(square) for name, square in squares.items()}
 
 
-def add_noise(compute: Compute, numerics_for: NumericsFor, rng: np.random.Generator) -> Compute:
-    """The same computation, with noise as large as roundings on every sum; selections stay exact."""
+def compute_noisily(numerics_for: NumericsFor, rng: np.random.Generator) -> Compute:
+    """The reference, with noise as large as roundings on every sum; selections stay exact."""
 
     def noisy(node: Node, problem: Problem, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
-        outputs = dict(compute(node, problem, arrays))
+        outputs = compute_reference(node, problem, arrays)
         name = problem.operator.outputs[0]
         size = rounding_size(problem, numerics_for(node, problem), arrays, outputs[name])
         if size:
@@ -117,6 +117,11 @@ def add_noise(compute: Compute, numerics_for: NumericsFor, rng: np.random.Genera
         return outputs
 
     return noisy
+
+
+def stir(rng: np.random.Generator, a: Array, size: float) -> Array:
+    """An array with noise on every element, so large relative to it."""
+    return a + (size * a) * draw_noise(rng, a.shape)
 
 
 def draw_noise(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from harness.network.evaluate import Compute, Touch, backward, forward
 from harness.network.graph import Network
-from harness.network.noise import DRAWS, GLUE_UNITS, add_noise, compute_reference, draw_noise
+from harness.network.noise import DRAWS, GLUE_UNITS, compute_noisily, compute_reference, stir
 from harness.network.problem import NetworkProblem
 from harness.network.subject import NetworkSubject, on_host
 from harness.network.values import make_values
@@ -177,10 +177,8 @@ def _trace_reference(subject: NetworkSubject, digits: Digits, steps: int, rng: n
     if rng is None:
         return np.array(list(islice(descend(network, compute_reference, values, batches), steps)))
     u = FORMATS[problem.dtype].u
-
-    def stir(a: Array, units: int = 1) -> Array:
-        return a + (units * u * a) * draw_noise(rng, a.shape)
-
-    noisy = add_noise(compute_reference, subject.numerics_for, rng)
-    descent = descend(network, noisy, values, batches, lambda name, a: stir(a, GLUE_UNITS), stir)
+    descent = descend(
+        network, compute_noisily(subject.numerics_for, rng), values, batches,
+        touch=lambda name, a: stir(rng, a, GLUE_UNITS * u), settle=lambda a: stir(rng, a, u),
+    )  # fmt: skip
     return np.array(list(islice(descent, steps)))

@@ -14,12 +14,13 @@ from harness.plan.arm import Arm
 from harness.plan.cell import MAJORITY, Cell, Limits, Plan
 from harness.plan.gate import Gate
 from harness.plan.suite import NamedProblem, Suite
-from harness.plan.task import Task
+from harness.plan.task import Task, estimate_work, estimate_workspace
 from harness.plugins.backend import Backend
 from harness.plugins.manager import Registry
 from harness.plugins.route import Route, resolve
 
 COPIES_CHECKED, COPIES_TIMED = 6, 12  # of all arrays that a worker holds at once, those in float64 counted twice
+COPIES_OF_NETWORK = 5  # timed, nothing but one layer at a time is in float64; seen: 2.4 (ResNet-50) to 4 (AlexNet)
 CALLS_PER_LAW = 4  # a law runs an operator a few times and the reference beside it
 CALLS_PER_PASS = 6  # first call, warm-up, three samples, and the verification
 
@@ -118,15 +119,6 @@ def _once(items: Sequence[NamedProblem], laws: Sequence[Law]) -> list[_Item]:
     return list(first.values())
 
 
-def estimate_work(backend: Backend, problem: Task) -> tuple[float, int]:
-    """Operations that a backend executes for a problem, and bytes that it needs beside the arrays."""
-    if not isinstance(problem, NetworkProblem):
-        return backend.work(problem), backend.workspace(problem)
-    layers = problem.network.layers(problem.work)
-    work = sum(backend.work(layer) * count for layer, count in layers.items())
-    return work, max(backend.workspace(layer) for layer in layers)
-
-
 def geometry(problem: Task) -> tuple[Any, ...]:
     """Everything of a problem that routes and costs depend on: all but the data and its seed."""
     if isinstance(problem, NetworkProblem):
@@ -143,7 +135,6 @@ class _Answers:
     def __init__(self, suite: Suite, backend: Backend, arm: str, limits: Limits) -> None:
         self.suite, self.backend, self.arm, self.limits = suite, backend, arm, limits
         self.slowdown, self.elsewhere = 0.0, False
-        self.copies = COPIES_TIMED if suite.kind == "speed" else COPIES_CHECKED
         self.budget_s = limits.time_s or suite.budget_s
         self.time_limit_s = limits.time_s or suite.time_limit_s
         self.calls = CALLS_PER_PASS * suite.timing.passes if suite.kind == "speed" else CALLS_PER_LAW
@@ -172,12 +163,9 @@ class _Answers:
 
     def _estimate(self, problem: Task) -> tuple[float, str]:
         try:
-            work, workspace = estimate_work(self.backend, problem)
+            work, workspace = estimate_work(self.backend, problem), estimate_workspace(self.backend, problem)
             seconds = self.calls * work / self.backend.rate
-            copies = (
-                self.copies / 2 if problem.dtype == "float64" else self.copies
-            )  # what is wider than it costs no more
-            need = copies * problem.bytes + workspace
+            need = self._copies(problem) * problem.bytes + workspace
         except Exception as error:  # as above
             return 0.0, f"its estimate raised {type(error).__name__}: {error}"
         reason = ""
@@ -187,6 +175,13 @@ class _Answers:
             limit = f"{self.limits.memory_bytes / 2**30:g} GiB (--memory-limit)"
             reason = f"estimated {need / 2**30:.3g} GiB, above the limit of {limit}"
         return seconds, reason
+
+    def _copies(self, problem: Task) -> float:
+        """How many times all of a problem's arrays a worker holds at once."""
+        if self.suite.kind == "speed" and isinstance(problem, NetworkProblem):
+            return COPIES_OF_NETWORK
+        copies = COPIES_TIMED if self.suite.kind == "speed" else COPIES_CHECKED
+        return copies / 2 if problem.dtype == "float64" else copies  # what is wider than it costs no more
 
 
 def _plan_cells(answers: _Answers, items: Sequence[_Item], numbers: Iterator[int]) -> Iterator[Cell]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from harness.network.graph import Architecture
 from harness.network.problem import NetworkProblem, is_network_line, parse_network
+from harness.plugins.backend import Backend
 from harness.spec.line import parse_line
 from harness.spec.problem import Problem
 
@@ -15,3 +16,18 @@ Task = Problem | NetworkProblem
 def parse_task(line: str, networks: Mapping[str, Architecture]) -> Task:
     """Read a problem line of either kind. Raises LineError with the column, or GeometryError."""
     return parse_network(line, networks) if is_network_line(line) else parse_line(line)
+
+
+def estimate_work(backend: Backend, problem: Task) -> float:
+    """Operations that a backend executes; glue between the layers of a network is not counted."""
+    return sum(backend.work(one) * count for one, count in operators_of(problem).items())
+
+
+def estimate_workspace(backend: Backend, problem: Task) -> int:
+    """Bytes that a backend declares to need beside the arrays; of a network the most that any layer needs."""
+    return max(map(backend.workspace, operators_of(problem)), default=0)
+
+
+def operators_of(problem: Task) -> Mapping[Problem, int]:
+    """Distinct operators, and how often each occurs."""
+    return problem.network.layers(problem.work) if isinstance(problem, NetworkProblem) else {problem: 1}

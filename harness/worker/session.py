@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from harness.checking.deviation import Deviation
 from harness.checking.subject import Subject
 from harness.network.subject import NetworkSubject
-from harness.plan.task import Task
+from harness.plan.task import Task, estimate_workspace
 from harness.plugins.route import UnsupportedError
 from harness.record.run import Pass
 from harness.timing.block import Ready, calibrate, make_ready, time_block
@@ -141,7 +141,7 @@ def open_session(subject: Subject | NetworkSubject, request: Prepare) -> Session
         number=request.number, process=os.getpid(), loops=ready.loops, warmups=ready.warmups, clock=clock.name,
         device=backend.device, prepare_ns=times[0][0], first_call_ns=times[0][1], samples_ns=(),
         verify_ns=sum(one[2] for one in times), spent_ns=time.perf_counter_ns() - begun, mode=request.mode,
-        memory_bytes=meter.peak_bytes, workspace_bytes=trial.workspace(),
+        memory_bytes=meter.peak_bytes, workspace_bytes=estimate_workspace(backend, subject.problem),
     )  # fmt: skip
     return Session(
         problem=subject.problem, trial=trial, contents=contents, members=members, devices=devices, ready=ready,

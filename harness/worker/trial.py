@@ -68,9 +68,6 @@ class Trial(Protocol):
     def judge(self, host: Mapping[str, Array], outputs: Mapping[str, Array]) -> Deviation:
         """How far outputs are from what these arrays ask for."""
 
-    def workspace(self) -> int:
-        """Bytes that the backend declares to need beside its arrays."""
-
 
 @dataclass(frozen=True, slots=True)
 class OperatorTrial:
@@ -103,10 +100,6 @@ class OperatorTrial:
     def judge(self, host: Mapping[str, Array], outputs: Mapping[str, Array]) -> Deviation:
         """Against the reference, within the bound of the declared class."""
         return verify(self.problem, self.subject.numerics(self.problem), host, outputs)
-
-    def workspace(self) -> int:
-        """As the backend declares it."""
-        return self.backend.workspace(self.problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +138,6 @@ class NetworkTrial:
         bound = depth_bound(self.subject.network, self.subject.problem.work, self.subject.numerics_for)
         parts = [compare_norms(f"{name} of a timed call", outputs[name], a, bound) for name, a in again.items()]
         return replace(join(layers, *parts), exhibit=describe_network(self.subject.problem))
-
-    def workspace(self) -> int:
-        """The most that any layer needs."""
-        layers = self.subject.network.layers(self.subject.problem.work)
-        return max((self.backend.workspace(layer) for layer in layers), default=0)
 
 
 def describe_network(problem: NetworkProblem) -> Exhibit:
