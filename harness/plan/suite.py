@@ -62,6 +62,10 @@ class Timing:
         return self.sample_s / self.blocks
 
 
+def _itself(problem: NamedProblem) -> tuple[NamedProblem, ...]:
+    return (problem,)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
     """What is asked of a backend.
@@ -69,6 +73,7 @@ class Suite:
     kind: correctness applies `laws` to `problems`, consensus lets all backends vote on them, speed times them, whole
         runs the suites named in `parts`.
     of_networks: problems that a suite of networks makes of all architectures that plugins handed over.
+    take: what it makes of a problem that is given instead of its own, such as the layers of a network.
     laws: names of the laws to apply wherever their conditions hold; in a vote, to whoever is outvoted.
     budget_s: what one cell should cost; one that is estimated to cost more is skipped.
     time_limit_s: after what time a cell's worker is killed; far above the budget, for machines that are busy.
@@ -79,6 +84,7 @@ class Suite:
     description: str
     problems: Callable[[], tuple[NamedProblem, ...]] = tuple
     of_networks: Callable[[Sequence[Architecture]], tuple[NamedProblem, ...]] | None = None
+    take: Callable[[NamedProblem], tuple[NamedProblem, ...]] = _itself
     laws: tuple[str, ...] = ()
     timing: Timing = Timing()
     parts: tuple[str, ...] = ()
@@ -88,6 +94,10 @@ class Suite:
     def all_problems(self, networks: Sequence[Architecture]) -> tuple[NamedProblem, ...]:
         """Problems of the suite, of networks too where it is about them."""
         return self.problems() + (self.of_networks(networks) if self.of_networks is not None else ())
+
+    def take_all(self, given: Sequence[NamedProblem]) -> tuple[NamedProblem, ...]:
+        """Problems that are asked instead of the suite's own."""
+        return tuple(problem for one in given for problem in self.take(one))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import pytest
 
 from harness import NamedProblem, Suite, Timing, UsageError, parse_line
+from harness.network.problem import NetworkProblem
 from harness.plan.cell import Limits
 from harness.plan.planner import plan_run
 from harness.plugins.manager import load_plugins
+from tests.network.small import NETWORKS
 
 CONV = NamedProblem(name="one", problem=parse_line("conv x=1x2x9 w=3x2x3 data=integer"))
 POOL = NamedProblem(name="two", problem=parse_line("max_pool x=1x2x9 kernel=3 data=integer"))
@@ -76,3 +80,27 @@ def test_a_backend_that_raises_while_it_is_asked_is_a_reason():
     Raising.supports = lambda self, problem: None
     plan = plan_run(registry, ["speed"], ["raising"], [CONV])
     assert [(cell.decided, cell.reason) for cell in plan.cells] == [("skipped", "its estimate raised KeyError: 'tile'")]
+
+
+def test_a_network_that_is_given_is_its_layers_where_layers_are_timed():
+    problem = NetworkProblem(architecture=NETWORKS["smooth"], work="forward", n=3)
+    given = [NamedProblem(name="smooth/forward", problem=problem), CONV]
+    plan = plan_run(load_plugins(), ["networks-speed", "network-layers"], ["torch"], given)
+    lines = {
+        suite: {c.line: c.multiplicity for c in plan.cells if c.suite == suite}
+        for suite in ("networks-speed", "network-layers")
+    }
+    assert lines["networks-speed"] == {problem.line: 1, CONV.problem.line: 1}
+    assert lines["network-layers"] == {one.line: n for one, n in problem.network.layers("forward").items()} | {
+        CONV.problem.line: 1
+    }
+
+
+@pytest.mark.parametrize("kind", ["speed", "correctness"])
+def test_a_timed_network_is_estimated_to_need_less_memory_than_one_that_is_checked(kind):
+    registry = load_plugins()
+    problem = NetworkProblem(architecture=NETWORKS["smooth"], work="step")
+    registry.suites["asked"] = replace(registry.suite("networks"), name="asked", kind=kind)
+    limits = Limits(memory_bytes=int(5.5 * problem.bytes))
+    plan = plan_run(registry, ["asked"], ["torch"], [NamedProblem(name="smooth", problem=problem)], limits=limits)
+    assert {cell.decided == "skipped" for cell in plan.cells} == {kind == "correctness"}
