@@ -177,7 +177,7 @@ def _gain_words(found: Portfolio) -> str:
         why = "too few of their passes count" if found.best else "there is nothing to compare it with"
         return f"What a portfolio gains cannot be told: {why}."
     sure = "" if gain.low > 1 else "; that it is faster at all is not sure"
-    over = f" Not in it are {count(missing, 'layer')} of which too few passes count." if missing else ""
+    over = f" It leaves out {count(missing, 'layer')} of which too few passes count." if missing else ""
     value, low, high = map(_ratio, (gain.value, gain.low, gain.high))
     return (
         f"A portfolio is {value} times as fast (95 % interval {low} to {high}{sure}), each choice made by passes that "
