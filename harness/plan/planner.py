@@ -58,7 +58,7 @@ def plan_run(
     for suite in parts:
         applied = wanted or [registry.law(name) for name in suite.laws]
         asked = _of_networks(suite.take_all(problems) if problems else suite.all_problems(known), networks)
-        _check_partners(registry, asked)
+        _check_partners(registry, problems or asked)
         items = _once(asked, applied)
         bases = {arm.family: arm.name for arm in reversed(chosen)}
         for arm in chosen:

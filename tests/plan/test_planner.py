@@ -104,3 +104,10 @@ def test_a_timed_network_is_estimated_to_need_less_memory_than_one_that_is_check
     limits = Limits(memory_bytes=int(5.5 * problem.bytes))
     plan = plan_run(registry, ["asked"], ["torch"], [NamedProblem(name="smooth", problem=problem)], limits=limits)
     assert {cell.decided == "skipped" for cell in plan.cells} == {kind == "correctness"}
+
+
+@pytest.mark.parametrize("suite", ["networks", "networks-speed", "network-layers"])
+def test_a_partner_that_nobody_knows_is_an_error_wherever_it_is_named(suite):
+    problem = NetworkProblem(architecture=NETWORKS["smooth"], work="step", mixed="nobody")
+    with pytest.raises(UsageError, match="unknown backend: got 'nobody'"):
+        plan_run(load_plugins(), [suite], ["torch"], [NamedProblem(name="smooth", problem=problem)])
