@@ -51,13 +51,13 @@ def resolve_revision(repository: Path | None, revision: str) -> str:
         ) from None
 
 
-def describe_checkout(repository: Path | None) -> tuple[str, bool]:
-    """Revision of the checkout, and whether its files differ from it; empty where there is none yet."""
+def describe_checkout(repository: Path | None, timeout_s: float | None = None) -> tuple[str, bool]:
+    """Revision of the checkout, and whether its files differ from it; empty where there is none yet, or git is late."""
     if repository is None:
         return "", False
     try:
-        return git(repository, "rev-parse", "--verify", "--quiet", "HEAD"), bool(
-            git(repository, "status", "--porcelain")
+        return git(repository, "rev-parse", "--verify", "--quiet", "HEAD", timeout_s=timeout_s), bool(
+            git(repository, "status", "--porcelain", timeout_s=timeout_s)
         )
     except GitError:
         return "", True
@@ -95,8 +95,8 @@ class GitError(Exception):
     """Git refused; the text is the last line that it said."""
 
 
-def git(folder: Path, *arguments: str) -> str:
-    """What git prints. Raises GitError where it refuses, or is not there."""
+def git(folder: Path, *arguments: str, timeout_s: float | None = None) -> str:
+    """What git prints. Raises GitError where it refuses, takes longer, or is not there."""
     environment = {name: value for name, value in os.environ.items() if name not in GIT_OWN}
     try:
         process = subprocess.Popen(
@@ -105,9 +105,14 @@ def git(folder: Path, *arguments: str) -> str:
         )  # fmt: skip
     except FileNotFoundError:
         raise GitError("git is not installed") from None
+    except OSError as error:
+        raise GitError(f"git cannot be run: {error}") from None
     with process:
         try:
-            said, complaint = process.communicate()
+            said, complaint = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            raise GitError(f"git has not answered in {timeout_s:g} s") from None
         except BaseException:
             process.terminate()  # and not killed: git then removes what it had half made
             raise

@@ -25,6 +25,7 @@ ALLOWED = (
     "ONEDNN_DEFAULT_FPMATH_MODE", "ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES", "CUDA_VISIBLE_DEVICES",
     "CUDA_LAUNCH_BLOCKING", "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "CI",
 )  # fmt: skip
+GIT_S = 5.0  # a run is not held up by a checkout that takes long to look through
 LIBRARIES = ("numpy", "scipy", "torch", "cupy-cuda13x", "pandas", "pyarrow", "pluggy")
 # What the fingerprint stands for. Nothing that moves by itself belongs here: neither frequency nor load, nor what a
 # reboot changes; and nothing that compare_runs looks at by itself (threads, variables).
@@ -96,5 +97,5 @@ def _version(name: str) -> str:
 
 def _git_state() -> dict[str, Any]:
     """Revision and dirtiness of the working directory; empty outside a checkout."""
-    revision, dirty = describe_checkout(Path.cwd())
+    revision, dirty = describe_checkout(Path(), GIT_S)
     return {"revision": revision, "dirty": dirty} if revision else {}
