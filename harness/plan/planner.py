@@ -20,7 +20,9 @@ from harness.plugins.manager import Registry
 from harness.plugins.route import Route, resolve
 
 COPIES_CHECKED, COPIES_TIMED = 6, 12  # of all arrays that a worker holds at once, those in float64 counted twice
-COPIES_OF_NETWORK = 5  # timed, nothing but one layer at a time is in float64; seen: 2.4 (ResNet-50) to 4 (AlexNet)
+# Timed, nothing of a network but one layer at a time is in float64. Resident memory of a worker in a step, in units of
+# the network's bytes: 2.9 for ResNet-152, 3.0 for ResNet-50, 4.2 for ResNet-34, 5.4 for AlexNet.
+COPIES_OF_NETWORK = 5
 CALLS_PER_LAW = 4  # a law runs an operator a few times and the reference beside it
 CALLS_PER_PASS = 6  # first call, warm-up, three samples, and the verification
 
