@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports import markdown_networks
-from reports.markup import cell, code, escape, fit, table
+from reports.markup import cell, code, escape, fit, section, table
 from reports.text import count, format_interval, format_number, format_percent, format_time, shorten
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _outcomes(results: pd.DataFrame) -> Iterator[str]:
         [escape(name), *(str(counts.at[name, s] or "") for s in shown), str(times.get(name, "") or "")]
         for name in counts.index
     ]
-    yield from ("", "## Outcomes", "", "Number of cells; `passed` leaves out those that prove nothing.", "")
+    yield from section("Outcomes", "Number of cells; `passed` leaves out those that prove nothing.")
     yield from table(["backend", *shown, "timed"], rows, numbers=len(shown) + 1)
 
 
@@ -185,7 +185,7 @@ def _laws(results: pd.DataFrame) -> Iterator[str]:
     for law in dict.fromkeys(law for law, _ in cells):
         words = [law_words(cells[law, b]) if (law, b) in cells else ("", "") for b in backends]
         rows.append([escape(law), *(cell(main, note) for main, note in words)])
-    yield from ("", "## Laws", "", "Passed of those that ran; `worst` is the largest error in units of its bound.", "")
+    yield from section("Laws", "Passed of those that ran; `worst` is the largest error in units of its bound.")
     yield from table(["law", *map(escape, backends)], rows, numbers=len(backends))
 
 
@@ -195,10 +195,11 @@ def _semantics(results: pd.DataFrame) -> Iterator[str]:
     backends, found = semantics_rows(results)
     if not found:
         return
-    yield from ("", "## Declared semantics", "")
-    yield "What each backend was seen to do where it may choose and must say so; the most frequent value first."
-    yield "`differs`: not all do the same on the same problem. Bold: not what the backend declares, or wrong."
-    yield ""
+    yield from section(
+        "Declared semantics",
+        "What each backend was seen to do where it may choose and must say so; the most frequent value first.",
+        "`differs`: not all do the same on the same problem. Bold: not what the backend declares, or wrong.",
+    )
     rows = []
     for row in found:
         shown = (row.cells.get(name, ((), False)) for name in backends)
@@ -213,11 +214,12 @@ def _arithmetic(results: pd.DataFrame) -> Iterator[str]:
     backends, found = arithmetic_rows(results)
     if not found:
         return
-    yield from ("", "## Arithmetic", "")
-    yield "Fewest effective bits over all comparisons with the float64 reference on normal and uniform data, and what"
-    yield "probes measured: the significand that survives in inputs → in sums."
-    yield "Bold: not what the backend declares, or beyond a bound."
-    yield ""
+    yield from section(
+        "Arithmetic",
+        "Fewest effective bits over all comparisons with the float64 reference on normal and uniform data, and what",
+        "probes measured: the significand that survives in inputs → in sums.",
+        "Bold: not what the backend declares, or beyond a bound.",
+    )
     rows = []
     for row in found:
         shown = (arithmetic_words(row.cells[b]) if b in row.cells else ("", "", True) for b in backends)
@@ -233,12 +235,13 @@ def _speed(results: pd.DataFrame) -> Iterator[str]:
     if not found:
         return
     backends = backend_order(results, [name for row in found for name in row.cells])
-    yield from ("", "## Times", "")
-    yield "Median time of a call, its 95 % interval, GFLOP/s, and share of this machine's GEMM rate in the same dtype."
-    yield "Bold: the fastest native operator of the row. * derived from other operators, not ranked."
-    yield "~ the ends of the interval are a factor of 1.5 or more apart; overlapping intervals do not tell two apart."
-    yield "† interval over the samples of one process, not over processes."
-    yield ""
+    yield from section(
+        "Times",
+        "Median time of a call, its 95 % interval, GFLOP/s, and share of this machine's GEMM rate in the same dtype.",
+        "Bold: the fastest native operator of the row. * derived from other operators, not ranked.",
+        "~ the ends of the interval are a factor of 1.5 or more apart; overlapping intervals do not tell two apart.",
+        "† interval over the samples of one process, not over processes.",
+    )
     rows = []
     for row in found:
         label = f"{row.label} ×{row.multiplicity}" if row.multiplicity > 1 else row.label

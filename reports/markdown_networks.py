@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from reports.markup import cell, code, escape, table
+from reports.markup import cell, code, escape, section, table
 from reports.text import count
 
 if TYPE_CHECKING:
@@ -19,10 +19,11 @@ def networks(run: Run) -> Iterator[str]:
     found = network_words(run)
     if not found:
         return
-    yield from ("", "## Networks", "")
-    yield "Median time of a pass over the whole network, and the largest error of all outputs and gradients against"
-    yield "automatic differentiation in float64, in units of a bound that follows from the depth. Bold: wrong."
-    yield ""
+    yield from section(
+        "Networks",
+        "Median time of a pass over the whole network, and the largest error of all outputs and gradients against",
+        "automatic differentiation in float64, in units of a bound that follows from the depth. Bold: wrong.",
+    )
     lines = []
     for network in found:
         title = cell(network.title, network.note)
@@ -49,9 +50,10 @@ def learning(run: Run) -> Iterator[str]:
     found = find_learners(run)
     if not found:
         return
-    yield from ("", "## Learning", "")
-    yield "LeNet-5 on handwritten digits by plain gradient descent; the HTML report draws the curves. Bold: wrong."
-    yield ""
+    yield from section(
+        "Learning",
+        "LeNet-5 on handwritten digits by plain gradient descent; the HTML report draws the curves. Bold: wrong.",
+    )
     rows = [[cell(one.backend, wrong=not one.well), *(cell(main, note) for main, note in one.words)] for one in found]
     yield from table(["backend", *HEADS], rows, numbers=0)
 
@@ -64,10 +66,11 @@ def gallery(run: Run) -> Iterator[str]:
     if not found:
         return
     backends = gallery_backends(found)
-    yield from ("", "## Gallery", "")
-    yield "Brightness of a photograph under each kernel, which follows its sum, and the largest difference of a pixel"
-    yield "from the reference in units of its bound. Bold: wrong. The HTML report shows the pictures."
-    yield ""
+    yield from section(
+        "Gallery",
+        "Brightness of a photograph under each kernel, which follows its sum, and the largest difference of a pixel",
+        "from the reference in units of its bound. Bold: wrong. The HTML report shows the pictures.",
+    )
     rows = []
     for row in found:
         shown = (field_words(row.results.get(name)) for name in backends)

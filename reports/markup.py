@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 
+def section(title: str, *lines: str) -> Iterator[str]:
+    """Begin a section: its heading, and what its table shows."""
+    yield from ("", f"## {title}", "", *lines, "")
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int) -> Iterator[str]:
     """Make a table; the last `numbers` columns are right-aligned."""
     yield f"| {' | '.join(head)} |"
