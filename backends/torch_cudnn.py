@@ -70,6 +70,15 @@ def _is_short_last(a: Array) -> bool:
     return str(a.dtype) == "torch.bfloat16" and a.device.type == "cpu" and not a.is_contiguous()
 
 
+def _is_strided_point(x: Array, w_shape: Sizes, window: Window) -> bool:
+    """Whether oneDNN reduces a strided 1x1 problem with channels last by a copy, which it gets wrong with AVX2.
+
+    The weight gradient is then wrong, or the process dies (oneDNN issue 6035, seen with oneDNN 3.12 on Zen 3).
+    """
+    strided, point = any(s > 1 for s in window.stride), all(m == 1 for m in w_shape[2:])
+    return strided and point and x.device.type == "cpu" and not x.is_contiguous()
+
+
 def _channels_first(call: Callable[..., Array]) -> Callable[..., Array]:
     """Make the same function of two operands that copies them where their channels are not first."""
     return lambda a, b, *rest: call(a.contiguous(), b.contiguous(), *rest)
@@ -110,8 +119,8 @@ def _plan_conv_weight_grad(dy: Array, x: Array, w_shape: Sizes, window: Window) 
         return partial(sum_of_nothing, dy, w_shape)
     dy, x, w = canonical(dy), canonical(x), blank(dy, w_shape)
     gradient = _gradient(1, window, begins(window) if is_symmetric(window) else (0,) * window.axes)
-    if _is_short_last(x) or _is_short_last(dy):
-        # Dilated kernels, and taps that meet little but padding, come out wrong or as what was in memory.
+    if _is_short_last(x) or _is_short_last(dy) or _is_strided_point(x, w_shape, window):
+        # In bfloat16, dilated kernels and taps that meet little but padding come out wrong or as what was in memory.
         gradient, w = _channels_first(gradient), dy.new_empty(w_shape)
     if is_symmetric(window):
         return partial(gradient, dy, x, w)
