@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 from harness import Law, NamedProblem, Suite, hookimpl
 from harness.generate.covering import covering_problems
+from harness.generate.dispatch.problems import dispatch_problems
 from suites.geometries import correctness_problems
 from suites.laws import all_laws
 
 
 def asked_problems() -> tuple[NamedProblem, ...]:
     """Chosen geometries, and generated ones in which every three values of their parameters meet."""
-    return (*correctness_problems(), *covering_problems())
+    return (*correctness_problems(), *covering_problems(), *dispatch_problems())
 
 
 @hookimpl

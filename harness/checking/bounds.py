@@ -14,14 +14,14 @@ times as much.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checking.deviation import Deviation, compare, join
+from harness.checking.deviation import Deviation, Kind, compare, join
 from harness.checking.pattern import describe_pattern, ulps
 from harness.spec import reference
 from harness.spec.cost import accumulation
@@ -51,16 +51,31 @@ def check_outputs(
     wanted: Mapping[str, Array],
 ) -> Deviation:
     """Compare outputs with the reference: exactly on whole numbers, else within the bound of the declared class."""
-    if is_exact(problem, numerics, arrays):
-        wanted = _as_declared(problem, numerics, arrays, wanted)
+    return make_check(problem, numerics, arrays, wanted)(got)
+
+
+def make_check(
+    problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], wanted: Mapping[str, Array]
+) -> Callable[[Mapping[str, Array]], Deviation]:
+    """Make the comparison of outputs with the reference, for several answers to one problem.
+
+    Exactly on whole numbers, else within the bound of the declared class, which is computed once.
+    """
+    if not is_exact(problem, numerics, arrays):
+        name = problem.operator.outputs[0]
+        judged = make_judge(problem, numerics, arrays, wanted[name], what=name)
+        return lambda got: judged(got[name])
+    declared = _as_declared(problem, numerics, arrays, wanted)
+    rounds = numerics.normwise and problem.operator not in SELECTS
+
+    def check(got: Mapping[str, Array]) -> Deviation:
         parts = []
         for name, value in got.items():
-            rounds = numerics.normwise and problem.operator not in SELECTS
-            found = compare(np.rint(value.astype(np.float64)) if rounds else value, wanted[name], what=name)
-            parts.append(_explained(found, problem, arrays, value, wanted[name], 0.0, name))
+            found = compare(np.rint(value.astype(np.float64)) if rounds else value, declared[name], what=name)
+            parts.append(_explained(found, problem, arrays, value, declared[name], 0.0, name))
         return join(*parts)
-    name = problem.operator.outputs[0]
-    return judge(problem, numerics, arrays, got[name], wanted[name], what=name)
+
+    return check
 
 
 def _as_declared(
@@ -111,14 +126,33 @@ def judge(
     problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], got: Array, wanted: Array, what: str
 ) -> Deviation:
     """Compare one output with its float64 reference within the bound of the declared class."""
-    if problem.data == "nonfinite" and not numerics.nan_local:
-        spread = np.isfinite(wanted) & ~np.isfinite(got.astype(np.float64))  # a transform carries NaN everywhere
-        wanted = np.where(spread | np.isnan(got.astype(np.float64)) & ~np.isfinite(wanted), got, wanted)
+    return make_judge(problem, numerics, arrays, wanted, what)(got)
+
+
+def make_judge(
+    problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], wanted: Array, what: str
+) -> Callable[[Array], Deviation]:
+    """Make the comparison of one output with its float64 reference; the bound is computed once."""
     size = magnitude(problem, arrays)
-    allowed = limit(problem, numerics, arrays, size) + rounding(problem, wanted)
-    deviation = compare(got, wanted, allowed, what=what, kind="norm" if numerics.normwise else "bound")
-    explained = _explained(deviation, problem, arrays, got, wanted, allowed, what)
-    return _with_bits(explained, got, wanted, size, accumulation(problem))
+    limits = limit(problem, numerics, arrays, size)
+    kind: Kind = "norm" if numerics.normwise else "bound"
+    spreads = problem.data == "nonfinite" and not numerics.nan_local
+
+    def check(got: Array) -> Deviation:
+        expected = _as_spread(got, wanted) if spreads else wanted
+        allowed = limits + rounding(problem, expected)
+        deviation = compare(got, expected, allowed, what=what, kind=kind)
+        explained = _explained(deviation, problem, arrays, got, expected, allowed, what)
+        return _with_bits(explained, got, expected, size, accumulation(problem))
+
+    return check
+
+
+def _as_spread(got: Array, wanted: Array) -> Array:
+    """Take over what is not finite in an answer: a transform carries NaN everywhere."""
+    wide = got.astype(np.float64)
+    spread = np.isfinite(wanted) & ~np.isfinite(wide)
+    return np.where(spread | np.isnan(wide) & ~np.isfinite(wanted), got, wanted)
 
 
 def _explained(

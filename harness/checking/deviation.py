@@ -76,6 +76,12 @@ def compare(got: Array, wanted: Array, bound: Array | float = 0.0, *, what: str,
         return structure(False, f"{what}: got shape {tuple(got.shape)}, wanted {tuple(wanted.shape)}")
     if got.size == 0:
         return Deviation(kind=kind, worst=0.0, compared=0, what=what)
+    if kind == "exact" and np.array_equal(got, wanted):  # the usual case, at a tenth of the time
+        first = (0,) * got.ndim
+        return Deviation(
+            kind=kind, worst=0.0, compared=got.size, what=what, index=first, got=float(got[first]),
+            wanted=float(wanted[first]),
+        )  # fmt: skip
     g, t = got.astype(np.float64), wanted.astype(np.float64)
     limit = np.broadcast_to(np.asarray(bound, dtype=np.float64), t.shape)
     same = (g == t) | (np.isnan(g) & np.isnan(t))

@@ -95,9 +95,9 @@ class _Array:
         spots = range(self.total)
         self.foes = [{b for b in spots if frozenset((a, b)) in banned} for a in spots]
         self.column_of = {spot: number for number, column in enumerate(columns) for spot in column}
-        self.rows = [row for row in map(list, itertools.product(*columns[:2])) if not self.clash(row)]
+        self.rows = [row for row in map(list, itertools.product(*columns[:3])) if not self.clash(row)]
         self.masks = [self.pairs(row) for row in self.rows]
-        for number in range(2, len(columns)):
+        for number in range(3, len(columns)):
             self.grow(number)
 
     def clash(self, row: Sequence[int]) -> bool:

@@ -116,9 +116,13 @@ def _once(items: Sequence[NamedProblem], laws: Sequence[Law]) -> list[_Item]:
         problem = named.problem
         line = problem.line
         if line not in first:
-            applied = tuple(law for law in laws if law.applies(problem))
+            applied = tuple(law for law in laws if _asks(named, law) and law.applies(problem))
             first[line] = _Item(named, line, known.setdefault(geometry(problem), len(known)), applied)
     return list(first.values())
+
+
+def _asks(named: NamedProblem, law: Law) -> bool:
+    return not named.laws or law.name in named.laws
 
 
 def geometry(problem: Task) -> tuple[Any, ...]:

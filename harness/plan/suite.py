@@ -22,12 +22,14 @@ class NamedProblem:
     """A problem with the name that people know it by, and how often its network uses it.
 
     isolate: time it in processes that time nothing else, where it would leave traces in its neighbours' caches.
+    laws: names of the only laws of its suite that it is asked; empty for all whose conditions hold.
     """
 
     name: str
     problem: Task
     multiplicity: int = 1
     isolate: bool = False
+    laws: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

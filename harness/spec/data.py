@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ def seeded_generator(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng((seed, zlib.crc32(name.encode())))
 
 
+@lru_cache(maxsize=16)
 def amplitude(problem: Problem) -> tuple[int, float]:
     """Largest whole number a, and the share of non-zeros, so that all sums stay exact.
 

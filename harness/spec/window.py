@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from harness.errors import GeometryError
 
 Sizes = tuple[int, ...]
 Padding = tuple[tuple[int, int], ...]
+REMEMBERED = 1024  # output shapes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,17 +134,7 @@ class Window:
 
     def output_shape(self, spatial: Sizes, kernel: Sizes) -> Sizes:
         """Output sizes P per axis: floor((n+b+e-m')/s)+1, or the ceil rule of SPEC section 4."""
-        self.check(spatial, kernel)
-        sizes = []
-        for n, reach, s, (begin, end) in zip(spatial, self.reach(kernel), self.stride, self.padding, strict=True):
-            span = n + begin + end - reach
-            count = span // s + 1
-            if self.ceil_mode:
-                count = -(-span // s) + 1
-                if (count - 1) * s >= n + begin:
-                    count -= 1
-            sizes.append(count)
-        return tuple(sizes)
+        return _output_shape(self, tuple(spatial), tuple(kernel))
 
     def transposed_shape(self, spatial: Sizes, kernel: Sizes, output_padding: Sizes) -> Sizes:
         """Output sizes of conv_transpose per axis: (p-1)s + m' - b - e + output_padding (SPEC section 3)."""
@@ -170,3 +162,19 @@ class Window:
                 strict=True,
             )
         )
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _output_shape(window: Window, spatial: Sizes, kernel: Sizes) -> Sizes:
+    """Compute `Window.output_shape`; one law asks for the same shape dozens of times."""
+    window.check(spatial, kernel)
+    sizes = []
+    for n, reach, s, (begin, end) in zip(spatial, window.reach(kernel), window.stride, window.padding, strict=True):
+        span = n + begin + end - reach
+        count = span // s + 1
+        if window.ceil_mode:
+            count = -(-span // s) + 1
+            if (count - 1) * s >= n + begin:
+                count -= 1
+        sizes.append(count)
+    return tuple(sizes)
