@@ -165,7 +165,7 @@ POOLS: Mapping[Value, WindowClass] = {
 PADDED_POOLS: Mapping[Value, WindowClass] = {  # of means only: a maximum over padding alone has no index
     "2x2 beyond": WindowClass(kernel=(2, 2), padding="beyond"),
 }
-DILATED_POOLS: Mapping[Value, WindowClass] = {  # of maxima only: few libraries dilate means
+DILATED_POOLS: Mapping[Value, WindowClass] = {  # few libraries dilate means
     "3x3 dilation 2": WindowClass(kernel=(3, 3), padding="same", dilation=2),
     "2x2 dilation 4": WindowClass(kernel=(2, 2), stride=(2, 2), dilation=4),
     "1-D 3 dilation 12": WindowClass(kernel=(3,), dilation=12),
@@ -175,7 +175,8 @@ MAXIMA: Mapping[str, tuple[Value, ...]] = {
     "window": (*POOLS, *DILATED_POOLS), "c": POOLED, **_FORMS, "rounding": ("floor", "ceil"),
 }  # fmt: skip
 MEANS: Mapping[str, tuple[Value, ...]] = {
-    "window": (*POOLS, *PADDED_POOLS), "c": POOLED, **_FORMS, "rounding": ("floor", "ceil"), "divisor": ("include", "exclude"),
+    "window": (*POOLS, *PADDED_POOLS, *DILATED_POOLS), "c": POOLED, **_FORMS, "rounding": ("floor", "ceil"),
+    "divisor": ("include", "exclude"),
 }  # fmt: skip
 POOLS_FORBIDDEN: tuple[Pair, ...] = tuple(
     (("window", name), ("space", space)) for name in _ONE_POSITION for space in SPACES if space != "one"
