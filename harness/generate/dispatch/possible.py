@@ -1,0 +1,209 @@
+"""Which conditions of the model can meet in one problem, decided by finding a problem in which they do.
+
+The covering arrays leave pairs of values out because they are dear or dull, so that they cannot tell what is possible.
+Here nothing is left out: problems are drawn from the full product of all values that the conditions name, and for each
+pair that no draw meets, traits of a problem that meets one condition are crossed with those of a problem that meets the
+other. Only the geometry of problems is needed, so that dear ones cost nothing. A pair that is still not met is
+taken for impossible, such as a kernel of one tap with a dilation.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import GeometryError
+from harness.generate.build import BIASED, MAXIMA, MEANS, Choices, build
+from harness.generate.dispatch.conditions import (
+    BATCHES,
+    CONVOLVED,
+    EXACT,
+    OFF_BY_ONE,
+    POOLED,
+    Condition,
+    conditions_for,
+    windows,
+)
+from harness.spec.numerics import DTYPES
+from harness.spec.operator import Operator
+from harness.spec.problem import LAYOUTS, Problem
+from harness.spec.window import Sizes
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+DRAWS = 1500  # problems drawn at random, always the same ones
+CROSSINGS = 60  # attempts to make a problem for a pair that no draw meets
+WITNESSES = 12  # problems that meet a condition, of those that crossings begin with
+INPUT = "input"  # as many windows as there are where the input is as large as the kernel
+POINT = "point"  # as many as there are where the input has one position
+
+Traits = dict[str, Any]  # a value of each column
+_CHANNELS: Sizes = (*EXACT, *(value for near in OFF_BY_ONE for value in near))
+_STRIDES = (1, 2, 3, 4, "unequal", "kernel", "beyond")
+_PADDINGS = ("none", "same", "half", "wide", "causal", "end", "beyond", "begin beyond", "end beyond", "far")
+_FAR = 40  # a padding that makes any output wide, also where the kernel is as large as its input
+_SPACES = ((1, 1, 1), (2, 2, 3), (2, 2, 4), (1, 3, 5), (1, 2, 16), (1, 1, 33), (2, 2, 64), INPUT, POINT)
+_COMMON: Mapping[str, Sequence[Any]] = {
+    "stride": _STRIDES, "padding": _PADDINGS, "dilation": (1, 2, 4, 12), "space": _SPACES, "remainder": (0, 1, 2, 3),
+    "batch": BATCHES, "c": _CHANNELS, "layout": LAYOUTS, "dtype": tuple(DTYPES),
+}  # fmt: skip
+_CONVOLUTIONS: Mapping[str, Sequence[Any]] = {
+    **_COMMON,
+    "kernel": (*(sizes for _, sizes in CONVOLVED.values()), (3, 2), (16,), (2, 12), (2, 2, 2)),
+    "groups": ("one", "grouped", "depthwise", "multiplier"), "o": _CHANNELS, "bias": (False, True),
+}  # fmt: skip
+_POOLS: Mapping[str, Sequence[Any]] = {
+    **_COMMON,
+    "kernel": (*(sizes for _, sizes in POOLED.values()), (9, 8), (16, 17), (33, 32), (1, 18), (18, 1), (65,), (1025,)),
+    "ceil": (False, True), "exclude": (False, True),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Possible:
+    """Which conditions of an operator can hold, in the order of `conditions_for`.
+
+    together: whether two conditions can meet; on the diagonal, whether one can hold at all. Shape (conditions,) * 2.
+    """
+
+    conditions: tuple[Condition, ...]
+    together: NDArray[np.bool_]
+
+
+def find_possible(operator: Operator) -> Possible:
+    """Return which conditions can meet in a problem of an operator; the same each time.
+
+    A condition for which no problem is found counts as possible, alone and with every other: what the search here does
+    not know must show as never asked rather than vanish. Only a bias is out of the question, for operators without one.
+    """
+    found = _search(_representative(operator))
+    biased = [number for number, one in enumerate(found.conditions) if one.factor == "bias" and one.name == "bias"]
+    if operator in BIASED or not biased:
+        return found
+    together = found.together.copy()
+    together[biased, :] = together[:, biased] = False
+    return Possible(conditions=found.conditions, together=together)
+
+
+def _representative(operator: Operator) -> Operator:
+    """Return the operator that answers for all that share its geometry and conditions."""
+    if operator in MAXIMA:
+        return Operator.max_pool
+    if operator in MEANS:
+        return Operator.avg_pool
+    return operator if operator is Operator.conv_bias_grad else Operator.conv
+
+
+@cache
+def _search(operator: Operator) -> Possible:
+    import numpy as np
+
+    conditions, draw = conditions_for(operator), random.Random(0)
+    columns = _POOLS if operator.pools else _CONVOLUTIONS
+    rows = [{name: draw.choice(values) for name, values in columns.items()} for _ in range(DRAWS)]
+    kept = [(row, problem) for row in rows if (problem := make_problem(operator, row)) is not None]
+    met = np.array([[one.holds(problem) for one in conditions] for _, problem in kept])
+    together = (met.T.astype(np.int32) @ met.astype(np.int32)) > 0
+    witnesses = [[kept[n][0] for n in np.flatnonzero(column)[:WITNESSES]] for column in met.T]
+    for a, first in enumerate(conditions):
+        for b in range(a):
+            second = conditions[b]
+            if not together[a, b] and first.factor != second.factor:
+                together[a, b] = together[b, a] = not witnesses[a] or not witnesses[b] or any(
+                    first.holds(problem) and second.holds(problem)
+                    for problem in _cross(operator, witnesses[a], witnesses[b], draw)
+                )  # fmt: skip
+    unknown = [number for number, found in enumerate(witnesses) if not found]
+    together[unknown, unknown] = True
+    return Possible(conditions=conditions, together=together)
+
+
+def _cross(operator: Operator, first: list[Traits], second: list[Traits], draw: random.Random) -> list[Problem]:
+    """Return problems of which each trait comes from a witness of one condition or from one of the other."""
+    found = []
+    for _ in range(CROSSINGS):
+        pair = (draw.choice(first), draw.choice(second))
+        problem = make_problem(operator, {name: pair[draw.random() < 0.5][name] for name in pair[0]})
+        if problem is not None:
+            found.append(problem)
+    return found
+
+
+def make_problem(operator: Operator, traits: Traits) -> Problem | None:
+    """Build the problem of these traits; None where there is none.
+
+    That is: where a kernel as large as its input would not fit, or a window of a maximum holds padding only.
+    """
+    kernel = traits["kernel"]
+    axes = len(kernel)
+    stride = _stride(traits["stride"], kernel)
+    dilation = (1 if axes == 1 and kernel[0] > 1000 else traits["dilation"],) * axes
+    reach = [(m - 1) * d for m, d in zip(kernel, dilation, strict=True)]
+    begin, end = (tuple(side[axis] for axis in range(axes)) for side in zip(*(_pad(traits["padding"], r) for r in reach)))
+    out, remainder = traits["space"], (traits["remainder"],) * axes
+    if out in (INPUT, POINT):
+        sizes = kernel if out == INPUT else (1,) * axes
+        spans = [n + b + e - r - 1 for n, b, e, r in zip(sizes, begin, end, reach, strict=True)]
+        if min(spans) < 0:
+            return None
+        out = tuple(span // s + 1 for span, s in zip(spans, stride, strict=True))
+        remainder = tuple(span % s for span, s in zip(spans, stride, strict=True))
+    c, o, groups = _count(traits)
+    try:
+        problem = build(
+            Choices(
+                operator=operator, out=out[-axes:], kernel=kernel, stride=stride, dilation=dilation, begin=begin, end=end,
+                remainder=remainder, batch=traits["batch"], channels=c, outputs=o, groups=groups,
+                bias=traits.get("bias", False), ceil=traits.get("ceil", False),
+                exclude_pad=traits.get("exclude", False), dtype=traits["dtype"], layout=traits["layout"],
+                data="integer", hollow=True,
+            )
+        )  # fmt: skip
+    except GeometryError:
+        return None
+    return None if operator in MAXIMA and _is_hollow(problem) else problem
+
+
+def _stride(name: int | str, kernel: Sizes) -> Sizes:
+    if name == "unequal":
+        return (1, 1, 2)[-len(kernel) :]
+    if name == "kernel":
+        return kernel
+    return tuple(m + 1 for m in kernel) if name == "beyond" else (int(name),) * len(kernel)
+
+
+def _pad(name: str, r: int) -> tuple[int, int]:
+    """Return the padding at both sides of an axis of which the windows reach r + 1 positions."""
+    return {
+        "none": (0, 0), "same": (r // 2, r - r // 2), "half": ((r + 1) // 2, (r + 1) // 2), "wide": (r, r),
+        "causal": (r, 0), "end": (0, r), "beyond": (r + 1, r + 2), "begin beyond": (r + 1, 0),
+        "end beyond": (0, r + 1), "far": (_FAR, _FAR),
+    }[name]  # fmt: skip
+
+
+def _count(traits: Traits) -> tuple[int, int, int]:
+    """Return channels and outputs of a group, and the number of groups."""
+    c, o, groups = traits["c"], traits.get("o", 1), traits.get("groups", "one")
+    if groups == "depthwise":
+        return 1, 1, c
+    if groups == "multiplier":
+        divisor = next((d for d in (c, 2, 3, 5) if o % d == 0 and o > d), 0)
+        return (1, o // divisor, divisor) if divisor else (1, 3, c)
+    return c, o, 2 if groups == "grouped" else 1
+
+
+def _is_hollow(problem: Problem) -> bool:
+    """Return whether a window holds padding only."""
+    window = problem.window
+    return any(
+        not any(0 <= place * s - b + tap * d < n for tap in range(m))
+        for n, o, m, s, d, (b, _) in zip(
+            problem.x[2:], windows(problem), problem.kernel, window.stride, window.dilation, window.padding, strict=True
+        )
+        for place in range(o)
+    )
