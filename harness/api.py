@@ -13,7 +13,7 @@ from harness.network.problem import NetworkProblem
 from harness.pipeline import run_plan
 from harness.plan.cell import Limits, Plan
 from harness.plan.planner import plan_run
-from harness.plan.suite import NamedProblem
+from harness.plan.suite import Depth, NamedProblem
 from harness.plan.task import Task, parse_task
 from harness.plugins.manager import Registry, load_plugins
 from harness.record.directory import new_directory, read_run
@@ -52,12 +52,14 @@ def run(
     jobs: int | None = None,
     threads: int | None = None,
     watch: Watch | None = None,
+    depth: Depth = "default",
 ) -> Run:
     """Run suites (the whole `suite` where none is named) and give the Run; its directory is `run.path`.
 
     backends, problems, laws: names and problem lines; empty stands for all that the suites have. A problem may also be
     a Path, of a file that `python -m harness capture` writes: all of its problems, with names and multiplicities.
     plugins: modules or ./files.py to load beside the built-in ones; without: plugins to leave out.
+    depth: `full` asks what takes minutes a backend.
     Raises UsageError for what cannot be found or written.
     """
     for name, value in (("backends", backends), ("problems", problems), ("laws", laws), ("plugins", plugins)):
@@ -66,7 +68,7 @@ def run(
             raise UsageError(f"{name}: got the {kind} '{value}', wanted a list of such, as in {name}=[{value!r}]")
     registry = load_plugins(plugins, without)
     names = suites or ("suite",)
-    plan = plan_run(registry, names, backends, name_problems(problems, registry.networks), laws, limits)
+    plan = plan_run(registry, names, backends, name_problems(problems, registry.networks), laws, limits, depth=depth)
     return start(registry, plan, names, output, plugins, jobs, threads, watch or Silent())
 
 

@@ -25,6 +25,13 @@ from harness.cli.options import plugin_options, problem_options, read_bytes, rea
 )
 @click.option("--jobs", type=click.IntRange(1), help="Workers side by side while laws are checked.  [default: cores]")
 @click.option("--mode", type=click.Choice(["hot", "cold"]), help="Of the caches while timing.  [default: the suite's]")
+@click.option(
+    "--depth",
+    type=click.Choice(["default", "full"]),
+    default="default",
+    help="How much is asked: `full` takes minutes a backend.",
+    show_default=True,
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and run nothing.")
 @run_options
 @plugin_options
@@ -43,6 +50,7 @@ def command(
     jobs: int | None,
     mode: Literal["hot", "cold"] | None,
     lease_wait: str | None,
+    depth: Literal["default", "full"],
     dry_run: bool,
     plugins: tuple[str, ...],
     without: tuple[str, ...],
@@ -77,7 +85,7 @@ def command(
     reporters = registry.reporters_for(formats)
     names = suites or ("suite",)
     given = read_problems(problems, problem_files, registry.networks)
-    plan = plan_run(registry, names, backends, given, laws, limits, mode=mode, networks=networks)
+    plan = plan_run(registry, names, backends, given, laws, limits, mode=mode, networks=networks, depth=depth)
     if dry_run:
         print_plan(plan)
         return 0

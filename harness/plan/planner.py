@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from harness.network.problem import NetworkProblem
 from harness.plan.arm import Arm
 from harness.plan.cell import MAJORITY, Cell, Limits, Plan
 from harness.plan.gate import Gate
-from harness.plan.suite import NamedProblem, Suite
+from harness.plan.suite import Depth, NamedProblem, Suite
 from harness.plan.task import Task, estimate_work, estimate_workspace
 from harness.plugins.backend import Backend
 from harness.plugins.manager import Registry
@@ -24,6 +25,7 @@ COPIES_CHECKED, COPIES_TIMED = 6, 12  # of all arrays that a worker holds at onc
 # the network's bytes: 2.9 for ResNet-152, 3.0 for ResNet-50, 4.2 for ResNet-34, 5.4 for AlexNet.
 COPIES_OF_NETWORK = 5
 CALLS_PER_LAW = 4  # a law runs an operator a few times and the reference beside it
+LEAST_S = 0.002  # what a cell takes however small its problem is
 CALLS_PER_PASS = 6  # first call, warm-up, three samples, and the verification
 
 
@@ -38,11 +40,13 @@ def plan_run(
     gate: Gate | None = None,
     mode: Literal["hot", "cold"] | None = None,
     networks: Sequence[str] = (),
+    depth: Depth = "default",
 ) -> Plan:
     """Plan suites x arms x problems x laws. Raises UsageError for unknown names and for an empty plan.
 
     backends: names, all of them where neither they nor arms are given. problems, laws: replace the suite's own.
     networks: only problems of these, which are those named NETWORK/ANYTHING.
+    depth: `full` asks each suite's deeper problems too, and leaves out no optional ones.
     """
     limits = limits or Limits()
     names = tuple(dict.fromkeys(backends or registry.backends))
@@ -59,7 +63,7 @@ def plan_run(
     numbers = itertools.count()
     for suite in parts:
         applied = wanted or [registry.law(name) for name in suite.laws]
-        asked = _of_networks(suite.take_all(problems) if problems else suite.all_problems(known), networks)
+        asked = _of_networks(suite.take_all(problems) if problems else suite.all_problems(known, depth), networks)
         _check_partners(registry, problems or asked)
         items = _once(asked, applied)
         bases = {arm.family: arm.name for arm in reversed(chosen)}
@@ -68,7 +72,8 @@ def plan_run(
             if bases[arm.family] != arm.name:
                 answers.slowdown = suite.timing.slowdown
             answers.elsewhere = arm.environment.elsewhere
-            cells.extend(_plan_cells(answers, items, numbers))
+            breadth_s = suite.breadth_s if depth == "default" and not problems else math.inf
+            cells.extend(_plan_cells(answers, items, numbers, _beyond_breadth(answers, items, breadth_s)))
     if not cells:
         raise UsageError(_nothing(parts, wanted, problems))
     return Plan(
@@ -116,13 +121,10 @@ def _once(items: Sequence[NamedProblem], laws: Sequence[Law]) -> list[_Item]:
         problem = named.problem
         line = problem.line
         if line not in first:
-            applied = tuple(law for law in laws if _asks(named, law) and law.applies(problem))
+            asked = [law for law in laws if law.name in named.laws] if named.laws else laws
+            applied = tuple(law for law in asked if law.applies(problem))
             first[line] = _Item(named, line, known.setdefault(geometry(problem), len(known)), applied)
     return list(first.values())
-
-
-def _asks(named: NamedProblem, law: Law) -> bool:
-    return not named.laws or law.name in named.laws
 
 
 def geometry(problem: Task) -> tuple[Any, ...]:
@@ -190,18 +192,34 @@ class _Answers:
         return copies / 2 if problem.dtype == "float64" else copies  # what is wider than it costs no more
 
 
-def _plan_cells(answers: _Answers, items: Sequence[_Item], numbers: Iterator[int]) -> Iterator[Cell]:
+def _beyond_breadth(answers: _Answers, items: Sequence[_Item], breadth_s: float) -> Mapping[str, str]:
+    """Return the optional problems for which no time is left, by line, with the reason; the cheapest come first."""
+    if breadth_s == math.inf:
+        return {}
+    optional = [item for item in items if item.named.optional and answers.route(item, None).kind != "unsupported"]
+    spent, left_out = 0.0, {}
+    for item in sorted(optional, key=lambda item: answers.cost(item)[0]):
+        spent += len(item.laws) * (answers.cost(item)[0] + LEAST_S)
+        if spent > breadth_s:
+            left_out[item.line] = f"the optional problems would take more than {breadth_s:g} s (--depth full)"
+    return left_out
+
+
+def _plan_cells(
+    answers: _Answers, items: Sequence[_Item], numbers: Iterator[int], left_out: Mapping[str, str]
+) -> Iterator[Cell]:
     for item in items:
         for law in item.laws if answers.suite.kind == "correctness" else (None,):
-            yield _cell(answers, item, law, next(numbers))
+            yield _cell(answers, item, law, next(numbers), left_out.get(item.line, ""))
 
 
-def _cell(answers: _Answers, item: _Item, law: Law | None, number: int) -> Cell:
+def _cell(answers: _Answers, item: _Item, law: Law | None, number: int, left_out: str = "") -> Cell:
     route, named, kind = answers.route(item, law), item.named, answers.suite.kind
     assert kind != "whole", "a whole is expanded before it is planned"
     # Another version of the backend may have what this one lacks: its worker is asked.
     unsupported = route.kind == "unsupported" and not answers.elsewhere
     seconds, skip = (0.0, "") if unsupported else answers.cost(item)
+    skip = skip or left_out
     return Cell(
         number=number,
         suite=answers.suite.name,

@@ -18,20 +18,33 @@ from harness.spec.problem import MEANS, Problem
 from harness.spec.window import Sizes
 
 LAW = "agrees-with-reference"  # the one law that these problems are asked: it knows every element
-DEAR = 2e7
+DEAR, DEAREST = 1e7, 2.5e7  # operations: above the first a row is split, above the second it is not a default
 KERNELED = (Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, Operator.conv_transpose)
 
 
 @cache
 def dispatch_problems() -> tuple[NamedProblem, ...]:
     """Return problems named dispatch/OPERATOR/0000 and on; the same ones in the same order every time."""
-    found: dict[str, NamedProblem] = {}
+    return tuple(ask_elements(name, problem) for name, problem in _all_problems() if _cost(problem) <= DEAREST)
+
+
+def dear_dispatch_problems() -> tuple[NamedProblem, ...]:
+    """Return the few problems of the same arrays that cost too much to be asked by default."""
+    return tuple(ask_elements(name, problem) for name, problem in _all_problems() if _cost(problem) > DEAREST)
+
+
+@cache
+def _all_problems() -> tuple[tuple[str, Problem], ...]:
+    found: dict[Problem, str] = {}
     for operator in Operator:
         for number, row in enumerate(_rows(operator)):
-            problem = problem_of(operator, row, number)
-            name = f"dispatch/{operator}/{number:04d}"
-            found.setdefault(problem.line, NamedProblem(name=name, problem=problem, laws=(LAW,)))
-    return tuple(found.values())
+            found.setdefault(problem_of(operator, row, number), f"dispatch/{operator}/{number:04d}")
+    return tuple((name, problem) for problem, name in found.items())
+
+
+def ask_elements(name: str, problem: Problem) -> NamedProblem:
+    """Name a problem of which every element is asked, and nothing else."""
+    return NamedProblem(name=name, problem=problem, laws=(LAW,), optional=True)
 
 
 def _rows(operator: Operator) -> Sequence[Row]:
