@@ -17,18 +17,21 @@ from harness.generate.dispatch.problems import ask_elements
 from suites.layers import network_names, network_problems
 
 BATCH = 2
-MOST_WEIGHTS = 150_000  # of a kernel that is asked by default: drawing larger ones takes longer than all that it shows
+MOST_WEIGHTS = 40_000  # of a kernel that is asked by default: drawing larger ones takes longer than all that it shows
 GRADIENTS = {
     Operator.conv: (Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, Operator.conv_bias_grad),
     Operator.conv_transpose: (Operator.conv_transpose,),
     Operator.max_pool: (Operator.max_pool, Operator.max_pool_grad),
     Operator.avg_pool: (Operator.avg_pool, Operator.avg_pool_grad),
 }
-SHORT = (("float16", "channels-last"), ("bfloat16", "channels-last"))
+FORMS = (
+    ("float32", "channels-first"), ("float16", "channels-last"), ("float32", "channels-last"),
+    ("bfloat16", "channels-last"), ("float16", "channels-first"),
+)  # fmt: skip
 
 
 def shrunk_problems() -> tuple[NamedProblem, ...]:
-    """Return the layers with small kernels: in float32, and in one short format with channels last."""
+    """Return the layers with small kernels: in float32 or, in turn, in a short format with channels last."""
     return tuple(_ask(deep=False))
 
 
@@ -42,8 +45,7 @@ def _ask(*, deep: bool) -> Iterator[NamedProblem]:
     for number, (name, problem) in enumerate(distinct_layers()):
         if not deep and problem.w is not None and math.prod(problem.w) > MOST_WEIGHTS:
             continue
-        short = SHORT if deep else SHORT[number % len(SHORT) :][:1]
-        for dtype, layout in (("float32", "channels-first"), *short, *((("float32", "channels-last"),) * deep)):
+        for dtype, layout in FORMS if deep else FORMS[number % len(FORMS) :][:1]:
             form = problem.with_(dtype=dtype, layout=layout, data="integer")
             yield ask_elements(f"layers/{name}", form)
 

@@ -19,6 +19,7 @@ from harness.spec.window import Sizes
 
 LAW = "agrees-with-reference"  # the one law that these problems are asked: it knows every element
 DEAR, DEAREST = 1e7, 2.5e7  # operations: above the first a row is split, above the second it is not a default
+SCATTER, MODULUS = 7919, 104729  # so that counts do not go along with any other column
 KERNELED = (Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, Operator.conv_transpose)
 
 
@@ -176,8 +177,8 @@ def _count(operator: Operator, row: Row, window: WindowClass, number: int) -> tu
         values.CHANNEL_PAIRS[row["channels"]]
         if "channels" in row
         else (
-            row.get("c", 2),
-            row.get("o", 1),
+            row.get("c", 8),
+            row.get("o", 8),
         )
     )
     c, o = _channel(first, number), _channel(second, number // 2 + 1)
@@ -191,4 +192,5 @@ def _count(operator: Operator, row: Row, window: WindowClass, number: int) -> tu
 
 
 def _channel(value: Value, number: int) -> int:
-    return values.OFF_BY_ONE[number % len(values.OFF_BY_ONE)] if value == values.OFF else int(value)
+    counts = values.CHANNELS[value]
+    return counts[number * SCATTER % MODULUS % len(counts)]
