@@ -22,6 +22,7 @@ import harness
 from harness import Deviation, Problem, Subject, join, law, structure
 from harness.checking.subject import Prepared
 from harness.spec.data import make_arrays
+from harness.spec.window import Sizes
 from suites.laws import neighbours
 from suites.laws.alone import Answers, Case, Outputs, is_chosen, make_case, make_case_of
 
@@ -30,10 +31,10 @@ POLL_S, ASLEEP, PATIENCE = 0.005, 4, 400  # see `_Interrupted.wait`
 MOST_PLACES = 20  # in one call, where others are put in between: evenly spread where there are more lines
 MOST_SHAPES = 16  # met first by two calls at once, each with another line of the first call between
 RING = 4  # buffers that calls may take in turns: so many calls in a row reach each of them
-MANY_IMAGES, MANY_S = 32, 0.008  # make calls so long that those of two threads overlap, on two processors
+MANY_IMAGES = 32  # make calls so long that those of two threads overlap, on two processors
 IN_A_ROW = 4  # calls of a thread before it looks at the answers
 LEAST_CALLS, MOST_CALLS = 4, 400  # of each thread
-OVERLAP_S = 0.002  # of processor time in each thread at least: calls of some microseconds are made very often
+OVERLAP_S = 0.006  # of processor time in each thread at least: calls of some microseconds are made very often
 PATIENCE_OF_ALL_S = 60.0  # then the threads are held to wait for each other
 
 HERE = os.path.dirname(__file__)
@@ -80,22 +81,16 @@ def _check_all(answers: Answers, problem: Problem, callers: Sequence[Caller]) ->
     first, same, half, *rest, last = callers
     lines = count_lines(answers, first)
     ways: list[Callable[[], Deviation]] = [partial(_listen, answers, one) for one in callers]
-    ways += [
-        lambda: interrupt(answers, first, (same, last), (half, *rest), spread(lines, MOST_PLACES)),
-        *(
-            partial(
-                _interrupt_first_use, answers, problem, problem.x[0] + 5 + number, line, 1 + number % 2 * (RING - 1)
-            )
-            for number, line in enumerate(spread(lines, MOST_SHAPES))
-        ),
-        lambda: overlap(answers, (first, half)),
-        lambda: overlap(answers, _new_pair(answers, problem, MANY_IMAGES), MANY_S),
-    ]
+    ways.append(lambda: interrupt(answers, first, (same, last), (half, *rest), spread(lines, MOST_PLACES)))
+    for number, line in enumerate(spread(lines, MOST_SHAPES)):
+        shape = (1, *problem.x[1:-1], problem.x[-1] + 1 + number)
+        ways.append(partial(_interrupt_first_use, answers, problem, shape, line, RING if number % 2 else 1))
+    ways.append(lambda: overlap(answers, _new_pair(answers, problem, (MANY_IMAGES, *problem.x[1:]))))
     if answers.plans(problem):
         plans = [Caller.of(one.case, answers.prepared(one.case)) for one in (first, half, last)]
         ways += [
             lambda: interrupt(answers, plans[0], plans[1:], (), spread(count_lines(answers, plans[0]), MOST_PLACES)),
-            lambda: overlap(answers, (plans[0], Caller(half.case, lambda: answers.prepared(half.case)))),
+            lambda: overlap(answers, _planned(answers, _new_pair(answers, problem, (MANY_IMAGES, *problem.x[1:])))),
         ]
     for way in ways:
         found = way()
@@ -141,15 +136,21 @@ def _first_taken(answers: Answers, near: neighbours.Neighbours, best: str) -> ne
     return tuple(taken[:1])
 
 
-def _interrupt_first_use(answers: Answers, problem: Problem, images: int, line: int, calls: int) -> Deviation:
+def _interrupt_first_use(answers: Answers, problem: Problem, x: Sizes, line: int, calls: int) -> Deviation:
     """Stop the first call of a shape at one line, and make others of that shape there: they find what is ready."""
-    first, second = _new_pair(answers, problem, images)
+    first, second = _new_pair(answers, problem, x)
     return interrupt(answers, first, (second,) * calls, (), (line,))
 
 
-def _new_pair(answers: Answers, problem: Problem, images: int) -> tuple[Caller, Caller]:
+def _planned(answers: Answers, pair: tuple[Caller, Caller]) -> tuple[Caller, Caller]:
+    """The same as prepared calls: one that is prepared before, and one that is prepared each time."""
+    first, second = (one.case for one in pair)
+    return Caller.of(first, answers.prepared(first)), Caller(second, lambda: answers.prepared(second))
+
+
+def _new_pair(answers: Answers, problem: Problem, x: Sizes) -> tuple[Caller, Caller]:
     """Two callers of one shape that is met here first: what is made at first use is made by both at once."""
-    one = problem.with_(x=(images, *problem.x[1:]), seed=problem.seed + 11)
+    one = problem.with_(x=x, seed=problem.seed + 11)
     first, second = make_case("a new shape", one), make_case("a new shape, other data", one.with_(seed=one.seed + 1))
     return Caller.of(first, answers.plain(first)), Caller.of(second, answers.plain(second))
 
@@ -317,10 +318,10 @@ def _is_backend(path: str) -> bool:
 # --- all at once ----------------------------------------------------------------------------------------------------
 
 
-def overlap(answers: Answers, callers: Sequence[Caller], least_s: float = OVERLAP_S) -> Deviation:
+def overlap(answers: Answers, callers: Sequence[Caller]) -> Deviation:
     """Make every call in a thread of its own, again and again, all threads from one start on.
 
-    No thread ends before every one has made LEAST_CALLS and has worked for `least_s`, so that all of them overlap; the
+    No thread ends before every one has made LEAST_CALLS and has worked for OVERLAP_S, so that all of them overlap; the
     interpreter changes threads as often as it can meanwhile. Answers are looked at when some calls have been made one
     right after the other: that is time in which no call overlaps.
     """
@@ -332,7 +333,7 @@ def overlap(answers: Answers, callers: Sequence[Caller], least_s: float = OVERLA
         one = callers[number]
         with np.errstate(all="ignore"):
             start.wait()
-            end = time.thread_time() + least_s
+            end = time.thread_time() + OVERLAP_S
             while counts[number] < MOST_CALLS and (min(counts) < LEAST_CALLS or time.thread_time() < end):
                 part = _attempt_some(answers, one, how)
                 counts[number] += IN_A_ROW
