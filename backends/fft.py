@@ -32,6 +32,7 @@ class FFT(Backend):
     """Transforms over space; float16 is computed in float32. On CuPy only the two transfers differ."""
 
     name = "fft"
+    instruction_sets = ("openblas", "numpy")
     rate = 3e9
     numerics = Numerics(algorithm="fft", nan_local=False)
     takes_complex = True

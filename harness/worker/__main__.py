@@ -110,6 +110,10 @@ def _probe(registry: Registry, request: Start) -> Ready:
         process = {
             "threads": describe_threads(), "python": sys.version.split()[0], "backends": sorted(registry.backends),
         }  # fmt: skip
+        if request.observe and not reason:
+            from harness.worker.instructions import observe_instructions
+
+            process["instruction_sets"] = observe_instructions(backend.instruction_sets)
         return Ready(str(reason or ""), {str(name): str(version) for name, version in versions.items()}, process)
     except Exception as error:
         return Ready(f"{type(error).__name__}: {' '.join(str(error).split())}", {})

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.plan.arm import Settings
 from harness.plan.cell import Cell
 from harness.plan.suite import Timing
 from harness.plugins.manager import Registry
@@ -46,13 +47,21 @@ class Crew:
         extra: tuple[str, ...],
         arm: str = "",
         place: Place | None = None,
+        settings: Settings = (),
+        observe: bool = False,
     ) -> None:
+        """Make a crew without a worker.
+
+        settings: environment variables of the arm. observe: whether the worker is to say which instruction sets its
+        libraries use; that loads and calls them, so that it is not asked of workers that take times.
+        """
         self.backend, self.memory_bytes, self.threads, self.place = backend, memory_bytes, threads, place
+        self.settings = settings
         self.arm = arm or backend
         self.log = folder / f"{self.arm.replace('/', '_')}.log"
         names = plugins_for(registry, backend)
         there = tuple(map(place.name_of, names)) if place else names
-        self.start = Start(plugins=there, extra=extra, backend=backend)
+        self.start = Start(plugins=there, extra=extra, backend=backend, observe=observe)
         self.worker: Worker | None = None
         self.ready: Ready | None = None
         self.deaths = 0
@@ -63,7 +72,7 @@ class Crew:
         reply, seconds, pid = self._do(cell, Check(law=cell.law, problem=cell.line), cell.time_limit_s)
         return result_of(
             cell, reply.outcome, reason=reply.reason or cell.route.reason, deviation=reply.deviation,
-            formula=formula, seconds=seconds, worker=pid,
+            formula=formula, seconds=seconds, worker=pid, threads=self.threads or 0,
         )  # fmt: skip
 
     def prepare(self, cell: Cell, number: int, mode: Mode, *, probe: bool) -> tuple[Checked, float, int]:
@@ -123,7 +132,7 @@ class Crew:
         """The live worker and what its backend said; raises WorkerDiedError where it dies while starting."""
         if self.worker is not None and self.ready is not None:
             return self.worker, self.ready
-        self.worker = Worker(self.log, self.threads, self.place)
+        self.worker = Worker(self.log, self.threads, self.place, self.settings)
         reply = self.worker.ask(self.start, START_S, self.memory_bytes)
         assert isinstance(reply, Ready)
         self.ready = reply

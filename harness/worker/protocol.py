@@ -15,11 +15,15 @@ Message = TypeVar("Message")
 
 
 class Start(msgspec.Struct, tag="start", frozen=True):
-    """Load these plugins and probe this backend (no backend: the worker measures the machine)."""
+    """Load these plugins and probe this backend (no backend: the worker measures the machine).
+
+    observe: whether to say which instruction sets the backend's libraries use.
+    """
 
     plugins: tuple[str, ...]
     extra: tuple[str, ...]
     backend: str
+    observe: bool = False
 
 
 class Check(msgspec.Struct, tag="check", frozen=True):
