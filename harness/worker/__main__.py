@@ -103,9 +103,12 @@ def _probe(registry: Registry, request: Start) -> Ready:
         why = f"its plugin did not load in the worker ({'; '.join(broken)})" if broken else f"{NOT_OFFERED} there"
         return Ready(why, {}, {"backends": sorted(registry.backends)})
     try:
+        from harness.checking.threads import grant_threads
         from harness.record.environment import describe_threads
 
         reason = backend.probe()
+        if request.threads is not None and not reason:
+            grant_threads(backend, request.threads)
         versions = {} if reason else backend.versions()
         process = {
             "threads": describe_threads(), "python": sys.version.split()[0], "backends": sorted(registry.backends),

@@ -61,7 +61,7 @@ class Crew:
         self.log = folder / f"{self.arm.replace('/', '_')}.log"
         names = plugins_for(registry, backend)
         there = tuple(map(place.name_of, names)) if place else names
-        self.start = Start(plugins=there, extra=extra, backend=backend, observe=observe)
+        self.start = Start(plugins=there, extra=extra, backend=backend, observe=observe, threads=threads)
         self.worker: Worker | None = None
         self.ready: Ready | None = None
         self.deaths = 0
