@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -59,6 +59,7 @@ class Execution:
     lock: threading.Lock = field(default_factory=threading.Lock)
     crews: list[Crew] = field(default_factory=list)
     said: set[str] = field(default_factory=set)
+    failed_starts: Counter[str] = field(default_factory=Counter)  # by arm, in a row
     idle: set[int] = field(default_factory=set)  # cells that were left out before their turn came
     peaks: list[Peak] = field(default_factory=list)
     timed_s: float = 0.0
@@ -103,7 +104,7 @@ class Execution:
         place, settings = self.places.get(arm), self.plan.arm(arm).environment.settings
         crew = Crew(
             self.registry, self.plan.arm(arm).backend, self.path / "workers", self.plan.limits.memory_bytes, threads,
-            place.plugins if place else self.extra, arm, place, settings, observe,
+            place.plugins if place else self.extra, arm, place, settings, observe, self.failed_starts,
         )  # fmt: skip
         self.crews.append(crew)
         try:

@@ -21,6 +21,7 @@ from harness.record.journal import EndEntry
 from harness.record.run import FORMAT, ArmRecord, Ending, Header, Run, result_of
 from harness.switching import leave_out_idle_arms, still_to_ask
 from harness.voting import hold_vote
+from harness.worker.crew import Crew
 from harness.worker.environments import Place, open_places
 
 MOST_WIDE = 2  # workers of one backend at a time that use all processors
@@ -54,7 +55,8 @@ def run_plan(
         execution = Execution(
             plan=plan, registry=registry, path=path, extra=tuple(extra), watch=watch,
             journal=write_header(path, header), run=Run(path=path, header=header),
-            jobs=jobs or environment["cores"], cores=environment["cores"], threads=threads, lease_wait_s=lease_wait_s, begun=begun,
+            jobs=jobs or environment["cores"], cores=environment["cores"], threads=threads,
+            lease_wait_s=lease_wait_s, begun=begun,
             places={arm.name: places[arm.environment.place] for arm in plan.arms if arm.environment.elsewhere},
         )  # fmt: skip
         return _execute(execution)
@@ -105,16 +107,20 @@ def check_laws(execution: Execution) -> None:
     """Apply laws, several backends side by side, half of the cells of each with one thread and half with all.
 
     The number of threads is the worker's from its start, as libraries are used. Where there are fewer backends than
-    jobs, the cells with one thread are dealt out to several workers; those with all threads go to one or two.
+    jobs, the cells of each are dealt out to several workers; otherwise they go in order to two workers in turns.
     """
     by_backend = still_to_ask(execution, "correctness")
     hands = max(1, execution.jobs // max(1, len(by_backend)))
     observe = any(arm.environment.settings for arm in execution.plan.arms)
 
     def work(cells: Sequence[Cell]) -> None:
-        threads = count_threads(cells[0].threads, execution.cores)
-        with execution.crew(cells[0].backend, threads, observe=observe) as crew:
+        crews: dict[int, Crew] = {}
+        with ExitStack() as stack:
             for cell in cells:
+                threads = count_threads(cell.threads, execution.cores)
+                if threads not in crews:
+                    crews[threads] = stack.enter_context(execution.crew(cell.backend, threads, observe=observe))
+                crew = crews[threads]
                 if crew.stopped:
                     return
                 execution.watch.working(cell.backend, f"{cell.law}  {cell.line}")
@@ -127,15 +133,17 @@ def check_laws(execution: Execution) -> None:
     _side_by_side(execution, work, dealt)
 
 
-def deal_cells(cells: Sequence[Cell], hands: int) -> list[list[Cell]]:
-    """The cells of one backend for so many workers or one more, each with one number of threads.
+def deal_cells(cells: Sequence[Cell], hands: int) -> list[Sequence[Cell]]:
+    """The cells of one backend in as many parts as hands, at the least one; several parts have one number of threads.
 
-    Workers that use all processors are few: each of them keeps the whole machine busy.
+    Parts with all threads are few: each of them keeps the whole machine busy.
     """
     wide = [cell for cell in cells if cell.threads == ALL]
     narrow = [cell for cell in cells if cell.threads != ALL]
-    most = min(MOST_WIDE, max(1, hands // 2))
-    left = max(1, hands - most) if wide else hands
+    if hands == 1:
+        return [cells]
+    most = min(MOST_WIDE, max(1, hands // 2)) if wide else 0
+    left = max(1, hands - most)
     parts = [*(wide[hand::most] for hand in range(most)), *(narrow[hand::left] for hand in range(left))]
     return [part for part in parts if part]
 

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
 from harness.cli.options import plugin_options, problem_options, read_bytes, read_problems, read_seconds, run_options
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from harness.plan.arm import Arm
-    from harness.plugins.manager import Registry
-
 
 @click.command("run")
 @click.argument("suites", nargs=-1, metavar="[SUITE]...")
 @click.option(
-    "--backend", "backends", multiple=True, metavar="ARM",
+    "--backend",
+    "backends",
+    multiple=True,
+    metavar="ARM",
     help="Only this backend, or an arm such as NAME@set:VARIABLE=VALUE; may be repeated.",
 )
 @click.option(
-    "--isa", "isa", multiple=True, metavar="NAME",
+    "--isa",
+    "isa",
+    multiple=True,
+    metavar="NAME",
     help="Ask laws at every level of these instruction sets, too: all, none, onednn, aten, openblas, numpy or mkl.",
 )
 @problem_options
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 @click.option("--time-limit", metavar="TIME", help="Most that one cell may cost, such as 30s.  [default: the suite's]")
 @click.option("--memory-limit", metavar="SIZE", help="Most memory of one worker, such as 4GiB.  [default: 6GiB]")
 @click.option(
-    "--threads", type=click.IntRange(1),
+    "--threads",
+    type=click.IntRange(1),
     help="Threads of every worker.  [default: half of the laws with 1, half with all; all for times]",
 )
 @click.option("--jobs", type=click.IntRange(1), help="Workers side by side while laws are checked.  [default: cores]")
@@ -74,7 +75,7 @@ def command(
     python -m harness run correctness --backend torch --isa all
     python -m harness run networks networks-speed network-layers --network resnet50
     """
-    from harness.api import command_line, start
+    from harness.api import choose_arms, command_line, start
     from harness.cli.progress import choose_watch
     from harness.cli.report import write_reports
     from harness.cli.summary import print_plan, print_summary
@@ -93,10 +94,8 @@ def command(
     reporters = registry.reporters_for(formats)
     names = suites or ("suite",)
     given = read_problems(problems, problem_files, registry.networks)
-    arms = read_arms(registry, backends, isa, names)
-    plan = plan_run(
-        registry, names, backends, given, laws, limits, arms, mode=mode, networks=networks, threads=threads
-    )
+    arms = choose_arms(registry, backends, names, isa)
+    plan = plan_run(registry, names, backends, given, laws, limits, arms, mode=mode, networks=networks, threads=threads)
     if dry_run:
         print_plan(plan)
         return 0
@@ -114,29 +113,3 @@ def command(
         raise
     print_summary(run, write_reports(reporters, run))
     return run.exit_code
-
-
-def read_arms(
-    registry: Registry, texts: Sequence[str], isa: Sequence[str], suites: Sequence[str]
-) -> tuple[Arm, ...]:
-    """Arms of --backend and --isa; none where backends are named alone, which are then arms by themselves.
-
-    Raises UsageError for what cannot be read, and where instruction sets are asked for and no law is.
-    """
-    from harness.errors import UsageError
-    from harness.plan.arm import Arm, parse_arms
-    from harness.plan.instruction_sets import choose_switches, read_processor, spread_arms
-    from harness.record.machine import ROOT, read_text
-
-    switches = choose_switches(isa)
-    names = tuple(dict.fromkeys(texts or (registry.backends if switches else ())))
-    arms = parse_arms(names)
-    if switches:
-        if not any(registry.suite(name).kind in ("correctness", "whole") for name in suites):
-            raise UsageError(
-                f"isa: got suite {', '.join(suites)}, in which no law is asked, wanted one such as correctness; "
-                "`versus` compares times, as in versus torch torch@set:ONEDNN_MAX_CPU_ISA=AVX2"
-            )
-        backends = [registry.backend(arm.backend) for arm in arms]
-        return spread_arms(arms, switches, backends, read_processor(read_text(ROOT / "proc/cpuinfo")))
-    return () if all(arm == Arm(name=arm.backend, backend=arm.backend) for arm in arms) else arms

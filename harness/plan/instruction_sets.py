@@ -5,8 +5,10 @@ A level is written only where the processor has it: ATen and OpenBLAS believe wh
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from harness.errors import UsageError
 from harness.plan.arm import Arm, write_settings
@@ -98,12 +100,15 @@ def read_processor(cpuinfo: str | None) -> Processor:
     return Processor(flags, words.get("vendor_id", ""), _numpy_features())
 
 
+def open_numpy() -> Any:
+    """The module of NumPy that knows its baseline, what it has code for beyond that, and what the processor has."""
+    return importlib.import_module("numpy._core._multiarray_umath")
+
+
 def _numpy_features() -> tuple[str, ...]:
     """What can be disabled: NumPy refuses to start where a feature of its baseline is."""
-    from numpy._core import _multiarray_umath as numpy
-
-    there = numpy.__cpu_features__
-    return tuple(name for name in numpy.__cpu_dispatch__ if there.get(name))
+    numpy = open_numpy()
+    return tuple(name for name in numpy.__cpu_dispatch__ if numpy.__cpu_features__.get(name))
 
 
 def settings_of(switch: str, processor: Processor) -> list[tuple[str, str]]:
@@ -118,7 +123,7 @@ def settings_of(switch: str, processor: Processor) -> list[tuple[str, str]]:
 
 
 def choose_switches(wanted: Sequence[str]) -> frozenset[str]:
-    """Names of switches from the values of `--isa`. Raises UsageError for unknown ones, and for `none` beside others."""
+    """Names of switches from the values of `--isa`. Raises UsageError for unknown ones, and `none` beside others."""
     names = frozenset(wanted or (NONE,))
     known = {*SWITCHES, NONE, EVERY}
     if unknown := sorted(names - known):

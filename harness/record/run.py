@@ -240,7 +240,7 @@ class Run:
     def command_for(self, result: Result) -> str:
         """The command that repeats a result, with the plugins that the run was given.
 
-        A law is applied to the checkout as it lies, unless the arm is another revision, and with as many threads as it had.
+        A law is applied to the checkout as it lies, unless the arm is another revision, with the threads that it had.
         """
         arm = next((one for one in self.header.arms if one.name == result.backend), None)
         if arm is not None and result.kind == "speed":  # a cell of arms is repeated with all of them

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import harness.timing.block  # noqa: F401  binds its clocks before any backend can reach them
 from harness.plugins.manager import Registry, load_plugins
@@ -110,7 +110,7 @@ def _probe(registry: Registry, request: Start) -> Ready:
         if request.threads is not None and not reason:
             grant_threads(backend, request.threads)
         versions = {} if reason else backend.versions()
-        process = {
+        process: dict[str, Any] = {
             "threads": describe_threads(), "python": sys.version.split()[0], "backends": sorted(registry.backends),
         }  # fmt: skip
         if request.observe and not reason:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,11 +50,13 @@ class Crew:
         place: Place | None = None,
         settings: Settings = (),
         observe: bool = False,
+        failed_starts: Counter[str] | None = None,
     ) -> None:
         """Make a crew without a worker.
 
         settings: environment variables of the arm. observe: whether the worker is to say which instruction sets its
         libraries use; that loads and calls them, so that it is not asked of workers that take times.
+        failed_starts: how often in a row workers of an arm died while starting, where several crews share the count.
         """
         self.backend, self.memory_bytes, self.threads, self.place = backend, memory_bytes, threads, place
         self.settings = settings
@@ -65,6 +68,7 @@ class Crew:
         self.worker: Worker | None = None
         self.ready: Ready | None = None
         self.deaths = 0
+        self.failed_starts = Counter[str]() if failed_starts is None else failed_starts
         self.stopped = False
 
     def check(self, cell: Cell, formula: str) -> Result:
@@ -109,8 +113,9 @@ class Crew:
 
     def _do(self, cell: Cell, request: Request, time_s: float) -> tuple[Any, float, int]:
         begun, pid = time.monotonic(), 0
-        if self.deaths >= MOST_DEATHS or self.stopped:
-            return Checked("skipped", f"{self.deaths} cells in a row ended the worker; the rest is not tried"), 0.0, pid
+        deaths = max(self.deaths, self.failed_starts[self.arm])
+        if deaths >= MOST_DEATHS or self.stopped:
+            return Checked("skipped", f"{deaths} cells in a row ended the worker; the rest is not tried"), 0.0, pid
         try:
             worker, ready = self.launch()
             pid = worker.pid
@@ -133,9 +138,11 @@ class Crew:
         if self.worker is not None and self.ready is not None:
             return self.worker, self.ready
         self.worker = Worker(self.log, self.threads, self.place, self.settings)
+        self.failed_starts[self.arm] += 1
         reply = self.worker.ask(self.start, START_S, self.memory_bytes)
         assert isinstance(reply, Ready)
         self.ready = reply
+        self.failed_starts[self.arm] = 0
         return self.worker, reply
 
     def stop(self) -> None:

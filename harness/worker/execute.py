@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.checking.deviation import Deviation
 from harness.checking.law import Law
-from harness.checking.subject import NothingToShowError, NotExactError, Subject
+from harness.checking.subject import NotExactError, NothingToShowError, Subject
 from harness.errors import HarnessError
 from harness.network.problem import NetworkProblem
 from harness.network.subject import NetworkSubject

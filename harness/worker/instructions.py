@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from harness.plan.instruction_sets import open_numpy
+
 
 def observe_instructions(names: Iterable[str]) -> dict[str, str]:
     """What libraries say that they use, by the name of their switch."""
@@ -66,8 +68,7 @@ def _ask_openblas() -> str:
 
 def _ask_numpy() -> str:
     """The highest feature that is on, of those that NumPy chooses between."""
-    from numpy._core import _multiarray_umath as numpy
-
+    numpy = open_numpy()
     features: dict[str, bool] = numpy.__cpu_features__
     on = [name for name in (*numpy.__cpu_baseline__, *numpy.__cpu_dispatch__) if features.get(name)]
     return on[-1] if on else ""
