@@ -32,6 +32,7 @@ class ScipySignal(Backend):
     """The three convolutions by scipy.signal; float16 is computed in float32."""
 
     name = "scipy-signal"
+    instruction_sets = ("openblas", "numpy")
     rate = 3e8
     numerics = Numerics(algorithm="direct")
     takes_complex = True

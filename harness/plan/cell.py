@@ -22,6 +22,7 @@ class Cell:
     slowdown: share of a call that is added to it as known work; isolate: in processes that time nothing else.
     decided: outcome that the plan alone decides (unsupported, skipped), or None where a worker is asked.
     estimate_s: what the planner thinks it costs.
+    threads: how many a law is asked with; 0 stands for as many as the machine has processors.
     """
 
     number: int
@@ -40,6 +41,7 @@ class Cell:
     time_limit_s: float = 60.0
     slowdown: float = 0.0
     isolate: bool = False
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

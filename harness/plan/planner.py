@@ -11,11 +11,12 @@ from typing import Any, Literal
 from harness.checking.law import Law
 from harness.errors import UsageError
 from harness.network.problem import NetworkProblem
-from harness.plan.arm import Arm
+from harness.plan.arm import Arm, check_settings
 from harness.plan.cell import MAJORITY, Cell, Limits, Plan
 from harness.plan.gate import Gate
 from harness.plan.suite import Depth, NamedProblem, Suite
 from harness.plan.task import Task, estimate_work, estimate_workspace
+from harness.plan.threads import ONE, THREAD_VARIABLES, deal_threads
 from harness.plugins.backend import Backend
 from harness.plugins.manager import Registry
 from harness.plugins.route import Route, resolve
@@ -41,12 +42,14 @@ def plan_run(
     mode: Literal["hot", "cold"] | None = None,
     networks: Sequence[str] = (),
     depth: Depth = "default",
+    threads: int | None = None,
 ) -> Plan:
     """Plan suites x arms x problems x laws. Raises UsageError for unknown names and for an empty plan.
 
     backends: names, all of them where neither they nor arms are given. problems, laws: replace the suite's own.
     networks: only problems of these, which are those named NETWORK/ANYTHING.
     depth: `full` asks each suite's deeper problems too, and leaves out no optional ones.
+    threads: of every worker; None asks half of the laws with one and half with all, and leaves times to the libraries.
     """
     limits = limits or Limits()
     names = tuple(dict.fromkeys(backends or registry.backends))
@@ -55,6 +58,9 @@ def plan_run(
         registry.backend(arm.backend)
     wanted = [registry.law(name) for name in laws]
     parts, known = _expand(registry, suites), tuple(registry.networks.values())
+    if threads is not None or any(suite.kind != "speed" for suite in parts):
+        check_settings(chosen, THREAD_VARIABLES)
+    check_settings(chosen, ())
     for network in networks:
         registry.network(network)
     if wanted and not any(suite.kind == "correctness" for suite in parts):
@@ -68,7 +74,9 @@ def plan_run(
         items = _once(asked, applied)
         bases = {arm.family: arm.name for arm in reversed(chosen)}
         for arm in chosen:
-            answers = _Answers(suite, registry.backend(arm.backend), arm.name, limits)
+            if arm.switch and suite.kind != "correctness":  # made for the laws
+                continue
+            answers = _Answers(suite, registry.backend(arm.backend), arm.name, limits, threads)
             if bases[arm.family] != arm.name:
                 answers.slowdown = suite.timing.slowdown
             answers.elsewhere = arm.environment.elsewhere
@@ -140,8 +148,8 @@ def geometry(problem: Task) -> tuple[Any, ...]:
 class _Answers:
     """What one backend answers to the problems of one suite; each geometry is asked once."""
 
-    def __init__(self, suite: Suite, backend: Backend, arm: str, limits: Limits) -> None:
-        self.suite, self.backend, self.arm, self.limits = suite, backend, arm, limits
+    def __init__(self, suite: Suite, backend: Backend, arm: str, limits: Limits, threads: int | None) -> None:
+        self.suite, self.backend, self.arm, self.limits, self.threads = suite, backend, arm, limits, threads
         self.slowdown, self.elsewhere = 0.0, False
         self.budget_s = limits.time_s or suite.budget_s
         self.time_limit_s = limits.time_s or suite.time_limit_s
@@ -216,6 +224,7 @@ def _plan_cells(
 def _cell(answers: _Answers, item: _Item, law: Law | None, number: int, left_out: str = "") -> Cell:
     route, named, kind = answers.route(item, law), item.named, answers.suite.kind
     assert kind != "whole", "a whole is expanded before it is planned"
+    dealt = deal_threads(item.line, law.name) if law is not None and kind == "correctness" else ONE
     # Another version of the backend may have what this one lacks: its worker is asked.
     unsupported = route.kind == "unsupported" and not answers.elsewhere
     seconds, skip = (0.0, "") if unsupported else answers.cost(item)
@@ -237,6 +246,7 @@ def _cell(answers: _Answers, item: _Item, law: Law | None, number: int, left_out
         time_limit_s=answers.time_limit_s,
         slowdown=answers.slowdown,
         isolate=named.isolate,
+        threads=answers.threads or dealt,
     )
 
 

@@ -17,6 +17,7 @@ import pluggy
 from harness.errors import UsageError, unknown
 from harness.plugins import hookspecs
 from harness.plugins.backend import Backend, native_operators
+from harness.plugins.switches import SWITCHES
 
 if TYPE_CHECKING:
     from harness.checking.law import Law
@@ -226,6 +227,11 @@ def _collect(scratch: pluggy.PluginManager, registry: Registry) -> dict[str, dic
             raise UsageError(f"got {backend!r}, wanted an instance of a subclass of harness.Backend")
         if not native_operators(backend):
             raise UsageError(f"backend '{backend.name}' has no operator, wanted at least one method such as conv")
+        if unknown := sorted(set(backend.instruction_sets) - SWITCHES):
+            raise UsageError(
+                f"backend '{backend.name}' has instruction_sets {', '.join(unknown)}, wanted some of "
+                f"{', '.join(sorted(SWITCHES))}"
+            )
         register("backends", backend)
 
     def register_suite(item: Any) -> None:

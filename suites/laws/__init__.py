@@ -24,6 +24,7 @@ from suites.laws import (
     semantics,
     spectrum,
     structure,
+    threads,
     windows,
 )
 
@@ -33,7 +34,7 @@ def all_laws() -> tuple[Law, ...]:
     modules = (
         reference, convolution, anchors, structure, parts, matrices, spectrum, precision, complexes, gradients, blocks,
         windows, maximum, mean, pool_gradients, kernels, declarations, arithmetic, semantics, memory, history,
-        concurrency, refusals,
+        concurrency, threads, refusals,
     )  # fmt: skip
     return tuple(value for module in modules for value in vars(module).values() if isinstance(value, Law)) + (
         kernels.KERNEL_LAWS
