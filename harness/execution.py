@@ -98,7 +98,7 @@ class Execution:
         place = self.places.get(arm)
         crew = Crew(
             self.registry, self.plan.arm(arm).backend, self.path / "workers", self.plan.limits.memory_bytes, threads,
-            place.plugins if place else self.extra, arm, place,
+            place.plugins if place else self.extra, arm, place, self.plan.variables(arm),
         )  # fmt: skip
         self.crews.append(crew)
         try:

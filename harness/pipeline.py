@@ -44,7 +44,7 @@ def run_plan(
         header = Header(
             format=FORMAT, created=time.strftime("%Y-%m-%dT%H:%M:%S%z"), command=command, suites=plan.suites,
             backends=plan.backends, cells=len(plan.cells), environment=environment, plugins=tuple(extra),
-            flags=tuple(flags), gate=plan.gate,
+            flags=tuple(flags), gate=plan.gate, bugs=plan.bugs,
             arms=tuple(_record_arm(arm, places[arm.environment]) for arm in plan.arms),
         )  # fmt: skip
         execution = Execution(
@@ -99,13 +99,21 @@ def record_decided(execution: Execution) -> None:
 def check_laws(execution: Execution) -> None:
     """Apply laws, several backends side by side, each with one thread unless the user asks for more.
 
-    Where there are fewer backends than jobs, the cells of each are dealt out to several workers.
+    Where there are fewer backends than jobs, the cells of each are dealt out to several workers. What spoils its
+    process for whatever comes after it has one of its own.
     """
     by_backend = execution.by_backend("correctness")
+    alone: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for backend, cells in by_backend.items():
+        for cell in cells:
+            if cell.isolate:
+                alone[backend, cell.label].append(cell)
+        by_backend[backend] = [cell for cell in cells if not cell.isolate]
     hands = max(1, execution.jobs // max(1, len(by_backend)))
 
     def work(cells: Sequence[Cell]) -> None:
-        with execution.crew(cells[0].backend, execution.threads or 1) as crew:
+        threads = execution.threads or execution.plan.threads(cells[0].label) or 1
+        with execution.crew(cells[0].backend, threads) as crew:
             for cell in cells:
                 if crew.stopped:
                     return
@@ -115,7 +123,7 @@ def check_laws(execution: Execution) -> None:
                 if not crew.stopped:
                     execution.record(result, estimate_cell(execution.registry, cell))
 
-    dealt = [cells[hand::hands] for cells in by_backend.values() for hand in range(hands)]
+    dealt = [cells[hand::hands] for cells in by_backend.values() for hand in range(hands)] + list(alone.values())
     _side_by_side(execution, work, [cells for cells in dealt if cells])
 
 

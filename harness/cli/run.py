@@ -65,6 +65,7 @@ def command(
     from harness.plan.cell import Limits
     from harness.plan.planner import plan_run
     from harness.plugins.manager import load_plugins
+    from harness.record.machine import read_flags
 
     registry = load_plugins(plugins, without)
     for row in registry.rows:
@@ -77,7 +78,7 @@ def command(
     reporters = registry.reporters_for(formats)
     names = suites or ("suite",)
     given = read_problems(problems, problem_files, registry.networks)
-    plan = plan_run(registry, names, backends, given, laws, limits, mode=mode, networks=networks)
+    plan = plan_run(registry, names, backends, given, laws, limits, mode=mode, networks=networks, flags=read_flags())
     if dry_run:
         print_plan(plan)
         return 0

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from harness.checking.deviation import Deviation
 from harness.checking.exhibit import Exhibit
 from harness.plan.arm import parse_arm
+from harness.plan.bug import AskedBug
 from harness.plan.cell import Cell
 from harness.plan.gate import Gate
 from harness.plugins.route import Route
@@ -175,6 +176,7 @@ class Header:
     flags: tuple[str, ...] = ()  # limits and threads that the user gave, for repeating a result
     arms: tuple[ArmRecord, ...] = ()
     gate: Gate | None = None
+    bugs: tuple[AskedBug, ...] = ()
 
     @property
     def base_of(self) -> dict[str, str]:
@@ -249,10 +251,13 @@ class Run:
             parts += ["--problem", result.problem, *(("--law", result.law) if result.law else ())]
             return shlex.join([*parts, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))])
         parts = ["python", "-m", "harness", "run", result.suite, "--problem", result.problem]
+        asked = next((one for one in self.header.bugs if one.arm == result.backend), None)
+        if asked is not None and asked.bug.set:
+            parts = ["env", *(f"{name}={value}" for name, value in asked.bug.set.items()), *parts]
         if result.kind != "consensus":  # one backend alone cannot vote
             parts += [
                 "--backend",
-                arm.backend if arm is not None else result.backend,
+                arm.backend if arm is not None else asked.backend if asked is not None else result.backend,
                 *(("--law", result.law) if result.law else ()),
             ]
         return shlex.join(
@@ -303,10 +308,15 @@ class Run:
     def exit_code(self) -> int:
         """0 all good, 1 a backend is wrong, 4 nothing ran or the run is incomplete (DESIGN, exit codes).
 
-        A backend that passes by comparisons that prove nothing, beyond the quota, counts as wrong.
+        A backend that passes by comparisons that prove nothing, beyond the quota, counts as wrong. A run that leaves
+        undecided whether a known bug is present is incomplete.
         """
+        from harness.record.bugs import bug_rows
+
         if any(result.outcome in WRONG for result in self.results) or self.overdrawn:
             return 1
+        if any(row.status == "undecided" for row in bug_rows(self)):
+            return 4
         return 0 if self.complete and any(result.outcome in RAN for result in self.results) else 4
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,9 @@ class Crew:
         extra: tuple[str, ...],
         arm: str = "",
         place: Place | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
+        self.variables = variables or {}
         self.backend, self.memory_bytes, self.threads, self.place = backend, memory_bytes, threads, place
         self.arm = arm or backend
         self.log = folder / f"{self.arm.replace('/', '_')}.log"
@@ -123,7 +126,7 @@ class Crew:
         """The live worker and what its backend said; raises WorkerDiedError where it dies while starting."""
         if self.worker is not None and self.ready is not None:
             return self.worker, self.ready
-        self.worker = Worker(self.log, self.threads, self.place)
+        self.worker = Worker(self.log, self.threads, self.place, self.variables)
         reply = self.worker.ask(self.start, START_S, self.memory_bytes)
         assert isinstance(reply, Ready)
         self.ready = reply

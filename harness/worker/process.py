@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,12 +35,18 @@ class WorkerDiedError(Exception):
 class Worker:
     """A child process that answers one request at a time."""
 
-    def __init__(self, log: Path, threads: int | None = None, place: Place | None = None) -> None:
-        """Start it, in a place of its own if one is given.
+    def __init__(
+        self,
+        log: Path,
+        threads: int | None = None,
+        place: Place | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start it, in a place of its own if one is given, with environment variables beside the user's.
 
         threads: None leaves thread counts as the user's environment has them.
         """
-        environment = dict(os.environ) | (place.variables if place else {})
+        environment = dict(os.environ) | (place.variables if place else {}) | dict(variables or {})
         if threads is not None:
             environment |= dict.fromkeys(THREAD_VARIABLES, str(threads))
         start = [place.interpreter, "-P"] if place else [sys.executable]
