@@ -1,5 +1,7 @@
 """What the suite `speed` times, and the problem sets that it is chosen from."""
 
+import itertools
+
 import pytest
 
 from harness import Operator
@@ -22,7 +24,7 @@ def test_the_suite_has_every_kind_of_layer_that_networks_have():
     assert any(1 < g < channels for g, channels in groups)
     assert any(g == channels > 1 for g, channels in groups)
     assert {problem.operator for problem in PROBLEMS} >= {
-        Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, Operator.conv_transpose, Operator.max_pool
+        Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, Operator.max_pool
     }  # fmt: skip
 
 
@@ -73,12 +75,12 @@ def test_layers_of_one_network_fit_each_other(name):
     layers = [problem for _, problem, _, _ in forward_layers(name, 1)]
     assert sum(first for _, _, _, first in forward_layers(name, 1)) == 1
     if name != "conv_tasnet":  # whose blocks stand side by side
-        channels = [(a.y[1], b.x[1]) for a, b in zip(layers, layers[1:], strict=False) if b.x[1] != 768]
+        channels = [(a.y[1], b.x[1]) for a, b in itertools.pairwise(layers) if b.x[1] != 768]
         assert all(given == taken for given, taken in channels)
 
 
 def test_a_batch_multiplies_images_and_keeps_what_a_network_needs_twice():
-    one, four = (dict((name, p) for name, p, _, _ in forward_layers("conv_tasnet", n)) for n in (1, 4))
+    one, four = ({name: p for name, p, _, _ in forward_layers("conv_tasnet", n)} for n in (1, 4))
     assert one["decoder"].x[0] == 2
     assert four["decoder"].x == (8, *one["decoder"].x[1:])
     times = {named.name: named.multiplicity for named in network_problems("conv_tasnet", 1, gradients=False)}
