@@ -19,7 +19,7 @@ from harness.plan.suite import Depth, NamedProblem
 from harness.plan.task import Task, parse_task
 from harness.plugins.manager import Registry, load_plugins
 from harness.record.directory import new_directory, read_run
-from harness.record.machine import ROOT, read_text
+from harness.record.machine import ROOT, read_flags, read_text
 from harness.record.run import Result, Run
 from harness.spec.problem import Problem
 
@@ -81,7 +81,9 @@ def run(
     names = suites or ("suite",)
     arms = choose_arms(registry, backends, names, isa)
     given = name_problems(problems, registry.networks)
-    plan = plan_run(registry, names, backends, given, laws, limits, arms, threads=threads, depth=depth)
+    plan = plan_run(
+        registry, names, backends, given, laws, limits, arms, threads=threads, depth=depth, flags=read_flags()
+    )
     return start(registry, plan, names, output, plugins, jobs, threads, watch or Silent())
 
 

@@ -49,7 +49,7 @@ def run_plan(
         header = Header(
             format=FORMAT, created=time.strftime("%Y-%m-%dT%H:%M:%S%z"), command=command, suites=plan.suites,
             backends=plan.backends, cells=len(plan.cells), environment=environment, plugins=tuple(extra),
-            flags=tuple(flags), gate=plan.gate,
+            flags=tuple(flags), gate=plan.gate, bugs=plan.bugs,
             arms=tuple(_record_arm(arm, places[arm.environment.place]) for arm in plan.arms),
         )  # fmt: skip
         execution = Execution(
@@ -107,9 +107,16 @@ def check_laws(execution: Execution) -> None:
     """Apply laws, several backends side by side, half of the cells of each with one thread and half with all.
 
     The number of threads is the worker's from its start, as libraries are used. Where there are fewer backends than
-    jobs, the cells of each are dealt out to several workers; otherwise they go in order to two workers in turns.
+    jobs, the cells of each are dealt out to several workers; otherwise they go in order to two workers in turns. What
+    may end or spoil its process has one of its own.
     """
     by_backend = still_to_ask(execution, "correctness")
+    alone: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for backend, cells in by_backend.items():
+        for cell in cells:
+            if cell.isolate:
+                alone[backend, cell.label].append(cell)
+        by_backend[backend] = [cell for cell in cells if not cell.isolate]
     hands = max(1, execution.jobs // max(1, len(by_backend)))
     observe = any(arm.environment.settings for arm in execution.plan.arms)
 
@@ -129,8 +136,8 @@ def check_laws(execution: Execution) -> None:
                 if not crew.stopped:
                     execution.record(result, estimate_cell(execution.registry, cell))
 
-    dealt = [part for cells in by_backend.values() for part in deal_cells(cells, hands)]
-    _side_by_side(execution, work, dealt)
+    dealt = [part for cells in by_backend.values() for part in deal_cells(cells, hands) if part]
+    _side_by_side(execution, work, [*dealt, *alone.values()])
 
 
 def deal_cells(cells: Sequence[Cell], hands: int) -> list[Sequence[Cell]]:

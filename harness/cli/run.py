@@ -90,6 +90,7 @@ def command(
     from harness.plan.cell import Limits
     from harness.plan.planner import plan_run
     from harness.plugins.manager import load_plugins
+    from harness.record.machine import read_flags
 
     registry = load_plugins(plugins, without)
     for row in registry.rows:
@@ -104,7 +105,18 @@ def command(
     given = read_problems(problems, problem_files, registry.networks)
     arms = choose_arms(registry, backends, names, isa)
     plan = plan_run(
-        registry, names, backends, given, laws, limits, arms, mode=mode, networks=networks, threads=threads, depth=depth
+        registry,
+        names,
+        backends,
+        given,
+        laws,
+        limits,
+        arms,
+        mode=mode,
+        networks=networks,
+        threads=threads,
+        depth=depth,
+        flags=read_flags(),
     )
     if dry_run:
         print_plan(plan)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from harness.checking.law import Law
 from harness.errors import UsageError
 from harness.network.problem import NetworkProblem
 from harness.plan.arm import Arm, check_settings
+from harness.plan.bug import AskedBug
 from harness.plan.cell import MAJORITY, Cell, Limits, Plan
 from harness.plan.gate import Gate
 from harness.plan.suite import Depth, NamedProblem, Suite
@@ -43,6 +44,7 @@ def plan_run(
     networks: Sequence[str] = (),
     depth: Depth = "default",
     threads: int | None = None,
+    flags: frozenset[str] | None = None,
 ) -> Plan:
     """Plan suites x arms x problems x laws. Raises UsageError for unknown names and for an empty plan.
 
@@ -50,9 +52,10 @@ def plan_run(
     networks: only problems of these, which are those named NETWORK/ANYTHING.
     depth: `full` asks each suite's deeper problems too, and leaves out no optional ones.
     threads: of every worker; None asks half of the laws with one and half with all, and leaves times to the libraries.
+    flags: of the processor, as far as they are known.
     """
     limits = limits or Limits()
-    names = tuple(dict.fromkeys(backends or registry.backends))
+    names = tuple(dict.fromkeys(backends or registry.listed))
     chosen = tuple(arms) or tuple(Arm(name=name, backend=name) for name in names)
     for arm in chosen:
         registry.backend(arm.backend)
@@ -66,8 +69,13 @@ def plan_run(
     if wanted and not any(suite.kind == "correctness" for suite in parts):
         raise UsageError(f"laws belong to suites of correctness: got {', '.join(suites)}, wanted such as correctness")
     cells: list[Cell] = []
+    asked_bugs: list[AskedBug] = []
     numbers = itertools.count()
     for suite in parts:
+        if _of_bugs(suite, problems, networks):
+            _check_bugs(suite, arms)
+            asked_bugs += _plan_bugs(registry, suite, backends, wanted, limits, cells, numbers, flags, threads)
+            continue
         applied = wanted or [registry.law(name) for name in suite.laws]
         asked = _of_networks(suite.take_all(problems) if problems else suite.all_problems(known, depth), networks)
         _check_partners(registry, problems or asked)
@@ -84,10 +92,51 @@ def plan_run(
             cells.extend(_plan_cells(answers, items, numbers, _beyond_breadth(answers, items, breadth_s)))
     if not cells:
         raise UsageError(_nothing(parts, wanted, problems))
+    planned = (arm.name for arm in chosen) if not all(_of_bugs(suite, problems, networks) for suite in parts) else ()
     return Plan(
-        cells=tuple(cells), suites=tuple(s.name for s in parts), backends=tuple(arm.name for arm in chosen),
-        limits=limits, arms=tuple(arms), gate=gate, mode=mode,
+        cells=tuple(cells), suites=tuple(s.name for s in parts),
+        backends=tuple(dict.fromkeys((*planned, *(one.arm for one in asked_bugs if one.cells)))),
+        limits=limits, arms=tuple(arms), gate=gate, bugs=tuple(asked_bugs), mode=mode,
     )  # fmt: skip
+
+
+def _of_bugs(suite: Suite, problems: Sequence[NamedProblem], networks: Sequence[str]) -> bool:
+    """Whether a suite asks its known bugs; problems that are given are asked of any backend instead."""
+    return suite.bugs is not None and not (problems or networks)
+
+
+def _check_bugs(suite: Suite, arms: Sequence[Arm]) -> None:
+    if arms:
+        raise UsageError(
+            f"suite {suite.name} asks the backends that its table names: got arms, wanted `python -m harness run "
+            f"{suite.name}`, or --problem"
+        )
+
+
+def _plan_bugs(
+    registry: Registry, suite: Suite, backends: Sequence[str], laws: Sequence[Law], limits: Limits,
+    cells: list[Cell], numbers: Iterator[int], flags: frozenset[str] | None, threads: int | None,
+) -> Iterator[AskedBug]:  # fmt: skip
+    """Add the cells of every known bug, on every backend that it names and that is wanted; each bug as it is asked.
+
+    What the processor lacks is not asked: a line of it may show another bug here.
+    """
+    assert suite.bugs is not None
+    for bug in suite.bugs():
+        items = [NamedProblem(name=bug.id, problem=problem, isolate=bug.alone) for problem in bug.problems]
+        applied = [law for name in bug.laws for law in (registry.law(name),) if not laws or law in laws]
+        for name in bug.backends:
+            if (backends and name not in backends) or not applied:
+                continue
+            if name not in registry.backends:
+                yield AskedBug(bug=bug, backend=name, hindrance=f"no backend '{name}' is registered")
+                continue
+            answers = _Answers(suite, registry.backend(name), bug.arm(name), limits, threads or bug.threads or None)
+            lacks = bool(bug.flag) and flags is not None and bug.flag not in flags
+            hindrance = f"this processor has no {bug.flag}" if lacks else ""
+            made = list(_plan_cells(answers, _once(items, applied), numbers, {}))
+            cells.extend(replace(cell, decided="unsupported", reason=hindrance) if lacks else cell for cell in made)
+            yield AskedBug(bug=bug, backend=name, cells=len(made), hindrance=hindrance)
 
 
 def _of_networks(problems: Sequence[NamedProblem], networks: Sequence[str]) -> Sequence[NamedProblem]:

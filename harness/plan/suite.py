@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from harness.plan.bug import KnownBug
 from harness.plan.task import Task
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Suite:
     kind: correctness applies `laws` to `problems`, consensus lets all backends vote on them, speed times them, whole
         runs the suites named in `parts`.
     of_networks: problems that a suite of networks makes of all architectures that plugins handed over.
+    bugs: known bugs that it asks of the backends that they name, instead of problems of all backends.
     take: what it makes of a problem that is given instead of its own, such as the layers of a network.
     laws: names of the laws to apply wherever their conditions hold; in a vote, to whoever is outvoted.
     budget_s: what one cell should cost; one that is estimated to cost more is skipped.
@@ -95,6 +97,7 @@ class Suite:
     description: str
     problems: Callable[[], tuple[NamedProblem, ...]] = tuple
     of_networks: Callable[[Sequence[Architecture]], tuple[NamedProblem, ...]] | None = None
+    bugs: Callable[[], tuple[KnownBug, ...]] | None = None
     take: Callable[[NamedProblem], tuple[NamedProblem, ...]] = _itself
     laws: tuple[str, ...] = ()
     timing: Timing = Timing()

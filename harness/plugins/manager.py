@@ -31,10 +31,12 @@ BUILTIN = (
     "backends.im2col",
     "backends.sparse",
     "backends.torch_cudnn",
+    "backends.torch_as_released",
     "backends.cupy_gpu",
     "suites.correctness",
     "suites.consensus",
     "suites.gallery",
+    "suites.known_bugs",
     "suites.learning",
     "suites.networks",
     "suites.onnx",
@@ -74,6 +76,11 @@ class Registry:
     reporters: dict[str, Reporter] = field(default_factory=dict)
     rows: list[PluginRow] = field(default_factory=list)
     manager: pluggy.PluginManager = field(default_factory=lambda: fresh_manager())
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """Names of the backends that are asked where none is named."""
+        return tuple(name for name, backend in self.backends.items() if backend.listed)
 
     def backend(self, name: str) -> Backend:
         """Backend by name, or the error that lists the known ones."""

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from harness.checking.deviation import Deviation
 from harness.checking.exhibit import Exhibit
 from harness.plan.arm import parse_arm, write_settings
+from harness.plan.bug import AskedBug
 from harness.plan.cell import Cell
 from harness.plan.gate import Gate
 from harness.plugins.route import Route
@@ -178,6 +179,7 @@ class Header:
     flags: tuple[str, ...] = ()  # limits and threads that the user gave, for repeating a result
     arms: tuple[ArmRecord, ...] = ()
     gate: Gate | None = None
+    bugs: tuple[AskedBug, ...] = ()
 
     @property
     def base_of(self) -> dict[str, str]:
@@ -317,10 +319,15 @@ class Run:
     def exit_code(self) -> int:
         """0 all good, 1 a backend is wrong, 4 nothing ran or the run is incomplete (DESIGN, exit codes).
 
-        A backend that passes by comparisons that prove nothing, beyond the quota, counts as wrong.
+        A backend that passes by comparisons that prove nothing, beyond the quota, counts as wrong. A run that leaves
+        undecided whether a known bug is present is incomplete.
         """
+        from harness.record.bugs import bug_rows
+
         if any(result.outcome in WRONG for result in self.results) or self.overdrawn:
             return 1
+        if any(row.status == "undecided" for row in bug_rows(self)):
+            return 4
         return 0 if self.complete and any(result.outcome in RAN for result in self.results) else 4
 
 
