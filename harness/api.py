@@ -17,6 +17,7 @@ from harness.plan.suite import NamedProblem
 from harness.plan.task import Task, parse_task
 from harness.plugins.manager import Registry, load_plugins
 from harness.record.directory import new_directory, read_run
+from harness.record.limits import usable_memory
 from harness.record.run import Result, Run
 from harness.spec.problem import Problem
 
@@ -66,6 +67,7 @@ def run(
             raise UsageError(f"{name}: got the {kind} '{value}', wanted a list of such, as in {name}=[{value!r}]")
     registry = load_plugins(plugins, without)
     names = suites or ("suite",)
+    limits = limits or Limits(free_bytes=usable_memory())
     plan = plan_run(registry, names, backends, name_problems(problems, registry.networks), laws, limits)
     return start(registry, plan, names, output, plugins, jobs, threads, watch or Silent())
 

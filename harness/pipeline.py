@@ -74,6 +74,7 @@ def _execute(execution: Execution) -> Run:
     try:
         record_decided(execution)
         check_laws(execution)
+        check_alone(execution)
         hold_votes(execution)
         time_problems(execution)
         reason = ""
@@ -101,7 +102,11 @@ def check_laws(execution: Execution) -> None:
 
     Where there are fewer backends than jobs, the cells of each are dealt out to several workers.
     """
-    by_backend = execution.by_backend("correctness")
+    by_backend = {
+        name: together
+        for name, cells in execution.by_backend("correctness").items()
+        if (together := [cell for cell in cells if not cell.isolate])
+    }
     hands = max(1, execution.jobs // max(1, len(by_backend)))
 
     def work(cells: Sequence[Cell]) -> None:
@@ -117,6 +122,17 @@ def check_laws(execution: Execution) -> None:
 
     dealt = [cells[hand::hands] for cells in by_backend.values() for hand in range(hands)]
     _side_by_side(execution, work, [cells for cells in dealt if cells])
+
+
+def check_alone(execution: Execution) -> None:
+    """Apply laws to isolated cells: one cell at a time, each in a fresh worker with all threads."""
+    for cell in execution.cells_of("correctness"):
+        if cell.isolate:
+            with execution.crew(cell.backend, execution.threads) as crew:
+                execution.watch.working(cell.backend, f"{cell.law}  {cell.line}")
+                result = crew.check(cell, execution.registry.laws[cell.law].formula)
+                execution.introduce(crew)
+                execution.record(result, estimate_cell(execution.registry, cell))
 
 
 def _side_by_side(

@@ -91,7 +91,7 @@ def check_exact(problem: Problem, numerics: Numerics, name: str) -> None:
         return
     (largest, share), longest = amplitude(problem), accumulation(problem)
     bits = min(numerics.sums_in(problem.dtype).bits, FORMATS[problem.dtype].bits)
-    most = longest * (largest**2 + 1) if share == 1.0 else longest * share
+    most = longest * largest**2 + largest if share == 1.0 else longest * share
     exact = most <= 2.0**bits and _divides_exactly(problem)
     if numerics.normwise and exact:
         exact = _bound_of_norms(problem, numerics, largest) < 0.5

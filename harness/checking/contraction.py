@@ -21,7 +21,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -99,7 +99,7 @@ def contract_problem(held: Held) -> Iterator[tuple[Fraction | None, Fraction]]:
 def form(held: Held, name: str, rounds: Sequence[Sequence[Weigh]]) -> list[Fraction | None]:
     """Contract every axis of an array with weights, once for each round; None where the sum is not finite."""
     shape, totals = held.problem.shapes[name], [_Total() for _ in rounds]
-    for box in split(shape, memory_order(shape, held.problem.layout), BLOCK):
+    for box in split(shape, memory_order(shape, held.problem.layout), held.block):
         a = held.read(name, box)
         for total, weights in zip(totals, rounds, strict=True):
             total.add(_contract(a, [weigh(at.start, at.stop) for weigh, at in zip(weights, box, strict=True)]))
@@ -109,7 +109,7 @@ def form(held: Held, name: str, rounds: Sequence[Sequence[Weigh]]) -> list[Fract
 def _form_flat(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fraction | None]:
     """The same for dx of maximum pooling, with weights over the flat positions of its maps."""
     shape, totals = held.problem.shapes["dx"], [_Total() for _ in rounds]
-    for box in split(shape, memory_order(shape, held.problem.layout), BLOCK):
+    for box in split(shape, memory_order(shape, held.problem.layout), held.block):
         a, places = held.read("dx", box), _flat_places(box[2:], shape[2:])
         for total, (images, channels, space) in zip(totals, rounds, strict=True):
             weights = [images(box[0].start, box[0].stop), channels(box[1].start, box[1].stop)]
@@ -168,6 +168,7 @@ def _mean_weights(problem: Problem, number: int, weights: Weights) -> Weigh:
     """h[j] = sum of g[i] / divisor[i] over outputs i and taps that read input j."""
     axis = axes_of(problem)[number]
 
+    @lru_cache(maxsize=4)  # consecutive blocks mostly share their places along an axis
     def weigh(start: int, stop: int) -> Array:
         total = np.zeros(stop - start)
         for u in range(axis.kernel):
@@ -185,6 +186,7 @@ def _spread_weights(problem: Problem, number: int, weights: Weights) -> Weigh:
     """h[i] = sum of g[j] over the inputs j that output i reads, over divisor[i]."""
     axis = axes_of(problem)[number]
 
+    @lru_cache(maxsize=4)  # consecutive blocks mostly share their places along an axis
     def weigh(start: int, stop: int) -> Array:
         total = np.zeros(stop - start)
         for u in range(axis.kernel):
@@ -211,7 +213,7 @@ def _outputs_reading(axis: Axis, start: int, stop: int, u: int) -> tuple[int, in
 def _selected_side(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fraction | None]:
     """sum a[n] b[c] g[indices[n,c,i]] dy[n,c,i]."""
     shape, totals = held.problem.shapes["dy"], [_Total() for _ in rounds]
-    for box in split(shape, memory_order(shape, held.problem.layout), BLOCK):
+    for box in split(shape, memory_order(shape, held.problem.layout), held.block):
         dy, indices = held.read("dy", box), held.read("indices", box)
         for total, (images, channels, space) in zip(totals, rounds, strict=True):
             chosen = np.where(indices >= 0, dy * space.at(np.maximum(indices, 0)), 0.0)
@@ -236,7 +238,7 @@ def _product_side(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fract
     n, c, *space = problem.shapes[name]
     virtual, order = (n, groups, c // groups, *space), _grouped(memory_order((n, c, *space), problem.layout))
     seen, kernels = None, []
-    for box in split(virtual, order, BLOCK):
+    for box in split(virtual, order, held.block):
         images, group, within, *places = box
         if seen != (group, within):
             seen = (group, within)
@@ -303,7 +305,7 @@ def _kernel_sums(held: Held, group: slice, within: slice, weights: Weights) -> A
     if problem.operator in SCATTERS:
         rows = slice(group.start * outs + within.start, (group.stop - 1) * outs + within.stop)
         total = np.zeros((rows.stop - rows.start, taps))
-        for at, columns in split((rows.stop - rows.start, ins), (0, 1), max(1, BLOCK // taps)):
+        for at, columns in split((rows.stop - rows.start, ins), (0, 1), max(1, held.block // taps)):
             row = slice(rows.start + at.start, rows.start + at.stop)
             part = _kernel_part(held, row, columns).reshape(row.stop - row.start, -1, taps)
             of_group = np.arange(row.start, row.stop)[:, None] // outs * ins
@@ -311,7 +313,7 @@ def _kernel_sums(held: Held, group: slice, within: slice, weights: Weights) -> A
             total[at] += np.einsum("rct,rc->rt", part, by)
         return total
     total = np.zeros((count, within.stop - within.start, taps))
-    for at, column in split((count, outs), (0, 1), max(1, BLOCK // (total.shape[1] * taps))):
+    for at, column in split((count, outs), (0, 1), max(1, held.block // (total.shape[1] * taps))):
         row = slice((group.start + at.start) * outs + column.start, (group.start + at.stop - 1) * outs + column.stop)
         part = _kernel_part(held, row, within).reshape(at.stop - at.start, -1, total.shape[1] * taps)
         by = weights(row.start, row.stop).reshape(part.shape[0], 1, part.shape[1])
@@ -328,7 +330,7 @@ def _bias_weights(held: Held, weights: Sequence[Weights]) -> Fraction:
     shape, products = held.problem.y, []
     for axis, weigh in enumerate(weights):
         sums = []
-        for (at,) in split(shape[axis : axis + 1], (0,), BLOCK):
+        for (at,) in split(shape[axis : axis + 1], (0,), held.block):
             vector = weigh(at.start, at.stop)
             sums.append(int(np.sum(vector * held.read("b", (at,)) if axis == 1 else vector)))
         products.append(sum(sums))
@@ -341,7 +343,7 @@ def _product_of_channels(held: Held, rounds: Sequence[Sequence[Weights]]) -> lis
     assert problem.w is not None
     groups, outs, ins = problem.window.groups, problem.w[0] // problem.window.groups, problem.w[1]
     n, _, *space = problem.shapes["dy"]
-    most = min(BLOCK, max(LEAST_POSITIONS, BLOCK // max(outs, ins)))
+    most = min(held.block, max(LEAST_POSITIONS, held.block // max(outs, ins)))
     for images, group, *places in split((n, groups, *space), tuple(range(len(space) + 2)), most):
         slab, shifts = _slab(problem, places)
         sides = [np.zeros((images.stop - images.start, group.stop - group.start, *_sizes(at))) for at in (places, slab)]
@@ -382,7 +384,7 @@ def _sum_channels(
 ) -> None:
     """Add to each sum, (n, g, *places), the channels of every group, weighted; channels in pieces."""
     images, group, places = box
-    held_at_once = max(1, BLOCK // max(1, sums[0][:, 0].size))
+    held_at_once = max(1, held.block // max(1, sums[0][:, 0].size))
     for at, channel in split((group.stop - group.start, channels), (0, 1), held_at_once):
         first = (group.start + at.start) * channels + channel.start
         last = (group.start + at.stop - 1) * channels + channel.stop

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checking.held import BLOCK, Box, Held, make_blank, shape_flat, split, widen
+from harness.checking.held import Box, Held, make_blank, shape_flat, split, widen
 from harness.checking.windows import Axis, axes_of
 from harness.spec.tile import memory_order
 
@@ -25,7 +25,7 @@ def pool_blocks(held: Held, ties: str) -> Iterator[tuple[Box, Array, Array]]:
     """Boxes that cover the output, each with its maxima (float32) and flat indices; -inf and -1 of padding only."""
     shape = held.problem.y
     growth = max(1.0, math.prod(held.problem.x[2:]) / math.prod(shape[2:]))
-    for box in split(shape, memory_order(shape, held.problem.layout), max(1, int(BLOCK / growth))):
+    for box in split(shape, memory_order(shape, held.problem.layout), max(1, int(held.block / growth))):
         yield box, *_pool(held, box, ties)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checking.held import BLOCK, Held, split
+from harness.checking.held import Held, split
 from harness.checking.windows import axes_of, count_divisors
 from harness.spec.operator import Operator
 from harness.spec.problem import Problem
@@ -27,7 +27,7 @@ def recompute(held: Held, at: Sizes) -> tuple[float, ...]:
         return (_weight_grad(held, at),)
     if operator is Operator.conv_bias_grad:
         shape = held.problem.shapes["dy"]
-        positions = split((shape[0], 1, *shape[2:]), tuple(range(len(shape))), BLOCK)
+        positions = split((shape[0], 1, *shape[2:]), tuple(range(len(shape))), held.block)
         return (sum(float(held.read("dy", (n, at[0], *space)).sum()) for n, _, *space in positions),)
     if operator is Operator.max_pool:
         return _max_pool(held, at)
@@ -80,7 +80,7 @@ def _weight_grad(held: Held, at: Sizes) -> float:
     """dw[o,c,u] = sum over n, i of dy[n,o,i] x[n, c, s i + d u - b]."""
     (o, c, *taps), (outs, ins), axes = at, _channels(held.problem), axes_of(held.problem)
     channel, total, shape = o // outs * ins + c, 0.0, held.problem.shapes["dy"]
-    for box in split((shape[0], *shape[2:]), tuple(range(len(shape) - 1)), BLOCK):
+    for box in split((shape[0], *shape[2:]), tuple(range(len(shape) - 1)), held.block):
         ranges = [axis.outputs_in(r.start, r.stop, u) for axis, r, u in zip(axes, box[1:], taps, strict=True)]
         if all(first < last for first, last in ranges):
             there = [axis.inputs_at(*r, u) for axis, r, u in zip(axes, ranges, taps, strict=True)]

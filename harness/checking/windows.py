@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,7 @@ class Axis:
         return slice(first * self.stride + shift, (last - 1) * self.stride + shift + 1, self.stride)
 
 
+@lru_cache(maxsize=8)
 def axes_of(problem: Problem) -> tuple[Axis, ...]:
     """The spatial axes of a problem."""
     window, transposed = problem.window, problem.operator.value == "conv_transpose"

@@ -22,6 +22,8 @@ class Cell:
     slowdown: share of a call that is added to it as known work; isolate: in processes that time nothing else.
     decided: outcome that the plan alone decides (unsupported, skipped), or None where a worker is asked.
     estimate_s: what the planner thinks it costs.
+    memory_bytes, need_bytes: of a cell that may take all free memory: its limit, and what the planner thinks it needs;
+        0 for others, which share the run's limit.
     """
 
     number: int
@@ -40,14 +42,20 @@ class Cell:
     time_limit_s: float = 60.0
     slowdown: float = 0.0
     isolate: bool = False
+    memory_bytes: int = 0
+    need_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one cell may take, estimated and enforced; `time_s` None leaves each suite its own budget and limit."""
+    """What one cell may take, estimated and enforced; `time_s` None leaves each suite its own budget and limit.
+
+    free_bytes: what a cell of a suite that fills the memory may take instead of memory_bytes; None for the same.
+    """
 
     time_s: float | None = None
     memory_bytes: int = 6 * 2**30
+    free_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,6 +77,8 @@ class Suite:
     laws: names of the laws to apply wherever their conditions hold; in a vote, to whoever is outvoted.
     budget_s: what one cell should cost; one that is estimated to cost more is skipped.
     time_limit_s: after what time a cell's worker is killed; far above the budget, for machines that are busy.
+    fills_memory: its problems may take all memory that is free: each cell has a process of its own, while no other
+        runs, and one that runs out of memory is skipped.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Suite:
     parts: tuple[str, ...] = ()
     budget_s: float = 60.0
     time_limit_s: float = 120.0
+    fills_memory: bool = False
 
     def all_problems(self, networks: Sequence[Architecture]) -> tuple[NamedProblem, ...]:
         """Problems of the suite, of networks too where it is about them."""

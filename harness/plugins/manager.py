@@ -35,6 +35,7 @@ BUILTIN = (
     "suites.consensus",
     "suites.gallery",
     "suites.learning",
+    "suites.limits",
     "suites.networks",
     "suites.onnx",
     "suites.qualify",
