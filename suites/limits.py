@@ -69,7 +69,7 @@ def register_suites(register: Callable[[Suite | Law], None]) -> None:
         Suite(
             name="limits",
             kind="correctness",
-            description="arrays of more than 2^31 elements and 2^32 bytes, one cell at a time in all memory that is free",
+            description="arrays of more than 2^31 elements and 2^32 bytes, one cell at a time in all free memory",
             problems=limit_problems,
             laws=(agrees_beyond_limits.name,),
             budget_s=120.0,

@@ -28,7 +28,7 @@ from harness.spec.data import seeded_generator
 from harness.spec.numerics import FORMATS, Numerics
 from harness.spec.operator import Operator
 from harness.spec.problem import Problem
-from harness.spec.tile import amplitude, memory_order
+from harness.spec.tile import amplitude
 from harness.spec.window import Sizes
 
 Array = NDArray[Any]
@@ -45,7 +45,7 @@ class Bounds:
     bytes: int = 2**32
 
 
-def is_beyond(problem: Problem, bounds: Bounds = Bounds()) -> bool:  # noqa: B008 - frozen
+def is_beyond(problem: Problem, bounds: Bounds = Bounds()) -> bool:
     """Whether an array of a problem has more elements or more bytes than 32 bits can address."""
     return any(
         math.prod(shape) > bounds.elements or math.prod(shape) * dtype_bytes(problem, name) > bounds.bytes
@@ -70,9 +70,9 @@ def call_backend(held: Held) -> None:
     take_outputs(held, prepared.run())
 
 
-def judge_held(held: Held, bounds: Bounds = Bounds()) -> Deviation:  # noqa: B008 - frozen
+def judge_held(held: Held, bounds: Bounds = Bounds()) -> Deviation:
     """Compare samples, then every element: maxima one by one, sums by random contraction."""
-    parts = [*_check_inputs(held, bounds), _check_places(held, bounds)]
+    parts = [_check_places(held, bounds), *_check_inputs(held, bounds)]
     if held.problem.operator is Operator.max_pool:
         parts.append(_check_maxima(held))
     else:

@@ -6,9 +6,9 @@ With random whole weights a over images, b over channels and g_k over each spati
 
 for an operator that is linear in each of its inputs; g[i] is the product of the g_k[i_k]. Whole numbers make both sides
 exact, so they are compared with `==`. For `conv` the right side is the sum over c, u of Z[c,u] W[c,u], with
-Z[c,u] = sum a[n] g[i] x[n, c, s i + d u - b] and W[c,u] = sum b[o] w[o,c,u]; for the kernel's gradient, whose output has
-taps for positions, the sum over n, i of D[n,i] E[n,i] with D = sum b[o] dy[n,o,i] and E the correlation of
-sum b'[c] x[n,c,.] with g.
+Z[c,u] = sum a[n] g[i] x[n, c, s i + d u - b] and W[c,u] = sum b[o] w[o,c,u]. The output of the kernel's gradient has
+taps for positions; its right side is the sum over n, i of D[n,i] E[n,i], with D = sum b[o] dy[n,o,i] and E the
+correlation of sum b'[c] x[n,c,.] with g.
 
 An error e of the output is missed where the same form of e vanishes. A form of one wrong element never does. Of any
 other error it does with probability at most (number of axes) / (2 largest weight), by the lemma of Schwartz and Zippel,
@@ -149,15 +149,16 @@ def _contract(a: Array, vectors: Sequence[Array]) -> float:
 
 def _bias_side(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fraction | None]:
     """sum b[o] dy[n,o,i]."""
-    ones: list[Weigh] = [lambda start, stop: np.ones(stop - start)] * held.problem.axes
-    return form(held, "dy", [[ones[0], channels, *ones] for (channels,) in rounds])
+    ones: Weigh = lambda start, stop: np.ones(stop - start)  # noqa: E731 - typed
+    sides: list[list[Weigh]] = [[ones, channels, *[ones] * held.problem.axes] for (channels,) in rounds]
+    return form(held, "dy", sides)
 
 
 def _mean_side(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fraction | None]:
     """The weights of every input of a mean, or of every dy of its gradient, axis by axis."""
     forwards = held.problem.operator is Operator.avg_pool
     gather = _mean_weights if forwards else _spread_weights
-    sides = [
+    sides: list[list[Weigh]] = [
         [images, channels, *(gather(held.problem, axis, weights) for axis, weights in enumerate(space))]
         for images, channels, *space in rounds
     ]
@@ -193,13 +194,13 @@ def _spread_weights(problem: Problem, number: int, weights: Weights) -> Weigh:
             first, last = axis.outputs_in(start, stop, u)
             if first < last:
                 total[first - start : last - start] += _strided(weights, axis.inputs_at(first, last, u))
-        return total / count_divisors(problem, number, start, stop)
+        return np.asarray(total / count_divisors(problem, number, start, stop))
 
     return weigh
 
 
 def _strided(weights: Weights, at: slice) -> Array:
-    return weights(at.start, at.stop)[:: at.step]
+    return np.asarray(weights(at.start, at.stop)[:: at.step])
 
 
 def _outputs_reading(axis: Axis, start: int, stop: int, u: int) -> tuple[int, int]:
@@ -404,7 +405,8 @@ def _correlate_taps(
     total, axes = np.zeros(shape), axes_of(problem)
     tables = [weigh(0, axis.kernel) for weigh, axis in zip(weights, axes, strict=True)]
     for taps in np.ndindex(*problem.kernel):
-        to, come = [], []
+        to: list[Any] = [...]
+        come: list[Any] = [...]
         for axis, u, begin, size, count in zip(axes, taps, begins, x.shape[2:], shape[2:], strict=True):
             shift = begin + u * axis.dilation - max(0, begin)  # of output 0 of the box, in the cut slab
             first = max(0, -(shift // axis.stride))
@@ -414,7 +416,7 @@ def _correlate_taps(
             stop = start + (last - first - 1) * axis.stride + 1 if last > first else start
             come.append(slice(start, stop, axis.stride))
         weight = math.prod(float(table[u]) for table, u in zip(tables, taps, strict=True))
-        total[(..., *to)] += weight * x[(..., *come)]
+        total[tuple(to)] += weight * x[tuple(come)]
     return total
 
 

@@ -30,7 +30,8 @@ _HALF_MASK, _HALF_SCALE = np.int32(-0x70000001), np.float32(2.0**112)  # sign an
 class Held:
     """The arrays of a problem as the backend's own, by name, with the tiles that filled the inputs.
 
-    block: elements that are read at once. rounds: whether outputs are rounded to whole numbers, as those of norm-wise algorithms are.
+    rounds: whether outputs are rounded to whole numbers, as those of norm-wise algorithms are.
+    block: elements that are read at once.
     """
 
     subject: Subject

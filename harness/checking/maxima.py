@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from harness.checking.held import Box, Held, make_blank, shape_flat, split, widen
 from harness.checking.windows import Axis, axes_of
+from harness.spec.taps import EVERY
 from harness.spec.tile import memory_order
 
 Array = NDArray[Any]
@@ -32,16 +33,15 @@ def pool_blocks(held: Held, ties: str) -> Iterator[tuple[Box, Array, Array]]:
 def _pool(held: Held, box: Box, ties: str) -> tuple[Array, Array]:
     axes = axes_of(held.problem)
     slab, offsets = _read_slab(held, box, axes)
-    taps, best, number = math.prod(held.problem.kernel), None, 0
+    taps, best = math.prod(held.problem.kernel), None
     slab *= np.float32(taps)
-    for tap in np.ndindex(*held.problem.kernel):
-        at = tuple(
+    for number, tap in enumerate(np.ndindex(*held.problem.kernel)):
+        at: tuple[Any, ...] = tuple(
             slice(u * axis.dilation, u * axis.dilation + (p.stop - p.start - 1) * axis.stride + 1, axis.stride)
             for u, axis, p in zip(tap, axes, box[2:], strict=True)
         )
-        key = slab[(..., *at)] + np.float32(number if ties == "last" else taps - 1 - number)
+        key = slab[(*EVERY, *at)] + np.float32(number if ties == "last" else taps - 1 - number)
         best = key if best is None else np.maximum(best, key, out=best)
-        number += 1
     assert best is not None
     empty = np.isneginf(best)
     y = np.floor(best / np.float32(taps))
@@ -65,7 +65,7 @@ def _read_slab(held: Held, box: Box, axes: tuple[Axis, ...]) -> tuple[Array, Arr
         firsts.append(np.arange(at.start, at.stop, dtype=np.int64) * axis.stride - axis.begin)
     part = widen(held.raw("x", (*box[:2], *inner))).astype(np.float32)
     slab = np.full((*part.shape[:2], *extent), -np.inf, dtype=np.float32)
-    slab[(..., *into)] = part
+    slab[(*EVERY, *into)] = part
     return slab, _flatten(held, firsts)
 
 

@@ -71,7 +71,7 @@ def axes_of(problem: Problem) -> tuple[Axis, ...]:
 
 
 def count_divisors(problem: Problem, number: int, start: int, stop: int) -> NDArray[Any]:
-    """How many taps of a mean count along one axis, for outputs from start to stop (see `harness.spec.taps.divisors`)."""
+    """How many taps of a mean count along an axis, for outputs from start to stop (as `harness.spec.taps.divisors`)."""
     axis, (begin, end) = axes_of(problem)[number], problem.window.padding[number]
     low, high = (-begin, axis.n + end) if problem.window.count_include_pad else (0, axis.n)
     first = np.arange(start, stop) * axis.stride - axis.begin

@@ -19,7 +19,11 @@ from harness.cli.options import plugin_options, problem_options, read_bytes, rea
 )
 @click.option("--law", "laws", multiple=True, metavar="NAME", help="Only this law; may be repeated.")
 @click.option("--time-limit", metavar="TIME", help="Most that one cell may cost, such as 30s.  [default: the suite's]")
-@click.option("--memory-limit", metavar="SIZE", help="Most memory of one worker, such as 4GiB.  [default: 6GiB; suite limits: what is free]")
+@click.option(
+    "--memory-limit",
+    metavar="SIZE",
+    help="Most memory of one worker, such as 4GiB.  [default: 6GiB; for limits: all]",
+)
 @click.option(
     "--threads", type=click.IntRange(1), help="Threads of every worker.  [default: 1 for laws, all for times]"
 )
@@ -64,8 +68,8 @@ def command(
     from harness.cli.summary import print_plan, print_summary
     from harness.plan.cell import Limits
     from harness.plan.planner import plan_run
-    from harness.record.limits import usable_memory
     from harness.plugins.manager import load_plugins
+    from harness.record.limits import usable_memory
 
     registry = load_plugins(plugins, without)
     for row in registry.rows:

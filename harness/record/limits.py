@@ -31,7 +31,7 @@ def read_free_memory(root: Path = ROOT) -> int | None:
     """
     own = {2: _read_new_rooms, 1: _read_old_rooms}.get(read_version(root) or 0)
     rooms = [parse_kilobytes(read_text(root / "proc/meminfo"), "MemAvailable"), *(own(root) if own else ())]
-    return _least(room for room in rooms)
+    return min((room for room in rooms if room is not None), default=None)
 
 
 def usable_memory(root: Path = ROOT) -> int | None:

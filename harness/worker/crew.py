@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.plan.cell import Cell
 from harness.plan.suite import Timing
+from harness.plan.task import is_short
 from harness.plugins.manager import Registry
 from harness.record.run import Result, result_of
 from harness.timing.block import WARM_NS, Mode
-from harness.plan.task import is_short
 from harness.worker.process import Worker, WorkerDiedError
 from harness.worker.protocol import (
     Answer,
@@ -113,7 +113,7 @@ class Crew:
             self.deaths = 0
         except WorkerDiedError as error:
             self.died(error)
-            reply = _explain_death(cell, error)
+            reply = explain_death(cell, error)
         return reply, time.monotonic() - begun, pid
 
     def died(self, error: WorkerDiedError) -> None:
@@ -143,8 +143,8 @@ class Crew:
             self.worker = None
 
 
-def _explain_death(cell: Cell, error: WorkerDiedError) -> Checked:
-    """What a worker's end makes of its cell: where memory was short for what the cell needs, it is not the backend's."""
+def explain_death(cell: Cell, error: WorkerDiedError) -> Checked:
+    """What a worker's end makes of its cell; it is skipped where memory was short for what it needs."""
     if error.starved and is_short(cell.memory_bytes, cell.need_bytes):
         return Checked("skipped", f"out of memory (estimated {cell.need_bytes / 2**30:.3g} GiB): {error}")
     return Checked("timeout" if error.outcome == "timeout" else "crashed", str(error))
