@@ -72,6 +72,13 @@ def call_backend(held: Held) -> None:
 
 def judge_held(held: Held, bounds: Bounds = Bounds()) -> Deviation:
     """Compare samples, then every element: maxima one by one, sums by random contraction."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"):  # products of a block are too small to share among threads
+        return _judge(held, bounds)
+
+
+def _judge(held: Held, bounds: Bounds) -> Deviation:
     parts = [_check_places(held, bounds), *_check_inputs(held, bounds)]
     if held.problem.operator is Operator.max_pool:
         parts.append(_check_maxima(held))

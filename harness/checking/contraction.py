@@ -42,6 +42,7 @@ ROUNDS = 2
 LONGEST = 16_777_213  # the largest prime below 2^24: weights of a longer axis repeat with this period
 MOST_WEIGHT, EXACT_BITS = 16, 53
 LEAST_POSITIONS = 2**12
+SHORT, LONG = 64, 2**13  # lengths of vectors: up to the first they are multiplied out, up to the second with others
 SCATTERS = frozenset({Operator.conv_input_grad, Operator.conv_transpose})
 
 
@@ -134,7 +135,7 @@ def _contract(a: Array, vectors: Sequence[Array]) -> float:
     if channels:  # channels last in memory
         a, vectors = np.moveaxis(a, 1, -1), [vectors[0], *vectors[2:], vectors[1]]
     inner, count = np.ones(1), 0
-    while count < a.ndim and (inner.size < 64 or not count):
+    while count < a.ndim and (not count or (inner.size < SHORT and vectors[-count - 1].size < LONG)):
         count += 1
         inner = np.multiply.outer(vectors[-count], inner).reshape(-1)
     outer = [*vectors[: a.ndim - count]]
@@ -238,12 +239,13 @@ def _product_side(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fract
     name, groups, scatters = problem.operator.inputs[0], problem.window.groups, problem.operator in SCATTERS
     n, c, *space = problem.shapes[name]
     virtual, order = (n, groups, c // groups, *space), _grouped(memory_order((n, c, *space), problem.layout))
-    seen, kernels = None, []
+    seen: tuple[slice, slice] | None = None
+    kernels: list[Array] = []
     for box in split(virtual, order, held.block):
         images, group, within, *places = box
         if seen != (group, within):
             seen = (group, within)
-            kernels = [_kernel_sums(held, group, within, weights[1]) for weights in rounds]
+            kernels = _kernel_sums(held, group, within, [weights[1] for weights in rounds])
         first = group.start * virtual[2]
         channels = slice(first + within.start, first + (group.stop - group.start - 1) * virtual[2] + within.stop)
         a = held.read(name, (images, channels, *places))
@@ -297,7 +299,7 @@ def _correlate(a: Array, images: Array, matrices: Sequence[Array]) -> Array:
     return np.stack(columns, axis=1)
 
 
-def _kernel_sums(held: Held, group: slice, within: slice, weights: Weights) -> Array:
+def _kernel_sums(held: Held, group: slice, within: slice, rounds: Sequence[Weights]) -> list[Array]:
     """W of some channels of the first input, (channels, taps): w contracted over the channels of the output."""
     problem = held.problem
     assert problem.w is not None
@@ -305,21 +307,31 @@ def _kernel_sums(held: Held, group: slice, within: slice, weights: Weights) -> A
     count, taps = group.stop - group.start, math.prod(problem.kernel)
     if problem.operator in SCATTERS:
         rows = slice(group.start * outs + within.start, (group.stop - 1) * outs + within.stop)
-        total = np.zeros((rows.stop - rows.start, taps))
+        sums = [np.zeros((rows.stop - rows.start, taps)) for _ in rounds]
         for at, columns in split((rows.stop - rows.start, ins), (0, 1), max(1, held.block // taps)):
             row = slice(rows.start + at.start, rows.start + at.stop)
             part = _kernel_part(held, row, columns).reshape(row.stop - row.start, -1, taps)
-            of_group = np.arange(row.start, row.stop)[:, None] // outs * ins
-            by = weights.at(of_group + np.arange(columns.start, columns.stop))
-            total[at] += np.einsum("rct,rc->rt", part, by)
-        return total
-    total = np.zeros((count, within.stop - within.start, taps))
-    for at, column in split((count, outs), (0, 1), max(1, held.block // (total.shape[1] * taps))):
+            for total, weights in zip(sums, rounds, strict=True):
+                total[at] += (_row_weights(weights, row, columns, outs, ins) @ part)[:, 0]
+        return sums
+    width = (within.stop - within.start) * taps
+    sums = [np.zeros((count, width)) for _ in rounds]
+    for at, column in split((count, outs), (0, 1), max(1, held.block // width)):
         row = slice((group.start + at.start) * outs + column.start, (group.start + at.stop - 1) * outs + column.stop)
-        part = _kernel_part(held, row, within).reshape(at.stop - at.start, -1, total.shape[1] * taps)
-        by = weights(row.start, row.stop).reshape(part.shape[0], 1, part.shape[1])
-        total[at] += (by @ part).reshape(part.shape[0], *total.shape[1:])
-    return total.reshape(-1, taps)
+        part = _kernel_part(held, row, within).reshape(at.stop - at.start, -1, width)
+        by = np.stack([weights(row.start, row.stop).reshape(part.shape[:2]) for weights in rounds], axis=1)
+        for total, one in zip(sums, (by @ part).swapaxes(0, 1), strict=True):
+            total[at] += one
+    return [total.reshape(-1, taps) for total in sums]
+
+
+def _row_weights(weights: Weights, rows: slice, columns: slice, outs: int, ins: int) -> Array:
+    """Weights of the output channels that some columns of rows of w belong to: (rows or 1, 1, columns)."""
+    if rows.start // outs == (rows.stop - 1) // outs:
+        first = rows.start // outs * ins
+        return weights(first + columns.start, first + columns.stop).reshape(1, 1, -1)
+    of_group = np.arange(rows.start, rows.stop)[:, None, None] // outs * ins
+    return weights.at(of_group + np.arange(columns.start, columns.stop))
 
 
 def _kernel_part(held: Held, rows: slice, columns: slice) -> Array:
@@ -392,9 +404,10 @@ def _sum_channels(
         a = held.read(name, (images, slice(first, last), *places))
         a = a.reshape(a.shape[0], at.stop - at.start, -1, math.prod(a.shape[2:]))
         for weights, total in zip(rounds, sums, strict=True):
-            # Columns of the kernel's gradient are numbered within their group, rows over all of them.
-            of = np.arange(first, last) if name == "dy" else np.arange(first, last) % channels
-            by = weights.at(of).reshape(a.shape[1], 1, a.shape[2])
+            if name == "dy":
+                by = weights(first, last).reshape(a.shape[1], 1, a.shape[2])
+            else:  # columns of the kernel's gradient are numbered within their group
+                by = weights(channel.start, channel.stop).reshape(1, 1, a.shape[2])
             total[:, at] += (by @ a).reshape(total[:, at].shape)
 
 
