@@ -13,7 +13,7 @@ from harness import Law, NamedProblem, Suite, hookimpl, parse_line
 from suites.laws.limits import agrees_beyond_limits
 
 MANY, FEW, LONE = 134_700_001, 16, 138_000_001  # channels; times 16, and times 16 positions, they pass 2^31
-IMAGES, SQUARE = "1031x8x511x513", "46351x46349"  # 2.2e9 elements; kernel rows and columns, or sides of one map
+IMAGES, SQUARE = "1031x8x511x513", "46351x46349"  # of 2.2e9 elements; sides of one map
 LINES = {
     # more than 2^31 elements
     "conv/x": f"conv x={IMAGES} w=1x8x1x1 stride=2 dtype=bfloat16",
@@ -27,7 +27,7 @@ LINES = {
     "conv_input_grad/dx": f"conv_input_grad x={IMAGES} w=1x8x2x1 dtype=bfloat16",
     "conv_weight_grad/dy": f"conv_weight_grad x=2x1x1x9 w={LONE}x1x1x2 dtype=float16",
     "conv_weight_grad/x": f"conv_weight_grad x=2x{LONE}x1x8 w=1x{LONE}x1x2 dtype=float16",
-    "conv_weight_grad/dw": "conv_weight_grad x=2x46349x1x3 w=46351x46349x1x1 dtype=bfloat16",
+    "conv_weight_grad/dw": f"conv_weight_grad x=1x{FEW}x1x2 w={MANY}x{FEW}x1x1 dtype=bfloat16",
     "conv_bias_grad/dy": "conv_bias_grad x=13x1x79 w=2097169x1x1 dtype=float16",
     "max_pool/x": f"max_pool x=1x1x{SQUARE} kernel=4x4 stride=4 dtype=float16",
     "max_pool/y": f"max_pool x={IMAGES} kernel=2x1 stride=1 dtype=float16",
