@@ -313,9 +313,16 @@ class Torch(TorchOperators):
         return declared
 
     def workspace(self, problem: Problem) -> int:
-        """Columns of one group, made for the whole batch at once; oneDNN, for float32, needs none."""
-        if problem.operator not in CONVOLUTIONS or problem.dtype == "float32":
+        """Columns of one group, made for the whole batch at once; for float32 one array that oneDNN lays out anew.
+
+        Short formats are summed in a float32 copy. Measured on arrays of 4 GiB and more.
+        """
+        if problem.operator is Operator.conv_bias_grad and problem.dtype in SHORT:
+            return 4 * prod(problem.y)
+        if problem.operator not in CONVOLUTIONS:
             return 0
+        if problem.dtype == "float32":
+            return 4 * max(map(prod, problem.shapes.values()))
         backwards = problem.operator is Operator.conv_transpose
         positions, channels = (problem.x, problem.y[1]) if backwards else (problem.y, problem.x[1])
         images = 1 if any(d > 1 for d in problem.window.dilation) else problem.x[0]  # dilated, one image at a time

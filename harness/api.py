@@ -19,6 +19,7 @@ from harness.plan.suite import Depth, NamedProblem
 from harness.plan.task import Task, parse_task
 from harness.plugins.manager import Registry, load_plugins
 from harness.record.directory import new_directory, read_run
+from harness.record.limits import usable_memory
 from harness.record.machine import ROOT, read_flags, read_text
 from harness.record.run import Result, Run
 from harness.spec.problem import Problem
@@ -79,6 +80,7 @@ def run(
             raise UsageError(f"{name}: got the {kind} '{value}', wanted a list of such, as in {name}=[{value!r}]")
     registry = load_plugins(plugins, without)
     names = suites or ("suite",)
+    limits = limits or Limits(free_bytes=usable_memory())
     arms = choose_arms(registry, backends, names, isa)
     given = name_problems(problems, registry.networks)
     plan = plan_run(

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from harness.worker.environments import Place
 
 
+S_PER_GIB = 5.0  # of drawing, calling and checking arrays that fill the memory
+
+
 class Watch(Protocol):
     """Whoever looks on while a run goes: a progress bar, plain lines, or nobody."""
 
@@ -129,6 +132,8 @@ def estimate_cell(registry: Registry, cell: Cell) -> float:
     """Seconds that a cell is expected to take, for the progress bar; the planner's own estimate is pessimistic."""
     if cell.decided is not None:
         return 0.0
+    if cell.need_bytes:
+        return S_PER_GIB * cell.need_bytes / 2**30
     if cell.kind == "correctness":
         return 0.003 + cell.estimate_s / 50
     if cell.kind == "consensus":

@@ -81,6 +81,7 @@ def _execute(execution: Execution) -> Run:
         record_decided(execution)
         leave_out_idle_arms(execution, "correctness")
         check_laws(execution)
+        check_alone(execution)
         hold_votes(execution)
         time_problems(execution)
         reason = ""
@@ -108,15 +109,13 @@ def check_laws(execution: Execution) -> None:
 
     The number of threads is the worker's from its start, as libraries are used. Where there are fewer backends than
     jobs, the cells of each are dealt out to several workers; otherwise they go in order to two workers in turns. What
-    may end or spoil its process has one of its own.
+    is isolated comes afterwards.
     """
-    by_backend = still_to_ask(execution, "correctness")
-    alone: dict[tuple[str, str], list[Cell]] = defaultdict(list)
-    for backend, cells in by_backend.items():
-        for cell in cells:
-            if cell.isolate:
-                alone[backend, cell.label].append(cell)
-        by_backend[backend] = [cell for cell in cells if not cell.isolate]
+    by_backend = {
+        name: together
+        for name, cells in still_to_ask(execution, "correctness").items()
+        if (together := [cell for cell in cells if not cell.isolate])
+    }
     hands = max(1, execution.jobs // max(1, len(by_backend)))
     observe = any(arm.environment.settings for arm in execution.plan.arms)
 
@@ -137,7 +136,7 @@ def check_laws(execution: Execution) -> None:
                     execution.record(result, estimate_cell(execution.registry, cell))
 
     dealt = [part for cells in by_backend.values() for part in deal_cells(cells, hands) if part]
-    _side_by_side(execution, work, [*dealt, *alone.values()])
+    _side_by_side(execution, work, dealt)
 
 
 def deal_cells(cells: Sequence[Cell], hands: int) -> list[Sequence[Cell]]:
@@ -153,6 +152,26 @@ def deal_cells(cells: Sequence[Cell], hands: int) -> list[Sequence[Cell]]:
     left = max(1, hands - most)
     parts = [*(wide[hand::most] for hand in range(most)), *(narrow[hand::left] for hand in range(left))]
     return [part for part in parts if part]
+
+
+def check_alone(execution: Execution) -> None:
+    """Apply laws to isolated cells, one at a time while nothing else runs.
+
+    The cells of one label share a fresh worker; a cell that may take all memory has a worker with all threads to itself.
+    """
+    groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
+    for cells in still_to_ask(execution, "correctness").values():
+        for cell in cells:
+            if cell.isolate:
+                groups[cell.backend, cell.label, cell.line if cell.memory_bytes else ""].append(cell)
+    for (backend, _, line), cells in groups.items():
+        threads = execution.threads if line else count_threads(cells[0].threads, execution.cores)
+        with execution.crew(backend, threads) as crew:
+            for cell in cells:
+                execution.watch.working(backend, f"{cell.law}  {cell.line}")
+                result = crew.check(cell, execution.registry.laws[cell.law].formula)
+                execution.introduce(crew)
+                execution.record(result, estimate_cell(execution.registry, cell))
 
 
 def _side_by_side(

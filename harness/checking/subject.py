@@ -31,6 +31,10 @@ class NothingToShowError(Exception):
     """A law found that what it would compare cannot differ here: it proves nothing, and its text says why."""
 
 
+class NoRoomError(Exception):
+    """A law on large arrays met less memory than they need: it cannot be applied there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A prepared call: `call` and `synchronize` are what is timed, `fetch` brings the outputs to the host."""

@@ -32,7 +32,11 @@ from harness.cli.options import plugin_options, problem_options, read_bytes, rea
 )
 @click.option("--law", "laws", multiple=True, metavar="NAME", help="Only this law; may be repeated.")
 @click.option("--time-limit", metavar="TIME", help="Most that one cell may cost, such as 30s.  [default: the suite's]")
-@click.option("--memory-limit", metavar="SIZE", help="Most memory of one worker, such as 4GiB.  [default: 6GiB]")
+@click.option(
+    "--memory-limit",
+    metavar="SIZE",
+    help="Most memory of one worker, such as 4GiB.  [default: 6GiB; for limits: all]",
+)
 @click.option(
     "--threads",
     type=click.IntRange(1),
@@ -90,6 +94,7 @@ def command(
     from harness.plan.cell import Limits
     from harness.plan.planner import plan_run
     from harness.plugins.manager import load_plugins
+    from harness.record.limits import usable_memory
     from harness.record.machine import read_flags
 
     registry = load_plugins(plugins, without)
@@ -99,6 +104,7 @@ def command(
     limits = Limits(
         time_s=read_seconds(time_limit) if time_limit else None,
         memory_bytes=read_bytes(memory_limit) if memory_limit else Limits().memory_bytes,
+        free_bytes=None if memory_limit else usable_memory(),
     )
     reporters = registry.reporters_for(formats)
     names = suites or ("suite",)

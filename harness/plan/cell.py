@@ -25,6 +25,8 @@ class Cell:
     decided: outcome that the plan alone decides (unsupported, skipped), or None where a worker is asked.
     estimate_s: what the planner thinks it costs.
     threads: how many a law is asked with; 0 stands for as many as the machine has processors.
+    memory_bytes, need_bytes: of a cell that may take all free memory: its limit, and what the planner thinks it needs;
+        0 for others, which share the run's limit.
     """
 
     number: int
@@ -44,14 +46,20 @@ class Cell:
     slowdown: float = 0.0
     isolate: bool = False
     threads: int = 1
+    memory_bytes: int = 0
+    need_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one cell may take, estimated and enforced; `time_s` None leaves each suite its own budget and limit."""
+    """What one cell may take, estimated and enforced; `time_s` None leaves each suite its own budget and limit.
+
+    free_bytes: what a cell of a suite that fills the memory may take instead of memory_bytes; None for the same.
+    """
 
     time_s: float | None = None
     memory_bytes: int = 6 * 2**30
+    free_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -194,6 +194,15 @@ def geometry(problem: Task) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """What a cell is estimated to cost, and the reason to skip it."""
+
+    seconds: float = 0.0
+    need_bytes: int = 0
+    reason: str = ""
+
+
 class _Answers:
     """What one backend answers to the problems of one suite; each geometry is asked once."""
 
@@ -203,7 +212,8 @@ class _Answers:
         self.budget_s = limits.time_s or suite.budget_s
         self.time_limit_s = limits.time_s or suite.time_limit_s
         self.calls = CALLS_PER_PASS * suite.timing.passes if suite.kind == "speed" else CALLS_PER_LAW
-        self.costs: dict[int, tuple[float, str]] = {}
+        self.memory_bytes = limits.free_bytes if suite.fills_memory and limits.free_bytes else limits.memory_bytes
+        self.costs: dict[tuple[int, float | None], _Cost] = {}
         self.routes: dict[tuple[int, str], Route] = {}
 
     def route(self, item: _Item, law: Law | None) -> Route:
@@ -220,26 +230,29 @@ class _Answers:
             self.routes[key] = route
         return self.routes[key]
 
-    def cost(self, item: _Item) -> tuple[float, str]:
-        """Estimated seconds, and the reason to skip (empty where there is none)."""
-        if item.geometry not in self.costs:
-            self.costs[item.geometry] = self._estimate(item.named.problem)
-        return self.costs[item.geometry]
+    def cost(self, item: _Item, law: Law | None) -> _Cost:
+        """Estimated seconds and bytes, and the reason to skip (empty where there is none)."""
+        copies = law.copies if law else None
+        key = (item.geometry, copies)
+        if key not in self.costs:
+            self.costs[key] = self._estimate(item.named.problem, copies)
+        return self.costs[key]
 
-    def _estimate(self, problem: Task) -> tuple[float, str]:
+    def _estimate(self, problem: Task, copies: float | None) -> _Cost:
         try:
             work, workspace = estimate_work(self.backend, problem), estimate_workspace(self.backend, problem)
             seconds = self.calls * work / self.backend.rate
-            need = self._copies(problem) * problem.bytes + workspace
+            need = int((copies or self._copies(problem)) * problem.bytes + workspace)
         except Exception as error:  # as above
-            return 0.0, f"its estimate raised {type(error).__name__}: {error}"
+            return _Cost(reason=f"its estimate raised {type(error).__name__}: {error}")
         reason = ""
         if seconds > self.budget_s:
             reason = f"estimated {seconds:.3g} s, above the limit of {self.budget_s:g} s a cell (--time-limit)"
-        elif need > self.limits.memory_bytes:
-            limit = f"{self.limits.memory_bytes / 2**30:g} GiB (--memory-limit)"
+        elif need > self.memory_bytes:
+            free = "free here, " if self.suite.fills_memory and self.limits.free_bytes else ""
+            limit = f"{self.memory_bytes / 2**30:.3g} GiB ({free}--memory-limit)"
             reason = f"estimated {need / 2**30:.3g} GiB, above the limit of {limit}"
-        return seconds, reason
+        return _Cost(seconds, need, reason)
 
     def _copies(self, problem: Task) -> float:
         """How many times all of a problem's arrays a worker holds at once."""
@@ -255,8 +268,8 @@ def _beyond_breadth(answers: _Answers, items: Sequence[_Item], breadth_s: float)
         return {}
     optional = [item for item in items if item.named.optional and answers.route(item, None).kind != "unsupported"]
     spent, left_out = 0.0, {}
-    for item in sorted(optional, key=lambda item: answers.cost(item)[0]):
-        spent += len(item.laws) * (answers.cost(item)[0] + LEAST_S)
+    for item in sorted(optional, key=lambda item: answers.cost(item, None).seconds):
+        spent += len(item.laws) * (answers.cost(item, None).seconds + LEAST_S)
         if spent > breadth_s:
             left_out[item.line] = f"the optional problems would take more than {breadth_s:g} s (--depth full)"
     return left_out
@@ -276,8 +289,8 @@ def _cell(answers: _Answers, item: _Item, law: Law | None, number: int, left_out
     dealt = deal_threads(item.line, law.name) if law is not None and kind == "correctness" else ONE
     # Another version of the backend may have what this one lacks: its worker is asked.
     unsupported = route.kind == "unsupported" and not answers.elsewhere
-    seconds, skip = (0.0, "") if unsupported else answers.cost(item)
-    skip = skip or left_out
+    cost = _Cost() if unsupported else answers.cost(item, law)
+    skip, fills = cost.reason or left_out, answers.suite.fills_memory
     return Cell(
         number=number,
         suite=answers.suite.name,
@@ -291,11 +304,13 @@ def _cell(answers: _Answers, item: _Item, law: Law | None, number: int, left_out
         route=route,
         decided="unsupported" if unsupported else "skipped" if skip else None,
         reason=skip or route.reason,
-        estimate_s=seconds,
+        estimate_s=cost.seconds,
         time_limit_s=answers.time_limit_s,
         slowdown=answers.slowdown,
-        isolate=named.isolate,
+        isolate=named.isolate or fills,
         threads=answers.threads or dealt,
+        memory_bytes=answers.memory_bytes if fills else 0,
+        need_bytes=cost.need_bytes if fills else 0,
     )
 
 

@@ -90,6 +90,8 @@ class Suite:
     deeper: problems that are asked beside the others where the depth is `full`.
     breadth_s: estimated seconds that one backend may spend on optional problems, cheapest first; without limit where
         the depth is `full`.
+    fills_memory: its problems may take all memory that is free: each cell has a process of its own, while no other
+        runs, and one that runs out of memory is skipped.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Suite:
     time_limit_s: float = 120.0
     deeper: Callable[[], tuple[NamedProblem, ...]] = tuple
     breadth_s: float = math.inf
+    fills_memory: bool = False
 
     def all_problems(self, networks: Sequence[Architecture], depth: Depth = "default") -> tuple[NamedProblem, ...]:
         """Return the problems of the suite at a depth, of networks too where it is about them."""

@@ -38,6 +38,7 @@ BUILTIN = (
     "suites.gallery",
     "suites.known_bugs",
     "suites.learning",
+    "suites.limits",
     "suites.networks",
     "suites.onnx",
     "suites.qualify",

@@ -13,11 +13,11 @@ class MemoryMeter:
     """Measures the rise of the peak over the level at entry; the largest of several uses counts.
 
     Host: the high-water mark of resident memory, set back at entry (Linux). CUDA: what the allocator of PyTorch gave.
-    `peak_bytes` stays 0 where neither can be read.
+    `peak_bytes` stays 0 where neither can be read; `top_bytes` is the peak itself.
     """
 
     def __init__(self, device: str) -> None:
-        self.device, self.peak_bytes, self.level = device, 0, 0
+        self.device, self.peak_bytes, self.top_bytes, self.level = device, 0, 0, 0
 
     def __enter__(self) -> None:
         if self.device == "cpu":
@@ -33,7 +33,8 @@ class MemoryMeter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.peak_bytes = max(self.peak_bytes, self._read() - self.level)
+        top = self._read()
+        self.peak_bytes, self.top_bytes = max(self.peak_bytes, top - self.level), max(self.top_bytes, top)
 
     def _read(self) -> int:
         if self.device == "cpu":
@@ -45,9 +46,18 @@ class MemoryMeter:
         return 0
 
 
+def read_resident() -> int:
+    """Resident bytes of this process; 0 where they cannot be read."""
+    return _read_bytes(_STATUS.read_text(), "VmRSS") if _STATUS.exists() else 0
+
+
 def read_high_water(status: str) -> int:
     """Bytes of the line VmHWM in /proc/self/status; 0 where there is none."""
+    return _read_bytes(status, "VmHWM")
+
+
+def _read_bytes(status: str, name: str) -> int:
     for line in status.splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     return 0

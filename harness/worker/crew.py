@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.plan.arm import Settings
 from harness.plan.cell import Cell
 from harness.plan.suite import Timing
+from harness.plan.task import is_short
 from harness.plugins.manager import Registry
 from harness.record.run import Result, result_of
 from harness.timing.block import WARM_NS, Mode
@@ -121,12 +122,12 @@ class Crew:
             pid = worker.pid
             if ready.reason:
                 return Checked("unavailable", ready.reason), 0.0, pid
-            reply = worker.ask(request, time_s, self.memory_bytes)
+            reply = worker.ask(request, time_s, cell.memory_bytes or self.memory_bytes)
             assert isinstance(reply, Checked | Answered | Sampled)
             self.deaths = 0
         except WorkerDiedError as error:
             self.died(error)
-            reply = Checked("timeout" if error.outcome == "timeout" else "crashed", str(error))
+            reply = explain_death(cell, error)
         return reply, time.monotonic() - begun, pid
 
     def died(self, error: WorkerDiedError) -> None:
@@ -156,6 +157,13 @@ class Crew:
         if self.worker is not None:
             self.worker.close()
             self.worker = None
+
+
+def explain_death(cell: Cell, error: WorkerDiedError) -> Checked:
+    """What a worker's end makes of its cell; it is skipped where memory was short for what it needs."""
+    if error.starved and is_short(cell.memory_bytes, cell.need_bytes):
+        return Checked("skipped", f"out of memory (estimated {cell.need_bytes / 2**30:.3g} GiB): {error}")
+    return Checked("timeout" if error.outcome == "timeout" else "crashed", str(error))
 
 
 def plugins_for(registry: Registry, backend: str) -> tuple[str, ...]:

@@ -25,11 +25,14 @@ POLL_S = 0.05
 
 
 class WorkerDiedError(Exception):
-    """The worker is gone: crashed, out of time or out of memory; `outcome` says which, the text says how."""
+    """The worker is gone: crashed, out of time or out of memory; `outcome` says which, the text says how.
 
-    def __init__(self, outcome: str, reason: str) -> None:
+    starved: whether it ended for want of memory, as far as can be told.
+    """
+
+    def __init__(self, outcome: str, reason: str, *, starved: bool = False) -> None:
         super().__init__(reason)
-        self.outcome = outcome
+        self.outcome, self.starved = outcome, starved
 
 
 class Worker:
@@ -122,6 +125,7 @@ class Worker:
                     "crashed",
                     f"out of memory: {used / 2**30:.2f} GiB used, above the limit of "
                     f"{memory_bytes / 2**30:g} GiB a cell; the worker was killed",
+                    starved=True,
                 )
         reply = receive(self.source, replies)
         if reply is None:
@@ -146,7 +150,8 @@ class Worker:
         if code == -signal.SIGKILL:
             how += " (killed from outside, perhaps by the system for want of memory)"
         last = self._last_words()
-        return WorkerDiedError("crashed", f"the worker died with {how}{f': {last}' if last else ''}; log: {self.log}")
+        why = f"the worker died with {how}{f': {last}' if last else ''}; log: {self.log}"
+        return WorkerDiedError("crashed", why, starved=code == -signal.SIGKILL)
 
     def _last_words(self) -> str:
         lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
