@@ -1,4 +1,4 @@
-"""Run `correctness` on few problems, so chosen that every law meets every operator and dtype that it applies to."""
+"""Run `correctness` on few problems, chosen so that every law is applied, with most operators and dtypes it is for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-LINES = 48
+LINES = 144  # of 1011: all laws, and nine tenths of what laws, operators, dtypes, layouts and data make; 275 meet all
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -55,7 +55,7 @@ def all_parts(runs: Path, backends: Sequence[str] = BACKENDS, unavailable: Colle
             name="peaks", title="peaks of the device", estimate_s=15, limit_s=60, needs=BACKENDS,
             command=(python, str(HERE / "peaks.py")),
         ),
-        suite("layers", "times of layers, float32, hot", 40, 110),
+        suite("layers", "times of layers forwards, float32, hot", 40, 90),
         Part(
             name="cheats", title="cheats that only a device allows", estimate_s=25, limit_s=70, needs=BACKENDS,
             command=(*tests, str(ROOT / "tests/cheats/test_device.py")),
@@ -75,6 +75,7 @@ def all_parts(runs: Path, backends: Sequence[str] = BACKENDS, unavailable: Colle
             ),
             run="network",
         ),
+        suite("gradients", "times of gradients, float32, hot", 40, 90),
         suite("formats", "times in TF32, float16 and bfloat16", 30, 60),
         suite("cold", "times of layers with a cold cache", 25, 50),
         Part(
