@@ -157,7 +157,7 @@ def deal_cells(cells: Sequence[Cell], hands: int) -> list[Sequence[Cell]]:
 def check_alone(execution: Execution) -> None:
     """Apply laws to isolated cells, one at a time while nothing else runs.
 
-    The cells of one label share a fresh worker; a cell that may take all memory has a worker with all threads to itself.
+    The cells of one label share a fresh worker; a cell that may take all memory has one with all threads to itself.
     """
     groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
     for cells in still_to_ask(execution, "correctness").values():

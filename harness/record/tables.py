@@ -108,7 +108,8 @@ BLOCK_COLUMNS = (
     Column("load1", "float64", "1", "load average over a minute, at the end"),
     Column("cpu_mhz", "float64", "MHz", "frequency of the fastest core at the end"),
     Column("cpu_share", "float64", "1", "that as a share of the one at the beginning"),
-    Column("gpu_mhz", "float64", "MHz", "frequency of the device's processors at the end"),
+    Column("gpu_begun_mhz", "float64", "MHz", "frequency of the device's processors before the first sample"),
+    Column("gpu_mhz", "float64", "MHz", "the same after the last sample"),
     Column("gpu_share", "float64", "1", "that as a share of the one at the beginning"),
     Column("gpu_reasons", "float64", "", "NVML's bits for why it is not higher"),
 )

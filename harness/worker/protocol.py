@@ -9,6 +9,7 @@ import msgspec
 
 from harness.checking.deviation import Deviation
 from harness.record.run import Outcome, Pass, Peak
+from harness.timing.device_clock import Gpu
 
 LENGTH = struct.Struct("<I")
 Message = TypeVar("Message")
@@ -97,7 +98,10 @@ class Checked(msgspec.Struct, tag="checked", frozen=True):
 
 
 class Sampled(msgspec.Struct, tag="sampled", frozen=True):
-    """Samples of one block in ns per call; host_ns, timed_ns and spent_ns are sums over the block."""
+    """Samples of one block in ns per call; host_ns, timed_ns and spent_ns are sums over the block.
+
+    gpu: the device before the first sample and after the last; empty where its clock cannot be read.
+    """
 
     samples_ns: tuple[float, ...]
     host_ns: float
@@ -105,6 +109,7 @@ class Sampled(msgspec.Struct, tag="sampled", frozen=True):
     timed_ns: int
     verify_ns: int
     spent_ns: int
+    gpu: tuple[Gpu, ...] = ()
 
 
 class Values(msgspec.Struct, frozen=True):
