@@ -15,8 +15,8 @@ class MemoryMeter:
 
     Host: the high-water mark of resident memory, set back at entry (Linux). CUDA: what PyTorch's allocator gave at
     most, and what CuPy's pool took from the driver, which is the peak rounded up; of each library only where the
-    process has loaded it, since loading one takes seconds and memory. `peak_bytes` stays 0 where nothing can be read; `top_bytes`
-    is the peak itself.
+    process has loaded it, since loading one takes seconds and memory. `peak_bytes` stays 0 where nothing can be read;
+    `top_bytes` is the peak itself.
     """
 
     def __init__(self, device: str) -> None:
