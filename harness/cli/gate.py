@@ -30,7 +30,7 @@ COLOURS = {"BROKEN": "red", "SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "
 @click.option("--head", default="", metavar="REV", help="New version.  [default: the checkout as it lies]")
 @click.option("--base-env", default="", metavar="VENV", help="Environment of the base, in which it may be installed.")
 @click.option("--backend", "backends", multiple=True, metavar="ARM",
-              help="BACKEND or BACKEND@set:NAME=VALUE, repeatable.  [default: of --plugin, else this repository's]")  # fmt: skip
+              help="May be repeated, as in BACKEND@set:NAME=VALUE.  [default: of --plugin, else all here]")  # fmt: skip
 @click.option("--suite", "suites", multiple=True, metavar="NAME", help=f"[default: {', '.join(SUITES)}]")
 @problem_options
 @click.option("--law", "laws", multiple=True, metavar="NAME", help="This law only; may be repeated.")

@@ -14,7 +14,7 @@ from rich.table import Table
 from harness.network.problem import is_network_line
 from harness.plan.cell import Plan
 from harness.record.networks import WORKS, NetworkRow, network_rows
-from harness.record.run import OUTCOMES, RAN, WRONG, Result, Run, describe_failure, describe_overdrawn
+from harness.record.run import OUTCOMES, RAN, WRONG, Result, Run, describe_failure, describe_idle, describe_overdrawn
 from harness.timing.standing import Standing
 from harness.timing.statistics import Estimate, estimate_time
 
@@ -67,6 +67,8 @@ def print_summary(run: Run, written: Sequence[Path] = ()) -> None:
         console.print(f"[red]{escape(line)}[/red]", soft_wrap=True)
     if run.vacuous and not overdrawn:
         console.print(f"{run.vacuous} passed results prove nothing (see proves_nothing in the report).")
+    for line in describe_idle(run):
+        console.print(line, markup=False, soft_wrap=True)
     print_ending(run, written)
 
 

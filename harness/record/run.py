@@ -126,6 +126,11 @@ class Result:
         """Whether the result passed by a comparison that proves nothing."""
         return self.outcome == "passed" and self.deviation is not None and self.deviation.proves_nothing
 
+    @property
+    def idle(self) -> str:
+        """Why its law had nothing to look at in this backend; empty where it had."""
+        return "" if self.deviation is None else self.deviation.idle
+
 
 def result_of(cell: Cell, outcome: Outcome, **more: Any) -> Result:
     """A result that carries its cell's identity."""
@@ -252,8 +257,8 @@ class Run:
             name = arm.backend + write_settings(parse_arm(arm.text or arm.backend).environment.settings)
             parts = ["python", "-m", "harness", "gate", *versions, "--backend", name, "--suite", result.suite]
             parts += ["--problem", result.problem, *(("--law", result.law) if result.law else ())]
-            parts += ["--threads", str(result.threads)] if result.threads else []
-            return shlex.join([*parts, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))])
+            parts += [word for plugin in self.header.plugins for word in ("--plugin", plugin)]
+            return shlex.join([*parts, *(("--threads", str(result.threads)) if result.threads else ())])
         parts = ["python", "-m", "harness", "run", result.suite, "--problem", result.problem]
         if result.kind != "consensus":  # one backend alone cannot vote
             parts += [
@@ -261,11 +266,10 @@ class Run:
                 result.backend if arm is None else self._repeatable(arm),
                 *(("--law", result.law) if result.law else ()),
             ]
+        parts += [*self.header.flags, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))]
         if result.threads and "--threads" not in self.header.flags:
             parts += ["--threads", str(result.threads)]
-        return shlex.join(
-            [*parts, *self.header.flags, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))]
-        )
+        return shlex.join(parts)
 
     def _repeatable(self, arm: ArmRecord) -> str:
         """An arm as `run` takes it; in a comparison of versions the checkout as it lies stands for a revision."""
@@ -294,11 +298,14 @@ class Run:
 
     @property
     def overdrawn(self) -> dict[str, tuple[int, int]]:
-        """Backends of which too large a share of the passed results proves nothing: how many of how many."""
+        """Backends of which too large a share of the passed results proves nothing: how many of how many.
+
+        Where a law had nothing to look at, no comparison was too weak: those are told one by one (`describe_idle`).
+        """
         found = {}
         for backend in self.header.backends:
             passed = [r for r in self.results if r.backend == backend and r.outcome == "passed"]
-            vacuous = sum(result.vacuous for result in passed)
+            vacuous = sum(result.vacuous and not result.idle for result in passed)
             if vacuous > VACUOUS_QUOTA * len(passed):
                 found[backend] = (vacuous, len(passed))
         return found
@@ -330,6 +337,19 @@ def describe_overdrawn(run: Run) -> list[str]:
         f"{backend}: {vacuous} of {passed} passed results prove nothing ({100 * vacuous / passed:.1f} %), "
         f"above the quota of {100 * VACUOUS_QUOTA:g} %: the run does not count as a success"
         for backend, (vacuous, passed) in run.overdrawn.items()
+    ]
+
+
+def describe_idle(run: Run) -> list[str]:
+    """A line for each backend and law that had nothing to look at in it, with the first reason."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for result in run.results:
+        if result.idle:
+            found.setdefault((result.backend, result.law), []).append(result.idle)
+    return [
+        f"{backend}: {law} proves nothing in {len(why)} cells: {why[0]}{f' (and {more} more reasons)' if more else ''}"
+        for (backend, law), why in found.items()
+        for more in (len(set(why)) - 1,)
     ]
 
 

@@ -17,13 +17,14 @@ from tests.faulty import (
     numerics,
     pooling,
     pooling_more,
+    threads,
 )
 from tests.faulty.right import Right
 from tests.suites.killers import KILLERS
 
 LAWS = {law.name: law for law in all_laws()}
 PROBLEMS = [item.problem for item in asked_problems()]
-MODULES = (algebra, backward, cheating, forward, geometry, gradients, memory, numerics, pooling, pooling_more)
+MODULES = (algebra, backward, cheating, forward, geometry, gradients, memory, numerics, pooling, pooling_more, threads)
 FAULTS = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 
 
