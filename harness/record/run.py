@@ -353,11 +353,17 @@ def describe_idle(run: Run) -> list[str]:
     ]
 
 
-def describe_failure(result: Result) -> list[tuple[str, str]]:
+def describe_failure(result: Result, only: str = "") -> list[tuple[str, str]]:
     """Why a result is wrong, as named lines: reason, with the worst error in ulp, and where the wrong elements lie.
 
     The reason may end with where they lie; it is then said once, in its own line.
+    only: in which settings of its backend it is wrong, where that is known.
     """
+    settings = [("only", only)] if only else []
+    return [*_describe_answer(result), *settings]
+
+
+def _describe_answer(result: Result) -> list[tuple[str, str]]:
     found = result.deviation
     if found is None:
         return [("reason", result.reason)]

@@ -45,7 +45,10 @@ def test_a_fault_of_a_pool_is_found_on_a_problem_too_small_to_be_shared_out(faul
 
 @pytest.mark.parametrize(
     ("backend", "reason"),
-    [(Unreached, "no limit reaches the threads of pooled"), (Right, "no second thread works with limits up to 8 in max_pool")],
+    [
+        (Unreached, "no limit reaches the threads of pooled"),
+        (Right, "no second thread works with limits up to 8 in max_pool"),
+    ],
 )
 def test_where_no_pool_turns_the_law_proves_nothing_and_says_so(backend, reason):
     line = CONV if backend is Unreached else "max_pool x=2x3x7 kernel=3 data=integer"
