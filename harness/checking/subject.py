@@ -27,10 +27,6 @@ class NotExactError(Exception):
     """A law that compares whole numbers met sums too large for its dtype: it cannot be applied there."""
 
 
-class NothingToShowError(Exception):
-    """A law found that what it would compare cannot differ here: it proves nothing, and its text says why."""
-
-
 class NoRoomError(Exception):
     """A law on large arrays met less memory than they need: it cannot be applied there."""
 

@@ -16,6 +16,7 @@ from harness.plan.threads import THREAD_VARIABLES
 from harness.plugins.backend import Backend
 
 SHARE = 0.05  # of a call's processor time on other threads: more says that the work was shared out
+AT_ONCE = 1.2  # processor time over wall time: more says that threads worked at the same time
 AGAIN = 3  # measurements, of which the smallest counts: what comes now and then is not the call's
 TRIES, CALM_S = 30, 0.01  # a busy machine may stretch the time for which threads spin
 LEAST_NS = 2_000_000  # calls are repeated until they have taken so much processor time: clocks have steps
@@ -28,12 +29,20 @@ _controllers: list[Any] = []  # finding the libraries of a process takes millise
 class Turning:
     """What became of a call when its threads were turned.
 
-    turned: one thread works with a limit of one, several with a higher one. alone: no other thread ever works.
-    ignored: others work with a limit of one. share: of the processor time, on other threads, in the case that decides.
+    turned: several threads work with a high limit, and one with a limit of one. alone: no other thread ever works.
+    ignored: several work with a limit of one. what: that in words and figures.
     """
 
     state: State
-    share: float
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Who did the work of some calls: share of the processor time on other threads, and processor over wall time."""
+
+    others: float
+    at_once: float
 
 
 def has_switch(backend: Backend) -> bool:
@@ -78,43 +87,53 @@ def granted_threads() -> int:
 def watch_threads(backend: Backend, call: Callable[[], Any], counts: Sequence[int]) -> Turning:
     """Turn the threads of a call, and see which of them work.
 
+    With a limit of one, a pool of one thread may do what the caller asks: only a backend's own switch can be such a
+    pool's, and it is ignored where several threads work at the same time, or where it says that more are in effect.
     counts: numbers of threads beyond one that are tried until other threads are seen to work.
     """
-    with limit_threads(backend, 1):  # first, so that nothing is left of earlier calls when others are looked for
-        one = least_share(call)
-    if one >= SHARE:
-        return Turning("ignored", one)
-    many = 0.0
+    switch = has_switch(backend)
+    # One first: nothing must be left of earlier calls when others are looked for.
+    with limit_threads(backend, 1) as granted:
+        if granted > 1:
+            return Turning("ignored", f"{granted} threads are in effect")
+        one = watch_calm_work(call, switch=switch)
+    if not is_calm(one, switch=switch):
+        share = f"other threads spend {100 * one.others:.0f} % of the processor time"
+        return Turning("ignored", f"{share}, {one.at_once:.2g} of them work at once" if switch else share)
     for threads in counts:
         with limit_threads(backend, threads):
             call()
-            many = max(many, min(share_of_others(call) for _ in range(AGAIN)))
-        if many >= SHARE:
-            return Turning("turned", many)
-    return Turning("alone", many)
+            others = min(watch_work(call).others for _ in range(AGAIN))
+        if others >= SHARE:
+            return Turning("turned", f"other threads spend {100 * others:.0f} % of the time with {threads}")
+    return Turning("alone", f"no second thread works with limits up to {counts[-1]}")
 
 
-def least_share(call: Callable[[], Any]) -> float:
-    """The smallest share of several calls: threads that had work before spin for a while, and then they sleep."""
-    least = 1.0
+def is_calm(work: Work, *, switch: bool) -> bool:
+    """Whether a limit of one was kept, as far as can be seen."""
+    return work.at_once < AT_ONCE if switch else work.others < SHARE
+
+
+def watch_calm_work(call: Callable[[], Any], *, switch: bool) -> Work:
+    """The first work that keeps to one thread, or else the last: threads that had work spin on for a while."""
     for _ in range(TRIES):
         call()
-        least = min(least, share_of_others(call))
-        if least < SHARE:
+        work = watch_work(call)
+        if is_calm(work, switch=switch):
             break
         time.sleep(CALM_S)
-    return least
+    return work
 
 
-def share_of_others(call: Callable[[], Any]) -> float:
-    """Share of the processor time of a call that other threads of this process spend, 0 to 1."""
-    whole, own = time.process_time_ns(), time.thread_time_ns()
+def watch_work(call: Callable[[], Any]) -> Work:
+    """Who does the work of a call."""
+    wall, whole, own = time.perf_counter_ns(), time.process_time_ns(), time.thread_time_ns()
     spent = 0
     while spent < LEAST_NS:
         call()
         spent = time.process_time_ns() - whole
-    mine = time.thread_time_ns() - own
-    return max(0.0, 1 - mine / spent)
+    mine, took = time.thread_time_ns() - own, time.perf_counter_ns() - wall
+    return Work(max(0.0, 1 - mine / spent), spent / max(1, took))
 
 
 def _pools() -> Any:

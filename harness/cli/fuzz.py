@@ -234,8 +234,8 @@ def _look(raise_again: Callable[[], None], progress: _Progress, bench: Bench) ->
 def repeat_command(result: Result, plugins: Sequence[str]) -> str:
     """The command that applies just this law to just this problem."""
     words = ["python", "-m", "harness", "run", result.suite, "--problem", result.problem, "--backend", result.backend]
-    words += ["--law", result.law, *(("--threads", str(result.threads)) if result.threads else ())]
-    return shlex.join([*words, *(word for plugin in plugins for word in ("--plugin", plugin))])
+    words += ["--law", result.law, *(word for plugin in plugins for word in ("--plugin", plugin))]
+    return shlex.join([*words, *(("--threads", str(result.threads)) if result.threads else ())])
 
 
 def _without_log(reason: str) -> str:

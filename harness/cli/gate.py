@@ -34,7 +34,7 @@ COLOURS = {"BROKEN": "red", "SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "
     "backends",
     multiple=True,
     metavar="ARM",
-    help="BACKEND or BACKEND@set:NAME=VALUE, repeatable.  [default: of --plugin, else this repository's]",
+    help="May be repeated, as in BACKEND@set:NAME=VALUE.  [default: of --plugin, else all here]",
 )
 @click.option("--suite", "suites", multiple=True, metavar="NAME", help=f"[default: {', '.join(SUITES)}]")
 @problem_options

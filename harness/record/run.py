@@ -127,6 +127,11 @@ class Result:
         """Whether the result passed by a comparison that proves nothing."""
         return self.outcome == "passed" and self.deviation is not None and self.deviation.proves_nothing
 
+    @property
+    def idle(self) -> str:
+        """Why its law had nothing to look at in this backend; empty where it had."""
+        return "" if self.deviation is None else self.deviation.idle
+
 
 def result_of(cell: Cell, outcome: Outcome, **more: Any) -> Result:
     """A result that carries its cell's identity."""
@@ -254,8 +259,8 @@ class Run:
             name = arm.backend + write_settings(parse_arm(arm.text or arm.backend).environment.settings)
             parts = ["python", "-m", "harness", "gate", *versions, "--backend", name, "--suite", result.suite]
             parts += ["--problem", result.problem, *(("--law", result.law) if result.law else ())]
-            parts += ["--threads", str(result.threads)] if result.threads else []
-            return shlex.join([*parts, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))])
+            parts += [word for plugin in self.header.plugins for word in ("--plugin", plugin)]
+            return shlex.join([*parts, *(("--threads", str(result.threads)) if result.threads else ())])
         parts = ["python", "-m", "harness", "run", result.suite, "--problem", result.problem]
         if result.kind != "consensus":  # one backend alone cannot vote
             parts += [
@@ -263,11 +268,10 @@ class Run:
                 result.backend if arm is None else self._repeatable(arm),
                 *(("--law", result.law) if result.law else ()),
             ]
+        parts += [*self.header.flags, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))]
         if result.threads and "--threads" not in self.header.flags:
             parts += ["--threads", str(result.threads)]
-        return shlex.join(
-            [*parts, *self.header.flags, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))]
-        )
+        return shlex.join(parts)
 
     def _repeatable(self, arm: ArmRecord) -> str:
         """An arm as `run` takes it; in a comparison of versions the checkout as it lies stands for a revision."""
@@ -296,11 +300,14 @@ class Run:
 
     @property
     def overdrawn(self) -> dict[str, tuple[int, int]]:
-        """Backends of which too large a share of the passed results proves nothing: how many of how many."""
+        """Backends of which too large a share of the passed results proves nothing: how many of how many.
+
+        Where a law had nothing to look at, no comparison was too weak: those are told one by one (`describe_idle`).
+        """
         found = {}
         for backend in self.header.backends:
             passed = [r for r in self.results if r.backend == backend and r.outcome == "passed"]
-            vacuous = sum(result.vacuous for result in passed)
+            vacuous = sum(result.vacuous and not result.idle for result in passed)
             if vacuous > VACUOUS_QUOTA * len(passed):
                 found[backend] = (vacuous, len(passed))
         return found
@@ -340,11 +347,30 @@ def describe_overdrawn(run: Run) -> list[str]:
     ]
 
 
-def describe_failure(result: Result) -> list[tuple[str, str]]:
+def describe_idle(run: Run) -> list[str]:
+    """A line for each backend and law that had nothing to look at in it, with the first reason."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for result in run.results:
+        if result.idle:
+            found.setdefault((result.backend, result.law), []).append(result.idle)
+    return [
+        f"{backend}: {law} proves nothing in {len(why)} cells: {why[0]}{f' (and {more} more reasons)' if more else ''}"
+        for (backend, law), why in found.items()
+        for more in (len(set(why)) - 1,)
+    ]
+
+
+def describe_failure(result: Result, only: str = "") -> list[tuple[str, str]]:
     """Why a result is wrong, as named lines: reason, with the worst error in ulp, and where the wrong elements lie.
 
     The reason may end with where they lie; it is then said once, in its own line.
+    only: in which settings of its backend it is wrong, where that is known.
     """
+    settings = [("only", only)] if only else []
+    return [*_describe_answer(result), *settings]
+
+
+def _describe_answer(result: Result) -> list[tuple[str, str]]:
     found = result.deviation
     if found is None:
         return [("reason", result.reason)]

@@ -76,6 +76,7 @@ RESULT_COLUMNS = (
     ),
     Column("seconds", "float64", "s", "wall time that the cell took in the worker, last pass"),
     Column("worker", "int64", "", "process number of the worker, last pass"),
+    Column("threads", "int64", "1", "threads that a law's worker was started with; null where it is not known"),
 )
 SAMPLE_COLUMNS = (
     Column("cell", "int64", "", "number of the cell in the plan"),
@@ -127,7 +128,7 @@ def _result_row(result: Result, peaks: dict[str, Peak]) -> dict[str, Any]:
         name: getattr(result, name)
         for name in ("cell", "suite", "kind", "backend", "label", "problem", "law", "formula", "outcome", "reason",
                      "multiplicity", "seconds", "worker")
-    }  # fmt: skip
+    } | {"threads": result.threads or None}  # fmt: skip
     operator, _, rest = result.problem.partition(" ")
     dtype = next((word[6:] for word in rest.split() if word.startswith("dtype=")), "float32")
     row |= {"operator": operator, "dtype": dtype, "route": result.route.kind, "via": result.route.via}

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from harness import Deviation, Operator, Problem, Subject, join, law, structure
 from harness.checking.bounds import check_outputs
-from harness.checking.subject import NothingToShowError
+from harness.checking.deviation import nothing_to_show
 from harness.checking.threads import Turning, has_switch, limit_threads, watch_threads
 from harness.plan.task import estimate_work
 from harness.plugins.backend import Backend
@@ -32,29 +32,26 @@ def threads_agree(subject: Subject, problem: Problem) -> Deviation:
     On whole numbers every order of summation is exact, so a difference is a race or a lost rest, not rounding. Asked of
     the problem, and once for each operator of one that is large enough to be shared out. There it is also seen whether
     the threads turn: other threads must spend processor time with several, and none with one. Where they do not, the
-    law proves nothing and is skipped; a backend that has `set_threads` and does not obey it fails.
+    law proves nothing and says so; a backend that has `set_threads` and does not obey it fails.
     """
     backend = subject.backend
     small = _compare(subject, problem)
     if not small.passed:
         return small
     if backend.device != "cpu":
-        raise NothingToShowError(f"threads of the processor do not do the work of {backend.name}")
+        return nothing_to_show(f"threads of the processor do not do the work of {backend.name}")
     wide, turning, found = _look(subject, problem)
     if not found.passed:
         return found
     if turning.state == "turned":
         return join(small, found)
-    share = f"{100 * turning.share:.0f} %"
     if turning.state == "alone":
-        raise NothingToShowError(f"no second thread works in {wide.line} with limits up to {COUNTS[-1]}: none to turn")
+        return nothing_to_show(f"{turning.what} in {wide.line}: none can be turned")
     if has_switch(backend):
-        return structure(
-            False, f"set_threads(1) is ignored: other threads spend {share} of the processor time of {wide.line}"
-        )
-    raise NothingToShowError(
-        f"no limit reaches the threads of {backend.name}: others spend {share} of the processor time of {wide.line} "
-        "with a limit of one; a backend with threads of its own needs `set_threads`"
+        return structure(False, f"set_threads(1) is ignored: {turning.what} in {wide.line}")
+    return nothing_to_show(
+        f"no limit reaches the threads of {backend.name}: with a limit of one {turning.what} of {wide.line}; "
+        "a backend with threads of its own needs `set_threads`"
     )
 
 

@@ -18,13 +18,27 @@ from tests.faulty import (
     pooling,
     pooling_more,
     state,
+    threads,
 )
 from tests.faulty.right import Right
 from tests.suites.killers import FOUND_BY, KILLERS
 
 LAWS = {law.name: law for law in all_laws()}
 PROBLEMS = [item.problem for item in asked_problems() if not item.laws]  # the rest is asked one law only
-MODULES = (algebra, backward, cheating, forward, geometry, gradients, memory, numerics, pooling, pooling_more, state)
+MODULES = (
+    algebra,
+    backward,
+    cheating,
+    forward,
+    geometry,
+    gradients,
+    memory,
+    numerics,
+    pooling,
+    pooling_more,
+    state,
+    threads,
+)
 FAULTS = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 
 
