@@ -34,7 +34,8 @@ def _run(backend, folder):
     assert not wrong
     assert run.exit_code == 0
     assert run.counts["passed"] > 5000
-    assert run.counts["skipped"] < 20  # sums that are not exact in a short format, and subnormals
+    skipped = [r for r in run.results if r.outcome == "skipped" and "--depth full" not in r.reason]
+    assert len(skipped) < 20  # sums that are not exact in a short format, and subnormals
 
 
 @pytest.mark.parametrize("backend", CPU)
