@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import Counter, defaultdict
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from harness.plan.cell import Cell, Plan
+from harness.plan.threads import sleep_at_once
 from harness.plugins.manager import Registry
 from harness.record.journal import BackendEntry, Journal, ResultEntry
 from harness.record.run import Peak, Result, Run
@@ -99,12 +101,15 @@ class Execution:
                 self.journal.append(BackendEntry(crew.arm, crew.ready.reason, crew.ready.versions, crew.ready.process))
 
     @contextmanager
-    def crew(self, arm: str, threads: int | None, *, observe: bool = False) -> Iterator[Crew]:
+    def crew(self, arm: str, threads: int | None, *, observe: bool = False, asleep: bool = False) -> Iterator[Crew]:
         """The crew of an arm, closed at the end whatever happens.
 
         observe: whether its worker says which instruction sets its libraries use.
+        asleep: whether threads without work sleep at once, which costs those that are timed more than it gives.
         """
         place, settings = self.places.get(arm), self.plan.arm(arm).environment.settings
+        if asleep:
+            settings = (*sleep_at_once({*os.environ, *dict(settings)}), *settings)
         crew = Crew(
             self.registry, self.plan.arm(arm).backend, self.path / "workers", self.plan.limits.memory_bytes, threads,
             place.plugins if place else self.extra, arm, place, settings, observe, self.failed_starts,

@@ -125,7 +125,8 @@ def check_laws(execution: Execution) -> None:
             for cell in cells:
                 threads = count_threads(cell.threads, execution.cores)
                 if threads not in crews:
-                    crews[threads] = stack.enter_context(execution.crew(cell.backend, threads, observe=observe))
+                    opened = execution.crew(cell.backend, threads, observe=observe, asleep=True)
+                    crews[threads] = stack.enter_context(opened)
                 crew = crews[threads]
                 if crew.stopped:
                     return

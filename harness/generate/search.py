@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from harness.plan.arm import Arm, parse_arm
 from harness.plan.cell import Cell, Limits
 from harness.plan.planner import plan_run
 from harness.plan.suite import NamedProblem
-from harness.plan.threads import ALL, ONE, count_threads
+from harness.plan.threads import ALL, ONE, count_threads, sleep_at_once
 from harness.plugins.manager import Registry
 from harness.record.diagnosis import allowed_processors
 from harness.record.run import RAN, WRONG, Result, result_of
@@ -109,9 +110,10 @@ class Bench:
     def crew_of(self, threads: int) -> Crew:
         """The crew with so many threads."""
         if threads not in self.crews:
+            settings = self.arm.environment.settings
             self.crews[threads] = Crew(
                 self.registry, self.arm.backend, self.folder, Limits().memory_bytes, threads, self.extra,
-                self.arm.name, settings=self.arm.environment.settings,
+                self.arm.name, settings=(*sleep_at_once({*os.environ, *dict(settings)}), *settings),
             )  # fmt: skip
         return self.crews[threads]
 
