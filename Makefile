@@ -1,13 +1,19 @@
 # make run    creates .venv, installs, runs the default suite and says where the report lies
 # make test   creates the same .venv with the tools of development and runs the tests
 # make check  lint and types
+# make gpu-wheels        fills .gpu-wheels with what a machine with a CUDA device but no network may lack
+# make gpu-wheels-check  tries them in a fresh environment without a network
+# make gpu-check         checks and times the backends of CUDA devices within eight minutes (docs/gpu.md); the
+#                        Python is PYTHON, the folder for the results OUTPUT, the time MINUTES
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml constraints.txt
+OUTPUT ?= gpu-check
+MINUTES ?= 8
 
-.PHONY: run test check clean
+.PHONY: run test check clean gpu-wheels gpu-wheels-check gpu-check
 
 run: $(VENV)/installed
 	$(BIN)/python -m harness run suite
@@ -19,6 +25,15 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+gpu-wheels:
+	$(PYTHON) .ci/gpu_wheels.py
+
+gpu-wheels-check: $(VENV)/installed-dev
+	$(BIN)/python .ci/gpu_wheels_check.py
+
+gpu-check:
+	$(PYTHON) .ci/gpu_check.py --output $(OUTPUT) --minutes $(MINUTES)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

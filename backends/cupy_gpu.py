@@ -6,18 +6,31 @@ that what is checked with NumPy on any machine is what runs on the GPU.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from backends.fft import FFT
 from backends.im2col import Im2col
 from harness.plugins.backend import Backend
 from harness.plugins.hookspecs import hookimpl
+from harness.spec.numerics import Numerics
+from harness.spec.operator import Operator
+from harness.spec.problem import Problem
 
 Array = Any
 
 NOT_INSTALLED = "cupy is not installed; install the extra: pip install 'conv-harness[cuda]'"
 BLOCK_BYTES = 256 << 20  # a GPU has no cache to stay in, and needs large products and transforms to be busy
+
+
+PRODUCTS = (Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, Operator.conv_transpose)
+
+
+def rounds_to_tf32() -> bool:
+    """Whether CuPy lets cuBLAS round float32 to TF32: its one switch, read from the environment."""
+    return os.environ.get("CUPY_TF32", "0") not in ("", "0")
 
 
 class OnCupy(Backend):
@@ -45,12 +58,18 @@ class OnCupy(Backend):
             return f"cupy {cupy.__version__} cannot sum on {self.device}: {type(error).__name__}: {error}"
         return None if got == 3.0 else f"cupy {cupy.__version__} gives 1+1+1 = {got} on {self.device}"
 
+    def numerics_for(self, problem: Problem) -> Numerics:
+        """Gradients of maximum pooling come from `cupy.bincount`, which adds by atomic operations in any order."""
+        if problem.operator is Operator.max_pool_grad:
+            return replace(self.numerics, deterministic=False)
+        return self.numerics
+
     def to_device(self, array: Any) -> Array:
         """Copy a NumPy array to the device; channels that lie last are sent as such, which CuPy would reorder."""
         import cupy
         import numpy as np
 
-        if array.flags.c_contiguous or not np.moveaxis(array, 1, -1).flags.c_contiguous:
+        if array.ndim < 3 or array.flags.c_contiguous or not np.moveaxis(array, 1, -1).flags.c_contiguous:
             return cupy.asarray(array)
         return cupy.moveaxis(cupy.asarray(np.moveaxis(array, 1, -1)), -1, 1)
 
@@ -78,6 +97,13 @@ class CupyIm2col(OnCupy, Im2col):
 
     name = "cupy"
     pool_bytes = BLOCK_BYTES
+
+    def numerics_for(self, problem: Problem) -> Numerics:
+        """Float32 products round their inputs to TF32 where the variable CUPY_TF32 asks for it."""
+        declared = super().numerics_for(problem)
+        if problem.dtype == "float32" and problem.operator in PRODUCTS and rounds_to_tf32():
+            return replace(declared, rounds_input_to="tf32")
+        return declared
 
 
 class CupyFFT(OnCupy, FFT):

@@ -50,6 +50,7 @@ Array = Any
 NOT_INSTALLED = "torch is not installed; install the extra: pip install 'conv-harness[torch]'"
 SHORT = ("float16", "bfloat16")
 CONVOLUTIONS = (Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, Operator.conv_transpose)
+LARGEST_TILED = 11  # taps an axis up to which Winograd's saving in operations is at least that of FFT in tiles
 MAX_POOLS = (Operator.max_pool, Operator.max_pool_grad)
 MEAN_POOLS = (Operator.avg_pool, Operator.avg_pool_grad)
 
@@ -277,6 +278,14 @@ class Torch(TorchOperators):
     """PyTorch on the CPU."""
 
     name = "torch"
+    instruction_sets = ("onednn", "aten", "mkl")
+
+    def set_threads(self, threads: int) -> int:
+        """Set the threads of one operator, in ATen, oneDNN and oneMKL; give the number that is in effect."""
+        import torch
+
+        torch.set_num_threads(threads)
+        return int(torch.get_num_threads())
 
     def supports(self, problem: Problem) -> str | None:
         """Beside what torch lacks everywhere: mean pooling of short formats on three axes."""
@@ -305,9 +314,16 @@ class Torch(TorchOperators):
         return declared
 
     def workspace(self, problem: Problem) -> int:
-        """Columns of one group, made for the whole batch at once; oneDNN, for float32, needs none."""
-        if problem.operator not in CONVOLUTIONS or problem.dtype == "float32":
+        """Columns of one group, made for the whole batch at once; for float32 one array that oneDNN lays out anew.
+
+        Short formats are summed in a float32 copy. Measured on arrays of 4 GiB and more.
+        """
+        if problem.operator is Operator.conv_bias_grad and problem.dtype in SHORT:
+            return 4 * prod(problem.y)
+        if problem.operator not in CONVOLUTIONS:
             return 0
+        if problem.dtype == "float32":
+            return 4 * max(map(prod, problem.shapes.values()))
         backwards = problem.operator is Operator.conv_transpose
         positions, channels = (problem.x, problem.y[1]) if backwards else (problem.y, problem.x[1])
         images = 1 if any(d > 1 for d in problem.window.dilation) else problem.x[0]  # dilated, one image at a time
@@ -323,9 +339,11 @@ class TorchCudnn(TorchOperators):
     clock = "cuda"
 
     def numerics_for(self, problem: Problem) -> Numerics:
-        """CuDNN may choose Winograd or FFT for float32 and float16, for which only the norm of the error is bounded.
+        """CuDNN may choose Winograd or FFT where it has them; only the norm of the error is bounded then.
 
-        Gradients add by atomic operations in some kernels: in the dtype itself for pooling, in an order that changes.
+        It has both for windows without stride and dilation; beyond LARGEST_TILED taps an axis, FFT alone. The bound of
+        the largest Winograd tile covers FFT too (160 against 12 log2(n), which is 160 for n = 10^4). Gradients add by
+        atomic operations in some kernels: in the dtype itself for pooling, in an order that changes.
         """
         gradient = problem.operator not in (Operator.conv, Operator.max_pool, Operator.avg_pool)
         declared = replace(self.numerics, deterministic=not gradient)
@@ -333,9 +351,11 @@ class TorchCudnn(TorchOperators):
             declared = replace(declared, accumulator={})
         if problem.dtype == "float32" and problem.math == "tf32":
             return replace(declared, rounds_input_to="tf32")
-        if problem.dtype in ("float32", "float16") and problem.operator in CONVOLUTIONS:
+        if problem.operator not in CONVOLUTIONS or not _may_transform(problem):
+            return declared
+        if max(problem.kernel) > LARGEST_TILED:
             return replace(declared, algorithm="fft", nan_local=False)
-        return declared
+        return replace(declared, algorithm="winograd", tile=6, nan_local=False)
 
     def synchronize(self) -> None:
         """Wait for the device."""
@@ -361,18 +381,25 @@ class TorchCudnn(TorchOperators):
         return super()._try()
 
     def _settled(self, call: Call, math: str = "ieee") -> Call:
-        return partial(_with_precision, "tf32" if math == "tf32" else "ieee", call)
+        return partial(_with_tf32, math == "tf32", call)
 
 
-def _with_precision(precision: str, call: Call) -> Any:
-    """Call with TF32 on or off, both in cuDNN and in cuBLAS; torch 2.9 gave the switches new names."""
+def _may_transform(problem: Problem) -> bool:
+    """Whether cuDNN has Winograd or FFT kernels for a problem (cuDNN API reference, forward algorithms)."""
+    window = problem.window
+    moved = any(s > 1 for s in window.stride) or any(d > 1 for d in window.dilation)
+    return problem.dtype in ("float32", "float16") and not moved and prod(problem.kernel) > 1
+
+
+def _with_tf32(allowed: bool, call: Call) -> Any:
+    """Call with TF32 on or off, both in cuDNN and in cuBLAS.
+
+    These switches also set the ones that torch 2.9 added (`fp32_precision`). Set alone, the new ones contradict the
+    old ones, and torch 2.11 refuses matrix products and queries with a RuntimeError.
+    """
     import torch
 
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    if hasattr(cudnn, "conv"):
-        cudnn.conv.fp32_precision = matmul.fp32_precision = precision
-    else:
-        cudnn.allow_tf32 = matmul.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
     return call()
 
 

@@ -94,10 +94,10 @@ def plan_max_pool(x: Array, window: Window) -> Call:
         return lambda: (sum_of_nothing(x, shape), sum_of_nothing(x, shape).long())
     x, direct = canonical(x), _is_direct(x.shape[2:], window)
     pool, kernel, stride, dilation = function("max_pool", window.axes), window.kernel, window.stride, window.dilation
-    if direct and (window.axes < 3 or x.is_contiguous()):
+    if direct and (x.is_contiguous() or (window.axes < 3 and x.device.type == "cpu")):
         return partial(pool, x, kernel, stride, begins(window), dilation, window.ceil_mode, True)
     # Where a window holds nothing but -inf, torch indexes the padding that is put around here and, with channels last
-    # on three axes, a place of another window: it is the first element of the input.
+    # on three axes or on a CUDA device, a place of another window: it is the first element of the input.
     first = _first_places(x, window)
     if direct:
         found = partial(pool, x, kernel, stride, begins(window), dilation, window.ceil_mode, True)

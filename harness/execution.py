@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from harness.plan.cell import Cell, Plan
+from harness.plan.threads import sleep_at_once
 from harness.plugins.manager import Registry
 from harness.record.journal import BackendEntry, Journal, ResultEntry
 from harness.record.run import Peak, Result, Run
@@ -19,6 +21,9 @@ from harness.worker.crew import Crew
 
 if TYPE_CHECKING:
     from harness.worker.environments import Place
+
+
+S_PER_GIB = 5.0  # of drawing, calling and checking arrays that fill the memory
 
 
 class Watch(Protocol):
@@ -52,12 +57,15 @@ class Execution:
     journal: Journal
     run: Run
     jobs: int
+    cores: int
     threads: int | None
     places: Mapping[str, Place] = field(default_factory=dict)  # of the arms that are not here
     lease_wait_s: float | None = None  # how long to wait for a device; None without end
     lock: threading.Lock = field(default_factory=threading.Lock)
     crews: list[Crew] = field(default_factory=list)
     said: set[str] = field(default_factory=set)
+    failed_starts: Counter[str] = field(default_factory=Counter)  # by arm, in a row
+    idle: set[int] = field(default_factory=set)  # cells that were left out before their turn came
     peaks: list[Peak] = field(default_factory=list)
     timed_s: float = 0.0
     wall_s: float = 0.0
@@ -93,12 +101,18 @@ class Execution:
                 self.journal.append(BackendEntry(crew.arm, crew.ready.reason, crew.ready.versions, crew.ready.process))
 
     @contextmanager
-    def crew(self, arm: str, threads: int | None) -> Iterator[Crew]:
-        """The crew of an arm, closed at the end whatever happens."""
-        place = self.places.get(arm)
+    def crew(self, arm: str, threads: int | None, *, observe: bool = False, asleep: bool = False) -> Iterator[Crew]:
+        """The crew of an arm, closed at the end whatever happens.
+
+        observe: whether its worker says which instruction sets its libraries use.
+        asleep: whether threads without work sleep at once, which costs those that are timed more than it gives.
+        """
+        place, settings = self.places.get(arm), self.plan.arm(arm).environment.settings
+        if asleep:
+            settings = (*sleep_at_once({*os.environ, *dict(settings)}), *settings)
         crew = Crew(
             self.registry, self.plan.arm(arm).backend, self.path / "workers", self.plan.limits.memory_bytes, threads,
-            place.plugins if place else self.extra, arm, place,
+            place.plugins if place else self.extra, arm, place, settings, observe, self.failed_starts,
         )  # fmt: skip
         self.crews.append(crew)
         try:
@@ -123,6 +137,8 @@ def estimate_cell(registry: Registry, cell: Cell) -> float:
     """Seconds that a cell is expected to take, for the progress bar; the planner's own estimate is pessimistic."""
     if cell.decided is not None:
         return 0.0
+    if cell.need_bytes:
+        return S_PER_GIB * cell.need_bytes / 2**30
     if cell.kind == "correctness":
         return 0.003 + cell.estimate_s / 50
     if cell.kind == "consensus":

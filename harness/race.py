@@ -13,11 +13,13 @@ from harness.plan.cell import Cell
 from harness.plugins.backend import Backend
 from harness.record.journal import PassEntry, PeakEntry
 from harness.record.run import Block, Measurement, Pass, result_of
+from harness.timing.device_clock import POWER_CAP, Gpu
 from harness.timing.plausibility import describe_clock_lie, describe_too_fast
 from harness.worker.process import Worker, WorkerDiedError
 from harness.worker.protocol import Checked, Measured, MeasurePeak, Sampled
 
 PEAK_LIMIT_S = 120.0
+USUAL_AFTER = 3  # blocks whose device clock makes a usual one
 NO_PASS = "the budget ended before its first pass"
 Timed = tuple[Block, Sampled]
 
@@ -26,7 +28,8 @@ Timed = tuple[Block, Sampled]
 class Race:
     """What was measured, which cells are done, and which of them have no time.
 
-    control_ns: the control kernel in this run so far, in order of size.
+    control_ns, device_mhz: the control kernel, and the device's clock after blocks, in this run so far, in order of
+        size.
     """
 
     execution: Execution
@@ -35,6 +38,7 @@ class Race:
     done: set[int] = field(default_factory=set)
     failed: set[int] = field(default_factory=set)
     control_ns: list[int] = field(default_factory=list)
+    device_mhz: list[float] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
 
     def backend(self, cell: Cell) -> Backend:
@@ -45,6 +49,16 @@ class Race:
         """Add a time of the control kernel; its median so far."""
         bisect.insort(self.control_ns, control_ns)
         return float(self.control_ns[len(self.control_ns) // 2])
+
+    def note_clock(self, gpu: Sequence[Gpu]) -> float:
+        """Add the device's clock after a block; the median of the blocks before, 0 where there are too few.
+
+        A clock that hard work has lowered to the power cap says nothing about what is usual for other work.
+        """
+        before = self.device_mhz[len(self.device_mhz) // 2] if len(self.device_mhz) >= USUAL_AFTER else 0.0
+        if gpu and not gpu[-1].reasons & POWER_CAP:
+            bisect.insort(self.device_mhz, gpu[-1].sm_mhz)
+        return before
 
 
 def keep(race: Race, cell: Cell, facts: Pass, blocks: Sequence[Timed]) -> None:

@@ -270,19 +270,20 @@ def time_block(race: Race, cell: Cell, crew: Crew, timing: Timing, visit: int) -
     control_ns = measure_control()
     usual_ns = race.note_control(control_ns)
     pids = [crew.worker.pid] if crew.worker is not None else []
-    gpu = race.backend(cell).device != "cpu"
-    before = read_counters(pids, gpu=gpu)
+    before = read_counters(pids)
     crew.resume()
     begun = time.perf_counter_ns()
     reply, _, _ = crew.sample(cell, timing)
     wall_ns = time.perf_counter_ns() - begun
-    after = read_counters(pids, gpu=gpu)
+    after = read_counters(pids)
     crew.suspend(look_again=False)
     if isinstance(reply, Checked):
         return reply
-    reading = difference(before, after)
+    if reply.gpu:
+        before, after = replace(before, gpu=reply.gpu[0]), replace(after, gpu=reply.gpu[-1])
+    reading, usual_mhz = difference(before, after), race.note_clock(reply.gpu)
     block = Block(
         visit=visit, count=len(reply.samples_ns), warmups=reply.warmups, wall_ns=wall_ns, control_ns=control_ns,
-        readings=reading.values, dropped=contaminated(reading, control_ns, usual_ns, RULE),
+        readings=reading.values, dropped=contaminated(reading, control_ns, usual_ns, RULE, usual_mhz=usual_mhz),
     )  # fmt: skip
     return block, reply

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports import markdown_networks
+from reports import bugs, markdown_networks
 from reports.markup import cell, code, escape, fit, section, table
 from reports.text import count, format_interval, format_number, format_percent, format_time, shorten
 
@@ -55,6 +55,7 @@ def _run_lines(run: Run) -> Iterator[str]:
         yield from ("", "## Machine and command", "")
     yield from (f"- {name}: {code(value)}" for name, value in run_facts(run))
     yield from _outcomes(results)
+    yield from _settings(run)
     unavailable = unavailable_backends(run)
     if unavailable:
         yield from ("", "## Unavailable backends", "")
@@ -62,6 +63,7 @@ def _run_lines(run: Run) -> Iterator[str]:
     skipped = run.why("skipped")
     if skipped:
         yield from ("", "## Skipped", "", *(f"- {escape(shorten(line, LONGEST))}" for line in skipped))
+    yield from fit(bugs.markdown(run), "known bugs", room)
     yield from fit(_failures(run, failure_groups(run, MOST_FAILURES, EACH_FAILURES)), "failures", room)
     yield from _laws(results)
     yield from fit(markdown_networks.networks(run), "lines on networks", room // SHARE_OF_NETWORKS)
@@ -146,25 +148,48 @@ def _outcomes(results: pd.DataFrame) -> Iterator[str]:
     yield from table(["backend", *shown, "timed"], rows, numbers=len(shown) + 1)
 
 
+def _settings(run: Run) -> Iterator[str]:
+    """Outcomes by arm, where arms of one backend differ in settings."""
+    from harness.record.switches import count_columns, describe_observed_sets, setting_rows
+
+    found = setting_rows(run)
+    if not found:
+        return
+    columns = count_columns(found)
+    rows = [
+        [
+            escape(row.backend), code(row.setting) if row.setting else "nothing",
+            escape(describe_observed_sets(row.observed)) or "not told",
+            *(str(row.counts.get(name) or "") for name in columns),
+        ]
+        for row in found
+    ]  # fmt: skip
+    yield from section("Settings", "Laws by what is set for the backend's processes, and what its libraries say.")
+    yield from table(["backend", "set", "libraries use", *columns], rows, numbers=len(columns))
+
+
 def _failures(run: Run, groups: Sequence[FailureGroup]) -> Iterator[str]:
+    from harness.record.switches import explain_settings
+
     if not groups:
         return
     yield from ("", "## Failures")
+    only = explain_settings(run)
     for group in groups:
         number = len(group.results) + group.more
         yield from ("", f"### {escape(group.backend)}, {escape(group.law or 'timing')}: {number} wrong", "")
         if group.formula:
             yield from (f"Law: {code(group.formula)}", "")
         for result in group.results:
-            yield _failure(run, result)
+            yield _failure(run, result, only.get(result.cell, ""))
         if group.more:
             yield from ("", f"and {group.more} more of this kind, in results.csv.")
 
 
-def _failure(run: Run, result: Result) -> str:
+def _failure(run: Run, result: Result, only: str) -> str:
     from harness.record.run import describe_failure
 
-    words = {name: escape(shorten(text, LONGEST)) for name, text in describe_failure(result)}
+    words = {name: escape(shorten(text, LONGEST)) for name, text in describe_failure(result, only)}
     return "\n".join((
         f"- {result.outcome}: {words.pop('reason')}",
         *(f"  - {name}: {text}" for name, text in words.items()),

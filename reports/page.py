@@ -109,7 +109,10 @@ def render(template: str, path: Path, context: dict[str, Any]) -> tuple[Path, ..
 
 
 def _run_context(run: Run) -> dict[str, Any]:
-    from harness.record.run import describe_failure
+    from harness.record.run import Result, describe_failure
+    from harness.record.switches import explain_settings
+    from reports.bugs import HEADS as BUG_HEADS
+    from reports.bugs import NOTE, bug_words, describe_counts
     from reports.facts import (
         failure_groups,
         judge_run,
@@ -125,7 +128,11 @@ def _run_context(run: Run) -> dict[str, Any]:
     from reports.networks import HEADS, LAYER_HEADS, network_words, portfolio_words
     from reports.standing import compared, judge_standing
 
-    results, standing = frame(run), compared(run)
+    results, standing, only = frame(run), compared(run), explain_settings(run)
+
+    def describe(result: Result) -> list[tuple[str, str]]:
+        return describe_failure(result, only.get(result.cell, ""))
+
     times = timed(results)
     shown = results.assign(status=statuses(results))
     shown["route"] = shown["route"].where(shown["route"] != "derived", "derived via " + shown["via"])
@@ -147,7 +154,9 @@ def _run_context(run: Run) -> dict[str, Any]:
         "title": f"Run {run.path.name}", "verdict": judge_standing(standing) if standing else judge_run(run),
         "facts": run_facts(run), "standing": verdicts,
         "unavailable": unavailable_backends(run), "outcomes": _outcomes(results), "failures": groups,
-        "describe": describe_failure, "command_for": run.command_for, "laws": _laws(results), "gallery": table(run),
+        "describe": describe, "settings": _settings(run),
+        "command_for": run.command_for, "laws": _laws(results), "gallery": table(run),
+        "bugs": bug_words(run), "bug_counts": describe_counts(run), "bug_heads": BUG_HEADS, "bug_note": NOTE,
         "learners": learners, "learning_heads": LEARNING_HEADS, "curves": curves,
         "networks": network_words(run), "network_heads": HEADS, "portfolios": portfolios, "layer_heads": LAYER_HEADS,
         "semantics": _semantics(results), "arithmetic": _arithmetic(results), "cells": pack(records, CELL_COLUMNS),
@@ -222,6 +231,24 @@ def _speed_context(run: Run, results: pd.DataFrame, positions: Position) -> dict
 
 def _specs(figures: Iterable[Figure]) -> dict[str, Any]:
     return {figure.id: figure.spec for figure in figures}
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """Count by arm, where arms of one backend differ in settings, with what their libraries use."""
+    from harness.record.switches import count_columns, describe_observed_sets, setting_rows
+
+    rows = setting_rows(run)
+    columns = count_columns(rows)
+    return {
+        "columns": columns,
+        "rows": [
+            (
+                row.backend, row.setting or "nothing", describe_observed_sets(row.observed) or "not told",
+                [(name, row.counts.get(name, 0)) for name in columns],
+            )
+            for row in rows
+        ],
+    }  # fmt: skip
 
 
 def _outcomes(results: pd.DataFrame) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Deviation:
     note: where the wrong elements lie, in words.
     observed: what the backend does, in a word or two, where a law looks at a declaration.
     exhibit: what there is to be shown beside the verdict.
+    idle: why the law had nothing to look at in this backend; it proves nothing then, through no comparison of its own.
     """
 
     kind: Kind
@@ -43,6 +44,7 @@ class Deviation:
     note: str = ""
     observed: str = ""
     exhibit: Exhibit | None = None
+    idle: str = ""
 
     @property
     def passed(self) -> bool:
@@ -110,6 +112,11 @@ def compare(got: Array, wanted: Array, bound: Array | float = 0.0, *, what: str,
 def structure(holds: bool, what: str) -> Deviation:
     """A statement that is true or false: shapes, indices, positions."""
     return Deviation(kind="structure", worst=0.0 if holds else math.inf, compared=1, what=what)
+
+
+def nothing_to_show(why: str) -> Deviation:
+    """A law that had nothing to look at in a backend: shown as proving nothing, with the reason."""
+    return Deviation(kind="structure", worst=0.0, compared=0, what=why, idle=why)
 
 
 def declared(holds: bool, promise: str, observed: str) -> Deviation:

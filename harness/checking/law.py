@@ -27,6 +27,8 @@ class Law:
     needs: operators that the statement speaks of, for a given problem.
     applies: whether its conditions hold for a problem, of an operator or of a network.
     restates: operators whose derivation from the others is this very statement; it is then true by construction.
+    copies: how many times all arrays of a problem are held at once, beside what the backend needs; None where the law
+        is for small problems, and the planner's own estimate holds.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Law:
     needs: Callable[[Problem], tuple[Operator, ...]]
     check: Check
     restates: frozenset[Operator] = frozenset()
+    copies: float | None = None
 
     def routes(self, backend: Backend, problem: Problem) -> dict[Operator, Route]:
         """How the backend gets each operator that the law needs, on this problem's geometry."""
@@ -64,6 +67,7 @@ def law(
     when: Callable[[Problem], bool],
     needs: tuple[Operator, ...] | None = None,
     restates: tuple[Operator, ...] = (),
+    copies: float | None = None,
 ) -> Callable[[Check], Law]:
     """Make a Law of a function; its name is the function's, its formula the first line of the docstring.
 
@@ -75,6 +79,7 @@ def law(
         applies=lambda problem: isinstance(problem, Problem) and when(problem),
         needs=lambda problem: (problem.operator,) if needs is None else needs,
         restates=frozenset(restates),
+        copies=copies,
     )
 
 

@@ -27,6 +27,10 @@ class NotExactError(Exception):
     """A law that compares whole numbers met sums too large for its dtype: it cannot be applied there."""
 
 
+class NoRoomError(Exception):
+    """A law on large arrays met less memory than they need: it cannot be applied there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A prepared call: `call` and `synchronize` are what is timed, `fetch` brings the outputs to the host."""

@@ -13,13 +13,16 @@ from rich.table import Table
 
 from harness.network.problem import is_network_line
 from harness.plan.cell import Plan
+from harness.record.bugs import STATUSES, bug_rows, count_statuses
 from harness.record.networks import WORKS, NetworkRow, network_rows
-from harness.record.run import OUTCOMES, RAN, WRONG, Result, Run, describe_failure, describe_overdrawn
+from harness.record.run import OUTCOMES, RAN, WRONG, Result, Run, describe_failure, describe_idle, describe_overdrawn
+from harness.record.switches import describe_observed_sets, explain_settings, setting_rows
 from harness.timing.standing import Standing
 from harness.timing.statistics import Estimate, estimate_time
 
 MOST_WRONG = 8
 MOST_TIMES = 30
+LONGEST_WHY = 110  # characters of a reason in the table of known bugs
 
 
 def open_console() -> Console:
@@ -56,6 +59,8 @@ def print_summary(run: Run, written: Sequence[Path] = ()) -> None:
     """Outcomes per backend, the first wrong results with the command that repeats each, and where the report lies."""
     console = open_console()
     console.print(_outcome_table(run))
+    _print_bugs(console, run)
+    _print_settings(console, run)
     _print_networks(console, run)
     _print_times(console, run)
     for backend, reason in run.unavailable.items():
@@ -67,6 +72,8 @@ def print_summary(run: Run, written: Sequence[Path] = ()) -> None:
         console.print(f"[red]{escape(line)}[/red]", soft_wrap=True)
     if run.vacuous and not overdrawn:
         console.print(f"{run.vacuous} passed results prove nothing (see proves_nothing in the report).")
+    for line in describe_idle(run):
+        console.print(line, markup=False, soft_wrap=True)
     print_ending(run, written)
 
 
@@ -87,8 +94,9 @@ def print_wrong(run: Run, results: Sequence[Result] | None = None) -> None:
     """The first wrong ones of these results (of all without any), with the command that repeats each."""
     console = open_console()
     wrong = [result for result in (run.results if results is None else results) if result.outcome in WRONG]
+    only = explain_settings(run)
     for result in _one_of_each_law(wrong)[:MOST_WRONG]:
-        _print_wrong(console, run, result)
+        _print_wrong(console, run, result, only.get(result.cell, ""))
     if len(wrong) > MOST_WRONG:
         console.print(f"... {len(wrong)} wrong results in all; the report lists them.")
 
@@ -106,6 +114,37 @@ def _outcome_table(run: Run) -> Table:
         cells = [f"[red]{counts[o]}[/red]" if o in WRONG and counts[o] else str(counts[o] or "") for o in names]
         table.add_row(backend, *cells, str(timed or ""))
     return table
+
+
+def _print_bugs(console: Console, run: Run) -> None:
+    """What became of each known bug, and how many there are of each kind."""
+    rows = bug_rows(run)
+    if not rows:
+        return
+    table = plain_table("known bug", "backend", "status", "title", "why")
+    for row in sorted(rows, key=lambda row: STATUSES.index(row.status)):
+        bug, status = row.asked.bug, f"[red]{row.status}[/red]" if row.status == "present" else row.status
+        why = row.reason if len(row.reason) <= LONGEST_WHY else f"{row.reason[: LONGEST_WHY - 1]}…"
+        table.add_row(escape(bug.id), escape(row.asked.arm), status, escape(bug.title), escape(why))
+    console.print(table)
+    counts = count_statuses(rows)
+    bugs = len({row.asked.bug.id for row in rows})
+    told = ", ".join(f"{number} {name}" for name, number in counts.items())
+    console.print(f"{bugs} known bugs, {len(rows)} with their backends: {told}", markup=False)
+
+
+def _print_settings(console: Console, run: Run) -> None:
+    """What the libraries of each arm use, and how many answers are wrong there, where arms differ in settings."""
+    rows = setting_rows(run)
+    if not rows:
+        return
+    table = plain_table("backend", "set", "libraries use", "passed", "wrong", numbers=2)
+    for row in rows:
+        wrong = f"[red]{row.wrong}[/red]" if row.wrong else ""
+        used = describe_observed_sets(row.observed) or "not told"
+        passed = str(row.counts.get("passed", 0) or "")
+        table.add_row(escape(row.backend), escape(row.setting or "nothing"), escape(used), passed, wrong)
+    console.print(table)
 
 
 def _print_networks(console: Console, run: Run) -> None:
@@ -161,12 +200,12 @@ def _one_of_each_law(results: list[Result]) -> list[Result]:
     return first + rest
 
 
-def _print_wrong(console: Console, run: Run, result: Result) -> None:
+def _print_wrong(console: Console, run: Run, result: Result, only: str = "") -> None:
     formula = f"   {result.formula}" if result.formula else ""
     lines = (
         f"[red]{result.outcome}[/red]  {escape(result.backend)}  {result.law or 'timing'}{escape(formula)}",
         f"    problem  {escape(result.problem)}",
-        *(f"    {name:<9}{escape(text)}" for name, text in describe_failure(result)),
+        *(f"    {name:<9}{escape(text)}" for name, text in describe_failure(result, only)),
         f"    repeat   {escape(run.command_for(result))}",
     )
     for line in lines:

@@ -11,6 +11,7 @@ from harness.spec.line import parse_line
 from harness.spec.problem import Problem
 
 Task = Problem | NetworkProblem
+GENEROUS = 2  # times the estimate: with so much memory, running out of it is the backend's fault
 
 
 def parse_task(line: str, networks: Mapping[str, Architecture]) -> Task:
@@ -31,3 +32,11 @@ def estimate_workspace(backend: Backend, problem: Task) -> int:
 def operators_of(problem: Task) -> Mapping[Problem, int]:
     """Distinct operators, and how often each occurs."""
     return problem.network.layers(problem.work) if isinstance(problem, NetworkProblem) else {problem: 1}
+
+
+def is_short(free_bytes: int, need_bytes: int) -> bool:
+    """Whether running out of memory says nothing of a backend: there was less than twice what was to be needed.
+
+    Where there was more, it took what it did not declare. False where nothing is known of either.
+    """
+    return 0 < free_bytes < GENEROUS * need_bytes

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.record.machine import ROOT, parse_number, read_text
+from harness.record.machine import ROOT, parse_kilobytes, parse_number, read_text
 
 NO_LIMIT = 2**60  # version 1 writes "no limit" as the largest multiple of a page
+USABLE = 0.9
 _GROUPS = "sys/fs/cgroup"
 
 
@@ -21,6 +22,22 @@ def describe_limits(root: Path = ROOT) -> dict[str, Any]:
     read = {2: _read_new, 1: _read_old}.get(version or 0)
     limits = read(root) if read else {"cpus": None, "memory_bytes": None, "cpuset": None}
     return {"cgroup": version, **limits}
+
+
+def read_free_memory(root: Path = ROOT) -> int | None:
+    """Bytes that a new process can take without swapping: of the machine, and of every group on the way to the root.
+
+    Cache that the system gives back counts as free. None where nothing can be read.
+    """
+    own = {2: _read_new_rooms, 1: _read_old_rooms}.get(read_version(root) or 0)
+    rooms = [parse_kilobytes(read_text(root / "proc/meminfo"), "MemAvailable"), *(own(root) if own else ())]
+    return min((room for room in rooms if room is not None), default=None)
+
+
+def usable_memory(root: Path = ROOT) -> int | None:
+    """The part of the free memory that one process may fill, which leaves the system some to work with."""
+    free = read_free_memory(root)
+    return None if free is None else int(USABLE * free)
 
 
 def read_version(root: Path = ROOT) -> int | None:
@@ -92,6 +109,25 @@ def _read_old(root: Path) -> dict[str, Any]:
         "memory_bytes": _least(size for size in sizes if size is not None and size < NO_LIMIT),
         "cpuset": next((text for text in sets if text), None),
     }
+
+
+def _read_new_rooms(root: Path) -> list[int | None]:
+    names = ("memory.max", "memory.current", "inactive_file")
+    return [_room(folder, *names) for folder in _groups(root, "")]
+
+
+def _read_old_rooms(root: Path) -> list[int | None]:
+    names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+    return [_room(folder, *names) for folder in _groups(root, "memory")]
+
+
+def _room(folder: Path, most: str, used: str, cache: str) -> int | None:
+    """What is left of a group's limit, and what of it is cache; None where it has no limit."""
+    limit, usage = (parse_number(read_text(folder / name)) for name in (most, used))
+    if limit is None or usage is None or limit >= NO_LIMIT:
+        return None
+    counted = dict(line.split(None, 1) for line in (read_text(folder / "memory.stat") or "").splitlines())
+    return max(0, limit - usage + (parse_number(counted.get(cache)) or 0))
 
 
 def _least(values: Iterator[Any]) -> Any:

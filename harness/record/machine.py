@@ -89,13 +89,25 @@ def parse_hypervisor(cpuinfo: str | None) -> bool | None:
     return "hypervisor" in flags[0].split() if flags else None
 
 
+def parse_flags(cpuinfo: str | None) -> frozenset[str] | None:
+    """Flags of the processor, such as avx2; None where it lists none, as outside Linux."""
+    flags = _fields(cpuinfo, "flags") or _fields(cpuinfo, "Features")
+    return frozenset(flags[0].split()) if flags else None
+
+
+def read_flags(root: Path = ROOT) -> frozenset[str] | None:
+    """Flags of this processor; None where they cannot be read."""
+    return parse_flags(read_text(root / "proc/cpuinfo"))
+
+
 def parse_swap(meminfo: str | None) -> dict[str, int] | None:
     """Bytes of swap, in all and in use, from /proc/meminfo."""
-    total, free = (_kilobytes(meminfo, name) for name in ("SwapTotal", "SwapFree"))
+    total, free = (parse_kilobytes(meminfo, name) for name in ("SwapTotal", "SwapFree"))
     return None if total is None or free is None else {"total_bytes": total, "used_bytes": total - free}
 
 
-def _kilobytes(meminfo: str | None, name: str) -> int | None:
+def parse_kilobytes(meminfo: str | None, name: str) -> int | None:
+    """Bytes of a line such as `MemFree: 12 kB` of /proc/meminfo; None where there is none."""
     found = _fields(meminfo, name)
     number = parse_number(found[0].split()[0]) if found and found[0] else None
     return number if number is None else number * 1024

@@ -76,6 +76,7 @@ RESULT_COLUMNS = (
     ),
     Column("seconds", "float64", "s", "wall time that the cell took in the worker, last pass"),
     Column("worker", "int64", "", "process number of the worker, last pass"),
+    Column("threads", "int64", "1", "threads that a law's worker was started with; null where it is not known"),
 )
 SAMPLE_COLUMNS = (
     Column("cell", "int64", "", "number of the cell in the plan"),
@@ -108,7 +109,8 @@ BLOCK_COLUMNS = (
     Column("load1", "float64", "1", "load average over a minute, at the end"),
     Column("cpu_mhz", "float64", "MHz", "frequency of the fastest core at the end"),
     Column("cpu_share", "float64", "1", "that as a share of the one at the beginning"),
-    Column("gpu_mhz", "float64", "MHz", "frequency of the device's processors at the end"),
+    Column("gpu_begun_mhz", "float64", "MHz", "frequency of the device's processors before the first sample"),
+    Column("gpu_mhz", "float64", "MHz", "the same after the last sample"),
     Column("gpu_share", "float64", "1", "that as a share of the one at the beginning"),
     Column("gpu_reasons", "float64", "", "NVML's bits for why it is not higher"),
 )
@@ -126,7 +128,7 @@ def _result_row(result: Result, peaks: dict[str, Peak]) -> dict[str, Any]:
         name: getattr(result, name)
         for name in ("cell", "suite", "kind", "backend", "label", "problem", "law", "formula", "outcome", "reason",
                      "multiplicity", "seconds", "worker")
-    }  # fmt: skip
+    } | {"threads": result.threads or None}  # fmt: skip
     operator, _, rest = result.problem.partition(" ")
     dtype = next((word[6:] for word in rest.split() if word.startswith("dtype=")), "float32")
     row |= {"operator": operator, "dtype": dtype, "route": result.route.kind, "via": result.route.via}

@@ -140,12 +140,19 @@ def _distinct(rng: np.random.Generator, shape: Sizes, problem: Problem) -> Array
 
 
 def make_arrays(problem: Problem) -> dict[str, Array]:
-    """Arrays that the problem's operator takes, by name; shapes n c *s, in the problem's dtype and layout."""
-    shapes = problem.shapes
+    """Arrays that the problem's operator takes, by name; shapes n c *s, in the problem's dtype and layout.
+
+    Whole numbers of very large problems are tiled (see `harness.spec.tile`).
+    """
+    from harness.spec.tile import is_large, make_tiled
+
+    shapes, large = problem.shapes, is_large(problem)
     arrays: dict[str, Array] = {}
     for name in problem.operator.inputs:
         if name == "indices":
             arrays[name] = max_pool(arrays["x"], problem.window)[1]
+        elif name in shapes and large:
+            arrays[name] = make_tiled(problem, name, shapes[name])
         elif name in shapes:
             arrays[name] = arrange(draw(problem, name, shapes[name]), problem.layout)
     return arrays

@@ -15,12 +15,15 @@ from functools import partial
 from typing import Any, Literal
 
 from harness.timing.clocks import Clock
+from harness.timing.device_clock import Gpu, make_reader
 from harness.timing.statistics import steady
 
 Mode = Literal["hot", "cold"]
 LEAST_SAMPLE_NS = 400_000  # 8000 steps of a 50 ns clock; the clock's own 60 ns are 0.02 % of it
 CALIBRATION_NS = 5_000_000
 LEAST_CALLS = 3
+RAISE_NS = 300_000_000  # most that a device gets to raise its clock; idle ones begin at a fifth of it
+RISES = 1.02  # times the reading before
 WARM_NS = 5_000_000  # of untimed calls after an arm was suspended: its threads wake and spin, its caches fill
 
 _now = time.perf_counter_ns  # bound before any backend is loaded
@@ -32,6 +35,7 @@ class Ready:
 
     single_ns: median time of one call while calibrating.
     flush: writes memory beyond the last cache (cold), or nothing.
+    read_gpu: reads the clock of the device that does the work, or nothing.
     extra: known work inside the timed region, of which `qualify` says how much it is; None otherwise.
     """
 
@@ -41,6 +45,7 @@ class Ready:
     warmups: int = 0
     single_ns: float = 0.0
     flush: Callable[[], Any] | None = None
+    read_gpu: Callable[[], Gpu | None] | None = None
     extra: Callable[[], Any] | None = None
 
 
@@ -49,6 +54,7 @@ class Timed:
     """Samples of a block in ns per call, and the last result of every member by number.
 
     clocks: of every sample, all its calls by the clock, and by the second one around it.
+    gpu: clock of the device before the first sample and after the last; empty where none can be read.
     """
 
     samples_ns: tuple[float, ...]
@@ -56,6 +62,7 @@ class Timed:
     timed_ns: int
     warmups: int
     results: dict[int, Any]
+    gpu: tuple[Gpu, ...] = ()
 
 
 def make_ready(calls: Sequence[Callable[[], Any]], clock: Clock, mode: Mode, device: str) -> Ready:
@@ -65,7 +72,7 @@ def make_ready(calls: Sequence[Callable[[], Any]], clock: Clock, mode: Mode, dev
         from harness.timing.caches import make_flush
 
         flush = make_flush(device)
-    return Ready(calls=tuple(calls), clock=clock, flush=flush)
+    return Ready(calls=tuple(calls), clock=clock, flush=flush, read_gpu=make_reader(device))
 
 
 def calibrate(ready: Ready, slowdown: float = 0.0) -> Ready:
@@ -90,7 +97,8 @@ def calibrate(ready: Ready, slowdown: float = 0.0) -> Ready:
 
 def time_block(ready: Ready, budget_ns: int, warm_ns: int, least: int) -> Timed:
     """Warm up for `warm_ns`, then take samples until the budget is spent and at least `least` are there."""
-    warmups = _warm(ready, warm_ns)
+    warmups = _warm(ready, warm_ns) + _raise_clock(ready, warm_ns)
+    begun = ready.read_gpu() if ready.read_gpu else None
     samples: list[float] = []
     clocks: list[tuple[float, float]] = []
     results: dict[int, Any] = {}
@@ -106,8 +114,10 @@ def time_block(ready: Ready, budget_ns: int, warm_ns: int, least: int) -> Timed:
         spent += took_ns
         clocks.append((took_ns, around_ns))
         samples.append(round(took_ns / ready.loops, 2))
+    ended = ready.read_gpu() if ready.read_gpu else None
     return Timed(
-        samples_ns=tuple(samples), clocks=tuple(clocks), timed_ns=round(spent), warmups=warmups, results=results
+        samples_ns=tuple(samples), clocks=tuple(clocks), timed_ns=round(spent), warmups=warmups, results=results,
+        gpu=(begun, ended) if begun and ended else (),
     )  # fmt: skip
 
 
@@ -145,4 +155,18 @@ def _warm(ready: Ready, warm_ns: int) -> int:
         count += 1
         if ready.flush is not None:
             break
+    return count
+
+
+def _raise_clock(ready: Ready, warm_ns: int) -> int:
+    """Untimed calls until the clock of a device that was idle rises no more, RAISE_NS at most; how many."""
+    count, begun, last = 0, _now(), 0.0
+    while warm_ns and ready.read_gpu and _now() - begun < RAISE_NS:
+        gpu = ready.read_gpu()
+        if gpu is None or gpu.sm_mhz <= RISES * last:
+            break
+        last, until = gpu.sm_mhz, _now() + warm_ns
+        while _now() < until:
+            ready.clock.time(ready.calls[count % len(ready.calls)])
+            count += 1
     return count

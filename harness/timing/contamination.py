@@ -3,7 +3,8 @@
 The rule was fixed before anything was measured and is the same for all arms. It looks only at what an arm does not
 cause itself: time that the hypervisor took, the control kernel's speed, clocks that fall, and a device that protects
 itself. Switches that a process did not ask for are recorded but leave no block out: an arm whose threads spin on every
-core causes them itself. Nor does a device's power cap, which hard work reaches by itself.
+core causes them itself. Nor does a device's power cap, which hard work reaches by itself, as long as the clock stays
+the same within the block; a block of two speeds has no one time.
 """
 
 from __future__ import annotations
@@ -14,35 +15,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+
+from harness.timing.device_clock import POWER_CAP, PROTECTS, Gpu
 
 MOST_DROPPED = 0.20  # share of the blocks; a run that loses more cannot tell
 MOST_CORES = 4  # whose frequency is read; all of them would take long on a large machine
 CORES = os.cpu_count() or 1
 TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
-# nvml.h, nvmlClocksEventReasons
-REASONS = {
-    0x01: "idle", 0x02: "application clocks", 0x04: "power cap", 0x08: "hardware slowdown", 0x10: "sync boost",
-    0x20: "software thermal slowdown", 0x40: "hardware thermal slowdown", 0x80: "power brake", 0x100: "display clocks",
-}  # fmt: skip
-PROTECTS = 0x08 | 0x20 | 0x40 | 0x80
 _SWITCHES = (b"\nvoluntary_ctxt_switches:", b"\nnonvoluntary_ctxt_switches:")
 _now = time.perf_counter_ns
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gpu:
-    """Clock of a device's processors in MHz, and NVML's bits for why it is what it is."""
-
-    sm_mhz: float
-    reasons: int
-
-    @property
-    def text(self) -> str:
-        """The reasons in words."""
-        return ", ".join(name for bit, name in REASONS.items() if self.reasons & bit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +47,7 @@ class Reading:
     """What happened between two moments; None where the machine does not tell.
 
     cpu_share, gpu_share: frequency at the end as a share of the one at the beginning.
+    gpu_begun, gpu: the device just before the first sample, and just after the last.
     """
 
     wall_ns: int
@@ -74,6 +57,7 @@ class Reading:
     load1: float
     cpu_mhz: float | None = None
     cpu_share: float | None = None
+    gpu_begun: Gpu | None = None
     gpu: Gpu | None = None
     gpu_share: float | None = None
 
@@ -89,7 +73,7 @@ class Reading:
             "steal_ticks": self.steal_ticks, "voluntary": self.voluntary, "involuntary": self.involuntary,
             "load1": self.load1, "cpu_mhz": self.cpu_mhz, "cpu_share": self.cpu_share,
             "gpu_mhz": self.gpu.sm_mhz if self.gpu else None, "gpu_reasons": self.gpu.reasons if self.gpu else None,
-            "gpu_share": self.gpu_share,
+            "gpu_begun_mhz": self.gpu_begun.sm_mhz if self.gpu_begun else None, "gpu_share": self.gpu_share,
         }  # fmt: skip
         return {name: float(value) for name, value in found.items() if value is not None}
 
@@ -101,7 +85,8 @@ class Rule:
     steal_share: more than this share of the block's wall time was stolen. The system counts in ticks of 10 ms, so that
         one of them leaves out any block below 0.2 s.
     control_factor: the control kernel took this many times its usual time or more.
-    least_clock: a frequency fell below this share during the block; wide vector instructions lower it by less.
+    least_clock: a frequency fell below this share during the block, or a device's lay below this share of what it
+        usually is in this run; wide vector instructions lower it by less.
     """
 
     steal_share: float = 0.05
@@ -112,10 +97,13 @@ class Rule:
 RULE = Rule()
 
 
-def contaminated(reading: Reading, control_ns: float, usual_control_ns: float, rule: Rule = RULE) -> str:
+def contaminated(
+    reading: Reading, control_ns: float, usual_control_ns: float, rule: Rule = RULE, *, usual_mhz: float = 0.0
+) -> str:
     """The reason why a block is left out; empty where it counts.
 
-    usual_control_ns: median of the control kernel in the run so far; 0 where there is none yet.
+    usual_control_ns, usual_mhz: medians of the control kernel and of the device's clock in the run so far; 0 where
+        there are none yet.
     """
     if reading.steal_share > rule.steal_share:
         return f"the hypervisor took {reading.steal_share:.0%} of its time"
@@ -124,19 +112,32 @@ def contaminated(reading: Reading, control_ns: float, usual_control_ns: float, r
     for name, share in (("processor", reading.cpu_share), ("device", reading.gpu_share)):
         if share is not None and share < rule.least_clock:
             return f"the clock of the {name} fell to {share:.0%}"
-    if reading.gpu is not None and reading.gpu.reasons & PROTECTS:
-        return f"the device protects itself: {reading.gpu.text}"
+    for gpu in (reading.gpu_begun, reading.gpu):
+        if gpu is not None and gpu.reasons & PROTECTS:
+            return f"the device protects itself: {gpu.text}"
+    return _describe_slow(reading, usual_mhz, rule)
+
+
+def _describe_slow(reading: Reading, usual_mhz: float, rule: Rule) -> str:
+    """Why a device's clock is not what it is in other blocks of this run; empty where it is, or hard work is why."""
+    for gpu, when in ((reading.gpu_begun, "began"), (reading.gpu, "ended")):
+        if gpu is not None and gpu.sm_mhz < rule.least_clock * usual_mhz and not gpu.reasons & POWER_CAP:
+            why = f" ({gpu.text})" if gpu.text else ""
+            return (
+                f"the clock of the device was {gpu.sm_mhz:.0f} MHz when the block {when}, "
+                f"{gpu.sm_mhz / usual_mhz:.0%} of what it usually is in this run{why}"
+            )
     return ""
 
 
-def read_counters(pids: Sequence[int], *, gpu: bool = False) -> Counters:
+def read_counters(pids: Sequence[int]) -> Counters:
     """Read the counters of the machine, and of these processes with all their threads; what is gone counts nothing.
 
-    gpu: whether the device does the work; else its clocks say nothing of it.
+    The device's clock is not among them: it is read where the work is done (see `harness.timing.device_clock`).
     """
     return Counters(
         wall_ns=_now(), steal_ticks=_read_steal(), switches={t: s for pid in pids for t, s in _read_switches(pid)},
-        load1=os.getloadavg()[0], cpu_mhz=_read_mhz(), gpu=_read_gpu() if gpu else None,
+        load1=os.getloadavg()[0], cpu_mhz=_read_mhz(),
     )  # fmt: skip
 
 
@@ -150,7 +151,7 @@ def difference(before: Counters, after: Counters) -> Reading:
     return Reading(
         wall_ns=after.wall_ns - before.wall_ns, steal_ticks=after.steal_ticks - before.steal_ticks,
         voluntary=sum(gain[0] for gain in gains), involuntary=sum(gain[1] for gain in gains), load1=after.load1,
-        cpu_mhz=after.cpu_mhz, cpu_share=_share(before.cpu_mhz, after.cpu_mhz), gpu=after.gpu,
+        cpu_mhz=after.cpu_mhz, cpu_share=_share(before.cpu_mhz, after.cpu_mhz), gpu_begun=before.gpu, gpu=after.gpu,
         gpu_share=_share(*(one.gpu.sm_mhz if one.gpu else None for one in (before, after))),
     )  # fmt: skip
 
@@ -200,33 +201,3 @@ def _frequency_files() -> tuple[Path, ...]:
     cores = sorted(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
     paths = (Path(f"/sys/devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq") for core in cores[:MOST_CORES])
     return tuple(path for path in paths if path.exists())
-
-
-def _read_gpu() -> Gpu | None:
-    found = _open_gpu()
-    if found is None:
-        return None
-    nvml, handle = found
-    try:
-        return Gpu(
-            sm_mhz=float(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)),
-            reasons=int(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)),
-        )
-    except nvml.NVMLError:
-        return None
-
-
-@cache
-def _open_gpu() -> tuple[Any, Any] | None:
-    """NVML and the first device that CUDA programs see; None where the library or the device is absent."""
-    try:
-        nvml = import_module("pynvml")
-    except ImportError:
-        return None
-    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0]
-    try:
-        nvml.nvmlInit()
-        number = first.isdecimal()
-        return nvml, nvml.nvmlDeviceGetHandleByIndex(int(first)) if number else nvml.nvmlDeviceGetHandleByUUID(first)
-    except nvml.NVMLError:
-        return None

@@ -258,7 +258,7 @@ def _torch_cuda(torch: Any, budget_ns: int) -> tuple[dict[str, float], dict[int,
 
     rates = {}
     for name in ("float64", "float32", "tf32", "bfloat16", "float16"):
-        with _precision(torch, "tf32" if name == "tf32" else "ieee"):
+        with _tf32(torch, allowed=name == "tf32"):
             made = partial(make, dtype="float32" if name == "tf32" else name)
             rates[name] = best_rate(made, CUDA_SIZES, budget_ns)
     copies = {}
@@ -269,17 +269,19 @@ def _torch_cuda(torch: Any, budget_ns: int) -> tuple[dict[str, float], dict[int,
 
 
 @contextmanager
-def _precision(torch: Any, precision: str) -> Iterator[None]:
-    """TF32 on or off in cuBLAS; torch 2.9 gave the switch a new name."""
+def _tf32(torch: Any, *, allowed: bool) -> Iterator[None]:
+    """TF32 on or off in cuBLAS, and as before afterwards.
+
+    By the old switch, which sets the new one of torch 2.9 (`fp32_precision`) as well; the new one alone contradicts
+    the old one, and torch 2.11 then refuses the product.
+    """
     matmul = torch.backends.cuda.matmul
-    new = hasattr(torch.backends.cudnn, "conv")
-    name, value = ("fp32_precision", precision) if new else ("allow_tf32", precision == "tf32")
-    before = getattr(matmul, name)
-    setattr(matmul, name, value)
+    before = matmul.allow_tf32
+    matmul.allow_tf32 = allowed
     try:
         yield
     finally:
-        setattr(matmul, name, before)
+        matmul.allow_tf32 = before
 
 
 def _cupy_cuda(cupy: Any, budget_ns: int) -> tuple[dict[str, float], dict[int, float]]:

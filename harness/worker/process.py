@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.plan.threads import THREAD_VARIABLES
 from harness.worker.protocol import Reply, Request, receive, replies, send
 
 if TYPE_CHECKING:
@@ -20,26 +22,35 @@ if TYPE_CHECKING:
     from harness.worker.environments import Place
 
 POLL_S = 0.05
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class WorkerDiedError(Exception):
-    """The worker is gone: crashed, out of time or out of memory; `outcome` says which, the text says how."""
+    """The worker is gone: crashed, out of time or out of memory; `outcome` says which, the text says how.
 
-    def __init__(self, outcome: str, reason: str) -> None:
+    starved: whether it ended for want of memory, as far as can be told.
+    """
+
+    def __init__(self, outcome: str, reason: str, *, starved: bool = False) -> None:
         super().__init__(reason)
-        self.outcome = outcome
+        self.outcome, self.starved = outcome, starved
 
 
 class Worker:
     """A child process that answers one request at a time."""
 
-    def __init__(self, log: Path, threads: int | None = None, place: Place | None = None) -> None:
+    def __init__(
+        self,
+        log: Path,
+        threads: int | None = None,
+        place: Place | None = None,
+        settings: Iterable[tuple[str, str]] = (),
+    ) -> None:
         """Start it, in a place of its own if one is given.
 
         threads: None leaves thread counts as the user's environment has them.
+        settings: environment variables of its arm; they are there before any library is loaded.
         """
-        environment = dict(os.environ) | (place.variables if place else {})
+        environment = {**os.environ, **(place.variables if place else {}), **dict(settings)}
         if threads is not None:
             environment |= dict.fromkeys(THREAD_VARIABLES, str(threads))
         start = [place.interpreter, "-P"] if place else [sys.executable]
@@ -114,6 +125,7 @@ class Worker:
                     "crashed",
                     f"out of memory: {used / 2**30:.2f} GiB used, above the limit of "
                     f"{memory_bytes / 2**30:g} GiB a cell; the worker was killed",
+                    starved=True,
                 )
         reply = receive(self.source, replies)
         if reply is None:
@@ -138,7 +150,8 @@ class Worker:
         if code == -signal.SIGKILL:
             how += " (killed from outside, perhaps by the system for want of memory)"
         last = self._last_words()
-        return WorkerDiedError("crashed", f"the worker died with {how}{f': {last}' if last else ''}; log: {self.log}")
+        why = f"the worker died with {how}{f': {last}' if last else ''}; log: {self.log}"
+        return WorkerDiedError("crashed", why, starved=code == -signal.SIGKILL)
 
     def _last_words(self) -> str:
         lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()]

@@ -9,17 +9,24 @@ import msgspec
 
 from harness.checking.deviation import Deviation
 from harness.record.run import Outcome, Pass, Peak
+from harness.timing.device_clock import Gpu
 
 LENGTH = struct.Struct("<I")
 Message = TypeVar("Message")
 
 
 class Start(msgspec.Struct, tag="start", frozen=True):
-    """Load these plugins and probe this backend (no backend: the worker measures the machine)."""
+    """Load these plugins and probe this backend (no backend: the worker measures the machine).
+
+    observe: whether to say which instruction sets the backend's libraries use.
+    threads: for backends that set their own; None where the worker is to leave them as they are.
+    """
 
     plugins: tuple[str, ...]
     extra: tuple[str, ...]
     backend: str
+    observe: bool = False
+    threads: int | None = None
 
 
 class Check(msgspec.Struct, tag="check", frozen=True):
@@ -91,7 +98,10 @@ class Checked(msgspec.Struct, tag="checked", frozen=True):
 
 
 class Sampled(msgspec.Struct, tag="sampled", frozen=True):
-    """Samples of one block in ns per call; host_ns, timed_ns and spent_ns are sums over the block."""
+    """Samples of one block in ns per call; host_ns, timed_ns and spent_ns are sums over the block.
+
+    gpu: the device before the first sample and after the last; empty where its clock cannot be read.
+    """
 
     samples_ns: tuple[float, ...]
     host_ns: float
@@ -99,6 +109,7 @@ class Sampled(msgspec.Struct, tag="sampled", frozen=True):
     timed_ns: int
     verify_ns: int
     spent_ns: int
+    gpu: tuple[Gpu, ...] = ()
 
 
 class Values(msgspec.Struct, frozen=True):

@@ -25,7 +25,7 @@ from harness.plan.task import Task, estimate_workspace
 from harness.plugins.route import UnsupportedError
 from harness.record.run import Pass
 from harness.timing.block import Ready, calibrate, make_ready, time_block
-from harness.timing.clocks import LAUNCH_NS, READING_NS, choose_clock, clocks_disagree, elapsed_disagrees
+from harness.timing.clocks import choose_clock, clocks_disagree, elapsed_disagrees
 from harness.timing.memory import MemoryMeter
 from harness.worker.protocol import Prepare, Sample, Sampled
 from harness.worker.trial import Member, Trial, choose_trial, equal_outputs
@@ -83,8 +83,8 @@ class Session:
     def disagree(self, device_ns: float, host_ns: float) -> str:
         """Why the two clocks of a sample cannot both be right; empty where they can."""
         if self.facts.clock == "host":
-            return elapsed_disagrees(device_ns, host_ns, READING_NS)
-        return clocks_disagree(device_ns, host_ns, LAUNCH_NS)
+            return elapsed_disagrees(device_ns, host_ns, self.ready.clock.launch_ns)
+        return clocks_disagree(device_ns, host_ns, self.ready.clock.launch_ns)
 
     def check(self, member: int, result: Any, when: str) -> None:
         """Compare a result with its verified outputs, bit for bit or else afresh. Raises WrongAnswerError."""
@@ -134,7 +134,7 @@ def open_session(subject: Subject | NetworkSubject, request: Prepare) -> Session
         devices.append(arrays)
         notes.append(deviation)
         times.append((prepare_ns, first_ns, verify_ns))
-    clock = choose_clock(backend.clock, backend.synchronize)
+    clock = choose_clock(backend.clock, backend.synchronize, backend.device)
     ready = make_ready([member.call for member in members], clock, request.mode, backend.device)
     ready = calibrate(ready, request.slowdown)
     facts = Pass(
@@ -165,7 +165,7 @@ def sample(session: Session, request: Sample) -> Sampled:
     return Sampled(
         samples_ns=block.samples_ns,
         host_ns=sum(host_ns for _, host_ns in block.clocks), warmups=block.warmups, timed_ns=block.timed_ns,
-        verify_ns=session.verify_ns - verified, spent_ns=time.perf_counter_ns() - begun,
+        verify_ns=session.verify_ns - verified, spent_ns=time.perf_counter_ns() - begun, gpu=block.gpu,
     )  # fmt: skip
 
 

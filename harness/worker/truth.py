@@ -21,7 +21,7 @@ import numpy as np
 from harness.spec.calling import name_outputs
 from harness.spec.problem import Problem
 from harness.spec.reference import turn
-from harness.timing.clocks import HostClock
+from harness.timing.clocks import HostClock, wait_for
 from harness.worker.session import Session, WrongAnswerError
 from harness.worker.trial import OperatorTrial
 
@@ -113,7 +113,7 @@ def find_remembered(session: Session) -> str:
     if problem.data not in STIRRED:
         return ""
     fresh_ns, again_ns, misses = [], [], 0
-    clock = HostClock(session.trial.backend.synchronize)
+    clock = HostClock(wait_for(session.trial.backend.device, session.trial.backend.synchronize))
     member, arrays = session.members[0], session.devices[0]
     for number in range(PAIRS):
         _stir(problem, arrays, number)

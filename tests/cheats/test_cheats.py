@@ -6,7 +6,7 @@ import pytest
 
 import harness
 from harness import Subject, parse_line
-from harness.plan.suite import Suite, Timing
+from tests.cheats.once import time_once
 from tests.conftest import ROOT
 
 CHEATS = str(ROOT / "tests" / "cheats" / "timing.py")
@@ -54,18 +54,6 @@ def test_what_is_stale_is_wrong_in_a_timed_call_even_where_nothing_was_asked(reg
 
 
 def _time(tmp_path, cheat):
-    from harness.api import Silent, name_problems
-    from harness.pipeline import run_plan
-    from harness.plan.planner import plan_run
-    from harness.plugins.manager import load_plugins
-    from harness.record.directory import new_directory
-
-    registry = load_plugins([CHEATS])
-    registry.suites["once"] = Suite(
-        name="once", kind="speed", description="one short pass", timing=Timing(passes=1, sample_s=0.04)
-    )
-    plan = plan_run(registry, ["once"], [f"cheat:{cheat}"], name_problems([PROBLEM]))
-    path = new_directory(str(tmp_path / "run"), ("once",))
-    run = run_plan(plan, registry, path, Silent(), command="", extra=(CHEATS,), threads=1)
+    run = time_once(tmp_path, CHEATS, f"cheat:{cheat}", PROBLEM)
     assert isinstance(run, harness.Run)
     return run

@@ -8,7 +8,8 @@ import pytest
 
 import harness
 from harness.errors import UsageError
-from harness.plan.arm import Arm, Environment, parse_arm, parse_arms
+from harness.plan.arm import Arm, Environment, check_settings, parse_arm, parse_arms
+from harness.plan.threads import THREAD_VARIABLES
 
 ROOT = Path(harness.__file__).parents[1]
 
@@ -52,6 +53,59 @@ def test_what_is_installed_elsewhere_or_built_is_told_apart():
     assert parse_arm("mine@v1@env:/opt/old").environment.libraries == "@env:/opt/old"
     assert parse_arm("mine@v1").environment.libraries == parse_arm("mine").environment.libraries == ""
     assert parse_arm("mine@build").environment == Environment(revision="build")
+
+
+@pytest.mark.parametrize(
+    ("text", "settings"),
+    [
+        ("torch@set:ONEDNN_MAX_CPU_ISA=AVX2", (("ONEDNN_MAX_CPU_ISA", "AVX2"),)),
+        ("torch@set:A=1,B=2", (("A", "1"), ("B", "2"))),
+        ("torch@set:NPY=AVX2,FMA3,B=", (("NPY", "AVX2,FMA3"), ("B", ""))),
+        ("torch@set:A=x=y z/w", (("A", "x=y z/w"),)),
+        ("torch@v1@env:/opt/old@set:A=1", (("A", "1"),)),
+        ("torch@v1@build:cpu@set:A=1", (("A", "1"),)),
+    ],
+)
+def test_settings_stand_last_and_are_part_of_the_name(text, settings):
+    arm = parse_arm(text)
+    assert (arm.name, arm.text, arm.environment.settings) == (text, text, settings)
+    assert arm.environment.place == parse_arm(text.partition("@set:")[0]).environment
+    assert parse_arm(f"mine={text}").environment == arm.environment
+
+
+def test_settings_may_be_given_one_by_one_and_are_no_other_place():
+    arm = parse_arm("torch@set:A=1@set:B=2")
+    assert arm.environment.settings == (("A", "1"), ("B", "2"))
+    assert not arm.environment.elsewhere
+    assert arm.environment.libraries == "@set:A=1,B=2"  # other arithmetic is another history
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("torch@set:", "'' behind '@set:' has no '='"),
+        ("torch@set:FOO", "'FOO' behind '@set:' has no '='"),
+        ("torch@set:=1", "'' is no name of an environment variable"),
+        ("torch@set:1A=1", "'1A' is no name of an environment variable"),
+        ("torch@set:A=1,A=2", "A is set twice"),
+        ("torch@set:A=1@env:/opt/old", "'1@env:/opt/old' is no value of A; '@set:' stands last"),
+        ("@set:A=1", "no name of a backend"),
+    ],
+)
+def test_settings_that_cannot_be_read_are_one_line(text, why):
+    with pytest.raises(UsageError) as caught:
+        parse_arm(text)
+    assert why in str(caught.value)
+    assert "with @set:NAME=VALUE behind it" in str(caught.value)
+
+
+def test_what_the_harness_sets_itself_is_refused():
+    arm = parse_arm("torch@set:OMP_NUM_THREADS=2")
+    check_settings([arm], ())
+    with pytest.raises(UsageError, match=r"OMP_NUM_THREADS is set by the harness in this run.*--threads"):
+        check_settings([arm], THREAD_VARIABLES)
+    with pytest.raises(UsageError, match="PYTHONPATH is set by the harness"):
+        check_settings([parse_arm("torch@set:PYTHONPATH=/x")], ())
 
 
 @pytest.mark.parametrize("body", ["im2col", "im2col@v1", "torch@env:/a=b", "torch@v1@env:/opt/old"])

@@ -111,3 +111,28 @@ def test_a_partner_that_nobody_knows_is_an_error_wherever_it_is_named(suite):
     problem = NetworkProblem(architecture=NETWORKS["smooth"], work="step", mixed="nobody")
     with pytest.raises(UsageError, match="unknown backend: got 'nobody'"):
         plan_run(load_plugins(), [suite], ["torch"], [NamedProblem(name="smooth", problem=problem)])
+
+
+def test_a_law_on_large_arrays_has_an_estimate_of_its_own():
+    registry, limits = load_plugins(), Limits(memory_bytes=6 * 2**30, free_bytes=7 * 2**30)
+    line = "conv x=1031x8x511x513 w=1x8x1x1 stride=2 dtype=float16 data=integer"  # 4.15 GiB of arrays
+    given = [NamedProblem(name="large", problem=parse_line(line))]
+    (cell,) = plan_run(registry, ["limits"], ["numpy-direct"], given, limits=limits).cells
+    assert (cell.decided, cell.isolate, cell.memory_bytes) == (None, True, 7 * 2**30)
+    assert cell.need_bytes == int(1.3 * given[0].problem.bytes)
+    short = Limits(memory_bytes=9 * 2**30, free_bytes=5 * 2**30)
+    (cell,) = plan_run(registry, ["limits"], ["numpy-direct"], given, limits=short).cells
+    assert cell.decided == "skipped"
+    assert cell.reason == "estimated 5.4 GiB, above the limit of 5 GiB (free here, --memory-limit)"
+    (cell,) = plan_run(registry, ["limits"], ["numpy-direct"], given, limits=Limits(memory_bytes=5 * 2**30)).cells
+    assert cell.reason == "estimated 5.4 GiB, above the limit of 5 GiB (--memory-limit)"
+
+
+def test_other_suites_do_not_fill_the_memory(registry):
+    plan = plan_run(registry, ["correctness"], ["right"], [CONV], limits=Limits(free_bytes=2**40))
+    assert {(cell.memory_bytes, cell.need_bytes, cell.isolate) for cell in plan.cells} == {(0, 0, False)}
+
+
+def test_small_problems_are_no_business_of_the_law_of_addresses():
+    with pytest.raises(UsageError, match="suite limits has no problem"):
+        plan_run(load_plugins(), ["limits"], ["numpy-direct"], [CONV])

@@ -1,6 +1,14 @@
 import pytest
 
-from harness.record.limits import describe_limits, parse_group, parse_quota, parse_throttling, read_throttling
+from harness.record.limits import (
+    describe_limits,
+    parse_group,
+    parse_quota,
+    parse_throttling,
+    read_free_memory,
+    read_throttling,
+    usable_memory,
+)
 from tests.record.trees import write_tree
 
 OLD = "9:name=systemd:/\n4:memory:/box\n3:cpuset:/\n1:cpu,cpuacct:/box/inner\n0::/\n"
@@ -74,3 +82,30 @@ def test_the_first_version_writes_no_limit_as_a_number(tmp_path):
 def test_without_groups_nothing_is_known(tmp_path):
     assert set(describe_limits(tmp_path).values()) == {None}
     assert read_throttling(tmp_path) is None
+
+
+def test_free_memory_is_the_least_of_the_machine_and_its_groups(tmp_path):
+    assert read_free_memory(tmp_path) is usable_memory(tmp_path) is None
+    root = write_tree(tmp_path, NEW | {"proc/meminfo": "MemTotal: 9000 kB\nMemAvailable:   4000 kB\n"})
+    assert read_free_memory(root) == 4_096_000
+    write_tree(root, {f"{GROUPS}/box/memory.max": "3000000\n", f"{GROUPS}/box/memory.current": "1000000\n"})
+    assert read_free_memory(root) == 2_000_000
+    write_tree(root, {f"{GROUPS}/box/memory.stat": "anon 7\ninactive_file 500000\n"})  # cache is given back
+    assert read_free_memory(root) == 2_500_000
+    assert usable_memory(root) == 2_250_000
+    write_tree(root, {f"{GROUPS}/box/memory.current": "9000000\n"})
+    assert read_free_memory(root) == 0
+
+
+def test_free_memory_of_the_first_version(tmp_path):
+    memory = f"{GROUPS}/memory"
+    root = write_tree(tmp_path, {
+        "proc/self/cgroup": OLD, "proc/meminfo": "MemAvailable: 4000 kB\n",
+        f"{memory}/memory.limit_in_bytes": "9223372036854771712\n", f"{memory}/memory.usage_in_bytes": "5\n",
+    })  # fmt: skip
+    assert read_free_memory(root) == 4_096_000
+    write_tree(root, {
+        f"{memory}/box/memory.limit_in_bytes": "3000\n", f"{memory}/box/memory.usage_in_bytes": "2000\n",
+        f"{memory}/box/memory.stat": "inactive_file 1\ntotal_inactive_file 300\n",
+    })  # fmt: skip
+    assert read_free_memory(root) == 1300

@@ -1,6 +1,7 @@
 """Blocks with a clock that the test moves: no test asserts a real duration."""
 
-from harness.timing.block import LEAST_CALLS, LEAST_SAMPLE_NS, Ready, calibrate, time_block
+from harness.timing.block import LEAST_CALLS, LEAST_SAMPLE_NS, RAISE_NS, Ready, calibrate, time_block
+from harness.timing.device_clock import Gpu
 
 
 class MovedClock:
@@ -87,3 +88,27 @@ def test_known_work_is_done_once_in_every_sample_inside_the_timed_region(monkeyp
     from dataclasses import replace
 
     assert set(time_block(replace(ready, extra=extra), 1_000_000, 0, 2).samples_ns) == {1_500.0}
+
+
+def _rising(readings):
+    """A device whose clock is read as these values, in turn; the last one stays."""
+    left = list(readings)
+    return lambda: Gpu(sm_mhz=left.pop(0) if len(left) > 1 else left[0], reasons=0)
+
+
+def test_a_device_gets_calls_until_its_clock_rises_no_more(monkeypatch):
+    ready, _ = _ready(monkeypatch, 1_000_000, read_gpu=_rising([345.0, 900.0, 1980.0, 1980.0]))
+    found = time_block(ready, 1, 5_000_000, 1)
+    assert found.warmups == 5 + 3 * 5  # as for any device, and three times as much until nothing rose
+    assert [one.sm_mhz for one in found.gpu] == [1980.0, 1980.0]
+
+
+def test_a_clock_that_never_stops_rising_is_not_waited_for_long(monkeypatch):
+    ready, _ = _ready(monkeypatch, 1_000_000, read_gpu=_rising([1.03**n for n in range(1000)]))
+    assert RAISE_NS // 1_000_000 <= time_block(ready, 1, 5_000_000, 1).warmups <= RAISE_NS // 1_000_000 + 10
+
+
+def test_a_device_whose_clock_cannot_be_read_says_nothing(monkeypatch):
+    ready, _ = _ready(monkeypatch, 1_000_000, read_gpu=lambda: None)
+    found = time_block(ready, 1, 5_000_000, 1)
+    assert (found.gpu, found.warmups) == ((), 5)

@@ -3,11 +3,12 @@
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from harness.errors import UsageError
-from harness.timing.clocks import HostClock, choose_clock, clocks_disagree, elapsed_disagrees
+from harness.timing.clocks import CudaClock, HostClock, choose_clock, clocks_disagree, elapsed_disagrees
 
 
 class Hands:
@@ -105,6 +106,55 @@ def test_without_a_device_the_cuda_clock_says_what_is_missing():
         pytest.skip("there is a CUDA device")
     with pytest.raises(UsageError, match=r"torch finds no device.*wanted PyTorch or CuPy with a CUDA device"):
         choose_clock("cuda", lambda: None)
+
+
+class Device:
+    """CuPy's names for events, on a device that takes so long to begin, to compute and to say so (in ns)."""
+
+    __name__ = "cupy"
+
+    def __init__(self, begins_ns, overhead_ns):
+        self.now, self.ready, self.waits = 0, 0, 0
+        self.begins_ns, self.overhead_ns = begins_ns, overhead_ns
+        runtime = SimpleNamespace(deviceSynchronize=self.wait)
+        elapsed = lambda begin, end: (end.at - begin.at) / 1e6  # noqa: E731
+        self.cuda = SimpleNamespace(
+            runtime=runtime, Event=lambda: Event(self), get_elapsed_time=elapsed, is_available=lambda: True
+        )
+
+    def queue(self, ns):
+        self.ready = max(self.ready, self.now + self.begins_ns) + ns
+
+    def wait(self):
+        self.waits += 1
+        self.now = max(self.now, self.ready) + self.overhead_ns
+
+
+class Event:
+    def __init__(self, device):
+        self.device = device
+
+    def record(self):
+        self.device.queue(0)
+        self.at = self.device.ready
+
+
+@pytest.mark.parametrize(("overhead_ns", "launch_ns"), [(1_000, 20_000), (40_000, 2 * 45_000), (10_000_000, 200_000)])
+def test_the_room_between_events_and_the_host_is_measured_within_limits(monkeypatch, overhead_ns, launch_ns):
+    device = Device(5_000, overhead_ns)
+    monkeypatch.setattr("harness.timing.clocks._now", lambda: device.now)
+    assert CudaClock(lambda: None, device).launch_ns == launch_ns
+
+
+def test_a_host_clock_waits_for_a_device_whose_backend_does_not(monkeypatch):
+    device = Device(5_000, 1_000)
+    monkeypatch.setattr("harness.timing.clocks.find_cuda", lambda: device)
+    own = []
+    clock = choose_clock("host", lambda: own.append(True), "cuda")
+    clock.time(lambda: None)
+    assert (len(own), device.waits) == (1, 1)
+    choose_clock("host", lambda: None, "cpu").time(lambda: None)
+    assert device.waits == 1
 
 
 def _matrix():

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from harness.race import Race
 from harness.timing.contamination import (
     CORES,
     MOST_DROPPED,
     RULE,
     TICK_NS,
     Counters,
-    Gpu,
     Rule,
     contaminated,
     difference,
@@ -20,6 +20,7 @@ from harness.timing.contamination import (
     read_steal,
     read_switches,
 )
+from harness.timing.device_clock import Gpu
 
 STAT = b"cpu  35869 0 4398 477069 266 0 98 23 7 9\ncpu0 15282 0 1421 242018 18 0 38 9 0 0\n"
 STATUS = (
@@ -74,6 +75,64 @@ def test_what_an_arm_causes_itself_leaves_no_block_out(changes, control_ns):
     before = replace(QUIET, cpu_mhz=3000.0, gpu=Gpu(sm_mhz=1800.0, reasons=0x01))
     reading = difference(before, replace(before, **({"wall_ns": 20_000_000} | changes)))
     assert contaminated(reading, control_ns, 100) == ""
+
+
+# As NVML tells them of a device of which 1980 MHz are usual: before and after a block.
+BUSY = Gpu(sm_mhz=1980.0, reasons=0)
+IDLE = Gpu(sm_mhz=345.0, reasons=0x01)
+CAPPED = Gpu(sm_mhz=1350.0, reasons=0x04)
+LOCKED = Gpu(sm_mhz=1095.0, reasons=0x02)
+HOT = Gpu(sm_mhz=1900.0, reasons=0x20)
+
+
+def judge(before, after, usual_mhz=1980.0):
+    reading = difference(replace(QUIET, gpu=before), replace(QUIET, wall_ns=20_000_000, gpu=after))
+    return contaminated(reading, 100, 100, usual_mhz=usual_mhz)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (BUSY, CAPPED, "the clock of the device fell to 68%"),  # two speeds within the block
+        (BUSY, LOCKED, "the clock of the device fell to 55%"),
+        (LOCKED, LOCKED, "was 1095 MHz when the block began, 55% of what it usually is in this run (application"),
+        (IDLE, BUSY, "was 345 MHz when the block began, 17% of what it usually is in this run (idle)"),
+        (IDLE, IDLE, "was 345 MHz when the block began"),
+        (HOT, BUSY, "the device protects itself: software thermal slowdown"),
+        (BUSY, HOT, "the device protects itself: software thermal slowdown"),
+        (replace(BUSY, sm_mhz=1484.0), replace(BUSY, sm_mhz=1484.0), "was 1484 MHz when the block began, 75%"),
+    ],
+)
+def test_a_block_whose_device_clock_fell_or_was_low_does_not_count(before, after, words):
+    assert words in judge(before, after)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "usual_mhz"),
+    [
+        (BUSY, BUSY, 1980.0),
+        (CAPPED, CAPPED, 1980.0),  # hard work, block after block
+        (LOCKED, LOCKED, 1095.0),  # locked all along
+        (LOCKED, LOCKED, 0.0),  # nothing is usual yet
+        (replace(BUSY, sm_mhz=1486.0), replace(BUSY, sm_mhz=1486.0), 1980.0),
+        (BUSY, replace(CAPPED, sm_mhz=1500.0), 1980.0),
+    ],
+)
+def test_a_block_whose_device_clock_is_what_it_should_be_counts(before, after, usual_mhz):
+    assert judge(before, after, usual_mhz) == ""
+
+
+def test_what_is_usual_for_a_device_is_the_median_of_the_blocks_before_without_capped_ones():
+    race = Race(execution=None)
+    seen = [race.note_clock([BUSY, one]) for one in (BUSY, LOCKED, BUSY, CAPPED, CAPPED, CAPPED, CAPPED, BUSY)]
+    assert seen == [0.0, 0.0, 0.0, 1980.0, 1980.0, 1980.0, 1980.0, 1980.0]
+    assert race.note_clock(()) == 1980.0
+    assert len(race.device_mhz) == 4
+
+
+def test_the_record_says_how_fast_the_device_began():
+    reading = difference(replace(QUIET, gpu=IDLE), replace(QUIET, wall_ns=1, gpu=BUSY))
+    assert {"gpu_begun_mhz": 345.0, "gpu_mhz": 1980.0, "gpu_reasons": 0.0}.items() <= reading.values.items()
 
 
 def test_without_a_usual_time_the_control_kernel_says_nothing():

@@ -1,3 +1,6 @@
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 
 from harness.timing.memory import MemoryMeter, read_high_water
@@ -15,3 +18,16 @@ def test_what_is_allocated_and_freed_again_counts():
     with meter:
         pass
     assert 60 * 2**20 < meter.peak_bytes < 80 * 2**20
+
+
+def test_on_a_device_the_library_that_is_loaded_is_asked_and_no_other_is_loaded(monkeypatch):
+    """Loading PyTorch beside CuPy takes seconds, and its allocator knows nothing of CuPy's arrays."""
+    total, freed = [3000], []
+    pool = SimpleNamespace(free_all_blocks=lambda: freed.append(True), total_bytes=lambda: total[0])
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(get_default_memory_pool=lambda: pool))
+    meter = MemoryMeter("cuda")
+    with meter:
+        total[0] = 8000
+    assert (meter.peak_bytes, freed) == (5000, [True])
+    assert "torch" not in sys.modules

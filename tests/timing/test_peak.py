@@ -9,7 +9,17 @@ from functools import cache
 import pytest
 
 from harness.errors import UsageError
-from harness.timing.peak import COPY_BYTES, _make_copy, _others_ns, _side_by_side, best_rate, measure_peak, mend, widen
+from harness.timing.peak import (
+    COPY_BYTES,
+    _make_copy,
+    _others_ns,
+    _side_by_side,
+    _tf32,
+    best_rate,
+    measure_peak,
+    mend,
+    widen,
+)
 
 
 class Hands:
@@ -138,6 +148,17 @@ def test_narrow_formats_run_at_least_like_float32():
 def test_an_unknown_device_is_said():
     with pytest.raises(UsageError, match="got 'abacus', wanted one of cpu, cuda"):
         measure_peak("abacus")
+
+
+@pytest.mark.parametrize(("allowed", "name"), [(True, "high"), (False, "highest")])
+def test_tf32_is_switched_so_that_both_of_torchs_names_for_it_agree(allowed, name):
+    """Where they do not, torch 2.11 refuses matrix products on a device, and both questions below."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_float32_matmul_precision()
+    with _tf32(torch, allowed=allowed):
+        assert torch.get_float32_matmul_precision() == name
+        assert torch.backends.cuda.matmul.allow_tf32 is allowed
+    assert torch.get_float32_matmul_precision() == before
 
 
 @pytest.mark.gpu("torch-cudnn")

@@ -131,3 +131,43 @@ def test_a_suspended_worker_does_not_outlive_the_run_that_was_killed(tmp_path):
     with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(int(done.stdout)).wait(timeout=30)
     assert not psutil.pid_exists(int(done.stdout))
+
+
+def test_a_worker_that_starves_says_nothing_of_its_backend_where_memory_was_short():
+    from dataclasses import replace
+
+    from harness import parse_line
+    from harness.plan.cell import Cell
+    from harness.plugins.route import Route
+    from harness.worker.crew import explain_death
+    from harness.worker.process import WorkerDiedError
+
+    cell = Cell(
+        number=0, suite="limits", kind="correctness", backend="one", label="one", problem=parse_line(FINE[0]),
+        line=FINE[0], route=Route(kind="native"), memory_bytes=15 * 2**30, need_bytes=8 * 2**30,
+    )  # fmt: skip
+    starved, crashed = WorkerDiedError("crashed", "no more", starved=True), WorkerDiedError("crashed", "SIGSEGV")
+    reply = explain_death(cell, starved)
+    assert (reply.outcome, reply.reason) == ("skipped", "out of memory (estimated 8 GiB): no more")
+    assert explain_death(replace(cell, memory_bytes=16 * 2**30), starved).outcome == "crashed"  # it had twice as much
+    assert explain_death(replace(cell, memory_bytes=0, need_bytes=0), starved).outcome == "crashed"
+    assert explain_death(cell, crashed).outcome == "crashed"
+    assert explain_death(cell, WorkerDiedError("timeout", "late")).outcome == "timeout"
+
+
+def test_cells_that_may_fill_the_memory_have_a_process_each(tmp_path):
+    from dataclasses import replace
+
+    from harness.api import Silent, name_problems, start
+    from harness.plan.planner import plan_run
+    from harness.plugins.manager import load_plugins
+
+    registry = load_plugins((DYING,))
+    suite = registry.suite("correctness")
+    registry.suites["filling"] = replace(suite, name="filling", fills_memory=True, laws=("agrees-with-reference",))
+    problems = name_problems([FINE[0], FATAL, FINE[1]])
+    plan = plan_run(registry, ["filling"], ["dying:eats-memory"], problems, limits=Limits(free_bytes=400 * 2**20))
+    run = start(registry, plan, ("filling",), tmp_path / "run", (DYING,), 2, None, Silent())
+    assert [result.outcome for result in run.results] == ["passed", "crashed", "passed"]
+    assert "above the limit of 0.390625 GiB a cell" in run.results[1].reason
+    assert len({result.worker for result in run.results}) == 3

@@ -1,0 +1,108 @@
+"""Fill a folder with wheels of what a machine without a network may lack (`make gpu-wheels`)."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from gpucheck.requirements import (
+    ROOT,
+    UNUSED,
+    WHEELS,
+    is_provided,
+    name_of,
+    packaging,
+    read_needs,
+    read_requirements,
+)
+
+PYTHONS = ("3.11", "3.12")
+GLIBCS = (39, 35, 34, 31, 28, 27, 26, 24, 17, 12, 5)
+OLD = ("manylinux2014", "manylinux2010", "manylinux1")
+MOST_MIB = 60
+
+
+def main() -> int:
+    """Fill the folder anew; 2 where a package cannot be had or the folder would be too large."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=WHEELS)
+    parser.add_argument("--python", action="append", metavar="3.N", help="may be repeated; default: 3.11 and 3.12")
+    parser.add_argument("--with", dest="more", action="append", default=[], metavar="NAME", help=f"also {[*UNUSED]}")
+    parser.add_argument("--most-mib", type=float, default=MOST_MIB)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        made = Path(name)
+        for python in options.python or PYTHONS:
+            try:
+                download_all(made, python, frozenset(options.more))
+            except subprocess.CalledProcessError as error:
+                print(f"error: pip ended with {error.returncode} for CPython {python}, see above", file=sys.stderr)
+                return 2
+        wheels = sorted(made.glob("*.whl"), key=lambda path: -path.stat().st_size)
+        if reason := find_fault(wheels, options.most_mib):
+            print(f"error: {reason}", file=sys.stderr)
+            return 2
+        shutil.rmtree(options.folder, ignore_errors=True)
+        shutil.copytree(made, options.folder)
+        print(f"{len(wheels)} wheels, {mib(wheels):.1f} MiB in {options.folder}")
+    return 0
+
+
+def mib(wheels: list[Path]) -> float:
+    """Size of all of them together."""
+    return sum(path.stat().st_size for path in wheels) / 2**20
+
+
+def find_fault(wheels: list[Path], most_mib: float) -> str:
+    """Why these wheels (largest first) must not be carried; empty where they may."""
+    names = {path: str(packaging("utils").parse_wheel_filename(path.name)[0]) for path in wheels}
+    if wrong := [path.name for path, name in names.items() if is_provided(name)]:
+        return f"wheels: got {', '.join(wrong)}, which the machine brings itself; correct PROVIDED or the requirements"
+    if mib(wheels) > most_mib:
+        largest = ", ".join(f"{path.name.split('-')[0]} {path.stat().st_size / 2**20:.1f}" for path in wheels[:4])
+        return (
+            f"wheels: got {mib(wheels):.1f} MiB, wanted at most {most_mib:g}; "
+            f"the largest in MiB: {largest}; leave one Python out (--python 3.12) or a package (UNUSED)"
+        )
+    return ""
+
+
+def download_all(folder: Path, python: str, more: frozenset[str]) -> None:
+    """All wheels for one Python: the requirements, and what they need in turn."""
+    todo, seen = read_requirements(), {name for name in UNUSED if name not in more}
+    while todo := [text for text in todo if wanted(text, python) and name_of(text) not in seen]:
+        seen |= {name_of(text) for text in todo}
+        with tempfile.TemporaryDirectory() as name:
+            download(todo, Path(name), python)
+            fresh = [Path(shutil.copy(path, folder)) for path in Path(name).glob("*.whl")]
+        todo = [need for path in fresh for need in read_needs(path)]
+
+
+def wanted(text: str, python: str) -> bool:
+    """Whether a requirement counts for this Python on Linux, and is none that the machine brings itself."""
+    one = packaging("requirements").Requirement(text)
+    places = {
+        "python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux", "os_name": "posix",
+        "platform_system": "Linux", "platform_machine": "x86_64", "implementation_name": "cpython",
+        "platform_python_implementation": "CPython", "extra": "",
+    }  # fmt: skip
+    return not is_provided(name_of(text)) and (one.marker is None or bool(one.marker.evaluate(places)))
+
+
+def download(requirements: list[str], folder: Path, python: str) -> None:
+    """Ask pip for wheels for CPython on x86-64, in the versions of constraints.txt. Raises CalledProcessError."""
+    plain = [text.partition(";")[0].strip() for text in requirements]
+    kinds = [f"manylinux_2_{minor}_x86_64" for minor in GLIBCS] + [f"{name}_x86_64" for name in OLD]
+    platforms = [word for kind in kinds for word in ("--platform", kind)]
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    target = ["--only-binary=:all:", "--implementation", "cp", "--python-version", python, *platforms]
+    constraints = ["--constraint", str(ROOT / "constraints.txt")]
+    subprocess.run([*pip, *target, *constraints, "--dest", str(folder), *plain], check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""Run the check of CUDA devices in a fresh environment without a network, with the carried wheels alone.
+
+`make gpu-wheels-check`: the environment has what a machine with a device brings (PROVIDED and what that needs), linked
+from the environment that runs this, and nothing else. The harness must then run there, report included.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from importlib import metadata
+from pathlib import Path
+
+from gpucheck.requirements import PROVIDED, ROOT, WHEELS, find_missing
+
+RUN = ("run", "correctness", "speed-short", "--backend", "im2col", "--problem", "conv x=2x3x9x8 w=6x3x3x2")
+PROBE = "import json, sys; sys.path.insert(0, sys.argv[1]); from gpucheck.requirements import *; print(json.dumps("
+
+
+def main() -> int:
+    """0 where the check and a run of the harness succeed there; else 1, with what failed."""
+    with tempfile.TemporaryDirectory(prefix="gpu-wheels-") as name:
+        place = Path(name)
+        venv.create(place / "venv", with_pip=True)
+        site = next((place / "venv" / "lib").glob("python3*")) / "site-packages"
+        linked = link_provided(site)
+        python = place / "venv" / "bin" / "python"
+        print(f"{len(linked)} distributions that a machine brings are linked: {', '.join(sorted(linked))}")
+        check = [str(python), str(ROOT / ".ci" / "gpu_check.py"), "--output", str(place / "out"), "--minutes", "3"]
+        done = subprocess.run([*offline(), *check], env=environment(), text=True, capture_output=True, timeout=200)
+        print(done.stdout, done.stderr, sep="", end="")
+        results = json.loads((place / "out" / "results.json").read_text())
+        probe = results["parts"][0]
+        faults = [f"missing: {text}" for text in results["lacks"]]
+        faults += [f"the probe: {probe}"] if probe["state"] != "good" else []
+        faults += run_harness(python, place)
+    for text in faults:
+        print(f"error: {text}", file=sys.stderr)
+    print("the wheels bring all that the check needs" if not faults else "the wheels do not suffice")
+    return 1 if faults else 0
+
+
+def offline() -> list[str]:
+    """The command that cuts off the network, where the system allows it."""
+    cut = ["unshare", "--map-root-user", "--net"]
+    allowed = shutil.which("unshare") and subprocess.run([*cut, "true"], capture_output=True).returncode == 0
+    print("network: cut off" if allowed else "network: not cut off (unshare is not allowed); pip has no index")
+    return cut if allowed else []
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The present environment without what points to the packages of this Python or to an index."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON", "VIRTUAL_ENV"))}
+    return kept | {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull} | more
+
+
+def link_provided(site: Path) -> set[str]:
+    """Link the distributions of PROVIDED that are installed here, and what they need, into another environment."""
+    todo, done = [name for name in PROVIDED if not find_missing([name])], set()
+    while todo:
+        name = todo.pop()
+        if name in done:
+            continue
+        done.add(name)
+        found = metadata.distribution(name)
+        needs = [need for need in found.requires or () if not find_missing([need]) and applies(need)]
+        todo += [re.split(r"[^\w.-]", need, maxsplit=1)[0].lower().replace("_", "-") for need in needs]
+        for top in {path.parts[0] for path in found.files or () if path.parts[0] not in ("..", "__pycache__")}:
+            source, target = Path(str(found.locate_file(top))), site / top
+            if source.exists() and not target.exists():
+                target.symlink_to(source)
+    return done
+
+
+def applies(need: str) -> bool:
+    """Whether a requirement counts here: not for another system, and of no extra."""
+    from gpucheck.requirements import packaging
+
+    marker = packaging("requirements").Requirement(need).marker
+    return marker is None or bool(marker.evaluate({"extra": ""}))
+
+
+def run_harness(python: Path, place: Path) -> list[str]:
+    """Run laws and write a report with the same wheels; what is wrong."""
+    code = PROBE + "[str(one) for one in choose_wheels(read_requirements(), WHEELS).wheels]))"
+    asked = subprocess.run([python, "-c", code, ROOT / ".ci"], env=environment(), text=True, capture_output=True)
+    if asked.returncode:
+        return [f"the wheels could not be chosen there: {asked.stderr[-500:]}"]
+    wheels = [Path(text) for text in json.loads(asked.stdout)]
+    if not wheels:
+        return [f"nothing is missing there, so that {WHEELS} was not tried"]
+    target = place / "packages"
+    done = subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", target, *wheels], env=environment()
+    )
+    paths = {"PYTHONPATH": os.pathsep.join((str(target), str(ROOT)))}
+    command = [*offline(), str(python), "-m", "harness", *RUN, "--output", str(place / "run")]
+    ran = subprocess.run(command, env=environment(**paths), text=True, capture_output=True, timeout=200)
+    print(ran.stdout, end="")
+    faults = [f"pip ended with {done.returncode}"] if done.returncode else []
+    faults += [f"a run ended with {ran.returncode}: {ran.stderr[-500:]}"] if ran.returncode else []
+    page = place / "run" / "report" / "report.html"
+    return faults + ([] if page.exists() and "Plotly" in page.read_text() else ["the run has no report with figures"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

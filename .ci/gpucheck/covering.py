@@ -1,0 +1,52 @@
+"""Run `correctness` on few problems, chosen so that every law is applied, with most operators and dtypes it is for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+LINES = 144  # of 1011: all laws, and nine tenths of what laws, operators, dtypes, layouts and data make; 275 meet all
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Become `harness run correctness` on the chosen problems. arguments: backends, then `--`, then further options."""
+    split = list(arguments).index("--")
+    backends, options = arguments[:split], arguments[split + 1 :]
+    lines = choose_lines(facets_of(backends), LINES)
+    words = [word for name in backends for word in ("--backend", name)]
+    words += [word for line in lines for word in ("--problem", line)]
+    command = [sys.executable, "-m", "harness", "run", "correctness", *words, *options]
+    print(f"{len(lines)} problems", flush=True)
+    os.execv(sys.executable, command)
+
+
+def facets_of(backends: Sequence[str]) -> dict[str, set[tuple[str, ...]]]:
+    """By problem line: the laws with operator and dtype that it asks of these backends, and its layout and data."""
+    from harness.plan.planner import plan_run
+    from harness.plugins.manager import load_plugins
+    from harness.spec.line import parse_line
+
+    facets: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for cell in plan_run(load_plugins(), ["correctness"], list(backends)).cells:
+        if cell.decided is None and cell.law is not None:
+            problem = parse_line(cell.line)
+            kind = (str(problem.operator), problem.dtype)
+            facets[cell.line] |= {(cell.law, *kind), (problem.layout, problem.data, *kind)}
+    return dict(facets)
+
+
+def choose_lines(facets: Mapping[str, set[tuple[str, ...]]], most: int) -> list[str]:
+    """Lines that meet all facets, or as many as so few lines can: each time the line that adds most (greedy)."""
+    left, lines = set().union(*facets.values()) if facets else set(), dict(facets)
+    chosen: list[str] = []
+    while left and len(chosen) < most:
+        best = max(lines, key=lambda line: len(lines[line] & left))
+        chosen.append(best)
+        left -= lines.pop(best)
+    return chosen
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

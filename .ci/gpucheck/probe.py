@@ -1,0 +1,92 @@
+"""What is there: versions, devices, and which backends can run; printed as JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+BACKENDS = ("torch-cudnn", "cupy", "cupy-fft")
+LIBRARIES = ("torch", "numpy", "scipy", "pandas", "pyarrow", "pytest", "msgspec", "ml-dtypes", "plotly", "nvidia-ml-py")
+ASKED = "name,driver_version,memory.total,clocks.sm,clocks.max.sm,power.limit,temperature.gpu,mig.mode.current"
+
+
+def main(backends: Sequence[str]) -> None:
+    """Print the facts; what cannot be told is absent. backends: those to try, each in a process of its own."""
+    versions = {}
+    for name in (*LIBRARIES, *(d.metadata["Name"] for d in metadata.distributions() if "cupy" in d.metadata["Name"])):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    names = tuple(dict.fromkeys((*backends, *BACKENDS)))
+    with ThreadPoolExecutor(len(names)) as pool:
+        reasons = {name: reason for name, reason in zip(names, pool.map(probe, names), strict=True) if reason}
+    facts: dict[str, Any] = {"python": platform.python_version(), "kernel": platform.release(), "versions": versions}
+    facts |= {"unavailable": reasons, "nvidia-smi": ask_driver()}
+    for backend, name, read in (("torch-cudnn", "torch", describe_torch), ("cupy", "cupy", describe_cupy)):
+        if backend not in reasons:
+            with contextlib.suppress(Exception):  # a fact less is no reason to stop
+                facts[f"{name} device"] = read()
+    json.dump(facts, sys.stdout)
+
+
+def probe(backend: str) -> str:
+    """Why a backend cannot run here, asked of a worker of its own as any run asks it; empty where it can."""
+    from harness.plugins.manager import load_plugins
+    from harness.worker.crew import Crew
+
+    with tempfile.TemporaryDirectory() as folder:
+        crew = Crew(load_plugins(), backend, Path(folder), 32 * 2**30, None, ())
+        try:
+            return crew.launch()[1].reason
+        finally:
+            crew.close()
+
+
+def ask_driver() -> str:
+    """A line of nvidia-smi for each device, or why there is none."""
+    if shutil.which("nvidia-smi") is None:
+        return "nvidia-smi is not on the PATH"
+    command = ["nvidia-smi", f"--query-gpu={ASKED}", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"nvidia-smi: {error}"
+    return "; ".join((done.stdout or done.stderr).strip().splitlines())
+
+
+def describe_torch() -> dict[str, Any]:
+    """The current device as PyTorch sees it."""
+    import torch
+
+    cudnn: Any = torch.backends.cudnn
+    facts = torch.cuda.get_device_properties(torch.cuda.current_device())
+    return {
+        "name": facts.name, "capability": f"{facts.major}.{facts.minor}", "processors": facts.multi_processor_count,
+        "memory_gib": round(facts.total_memory / 2**30, 1), "l2_mib": facts.L2_cache_size / 2**20,
+        "cuda": torch.version.cuda, "cudnn": cudnn.version(),
+    }  # fmt: skip
+
+
+def describe_cupy() -> dict[str, Any]:
+    """The current device as CuPy sees it."""
+    import cupy
+
+    device, runtime = cupy.cuda.Device(), cupy.cuda.runtime
+    return {
+        "name": runtime.getDeviceProperties(device.id)["name"].decode(), "capability": device.compute_capability,
+        "l2_mib": device.attributes["L2CacheSize"] / 2**20, "bus": device.pci_bus_id,
+        "cuda": runtime.runtimeGetVersion(), "driver": runtime.driverGetVersion(),
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

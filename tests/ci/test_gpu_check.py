@@ -1,0 +1,279 @@
+"""The check of CUDA devices: its clock, its folder and its wheels by themselves, and one real run without a device."""
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import harness
+from tests.conftest import ROOT
+
+sys.path.insert(0, str(ROOT / ".ci"))
+
+from gpu_wheels import find_fault
+from gpucheck import folder
+from gpucheck.covering import LINES, choose_lines, facets_of
+from gpucheck.digest import digest
+from gpucheck.parts import all_parts
+from gpucheck.probe import BACKENDS
+from gpucheck.requirements import PROVIDED, choose_wheels, find_missing, install, read_requirements
+from gpucheck.schedule import Ended, Part, decide, exit_code, judge, run_part, session_members
+
+PART = Part(name="one", title="one", command=("true",), estimate_s=30, limit_s=60, needs=("a", "b"))
+TINY = """
+from harness import NamedProblem, Suite, Timing, hookimpl, parse_line
+
+@hookimpl
+def register_suites(register):
+    problems = lambda: (NamedProblem(name="one", problem=parse_line("conv x=1x2x9 w=3x2x3")),)
+    timing = Timing(passes=1, sample_s=0.01)
+    register(Suite(name="tiny", kind="speed", description="", problems=problems, timing=timing))
+"""
+
+
+def _python(code, **more):
+    return Part(
+        name="one", title="one", command=(sys.executable, "-c", code), **{"estimate_s": 1, "limit_s": 60} | more
+    )
+
+
+# --- the clock -----------------------------------------------------------------------------------------------------
+
+
+def test_a_part_runs_where_it_fits_and_one_of_its_backends_is_there():
+    assert decide(PART, 30, {}) is None
+    assert decide(PART, 30, {"a": "no device"}) is None
+
+
+def test_a_part_that_does_not_fit_is_not_begun_and_says_so():
+    found = decide(PART, 29, {})
+    assert (found.state, found.reason) == ("skipped", "29 s were left, and it takes about 30 s")
+
+
+def test_a_part_without_a_backend_is_unavailable_by_all_reasons():
+    found = decide(PART, 300, {"a": "no device", "b": "no device", "c": "x"})
+    assert (found.state, found.reason) == ("unavailable", "a, b: no device")
+    assert decide(PART, 300, {"a": "no device", "b": "no cupy"}).reason == "a: no device; b: no cupy"
+
+
+def test_a_part_is_cut_at_its_limit_with_what_it_had_and_with_what_it_had_started(tmp_path):
+    code = """
+import subprocess, sys, time
+sleep = [sys.executable, "-c", "import time; time.sleep(100)"]
+child = subprocess.Popen(sleep, process_group=0)  # as workers are started
+print("begun", child.pid, flush=True)
+time.sleep(100)
+"""
+    log = tmp_path / "log"
+    found = run_part(_python(code, limit_s=2), 100, log, os.environ, grace_s=5)
+    assert found.state == "cut"
+    word, pid = log.read_text().split()[:2]
+    assert word == "begun"
+    for _ in range(200):  # a killed process stays in the table until it is reaped
+        if not Path(f"/proc/{pid}").exists() or "State:\tZ" in Path(f"/proc/{pid}/status").read_text():
+            break
+        time.sleep(0.02)
+    else:
+        pytest.fail("what the part had started still runs")
+
+
+def test_a_part_that_does_not_heed_the_request_is_ended(tmp_path):
+    code = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(100)"
+    found = run_part(_python(code, limit_s=1), 100, tmp_path / "log", os.environ, grace_s=1)
+    assert (found.state, found.exit_code) == ("cut", -9)
+
+
+def test_the_time_that_is_left_cuts_a_part_before_its_own_limit(tmp_path):
+    found = run_part(_python("import time; time.sleep(100)"), 3, tmp_path / "log", os.environ, grace_s=2)
+    assert (found.state, found.reason) == ("cut", "asked to end after 1 s; what it had by then is kept")
+
+
+@pytest.mark.parametrize(
+    ("code", "state"), [(0, "good"), (1, "wrong"), (3, "wrong"), (2, "broken"), (4, "broken"), (-11, "broken")]
+)
+def test_the_exit_code_says_what_became_of_a_part(tmp_path, code, state):
+    assert judge(PART, code, None)[0] == state
+
+
+def test_a_command_that_is_not_there_is_a_broken_part(tmp_path):
+    part = Part(name="x", title="x", command=("/no/such/program",), estimate_s=1, limit_s=1)
+    assert run_part(part, 10, tmp_path / "log", os.environ).state == "broken"
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        (["good", "good"], 0),
+        (["good", "unavailable"], 4),
+        (["good", "skipped"], 4),
+        (["good", "cut"], 4),
+        (["cut", "wrong"], 1),
+        (["unavailable", "broken"], 1),
+        ([], 4),
+    ],
+)
+def test_nothing_but_all_parts_run_and_good_is_success(states, code):
+    assert exit_code([Ended(name="x", title="x", state=state) for state in states]) == code
+
+
+def test_all_processes_of_a_session_are_seen():
+    assert os.getpid() in session_members(os.getsid(0))
+
+
+# --- the folder ----------------------------------------------------------------------------------------------------
+
+
+def test_the_folder_holds_few_files_of_limited_size_and_says_what_was_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder, "MOST_BYTES", 100_000)
+    work, output = tmp_path / "work", tmp_path / "out"
+    for name in ("logs/a.log", "runs/covering/report/report.md", "runs/large/journal.jsonl"):
+        path = work / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.urandom(300_000) if "large" in name else b"# Report\n")
+    ended = [
+        Ended(name="covering", title="laws", state="good", seconds=3.0, exit_code=0),
+        Ended(
+            name="cut", title="times", state="cut", reason="a | b",
+            facts={"times": [{"backend": "x", "us": 12345.678}], "counts": {"x passed": 3}},
+        ),
+    ]  # fmt: skip
+    folder.write_folder(output, work, {"device": "Card", "lacks": ["msgspec"]}, ended)
+    files = list(output.iterdir())
+    assert len(files) <= folder.MOST_FILES
+    assert max(path.stat().st_size for path in files) <= folder.MOST_BYTES
+    with tarfile.open(output / "runs.tar.gz") as archive:
+        assert archive.getnames() == ["runs/covering/report/report.md"]
+    summary = (output / "summary.md").read_text()
+    for text in ("Card", "Missing: msgspec", "| times | cut | 0 | a \\| b |", "| x | 1.235e+04 |", "x passed 3"):
+        assert text in summary
+    assert "runs/large/journal.jsonl" in summary
+    assert json.loads((output / "results.json").read_text())["parts"][1]["facts"]["counts"] == {"x passed": 3}
+    assert (output / "correctness.md").read_text() == "# Report\n"
+
+
+# --- wheels --------------------------------------------------------------------------------------------------------
+
+
+def _wheel(folder, name, version="1.0", needs=(), tags="py3-none-any"):
+    path = folder / f"{name}-{version}-{tags}.whl"
+    lines = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}", *(f"Requires-Dist: {need}" for need in needs)]
+    with zipfile.ZipFile(path, "w") as archive:
+        info = f"{name}-{version}.dist-info"
+        archive.writestr(f"{name}/__init__.py", "here = True\n")
+        archive.writestr(f"{info}/METADATA", "\n".join(lines) + "\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", f"{name}/__init__.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n")
+    return path
+
+
+def test_what_is_there_is_not_missing_and_what_is_too_old_is():
+    assert find_missing(["numpy>=2", "pytest", "no-such-thing; sys_platform == 'win32'"]) == []
+    (found,) = find_missing(["NumPy>=999"])
+    assert (found.name, found.there != "") == ("numpy", True)
+
+
+def test_missing_packages_come_from_the_folder_with_what_they_need(tmp_path):
+    first = _wheel(tmp_path, "absent_one", needs=["absent-two>=2", "numpy", "absent-three; extra == 'more'"])
+    old, second = (_wheel(tmp_path, "absent_two", version) for version in ("1.0", "2.5"))
+    _wheel(tmp_path, "absent_one", "9.0", tags="cp27-cp27m-win32")
+    choice = choose_wheels(["absent-one", "numpy>=2"], tmp_path)
+    assert (set(choice.wheels), choice.lacks) == ({first, second}, ())
+    assert old not in choice.wheels
+    install(choice.wheels, tmp_path / "target")
+    assert (tmp_path / "target" / "absent_two" / "__init__.py").exists()
+
+
+def test_what_no_wheel_brings_is_named_with_what_to_do(tmp_path):
+    _wheel(tmp_path, "numpy", "999.0")
+    choice = choose_wheels(["absent-one>=3", "numpy>=999"], tmp_path)
+    assert choice.wheels == ()
+    assert "absent-one>=3: it is not there" in choice.lacks[0]
+    assert "make gpu-wheels" in choice.lacks[0]
+    assert "it is never carried" in choice.lacks[1]
+
+
+def test_the_requirements_are_those_of_the_project():
+    found = read_requirements()
+    assert {"msgspec", "plotly", "nvidia-ml-py"} <= {text.partition(">")[0] for text in found}
+    assert len(found) > 15
+
+
+@pytest.mark.parametrize("name", PROVIDED)
+def test_what_a_machine_brings_itself_is_never_carried(tmp_path, name):
+    assert "which the machine brings itself" in find_fault([_wheel(tmp_path, name)], 60)
+
+
+def test_a_folder_that_is_too_large_is_refused(tmp_path):
+    wheels = [_wheel(tmp_path, "absent_one")]
+    assert find_fault(wheels, 60) == ""
+    assert "wanted at most 1e-06" in find_fault(wheels, 1e-6)
+
+
+# --- what parts are made of ----------------------------------------------------------------------------------------
+
+
+def test_few_problems_meet_every_law_and_most_of_its_operators_and_dtypes():
+    facets = facets_of(BACKENDS)
+    lines = choose_lines(facets, LINES)
+    assert len(lines) == LINES < len(facets) / 5
+    met = set().union(*(facets[line] for line in lines))
+    assert len(met) > 0.88 * len(set().union(*facets.values()))
+    assert {facet[0] for facet in met} >= {facet[0] for facets in facets.values() for facet in facets}
+
+
+def test_no_more_problems_are_chosen_than_are_needed():
+    assert choose_lines({"a": {("1",), ("2",)}, "b": {("2",)}, "c": {("3",)}}, 9) == ["a", "c"]
+
+
+def test_parts_begin_with_tests_and_a_cover_of_laws_and_end_with_all_laws():
+    names = [part.name for part in all_parts(Path("runs"))]
+    assert (names[:2], names[-1]) == (["tests", "covering"], "correctness")
+    assert len(names) == len(set(names))
+
+
+def test_times_of_a_run_that_was_cut_off_are_read_from_its_passes(tmp_path):
+    plugin = tmp_path / "tiny.py"
+    plugin.write_text(TINY)
+    run = harness.run("tiny", backends=["im2col"], output=tmp_path / "run", plugins=[str(plugin)])
+    assert len(digest(run.path)["times"]) == 1
+    journal = run.path / "journal.jsonl"
+    kept = [line for line in journal.read_text().splitlines() if json.loads(line)["type"] not in ("result", "end")]
+    journal.write_text("\n".join(kept) + "\n")
+    found = digest(run.path)
+    assert found["cells"] == "0 of 1"
+    (row,) = found["timed before the end, without a result"]
+    assert (row["backend"], row["label"]) == ("im2col", "one")
+    assert row["median_us"] > 0
+
+
+# --- the whole -----------------------------------------------------------------------------------------------------
+
+
+def test_without_a_device_every_part_for_one_is_unavailable_with_its_reason(tmp_path):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device: run `make gpu-check`")
+    command = [sys.executable, str(ROOT / ".ci" / "gpu_check.py"), "--output", str(tmp_path / "out"), "--minutes", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert done.returncode == 4, done.stdout + done.stderr
+    probe, *parts = json.loads((tmp_path / "out" / "results.json").read_text())["parts"]
+    assert probe["state"] == "good"
+    assert "torch" in probe["facts"]["versions"]
+    assert [part["name"] for part in parts] == [part.name for part in all_parts(Path())]
+    for part in parts:
+        assert part["state"] == "unavailable"
+        assert "torch-cudnn: no CUDA device: torch.cuda.is_available() is False" in part["reason"]
+    assert len(list((tmp_path / "out").iterdir())) <= folder.MOST_FILES
+
+
+def test_an_output_folder_that_is_in_use_is_refused(tmp_path):
+    (tmp_path / "kept").write_text("")
+    command = [sys.executable, str(ROOT / ".ci" / "gpu_check.py"), "--output", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "wanted a new or empty one" in done.stderr) == (2, True)
