@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 
 
 def write(run: Run, folder: Path) -> tuple[Path, ...]:
-    """Write results.csv, samples.csv, blocks.csv, semantics.csv, arithmetic.csv and schema.csv.
+    """Write results.csv, samples.csv, blocks.csv, semantics.csv, arithmetic.csv, two tables of coverage and schema.csv.
 
     And verdicts.csv, where arms were compared, and networks.csv, where networks were run.
     """
+    from reports.coverage import coverage_frames
     from reports.frames import SEMANTICS_COLUMNS, arithmetic_table, run_frames, schema_table, semantics_table
 
     tables = run_frames(run)
     semantics, arithmetic = semantics_table(tables["results"]), arithmetic_table(tables["results"])
-    tables |= {"semantics": semantics, "arithmetic": arithmetic}
+    tables |= {"semantics": semantics, "arithmetic": arithmetic, **coverage_frames(run)}
     schema = schema_table(*tables, backends=list(semantics.columns[len(SEMANTICS_COLUMNS) :]))
     return _write({**tables, "schema": schema}, folder)
 

@@ -18,6 +18,7 @@ from harness.record.tables import (
     result_rows,
     sample_rows,
 )
+from reports.coverage import COVERAGE_COLUMNS, GAP_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,6 +120,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "semantics": SEMANTICS_COLUMNS,
     "arithmetic": ARITHMETIC_COLUMNS,
     "networks": NETWORK_COLUMNS,
+    "coverage": COVERAGE_COLUMNS,
+    "coverage-pairs": GAP_COLUMNS,
     "comparison": COMPARISON_COLUMNS,
 }
 ARITHMETIC_LAW, REFERENCE_LAW = "arithmetic-is-declared", "agrees-with-reference"
@@ -188,6 +191,11 @@ def comparison_frame(comparison: Comparison) -> pd.DataFrame:
         "base": _facts(comparison.base), "new": _facts(comparison.new),
     }  # fmt: skip
     return _typed(rows, COMPARISON_COLUMNS, facts)
+
+
+def make_frame(run: Run, rows: Sequence[dict[str, Any]], columns: Sequence[Column]) -> pd.DataFrame:
+    """Make a frame of rows with these columns and the facts of the run."""
+    return _typed(rows, columns, _facts(run))
 
 
 def _times(run: Run) -> dict[tuple[str, str, str, str], float]:

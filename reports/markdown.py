@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports import bugs, markdown_networks
+from reports import bugs, coverage, markdown_networks
 from reports.markup import cell, code, escape, fit, section, table
 from reports.text import count, format_interval, format_number, format_percent, format_time, shorten
 
@@ -71,6 +71,8 @@ def _run_lines(run: Run) -> Iterator[str]:
     yield from markdown_networks.gallery(run)
     yield from _semantics(results)
     yield from _arithmetic(results)
+    if not standing:  # arms are compared on problems that were chosen for that
+        yield from coverage.markdown(run)
     yield from fit(_speed(results), "rows", room)
 
 

@@ -113,6 +113,8 @@ def _run_context(run: Run) -> dict[str, Any]:
     from harness.record.switches import explain_settings
     from reports.bugs import HEADS as BUG_HEADS
     from reports.bugs import NOTE, bug_words, describe_counts
+    from reports.coverage import NOTE as COVERAGE_NOTE
+    from reports.coverage import coverage_words
     from reports.facts import (
         failure_groups,
         judge_run,
@@ -160,6 +162,7 @@ def _run_context(run: Run) -> dict[str, Any]:
         "learners": learners, "learning_heads": LEARNING_HEADS, "curves": curves,
         "networks": network_words(run), "network_heads": HEADS, "portfolios": portfolios, "layer_heads": LAYER_HEADS,
         "semantics": _semantics(results), "arithmetic": _arithmetic(results), "cells": pack(records, CELL_COLUMNS),
+        "coverage": [] if standing else coverage_words(run), "coverage_note": COVERAGE_NOTE,
         "untold": int(results["median_ns"].notna().sum()) - len(times),
         "schema": list(plain_records(schema_table("results"))), **speed,
         "figures": figures, "paired": bool(ratios),

@@ -1,4 +1,4 @@
-"""`harness list`: backends (probed), suites, problems, networks, operators and laws."""
+"""`harness list`: backends (probed), suites, problems, networks, operators, laws, and what a run asked."""
 
 from __future__ import annotations
 
@@ -15,21 +15,39 @@ if TYPE_CHECKING:
     from harness.spec.operator import Operator
     from harness.spec.problem import Problem
 
-KINDS = ("backends", "suites", "problems", "networks", "operators", "laws")
+KINDS = ("backends", "suites", "problems", "networks", "operators", "laws", "coverage")
 
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(KINDS), metavar="|".join(KINDS))
+@click.argument("run", required=False)
 @click.option("--set", "sets", multiple=True, metavar="NAME", help="With problems: show the lines of this set.")
+@click.option("--backend", "backends", multiple=True, metavar="NAME", help="With coverage: only this one.")
+@click.option("--operator", "operators", multiple=True, metavar="NAME", help="With coverage: only this one.")
+@click.option("--law", metavar="NAME", help="With coverage: only cells of this law.")
+@click.option("--all", "every", is_flag=True, help="With coverage: every pair that was not asked.")
 @plugin_options
-def command(kind: str, sets: tuple[str, ...], plugins: tuple[str, ...], without: tuple[str, ...]) -> int:
-    """List backends, suites, problems, networks, operators or laws."""
+def command(
+    kind: str, run: str | None, sets: tuple[str, ...], backends: tuple[str, ...], operators: tuple[str, ...],
+    law: str | None, every: bool, plugins: tuple[str, ...], without: tuple[str, ...],
+) -> int:  # fmt: skip
+    """List backends, suites, problems, networks, operators or laws, or what the run in directory RUN asked.
+
+    \b
+    python -m harness list coverage harness-runs/20260101-120000-suite --backend torch
+    """
     from harness.cli.summary import open_console
     from harness.errors import UsageError
     from harness.plugins.manager import load_plugins
 
     if sets and kind != "problems":
         raise UsageError(f"--set belongs to `list problems`, got it with `list {kind}`")
+    if kind == "coverage":
+        show_coverage(run, backends, operators, law, every=every)
+        return 0
+    given = {"RUN": run, "--backend": backends, "--operator": operators, "--law": law, "--all": every}
+    for name in (name for name, value in given.items() if value):
+        raise UsageError(f"{name} belongs to `list coverage`, got it with `list {kind}`")
     registry = load_plugins(plugins, without)
     tables = {
         "backends": lambda: list_backends(registry, plugins),
@@ -41,6 +59,22 @@ def command(kind: str, sets: tuple[str, ...], plugins: tuple[str, ...], without:
     }
     open_console().print(tables[kind]())
     return 0
+
+
+def show_coverage(
+    run: str | None, backends: tuple[str, ...], operators: tuple[str, ...], law: str | None, *, every: bool
+) -> None:
+    """Print which conditions a run asked. Raises UsageError where there is no such run, backend, operator or law."""
+    from harness.cli.coverage import print_coverage
+    from harness.cli.summary import open_console
+    from harness.errors import UsageError
+    from harness.record.directory import read_run
+
+    if run is None:
+        raise UsageError(
+            "run is missing: `list coverage` got no directory, wanted the one that `python -m harness run` printed"
+        )
+    print_coverage(open_console(), read_run(run), backends, operators, law, every=every)
 
 
 def list_backends(registry: Registry, plugins: tuple[str, ...]) -> Table:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from harness.generate.dispatch.conditions import Condition, conditions_for
-from harness.generate.dispatch.possible import find_possible
+from harness.generate.dispatch.possible import applies, find_possible, representative
 from harness.spec.line import parse_line
 from harness.spec.operator import Operator
 
@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 REMEMBERED = 1 << 17  # problems; several formats of a report, and several backends, ask for the same ones
 
 State = Literal["asked", "not run", "never asked", "impossible"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A condition that was not asked together with some others; `others` is empty where it was not asked at all."""
+
+    state: State
+    condition: Condition
+    others: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +84,10 @@ class Coverage:
         """Conditions that can hold and were not asked, in the order of the table."""
         return [n for n in range(len(self.conditions)) if self.possible[n, n] and not self.asked[n, n]]
 
+    def number_of(self, name: str) -> int | None:
+        """Return the place of a condition, or None where it says nothing of the operator."""
+        return next((n for n, one in enumerate(self.conditions) if one.name == name), None)
+
 
 def _upper(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the part of a symmetric array above its diagonal, with zeros elsewhere."""
@@ -87,39 +100,73 @@ def measure_coverage(operator: Operator, asked: Collection[str], planned: Collec
     """Count the conditions that problems of one operator meet, given as their canonical lines.
 
     asked: lines that really were asked; planned: lines that were in the plan, those that were asked or more.
-    A pair that any of the lines meets is possible, whatever `find_possible` says.
+    A pair that any of the lines meets is possible, whatever `find_possible` says. Conditions that say nothing of the
+    operator are left out.
     """
     import numpy as np
 
-    conditions, known = conditions_for(operator), find_possible(operator)
-    apart = np.array([[a.factor != b.factor for b in conditions] for a in conditions]) | np.eye(
-        len(conditions), dtype=bool
-    )
-    counted = count_together(operator, set(asked))
-    left = set(planned) - set(asked)
-    every = counted + count_together(operator, left)
+    done, left = set(asked), set(planned) - set(asked)
+    conditions = conditions_for(operator)
+    kept = [number for number, one in enumerate(conditions) if applies(one, operator)]
+    factors = np.array([conditions[number].factor for number in kept])
+    apart = (factors[:, None] != factors[None, :]) | np.eye(len(kept), dtype=bool)
+    chosen = np.ix_(kept, kept)
+    counted = count_together(operator, done)[chosen]
+    every = counted + count_together(operator, left)[chosen]
     return Coverage(
-        operator=operator, problems_asked=len(set(asked)), problems_planned=len(set(asked)) + len(left),
-        conditions=conditions, asked=counted, planned=every, possible=(known.together | (every > 0)) & apart,
+        operator=operator, problems_asked=len(done), problems_planned=len(done) + len(left),
+        conditions=tuple(conditions[number] for number in kept), asked=counted, planned=every,
+        possible=(find_possible(operator).together[chosen] | (every > 0)) & apart,
     )  # fmt: skip
 
 
 def count_together(operator: Operator, lines: Collection[str]) -> NDArray[np.int64]:
-    """Return how many of these problems meet each two conditions of the operator; on the diagonal, each one.
+    """Return how many of these problems meet each two conditions of `conditions_for`; on the diagonal, each one.
 
     Shape (conditions,) * 2. It is M^T M for the matrix M of problems by conditions that hold.
     """
     import numpy as np
 
-    size = len(conditions_for(operator))
-    met = np.zeros((len(lines), size), dtype=np.float32)  # exact: counts stay far below 2^24
-    for row, line in zip(met, lines, strict=True):
-        row[list(_met(line))] = 1
-    return (met.T @ met).astype(np.int64)
+    flags = b"".join(_met(_shared_line(line)) for line in lines)
+    met = np.frombuffer(flags, dtype=np.uint8).reshape(len(lines), len(conditions_for(operator))).astype(np.float32)
+    return (met.T @ met).astype(np.int64)  # float32 is exact: counts stay far below 2^24
+
+
+def _shared_line(line: str) -> str:
+    """Return the line of the forward problem of a gradient, of which the same conditions hold."""
+    name, _, rest = line.partition(" ")
+    operator = Operator(name)
+    return line if operator is Operator.conv_transpose else f"{representative(operator)} {rest}"
 
 
 @lru_cache(maxsize=REMEMBERED)
 def _met(line: str) -> bytes:
-    """Return the numbers of the conditions that the problem of a line meets, each one a byte."""
+    """Return a byte for every condition: 1 where the problem of a line meets it, else 0."""
     problem = parse_line(line)
-    return bytes(n for n, one in enumerate(conditions_for(problem.operator)) if one.holds(problem))
+    return bytes(one.holds(problem) for one in conditions_for(problem.operator))
+
+
+def list_gaps(coverage: Coverage) -> list[Gap]:
+    """Return what was not asked, grouped to be read: what no problem asks first, then what was planned but did not run.
+
+    A condition that was not asked at all stands alone, and its pairs are not listed again.
+    """
+    alone = set(coverage.missing_alone)
+    conditions = coverage.conditions
+    found = [Gap(state=coverage.state(n, n), condition=conditions[n]) for n in sorted(alone)]
+    pairs: dict[tuple[State, int], list[int]] = {}
+    for a, b in coverage.missing:
+        if a not in alone and b not in alone:
+            pairs.setdefault((coverage.state(a, b), a), []).append(b)
+    found += [
+        Gap(state=state, condition=conditions[a], others=tuple(conditions[b] for b in others))
+        for (state, a), others in pairs.items()
+    ]
+    return sorted(found, key=lambda gap: (gap.state != "never asked", bool(gap.others)))  # stable: else in table order
+
+
+def table_rows(coverages: Iterable[Coverage]) -> list[tuple[str, str]]:
+    """Return factor and name of every condition of these operators, factors in their order, each name once."""
+    found = dict.fromkeys((one.factor, one.name) for coverage in coverages for one in coverage.conditions)
+    factors = list(dict.fromkeys(factor for factor, _ in found))
+    return sorted(found, key=lambda row: factors.index(row[0]))

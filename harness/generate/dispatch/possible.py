@@ -75,23 +75,24 @@ class Possible:
     together: NDArray[np.bool_]
 
 
+def applies(condition: Condition, operator: Operator) -> bool:
+    """Return whether a condition says anything of an operator: not of a bias or a divisor where it has none."""
+    if condition.factor == "bias":
+        return operator in BIASED
+    return condition.factor != "divisor" or operator in MEANS
+
+
 def find_possible(operator: Operator) -> Possible:
-    """Return which conditions can meet in a problem of an operator; the same each time.
+    """Return which conditions of `conditions_for` can meet in a problem of an operator; the same each time.
 
-    A condition for which no problem is found counts as possible, alone and with every other: what the search here does
-    not know must show as never asked rather than vanish. Only a bias is out of the question, for operators without one.
+    A condition for which no problem is found counts as possible, alone and with every other: what the search does not
+    know must show as never asked rather than vanish.
     """
-    found = _search(_representative(operator))
-    biased = [number for number, one in enumerate(found.conditions) if one.factor == "bias" and one.name == "bias"]
-    if operator in BIASED or not biased:
-        return found
-    together = found.together.copy()
-    together[biased, :] = together[:, biased] = False
-    return Possible(conditions=found.conditions, together=together)
+    return _search(representative(operator))
 
 
-def _representative(operator: Operator) -> Operator:
-    """Return the operator that answers for all that share its geometry and conditions."""
+def representative(operator: Operator) -> Operator:
+    """Return the operator that answers for all that have its geometry and its table of conditions."""
     if operator in MAXIMA:
         return Operator.max_pool
     if operator in MEANS:

@@ -1,0 +1,52 @@
+"""`list coverage RUN`: tables and gaps of a run as its user reads them, and one line for what cannot be."""
+
+import pytest
+
+from tests.cli.test_main import run_harness
+
+LINES = ("conv x=2x8x6x6 w=16x8x3x3 pad=1 data=integer", "max_pool x=1x16x8x8 kernel=2x2 stride=2 dtype=bfloat16")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("coverage") / "run"
+    done = run_harness(
+        "run", "correctness", "--backend", "im2col", "--law", "agrees-with-reference",
+        *(word for line in LINES for word in ("--problem", line)), "--output", str(path), "--format", "csv",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return str(path)
+
+
+def test_conditions_pairs_and_gaps_are_shown(folder):
+    shown = run_harness("list", "coverage", folder)
+    assert shown.returncode == 0, shown.stderr
+    rows = {" ".join(line.split()) for line in shown.stdout.splitlines()}
+    assert any(row.endswith("kernel 3x3 1 never") for row in rows), shown.stdout
+    assert any(row.endswith("bfloat16 never not run") for row in rows), shown.stdout
+    assert "never asked  kernel 1x1, with anything" in shown.stdout
+    assert "more lines; --all shows them" in shown.stdout
+
+
+def test_only_what_is_named_and_all_of_it(folder):
+    shown = run_harness("list", "coverage", folder, "--backend", "im2col", "--operator", "conv", "--all")
+    assert shown.returncode == 0, shown.stderr
+    assert "max_pool" not in shown.stdout
+    assert "--all shows" not in shown.stdout
+
+
+@pytest.mark.parametrize(("words", "wanted"), [
+    (["list", "coverage"], "run is missing: `list coverage` got no directory"),
+    (["list", "coverage", "nowhere"], "run not found: got 'nowhere'"),
+    (["list", "coverage", "RUN", "--backend", "torhc"], "unknown backend of the run: got 'torhc'"),
+    (["list", "coverage", "RUN", "--operator", "conf"], "did you mean 'conv'?"),
+    (["list", "coverage", "RUN", "--operator", "avg_pool"], "no cell of avg_pool in the run"),
+    (["list", "coverage", "RUN", "--law", "no-law"], "unknown law of the run: got 'no-law'"),
+    (["list", "laws", "RUN"], "RUN belongs to `list coverage`, got it with `list laws`"),
+    (["list", "laws", "--all"], "--all belongs to `list coverage`, got it with `list laws`"),
+])  # fmt: skip
+def test_what_cannot_be_is_one_line(folder, words, wanted):
+    shown = run_harness(*(folder if word == "RUN" else word for word in words))
+    assert shown.returncode == 2
+    assert wanted in shown.stderr
+    assert len(shown.stderr.strip().splitlines()) == 1

@@ -1,0 +1,100 @@
+"""What counts as impossible is impossible: no problem of the suites, and none of many more draws, meets such a pair."""
+
+import random
+
+import pytest
+
+from harness.generate.covering import covering_problems
+from harness.generate.dispatch import possible
+from harness.generate.dispatch.conditions import conditions_for
+from harness.generate.dispatch.coverage import count_together
+from harness.generate.dispatch.possible import applies, find_possible, make_problem, representative
+from harness.generate.dispatch.problems import dispatch_problems
+from harness.spec.line import parse_line
+from harness.spec.operator import Operator
+from suites.geometries import correctness_problems
+
+TRIES = 60  # crossings with new values, for each pair
+
+
+def _impossible(operator):
+    found = find_possible(operator)
+    return [
+        (a, b)
+        for a, first in enumerate(found.conditions)
+        for b, second in enumerate(found.conditions[:a])
+        if first.factor != second.factor and not found.together[a, b]
+    ]
+
+
+@pytest.mark.parametrize("operator", list(Operator))
+def test_no_problem_that_is_asked_meets_what_counts_as_impossible(operator):
+    problems = (*correctness_problems(), *covering_problems(), *dispatch_problems())
+    lines = {one.problem.line for one in problems if one.problem.operator is operator}
+    counts = count_together(operator, lines)
+    assert [pair for pair in _impossible(operator) if counts[pair]] == []
+
+
+@pytest.mark.parametrize("operator", [Operator.conv, Operator.conv_transpose, Operator.max_pool, Operator.avg_pool_grad])
+def test_other_draws_do_not_meet_it_either(operator):
+    conditions, draw = conditions_for(operator), random.Random(7)
+    columns = possible._POOLS if operator.pools else possible._CONVOLUTIONS
+    rows = [{name: draw.choice(values) for name, values in columns.items()} for _ in range(400)]
+    known = [(row, problem) for row in rows if (problem := make_problem(operator, row)) is not None]
+    met = []
+    for a, b in _impossible(operator):
+        sides = [[row for row, problem in known if conditions[n].holds(problem)] for n in (a, b)]
+        assert all(sides), "a condition that no draw meets tells nothing"
+        for _ in range(TRIES):
+            one, other = map(draw.choice, sides)
+            crossed = {n: draw.choice((one[n], other[n], one[n], other[n], draw.choice(columns[n]))) for n in columns}
+            problem = make_problem(operator, crossed)
+            if problem is not None and conditions[a].holds(problem) and conditions[b].holds(problem):
+                met.append((conditions[a].name, conditions[b].name, problem.line))
+    assert met == []
+
+
+@pytest.mark.parametrize("operator", [Operator.conv, Operator.conv_bias_grad, Operator.max_pool, Operator.avg_pool])
+def test_every_condition_that_applies_has_a_witness(operator):
+    """Where a condition is new and no value of a column meets it, the columns of the search need one."""
+    draw, columns = random.Random(1), possible._POOLS if operator.pools else possible._CONVOLUTIONS
+    rows = [{name: draw.choice(values) for name, values in columns.items()} for _ in range(1500)]
+    problems = [problem for row in rows if (problem := make_problem(operator, row)) is not None]
+    missing = [
+        one.name for one in conditions_for(operator)
+        if applies(one, operator) and not any(one.holds(problem) for problem in problems)
+    ]  # fmt: skip
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("operator", "first", "second", "wanted"),
+    [
+        ("conv", "kernel 1x1", "dilation 2", False),  # one tap has nothing to spread
+        ("conv", "kernel 1-D 3", "stride unequal", False),  # one axis
+        ("conv", "C = 1", "depthwise", False),  # of several channels
+        ("conv", "O = 3", "depthwise with a multiplier", False),  # a prime is no product
+        ("conv", "O in 2, 5, 7, 9", "depthwise with a multiplier", True),  # 9 = 3 * 3
+        ("conv", "padding wide", "one position", True),  # a stride beyond all that the padded input has
+        ("conv", "kernel = input", "output 32 wide or more", True),
+        ("max_pool", "padding beyond the kernel", "stride 2", True),  # at the end, where no window begins there
+        ("max_pool", "padding beyond the kernel", "ceil", True),
+    ],
+)
+def test_known_pairs(operator, first, second, wanted):
+    found = find_possible(Operator(operator))
+    names = [one.name for one in found.conditions]
+    assert found.together[names.index(first), names.index(second)] == wanted
+    assert (found.together == found.together.T).all()
+
+
+def test_operators_that_share_a_representative_share_its_table():
+    for operator in Operator:
+        assert conditions_for(operator) is conditions_for(representative(operator))
+
+
+def test_a_maximum_over_padding_alone_is_no_problem():
+    hollow = parse_line("max_pool x=1x1x4 kernel=2 stride=2 pad=2")
+    whole = parse_line("max_pool x=1x1x4 kernel=2 stride=2 pad=1")
+    assert possible._is_hollow(hollow)
+    assert not possible._is_hollow(whole)
