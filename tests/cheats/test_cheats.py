@@ -27,7 +27,7 @@ PROBLEM = "conv x=4x16x32x32 w=16x16x3x3 pad=1"
     ],
 )
 def test_a_cheat_is_caught_and_has_no_time(tmp_path, cheat, outcome, reason):
-    run = _time(tmp_path, cheat)
+    run = time_cheat(tmp_path, cheat)
     (result,) = run.results
     assert (result.outcome, result.measurement) == (outcome, None), result.reason
     assert re.search(reason, result.reason)
@@ -35,7 +35,7 @@ def test_a_cheat_is_caught_and_has_no_time(tmp_path, cheat, outcome, reason):
 
 
 def test_an_honest_backend_is_timed(tmp_path):
-    (result,) = _time(tmp_path, "honest").results
+    (result,) = time_cheat(tmp_path, "honest").results
     assert result.outcome == "passed", result.reason
     assert len(result.measurement.passes) == 1
 
@@ -53,19 +53,20 @@ def test_what_is_stale_is_wrong_in_a_timed_call_even_where_nothing_was_asked(reg
         sample(session, Sample(budget_ns=1, warm_ns=0, least=1))
 
 
-def _time(tmp_path, cheat):
+def time_cheat(tmp_path, cheat, plugin=CHEATS, line=PROBLEM):
+    """The run of one short pass of a cheat, with one thread."""
     from harness.api import Silent, name_problems
     from harness.pipeline import run_plan
     from harness.plan.planner import plan_run
     from harness.plugins.manager import load_plugins
     from harness.record.directory import new_directory
 
-    registry = load_plugins([CHEATS])
+    registry = load_plugins([plugin])
     registry.suites["once"] = Suite(
         name="once", kind="speed", description="one short pass", timing=Timing(passes=1, sample_s=0.04)
     )
-    plan = plan_run(registry, ["once"], [f"cheat:{cheat}"], name_problems([PROBLEM]))
+    plan = plan_run(registry, ["once"], [f"cheat:{cheat}"], name_problems([line]))
     path = new_directory(str(tmp_path / "run"), ("once",))
-    run = run_plan(plan, registry, path, Silent(), command="", extra=(CHEATS,), threads=1)
+    run = run_plan(plan, registry, path, Silent(), command="", extra=(plugin,), threads=1)
     assert isinstance(run, harness.Run)
     return run
