@@ -32,6 +32,7 @@ class FFT(Backend):
     """Transforms over space; float16 is computed in float32. On CuPy only the two transfers differ."""
 
     name = "fft"
+    instruction_sets = ("openblas", "numpy")
     rate = 3e9
     numerics = Numerics(algorithm="fft", nan_local=False)
     takes_complex = True
@@ -43,6 +44,13 @@ class FFT(Backend):
         import scipy
 
         return {"numpy": np.__version__, "scipy": scipy.__version__}
+
+    def set_threads(self, threads: int) -> None:
+        """Set the threads of transforms, and of the products between them in NumPy's BLAS."""
+        from threadpoolctl import threadpool_limits
+
+        _granted["threads"] = threads
+        threadpool_limits(threads)
 
     def work(self, problem: Problem) -> float:
         """Operations of the transforms and of the products between them."""
@@ -121,8 +129,13 @@ def _namespace(a: Array) -> Any:
     return array_namespace(a)
 
 
+_granted: dict[str, int] = {}  # by `set_threads`
+
+
 def _workers() -> int:
-    """Threads of a transform: those that the environment grants, else the processors of this process."""
+    """Threads of a transform: those that were set or that the environment grants, else this process's processors."""
+    if "threads" in _granted:
+        return _granted["threads"]
     granted = os.environ.get("OMP_NUM_THREADS", "")
     return int(granted) if granted.isdigit() and int(granted) > 0 else os.cpu_count() or 1
 

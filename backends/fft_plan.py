@@ -12,6 +12,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from harness.spec.window import Sizes, Window
 
@@ -150,10 +151,10 @@ class Plan:
                 yield [(tile, slice(low, min(low + step, self.images))) for tile in tiles[first : first + together]]
 
 
-def _make_axis(size: int, out: int, kernel: int, window: Window, axis: int, backward: bool, wanted: int) -> Axis:
+@lru_cache(maxsize=4096)  # thousands of problems share their axes, and each is planned at a dozen lengths
+def _make_axis(size: int, out: int, kernel: int, s: int, d: int, begin: int, backward: bool, wanted: int) -> Axis:
     from scipy.fft import next_fast_len
 
-    s, d, begin = window.stride[axis], window.dilation[axis], window.padding[axis][0]
     places = [divmod(u * d - begin, s) for u in range(kernel)]
     shifts = [t for t, _ in places]
     least, most = (-max(shifts), -min(shifts)) if backward else (min(shifts), max(shifts))
@@ -179,17 +180,22 @@ def _make_axis(size: int, out: int, kernel: int, window: Window, axis: int, back
     )
 
 
+@lru_cache(maxsize=16)  # the planner asks for work and workspace of the same problem
 def make_plan(
     x: Sizes, w: Sizes, window: Window, item: int, block_bytes: int, backward: bool, real: bool = True
 ) -> Plan:
     """Choose the tile length whose plan is the cheapest."""
     out, groups = window.output_shape(x[2:], w[2:]), window.groups
 
-    def at_length(wanted: int) -> Plan:
-        axes = tuple(
-            _make_axis(n, p, m, window, number, backward, wanted)
-            for number, (n, p, m) in enumerate(zip(x[2:], out, w[2:], strict=True))
+    def cut(wanted: int) -> tuple[Axis, ...]:
+        return tuple(
+            _make_axis(n, p, m, s, d, begin, backward, wanted)
+            for n, p, m, s, d, (begin, _) in zip(
+                x[2:], out, w[2:], window.stride, window.dilation, window.padding, strict=True
+            )
         )
+
+    def plan(axes: tuple[Axis, ...]) -> Plan:
         return Plan(
             axes=axes,
             stride=window.stride,
@@ -203,4 +209,5 @@ def make_plan(
             block_bytes=block_bytes,
         )
 
-    return min(map(at_length, (*TILE_LENGTHS, 1 << 62)), key=lambda plan: plan.cost)
+    ways = dict.fromkeys(map(cut, (*TILE_LENGTHS, 1 << 62)))  # small problems are cut in one way only
+    return min(map(plan, ways), key=lambda one: one.cost)

@@ -202,6 +202,7 @@ class Im2col(Reductions, Backend):
     """Columns and matrix products; float16 is computed in float32. On CuPy only the two transfers differ."""
 
     name = "im2col"
+    instruction_sets = ("openblas", "numpy")
     rate = 5e9
     numerics = Numerics(algorithm="gemm")
     takes_complex = True

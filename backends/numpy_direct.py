@@ -30,6 +30,7 @@ class NumpyDirect(Reductions, Backend):
     """All nine operators by shifted views and tap-wise contraction; float16 is summed in float32."""
 
     name = "numpy-direct"
+    instruction_sets = ("openblas", "numpy")
     rate = 3e9
     numerics = Numerics(algorithm="direct")
     takes_complex = True

@@ -25,11 +25,14 @@ CALL_NS = 8000.0  # a call of correlate2d on nothing
 PLANE_NS = 1.8  # a product of correlate2d
 SPACE_NS = 17.0  # a product of correlate
 
+WORK_OF_A_CALL = 6e3  # operations in the time that a call of correlate takes by itself, 20 us
+
 
 class ScipySignal(Backend):
     """The three convolutions by scipy.signal; float16 is computed in float32."""
 
     name = "scipy-signal"
+    instruction_sets = ("openblas", "numpy")
     rate = 3e8
     numerics = Numerics(algorithm="direct")
     takes_complex = True
@@ -55,9 +58,11 @@ class ScipySignal(Backend):
         return replace(self.numerics, nan_local=local)
 
     def work(self, problem: Problem) -> float:
-        """Every position is computed before strides and dilations subsample."""
+        """Count positions before strides and dilations subsample them, and a call for each pair of channels."""
+        if problem.w is None:
+            return float(problem.flops)
         steps = math.prod(problem.window.stride) * math.prod(problem.window.dilation)
-        return float(problem.flops) * (steps if problem.w is not None else 1)
+        return float(problem.flops) * steps + WORK_OF_A_CALL * problem.w[0] * problem.w[1]
 
     def conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Array:
         """y = the covered input correlated with the upsampled kernel, subsampled, plus b."""

@@ -60,6 +60,7 @@ class Sparse(Backend):
     """The linear operators as products with a SciPy CSR matrix; float16 and bfloat16 are summed in float32."""
 
     name = "sparse"
+    instruction_sets = ("numpy",)
     dtypes = ("float64", "float32", "float16", "bfloat16")
     rate = 1e9
     numerics = Numerics(algorithm="direct")

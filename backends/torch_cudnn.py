@@ -277,6 +277,14 @@ class Torch(TorchOperators):
     """PyTorch on the CPU."""
 
     name = "torch"
+    instruction_sets = ("onednn", "aten", "mkl")
+
+    def set_threads(self, threads: int) -> int:
+        """Set the threads of one operator, in ATen, oneDNN and oneMKL; give the number that is in effect."""
+        import torch
+
+        torch.set_num_threads(threads)
+        return int(torch.get_num_threads())
 
     def supports(self, problem: Problem) -> str | None:
         """Beside what torch lacks everywhere: mean pooling of short formats on three axes."""

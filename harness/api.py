@@ -11,12 +11,15 @@ from harness.execution import Watch
 from harness.network.graph import Architecture
 from harness.network.problem import NetworkProblem
 from harness.pipeline import run_plan
+from harness.plan.arm import Arm, parse_arms
 from harness.plan.cell import Limits, Plan
+from harness.plan.instruction_sets import choose_switches, read_processor, spread_arms
 from harness.plan.planner import plan_run
-from harness.plan.suite import NamedProblem
+from harness.plan.suite import Depth, NamedProblem
 from harness.plan.task import Task, parse_task
 from harness.plugins.manager import Registry, load_plugins
 from harness.record.directory import new_directory, read_run
+from harness.record.machine import ROOT, read_flags, read_text
 from harness.record.run import Result, Run
 from harness.spec.problem import Problem
 
@@ -52,21 +55,35 @@ def run(
     jobs: int | None = None,
     threads: int | None = None,
     watch: Watch | None = None,
+    depth: Depth = "default",
+    isa: Sequence[str] = (),
 ) -> Run:
     """Run suites (the whole `suite` where none is named) and give the Run; its directory is `run.path`.
 
-    backends, problems, laws: names and problem lines; empty stands for all that the suites have. A problem may also be
-    a Path, of a file that `python -m harness capture` writes: all of its problems, with names and multiplicities.
+    backends, problems, laws: names and problem lines; empty stands for all that the suites have. A backend may be an
+    arm, such as `torch@set:ONEDNN_MAX_CPU_ISA=AVX2`; isa: instruction sets as in `run --isa`. A problem may also be a
+    Path, of a file that `python -m harness capture` writes: all of its problems, with names and multiplicities.
     plugins: modules or ./files.py to load beside the built-in ones; without: plugins to leave out.
+    depth: `full` asks what takes minutes a backend.
     Raises UsageError for what cannot be found or written.
     """
-    for name, value in (("backends", backends), ("problems", problems), ("laws", laws), ("plugins", plugins)):
+    for name, value in (
+        ("backends", backends),
+        ("problems", problems),
+        ("laws", laws),
+        ("plugins", plugins),
+        ("isa", isa),
+    ):
         if isinstance(value, str | Path):
             kind = "text" if isinstance(value, str) else "path"
             raise UsageError(f"{name}: got the {kind} '{value}', wanted a list of such, as in {name}=[{value!r}]")
     registry = load_plugins(plugins, without)
     names = suites or ("suite",)
-    plan = plan_run(registry, names, backends, name_problems(problems, registry.networks), laws, limits)
+    arms = choose_arms(registry, backends, names, isa)
+    given = name_problems(problems, registry.networks)
+    plan = plan_run(
+        registry, names, backends, given, laws, limits, arms, threads=threads, depth=depth, flags=read_flags()
+    )
     return start(registry, plan, names, output, plugins, jobs, threads, watch or Silent())
 
 
@@ -90,6 +107,27 @@ def start(
         plan, registry, path, watch, command=command, extra=plugins, flags=flags, jobs=jobs, threads=threads,
         lease_wait_s=lease_wait_s,
     )  # fmt: skip
+
+
+def choose_arms(
+    registry: Registry, texts: Sequence[str], suites: Sequence[str], isa: Sequence[str] = ()
+) -> tuple[Arm, ...]:
+    """Arms of backends as `run` takes them; none where they are named alone, which are then arms by themselves.
+
+    isa: kinds of instruction sets of which every level is an arm of its own, or `all`.
+    Raises UsageError for what cannot be read, and where instruction sets are asked for and no law is.
+    """
+    switches = choose_switches(isa)
+    arms = parse_arms(dict.fromkeys(texts or (registry.backends if switches else ())))
+    if switches:
+        if not any(registry.suite(name).kind in ("correctness", "whole") for name in suites):
+            raise UsageError(
+                f"isa: got suite {', '.join(suites)}, in which no law is asked, wanted one such as correctness; "
+                "`versus` compares times, as in versus torch torch@set:ONEDNN_MAX_CPU_ISA=AVX2"
+            )
+        backends = [registry.backend(arm.backend) for arm in arms]
+        return spread_arms(arms, switches, backends, read_processor(read_text(ROOT / "proc/cpuinfo")))
+    return () if all(arm == Arm(name=arm.backend, backend=arm.backend) for arm in arms) else arms
 
 
 def load(path: str | Path) -> Run:

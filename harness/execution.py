@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -52,12 +52,15 @@ class Execution:
     journal: Journal
     run: Run
     jobs: int
+    cores: int
     threads: int | None
     places: Mapping[str, Place] = field(default_factory=dict)  # of the arms that are not here
     lease_wait_s: float | None = None  # how long to wait for a device; None without end
     lock: threading.Lock = field(default_factory=threading.Lock)
     crews: list[Crew] = field(default_factory=list)
     said: set[str] = field(default_factory=set)
+    failed_starts: Counter[str] = field(default_factory=Counter)  # by arm, in a row
+    idle: set[int] = field(default_factory=set)  # cells that were left out before their turn came
     peaks: list[Peak] = field(default_factory=list)
     timed_s: float = 0.0
     wall_s: float = 0.0
@@ -93,12 +96,15 @@ class Execution:
                 self.journal.append(BackendEntry(crew.arm, crew.ready.reason, crew.ready.versions, crew.ready.process))
 
     @contextmanager
-    def crew(self, arm: str, threads: int | None) -> Iterator[Crew]:
-        """The crew of an arm, closed at the end whatever happens."""
-        place = self.places.get(arm)
+    def crew(self, arm: str, threads: int | None, *, observe: bool = False) -> Iterator[Crew]:
+        """The crew of an arm, closed at the end whatever happens.
+
+        observe: whether its worker says which instruction sets its libraries use.
+        """
+        place, settings = self.places.get(arm), self.plan.arm(arm).environment.settings
         crew = Crew(
             self.registry, self.plan.arm(arm).backend, self.path / "workers", self.plan.limits.memory_bytes, threads,
-            place.plugins if place else self.extra, arm, place,
+            place.plugins if place else self.extra, arm, place, settings, observe, self.failed_starts,
         )  # fmt: skip
         self.crews.append(crew)
         try:

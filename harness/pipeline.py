@@ -12,14 +12,19 @@ from pathlib import Path
 from harness.execution import Execution, Watch, estimate_cell
 from harness.plan.arm import Arm
 from harness.plan.cell import Cell, Plan
+from harness.plan.threads import ALL, count_threads
 from harness.plugins.manager import Registry
 from harness.racing import time_problems
 from harness.record.directory import read_run, write_header
 from harness.record.environment import describe_environment
 from harness.record.journal import EndEntry
 from harness.record.run import FORMAT, ArmRecord, Ending, Header, Run, result_of
+from harness.switching import leave_out_idle_arms, still_to_ask
 from harness.voting import hold_vote
+from harness.worker.crew import Crew
 from harness.worker.environments import Place, open_places
+
+MOST_WIDE = 2  # workers of one backend at a time that use all processors
 
 
 def run_plan(
@@ -38,20 +43,21 @@ def run_plan(
     """Execute a plan and write the run directory; an interrupt leaves an incomplete run and is raised again."""
     begun = time.monotonic()
     with open_places(
-        [arm.environment for arm in plan.arms], extra, lambda text: watch.working("environment", text)
+        [arm.environment.place for arm in plan.arms], extra, lambda text: watch.working("environment", text)
     ) as places:
         environment = describe_environment(threads)
         header = Header(
             format=FORMAT, created=time.strftime("%Y-%m-%dT%H:%M:%S%z"), command=command, suites=plan.suites,
             backends=plan.backends, cells=len(plan.cells), environment=environment, plugins=tuple(extra),
-            flags=tuple(flags), gate=plan.gate,
-            arms=tuple(_record_arm(arm, places[arm.environment]) for arm in plan.arms),
+            flags=tuple(flags), gate=plan.gate, bugs=plan.bugs,
+            arms=tuple(_record_arm(arm, places[arm.environment.place]) for arm in plan.arms),
         )  # fmt: skip
         execution = Execution(
             plan=plan, registry=registry, path=path, extra=tuple(extra), watch=watch,
             journal=write_header(path, header), run=Run(path=path, header=header),
-            jobs=jobs or environment["cores"], threads=threads, lease_wait_s=lease_wait_s, begun=begun,
-            places={arm.name: places[arm.environment] for arm in plan.arms if arm.environment.elsewhere},
+            jobs=jobs or environment["cores"], cores=environment["cores"], threads=threads,
+            lease_wait_s=lease_wait_s, begun=begun,
+            places={arm.name: places[arm.environment.place] for arm in plan.arms if arm.environment.elsewhere},
         )  # fmt: skip
         return _execute(execution)
 
@@ -59,7 +65,7 @@ def run_plan(
 def _record_arm(arm: Arm, place: Place) -> ArmRecord:
     return ArmRecord(
         name=arm.name, backend=arm.backend, text=arm.text, family=arm.family, revision=place.revision,
-        interpreter=place.interpreter, dirty=place.dirty,
+        interpreter=place.interpreter, dirty=place.dirty, switch=arm.switch,
     )  # fmt: skip
 
 
@@ -73,6 +79,7 @@ def _execute(execution: Execution) -> Run:
     )
     try:
         record_decided(execution)
+        leave_out_idle_arms(execution, "correctness")
         check_laws(execution)
         hold_votes(execution)
         time_problems(execution)
@@ -97,16 +104,30 @@ def record_decided(execution: Execution) -> None:
 
 
 def check_laws(execution: Execution) -> None:
-    """Apply laws, several backends side by side, each with one thread unless the user asks for more.
+    """Apply laws, several backends side by side, half of the cells of each with one thread and half with all.
 
-    Where there are fewer backends than jobs, the cells of each are dealt out to several workers.
+    The number of threads is the worker's from its start, as libraries are used. Where there are fewer backends than
+    jobs, the cells of each are dealt out to several workers; otherwise they go in order to two workers in turns. What
+    may end or spoil its process has one of its own.
     """
-    by_backend = execution.by_backend("correctness")
+    by_backend = still_to_ask(execution, "correctness")
+    alone: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for backend, cells in by_backend.items():
+        for cell in cells:
+            if cell.isolate:
+                alone[backend, cell.label].append(cell)
+        by_backend[backend] = [cell for cell in cells if not cell.isolate]
     hands = max(1, execution.jobs // max(1, len(by_backend)))
+    observe = any(arm.environment.settings for arm in execution.plan.arms)
 
     def work(cells: Sequence[Cell]) -> None:
-        with execution.crew(cells[0].backend, execution.threads or 1) as crew:
+        crews: dict[int, Crew] = {}
+        with ExitStack() as stack:
             for cell in cells:
+                threads = count_threads(cell.threads, execution.cores)
+                if threads not in crews:
+                    crews[threads] = stack.enter_context(execution.crew(cell.backend, threads, observe=observe))
+                crew = crews[threads]
                 if crew.stopped:
                     return
                 execution.watch.working(cell.backend, f"{cell.law}  {cell.line}")
@@ -115,8 +136,23 @@ def check_laws(execution: Execution) -> None:
                 if not crew.stopped:
                     execution.record(result, estimate_cell(execution.registry, cell))
 
-    dealt = [cells[hand::hands] for cells in by_backend.values() for hand in range(hands)]
-    _side_by_side(execution, work, [cells for cells in dealt if cells])
+    dealt = [part for cells in by_backend.values() for part in deal_cells(cells, hands) if part]
+    _side_by_side(execution, work, [*dealt, *alone.values()])
+
+
+def deal_cells(cells: Sequence[Cell], hands: int) -> list[Sequence[Cell]]:
+    """The cells of one backend in as many parts as hands, at the least one; several parts have one number of threads.
+
+    Parts with all threads are few: each of them keeps the whole machine busy.
+    """
+    wide = [cell for cell in cells if cell.threads == ALL]
+    narrow = [cell for cell in cells if cell.threads != ALL]
+    if hands == 1:
+        return [cells]
+    most = min(MOST_WIDE, max(1, hands // 2)) if wide else 0
+    left = max(1, hands - most)
+    parts = [*(wide[hand::most] for hand in range(most)), *(narrow[hand::left] for hand in range(left))]
+    return [part for part in parts if part]
 
 
 def _side_by_side(

@@ -26,7 +26,7 @@ def hold_vote(registry: Registry, crews: Mapping[str, Crew], cells: Sequence[Cel
     assert isinstance(problem, Problem), "the plan decides networks by itself"
     replies = {cell.backend: crews[cell.backend].answer(cell) for cell in cells}
     answers = {
-        name: (read_outputs(reply), registry.backend(name).numerics_for(problem))
+        name: (read_outputs(reply), registry.backend(crews[name].backend).numerics_for(problem))
         for name, (reply, _, _) in replies.items() if isinstance(reply, Answered)
     }  # fmt: skip
     verdict = vote(problem, answers)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports import markdown_networks
+from reports import bugs, markdown_networks
 from reports.markup import cell, code, escape, fit, section, table
 from reports.text import count, format_interval, format_number, format_percent, format_time, shorten
 
@@ -62,6 +62,7 @@ def _run_lines(run: Run) -> Iterator[str]:
     skipped = run.why("skipped")
     if skipped:
         yield from ("", "## Skipped", "", *(f"- {escape(shorten(line, LONGEST))}" for line in skipped))
+    yield from fit(bugs.markdown(run), "known bugs", room)
     yield from fit(_failures(run, failure_groups(run, MOST_FAILURES, EACH_FAILURES)), "failures", room)
     yield from _laws(results)
     yield from fit(markdown_networks.networks(run), "lines on networks", room // SHARE_OF_NETWORKS)

@@ -110,6 +110,8 @@ def render(template: str, path: Path, context: dict[str, Any]) -> tuple[Path, ..
 
 def _run_context(run: Run) -> dict[str, Any]:
     from harness.record.run import describe_failure
+    from reports.bugs import HEADS as BUG_HEADS
+    from reports.bugs import NOTE, bug_words, describe_counts
     from reports.facts import (
         failure_groups,
         judge_run,
@@ -148,6 +150,7 @@ def _run_context(run: Run) -> dict[str, Any]:
         "facts": run_facts(run), "standing": verdicts,
         "unavailable": unavailable_backends(run), "outcomes": _outcomes(results), "failures": groups,
         "describe": describe_failure, "command_for": run.command_for, "laws": _laws(results), "gallery": table(run),
+        "bugs": bug_words(run), "bug_counts": describe_counts(run), "bug_heads": BUG_HEADS, "bug_note": NOTE,
         "learners": learners, "learning_heads": LEARNING_HEADS, "curves": curves,
         "networks": network_words(run), "network_heads": HEADS, "portfolios": portfolios, "layer_heads": LAYER_HEADS,
         "semantics": _semantics(results), "arithmetic": _arithmetic(results), "cells": pack(records, CELL_COLUMNS),

@@ -6,14 +6,22 @@ from collections.abc import Callable
 
 from harness import Law, NamedProblem, Suite, hookimpl
 from harness.generate.covering import covering_problems
-from harness.generate.dispatch.problems import dispatch_problems
+from harness.generate.dispatch.counts import count_problems
+from harness.generate.dispatch.problems import dear_dispatch_problems, dispatch_problems
 from suites.geometries import correctness_problems
 from suites.laws import all_laws
+from suites.shrunk_layers import all_shrunk_problems, shrunk_problems
 
 
 def asked_problems() -> tuple[NamedProblem, ...]:
-    """Chosen geometries, and generated ones in which every three values of their parameters meet."""
-    return (*correctness_problems(), *covering_problems(), *dispatch_problems())
+    """Return chosen geometries, generated ones in which every three values meet, and those on specialised paths."""
+    apart = (*correctness_problems(), *covering_problems())
+    return (*apart, *count_problems(), *shrunk_problems(), *dispatch_problems())
+
+
+def deeper_problems() -> tuple[NamedProblem, ...]:
+    """Return what takes minutes: every layer of every network in every form, and the dear rows of the arrays."""
+    return (*all_shrunk_problems(), *dear_dispatch_problems())
 
 
 @hookimpl
@@ -30,5 +38,7 @@ def register_suites(register: Callable[[Suite | Law], None]) -> None:
             problems=asked_problems,
             laws=tuple(law.name for law in laws),
             budget_s=20.0,
+            deeper=deeper_problems,
+            breadth_s=60.0,
         )
     )

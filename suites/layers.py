@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
 
-from harness import NamedProblem, Operator, Problem, ProblemSet, Window
+from harness import NamedProblem, Operator, Problem, ProblemSet, Window, parse_line
+from suites.signals_and_volumes import NETWORKS
 
 FIRST_CONVOLUTION = "input"  # the layer that reads the picture needs no input gradient
 
@@ -21,8 +22,24 @@ def _layers() -> dict[str, Any]:
 
 
 def network_names() -> tuple[str, ...]:
-    """Every network and layer list in the data file."""
-    return tuple(_layers())
+    """Every network and layer list: those of two axes in the data file, those of one and of three in the table."""
+    return (*_layers(), *NETWORKS)
+
+
+def _source(network: str) -> str:
+    """Where a list of layers is from."""
+    return NETWORKS[network].source if network in NETWORKS else str(_layers()[network]["source"])
+
+
+def forward_layers(network: str, batch: int) -> Iterator[tuple[str, Problem, int, bool]]:
+    """Every layer of a network forwards: its name, problem, how often it occurs, and whether it reads the input."""
+    if network in NETWORKS:
+        for one in NETWORKS[network].layers:
+            problem = parse_line(one.line)
+            yield one.name, problem.with_(x=(batch * problem.x[0], *problem.x[1:])), one.times, one.first
+        return
+    for layer in _layers()[network]["layers"]:
+        yield layer["layer"], layer_problem(layer, batch), 1, layer.get("in") == FIRST_CONVOLUTION
 
 
 def layer_problem(layer: dict[str, Any], batch: int) -> Problem:
@@ -51,33 +68,31 @@ def network_problems(network: str, batch: int, *, gradients: bool = True) -> tup
     A layer's name is that of the first with its shape; the layer that reads the input has no input gradient.
     """
     found: dict[Problem, tuple[str, int]] = {}
-    for layer in _layers()[network]["layers"]:
-        forward = layer_problem(layer, batch)
-        operators = [forward.operator, *(_gradients(forward, layer) if gradients else ())]
+    for layer, forward, times, first in forward_layers(network, batch):
+        operators = [forward.operator, *(_gradients(forward, first) if gradients else ())]
         for operator in operators:
             problem = forward.with_(operator=operator)
-            name, count = found.get(problem, (f"{network}/{layer['layer']}", 0))
-            found[problem] = (name, count + 1)
+            name, count = found.get(problem, (f"{network}/{layer}", 0))
+            found[problem] = (name, count + times)
     return tuple(
         NamedProblem(name=name, problem=problem, multiplicity=count) for problem, (name, count) in found.items()
     )
 
 
-def _gradients(forward: Problem, layer: dict[str, Any]) -> Sequence[Operator]:
+def _gradients(forward: Problem, first: bool) -> Sequence[Operator]:
     if forward.operator is Operator.conv:
-        needs_input = layer.get("in") != FIRST_CONVOLUTION
-        return (Operator.conv_input_grad,) * needs_input + (Operator.conv_weight_grad,)
+        return (Operator.conv_input_grad,) * (not first) + (Operator.conv_weight_grad,)
     if forward.operator is Operator.conv_transpose:
         return ()
     return (Operator.max_pool_grad if forward.operator is Operator.max_pool else Operator.avg_pool_grad,)
 
 
 def network_sets() -> tuple[ProblemSet, ...]:
-    """One problem set for every network in the data file, forwards at batch 1."""
+    """One problem set for every network, forwards and backwards at batch 1."""
     return tuple(
         ProblemSet(
             name=name,
-            description=_layers()[name]["source"],
+            description=_source(name),
             problems=lambda name=name: network_problems(name, 1),
         )
         for name in network_names()

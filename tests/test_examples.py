@@ -31,15 +31,6 @@ def test_the_backend_of_ones_own_is_right():
     assert routes == {"native", "derived", "unsupported"}
 
 
-def test_torch_as_released_is_right_where_it_is_asked_plainly(tmp_path):
-    run = harness.run(
-        "correctness", backends=["torch-as-released"], plugins=[str(ROOT / "examples" / "torch_as_released.py")],
-        problems=["conv x=2x3x8x9 w=4x3x3x2 bias stride=2,1", "max_pool x=2x3x8x9 kernel=3x2 data=normal"],
-        laws=["agrees-with-reference"], output=tmp_path / "run",
-    )  # fmt: skip
-    assert [result.outcome for result in run.results] == ["passed", "passed"]
-
-
 def test_the_network_of_ones_own_is_right(tmp_path):
     plugin = str(ROOT / "examples" / "network.py")
     problem = "network tiny step n=2"

@@ -27,6 +27,10 @@ class NotExactError(Exception):
     """A law that compares whole numbers met sums too large for its dtype: it cannot be applied there."""
 
 
+class NothingToShowError(Exception):
+    """A law found that what it would compare cannot differ here: it proves nothing, and its text says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A prepared call: `call` and `synchronize` are what is timed, `fetch` brings the outputs to the host."""

@@ -30,7 +30,8 @@ NOTHING_APPLIED = 4
 
 
 @click.command("fuzz")
-@click.option("--backend", "backends", multiple=True, required=True, metavar="NAME", help="May be repeated.")
+@click.option("--backend", "backends", multiple=True, required=True, metavar="ARM",
+              help="A backend, or one with settings such as NAME@set:VARIABLE=VALUE; may be repeated.")  # fmt: skip
 @click.option("--time", "duration", metavar="TIME", help=f"Time for all backends together.  [default: {DEFAULT_TIME}]")
 @click.option(
     "--examples", type=click.IntRange(1), help="Problems to draw for each backend, instead of or beside --time."
@@ -66,6 +67,7 @@ def command(
     \b
     python -m harness fuzz --backend mine --plugin ./mine.py --time 5m
     python -m harness fuzz --backend torch --operator conv_transpose --dtype float32 --seed 7
+    python -m harness fuzz --backend torch@set:ONEDNN_MAX_CPU_ISA=AVX2 --time 5m
     """
     import tempfile
 
@@ -73,6 +75,7 @@ def command(
 
     from harness.cli.summary import open_console
     from harness.errors import unknown
+    from harness.gating.versions import read_backend
     from harness.generate.corpus import DEFAULT_FOLDER, open_corpus, read_cases
     from harness.plugins.manager import load_plugins
     from harness.spec.numerics import DTYPES
@@ -92,7 +95,7 @@ def command(
             print(f"warning: plugin {row.name} is broken: {row.reason}", file=sys.stderr)
     names = tuple(dict.fromkeys(backends))
     for name in names:
-        registry.backend(name)
+        registry.backend(read_backend(name).backend)
     wanted = tuple(registry.law(name).name for name in laws) or registry.suite("correctness").laws
     folder = open_corpus(corpus or DEFAULT_FOLDER)
     for name in names:
@@ -156,7 +159,7 @@ class _Session:
             self._say(f"{error.outcome}  {name} died while starting: {_without_log(str(error))}")
             return
         finally:
-            bench.crew.close()
+            bench.close()
             self.applications += bench.applications
         if not bench.applications:
             why = bench.refusal or "no law applies to the problems that were drawn"
@@ -174,7 +177,7 @@ class _Session:
         from harness.generate.strategy import problems
 
         broken = self._replay(bench, progress)
-        dtypes = [dtype for dtype in self.dtypes if dtype in self.registry.backend(bench.backend).dtypes]
+        dtypes = [dtype for dtype in self.dtypes if dtype in self.registry.backend(bench.arm.backend).dtypes]
         if not dtypes:
             bench.refusal = f"{bench.backend} has no {', '.join(self.dtypes)}"
             return len(broken)
@@ -231,7 +234,8 @@ def _look(raise_again: Callable[[], None], progress: _Progress, bench: Bench) ->
 def repeat_command(result: Result, plugins: Sequence[str]) -> str:
     """The command that applies just this law to just this problem."""
     words = ["python", "-m", "harness", "run", result.suite, "--problem", result.problem, "--backend", result.backend]
-    return shlex.join([*words, "--law", result.law, *(word for plugin in plugins for word in ("--plugin", plugin))])
+    words += ["--law", result.law, *(("--threads", str(result.threads)) if result.threads else ())]
+    return shlex.join([*words, *(word for plugin in plugins for word in ("--plugin", plugin))])
 
 
 def _without_log(reason: str) -> str:

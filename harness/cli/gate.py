@@ -29,8 +29,13 @@ COLOURS = {"BROKEN": "red", "SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "
 @click.option("--base", default="", metavar="REV", help="Revision that the new version is compared with.")
 @click.option("--head", default="", metavar="REV", help="New version.  [default: the checkout as it lies]")
 @click.option("--base-env", default="", metavar="VENV", help="Environment of the base, in which it may be installed.")
-@click.option("--backend", "backends", multiple=True, metavar="NAME",
-              help="May be repeated.  [default: those of --plugin, else of this repository]")  # fmt: skip
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    metavar="ARM",
+    help="BACKEND or BACKEND@set:NAME=VALUE, repeatable.  [default: of --plugin, else this repository's]",
+)
 @click.option("--suite", "suites", multiple=True, metavar="NAME", help=f"[default: {', '.join(SUITES)}]")
 @problem_options
 @click.option("--law", "laws", multiple=True, metavar="NAME", help="This law only; may be repeated.")

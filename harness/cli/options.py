@@ -111,7 +111,7 @@ def read_cell(text: str, networks: Mapping[str, Architecture] | None = None) -> 
     from harness.spec.operator import Operator
 
     backend, _, line = text.strip().partition(" ")
-    if not line.strip() or "=" in backend or backend in Operator.__members__:
+    if not line.strip() or "=" in backend.partition("@")[0] or backend in Operator.__members__:
         raise UsageError(
             f"cell: got '{text}', wanted a backend and a problem line in one argument, "
             "such as 'im2col conv x=8x64x56x56 w=64x64x3x3 pad=1'"

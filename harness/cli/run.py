@@ -12,7 +12,20 @@ from harness.cli.options import plugin_options, problem_options, read_bytes, rea
 
 @click.command("run")
 @click.argument("suites", nargs=-1, metavar="[SUITE]...")
-@click.option("--backend", "backends", multiple=True, metavar="NAME", help="Only this backend; may be repeated.")
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    metavar="ARM",
+    help="Only this backend, or an arm such as NAME@set:VARIABLE=VALUE; may be repeated.",
+)
+@click.option(
+    "--isa",
+    "isa",
+    multiple=True,
+    metavar="NAME",
+    help="Ask laws at every level of these instruction sets, too: all, none, onednn, aten, openblas, numpy or mkl.",
+)
 @problem_options
 @click.option(
     "--network", "networks", multiple=True, metavar="NAME", help="Only problems of this network; may be repeated."
@@ -21,16 +34,26 @@ from harness.cli.options import plugin_options, problem_options, read_bytes, rea
 @click.option("--time-limit", metavar="TIME", help="Most that one cell may cost, such as 30s.  [default: the suite's]")
 @click.option("--memory-limit", metavar="SIZE", help="Most memory of one worker, such as 4GiB.  [default: 6GiB]")
 @click.option(
-    "--threads", type=click.IntRange(1), help="Threads of every worker.  [default: 1 for laws, all for times]"
+    "--threads",
+    type=click.IntRange(1),
+    help="Threads of every worker.  [default: half of the laws with 1, half with all; all for times]",
 )
 @click.option("--jobs", type=click.IntRange(1), help="Workers side by side while laws are checked.  [default: cores]")
 @click.option("--mode", type=click.Choice(["hot", "cold"]), help="Of the caches while timing.  [default: the suite's]")
+@click.option(
+    "--depth",
+    type=click.Choice(["default", "full"]),
+    default="default",
+    help="How much is asked: `full` takes minutes a backend.",
+    show_default=True,
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and run nothing.")
 @run_options
 @plugin_options
 def command(
     suites: tuple[str, ...],
     backends: tuple[str, ...],
+    isa: tuple[str, ...],
     problems: tuple[str, ...],
     problem_files: tuple[str, ...],
     networks: tuple[str, ...],
@@ -43,6 +66,7 @@ def command(
     jobs: int | None,
     mode: Literal["hot", "cold"] | None,
     lease_wait: str | None,
+    depth: Literal["default", "full"],
     dry_run: bool,
     plugins: tuple[str, ...],
     without: tuple[str, ...],
@@ -56,15 +80,17 @@ def command(
     python -m harness run correctness --backend im2col --problem 'conv x=1x2x9 w=3x2x3 pad=1'
     python -m harness run speed --backend torch --backend fft --output runs/today
     python -m harness run speed --problems mine.json --backend torch
+    python -m harness run correctness --backend torch --isa all
     python -m harness run networks networks-speed network-layers --network resnet50
     """
-    from harness.api import command_line, start
+    from harness.api import choose_arms, command_line, start
     from harness.cli.progress import choose_watch
     from harness.cli.report import write_reports
     from harness.cli.summary import print_plan, print_summary
     from harness.plan.cell import Limits
     from harness.plan.planner import plan_run
     from harness.plugins.manager import load_plugins
+    from harness.record.machine import read_flags
 
     registry = load_plugins(plugins, without)
     for row in registry.rows:
@@ -77,7 +103,21 @@ def command(
     reporters = registry.reporters_for(formats)
     names = suites or ("suite",)
     given = read_problems(problems, problem_files, registry.networks)
-    plan = plan_run(registry, names, backends, given, laws, limits, mode=mode, networks=networks)
+    arms = choose_arms(registry, backends, names, isa)
+    plan = plan_run(
+        registry,
+        names,
+        backends,
+        given,
+        laws,
+        limits,
+        arms,
+        mode=mode,
+        networks=networks,
+        threads=threads,
+        depth=depth,
+        flags=read_flags(),
+    )
     if dry_run:
         print_plan(plan)
         return 0

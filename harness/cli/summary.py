@@ -13,6 +13,7 @@ from rich.table import Table
 
 from harness.network.problem import is_network_line
 from harness.plan.cell import Plan
+from harness.record.bugs import STATUSES, bug_rows, count_statuses
 from harness.record.networks import WORKS, NetworkRow, network_rows
 from harness.record.run import OUTCOMES, RAN, WRONG, Result, Run, describe_failure, describe_overdrawn
 from harness.timing.standing import Standing
@@ -20,6 +21,7 @@ from harness.timing.statistics import Estimate, estimate_time
 
 MOST_WRONG = 8
 MOST_TIMES = 30
+LONGEST_WHY = 110  # characters of a reason in the table of known bugs
 
 
 def open_console() -> Console:
@@ -56,6 +58,7 @@ def print_summary(run: Run, written: Sequence[Path] = ()) -> None:
     """Outcomes per backend, the first wrong results with the command that repeats each, and where the report lies."""
     console = open_console()
     console.print(_outcome_table(run))
+    _print_bugs(console, run)
     _print_networks(console, run)
     _print_times(console, run)
     for backend, reason in run.unavailable.items():
@@ -106,6 +109,23 @@ def _outcome_table(run: Run) -> Table:
         cells = [f"[red]{counts[o]}[/red]" if o in WRONG and counts[o] else str(counts[o] or "") for o in names]
         table.add_row(backend, *cells, str(timed or ""))
     return table
+
+
+def _print_bugs(console: Console, run: Run) -> None:
+    """What became of each known bug, and how many there are of each kind."""
+    rows = bug_rows(run)
+    if not rows:
+        return
+    table = plain_table("known bug", "backend", "status", "title", "why")
+    for row in sorted(rows, key=lambda row: STATUSES.index(row.status)):
+        bug, status = row.asked.bug, f"[red]{row.status}[/red]" if row.status == "present" else row.status
+        why = row.reason if len(row.reason) <= LONGEST_WHY else f"{row.reason[: LONGEST_WHY - 1]}…"
+        table.add_row(escape(bug.id), escape(row.asked.arm), status, escape(bug.title), escape(why))
+    console.print(table)
+    counts = count_statuses(rows)
+    bugs = len({row.asked.bug.id for row in rows})
+    told = ", ".join(f"{number} {name}" for name, number in counts.items())
+    console.print(f"{bugs} known bugs, {len(rows)} with their backends: {told}", markup=False)
 
 
 def _print_networks(console: Console, run: Run) -> None:

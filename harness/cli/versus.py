@@ -55,8 +55,9 @@ def command(
     """Time arms in turns on this machine; the first is the base that the others are compared with.
 
     An ARM is BACKEND, BACKEND@REVISION (checked out into a temporary worktree) or BACKEND@env:PATH (another virtual
-    environment or interpreter), with a name of your own in front if you like: NAME=BACKEND@REVISION. All arms of a
-    cell are timed in turns, in short blocks, in fresh processes, pass after pass, until the cell is decided.
+    environment or interpreter), with environment variables behind it (@set:NAME=VALUE) and a name of your own in front
+    if you like: NAME=BACKEND@REVISION. All arms of a cell are timed in turns, in short blocks, in fresh processes, pass
+    after pass, until the cell is decided.
 
     \b
     SLOWER, FASTER   new / base lies beyond 1 + DELTA on one side   SAME  inside on both
@@ -67,6 +68,7 @@ def command(
     python -m harness versus im2col@HEAD~3 im2col --budget 2m
     python -m harness versus torch im2col fft --problem 'conv x=8x64x56x56 w=64x64x3x3 pad=1'
     python -m harness versus mine@main mine --plugin ./mine.py --suite speed --gate
+    python -m harness versus torch torch@set:ONEDNN_MAX_CPU_ISA=AVX2
     """
     from harness.api import command_line, start
     from harness.cli.progress import choose_watch
@@ -90,12 +92,13 @@ def command(
     known = read_qualification(name_environment(describe_environment(threads)))
     given = read_problems(problems, problem_files, registry.networks)
     wait_s = read_seconds(lease_wait) if lease_wait else None
-    cells = plan_run(registry, names, problems=given, arms=chosen[1:]).cells
+    cells = plan_run(registry, names, problems=given, arms=chosen[1:], threads=threads).cells
     gate = make_gate(delta, known, budget, sum(cell.decided is None for cell in cells), armed=armed)
     if reason := refuse(gate, known):
         print(f"error: the gate is not armed: {reason}", file=sys.stderr)
         return CANNOT_TELL
-    plan, watch = plan_run(registry, names, problems=given, arms=chosen, gate=gate, mode=mode), choose_watch()
+    plan = plan_run(registry, names, problems=given, arms=chosen, gate=gate, mode=mode, threads=threads)
+    watch = choose_watch()
     try:
         run = start(
             registry, plan, names, output, plugins, None, threads, watch, command_line(sys.argv[1:]),

@@ -126,7 +126,10 @@ class Door:
             if self.threads is not None:
                 from threadpoolctl import threadpool_limits
 
+                from harness.checking.threads import limit_threads
+
                 stack.enter_context(threadpool_limits(self.threads))
+                stack.enter_context(limit_threads(self.registry.backend(backend), self.threads))
             yield self.reasons[backend]
 
     @pytest.hookimpl(wrapper=True)

@@ -13,7 +13,7 @@ from harness.errors import CannotTellError, UsageError
 from harness.execution import Watch
 from harness.gating.dependencies import why_build
 from harness.gating.findings import GateReport, judge_gate
-from harness.plan.arm import HERE, Arm, Environment
+from harness.plan.arm import HERE, Arm, Environment, parse_arm
 from harness.plan.gate import Gate
 from harness.plan.planner import plan_run
 from harness.plan.suite import NamedProblem
@@ -60,9 +60,9 @@ def compare_versions(
     Raises UsageError where the gate may compare no times, and nothing else was asked for.
     """
     base, head = choose_environments(wanted, watch)
-    backends = wanted.backends or find_backends(registry, wanted.plugins)
-    check_origins(registry, backends, wanted, base)
-    arms = [arm for name in backends for arm in make_arms(name, base, head)]
+    named = [read_backend(text) for text in wanted.backends or find_backends(registry, wanted.plugins)]
+    check_origins(registry, [one.backend for one in named], wanted, base)
+    arms = [arm for one in named for arm in make_arms(one, base, head)]
     problems = name_problems(wanted.problems, registry.networks)
     suites = keep_suites(registry, wanted)
     kinds = {name: registry.suite(name).kind for name in suites}
@@ -72,7 +72,7 @@ def compare_versions(
         suites = [name for name in suites if kinds[name] != "speed"]
         if not suites:
             raise CannotTellError(f"the gate is not armed: {gate.untimed}")
-    plan = plan_run(registry, suites, problems=problems, laws=wanted.laws, arms=arms, gate=gate)
+    plan = plan_run(registry, suites, problems=problems, laws=wanted.laws, arms=arms, gate=gate, threads=wanted.threads)
     timed = sum(cell.kind == "speed" and cell.decided is None for cell in plan.cells)
     plan = replace(plan, gate=replace(gate, budget_s=budget_s or max(LEAST_S, LAWS_S + PER_CELL_S * timed / 2)))
     run = start(
@@ -91,10 +91,22 @@ def keep_suites(registry: Registry, wanted: Wanted) -> list[str]:
     return [name for name, kind in kinds.items() if kind == "correctness" or not wanted.laws]
 
 
-def make_arms(backend: str, base: Environment, head: Environment) -> tuple[Arm, Arm]:
-    """Both versions of a backend, a family of their own; the new one goes by the backend's name."""
-    old = Arm(name=backend + base.text, backend=backend, environment=base, family=backend)
-    return old, Arm(name=backend, backend=backend, environment=head, family=backend)
+def read_backend(text: str) -> Arm:
+    """A backend with settings as `gate` takes it. Raises UsageError where it has an environment of its own."""
+    arm = parse_arm(text)
+    if arm.environment.elsewhere or arm.name != text:
+        raise UsageError(
+            f"backend: got '{text}', wanted BACKEND or BACKEND@set:NAME=VALUE; --base and --head name the versions"
+        )
+    return arm
+
+
+def make_arms(of: Arm, base: Environment, head: Environment) -> tuple[Arm, Arm]:
+    """Both versions of a backend with the same settings, a family of their own; the new one goes by its plain name."""
+    old, new = (replace(one, settings=of.environment.settings) for one in (base, head))
+    return replace(of, name=of.backend + old.text, environment=old, family=of.name), replace(
+        of, environment=new, family=of.name
+    )
 
 
 def choose_environments(wanted: Wanted, watch: Watch) -> tuple[Environment, Environment]:

@@ -81,4 +81,4 @@ def append_case(folder: Path, backend: str, case: Case) -> bool:
 
 def case_file(folder: Path, backend: str) -> Path:
     """The file of a backend."""
-    return folder / f"{backend}.txt"
+    return folder / f"{backend.replace('/', '_')}.txt"  # settings may hold paths

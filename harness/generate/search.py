@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.generate.corpus import Case
+from harness.plan.arm import Arm, parse_arm
 from harness.plan.cell import Cell, Limits
 from harness.plan.planner import plan_run
 from harness.plan.suite import NamedProblem
+from harness.plan.threads import ALL, ONE, count_threads
 from harness.plugins.manager import Registry
+from harness.record.diagnosis import allowed_processors
 from harness.record.run import RAN, WRONG, Result, result_of
 from harness.spec.line import parse_line
 from harness.spec.problem import Problem
@@ -68,8 +71,10 @@ class Finding:
 
 @dataclass(slots=True)
 class Bench:
-    """One backend in its worker, to which laws are applied, and the counts of what was tried.
+    """One backend in its workers, to which laws are applied, and the counts of what was tried.
 
+    backend: its name, with settings behind it if it has any. Half of the laws are asked of a worker with one thread,
+    half of one with all.
     drawn: problems drawn; problems, applications: those on which a law was applied, and how often one was.
     passed: lines of drawn problems that broke no law, which are not tried again.
     limit_s, slowest_s: after what time a cell hangs, and what the slowest that answered took.
@@ -89,22 +94,45 @@ class Bench:
     slowest_s: float = 0.0
     now: str = ""
     refusal: str = ""
-    crew: Crew = field(init=False)
+    arm: Arm = field(init=False)
+    crews: dict[int, Crew] = field(default_factory=dict)  # by number of threads
 
     def __post_init__(self) -> None:
-        """Make the crew; its worker starts with the first question."""
-        self.crew = self._fresh()
+        """Read the arm; workers start with the first question."""
+        self.arm = parse_arm(self.backend)
 
-    def _fresh(self) -> Crew:
-        return Crew(self.registry, self.backend, self.folder, Limits().memory_bytes, 1, self.extra)
+    @property
+    def crew(self) -> Crew:
+        """The crew with one thread."""
+        return self.crew_of(ONE)
 
-    def cells(self, problem: Problem, laws: Sequence[str]) -> tuple[Cell, ...]:
-        """The cells of the laws that apply to a problem, planned as a run would plan them."""
+    def crew_of(self, threads: int) -> Crew:
+        """The crew with so many threads."""
+        if threads not in self.crews:
+            self.crews[threads] = Crew(
+                self.registry, self.arm.backend, self.folder, Limits().memory_bytes, threads, self.extra,
+                self.arm.name, settings=self.arm.environment.settings,
+            )  # fmt: skip
+        return self.crews[threads]
+
+    def close(self) -> None:
+        """Let all workers end."""
+        for crew in self.crews.values():
+            crew.close()
+
+    def cells(self, problem: Problem, laws: Sequence[str], threads: int | None = None) -> tuple[Cell, ...]:
+        """The cells of the laws that apply to a problem, planned as a run would plan them.
+
+        threads: what all of them are asked with; None deals them out.
+        """
         applied = [name for name in laws if self.registry.law(name).applies(problem)]
         if not applied:
             return ()
         named = NamedProblem(name="fuzz", problem=problem)
-        return plan_run(self.registry, (SUITE,), (self.backend,), (named,), applied, Limits(time_s=self.limit_s)).cells
+        limits = Limits(time_s=self.limit_s)
+        return plan_run(
+            self.registry, (SUITE,), (), (named,), applied, limits, (self.arm,), threads=threads
+        ).cells  # fmt: skip
 
     def judge(self, cell: Cell) -> Result:
         """What became of a cell; a crew that gives up is replaced, so that a backend that dies is asked on."""
@@ -113,11 +141,12 @@ class Bench:
             return result_of(cell, cell.decided, reason=cell.reason)
         self.now = f"{cell.law}  {cell.line}"
         self.watch(self)
-        if self.crew.deaths >= MOST_DEATHS:
-            self.crew.close()
-            self.crew = self._fresh()
-        started = self.crew.worker is not None  # else its start is in the seconds
-        result = self.crew.check(cell, self.registry.law(cell.law).formula)
+        threads = count_threads(cell.threads, len(allowed_processors()))
+        if self.crew_of(threads).deaths >= MOST_DEATHS:
+            self.crews.pop(threads).close()
+        crew = self.crew_of(threads)
+        started = crew.worker is not None  # else its start is in the seconds
+        result = crew.check(cell, self.registry.law(cell.law).formula)
         if started and result.outcome != "timeout":
             self.slowest_s = max(self.slowest_s, result.seconds)
         if result.outcome in RAN:
@@ -126,11 +155,11 @@ class Bench:
             self.refusal = self.refusal or result.reason
         return result
 
-    def first_wrong(self, problem: Problem, laws: Sequence[str]) -> Result | None:
+    def first_wrong(self, problem: Problem, laws: Sequence[str], threads: int | None = None) -> Result | None:
         """The first law that the backend breaks on a problem, or None."""
         before = self.applications
         wrong = None
-        for cell in self.cells(problem, laws):
+        for cell in self.cells(problem, laws, threads):
             result = self.judge(cell)
             if result.outcome in WRONG:
                 wrong = result
@@ -139,9 +168,17 @@ class Bench:
         return wrong
 
     def replay(self, case: Case) -> Result | None:
-        """What becomes of a case today; None where its law no longer applies to its problem."""
-        cells = self.cells(parse_line(case.line), (case.law,))
-        return self.judge(cells[0]) if cells else None
+        """What becomes of a case today, with one thread and then with all, as it does not say with which it failed.
+
+        None where its law no longer applies to its problem.
+        """
+        result = None
+        for threads in (ONE, count_threads(ALL, len(allowed_processors()))):
+            for cell in self.cells(parse_line(case.line), (case.law,), threads):
+                result = self.judge(cell)
+                if result.outcome in WRONG:
+                    return result
+        return result
 
 
 def search(
@@ -217,7 +254,7 @@ class _Hunt:
 
     def _shrink(self, problem: Problem, finding: Finding) -> Finding | None:
         """The finding on this problem, if the same law is broken there with the same outcome."""
-        wrong = self.bench.first_wrong(problem, (finding.result.law,))
+        wrong = self.bench.first_wrong(problem, (finding.result.law,), finding.result.threads or None)
         if wrong is None or wrong.outcome != finding.result.outcome:
             return None
         return replace(finding, result=wrong)

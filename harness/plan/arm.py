@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -9,11 +10,15 @@ from dataclasses import dataclass, replace
 from harness.errors import UsageError
 
 # No revision holds a colon, so that these never begin one.
-INTERPRETER, INSTALLED, BUILD = "@env:", "@installed:", "@build:"
+INTERPRETER, INSTALLED, BUILD, SET = "@env:", "@installed:", "@build:", "@set:"
 WANTED = (
     "BACKEND, BACKEND@REVISION, BACKEND@env:PATH, BACKEND@installed:PATH or BACKEND@REVISION@build:, "
-    "with a label as in NAME=BACKEND"
+    "with @set:NAME=VALUE behind it, and a label as in NAME=BACKEND"
 )
+Settings = tuple[tuple[str, str], ...]  # environment variables with their values, in the order of the command line
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_NEXT = re.compile(r",(?=[A-Za-z_]\w*=)", re.ASCII)  # any other comma belongs to a value
+_OTHERS = ("PYTHONPATH",)  # variables that the harness sets itself, beside those of thread counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +27,7 @@ class Environment:
 
     installed: the backend is the one that is installed in the interpreter, and none of this checkout's sources.
     build: a virtual environment is made for the revision, and the revision installed in it with `extras`.
+    settings: environment variables that its processes are started with.
     """
 
     revision: str = ""
@@ -29,11 +35,17 @@ class Environment:
     installed: bool = False
     build: bool = False
     extras: str = ""
+    settings: Settings = ()
 
     @property
     def elsewhere(self) -> bool:
         """Whether it is another one than that of the command itself."""
         return bool(self.revision or self.interpreter)
+
+    @property
+    def place(self) -> Environment:
+        """The same without its settings: arms that differ in them alone share a worktree and an interpreter."""
+        return replace(self, settings=())
 
     @property
     def libraries(self) -> str:
@@ -45,8 +57,10 @@ class Environment:
         """As it stands behind a backend's name on the command line."""
         text = f"@{self.revision}" if self.revision else ""
         if self.build:
-            return text + BUILD + self.extras
-        return text + (INSTALLED if self.installed else INTERPRETER) + self.interpreter if self.interpreter else text
+            text += BUILD + self.extras
+        elif self.interpreter:
+            text += (INSTALLED if self.installed else INTERPRETER) + self.interpreter
+        return text + write_settings(self.settings)
 
 
 HERE = Environment()
@@ -57,12 +71,14 @@ class Arm:
     """A backend in an environment, under a name that no other arm of the run has.
 
     family: arms of one family are interleaved on each problem, and the first of them is the base of the others.
+    switch: the kind of instruction set that its settings lower, where `--isa` made the arm for that alone.
     """
 
     name: str
     backend: str
     environment: Environment = HERE
     family: str = ""
+    switch: str = ""
 
     @property
     def text(self) -> str:
@@ -72,7 +88,9 @@ class Arm:
 
 def parse_arm(text: str) -> Arm:
     """Read an arm as the command line has it; without a label, the text is its name. Raises UsageError."""
-    label, body = _split_label(text)
+    label, whole = _split_label(text)
+    body, set_here, given = whole.partition(SET)
+    settings = _read_settings(text, given) if set_here else ()
     marker = next((one for one in (INTERPRETER, INSTALLED, BUILD) if one in body), "")
     place, _, rest = body.partition(marker) if marker else (body, "", "")
     backend, at, revision = place.partition("@")  # a revision may hold more of them: HEAD@{1}, @{upstream}
@@ -86,7 +104,7 @@ def parse_arm(text: str) -> Arm:
         raise _refuse(text, "no revision that could be built")
     environment = Environment(
         revision=revision, interpreter="" if marker == BUILD else rest, installed=marker == INSTALLED,
-        build=marker == BUILD, extras=rest if marker == BUILD else "",
+        build=marker == BUILD, extras=rest if marker == BUILD else "", settings=settings,
     )  # fmt: skip
     return Arm(name=text if label is None else label, backend=backend, environment=environment)
 
@@ -103,6 +121,48 @@ def parse_arms(texts: Iterable[str]) -> tuple[Arm, ...]:
     return arms
 
 
+def write_settings(settings: Settings) -> str:
+    """Settings as they stand at the end of an arm; empty where there are none."""
+    return SET + ",".join(f"{name}={value}" for name, value in settings) if settings else ""
+
+
+def check_settings(arms: Iterable[Arm], reserved: Iterable[str]) -> None:
+    """Raise UsageError where an arm sets a variable that the harness sets itself in this run.
+
+    reserved: names of the variables of thread counts, where the run decides about them.
+    """
+    threads = frozenset(reserved)
+    for arm in arms:
+        for name, _ in arm.environment.settings:
+            if name in threads:
+                raise _refuse(
+                    arm.text, f"{name} is set by the harness in this run, from --threads or with one thread for laws",
+                    "another variable; --threads sets how many threads all arms have",
+                )  # fmt: skip
+            if name in _OTHERS:
+                raise _refuse(
+                    arm.text, f"{name} is set by the harness",
+                    "@env:PATH for another environment, or BACKEND@REVISION for other sources",
+                )  # fmt: skip
+
+
+def _read_settings(arm: str, text: str) -> Settings:
+    """Variables and values of `A=1,B=2` or `A=1@set:B=2`. Raises UsageError."""
+    found: dict[str, str] = {}
+    for one in (part for word in text.split(SET) for part in _NEXT.split(word)):
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise _refuse(arm, f"'{one}' behind '{SET}' has no '='")
+        if not _NAME.fullmatch(name):
+            raise _refuse(arm, f"'{name}' is no name of an environment variable")
+        if name in found:
+            raise _refuse(arm, f"{name} is set twice")
+        if any(marker in value for marker in (INTERPRETER, INSTALLED, BUILD)) or "\0" in value or "\n" in value:
+            raise _refuse(arm, f"'{value}' is no value of {name}; '{SET}' stands last")
+        found[name] = value
+    return tuple(found.items())
+
+
 def _split_label(text: str) -> tuple[str | None, str]:
     """The label and the rest; an equals sign behind an at sign belongs to a path or a revision."""
     label, equals, body = text.partition("=")
@@ -113,5 +173,5 @@ def _split_label(text: str) -> tuple[str | None, str]:
     return label, body
 
 
-def _refuse(text: str, why: str) -> UsageError:
-    return UsageError(f"arm: got '{text}' ({why}), wanted {WANTED}")
+def _refuse(text: str, why: str, wanted: str = WANTED) -> UsageError:
+    return UsageError(f"arm: got '{text}' ({why}), wanted {wanted}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.plan.arm import Arm
+from harness.plan.bug import AskedBug
 from harness.plan.gate import Gate
 from harness.plan.task import Task
 from harness.plugins.route import Route
@@ -19,9 +20,11 @@ class Cell:
     """One unit of a plan; every cell gets exactly one result.
 
     backend: the name of the arm, which is the backend's own unless arms were given.
-    slowdown: share of a call that is added to it as known work; isolate: in processes that time nothing else.
+    slowdown: share of a call that is added to it as known work.
+    isolate: in processes that time nothing else; where laws are checked, in a process for the cells of one label.
     decided: outcome that the plan alone decides (unsupported, skipped), or None where a worker is asked.
     estimate_s: what the planner thinks it costs.
+    threads: how many a law is asked with; 0 stands for as many as the machine has processors.
     """
 
     number: int
@@ -40,6 +43,7 @@ class Cell:
     time_limit_s: float = 60.0
     slowdown: float = 0.0
     isolate: bool = False
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +58,8 @@ class Limits:
 class Plan:
     """All cells of a run, in the order of suites, arms and problems.
 
-    arms: where they were given; gate: what decides when there are enough passes, None for a number fixed beforehand.
+    arms: where they were given. bugs: known ones, on a backend each, whether cells could be planned or not.
+    gate: what decides when there are enough passes, None for a number fixed beforehand.
     mode: of the caches while timing, None for the suites' own.
     """
 
@@ -64,8 +69,10 @@ class Plan:
     limits: Limits
     arms: tuple[Arm, ...] = ()
     gate: Gate | None = None
+    bugs: tuple[AskedBug, ...] = ()
     mode: Literal["hot", "cold"] | None = None
 
     def arm(self, name: str) -> Arm:
-        """The arm of a name: one that was given, or the backend of that name, here."""
-        return next((arm for arm in self.arms if arm.name == name), Arm(name=name, backend=name))
+        """The arm of a name: one that was given, that a known bug needs, or the backend of that name, here."""
+        known = (one.as_arm for one in self.bugs)
+        return next((arm for arm in (*self.arms, *known) if arm.name == name), Arm(name=name, backend=name))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from harness.checking.law import Law
 from harness.errors import UsageError
 from harness.network.problem import NetworkProblem
-from harness.plan.arm import Arm
+from harness.plan.arm import Arm, check_settings
+from harness.plan.bug import AskedBug
 from harness.plan.cell import MAJORITY, Cell, Limits, Plan
 from harness.plan.gate import Gate
-from harness.plan.suite import NamedProblem, Suite
+from harness.plan.suite import Depth, NamedProblem, Suite
 from harness.plan.task import Task, estimate_work, estimate_workspace
+from harness.plan.threads import ONE, THREAD_VARIABLES, deal_threads
 from harness.plugins.backend import Backend
 from harness.plugins.manager import Registry
 from harness.plugins.route import Route, resolve
@@ -24,6 +27,7 @@ COPIES_CHECKED, COPIES_TIMED = 6, 12  # of all arrays that a worker holds at onc
 # the network's bytes: 2.9 for ResNet-152, 3.0 for ResNet-50, 4.2 for ResNet-34, 5.4 for AlexNet.
 COPIES_OF_NETWORK = 5
 CALLS_PER_LAW = 4  # a law runs an operator a few times and the reference beside it
+LEAST_S = 0.002  # what a cell takes however small its problem is
 CALLS_PER_PASS = 6  # first call, warm-up, three samples, and the verification
 
 
@@ -38,43 +42,101 @@ def plan_run(
     gate: Gate | None = None,
     mode: Literal["hot", "cold"] | None = None,
     networks: Sequence[str] = (),
+    depth: Depth = "default",
+    threads: int | None = None,
+    flags: frozenset[str] | None = None,
 ) -> Plan:
     """Plan suites x arms x problems x laws. Raises UsageError for unknown names and for an empty plan.
 
     backends: names, all of them where neither they nor arms are given. problems, laws: replace the suite's own.
     networks: only problems of these, which are those named NETWORK/ANYTHING.
+    depth: `full` asks each suite's deeper problems too, and leaves out no optional ones.
+    threads: of every worker; None asks half of the laws with one and half with all, and leaves times to the libraries.
+    flags: of the processor, as far as they are known.
     """
     limits = limits or Limits()
-    names = tuple(dict.fromkeys(backends or registry.backends))
+    names = tuple(dict.fromkeys(backends or registry.listed))
     chosen = tuple(arms) or tuple(Arm(name=name, backend=name) for name in names)
     for arm in chosen:
         registry.backend(arm.backend)
     wanted = [registry.law(name) for name in laws]
     parts, known = _expand(registry, suites), tuple(registry.networks.values())
+    if threads is not None or any(suite.kind != "speed" for suite in parts):
+        check_settings(chosen, THREAD_VARIABLES)
+    check_settings(chosen, ())
     for network in networks:
         registry.network(network)
     if wanted and not any(suite.kind == "correctness" for suite in parts):
         raise UsageError(f"laws belong to suites of correctness: got {', '.join(suites)}, wanted such as correctness")
     cells: list[Cell] = []
+    asked_bugs: list[AskedBug] = []
     numbers = itertools.count()
     for suite in parts:
+        if _of_bugs(suite, problems, networks):
+            _check_bugs(suite, arms)
+            asked_bugs += _plan_bugs(registry, suite, backends, wanted, limits, cells, numbers, flags, threads)
+            continue
         applied = wanted or [registry.law(name) for name in suite.laws]
-        asked = _of_networks(suite.take_all(problems) if problems else suite.all_problems(known), networks)
+        asked = _of_networks(suite.take_all(problems) if problems else suite.all_problems(known, depth), networks)
         _check_partners(registry, problems or asked)
         items = _once(asked, applied)
         bases = {arm.family: arm.name for arm in reversed(chosen)}
         for arm in chosen:
-            answers = _Answers(suite, registry.backend(arm.backend), arm.name, limits)
+            if arm.switch and suite.kind != "correctness":  # made for the laws
+                continue
+            answers = _Answers(suite, registry.backend(arm.backend), arm.name, limits, threads)
             if bases[arm.family] != arm.name:
                 answers.slowdown = suite.timing.slowdown
             answers.elsewhere = arm.environment.elsewhere
-            cells.extend(_plan_cells(answers, items, numbers))
+            breadth_s = suite.breadth_s if depth == "default" and not problems else math.inf
+            cells.extend(_plan_cells(answers, items, numbers, _beyond_breadth(answers, items, breadth_s)))
     if not cells:
         raise UsageError(_nothing(parts, wanted, problems))
+    planned = (arm.name for arm in chosen) if not all(_of_bugs(suite, problems, networks) for suite in parts) else ()
     return Plan(
-        cells=tuple(cells), suites=tuple(s.name for s in parts), backends=tuple(arm.name for arm in chosen),
-        limits=limits, arms=tuple(arms), gate=gate, mode=mode,
+        cells=tuple(cells), suites=tuple(s.name for s in parts),
+        backends=tuple(dict.fromkeys((*planned, *(one.arm for one in asked_bugs if one.cells)))),
+        limits=limits, arms=tuple(arms), gate=gate, bugs=tuple(asked_bugs), mode=mode,
     )  # fmt: skip
+
+
+def _of_bugs(suite: Suite, problems: Sequence[NamedProblem], networks: Sequence[str]) -> bool:
+    """Whether a suite asks its known bugs; problems that are given are asked of any backend instead."""
+    return suite.bugs is not None and not (problems or networks)
+
+
+def _check_bugs(suite: Suite, arms: Sequence[Arm]) -> None:
+    if arms:
+        raise UsageError(
+            f"suite {suite.name} asks the backends that its table names: got arms, wanted `python -m harness run "
+            f"{suite.name}`, or --problem"
+        )
+
+
+def _plan_bugs(
+    registry: Registry, suite: Suite, backends: Sequence[str], laws: Sequence[Law], limits: Limits,
+    cells: list[Cell], numbers: Iterator[int], flags: frozenset[str] | None, threads: int | None,
+) -> Iterator[AskedBug]:  # fmt: skip
+    """Add the cells of every known bug, on every backend that it names and that is wanted; each bug as it is asked.
+
+    What the processor lacks is not asked: a line of it may show another bug here.
+    """
+    assert suite.bugs is not None
+    for bug in suite.bugs():
+        items = [NamedProblem(name=bug.id, problem=problem, isolate=bug.alone) for problem in bug.problems]
+        applied = [law for name in bug.laws for law in (registry.law(name),) if not laws or law in laws]
+        for name in bug.backends:
+            if (backends and name not in backends) or not applied:
+                continue
+            if name not in registry.backends:
+                yield AskedBug(bug=bug, backend=name, hindrance=f"no backend '{name}' is registered")
+                continue
+            answers = _Answers(suite, registry.backend(name), bug.arm(name), limits, threads or bug.threads or None)
+            lacks = bool(bug.flag) and flags is not None and bug.flag not in flags
+            hindrance = f"this processor has no {bug.flag}" if lacks else ""
+            made = list(_plan_cells(answers, _once(items, applied), numbers, {}))
+            cells.extend(replace(cell, decided="unsupported", reason=hindrance) if lacks else cell for cell in made)
+            yield AskedBug(bug=bug, backend=name, cells=len(made), hindrance=hindrance)
 
 
 def _of_networks(problems: Sequence[NamedProblem], networks: Sequence[str]) -> Sequence[NamedProblem]:
@@ -116,13 +178,10 @@ def _once(items: Sequence[NamedProblem], laws: Sequence[Law]) -> list[_Item]:
         problem = named.problem
         line = problem.line
         if line not in first:
-            applied = tuple(law for law in laws if _asks(named, law) and law.applies(problem))
+            asked = [law for law in laws if law.name in named.laws] if named.laws else laws
+            applied = tuple(law for law in asked if law.applies(problem))
             first[line] = _Item(named, line, known.setdefault(geometry(problem), len(known)), applied)
     return list(first.values())
-
-
-def _asks(named: NamedProblem, law: Law) -> bool:
-    return not named.laws or law.name in named.laws
 
 
 def geometry(problem: Task) -> tuple[Any, ...]:
@@ -138,8 +197,8 @@ def geometry(problem: Task) -> tuple[Any, ...]:
 class _Answers:
     """What one backend answers to the problems of one suite; each geometry is asked once."""
 
-    def __init__(self, suite: Suite, backend: Backend, arm: str, limits: Limits) -> None:
-        self.suite, self.backend, self.arm, self.limits = suite, backend, arm, limits
+    def __init__(self, suite: Suite, backend: Backend, arm: str, limits: Limits, threads: int | None) -> None:
+        self.suite, self.backend, self.arm, self.limits, self.threads = suite, backend, arm, limits, threads
         self.slowdown, self.elsewhere = 0.0, False
         self.budget_s = limits.time_s or suite.budget_s
         self.time_limit_s = limits.time_s or suite.time_limit_s
@@ -190,18 +249,35 @@ class _Answers:
         return copies / 2 if problem.dtype == "float64" else copies  # what is wider than it costs no more
 
 
-def _plan_cells(answers: _Answers, items: Sequence[_Item], numbers: Iterator[int]) -> Iterator[Cell]:
+def _beyond_breadth(answers: _Answers, items: Sequence[_Item], breadth_s: float) -> Mapping[str, str]:
+    """Return the optional problems for which no time is left, by line, with the reason; the cheapest come first."""
+    if breadth_s == math.inf:
+        return {}
+    optional = [item for item in items if item.named.optional and answers.route(item, None).kind != "unsupported"]
+    spent, left_out = 0.0, {}
+    for item in sorted(optional, key=lambda item: answers.cost(item)[0]):
+        spent += len(item.laws) * (answers.cost(item)[0] + LEAST_S)
+        if spent > breadth_s:
+            left_out[item.line] = f"the optional problems would take more than {breadth_s:g} s (--depth full)"
+    return left_out
+
+
+def _plan_cells(
+    answers: _Answers, items: Sequence[_Item], numbers: Iterator[int], left_out: Mapping[str, str]
+) -> Iterator[Cell]:
     for item in items:
         for law in item.laws if answers.suite.kind == "correctness" else (None,):
-            yield _cell(answers, item, law, next(numbers))
+            yield _cell(answers, item, law, next(numbers), left_out.get(item.line, ""))
 
 
-def _cell(answers: _Answers, item: _Item, law: Law | None, number: int) -> Cell:
+def _cell(answers: _Answers, item: _Item, law: Law | None, number: int, left_out: str = "") -> Cell:
     route, named, kind = answers.route(item, law), item.named, answers.suite.kind
     assert kind != "whole", "a whole is expanded before it is planned"
+    dealt = deal_threads(item.line, law.name) if law is not None and kind == "correctness" else ONE
     # Another version of the backend may have what this one lacks: its worker is asked.
     unsupported = route.kind == "unsupported" and not answers.elsewhere
     seconds, skip = (0.0, "") if unsupported else answers.cost(item)
+    skip = skip or left_out
     return Cell(
         number=number,
         suite=answers.suite.name,
@@ -219,6 +295,7 @@ def _cell(answers: _Answers, item: _Item, law: Law | None, number: int) -> Cell:
         time_limit_s=answers.time_limit_s,
         slowdown=answers.slowdown,
         isolate=named.isolate,
+        threads=answers.threads or dealt,
     )
 
 

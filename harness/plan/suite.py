@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from harness.plan.bug import KnownBug
 from harness.plan.task import Task
 
 if TYPE_CHECKING:
@@ -17,12 +19,16 @@ if TYPE_CHECKING:
     from harness.timing.compare import Comparison
 
 
+Depth = Literal["default", "full"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedProblem:
     """A problem with the name that people know it by, and how often its network uses it.
 
     isolate: time it in processes that time nothing else, where it would leave traces in its neighbours' caches.
     laws: names of the only laws of its suite that it is asked; empty for all whose conditions hold.
+    optional: one of very many, left out where a backend would need longer for them than the suite's `breadth_s`.
     """
 
     name: str
@@ -30,6 +36,7 @@ class NamedProblem:
     multiplicity: int = 1
     isolate: bool = False
     laws: tuple[str, ...] = ()
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +82,14 @@ class Suite:
     kind: correctness applies `laws` to `problems`, consensus lets all backends vote on them, speed times them, whole
         runs the suites named in `parts`.
     of_networks: problems that a suite of networks makes of all architectures that plugins handed over.
+    bugs: known bugs that it asks of the backends that they name, instead of problems of all backends.
     take: what it makes of a problem that is given instead of its own, such as the layers of a network.
     laws: names of the laws to apply wherever their conditions hold; in a vote, to whoever is outvoted.
     budget_s: what one cell should cost; one that is estimated to cost more is skipped.
     time_limit_s: after what time a cell's worker is killed; far above the budget, for machines that are busy.
+    deeper: problems that are asked beside the others where the depth is `full`.
+    breadth_s: estimated seconds that one backend may spend on optional problems, cheapest first; without limit where
+        the depth is `full`.
     """
 
     name: str
@@ -86,16 +97,20 @@ class Suite:
     description: str
     problems: Callable[[], tuple[NamedProblem, ...]] = tuple
     of_networks: Callable[[Sequence[Architecture]], tuple[NamedProblem, ...]] | None = None
+    bugs: Callable[[], tuple[KnownBug, ...]] | None = None
     take: Callable[[NamedProblem], tuple[NamedProblem, ...]] = _itself
     laws: tuple[str, ...] = ()
     timing: Timing = Timing()
     parts: tuple[str, ...] = ()
     budget_s: float = 60.0
     time_limit_s: float = 120.0
+    deeper: Callable[[], tuple[NamedProblem, ...]] = tuple
+    breadth_s: float = math.inf
 
-    def all_problems(self, networks: Sequence[Architecture]) -> tuple[NamedProblem, ...]:
-        """Problems of the suite, of networks too where it is about them."""
-        return self.problems() + (self.of_networks(networks) if self.of_networks is not None else ())
+    def all_problems(self, networks: Sequence[Architecture], depth: Depth = "default") -> tuple[NamedProblem, ...]:
+        """Return the problems of the suite at a depth, of networks too where it is about them."""
+        asked = self.problems() + (self.deeper() if depth == "full" else ())
+        return asked + (self.of_networks(networks) if self.of_networks is not None else ())
 
     def take_all(self, given: Sequence[NamedProblem]) -> tuple[NamedProblem, ...]:
         """Problems that are asked instead of the suite's own."""

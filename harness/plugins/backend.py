@@ -37,6 +37,8 @@ class Backend:
     rate: ClassVar[float] = 1e9  # operations of `work` per second that the planner expects, on the slow side
     numerics: ClassVar[Numerics] = Numerics()
     takes_complex: ClassVar[bool] = False  # whether `conv` takes complex arrays too
+    instruction_sets: ClassVar[tuple[str, ...]] = ()  # switches of the libraries that do the work, of SWITCHES
+    listed: ClassVar[bool] = True  # False: asked only where it is named, on the command line or by a known fault
 
     def probe(self) -> str | None:
         """Run one tiny operation; give None, or the reason why this backend cannot run here."""

@@ -17,6 +17,7 @@ import pluggy
 from harness.errors import UsageError, unknown
 from harness.plugins import hookspecs
 from harness.plugins.backend import Backend, native_operators
+from harness.plugins.switches import SWITCHES
 
 if TYPE_CHECKING:
     from harness.checking.law import Law
@@ -30,10 +31,12 @@ BUILTIN = (
     "backends.im2col",
     "backends.sparse",
     "backends.torch_cudnn",
+    "backends.torch_as_released",
     "backends.cupy_gpu",
     "suites.correctness",
     "suites.consensus",
     "suites.gallery",
+    "suites.known_bugs",
     "suites.learning",
     "suites.networks",
     "suites.onnx",
@@ -73,6 +76,11 @@ class Registry:
     reporters: dict[str, Reporter] = field(default_factory=dict)
     rows: list[PluginRow] = field(default_factory=list)
     manager: pluggy.PluginManager = field(default_factory=lambda: fresh_manager())
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """Names of the backends that are asked where none is named."""
+        return tuple(name for name, backend in self.backends.items() if backend.listed)
 
     def backend(self, name: str) -> Backend:
         """Backend by name, or the error that lists the known ones."""
@@ -226,6 +234,11 @@ def _collect(scratch: pluggy.PluginManager, registry: Registry) -> dict[str, dic
             raise UsageError(f"got {backend!r}, wanted an instance of a subclass of harness.Backend")
         if not native_operators(backend):
             raise UsageError(f"backend '{backend.name}' has no operator, wanted at least one method such as conv")
+        if unknown := sorted(set(backend.instruction_sets) - SWITCHES):
+            raise UsageError(
+                f"backend '{backend.name}' has instruction_sets {', '.join(unknown)}, wanted some of "
+                f"{', '.join(sorted(SWITCHES))}"
+            )
         register("backends", backend)
 
     def register_suite(item: Any) -> None:

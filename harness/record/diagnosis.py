@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.plan.threads import THREAD_VARIABLES
 from harness.record.gpus import APPLICATION_CLOCKS, IDLE, describe_gpus
 from harness.record.limits import describe_limits
 from harness.record.machine import ROOT, describe_machine, parse_list, read_siblings, read_text
@@ -37,7 +38,6 @@ P90, P99, DRIFT = 1.03, 1.10, 0.02
 TIMER_NS = 1_000
 SLOW_CLOCKS = frozenset({"hpet", "acpi_pm", "jiffies", "refined-jiffies", "pit"})  # a call to the kernel for each read
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 WAIT_VARIABLES = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}  # threads sleep at once
 
 

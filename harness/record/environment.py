@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from harness.plan.threads import THREAD_VARIABLES
 from harness.record.gpus import describe_gpus
 from harness.record.limits import describe_limits
 from harness.record.machine import ROOT, describe_machine, parse_cpu_model, read_text
@@ -18,7 +19,7 @@ from harness.repository import describe_checkout
 
 # Variables that move times or arithmetic. Only these are read: any other may hold a secret.
 ALLOWED = (
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "OMP_THREAD_LIMIT",
+    *THREAD_VARIABLES, "OMP_THREAD_LIMIT",
     "OMP_DYNAMIC", "MKL_DYNAMIC", "OMP_WAIT_POLICY", "OMP_PROC_BIND", "OMP_PLACES", "OMP_SCHEDULE",
     "GOMP_SPINCOUNT", "GOMP_CPU_AFFINITY", "KMP_BLOCKTIME", "KMP_AFFINITY", "OPENBLAS_CORETYPE",
     "OPENBLAS_THREAD_TIMEOUT", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",

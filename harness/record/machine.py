@@ -89,6 +89,17 @@ def parse_hypervisor(cpuinfo: str | None) -> bool | None:
     return "hypervisor" in flags[0].split() if flags else None
 
 
+def parse_flags(cpuinfo: str | None) -> frozenset[str] | None:
+    """Flags of the processor, such as avx2; None where it lists none, as outside Linux."""
+    flags = _fields(cpuinfo, "flags") or _fields(cpuinfo, "Features")
+    return frozenset(flags[0].split()) if flags else None
+
+
+def read_flags(root: Path = ROOT) -> frozenset[str] | None:
+    """Flags of this processor; None where they cannot be read."""
+    return parse_flags(read_text(root / "proc/cpuinfo"))
+
+
 def parse_swap(meminfo: str | None) -> dict[str, int] | None:
     """Bytes of swap, in all and in use, from /proc/meminfo."""
     total, free = (_kilobytes(meminfo, name) for name in ("SwapTotal", "SwapFree"))

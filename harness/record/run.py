@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from harness.checking.deviation import Deviation
 from harness.checking.exhibit import Exhibit
-from harness.plan.arm import parse_arm
+from harness.plan.arm import parse_arm, write_settings
+from harness.plan.bug import AskedBug
 from harness.plan.cell import Cell
 from harness.plan.gate import Gate
 from harness.plugins.route import Route
@@ -114,6 +115,7 @@ class Result:
     measurement: Measurement | None = None
     seconds: float = 0.0
     worker: int = 0
+    threads: int = 0  # that a law's worker was started with; 0 where it is not known, or left to the libraries
 
     @property
     def exhibit(self) -> Exhibit | None:
@@ -149,6 +151,7 @@ class ArmRecord:
     """An arm as it was: which backend in which environment; the first of a family is the base of the others.
 
     text: as the command line takes it, without a label.
+    switch: the kind of instruction set that alone tells it from the arm before it, where `--isa` made it.
     """
 
     name: str
@@ -158,6 +161,7 @@ class ArmRecord:
     revision: str = ""
     interpreter: str = ""
     dirty: bool = False
+    switch: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +179,7 @@ class Header:
     flags: tuple[str, ...] = ()  # limits and threads that the user gave, for repeating a result
     arms: tuple[ArmRecord, ...] = ()
     gate: Gate | None = None
+    bugs: tuple[AskedBug, ...] = ()
 
     @property
     def base_of(self) -> dict[str, str]:
@@ -206,6 +211,7 @@ class Run:
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
     offered: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by arm: all backends of its plugins, there
+    instruction_sets: dict[str, dict[str, str]] = field(default_factory=dict)  # by arm: what its libraries said
     ending: Ending | None = None
     torn: bool = False
 
@@ -236,7 +242,7 @@ class Run:
     def command_for(self, result: Result) -> str:
         """The command that repeats a result, with the plugins that the run was given.
 
-        A law is applied to the checkout as it lies, unless the arm is another revision.
+        A law is applied to the checkout as it lies, unless the arm is another revision, with the threads that it had.
         """
         arm = next((one for one in self.header.arms if one.name == result.backend), None)
         if arm is not None and result.kind == "speed":  # a cell of arms is repeated with all of them
@@ -245,19 +251,29 @@ class Run:
             parts = ["python", "-m", "harness", "versus", *arms, "--suite", result.suite, "--problem", result.problem]
             return shlex.join([*parts, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))])
         if arm is not None and (versions := self._versions(arm)):
-            parts = ["python", "-m", "harness", "gate", *versions, "--backend", arm.backend, "--suite", result.suite]
+            name = arm.backend + write_settings(parse_arm(arm.text or arm.backend).environment.settings)
+            parts = ["python", "-m", "harness", "gate", *versions, "--backend", name, "--suite", result.suite]
             parts += ["--problem", result.problem, *(("--law", result.law) if result.law else ())]
+            parts += ["--threads", str(result.threads)] if result.threads else []
             return shlex.join([*parts, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))])
         parts = ["python", "-m", "harness", "run", result.suite, "--problem", result.problem]
         if result.kind != "consensus":  # one backend alone cannot vote
             parts += [
                 "--backend",
-                arm.backend if arm is not None else result.backend,
+                result.backend if arm is None else self._repeatable(arm),
                 *(("--law", result.law) if result.law else ()),
             ]
+        if result.threads and "--threads" not in self.header.flags:
+            parts += ["--threads", str(result.threads)]
         return shlex.join(
             [*parts, *self.header.flags, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))]
         )
+
+    def _repeatable(self, arm: ArmRecord) -> str:
+        """An arm as `run` takes it; in a comparison of versions the checkout as it lies stands for a revision."""
+        environment = parse_arm(arm.text or arm.backend).environment
+        whole = self.header.gate is None or not environment.elsewhere
+        return (arm.text or arm.backend) if whole else arm.backend + write_settings(environment.settings)
 
     def _versions(self, arm: ArmRecord) -> list[str]:
         """Options of `gate` for an arm that is another revision and its base; none where it is the checkout itself."""
@@ -303,10 +319,15 @@ class Run:
     def exit_code(self) -> int:
         """0 all good, 1 a backend is wrong, 4 nothing ran or the run is incomplete (DESIGN, exit codes).
 
-        A backend that passes by comparisons that prove nothing, beyond the quota, counts as wrong.
+        A backend that passes by comparisons that prove nothing, beyond the quota, counts as wrong. A run that leaves
+        undecided whether a known bug is present is incomplete.
         """
+        from harness.record.bugs import bug_rows
+
         if any(result.outcome in WRONG for result in self.results) or self.overdrawn:
             return 1
+        if any(row.status == "undecided" for row in bug_rows(self)):
+            return 4
         return 0 if self.complete and any(result.outcome in RAN for result in self.results) else 4
 
 

@@ -59,6 +59,8 @@ class Numerics:
     rounds_input_to: format to which inputs are rounded first ("tf32"), or None.
     nan_local: a NaN in the input reaches only the outputs whose window holds it.
     deterministic: the same call on the same arrays gives the same bits.
+    reentrant: calls from several threads at the same time, on arrays of their own or on the same ones, give what each
+        gives alone. A prepared call is called by one thread at a time; several prepared calls need not take turns.
     ties: which of several equal maxima of a window is indexed, in row-major order.
     nan_index: which of several NaN of a window is indexed.
     signed_zeros: whether a maximum over -0 and +0 is the first of them or the positive one.
@@ -73,6 +75,7 @@ class Numerics:
     rounds_input_to: str | None = None
     nan_local: bool = True
     deterministic: bool = True
+    reentrant: bool = True
     ties: Literal["first", "last"] = "first"
     nan_index: Literal["first", "last"] = "first"
     signed_zeros: Literal["first", "positive"] = "first"

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import harness.timing.block  # noqa: F401  binds its clocks before any backend can reach them
 from harness.plugins.manager import Registry, load_plugins
@@ -103,13 +103,20 @@ def _probe(registry: Registry, request: Start) -> Ready:
         why = f"its plugin did not load in the worker ({'; '.join(broken)})" if broken else f"{NOT_OFFERED} there"
         return Ready(why, {}, {"backends": sorted(registry.backends)})
     try:
+        from harness.checking.threads import grant_threads
         from harness.record.environment import describe_threads
 
         reason = backend.probe()
+        if request.threads is not None and not reason:
+            grant_threads(backend, request.threads)
         versions = {} if reason else backend.versions()
-        process = {
+        process: dict[str, Any] = {
             "threads": describe_threads(), "python": sys.version.split()[0], "backends": sorted(registry.backends),
         }  # fmt: skip
+        if request.observe and not reason:
+            from harness.worker.instructions import observe_instructions
+
+            process["instruction_sets"] = observe_instructions(backend.instruction_sets)
         return Ready(str(reason or ""), {str(name): str(version) for name, version in versions.items()}, process)
     except Exception as error:
         return Ready(f"{type(error).__name__}: {' '.join(str(error).split())}", {})

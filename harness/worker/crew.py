@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.plan.arm import Settings
 from harness.plan.cell import Cell
 from harness.plan.suite import Timing
 from harness.plugins.manager import Registry
@@ -46,16 +48,27 @@ class Crew:
         extra: tuple[str, ...],
         arm: str = "",
         place: Place | None = None,
+        settings: Settings = (),
+        observe: bool = False,
+        failed_starts: Counter[str] | None = None,
     ) -> None:
+        """Make a crew without a worker.
+
+        settings: environment variables of the arm. observe: whether the worker is to say which instruction sets its
+        libraries use; that loads and calls them, so that it is not asked of workers that take times.
+        failed_starts: how often in a row workers of an arm died while starting, where several crews share the count.
+        """
         self.backend, self.memory_bytes, self.threads, self.place = backend, memory_bytes, threads, place
+        self.settings = settings
         self.arm = arm or backend
         self.log = folder / f"{self.arm.replace('/', '_')}.log"
         names = plugins_for(registry, backend)
         there = tuple(map(place.name_of, names)) if place else names
-        self.start = Start(plugins=there, extra=extra, backend=backend)
+        self.start = Start(plugins=there, extra=extra, backend=backend, observe=observe, threads=threads)
         self.worker: Worker | None = None
         self.ready: Ready | None = None
         self.deaths = 0
+        self.failed_starts = Counter[str]() if failed_starts is None else failed_starts
         self.stopped = False
 
     def check(self, cell: Cell, formula: str) -> Result:
@@ -63,7 +76,7 @@ class Crew:
         reply, seconds, pid = self._do(cell, Check(law=cell.law, problem=cell.line), cell.time_limit_s)
         return result_of(
             cell, reply.outcome, reason=reply.reason or cell.route.reason, deviation=reply.deviation,
-            formula=formula, seconds=seconds, worker=pid,
+            formula=formula, seconds=seconds, worker=pid, threads=self.threads or 0,
         )  # fmt: skip
 
     def prepare(self, cell: Cell, number: int, mode: Mode, *, probe: bool) -> tuple[Checked, float, int]:
@@ -100,8 +113,9 @@ class Crew:
 
     def _do(self, cell: Cell, request: Request, time_s: float) -> tuple[Any, float, int]:
         begun, pid = time.monotonic(), 0
-        if self.deaths >= MOST_DEATHS or self.stopped:
-            return Checked("skipped", f"{self.deaths} cells in a row ended the worker; the rest is not tried"), 0.0, pid
+        deaths = max(self.deaths, self.failed_starts[self.arm])
+        if deaths >= MOST_DEATHS or self.stopped:
+            return Checked("skipped", f"{deaths} cells in a row ended the worker; the rest is not tried"), 0.0, pid
         try:
             worker, ready = self.launch()
             pid = worker.pid
@@ -123,10 +137,12 @@ class Crew:
         """The live worker and what its backend said; raises WorkerDiedError where it dies while starting."""
         if self.worker is not None and self.ready is not None:
             return self.worker, self.ready
-        self.worker = Worker(self.log, self.threads, self.place)
+        self.worker = Worker(self.log, self.threads, self.place, self.settings)
+        self.failed_starts[self.arm] += 1
         reply = self.worker.ask(self.start, START_S, self.memory_bytes)
         assert isinstance(reply, Ready)
         self.ready = reply
+        self.failed_starts[self.arm] = 0
         return self.worker, reply
 
     def stop(self) -> None:

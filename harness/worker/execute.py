@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.checking.deviation import Deviation
 from harness.checking.law import Law
-from harness.checking.subject import NotExactError, Subject
+from harness.checking.subject import NotExactError, NothingToShowError, Subject
 from harness.errors import HarnessError
 from harness.network.problem import NetworkProblem
 from harness.network.subject import NetworkSubject
@@ -109,7 +109,7 @@ def _guard(work: Callable[[], Found]) -> Found | Checked:
         return Checked("failed", str(error), error.deviation)
     except LieError as error:
         return Checked("error", str(error))
-    except NotExactError as error:
+    except (NotExactError, NothingToShowError) as error:
         return Checked("skipped", str(error))
     except UnsupportedError as error:
         return Checked("unsupported", str(error))

@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.plan.threads import THREAD_VARIABLES
 from harness.worker.protocol import Reply, Request, receive, replies, send
 
 if TYPE_CHECKING:
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from harness.worker.environments import Place
 
 POLL_S = 0.05
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class WorkerDiedError(Exception):
@@ -34,12 +35,19 @@ class WorkerDiedError(Exception):
 class Worker:
     """A child process that answers one request at a time."""
 
-    def __init__(self, log: Path, threads: int | None = None, place: Place | None = None) -> None:
+    def __init__(
+        self,
+        log: Path,
+        threads: int | None = None,
+        place: Place | None = None,
+        settings: Iterable[tuple[str, str]] = (),
+    ) -> None:
         """Start it, in a place of its own if one is given.
 
         threads: None leaves thread counts as the user's environment has them.
+        settings: environment variables of its arm; they are there before any library is loaded.
         """
-        environment = dict(os.environ) | (place.variables if place else {})
+        environment = {**os.environ, **(place.variables if place else {}), **dict(settings)}
         if threads is not None:
             environment |= dict.fromkeys(THREAD_VARIABLES, str(threads))
         start = [place.interpreter, "-P"] if place else [sys.executable]

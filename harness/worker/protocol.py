@@ -15,11 +15,17 @@ Message = TypeVar("Message")
 
 
 class Start(msgspec.Struct, tag="start", frozen=True):
-    """Load these plugins and probe this backend (no backend: the worker measures the machine)."""
+    """Load these plugins and probe this backend (no backend: the worker measures the machine).
+
+    observe: whether to say which instruction sets the backend's libraries use.
+    threads: for backends that set their own; None where the worker is to leave them as they are.
+    """
 
     plugins: tuple[str, ...]
     extra: tuple[str, ...]
     backend: str
+    observe: bool = False
+    threads: int | None = None
 
 
 class Check(msgspec.Struct, tag="check", frozen=True):

@@ -6,9 +6,11 @@ from suites.laws import (
     arithmetic,
     blocks,
     complexes,
+    concurrency,
     convolution,
     declarations,
     gradients,
+    history,
     kernels,
     matrices,
     maximum,
@@ -22,6 +24,7 @@ from suites.laws import (
     semantics,
     spectrum,
     structure,
+    threads,
     windows,
 )
 
@@ -30,7 +33,8 @@ def all_laws() -> tuple[Law, ...]:
     """Every law of this package."""
     modules = (
         reference, convolution, anchors, structure, parts, matrices, spectrum, precision, complexes, gradients, blocks,
-        windows, maximum, mean, pool_gradients, kernels, declarations, arithmetic, semantics, memory, refusals,
+        windows, maximum, mean, pool_gradients, kernels, declarations, arithmetic, semantics, memory, history,
+        concurrency, threads, refusals,
     )  # fmt: skip
     return tuple(value for module in modules for value in vars(module).values() if isinstance(value, Law)) + (
         kernels.KERNEL_LAWS

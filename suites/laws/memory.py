@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +18,6 @@ from harness.spec.taps import beside
 from suites.laws.common import Array
 
 GARBAGE = -(2**31)  # what lies around whole numbers, where floating-point arrays have NaN around them
-MOST_THREADS = 4
 CALLS = 12
 
 
@@ -305,33 +303,3 @@ def answers_follow_contents(subject: Subject, problem: Problem) -> Deviation:
         parts.append(_judge(subject, other, subject.plain(problem, devices), how))
         parts.append(_judge(subject, other, subject.prepare_devices(problem, devices), f"prepared, {how}"))
     return join(*parts)
-
-
-@law(tolerance="exact", when=_whole)
-def threads_agree(subject: Subject, problem: Problem) -> Deviation:
-    """f(x) is the same with 1, 2, ... n threads
-
-    On whole numbers every order of summation is exact, so a difference is a race, not rounding.
-    """
-    case = _case(problem)
-    call = subject.plain(problem, subject.devices(problem, case.arrays))
-    parts = []
-    for threads in _thread_counts():
-        with _limit(threads):
-            parts.append(_judge(subject, case, call, f"with {threads} threads"))
-    return join(*parts)
-
-
-def _thread_counts() -> Iterator[int]:
-    yield from range(1, max(2, min(MOST_THREADS, os.cpu_count() or 1)) + 1)
-
-
-_controllers: list[Any] = []  # finding the libraries of a process takes milliseconds; once they are loaded they stay
-
-
-def _limit(threads: int) -> Any:
-    from threadpoolctl import ThreadpoolController
-
-    if not _controllers:
-        _controllers.append(ThreadpoolController())
-    return _controllers[0].limit(limits=threads)

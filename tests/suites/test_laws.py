@@ -17,13 +17,14 @@ from tests.faulty import (
     numerics,
     pooling,
     pooling_more,
+    state,
 )
 from tests.faulty.right import Right
-from tests.suites.killers import KILLERS
+from tests.suites.killers import FOUND_BY, KILLERS
 
 LAWS = {law.name: law for law in all_laws()}
 PROBLEMS = [item.problem for item in asked_problems() if not item.laws]  # the rest is asked one law only
-MODULES = (algebra, backward, cheating, forward, geometry, gradients, memory, numerics, pooling, pooling_more)
+MODULES = (algebra, backward, cheating, forward, geometry, gradients, memory, numerics, pooling, pooling_more, state)
 FAULTS = {fault.name: fault for module in MODULES for fault in module.FAULTS}
 
 
@@ -51,5 +52,6 @@ def test_law_is_broken_by_its_fault(name):
 @pytest.mark.parametrize("name", FAULTS)
 def test_no_fault_survives(name):
     first = [law for law, killer in KILLERS.items() if killer == name]  # the quickest way to it
+    first += [FOUND_BY[name]] if name in FOUND_BY else []
     laws = [LAWS[law] for law in dict.fromkeys([*first, "agrees-with-reference", *LAWS])]
     assert any(_outcome(FAULTS[name](), law, problem) in WRONG for law in laws for problem in _where(law))

@@ -18,20 +18,34 @@ from harness.spec.problem import MEANS, Problem
 from harness.spec.window import Sizes
 
 LAW = "agrees-with-reference"  # the one law that these problems are asked: it knows every element
-DEAR = 2e7
+DEAR, DEAREST = 1e7, 2.5e7  # operations: above the first a row is split, above the second it is not a default
+SCATTER, MODULUS = 7919, 104729  # so that counts do not go along with any other column
 KERNELED = (Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, Operator.conv_transpose)
 
 
 @cache
 def dispatch_problems() -> tuple[NamedProblem, ...]:
     """Return problems named dispatch/OPERATOR/0000 and on; the same ones in the same order every time."""
-    found: dict[str, NamedProblem] = {}
+    return tuple(ask_elements(name, problem) for name, problem in _all_problems() if _cost(problem) <= DEAREST)
+
+
+def dear_dispatch_problems() -> tuple[NamedProblem, ...]:
+    """Return the few problems of the same arrays that cost too much to be asked by default."""
+    return tuple(ask_elements(name, problem) for name, problem in _all_problems() if _cost(problem) > DEAREST)
+
+
+@cache
+def _all_problems() -> tuple[tuple[str, Problem], ...]:
+    found: dict[Problem, str] = {}
     for operator in Operator:
         for number, row in enumerate(_rows(operator)):
-            problem = problem_of(operator, row, number)
-            name = f"dispatch/{operator}/{number:04d}"
-            found.setdefault(problem.line, NamedProblem(name=name, problem=problem, laws=(LAW,)))
-    return tuple(found.values())
+            found.setdefault(problem_of(operator, row, number), f"dispatch/{operator}/{number:04d}")
+    return tuple((name, problem) for problem, name in found.items())
+
+
+def ask_elements(name: str, problem: Problem) -> NamedProblem:
+    """Name a problem of which every element is asked, and nothing else."""
+    return NamedProblem(name=name, problem=problem, laws=(LAW,), optional=True)
 
 
 def _rows(operator: Operator) -> Sequence[Row]:
@@ -163,8 +177,8 @@ def _count(operator: Operator, row: Row, window: WindowClass, number: int) -> tu
         values.CHANNEL_PAIRS[row["channels"]]
         if "channels" in row
         else (
-            row.get("c", 2),
-            row.get("o", 1),
+            row.get("c", 8),
+            row.get("o", 8),
         )
     )
     c, o = _channel(first, number), _channel(second, number // 2 + 1)
@@ -178,4 +192,5 @@ def _count(operator: Operator, row: Row, window: WindowClass, number: int) -> tu
 
 
 def _channel(value: Value, number: int) -> int:
-    return values.OFF_BY_ONE[number % len(values.OFF_BY_ONE)] if value == values.OFF else int(value)
+    counts = values.CHANNELS[value]
+    return counts[number * SCATTER % MODULUS % len(counts)]

@@ -32,10 +32,12 @@ class WindowClass:
 
 
 OFF = "off"
-OFF_BY_ONE: Sizes = (5, 15, 65, 7, 33, 127, 9, 17, 63, 2, 31, 129)  # taken in turn
-INPUTS: tuple[Value, ...] = (1, 3, 4, 8, 16, 32, 64, OFF)
-POOLED: tuple[Value, ...] = (*INPUTS, 128)
-OUTPUTS: tuple[Value, ...] = (1, 4, 8, 16, 32, 64, OFF)
+CHANNELS: Mapping[Value, Sizes] = {  # the counts of a class are scattered over its rows
+    "few": (1, 3), 4: (4,), 8: (8,), 16: (16,), "many": (64, 32, 128),
+    OFF: (5, 15, 65, 7, 33, 127, 9, 17, 63, 2, 31, 129),
+}  # fmt: skip
+INPUTS: tuple[Value, ...] = ("few", 4, 8, 16, "many", OFF)
+OUTPUTS: tuple[Value, ...] = ("few", 8, 16, "many", OFF)
 MULTIPLIERS: Sizes = (3, 4)  # outputs of each channel of a depthwise convolution, taken in turn
 GROUPS_OF_MANY: Sizes = (2, 3)  # numbers of groups with several channels each, taken in turn
 BATCHES: Sizes = (2, 1, 5, 8, 16, 33)
@@ -91,16 +93,20 @@ LAYERS_FORBIDDEN: tuple[Pair, ...] = (
         for name, window in WINDOWS.items()
         if window.groups in ("depthwise", "multiplier")
         for o in OUTPUTS
-        if o != (4 if window.groups == "multiplier" else 1)
+        if o != "few"
     ),
-    *((("window", name), ("c", 1)) for name, window in WINDOWS.items() if window.groups in ("depthwise", "multiplier")),
-    *((("window", "grouped 3x3"), (side, 1)) for side in ("c", "o")),
+    *(
+        (("window", name), ("c", "few"))
+        for name, window in WINDOWS.items()
+        if window.groups in ("depthwise", "multiplier")
+    ),
+    (("window", "grouped 3x3"), ("c", "few")),
     *((("window", "input"), ("space", space)) for space in SPACES if space != "one"),
 )
 
 KERNELS: Mapping[Value, Sizes] = {
     "3x3": (3, 3), "1x1": (1, 1), "5x5": (5, 5), "7x7": (7, 7), "11x11": (11, 11), "1x7": (1, 7), "7x1": (7, 1),
-    "2x2": (2, 2), "4x4": (4, 4), "3x2": (3, 2), "1-D 1": (1,), "1-D 3": (3,), "1-D 16": (16,), "1x1x1": (1, 1, 1),
+    "2x2": (2, 2), "4x4": (4, 4), "1-D 3": (3,), "1-D 16": (16,), "1x1x1": (1, 1, 1),
     "3x3x3": (3, 3, 3), FULL: (2, 3),
 }  # fmt: skip
 STRIDES: tuple[Value, ...] = (1, 2, 4, "unequal", "kernel", "beyond")
@@ -111,7 +117,7 @@ GROUPS: tuple[Value, ...] = ("one", "grouped", "depthwise", "multiplier")
 CHANNEL_PAIRS: Mapping[Value, tuple[Value, Value]] = {
     f"{c}:{o}": (c, o)
     for c, o in (
-        (8, 8), (16, 16), (3, 32), (1, 4), (64, 16), (128, 8), (8, 128), (OFF, 16), (16, OFF),
+        (8, 8), (16, 16), ("few", "many"), ("few", 4), ("many", 16), (8, "many"), (4, "few"), (OFF, 16), (16, OFF),
     )
 }  # fmt: skip
 PATHS: Mapping[str, tuple[Value, ...]] = {
@@ -131,11 +137,10 @@ PATHS_FORBIDDEN: tuple[Pair, ...] = (
     *((("kernel", "11x11"), ("dilation", d)) for d in DILATIONS[1:]),
     *((("kernel", name), ("dilation", d)) for name in ("7x7", "3x3x3") for d in DILATIONS[2:]),
     *((("kernel", name), ("padding", p)) for name in ("7x7", "11x11") for p in ("wide", "beyond")),
-    *((("groups", g), ("channels", pair)) for g in ("depthwise", "multiplier") for pair in ("1:4",)),
-    *((("groups", "grouped"), ("channels", pair)) for pair in ("1:4",)),
+    *((("groups", g), ("channels", pair)) for g in GROUPS[1:] for pair in ("few:many", "few:4")),
 )
 
-SUMS: Mapping[str, tuple[Value, ...]] = {"axes": (2, 1, 3), "o": POOLED, **_FORMS}  # conv_bias_grad takes dy alone
+SUMS: Mapping[str, tuple[Value, ...]] = {"axes": (2, 1, 3), "o": INPUTS, **_FORMS}  # conv_bias_grad takes dy alone
 
 # --- pooling -----------------------------------------------------------------------------------------------------
 
@@ -172,10 +177,10 @@ DILATED_POOLS: Mapping[Value, WindowClass] = {  # few libraries dilate means
 }
 _ONE_POSITION = ("global 7x7", "global 20x20", "33x32", "16x17")  # one window is enough, and all that they are about
 MAXIMA: Mapping[str, tuple[Value, ...]] = {
-    "window": (*POOLS, *DILATED_POOLS), "c": POOLED, **_FORMS, "rounding": ("floor", "ceil"),
+    "window": (*POOLS, *DILATED_POOLS), "c": INPUTS, **_FORMS, "rounding": ("floor", "ceil"),
 }  # fmt: skip
 MEANS: Mapping[str, tuple[Value, ...]] = {
-    "window": (*POOLS, *PADDED_POOLS, *DILATED_POOLS), "c": POOLED, **_FORMS, "rounding": ("floor", "ceil"),
+    "window": (*POOLS, *PADDED_POOLS, *DILATED_POOLS), "c": INPUTS, **_FORMS, "rounding": ("floor", "ceil"),
     "divisor": ("include", "exclude"),
 }  # fmt: skip
 POOLS_FORBIDDEN: tuple[Pair, ...] = tuple(

@@ -1,0 +1,100 @@
+"""Tiny problems in which one count is large: past 8, 9, 10, 12 and 16 bits, and past grids of 65 535 blocks.
+
+Sources: Theano#657, cunn#284, Paddle#74051 (maps beyond 65 535 not launched), pytorch#129207 (output channels beyond
+65 536), oneDNN#259 (an index of one byte), MIOpen#1495 and tensorflow#11327 (weight gradients split over positions).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from harness.generate.dispatch.problems import ask_elements
+from harness.plan.suite import NamedProblem
+from harness.spec.line import parse_line
+
+WIDTHS = (257, 513, 1025, 4097)
+BEYOND_16_BITS = 65537
+FORMS = ("", " layout=channels-last", " dtype=float16", " dtype=float64 layout=channels-last")  # taken in turn
+KERNELED = ("conv", "conv_input_grad", "conv_weight_grad")
+POOLS = ("max_pool", "max_pool_grad", "avg_pool", "avg_pool_grad")
+SHORT_SUMS = ("conv", "conv_input_grad", "conv_transpose", *POOLS)  # whole numbers stay exact in a short format
+
+
+@cache
+def count_problems() -> tuple[NamedProblem, ...]:
+    """Return problems named counts/..., on whole numbers, for every operator."""
+    lines = [*_wide_rows(), *_many_of_one(), *_long_sums()]
+    return tuple(ask_elements(f"counts/{name}", parse_line(f"{line} data=integer")) for name, line in lines)
+
+
+def _wide_rows() -> list[tuple[str, str]]:
+    """Make rows past each width, with one and with two axes."""
+    found = []
+    for number, width in enumerate(WIDTHS):
+        flat = {"x": f"2x2x{width}", "w": "3x2x3", "kernel": "3", "pad": "1"}
+        plane = {"x": f"1x3x2x{width}", "w": "2x3x3x3", "kernel": "2x2", "pad": "1"}
+        for shape in (flat, plane):
+            for turn, operator in enumerate((*KERNELED, "conv_transpose", "conv_bias_grad")):
+                w = shape["w"] if operator != "conv_transpose" else _transposed(shape["w"])
+                line = f"{operator} x={shape['x']} w={w} pad={shape['pad']}"
+                found.append((f"width-{width}", line + _form(operator, number + turn)))
+            for turn, operator in enumerate(POOLS):
+                found.append((f"width-{width}", f"{operator} x={shape['x']} kernel={shape['kernel']} stride=2"
+                                                + _form(operator, number + turn)))  # fmt: skip
+            found.append((f"width-{width}", f"max_pool x=1x2x{width} kernel={width}"))
+    return found
+
+
+def _many_of_one() -> list[tuple[str, str]]:
+    """Make problems of more than 65 535 images, input channels, output channels, groups and maps."""
+    many = BEYOND_16_BITS
+    found = []
+    for operator in (*KERNELED, "conv_bias_grad"):
+        found += [
+            ("images", f"{operator} x={many}x1x2 w=1x1x2"),
+            ("inputs", f"{operator} x=1x{many}x2 w=1x{many}x2"),
+            ("outputs", f"{operator} x=1x1x3 w={many}x1x3 pad=1"),
+            ("groups", f"{operator} x=1x{many}x2 w={many}x1x2 groups={many}"),
+            ("maps", f"{operator} x=300x220x2x1 w=2x220x1x1"),
+        ]
+    found += [
+        ("images", f"conv_transpose x={many}x1x2 w=1x1x2"),
+        ("inputs", f"conv_transpose x=1x{many}x2 w={many}x1x2"),
+        ("outputs", f"conv_transpose x=1x1x3 w=1x{many}x3 pad=1"),
+        ("groups", f"conv_transpose x=1x{many}x2 w={many}x1x2 groups={many}"),
+        ("maps", "conv_transpose x=300x220x2x1 w=220x2x1x1"),
+    ]
+    for operator in POOLS:
+        found += [
+            ("images", f"{operator} x={many}x1x2 kernel=2"),
+            ("channels", f"{operator} x=1x{many}x2x2 kernel=2x2"),
+            ("maps", f"{operator} x=300x220x2x2 kernel=2x2"),
+            ("maps", f"{operator} x=2x40000x3x2 kernel=2x2 pad=1 layout=channels-last"),
+        ]
+    return found
+
+
+def _long_sums() -> list[tuple[str, str]]:
+    """Make gradients of kernels and biases that sum over more than 2^15 and 2^16 positions of all images."""
+    return [
+        (f"positions-{power}", f"{operator} {shape}{layout}")
+        for operator in ("conv_weight_grad", "conv_bias_grad")
+        for power, shape in (
+            (15, "x=3x2x105x107 w=3x2x3x3 pad=1"),
+            (16, "x=5x1x119x113 w=2x1x3x3 pad=1"),
+            (16, "x=33x2x2001 w=2x2x3 pad=1"),
+            (16, "x=2x3x259x257 w=2x3x1x1 stride=2"),
+            (16, "x=1x4x1x66001 w=4x1x1x3 pad=0,1 groups=4"),
+        )
+        for layout in ("", " layout=channels-last")
+    ]
+
+
+def _transposed(w: str) -> str:
+    rows, columns, kernel = w.split("x", 2)
+    return f"{columns}x{rows}x{kernel}"
+
+
+def _form(operator: str, number: int) -> str:
+    form = FORMS[number % len(FORMS)]
+    return "" if "float16" in form and operator not in SHORT_SUMS else form

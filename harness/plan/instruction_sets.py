@@ -1,0 +1,161 @@
+"""Instruction sets as arms: the switches of libraries that choose code by processor, and the levels of each.
+
+A level is written only where the processor has it: ATen and OpenBLAS believe what they are told, and die of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.errors import UsageError
+from harness.plan.arm import Arm, write_settings
+from harness.plugins.backend import Backend
+from harness.plugins.switches import SWITCHES
+
+NONE, EVERY = "none", "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A value of a switch, and the flags that a processor needs for it, as Linux names them in /proc/cpuinfo."""
+
+    value: str
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """An environment variable that lowers the instruction set of one library, with its levels from low to high.
+
+    vendor: the only maker of processors for which the library obeys; empty where it always does.
+    """
+
+    variable: str
+    levels: tuple[Level, ...]
+    vendor: str = ""
+
+
+_AVX2 = ("avx2", "fma")
+_AVX512 = (*_AVX2, "avx512f", "avx512bw", "avx512dq", "avx512vl")
+_VNNI = (*_AVX512, "avx512_vnni")
+_BF16 = (*_VNNI, "avx512_bf16")
+_AMX = (*_BF16, "amx_tile", "amx_int8", "amx_bf16")
+
+# What the processor has beyond the highest level here is still what runs where nothing is set.
+TABLE = {
+    # https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html
+    "onednn": Switch("ONEDNN_MAX_CPU_ISA", (
+        Level("SSE41", ("sse4_1",)), Level("AVX", ("avx",)), Level("AVX2", _AVX2),
+        Level("AVX2_VNNI", (*_AVX2, "avx_vnni")), Level("AVX512_CORE", _AVX512), Level("AVX512_CORE_VNNI", _VNNI),
+        Level("AVX512_CORE_BF16", _BF16), Level("AVX512_CORE_FP16", (*_BF16, "avx512_fp16", "avx_vnni")),
+        Level("AVX512_CORE_AMX", (*_AMX, "avx512_fp16", "avx_vnni")),
+    )),
+    # pytorch, aten/src/ATen/native/DispatchStub.cpp, compute_cpu_capability
+    "aten": Switch("ATEN_CPU_CAPABILITY", (Level("default"), Level("avx2", _AVX2), Level("avx512", _AVX512))),
+    # OpenBLAS, driver/others/dynamic.c and dynamic_arm64.c, force_coretype; a build may lack some of them
+    "openblas": Switch("OPENBLAS_CORETYPE", (
+        Level("ARMV8", ("asimd",)), Level("Prescott", ("pni",)), Level("Nehalem", ("sse4_2",)),
+        Level("Sandybridge", ("avx",)), Level("Haswell", _AVX2), Level("Zen", _AVX2), Level("SkylakeX", _AVX512),
+        Level("Cooperlake", _BF16), Level("SapphireRapids", _AMX),
+    )),
+    # https://www.intel.com/content/www/us/en/docs/onemkl/developer-guide-linux: "Instruction Set Specific Dispatching";
+    # "not available on non-Intel processors"
+    "mkl": Switch("MKL_ENABLE_INSTRUCTIONS", (
+        Level("SSE4_2", ("sse4_2",)), Level("AVX", ("avx",)), Level("AVX2", _AVX2), Level("AVX512", _AVX512),
+        Level("AVX512_E1", _VNNI), Level("AVX512_E3", _BF16), Level("AVX512_E4", _AMX),
+    ), vendor="GenuineIntel"),
+}  # fmt: skip
+NUMPY = "NPY_DISABLE_CPU_FEATURES"  # https://numpy.org/doc/stable/reference/simd/build-options.html, "Runtime"
+assert {*TABLE, "numpy"} == SWITCHES
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """What decides about levels: flags and maker of the processor, and what NumPy can leave out on it.
+
+    numpy: the features that NumPy has code for beyond its baseline, and that this processor has, in NumPy's order.
+    """
+
+    flags: frozenset[str]
+    vendor: str = ""
+    numpy: tuple[str, ...] = ()
+
+
+def read_processor(cpuinfo: str | None) -> Processor:
+    """The processor of /proc/cpuinfo's text. Raises UsageError where it says nothing of instruction sets."""
+    words: dict[str, str] = {}
+    for line in (cpuinfo or "").splitlines():
+        name, colon, value = line.partition(":")
+        if colon:
+            words.setdefault(name.strip(), value.strip())
+    flags = frozenset(words.get("flags", words.get("Features", "")).split())
+    if not flags:
+        raise UsageError(
+            "isa: this system does not say which instruction sets its processor has (/proc/cpuinfo), wanted Linux; "
+            "name them yourself, as in --backend BACKEND@set:ONEDNN_MAX_CPU_ISA=AVX2"
+        )
+    return Processor(flags, words.get("vendor_id", ""), _numpy_features())
+
+
+def open_numpy() -> Any:
+    """The module of NumPy that knows its baseline, what it has code for beyond that, and what the processor has."""
+    return importlib.import_module("numpy._core._multiarray_umath")
+
+
+def _numpy_features() -> tuple[str, ...]:
+    """What can be disabled: NumPy refuses to start where a feature of its baseline is."""
+    numpy = open_numpy()
+    return tuple(name for name in numpy.__cpu_dispatch__ if numpy.__cpu_features__.get(name))
+
+
+def settings_of(switch: str, processor: Processor) -> list[tuple[str, str]]:
+    """Variable and value of every level of a switch that the processor has, from low to high."""
+    if switch == "numpy":
+        features = processor.numpy
+        return [(NUMPY, ",".join(features[at:])) for at in range(len(features))]
+    found = TABLE[switch]
+    if found.vendor not in ("", processor.vendor):
+        return []
+    return [(found.variable, level.value) for level in found.levels if processor.flags.issuperset(level.needs)]
+
+
+def choose_switches(wanted: Sequence[str]) -> frozenset[str]:
+    """Names of switches from the values of `--isa`. Raises UsageError for unknown ones, and `none` beside others."""
+    names = frozenset(wanted or (NONE,))
+    known = {*SWITCHES, NONE, EVERY}
+    if unknown := sorted(names - known):
+        raise UsageError(f"isa: got '{unknown[0]}', wanted {EVERY}, {NONE} or one of {', '.join(sorted(SWITCHES))}")
+    if len(names) > 1 and NONE in names:
+        raise UsageError(f"isa: got '{NONE}' and {', '.join(sorted(names - {NONE}))}, wanted one or the other")
+    return frozenset() if names == {NONE} else SWITCHES if EVERY in names else names
+
+
+def spread_arms(
+    arms: Iterable[Arm], switches: frozenset[str], backend_of: Sequence[Backend], processor: Processor
+) -> tuple[Arm, ...]:
+    """Every arm as it is, and behind it one for each level of each switch that its backend knows.
+
+    backend_of: the backends of the arms, in their order. A variable that an arm sets itself is left as it is.
+    Raises UsageError where no backend knows any of the switches.
+    """
+    found: list[Arm] = []
+    for arm, backend in zip(arms, backend_of, strict=True):
+        found.append(arm)
+        taken = {name for name, _ in arm.environment.settings}
+        for switch in backend.instruction_sets:
+            for setting in settings_of(switch, processor) if switch in switches else ():
+                if setting[0] not in taken:
+                    settings = (*arm.environment.settings, setting)
+                    name = arm.name + write_settings((setting,))
+                    environment = replace(arm.environment, settings=settings)
+                    found.append(replace(arm, name=name, environment=environment, switch=switch))
+    if not any(switches & frozenset(backend.instruction_sets) for backend in backend_of):
+        names = ", ".join(dict.fromkeys(backend.name for backend in backend_of))
+        raise UsageError(
+            f"isa: {names} cannot be told by {', '.join(sorted(switches))} which instructions to use, wanted a backend "
+            "that declares `instruction_sets`; see docs/plugins.md"
+        )
+    return tuple(found)

@@ -1,0 +1,155 @@
+"""The answers that problems have alone: what laws compare with when calls follow each other or overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from harness import Deviation, Problem, Subject, structure
+from harness.checking.bounds import check_outputs
+from harness.checking.subject import Prepared
+from harness.plugins.backend import Backend
+from harness.plugins.route import resolve
+from harness.spec import reference
+from harness.spec.calling import bind, name_outputs
+from harness.spec.data import make_arrays
+from harness.spec.numerics import dtype_of
+from suites.laws.common import Array
+
+FEW_ELEMENTS = 1000  # of x: these laws make some hundred calls each, so they take small problems
+Outputs = Mapping[str, Array]
+
+
+def is_chosen(problem: Problem) -> bool:
+    """Whether a law of many calls takes the problem: small, on whole numbers, with nothing in it that is even.
+
+    Several images, an odd number of channels, a stride, and other padding at the begin than at the end: what differs
+    from it in one thing is then another problem, and not the same one by a symmetry.
+    """
+    window = problem.window
+    return (
+        problem.data == "integer"
+        and not problem.flip
+        and problem.dtype == "float32"
+        and problem.layout == "channels-first"
+        and problem.axes == 2
+        and problem.x[0] > 1
+        and problem.x[1] % 2 == 1
+        and problem.x[1] > 1
+        and int(np.prod(problem.x)) <= FEW_ELEMENTS
+        and max(window.stride) > 1
+        and any(begin != end for begin, end in window.padding)
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """A problem with arrays on the host and the float64 answer; `what` tells it from others in a message."""
+
+    what: str
+    problem: Problem
+    arrays: Outputs
+    wanted: Outputs
+
+
+@lru_cache(maxsize=128)
+def make_case(what: str, problem: Problem) -> Case:
+    """A case on the problem's own data."""
+    return make_case_of(what, problem, make_arrays(problem))
+
+
+def make_case_of(what: str, problem: Problem, arrays: Outputs) -> Case:
+    """A case on given arrays."""
+    return Case(what, problem, arrays, reference.compute(problem, arrays))
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Judge of one backend's answers; an answer that was right once is compared by its bits from then on."""
+
+    subject: Subject
+    known: dict[Case, dict[str, Array]] = field(default_factory=dict)
+    alone: dict[Case, dict[str, Array]] = field(default_factory=dict)
+
+    def plans(self, problem: Problem) -> bool:
+        """Whether a prepared call is anything but the plain method bound to its arrays."""
+        backend = self.subject.backend
+        own = getattr(backend.prepare, "__func__", None) is not Backend.prepare
+        return own and resolve(backend, problem).kind == "native"
+
+    def takes(self, problem: Problem) -> bool:
+        """Whether the backend computes the problem, as far as it declares."""
+        if 0 in problem.x[:1] and not self.subject.numerics(problem).empty_batch:
+            return False
+        return resolve(self.subject.backend, problem).kind != "unsupported"
+
+    def cases(self, problems: Iterable[tuple[str, Problem]]) -> list[Case]:
+        """Cases of those problems that the backend takes."""
+        return [make_case(what, problem) for what, problem in problems if self.takes(problem)]
+
+    def own(self, case: Case) -> dict[str, Any]:
+        """Device arrays of a case, which share no memory with the case."""
+        return self.subject.devices(case.problem, {name: a.copy(order="K") for name, a in case.arrays.items()})
+
+    def plain(self, case: Case, devices: Mapping[str, Any] | None = None) -> Prepared:
+        """A call of plain methods on these device arrays, or on new ones."""
+        given, backend = self.own(case) if devices is None else devices, self.subject.backend
+        call = self.subject.plain(case.problem, given)
+        if resolve(backend, case.problem).kind == "native":  # the way is known, and not looked for in every call
+            call = replace(call, call=bind(backend, case.problem, given))
+        return call
+
+    def prepared(self, case: Case) -> Prepared:
+        """A prepared call on new device arrays."""
+        return self.subject.prepare_devices(case.problem, self.own(case))
+
+    def fetch(self, case: Case, call: Prepared, result: Any) -> dict[str, Array]:
+        """Outputs on the host; where their form is that of the answer without asking the problem for it again."""
+        dtype = dtype_of(case.problem.dtype)
+        host = {k: np.array(self.subject.backend.to_host(a)) for k, a in name_outputs(case.problem, result).items()}
+        if all(a.shape == case.wanted[k].shape and (k == "indices" or a.dtype == dtype) for k, a in host.items()):
+            return host
+        return call.fetch(result)
+
+    def ask(self, case: Case, call: Prepared, how: str) -> Deviation:
+        """Make a call and judge its outputs."""
+        return self.judge(case, self.fetch(case, call, call.run()), how)
+
+    def judge(self, case: Case, got: Outputs, how: str) -> Deviation:
+        """Compare outputs with the answer; `how` names the circumstances of a wrong one."""
+        known = self.known.get(case)
+        if _equal(got, case.wanted) or (known is not None and _equal(got, known)):
+            return _right(case, got)
+        found = check_outputs(case.problem, self.subject.numerics(case.problem), case.arrays, got, case.wanted)
+        if not found.passed:
+            return replace(found, what=f"{found.what} of {case.what} {how}".rstrip())
+        self.known.setdefault(case, dict(got))
+        return found
+
+    def judge_alone(self, case: Case, got: Outputs) -> Deviation:
+        """Judge an answer of a call that nothing disturbs, and keep its bits for `judge_bits`."""
+        self.alone[case] = dict(got)
+        return self.judge(case, got, "alone")
+
+    def judge_bits(self, case: Case, got: Outputs, how: str) -> Deviation:
+        """Judge an answer; where the backend is deterministic, by the bits of the call alone if there was one."""
+        alone = self.alone.get(case)
+        if alone is not None and _equal(got, alone):
+            return _right(case, got)
+        found = self.judge(case, got, how)
+        if not found.passed or alone is None or not self.subject.numerics(case.problem).deterministic:
+            return found
+        return structure(False, f"{', '.join(got)} of {case.what} {how}: other bits than alone")
+
+
+def _equal(got: Outputs, wanted: Outputs) -> bool:
+    return all(np.array_equal(a, wanted[name]) for name, a in got.items())
+
+
+def _right(case: Case, got: Outputs) -> Deviation:
+    compared = sum(a.size for a in got.values())
+    return Deviation(kind="exact", worst=0.0, compared=compared, what=f"{', '.join(got)} of {case.what}")

@@ -1,0 +1,92 @@
+"""Every distinct layer of every network with its channels and window, on the smallest space that is like its own.
+
+Like its own means, on each axis: the same parity of the input and of the output, the same positions beyond the last
+window, and the same order of output and kernel and of input and kernel. Code that libraries specialise for a layer is
+then asked at a small part of the layer's cost.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+
+from harness import NamedProblem, Operator, Problem
+from harness.generate.dispatch.problems import ask_elements
+from suites.layers import network_names, network_problems
+
+BATCH = 2
+MOST_WEIGHTS = 40_000  # of a kernel that is asked by default: drawing larger ones takes longer than all that it shows
+GRADIENTS = {
+    Operator.conv: (Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, Operator.conv_bias_grad),
+    Operator.conv_transpose: (Operator.conv_transpose,),
+    Operator.max_pool: (Operator.max_pool, Operator.max_pool_grad),
+    Operator.avg_pool: (Operator.avg_pool, Operator.avg_pool_grad),
+}
+FORMS = (
+    ("float32", "channels-first"), ("float16", "channels-last"), ("float32", "channels-last"),
+    ("bfloat16", "channels-last"), ("float16", "channels-first"),
+)  # fmt: skip
+
+
+def shrunk_problems() -> tuple[NamedProblem, ...]:
+    """Return the layers with small kernels: in float32 or, in turn, in a short format with channels last."""
+    return tuple(_ask(deep=False))
+
+
+def all_shrunk_problems() -> tuple[NamedProblem, ...]:
+    """Return what the default leaves out: large kernels, and every dtype and layout of all."""
+    known = {named.problem.line for named in shrunk_problems()}
+    return tuple(named for named in _ask(deep=True) if named.problem.line not in known)
+
+
+def _ask(*, deep: bool) -> Iterator[NamedProblem]:
+    for number, (name, problem) in enumerate(distinct_layers()):
+        if not deep and problem.w is not None and math.prod(problem.w) > MOST_WEIGHTS:
+            continue
+        for dtype, layout in FORMS if deep else FORMS[number % len(FORMS) :][:1]:
+            form = problem.with_(dtype=dtype, layout=layout, data="integer")
+            yield ask_elements(f"layers/{name}", form)
+
+
+@cache
+def distinct_layers() -> tuple[tuple[str, Problem], ...]:
+    """Return every layer on its smallest space with all of its gradients, each problem once."""
+    found: dict[Problem, str] = {}
+    for network in network_names():
+        for named in network_problems(network, BATCH, gradients=False):
+            assert isinstance(named.problem, Problem)
+            for operator in GRADIENTS[named.problem.operator]:
+                found.setdefault(shrink(named.problem).with_(operator=operator), named.name)
+    return tuple((name, problem) for problem, name in found.items())
+
+
+def shrink(problem: Problem) -> Problem:
+    """Return the problem on the smallest space that is like its own; conv_transpose keeps the parity of its input."""
+    if problem.operator is Operator.conv_transpose:
+        spatial = tuple(min(n, 2 + n % 2) for n in problem.x[2:])
+    else:
+        spatial = tuple(_shrink_axis(problem, axis) for axis in range(problem.axes))
+    return problem.with_(x=(*problem.x[:2], *spatial))
+
+
+def _shrink_axis(problem: Problem, axis: int) -> int:
+    own = problem.x[2 + axis]
+    wanted = _traits(problem, axis, own)
+    return next(n for n in range(1, own + 1) if _traits(problem, axis, n) == wanted)
+
+
+def _traits(problem: Problem, axis: int, n: int) -> tuple[object, ...] | None:
+    """Return what a smaller size of an axis must share with the layer's own; None where no window fits."""
+    window, m, s = problem.window, problem.kernel[axis], problem.window.stride[axis]
+    begin, end = window.padding[axis]
+    span = n + begin + end - window.reach(problem.kernel)[axis]
+    if span < 0 or (problem.operator.pools and n <= begin):
+        return None
+    row = replace(
+        window, stride=(s,), padding=((begin, end),), dilation=(window.dilation[axis],),
+        kernel=None if window.kernel is None else (m,),
+    )  # fmt: skip
+    p = row.output_shape((n,), (m,))[0]
+    return n % 2, p % 2, span % s, p >= m, n >= m, n == m
