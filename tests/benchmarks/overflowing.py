@@ -1,6 +1,6 @@
 """PyTorch with addresses of 32 bits, for suite `limits` at its real size; each must fail where arrays are that large.
 
-    python -m harness run limits --plugin ./tests/benchmarks/overflowing.py --backend torch:wraps --backend torch:loses
+python -m harness run limits --plugin ./tests/benchmarks/overflowing.py --backend torch:wraps --backend torch:loses
 """
 
 from math import prod
