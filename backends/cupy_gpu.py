@@ -37,6 +37,7 @@ class OnCupy(Backend):
     """What differs on a CUDA device, for a backend that goes through the library of its arrays."""
 
     device = "cuda"
+    instruction_sets = ()
     clock = "cuda"
     block_bytes: ClassVar[int] = BLOCK_BYTES
 
