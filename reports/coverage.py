@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.record.tables import Column
 from reports.markup import escape, section, table
-from reports.text import shorten
+from reports.text import count, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,9 @@ COVERAGE_COLUMNS = (
     Column("operator", "string", "", "operator of the problems"),
     Column("factor", "string", "", "what the condition looks at"),
     Column("condition", "string", "", "condition of the model of dispatch"),
-    Column("state", "string", "", "asked; not run: planned only; never asked: in no problem of the plan; or impossible"),
+    Column(
+        "state", "string", "", "asked; not run: planned only; never asked: in no problem of the plan; or impossible"
+    ),
     Column("asked", "int64", "1", "distinct problems that meet the condition and were asked"),
     Column("planned", "int64", "1", "distinct problems of the plan that meet it"),
     Column("pairs_asked", "int64", "1", "conditions of other factors that some asked problem meets as well"),
@@ -78,11 +80,13 @@ def _words(backend: str, coverages: Mapping[Operator, Coverage]) -> Words:
         cells = [_cell(one, one.number_of(name)) for one in coverages.values()]
         rows.append(("" if factor == last else factor, name, cells))
         last = factor
-    asked, possible = (sum(getattr(one, name) for one in coverages.values()) for name in ("pairs_asked", "pairs_possible"))
+    asked, possible = (
+        sum(getattr(one, name) for one in coverages.values()) for name in ("pairs_asked", "pairs_possible")
+    )
     never, idle = (sum(len(_alone(one, state)) for one in coverages.values()) for state in ("never asked", "not run"))
     parts = [f"{asked} of {possible} pairs asked"]
-    parts += [f"{never} × a condition never asked"] if never else []
-    parts += [f"{idle} × planned, not run"] if idle else []
+    parts += [f"never asked: {count(never, 'condition')}"] if never else []
+    parts += [f"planned but not run: {idle}"] if idle else []
     return Words(
         backend=backend, summary=" · ".join(parts), operators=tuple(coverages), rows=rows,
         pairs=[f"{one.pairs_asked}/{one.pairs_possible}" for one in coverages.values()],
@@ -96,8 +100,8 @@ def _cell(coverage: Coverage, number: int | None) -> tuple[str, str]:
         return "", ""
     state = coverage.state(number, number)
     if state == "asked":
-        count = int(coverage.asked[number, number])
-        return str(count), f"h{min(4, len(str(count)))}"
+        text = str(coverage.asked[number, number])
+        return text, f"h{min(4, len(text))}"
     return {"never asked": ("never", "law-bad"), "not run": ("not run", "law-open"), "impossible": ("", "")}[state]
 
 
@@ -109,14 +113,18 @@ def _gap_lines(operator: Operator, coverage: Coverage) -> tuple[str, list[str], 
     for gap in gaps[:MOST_GAPS]:
         names = [one.name for one in gap.others]
         more = f"; and {len(names) - MOST_OTHERS} more" if len(names) > MOST_OTHERS else ""
-        others = f"with {'; '.join(names[:MOST_OTHERS])}{more}" if names else "with anything"
-        lines.append(f"{gap.state}: {gap.condition.name}, {others}")
+        with_ = f"{gap.condition.name} with" if gap.condition is not None else "with anything:"
+        lines.append(f"{gap.state}: {with_} {'; '.join(names[:MOST_OTHERS])}{more}")
     return operator.value, lines, len(gaps) - len(lines)
 
 
 def _alone(coverage: Coverage, state: str) -> list[str]:
     """Return the names of conditions that were not asked at all and are in this state."""
     return [coverage.conditions[n].name for n in coverage.missing_alone if coverage.state(n, n) == state]
+
+
+def _count_names(names: list[str]) -> str:
+    return f"{len(names)}: {escape(shorten('; '.join(names), LONGEST_NAMES))}" if names else ""
 
 
 def markdown(run: Run) -> Iterator[str]:
@@ -129,7 +137,7 @@ def markdown(run: Run) -> Iterator[str]:
     rows = []
     for backend, coverages in found.items():
         for operator, one in coverages.items():
-            names = [escape(shorten("; ".join(_alone(one, state)), LONGEST_NAMES)) for state in ("never asked", "not run")]
+            names = [_count_names(_alone(one, state)) for state in ("never asked", "not run")]
             pairs = f"{one.pairs_asked} of {one.pairs_possible}"
             rows.append([escape(backend), operator.value, str(one.problems_asked), pairs, *names])
     yield from section("What was asked", f"{NOTE} The pairs that were not asked are in coverage-pairs.csv.")

@@ -38,7 +38,7 @@ def register_reporters(register: Callable[[Reporter], None]) -> None:
     register(
         Reporter(
             name="csv",
-            description="results, verdicts, samples, blocks, semantics, arithmetic, coverage, networks; schema.csv explains them",
+            description="results, verdicts, samples, blocks, semantics, coverage, arithmetic, networks; schema.csv",
             write=csv_tables.write,
             write_comparison=csv_tables.write_comparison,
             write_kills=kills.write_csv,
@@ -48,7 +48,7 @@ def register_reporters(register: Callable[[Reporter], None]) -> None:
     register(
         Reporter(
             name="markdown",
-            description="report.md: verdicts, outcomes, failures, laws, networks, semantics, arithmetic, coverage, times",
+            description="report.md: verdicts, outcomes, failures, laws, networks, semantics, coverage, times",
             write=markdown.write,
             write_comparison=markdown.write_comparison,
             write_kills=kills.write_markdown,

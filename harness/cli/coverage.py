@@ -132,8 +132,8 @@ def _print_gaps(console: Console, operator: Operator, coverage: Coverage, *, eve
 
 def describe_gap(gap: Gap, most: int | None = None) -> str:
     """Return a line: what became of the condition, its name, and the conditions that it did not meet."""
-    if not gap.others:
-        return f"{gap.state:<11}  {gap.condition.name}, with anything"
     names = [one.name for one in gap.others]
+    if gap.condition is None:
+        return f"{gap.state:<11}  with anything: {'; '.join(names)}"
     more = f"; and {len(names) - most} more" if most is not None and len(names) > most else ""
     return f"{gap.state:<11}  {gap.condition.name}  with  {'; '.join(names[:most])}{more}"

@@ -30,15 +30,26 @@ def main() -> None:
     seconds = time.process_time() - begin
     before = {o: measure_coverage(o, [line for line, old in lines[o].items() if old]) for o in Operator}
     rows = [
-        [factor, name, *(_field(before[o], every[o], name) for o in Operator)] for factor, name in table_rows(every.values())
+        [factor, name, *(_field(before[o], every[o], name) for o in Operator)]
+        for factor, name in table_rows(every.values())
     ]
-    rows.append(["pairs", "asked before", *(f"{before[o].pairs_asked}" for o in Operator)])
-    rows.append(["pairs", "asked", *(f"{every[o].pairs_asked}" for o in Operator)])
-    rows.append(["pairs", "possible", *(f"{every[o].pairs_possible}" for o in Operator)])
-    rows.append(["problems", "before → all", *(f"{before[o].problems_asked} → {every[o].problems_asked}" for o in Operator)])
+    rows += [
+        ["total", name, *(field(before[o], every[o]) for o in Operator)]
+        for name, field in {
+            "conditions": lambda old, new: (
+                f"{_count_conditions(old)} → {_count_conditions(new)} of {len(new.conditions)}"
+            ),
+            "pairs": lambda old, new: f"{old.pairs_asked} → {new.pairs_asked} of {new.pairs_possible}",
+            "problems": lambda old, new: f"{old.problems_asked} → {new.problems_asked}",
+        }.items()
+    ]
     print("\n".join(table(["factor", "condition", *Operator], rows, numbers=len(Operator))))
     total = sum(map(len, lines.values()))
     print(f"\n{total} problems counted in {seconds:.1f} s of processor time, the search for possible pairs included.")
+
+
+def _count_conditions(found: Coverage) -> int:
+    return len(found.conditions) - len(found.missing_alone)
 
 
 def _field(before: Coverage, every: Coverage, name: str) -> str:

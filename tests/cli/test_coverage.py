@@ -24,8 +24,8 @@ def test_conditions_pairs_and_gaps_are_shown(folder):
     rows = {" ".join(line.split()) for line in shown.stdout.splitlines()}
     assert any(row.endswith("kernel 3x3 1 never") for row in rows), shown.stdout
     assert any(row.endswith("bfloat16 never not run") for row in rows), shown.stdout
-    assert "never asked  kernel 1x1, with anything" in shown.stdout
-    assert "more lines; --all shows them" in shown.stdout
+    assert "never asked  with anything: C = 1; C = 3;" in shown.stdout
+    assert "never asked  C = 8  with  O = 1" not in shown.stdout  # O = 1 was not asked with anything
 
 
 def test_only_what_is_named_and_all_of_it(folder):

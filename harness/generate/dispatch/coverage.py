@@ -24,11 +24,11 @@ State = Literal["asked", "not run", "never asked", "impossible"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """A condition that was not asked together with some others; `others` is empty where it was not asked at all."""
+    """A condition that was not asked together with some others; no condition: the others were not asked at all."""
 
     state: State
-    condition: Condition
-    others: tuple[Condition, ...] = ()
+    condition: Condition | None
+    others: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,20 +149,20 @@ def _met(line: str) -> bytes:
 def list_gaps(coverage: Coverage) -> list[Gap]:
     """Return what was not asked, grouped to be read: what no problem asks first, then what was planned but did not run.
 
-    A condition that was not asked at all stands alone, and its pairs are not listed again.
+    Pairs of a condition that was not asked at all are not listed again.
     """
-    alone = set(coverage.missing_alone)
-    conditions = coverage.conditions
-    found = [Gap(state=coverage.state(n, n), condition=conditions[n]) for n in sorted(alone)]
-    pairs: dict[tuple[State, int], list[int]] = {}
+    conditions, alone = coverage.conditions, set(coverage.missing_alone)
+    pairs: dict[tuple[State, int | None], list[int]] = {}
+    for n in sorted(alone):
+        pairs.setdefault((coverage.state(n, n), None), []).append(n)
     for a, b in coverage.missing:
         if a not in alone and b not in alone:
             pairs.setdefault((coverage.state(a, b), a), []).append(b)
-    found += [
-        Gap(state=state, condition=conditions[a], others=tuple(conditions[b] for b in others))
+    found = [
+        Gap(state=state, condition=None if a is None else conditions[a], others=tuple(conditions[b] for b in others))
         for (state, a), others in pairs.items()
     ]
-    return sorted(found, key=lambda gap: (gap.state != "never asked", bool(gap.others)))  # stable: else in table order
+    return sorted(found, key=lambda gap: gap.state != "never asked")  # stable: else in the order of the table
 
 
 def table_rows(coverages: Iterable[Coverage]) -> list[tuple[str, str]]:

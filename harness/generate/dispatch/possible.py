@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DRAWS = 1500  # problems drawn at random, always the same ones
-CROSSINGS = 60  # attempts to make a problem for a pair that no draw meets
+CROSSINGS = 120  # attempts to make a problem for a pair that no draw meets
 WITNESSES = 12  # problems that meet a condition, of those that crossings begin with
 INPUT = "input"  # as many windows as there are where the input is as large as the kernel
 POINT = "point"  # as many as there are where the input has one position
@@ -145,7 +145,7 @@ def make_problem(operator: Operator, traits: Traits) -> Problem | None:
     stride = _stride(traits["stride"], kernel)
     dilation = (1 if axes == 1 and kernel[0] > 1000 else traits["dilation"],) * axes
     reach = [(m - 1) * d for m, d in zip(kernel, dilation, strict=True)]
-    begin, end = (tuple(side[axis] for axis in range(axes)) for side in zip(*(_pad(traits["padding"], r) for r in reach)))
+    begin, end = zip(*(_pad(traits["padding"], r) for r in reach), strict=True)
     out, remainder = traits["space"], (traits["remainder"],) * axes
     if out in (INPUT, POINT):
         sizes = kernel if out == INPUT else (1,) * axes
@@ -158,8 +158,8 @@ def make_problem(operator: Operator, traits: Traits) -> Problem | None:
     try:
         problem = build(
             Choices(
-                operator=operator, out=out[-axes:], kernel=kernel, stride=stride, dilation=dilation, begin=begin, end=end,
-                remainder=remainder, batch=traits["batch"], channels=c, outputs=o, groups=groups,
+                operator=operator, out=out[-axes:], kernel=kernel, stride=stride, dilation=dilation,
+                begin=begin, end=end, remainder=remainder, batch=traits["batch"], channels=c, outputs=o, groups=groups,
                 bias=traits.get("bias", False), ceil=traits.get("ceil", False),
                 exclude_pad=traits.get("exclude", False), dtype=traits["dtype"], layout=traits["layout"],
                 data="integer", hollow=True,
@@ -199,12 +199,13 @@ def _count(traits: Traits) -> tuple[int, int, int]:
 
 
 def _is_hollow(problem: Problem) -> bool:
-    """Return whether a window holds padding only."""
+    """Return whether a window holds padding only: its first tap at or behind the input's begin lies behind its end."""
     window = problem.window
-    return any(
-        not any(0 <= place * s - b + tap * d < n for tap in range(m))
-        for n, o, m, s, d, (b, _) in zip(
-            problem.x[2:], windows(problem), problem.kernel, window.stride, window.dilation, window.padding, strict=True
-        )
-        for place in range(o)
-    )
+    for n, o, m, s, d, (b, _) in zip(
+        problem.x[2:], windows(problem), problem.kernel, window.stride, window.dilation, window.padding, strict=True
+    ):
+        for begin in range(-b, o * s - b, s):
+            tap = max(0, -(begin // d))
+            if tap >= m or begin + tap * d >= n:
+                return True
+    return False

@@ -35,7 +35,9 @@ def test_no_problem_that_is_asked_meets_what_counts_as_impossible(operator):
     assert [pair for pair in _impossible(operator) if counts[pair]] == []
 
 
-@pytest.mark.parametrize("operator", [Operator.conv, Operator.conv_transpose, Operator.max_pool, Operator.avg_pool_grad])
+@pytest.mark.parametrize(
+    "operator", [Operator.conv, Operator.conv_transpose, Operator.max_pool, Operator.avg_pool_grad]
+)
 def test_other_draws_do_not_meet_it_either(operator):
     conditions, draw = conditions_for(operator), random.Random(7)
     columns = possible._POOLS if operator.pools else possible._CONVOLUTIONS
