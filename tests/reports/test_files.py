@@ -141,7 +141,9 @@ def test_csv_files_hold_semantics_and_arithmetic_and_explain_them(known, tmp_pat
         for name, path in _write(known, "csv", tmp_path).items()
         if name not in ("samples.csv", "blocks.csv")
     }
-    assert set(tables) == {"results.csv", "semantics.csv", "arithmetic.csv", "schema.csv"}
+    assert set(tables) == {
+        "results.csv", "semantics.csv", "arithmetic.csv", "coverage.csv", "coverage-pairs.csv", "schema.csv",
+    }  # fmt: skip
     semantics = tables["semantics.csv"].set_index("law")
     assert semantics["differs"].to_dict() == {"tie-rule": True, "zero-rule": False, LAW: True}
     assert semantics.loc["tie-rule", ["mine", "other"]].to_list() == ["first", "the <last>"]
@@ -149,7 +151,7 @@ def test_csv_files_hold_semantics_and_arithmetic_and_explain_them(known, tmp_pat
     assert arithmetic["least_bits"].to_dict() == {"mine": 22.0, "other": 12.25}
     assert arithmetic["arithmetic"].to_dict() == {"mine": CLASS, "other": "an error per norm"}
     schema = tables["schema.csv"]
-    for name in ("results", "semantics", "arithmetic"):
+    for name in ("results", "semantics", "arithmetic", "coverage", "coverage-pairs"):
         assert schema.loc[schema["table"] == name, "column"].to_list() == tables[f"{name}.csv"].columns.to_list()
     assert schema["meaning"].notna().all()
 
