@@ -100,3 +100,13 @@ def test_a_maximum_over_padding_alone_is_no_problem():
     whole = parse_line("max_pool x=1x1x4 kernel=2 stride=2 pad=1")
     assert possible._is_hollow(hollow)
     assert not possible._is_hollow(whole)
+
+
+def test_maxima_are_not_drawn_with_such_windows_and_means_are():
+    traits = {
+        "kernel": (3,), "stride": 1, "padding": "begin beyond", "dilation": 1, "space": (1, 1, 5), "remainder": 0,
+        "batch": 1, "c": 2, "layout": "channels-first", "dtype": "float32",
+    }  # fmt: skip
+    assert make_problem(Operator.max_pool, traits) is None
+    assert make_problem(Operator.avg_pool, traits) is not None
+    assert make_problem(Operator.max_pool, traits | {"padding": "wide"}) is not None
