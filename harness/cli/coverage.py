@@ -46,34 +46,31 @@ def choose(
     run: Run, backends: tuple[str, ...], operators: tuple[str, ...], law: str | None
 ) -> dict[str, dict[Operator, Coverage]]:
     """Return the coverage of the named backends and operators. Raises UsageError where the run has none of a name."""
-    from harness.record.coverage import run_coverage
+    from harness.record.coverage import cells_of_operators, operator_of, run_coverage
     from harness.spec.operator import Operator
 
     see = f"python -m harness list coverage {run.path}"
-    laws = dict.fromkeys(result.law for result in run.results if result.law)
-    if law is not None and law not in laws:
-        raise unknown("law of the run", law, laws, "python -m harness list laws")
-    for name in operators:
-        if name not in Operator.__members__:
-            raise unknown("operator", name, Operator.__members__, "python -m harness list operators")
-    found = run_coverage(run, law)
-    if not found:
+    cells = list(cells_of_operators(run))
+    if not cells:
         raise UsageError(
             f"nothing to count: got '{run.path}', which has no cell of an operator; wanted a run of problem lines, "
             "such as `python -m harness run correctness` makes"
         )
-    for name in backends:
-        if name not in found:
-            raise unknown("backend of the run", name, found, see)
-    chosen = {
-        backend: {op: one for op, one in coverages.items() if not operators or op in operators}
-        for backend, coverages in found.items()
-        if not backends or backend in backends
-    }
-    chosen = {backend: coverages for backend, coverages in chosen.items() if coverages}
-    if not chosen:
-        raise UsageError(f"no cell of {', '.join(operators)} in the run: got '{run.path}', see `{see}`")
-    return chosen
+    for name in operators:
+        if name not in Operator.__members__:
+            raise unknown("operator", name, Operator.__members__, "python -m harness list operators")
+    for kind, names, known in (
+        ("backend", backends, {one.backend for one in cells}),
+        ("operator", operators, {operator_of(one) for one in cells}),
+        ("law", (law,) if law is not None else (), {one.law for one in cells if one.law}),
+    ):
+        for name in names:
+            if name not in known:
+                raise unknown(f"{kind} of the run", name, known, see)
+    found = run_coverage(run, law, backends, operators)
+    if not found:
+        raise UsageError(f"nothing to count: no cell of '{run.path}' is of all that was named; see `{see}`")
+    return found
 
 
 def conditions_table(coverages: Mapping[Operator, Coverage]) -> Table:
