@@ -16,6 +16,7 @@ from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing
 from harness.plugins.backend import Backend
 from harness.plugins.hookspecs import hookimpl
 from harness.spec.numerics import Numerics
+from harness.spec.operator import Operator
 from harness.spec.problem import Problem
 from harness.spec.taps import EVERY, fit
 from harness.spec.window import Sizes, Window
@@ -58,11 +59,21 @@ class ScipySignal(Backend):
         return replace(self.numerics, nan_local=local)
 
     def work(self, problem: Problem) -> float:
-        """Count positions before strides and dilations subsample them, and a call for each pair of channels."""
-        if problem.w is None:
+        """Count products of whole kernels at all places, zeros between taps and strides too, and calls of SciPy.
+
+        Positions are computed before strides and dilations subsample them; a gradient of the input has more of them.
+        """
+        if problem.operator is Operator.conv_bias_grad or is_empty(problem.x):
             return float(problem.flops)
-        steps = math.prod(problem.window.stride) * math.prod(problem.window.dilation)
-        return float(problem.flops) * steps + WORK_OF_A_CALL * problem.w[0] * problem.w[1]
+        transposed = problem.operator is Operator.conv_transpose
+        reach = problem.window.reach(problem.kernel)
+        backward = transposed or problem.operator in (Operator.conv_input_grad, Operator.avg_pool_grad)
+        places = math.prod(
+            (p - 1) * s + (m if backward else 1)
+            for p, s, m in zip((problem.x if transposed else problem.y)[2:], problem.window.stride, reach, strict=True)
+        )
+        pairs = problem.x[1] if problem.w is None else problem.w[0] * problem.w[1]
+        return pairs * (float(problem.x[0]) * math.prod(reach) * places + WORK_OF_A_CALL)
 
     def conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Array:
         """y = the covered input correlated with the upsampled kernel, subsampled, plus b."""
