@@ -34,8 +34,8 @@ def _run(backend, folder):
     assert not wrong
     assert run.exit_code == 0
     assert run.counts["passed"] > 5000
-    skipped = [r for r in run.results if r.outcome == "skipped" and "--depth full" not in r.reason]
-    assert len(skipped) < 20  # sums that are not exact in a short format, and subnormals
+    asked = [r for r in run.results if r.outcome == "skipped" and r.worker]
+    assert len(asked) < 20  # sums that are not exact in a short format, and subnormals; the plan leaves out dear ones
 
 
 @pytest.mark.parametrize("backend", CPU)

@@ -1,9 +1,9 @@
+import subprocess
 import sys
 from types import SimpleNamespace
 
-import numpy as np
-
 from harness.timing.memory import MemoryMeter, read_high_water
+from tests.conftest import ROOT
 
 
 def test_the_high_water_mark_is_read_in_bytes():
@@ -11,13 +11,22 @@ def test_the_high_water_mark_is_read_in_bytes():
     assert read_high_water("Name: x\n") == 0
 
 
+MEASURED = """
+import numpy as np
+from harness.timing.memory import MemoryMeter
+meter = MemoryMeter("cpu")
+with meter:
+    np.ones(64 * 2**20 // 8).sum()
+with meter:
+    pass
+print(meter.peak_bytes)
+"""
+
+
 def test_what_is_allocated_and_freed_again_counts():
-    meter = MemoryMeter("cpu")
-    with meter:
-        np.ones(64 * 2**20 // 8).sum()
-    with meter:
-        pass
-    assert 60 * 2**20 < meter.peak_bytes < 80 * 2**20
+    """Asked in a process of its own, as workers are: another test's threads may give memory back at the same time."""
+    done = subprocess.run([sys.executable, "-c", MEASURED], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert 60 * 2**20 < int(done.stdout) < 80 * 2**20
 
 
 def test_on_a_device_the_library_that_is_loaded_is_asked_and_no_other_is_loaded(monkeypatch):
