@@ -25,7 +25,8 @@ def test_the_backend_of_ones_own_is_right():
             "correctness", backends=["mine"], plugins=[str(ROOT / "examples" / "mine.py")], output=f"{folder}/run"
         )
     assert run.exit_code == 0
-    assert not [result for result in run.results if result.outcome not in ("passed", "unsupported")]
+    asked = [result for result in run.results if result.worker]  # the plan leaves out what would take very long
+    assert {result.outcome for result in asked} == {"passed"}
     assert run.counts["passed"] > 500
     routes = {result.route.kind for result in run.results}
     assert routes == {"native", "derived", "unsupported"}

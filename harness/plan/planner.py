@@ -18,7 +18,7 @@ from harness.plan.gate import Gate
 from harness.plan.suite import Depth, NamedProblem, Suite
 from harness.plan.task import Task, estimate_work, estimate_workspace
 from harness.plan.threads import ONE, THREAD_VARIABLES, deal_threads
-from harness.plugins.backend import Backend
+from harness.plugins.backend import Backend, native_operators
 from harness.plugins.manager import Registry
 from harness.plugins.route import Route, resolve
 
@@ -27,6 +27,7 @@ COPIES_CHECKED, COPIES_TIMED = 6, 12  # of all arrays that a worker holds at onc
 # the network's bytes: 2.9 for ResNet-152, 3.0 for ResNet-50, 4.2 for ResNet-34, 5.4 for AlexNet.
 COPIES_OF_NETWORK = 5
 CALLS_PER_LAW = 4  # a law runs an operator a few times and the reference beside it
+CALL_S = 2e-4  # of a backend's method that the harness calls once for each group
 LEAST_S = 0.002  # what a cell takes however small its problem is
 CALLS_PER_PASS = 6  # first call, warm-up, three samples, and the verification
 
@@ -241,7 +242,7 @@ class _Answers:
     def _estimate(self, problem: Task, copies: float | None) -> _Cost:
         try:
             work, workspace = estimate_work(self.backend, problem), estimate_workspace(self.backend, problem)
-            seconds = self.calls * work / self.backend.rate
+            seconds = self.calls * (work / self.backend.rate + CALL_S * _count_calls(self.backend, problem))
             need = int((copies or self._copies(problem)) * problem.bytes + workspace)
         except Exception as error:  # as above
             return _Cost(reason=f"its estimate raised {type(error).__name__}: {error}")
@@ -260,6 +261,15 @@ class _Answers:
             return COPIES_OF_NETWORK
         copies = COPIES_TIMED if self.suite.kind == "speed" else COPIES_CHECKED
         return copies / 2 if problem.dtype == "float64" else copies  # what is wider than it costs no more
+
+
+def _count_calls(backend: Backend, problem: Task) -> int:
+    """Return how many calls of one group each the harness makes of a problem; 0 where the backend takes it whole."""
+    if backend.grouped or isinstance(problem, NetworkProblem):
+        return 0
+    derived_pool = problem.operator.pools and problem.operator not in native_operators(backend)
+    groups = problem.x[1] if derived_pool else problem.window.groups  # means are depthwise convolutions
+    return groups if groups > 1 else 0
 
 
 def _beyond_breadth(answers: _Answers, items: Sequence[_Item], breadth_s: float) -> Mapping[str, str]:
