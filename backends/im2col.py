@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing
@@ -42,9 +42,9 @@ class Block:
     lines: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shape:
-    """The geometry of a gather: sizes of the padded image and of the columns of one block."""
+    """The geometry of a gather: sizes of the padded image and of the columns of one block; each computed once."""
 
     x: Sizes
     kernel: Sizes
@@ -67,12 +67,12 @@ class Shape:
         """Input sizes S."""
         return self.x[2:]
 
-    @property
+    @cached_property
     def out(self) -> Sizes:
         """Output sizes P."""
         return self.window.output_shape(self.spatial, self.kernel)
 
-    @property
+    @cached_property
     def rest(self) -> int:
         """Positions of one line of the first output axis."""
         return math.prod(self.out[1:])
@@ -82,7 +82,7 @@ class Shape:
         """Rows of a column: taps times channels of a group."""
         return self.channels // self.window.groups * math.prod(self.kernel)
 
-    @property
+    @cached_property
     def extent(self) -> Sizes:
         """Spatial size of the padded image."""
         return grown(self.spatial, self.window.cover(self.spatial, self.kernel))
@@ -92,7 +92,7 @@ class Shape:
         """Where the image lies in its padded form."""
         return tuple(slice(begin, begin + n) for n, (begin, _) in zip(self.spatial, self.window.padding, strict=True))
 
-    @property
+    @cached_property
     def most(self) -> Block:
         """The largest block: its images and lines."""
         line_bytes = self.item * self.depth * self.window.groups * self.rest

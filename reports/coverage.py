@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.record.memo import remember_last
 from harness.record.tables import Column
 from reports.markup import escape, section, table
 from reports.text import count, shorten
@@ -65,11 +66,16 @@ class Words:
     gaps: list[tuple[str, list[str], int]]
 
 
-def coverage_words(run: Run) -> list[Words]:
-    """Return what the page shows: a table and the gaps of every backend."""
+@remember_last
+def _coverage(run: Run) -> Found:
     from harness.record.coverage import run_coverage
 
-    return [_words(backend, coverages) for backend, coverages in run_coverage(run).items()]
+    return run_coverage(run)
+
+
+def coverage_words(run: Run) -> list[Words]:
+    """Return what the page shows: a table and the gaps of every backend."""
+    return [_words(backend, coverages) for backend, coverages in _coverage(run).items()]
 
 
 def _words(backend: str, coverages: Mapping[Operator, Coverage]) -> Words:
@@ -129,9 +135,7 @@ def _count_names(names: list[str]) -> str:
 
 def markdown(run: Run) -> Iterator[str]:
     """Make the section of the Markdown document; nothing where the run has no cells of operators."""
-    from harness.record.coverage import run_coverage
-
-    found = run_coverage(run)
+    found = _coverage(run)
     if not found:
         return
     rows = []
@@ -146,10 +150,9 @@ def markdown(run: Run) -> Iterator[str]:
 
 def coverage_frames(run: Run) -> dict[str, pd.DataFrame]:
     """Return the tables `coverage` and `coverage-pairs`, with the columns of COVERAGE_COLUMNS and GAP_COLUMNS."""
-    from harness.record.coverage import run_coverage
     from reports.frames import make_frame
 
-    found = run_coverage(run)
+    found = _coverage(run)
     return {
         "coverage": make_frame(run, list(_coverage_rows(found)), COVERAGE_COLUMNS),
         "coverage-pairs": make_frame(run, list(_gap_rows(found)), GAP_COLUMNS),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness.record.memo import remember_last
 from harness.record.run import OUTCOMES, RAN, WRONG
 from harness.record.tables import (
     BLOCK_COLUMNS,
@@ -134,6 +135,11 @@ _DTYPES = {"string": "string", "int64": "Int64", "float64": "Float64", "bool": "
 
 def frame(run: Run) -> pd.DataFrame:
     """One row for every result, with the columns, order and dtypes of RESULT_COLUMNS."""
+    return _results(run).copy()
+
+
+@remember_last
+def _results(run: Run) -> pd.DataFrame:
     return _typed(result_rows(run), RESULT_COLUMNS, _facts(run))
 
 

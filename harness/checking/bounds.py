@@ -14,7 +14,7 @@ times as much.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -76,6 +76,20 @@ def make_check(
         return join(*parts)
 
     return check
+
+
+def judge_each(check: Callable[[Mapping[str, Array]], Deviation], answers: Sequence[Mapping[str, Array]]) -> Deviation:
+    """Compare several answers to one problem, and join what is found; answers of the same bits are compared once."""
+    first, *others = answers
+    found = check(first)
+    return join(found, *(found if _same_bits(first, other) else check(other) for other in others))
+
+
+def _same_bits(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
+    return first.keys() == second.keys() and all(
+        a.dtype == second[name].dtype and a.shape == second[name].shape and a.tobytes() == second[name].tobytes()
+        for name, a in first.items()
+    )
 
 
 def _as_declared(

@@ -127,6 +127,8 @@ def declared(holds: bool, promise: str, observed: str) -> Deviation:
 
 def join(*deviations: Deviation) -> Deviation:
     """The worst of several comparisons, with their counts added up and the fewest effective bits."""
+    if len(deviations) == 1:
+        return deviations[0]
     worst = max(deviations, key=lambda d: math.inf if math.isnan(d.worst) else d.worst)
     bits = [d.effective_bits for d in deviations if d.effective_bits is not None]
     return replace(

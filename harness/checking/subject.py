@@ -53,6 +53,11 @@ class Prepared:
         return turn(self.problem, host)
 
 
+def _unturned(problem: Problem) -> Problem:
+    """Return the correlation that a backend computes: w is turned beforehand where the problem is a convolution."""
+    return problem.with_(flip=False) if problem.flip else problem
+
+
 def check_form(problem: Problem, name: str, a: Array) -> None:
     """Raise ValueError unless an output has the shape and dtype that the problem asks for."""
     shape, dtype = problem.shapes[name], dtype_of(problem.dtype)
@@ -94,11 +99,11 @@ class Subject:
 
     def prepare_devices(self, problem: Problem, devices: Mapping[str, Any]) -> Prepared:
         """Prepare the call that is timed, on the backend's own arrays."""
-        return Prepared(problem, self.backend, prepare(self.backend, problem.with_(flip=False), devices))
+        return Prepared(problem, self.backend, prepare(self.backend, _unturned(problem), devices))
 
     def plain(self, problem: Problem, devices: Mapping[str, Any]) -> Prepared:
         """The call of the backend's plain methods on its own arrays, as they lie in memory."""
-        plain = problem.with_(flip=False)
+        plain = _unturned(problem)
         return Prepared(problem, self.backend, lambda: run(self.backend, plain, devices))
 
     def run(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Array]:

@@ -205,7 +205,7 @@ class Ending:
     speed_wall_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Run:
     """A run directory as it was read: header, results, peaks, and whether it came to its end."""
 

@@ -116,6 +116,9 @@ BLOCK_COLUMNS = (
 )
 
 
+_EMPTY_ROW: dict[str, Any] = dict.fromkeys(column.name for column in RESULT_COLUMNS)
+
+
 def result_rows(run: Run) -> list[dict[str, Any]]:
     """One row for every result, with the columns of RESULT_COLUMNS."""
     peaks = {peak.device: peak for peak in run.peaks}
@@ -123,7 +126,7 @@ def result_rows(run: Run) -> list[dict[str, Any]]:
 
 
 def _result_row(result: Result, peaks: dict[str, Peak]) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(column.name for column in RESULT_COLUMNS)
+    row = dict(_EMPTY_ROW)
     row |= {
         name: getattr(result, name)
         for name in ("cell", "suite", "kind", "backend", "label", "problem", "law", "formula", "outcome", "reason",

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from harness.spec.operator import Operator
 from harness.spec.problem import Problem
 
+REMEMBERED = 4096  # axes of windows; the problems of a suite share a few hundred
+
 
 def count_taps(problem: Problem) -> int:
     """Number of (position, tap) pairs of one map that fall inside the input, over all axes."""
-    total = 1
+    window = problem.window
     out = problem.x[2:] if problem.operator is Operator.conv_transpose else problem.y[2:]
-    for n, p, m, s, d, (begin, _) in zip(
-        problem.forward_spatial,
-        out,
-        problem.kernel,
-        problem.window.stride,
-        problem.window.dilation,
-        problem.window.padding,
-        strict=True,
-    ):
-        inside = 0
-        for tap in range(m):
-            offset = tap * d - begin  # positions i with 0 <= i*s + offset < n
-            first = max(0, -(offset // s)) if offset < 0 else 0
-            last = min(p - 1, (n - 1 - offset) // s)
-            inside += max(0, last - first + 1)
-        total *= inside
-    return total
+    begins = (begin for begin, _ in window.padding)
+    axes = zip(problem.forward_spatial, out, problem.kernel, window.stride, window.dilation, begins, strict=True)
+    return math.prod(_count_axis_taps(*axis) for axis in axes)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _count_axis_taps(n: int, p: int, m: int, s: int, d: int, begin: int) -> int:
+    """Count the pairs of a position i < p and a tap u < m that read inside: 0 <= i s + u d - begin < n."""
+    inside = 0
+    for tap in range(m):
+        offset = tap * d - begin
+        first = max(0, -(offset // s)) if offset < 0 else 0
+        last = min(p - 1, (n - 1 - offset) // s)
+        inside += max(0, last - first + 1)
+    return inside
 
 
 def count_flops(problem: Problem) -> int:
@@ -43,18 +44,21 @@ def count_flops(problem: Problem) -> int:
     return 2 * taps * images * problem.w[0] * problem.w[1] + bias
 
 
-def accumulation(problem: Problem) -> int:
-    """Longest sum that makes one output element: the K of the error bounds (Higham 2002, section 3.1)."""
-    if problem.operator is Operator.conv_bias_grad or problem.operator is Operator.conv_weight_grad:
+def accumulation(problem: Problem, operator: Operator | None = None) -> int:
+    """Longest sum that makes one output element: the K of the error bounds (Higham 2002, section 3.1).
+
+    operator: another one of the same geometry, such as a gradient; the problem's own where nothing is given.
+    """
+    operator = operator or problem.operator
+    if operator is Operator.conv_bias_grad or operator is Operator.conv_weight_grad:
         return problem.x[0] * math.prod(problem.y[2:])
     taps = math.prod(problem.kernel)
-    if problem.operator is Operator.avg_pool:
+    if operator in (Operator.avg_pool, Operator.avg_pool_grad, Operator.max_pool_grad):
         return taps + 1
-    if problem.operator in (Operator.avg_pool_grad, Operator.max_pool_grad):
-        return taps + 1
-    if problem.operator is Operator.max_pool:
+    if operator is Operator.max_pool:
         return 1
     assert problem.w is not None
-    if problem.operator is Operator.conv:
-        return problem.w[1] * taps + problem.bias
-    return problem.w[0] // problem.window.groups * taps + problem.bias
+    bias = problem.bias and operator is problem.operator
+    if operator is Operator.conv:
+        return problem.w[1] * taps + bias
+    return problem.w[0] // problem.window.groups * taps + bias

@@ -64,7 +64,7 @@ def _length(problem: Problem, operator: Operator) -> int:
         images, positions = problem.x[0], math.prod(problem.x[2:])
         assert problem.w is not None
         return max(images * positions, problem.w[1] * math.prod(problem.kernel) + 1)
-    return accumulation(problem.with_(operator=operator))
+    return accumulation(problem, operator)
 
 
 def draw(problem: Problem, name: str, shape: Sizes) -> Array:
@@ -76,7 +76,7 @@ def draw(problem: Problem, name: str, shape: Sizes) -> Array:
         return _distinct(rng, shape, problem)
     special = name == MOVED_OVER.get(problem.operator, problem.operator.inputs[0])
     if problem.data in ("integer", "subnormal"):
-        values = _whole(rng, shape, problem)
+        values: Array = _whole(rng, shape, problem)
         if problem.data == "subnormal" and (special or name == "b"):
             values = values * FORMATS[problem.dtype].smallest
         return values.astype(dtype)
@@ -92,12 +92,10 @@ def draw(problem: Problem, name: str, shape: Sizes) -> Array:
 
 
 def _whole(rng: np.random.Generator, shape: Sizes, problem: Problem) -> Array:
-    """Whole numbers under the exactness bound, as float64."""
+    """Whole numbers under the exactness bound."""
     largest, share = amplitude(problem)
-    values = rng.integers(-largest, largest, size=shape, endpoint=True)
-    if share < 1.0:
-        values = values * (rng.random(shape) < math.sqrt(share))
-    return values.astype(np.float64)
+    values = rng.integers(-largest, largest, size=shape, endpoint=True, dtype=np.int8)
+    return values if share >= 1.0 else values * (rng.random(shape) < math.sqrt(share))
 
 
 def _onehot(rng: np.random.Generator, normal: Array) -> Array:
@@ -162,4 +160,5 @@ def arrange(a: Array, layout: str) -> Array:
     """Lay an array out in memory: contiguous as n c *s, or with the channels last; the shape stays."""
     if layout == "channels-first" or a.ndim < 3:
         return np.ascontiguousarray(a)
-    return np.moveaxis(np.ascontiguousarray(np.moveaxis(a, 1, -1)), -1, 1)
+    last = np.ascontiguousarray(a.transpose(0, *range(2, a.ndim), 1))
+    return last.transpose(0, a.ndim - 1, *range(1, a.ndim - 1))

@@ -133,19 +133,23 @@ def max_pool(x: Array, window: Window, ties: str = "first", nan_index: str = "fi
     spatial = x.shape[2:]
     out, cover = window.output_shape(spatial, window.kernel), window.cover(spatial, window.kernel)
     places = np.arange(math.prod(spatial), dtype=np.int64).reshape(1, 1, *spatial)
-    places, padded = fit(places, cover, -1, np), fit(x, cover, -math.inf, np)
-    y = np.full((*x.shape[:2], *out), -math.inf, dtype=x.dtype)
+    wide = x if x.dtype.itemsize > 2 else x.astype(np.float32)  # exact, and compared many times as fast
+    places, padded = fit(places, cover, -1, np), fit(wide, cover, -math.inf, np)
+    special = not np.isfinite(wide).all()
+    y = np.full((*x.shape[:2], *out), -math.inf, dtype=wide.dtype)
     indices = np.full(y.shape, -1, dtype=np.int64)
     for _, at in tap_slices(out, window.kernel, window):
         value, place = padded[(*EVERY, *at)], places[(*EVERY, *at)]
-        wins = (value > y) | (np.isnan(value) & ~np.isnan(y)) | ((indices < 0) & (place >= 0))
+        wins = value > y
+        if special:
+            wins |= (np.isnan(value) & ~np.isnan(y)) | ((indices < 0) & (place >= 0))
         if ties == "last":
             wins |= (value == y) & (place >= 0)
-        if nan_index == "last":
+        if special and nan_index == "last":
             wins |= np.isnan(value)
-        y = np.where(wins, value, y)
-        indices = np.where(wins, place, indices)
-    return y, indices
+        np.copyto(y, value, where=wins)
+        np.copyto(indices, np.broadcast_to(place, wins.shape), where=wins)
+    return y.astype(x.dtype), indices
 
 
 def max_pool_grad(dy: Array, x: Array, indices: Array, window: Window) -> Array:

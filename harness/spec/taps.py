@@ -38,14 +38,11 @@ def inner(spatial: Sizes, padding: Padding) -> Slices:
 
 def tap_slices(out: Sizes, kernel: Sizes, window: Window) -> Iterator[tuple[Sizes, Slices]]:
     """Every tap in row-major order with the strided slices that it reads from the covered input."""
-    for tap in itertools.product(*map(range, kernel)):
-        yield (
-            tap,
-            tuple(
-                slice(u * d, u * d + (p - 1) * s + 1, s)
-                for u, d, p, s in zip(tap, window.dilation, out, window.stride, strict=True)
-            ),
-        )
+    axes = [
+        [slice(u * d, u * d + (p - 1) * s + 1, s) for u in range(m)]
+        for m, d, p, s in zip(kernel, window.dilation, out, window.stride, strict=True)
+    ]
+    return zip(itertools.product(*map(range, kernel)), itertools.product(*axes), strict=True)
 
 
 def beside(x: Any) -> dict[str, Any]:

@@ -113,6 +113,8 @@ class Window:
                 raise GeometryError(
                     f"impossible geometry: {name} has {len(value)} axes, wanted {axes} as the input has"
                 )
+        if min(*self.stride, *self.dilation, 1) >= 1 and all(min(sides) >= 0 for sides in self.padding):
+            return
         for axis, (stride, dilation, sides) in enumerate(zip(self.stride, self.dilation, self.padding, strict=True)):
             for name, number, least in (("stride", stride, 1), ("dilation", dilation, 1), ("padding", min(sides), 0)):
                 if number < least:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness import Deviation, Problem, Subject, join, law
-from harness.checking.bounds import is_exact, make_check
+from harness import Deviation, Problem, Subject, law
+from harness.checking.bounds import is_exact, judge_each, make_check
 from harness.checking.subject import NotExactError
 from harness.spec import reference
 from harness.spec.data import make_arrays
@@ -22,4 +22,4 @@ def agrees_with_reference(subject: Subject, problem: Problem) -> Deviation:
     prepared = subject.prepare(problem, arrays)
     once, twice = prepared.run(), prepared.run()
     answers = (subject.run(problem, arrays), prepared.fetch(once), prepared.fetch(twice))
-    return join(*map(make_check(problem, numerics, arrays, wanted), answers))
+    return judge_each(make_check(problem, numerics, arrays, wanted), answers)

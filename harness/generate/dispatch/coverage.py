@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from harness.generate.dispatch.conditions import Condition, conditions_for
+from harness.generate.dispatch.flags import flags_of
 from harness.generate.dispatch.possible import applies, find_possible, representative
 from harness.spec.line import parse_line
 from harness.spec.operator import Operator
@@ -142,8 +143,7 @@ def _shared_line(line: str) -> str:
 @lru_cache(maxsize=REMEMBERED)
 def _met(line: str) -> bytes:
     """Return a byte for every condition: 1 where the problem of a line meets it, else 0."""
-    problem = parse_line(line)
-    return bytes(one.holds(problem) for one in conditions_for(problem.operator))
+    return flags_of(parse_line(line))
 
 
 def list_gaps(coverage: Coverage) -> list[Gap]:

@@ -27,6 +27,7 @@ from harness.generate.dispatch.conditions import (
     conditions_for,
     windows,
 )
+from harness.generate.dispatch.flags import flags_of
 from harness.spec.numerics import DTYPES
 from harness.spec.operator import Operator
 from harness.spec.problem import LAYOUTS, Problem
@@ -108,7 +109,7 @@ def _search(operator: Operator) -> Possible:
     columns = _POOLS if operator.pools else _CONVOLUTIONS
     rows = [{name: draw.choice(values) for name, values in columns.items()} for _ in range(DRAWS)]
     kept = [(row, problem) for row in rows if (problem := make_problem(operator, row)) is not None]
-    met = np.array([[one.holds(problem) for one in conditions] for _, problem in kept])
+    met = np.array([list(flags_of(problem)) for _, problem in kept], dtype=bool)
     together = (met.T.astype(np.int32) @ met.astype(np.int32)) > 0
     witnesses = [[kept[n][0] for n in np.flatnonzero(column)[:WITNESSES]] for column in met.T]
     for a, first in enumerate(conditions):
@@ -116,8 +117,8 @@ def _search(operator: Operator) -> Possible:
             second = conditions[b]
             if not together[a, b] and first.factor != second.factor:
                 together[a, b] = together[b, a] = not witnesses[a] or not witnesses[b] or any(
-                    first.holds(problem) and second.holds(problem)
-                    for problem in _cross(operator, witnesses[a], witnesses[b], draw)
+                    flags[a] and flags[b]
+                    for flags in map(flags_of, _cross(operator, witnesses[a], witnesses[b], draw))
                 )  # fmt: skip
     unknown = [number for number, found in enumerate(witnesses) if not found]
     together[unknown, unknown] = True
