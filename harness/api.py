@@ -65,7 +65,7 @@ def run(
     arm, such as `torch@set:ONEDNN_MAX_CPU_ISA=AVX2`; isa: instruction sets as in `run --isa`. A problem may also be a
     Path, of a file that `python -m harness capture` writes: all of its problems, with names and multiplicities.
     plugins: modules or ./files.py to load beside the built-in ones; without: plugins to leave out.
-    depth: `full` asks what takes minutes a backend.
+    depth: `quick` leaves out the problems on specialised code paths; `full` asks what takes minutes a backend.
     Raises UsageError for what cannot be found or written.
     """
     for name, value in (

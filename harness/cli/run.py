@@ -46,9 +46,9 @@ from harness.cli.options import plugin_options, problem_options, read_bytes, rea
 @click.option("--mode", type=click.Choice(["hot", "cold"]), help="Of the caches while timing.  [default: the suite's]")
 @click.option(
     "--depth",
-    type=click.Choice(["default", "full"]),
+    type=click.Choice(["quick", "default", "full"]),
     default="default",
-    help="How much is asked: `full` takes minutes a backend.",
+    help="How much is asked: `quick` leaves out specialised code paths, `full` takes minutes a backend.",
     show_default=True,
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and run nothing.")
@@ -70,7 +70,7 @@ def command(
     jobs: int | None,
     mode: Literal["hot", "cold"] | None,
     lease_wait: str | None,
-    depth: Literal["default", "full"],
+    depth: Literal["quick", "default", "full"],
     dry_run: bool,
     plugins: tuple[str, ...],
     without: tuple[str, ...],

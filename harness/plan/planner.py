@@ -51,7 +51,7 @@ def plan_run(
 
     backends: names, all of them where neither they nor arms are given. problems, laws: replace the suite's own.
     networks: only problems of these, which are those named NETWORK/ANYTHING.
-    depth: `full` asks each suite's deeper problems too, and leaves out no optional ones.
+    depth: `quick` leaves out optional problems; `full` asks each suite's deeper problems too, and leaves out none.
     threads: of every worker; None asks half of the laws with one and half with all, and leaves times to the libraries.
     flags: of the processor, as far as they are known.
     """
@@ -89,8 +89,8 @@ def plan_run(
             if bases[arm.family] != arm.name:
                 answers.slowdown = suite.timing.slowdown
             answers.elsewhere = arm.environment.elsewhere
-            breadth_s = suite.breadth_s if depth == "default" and not problems else math.inf
-            cells.extend(_plan_cells(answers, items, numbers, _beyond_breadth(answers, items, breadth_s)))
+            left_out = _leave_out(answers, items, "full" if problems else depth)
+            cells.extend(_plan_cells(answers, items, numbers, left_out))
     if not cells:
         raise UsageError(_nothing(parts, wanted, problems))
     planned = (arm.name for arm in chosen) if not all(_of_bugs(suite, problems, networks) for suite in parts) else ()
@@ -272,11 +272,17 @@ def _count_calls(backend: Backend, problem: Task) -> int:
     return groups if groups > 1 else 0
 
 
-def _beyond_breadth(answers: _Answers, items: Sequence[_Item], breadth_s: float) -> Mapping[str, str]:
-    """Return the optional problems for which no time is left, by line, with the reason; the cheapest come first."""
-    if breadth_s == math.inf:
+def _leave_out(answers: _Answers, items: Sequence[_Item], depth: Depth) -> Mapping[str, str]:
+    """Return the optional problems that are not asked at a depth, by line, with the reason.
+
+    By default those for which no time is left, where the cheapest come first.
+    """
+    breadth_s = answers.suite.breadth_s
+    if depth == "full" or (depth == "default" and breadth_s == math.inf):
         return {}
     optional = [item for item in items if item.named.optional and answers.route(item, None).kind != "unsupported"]
+    if depth == "quick":
+        return {item.line: "left out by --depth quick" for item in optional}
     spent, left_out = 0.0, {}
     for item in sorted(optional, key=lambda item: answers.cost(item, None).seconds):
         spent += len(item.laws) * (answers.cost(item, None).seconds + LEAST_S)

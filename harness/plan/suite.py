@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.timing.compare import Comparison
 
 
-Depth = Literal["default", "full"]
+Depth = Literal["quick", "default", "full"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ import pytest
 
 import harness
 from harness import Operator, Subject, parse_line
+from harness.generate.dispatch.problems import dispatch_problems
 from harness.plugins.backend import native_operators
 from harness.plugins.manager import load_plugins
 from harness.plugins.route import resolve
@@ -28,8 +29,17 @@ LINES = (
 )
 
 
+EVERY = 9  # of the problems on specialised code paths; .ci/run asks all of them in a run of its own
+
+
 def _run(backend, folder):
-    run = harness.run("correctness", backends=[backend], output=folder / "run")
+    lines = [one.problem.line for one in dispatch_problems()][::EVERY]
+    paths = harness.run(
+        "correctness", backends=[backend], problems=lines, laws=["agrees-with-reference"], output=folder / "paths"
+    )
+    assert not [f"{r.problem}: {r.reason}" for r in paths.results if r.outcome in WRONG]
+    assert paths.counts["passed"] > len(lines) / 2
+    run = harness.run("correctness", backends=[backend], output=folder / "run", depth="quick")
     wrong = [f"{r.problem} {r.law}: {r.reason}" for r in run.results if r.outcome in WRONG]
     assert not wrong
     assert run.exit_code == 0
