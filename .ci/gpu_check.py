@@ -17,7 +17,7 @@ from typing import Any
 from gpucheck.folder import write_folder
 from gpucheck.parts import all_parts
 from gpucheck.probe import BACKENDS
-from gpucheck.requirements import ROOT, UNUSED, WHEELS, choose_wheels, install, read_requirements
+from gpucheck.requirements import ROOT, WHEELS, choose_wheels, install, read_requirements
 from gpucheck.schedule import Clock, Ended, Part, decide, exit_code, run_part
 
 MINUTES = 8.0
@@ -96,8 +96,6 @@ def prepare(wheels: Path, target: Path, work: Path) -> tuple[dict[str, str], lis
     paths = [str(target), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     own = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     own |= {"HARNESS_LEASE_DIR": os.environ.get("HARNESS_LEASE_DIR", str(work / "leases"))}
-    if unused := sorted(UNUSED):
-        print(f"not carried: {', '.join(f'{name} ({UNUSED[name]})' for name in unused)}")
     return os.environ | own, lacks
 
 

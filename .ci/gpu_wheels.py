@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gpucheck.requirements import (
     ROOT,
-    UNUSED,
+    SMALLER,
     WHEELS,
     is_provided,
     name_of,
@@ -31,14 +31,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=WHEELS)
     parser.add_argument("--python", action="append", metavar="3.N", help="may be repeated; default: 3.11 and 3.12")
-    parser.add_argument("--with", dest="more", action="append", default=[], metavar="NAME", help=f"also {[*UNUSED]}")
     parser.add_argument("--most-mib", type=float, default=MOST_MIB)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         made = Path(name)
         for python in options.python or PYTHONS:
             try:
-                download_all(made, python, frozenset(options.more))
+                download_all(made, python)
             except subprocess.CalledProcessError as error:
                 print(f"error: pip ended with {error.returncode} for CPython {python}, see above", file=sys.stderr)
                 return 2
@@ -66,14 +65,14 @@ def find_fault(wheels: list[Path], most_mib: float) -> str:
         largest = ", ".join(f"{path.name.split('-')[0]} {path.stat().st_size / 2**20:.1f}" for path in wheels[:4])
         return (
             f"wheels: got {mib(wheels):.1f} MiB, wanted at most {most_mib:g}; "
-            f"the largest in MiB: {largest}; leave one Python out (--python 3.12) or a package (UNUSED)"
+            f"the largest in MiB: {largest}; leave one Python out (--python 3.12), or pin smaller versions (SMALLER)"
         )
     return ""
 
 
-def download_all(folder: Path, python: str, more: frozenset[str]) -> None:
+def download_all(folder: Path, python: str) -> None:
     """All wheels for one Python: the requirements, and what they need in turn."""
-    todo, seen = read_requirements(), {name for name in UNUSED if name not in more}
+    todo, seen = read_requirements(), set[str]()
     while todo := [text for text in todo if wanted(text, python) and name_of(text) not in seen]:
         seen |= {name_of(text) for text in todo}
         with tempfile.TemporaryDirectory() as name:
@@ -94,14 +93,27 @@ def wanted(text: str, python: str) -> bool:
 
 
 def download(requirements: list[str], folder: Path, python: str) -> None:
-    """Ask pip for wheels for CPython on x86-64, in the versions of constraints.txt. Raises CalledProcessError."""
+    """Ask pip for wheels for CPython on x86-64. Raises CalledProcessError.
+
+    Versions are those of constraints.txt, but for those of SMALLER.
+    """
     plain = [text.partition(";")[0].strip() for text in requirements]
     kinds = [f"manylinux_2_{minor}_x86_64" for minor in GLIBCS] + [f"{name}_x86_64" for name in OLD]
     platforms = [word for kind in kinds for word in ("--platform", kind)]
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     target = ["--only-binary=:all:", "--implementation", "cp", "--python-version", python, *platforms]
-    constraints = ["--constraint", str(ROOT / "constraints.txt")]
-    subprocess.run([*pip, *target, *constraints, "--dest", str(folder), *plain], check=True)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
+        constraints.write("\n".join(constrain(ROOT / "constraints.txt")))
+        constraints.flush()
+        rest = ["--constraint", constraints.name, "--dest", str(folder)]
+        subprocess.run([*pip, *target, *rest, *plain], check=True)
+
+
+def constrain(path: Path) -> list[str]:
+    """Lines of a constraints file, with the versions of SMALLER in place of its own."""
+    lines = (line.strip() for line in path.read_text().splitlines())
+    kept = [line for line in lines if line and not line.startswith("#") and name_of(line) not in SMALLER]
+    return [*kept, *(f"{name}=={version}" for name, version in SMALLER.items())]
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def applies(need: str) -> bool:
 
 
 def run_harness(python: Path, place: Path) -> list[str]:
-    """Run laws and write a report with the same wheels; what is wrong."""
+    """Run laws, write a report and read a history with the same wheels; what is wrong."""
     code = PROBE + "[str(one) for one in choose_wheels(read_requirements(), WHEELS).wheels]))"
     asked = subprocess.run([python, "-c", code, ROOT / ".ci"], env=environment(), text=True, capture_output=True)
     if asked.returncode:
@@ -100,12 +100,16 @@ def run_harness(python: Path, place: Path) -> list[str]:
         [python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", target, *wheels], env=environment()
     )
     paths = {"PYTHONPATH": os.pathsep.join((str(target), str(ROOT)))}
-    command = [*offline(), str(python), "-m", "harness", *RUN, "--output", str(place / "run")]
-    ran = subprocess.run(command, env=environment(**paths), text=True, capture_output=True, timeout=200)
-    print(ran.stdout, end="")
     faults = [f"pip ended with {done.returncode}"] if done.returncode else []
-    faults += [f"a run ended with {ran.returncode}: {ran.stderr[-500:]}"] if ran.returncode else []
-    page = place / "run" / "report" / "report.html"
+    commands = ((*RUN, "--output", str(place / "runs" / "one")), ("history", "--runs", str(place / "runs")))
+    for command in commands:
+        asked = subprocess.run(
+            [*offline(), str(python), "-m", "harness", *command],
+            env=environment(**paths), text=True, capture_output=True, timeout=200,
+        )  # fmt: skip
+        print(asked.stdout, end="")
+        faults += [f"{command[0]} ended with {asked.returncode}: {asked.stderr[-500:]}"] if asked.returncode else []
+    page = place / "runs" / "one" / "report" / "report.html"
     return faults + ([] if page.exists() and "Plotly" in page.read_text() else ["the run has no report with figures"])
 
 

@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 WHEELS = ROOT / ".gpu-wheels"
 PROVIDED = ("torch", "cupy", "numpy", "scipy", "pandas", "pyarrow", "pytest")
 """What the machine has already: never carried, never installed over. `cupy` stands for cupy-cuda13x and its like."""
-UNUSED = {"duckdb": "only `harness history` reads it, and two wheels of it are 48 MiB"}
+SMALLER = {"duckdb": "1.4.4"}
+"""Versions that are carried instead of those of constraints.txt: two wheels of duckdb 2.0 are 48 MiB, of this 39."""
 EXTRA = ("nvidia-ml-py",)  # of the extra `cuda`
 
 
@@ -86,7 +87,7 @@ def find_missing(requirements: Iterable[str], environment: Mapping[str, str] | N
 
 def choose_wheels(requirements: Iterable[str], folder: Path) -> Choice:
     """The wheels of a folder that bring what this Python lacks, with what they need in turn."""
-    todo, chosen, lacks, seen = find_missing(requirements), [], [], set(UNUSED)
+    todo, chosen, lacks, seen = find_missing(requirements), [], [], set[str]()
     while todo:
         one = todo.pop(0)
         if one.name in seen:
