@@ -6,20 +6,21 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-from harness.generate.build import Choices, build
+from harness.generate.build import MAXIMA, Choices, build
 from harness.generate.covering import Row, cover
 from harness.generate.dispatch import values
 from harness.generate.dispatch.conditions import windows
+from harness.generate.dispatch.dealing import deal_counts
 from harness.generate.dispatch.values import WindowClass
-from harness.generate.domains import Value
+from harness.generate.domains import Pair, Value
 from harness.plan.suite import NamedProblem
 from harness.spec.operator import Operator
 from harness.spec.problem import MEANS, Problem
 from harness.spec.window import Sizes
 
 LAW = "agrees-with-reference"  # the one law that these problems are asked: it knows every element
-DEAR, DEAREST = 1e7, 2.5e7  # operations: above the first a row is split, above the second it is not a default
-SCATTER, MODULUS = 7919, 104729  # so that counts do not go along with any other column
+AFFORDABLE = 3e6  # operations; a row gets the cheaper counts of its classes above
+DEAR, DEAREST = 1e7, 2e7  # above the first a row is split, above the second it is not a default
 KERNELED = (Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, Operator.conv_transpose)
 
 
@@ -51,19 +52,22 @@ def ask_elements(name: str, problem: Problem) -> NamedProblem:
 def _rows(operator: Operator) -> Sequence[Row]:
     """Return the rows of an operator's arrays; operators that share a geometry share the array."""
     if operator in KERNELED:
-        return (*_light_rows("layers", Operator.conv), *_light_rows("paths", Operator.conv))
-    if operator is Operator.conv_bias_grad:
-        return _cover("sums")
-    return _light_rows(*(("means", Operator.avg_pool) if operator in MEANS else ("maxima", Operator.max_pool)))
+        names = ("layers", "paths")
+    elif operator is Operator.conv_bias_grad:
+        names = ("sums",)
+    else:
+        names = ("means", "means-paths") if operator in MEANS else ("maxima", "maxima-paths")
+    return tuple(row for name in names for row in _light_rows(name))
 
 
 @cache
-def _light_rows(name: str, operator: Operator) -> tuple[Row, ...]:
+def _light_rows(name: str) -> tuple[Row, ...]:
     """Return the rows of an array, a dear one as several cheap ones.
 
     What is dear is a large batch with many channels and a wide output at once. Cheap rows have one of the three, with
     all that the other columns say, so that every three values still meet unless two of the three are among them.
     """
+    operator = _ARRAYS[name][0]
     light = {key: value for key, value in values.LIGHT.items() if key in _cover(name)[0]}
     found: list[Row] = []
     for number, row in enumerate(_cover(name)):
@@ -82,27 +86,39 @@ def _cost(problem: Problem) -> float:
     return problem.flops + 4 * problem.bytes + 10 * maps * (padded + columns)
 
 
+_ARRAYS: Mapping[str, tuple[Operator, Mapping[str, Sequence[Value]], Sequence[Pair]]] = {
+    "layers": (Operator.conv, values.LAYERS, values.LAYERS_FORBIDDEN),
+    "paths": (Operator.conv, values.PATHS, values.PATHS_FORBIDDEN),
+    "sums": (Operator.conv_bias_grad, values.SUMS, ()),
+    "maxima": (Operator.max_pool, values.MAXIMA, values.POOLS_FORBIDDEN),
+    "maxima-paths": (Operator.max_pool, values.MAXIMA_PATHS, values.POOL_PATHS_FORBIDDEN),
+    "means": (Operator.avg_pool, values.MEANS, values.POOLS_FORBIDDEN),
+    "means-paths": (Operator.avg_pool, values.MEANS_PATHS, values.POOL_PATHS_FORBIDDEN),
+}
+
+
 @cache
 def _cover(name: str) -> tuple[Row, ...]:
-    columns, forbidden = {
-        "layers": (values.LAYERS, values.LAYERS_FORBIDDEN),
-        "paths": (values.PATHS, values.PATHS_FORBIDDEN),
-        "sums": (values.SUMS, ()),
-        "maxima": (values.MAXIMA, values.POOLS_FORBIDDEN),
-        "means": (values.MEANS, values.POOLS_FORBIDDEN),
-    }[name]
-    return tuple(cover(columns, forbidden))
+    operator, columns, forbidden = _ARRAYS[name]
+    return deal_counts(
+        cover(columns, forbidden), lambda row, number: _cost(problem_of(operator, row, number)) > AFFORDABLE
+    )
 
 
 def problem_of(operator: Operator, row: Row, number: int) -> Problem:
     """Build the problem of a row; what no column says goes round with the row's number."""
     window = _window_of(row)
     axes = len(window.kernel)
-    out = (1,) * axes if window.full else values.SPACES[row["space"]][-axes:]
     stride = window.stride or (1,) * axes
     begin, end = _pad(window, axes)
+    out, remainder = values.SPACES[row["space"]][-axes:], tuple((number + axis) % 3 for axis in range(axes))
+    if window.full:  # windows of what the padding adds to an input of one window
+        added = [b + e for b, e in zip(begin, end, strict=True)]
+        out = tuple(more // s + 1 for more, s in zip(added, stride, strict=True))
+        remainder = tuple(more % s for more, s in zip(added, stride, strict=True))
+    if window.padding == "over":
+        remainder = (1,) * axes  # else the last window would hold padding alone
     c, o, groups = _count(operator, row, window, number)
-    remainder = (0,) * axes if window.full else tuple((number + axis) % 3 for axis in range(axes))
     return build(
         Choices(
             operator=operator,
@@ -122,27 +138,22 @@ def problem_of(operator: Operator, row: Row, number: int) -> Problem:
             exclude_pad=row.get("divisor") == "exclude",
             dtype=str(row["dtype"]),
             layout=str(row["layout"]),
-            data="integer",
+            data="distinct" if operator in MAXIMA else "integer",
+            hollow=window.padding == "over",
         )
     )
 
 
 def _window_of(row: Row) -> WindowClass:
     """Return the window that a row names whole, or that its columns put together."""
-    known: Mapping[Value, WindowClass] = {
-        **values.WINDOWS,
-        **values.POOLS,
-        **values.PADDED_POOLS,
-        **values.DILATED_POOLS,
-    }
     if "window" in row:
-        return known[row["window"]]
+        return (values.WINDOWS if "bias" in row else values.POOLS)[row["window"]]
     if "kernel" not in row:
         return WindowClass(kernel=(1,) * int(row["axes"]))
-    kernel = values.KERNELS[row["kernel"]]
+    kernel = (values.KERNELS if "groups" in row else values.POOL_KERNELS)[row["kernel"]]
     return WindowClass(
         kernel=kernel, stride=_stride(row["stride"], kernel), padding=row["padding"],  # type: ignore[arg-type]
-        dilation=int(row["dilation"]), groups=row["groups"], full=row["kernel"] == values.FULL,  # type: ignore[arg-type]
+        dilation=int(row["dilation"]), groups=row.get("groups", "one"), full=row["kernel"] == values.FULL,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -166,22 +177,15 @@ def _pad(window: WindowClass, axes: int) -> tuple[Sizes, Sizes]:
         "half": (tuple(m // 2 for m in window.kernel), tuple((m - 1) // 2 for m in window.kernel)),
         "wide": (tuple(reach), tuple(reach)),
         "causal": (tuple(reach), zeros),
-        "end": (zeros, tuple(reach)),
+        "end": (zeros, tuple(max(1, r) for r in reach)),
+        "over": (zeros, tuple(r + 1 for r in reach)),
         "beyond": (tuple(r + 1 for r in reach), tuple(r + 2 for r in reach)),
     }[window.padding]
 
 
 def _count(operator: Operator, row: Row, window: WindowClass, number: int) -> tuple[int, int, int]:
     """Return channels and outputs of a group, and the number of groups."""
-    first, second = (
-        values.CHANNEL_PAIRS[row["channels"]]
-        if "channels" in row
-        else (
-            row.get("c", 8),
-            row.get("o", 8),
-        )
-    )
-    c, o = _channel(first, number), _channel(second, number // 2 + 1)
+    c, o = int(row.get("c", 8)), int(row.get("o", 8))
     if operator.pools:
         return c, 1, 1
     if window.groups == "depthwise":
@@ -189,8 +193,3 @@ def _count(operator: Operator, row: Row, window: WindowClass, number: int) -> tu
     if window.groups == "multiplier":
         return 1, values.MULTIPLIERS[number % 2], c
     return c, o, values.GROUPS_OF_MANY[number % 2] if window.groups == "grouped" else 1
-
-
-def _channel(value: Value, number: int) -> int:
-    counts = values.CHANNELS[value]
-    return counts[number * SCATTER % MODULUS % len(counts)]
