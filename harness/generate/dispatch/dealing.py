@@ -7,6 +7,7 @@ new pairs, and then the most new triples, of the row's other values: so pairs of
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
@@ -44,8 +45,10 @@ def _deal(row: Row, met: set[Meeting], is_dear: Callable[[Row], bool]) -> Row:
     dealt: Row = dict(spots)
     for name, kind in classes.items():
         counts = CHANNELS[kind] if kind in CHANNELS else (int(kind),)
-        if len(counts) > 1 and is_dear(dealt | {name: max(counts)}):
-            counts = tuple(count for count in counts if not is_dear(dealt | {name: count})) or (min(counts),)
+        if len(counts) > 1:
+            rising = sorted(counts)
+            cheap = bisect_left(rising, True, key=lambda count: is_dear(dealt | {name: count}))
+            counts = tuple(count for count in counts if count in rising[: max(1, cheap)])
         best = max(counts, key=lambda count: _count_news((name, count), spots, met)) if len(counts) > 1 else counts[0]
         met |= set(_meetings((name, best), spots))
         spots.append((name, best))

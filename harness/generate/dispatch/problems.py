@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 from harness.generate.build import MAXIMA, Choices, build
@@ -116,6 +116,9 @@ def problem_of(operator: Operator, row: Row, number: int) -> Problem:
         added = [b + e for b, e in zip(begin, end, strict=True)]
         out = tuple(more // s + 1 for more, s in zip(added, stride, strict=True))
         remainder = tuple(more % s for more, s in zip(added, stride, strict=True))
+    elif row["space"] == "one":  # one position of a wide padding needs the room that a stride leaves
+        short = [b + e - (m - 1) * window.dilation for b, e, m in zip(begin, end, window.kernel, strict=True)]
+        remainder = tuple(n if 0 < n < s else r for n, s, r in zip(short, stride, remainder, strict=True))
     if window.padding == "over":
         remainder = (1,) * axes  # else the last window would hold padding alone
     c, o, groups = _count(operator, row, window, number)
@@ -169,18 +172,21 @@ def _stride(name: Value, kernel: Sizes) -> Sizes:
 
 def _pad(window: WindowClass, axes: int) -> tuple[Sizes, Sizes]:
     """Return the paddings at the begin and at the end of each axis."""
-    reach = [(m - 1) * window.dilation for m in window.kernel]
-    zeros = (0,) * axes
-    return {
-        "none": (zeros, zeros),
-        "same": (tuple(r // 2 for r in reach), tuple(r - r // 2 for r in reach)),
-        "half": (tuple(m // 2 for m in window.kernel), tuple((m - 1) // 2 for m in window.kernel)),
-        "wide": (tuple(reach), tuple(reach)),
-        "causal": (tuple(reach), zeros),
-        "end": (zeros, tuple(max(1, r) for r in reach)),
-        "over": (zeros, tuple(r + 1 for r in reach)),
-        "beyond": (tuple(r + 1 for r in reach), tuple(r + 2 for r in reach)),
-    }[window.padding]
+    sides = [_PADDINGS[window.padding](m, (m - 1) * window.dilation) for m in window.kernel[:axes]]
+    return tuple(begin for begin, _ in sides), tuple(end for _, end in sides)
+
+
+# Padding at the begin and at the end of an axis, of a kernel's size and of its reach less one.
+_PADDINGS: Mapping[str, Callable[[int, int], tuple[int, int]]] = {
+    "none": lambda m, r: (0, 0),
+    "same": lambda m, r: (r // 2, r - r // 2),
+    "half": lambda m, r: (m // 2, (m - 1) // 2),
+    "wide": lambda m, r: (r, r),
+    "causal": lambda m, r: (r, 0),
+    "end": lambda m, r: (0, max(1, r)),
+    "over": lambda m, r: (0, r + 1),
+    "beyond": lambda m, r: (r + 1, r + 2),
+}
 
 
 def _count(operator: Operator, row: Row, window: WindowClass, number: int) -> tuple[int, int, int]:
@@ -191,5 +197,13 @@ def _count(operator: Operator, row: Row, window: WindowClass, number: int) -> tu
     if window.groups == "depthwise":
         return 1, 1, c
     if window.groups == "multiplier":
-        return 1, values.MULTIPLIERS[number % 2], c
+        return 1, *_multiply(c, o, number)
     return c, o, values.GROUPS_OF_MANY[number % 2] if window.groups == "grouped" else 1
+
+
+def _multiply(c: int, o: int, number: int) -> tuple[int, int]:
+    """Return outputs of each channel of a depthwise convolution, and channels: by turns c of them, or o outputs."""
+    fitting = [m for m in values.MULTIPLIERS if o % m == 0 and o > m]
+    if number % 2 and fitting:
+        return fitting[0], o // fitting[0]
+    return values.MULTIPLIERS[number % 2], c

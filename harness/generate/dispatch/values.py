@@ -37,12 +37,13 @@ class WindowClass:
 
 OFF = "off"
 CHANNELS: Mapping[Value, Sizes] = {  # the counts of a class are dealt to its rows so that pairs meet
-    "few": (1, 3), 4: (4,), 8: (8,), 16: (16,), "many": (32, 64, 128),
+    "few": (1, 3), 1: (1,), 3: (3,), 4: (4,), 8: (8,), 16: (16,), "many": (32, 64, 128),
     OFF: (5, 15, 65, 7, 33, 127, 9, 17, 63, 2, 31, 129),
 }  # fmt: skip
 INPUTS: tuple[Value, ...] = ("few", 4, 8, 16, "many", OFF)
+POOLED: tuple[Value, ...] = (1, 3, 4, 8, 16, "many", OFF)
 OUTPUTS: tuple[Value, ...] = ("few", 4, 8, 16, "many", OFF)
-MULTIPLIERS: Sizes = (3, 4)  # outputs of each channel of a depthwise convolution, taken in turn
+MULTIPLIERS: Sizes = (3, 4, 2, 5, 7)  # outputs of each channel of a depthwise convolution
 GROUPS_OF_MANY: Sizes = (2, 3)  # numbers of groups with several channels each, taken in turn
 BATCHES: Sizes = (2, 1, 5, 8, 16, 33)
 
@@ -95,7 +96,7 @@ LAYERS_FORBIDDEN: tuple[Pair, ...] = (
     *(
         (("window", name), ("o", o))
         for name, window in WINDOWS.items()
-        if window.groups in ("depthwise", "multiplier")
+        if window.groups == "depthwise"
         for o in OUTPUTS
         if o != "few"
     ),
@@ -150,7 +151,7 @@ PATHS_FORBIDDEN: tuple[Pair, ...] = (
 )
 
 SUMS: Mapping[str, tuple[Value, ...]] = {  # conv_bias_grad takes dy alone
-    "axes": (2, 1, 3), "o": tuple(sorted(count for counts in CHANNELS.values() for count in counts)), **_FORMS,
+    "axes": (2, 1, 3), "o": tuple(sorted({count for counts in CHANNELS.values() for count in counts})), **_FORMS,
 }  # fmt: skip
 
 # --- pooling -----------------------------------------------------------------------------------------------------
@@ -170,7 +171,7 @@ POOLS: Mapping[Value, WindowClass] = {
 }
 _EDGES: Mapping[str, tuple[Value, ...]] = {"rounding": ("floor", "ceil")}
 _DIVISORS: Mapping[str, tuple[Value, ...]] = {"divisor": ("include", "exclude")}
-MAXIMA: Mapping[str, tuple[Value, ...]] = {"window": tuple(POOLS), "c": INPUTS, **_FORMS, **_EDGES}
+MAXIMA: Mapping[str, tuple[Value, ...]] = {"window": tuple(POOLS), "c": POOLED, **_FORMS, **_EDGES}
 MEANS: Mapping[str, tuple[Value, ...]] = {**MAXIMA, **_DIVISORS}
 POOLS_FORBIDDEN: tuple[Pair, ...] = tuple(
     (("window", name), ("space", space)) for name, window in POOLS.items() if window.full
@@ -185,7 +186,7 @@ POOL_KERNELS: Mapping[Value, Sizes] = {
 MAXIMA_PADDINGS: tuple[Value, ...] = (*PADDINGS[:-1], "over")  # a maximum over padding alone has no index
 MAXIMA_PATHS: Mapping[str, tuple[Value, ...]] = {
     "kernel": tuple(POOL_KERNELS), "stride": STRIDES, "padding": MAXIMA_PADDINGS, "dilation": DILATIONS,
-    "c": INPUTS, **_FORMS, **_EDGES,
+    "c": POOLED, **_FORMS, **_EDGES,
 }  # fmt: skip
 MEANS_PATHS: Mapping[str, tuple[Value, ...]] = {**MAXIMA_PATHS, "padding": PADDINGS, **_DIVISORS}
 POOL_PATHS_FORBIDDEN: tuple[Pair, ...] = (
@@ -194,6 +195,4 @@ POOL_PATHS_FORBIDDEN: tuple[Pair, ...] = (
     *((("padding", "over"), ("kernel", name)) for name in (FULL, "1x18")),
     # A thousand taps that are dilated, or at every position of thousands, would take longer than all other rows.
     *((("kernel", "1-D 1025"), ("dilation", d)) for d in DILATIONS[1:]),
-    *((("kernel", "16x17"), ("dilation", d)) for d in DILATIONS[2:]),
-    *((("kernel", name), ("dilation", 12)) for name in ("9x8", "3x3x3")),
 )
