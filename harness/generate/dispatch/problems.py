@@ -51,6 +51,7 @@ def ask_elements(name: str, problem: Problem) -> NamedProblem:
 
 def _rows(operator: Operator) -> Sequence[Row]:
     """Return the rows of an operator's arrays; operators that share a geometry share the array."""
+    names: tuple[str, ...]
     if operator in KERNELED:
         names = ("layers", "paths")
     elif operator is Operator.conv_bias_grad:
