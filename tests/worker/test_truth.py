@@ -1,5 +1,8 @@
 """An honest backend is never accused, whatever the operator, the dtype and the regime of the data."""
 
+import itertools
+import random
+
 import pytest
 
 from harness.checking.subject import Subject
@@ -8,7 +11,7 @@ from harness.spec.line import parse_line
 from harness.worker.execute import time_block
 from harness.worker.protocol import Prepare, Sample, Sampled
 from harness.worker.session import open_session, sample
-from harness.worker.truth import STIRRED, _stir
+from harness.worker.truth import STIRRED, _stir, decide
 from tests.asking import make_ready
 
 LINES = (
@@ -52,15 +55,28 @@ def test_a_stirred_element_is_another_one_each_time(regime):
 
 
 def test_contents_move_on_from_block_to_block_and_kernels_stay(registry):
-    subject = Subject(registry.backends["right"], parse_line(LINES[0]))
-    session = open_session(subject, Prepare(problem=LINES[0], number=0))
-    seen, kernel = [], session.devices[0]["w"].copy()
-    for _ in range(3):
-        sample(session, Sample(budget_ns=1, warm_ns=0, least=1))
-        seen.append(session.devices[0]["x"].copy())
-        assert (session.devices[0]["w"] == kernel).all()
+    seen, kernels = _sample_thrice(registry, f"{LINES[0]} data=integer")
     assert (seen[0] != seen[1]).any()
     assert (seen[0] == seen[2]).all()
+    assert all((kernel == kernels[0]).all() for kernel in kernels)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("layout", ["channels-first", "channels-last"])
+def test_every_number_is_new_in_every_block_where_contents_are_renewed(registry, dtype, layout):
+    seen, kernels = _sample_thrice(registry, f"{LINES[0]} dtype={dtype} layout={layout}")
+    assert all((a != b).mean() > 0.9 for a, b in itertools.combinations(seen, 2))  # 7 bits may come again by chance
+    assert all((kernel == kernels[0]).all() for kernel in kernels)
+
+
+def _sample_thrice(registry, line):
+    """What the first member's x and w hold after each of three blocks."""
+    session = open_session(Subject(registry.backends["right"], parse_line(line)), Prepare(problem=line, number=0))
+    found = []
+    for _ in range(3):
+        sample(session, Sample(budget_ns=1, warm_ns=0, least=1))
+        found.append(tuple(session.devices[0][name].copy() for name in ("x", "w")))
+    return tuple(zip(*found, strict=True))
 
 
 def test_a_clock_of_a_sample_that_stands_still_is_seen_and_an_honest_one_is_not(registry):
@@ -69,3 +85,19 @@ def test_a_clock_of_a_sample_that_stands_still_is_seen_and_an_honest_one_is_not(
     assert "behind" in session.disagree(40_000, 400_000)
     assert "ahead" in session.disagree(400_000, 40_000)
     assert session.disagree(400_000, 400_500) == ""
+
+
+@pytest.mark.parametrize(
+    ("answers", "found"),
+    [("1" * 9, True), ("0" * 3, False), ("10" * 200, None), ("1" * 8 + "0" * 11, False), ("001" + "1" * 10, True)],
+)
+def test_pairs_are_asked_until_they_agree(answers, found):
+    left = iter(answers)
+    assert decide(lambda: next(left) == "1") is found
+
+
+@pytest.mark.parametrize(("chance", "wanted"), [(0.1, False), (0.25, False), (0.9, True)])
+def test_chance_accuses_almost_nobody(chance, wanted):
+    rng = random.Random(7)
+    found = [decide(lambda: rng.random() < chance) for _ in range(2000)]
+    assert sum(one is not wanted for one in found) <= (2 if not wanted else 100)

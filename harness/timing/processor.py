@@ -1,0 +1,92 @@
+"""Processor time of a process and of everything that it started, and whether that is more than its threads allow.
+
+A busy machine makes wall time longer and leaves processor time as it is, so that a backend within its threads is never
+accused, however busy the machine is. Threads that spin while they wait count: they keep a core from others.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+MARGIN = 0.10  # of the allowed cores: background threads of libraries, and the calls that read the clocks
+SLACK_NS = 1_000_000  # of a pass: a thread that is created, or ends
+TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
+SCHEDULED = 2  # CPUCLOCK_SCHED of the kernel's posix-timers.h: all threads of a process, in ns
+PR_SET_CHILD_SUBREAPER = 36
+
+own_ns = time.process_time_ns  # bound before any backend is loaded
+
+
+def adopt_orphans() -> bool:
+    """Become the parent of descendants whose own parent ends, so that none leaves the tree; False where impossible."""
+    import ctypes
+
+    with suppress(OSError, AttributeError):
+        return bool(ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+    return False
+
+
+def process_ns(pid: int) -> int:
+    """Processor time of all threads of a process, those that ended included; 0 where the process is gone."""
+    with suppress(OSError):
+        return time.clock_gettime_ns((~pid << 3) | SCHEDULED)
+    return 0
+
+
+def list_descendants(pid: int) -> list[int]:
+    """Numbers of all processes below one, as the kernel lists them; none where it does not tell."""
+    found: list[int] = []
+    with suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError), open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as file:
+                found += map(int, file.read().split())
+    return found + [below for child in found for below in list_descendants(child)]
+
+
+def descendants_ns() -> int:
+    """Processor time of the processes below this one, those that have ended and were waited for included."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return round((ended.ru_utime + ended.ru_stime) * 1e9) + sum(map(process_ns, list_descendants(os.getpid())))
+
+
+def tree_ns(pid: int) -> int:
+    """Processor time of another process and of all below it; of those that have ended, in ticks of the system."""
+    return process_ns(pid) + _ended_ns(pid) + sum(map(process_ns, list_descendants(pid)))
+
+
+def _ended_ns(pid: int) -> int:
+    """Processor time of children that have ended: the fields cutime and cstime (man 5 proc_pid_stat)."""
+    with suppress(OSError, ValueError), open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+        fields = file.read().rpartition(b")")[2].split()
+        return (int(fields[13]) + int(fields[14])) * TICK_NS
+    return 0
+
+
+def waited_ns(pids: Iterable[int]) -> int:
+    """Time that the first threads of processes were ready to run while others ran; 0 where the system is silent."""
+    total = 0
+    for pid in pids:
+        with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/schedstat", "rb", buffering=0) as file:
+            total += int(file.read().split()[1])
+    return total
+
+
+def describe_excess(blocks: Sequence[tuple[float, float]], allowed: int | None) -> str:
+    """The reason why the calls of a pass used more cores than allowed; empty where they did not, or any number is.
+
+    blocks: processor time and wall time in ns of each. A backend that spreads out does so in every block.
+    """
+    if allowed is None or not blocks:
+        return ""
+    cpu_ns, wall_ns = (sum(column) for column in zip(*blocks, strict=True))
+    most = allowed * (1 + MARGIN)
+    if cpu_ns <= most * wall_ns + SLACK_NS or any(cpu <= most * wall for cpu, wall in blocks):
+        return ""
+    return (
+        f"more threads than allowed: {cpu_ns / 1e6:.1f} ms of processor time in {wall_ns / 1e6:.1f} ms of calls are "
+        f"{cpu_ns / wall_ns:.2f} cores, and {allowed} {'is' if allowed == 1 else 'are'} allowed"
+    )
