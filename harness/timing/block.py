@@ -213,9 +213,7 @@ def _run_one(call: Callable[[], Any], extra: Callable[[], Any] | None) -> Any:
     return result
 
 
-def _run_many(
-    calls: tuple[Callable[[], Any], ...], rounds: int, member: int, extra: Callable[[], Any] | None
-) -> Any:
+def _run_many(calls: tuple[Callable[[], Any], ...], rounds: int, member: int, extra: Callable[[], Any] | None) -> Any:
     """All members in turn, as often as a sample asks; the last result of one of them."""
     for _ in itertools.repeat(None, rounds):
         for call in calls:
