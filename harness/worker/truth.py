@@ -15,6 +15,7 @@ What rests on times is asked in pairs, each side right after the other, until th
 from __future__ import annotations
 
 import math
+import secrets
 import statistics
 import time
 from collections.abc import Callable
@@ -97,15 +98,14 @@ def find_lazy(session: Session) -> str:
     A first look is cheap. What it finds may be the caches' doing, as a copy was written on this core, a result on
     others: it counts where it is found in each of some pairs, both sides brought from memory.
     """
-    pairs = [_fetch_pair(session) for _ in range(TRIES)]
-    if not _hides(session, *(min(side) for side in zip(*pairs, strict=True))):
+    if not all(_hides(session, *_fetch_pair(session)) for _ in range(TRIES)):  # the first that does not ends it
         return ""
-    flush = _make_flush(session)
+    flush, pairs = _make_flush(session), []
     for number in range(PAIRS):
         pairs.append(_fetch_pair(session, flush, first=number % 2))
         if not _hides(session, *pairs[-1]):
             return ""
-    lazy_us, plain_us = (statistics.median(side) / 1e3 for side in zip(*pairs[TRIES:], strict=True))
+    lazy_us, plain_us = (statistics.median(side) / 1e3 for side in zip(*pairs, strict=True))
     return (
         f"results are computed when they are looked at: bringing one to the host takes {lazy_us:.0f} us, "
         f"an equal array {plain_us:.0f} us, the call itself {session.ready.single_ns / 1e3:.0f} us"
@@ -121,7 +121,6 @@ def _hides(session: Session, lazy_ns: float, plain_ns: float) -> bool:
 def _fetch_pair(session: Session, flush: Callable[[], None] | None = None, first: int = 0) -> tuple[int, int]:
     """Time of bringing a result to the host, and of bringing equal arrays; `first` says which of them comes first."""
     backend, member = session.trial.backend, session.members[0]
-    session.renew(0)
     copies = {name: backend.to_device(a.copy(order="K")) for name, a in member.fetch(member.run()).items()}
     plain = tuple(copies.values()) if len(copies) > 1 else next(iter(copies.values()))
     sides, times = [member.run(), plain], [0, 0]
@@ -160,9 +159,7 @@ def find_stale(session: Session) -> str:
         return ""
     arrays = session.devices[0]
     session.members[0].run()
-    for number in range(TRIES):
-        _stir(problem, arrays, number)
-        session.members[0].run()
+    _stir(problem, arrays, secrets.randbits(16))
     host = {name: np.asarray(session.trial.backend.to_host(a)).copy(order="K") for name, a in arrays.items()}
     host = {name: a.astype(session.contents[0].host[name].dtype) for name, a in turn(problem, host).items()}
     outputs = session.members[0].fetch(session.members[0].run())
