@@ -73,9 +73,14 @@ def keep(race: Race, cell: Cell, facts: Pass, blocks: Sequence[Timed]) -> None:
     )  # fmt: skip
     execution.journal.append(PassEntry(cell.number, one))
     kept = [(block, s) for block, s in blocks if not block.dropped]
-    lie = describe_clock_lie([(s.timed_ns, s.spent_ns, block.wall_ns, block.waited_ns) for block, s in kept])
-    lie = lie or describe_excess([(block.cpu_ns, block.span_ns) for block, _ in kept], execution.threads)
-    lie = lie or describe_excess([(block.visit_cpu_ns, block.wall_ns) for block, _ in kept], execution.threads)
+    waits = [block.visit_waited_ns + block.delayed_ns for block, _ in kept]
+    lie = (
+        describe_clock_lie(
+            [(s.timed_ns, s.spent_ns, b.wall_ns, wait) for (b, s), wait in zip(kept, waits, strict=True)]
+        )
+        or describe_excess([(b.cpu_ns, b.span_ns, b.waited_ns) for b, _ in kept], execution.threads)
+        or describe_excess([(b.visit_cpu_ns, b.wall_ns, b.visit_waited_ns) for b, _ in kept], execution.threads)
+    )
     if lie:
         fail(race, cell, Checked("error", lie))
         return

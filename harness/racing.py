@@ -291,10 +291,10 @@ def time_block(race: Race, cell: Cell, crew: Crew, timing: Timing, visit: int) -
     pids = [crew.worker.pid] if crew.worker is not None else []
     before = read_counters(pids)
     crew.resume()
-    begun, used, waited = time.perf_counter_ns(), sum(map(tree_ns, pids)), waited_ns([*pids, os.getpid()])
+    begun, used = time.perf_counter_ns(), read_use(pids)
     reply, _, _ = crew.sample(cell, timing)
     wall_ns = time.perf_counter_ns() - begun
-    used, waited = sum(map(tree_ns, pids)) - used, waited_ns([*pids, os.getpid()]) - waited
+    cpu_ns, waited, delayed = (now - then for now, then in zip(read_use(pids), used, strict=True))
     after = read_counters(pids)
     crew.suspend(look_again=False)
     if isinstance(reply, Checked):
@@ -304,7 +304,13 @@ def time_block(race: Race, cell: Cell, crew: Crew, timing: Timing, visit: int) -
     reading, usual_mhz = difference(before, after), race.note_clock(reply.gpu)
     block = Block(
         visit=visit, count=len(reply.samples_ns), warmups=reply.warmups, wall_ns=wall_ns, control_ns=control_ns,
-        cpu_ns=reply.cpu_ns, span_ns=reply.span_ns, visit_cpu_ns=used, waited_ns=waited,
+        cpu_ns=reply.cpu_ns, span_ns=reply.span_ns, waited_ns=reply.waited_ns,
+        visit_cpu_ns=cpu_ns, visit_waited_ns=waited, delayed_ns=delayed,
         readings=reading.values, dropped=contaminated(reading, control_ns, usual_ns, RULE, usual_mhz=usual_mhz),
     )  # fmt: skip
     return block, reply
+
+
+def read_use(pids: Sequence[int]) -> tuple[int, int, int]:
+    """So far, in ns: processor time of processes and what they started, their waiting for a core, and our own."""
+    return sum(map(tree_ns, pids)), sum(map(waited_ns, pids)), waited_ns(os.getpid())

@@ -37,9 +37,9 @@ class Block:
 
     visit: place among the blocks of its contest in this pass.
     control_ns: the control kernel, just before; wall_ns: of the whole visit, seen from outside the process.
-    cpu_ns, span_ns: processor time of the process and all that it started, and wall time, from the begin of every
-        sample to its end, as the process sees it; visit_cpu_ns: the same of the whole visit, seen from outside.
-    waited_ns: how long the system let the process and the harness wait for a core during the visit.
+    cpu_ns, span_ns, waited_ns: from the begin of every sample to its end, as the process sees it: processor time of the
+        process and all that it started, wall time, and how long its first thread waited for a core.
+    visit_cpu_ns, visit_waited_ns: the same of the whole visit, seen from outside; delayed_ns: waiting of the harness.
     readings: counters of the machine by name; dropped: why the rule leaves the block out, empty where it counts.
     """
 
@@ -50,8 +50,10 @@ class Block:
     control_ns: int = 0
     cpu_ns: int = 0
     span_ns: int = 0
-    visit_cpu_ns: int = 0
     waited_ns: int = 0
+    visit_cpu_ns: int = 0
+    visit_waited_ns: int = 0
+    delayed_ns: int = 0
     readings: dict[str, float] = field(default_factory=dict)
     dropped: str = ""
 

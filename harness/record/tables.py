@@ -107,8 +107,10 @@ BLOCK_COLUMNS = (
     Column("control_ns", "int64", "ns", "time of the control kernel just before"),
     Column("cpu_ns", "int64", "ns", "processor time of the process and all that it started, during the samples"),
     Column("span_ns", "int64", "ns", "wall time from the begin of every sample to its end, between its calls too"),
+    Column("waited_ns", "int64", "ns", "how long the first thread of the process waited for a core during that"),
     Column("visit_cpu_ns", "int64", "ns", "processor time of the same during the whole visit, seen from outside"),
-    Column("waited_ns", "int64", "ns", "how long the system let the process and the harness wait for a core"),
+    Column("visit_waited_ns", "int64", "ns", "how long its first thread waited for a core during the visit"),
+    Column("delayed_ns", "int64", "ns", "how long the harness itself waited for a core during the visit"),
     Column("dropped", "string", "", "why the rule leaves the block out; empty where it counts"),
     Column("steal_ticks", "float64", "1", "ticks that the hypervisor took from all cores"),
     Column("voluntary", "float64", "1", "voluntary context switches of the worker's threads"),
@@ -123,7 +125,8 @@ BLOCK_COLUMNS = (
 )
 
 BLOCK_FIELDS = (
-    "visit", "warmups", "wall_ns", "control_ns", "cpu_ns", "span_ns", "visit_cpu_ns", "waited_ns", "dropped",
+    "visit", "warmups", "wall_ns", "control_ns", "cpu_ns", "span_ns", "waited_ns", "visit_cpu_ns", "visit_waited_ns",
+    "delayed_ns", "dropped",
 )  # fmt: skip
 
 

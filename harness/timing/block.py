@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from harness.timing.clocks import Clock, HostClock
 from harness.timing.device_clock import Gpu, make_reader
-from harness.timing.processor import descendants_ns, own_ns
+from harness.timing.processor import descendants_ns, make_waited, own_ns
 from harness.timing.statistics import steady
 
 Mode = Literal["hot", "cold"]
@@ -64,8 +64,8 @@ class Timed:
     """Samples of a block in ns per call.
 
     clocks: of every sample, all its calls by the clock, and by the second one around it.
-    cpu_ns, span_ns: processor time of the process and its descendants during the samples, and their wall time, with
-        what is done between their calls.
+    cpu_ns, span_ns, waited_ns: processor time of the process and its descendants during the samples, their wall time
+        with what is done between their calls, and how long this thread waited for a core in it.
     gpu: clock of the device before the first sample and after the last; empty where none can be read.
     """
 
@@ -75,7 +75,29 @@ class Timed:
     warmups: int
     cpu_ns: int = 0
     span_ns: int = 0
+    waited_ns: int = 0
     gpu: tuple[Gpu, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What was used so far: processor time of the process, wall time, and waiting of this thread for a core, in ns."""
+
+    cpu_ns: int = 0
+    span_ns: int = 0
+    waited_ns: int = 0
+
+    def __add__(self, other: Use) -> Use:
+        return Use(
+            cpu_ns=self.cpu_ns + other.cpu_ns, span_ns=self.span_ns + other.span_ns,
+            waited_ns=self.waited_ns + other.waited_ns,
+        )  # fmt: skip
+
+    def __sub__(self, other: Use) -> Use:
+        return Use(
+            cpu_ns=self.cpu_ns - other.cpu_ns, span_ns=self.span_ns - other.span_ns,
+            waited_ns=self.waited_ns - other.waited_ns,
+        )  # fmt: skip
 
 
 def make_ready(calls: Sequence[Callable[[], Any]], clock: Clock, mode: Mode, device: str) -> Ready:
@@ -121,26 +143,26 @@ def time_block(ready: Ready, budget_ns: int, warm_ns: int, least: int, look: Loo
     before = ready.read_gpu() if ready.read_gpu else None
     samples: list[float] = []
     clocks: list[tuple[float, float]] = []
-    spent, cpu_ns, span_ns = 0.0, 0, 0
+    spent, used = 0.0, Use()
     for number in itertools.count():
         if spent >= budget_ns and len(samples) >= least:
             break
         chosen = look if look is not None and secrets.randbelow(number + 1) == 0 else None
-        took_ns, around_ns, sample_cpu_ns, sample_ns = _take(ready, number, chosen)
-        spent, cpu_ns, span_ns = spent + took_ns, cpu_ns + sample_cpu_ns, span_ns + sample_ns
+        took_ns, around_ns, use = _take(ready, number, chosen)
+        spent, used = spent + took_ns, used + use
         clocks.append((took_ns, around_ns))
         samples.append(round(took_ns / ready.loops, 2))
     after = ready.read_gpu() if ready.read_gpu else None
     below_ns = descendants_ns() - below_ns
     return Timed(
-        samples_ns=tuple(samples), clocks=tuple(clocks), timed_ns=round(spent), warmups=warmups, span_ns=span_ns,
-        cpu_ns=round(cpu_ns + below_ns * span_ns / max(1, _now() - begun)),
-        gpu=(before, after) if before and after else (),
+        samples_ns=tuple(samples), clocks=tuple(clocks), timed_ns=round(spent), warmups=warmups,
+        cpu_ns=round(used.cpu_ns + below_ns * used.span_ns / max(1, _now() - begun)),
+        span_ns=used.span_ns, waited_ns=used.waited_ns, gpu=(before, after) if before and after else (),
     )  # fmt: skip
 
 
-def _take(ready: Ready, number: int, look: Look | None) -> tuple[float, float, int, int]:
-    """One sample: its time by the clock and by the second one, processor time, and wall time."""
+def _take(ready: Ready, number: int, look: Look | None) -> tuple[float, float, Use]:
+    """One sample: its time by the clock and by the second one, and what was used."""
     if ready.apart and ready.loops > 1:
         return _take_apart(ready, look)
     members = len(ready.calls)
@@ -153,15 +175,15 @@ def _take(ready: Ready, number: int, look: Look | None) -> tuple[float, float, i
         run = partial(_run_many, ready.calls, ready.loops // members - 1, member, ready.extra)
     if ready.flush is not None:
         ready.flush()
-    begun, used = _now(), own_ns()
+    begun = read_use()
     result, took_ns, around_ns = ready.clock.time(run)
-    used, span_ns = own_ns() - used, _now() - begun
+    used = read_use() - begun
     if look is not None:
         look(member, result)
-    return took_ns, around_ns, used, span_ns
+    return took_ns, around_ns, used
 
 
-def _take_apart(ready: Ready, look: Look | None) -> tuple[float, float, int, int]:
+def _take_apart(ready: Ready, look: Look | None) -> tuple[float, float, Use]:
     """The same of many calls, each timed by itself; the clock's own time is taken off.
 
     The time by the second clock is what the first one says, and what the second says beyond it in the middle of calls.
@@ -169,7 +191,7 @@ def _take_apart(ready: Ready, look: Look | None) -> tuple[float, float, int, int
     calls, clock, members, last = ready.calls, ready.clock, len(ready.calls), ready.loops - 1
     chosen = secrets.randbelow(ready.loops) if look is not None else -1
     took_ns, beyond_ns = 0.0, []
-    begun, used, looked_ns, looked_cpu_ns = _now(), own_ns(), 0, 0
+    begun, looked = read_use(), Use()
     for number in range(ready.loops):
         member = number % members
         _renew(ready, member)
@@ -178,14 +200,25 @@ def _take_apart(ready: Ready, look: Look | None) -> tuple[float, float, int, int
         took_ns += took
         beyond_ns.append(around - took)
         if number == chosen and look is not None:
-            since, since_cpu = _now(), own_ns()
+            since = read_use()
             look(member, result)
-            looked_ns, looked_cpu_ns = _now() - since, own_ns() - since_cpu
+            looked = read_use() - since
         del result
-    used, span_ns = own_ns() - used - looked_cpu_ns, _now() - begun - looked_ns
+    used = read_use() - begun - looked
     took_ns = max(took_ns - ready.loops * read_cost(type(clock)), float(ready.loops))
     # A clock that lies does so in every call; an interruption between two readings is one call's.
-    return took_ns, took_ns + ready.loops * statistics.median(beyond_ns), used, span_ns
+    return took_ns, took_ns + ready.loops * statistics.median(beyond_ns), used
+
+
+def read_use() -> Use:
+    """What was used so far."""
+    return Use(waited_ns=_waited()(), cpu_ns=own_ns(), span_ns=_now())
+
+
+@cache
+def _waited() -> Callable[[], int]:
+    """The reader of this thread's waiting; blocks of a process are timed by one thread."""
+    return make_waited()
 
 
 @cache

@@ -1,21 +1,24 @@
 """Processor time of a process and of everything that it started, and whether that is more than its threads allow.
 
-A busy machine makes wall time longer and leaves processor time as it is, so that a backend within its threads is never
-accused, however busy the machine is. Threads that spin while they wait count: they keep a core from others.
+While a process's first thread waits for a core, it uses none: n threads use at most n times the wall time, less that
+wait, however busy the machine is. So a backend within its threads is never accused, and one beyond them is seen though
+the machine gives it no core more. Threads that spin while they wait for each other count: they keep a core from others.
 """
 
 from __future__ import annotations
 
 import os
 import resource
+import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 MARGIN = 0.10  # of the allowed cores: background threads of libraries, and the calls that read the clocks
 SLACK_NS = 1_000_000  # of a pass: a thread that is created, or ends
 TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
 SCHEDULED = 2  # CPUCLOCK_SCHED of the kernel's posix-timers.h: all threads of a process, in ns
+READ_BYTES = 128
 PR_SET_CHILD_SUBREAPER = 36
 
 own_ns = time.process_time_ns  # bound before any backend is loaded
@@ -66,27 +69,35 @@ def _ended_ns(pid: int) -> int:
     return 0
 
 
-def waited_ns(pids: Iterable[int]) -> int:
-    """Time that the first threads of processes were ready to run while others ran; 0 where the system is silent."""
-    total = 0
-    for pid in pids:
-        with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/schedstat", "rb", buffering=0) as file:
-            total += int(file.read().split()[1])
-    return total
+def waited_ns(pid: int) -> int:
+    """Time that the first thread of a process was ready to run while others ran; 0 where the system is silent."""
+    with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/schedstat", "rb", buffering=0) as file:
+        return int(file.read().split()[1])
+    return 0
 
 
-def describe_excess(blocks: Sequence[tuple[float, float]], allowed: int | None) -> str:
-    """The reason why the calls of a pass used more cores than allowed; empty where they did not, or any number is.
+def make_waited() -> Callable[[], int]:
+    """The same of this very thread, in a microsecond."""
+    with suppress(OSError, ValueError, IndexError):
+        file = os.open(f"/proc/self/task/{threading.get_native_id()}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+        int(os.pread(file, READ_BYTES, 0).split()[1])
+        return lambda: int(os.pread(file, READ_BYTES, 0).split()[1])
+    return lambda: 0
 
-    blocks: processor time and wall time in ns of each. A backend that spreads out does so in every block.
+
+def describe_excess(blocks: Sequence[tuple[float, float, float]], allowed: int | None) -> str:
+    """The reason why the calls of a pass used more threads than allowed; empty where they did not, or any number is.
+
+    blocks: of each, ns of processor time, of wall time, and for which the first thread waited for a core. A backend
+    that spreads out does so in every block.
     """
     if allowed is None or not blocks:
         return ""
-    cpu_ns, wall_ns = (sum(column) for column in zip(*blocks, strict=True))
-    most = allowed * (1 + MARGIN)
-    if cpu_ns <= most * wall_ns + SLACK_NS or any(cpu <= most * wall for cpu, wall in blocks):
+    within = [(cpu, (1 + MARGIN) * (allowed * wall - waited)) for cpu, wall, waited in blocks]
+    if any(cpu <= most for cpu, most in within) or sum(cpu - most for cpu, most in within) <= SLACK_NS:
         return ""
+    cpu_ms, wall_ms, waited_ms = (sum(column) / 1e6 for column in zip(*blocks, strict=True))
     return (
-        f"more threads than allowed: {cpu_ns / 1e6:.1f} ms of processor time in {wall_ns / 1e6:.1f} ms of calls are "
-        f"{cpu_ns / wall_ns:.2f} cores, and {allowed} {'is' if allowed == 1 else 'are'} allowed"
+        f"more threads than allowed: {cpu_ms:.1f} ms of processor time in {wall_ms:.1f} ms of calls; {allowed} "
+        f"{'thread has' if allowed == 1 else 'threads have'} at most {allowed * wall_ms - waited_ms:.1f} ms there"
     )

@@ -104,8 +104,9 @@ class Checked(msgspec.Struct, tag="checked", frozen=True):
 class Sampled(msgspec.Struct, tag="sampled", frozen=True):
     """Samples of one block in ns per call; host_ns, timed_ns and spent_ns are sums over the block.
 
+    cpu_ns: processor time of the process and its descendants during the samples; span_ns: their wall time; waited_ns:
+        how long the process's first thread waited for a core in it.
     gpu: the device before the first sample and after the last; empty where its clock cannot be read.
-    cpu_ns: processor time of the process and its descendants during the samples; span_ns: their wall time.
     """
 
     samples_ns: tuple[float, ...]
@@ -116,6 +117,7 @@ class Sampled(msgspec.Struct, tag="sampled", frozen=True):
     spent_ns: int
     cpu_ns: int = 0
     span_ns: int = 0
+    waited_ns: int = 0
     gpu: tuple[Gpu, ...] = ()
 
 

@@ -270,7 +270,7 @@ def sample(session: Session, request: Sample) -> Sampled:
         samples_ns=block.samples_ns,
         host_ns=sum(host_ns for _, host_ns in block.clocks), warmups=block.warmups, timed_ns=block.timed_ns,
         verify_ns=session.verify_ns - verified, spent_ns=time.perf_counter_ns() - begun,
-        cpu_ns=block.cpu_ns, span_ns=block.span_ns, gpu=block.gpu,
+        cpu_ns=block.cpu_ns, span_ns=block.span_ns, waited_ns=block.waited_ns, gpu=block.gpu,
     )  # fmt: skip
 
 
