@@ -1,10 +1,10 @@
 """Backends that remember a part of their work, or do other work than they are asked for, on calls that are timed."""
 
+import hashlib
 import itertools
 import os
 import threading
 import time
-import zlib
 
 import numpy as np
 
@@ -178,22 +178,21 @@ class IgnoresThreads(Right):
 
     def prepare(self, problem, arrays):
         call = bind(self, problem, arrays)
-        much, little = bytes(2**24), bytes(2**18)
 
         def spread():
             ended = threading.Event()
-            helper = threading.Thread(target=self.spin, args=(ended, little))
+            helper = threading.Thread(target=self.spin, args=(ended,))
             helper.start()
-            zlib.crc32(much)  # both without the interpreter's lock
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 120_000)  # both without the interpreter's lock
             ended.set()
             helper.join()
             return call()
 
         return spread
 
-    def spin(self, ended, little):
+    def spin(self, ended):
         while not ended.is_set():
-            zlib.crc32(little)
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 500)
 
 
 class WorksElsewhere(Right):
