@@ -39,15 +39,14 @@ LATEST_S = 3.0  # and where the result is wrong: a busy machine may keep its thr
 WORTH_NS = 20_000  # differences below this are the machine's own
 LARGE_SHARE = 0.5  # of a call's time, done elsewhere, is no accident
 # Where every timed call has contents of its own, what is remembered changes no time, and is said only where it is much.
-PLAIN_SHARE, PLAIN_NS = 0.25, 10_000
+PLAIN_SHARE, PLAIN_NS, PLAIN_CHANCE = 0.25, 10_000, 0.9
 # Elsewhere it is in the times: the least share of a call that is looked for is 10 %, and the line is drawn below it.
-LEAST_SHARE, LEAST_NS = 0.06, 500
+LEAST_SHARE, LEAST_NS, LEAST_CHANCE = 0.06, 500, 0.75
 SOME, MANY = 8, 32  # calls on either side of a pair, where a sample is many calls
 LONG_NS = 2_000_000  # from here on a single call on either side
-# Of a pair, by chance and where something is remembered: the chance that it speaks against the backend.
-INNOCENT, GUILTY = 0.25, 0.75
-ACCUSED, ACQUITTED = math.log(1e4), math.log(1 / 20)  # nine pairs more against it than for it; three more for it
-MOST_PAIRS = 80
+INNOCENT = 0.5  # most chance of a pair to speak against a right backend: both its sides are then the same
+ACCUSED, ACQUITTED = math.log(1e4), math.log(1 / 20)
+MOST_PAIRS = 120
 
 
 def find_lie(session: Session) -> LieError | None:
@@ -174,7 +173,8 @@ def find_remembered(session: Session) -> str:
     New contents differ in every number, so that no part of an earlier answer is any use. Both sides write the inputs
     just before each call, so that they lie in the same caches. Raises CannotTellError.
     """
-    share, worth_ns = (PLAIN_SHARE, PLAIN_NS) if session.never_repeats else (LEAST_SHARE, LEAST_NS)
+    plain = PLAIN_SHARE, PLAIN_NS, PLAIN_CHANCE
+    share, worth_ns, guilty = plain if session.never_repeats else (LEAST_SHARE, LEAST_NS, LEAST_CHANCE)
     if session.ready.single_ns > LONG_NS:
         calls = 1
     else:
@@ -186,7 +186,7 @@ def find_remembered(session: Session) -> str:
         new_ns, known_ns = pairs[-1]
         return new_ns - known_ns > max(worth_ns, share * new_ns)
 
-    found = decide(speaks_against)
+    found = decide(speaks_against, guilty)
     session.rotate()  # puts verified contents back
     if found is False:
         return ""
@@ -197,13 +197,14 @@ def find_remembered(session: Session) -> str:
     return f"answers are remembered: {times}" if found else ""
 
 
-def decide(speaks_against: Callable[[], bool]) -> bool | None:
+def decide(speaks_against: Callable[[], bool], guilty: float) -> bool | None:
     """Ask for pairs until they say what they are: True guilty, False innocent, None where they never agree.
 
     Wald's sequential probability ratio test (1945) of one chance of a pair against another: where the chance is at
-    most INNOCENT, it says guilty once in 10 000 times at most; where it is GUILTY or more, innocent once in 20 times.
+    most INNOCENT, it says guilty once in 10 000 times at most, however uneven times are; where it is `guilty` or more,
+    innocent about once in 20 times.
     """
-    against, favour = math.log(GUILTY / INNOCENT), math.log((1 - GUILTY) / (1 - INNOCENT))
+    against, favour = math.log(guilty / INNOCENT), math.log((1 - guilty) / (1 - INNOCENT))
     evidence = 0.0
     for _ in range(MOST_PAIRS):
         evidence += against if speaks_against() else favour

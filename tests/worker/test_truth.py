@@ -88,16 +88,30 @@ def test_a_clock_of_a_sample_that_stands_still_is_seen_and_an_honest_one_is_not(
 
 
 @pytest.mark.parametrize(
-    ("answers", "found"),
-    [("1" * 9, True), ("0" * 3, False), ("10" * 200, None), ("1" * 8 + "0" * 11, False), ("001" + "1" * 10, True)],
+    ("answers", "guilty", "found"),
+    [
+        ("1" * 23, 0.75, True),
+        ("0" * 5, 0.75, False),
+        ("110" * 200, 0.75, None),
+        ("1" * 22 + "0" * 20, 0.75, False),
+        ("0" + "1" * 25, 0.75, True),
+        ("1" * 16, 0.9, True),
+        ("0" * 2, 0.9, False),
+    ],
 )
-def test_pairs_are_asked_until_they_agree(answers, found):
+def test_pairs_are_asked_until_they_agree(answers, guilty, found):
     left = iter(answers)
-    assert decide(lambda: next(left) == "1") is found
+    assert decide(lambda: next(left) == "1", guilty) is found
 
 
-@pytest.mark.parametrize(("chance", "wanted"), [(0.1, False), (0.25, False), (0.9, True)])
-def test_chance_accuses_almost_nobody(chance, wanted):
+@pytest.mark.parametrize("guilty", [0.75, 0.9])
+@pytest.mark.parametrize("chance", [0.1, 0.4, 0.5])
+def test_chance_accuses_once_in_ten_thousand_times_however_uneven_times_are(chance, guilty):
     rng = random.Random(7)
-    found = [decide(lambda: rng.random() < chance) for _ in range(2000)]
-    assert sum(one is not wanted for one in found) <= (2 if not wanted else 100)
+    assert sum(decide(lambda: rng.random() < chance, guilty) is True for _ in range(2000)) <= (chance == 0.5)
+
+
+@pytest.mark.parametrize("guilty", [0.75, 0.9])
+def test_what_is_remembered_is_found(guilty):
+    rng = random.Random(7)
+    assert sum(decide(lambda: rng.random() < guilty + 0.05, guilty) is True for _ in range(2000)) > 1900
