@@ -26,7 +26,7 @@ from harness.plan.task import Task, estimate_workspace
 from harness.plugins.route import UnsupportedError
 from harness.record.run import Pass
 from harness.timing.block import Look, Ready, Timed, calibrate, make_ready, time_block
-from harness.timing.clocks import choose_clock, clocks_disagree, elapsed_disagrees
+from harness.timing.clocks import choose_clock, clocks_disagree, elapsed_disagrees, wait_for
 from harness.timing.memory import MemoryMeter
 from harness.worker.protocol import Prepare, Sample, Sampled
 from harness.worker.renewal import Renewal, make_renewal
@@ -83,6 +83,7 @@ class Session:
     """What the process holds between the requests about one problem.
 
     held: on the host, what each member's arrays were filled with last. renewals: how they are renewed, if they are.
+    settle: waits until a device has written the contents, so that no time of a call holds a part of it.
     """
 
     problem: Task
@@ -92,6 +93,7 @@ class Session:
     devices: list[dict[str, Any]]  # the arrays that the members' calls are bound to
     held: list[dict[str, Array]]
     renewals: list[Renewal | None]
+    settle: Callable[[], None]
     ready: Ready
     deviation: Deviation
     facts: Pass = field(init=False)
@@ -131,6 +133,7 @@ class Session:
             renewal.renew()
         else:
             self._draw(member, new=True)
+        self.settle()
 
     def repeat(self, member: int) -> None:
         """Write the contents of a member's arrays once more, by the very work with which `renew` writes others."""
@@ -139,6 +142,7 @@ class Session:
             renewal.repeat()
         else:
             self._draw(member, new=False)
+        self.settle()
 
     def _draw(self, member: int, *, new: bool) -> None:
         """Draw contents from a seed that nobody knew before, and fill a member's arrays with them or with the old."""
@@ -233,6 +237,7 @@ def open_session(subject: Subject | NetworkSubject, request: Prepare) -> Session
     session = Session(
         problem=subject.problem, trial=trial, contents=contents, members=members, devices=devices, held=list(hosts),
         renewals=[make_renewal(arrays, subject.problem.dtype, trial.regime) for arrays in devices],
+        settle=wait_for(backend.device, backend.synchronize) if backend.device != "cpu" else _nothing,
         ready=make_ready([member.call for member in members], clock, request.mode, backend.device),
         deviation=notes[0],
     )  # fmt: skip
@@ -288,6 +293,10 @@ def check_known(session: Session) -> None:
     """Call on verified contents, untimed, and compare bit for bit. Raises WrongAnswerError."""
     member = secrets.randbelow(len(session.members))
     session.check(member, session.members[member].run(), "in a timed call")
+
+
+def _nothing() -> None:
+    """Do nothing: a processor's stores are there when they are done."""
 
 
 def combine_all(host: Mapping[str, Array], renewal: Renewal | None, word: int) -> dict[str, Array]:

@@ -18,7 +18,7 @@ import math
 import secrets
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -216,17 +216,28 @@ def decide(speaks_against: Callable[[], bool], guilty: float) -> bool | None:
 
 
 def _time_pair(session: Session, calls: int, number: int) -> tuple[float, float]:
-    """First deciles of calls on new contents, and of calls on the same again, members in turn."""
-    clock, members = session.ready.clock, session.members
-    found = []
-    for write in (session.renew, session.repeat):
-        times = []
-        for call in range(calls):
-            member = (number + call) % len(members)
-            write(member)
-            times.append(clock.time(members[member].call)[1])
-        found.append(steady(times))
-    return found[0], found[1]
+    """First deciles of calls on new contents, and of calls on contents of the calls before, members in turn.
+
+    Which side comes first changes from pair to pair, so that what the order does to times speaks for neither.
+    """
+    turns = [(number // 2 + call) % len(session.members) for call in range(calls)]
+    for member in dict.fromkeys(turns):  # untimed: where the known side is first, this is what it knows
+        session.renew(member)
+        session.ready.clock.time(session.members[member].call)
+    if number % 2:
+        known_ns, new_ns = _time_calls(session, session.repeat, turns), _time_calls(session, session.renew, turns)
+    else:
+        new_ns, known_ns = _time_calls(session, session.renew, turns), _time_calls(session, session.repeat, turns)
+    return new_ns, known_ns
+
+
+def _time_calls(session: Session, write: Callable[[int], None], turns: Sequence[int]) -> float:
+    """First decile in ns of a call of each of these members, whose inputs are written just before."""
+    times = []
+    for member in turns:
+        write(member)
+        times.append(session.ready.clock.time(session.members[member].call)[1])
+    return steady(times)
 
 
 def _stir(problem: Problem, arrays: dict[str, Any], number: int) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from harness.spec.line import parse_line
 from harness.worker.execute import time_block
 from harness.worker.protocol import Prepare, Sample, Sampled
 from harness.worker.session import open_session, sample
-from harness.worker.truth import STIRRED, _stir, decide
+from harness.worker.truth import LONG_NS, STIRRED, _stir, decide, find_remembered
 from tests.asking import make_ready
 
 LINES = (
@@ -115,3 +116,44 @@ def test_chance_accuses_once_in_ten_thousand_times_however_uneven_times_are(chan
 def test_what_is_remembered_is_found(guilty):
     rng = random.Random(7)
     assert sum(decide(lambda: rng.random() < guilty + 0.05, guilty) is True for _ in range(2000)) > 1900
+
+
+class SaidClock:
+    """A clock that says of a call what `say` says of its number and of what its inputs hold."""
+
+    name = "host"
+
+    def __init__(self, session, say):
+        self.session, self.say, self.number = session, say, -1
+
+    def time(self, run):
+        self.number += 1
+        member = next(n for n, call in enumerate(self.session.ready.calls) if call is run)
+        took_ns = self.say(self.number, self.session.devices[member]["x"].tobytes())
+        return run(), took_ns, took_ns
+
+
+def _ask_with(registry, data, say):
+    """What is found of an honest backend whose calls take as long as `say` says."""
+    line = f"{LINES[0]} data={data}"
+    session = open_session(Subject(registry.backends["right"], parse_line(line)), Prepare(problem=line, number=0))
+    session.ready = replace(session.ready, clock=SaidClock(session, say), single_ns=2 * LONG_NS)
+    return find_remembered(session)
+
+
+@pytest.mark.parametrize("data", ["normal", "integer"])
+@pytest.mark.parametrize("slow", [0, 1, 2])
+def test_a_call_that_is_slow_by_its_place_in_a_pair_accuses_nobody(registry, data, slow):
+    assert _ask_with(registry, data, lambda number, _: LONG_NS * (2 if number % 3 == slow else 1)) == ""
+
+
+@pytest.mark.parametrize("data", ["normal", "integer"])
+def test_what_remembers_nothing_but_its_last_call_is_found(registry, data):
+    last = []
+
+    def say(_, contents):
+        known = [contents] == last
+        last[:] = [contents]
+        return LONG_NS if known else 2 * LONG_NS
+
+    assert "answers are remembered" in _ask_with(registry, data, say)
