@@ -196,7 +196,12 @@ def _time_cell(measurement: Measurement) -> str:
     """Median time of a call in ms, and in brackets medians of what planning and the first call took."""
     passes = measurement.passes
     before = (statistics.median(one.prepare_ns for one in passes), statistics.median(p.first_call_ns for p in passes))
-    return f"{estimate_time(measurement).value / 1e6:.4g} ({' + '.join(f'{ns / 1e6:.2g}' for ns in before)})"
+    return f"{estimate_time(measurement).value / 1e6:.4g} ({' + '.join(_format_ms(ns) for ns in before)})"
+
+
+def _format_ms(ns: float) -> str:
+    """Milliseconds with two digits, or all those before the point."""
+    return f"{ns / 1e6:.0f}" if ns >= 1e8 else f"{ns / 1e6:.2g}"
 
 
 def _print_skipped(console: Console, run: Run) -> None:

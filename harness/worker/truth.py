@@ -30,14 +30,13 @@ from harness.timing.statistics import steady
 from harness.worker.session import CannotTellError, LieError, Session, WrongAnswerError
 from harness.worker.trial import OperatorTrial
 
-TRIES = 5
-PAIRS = 8  # of fetches with cold caches, all of which must be suspicious
 MOST_FLUSH_BYTES = 2**27
 STIRRED = frozenset({"normal", "uniform", "wide", "integer"})
 SETTLE_S = 0.02  # how long unfinished work is given to show itself
 LATEST_S = 3.0  # and where the result is wrong: a busy machine may keep its thread from running
 WORTH_NS = 20_000  # differences below this are the machine's own
 LARGE_SHARE = 0.5  # of a call's time, done elsewhere, is no accident
+LAZY_CHANCE = 0.95  # of a pair of fetches to show it: an interruption of the shorter side hides it
 # Where every timed call has contents of its own, what is remembered changes no time, and is said only where it is much.
 PLAIN_SHARE, PLAIN_NS, PLAIN_CHANCE = 0.25, 10_000, 0.9
 # Elsewhere it is in the times: the least share of a call that is looked for is 10 %, and the line is drawn below it.
@@ -95,15 +94,19 @@ def find_lazy(session: Session) -> str:
     """Results that are computed when they are brought to the host.
 
     A first look is cheap. What it finds may be the caches' doing, as a copy was written on this core, a result on
-    others: it counts where it is found in each of some pairs, both sides brought from memory.
+    others: it counts where pairs say the same whose sides are both brought from memory.
     """
-    if not all(_hides(session, *_fetch_pair(session)) for _ in range(TRIES)):  # the first that does not ends it
+    if not decide(lambda: _hides(session, *_fetch_pair(session)), LAZY_CHANCE):
         return ""
-    flush, pairs = _make_flush(session), []
-    for number in range(PAIRS):
-        pairs.append(_fetch_pair(session, flush, first=number % 2))
-        if not _hides(session, *pairs[-1]):
-            return ""
+    flush = _make_flush(session)
+    pairs: list[tuple[int, int]] = []
+
+    def hides() -> bool:
+        pairs.append(_fetch_pair(session, flush, first=len(pairs) % 2))
+        return _hides(session, *pairs[-1])
+
+    if not decide(hides, LAZY_CHANCE):
+        return ""
     lazy_us, plain_us = (statistics.median(side) / 1e3 for side in zip(*pairs, strict=True))
     return (
         f"results are computed when they are looked at: bringing one to the host takes {lazy_us:.0f} us, "

@@ -98,6 +98,9 @@ def test_a_clock_of_a_sample_that_stands_still_is_seen_and_an_honest_one_is_not(
         ("0" + "1" * 25, 0.75, True),
         ("1" * 16, 0.9, True),
         ("0" * 2, 0.9, False),
+        ("1" * 15, 0.95, True),
+        ("0" * 2, 0.95, False),
+        ("1101" + "1" * 30, 0.95, True),
     ],
 )
 def test_pairs_are_asked_until_they_agree(answers, guilty, found):
@@ -105,17 +108,17 @@ def test_pairs_are_asked_until_they_agree(answers, guilty, found):
     assert decide(lambda: next(left) == "1", guilty) is found
 
 
-@pytest.mark.parametrize("guilty", [0.75, 0.9])
+@pytest.mark.parametrize("guilty", [0.75, 0.9, 0.95])
 @pytest.mark.parametrize("chance", [0.1, 0.4, 0.5])
 def test_chance_accuses_once_in_ten_thousand_times_however_uneven_times_are(chance, guilty):
     rng = random.Random(7)
     assert sum(decide(lambda: rng.random() < chance, guilty) is True for _ in range(2000)) <= (chance == 0.5)
 
 
-@pytest.mark.parametrize("guilty", [0.75, 0.9])
+@pytest.mark.parametrize("guilty", [0.75, 0.9, 0.95])
 def test_what_is_remembered_is_found(guilty):
     rng = random.Random(7)
-    assert sum(decide(lambda: rng.random() < guilty + 0.05, guilty) is True for _ in range(2000)) > 1900
+    assert sum(decide(lambda: rng.random() < guilty + 0.04, guilty) is True for _ in range(2000)) > 1900
 
 
 class SaidClock:
