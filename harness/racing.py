@@ -23,7 +23,7 @@ from harness.record.run import Block, Pass
 from harness.timing.contamination import RULE, contaminated, difference, read_counters
 from harness.timing.control import measure_control
 from harness.timing.lease import hold_device
-from harness.timing.processor import tree_ns, waited_ns
+from harness.timing.processor import tree_ns, wait_until_stopped, waited_ns
 from harness.timing.standing import DECIDED, judge_cells
 from harness.timing.statistics import log_ratios
 from harness.worker.crew import Crew
@@ -289,12 +289,12 @@ def time_block(race: Race, cell: Cell, crew: Crew, timing: Timing, visit: int) -
     control_ns = measure_control()
     usual_ns = race.note_control(control_ns)
     pids = [crew.worker.pid] if crew.worker is not None else []
-    before = read_counters(pids)
+    before, still = read_counters(pids), all(map(wait_until_stopped, pids))
+    begun, used = time.perf_counter_ns(), read_use(pids)  # wall time is read around the rest, so that it is no less
     crew.resume()
-    begun, used = time.perf_counter_ns(), read_use(pids)
     reply, _, _ = crew.sample(cell, timing)
-    wall_ns = time.perf_counter_ns() - begun
     cpu_ns, waited, delayed = (now - then for now, then in zip(read_use(pids), used, strict=True))
+    wall_ns = time.perf_counter_ns() - begun
     after = read_counters(pids)
     crew.suspend(look_again=False)
     if isinstance(reply, Checked):
@@ -305,7 +305,7 @@ def time_block(race: Race, cell: Cell, crew: Crew, timing: Timing, visit: int) -
     block = Block(
         visit=visit, count=len(reply.samples_ns), warmups=reply.warmups, wall_ns=wall_ns, control_ns=control_ns,
         cpu_ns=reply.cpu_ns, span_ns=reply.span_ns, waited_ns=reply.waited_ns,
-        visit_cpu_ns=cpu_ns, visit_waited_ns=waited, delayed_ns=delayed,
+        visit_cpu_ns=cpu_ns if still else 0, visit_waited_ns=waited, delayed_ns=delayed,
         readings=reading.values, dropped=contaminated(reading, control_ns, usual_ns, RULE, usual_mhz=usual_mhz),
     )  # fmt: skip
     return block, reply

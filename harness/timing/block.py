@@ -175,9 +175,9 @@ def _take(ready: Ready, number: int, look: Look | None) -> tuple[float, float, U
         run = partial(_run_many, ready.calls, ready.loops // members - 1, member, ready.extra)
     if ready.flush is not None:
         ready.flush()
-    begun = read_use()
+    begun = read_first()
     result, took_ns, around_ns = ready.clock.time(run)
-    used = read_use() - begun
+    used = read_last() - begun
     if look is not None:
         look(member, result)
     return took_ns, around_ns, used
@@ -191,7 +191,7 @@ def _take_apart(ready: Ready, look: Look | None) -> tuple[float, float, Use]:
     calls, clock, members, last = ready.calls, ready.clock, len(ready.calls), ready.loops - 1
     chosen = secrets.randbelow(ready.loops) if look is not None else -1
     took_ns, beyond_ns = 0.0, []
-    begun, looked = read_use(), Use()
+    begun, used = read_first(), Use()
     for number in range(ready.loops):
         member = number % members
         _renew(ready, member)
@@ -200,19 +200,30 @@ def _take_apart(ready: Ready, look: Look | None) -> tuple[float, float, Use]:
         took_ns += took
         beyond_ns.append(around - took)
         if number == chosen and look is not None:
-            since = read_use()
+            used = read_last() - begun
             look(member, result)
-            looked = read_use() - since
+            begun = read_first()
         del result
-    used = read_use() - begun - looked
+    used += read_last() - begun
     took_ns = max(took_ns - ready.loops * read_cost(type(clock)), float(ready.loops))
     # A clock that lies does so in every call; an interruption between two readings is one call's.
     return took_ns, took_ns + ready.loops * statistics.median(beyond_ns), used
 
 
-def read_use() -> Use:
-    """What was used so far."""
-    return Use(waited_ns=_waited()(), cpu_ns=own_ns(), span_ns=_now())
+def read_first() -> Use:
+    """What was used so far, where something begins: wall time is read first.
+
+    Between two readings the thread may lose its core. So that this is never more waiting than wall time, the latter
+    is read around the others.
+    """
+    span_ns = _now()
+    return Use(span_ns=span_ns, waited_ns=_waited()(), cpu_ns=own_ns())
+
+
+def read_last() -> Use:
+    """The same where something ends: wall time is read last."""
+    waited_ns, cpu_ns = _waited()(), own_ns()
+    return Use(span_ns=_now(), waited_ns=waited_ns, cpu_ns=cpu_ns)
 
 
 @cache

@@ -19,6 +19,8 @@ SLACK_NS = 1_000_000  # of a pass: a thread that is created, or ends
 TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
 SCHEDULED = 2  # CPUCLOCK_SCHED of the kernel's posix-timers.h: all threads of a process, in ns
 READ_BYTES = 128
+STOP_S, POLL_S = 1.0, 0.0005
+STOPPED = (b"T", b"t", b"Z", b"X", b"")  # or gone, or nothing tells
 PR_SET_CHILD_SUBREAPER = 36
 
 own_ns = time.process_time_ns  # bound before any backend is loaded
@@ -74,6 +76,26 @@ def waited_ns(pid: int) -> int:
     with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/schedstat", "rb", buffering=0) as file:
         return int(file.read().split()[1])
     return 0
+
+
+def wait_until_stopped(pid: int) -> bool:
+    """Wait until the first thread of a process that was told to stop has stopped; False where that takes STOP_S.
+
+    A thread that has not stopped yet may be waiting for a core to do so. That wait is counted when it is over.
+    """
+    until = time.monotonic() + STOP_S
+    while _read_state(pid) not in STOPPED:
+        if time.monotonic() > until:
+            return False
+        time.sleep(POLL_S)
+    return True
+
+
+def _read_state(pid: int) -> bytes:
+    """The letter for what the first thread of a process does (man 5 proc_pid_stat); none where it is gone."""
+    with suppress(OSError, IndexError), open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+        return file.read().rpartition(b")")[2].split()[0]
+    return b""
 
 
 def make_waited() -> Callable[[], int]:

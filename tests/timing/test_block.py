@@ -1,5 +1,6 @@
 """Blocks with a clock that the test moves: no test asserts a real duration."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -118,6 +119,25 @@ def test_cold_calls_are_single_and_follow_a_flush_each(monkeypatch):
     found = time_block(ready, 5_000, 0, 2)
     assert ready.loops == 1
     assert flushed == list(range(before, before + len(found.samples_ns)))
+
+
+@pytest.mark.parametrize(("call_ns", "apart"), [(10_000, True), (10_000, False), (1_000_000, False)])
+@pytest.mark.parametrize("when", [0, 1])
+def test_a_core_that_is_lost_between_two_readings_leaves_no_more_waiting_than_time(monkeypatch, call_ns, apart, when):
+    ready, _ = _ready(monkeypatch, call_ns)
+    ready, waits, readings = calibrate(replace(ready, apart=apart)), [0], itertools.count()
+
+    def read_waited():
+        found = waits[0]
+        if next(readings) % 2 == when:  # where something begins, or where it ends
+            ready.clock.now += 7_000
+            waits[0] += 7_000
+        return found
+
+    monkeypatch.setattr("harness.timing.block._waited", lambda: read_waited)
+    found = time_block(ready, 4_000_000, 0, 4, lambda member, result: None)
+    assert waits[0] > 0
+    assert found.span_ns - found.waited_ns >= found.timed_ns
 
 
 def test_known_work_is_done_once_in_every_sample_inside_the_timed_region(monkeypatch):

@@ -14,6 +14,7 @@ from harness.timing.processor import (
     own_ns,
     process_ns,
     tree_ns,
+    wait_until_stopped,
     waited_ns,
 )
 
@@ -96,3 +97,16 @@ def test_a_thread_knows_how_long_it_waited_and_others_know_it_too():
     assert waited_ns(os.getpid()) >= outside
     assert inside() <= inside()
     assert waited_ns(2**22 + 1) == 0
+
+
+def test_a_process_is_waited_for_until_it_stands_still(monkeypatch):
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
+        process.send_signal(signal.SIGSTOP)
+        assert wait_until_stopped(process.pid)
+        used = process_ns(process.pid)
+        assert process_ns(process.pid) == used
+        process.send_signal(signal.SIGCONT)
+        monkeypatch.setattr("harness.timing.processor.STOP_S", 0.0)
+        assert not wait_until_stopped(process.pid)
+        process.kill()
+    assert wait_until_stopped(process.pid)
