@@ -39,8 +39,8 @@ class Block:
     control_ns: the control kernel, just before; wall_ns: of the whole visit, seen from outside the process.
     cpu_ns, span_ns, waited_ns: from the begin of every sample to its end, as the process sees it: processor time of the
         process and all that it started, wall time, and how long its first thread waited for a core.
-    visit_cpu_ns, visit_waited_ns: the same of the whole visit, seen from outside (the former 0 where the process did not
-        stand still before); delayed_ns: waiting of the harness.
+    visit_cpu_ns, visit_waited_ns: the same of the whole visit, seen from outside (the former 0 where it had not been
+        stopped before); delayed_ns: waiting of the harness.
     readings: counters of the machine by name; dropped: why the rule leaves the block out, empty where it counts.
     """
 
