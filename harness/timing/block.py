@@ -31,6 +31,7 @@ RAISE_NS = 300_000_000  # most that a device gets to raise its clock; idle ones 
 RISES = 1.02  # times the reading before
 WARM_NS = 5_000_000  # of untimed calls after an arm was suspended: its threads wake and spin, its caches fill
 READINGS = 1_000  # of a clock around nothing
+MOST_READINGS = 20  # of what was used, each of which takes some microseconds; a time slice is hundreds of them
 
 _now = time.perf_counter_ns  # bound before any backend is loaded
 
@@ -175,9 +176,9 @@ def _take(ready: Ready, number: int, look: Look | None) -> tuple[float, float, U
         run = partial(_run_many, ready.calls, ready.loops // members - 1, member, ready.extra)
     if ready.flush is not None:
         ready.flush()
-    begun = read_first()
+    begun = read_use()
     result, took_ns, around_ns = ready.clock.time(run)
-    used = read_last() - begun
+    used = read_use() - begun
     if look is not None:
         look(member, result)
     return took_ns, around_ns, used
@@ -191,7 +192,7 @@ def _take_apart(ready: Ready, look: Look | None) -> tuple[float, float, Use]:
     calls, clock, members, last = ready.calls, ready.clock, len(ready.calls), ready.loops - 1
     chosen = secrets.randbelow(ready.loops) if look is not None else -1
     took_ns, beyond_ns = 0.0, []
-    begun, used = read_first(), Use()
+    begun, used = read_use(), Use()
     for number in range(ready.loops):
         member = number % members
         _renew(ready, member)
@@ -200,30 +201,27 @@ def _take_apart(ready: Ready, look: Look | None) -> tuple[float, float, Use]:
         took_ns += took
         beyond_ns.append(around - took)
         if number == chosen and look is not None:
-            used = read_last() - begun
+            used = read_use() - begun
             look(member, result)
-            begun = read_first()
+            begun = read_use()
         del result
-    used += read_last() - begun
+    used += read_use() - begun
     took_ns = max(took_ns - ready.loops * read_cost(type(clock)), float(ready.loops))
     # A clock that lies does so in every call; an interruption between two readings is one call's.
     return took_ns, took_ns + ready.loops * statistics.median(beyond_ns), used
 
 
-def read_first() -> Use:
-    """What was used so far, where something begins: wall time is read first.
+def read_use() -> Use:
+    """What was used so far, at one moment: read again where the thread lost its core between the readings.
 
-    Between two readings the thread may lose its core. So that this is never more waiting than wall time, the latter
-    is read around the others.
+    Asking for processor time is where the system often takes the core away.
     """
-    span_ns = _now()
-    return Use(span_ns=span_ns, waited_ns=_waited()(), cpu_ns=own_ns())
-
-
-def read_last() -> Use:
-    """The same where something ends: wall time is read last."""
-    waited_ns, cpu_ns = _waited()(), own_ns()
-    return Use(span_ns=_now(), waited_ns=waited_ns, cpu_ns=cpu_ns)
+    read_waited = _waited()
+    for _ in range(MOST_READINGS):
+        use = Use(waited_ns=read_waited(), cpu_ns=own_ns(), span_ns=_now())
+        if read_waited() == use.waited_ns:
+            break
+    return use
 
 
 @cache
