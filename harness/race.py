@@ -15,6 +15,7 @@ from harness.record.journal import PassEntry, PeakEntry
 from harness.record.run import Block, Measurement, Pass, result_of
 from harness.timing.device_clock import POWER_CAP, Gpu
 from harness.timing.plausibility import describe_clock_lie, describe_too_fast
+from harness.timing.processor import describe_excess
 from harness.worker.process import Worker, WorkerDiedError
 from harness.worker.protocol import Checked, Measured, MeasurePeak, Sampled
 
@@ -71,7 +72,15 @@ def keep(race: Race, cell: Cell, facts: Pass, blocks: Sequence[Timed]) -> None:
         spent_ns=facts.spent_ns + sum(reply.spent_ns for reply in sampled),
     )  # fmt: skip
     execution.journal.append(PassEntry(cell.number, one))
-    lie = describe_clock_lie([(s.timed_ns, s.spent_ns, block.wall_ns) for block, s in blocks if not block.dropped])
+    kept = [(block, s) for block, s in blocks if not block.dropped]
+    waits = [block.visit_waited_ns + block.delayed_ns for block, _ in kept]
+    lie = (
+        describe_clock_lie(
+            [(s.timed_ns, s.spent_ns, b.wall_ns, wait) for (b, s), wait in zip(kept, waits, strict=True)]
+        )
+        or describe_excess([(b.cpu_ns, b.span_ns, b.waited_ns) for b, _ in kept], execution.threads)
+        or describe_excess([(b.visit_cpu_ns, b.wall_ns, b.visit_waited_ns) for b, _ in kept], execution.threads)
+    )
     if lie:
         fail(race, cell, Checked("error", lie))
         return

@@ -69,6 +69,12 @@ VERDICT_COLUMNS = (
     Column("reason", "string", "", "why there is no verdict, or why a side is missing"),
     Column("base_ns", "float64", "ns", "median time of a call in the base"),
     Column("new_ns", "float64", "ns", "median time of a call in the arm"),
+    Column("base_prepare_ns", "float64", "ns", "median over passes of planning and allocation in the base"),
+    Column("new_prepare_ns", "float64", "ns", "median over passes of planning and allocation in the arm"),
+    Column("base_first_ns", "float64", "ns", "median over passes of the first call in the base"),
+    Column("new_first_ns", "float64", "ns", "median over passes of the first call in the arm"),
+    Column("pays", "string", "", "when the arm is ahead of its base, planning and first call included; empty: unknown"),
+    Column("pays_calls", "float64", "1", "that number of calls; null where there is none"),
     Column("base_outcome", "string", "", "outcome of the base's cell; empty where it has none"),
     Column("outcome", "string", "", "outcome of the arm's cell"),
 )

@@ -119,7 +119,7 @@ def _standing(standing: Standing) -> Iterator[str]:
 
 
 def _verdicts(standing: Standing, rows: Iterable[Row]) -> Iterator[str]:
-    from reports.standing import ratio_words, verdict_row
+    from reports.standing import ratio_words, setup_words, verdict_row
 
     lines = []
     for row in rows:
@@ -128,9 +128,11 @@ def _verdicts(standing: Standing, rows: Iterable[Row]) -> Iterator[str]:
         times = ["" if made[name] is None else format_time(made[name]) for name in ("base_ns", "new_ns")]
         why = escape(shorten(made["reason"], COMMENT_REASON))
         lines.append(
-            [*words, code(made["problem"]), *ratio_words(row.judgement.ratio), str(made["passes"]), why, *times]
-        )
-    head = ("verdict", "arm", "base", "problem", "new/base", "95 % interval", "passes", "why", "base time", "new time")
+            [*words, code(made["problem"]), *ratio_words(row.judgement.ratio), str(made["passes"]), why, *times,
+             *(setup_words(made, side) for side in ("base", "new")), made["pays"]]
+        )  # fmt: skip
+    head = ("verdict", "arm", "base", "problem", "new/base", "95 % interval", "passes", "why", "base time", "new time",
+            "base prepare + first call", "new prepare + first call", "pays")  # fmt: skip
     yield from table(head, lines, numbers=0)
 
 
@@ -267,6 +269,7 @@ def _speed(results: pd.DataFrame) -> Iterator[str]:
         "Median time of a call, its 95 % interval, GFLOP/s, and share of this machine's GEMM rate in the same dtype.",
         "Bold: the fastest native operator of the row. * derived from other operators, not ranked.",
         "~ the ends of the interval are a factor of 1.5 or more apart; overlapping intervals do not tell two apart.",
+        "Last in the brackets: what planning and the first call took, which no median holds.",
         "† interval over the samples of one process, not over processes.",
     )
     rows = []
@@ -289,6 +292,7 @@ def _time_cell(timed: dict[str, Any] | None, fastest: bool) -> str:
         parts.append(f"{format_number(timed['gflops'])} GFLOP/s")
     if timed["peak_fraction"] is not None:
         parts.append(format_percent(timed["peak_fraction"]))
+    parts.append(f"prepare {format_time(timed['prepare_ns'])}, first call {format_time(timed['first_call_ns'])}")
     return f"{f'**{time}**' if fastest else time} ({'; '.join(parts)})"
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 MOST_FAILURES, EACH_FAILURES = 250, 5
 MOST_VERDICTS = 600
+SHOWN_TIMES = [
+    "median_ns", "low_ns", "high_ns", "gflops", "peak_fraction", "prepare_ns", "first_call_ns", "cores",
+]  # fmt: skip
 LONGEST_VALUE = 90  # characters of one observed value
 
 
@@ -51,6 +54,9 @@ CELL_COLUMNS = (
     Shown(name="median_ns", title="median time", kind="time"),
     Shown(name="low_ns", title="95 % from", kind="time"),
     Shown(name="high_ns", title="95 % to", kind="time"),
+    Shown(name="prepare_ns", title="prepare", kind="time"),
+    Shown(name="first_call_ns", title="first call", kind="time"),
+    Shown(name="cores", title="cores used", kind="number"),
     Shown(name="to_fastest", title="time / fastest", kind="number"),
     Shown(name="to_fastest_low", title="", kind="number"),
     Shown(name="to_fastest_high", title="", kind="number"),
@@ -139,7 +145,7 @@ def _run_context(run: Run) -> dict[str, Any]:
     shown = results.assign(status=statuses(results))
     shown["route"] = shown["route"].where(shown["route"] != "derived", "derived via " + shown["via"])
     hidden = ~shown["cell"].isin(times["cell"])
-    shown.loc[hidden, ["median_ns", "low_ns", "high_ns", "gflops", "peak_fraction"]] = None
+    shown.loc[hidden, SHOWN_TIMES] = None
     ratios = ratios_to_fastest(run, results)
     records = [record | {"reason": _reason(record)} | _to_fastest(ratios.get(record["cell"]))
                for record in plain_records(shown)]  # fmt: skip
@@ -186,6 +192,7 @@ def _standing_context(standing: Standing) -> dict[str, Any]:
         groups_of,
         known_slowdown,
         ratio_words,
+        setup_words,
         verdict_row,
     )
 
@@ -198,6 +205,7 @@ def _standing_context(standing: Standing) -> dict[str, Any]:
         for group, shown, more in cut(groups_of(standing), MOST_VERDICTS)
     ]  # fmt: skip
     return {
+        "setup_words": setup_words,
         "effects": [(effect, *ratio_words(effect.ratio)) for effect in effects(standing)], "groups": groups,
         "reasons": dropped_reasons(standing.run), "arms": arm_rows(standing), "forests": forests(standing),
         "delta": f"{100 * delta:.3g}", "width": STRIP_W, "height": STRIP_H,

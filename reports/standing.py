@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.qualifying import SUITE, qualify_run
 from reports.facts import State, Verdict, describe_incomplete
 from reports.facts import judge_run as judge_outcomes
-from reports.text import count, format_number
+from reports.text import count, format_number, format_time
 
 if TYPE_CHECKING:
     from harness.record.run import Result, Run
@@ -236,6 +237,7 @@ def verdict_row(standing: Standing, row: Row) -> dict[str, Any]:
         "operator": new.problem.partition(" ")[0], "more_passes": found.more_passes,
         "ratio": ratio.value if ratio else None, "ratio_low": ratio.low if ratio else None,
         "ratio_high": ratio.high if ratio else None, "reason": describe_reason(row),
+        **_setup("base", base), **_setup("new", new), "pays": row.payback.words, "pays_calls": row.payback.calls,
         "base_ns": _time(base), "new_ns": _time(new), "base_outcome": base.outcome if base else "",
     }  # fmt: skip
 
@@ -259,6 +261,21 @@ def _time(result: Result | None) -> float | None:
     from harness.timing.statistics import estimate_time
 
     return estimate_time(result.measurement).value if result is not None and result.measurement is not None else None
+
+
+def _setup(side: str, result: Result | None) -> dict[str, float | None]:
+    """Medians over passes of planning and of the first call."""
+    passes = result.measurement.passes if result is not None and result.measurement is not None else ()
+    return {
+        f"{side}_prepare_ns": statistics.median(p.prepare_ns for p in passes) if passes else None,
+        f"{side}_first_ns": statistics.median(p.first_call_ns for p in passes) if passes else None,
+    }
+
+
+def setup_words(made: dict[str, Any], side: str) -> str:
+    """What planning and the first call took on one side of a row of the table of verdicts."""
+    times = [made[f"{side}_{name}_ns"] for name in ("prepare", "first")]
+    return "" if None in times else " + ".join(map(format_time, times))
 
 
 def arm_rows(standing: Standing) -> list[tuple[str, str, str, str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,17 @@ from harness.network.problem import is_network_line
 from harness.plan.cell import Plan
 from harness.record.bugs import STATUSES, bug_rows, count_statuses
 from harness.record.networks import WORKS, NetworkRow, network_rows
-from harness.record.run import OUTCOMES, RAN, WRONG, Result, Run, describe_failure, describe_idle, describe_overdrawn
+from harness.record.run import (
+    OUTCOMES,
+    RAN,
+    WRONG,
+    Measurement,
+    Result,
+    Run,
+    describe_failure,
+    describe_idle,
+    describe_overdrawn,
+)
 from harness.record.switches import describe_observed_sets, explain_settings, setting_rows
 from harness.timing.standing import Standing
 from harness.timing.statistics import Estimate, estimate_time
@@ -168,18 +179,29 @@ def _network_cell(row: NetworkRow) -> str:
 
 
 def _print_times(console: Console, run: Run) -> None:
-    """Median times, one row for each operator's problem, where there are few enough to be read at a glance."""
+    """Median times and what comes before, one row for each operator's problem, where there are few enough."""
     timed = [r for r in run.results if r.measurement is not None and not is_network_line(r.problem)]
     rows = list(dict.fromkeys((result.label, result.problem) for result in timed))
     if not 0 < len(rows) <= MOST_TIMES:
         return
     names = [name for name in run.header.backends if any(result.backend == name for result in timed)]
-    times = {(r.problem, r.backend): estimate_time(r.measurement) for r in timed if r.measurement is not None}
-    table = plain_table("median ms", *names, numbers=len(names))
+    times = {(r.problem, r.backend): _time_cell(r.measurement) for r in timed if r.measurement is not None}
+    table = plain_table("median ms (prepare + first call)", *names, numbers=len(names))
     for _, problem in rows:
-        found = [times.get((problem, name)) for name in names]
-        table.add_row(escape(problem), *(f"{one.value / 1e6:.4g}" if one else "" for one in found))
+        table.add_row(escape(problem), *(times.get((problem, name), "") for name in names))
     console.print(table)
+
+
+def _time_cell(measurement: Measurement) -> str:
+    """Median time of a call in ms, and in brackets medians of what planning and the first call took."""
+    passes = measurement.passes
+    before = (statistics.median(one.prepare_ns for one in passes), statistics.median(p.first_call_ns for p in passes))
+    return f"{estimate_time(measurement).value / 1e6:.4g} ({' + '.join(_format_ms(ns) for ns in before)})"
+
+
+def _format_ms(ns: float) -> str:
+    """Milliseconds with two digits, or all those before the point."""
+    return f"{ns / 1e6:.0f}" if ns >= 1e8 else f"{ns / 1e6:.2g}"
 
 
 def _print_skipped(console: Console, run: Run) -> None:

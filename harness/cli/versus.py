@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 from typing import TYPE_CHECKING, Literal
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from harness.plan.gate import Gate
     from harness.plan.suite import Reporter
     from harness.record.qualification import Qualification
-    from harness.timing.standing import Standing
+    from harness.timing.standing import Row, Standing
 
 PER_CELL_S = 10.0
 LEAST_BUDGET_S = 60.0
@@ -155,6 +156,13 @@ def make_gate(
     )
 
 
+def setup_cell(row: Row) -> str:
+    """What planning and the first call took together in the base and in the arm, in ms."""
+    sides = [side.measurement.passes if side and side.measurement else () for side in (row.base, row.new)]
+    costs = [statistics.median(p.prepare_ns + p.first_call_ns for p in side) / 1e6 if side else None for side in sides]
+    return " → ".join("-" if cost is None else f"{cost:.3g}" for cost in costs)
+
+
 def print_standing(standing: Standing) -> None:
     """The table of verdicts, one effect for each arm, and what the machine was like."""
     from rich.markup import escape
@@ -163,12 +171,23 @@ def print_standing(standing: Standing) -> None:
 
     console = open_console()
     rows = sorted(standing.rows, key=lambda row: ORDER.index(row.judgement.verdict))
-    table = plain_table("verdict", "arm", "problem", "new/base", "95 % interval", "passes", "why")
+    heads = (
+        "verdict",
+        "arm",
+        "problem",
+        "new/base",
+        "95 % interval",
+        "passes",
+        "prepare + first call ms",
+        "pays",
+        "why",
+    )
+    table = plain_table(*heads)
     for row in rows[:SHOWN]:
         found, colour = row.judgement, COLOURS.get(row.judgement.verdict, "default")
         table.add_row(
             f"[{colour}]{found.verdict}[/{colour}]", escape(row.new.backend), escape(row.new.problem),
-            *ratio_cells(found.ratio), str(found.passes), escape(found.reason),
+            *ratio_cells(found.ratio), str(found.passes), setup_cell(row), row.payback.words, escape(found.reason),
         )  # fmt: skip
     console.print(table)
     if len(rows) > SHOWN:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Any
@@ -16,7 +16,7 @@ from harness.timing.block import WARM_NS, Mode
 from harness.worker import execute
 from harness.worker.execute import Seen
 from harness.worker.protocol import Checked, Prepare
-from harness.worker.session import LieError, Session, open_session
+from harness.worker.session import Session, open_session
 from harness.worker.truth import find_lie
 
 
@@ -61,7 +61,7 @@ def open_timing(choose: Callable[[], Seen], cell: Cell, mode: Mode) -> tuple[Ses
         request = Prepare(problem=cell.line, number=0, mode=mode, slowdown=cell.slowdown)
         session = open_session(choose(), request)
         if lie := find_lie(session):
-            raise LieError(lie)
+            raise lie
         opened.append(session)
         return session.deviation
 
@@ -73,7 +73,7 @@ class Turns:
     """One synchronous call; the members of the pool take turns, and the last result of each is kept."""
 
     def __init__(self, session: Session) -> None:
-        self.turns = cycle(enumerate(session.ready.calls))
+        self.turns, self.session, self.next = cycle(enumerate(session.ready.calls)), session, 0
         self.synchronize = session.trial.backend.synchronize
         self.results: dict[int, Any] = {}
 
@@ -82,6 +82,11 @@ class Turns:
         member, call = next(self.turns)
         self.results[member] = call()
         self.synchronize()
+        self.next = (member + 1) % len(self.session.members)
+
+    def renew_next(self) -> None:
+        """Give the member whose turn is next contents that were never there."""
+        self.session.renew(self.next)
 
 
 def time_session(session: Session, timing: Timing, benchmark: Any) -> Judged:
@@ -91,10 +96,13 @@ def time_session(session: Session, timing: Timing, benchmark: Any) -> Judged:
     def time_calls() -> Deviation:
         session.rotate()
         rounds, warmups = choose_rounds(session.ready.single_ns * session.ready.loops, timing)
-        if session.ready.flush is None:
+        before = [work for work in (turns.renew_next if session.never_repeats else None, session.ready.flush) if work]
+        if session.ready.loops > 1:
             more: dict[str, Any] = {"iterations": session.ready.loops, "warmup_rounds": warmups}
+        elif before:
+            more = {"setup": without_result(before), "warmup_rounds": 1 if session.ready.flush else warmups}
         else:
-            more = {"setup": without_result(session.ready.flush), "warmup_rounds": 1}
+            more = {"warmup_rounds": warmups}
         benchmark.pedantic(turns, rounds=rounds, **more)
         for member, result in turns.results.items():
             session.check(member, result, "in a timed call")
@@ -112,11 +120,12 @@ def choose_rounds(round_ns: float, timing: Timing) -> tuple[int, int]:
     return max(timing.blocks * timing.least_samples, rounds), max(1, math.ceil(WARM_NS / max(round_ns, 1.0)))
 
 
-def without_result(flush: Callable[[], Any]) -> Callable[[], None]:
-    """A function whose result pytest-benchmark does not take for arguments."""
+def without_result(works: Sequence[Callable[[], Any]]) -> Callable[[], None]:
+    """A function that does all of this, and whose result pytest-benchmark does not take for arguments."""
 
     def call() -> None:
-        flush()
+        for work in works:
+            work()
 
     return call
 

@@ -37,6 +37,10 @@ class Block:
 
     visit: place among the blocks of its contest in this pass.
     control_ns: the control kernel, just before; wall_ns: of the whole visit, seen from outside the process.
+    cpu_ns, span_ns, waited_ns: from the begin of every sample to its end, as the process sees it: processor time of the
+        process and all that it started, wall time, and how long its first thread waited for a core.
+    visit_cpu_ns, visit_waited_ns: the same of the whole visit, seen from outside (the former 0 where it had not been
+        stopped before); delayed_ns: waiting of the harness.
     readings: counters of the machine by name; dropped: why the rule leaves the block out, empty where it counts.
     """
 
@@ -45,6 +49,12 @@ class Block:
     warmups: int = 0
     wall_ns: int = 0
     control_ns: int = 0
+    cpu_ns: int = 0
+    span_ns: int = 0
+    waited_ns: int = 0
+    visit_cpu_ns: int = 0
+    visit_waited_ns: int = 0
+    delayed_ns: int = 0
     readings: dict[str, float] = field(default_factory=dict)
     dropped: str = ""
 
@@ -74,6 +84,13 @@ class Pass:
     workspace_bytes: int = 0
     host_ns: float = 0.0
     mode: Literal["hot", "cold"] = "hot"
+
+    @property
+    def cores(self) -> float | None:
+        """Cores that the calls kept busy: processor time over wall time of the samples; None where it is unknown."""
+        blocks = [block for block in self.blocks if not block.dropped]
+        span_ns = sum(block.span_ns for block in blocks)
+        return sum(block.cpu_ns for block in blocks) / span_ns if span_ns else None
 
     @property
     def kept(self) -> tuple[tuple[float, ...], ...]:

@@ -66,6 +66,9 @@ RESULT_COLUMNS = (
     Column("interval", "string", "", "what the interval covers: processes, or one process only"),
     Column("first_call_ns", "float64", "ns", "median over passes of the first call"),
     Column("prepare_ns", "float64", "ns", "median over passes of planning and allocation"),
+    Column(
+        "cores", "float64", "1", "cores that the calls kept busy: processor time over wall time, median over passes"
+    ),
     Column("host_ns", "float64", "ns", "median over passes of a call's host time; null where the clock is the host's"),
     Column("memory_bytes", "int64", "B", "farthest rise of the peak of memory in planning and the first call"),
     Column("workspace_bytes", "int64", "B", "workspace that the backend declares, the largest of the passes"),
@@ -102,6 +105,12 @@ BLOCK_COLUMNS = (
     Column("steady_ns", "float64", "ns", "first decile of the samples; ratios and verdicts are made of these"),
     Column("wall_ns", "int64", "ns", "wall time of the whole visit, seen from outside the process"),
     Column("control_ns", "int64", "ns", "time of the control kernel just before"),
+    Column("cpu_ns", "int64", "ns", "processor time of the process and all that it started, during the samples"),
+    Column("span_ns", "int64", "ns", "wall time from the begin of every sample to its end, between its calls too"),
+    Column("waited_ns", "int64", "ns", "how long the first thread of the process waited for a core during that"),
+    Column("visit_cpu_ns", "int64", "ns", "processor time of the same during the whole visit, seen from outside"),
+    Column("visit_waited_ns", "int64", "ns", "how long its first thread waited for a core during the visit"),
+    Column("delayed_ns", "int64", "ns", "how long the harness itself waited for a core during the visit"),
     Column("dropped", "string", "", "why the rule leaves the block out; empty where it counts"),
     Column("steal_ticks", "float64", "1", "ticks that the hypervisor took from all cores"),
     Column("voluntary", "float64", "1", "voluntary context switches of the worker's threads"),
@@ -114,6 +123,11 @@ BLOCK_COLUMNS = (
     Column("gpu_share", "float64", "1", "that as a share of the one at the beginning"),
     Column("gpu_reasons", "float64", "", "NVML's bits for why it is not higher"),
 )
+
+BLOCK_FIELDS = (
+    "visit", "warmups", "wall_ns", "control_ns", "cpu_ns", "span_ns", "waited_ns", "visit_cpu_ns", "visit_waited_ns",
+    "delayed_ns", "dropped",
+)  # fmt: skip
 
 
 _EMPTY_ROW: dict[str, Any] = dict.fromkeys(column.name for column in RESULT_COLUMNS)
@@ -179,11 +193,13 @@ def _block_values(passes: Sequence[Pass]) -> dict[str, Any]:
     blocks = [block for one in passes for block in one.blocks]
     if not blocks:
         return {}
+    cores = [found for one in passes if (found := one.cores) is not None]
     host = [one.host_ns / (one.loops * len(one.samples_ns)) for one in passes if one.clock != "host"]
     return {
         "mode": passes[0].mode,
         "blocks": len(blocks),
         "dropped_blocks": sum(bool(block.dropped) for block in blocks),
+        "cores": statistics.median(cores) if cores else None,
         "host_ns": statistics.median(host) if host else None,
         "memory_bytes": max(one.memory_bytes for one in passes) or None,  # 0 where it cannot be read
         "workspace_bytes": max(one.workspace_bytes for one in passes),
@@ -222,7 +238,7 @@ def block_rows(run: Run) -> list[dict[str, Any]]:
             ends = list(itertools.accumulate((block.count for block in one.blocks), initial=0))
             for block, (begin, end) in zip(one.blocks, itertools.pairwise(ends), strict=True):
                 row: dict[str, Any] = {column.name: block.readings.get(column.name) for column in BLOCK_COLUMNS}
-                row |= {name: getattr(block, name) for name in ("visit", "warmups", "wall_ns", "control_ns", "dropped")}
+                row |= {name: getattr(block, name) for name in BLOCK_FIELDS}
                 row |= {"cell": result.cell, "pass": one.number, "process": one.process, "samples": block.count}
                 samples = one.samples_ns[begin:end]
                 rows.append(row | {"median_ns": statistics.median(samples), "steady_ns": steady(samples)})

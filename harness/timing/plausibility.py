@@ -16,27 +16,28 @@ ONE_LIBRARY = 2.0  # times as fast as one library alone the machine may be (see 
 LEAST_SHARE = 0.75  # of the time seen from outside, that the process must account for
 
 
-def describe_clock_lie(blocks: Sequence[tuple[float, float, float]]) -> str:
+def describe_clock_lie(blocks: Sequence[tuple[float, float, float, float]]) -> str:
     """The reason why a process's clock cannot be believed, from the blocks of a pass; empty where it can.
 
-    Of each block: ns of all samples, of the whole block by the process's clock, and of the same by the clock outside.
+    Of each block: ns of all samples, of the whole block by the process's clock, of the same by the clock outside, and
+    how much of that the system let both sides wait, by its own account: a busy machine makes nobody a liar.
     A clock that lies does so in every block; a single one is an interruption.
     """
     hows = {_compare_clocks(*block) for block in blocks}
     if len(hows) != 1 or hows == {""}:
         return ""
-    timed_ns, spent_ns, wall_ns = (sum(column) for column in zip(*blocks, strict=True))
+    timed_ns, spent_ns, wall_ns, _ = (sum(column) for column in zip(*blocks, strict=True))
     return (
         f"its clock runs {hows.pop()}: it says {max(timed_ns, spent_ns) / 1e6:.1f} ms of blocks that took "
         f"{wall_ns / 1e6:.1f} ms by the clock outside"
     )
 
 
-def _compare_clocks(timed_ns: float, spent_ns: float, wall_ns: float) -> str:
+def _compare_clocks(timed_ns: float, spent_ns: float, wall_ns: float, waited_ns: float) -> str:
     """Whether a process's clock runs ahead of the one outside, or behind; empty where neither."""
     if timed_ns > wall_ns or spent_ns > wall_ns:
         return "ahead"
-    return "behind" if spent_ns < LEAST_SHARE * wall_ns - SLACK_NS else ""
+    return "behind" if spent_ns < LEAST_SHARE * (wall_ns - waited_ns) - SLACK_NS else ""
 
 
 def describe_too_fast(

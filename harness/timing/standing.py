@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from harness.plan.gate import Gate
 from harness.record.run import RAN, Pass, Result, Run
 from harness.timing.contamination import MOST_DROPPED
+from harness.timing.payback import Payback, pay_back
 from harness.timing.statistics import Estimate, log_ratios
 from harness.timing.verdict import Judgement, Verdict, judge, overall
 
@@ -23,6 +24,12 @@ class Row:
     base: Result | None
     new: Result
     judgement: Judgement
+
+    @property
+    def payback(self) -> Payback:
+        """After how many calls the arm has paid for what its plan costs more than the base's."""
+        base, new = (side.measurement.passes if side and side.measurement else () for side in (self.base, self.new))
+        return pay_back(base, new, self.judgement.ratio)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

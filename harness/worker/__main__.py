@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import harness.timing.block  # noqa: F401  binds its clocks before any backend can reach them
 from harness.plugins.manager import Registry, load_plugins
+from harness.timing.processor import adopt_orphans
 from harness.worker.protocol import (
     NOT_OFFERED,
     Answer,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 def main(arguments: list[str]) -> None:
     """Serve requests; the worker's own output goes to its log, so that a backend's prints disturb nothing."""
     faulthandler.enable()
+    adopt_orphans()
     source, target = map(int, arguments)
     with os.fdopen(source, "rb") as requests_in, os.fdopen(target, "wb") as replies_out:
         serve(requests_in, replies_out)

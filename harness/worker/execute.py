@@ -22,7 +22,7 @@ from harness.plugins.route import UnsupportedError
 from harness.spec.data import make_arrays
 from harness.spec.line import parse_line
 from harness.worker.protocol import Answer, Answered, Checked, Prepare, Sample, Sampled, Values
-from harness.worker.session import LieError, Session, WrongAnswerError, open_session, sample
+from harness.worker.session import CannotTellError, LieError, Session, WrongAnswerError, open_session, sample
 from harness.worker.truth import find_lie
 
 Seen = Subject | NetworkSubject
@@ -68,7 +68,7 @@ def prepare(choose: Callable[[], Seen], request: Prepare) -> tuple[Session | Non
     def work() -> Checked:
         session = open_session(choose(), request)
         if request.probe and (lie := find_lie(session)):
-            raise LieError(lie)
+            raise lie
         opened.append(session)
         return Checked("passed", "", session.deviation, session.facts)
 
@@ -108,8 +108,8 @@ def _guard(work: Callable[[], Found]) -> Found | Checked:
     except WrongAnswerError as error:
         return Checked("failed", str(error), error.deviation)
     except LieError as error:
-        return Checked("error", str(error))
-    except (NotExactError, NoRoomError) as error:
+        return Checked("error", str(error), by_time=error.by_time)
+    except (CannotTellError, NotExactError, NoRoomError) as error:
         return Checked("skipped", str(error))
     except UnsupportedError as error:
         return Checked("unsupported", str(error))

@@ -89,17 +89,23 @@ class Ready(msgspec.Struct, tag="ready", frozen=True):
 
 
 class Checked(msgspec.Struct, tag="checked", frozen=True):
-    """What became of a cell; `samples` holds what is known of a cell that was made ready, still without samples."""
+    """What became of a cell; `samples` holds what is known of a cell that was made ready, still without samples.
+
+    by_time: whether it is an accusation that rests on times alone, and stands only if it is seen again.
+    """
 
     outcome: Outcome
     reason: str
     deviation: Deviation | None = None
     samples: Pass | None = None
+    by_time: bool = False
 
 
 class Sampled(msgspec.Struct, tag="sampled", frozen=True):
     """Samples of one block in ns per call; host_ns, timed_ns and spent_ns are sums over the block.
 
+    cpu_ns: processor time of the process and its descendants during the samples; span_ns: their wall time; waited_ns:
+        how long the process's first thread waited for a core in it.
     gpu: the device before the first sample and after the last; empty where its clock cannot be read.
     """
 
@@ -109,6 +115,9 @@ class Sampled(msgspec.Struct, tag="sampled", frozen=True):
     timed_ns: int
     verify_ns: int
     spent_ns: int
+    cpu_ns: int = 0
+    span_ns: int = 0
+    waited_ns: int = 0
     gpu: tuple[Gpu, ...] = ()
 
 

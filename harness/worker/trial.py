@@ -65,8 +65,15 @@ class Trial(Protocol):
     def bind(self, devices: Mapping[str, Any]) -> Member:
         """Plan the call that is timed."""
 
-    def judge(self, host: Mapping[str, Array], outputs: Mapping[str, Array]) -> Deviation:
-        """How far outputs are from what these arrays ask for."""
+    @property
+    def regime(self) -> str:
+        """Regime of the data that calls read anew."""
+
+    def judge(self, host: Mapping[str, Array], outputs: Mapping[str, Array], seed: int | None = None) -> Deviation:
+        """How far outputs are from what these arrays ask for.
+
+        seed: of what a large problem is verified by, where nobody is to know it beforehand; else the problem's own.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +104,15 @@ class OperatorTrial:
         """The backend's own plan."""
         return self.subject.prepare_devices(self.problem, devices)
 
-    def judge(self, host: Mapping[str, Array], outputs: Mapping[str, Array]) -> Deviation:
+    @property
+    def regime(self) -> str:
+        """The problem's."""
+        return self.problem.data
+
+    def judge(self, host: Mapping[str, Array], outputs: Mapping[str, Array], seed: int | None = None) -> Deviation:
         """Against the reference, within the bound of the declared class."""
-        return verify(self.problem, self.subject.numerics(self.problem), host, outputs)
+        problem = self.problem if seed is None else self.problem.with_(seed=seed)
+        return verify(problem, self.subject.numerics(self.problem), host, outputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +143,12 @@ class NetworkTrial:
         """A pass on these arrays."""
         return PreparedPass(self.subject, partial(self.subject.run, devices, devices, keep=False))
 
-    def judge(self, host: Mapping[str, Array], outputs: Mapping[str, Array]) -> Deviation:
+    @property
+    def regime(self) -> str:
+        """Of the input."""
+        return "normal"
+
+    def judge(self, host: Mapping[str, Array], outputs: Mapping[str, Array], seed: int | None = None) -> Deviation:
         """Every layer of another pass on the same arrays against the reference, and this pass against that one."""
         devices = self.own(host)
         layers, tape = verify_layers(self.subject, devices, devices)

@@ -6,14 +6,19 @@ and a patched clock by the clock of the parent. What is asked here, of a session
 - lazy: the work is done when the result is looked at; bringing it to the host then takes longer than bringing equal
   arrays that were only copied there.
 - unfinished: the work goes on after synchronisation (another thread or stream); a result changes after it was taken.
-- remembered: calls on inputs that were seen before are much faster than calls on fresh ones.
+- remembered: answers do not follow their inputs, or calls on inputs that were seen before are faster than calls on
+  new ones.
+
+What rests on times is asked in pairs, each side right after the other, until the pairs agree (Wald's sequential test).
 """
 
 from __future__ import annotations
 
+import math
+import secrets
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,40 +26,47 @@ import numpy as np
 from harness.spec.calling import name_outputs
 from harness.spec.problem import Problem
 from harness.spec.reference import turn
-from harness.timing.clocks import HostClock, wait_for
-from harness.worker.session import Session, WrongAnswerError
+from harness.timing.statistics import steady
+from harness.worker.session import CannotTellError, LieError, Session, WrongAnswerError
 from harness.worker.trial import OperatorTrial
 
-TRIES = 5
-ROUNDS = 4  # all of which must be suspicious
-PAIRS, MISSES = 20, 2  # of calls on fresh and on known inputs: by chance, 18 of 20 go one way once in 5 000 times
+MOST_FLUSH_BYTES = 2**27
 STIRRED = frozenset({"normal", "uniform", "wide", "integer"})
 SETTLE_S = 0.02  # how long unfinished work is given to show itself
 LATEST_S = 3.0  # and where the result is wrong: a busy machine may keep its thread from running
 WORTH_NS = 20_000  # differences below this are the machine's own
 LARGE_SHARE = 0.5  # of a call's time, done elsewhere, is no accident
+LAZY_CHANCE = 0.95  # of a pair of fetches to show it: an interruption of the shorter side hides it
+# Where every timed call has contents of its own, what is remembered changes no time, and is said only where it is much.
+PLAIN_SHARE, PLAIN_NS, PLAIN_CHANCE = 0.25, 10_000, 0.9
+# Elsewhere it is in the times: the least share of a call that is looked for is 10 %, and the line is drawn below it.
+LEAST_SHARE, LEAST_NS, LEAST_CHANCE = 0.06, 500, 0.75
+SOME, MANY = 8, 32  # calls on either side of a pair, where a sample is many calls
+LONG_NS = 2_000_000  # from here on a single call on either side
+INNOCENT = 0.5  # most chance of a pair to speak against a right backend: both its sides are then the same
+ACCUSED, ACQUITTED = math.log(1e4), math.log(1 / 20)
+MOST_PAIRS = 120
 
 
-def find_lie(session: Session) -> str:
-    """The reason why the session's times would not be true; empty where none is found."""
+def find_lie(session: Session) -> LieError | None:
+    """The reason why the session's times would not be true; None where none is found.
+
+    Raises WrongAnswerError where an answer is wrong, CannotTellError where times are too uneven to say anything.
+    """
+    if found := find_unfinished(session):
+        return LieError(found)
     if not isinstance(session.trial, OperatorTrial):
-        return find_unfinished(session)
-    return find_unfinished(session) or _confirm(find_lazy, session) or find_remembered(session)
+        return None
+    if found := find_stale(session):
+        return LieError(found)
+    found = find_lazy(session) or find_remembered(session)
+    return LieError(found, by_time=True) if found else None
 
 
 def _problem(session: Session) -> Problem:
     """The operator's problem: networks are not asked what needs one."""
     assert isinstance(session.problem, Problem)
     return session.problem
-
-
-def _confirm(find: Callable[[Session], str], session: Session) -> str:
-    """What a check finds again and again; one innocent round is enough, on a machine that does other things too."""
-    for _ in range(ROUNDS):
-        found = find(session)
-        if not found:
-            return ""
-    return found
 
 
 def find_unfinished(session: Session) -> str:
@@ -79,22 +91,57 @@ def find_unfinished(session: Session) -> str:
 
 
 def find_lazy(session: Session) -> str:
-    """Results that are computed when they are brought to the host."""
+    """Results that are computed when they are brought to the host.
+
+    A first look is cheap. What it finds may be the caches' doing, as a copy was written on this core, a result on
+    others: it counts where pairs say the same whose sides are both brought from memory.
+    """
+    if not decide(lambda: _hides(session, *_fetch_pair(session)), LAZY_CHANCE):
+        return ""
+    flush = _make_flush(session)
+    pairs: list[tuple[int, int]] = []
+
+    def hides() -> bool:
+        pairs.append(_fetch_pair(session, flush, first=len(pairs) % 2))
+        return _hides(session, *pairs[-1])
+
+    if not decide(hides, LAZY_CHANCE):
+        return ""
+    lazy_us, plain_us = (statistics.median(side) / 1e3 for side in zip(*pairs, strict=True))
+    return (
+        f"results are computed when they are looked at: bringing one to the host takes {lazy_us:.0f} us, "
+        f"an equal array {plain_us:.0f} us, the call itself {session.ready.single_ns / 1e3:.0f} us"
+    )
+
+
+def _hides(session: Session, lazy_ns: float, plain_ns: float) -> bool:
+    """Whether bringing a result takes so long that work must be hidden in it."""
+    hidden = lazy_ns - 2 * plain_ns
+    return hidden > WORTH_NS and hidden > LARGE_SHARE * session.ready.single_ns
+
+
+def _fetch_pair(session: Session, flush: Callable[[], None] | None = None, first: int = 0) -> tuple[int, int]:
+    """Time of bringing a result to the host, and of bringing equal arrays; `first` says which of them comes first."""
     backend, member = session.trial.backend, session.members[0]
-    lazy_ns, plain_ns = [], []
-    for _ in range(TRIES):
-        result = member.run()
-        lazy_ns.append(_fetch_ns(session, result))
-        copies = {name: backend.to_device(a.copy(order="K")) for name, a in member.fetch(result).items()}
-        backend.synchronize()
-        plain_ns.append(_fetch_ns(session, tuple(copies.values()) if len(copies) > 1 else next(iter(copies.values()))))
-    hidden = min(lazy_ns) - 2 * min(plain_ns)
-    if hidden > WORTH_NS and hidden > LARGE_SHARE * session.ready.single_ns:
-        return (
-            f"results are computed when they are looked at: bringing one to the host takes {min(lazy_ns) / 1e3:.0f} "
-            f"us, an equal array {min(plain_ns) / 1e3:.0f} us, the call itself {session.ready.single_ns / 1e3:.0f} us"
-        )
-    return ""
+    copies = {name: backend.to_device(a.copy(order="K")) for name, a in member.fetch(member.run()).items()}
+    plain = tuple(copies.values()) if len(copies) > 1 else next(iter(copies.values()))
+    sides, times = [member.run(), plain], [0, 0]
+    backend.synchronize()
+    for side in (first, 1 - first):
+        if flush is not None:
+            flush()
+        times[side] = _fetch_ns(session, sides[side])
+    return times[0], times[1]
+
+
+def _make_flush(session: Session) -> Callable[[], None]:
+    """A function that writes memory beyond the caches of the host, where the results lie there."""
+    if session.trial.backend.device != "cpu":
+        return lambda: None
+    from harness.timing.caches import TIMES, last_cache_bytes
+
+    memory = np.zeros(min(TIMES * last_cache_bytes(), MOST_FLUSH_BYTES), dtype=np.uint8)
+    return lambda: memory.fill(1)
 
 
 def _fetch_ns(session: Session, result: Any) -> int:
@@ -104,44 +151,96 @@ def _fetch_ns(session: Session, result: Any) -> int:
     return time.perf_counter_ns() - begun
 
 
-def find_remembered(session: Session) -> str:
-    """Answers that do not follow their inputs, or follow them much faster when these were seen before.
+def find_stale(session: Session) -> str:
+    """An answer that does not follow one changed element.
 
     Asked where one element can be changed and the data stay of their regime, so that the same comparison holds.
     """
     problem = _problem(session)
     if problem.data not in STIRRED:
         return ""
-    fresh_ns, again_ns, misses = [], [], 0
-    clock = HostClock(wait_for(session.trial.backend.device, session.trial.backend.synchronize))
-    member, arrays = session.members[0], session.devices[0]
-    for number in range(PAIRS):
-        _stir(problem, arrays, number)
-        _touch(session, arrays)
-        fresh_ns.append(clock.time(member.call)[1])
-        _touch(session, arrays)
-        again_ns.append(clock.time(member.call)[1])
-        misses += fresh_ns[-1] - again_ns[-1] <= max(WORTH_NS, LARGE_SHARE * fresh_ns[-1])
-        if misses > MISSES:
-            break
-    stale = _find_stale(session, arrays)
-    session.rotate()  # puts verified contents back
-    if stale or misses > MISSES:
-        return stale
-    first_us, again_us = (statistics.median(times) / 1e3 for times in (fresh_ns, again_ns))
-    return (
-        f"answers are remembered: a call on inputs changed just before takes {first_us:.0f} us, "
-        f"the same call again {again_us:.0f} us"
-    )
-
-
-def _find_stale(session: Session, arrays: dict[str, Any]) -> str:
-    """An answer that does not follow one changed element."""
+    arrays = session.devices[0]
+    session.members[0].run()
+    _stir(problem, arrays, secrets.randbits(16))
     host = {name: np.asarray(session.trial.backend.to_host(a)).copy(order="K") for name, a in arrays.items()}
-    host = {name: a.astype(session.contents[0].host[name].dtype) for name, a in turn(_problem(session), host).items()}
+    host = {name: a.astype(session.contents[0].host[name].dtype) for name, a in turn(problem, host).items()}
     outputs = session.members[0].fetch(session.members[0].run())
     deviation = session.trial.judge(host, outputs)
+    session.rotate()  # puts verified contents back
     return "" if deviation.passed else f"answers do not follow one changed element: {deviation.describe()}"
+
+
+def find_remembered(session: Session) -> str:
+    """Calls that are faster on inputs that were there before than on new ones.
+
+    New contents differ in every number, so that no part of an earlier answer is any use. Both sides write the inputs
+    just before each call, so that they lie in the same caches. Raises CannotTellError.
+    """
+    plain = PLAIN_SHARE, PLAIN_NS, PLAIN_CHANCE
+    share, worth_ns, guilty = plain if session.never_repeats else (LEAST_SHARE, LEAST_NS, LEAST_CHANCE)
+    if session.ready.single_ns > LONG_NS:
+        calls = 1
+    else:
+        calls = SOME if session.never_repeats else min(MANY, max(SOME, session.ready.loops))
+    pairs: list[tuple[float, float]] = []
+
+    def speaks_against() -> bool:
+        pairs.append(_time_pair(session, calls, len(pairs)))
+        new_ns, known_ns = pairs[-1]
+        return new_ns - known_ns > max(worth_ns, share * new_ns)
+
+    found = decide(speaks_against, guilty)
+    session.rotate()  # puts verified contents back
+    if found is False:
+        return ""
+    new_us, known_us = (statistics.median(side) / 1e3 for side in zip(*pairs, strict=True))
+    times = f"a call on inputs changed just before takes {new_us:.3g} us, the same call again {known_us:.3g} us"
+    if found is None and not session.never_repeats:
+        raise CannotTellError(f"the machine cannot tell whether answers are remembered, in {len(pairs)} pairs: {times}")
+    return f"answers are remembered: {times}" if found else ""
+
+
+def decide(speaks_against: Callable[[], bool], guilty: float) -> bool | None:
+    """Ask for pairs until they say what they are: True guilty, False innocent, None where they never agree.
+
+    Wald's sequential probability ratio test (1945) of one chance of a pair against another: where the chance is at
+    most INNOCENT, it says guilty once in 10 000 times at most, however uneven times are; where it is `guilty` or more,
+    innocent about once in 20 times.
+    """
+    against, favour = math.log(guilty / INNOCENT), math.log((1 - guilty) / (1 - INNOCENT))
+    evidence = 0.0
+    for _ in range(MOST_PAIRS):
+        evidence += against if speaks_against() else favour
+        if evidence >= ACCUSED:
+            return True
+        if evidence <= ACQUITTED:
+            return False
+    return None
+
+
+def _time_pair(session: Session, calls: int, number: int) -> tuple[float, float]:
+    """First deciles of calls on new contents, and of calls on contents of the calls before, members in turn.
+
+    Which side comes first changes from pair to pair, so that what the order does to times speaks for neither.
+    """
+    turns = [(number // 2 + call) % len(session.members) for call in range(calls)]
+    for member in dict.fromkeys(turns):  # untimed: where the known side is first, this is what it knows
+        session.renew(member)
+        session.ready.clock.time(session.members[member].call)
+    if number % 2:
+        known_ns, new_ns = _time_calls(session, session.repeat, turns), _time_calls(session, session.renew, turns)
+    else:
+        new_ns, known_ns = _time_calls(session, session.renew, turns), _time_calls(session, session.repeat, turns)
+    return new_ns, known_ns
+
+
+def _time_calls(session: Session, write: Callable[[int], None], turns: Sequence[int]) -> float:
+    """First decile in ns of a call of each of these members, whose inputs are written just before."""
+    times = []
+    for member in turns:
+        write(member)
+        times.append(session.ready.clock.time(session.members[member].call)[1])
+    return steady(times)
 
 
 def _stir(problem: Problem, arrays: dict[str, Any], number: int) -> None:
@@ -153,9 +252,3 @@ def _stir(problem: Problem, arrays: dict[str, Any], number: int) -> None:
             a[at] = -a[at] if a[at] != 0 else 1
         else:
             a[at] = a[at] * 0.5 + 0.25 + number % 4
-
-
-def _touch(session: Session, arrays: dict[str, Any]) -> None:
-    """Read all inputs, so that both kinds of calls find them in the same caches."""
-    for a in arrays.values():
-        np.asarray(session.trial.backend.to_host(a)).sum()

@@ -1,4 +1,11 @@
-"""One cell of speed, timed in one short pass."""
+"""One cell of speed, timed in one short pass whose blocks all count.
+
+A busy machine leaves blocks out, and a pass without blocks says nothing of a backend: what is asked here is whether
+cheats are found, not whether the machine is quiet.
+"""
+
+import math
+from unittest.mock import patch
 
 from harness.api import Silent, name_problems
 from harness.pipeline import run_plan
@@ -6,6 +13,9 @@ from harness.plan.planner import plan_run
 from harness.plan.suite import Suite, Timing
 from harness.plugins.manager import load_plugins
 from harness.record.directory import new_directory
+from harness.timing.contamination import Rule
+
+LENIENT = Rule(steal_share=math.inf, control_factor=math.inf, least_clock=0.0)
 
 
 def time_once(folder, plugin, backend, problem):
@@ -16,4 +26,5 @@ def time_once(folder, plugin, backend, problem):
     )
     plan = plan_run(registry, ["once"], [backend], name_problems([problem]))
     path = new_directory(str(folder / "run"), ("once",))
-    return run_plan(plan, registry, path, Silent(), command="", extra=(plugin,), threads=1)
+    with patch("harness.racing.RULE", LENIENT):
+        return run_plan(plan, registry, path, Silent(), command="", extra=(plugin,), threads=1)

@@ -242,7 +242,8 @@ def test_every_format_leads_with_the_verdicts(run, tmp_path):
     assert text.index("1 cell slower") < text.index("## Verdicts") < text.index("## Arms") < text.index("## Outcomes")
     rows = [line for line in text.splitlines() if re.match(r"\| (SLOWER|MISSING|INCONCLUSIVE|FASTER|SAME) ", line)]
     assert rows[0] == (
-        "| SLOWER | new | base | `conv x=1x2x9 w=3x2x3` | 1.200 | 1.198 to 1.202 | 13 |  | 1.00 µs | 1.20 µs |"
+        "| SLOWER | new | base | `conv x=1x2x9 w=3x2x3` | 1.200 | 1.198 to 1.202 | 13 |  | 1.00 µs | 1.20 µs "
+        "| 5.00 µs + 9.00 µs | 5.00 µs + 9.00 µs | never |"
     )
     assert "| new | mine | base | 1123456789 with changes | `/usr/bin/python` |" in text
     page = _write(run, "html", tmp_path)["report.html"].read_text()

@@ -1,5 +1,10 @@
 """Blocks with a clock that the test moves: no test asserts a real duration."""
 
+import itertools
+from dataclasses import replace
+
+import pytest
+
 from harness.timing.block import LEAST_CALLS, LEAST_SAMPLE_NS, RAISE_NS, Ready, calibrate, time_block
 from harness.timing.device_clock import Gpu
 
@@ -46,7 +51,7 @@ def test_a_long_call_is_timed_one_by_one_over_all_members(monkeypatch):
     ready = calibrate(ready)
     assert (ready.loops, len(calls)) == (1, LEAST_CALLS)
     found = time_block(ready, 10_000_000, 1_000_000, 2)
-    assert (len(found.samples_ns), found.warmups, set(found.results)) == (2, 1, {0, 1})
+    assert (len(found.samples_ns), found.warmups, calls[-2:]) == (2, 1, [0, 1])
 
 
 def test_the_budget_is_spent(monkeypatch):
@@ -54,13 +59,51 @@ def test_the_budget_is_spent(monkeypatch):
     assert len(time_block(ready, 10_000_000, 0, 2).samples_ns) == 10
 
 
-def test_members_take_turns_and_their_last_results_are_kept(monkeypatch):
+def test_members_take_turns(monkeypatch):
     ready, calls = _ready(monkeypatch, 10_000)
     ready = calibrate(ready)
     before = len(calls)
-    found = time_block(ready, 1, 0, 1)
+    time_block(ready, 1, 0, 1)
     assert calls[before:] == [0, 1] * (ready.loops // 2)
-    assert found.results == {0: (0, len(calls) - 1), 1: (1, len(calls))}
+
+
+@pytest.mark.parametrize("call_ns", [10_000, 1_000_000])
+def test_every_call_that_is_timed_by_itself_has_new_contents(monkeypatch, call_ns):
+    ready, calls = _ready(monkeypatch, call_ns)
+    renewed = []
+    ready = calibrate(replace(ready, renew=lambda member: renewed.append((member, len(calls))), apart=True))
+    del renewed[:], calls[:]
+    found = time_block(ready, 3_000_000, 0, 2)
+    assert renewed == [(member, number) for number, member in enumerate(calls)]
+    assert set(found.samples_ns) == {float(call_ns)}
+
+
+def test_calls_that_are_queued_have_new_contents_before_each_sample(monkeypatch):
+    ready, calls = _ready(monkeypatch, 10_000)
+    renewed = []
+    ready = calibrate(replace(ready, renew=lambda member: renewed.append((member, len(calls)))))
+    del renewed[:], calls[:]
+    found = time_block(ready, 3_000_000, 0, 2)
+    assert renewed == [(m, n * ready.loops) for n in range(len(found.samples_ns)) for m in (0, 1)]
+
+
+@pytest.mark.parametrize(("call_ns", "apart"), [(10_000, True), (10_000, False), (1_000_000, False)])
+def test_any_call_of_a_block_may_be_looked_at_and_at_once(monkeypatch, call_ns, apart):
+    ready, calls = _ready(monkeypatch, call_ns)
+    ready, places = calibrate(replace(ready, apart=apart)), set()
+
+    def look(member, result):
+        assert result == (member, len(calls) - (0 if apart or call_ns > 500_000 else 1 - member))  # nothing since
+        last[:] = [len(calls) - before]
+
+    for _ in range(60):
+        before, last = len(calls), []
+        time_block(ready, 4_000_000, 0, 4, look)
+        places.add(last[0])
+    if apart or call_ns > 500_000:
+        assert len(places) > 3  # of four or more
+    else:
+        assert places  # the last of a sample, by either member
 
 
 def test_an_arm_is_warmed_before_it_is_timed(monkeypatch):
@@ -78,14 +121,31 @@ def test_cold_calls_are_single_and_follow_a_flush_each(monkeypatch):
     assert flushed == list(range(before, before + len(found.samples_ns)))
 
 
+@pytest.mark.parametrize(("call_ns", "apart"), [(10_000, True), (10_000, False), (1_000_000, False)])
+@pytest.mark.parametrize("when", range(5))
+def test_a_core_that_is_lost_between_two_readings_leaves_no_more_waiting_than_time(monkeypatch, call_ns, apart, when):
+    ready, _ = _ready(monkeypatch, call_ns)
+    ready, waits, readings = calibrate(replace(ready, apart=apart)), [0], itertools.count()
+
+    def read_waited():
+        found = waits[0]
+        if next(readings) % 5 == when:
+            ready.clock.now += 7_000
+            waits[0] += 7_000
+        return found
+
+    monkeypatch.setattr("harness.timing.block._waited", lambda: read_waited)
+    found = time_block(ready, 4_000_000, 0, 4, lambda member, result: None)
+    assert waits[0] > 0
+    assert found.span_ns - found.waited_ns == found.timed_ns
+
+
 def test_known_work_is_done_once_in_every_sample_inside_the_timed_region(monkeypatch):
     ready, _ = _ready(monkeypatch, 1_000)
     ready = calibrate(ready)
 
     def extra():
         ready.clock.now += 500 * ready.loops
-
-    from dataclasses import replace
 
     assert set(time_block(replace(ready, extra=extra), 1_000_000, 0, 2).samples_ns) == {1_500.0}
 

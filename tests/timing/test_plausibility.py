@@ -23,21 +23,26 @@ def _passes(ns):
 
 
 def test_one_interrupted_block_accuses_nobody():
-    assert describe_clock_lie([(20 * MS, 26 * MS, 260 * MS), (20 * MS, 25 * MS, 25 * MS)]) == ""
+    assert describe_clock_lie([(20 * MS, 26 * MS, 260 * MS, 0), (20 * MS, 25 * MS, 25 * MS, 0)]) == ""
     assert describe_clock_lie([]) == ""
 
 
 def test_a_process_that_accounts_for_its_time_is_believed():
-    assert describe_clock_lie([(20 * MS, 26 * MS, 27 * MS), (20 * MS, 25 * MS, 25 * MS)]) == ""
-    assert describe_clock_lie([(20 * MS, 25 * MS, 34 * MS)]) == ""  # it was woken late
+    assert describe_clock_lie([(20 * MS, 26 * MS, 27 * MS, 0), (20 * MS, 25 * MS, 25 * MS, 0)]) == ""
+    assert describe_clock_lie([(20 * MS, 25 * MS, 34 * MS, 0)]) == ""  # it was woken late
+
+
+def test_a_process_that_the_system_lets_wait_is_believed_and_one_that_ran_is_not():
+    assert describe_clock_lie([(20 * MS, 26 * MS, 260 * MS, 210 * MS), (20 * MS, 26 * MS, 260 * MS, 220 * MS)]) == ""
+    assert "behind" in describe_clock_lie([(20 * MS, 26 * MS, 260 * MS, 40 * MS), (20 * MS, 26 * MS, 260 * MS, 0)])
 
 
 @pytest.mark.parametrize(
     ("block", "how"),
     [
-        ((20 * MS, 26 * MS, 260 * MS), "behind"),
-        ((30 * MS, 26 * MS, 27 * MS), "ahead"),
-        ((20 * MS, 40 * MS, 27 * MS), "ahead"),
+        ((20 * MS, 26 * MS, 260 * MS, 0), "behind"),
+        ((30 * MS, 26 * MS, 27 * MS, 0), "ahead"),
+        ((20 * MS, 40 * MS, 27 * MS, 0), "ahead"),
     ],
 )
 def test_a_clock_that_disagrees_with_the_one_outside_is_not(block, how):

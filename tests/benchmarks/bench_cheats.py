@@ -1,0 +1,73 @@
+"""What remembering a part of the work would save in a reported time, and how often it is said: a table.
+
+`python -m tests.benchmarks.bench_cheats [SESSIONS]`; some minutes. Each cheat remembers so many of ten images by their
+contents, and is timed in turns with the same backend that remembers nothing. Without renewal, as for whole numbers, the
+time is the cheat's; `said` counts the sessions that call it remembered, `cannot tell` those that are too uneven. One
+thread; sessions in this process, so that nothing is asked again in a fresh one.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+
+from harness import Subject, parse_line
+from harness.worker.protocol import Prepare, Sample
+from harness.worker.session import CannotTellError, open_session, sample
+from harness.worker.truth import find_remembered
+from tests.cheats.partial import Incremental, Share
+
+SESSIONS = 10
+LINES = ("conv x=10x1x8x8 w=1x1x3x3", "conv x=10x8x24x24 w=16x8x3x3 pad=1")
+REGIMES = ("normal", "integer")
+REQUEST = Sample(budget_ns=20_000_000, warm_ns=0, least=2)
+
+
+class Tenths(Share):
+    """So many images of ten."""
+
+    name = "cheat:tenths"
+
+    def __init__(self, tenths: int) -> None:
+        super().__init__()
+        self.tenths = tenths
+
+
+def main(arguments: list[str]) -> None:
+    """Print a line for each problem, regime and cheat."""
+    sessions = int(arguments[0]) if arguments else SESSIONS
+    print(f"{'problem and data':<62}{'remembers':>12}{'time / honest':>15}{'said':>10}{'cannot tell':>13}")
+    for line in LINES:
+        for regime in REGIMES:
+            for name, make in (
+                *((f"{10 * tenths} %", lambda tenths=tenths: Tenths(tenths)) for tenths in (0, 1, 2, 5, 10)),
+                ("what stayed", Incremental),
+            ):
+                ratio, said, unsure = measure(make, f"{line} data={regime}", sessions)
+                print(
+                    f"{line + ' data=' + regime:<62}{name:>12}{ratio:>15.2f}{said:>7}/{sessions}{unsure:>10}/{sessions}"
+                )
+
+
+def measure(make, line: str, sessions: int) -> tuple[float, int, int]:
+    """Median of the cheat's time over the honest one, sessions in which it was said, and those that cannot tell."""
+    ratios, said, unsure = [], 0, 0
+    for _ in range(sessions):
+        pair = [_open(backend, line) for backend in (make(), Tenths(0))]
+        try:
+            said += bool(find_remembered(pair[0]))
+        except CannotTellError:
+            unsure += 1
+        times = [[], []]
+        for side in (0, 1, 1, 0):
+            times[side] += sample(pair[side], REQUEST).samples_ns
+        ratios.append(min(times[0]) / min(times[1]))
+    return statistics.median(ratios), said, unsure
+
+
+def _open(backend, line: str):
+    return open_session(Subject(backend, parse_line(line)), Prepare(problem=line, number=0, probe=False))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
