@@ -1,0 +1,73 @@
+"""Which problems of the default suite strike a conditioned fault, and whether one of them kills it."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from harness.generate.dispatch.conditions import conditions_for
+from harness.generate.dispatch.problems import LAW
+from harness.record.run import WRONG
+from suites.correctness import asked_problems
+from suites.laws import all_laws
+from tests.asking import ask
+from tests.planting.calls import as_seen
+from tests.planting.conditioned import Conditioned
+
+PREFIX = "dispatch/"
+
+
+class Pool:
+    """Problems of one operator, cheap ones first, and for every condition where it holds; made when it is asked for."""
+
+    def __init__(self, operator, problems):
+        self.problems = sorted(problems, key=lambda problem: problem.flops + 100 * problem.bytes)
+        self.seen = [as_seen(problem) for problem in self.problems]
+        self.conditions = {one.name: one.holds for one in conditions_for(operator)}
+        self.columns = {}
+
+    def column(self, name):
+        """Return for every problem whether a condition of the model holds."""
+        if name not in self.columns:
+            holds = self.conditions[name]
+            self.columns[name] = np.fromiter(map(holds, self.seen), bool, len(self.seen))
+        return self.columns[name]
+
+    def struck(self, plan):
+        """Return the problems on which all conditions of a plan hold."""
+        found = np.ones(len(self.seen), bool)
+        for name in plan.conditions:
+            found &= self.column(name)
+        places = np.flatnonzero(found)
+        return [self.problems[at] for at in places if plan.also is None or plan.also(self.seen[at])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hunted:
+    """What became of a fault: the problem that killed it, how many it strikes, and how many were asked."""
+
+    problem: str
+    struck: int
+    asked: int
+
+
+@cache
+def suite_pool(operator, dispatch=True):
+    """Return the problems of suite `correctness` for an operator, with or without those of the model of dispatch."""
+    asked = [one for one in asked_problems() if dispatch or not one.name.startswith(PREFIX)]
+    return Pool(operator, [one.problem for one in asked if one.problem.operator is operator])
+
+
+@cache
+def anchor():
+    """Return the law that compares with the reference."""
+    return next(law for law in all_laws() if law.name == LAW)
+
+
+def hunt(plan, dispatch=True):
+    """Ask the law of a fault's problems in turn, until it is killed; `problem` is empty where it survives."""
+    backend, struck = Conditioned(plan), suite_pool(plan.operator, dispatch).struck(plan)
+    for number, problem in enumerate(struck):
+        if ask(backend, anchor(), problem.line).outcome in WRONG:
+            return Hunted(problem=problem.line, struck=len(struck), asked=number + 1)
+    return Hunted(problem="", struck=len(struck), asked=len(struck))
