@@ -11,7 +11,7 @@ from harness.spec.operator import Operator
 from harness.spec.problem import Problem
 from tests.faulty.right import Right
 from tests.planting.calls import as_seen, problem_of_call
-from tests.planting.spoils import SPOILS
+from tests.planting.spoils import PUBLIC, SPOILS
 
 WORDS = ((">=", "from"), (">", "above"), ("=", "is"), ("in ", "one-of "))
 
@@ -21,6 +21,7 @@ class Plan:
     """What a conditioned fault spoils: one operator's answer, where all of several conditions hold.
 
     conditions: names from the model of dispatch. also: a further predicate of the problem as the backend sees it.
+    name: of the kind; by default the conditions and the spoil name the fault. report: where it was reported.
     """
 
     operator: Operator
@@ -28,12 +29,13 @@ class Plan:
     spoil: str
     name: str = ""
     also: Callable[[Problem], bool] | None = None
+    report: str = ""
 
     @property
     def title(self) -> str:
         """Name of the backend."""
         told = "-and-".join(map(_slug, self.conditions))
-        return f"faulty:{self.name or f'{self.operator}-if-{told}'}-{self.spoil}"
+        return f"faulty:{self.name or f'{self.operator}-if-{told}-{self.spoil}'}"
 
     @property
     def tests(self) -> tuple[Callable[[Problem], bool], ...]:
@@ -79,7 +81,7 @@ class Conditioned(Right):
         seen = problem_of_call(operator, args) if y.size else None
         if seen is None or not self.holds(seen):
             return answer
-        spoiled = np.asarray(SPOILS[self.plan.spoil](y, operator, args)).astype(y.dtype)
+        spoiled = np.asarray((SPOILS | PUBLIC)[self.plan.spoil](y, operator, args)).astype(y.dtype)
         return (spoiled, *answer[1:]) if isinstance(answer, tuple) else spoiled
 
     conv = _spoiling(Operator.conv)

@@ -14,7 +14,7 @@ from tests.asking import ask
 from tests.planting.calls import as_seen
 from tests.planting.conditioned import Conditioned
 
-PREFIX = "dispatch/"
+ADDED = ("dispatch/", "counts/", "layers/")  # problems that stand for the model of dispatch
 
 
 class Pool:
@@ -53,8 +53,8 @@ class Hunted:
 
 @cache
 def suite_pool(operator, dispatch=True):
-    """Return the problems of suite `correctness` for an operator, with or without those of the model of dispatch."""
-    asked = [one for one in asked_problems() if dispatch or not one.name.startswith(PREFIX)]
+    """Return the problems of suite `correctness` for an operator, with or without those on specialised paths."""
+    asked = [one for one in asked_problems() if dispatch or not one.name.startswith(ADDED)]
     return Pool(operator, [one.problem for one in asked if one.problem.operator is operator])
 
 

@@ -102,6 +102,30 @@ def zeros(y, operator, args):
     return np.zeros_like(y)
 
 
+def last_row(y, operator, args):
+    """The last position of the first axis is not written."""
+    return _unwritten(y, (*EVERY, -1))
+
+
+def last_column(y, operator, args):
+    """The last position of the last axis is not written."""
+    return _unwritten(y, (..., -1))
+
+
+def later_images(y, operator, args):
+    """The images after the first four are not written."""
+    return _unwritten(y, slice(4, None))
+
+
+def bias_alone(y, operator, args):
+    """The products are left out."""
+    b = args[2]
+    return np.zeros_like(y) if b is None else np.broadcast_to(b.reshape(1, -1, *(1,) * (y.ndim - 2)), y.shape)
+
+
+PUBLIC = {
+    function.__name__.replace("_", "-"): function for function in (last_row, last_column, later_images, bias_alone)
+}  # what public reports tell beside the spoils of the family
 SPOILS = {
     function.__name__.replace("_", "-"): function
     for function in (

@@ -9,6 +9,7 @@ from harness.checking.subject import Subject
 from harness.spec.calling import arguments
 from harness.spec.data import make_arrays
 from suites.correctness import asked_problems
+from tests.faulty import library_paths, public_dispatch
 from tests.faulty.right import Right
 from tests.planting.calls import as_seen, problem_of_call
 from tests.planting.conditioned import Conditioned, Plan
@@ -17,11 +18,17 @@ from tests.planting.hunting import hunt
 from tests.planting.satisfying import find_problem, is_possible
 from tests.planting.spoils import SPOILS
 
-LEAST_KILLED = 0.99
-UNASKED = {  # conditions that no problem of the suite meets
+LEAST_KILLED = 0.85  # of conjunctions that any problem satisfies; the arrays of pooling do not cross windows freely
+UNASKED = {  # what no problem of the suite meets
     "faulty:max_pool-if-padding-beyond-the-kernel-last-image",
     "faulty:max_pool_grad-if-padding-beyond-the-kernel-last-element",
-}
+    "faulty:grouped-long-kernel",
+    "faulty:many-half-images",
+    *(f"faulty:temporal-causal-{end}"
+      for end in ("conv-zeros", "conv_input_grad-last-channel", "conv_weight_grad-last-image")),
+    # met, but a lost tap of a window of 300 shows only where it holds the maximum
+    "faulty:pool-global-half-max_pool-tap-lost",
+}  # fmt: skip
 
 
 def test_a_call_shows_the_problem_that_it_is_said_to_show():
@@ -64,12 +71,27 @@ def test_what_is_left_out_cannot_hold(operator, condition):
     assert not is_possible(operator, condition)
 
 
-def test_random_conjunctions_are_killed_as_far_as_any_problem_satisfies_them():
-    survivors, possible = [], 0
+@pytest.mark.parametrize("plans", [public_dispatch.PLANS, library_paths.plans()], ids=["reports", "libraries"])
+def test_no_fault_of_public_reports_and_of_library_paths_survives(plans):
+    assert len(plans) > 26
+    assert len({plan.title for plan in plans}) == len(plans)
+    survivors = {plan.title: found.struck for plan in plans if not (found := hunt(plan)).problem}
+    assert set(survivors) <= UNASKED, survivors
+
+
+def test_every_path_of_a_library_can_be_taken():
+    for plan in library_paths.plans():
+        assert find_problem(plan) is not None, plan.title
+
+
+def test_random_conjunctions_are_killed_where_they_are_asked():
+    survivors, unasked, possible = [], 0, 0
     for plan in random_plans(60, seed=13):
         found = hunt(plan)
+        if not found.problem and found.struck:
+            survivors.append(plan.title)
         if found.struck or find_problem(plan) is not None:
             possible += 1
-            if not found.problem:
-                survivors.append((plan.title, found.struck))
-    assert len(survivors) <= (1 - LEAST_KILLED) * possible, survivors
+            unasked += not found.struck
+    assert not survivors
+    assert possible - unasked >= LEAST_KILLED * possible, (possible, unasked)
