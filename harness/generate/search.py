@@ -183,19 +183,36 @@ class Bench:
         return result
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """Problems to draw from, the one law that they are asked (all of them where it is empty), and bursts in a turn."""
+
+    problems: SearchStrategy[Problem]
+    law: str = ""
+    bursts: int = 1
+
+    def asked(self, laws: Sequence[str]) -> tuple[str, ...]:
+        """Return which of these laws are asked here."""
+        return tuple(law for law in laws if self.law in ("", law))
+
+
 def search(
-    bench: Bench, laws: Sequence[str], problems: SearchStrategy[Problem], bounds: Bounds, number: int
+    bench: Bench, laws: Sequence[str], domains: Sequence[Domain], bounds: Bounds, number: int
 ) -> Iterator[Finding]:
     """Broken laws one after the other, each made small; a law that broke is left out from then on.
 
-    number: the seed; the same one draws the same problems, as long as the laws break in the same way and the code is
+    domains: drawn from in turn. number: the seed; the same one draws the same problems, as long as the laws break in the same way and the code is
     the same: Hypothesis now and then draws a number that stands in a source file.
     """
     left, found = list(laws), 0
+    bursts = [domain for domain in domains for _ in range(domain.bursts)]
     for turn in range(MOST_BURSTS):
-        if not left or found == bounds.findings or bounds.spent(bench.drawn):
+        domain = bursts[turn % len(bursts)]
+        if not any(one.asked(left) for one in bursts) or found == bounds.findings or bounds.spent(bench.drawn):
             return
-        finding = _hunt(bench, tuple(left), problems, bounds, number * MOST_BURSTS + turn)
+        if not (asked := domain.asked(left)):
+            continue
+        finding = _hunt(bench, asked, domain.problems, bounds, number * MOST_BURSTS + turn)
         if finding is not None:
             yield finding
             found += 1
