@@ -61,10 +61,10 @@ def command(
 ) -> int:
     """Search for problems on which a backend breaks a law, and make them as small as can be.
 
-    What failed before is replayed first, from the corpus. Then problems are drawn: of all shapes, of which every law
-    of the suite `correctness` that applies is asked, and, in turn, layers as networks have them, on the code paths
-    that libraries keep for such, whose every element is compared with the reference. A law that breaks is shown on the smallest problem found,
-    stored, and left out from then on.
+    What failed before is replayed first, from the corpus. Then problems are drawn from two domains in turn. Problems
+    of all shapes, with every axis different, are asked every law of the suite `correctness` that applies. Layers as
+    networks have them, for which libraries have special code, are compared with the reference, element by element. A
+    law that breaks is shown on the smallest problem found, stored, and left out from then on.
 
     \b
     python -m harness fuzz --backend mine --plugin ./mine.py --time 5m

@@ -201,8 +201,8 @@ def search(
 ) -> Iterator[Finding]:
     """Broken laws one after the other, each made small; a law that broke is left out from then on.
 
-    domains: drawn from in turn. number: the seed; the same one draws the same problems, as long as the laws break in the same way and the code is
-    the same: Hypothesis now and then draws a number that stands in a source file.
+    domains: drawn from in turn. number: the seed; the same one draws the same problems, as long as the laws break in
+    the same way and the code is the same: Hypothesis now and then draws a number that stands in a source file.
     """
     left, found = list(laws), 0
     bursts = [domain for domain in domains for _ in range(domain.bursts)]

@@ -1,51 +1,142 @@
 """Random conjunctions of conditions of the model of dispatch, each planted as a fault: how many the suite kills.
 
-    python tests/benchmarks/bench_conjunctions.py [--faults 1000] [--seed 1]
+    make conjunctions
+    python tests/benchmarks/bench_conjunctions.py [--faults 1000] [--seed 1] [--before] [--out FILE.md]
 
-Before: without the problems named dispatch/, on which the comparison with the reference is asked. After: with them.
-Conjunctions that no problem satisfies do not count; they are found by hill climbing (`tests/planting/satisfying.py`).
+A conjunction is asked where a problem of the suite `correctness` meets all of its conditions, and killed where the
+comparison with the reference finds the fault on one of them. Conjunctions that no problem satisfies do not count; hill
+climbing looks for one (`tests/planting/satisfying.py`). `--before`: also without the problems that stand for the model.
+Exit code 1: a fault survives that is asked, or fewer than 99 % are killed.
 """
 
 import argparse
+import itertools
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
+from harness.generate.dispatch.conditions import conditions_for
 from tests.planting.families import random_plans
-from tests.planting.hunting import hunt
+from tests.planting.hunting import hunt, suite_pool
 from tests.planting.satisfying import find_problem
+
+LEAST = 0.99
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fate:
+    """What became of a conjunction. example: a problem that satisfies it, empty where none is known.
+
+    unasked: the smallest part of it that no problem of the suite meets; empty where all of it is met.
+    """
+
+    plan: object
+    example: str
+    struck: int
+    killed: bool
+    killed_before: bool
+    unasked: tuple[str, ...]
+
+    @property
+    def factors(self):
+        """Factors of what is unasked."""
+        factor = {one.name: one.factor for one in conditions_for(self.plan.operator)}
+        return tuple(sorted(factor[name] for name in self.unasked))
+
+
+def _follow(plan, before):
+    found = hunt(plan)
+    example = found.problem
+    if not found.struck:
+        satisfied = find_problem(plan)
+        example = satisfied.line if satisfied else ""
+    return Fate(
+        plan=plan, example=example, struck=found.struck, killed=bool(found.problem),
+        killed_before=before and bool(hunt(plan, dispatch=False).problem),
+        unasked=() if found.struck or not example else _least_unasked(plan),
+    )  # fmt: skip
+
+
+def _least_unasked(plan):
+    """Return the smallest part of a plan's conditions that no problem of the suite meets together."""
+    pool = suite_pool(plan.operator)
+    for size in range(1, len(plan.conditions) + 1):
+        for some in itertools.combinations(plan.conditions, size):
+            if not pool.struck(replace(plan, conditions=some)):
+                return some
+    raise AssertionError("the whole of the plan is met")
+
+
+def _judge(plans, before):
+    with ProcessPoolExecutor(2, get_context("fork")) as workers:
+        yield from workers.map(_follow, plans, itertools.repeat(before), chunksize=8)
+
+
+def _table(fates, label):
+    heads = ("", "possible", "asked", "killed", "of all", "of asked", "killed before")
+    lines = [" | ".join(heads), " | ".join(["---"] * len(heads))]
+    for name in (*sorted({label(one) for one in fates}), "all"):
+        some = [one for one in fates if name in (label(one), "all")]
+        asked, killed = sum(one.struck > 0 for one in some), sum(one.killed for one in some)
+        before = sum(one.killed_before for one in some)
+        row = (name, len(some), asked, killed, f"{killed / len(some):.1%}", f"{killed / asked:.1%}", before)
+        lines.append(" | ".join(map(str, row)))
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def _report(fates, impossible):
+    """Return the tables as Markdown."""
+    unasked = Counter((" × ".join(one.factors), one.plan.operator.value) for one in fates if one.unasked)
+    by_factors = Counter()
+    for (factors, _), count in unasked.items():
+        by_factors[factors] += count
+    parts = [
+        "## By operator", _table(fates, lambda one: one.plan.operator.value),
+        "## By number of conditions", _table(fates, lambda one: f"{len(one.plan.conditions)}"),
+        f"Impossible, and not counted: {impossible}.",
+        "## Asked, and not killed",
+        *(f"- {one.plan.title}: struck by {one.struck}" for one in fates if one.struck and not one.killed),
+        "## Not asked, by the factors of the smallest part that no problem meets",
+        "\n".join(f"- {count} {factors}: " + ", ".join(f"{o} {n}" for (f, o), n in unasked.items() if f == factors)
+                  for factors, count in by_factors.most_common()),
+        "## Not asked, one by one",
+        "\n".join(f"- {one.plan.operator} [{' + '.join(one.unasked)}] of {one.plan.title}: for one `{one.example}`"
+                  for one in sorted(fates, key=lambda one: (one.plan.operator, one.factors)) if one.unasked),
+    ]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
 
 
 def _main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--faults", type=int, default=1000)
+    parser.add_argument("--faults", type=int, default=1000, help="conjunctions that can hold")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--before", action="store_true")
+    parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
-    begun, rows, left, impossible = time.monotonic(), Counter(), [], Counter()
-    for plan in random_plans(asked.faults, asked.seed):
-        size, after = len(plan.conditions), hunt(plan)
-        if not after.struck and (example := find_problem(plan)) is None:
-            impossible[size] += 1
-            continue
-        rows[size, "all"] += 1
-        rows[size, "before"] += bool(hunt(plan, dispatch=False).problem)
-        rows[size, "struck"] += after.struck > 0
-        rows[size, "after"] += bool(after.problem)
-        if not after.problem:
-            left.append((plan.title, f"struck by {after.struck}" if after.struck else f"for one {example.line}"))
-    for title, why in left:
-        print(f"survives  {title}  {why}")
-    print(f"\n{'conditions':>10}  {'possible':>8}  {'asked':>6}  {'killed before':>14}  {'killed after':>14}  {'of asked':>8}")
-    sizes = sorted({size for size, _ in rows})
-    for label, some in (*((str(size), [size]) for size in sizes), ("all", sizes)):
-        count, struck, before, after = (sum(rows[s, key] for s in some) for key in ("all", "struck", "before", "after"))
-        shares = f"{before:5} {before / count:8.1%}  {after:5} {after / count:8.1%}  {after / struck:8.1%}"
-        print(f"{label:>10}  {count:8}  {struck:6}  {shares}")
-    print(f"impossible: {sum(impossible.values())}; {time.monotonic() - begun:.0f} s")
+    begun, fates, impossible = time.monotonic(), [], 0
+    plans = random_plans(2 * asked.faults, asked.seed)
+    for fate in _judge(plans, asked.before):
+        if not fate.example and not fate.struck:
+            impossible += 1
+        elif len(fates) < asked.faults:
+            fates.append(fate)
+        if len(fates) == asked.faults:
+            break
+    report = _report(fates, impossible)
+    print(report)
+    if asked.out:
+        asked.out.write_text(report)
+    killed = sum(one.killed for one in fates)
+    print(f"{killed} of {len(fates)} killed; {time.monotonic() - begun:.0f} s")
+    survives = any(one.struck and not one.killed for one in fates)
+    return int(survives or killed < LEAST * len(fates))
 
 
 if __name__ == "__main__":
-    _main()
+    sys.exit(_main())

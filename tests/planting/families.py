@@ -22,14 +22,14 @@ CONVOLVED = (
     "x=1x16x5x5 w=16x16x5x5 pad=2 dtype=float64", "x=2x4x20 w=16x4x3 pad=2:0 dtype=float32",
     "x=33x8x4x4 w=8x8x2x2 stride=2", "x=2x8x3x5x5 w=8x8x3x3x3 pad=1", "x=2x16x11x9 w=16x16x3x3 pad=2 dilation=2",
     "x=2x8x3x4 w=5x8x3x4 layout=channels-last",
-)
+)  # fmt: skip
 POOLED = (
     "x=2x16x8x8 kernel=2x2 stride=2", "x=1x64x11x11 kernel=3x3 stride=2 pad=1", "x=8x32x7x7 kernel=7x7",
     "x=2x8x7x7 kernel=3x3 stride=2 ceil layout=channels-last", "x=33x4x5x5 kernel=3x3 pad=1 dtype=float16",
     "x=5x3x6x7 kernel=2x2", "x=2x16x12 kernel=3 stride=2 dtype=bfloat16", "x=1x8x4x4x4 kernel=2x2x2 stride=2",
     "x=16x8x20x20 kernel=20x20 dtype=float64", "x=2x31x9x33 kernel=3x3 pad=1", "x=2x128x4x4 kernel=2x2 stride=2",
     "x=2x17x5x4 kernel=2x2 stride=3 layout=channels-last dtype=float16",
-)
+)  # fmt: skip
 SIZES = (1, 2, 2, 2, 3, 3, 3, 3, 3, 3)  # how many conditions a random conjunction has: mostly three
 
 

@@ -118,7 +118,10 @@ def _windows(operator: Operator) -> tuple[WindowClass, ...]:
 
 
 def layer_of(operator: Operator, axes: int, chosen: Mapping[str, Any], dear: float = DEAR) -> Problem:
-    """Build the problem of a value for each key of `domain` and a dtype; what costs more than `dear` is made smaller."""
+    """Build the problem of a value for each key of `domain`, and a dtype.
+
+    dear: estimated operations above which the problem is made smaller.
+    """
     window = chosen["window"] or _free_window(chosen)
     full = window.full or (chosen["full"] and chosen["window"] is None)
     free = chosen["window"] is None and chosen["padding"] == FREE
@@ -196,14 +199,21 @@ def _go_beyond(choices: Choices, name: str, place: int) -> Choices:
     value = BEYOND[name][place % len(BEYOND[name])]
     if name == "width":
         return replace(choices, out=(*(1,) * (choices.axes - 1), value))
-    field = {"many images": "batch", "many channels": "channels", "many outputs": "outputs"}.get(name, name)
-    if field != name:
+    if name.startswith("many"):
         choices = replace(choices, batch=1, channels=1, outputs=1, groups=1, out=(1,) * choices.axes)
-    return replace(choices, **{field: value})
+    if name in ("batch", "many images"):
+        return replace(choices, batch=value)
+    if name in ("channels", "many channels"):
+        return replace(choices, channels=value)
+    return replace(choices, outputs=value)
 
 
 def _lighten(choices: Choices, kept: str, dear: float) -> Problem:
-    """Build a problem that is not dear: where it is, of batch, channels and space all but one are made small, then that one too."""
+    """Build a problem that is not dear.
+
+    A dear one loses, one after the other and only as far as needed, batch, space and channels except what is `kept`;
+    then the reach of its windows; then what was kept.
+    """
     small: Mapping[str, Mapping[str, Any]] = {
         "batch": {"batch": min(choices.batch, 2)},
         "space": {"out": tuple(min(o, 2) for o in choices.out)},
