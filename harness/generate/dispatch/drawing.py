@@ -23,8 +23,8 @@ from harness.spec.problem import LAYOUTS, MEANS, Problem
 from harness.spec.window import Sizes
 
 DEAR = 1e7  # operations: a drawn problem that costs more is made smaller
-NICE: Sizes = (1, 2, 3, 4, 8, 16, 32, 64, 128)
-COUNTS: Sizes = tuple(sorted((*NICE, *NICE[3:], 5, 7, 9, 12, 15, 17, 24, 31, 33, 48, 63, 65, 127, 129)))
+# Nice counts stand before others, so that an example shrinks from one to the next smaller one.
+COUNTS: Sizes = (1, 2, 4, 8, 16, 32, 64, 128, 3, 5, 7, 9, 12, 15, 17, 24, 31, 33, 48, 63, 65, 127, 129)
 BATCHES: Sizes = (1, 2, 3, 4, 5, 8, 16, 17, 33)
 WIDTHS: Sizes = (1, 2, 3, 4, 5, 7, 8, 14, 15, 16, 17, 31, 32, 33)
 OTHERS: Sizes = (1, 2, 3, 4, 5, 8)
