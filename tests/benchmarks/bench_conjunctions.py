@@ -3,10 +3,12 @@
     make conjunctions
     python tests/benchmarks/bench_conjunctions.py [--faults 1000] [--seed 1] [--before] [--out FILE.md]
 
-A conjunction is asked where a problem of the suite `correctness` meets all of its conditions, and killed where the
-comparison with the reference finds the fault on one of them. Conjunctions that no problem satisfies do not count; hill
-climbing looks for one (`tests/planting/satisfying.py`). `--before`: also without the problems that stand for the model.
-Exit code 1: a fault survives that is asked, or fewer than 99 % are killed.
+A conjunction is met where a problem of the suite `correctness` meets all of its conditions, asked where the spoil
+changes an answer there as well (the last tap of a window may lie in the padding), and killed where the comparison with
+the reference finds the fault. Conjunctions that no problem satisfies do not count; hill climbing looks for one
+(`tests/planting/satisfying.py`). `--before`: also without the problems that stand for the model. Before the random ones
+the whole planted family is asked, and the paths of libraries and public reports.
+Exit code 1: a fault survives that is asked, or fewer than 99 % of the random conjunctions are killed.
 """
 
 import argparse
@@ -22,7 +24,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
 from harness.generate.dispatch.conditions import conditions_for
-from tests.planting.families import random_plans
+from tests.faulty import library_paths, public_dispatch
+from tests.planting.families import family, random_plans
 from tests.planting.hunting import hunt, suite_pool
 from tests.planting.satisfying import find_problem
 
@@ -39,6 +42,7 @@ class Fate:
     plan: object
     example: str
     struck: int
+    asked: bool
     killed: bool
     killed_before: bool
     unasked: tuple[str, ...]
@@ -57,7 +61,7 @@ def _follow(plan, before):
         satisfied = find_problem(plan)
         example = satisfied.line if satisfied else ""
     return Fate(
-        plan=plan, example=example, struck=found.struck, killed=bool(found.problem),
+        plan=plan, example=example, struck=found.struck, asked=found.changed > 0, killed=bool(found.problem),
         killed_before=before and bool(hunt(plan, dispatch=False).problem),
         unasked=() if found.struck or not example else _least_unasked(plan),
     )  # fmt: skip
@@ -79,13 +83,14 @@ def _judge(plans, before):
 
 
 def _table(fates, label):
-    heads = ("", "possible", "asked", "killed", "of all", "of asked", "killed before")
+    heads = ("", "possible", "met", "asked", "killed", "of all", "of asked", "killed before")
     lines = [" | ".join(heads), " | ".join(["---"] * len(heads))]
     for name in (*sorted({label(one) for one in fates}), "all"):
         some = [one for one in fates if name in (label(one), "all")]
-        asked, killed = sum(one.struck > 0 for one in some), sum(one.killed for one in some)
-        before = sum(one.killed_before for one in some)
-        row = (name, len(some), asked, killed, f"{killed / len(some):.1%}", f"{killed / asked:.1%}", before)
+        met, asked = sum(one.struck > 0 for one in some), sum(one.asked for one in some)
+        killed, before = sum(one.killed for one in some), sum(one.killed_before for one in some)
+        of_asked = f"{killed / asked:.1%}" if asked else "-"
+        row = (name, len(some), met, asked, killed, f"{killed / len(some):.1%}", of_asked, before)
         lines.append(" | ".join(map(str, row)))
     return "\n".join(f"| {line} |" for line in lines)
 
@@ -101,11 +106,14 @@ def _report(fates, impossible):
         "## By number of conditions", _table(fates, lambda one: f"{len(one.plan.conditions)}"),
         f"Impossible, and not counted: {impossible}.",
         "## Asked, and not killed",
-        *(f"- {one.plan.title}: struck by {one.struck}" for one in fates if one.struck and not one.killed),
-        "## Not asked, by the factors of the smallest part that no problem meets",
+        "\n".join(f"- {one.plan.title}" for one in fates if one.asked and not one.killed) or "None.",
+        "## Met, but only where the spoil changes no answer",
+        "\n".join(f"- {one.plan.title}: met by {one.struck}" for one in fates if one.struck and not one.asked)
+        or "None.",
+        "## Not met, by the factors of the smallest part that no problem meets",
         "\n".join(f"- {count} {factors}: " + ", ".join(f"{o} {n}" for (f, o), n in unasked.items() if f == factors)
                   for factors, count in by_factors.most_common()),
-        "## Not asked, one by one",
+        "## Not met, one by one",
         "\n".join(f"- {one.plan.operator} [{' + '.join(one.unasked)}] of {one.plan.title}: for one `{one.example}`"
                   for one in sorted(fates, key=lambda one: (one.plan.operator, one.factors)) if one.unasked),
     ]  # fmt: skip
@@ -120,6 +128,8 @@ def _main():
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     begun, fates, impossible = time.monotonic(), [], 0
+    wholes = {"family": family(), "public reports": public_dispatch.PLANS, "library paths": library_paths.plans()}
+    survives = [_show_whole(title, plans) for title, plans in wholes.items()]
     plans = random_plans(2 * asked.faults, asked.seed)
     for fate in _judge(plans, asked.before):
         if not fate.example and not fate.struck:
@@ -134,8 +144,21 @@ def _main():
         asked.out.write_text(report)
     killed = sum(one.killed for one in fates)
     print(f"{killed} of {len(fates)} killed; {time.monotonic() - begun:.0f} s")
-    survives = any(one.struck and not one.killed for one in fates)
-    return int(survives or killed < LEAST * len(fates))
+    survives.append(any(one.asked and not one.killed for one in fates))
+    return int(any(survives) or killed < LEAST * len(fates))
+
+
+def _show_whole(title, plans):
+    """Print what becomes of faults that can all strike, and return whether one survives that is asked."""
+    fates = list(_judge(plans, before=False))
+    asked, killed = sum(one.asked for one in fates), sum(one.killed for one in fates)
+    print(f"{title}: {len(fates)} faults, {asked} asked, {killed} killed")
+    for one in fates:
+        if not one.killed:
+            unmet = f"not met; for one {one.example or 'nothing known'}"
+            why = "asked" if one.asked else f"met by {one.struck}, unchanged" if one.struck else unmet
+            print(f"    survives: {one.plan.title}: {why}")
+    return killed < asked
 
 
 if __name__ == "__main__":

@@ -63,7 +63,8 @@ def _main():
         times.append(found[0])
         print(f"{found[0]:6.1f} s  {fault}: {found[1][-1].removeprefix('problem').strip()}", flush=True)
     if times:
-        print(f"{len(times)} found, median {statistics.median(times):.1f} s, at most {max(times):.1f} s; {len(missed)} not")
+        print(f"{len(times)} found: median {statistics.median(times):.1f} s, at most {max(times):.1f} s")
+    print(f"{len(missed)} not found")
     return int(bool(missed))
 
 

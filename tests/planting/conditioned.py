@@ -66,6 +66,7 @@ class Conditioned(Right):
     def __init__(self, plan):
         self.plan, self.name = plan, plan.title
         self.tests = plan.tests
+        self.changed = False  # whether a spoil has made another answer
 
     def strikes(self, problem):
         """Whether the answer to this problem is spoiled."""
@@ -82,6 +83,7 @@ class Conditioned(Right):
         if seen is None or not self.holds(seen):
             return answer
         spoiled = np.asarray((SPOILS | PUBLIC)[self.plan.spoil](y, operator, args)).astype(y.dtype)
+        self.changed |= not np.array_equal(spoiled, y, equal_nan=True)
         return (spoiled, *answer[1:]) if isinstance(answer, tuple) else spoiled
 
     conv = _spoiling(Operator.conv)

@@ -4,16 +4,13 @@ import random
 from itertools import count
 
 from harness.generate.dispatch.conditions import conditions_for
+from harness.generate.dispatch.possible import applies
 from harness.spec.line import parse_line
 from harness.spec.operator import Operator
 from tests.planting.calls import as_seen
 from tests.planting.conditioned import Plan
 from tests.planting.spoils import SPOILS
 
-VOID = frozenset(  # conditions that no problem of the operator satisfies
-    [(operator, "bias") for operator in (Operator.conv_input_grad, Operator.conv_weight_grad)]
-    + [(operator, "padding not counted") for operator in (Operator.max_pool, Operator.max_pool_grad)]
-)
 # Everyday layers, on which conditions hold together.
 CONVOLVED = (
     "x=2x16x8x8 w=32x16x3x3 pad=1", "x=1x64x7x7 w=64x64x1x1 layout=channels-last dtype=float16",
@@ -39,14 +36,18 @@ def single_plans():
     return tuple(
         Plan(operator=operator, conditions=(condition.name,), spoil=spoils[next(turns) % len(spoils)])
         for operator in Operator
-        for condition in conditions_for(operator)
+        for condition in conditions_of(operator)
     )
 
 
+def conditions_of(operator):
+    """Return the conditions that say something of an operator: none of a bias or a divisor where it has none."""
+    return tuple(one for one in conditions_for(operator) if applies(one, operator))
+
+
 def family():
-    """Return the planted family: every condition alone that any problem satisfies, and pairs and triples."""
-    single = [plan for plan in single_plans() if (plan.operator, plan.conditions[0]) not in VOID]
-    return (*single, *(plan for operator in Operator for plan in _together(operator)))
+    """Return the planted family: every condition alone, and pairs and triples that hold on everyday layers."""
+    return (*single_plans(), *(plan for operator in Operator for plan in _together(operator)))
 
 
 def _together(operator):
@@ -56,7 +57,7 @@ def _together(operator):
     for number, layer in enumerate((*layers, *layers)):
         problem = as_seen(_parse(operator, layer))
         by_factor = {}
-        for condition in conditions_for(operator):
+        for condition in conditions_of(operator):
             if condition.holds(problem):
                 by_factor.setdefault(condition.factor, []).append(condition.name)
         factors = sorted(rng.sample(sorted(by_factor), 2 + (number >= len(layers))))
@@ -79,7 +80,7 @@ def _parse(operator, layer):
 def random_plan(rng, operator, size):
     """Return a plan with conditions of different factors and any spoil."""
     by_factor = {}
-    for condition in conditions_for(operator):
+    for condition in conditions_of(operator):
         by_factor.setdefault(condition.factor, []).append(condition.name)
     factors = sorted(rng.sample(sorted(by_factor), size))
     conditions = tuple(rng.choice(by_factor[factor]) for factor in factors)

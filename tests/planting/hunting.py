@@ -44,11 +44,16 @@ class Pool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hunted:
-    """What became of a fault: the problem that killed it, how many it strikes, and how many were asked."""
+    """What became of a fault.
+
+    problem: the one that killed it, empty where it survives. struck: problems on which its conditions hold. asked: how
+    many of them were asked. changed: on how many its spoil made another answer; on the others it is no fault.
+    """
 
     problem: str
     struck: int
     asked: int
+    changed: int
 
 
 @cache
@@ -65,9 +70,19 @@ def anchor():
 
 
 def hunt(plan, dispatch=True):
-    """Ask the law of a fault's problems in turn, until it is killed; `problem` is empty where it survives."""
+    """Ask the law that compares with the reference of a fault's problems in turn, until the fault is killed."""
     backend, struck = Conditioned(plan), suite_pool(plan.operator, dispatch).struck(plan)
-    for number, problem in enumerate(struck):
-        if ask(backend, anchor(), problem.line).outcome in WRONG:
-            return Hunted(problem=problem.line, struck=len(struck), asked=number + 1)
-    return Hunted(problem="", struck=len(struck), asked=len(struck))
+    changed = 0
+    for number, one in enumerate(struck):
+        backend.changed = False
+        killed = ask(backend, anchor(), one.line).outcome in WRONG
+        changed += backend.changed
+        if killed:
+            return Hunted(problem=one.line, struck=len(struck), asked=number + 1, changed=changed)
+    return Hunted(problem="", struck=len(struck), asked=len(struck), changed=changed)
+
+
+def list_survivors(plans):
+    """Return what became of those faults that nothing kills, by their names."""
+    found = {plan.title: hunt(plan) for plan in plans}
+    return {title: one for title, one in found.items() if not one.problem}

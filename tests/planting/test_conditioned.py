@@ -1,4 +1,7 @@
-"""The family condition x spoil is killed whole by what suite `correctness` asks; so are random conjunctions."""
+"""Faults by condition and spoil are what they say, and suite `correctness` kills them: samples of the whole.
+
+`make conjunctions` asks all of them, and 1 000 random conjunctions (`tests/benchmarks/bench_conjunctions.py`).
+"""
 
 import random
 
@@ -6,6 +9,8 @@ import pytest
 
 from harness import Operator
 from harness.checking.subject import Subject
+from harness.generate.dispatch.conditions import conditions_for
+from harness.generate.dispatch.possible import applies
 from harness.spec.calling import arguments
 from harness.spec.data import make_arrays
 from suites.correctness import asked_problems
@@ -13,13 +18,13 @@ from tests.faulty import library_paths, public_dispatch
 from tests.faulty.right import Right
 from tests.planting.calls import as_seen, problem_of_call
 from tests.planting.conditioned import Conditioned, Plan
-from tests.planting.families import VOID, family, random_plans
-from tests.planting.hunting import hunt, suite_pool
+from tests.planting.families import family, random_plans
+from tests.planting.hunting import hunt, list_survivors
 from tests.planting.satisfying import find_problem, is_possible
 from tests.planting.spoils import SPOILS
 
-LEAST_KILLED = 0.85  # of conjunctions that any problem satisfies; the arrays of pooling do not cross windows freely
-UNASKED = {  # what no problem of the suite meets
+EVERY = 9  # each ninth fault of the family is hunted here; there are eight spoils, and sizes of tables differ
+UNASKED = {  # faults that no problem of the suite shows: what no problem meets, or where the spoil changes nothing
     "faulty:max_pool-if-padding-beyond-the-kernel-last-image",
     "faulty:max_pool_grad-if-padding-beyond-the-kernel-last-element",
     "faulty:grouped-long-kernel",
@@ -33,7 +38,7 @@ UNASKED = {  # what no problem of the suite meets
 
 def test_a_call_shows_the_problem_that_it_is_said_to_show():
     asked = [one.problem for one in asked_problems() if not one.problem.flip]
-    for problem in random.Random(0).sample(asked, 300):
+    for problem in random.Random(0).sample(asked, 100):
         call = arguments(problem, Subject(Right(), problem).devices(problem, make_arrays(problem)))
         assert problem_of_call(problem.operator, call) == as_seen(problem), problem.line
 
@@ -44,13 +49,20 @@ def test_complex_numbers_show_no_problem():
     assert problem_of_call(Operator.conv_bias_grad, (np.ones((1, 2, 3), complex),)) is None
 
 
-@pytest.mark.parametrize("spoil", SPOILS)
 @pytest.mark.parametrize("operator", Operator)
-def test_a_spoil_changes_answers_where_its_condition_holds_and_nowhere_else(operator, spoil):
-    plan = Plan(operator=operator, conditions=("batch 5",), spoil=spoil)
-    assert hunt(plan).problem
-    away = Conditioned(Plan(operator=operator, conditions=("batch 5", "batch 8"), spoil=spoil))
-    assert not any(map(away.strikes, (one.problem for one in asked_problems()[::40])))
+def test_a_spoil_changes_answers_where_its_conditions_hold_and_nowhere_else(operator):
+    elsewhere = [one.problem for one in asked_problems()[::40]]
+    for spoil in SPOILS:
+        found = hunt(Plan(operator=operator, conditions=("batch 5",), spoil=spoil))
+        assert found.problem, spoil
+        assert found.changed == 1 or spoil in ("tap-lost", "small-factor", "small-factor-in-last-channel"), spoil
+        away = Conditioned(Plan(operator=operator, conditions=("batch 5", "batch 8"), spoil=spoil))
+        assert not any(map(away.strikes, elsewhere))
+
+
+def test_a_fault_that_is_not_met_survives():
+    found = hunt(Plan(operator=Operator.conv, conditions=("batch 5", "batch 8"), spoil="zeros"))
+    assert (found.problem, found.struck, found.changed) == ("", 0, 0)
 
 
 def test_the_family_has_every_condition_of_every_operator_and_names_of_its_own():
@@ -59,39 +71,33 @@ def test_the_family_has_every_condition_of_every_operator_and_names_of_its_own()
     assert {plan.operator for plan in plans} == set(Operator)
     assert {plan.spoil for plan in plans} == set(SPOILS)
     assert len({plan.title for plan in plans}) == len(plans)
+    single = {(plan.operator, *plan.conditions) for plan in plans if len(plan.conditions) == 1}
+    assert single == {(o, one.name) for o in Operator for one in conditions_for(o) if applies(one, o)}
 
 
-def test_no_fault_of_the_family_survives():
-    survivors = {plan.title: found.struck for plan in family() if not (found := hunt(plan)).problem}
+@pytest.mark.parametrize(
+    "plans",
+    [family()[::EVERY], public_dispatch.PLANS, library_paths.plans()[::3]],
+    ids=["family", "public reports", "library paths"],
+)
+def test_no_fault_survives_that_is_asked(plans):
+    survivors = list_survivors(plans)
     assert set(survivors) <= UNASKED, survivors
+    assert not [title for title, found in survivors.items() if found.changed]
 
 
-@pytest.mark.parametrize(("operator", "condition"), sorted(VOID))
-def test_what_is_left_out_cannot_hold(operator, condition):
-    assert not is_possible(operator, condition)
-
-
-@pytest.mark.parametrize("plans", [public_dispatch.PLANS, library_paths.plans()], ids=["reports", "libraries"])
-def test_no_fault_of_public_reports_and_of_library_paths_survives(plans):
-    assert len(plans) > 26
-    assert len({plan.title for plan in plans}) == len(plans)
-    survivors = {plan.title: found.struck for plan in plans if not (found := hunt(plan)).problem}
-    assert set(survivors) <= UNASKED, survivors
-
-
-def test_every_path_of_a_library_can_be_taken():
-    for plan in library_paths.plans():
-        assert suite_pool(plan.operator).struck(plan) or find_problem(plan) is not None, plan.title
+def test_public_reports_are_told_apart():
+    assert len({plan.title for plan in public_dispatch.PLANS}) == len(public_dispatch.PLANS) > 26
+    assert all(plan.report for plan in public_dispatch.PLANS)
 
 
 def test_random_conjunctions_are_killed_where_they_are_asked():
-    survivors, unasked, possible = [], 0, 0
-    for plan in random_plans(60, seed=13):
-        found = hunt(plan)
-        if not found.problem and found.struck:
-            survivors.append(plan.title)
-        if found.struck or find_problem(plan) is not None:
-            possible += 1
-            unasked += not found.struck
-    assert not survivors
-    assert possible - unasked >= LEAST_KILLED * possible, (possible, unasked)
+    found = {plan.title: hunt(plan) for plan in random_plans(40, seed=13)}
+    assert not [title for title, one in found.items() if one.changed and not one.problem]
+    assert sum(one.changed > 0 for one in found.values()) > 30
+
+
+def test_a_search_finds_a_problem_where_conditions_can_hold_together_and_none_where_they_cannot():
+    plan = Plan(operator=Operator.conv, conditions=("depthwise", "dilation 4", "kernel 7x7"), spoil="zeros")
+    assert all(test(as_seen(find_problem(plan))) for test in plan.tests)
+    assert not is_possible(Operator.conv_input_grad, "bias")

@@ -16,15 +16,17 @@ from hypothesis import strategies as st
 
 from harness.generate.build import BIASED, MAXIMA, Choices, build
 from harness.generate.dispatch import values
+from harness.generate.dispatch.problems import estimate_cost
 from harness.generate.dispatch.values import WindowClass
 from harness.spec.numerics import DTYPES
 from harness.spec.operator import Operator
 from harness.spec.problem import LAYOUTS, MEANS, Problem
 from harness.spec.window import Sizes
 
-DEAR = 1e7  # operations: a drawn problem that costs more is made smaller
-# Nice counts stand before others, so that an example shrinks from one to the next smaller one.
-COUNTS: Sizes = (1, 2, 4, 8, 16, 32, 64, 128, 3, 5, 7, 9, 12, 15, 17, 24, 31, 33, 48, 63, 65, 127, 129)
+DEAR = 3e6  # operations: a drawn problem that costs more is made smaller; then one takes about 6 ms on average
+COUNTS: Sizes = (1, 2, 4, 8, 16, 32, 64, 128)
+OFFS: Sizes = (0, 0, 0, 1, -1, 2)  # from a count to one beside it; 2 stands for half of it more
+HALF_MORE = 2
 BATCHES: Sizes = (1, 2, 3, 4, 5, 8, 16, 17, 33)
 WIDTHS: Sizes = (1, 2, 3, 4, 5, 7, 8, 14, 15, 16, 17, 31, 32, 33)
 OTHERS: Sizes = (1, 2, 3, 4, 5, 8)
@@ -37,9 +39,10 @@ BEYOND: Mapping[str, Sizes] = {
 }  # fmt: skip
 KERNELS: Mapping[int, tuple[Sizes, ...]] = {
     1: ((1,), (2,), (3,), (4,), (5,), (7,), (11,), (16,), (25,)),
-    2: ((1, 1), (2, 2), (1, 3), (3, 1), (3, 2), (3, 3), (1, 7), (7, 1), (4, 4), (5, 5), (7, 7), (11, 11)),
-    3: ((1, 1, 1), (2, 2, 2), (1, 3, 3), (3, 1, 1), (3, 3, 3)),
-}
+    2: ((1, 1), (1, 1), (2, 2), (1, 3), (3, 1), (3, 2), (3, 3), (3, 3), (3, 3), (3, 3), (1, 7), (7, 1), (4, 4), (5, 5),
+        (7, 7), (11, 11)),
+    3: ((1, 1, 1), (2, 2, 2), (1, 3, 3), (3, 1, 1), (3, 3, 3), (3, 3, 3)),
+}  # fmt: skip
 POOLED_KERNELS: Mapping[int, tuple[Sizes, ...]] = {
     1: ((1,), (2,), (3,), (4,), (5,), (18,), (65,), (257,), (1025,)),
     2: ((1, 1), (2, 2), (2, 3), (3, 2), (3, 3), (5, 5), (7, 7), (9, 8), (1, 18), (18, 1), (14, 14), (17, 17), (20, 20),
@@ -47,7 +50,7 @@ POOLED_KERNELS: Mapping[int, tuple[Sizes, ...]] = {
     3: ((1, 1, 1), (2, 2, 2), (3, 3, 3), (5, 4, 4)),
 }  # fmt: skip
 STRIDES: tuple[Any, ...] = (1, 1, 1, 2, 2, 3, 4, "unequal", "kernel", "beyond")
-DILATIONS: Sizes = (1, 1, 1, 1, 2, 3, 4, 12)
+DILATIONS: Sizes = (1, 1, 1, 2, 2, 3, 4, 12)
 FREE = "free"  # a padding of any sides
 PADDINGS = ("none", "none", "same", "same", "half", "wide", "causal", "end", "beyond", FREE)
 GROUPS: tuple[values.Groups, ...] = ("one", "one", "one", "one", "depthwise", "depthwise", "grouped", "multiplier")
@@ -100,7 +103,9 @@ def domain(operator: Operator, axes: int) -> Mapping[str, tuple[Any, ...]]:
         "beyond by": tuple(range(max(map(len, BEYOND.values())))),
         "batch": BATCHES,
         "channels": COUNTS,
+        "channels off": OFFS,
         "outputs": COUNTS,
+        "outputs off": OFFS,
         "kernel": kernels,
         "depth": OTHERS,
         "height": OTHERS,
@@ -184,12 +189,18 @@ def _pad(window: WindowClass) -> tuple[Sizes, Sizes]:
 
 def _count(operator: Operator, window: WindowClass, chosen: Mapping[str, Any]) -> tuple[int, int, int]:
     """Return channels and outputs of a group, and the number of groups."""
-    channels, outputs, multiple = chosen["channels"], chosen["outputs"], chosen["multiple"]
+    channels, outputs, multiple = _near(chosen, "channels"), _near(chosen, "outputs"), chosen["multiple"]
     if operator.pools or window.groups == "one":
         return channels, outputs, 1
     if window.groups == "grouped":
         return channels, outputs, multiple
     return 1, multiple if window.groups == "multiplier" else 1, channels
+
+
+def _near(chosen: Mapping[str, Any], name: str) -> int:
+    """Return a count of channels, which is a power of two or lies beside one."""
+    count, off = int(chosen[name]), int(chosen[f"{name} off"])
+    return count + (count + 1) // 2 if off == HALF_MORE else max(1, count + off)
 
 
 def _go_beyond(choices: Choices, name: str, place: int) -> Choices:
@@ -223,13 +234,8 @@ def _lighten(choices: Choices, kept: str, dear: float) -> Problem:
     }  # fmt: skip
     problem = build(choices)
     for name in sorted(small, key=lambda name: (name == "reach") + 2 * (name == kept)):
-        if _cost(problem) <= dear:
+        if estimate_cost(problem) <= dear:
             break
         choices = replace(choices, **small[name])
         problem = build(choices)
     return problem
-
-
-def _cost(problem: Problem) -> float:
-    """Estimate the operations of a check: those of the direct algorithm, and several for each byte that is touched."""
-    return problem.flops + 4.0 * problem.bytes

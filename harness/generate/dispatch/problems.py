@@ -26,12 +26,12 @@ KERNELED = (Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, 
 @cache
 def dispatch_problems() -> tuple[NamedProblem, ...]:
     """Return problems named dispatch/OPERATOR/0000 and on; the same ones in the same order every time."""
-    return tuple(ask_elements(name, problem) for name, problem in _all_problems() if _cost(problem) <= DEAREST)
+    return tuple(ask_elements(name, problem) for name, problem in _all_problems() if estimate_cost(problem) <= DEAREST)
 
 
 def dear_dispatch_problems() -> tuple[NamedProblem, ...]:
     """Return the few problems of the same arrays that cost too much to be asked by default."""
-    return tuple(ask_elements(name, problem) for name, problem in _all_problems() if _cost(problem) > DEAREST)
+    return tuple(ask_elements(name, problem) for name, problem in _all_problems() if estimate_cost(problem) > DEAREST)
 
 
 @cache
@@ -67,14 +67,14 @@ def _light_rows(name: str, operator: Operator) -> tuple[Row, ...]:
     light = {key: value for key, value in values.LIGHT.items() if key in _cover(name)[0]}
     found: list[Row] = []
     for number, row in enumerate(_cover(name)):
-        if _cost(problem_of(operator, row, number)) <= DEAR:
+        if estimate_cost(problem_of(operator, row, number)) <= DEAR:
             found.append(row)
             continue
         found.extend(row | {k: v for k, v in light.items() if k not in kept} for kept in values.DEAR_TOGETHER)
     return tuple(found)
 
 
-def _cost(problem: Problem) -> float:
+def estimate_cost(problem: Problem) -> float:
     """Estimate what a problem costs to check, in operations: a byte that is touched costs as much as several."""
     padded = math.prod(n + b + e for n, (b, e) in zip(problem.forward_spatial, problem.window.padding, strict=True))
     columns = math.prod(problem.kernel) * math.prod(windows(problem))
