@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.generate.corpus import Case
+from harness.generate.reducing import reduce
 from harness.plan.arm import Arm, parse_arm
 from harness.plan.cell import Cell, Limits
 from harness.plan.planner import plan_run
@@ -234,6 +235,9 @@ def _hunt(
     )(seed(number)(given(problems)(hunt.attempt)))  # fmt: skip
     with contextlib.suppress(_BrokenError, _Over, Flaky):  # flaky: it broke once and did not again, a finding too
         attempt()
+    if hunt.finding is not None:
+        with contextlib.suppress(_Over):
+            reduce(parse_line(hunt.finding.result.problem), hunt.breaks)
     bench.limit_s = CELL_S
     return hunt.finding
 
@@ -254,6 +258,15 @@ class _Hunt:
         if found is not None:
             self.finding = found
             raise _BrokenError
+
+    def breaks(self, problem: Problem) -> bool:
+        """Return whether the law that was found broken is so on a simpler problem too, which then is the finding."""
+        assert self.finding is not None
+        if time.monotonic() > self.deadline:
+            raise _Over
+        found = self._shrink(problem, self.finding)
+        self.finding = found or self.finding
+        return found is not None
 
     def _draw(self, problem: Problem) -> Finding | None:
         bench, line = self.bench, problem.line

@@ -55,7 +55,7 @@ FREE = "free"  # a padding of any sides
 PADDINGS = ("none", "none", "same", "same", "half", "wide", "causal", "end", "beyond", FREE)
 GROUPS: tuple[values.Groups, ...] = ("one", "one", "one", "one", "depthwise", "depthwise", "grouped", "multiplier")
 MULTIPLES: Sizes = (2, 3, 4)  # groups of many channels, or outputs of each channel
-FREE_WINDOWS = 3  # free windows for each two of `values.py`
+FREE_WINDOWS = 6  # free windows for each two of `values.py`
 DATA = ("integer", "integer", "integer", "normal")
 SIDES: tuple[Sizes, ...] = tuple(itertools.product((0, 1, 2), repeat=3))
 
