@@ -24,6 +24,7 @@ from harness.spec.problem import LAYOUTS, MEANS, Problem
 from harness.spec.window import Sizes
 
 DEAR = 3e6  # operations: a drawn problem that costs more is made smaller; then one takes about 6 ms on average
+DEAR_BEYOND = 2e7  # the same where there is very many of something
 COUNTS: Sizes = (1, 2, 4, 8, 16, 32, 64, 128)
 OFFS: Sizes = (0, 0, 0, 1, -1, 2)  # from a count to one beside it; 2 stands for half of it more
 HALF_MORE = 2
@@ -55,7 +56,9 @@ FREE = "free"  # a padding of any sides
 PADDINGS = ("none", "none", "same", "same", "half", "wide", "causal", "end", "beyond", FREE)
 GROUPS: tuple[values.Groups, ...] = ("one", "one", "one", "one", "depthwise", "depthwise", "grouped", "multiplier")
 MULTIPLES: Sizes = (2, 3, 4)  # groups of many channels, or outputs of each channel
-FREE_WINDOWS = 6  # free windows for each two of `values.py`
+# Of the windows of `values.py`, those that most layers have come more often; as many windows are free.
+COMMON: Mapping[str, int] = {"3x3": 4, "1x1": 3, "depthwise 3x3": 2, "2x2 stride 2": 2, "3x3 stride 2 half": 2}
+ALTERED = ("", "", "", "", "stride", "padding", "dilation", "groups")  # what is free in a window that is named
 DATA = ("integer", "integer", "integer", "normal")
 SIDES: tuple[Sizes, ...] = tuple(itertools.product((0, 1, 2), repeat=3))
 
@@ -90,7 +93,8 @@ def domain(operator: Operator, axes: int) -> Mapping[str, tuple[Any, ...]]:
         "bias": (False, True),
         "ceil": (False, True),
         "exclude_pad": (False, True),
-        "window": (*(None,) * max(1, len(named) * FREE_WINDOWS // 2), *named),
+        "window": (*(None,) * max(1, len(named)), *named),
+        "altered": ALTERED,
         "full": (False,) * 5 + (True,),
         "stride": STRIDES,
         "dilation": DILATIONS,
@@ -99,7 +103,7 @@ def domain(operator: Operator, axes: int) -> Mapping[str, tuple[Any, ...]]:
         "end": SIDES,
         "groups": GROUPS,
         "multiple": MULTIPLES,
-        "beyond": ("",) * 20 + tuple(BEYOND),
+        "beyond": ("",) * 30 + tuple(BEYOND),
         "beyond by": tuple(range(max(map(len, BEYOND.values())))),
         "batch": BATCHES,
         "channels": COUNTS,
@@ -116,10 +120,11 @@ def domain(operator: Operator, axes: int) -> Mapping[str, tuple[Any, ...]]:
 
 
 def _windows(operator: Operator) -> tuple[WindowClass, ...]:
-    if not operator.pools:
-        return tuple(values.WINDOWS.values())
-    more = values.DILATED_POOLS if operator in MAXIMA else values.PADDED_POOLS
-    return (*values.POOLS.values(), *more.values())
+    """Return the windows of `values.py` for an operator, common ones several times."""
+    known = values.WINDOWS
+    if operator.pools:
+        known = {**values.POOLS, **(values.DILATED_POOLS if operator in MAXIMA else values.PADDED_POOLS)}
+    return tuple(window for name, window in known.items() for _ in range(COMMON.get(str(name), 1)))
 
 
 def layer_of(operator: Operator, axes: int, chosen: Mapping[str, Any], dear: float = DEAR) -> Problem:
@@ -127,10 +132,11 @@ def layer_of(operator: Operator, axes: int, chosen: Mapping[str, Any], dear: flo
 
     dear: estimated operations above which the problem is made smaller.
     """
-    window = chosen["window"] or _free_window(chosen)
+    free = _free_window(chosen)
+    window = _alter(chosen["window"], free, chosen["altered"]) if chosen["window"] else free
     full = window.full or (chosen["full"] and chosen["window"] is None)
-    free = chosen["window"] is None and chosen["padding"] == FREE
-    begin, end = (chosen["begin"][-axes:], chosen["end"][-axes:]) if free else _pad(window)
+    open_sides = chosen["padding"] == FREE and (chosen["window"] is None or chosen["altered"] == "padding")
+    begin, end = (chosen["begin"][-axes:], chosen["end"][-axes:]) if open_sides else _pad(window)
     channels, outputs, groups = _count(operator, window, chosen)
     zeros = (0,) * axes
     choices = Choices(
@@ -154,7 +160,20 @@ def layer_of(operator: Operator, axes: int, chosen: Mapping[str, Any], dear: flo
         data=chosen["data"],
         hollow=chosen.get("hollow", False),
     )
+    if chosen["beyond"].startswith("many"):
+        dear = max(dear, DEAR_BEYOND)
     return _lighten(_go_beyond(choices, chosen["beyond"], chosen["beyond by"]), chosen["kept"], dear)
+
+
+def _alter(window: WindowClass, free: WindowClass, part: str) -> WindowClass:
+    """Take one part of a named window, or none, from a free one with as many axes."""
+    if part == "stride":
+        return replace(window, stride=free.stride)
+    if part == "padding":
+        return replace(window, padding=free.padding)
+    if part == "dilation":
+        return replace(window, dilation=free.dilation)
+    return replace(window, groups=free.groups) if part == "groups" else window
 
 
 def _free_window(chosen: Mapping[str, Any]) -> WindowClass:
@@ -211,7 +230,11 @@ def _go_beyond(choices: Choices, name: str, place: int) -> Choices:
     if name == "width":
         return replace(choices, out=(*(1,) * (choices.axes - 1), value))
     if name.startswith("many"):
-        choices = replace(choices, batch=1, channels=1, outputs=1, groups=1, out=(1,) * choices.axes)
+        ones, zeros = (1,) * choices.axes, (0,) * choices.axes
+        choices = replace(
+            choices, batch=1, channels=1, outputs=1, groups=1, out=ones, dilation=ones, begin=zeros, end=zeros,
+            kernel=tuple(min(m, 2) for m in choices.kernel), remainder=zeros,
+        )  # fmt: skip
     if name in ("batch", "many images"):
         return replace(choices, batch=value)
     if name in ("channels", "many channels"):
