@@ -71,7 +71,7 @@ def test_every_operator_has_the_same_keys():
          "max_pool x=1x8x1x1 kernel=1x1 stride=2 data=integer"),
         (Operator.conv, lambda p: p.x[0] > 16 and p.layout == "channels-last",
          "conv x=17x1x1 w=1x1x1 layout=channels-last data=integer"),
-        (Operator.conv, lambda p: p.y[-1] > 255, "conv x=1x1x256 w=1x1x1 data=integer"),
+        (Operator.conv, lambda p: p.x[-1] > 255, "conv x=1x1x256 w=1x1x1 data=integer"),
     ],
 )  # fmt: skip
 def test_layers_are_reduced_to_the_smallest(operator, condition, line):

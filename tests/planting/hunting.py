@@ -8,6 +8,7 @@ import numpy as np
 from harness.generate.dispatch.conditions import conditions_for
 from harness.generate.dispatch.problems import LAW
 from harness.record.run import WRONG
+from harness.spec.operator import Operator
 from suites.correctness import asked_problems
 from suites.laws import all_laws
 from tests.asking import ask
@@ -61,6 +62,21 @@ def suite_pool(operator, dispatch=True):
     """Return the problems of suite `correctness` for an operator, with or without those on specialised paths."""
     asked = [one for one in asked_problems() if dispatch or not one.name.startswith(ADDED)]
     return Pool(operator, [one.problem for one in asked if one.problem.operator is operator])
+
+
+def find_killer(fault, first=""):
+    """Return the first problem on which a backend that is wrong in some of its methods is caught, or None.
+
+    first: how the names of the problems begin that are asked before all others; of these, cheap ones come first.
+    """
+    for operator in Operator:
+        if operator.value in vars(type(fault)):
+            named = [one.problem for one in asked_problems() if first and one.name.startswith(first)]
+            early = [problem for problem in named if problem.operator is operator]
+            for problem in (*early, *suite_pool(operator).problems):
+                if ask(fault, anchor(), problem.line).outcome in WRONG:
+                    return problem
+    return None
 
 
 @cache

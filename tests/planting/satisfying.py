@@ -20,7 +20,7 @@ def is_possible(operator, condition):
     return find_problem(Plan(operator=operator, conditions=(condition,), spoil="zeros")) is not None
 
 
-def find_problem(plan, seed=0):
+def find_problem(plan, starts=STARTS):
     """Return a problem on which all conditions of a plan hold, or None where hill climbing meets none.
 
     From a random problem one to three of its values are drawn anew at a time, and kept where no fewer conditions hold.
@@ -29,8 +29,8 @@ def find_problem(plan, seed=0):
     """
     if len(plan.conditions) > 1 and not all(is_possible(plan.operator, name) for name in plan.conditions):
         return None
-    rng, tests = random.Random(f"{plan.title}/{seed}"), plan.tests
-    for start in range(STARTS):
+    rng, tests = random.Random(plan.title), plan.tests
+    for start in range(starts):
         choices, make = _world(plan.operator, start)
         chosen = {key: rng.choice(some) for key, some in choices.items()}
         best, problem = _score(make, chosen, tests)
