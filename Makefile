@@ -1,6 +1,8 @@
 # make run    creates .venv, installs, runs the default suite and says where the report lies
 # make test   creates the same .venv with the tools of development and runs the tests
 # make check  lint and types
+# make conjunctions      plants every condition by which libraries choose code as a fault, and 1 000 random
+#                        conjunctions of them: what the suite correctness kills (minutes)
 # make gpu-wheels        fills .gpu-wheels with what a machine with a CUDA device but no network may lack
 # make gpu-wheels-check  tries them in a fresh environment without a network
 # make gpu-check         checks and times the backends of CUDA devices within eight minutes (docs/gpu.md); the
@@ -13,7 +15,7 @@ SOURCES := pyproject.toml constraints.txt
 OUTPUT ?= gpu-check
 MINUTES ?= 8
 
-.PHONY: run test check clean gpu-wheels gpu-wheels-check gpu-check
+.PHONY: run test check conjunctions clean gpu-wheels gpu-wheels-check gpu-check
 
 run: $(VENV)/installed
 	$(BIN)/python -m harness run suite
@@ -25,6 +27,9 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+conjunctions: $(VENV)/installed-dev
+	$(BIN)/python tests/benchmarks/bench_conjunctions.py
 
 gpu-wheels:
 	$(PYTHON) .ci/gpu_wheels.py

@@ -19,64 +19,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache, reduce
+from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checking.held import BLOCK, Box, Held, split
-from harness.checking.windows import Axis, axes_of, count_divisors
-from harness.spec.cost import accumulation
-from harness.spec.data import seeded_generator
+from harness.checking.held import Box, Held, split
+from harness.checking.weights import (
+    EXACT_BITS,
+    Weigh,
+    Weights,
+    choose_largest,
+    make_weights,
+    mean_weights,
+    spread_weights,
+    tap_weights,
+)
+from harness.checking.windows import axes_of
 from harness.spec.operator import Operator
 from harness.spec.problem import Problem
-from harness.spec.tile import amplitude, memory_order
+from harness.spec.tile import memory_order
 from harness.spec.window import Sizes
 
 Array = NDArray[Any]
-Weigh = Callable[[int, int], Array]  # weights of the positions from start to stop of one axis
 ROUNDS = 2
-LONGEST = 16_777_213  # the largest prime below 2^24: weights of a longer axis repeat with this period
-MOST_WEIGHT, EXACT_BITS = 16, 53
 LEAST_POSITIONS = 2**12
 SHORT, LONG = 64, 2**13  # lengths of vectors: up to the first they are multiplied out, up to the second with others
 SCATTERS = frozenset({Operator.conv_input_grad, Operator.conv_transpose})
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """Random whole weights of one axis, none of them 0."""
-
-    table: NDArray[np.int8]
-
-    def __call__(self, start: int, stop: int) -> Array:
-        """Weights from start to stop, as float64."""
-        size = self.table.size
-        if start // size == (stop - 1) // size:
-            return self.table[start % size : (stop - 1) % size + 1].astype(np.float64)
-        return self.at(np.arange(start, stop))
-
-    def at(self, places: Array) -> Array:
-        """Weights at any positions."""
-        return np.asarray(self.table[places % self.table.size]).astype(np.float64)
-
-
-def make_weights(problem: Problem, axis: str, number: int, size: int, largest: int) -> Weights:
-    """Draw the weights of an axis for a round: -largest to largest without 0."""
-    rng = seeded_generator(problem.seed, f"weights of {axis} in round {number}")
-    values = rng.integers(1, largest, size=min(size, LONGEST), endpoint=True, dtype=np.int8)
-    values *= rng.integers(0, 1, size=values.size, endpoint=True, dtype=np.int8) * np.int8(2) - np.int8(1)
-    return Weights(values)
-
-
-def choose_largest(problem: Problem) -> int:
-    """Largest weight with which the sum over a block stays exact in float64, at most 16."""
-    size = accumulation(problem) * amplitude(problem)[0] ** 2 + amplitude(problem)[0]
-    bits = EXACT_BITS - math.log2(BLOCK) - math.log2(size)
-    return max(1, min(MOST_WEIGHT, int(2 ** (bits / (problem.axes + 2)))))
 
 
 def contract_problem(held: Held) -> Iterator[tuple[Fraction | None, Fraction]]:
@@ -158,58 +129,12 @@ def _bias_side(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fraction
 def _mean_side(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fraction | None]:
     """The weights of every input of a mean, or of every dy of its gradient, axis by axis."""
     forwards = held.problem.operator is Operator.avg_pool
-    gather = _mean_weights if forwards else _spread_weights
+    gather = mean_weights if forwards else spread_weights
     sides: list[list[Weigh]] = [
         [images, channels, *(gather(held.problem, axis, weights) for axis, weights in enumerate(space))]
         for images, channels, *space in rounds
     ]
     return form(held, held.problem.operator.inputs[0], sides)
-
-
-def _mean_weights(problem: Problem, number: int, weights: Weights) -> Weigh:
-    """h[j] = sum of g[i] / divisor[i] over outputs i and taps that read input j."""
-    axis = axes_of(problem)[number]
-
-    @lru_cache(maxsize=4)  # consecutive blocks mostly share their places along an axis
-    def weigh(start: int, stop: int) -> Array:
-        total = np.zeros(stop - start)
-        for u in range(axis.kernel):
-            first, last = _outputs_reading(axis, start, stop, u)
-            if first < last:
-                at = axis.inputs_at(first, last, u)
-                share = weights(first, last) / count_divisors(problem, number, first, last)
-                total[at.start - start : at.stop - start : axis.stride] += share
-        return total
-
-    return weigh
-
-
-def _spread_weights(problem: Problem, number: int, weights: Weights) -> Weigh:
-    """h[i] = sum of g[j] over the inputs j that output i reads, over divisor[i]."""
-    axis = axes_of(problem)[number]
-
-    @lru_cache(maxsize=4)  # consecutive blocks mostly share their places along an axis
-    def weigh(start: int, stop: int) -> Array:
-        total = np.zeros(stop - start)
-        for u in range(axis.kernel):
-            first, last = axis.outputs_in(start, stop, u)
-            if first < last:
-                total[first - start : last - start] += _strided(weights, axis.inputs_at(first, last, u))
-        return np.asarray(total / count_divisors(problem, number, start, stop))
-
-    return weigh
-
-
-def _strided(weights: Weights, at: slice) -> Array:
-    return np.asarray(weights(at.start, at.stop)[:: at.step])
-
-
-def _outputs_reading(axis: Axis, start: int, stop: int, u: int) -> tuple[int, int]:
-    """The range of outputs whose tap u reads an input from start to stop."""
-    shift = axis.dilation * u - axis.begin
-    first = max(0, -((shift - start) // axis.stride))  # ceil((start - shift) / stride)
-    last = min(axis.p, (stop - 1 - shift) // axis.stride + 1)
-    return first, max(first, last)
 
 
 def _selected_side(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fraction | None]:
@@ -251,7 +176,7 @@ def _product_side(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fract
         a = held.read(name, (images, channels, *places))
         for total, kernel, (over, _, *spatial) in zip(totals, kernels, rounds, strict=True):
             matrices = [
-                _tap_weights(axis, weights, at, scatters)
+                tap_weights(axis, weights, at, scatters)
                 for axis, weights, at in zip(axes_of(problem), spatial, places, strict=True)
             ]
             total.add(dot(_correlate(a, over(images.start, images.stop), matrices), kernel))
@@ -264,25 +189,6 @@ def _product_side(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fract
 def _grouped(order: tuple[int, ...]) -> tuple[int, ...]:
     """An order of axes n c *s, with c split into groups and channels of a group."""
     return tuple(b for axis in order for b in ((1, 2) if axis == 1 else (axis + (axis > 1),)))
-
-
-def _tap_weights(axis: Axis, weights: Weights, at: slice, scatters: bool) -> Array:
-    """Weight that each position of the first input has for each tap: (positions, kernel).
-
-    conv: g[i] where tap u of output i reads this position; scatters: g[j] where this position adds to output j.
-    """
-    matrix = np.zeros((at.stop - at.start, axis.kernel))
-    for u in range(axis.kernel):
-        if scatters:
-            first, last = axis.outputs_in(at.start, at.stop, u)
-            if first < last:
-                matrix[first - at.start : last - at.start, u] = _strided(weights, axis.inputs_at(first, last, u))
-        else:
-            first, last = _outputs_reading(axis, at.start, at.stop, u)
-            if first < last:
-                to = axis.inputs_at(first, last, u)
-                matrix[to.start - at.start : to.stop - at.start : axis.stride, u] = weights(first, last)
-    return matrix
 
 
 def _correlate(a: Array, images: Array, matrices: Sequence[Array]) -> Array:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TIME = "60s"
 NOTHING_APPLIED = 4
+LAYER_BURSTS = 12  # for each burst of problems that are asked all laws, which takes a third to half of the time
 
 
 @click.command("fuzz")
@@ -60,9 +61,10 @@ def command(
 ) -> int:
     """Search for problems on which a backend breaks a law, and make them as small as can be.
 
-    What failed before is replayed first, from the corpus. Then problems of all shapes are drawn, and every law of
-    the suite `correctness` that applies is asked of each. A law that breaks is shown on the smallest problem found,
-    stored, and left out from then on.
+    What failed before is replayed first, from the corpus. Then problems are drawn from two domains in turn. Problems
+    of all shapes, with every axis different, are asked every law of the suite `correctness` that applies. Layers as
+    networks have them, for which libraries have special code, are compared with the reference, element by element. A
+    law that breaks is shown on the smallest problem found, stored, and left out from then on.
 
     \b
     python -m harness fuzz --backend mine --plugin ./mine.py --time 5m
@@ -173,7 +175,9 @@ class _Session:
     def _replay_and_search(self, bench: Bench, bounds: Bounds, progress: _Progress) -> int:
         """Print every finding when it is made; how many laws are broken."""
         from harness.generate.corpus import Case, append_case, case_file
-        from harness.generate.search import search
+        from harness.generate.dispatch.drawing import layers
+        from harness.generate.dispatch.problems import LAW
+        from harness.generate.search import Domain, search
         from harness.generate.strategy import problems
 
         broken = self._replay(bench, progress)
@@ -182,8 +186,12 @@ class _Session:
             bench.refusal = f"{bench.backend} has no {', '.join(self.dtypes)}"
             return len(broken)
         laws = [law for law in self.laws if law not in broken]
-        strategy = problems(operators=self.operators, dtypes=dtypes)
-        for finding in search(bench, laws, strategy, bounds, self.seed):
+        domains = (
+            Domain(problems=problems(operators=self.operators, dtypes=dtypes)),
+            Domain(problems=layers(operators=self.operators, dtypes=dtypes), law=LAW if LAW in self.laws else "",
+                   bursts=LAYER_BURSTS),
+        )  # fmt: skip
+        for finding in search(bench, laws, domains, bounds, self.seed):
             self.wrong += 1
             broken.add(finding.result.law)
             with progress.paused():

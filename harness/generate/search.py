@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.generate.corpus import Case
+from harness.generate.reducing import reduce
 from harness.plan.arm import Arm, parse_arm
 from harness.plan.cell import Cell, Limits
 from harness.plan.planner import plan_run
@@ -183,19 +184,36 @@ class Bench:
         return result
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """Problems to draw from, the one law that they are asked (all of them where it is empty), and bursts in a turn."""
+
+    problems: SearchStrategy[Problem]
+    law: str = ""
+    bursts: int = 1
+
+    def asked(self, laws: Sequence[str]) -> tuple[str, ...]:
+        """Return which of these laws are asked here."""
+        return tuple(law for law in laws if self.law in ("", law))
+
+
 def search(
-    bench: Bench, laws: Sequence[str], problems: SearchStrategy[Problem], bounds: Bounds, number: int
+    bench: Bench, laws: Sequence[str], domains: Sequence[Domain], bounds: Bounds, number: int
 ) -> Iterator[Finding]:
     """Broken laws one after the other, each made small; a law that broke is left out from then on.
 
-    number: the seed; the same one draws the same problems, as long as the laws break in the same way and the code is
-    the same: Hypothesis now and then draws a number that stands in a source file.
+    domains: drawn from in turn. number: the seed; the same one draws the same problems, as long as the laws break in
+    the same way and the code is the same: Hypothesis now and then draws a number that stands in a source file.
     """
     left, found = list(laws), 0
+    bursts = [domain for domain in domains for _ in range(domain.bursts)]
     for turn in range(MOST_BURSTS):
-        if not left or found == bounds.findings or bounds.spent(bench.drawn):
+        domain = bursts[turn % len(bursts)]
+        if not any(one.asked(left) for one in bursts) or found == bounds.findings or bounds.spent(bench.drawn):
             return
-        finding = _hunt(bench, tuple(left), problems, bounds, number * MOST_BURSTS + turn)
+        if not (asked := domain.asked(left)):
+            continue
+        finding = _hunt(bench, asked, domain.problems, bounds, number * MOST_BURSTS + turn)
         if finding is not None:
             yield finding
             found += 1
@@ -217,6 +235,9 @@ def _hunt(
     )(seed(number)(given(problems)(hunt.attempt)))  # fmt: skip
     with contextlib.suppress(_BrokenError, _Over, Flaky):  # flaky: it broke once and did not again, a finding too
         attempt()
+    if hunt.finding is not None:
+        with contextlib.suppress(_Over):
+            reduce(parse_line(hunt.finding.result.problem), hunt.breaks)
     bench.limit_s = CELL_S
     return hunt.finding
 
@@ -237,6 +258,15 @@ class _Hunt:
         if found is not None:
             self.finding = found
             raise _BrokenError
+
+    def breaks(self, problem: Problem) -> bool:
+        """Return whether the law that was found broken is so on a simpler problem too, which then is the finding."""
+        assert self.finding is not None
+        if time.monotonic() > self.deadline:
+            raise _Over
+        found = self._shrink(problem, self.finding)
+        self.finding = found or self.finding
+        return found is not None
 
     def _draw(self, problem: Problem) -> Finding | None:
         bench, line = self.bench, problem.line

@@ -244,6 +244,8 @@ class _Answers:
             work, workspace = estimate_work(self.backend, problem), estimate_workspace(self.backend, problem)
             seconds = self.calls * (work / self.backend.rate + CALL_S * _count_calls(self.backend, problem))
             need = int((copies or self._copies(problem)) * problem.bytes + workspace)
+            if copies and self.backend.device != "cpu":  # which holds the arrays itself, and what it needs for them
+                need -= problem.bytes + workspace
         except Exception as error:  # as above
             return _Cost(reason=f"its estimate raised {type(error).__name__}: {error}")
         reason = ""

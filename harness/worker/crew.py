@@ -160,9 +160,11 @@ class Crew:
 
 
 def explain_death(cell: Cell, error: WorkerDiedError) -> Checked:
-    """What a worker's end makes of its cell; it is skipped where memory was short for what it needs."""
-    if error.starved and is_short(cell.memory_bytes, cell.need_bytes):
-        return Checked("skipped", f"out of memory (estimated {cell.need_bytes / 2**30:.3g} GiB): {error}")
+    """What a worker's end makes of its cell; one that may take all free memory and did is skipped."""
+    if error.starved and cell.need_bytes:
+        much = not is_short(cell.memory_bytes, cell.need_bytes)
+        hint = ", which is less than half of it: see workspace() of the backend" if much else ""
+        return Checked("skipped", f"out of memory (estimated {cell.need_bytes / 2**30:.3g} GiB{hint}): {error}")
     return Checked("timeout" if error.outcome == "timeout" else "crashed", str(error))
 
 

@@ -9,8 +9,9 @@ import sysconfig
 import threading
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from queue import SimpleQueue
 from types import FrameType
@@ -46,6 +47,13 @@ SITE = os.path.realpath(sysconfig.get_path("purelib")) + os.sep
 
 
 @dataclass(frozen=True, slots=True)
+class Stage(Answers):
+    """Answers, and the thread in which calls are interrupted: one for all, as libraries make a team for each thread."""
+
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """One of several that call at once: its case, how it makes its call, and what tells it in a message."""
 
@@ -67,16 +75,17 @@ def calls_at_once_agree(subject: Subject, problem: Problem) -> Deviation:
     and others are made in between; then threads call all at once. The bits are those of the call alone where the
     backend is deterministic. Where it declares that it is not reentrant, calls take turns, and nothing else is asked.
     """
-    answers = Answers(subject)
+    answers = Stage(subject)
     callers = list(_callers(answers, problem))
     if not all(answers.subject.numerics(one.case.problem).reentrant for one in callers):
         turns = [_attempt(answers, one, "in turn") for one in (*callers, *callers)]
         return replace(join(*turns), observed="asked one at a time, as declared")
-    found = join(*_check_all(answers, problem, callers))
+    with answers.pool:
+        found = join(*_check_all(answers, problem, callers))
     return replace(found, observed="as alone" if found.passed else "not as alone")
 
 
-def _check_all(answers: Answers, problem: Problem, callers: Sequence[Caller]) -> Iterator[Deviation]:
+def _check_all(answers: Stage, problem: Problem, callers: Sequence[Caller]) -> Iterator[Deviation]:
     """Every caller alone, then every way of calling at once, until an answer is wrong."""
     first, same, half, *rest, last = callers
     lines = count_lines(answers, first)
@@ -136,7 +145,7 @@ def _first_taken(answers: Answers, near: neighbours.Neighbours, best: str) -> ne
     return tuple(taken[:1])
 
 
-def _interrupt_first_use(answers: Answers, problem: Problem, x: Sizes, line: int, calls: int) -> Deviation:
+def _interrupt_first_use(answers: Stage, problem: Problem, x: Sizes, line: int, calls: int) -> Deviation:
     """Stop the first call of a shape at one line, and make others of that shape there: they find what is ready."""
     first, second = _new_pair(answers, problem, x)
     return interrupt(answers, first, (second,) * calls, (), (line,))
@@ -159,7 +168,7 @@ def _new_pair(answers: Answers, problem: Problem, x: Sizes) -> tuple[Caller, Cal
 
 
 def interrupt(
-    answers: Answers, first: Caller, always: Sequence[Caller], turns: Sequence[Caller], stops: Sequence[int]
+    answers: Stage, first: Caller, always: Sequence[Caller], turns: Sequence[Caller], stops: Sequence[int]
 ) -> Deviation:
     """Make a call in a thread, stop it at lines of the backend, and make others in this thread meanwhile.
 
@@ -177,7 +186,7 @@ def interrupt(
 
 
 def _interrupt_at(
-    answers: Answers, first: Caller, always: Sequence[Caller], turns: Sequence[Caller], stops: Sequence[int]
+    answers: Stage, first: Caller, always: Sequence[Caller], turns: Sequence[Caller], stops: Sequence[int]
 ) -> Deviation:
     call, parts = first.make(), list[Deviation]()
     thread = _Interrupted(lambda: answers.fetch(first.case, call, call.run()), frozenset(stops))
@@ -187,7 +196,7 @@ def _interrupt_at(
         for one in (*itertools.islice(left, 1), *always):
             parts.append(_attempt(answers, one, f"made while a call of {first.case.what} stood at {thread.place}"))
 
-    error = thread.serve(work)
+    error = thread.serve(answers.pool, work)
     names = ", ".join(dict.fromkeys(one.case.what for one in (*turns, *always)))
     how = f"in the middle of which, {'last ' if len(stops) > 1 else ''}at {thread.place}, was called: {names}"
     if error is not None:
@@ -196,11 +205,11 @@ def _interrupt_at(
     return join(answers.judge_bits(first.case, thread.outputs, how), *parts)
 
 
-def count_lines(answers: Answers, one: Caller) -> int:
+def count_lines(answers: Stage, one: Caller) -> int:
     """How many different lines of the backend a call runs."""
     call = one.make()
     thread = _Interrupted(lambda: answers.fetch(one.case, call, call.run()), ())
-    thread.serve(lambda: None)
+    thread.serve(answers.pool, lambda: None)
     return len(thread.visited)
 
 
@@ -237,14 +246,13 @@ class _Interrupted:
         self.owed = False  # whether the work of an earlier stop still goes on, as it waits for a lock of this call
         self.visited: set[tuple[Any, int]] = set()
 
-    def serve(self, work: Callable[[], None]) -> BaseException | None:
+    def serve(self, pool: ThreadPoolExecutor, work: Callable[[], None]) -> BaseException | None:
         """Start the call, and do the work whenever it stops; give what the call raised, or None."""
-        thread = threading.Thread(target=self._run, daemon=True)
-        thread.start()
+        running = pool.submit(self._run)
         while self.turns.get():
             work()
             self.done.release()
-        thread.join()
+        running.result()
         return self.error
 
     def _run(self) -> None:

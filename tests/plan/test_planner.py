@@ -126,6 +126,11 @@ def test_a_law_on_large_arrays_has_an_estimate_of_its_own():
     assert cell.reason == "estimated 5.4 GiB, above the limit of 5 GiB (free here, --memory-limit)"
     (cell,) = plan_run(registry, ["limits"], ["numpy-direct"], given, limits=Limits(memory_bytes=5 * 2**30)).cells
     assert cell.reason == "estimated 5.4 GiB, above the limit of 5 GiB (--memory-limit)"
+    elsewhere = type("Elsewhere", (type(registry.backend("numpy-direct")),), {"name": "elsewhere", "device": "cuda"})()
+    registry.backends["elsewhere"] = elsewhere  # arrays of another device take no memory of the host
+    (cell,) = plan_run(registry, ["limits"], ["elsewhere"], given, limits=Limits(memory_bytes=2 * 2**30)).cells
+    assert cell.decided is None
+    assert cell.need_bytes == pytest.approx(0.3 * given[0].problem.bytes)
 
 
 def test_other_suites_do_not_fill_the_memory(registry):

@@ -22,9 +22,10 @@ SHORT_SUMS = ("conv", "conv_input_grad", "conv_transpose", *POOLS)  # whole numb
 
 @cache
 def count_problems() -> tuple[NamedProblem, ...]:
-    """Return problems named counts/..., on whole numbers, for every operator."""
+    """Return problems named counts/..., for every operator: on whole numbers but for those of deep windows."""
     lines = [*_wide_rows(), *_many_of_one(), *_long_sums()]
-    return tuple(ask_elements(f"counts/{name}", parse_line(f"{line} data=integer")) for name, line in lines)
+    whole = [(name, f"{line} data=integer") for name, line in lines]
+    return tuple(ask_elements(f"counts/{name}", parse_line(line)) for name, line in (*whole, *_deep_windows()))
 
 
 def _wide_rows() -> list[tuple[str, str]]:
@@ -88,6 +89,26 @@ def _long_sums() -> list[tuple[str, str]]:
         )
         for layout in ("", " layout=channels-last")
     ]
+
+
+def _deep_windows() -> list[tuple[str, str]]:
+    """Make windows of more than 64, 256 and 1 024 taps, on data that show each of their taps.
+
+    Small whole numbers do not: the first of many equal maxima lies near the begin of a window, so that a place beyond
+    a byte never occurs, and their sums come near zero, where the formats of halves are exact. (MIOpen#2109,
+    candle#3719, oneDNN#259)
+    """
+    found = []
+    for taps, kernel, x in ((64, "9x9", "2x3x9x9"), (256, "16x17", "3x5x17x18"), (1024, "33x32", "1x4x33x32")):
+        for layout in ("", " layout=channels-last"):
+            name, shape = f"taps-{taps}", f"x={x} kernel={kernel}"
+            found += [(name, f"{operator} {shape} data=distinct{layout}") for operator in POOLS[:2]]
+            found += [
+                (name, f"{operator} {shape} dtype={dtype} data=uniform{layout}")
+                for operator in POOLS[2:]
+                for dtype in ("float16", "bfloat16", "float32")
+            ]
+    return found
 
 
 def _transposed(w: str) -> str:

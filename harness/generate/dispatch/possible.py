@@ -101,12 +101,17 @@ def representative(operator: Operator) -> Operator:
     return operator if operator is Operator.conv_bias_grad else Operator.conv
 
 
+def list_columns(operator: Operator) -> Mapping[str, Sequence[Any]]:
+    """Return the values of every trait that problems of an operator are made of."""
+    return _POOLS if operator.pools else _CONVOLUTIONS
+
+
 @cache
 def _search(operator: Operator) -> Possible:
     import numpy as np
 
     conditions, draw = conditions_for(operator), random.Random(0)
-    columns = _POOLS if operator.pools else _CONVOLUTIONS
+    columns = list_columns(operator)
     rows = [{name: draw.choice(values) for name, values in columns.items()} for _ in range(DRAWS)]
     kept = [(row, problem) for row in rows if (problem := make_problem(operator, row)) is not None]
     met = np.array([list(flags_of(problem)) for _, problem in kept], dtype=bool)
@@ -168,7 +173,7 @@ def make_problem(operator: Operator, traits: Traits) -> Problem | None:
         )  # fmt: skip
     except GeometryError:
         return None
-    return None if operator in MAXIMA and _is_hollow(problem) else problem
+    return None if operator in MAXIMA and is_hollow(problem) else problem
 
 
 def _stride(name: int | str, kernel: Sizes) -> Sizes:
@@ -199,7 +204,7 @@ def _count(traits: Traits) -> tuple[int, int, int]:
     return c, o, 2 if groups == "grouped" else 1
 
 
-def _is_hollow(problem: Problem) -> bool:
+def is_hollow(problem: Problem) -> bool:
     """Return whether a window holds padding only: its first tap at or behind the input's begin lies behind its end."""
     window = problem.window
     for n, o, m, s, d, (b, _) in zip(

@@ -98,8 +98,8 @@ def test_operators_that_share_a_representative_share_its_table():
 def test_a_maximum_over_padding_alone_is_no_problem():
     hollow = parse_line("max_pool x=1x1x4 kernel=2 stride=2 pad=2")
     whole = parse_line("max_pool x=1x1x4 kernel=2 stride=2 pad=1")
-    assert possible._is_hollow(hollow)
-    assert not possible._is_hollow(whole)
+    assert possible.is_hollow(hollow)
+    assert not possible.is_hollow(whole)
 
 
 def test_maxima_are_not_drawn_with_such_windows_and_means_are():

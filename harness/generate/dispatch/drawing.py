@@ -1,0 +1,264 @@
+"""Drawing problems on specialised code paths: layers as networks have them, and free crossings of their parts.
+
+A problem is made of a value for every key of `domain`, smallest first, so that examples shrink to the smallest
+problem that still takes a path.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from hypothesis import strategies as st
+
+from harness.generate.build import BIASED, MAXIMA, Choices, build
+from harness.generate.dispatch import values
+from harness.generate.dispatch.problems import estimate_cost
+from harness.generate.dispatch.values import WindowClass
+from harness.spec.numerics import DTYPES
+from harness.spec.operator import Operator
+from harness.spec.problem import LAYOUTS, MEANS, Problem
+from harness.spec.window import Sizes
+
+DEAR = 3e6  # operations: a drawn problem that costs more is made smaller; then one takes about 6 ms on average
+DEAR_BEYOND = 2e7  # the same where there is very many of something
+COUNTS: Sizes = (1, 2, 4, 8, 16, 32, 64, 128)
+OFFS: Sizes = (0, 0, 0, 1, -1, 2)  # from a count to one beside it; 2 stands for half of it more
+HALF_MORE = 2
+BATCHES: Sizes = (1, 2, 3, 4, 5, 8, 16, 17, 33)
+WIDTHS: Sizes = (1, 2, 3, 4, 5, 7, 8, 14, 15, 16, 17, 31, 32, 33)
+OTHERS: Sizes = (1, 2, 3, 4, 5, 8)
+# What may lie beyond a limit of a byte, a block or a grid, one thing at a time, with the values that it then has.
+BEYOND: Mapping[str, Sizes] = {
+    "width": (63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025, 4095, 4096, 4097),
+    "channels": (255, 256, 257, 511, 512, 513, 1025), "outputs": (255, 256, 257, 511, 512, 513, 1025),
+    "batch": (64, 65, 129, 257),
+    "many images": (65537,), "many channels": (65537,), "many outputs": (65537,),
+}  # fmt: skip
+KERNELS: Mapping[int, tuple[Sizes, ...]] = {
+    1: ((1,), (2,), (3,), (4,), (5,), (7,), (11,), (16,), (25,)),
+    2: ((1, 1), (1, 1), (2, 2), (1, 3), (3, 1), (3, 2), (3, 3), (3, 3), (3, 3), (3, 3), (1, 7), (7, 1), (4, 4), (5, 5),
+        (7, 7), (11, 11)),
+    3: ((1, 1, 1), (2, 2, 2), (1, 3, 3), (3, 1, 1), (3, 3, 3), (3, 3, 3)),
+}  # fmt: skip
+POOLED_KERNELS: Mapping[int, tuple[Sizes, ...]] = {
+    1: ((1,), (2,), (3,), (4,), (5,), (18,), (65,), (257,), (1025,)),
+    2: ((1, 1), (2, 2), (2, 3), (3, 2), (3, 3), (5, 5), (7, 7), (9, 8), (1, 18), (18, 1), (14, 14), (17, 17), (20, 20),
+        (33, 32)),
+    3: ((1, 1, 1), (2, 2, 2), (3, 3, 3), (5, 4, 4)),
+}  # fmt: skip
+STRIDES: tuple[Any, ...] = (1, 1, 1, 2, 2, 3, 4, "unequal", "kernel", "beyond")
+DILATIONS: Sizes = (1, 1, 1, 2, 2, 3, 4, 12)
+FREE = "free"  # a padding of any sides
+PADDINGS = ("none", "none", "same", "same", "half", "wide", "causal", "end", "beyond", FREE)
+GROUPS: tuple[values.Groups, ...] = ("one", "one", "one", "one", "depthwise", "depthwise", "grouped", "multiplier")
+MULTIPLES: Sizes = (2, 3, 4)  # groups of many channels, or outputs of each channel
+# Of the windows of `values.py`, those that most layers have come more often; as many windows are free.
+COMMON: Mapping[str, int] = {"3x3": 4, "1x1": 3, "depthwise 3x3": 2, "2x2 stride 2": 2, "3x3 stride 2 half": 2}
+ALTERED = ("", "", "", "", "stride", "padding", "dilation", "groups")  # what is free in a window that is named
+DATA = ("integer", "integer", "integer", "normal")
+SIDES: tuple[Sizes, ...] = tuple(itertools.product((0, 1, 2), repeat=3))
+
+
+@st.composite
+def layers(draw: st.DrawFn, *, operators: Sequence[Operator] = tuple(Operator),
+           dtypes: Sequence[str] = DTYPES) -> Problem:  # fmt: skip
+    """Draw a problem as networks have it, from the given operators and dtypes.
+
+    Always as many draws, used or not: what is left of an example then means the same when its operator shrinks.
+    """
+    operator = draw(_pick(tuple(operators)))
+    axes = draw(_pick((1, 2, 2, 2, 2, 3)))
+    dtype = draw(_pick(tuple(sorted(dtypes, key=lambda name: name != "float32"))))
+    chosen = {key: draw(_pick(choices)) for key, choices in domain(operator, axes).items()}
+    return layer_of(operator, axes, {"dtype": dtype, **chosen})
+
+
+@cache
+def _pick(choices: tuple[Any, ...]) -> st.SearchStrategy[Any]:
+    return st.sampled_from(choices)
+
+
+@cache
+def domain(operator: Operator, axes: int) -> Mapping[str, tuple[Any, ...]]:
+    """Return the values of every key of a layer but its dtype; the same keys for every operator."""
+    kernels = (POOLED_KERNELS if operator.pools else KERNELS)[axes]
+    named = tuple(window for window in _windows(operator) if len(window.kernel) == axes)
+    return {
+        "layout": LAYOUTS,
+        "data": DATA,
+        "bias": (False, True),
+        "ceil": (False, True),
+        "exclude_pad": (False, True),
+        "window": (*(None,) * max(1, len(named)), *named),
+        "altered": ALTERED,
+        "full": (False,) * 5 + (True,),
+        "stride": STRIDES,
+        "dilation": DILATIONS,
+        "padding": PADDINGS,
+        "begin": SIDES,
+        "end": SIDES,
+        "groups": GROUPS,
+        "multiple": MULTIPLES,
+        "beyond": ("",) * 30 + tuple(BEYOND),
+        "beyond by": tuple(range(max(map(len, BEYOND.values())))),
+        "batch": BATCHES,
+        "channels": COUNTS,
+        "channels off": OFFS,
+        "outputs": COUNTS,
+        "outputs off": OFFS,
+        "kernel": kernels,
+        "depth": OTHERS,
+        "height": OTHERS,
+        "width": WIDTHS,
+        "remainder": SIDES,
+        "kept": ("channels", "batch", "space"),
+    }
+
+
+def _windows(operator: Operator) -> tuple[WindowClass, ...]:
+    """Return the windows of `values.py` for an operator, common ones several times."""
+    known = values.WINDOWS
+    if operator.pools:
+        known = {**values.POOLS, **(values.DILATED_POOLS if operator in MAXIMA else values.PADDED_POOLS)}
+    return tuple(window for name, window in known.items() for _ in range(COMMON.get(str(name), 1)))
+
+
+def layer_of(operator: Operator, axes: int, chosen: Mapping[str, Any], dear: float = DEAR) -> Problem:
+    """Build the problem of a value for each key of `domain`, and a dtype.
+
+    dear: estimated operations above which the problem is made smaller.
+    """
+    free = _free_window(chosen)
+    window = _alter(chosen["window"], free, chosen["altered"]) if chosen["window"] else free
+    full = window.full or (chosen["full"] and chosen["window"] is None)
+    open_sides = chosen["padding"] == FREE and (chosen["window"] is None or chosen["altered"] == "padding")
+    begin, end = (chosen["begin"][-axes:], chosen["end"][-axes:]) if open_sides else _pad(window)
+    channels, outputs, groups = _count(operator, window, chosen)
+    zeros = (0,) * axes
+    choices = Choices(
+        operator=operator,
+        out=(1,) * axes if full else (chosen["depth"], chosen["height"], chosen["width"])[-axes:],
+        kernel=window.kernel,
+        stride=window.stride or (1,) * axes,
+        dilation=(1 if full else window.dilation,) * axes,
+        begin=zeros if full else begin,
+        end=zeros if full else end,
+        remainder=zeros if full else chosen["remainder"][-axes:],
+        batch=chosen["batch"],
+        channels=channels,
+        outputs=outputs,
+        groups=groups,
+        bias=operator in BIASED and chosen["bias"],
+        ceil=window.ceil or chosen["ceil"],
+        exclude_pad=operator in MEANS and chosen["exclude_pad"],
+        dtype=chosen["dtype"],
+        layout=chosen["layout"],
+        data=chosen["data"],
+        hollow=chosen.get("hollow", False),
+    )
+    if chosen["beyond"].startswith("many"):
+        dear = max(dear, DEAR_BEYOND)
+    return _lighten(_go_beyond(choices, chosen["beyond"], chosen["beyond by"]), chosen["kept"], dear)
+
+
+def _alter(window: WindowClass, free: WindowClass, part: str) -> WindowClass:
+    """Take one part of a named window, or none, from a free one with as many axes."""
+    if part == "stride":
+        return replace(window, stride=free.stride)
+    if part == "padding":
+        return replace(window, padding=free.padding)
+    if part == "dilation":
+        return replace(window, dilation=free.dilation)
+    return replace(window, groups=free.groups) if part == "groups" else window
+
+
+def _free_window(chosen: Mapping[str, Any]) -> WindowClass:
+    """Put a window together from its parts."""
+    kernel = chosen["kernel"]
+    stride: Mapping[Any, Sizes] = {
+        "unequal": (1, 1, 2)[-len(kernel) :], "kernel": kernel, "beyond": tuple(m + 1 for m in kernel)
+    }  # fmt: skip
+    return WindowClass(
+        kernel=kernel,
+        stride=stride[chosen["stride"]] if chosen["stride"] in stride else (chosen["stride"],) * len(kernel),
+        padding="none" if chosen["padding"] == FREE else chosen["padding"],
+        dilation=chosen["dilation"],
+        groups=chosen["groups"],
+    )
+
+
+def _pad(window: WindowClass) -> tuple[Sizes, Sizes]:
+    """Return the paddings at the begin and at the end of each axis."""
+    reach = [(m - 1) * window.dilation for m in window.kernel]
+    zeros, whole = (0,) * len(reach), tuple(reach)
+    return {
+        "none": (zeros, zeros),
+        "same": (tuple(r // 2 for r in reach), tuple(r - r // 2 for r in reach)),
+        "half": (tuple(m // 2 for m in window.kernel), tuple((m - 1) // 2 for m in window.kernel)),
+        "wide": (whole, whole),
+        "causal": (whole, zeros),
+        "end": (zeros, whole),
+        "beyond": (tuple(r + 1 for r in reach), tuple(r + 2 for r in reach)),
+    }[window.padding]
+
+
+def _count(operator: Operator, window: WindowClass, chosen: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Return channels and outputs of a group, and the number of groups."""
+    channels, outputs, multiple = _near(chosen, "channels"), _near(chosen, "outputs"), chosen["multiple"]
+    if operator.pools or window.groups == "one":
+        return channels, outputs, 1
+    if window.groups == "grouped":
+        return channels, outputs, multiple
+    return 1, multiple if window.groups == "multiplier" else 1, channels
+
+
+def _near(chosen: Mapping[str, Any], name: str) -> int:
+    """Return a count of channels, which is a power of two or lies beside one."""
+    count, off = int(chosen[name]), int(chosen[f"{name} off"])
+    return count + (count + 1) // 2 if off == HALF_MORE else max(1, count + off)
+
+
+def _go_beyond(choices: Choices, name: str, place: int) -> Choices:
+    """Put one quantity beyond a limit; what is very many stands alone."""
+    if not name:
+        return choices
+    value = BEYOND[name][place % len(BEYOND[name])]
+    if name == "width":
+        return replace(choices, out=(*(1,) * (choices.axes - 1), value))
+    if name.startswith("many"):
+        ones, zeros = (1,) * choices.axes, (0,) * choices.axes
+        choices = replace(
+            choices, batch=1, channels=1, outputs=1, groups=1, out=ones, dilation=ones, begin=zeros, end=zeros,
+            kernel=tuple(min(m, 2) for m in choices.kernel), remainder=zeros,
+        )  # fmt: skip
+    if name in ("batch", "many images"):
+        return replace(choices, batch=value)
+    if name in ("channels", "many channels"):
+        return replace(choices, channels=value)
+    return replace(choices, outputs=value)
+
+
+def _lighten(choices: Choices, kept: str, dear: float) -> Problem:
+    """Build a problem that is not dear.
+
+    A dear one loses, one after the other and only as far as needed, batch, space and channels except what is `kept`;
+    then the reach of its windows; then what was kept.
+    """
+    small: Mapping[str, Mapping[str, Any]] = {
+        "batch": {"batch": min(choices.batch, 2)},
+        "space": {"out": tuple(min(o, 2) for o in choices.out)},
+        "channels": {"channels": min(choices.channels, 8), "outputs": min(choices.outputs, 8),
+                     "groups": min(choices.groups, 8)},
+        "reach": {"dilation": (1,) * choices.axes, "begin": (0,) * choices.axes, "end": (0,) * choices.axes},
+    }  # fmt: skip
+    problem = build(choices)
+    for name in sorted(small, key=lambda name: (name == "reach") + 2 * (name == kept)):
+        if estimate_cost(problem) <= dear:
+            break
+        choices = replace(choices, **small[name])
+        problem = build(choices)
+    return problem

@@ -1,0 +1,79 @@
+"""Layers as fuzz draws them: valid, on the paths that libraries specialise, cheap, and shrinking to the smallest."""
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from harness import Operator, parse_line
+from harness.generate.dispatch.conditions import conditions_of
+from harness.generate.dispatch.drawing import DEAR, DEAR_BEYOND, domain, layers
+from harness.generate.dispatch.problems import estimate_cost
+from harness.generate.reducing import reduce
+from harness.spec.problem import LAYOUTS
+
+QUIET = {"database": None, "deadline": None, "suppress_health_check": list(HealthCheck)}
+
+
+def _draw(strategy, count):
+    drawn = []
+    for number in range(count // 10):
+
+        @seed(number)
+        @settings(max_examples=10, phases=(Phase.generate,), **QUIET)
+        @given(strategy)
+        def keep(problem):
+            drawn.append(problem)
+
+        keep()
+    return drawn
+
+
+def test_what_is_asked_for_is_what_is_drawn():
+    drawn = _draw(layers(operators=(Operator.conv_transpose, Operator.max_pool), dtypes=("float16", "float64")), 200)
+    assert {p.operator for p in drawn} == {Operator.conv_transpose, Operator.max_pool}
+    assert {p.dtype for p in drawn} == {"float16", "float64"}
+    assert {p.layout for p in drawn} == set(LAYOUTS)
+    assert {p.axes for p in drawn} == {1, 2, 3}
+    assert {p.data for p in drawn} == {"integer", "normal"}
+
+
+def test_drawn_layers_are_not_dear():
+    costs = [estimate_cost(p) for p in _draw(layers(), 300)]
+    assert max(costs) <= DEAR_BEYOND
+    assert sum(cost > DEAR for cost in costs) < len(costs) / 10
+    assert sum(cost > DEAR / 4 for cost in costs) > 20
+
+
+def test_convolutions_meet_the_conditions_that_libraries_choose_by():
+    drawn = _draw(layers(operators=(Operator.conv,)), 1000)
+    met = [{one.name for one in conditions_of(p)} for p in drawn]
+    for conditions in (
+        {"kernel 3x3", "stride 1", "C a multiple of 16", "O a multiple of 16", "one group"},
+        {"kernel 1x1", "stride 1", "C a multiple of 8", "O a multiple of 8", "channels-last"},
+        {"depthwise", "kernel 3x3", "stride 2"}, {"C >= 64", "O >= 64"}, {"batch 33"}, {"dilation 12 or more"},
+    ):  # fmt: skip
+        assert any(conditions <= one for one in met), conditions
+    assert any(p.y[-1] > 255 for p in drawn)
+    assert any(p.w[0] > 65536 for p in drawn)
+    assert any(p.x[0] > 65536 for p in drawn)
+
+
+def test_every_operator_has_the_same_keys():
+    keys = {tuple(domain(operator, axes)) for operator in Operator for axes in (1, 2, 3)}
+    assert len(keys) == 1
+
+
+@pytest.mark.parametrize(
+    ("operator", "condition", "line"),
+    [
+        (Operator.conv, lambda p: True, "conv x=1x1x1 w=1x1x1 data=integer"),
+        (Operator.conv, lambda p: p.w[1] % 16 == 0, "conv x=1x16x1 w=1x16x1 data=integer"),
+        (Operator.max_pool, lambda p: p.x[1] % 8 == 0 and p.window.stride == (2, 2),
+         "max_pool x=1x8x1x1 kernel=1x1 stride=2 data=integer"),
+        (Operator.conv, lambda p: p.x[0] > 16 and p.layout == "channels-last",
+         "conv x=17x1x1 w=1x1x1 layout=channels-last data=integer"),
+        (Operator.conv, lambda p: p.x[-1] > 255, "conv x=1x1x256 w=1x1x1 data=integer"),
+    ],
+)  # fmt: skip
+def test_layers_are_reduced_to_the_smallest(operator, condition, line):
+    first = next(filter(condition, _draw(layers(operators=(operator,)), 400)))
+    assert reduce(first, condition) == parse_line(line)
