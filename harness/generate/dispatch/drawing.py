@@ -14,7 +14,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from harness.generate.build import BIASED, MAXIMA, Choices, build
+from harness.generate.build import BIASED, Choices, build
 from harness.generate.dispatch import values
 from harness.generate.dispatch.problems import estimate_cost
 from harness.generate.dispatch.values import WindowClass
@@ -121,9 +121,7 @@ def domain(operator: Operator, axes: int) -> Mapping[str, tuple[Any, ...]]:
 
 def _windows(operator: Operator) -> tuple[WindowClass, ...]:
     """Return the windows of `values.py` for an operator, common ones several times."""
-    known = values.WINDOWS
-    if operator.pools:
-        known = {**values.POOLS, **(values.DILATED_POOLS if operator in MAXIMA else values.PADDED_POOLS)}
+    known = values.POOLS if operator.pools else values.WINDOWS
     return tuple(window for name, window in known.items() for _ in range(COMMON.get(str(name), 1)))
 
 
@@ -136,7 +134,7 @@ def layer_of(operator: Operator, axes: int, chosen: Mapping[str, Any], dear: flo
     window = _alter(chosen["window"], free, chosen["altered"]) if chosen["window"] else free
     full = window.full or (chosen["full"] and chosen["window"] is None)
     open_sides = chosen["padding"] == FREE and (chosen["window"] is None or chosen["altered"] == "padding")
-    begin, end = (chosen["begin"][-axes:], chosen["end"][-axes:]) if open_sides else _pad(window)
+    begin, end = (chosen["begin"][-axes:], chosen["end"][-axes:]) if open_sides else window.sides
     channels, outputs, groups = _count(operator, window, chosen)
     zeros = (0,) * axes
     choices = Choices(
@@ -189,21 +187,6 @@ def _free_window(chosen: Mapping[str, Any]) -> WindowClass:
         dilation=chosen["dilation"],
         groups=chosen["groups"],
     )
-
-
-def _pad(window: WindowClass) -> tuple[Sizes, Sizes]:
-    """Return the paddings at the begin and at the end of each axis."""
-    reach = [(m - 1) * window.dilation for m in window.kernel]
-    zeros, whole = (0,) * len(reach), tuple(reach)
-    return {
-        "none": (zeros, zeros),
-        "same": (tuple(r // 2 for r in reach), tuple(r - r // 2 for r in reach)),
-        "half": (tuple(m // 2 for m in window.kernel), tuple((m - 1) // 2 for m in window.kernel)),
-        "wide": (whole, whole),
-        "causal": (whole, zeros),
-        "end": (zeros, whole),
-        "beyond": (tuple(r + 1 for r in reach), tuple(r + 2 for r in reach)),
-    }[window.padding]
 
 
 def _count(operator: Operator, window: WindowClass, chosen: Mapping[str, Any]) -> tuple[int, int, int]:

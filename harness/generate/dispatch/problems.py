@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from harness.generate.build import MAXIMA, Choices, build
@@ -111,7 +111,7 @@ def problem_of(operator: Operator, row: Row, number: int) -> Problem:
     window = _window_of(row)
     axes = len(window.kernel)
     stride = window.stride or (1,) * axes
-    begin, end = _pad(window, axes)
+    begin, end = window.sides
     out, remainder = values.SPACES[row["space"]][-axes:], tuple((number + axis) % 3 for axis in range(axes))
     if window.full:  # windows of what the padding adds to an input of one window
         added = [b + e for b, e in zip(begin, end, strict=True)]
@@ -169,25 +169,6 @@ def _stride(name: Value, kernel: Sizes) -> Sizes:
     if name == "beyond":
         return tuple(m + 1 for m in kernel)
     return (int(name),) * len(kernel)
-
-
-def _pad(window: WindowClass, axes: int) -> tuple[Sizes, Sizes]:
-    """Return the paddings at the begin and at the end of each axis."""
-    sides = [_PADDINGS[window.padding](m, (m - 1) * window.dilation) for m in window.kernel[:axes]]
-    return tuple(begin for begin, _ in sides), tuple(end for _, end in sides)
-
-
-# Padding at the begin and at the end of an axis, of a kernel's size and of its reach less one.
-_PADDINGS: Mapping[str, Callable[[int, int], tuple[int, int]]] = {
-    "none": lambda m, r: (0, 0),
-    "same": lambda m, r: (r // 2, r - r // 2),
-    "half": lambda m, r: (m // 2, (m - 1) // 2),
-    "wide": lambda m, r: (r, r),
-    "causal": lambda m, r: (r, 0),
-    "end": lambda m, r: (0, max(1, r)),
-    "over": lambda m, r: (0, r + 1),
-    "beyond": lambda m, r: (r + 1, r + 2),
-}
 
 
 def _count(operator: Operator, row: Row, window: WindowClass, number: int) -> tuple[int, int, int]:

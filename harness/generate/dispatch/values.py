@@ -6,7 +6,7 @@ costs little; what is asked is the path, not the size.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,6 +33,25 @@ class WindowClass:
     groups: Groups = "one"
     ceil: bool = False
     full: bool = False
+
+    @property
+    def sides(self) -> tuple[Sizes, Sizes]:
+        """Padding at the begin and at the end, per axis."""
+        pairs = [_SIDES[self.padding](m, (m - 1) * self.dilation) for m in self.kernel]
+        return tuple(begin for begin, _ in pairs), tuple(end for _, end in pairs)
+
+
+# Padding at the begin and at the end of an axis, from a kernel's size and its reach less one.
+_SIDES: Mapping[Padding, Callable[[int, int], tuple[int, int]]] = {
+    "none": lambda m, r: (0, 0),
+    "same": lambda m, r: (r // 2, r - r // 2),
+    "half": lambda m, r: (m // 2, (m - 1) // 2),
+    "wide": lambda m, r: (r, r),
+    "causal": lambda m, r: (r, 0),
+    "end": lambda m, r: (0, max(1, r)),
+    "over": lambda m, r: (0, r + 1),
+    "beyond": lambda m, r: (r + 1, r + 2),
+}
 
 
 OFF = "off"
