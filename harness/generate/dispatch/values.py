@@ -93,6 +93,7 @@ WINDOWS: Mapping[Value, WindowClass] = {
     "11x11 stride 4": WindowClass(kernel=(11, 11), stride=(4, 4), padding="half"),
     "1x7": WindowClass(kernel=(1, 7), padding="same"),
     "7x1": WindowClass(kernel=(7, 1), padding="same"),
+    "3x12": WindowClass(kernel=(3, 12), stride=(1, 2), padding="half"),
     "input": WindowClass(kernel=(3, 4), full=True),
     "1-D 3": WindowClass(kernel=(3,), padding="same"),
     "1-D 1": WindowClass(kernel=(1,)),
@@ -131,7 +132,7 @@ LAYERS_FORBIDDEN: tuple[Pair, ...] = (
 KERNELS: Mapping[Value, Sizes] = {
     "3x3": (3, 3), "1x1": (1, 1), "5x5": (5, 5), "7x7": (7, 7), "11x11": (11, 11), "1x7": (1, 7), "7x1": (7, 1),
     "2x2": (2, 2), "4x4": (4, 4), "1-D 1": (1,), "1-D 3": (3,), "1-D 16": (16,), "1x1x1": (1, 1, 1),
-    "3x3x3": (3, 3, 3), FULL: (2, 3),
+    "3x3x3": (3, 3, 3), FULL: (3, 3),
 }  # fmt: skip
 STRIDES: tuple[Value, ...] = (1, 2, 4, "unequal", "kernel", "beyond")
 UNEQUAL: Sizes = (1, 1, 2)

@@ -1,0 +1,61 @@
+"""Whether problems like a given one are asked: its conditions in pairs, and sizes no larger than what is asked."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.generate.dispatch.conditions import Condition, conditions_for, count_inputs, count_outputs
+from harness.generate.dispatch.coverage import count_together
+from harness.generate.dispatch.flags import flags_of
+from harness.spec.operator import Operator
+from harness.spec.problem import Problem
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What problems ask of each operator: which two conditions meet, and the largest of every size."""
+
+    together: Mapping[Operator, NDArray[np.bool_]]
+    largest: Mapping[Operator, Mapping[str, int]]
+
+    def list_misses(self, problem: Problem) -> list[str]:
+        """Name what a problem has and no asked problem of its operator has; nothing where it is within reach."""
+        if problem.operator not in self.together:
+            return [f"{problem.operator} is not asked"]
+        largest = self.largest[problem.operator]
+        beyond = [f"{name} {n}" for name, n in _sizes(problem).items() if n > largest[name]]
+        return beyond + [f"{a.name} with {b.name}" for a, b in self._unmet(problem)]
+
+    def _unmet(self, problem: Problem) -> Iterator[tuple[Condition, Condition]]:
+        conditions, together = conditions_for(problem.operator), self.together[problem.operator]
+        held = [number for number, flag in enumerate(flags_of(problem)) if flag]
+        for place, a in enumerate(held):
+            yield from ((conditions[a], conditions[b]) for b in held[:place] if not together[a, b])
+
+
+def measure_reach(problems: Iterable[Problem]) -> Reach:
+    """Measure what problems ask."""
+    lines: dict[Operator, list[str]] = defaultdict(list)
+    largest: dict[Operator, dict[str, int]] = defaultdict(dict)
+    for problem in problems:
+        lines[problem.operator].append(problem.line)
+        known = largest[problem.operator]
+        known.update({name: max(n, known.get(name, 0)) for name, n in _sizes(problem).items()})
+    return Reach({operator: count_together(operator, asked) > 0 for operator, asked in lines.items()}, largest)
+
+
+def _sizes(problem: Problem) -> dict[str, int]:
+    """Sizes past which counters of 8 to 16 bits end, or other code is chosen."""
+    images, channels = problem.x[:2]
+    return {
+        "images": images, "channels": channels, "maps": images * channels, "channels of a group": count_inputs(problem),
+        "outputs of a group": count_outputs(problem), "taps on an axis": max(problem.kernel),
+        "stride": max(problem.window.stride), "size": max(problem.x[2:]),
+    }  # fmt: skip
