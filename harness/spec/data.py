@@ -129,6 +129,11 @@ _SPECIAL: dict[str, Callable[[np.random.Generator, Array], Array]] = {
 }
 
 
+def can_be_distinct(problem: Problem) -> bool:
+    """Whether the dtype holds as many whole numbers 4 apart as a map has positions: 4 * area/2 <= 4 * 2^p."""
+    return math.prod(problem.x[2:]) <= 2.0 ** (FORMATS[problem.dtype].bits + 1)
+
+
 def _distinct(rng: np.random.Generator, shape: Sizes, problem: Problem) -> Array:
     """Whole numbers 4 apart, shuffled within each map, around zero; a short format repeats from map to map."""
     area = math.prod(shape[2:])

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 
 from harness import parse_line
 from harness.checking.bounds import is_exact
-from harness.spec.data import make_arrays
+from harness.spec.data import can_be_distinct, make_arrays
 from harness.spec.numerics import Numerics
 from tests.spec.strategies import problems
 
@@ -45,3 +45,12 @@ def test_channels_last_is_another_order_of_the_same_values():
 def test_distinct_data_has_no_ties():
     x = make_arrays(parse_line("max_pool x=2x3x7x8 kernel=2x2 data=distinct"))["x"]
     assert all(len(np.unique(m)) == m.size for m in x.reshape(6, -1))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_distinct_numbers_are_distinct_as_far_as_the_dtype_can_tell(dtype):
+    for n in (16, 23, 64, 65, 100):
+        problem = parse_line(f"max_pool x=1x1x{n}x{n} kernel=2x2 dtype={dtype} data=distinct")
+        x = make_arrays(problem)["x"].astype(float)
+        assert np.isfinite(x).all()
+        assert (len(np.unique(x)) == n * n) == can_be_distinct(problem), n

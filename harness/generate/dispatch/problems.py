@@ -14,6 +14,7 @@ from harness.generate.dispatch.dealing import deal_counts
 from harness.generate.dispatch.values import WindowClass
 from harness.generate.domains import Pair, Value
 from harness.plan.suite import NamedProblem
+from harness.spec.data import can_be_distinct
 from harness.spec.operator import Operator
 from harness.spec.problem import MEANS, Problem
 from harness.spec.window import Sizes
@@ -123,7 +124,7 @@ def problem_of(operator: Operator, row: Row, number: int) -> Problem:
     if window.padding == "over":
         remainder = (1,) * axes  # else the last window would hold padding alone
     c, o, groups = _count(operator, row, window, number)
-    return build(
+    problem = build(
         Choices(
             operator=operator,
             out=out,
@@ -142,10 +143,11 @@ def problem_of(operator: Operator, row: Row, number: int) -> Problem:
             exclude_pad=row.get("divisor") == "exclude",
             dtype=str(row["dtype"]),
             layout=str(row["layout"]),
-            data="distinct" if operator in MAXIMA else "integer",
+            data="integer",
             hollow=window.padding == "over",
         )
     )
+    return problem.with_(data="distinct") if operator in MAXIMA and can_be_distinct(problem) else problem
 
 
 def _window_of(row: Row) -> WindowClass:
