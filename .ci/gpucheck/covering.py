@@ -7,7 +7,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-LINES = 144  # of 1011: all laws, and nine tenths of what laws, operators, dtypes, layouts and data make; 275 meet all
+LINES = 144  # of 1007: all laws, and nine tenths of what laws, operators, dtypes, layouts and data make; 281 meet all
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -29,7 +29,7 @@ def facets_of(backends: Sequence[str]) -> dict[str, set[tuple[str, ...]]]:
     from harness.spec.line import parse_line
 
     facets: dict[str, set[tuple[str, ...]]] = defaultdict(set)
-    for cell in plan_run(load_plugins(), ["correctness"], list(backends)).cells:
+    for cell in plan_run(load_plugins(), ["correctness"], list(backends), depth="quick").cells:
         if cell.decided is None and cell.law is not None:
             problem = parse_line(cell.line)
             kind = (str(problem.operator), problem.dtype)

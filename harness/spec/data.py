@@ -38,7 +38,7 @@ def generator(problem: Problem, name: str) -> np.random.Generator:
 
 def seeded_generator(seed: int, name: str) -> np.random.Generator:
     """The same from a seed."""
-    return np.random.default_rng(seed << 32 | zlib.crc32(name.encode()))  # a pair would take three times as long
+    return np.random.default_rng((seed + 1) << 32 | zlib.crc32(name.encode()))  # a pair would take three times as long
 
 
 @lru_cache(maxsize=16)

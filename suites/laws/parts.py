@@ -8,7 +8,7 @@ from functools import reduce
 
 import numpy as np
 
-from harness import Deviation, Operator, Problem, Subject, Window, law
+from harness import Deviation, Operator, Problem, Subject, Window, join, law
 from harness.spec.taps import EVERY
 from suites.laws.common import Array, equal, kernel_shape, wide
 from suites.laws.shapes import by_channel, cut, filled_conv, nonzero
@@ -68,12 +68,15 @@ def _has_inside(problem: Problem) -> bool:
 def constant_stays_constant(subject: Subject, problem: Problem) -> Deviation:
     """x = 2 everywhere  =>  y[n,o,i] = 2 (sum of w[o]) + b[o], for windows that lie wholly inside the input
 
-    Any window, flipped or not.
+    For w and for |w|, since a smoothing kernel has no weight below 0. Any window, flipped or not.
     """
-    _, w, b = _operands(problem)
-    y = subject.conv(np.full(problem.x, 2.0), w, b, flip=problem.flip)[(*EVERY, *_inside(problem))]
-    sums = 2 * w.reshape(w.shape[0], -1).sum(axis=1) + (0 if b is None else b)
-    return equal(y, np.broadcast_to(by_channel(sums, problem.axes), y.shape), "conv of a constant")
+    _, drawn, b = _operands(problem)
+    found = []
+    for w, what in ((drawn, "conv of a constant"), (np.abs(drawn), "conv of a constant by |w|")):
+        y = subject.conv(np.full(problem.x, 2.0), w, b, flip=problem.flip)[(*EVERY, *_inside(problem))]
+        sums = 2 * w.reshape(w.shape[0], -1).sum(axis=1) + (0 if b is None else b)
+        found.append(equal(y, np.broadcast_to(by_channel(sums, problem.axes), y.shape), what))
+    return join(*found)
 
 
 @law(tolerance="exact", when=lambda p: filled_conv(p) and p.axes > 1)
