@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import harness
+from harness.record.run import WRONG
 from tests.conftest import ROOT
 
 
@@ -25,6 +26,8 @@ def test_the_backend_of_ones_own_is_right():
             "correctness", backends=["mine"], plugins=[str(ROOT / "examples" / "mine.py")], output=f"{folder}/run",
             depth="quick",
         )  # fmt: skip
+    wrong = [f"{result.law} {result.problem}: {result.reason}" for result in run.results if result.outcome in WRONG]
+    assert (wrong, run.overdrawn) == ([], {})
     assert run.exit_code == 0
     asked = [result for result in run.results if result.worker]  # the plan leaves out what would take very long
     assert {result.outcome for result in asked} <= {"passed", "unsupported"}

@@ -158,6 +158,10 @@ FOUND_BY = {
     "faulty:published-early": "calls-at-once-agree",
     "faulty:refuses-second": "calls-at-once-agree",
     "faulty:plans-share-scratch": "calls-at-once-agree",
+}
+
+# Of faults that belong to no law by name, one that finds them soon.
+SOON = {
     "faulty:captured-inputs": "prepared-calls-are-steady",
     "faulty:lazy": "layouts-are-taken",
     "faulty:tires-after-eight": "prepared-calls-are-steady",

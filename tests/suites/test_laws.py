@@ -21,7 +21,7 @@ from tests.faulty import (
     threads,
 )
 from tests.faulty.right import Right
-from tests.suites.killers import FOUND_BY, KILLERS
+from tests.suites.killers import FOUND_BY, KILLERS, SOON
 
 LAWS = {law.name: law for law in all_laws()}
 PROBLEMS = [item.problem for item in asked_problems() if not item.laws]  # the rest is asked one law only
@@ -66,6 +66,6 @@ def test_law_is_broken_by_its_fault(name):
 @pytest.mark.parametrize("name", FAULTS)
 def test_no_fault_survives(name):
     first = [law for law, killer in KILLERS.items() if killer == name]  # the quickest way to it
-    first += [FOUND_BY[name]] if name in FOUND_BY else []
+    first += [found[name] for found in (FOUND_BY, SOON) if name in found]
     laws = [LAWS[law] for law in dict.fromkeys([*first, "agrees-with-reference", *LAWS])]
     assert any(_outcome(FAULTS[name](), law, problem) in WRONG for law in laws for problem in _where(law))
