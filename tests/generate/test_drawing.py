@@ -1,7 +1,6 @@
 """Layers as fuzz draws them: valid, on the paths that libraries specialise, cheap, and shrinking to the smallest."""
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from harness import Operator, parse_line
 from harness.generate.dispatch.conditions import conditions_of
@@ -9,26 +8,11 @@ from harness.generate.dispatch.drawing import DEAR, DEAR_BEYOND, domain, layers
 from harness.generate.dispatch.problems import estimate_cost
 from harness.generate.reducing import reduce
 from harness.spec.problem import LAYOUTS
-
-QUIET = {"database": None, "deadline": None, "suppress_health_check": list(HealthCheck)}
-
-
-def _draw(strategy, count):
-    drawn = []
-    for number in range(count // 10):
-
-        @seed(number)
-        @settings(max_examples=10, phases=(Phase.generate,), **QUIET)
-        @given(strategy)
-        def keep(problem):
-            drawn.append(problem)
-
-        keep()
-    return drawn
+from tests.generate.drawn import draw
 
 
 def test_what_is_asked_for_is_what_is_drawn():
-    drawn = _draw(layers(operators=(Operator.conv_transpose, Operator.max_pool), dtypes=("float16", "float64")), 200)
+    drawn = draw(layers(operators=(Operator.conv_transpose, Operator.max_pool), dtypes=("float16", "float64")), 200)
     assert {p.operator for p in drawn} == {Operator.conv_transpose, Operator.max_pool}
     assert {p.dtype for p in drawn} == {"float16", "float64"}
     assert {p.layout for p in drawn} == set(LAYOUTS)
@@ -37,14 +21,14 @@ def test_what_is_asked_for_is_what_is_drawn():
 
 
 def test_drawn_layers_are_not_dear():
-    costs = [estimate_cost(p) for p in _draw(layers(), 300)]
+    costs = [estimate_cost(p) for p in draw(layers(), 300)]
     assert max(costs) <= DEAR_BEYOND
     assert sum(cost > DEAR for cost in costs) < len(costs) / 10
     assert sum(cost > DEAR / 4 for cost in costs) > 20
 
 
 def test_convolutions_meet_the_conditions_that_libraries_choose_by():
-    drawn = _draw(layers(operators=(Operator.conv,)), 1000)
+    drawn = draw(layers(operators=(Operator.conv,)), 1000)
     met = [{one.name for one in conditions_of(p)} for p in drawn]
     for conditions in (
         {"kernel 3x3", "stride 1", "C a multiple of 16", "O a multiple of 16", "one group"},
@@ -75,5 +59,5 @@ def test_every_operator_has_the_same_keys():
     ],
 )  # fmt: skip
 def test_layers_are_reduced_to_the_smallest(operator, condition, line):
-    first = next(filter(condition, _draw(layers(operators=(operator,)), 400)))
+    first = next(filter(condition, draw(layers(operators=(operator,)), 400)))
     assert reduce(first, condition) == parse_line(line)

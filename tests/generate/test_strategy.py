@@ -1,26 +1,10 @@
 import pytest
-from hypothesis import HealthCheck, Phase, find, given, seed, settings
+from hypothesis import find, settings
 
 from harness import Operator, parse_line
 from harness.generate.domains import TAILS, TINY
 from harness.generate.strategy import problems
-
-QUIET = {"database": None, "deadline": None, "suppress_health_check": list(HealthCheck)}
-
-
-def _draw(strategy, count=200):
-    """Problems as the search draws them: by tens, each ten with a seed of its own."""
-    drawn = []
-    for number in range(count // 10):
-
-        @seed(number)
-        @settings(max_examples=10, phases=(Phase.generate,), **QUIET)
-        @given(strategy)
-        def keep(problem):
-            drawn.append(problem)
-
-        keep()
-    return drawn
+from tests.generate.drawn import QUIET, draw
 
 
 def test_what_is_asked_for_is_what_is_drawn():
@@ -28,7 +12,7 @@ def test_what_is_asked_for_is_what_is_drawn():
         "operators": (Operator.conv_transpose, Operator.max_pool), "dtypes": ("float16", "float64"), "axes": (1, 3),
         "regimes": ("integer", "distinct", "uniform"), "maths": ("tf32",),
     }  # fmt: skip
-    drawn = _draw(problems(**asked))
+    drawn = draw(problems(**asked))
     assert {p.operator for p in drawn} == set(asked["operators"])
     assert {p.dtype for p in drawn} == set(asked["dtypes"])
     assert {p.axes for p in drawn} == set(asked["axes"])
@@ -38,25 +22,25 @@ def test_what_is_asked_for_is_what_is_drawn():
 
 def test_a_single_choice_is_enough():
     asked = {"operators": (Operator.conv,), "dtypes": ("float32",), "axes": (2,), "regimes": ("integer",)}
-    assert len({p.line for p in _draw(problems(**asked), 20)}) > 10
+    assert len({p.line for p in draw(problems(**asked), 20)}) > 10
 
 
 def test_nothing_is_larger_than_asked_for():
-    for problem in _draw(problems(largest=2, tails=False)):
+    for problem in draw(problems(largest=2, tails=False)):
         assert max(*problem.kernel, *problem.window.stride, *problem.window.dilation, problem.x[0]) <= 2
         assert problem.window.groups <= 2
         assert problem.w is None or max(problem.w[0] // problem.window.groups, problem.w[1]) <= 2
 
 
 def test_widths_cross_those_of_registers_and_tiles():
-    widths = {p.y[-1] for p in _draw(problems(operators=(Operator.conv,), axes=(1, 2)), 600)}
+    widths = {p.y[-1] for p in draw(problems(operators=(Operator.conv,), axes=(1, 2)), 600)}
     assert len(widths & set(TAILS)) >= 9, widths
-    without = {p.y[-1] for p in _draw(problems(operators=(Operator.conv,), axes=(1, 2), tails=False), 600)}
+    without = {p.y[-1] for p in draw(problems(operators=(Operator.conv,), axes=(1, 2), tails=False), 600)}
     assert not without & {w for w in TAILS if w > 2 * max(TINY.width)}
 
 
 def test_most_problems_have_axes_that_differ():
-    drawn = _draw(problems(operators=(Operator.conv,), axes=(2,)), 300)
+    drawn = draw(problems(operators=(Operator.conv,), axes=(2,)), 300)
     for values in (
         [p.kernel for p in drawn], [p.window.stride for p in drawn], [p.window.dilation for p in drawn],
         [p.y[2:] for p in drawn], [p.x[2:] for p in drawn],
@@ -84,7 +68,7 @@ def test_examples_shrink_to_the_smallest_shapes(condition, line):
 
 
 def test_paddings_by_name_are_drawn():
-    drawn = _draw(problems(operators=(Operator.conv,), axes=(1,)), 300)
+    drawn = draw(problems(operators=(Operator.conv,), axes=(1,)), 300)
     plain = [p for p in drawn if p.kernel[0] > 1 and p.window.stride == (1,)]
     spans = [(p.window.reach(p.kernel)[0] - 1, p.window.padding[0]) for p in plain]
     assert any(pads == (span, span) and span > max(TINY.padding) for span, pads in spans)  # wide
@@ -93,6 +77,6 @@ def test_paddings_by_name_are_drawn():
 
 
 def test_kernels_as_large_as_the_input_are_drawn():
-    drawn = _draw(problems(operators=(Operator.conv, Operator.avg_pool), axes=(2,)), 300)
+    drawn = draw(problems(operators=(Operator.conv, Operator.avg_pool), axes=(2,)), 300)
     full = [p for p in drawn if p.kernel == p.x[2:] and p.kernel != (1, 1) and p.y[2:] == (1, 1)]
     assert len(full) > 10

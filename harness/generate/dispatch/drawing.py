@@ -177,12 +177,9 @@ def _alter(window: WindowClass, free: WindowClass, part: str) -> WindowClass:
 def _free_window(chosen: Mapping[str, Any]) -> WindowClass:
     """Put a window together from its parts."""
     kernel = chosen["kernel"]
-    stride: Mapping[Any, Sizes] = {
-        "unequal": (1, 1, 2)[-len(kernel) :], "kernel": kernel, "beyond": tuple(m + 1 for m in kernel)
-    }  # fmt: skip
     return WindowClass(
         kernel=kernel,
-        stride=stride[chosen["stride"]] if chosen["stride"] in stride else (chosen["stride"],) * len(kernel),
+        stride=values.stride_of(chosen["stride"], kernel),
         padding="none" if chosen["padding"] == FREE else chosen["padding"],
         dilation=chosen["dilation"],
         groups=chosen["groups"],

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import GeometryError
 from harness.generate.build import BIASED, MAXIMA, MEANS, Choices, build
+from harness.generate.dispatch import values
 from harness.generate.dispatch.conditions import (
     BATCHES,
     CONVOLVED,
@@ -148,7 +149,7 @@ def make_problem(operator: Operator, traits: Traits) -> Problem | None:
     """
     kernel = traits["kernel"]
     axes = len(kernel)
-    stride = _stride(traits["stride"], kernel)
+    stride = values.stride_of(traits["stride"], kernel)
     dilation = (1 if axes == 1 and kernel[0] > 1000 else traits["dilation"],) * axes
     reach = [(m - 1) * d for m, d in zip(kernel, dilation, strict=True)]
     begin, end = zip(*(_pad(traits["padding"], r) for r in reach), strict=True)
@@ -174,14 +175,6 @@ def make_problem(operator: Operator, traits: Traits) -> Problem | None:
     except GeometryError:
         return None
     return None if operator in MAXIMA and is_hollow(problem) else problem
-
-
-def _stride(name: int | str, kernel: Sizes) -> Sizes:
-    if name == "unequal":
-        return (1, 1, 2)[-len(kernel) :]
-    if name == "kernel":
-        return kernel
-    return tuple(m + 1 for m in kernel) if name == "beyond" else (int(name),) * len(kernel)
 
 
 def _pad(name: str, r: int) -> tuple[int, int]:

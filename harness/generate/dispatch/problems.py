@@ -17,7 +17,6 @@ from harness.plan.suite import NamedProblem
 from harness.spec.data import can_be_distinct
 from harness.spec.operator import Operator
 from harness.spec.problem import MEANS, Problem
-from harness.spec.window import Sizes
 
 LAW = "agrees-with-reference"  # the one law that these problems are asked: it knows every element
 AFFORDABLE = 3e6  # operations; a row gets the cheaper counts of its classes above
@@ -158,19 +157,9 @@ def _window_of(row: Row) -> WindowClass:
         return WindowClass(kernel=(1,) * int(row["axes"]))
     kernel = (values.KERNELS if "groups" in row else values.POOL_KERNELS)[row["kernel"]]
     return WindowClass(
-        kernel=kernel, stride=_stride(row["stride"], kernel), padding=row["padding"],  # type: ignore[arg-type]
+        kernel=kernel, stride=values.stride_of(row["stride"], kernel), padding=row["padding"],  # type: ignore[arg-type]
         dilation=int(row["dilation"]), groups=row.get("groups", "one"), full=row["kernel"] == values.FULL,  # type: ignore[arg-type]
     )  # fmt: skip
-
-
-def _stride(name: Value, kernel: Sizes) -> Sizes:
-    if name == "unequal":
-        return values.UNEQUAL[-len(kernel) :]
-    if name == "kernel":
-        return kernel
-    if name == "beyond":
-        return tuple(m + 1 for m in kernel)
-    return (int(name),) * len(kernel)
 
 
 def _count(operator: Operator, row: Row, window: WindowClass, number: int) -> tuple[int, int, int]:

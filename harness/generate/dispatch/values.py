@@ -136,6 +136,17 @@ KERNELS: Mapping[Value, Sizes] = {
 }  # fmt: skip
 STRIDES: tuple[Value, ...] = (1, 2, 4, "unequal", "kernel", "beyond")
 UNEQUAL: Sizes = (1, 1, 2)
+
+
+def stride_of(name: Value, kernel: Sizes) -> Sizes:
+    """Return the stride per axis that a value of STRIDES names for a kernel."""
+    if name == "unequal":
+        return UNEQUAL[-len(kernel) :]
+    if name == "kernel":
+        return kernel
+    return tuple(m + 1 for m in kernel) if name == "beyond" else (int(name),) * len(kernel)
+
+
 PADDINGS: tuple[Value, ...] = ("none", "same", "wide", "causal", "end", "beyond")
 DILATIONS: Sizes = (1, 2, 4, 12)
 GROUPS: tuple[Value, ...] = ("one", "grouped", "depthwise", "multiplier")
