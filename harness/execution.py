@@ -71,6 +71,10 @@ class Execution:
     wall_s: float = 0.0
     begun: float = field(default_factory=time.monotonic)
 
+    def show(self, cell: Cell) -> None:
+        """Say which cell of a law begins."""
+        self.watch.working(cell.backend, f"{cell.law}  {cell.line}")
+
     def record(self, result: Result, seconds: float = 0.0) -> None:
         """Put a result on disk, then show it."""
         with self.lock:

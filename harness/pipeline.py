@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +24,7 @@ from harness.voting import hold_vote
 from harness.worker.crew import Crew
 from harness.worker.environments import Place, open_places
 
+TURN = 64  # cells that are dealt to the workers of one hand at a time
 MOST_WIDE = 2  # workers of one backend at a time that use all processors
 
 
@@ -119,25 +120,33 @@ def check_laws(execution: Execution) -> None:
     hands = max(1, execution.jobs // max(1, len(by_backend)))
     observe = any(arm.environment.settings for arm in execution.plan.arms)
 
+    formulas = {name: law.formula for name, law in execution.registry.laws.items()}
+
     def work(cells: Sequence[Cell]) -> None:
         crews: dict[int, Crew] = {}
         with ExitStack() as stack:
-            for cell in cells:
-                threads = count_threads(cell.threads, execution.cores)
+            for threads, turn in take_turns(cells, execution.cores):
                 if threads not in crews:
-                    opened = execution.crew(cell.backend, threads, observe=observe, asleep=True)
+                    opened = execution.crew(turn[0].backend, threads, observe=observe, asleep=True)
                     crews[threads] = stack.enter_context(opened)
                 crew = crews[threads]
-                if crew.stopped:
-                    return
-                execution.watch.working(cell.backend, f"{cell.law}  {cell.line}")
-                result = crew.check(cell, execution.registry.laws[cell.law].formula)
-                execution.introduce(crew)
-                if not crew.stopped:
+                for cell, result in crew.check_all(turn, formulas, execution.show):
+                    execution.introduce(crew)
+                    if crew.stopped:
+                        return
                     execution.record(result, estimate_cell(execution.registry, cell))
 
     dealt = [part for cells in by_backend.values() for part in deal_cells(cells, hands) if part]
     _side_by_side(execution, work, dealt)
+
+
+def take_turns(cells: Sequence[Cell], cores: int) -> Iterator[tuple[int, list[Cell]]]:
+    """Split cells into runs of one number of threads, so that one hand never has two workers busy at a time."""
+    for start in range(0, len(cells), TURN):
+        by_threads: dict[int, list[Cell]] = defaultdict(list)
+        for cell in cells[start : start + TURN]:
+            by_threads[count_threads(cell.threads, cores)].append(cell)
+        yield from by_threads.items()
 
 
 def deal_cells(cells: Sequence[Cell], hands: int) -> list[Sequence[Cell]]:
@@ -169,7 +178,7 @@ def check_alone(execution: Execution) -> None:
         threads = execution.threads if line else count_threads(cells[0].threads, execution.cores)
         with execution.crew(backend, threads) as crew:
             for cell in cells:
-                execution.watch.working(backend, f"{cell.law}  {cell.line}")
+                execution.show(cell)
                 result = crew.check(cell, execution.registry.laws[cell.law].formula)
                 execution.introduce(crew)
                 execution.record(result, estimate_cell(execution.registry, cell))

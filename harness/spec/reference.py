@@ -1,17 +1,19 @@
 """The fast float64 reference, proven equal to the plain loops; the suites use this one.
 
-Every function has the signature of a backend's method. Sums run tap by tap over strided slices, channels by BLAS.
+Every function has the signature of a backend's method. Windows are written out where they are small, so that
+sums are one matrix product; large ones run tap by tap over strided slices, channels by BLAS.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from harness.spec.calling import bind, name_outputs
@@ -20,6 +22,8 @@ from harness.spec.taps import ALL, EVERY, divisors, fit, inner, tap_slices
 from harness.spec.window import Sizes, Window
 
 Array = NDArray[Any]
+MOST_COLUMNS = 2**20  # elements of all windows together: 8 MiB in float64
+MOST_PARTS = 2**15  # elements of all that a transposed product adds up: what leaves the first cache is slower at once
 
 
 def _wide(a: Array) -> Array:
@@ -31,20 +35,53 @@ def _by_group(a: Array, groups: int) -> Array:
     return a.reshape(a.shape[0], groups, a.shape[1] // groups, math.prod(a.shape[2:]))
 
 
+def _windows(padded: Array, out: Sizes, kernel: Sizes, window: Window) -> Array:
+    """Every window of the covered input, taps before positions: a view of shape n c *k *out."""
+    steps = padded.strides[2:]
+    taps = tuple(step * d for step, d in zip(steps, window.dilation, strict=True))
+    moves = tuple(step * s for step, s in zip(steps, window.stride, strict=True))
+    shape = (*padded.shape[:2], *kernel, *out)
+    return as_strided(padded, shape, (*padded.strides[:2], *taps, *moves), writeable=False)
+
+
+def _columns(padded: Array, groups: int, out: Sizes, kernel: Sizes, window: Window) -> Array:
+    """Every window of the covered input, written out as a column: n g (c/g prod k) (prod out)."""
+    images, channels = padded.shape[:2]
+    rows = channels // groups * math.prod(kernel)
+    return _windows(padded, out, kernel, window).reshape(images, groups, rows, math.prod(out))
+
+
+def _is_small(x_shape: Sizes, out: Sizes, kernel: Sizes, most: int = MOST_COLUMNS) -> bool:
+    """Whether the windows of all maps are better written out at once; otherwise operators go tap by tap."""
+    taps = math.prod(kernel)
+    return taps > 1 and math.prod(x_shape[:2]) * math.prod(out) * taps <= most
+
+
 def conv(x: Array, w: Array, b: Array | None, window: Window) -> Array:
     """y[n,o,i] = b[o] + sum over c, u of w[o,c,u] x[n, c, s*i + d*u - begin] (SPEC sections 1 and 3)."""
     x, w, groups = _wide(x), _wide(w), window.groups
     out = window.output_shape(x.shape[2:], w.shape[2:])
     padded = fit(x, window.cover(x.shape[2:], w.shape[2:]), 0.0, np)
-    y = np.zeros((x.shape[0], groups, w.shape[0] // groups, math.prod(out)))
-    by_group = w.reshape(groups, w.shape[0] // groups, w.shape[1], *w.shape[2:])
-    if w.shape[0] == groups and _multiplies_first(w.shape[1], window):
-        y = _conv_single(padded, by_group[:, 0], out, window)
+    if _is_small(x.shape, out, w.shape[2:]):
+        y = w.reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:])) @ _columns(
+            padded, groups, out, w.shape[2:], window
+        )
     else:
-        for tap, at in tap_slices(out, w.shape[2:], window):
-            y += by_group[(ALL, *EVERY, *tap)] @ _by_group(padded[(*EVERY, *at)], groups)
+        y = _conv_by_taps(padded, w, out, window)
     y = y.reshape(x.shape[0], w.shape[0], *out)
     return y if b is None else y + _wide(b).reshape(1, -1, *(1,) * len(out))
+
+
+def _conv_by_taps(padded: Array, w: Array, out: Sizes, window: Window) -> Array:
+    """The sum tap by tap: no window is written out. Returns n g o/g (prod out)."""
+    groups = window.groups
+    by_group = w.reshape(groups, w.shape[0] // groups, w.shape[1], *w.shape[2:])
+    if w.shape[0] == groups and _multiplies_first(w.shape[1], window):
+        return _conv_single(padded, by_group[:, 0], out, window)
+    y = np.zeros((padded.shape[0], groups, w.shape[0] // groups, math.prod(out)))
+    for tap, at in tap_slices(out, w.shape[2:], window):
+        y += by_group[(ALL, *EVERY, *tap)] @ _by_group(padded[(*EVERY, *at)], groups)
+    return y
 
 
 def _multiplies_first(channels: int, window: Window) -> bool:
@@ -68,15 +105,21 @@ def _conv_single(padded: Array, w: Array, out: Sizes, window: Window) -> Array:
 
 def conv_input_grad(dy: Array, w: Array, x_shape: Sizes, window: Window) -> Array:
     """dx[n, c, s*i + d*u - begin] += w[o,c,u] dy[n,o,i]: the transpose of `conv` (SPEC section 5)."""
-    dy, w, groups = _wide(dy), _wide(w), window.groups
-    cover = window.cover(x_shape[2:], w.shape[2:])
+    dy, w, groups, kernel = _wide(dy), _wide(w), window.groups, w.shape[2:]
+    cover = window.cover(x_shape[2:], kernel)
     grown = tuple(n + b + max(0, e) for n, (b, e) in zip(x_shape[2:], cover, strict=True))
-    padded = np.zeros((x_shape[0], x_shape[1], *grown))
-    by_group = w.reshape(groups, w.shape[0] // groups, w.shape[1], *w.shape[2:])
-    columns = _by_group(dy, groups)
-    for tap, at in tap_slices(dy.shape[2:], w.shape[2:], window):
-        part = by_group[(ALL, *EVERY, *tap)].transpose(0, 2, 1) @ columns
-        padded[(*EVERY, *at)] += part.reshape(*x_shape[:2], *dy.shape[2:])
+    padded, columns = np.zeros((x_shape[0], x_shape[1], *grown)), _by_group(dy, groups)
+    taps = tap_slices(dy.shape[2:], kernel, window)
+    if _is_small(x_shape, dy.shape[2:], kernel, MOST_PARTS):
+        rows = w.reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:])).transpose(0, 2, 1)  # g (c/g k) o/g
+        parts = (rows @ columns).reshape(*x_shape[:2], math.prod(kernel), *dy.shape[2:])
+        for number, (_, at) in enumerate(taps):
+            padded[(*EVERY, *at)] += parts[:, :, number]
+    else:
+        by_group = w.reshape(groups, w.shape[0] // groups, w.shape[1], *kernel)
+        for tap, at in taps:
+            part = by_group[(ALL, *EVERY, *tap)].transpose(0, 2, 1) @ columns
+            padded[(*EVERY, *at)] += part.reshape(*x_shape[:2], *dy.shape[2:])
     return np.ascontiguousarray(padded[(*EVERY, *inner(x_shape[2:], cover))])
 
 
@@ -84,18 +127,29 @@ def conv_weight_grad(dy: Array, x: Array, w_shape: Sizes, window: Window) -> Arr
     """dw[o,c,u] = sum over n, i of dy[n,o,i] x[n, c, s*i + d*u - begin] (1.6, 1.12)."""
     dy, x, groups = _wide(dy), _wide(x), window.groups
     padded = fit(x, window.cover(x.shape[2:], w_shape[2:]), 0.0, np)
-    if w_shape[0] == groups and _multiplies_first(w_shape[1], window) and np.isfinite(padded).all():
-        return _weight_grad_single(dy, padded, w_shape, window)
     columns = _by_group(dy, groups)
+    if _is_small(x.shape, dy.shape[2:], w_shape[2:]):
+        windows = _columns(padded, groups, dy.shape[2:], w_shape[2:], window)
+        dw = (columns @ windows.swapaxes(2, 3)).sum(axis=0)
+    elif w_shape[0] == groups and _multiplies_first(w_shape[1], window) and np.isfinite(padded).all():
+        dw = _weight_grad_single(dy, padded, w_shape, window)
+    else:
+        dw = _weight_grad_by_taps(columns, padded, dy.shape[2:], w_shape, window)
+    return np.asarray(dw.reshape(w_shape))
+
+
+def _weight_grad_by_taps(columns: Array, padded: Array, out: Sizes, w_shape: Sizes, window: Window) -> Array:
+    """The sum tap by tap: no window is written out. columns: dy as n g o/g (prod out); returns g o/g c/g *k."""
+    groups = window.groups
     dw = np.zeros((groups, w_shape[0] // groups, w_shape[1], *w_shape[2:]))
-    for tap, at in tap_slices(dy.shape[2:], w_shape[2:], window):
+    for tap, at in tap_slices(out, w_shape[2:], window):
         part = _by_group(padded[(*EVERY, *at)], groups)
         dw[(ALL, *EVERY, *tap)] = (
             np.einsum("ngop,ngcp->goc", columns, part)  # a product of vectors is no work for BLAS
             if w_shape[0] == groups and w_shape[1] == 1
             else (columns @ part.transpose(0, 1, 3, 2)).sum(axis=0)
         )
-    return dw.reshape(w_shape)
+    return dw
 
 
 def _weight_grad_single(dy: Array, padded: Array, w_shape: Sizes, window: Window) -> Array:
@@ -108,7 +162,7 @@ def _weight_grad_single(dy: Array, padded: Array, w_shape: Sizes, window: Window
     for number, (_, at) in enumerate(tap_slices(dy.shape[2:], w_shape[2:], window)):
         laid[(*EVERY, number, *at)] = dy
     laid = laid.reshape(*laid.shape[:3], math.prod(padded.shape[2:])).transpose(0, 1, 3, 2)  # n g s k
-    return np.asarray((_by_group(padded, groups) @ laid).sum(axis=0)).reshape(w_shape)
+    return np.asarray((_by_group(padded, groups) @ laid).sum(axis=0))
 
 
 def conv_bias_grad(dy: Array) -> Array:
@@ -136,7 +190,34 @@ def max_pool(x: Array, window: Window, ties: str = "first", nan_index: str = "fi
     wide = x if x.dtype.itemsize > 2 else x.astype(np.float32)  # exact, and compared many times as fast
     places, padded = fit(places, cover, -1, np), fit(wide, cover, -math.inf, np)
     special = not np.isfinite(wide).all()
-    y = np.full((*x.shape[:2], *out), -math.inf, dtype=wide.dtype)
+    plain = ties == "first" and not special
+    if plain and x.size and _is_small(x.shape, out, window.kernel):
+        y, indices = _select(padded, places, out, window)
+    else:
+        y, indices = _select_by_taps(padded, places, out, window, special, ties, nan_index)
+    return y.astype(x.dtype), indices
+
+
+def _select(padded: Array, places: Array, out: Sizes, window: Window) -> tuple[Array, Array]:
+    """The first maximum of every window of finite numbers, among all of its taps at once.
+
+    padded: with -inf beyond the input. places: the flat index of each element, -1 beyond the input.
+    """
+    assert window.kernel is not None
+    values = _columns(padded, padded.shape[1], out, window.kernel, window)  # n c k p
+    first = values.argmax(axis=2)
+    y = np.take_along_axis(values, first[:, :, None], axis=2)
+    at = _columns(places, 1, out, window.kernel, window)[0, 0]  # k p
+    indices = at[first, np.arange(math.prod(out))]  # all taps in padding: the first of them, which is -1
+    return y.reshape(*padded.shape[:2], *out), indices.reshape(*padded.shape[:2], *out)
+
+
+def _select_by_taps(
+    padded: Array, places: Array, out: Sizes, window: Window, special: bool, ties: str, nan_index: str
+) -> tuple[Array, Array]:
+    """The maximum of every window tap by tap, for large inputs, NaN, infinities and other rules for ties."""
+    assert window.kernel is not None
+    y = np.full((*padded.shape[:2], *out), -math.inf, dtype=padded.dtype)
     indices = np.full(y.shape, -1, dtype=np.int64)
     for _, at in tap_slices(out, window.kernel, window):
         value, place = padded[(*EVERY, *at)], places[(*EVERY, *at)]
@@ -149,7 +230,7 @@ def max_pool(x: Array, window: Window, ties: str = "first", nan_index: str = "fi
             wins |= np.isnan(value)
         np.copyto(y, value, where=wins)
         np.copyto(indices, np.broadcast_to(place, wins.shape), where=wins)
-    return y.astype(x.dtype), indices
+    return y, indices
 
 
 def max_pool_grad(dy: Array, x: Array, indices: Array, window: Window) -> Array:
@@ -168,25 +249,35 @@ def divisor_map(spatial: Sizes, window: Window) -> Array:
 
 
 def avg_pool(x: Array, window: Window) -> Array:
-    """y = sum over the window / divisor (SPEC section 4); 0/0 for a window of padding only is 0."""
+    """y = sum over the window / divisor (SPEC section 4), axis by axis; 0/0 for a window of padding only is 0."""
     assert window.kernel is not None
     out = window.output_shape(x.shape[2:], window.kernel)
-    padded = fit(_wide(x), window.cover(x.shape[2:], window.kernel), 0.0, np)
-    total = np.zeros((*x.shape[:2], *out))
-    for _, at in tap_slices(out, window.kernel, window):
-        total += padded[(*EVERY, *at)]
-    return total / divisor_map(x.shape[2:], window)
+    total = fit(_wide(x), window.cover(x.shape[2:], window.kernel), 0.0, np)
+    for axis in reversed(range(len(out))):  # the last axis first: what follows runs over shorter rows
+        first, *rest = (total[at] for at in _axis_taps(axis, out, window))
+        total = sum(rest, first)
+    return np.asarray(total / divisor_map(x.shape[2:], window))
 
 
 def avg_pool_grad(dy: Array, x_shape: Sizes, window: Window) -> Array:
-    """dx[n, c, s*i + d*u - begin] += dy[n,c,i] / divisor[i] (1.17)."""
+    """dx[n, c, s*i + d*u - begin] += dy[n,c,i] / divisor[i] (1.17); spread axis by axis."""
     assert window.kernel is not None
-    cover = window.cover(x_shape[2:], window.kernel)
+    cover, out = window.cover(x_shape[2:], window.kernel), dy.shape[2:]
     grown = tuple(n + b + max(0, e) for n, (b, e) in zip(x_shape[2:], cover, strict=True))
-    padded, share = np.zeros((*x_shape[:2], *grown)), _wide(dy) / divisor_map(x_shape[2:], window)
-    for _, at in tap_slices(dy.shape[2:], window.kernel, window):
-        padded[(*EVERY, *at)] += share
-    return np.ascontiguousarray(padded[(*EVERY, *inner(x_shape[2:], cover))])
+    total = _wide(dy) / divisor_map(x_shape[2:], window)
+    for axis in range(len(out)):
+        wider = np.zeros((*total.shape[: 2 + axis], grown[axis], *total.shape[3 + axis :]))
+        for at in _axis_taps(axis, out, window):
+            wider[at] += total
+        total = wider
+    return np.ascontiguousarray(total[(*EVERY, *inner(x_shape[2:], cover))])
+
+
+def _axis_taps(axis: int, out: Sizes, window: Window) -> Iterator[tuple[slice, ...]]:
+    """Index of what each tap of one spatial axis reads, other axes whole."""
+    assert window.kernel is not None
+    s, d, before = window.stride[axis], window.dilation[axis], (*EVERY, *(ALL,) * axis)
+    return ((*before, slice(u * d, u * d + (out[axis] - 1) * s + 1, s)) for u in range(window.kernel[axis]))
 
 
 def rot180(w: Array) -> Array:

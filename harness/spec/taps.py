@@ -63,5 +63,7 @@ def divisors(spatial: Sizes, window: Window) -> list[list[int]]:
         spatial, out, window.kernel, window.stride, window.dilation, window.padding, strict=True
     ):
         low, high = (-begin, n + end) if window.count_include_pad else (0, n)
-        counts.append([max(1, sum(low <= i * s - begin + u * d < high for u in range(m))) for i in range(p)])
+        starts = range(-begin, p * s - begin, s)
+        # taps u with low <= start + u d < high: from ceil((low - start) / d) up to ceil((high - start) / d)
+        counts.append([max(1, min(m, -((at - high) // d)) - max(0, -((at - low) // d))) for at in starts])
     return counts

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 START_S = 120.0
 MOST_DEATHS = 3
+AHEAD = 4  # requests that a worker has at most, the one that it is at included
 
 
 class Crew:
@@ -75,6 +77,53 @@ class Crew:
     def check(self, cell: Cell, formula: str) -> Result:
         """Apply the cell's law, whose formula goes into the result."""
         reply, seconds, pid = self._do(cell, Check(law=cell.law, problem=cell.line), cell.time_limit_s)
+        return self._result(cell, formula, reply, seconds, pid)
+
+    def check_all(
+        self, cells: Sequence[Cell], formulas: Mapping[str, str], begin: Callable[[Cell], None]
+    ) -> Iterator[tuple[Cell, Result]]:
+        """Apply the laws of cells in order; the worker has a few requests ahead and never waits for the next.
+
+        formulas: by law. begin: told of each cell before it is waited for.
+        A worker that dies costs the cell that it was at; the next one is asked what it had ahead.
+        """
+        waiting, asked = deque(cells), deque[Cell]()
+        while waiting or asked:
+            cell = asked[0] if asked else waiting[0]
+            begin(cell)
+            begun, pid = time.monotonic(), 0
+            reply = self._given_up()
+            if reply is None:
+                try:
+                    worker, ready = self.launch()
+                    pid = worker.pid
+                    reply = Checked("unavailable", ready.reason) if ready.reason else None
+                    while reply is None and waiting and len(asked) < AHEAD:
+                        worker.tell(Check(law=waiting[0].law, problem=waiting[0].line))
+                        asked.append(waiting.popleft())
+                    reply = reply or self._hear(worker, cell)
+                except WorkerDiedError as error:
+                    self.died(error)
+                    reply = explain_death(cell, error)
+                    waiting.extendleft(reversed(asked))
+                    asked.clear()
+            (asked or waiting).popleft()
+            yield cell, self._result(cell, formulas[cell.law], reply, time.monotonic() - begun, pid)
+
+    def _hear(self, worker: Worker, cell: Cell) -> Checked:
+        reply = worker.hear(cell.time_limit_s, cell.memory_bytes or self.memory_bytes)
+        assert isinstance(reply, Checked)
+        self.deaths = 0
+        return reply
+
+    def _given_up(self) -> Checked | None:
+        """What becomes of every further cell once too many in a row have ended the worker."""
+        deaths = max(self.deaths, self.failed_starts[self.arm])
+        if deaths >= MOST_DEATHS or self.stopped:
+            return Checked("skipped", f"{deaths} cells in a row ended the worker; the rest is not tried")
+        return None
+
+    def _result(self, cell: Cell, formula: str, reply: Checked, seconds: float, pid: int) -> Result:
         return result_of(
             cell, reply.outcome, reason=reply.reason or cell.route.reason, deviation=reply.deviation,
             formula=formula, seconds=seconds, worker=pid, threads=self.threads or 0,
@@ -114,9 +163,8 @@ class Crew:
 
     def _do(self, cell: Cell, request: Request, time_s: float) -> tuple[Any, float, int]:
         begun, pid = time.monotonic(), 0
-        deaths = max(self.deaths, self.failed_starts[self.arm])
-        if deaths >= MOST_DEATHS or self.stopped:
-            return Checked("skipped", f"{deaths} cells in a row ended the worker; the rest is not tried"), 0.0, pid
+        if given_up := self._given_up():
+            return given_up, 0.0, pid
         try:
             worker, ready = self.launch()
             pid = worker.pid

@@ -13,8 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from harness.plan.threads import THREAD_VARIABLES
-from harness.worker.protocol import Reply, Request, receive, replies, send
+from harness.worker.protocol import Reply, Request, replies, send, take_frame
 
 if TYPE_CHECKING:
     import psutil
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from harness.worker.environments import Place
 
 POLL_S = 0.05
+READ_BYTES = 2**20
 
 
 class WorkerDiedError(Exception):
@@ -36,7 +39,7 @@ class WorkerDiedError(Exception):
 
 
 class Worker:
-    """A child process that answers one request at a time."""
+    """A child process that answers one request after the other."""
 
     def __init__(
         self,
@@ -70,7 +73,8 @@ class Worker:
             )
         os.close(their_in)
         os.close(their_out)
-        self.target, self.source = os.fdopen(our_out, "wb"), os.fdopen(our_in, "rb")
+        self.target, self.source = os.fdopen(our_out, "wb"), our_in
+        self.received = bytearray()  # of replies that were not heard yet
         self.family: list[psutil.Process] = []  # the worker and what it started, as suspended last
         self.suspended = False
 
@@ -107,19 +111,30 @@ class Worker:
 
     def ask(self, request: Request, time_s: float, memory_bytes: int) -> Reply:
         """Send a request and wait for its reply; raises WorkerDiedError, and the worker is then gone."""
-        deadline = time.monotonic() + time_s
+        self.tell(request)
+        return self.hear(time_s, memory_bytes)
+
+    def tell(self, request: Request) -> None:
+        """Send a request without waiting for its reply; the worker answers in order. Raises WorkerDiedError."""
         try:
             send(self.target, request)
         except OSError:
             raise self._died() from None
-        while not select.select([self.source], [], [], POLL_S)[0]:
-            if time.monotonic() > deadline:
+
+    def hear(self, time_s: float, memory_bytes: int) -> Reply:
+        """Wait for the next reply; raises WorkerDiedError, and the worker is then gone.
+
+        time_s, memory_bytes: what the worker may use until the whole reply is there.
+        """
+        deadline, late = time.monotonic() + time_s, False
+        while (body := take_frame(self.received)) is None:
+            if late:
                 self.kill()
                 raise WorkerDiedError(
                     "timeout", f"no answer within the limit of {time_s:g} s a cell; the worker was killed"
                 )
-            used = self._memory()
-            if used > memory_bytes:
+            late = time.monotonic() > deadline  # looks once more: what has arrived by now counts
+            if not self._read() and (used := self._memory()) > memory_bytes:
                 self.kill()
                 raise WorkerDiedError(
                     "crashed",
@@ -127,10 +142,24 @@ class Worker:
                     f"{memory_bytes / 2**30:g} GiB a cell; the worker was killed",
                     starved=True,
                 )
-        reply = receive(self.source, replies)
-        if reply is None:
+        try:
+            return replies.decode(body)
+        except msgspec.MsgspecError as error:
+            self.kill()
+            raise WorkerDiedError("crashed", f"the worker sent what is no reply ({error}); it was killed") from None
+
+    def _read(self) -> bool:
+        """Wait a moment for bytes, and keep them; whether there were any. Raises WorkerDiedError at their end."""
+        try:
+            if not select.select([self.source], [], [], POLL_S)[0]:
+                return False
+            chunk = os.read(self.source, READ_BYTES)
+        except (OSError, ValueError):  # killed and closed by another thread
+            chunk = b""
+        if not chunk:
             raise self._died()
-        return reply
+        self.received += chunk
+        return True
 
     def _memory(self) -> int:
         """Resident bytes of the worker, 0 where it is gone."""
@@ -163,9 +192,11 @@ class Worker:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.process.wait()
-        for stream in (self.target, self.source):
-            with contextlib.suppress(OSError):
-                stream.close()
+        with contextlib.suppress(OSError):
+            self.target.close()
+        if self.source >= 0:
+            os.close(self.source)
+            self.source = -1
 
     def close(self) -> None:
         """Let the worker end by itself; kill it if it does not, or cannot because it is suspended."""

@@ -162,3 +162,15 @@ def receive(stream: BinaryIO, decoder: msgspec.msgpack.Decoder[Message]) -> Mess
     size = LENGTH.unpack(head)[0]
     body = stream.read(size)
     return decoder.decode(body) if len(body) == size else None
+
+
+def take_frame(received: bytearray) -> bytes | None:
+    """Take the first whole frame from the bytes that have arrived; None where it is not whole yet."""
+    if len(received) < LENGTH.size:
+        return None
+    end = LENGTH.size + LENGTH.unpack_from(received)[0]
+    if len(received) < end:
+        return None
+    body = bytes(received[LENGTH.size : end])
+    del received[:end]
+    return body

@@ -1,5 +1,7 @@
 """The fast reference is the plain loops, computed faster."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,6 +23,17 @@ def test_the_fast_reference_equals_the_loops_on_whole_numbers(problem):
             # means divide, and the two sum in another order: one rounding of the sum
             slack = 1e-15 if problem.operator in (Operator.avg_pool, Operator.avg_pool_grad) else 0.0
             np.testing.assert_allclose(fast[name], slow[name], rtol=slack, atol=slack * 64)
+
+
+@given(problems(largest=3, dtypes=("float64",), regimes=("integer", "distinct", "nonfinite")))
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_large_problems_are_computed_tap_by_tap_with_the_same_result(problem):
+    arrays = make_arrays(problem)
+    at_once = reference.compute(problem, arrays)
+    with patch.multiple(reference, MOST_COLUMNS=0, MOST_PARTS=0):
+        by_taps = reference.compute(problem, arrays)
+    for name, a in at_once.items():
+        np.testing.assert_allclose(a, by_taps[name], rtol=1e-12, atol=1e-12)
 
 
 def test_a_convolution_by_hand():

@@ -7,6 +7,8 @@ import pytest
 
 import harness
 from harness.plan.cell import Limits
+from harness.worker.process import Worker, WorkerDiedError
+from harness.worker.protocol import Check, Checked, Ready, Start
 from tests.conftest import DYING
 
 FATAL = "conv x=7x2x9 w=3x2x3 data=integer"
@@ -92,9 +94,6 @@ def test_one_backend_is_dealt_out_to_as_many_workers_as_there_are_jobs(tmp_path)
 def test_a_suspended_worker_stands_still_until_it_is_resumed_and_is_not_waited_for(tmp_path):
     import psutil
 
-    from harness.worker.process import Worker
-    from harness.worker.protocol import Ready, Start
-
     worker = Worker(tmp_path / "log")
     worker.suspend()
     process, tries = psutil.Process(worker.pid), 0
@@ -175,3 +174,23 @@ def test_cells_that_may_fill_the_memory_have_a_process_each(tmp_path):
     assert "above the limit of 0.390625 GiB a cell" in run.results[1].reason
     assert run.exit_code == 0
     assert len({result.worker for result in run.results}) == 3
+
+
+@pytest.mark.parametrize("garbage", [b"1234", b"\x02\x00\x00\x00no"])
+def test_what_is_no_reply_costs_the_worker_and_nothing_waits_for_ever(tmp_path, garbage):
+
+    worker = Worker(tmp_path / "log")
+    worker.received += garbage  # as a backend's own writes to the pipe would put it there
+    with pytest.raises(WorkerDiedError, match=r"no answer within|no reply"):
+        worker.ask(Start((), (), "nobody"), 1.0, 2**40)
+    assert worker.process.returncode is not None
+
+
+def test_a_worker_has_requests_ahead_and_answers_in_order(tmp_path):
+
+    worker = Worker(tmp_path / "log")
+    worker.tell(Start((), (), "nobody"))
+    worker.tell(Check("agrees-with-reference", "conv x=1x1x3 w=1x1x2"))
+    first, second = (worker.hear(60.0, 2**40) for _ in range(2))
+    assert isinstance(first, Ready) and isinstance(second, Checked)
+    worker.close()
