@@ -22,7 +22,7 @@ from harness.spec.calling import arguments, bind
 from harness.spec.numerics import Numerics
 from harness.spec.operator import Operator
 from harness.spec.problem import Problem
-from harness.spec.taps import EVERY, tap_slices
+from harness.spec.taps import EVERY, tap_slices, window_slices
 from harness.spec.window import Sizes, Window
 
 Array = Any
@@ -186,16 +186,27 @@ class Columns:
         return self.matrix[:, : block.images * block.lines * self.shape.rest]
 
     def scatter(self, block: Block) -> None:
-        """Add the columns of a block to the padded images, tap by tap."""
+        """Add the columns of a block to the padded images, tap by tap or window by window, whatever is fewer."""
         if block.line == 0:
             self.image[...] = 0
-        out = (block.lines, *self.shape.out[1:])
-        step = block.line * self.shape.window.stride[0]
-        for tap, (first, *rest) in tap_slices(out, self.shape.kernel, self.shape.window):
-            at = (slice(first.start + step, first.stop + step, first.step), *rest)
-            self.image[(*EVERY, slice(block.images), *at)] += self.taps[
-                (*EVERY, *tap, slice(block.images), slice(block.lines))
-            ]
+        images, lines, kernel = slice(block.images), slice(block.lines), self.shape.kernel
+        out, step = (block.lines, *self.shape.out[1:]), block.line * self.shape.window.stride[0]
+        if math.prod(kernel) <= math.prod(out):
+            for tap, at in tap_slices(out, kernel, self.shape.window):
+                self.image[(*EVERY, images, *_move(at, step))] += self.taps[(*EVERY, *tap, images, lines)]
+        else:
+            axes, whole = len(kernel), (slice(None),) * len(kernel)
+            by_image = self.taps.transpose(
+                0, 1, 2 + axes, *range(2, 2 + axes), *range(3 + axes, 3 + 2 * axes)
+            )  # g c/g n *k *p
+            for place, at in window_slices(out, kernel, self.shape.window):
+                self.image[(*EVERY, images, *_move(at, step))] += by_image[(*EVERY, images, *whole, *place)]
+
+
+def _move(at: tuple[slice, ...], step: int) -> tuple[slice, ...]:
+    """The same slices further down the first axis."""
+    first, *rest = at
+    return (slice(first.start + step, first.stop + step, first.step), *rest)
 
 
 class Im2col(Reductions, Backend):

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import reduce
 from importlib import import_module
 from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from backends.guards import check_gradient, is_empty, pool_shape, sum_of_nothing
 from harness.spec.taps import EVERY, divisors, fit, inner, tap_slices
@@ -18,6 +21,8 @@ from harness.spec.window import Padding, Sizes, Window
 
 Array = Any
 Index = tuple[slice, ...]
+REDUCE_COST = 4  # how many calls on two arrays cost as much as one that reduces an axis of a small one
+FEW_TAPS, MOST_WRITTEN = 9, 1 << 20  # of a window, and elements of all windows: between them they are written out
 BLOCK_BYTES = 1 << 20  # of maps that are reduced together, so that they stay in the cache
 
 
@@ -51,6 +56,15 @@ def _axis_taps(axis: int, out: Sizes, window: Window) -> Iterator[Index]:
     s, d = window.stride[axis], window.dilation[axis]
     for u in range(window.kernel[axis]):
         yield (*EVERY, *(slice(None),) * axis, slice(u * d, u * d + (out[axis] - 1) * s + 1, s))
+
+
+def _axis_windows(axis: int, out: Sizes, window: Window) -> Iterator[tuple[Index, Index]]:
+    """Index of each window along one spatial axis, and of what it reads."""
+    assert window.kernel is not None
+    s, d, m = window.stride[axis], window.dilation[axis], window.kernel[axis]
+    before = (*EVERY, *(slice(None),) * axis)
+    for i in range(out[axis]):
+        yield (*before, slice(i, i + 1)), (*before, slice(i * s, i * s + (m - 1) * d + 1, d))
 
 
 class Reductions:
@@ -127,18 +141,27 @@ class Reductions:
                 shape = list(total.shape)
                 shape[2 + axis] = sizes[axis]
                 wider = xp.zeros(shape, dtype=total.dtype)
-                for tap in _axis_taps(axis, out, window):
-                    wider[tap] += total
+                if window.kernel[axis] <= out[axis]:
+                    for tap in _axis_taps(axis, out, window):
+                        wider[tap] += total
+                else:
+                    for one, reads in _axis_windows(axis, out, window):
+                        wider[reads] += total[one]
                 total = wider
             dx[at] = total[(*EVERY, *inner(x_shape[2:], cover))]
         return dx
 
 
-def _along_axes(combine: Callable[[Array, Array], Array], a: Array, out: Sizes, window: Window) -> Array:
-    """Combine the elements of every window of the covered input, one axis after the other."""
+def _along_axes(combine: Any, a: Array, out: Sizes, window: Window) -> Array:
+    """Combine the elements of every window of the covered input by a ufunc, one axis after the other."""
+    assert window.kernel is not None
     for axis in reversed(range(len(out))):  # the last axis first: what follows runs over shorter rows
-        first, *rest = (a[tap] for tap in _axis_taps(axis, out, window))
-        a = reduce(combine, rest, first)
+        if window.kernel[axis] <= REDUCE_COST * out[axis] or module_of(a) is not np:
+            first, *rest = (a[tap] for tap in _axis_taps(axis, out, window))
+            a = reduce(combine, rest, first)
+        else:
+            reads = (reads for _, reads in _axis_windows(axis, out, window))
+            a = np.concatenate([combine.reduce(a[at], axis=2 + axis, keepdims=True) for at in reads], axis=2 + axis)
     return a
 
 
@@ -146,6 +169,8 @@ def _first_tap(padded: Array, top: Array, window: Window) -> Array:
     """Number of the first tap in row-major order whose value is the window's maximum; for a NaN, the first NaN."""
     assert window.kernel is not None
     xp, taps = module_of(top), math.prod(window.kernel)
+    if xp is np and taps > FEW_TAPS and taps * top.size <= MOST_WRITTEN:
+        return _first_of_written(padded, top.shape, window)
     number = xp.zeros(top.shape, dtype="uint8" if taps <= 256 else "int64")
     missing, nan = xp.ones(top.shape, dtype=bool), top != top
     any_nan = bool(nan.any())
@@ -157,6 +182,16 @@ def _first_tap(padded: Array, top: Array, window: Window) -> Array:
         missing &= behind
         number += missing  # counting passes over the taps is far quicker than masked copies
     return number
+
+
+def _first_of_written(padded: Array, shape: Sizes, window: Window) -> Array:
+    """The same number from windows that are written out: less work than a few passes over the maps for every tap."""
+    assert window.kernel is not None
+    steps = padded.strides[2:]
+    taps = tuple(step * d for step, d in zip(steps, window.dilation, strict=True))
+    moves = tuple(step * s for step, s in zip(steps, window.stride, strict=True))
+    view = as_strided(padded, (*shape[:2], *window.kernel, *shape[2:]), (*padded.strides[:2], *taps, *moves))
+    return view.reshape(*shape[:2], -1, *shape[2:]).argmax(axis=2)
 
 
 def _first_zeros(padded: Array, top: Array, x: Array, place: Array) -> Array:

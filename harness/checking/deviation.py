@@ -86,11 +86,7 @@ def compare(got: Array, wanted: Array, bound: Array | float = 0.0, *, what: str,
         )  # fmt: skip
     g, t = got.astype(np.float64), wanted.astype(np.float64)
     limit = np.broadcast_to(np.asarray(bound, dtype=np.float64), t.shape)
-    same = (g == t) | (np.isnan(g) & np.isnan(t))
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        error = np.where(same, 0.0, np.abs(g - t))
-        ratio = np.where(same, 0.0, np.where(limit > 0, error / limit, math.inf))
-    ratio = np.where(np.isnan(ratio), math.inf, ratio)
+    ratio = _ratios(g, t, limit)
     at = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
     note = "" if ratio[at] <= 1.0 else describe_pattern(got, wanted, bound, kernel=what.startswith("dw"))
     proves_little = np.isfinite(t) & (limit >= np.maximum(np.abs(t), 1e-300))
@@ -107,6 +103,17 @@ def compare(got: Array, wanted: Array, bound: Array | float = 0.0, *, what: str,
         bound=float(limit[at]),
         note=note,
     )
+
+
+def _ratios(got: Array, wanted: Array, limit: Array) -> Array:
+    """|got - wanted| / limit, 0 where equal, and infinite where the limit is 0 or the error is no number."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        error = np.abs(got - wanted)
+        if np.isfinite(error).all() and (limit > 0).all():  # the usual case, at a third of the time
+            return np.asarray(error / limit)
+        same = (got == wanted) | (np.isnan(got) & np.isnan(wanted))
+        ratio = np.where(same, 0.0, np.where(limit > 0, error / limit, math.inf))
+    return np.where(np.isnan(ratio), math.inf, ratio)
 
 
 def structure(holds: bool, what: str) -> Deviation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from harness.errors import GeometryError
@@ -33,6 +33,8 @@ class Problem:
     flip: True for true convolution, the kernel turned by 180 degrees (SPEC section 1).
     layout: order in memory; the shapes stay N, C, *S.
     math: "ieee", or "tf32" where the problem permits inputs rounded to TF32.
+    y: shape of the forward operator's output.
+    forward_spatial: spatial size of the side that the window moves over: of x, or of the output of conv_transpose.
     Raises GeometryError where the geometry is impossible (SPEC section 2).
     """
 
@@ -48,6 +50,8 @@ class Problem:
     layout: str = "channels-first"
     data: str = "normal"
     seed: int = 0
+    y: Sizes = field(init=False, repr=False, compare=False)
+    forward_spatial: Sizes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the geometry once, before anything is computed."""
@@ -78,6 +82,20 @@ class Problem:
             self._check_pool()
         else:
             self._check_kernel(axes)
+        self._derive()
+
+    def _derive(self) -> None:
+        """Compute once what follows from the geometry: everything that asks about a problem asks for it."""
+        if self.output_padding is not None:
+            assert self.w is not None
+            moved_over = self.window.transposed_shape(self.x[2:], self.w[2:], self.output_padding)
+            y = (self.x[0], self.w[1] * self.window.groups, *moved_over)
+        else:
+            moved_over = self.x[2:]
+            channels = self.x[1] if self.w is None else self.w[0]
+            y = (self.x[0], channels, *self.window.output_shape(moved_over, self.kernel))
+        object.__setattr__(self, "forward_spatial", moved_over)
+        object.__setattr__(self, "y", y)
 
     def _check_pool(self) -> None:
         if self.w is not None or self.window.kernel is None:
@@ -117,23 +135,6 @@ class Problem:
             return self.w[2:]
         assert self.window.kernel is not None
         return self.window.kernel
-
-    @property
-    def forward_spatial(self) -> Sizes:
-        """Spatial size of the side that the window moves over: x, or the output of conv_transpose."""
-        if self.operator is not Operator.conv_transpose:
-            return self.x[2:]
-        assert self.w is not None and self.output_padding is not None
-        return self.window.transposed_shape(self.x[2:], self.w[2:], self.output_padding)
-
-    @property
-    def y(self) -> Sizes:
-        """Shape of the forward operator's output."""
-        if self.operator is Operator.conv_transpose:
-            assert self.w is not None
-            return (self.x[0], self.w[1] * self.window.groups, *self.forward_spatial)
-        channels = self.x[1] if self.w is None else self.w[0]
-        return (self.x[0], channels, *self.window.output_shape(self.x[2:], self.kernel))
 
     @property
     def shapes(self) -> dict[str, Sizes]:

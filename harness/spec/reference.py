@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import reduce
 from typing import Any
 
@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from harness.spec.calling import bind, name_outputs
 from harness.spec.problem import Problem
-from harness.spec.taps import ALL, EVERY, divisors, fit, inner, tap_slices
+from harness.spec.taps import ALL, EVERY, divisors, fit, inner, tap_slices, window_slices
 from harness.spec.window import Sizes, Window
 
 Array = NDArray[Any]
 MOST_COLUMNS = 2**20  # elements of all windows together: 8 MiB in float64
+SUM_COST = 3  # how many additions of arrays cost as much as the sum over one axis of a small one
 MOST_PARTS = 2**15  # elements of all that a transposed product adds up: what leaves the first cache is slower at once
 
 
@@ -109,18 +110,30 @@ def conv_input_grad(dy: Array, w: Array, x_shape: Sizes, window: Window) -> Arra
     cover = window.cover(x_shape[2:], kernel)
     grown = tuple(n + b + max(0, e) for n, (b, e) in zip(x_shape[2:], cover, strict=True))
     padded, columns = np.zeros((x_shape[0], x_shape[1], *grown)), _by_group(dy, groups)
-    taps = tap_slices(dy.shape[2:], kernel, window)
     if _is_small(x_shape, dy.shape[2:], kernel, MOST_PARTS):
         rows = w.reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:])).transpose(0, 2, 1)  # g (c/g k) o/g
-        parts = (rows @ columns).reshape(*x_shape[:2], math.prod(kernel), *dy.shape[2:])
-        for number, (_, at) in enumerate(taps):
-            padded[(*EVERY, *at)] += parts[:, :, number]
+        _add_windows(padded, (rows @ columns).reshape(*x_shape[:2], *kernel, *dy.shape[2:]), window)
     else:
         by_group = w.reshape(groups, w.shape[0] // groups, w.shape[1], *kernel)
-        for tap, at in taps:
+        for tap, at in tap_slices(dy.shape[2:], kernel, window):
             part = by_group[(ALL, *EVERY, *tap)].transpose(0, 2, 1) @ columns
             padded[(*EVERY, *at)] += part.reshape(*x_shape[:2], *dy.shape[2:])
     return np.ascontiguousarray(padded[(*EVERY, *inner(x_shape[2:], cover))])
+
+
+def _add_windows(padded: Array, parts: Array, window: Window) -> None:
+    """Add every window to the covered input that it comes from: tap by tap or window by window, whatever is fewer.
+
+    parts: n c *k *out.
+    """
+    axes = padded.ndim - 2
+    kernel, out = parts.shape[2 : 2 + axes], parts.shape[2 + axes :]
+    if math.prod(kernel) <= math.prod(out):
+        for tap, at in tap_slices(out, kernel, window):
+            padded[(*EVERY, *at)] += parts[(*EVERY, *tap)]
+    else:
+        for place, at in window_slices(out, kernel, window):
+            padded[(*EVERY, *at)] += parts[(*EVERY, *(ALL,) * axes, *place)]
 
 
 def conv_weight_grad(dy: Array, x: Array, w_shape: Sizes, window: Window) -> Array:
@@ -254,8 +267,7 @@ def avg_pool(x: Array, window: Window) -> Array:
     out = window.output_shape(x.shape[2:], window.kernel)
     total = fit(_wide(x), window.cover(x.shape[2:], window.kernel), 0.0, np)
     for axis in reversed(range(len(out))):  # the last axis first: what follows runs over shorter rows
-        first, *rest = (total[at] for at in _axis_taps(axis, out, window))
-        total = sum(rest, first)
+        total = _sum_axis(total, axis, out[axis], window)
     return np.asarray(total / divisor_map(x.shape[2:], window))
 
 
@@ -266,18 +278,35 @@ def avg_pool_grad(dy: Array, x_shape: Sizes, window: Window) -> Array:
     grown = tuple(n + b + max(0, e) for n, (b, e) in zip(x_shape[2:], cover, strict=True))
     total = _wide(dy) / divisor_map(x_shape[2:], window)
     for axis in range(len(out)):
-        wider = np.zeros((*total.shape[: 2 + axis], grown[axis], *total.shape[3 + axis :]))
-        for at in _axis_taps(axis, out, window):
-            wider[at] += total
-        total = wider
+        total = _spread_axis(total, axis, grown[axis], window)
     return np.ascontiguousarray(total[(*EVERY, *inner(x_shape[2:], cover))])
 
 
-def _axis_taps(axis: int, out: Sizes, window: Window) -> Iterator[tuple[slice, ...]]:
-    """Index of what each tap of one spatial axis reads, other axes whole."""
+def _sum_axis(a: Array, axis: int, p: int, window: Window) -> Array:
+    """Sum of every window along one spatial axis of which p windows are read, tap by tap or window by window."""
     assert window.kernel is not None
-    s, d, before = window.stride[axis], window.dilation[axis], (*EVERY, *(ALL,) * axis)
-    return ((*before, slice(u * d, u * d + (out[axis] - 1) * s + 1, s)) for u in range(window.kernel[axis]))
+    m, s, d = window.kernel[axis], window.stride[axis], window.dilation[axis]
+    before = (*EVERY, *(ALL,) * axis)
+    if m <= SUM_COST * p:
+        first, *rest = (a[(*before, slice(u * d, u * d + (p - 1) * s + 1, s))] for u in range(m))
+        return np.asarray(sum(rest, first))
+    windows = (a[(*before, slice(i * s, i * s + (m - 1) * d + 1, d))] for i in range(p))
+    return np.stack([one.sum(axis=2 + axis) for one in windows], axis=2 + axis)
+
+
+def _spread_axis(a: Array, axis: int, length: int, window: Window) -> Array:
+    """Add every element along one spatial axis to all that its window reads: the transpose of `_sum_axis`."""
+    assert window.kernel is not None
+    m, s, d, p = window.kernel[axis], window.stride[axis], window.dilation[axis], a.shape[2 + axis]
+    before = (*EVERY, *(ALL,) * axis)
+    spread = np.zeros((*a.shape[: 2 + axis], length, *a.shape[3 + axis :]))
+    if m <= p:
+        for u in range(m):
+            spread[(*before, slice(u * d, u * d + (p - 1) * s + 1, s))] += a
+    else:
+        for i in range(p):
+            spread[(*before, slice(i * s, i * s + (m - 1) * d + 1, d))] += a[(*before, slice(i, i + 1))]
+    return spread
 
 
 def rot180(w: Array) -> Array:

@@ -45,6 +45,15 @@ def tap_slices(out: Sizes, kernel: Sizes, window: Window) -> Iterator[tuple[Size
     return zip(itertools.product(*map(range, kernel)), itertools.product(*axes), strict=True)
 
 
+def window_slices(out: Sizes, kernel: Sizes, window: Window) -> Iterator[tuple[Sizes, Slices]]:
+    """Every window in row-major order with the slices of the covered input that its taps read."""
+    axes = [
+        [slice(i * s, i * s + (m - 1) * d + 1, d) for i in range(p)]
+        for m, d, p, s in zip(kernel, window.dilation, out, window.stride, strict=True)
+    ]
+    return zip(itertools.product(*map(range, out)), itertools.product(*axes), strict=True)
+
+
 def beside(x: Any) -> dict[str, Any]:
     """Arguments that make a new array on the device of x: only torch needs them said."""
     return {"device": x.device} if type(x).__module__.partition(".")[0] == "torch" else {}
