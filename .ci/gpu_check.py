@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument("--backend", action="append", metavar="NAME", help=f"may be repeated; default: {BACKENDS}")
     parser.add_argument("--only", action="append", metavar="PART", help="this part alone; may be repeated")
     options = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)  # what was said until it is killed is then read through a pipe too
     names = [part.name for part in all_parts(Path())]
     if unknown := [name for name in options.only or () if name not in names]:
         print(f"error: unknown part: got '{unknown[0]}', wanted one of {', '.join(names)}", file=sys.stderr)
@@ -138,7 +139,7 @@ def prepare(wheels: Path, target: Path, work: Path) -> tuple[dict[str, str], lis
     for name in (path.name for path in choice.wheels):
         print(f"from {wheels}: {name}")
     install(choice.wheels, target)
-    paths = [str(target), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [str(target), str(ROOT), str(PROBE.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     own = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     own |= {"HARNESS_LEASE_DIR": os.environ.get("HARNESS_LEASE_DIR", str(work / "leases"))}
     return os.environ | own, list(choice.lacks)

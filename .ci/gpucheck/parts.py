@@ -53,7 +53,7 @@ def all_parts(runs: Path, backends: Sequence[str] = BACKENDS, unavailable: Colle
         ),
         Part(
             name="peaks", title="peaks of the device", estimate_s=15, limit_s=60, needs=BACKENDS,
-            command=(python, str(HERE / "peaks.py")),
+            command=(python, "-m", "gpucheck.peaks"),
         ),
         suite("layers", "times of layers forwards, float32, hot", 40, 90),
         Part(
