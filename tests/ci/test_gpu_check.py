@@ -15,6 +15,8 @@ from types import SimpleNamespace
 import pytest
 
 import harness
+from harness.timing.statistics import Estimate
+from harness.timing.verdict import Judgement
 from tests.conftest import ROOT
 
 sys.path.insert(0, str(ROOT / ".ci"))
@@ -23,19 +25,15 @@ from gpu_check import judge_run, read_minutes, refuse_output
 from gpu_wheels import find_fault, refuse_folder
 from gpucheck import folder, requirements
 from gpucheck.covering import LINES, choose_lines, facets_of
-from gpucheck.digest import describe_idle, digest
+from gpucheck.digest import compare, describe_idle, digest
 from gpucheck.parts import LAYERS, VERSUS, all_parts
 from gpucheck.probe import BACKENDS
 from gpucheck.requirements import PROVIDED, WheelError, choose_wheels, find_missing, install, read_requirements
 from gpucheck.schedule import Clock, Ended, Part, decide, exit_code, judge, run_part, session_members
 
-from harness.api import Silent, name_problems
-from harness.pipeline import run_plan
-from harness.plan.arm import parse_arms
-from harness.plan.gate import Gate
+from harness.api import name_problems
 from harness.plan.planner import plan_run
 from harness.plugins.manager import load_plugins
-from harness.record.directory import new_directory
 
 PART = Part(name="one", title="one", command=("true",), estimate_s=30, limit_s=60, needs=("a", "b"))
 TINY = """
@@ -389,17 +387,18 @@ def test_a_backend_that_tried_and_has_nothing_to_show_is_named_and_its_part_is_n
     assert judge_run(Ended(name="x", title="x", state="good")).state == "good"
 
 
-def test_a_comparison_is_summed_up_by_problem_with_its_ratio(tmp_path):
-    arms, registry = parse_arms(["first=im2col", "second=im2col"]), load_plugins()
-    problems = name_problems(["conv x=1x2x9 w=3x2x3"])
-    gate = Gate(budget_s=0.01, looks=(1,), blocks=2, block_s=0.001)
-    plan = plan_run(registry, ["speed-short"], problems=problems, arms=arms, gate=gate)
-    run = run_plan(plan, registry, new_directory(str(tmp_path / "run"), ("versus",)), Silent(), command="")
-    found = digest(run.path)
-    assert {row["label"] for row in found["times"]} == {"conv x=1x2x9 w=3x2x3"}
-    (row,) = found["compared"]
-    assert (row["arm"], row["problem"]) == ("second", "conv x=1x2x9 w=3x2x3")
-    assert {"verdict", "passes", "reason"} <= set(row)
+def test_a_comparison_is_summed_up_by_problem_with_its_ratio(monkeypatch):
+    judgement = Judgement(
+        verdict="SAME", ratio=Estimate(value=1.01, low=0.99, high=1.03, over="processes"), passes=7, reason="within"
+    )
+    row = SimpleNamespace(new=SimpleNamespace(backend="second", problem="conv x=1x2x9 w=3x2x3"), judgement=judgement)
+    monkeypatch.setattr("harness.timing.standing.judge_run", lambda run: SimpleNamespace(rows=[row]))
+    (found,) = compare(SimpleNamespace(header=SimpleNamespace(gate=object())))
+    assert found == {
+        "arm": "second", "problem": "conv x=1x2x9 w=3x2x3", "verdict": "SAME", "ratio": 1.01, "low": 0.99,
+        "high": 1.03, "passes": 7, "reason": "within",
+    }  # fmt: skip
+    assert compare(SimpleNamespace(header=SimpleNamespace(gate=None))) == []
 
 
 def test_times_of_a_run_that_was_cut_off_are_read_from_its_passes(tmp_path):
