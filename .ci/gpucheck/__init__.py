@@ -2,7 +2,7 @@
 
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036  said before a module is imported that older ones lack
+if sys.version_info < (3, 11):  # noqa: UP036  said before anything is read that older ones cannot read
     there = ".".join(map(str, sys.version_info[:2]))
-    sys.stderr.write(f"error: Python: got {there}, wanted 3.11 or newer; name another one: make gpu-check PYTHON=...\n")
+    sys.stderr.write("error: Python: got " + there + ", wanted 3.11 or newer; name another: make ... PYTHON=...\n")
     sys.exit(2)

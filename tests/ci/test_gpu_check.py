@@ -21,9 +21,9 @@ from tests.conftest import ROOT
 
 sys.path.insert(0, str(ROOT / ".ci"))
 
-from gpu_check import judge_run, read_minutes, refuse_output
 from gpu_wheels import find_fault, refuse_folder
 from gpucheck import folder, requirements
+from gpucheck.check import judge_run, read_minutes, refuse_output
 from gpucheck.covering import LINES, choose_lines, facets_of
 from gpucheck.digest import compare, describe_idle, digest
 from gpucheck.parts import LAYERS, VERSUS, all_parts
