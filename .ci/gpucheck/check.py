@@ -24,6 +24,7 @@ from gpucheck.schedule import SHORT_GRACE_S, Clock, Ended, Part, decide, exit_co
 MINUTES = 8.0
 PACKING_S = 15.0
 DIGEST_S = 30.0
+WRITING_S = 6.0  # for the archives, of those for packing
 LAST = 500  # characters of a log's last line
 PROBE = Path(__file__).resolve().with_name("probe.py")
 DIGEST = PROBE.with_name("digest.py")
@@ -156,7 +157,7 @@ def run(part: Part, clock: Clock, work: Path, environment: Mapping[str, str]) ->
     if part.run and (work / "runs" / part.run / "header.json").exists():
         command = [sys.executable, str(DIGEST), str(work / "runs" / part.run)]
         try:
-            seconds = max(1.0, min(DIGEST_S if not clock.stopped else SHORT_GRACE_S, clock.left_s))
+            seconds = max(1.0, min(SHORT_GRACE_S if clock.stopped else DIGEST_S, clock.left_s - WRITING_S))
             output = subprocess.run(command, env=dict(environment), capture_output=True, text=True, timeout=seconds)
             found |= json.loads(output.stdout) if output.returncode == 0 else {"digest": output.stderr[-300:]}
         except (subprocess.TimeoutExpired, OSError) as error:
