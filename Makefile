@@ -32,13 +32,13 @@ conjunctions: $(VENV)/installed-dev
 	$(BIN)/python tests/benchmarks/bench_conjunctions.py
 
 gpu-wheels:
-	$(PYTHON) .ci/gpu_wheels.py
+	"$(PYTHON)" .ci/gpu_wheels.py
 
 gpu-wheels-check: $(VENV)/installed-dev
 	$(BIN)/python .ci/gpu_wheels_check.py
 
 gpu-check:
-	$(PYTHON) .ci/gpu_check.py --output $(OUTPUT) --minutes $(MINUTES)
+	"$(PYTHON)" .ci/gpu_check.py --output "$(OUTPUT)" --minutes "$(MINUTES)"
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

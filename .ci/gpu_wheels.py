@@ -33,6 +33,9 @@ def main() -> int:
     parser.add_argument("--python", action="append", metavar="3.N", help="may be repeated; default: 3.11 and 3.12")
     parser.add_argument("--most-mib", type=float, default=MOST_MIB)
     options = parser.parse_args()
+    if reason := refuse_folder(options.folder):
+        print(f"error: {reason}", file=sys.stderr)
+        return 2
     with tempfile.TemporaryDirectory() as name:
         made = Path(name)
         for python in options.python or PYTHONS:
@@ -45,10 +48,20 @@ def main() -> int:
         if reason := find_fault(wheels, options.most_mib):
             print(f"error: {reason}", file=sys.stderr)
             return 2
-        shutil.rmtree(options.folder, ignore_errors=True)
-        shutil.copytree(made, options.folder)
+        options.folder.mkdir(parents=True, exist_ok=True)
+        for old in options.folder.glob("*.whl"):
+            old.unlink()
+        for wheel in wheels:
+            shutil.copy(wheel, options.folder)
         print(f"{len(wheels)} wheels, {mib(wheels):.1f} MiB in {options.folder}")
     return 0
+
+
+def refuse_folder(folder: Path) -> str:
+    """Why a folder cannot be filled anew, which empties it; or nothing."""
+    if folder.is_file() or (folder.is_dir() and any(path.suffix != ".whl" for path in folder.iterdir())):
+        return f"folder: got '{folder}', wanted a new one, or one that holds wheels alone; choose another: --folder"
+    return ""
 
 
 def mib(wheels: list[Path]) -> float:

@@ -17,17 +17,27 @@ import venv
 from importlib import metadata
 from pathlib import Path
 
+from gpucheck.parts import all_parts
 from gpucheck.requirements import PROVIDED, ROOT, WHEELS, find_missing
 
+TESTED = ("tests", "cheats")  # parts that are tests: all that they import must be there
 RUN = ("run", "correctness", "speed-short", "--backend", "im2col", "--problem", "conv x=2x3x9x8 w=6x3x3x2")
-PROBE = "import json, sys; sys.path.insert(0, sys.argv[1]); from gpucheck.requirements import *; print(json.dumps("
+UNPACK = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from gpucheck.requirements import WHEELS, choose_wheels, install, read_requirements
+wheels = choose_wheels(read_requirements(), WHEELS).wheels
+install(wheels, Path(sys.argv[2]))
+print(len(wheels))
+"""
 
 
 def main() -> int:
     """0 where the check and a run of the harness succeed there; else 1, with what failed."""
     with tempfile.TemporaryDirectory(prefix="gpu-wheels-") as name:
         place = Path(name)
-        venv.create(place / "venv", with_pip=True)
+        venv.create(place / "venv", with_pip=False)  # unpacking must not need it
         site = next((place / "venv" / "lib").glob("python3*")) / "site-packages"
         linked = link_provided(site)
         python = place / "venv" / "bin" / "python"
@@ -87,28 +97,28 @@ def applies(need: str) -> bool:
 
 
 def run_harness(python: Path, place: Path) -> list[str]:
-    """Run laws, write a report and read a history with the same wheels; what is wrong."""
-    code = PROBE + "[str(one) for one in choose_wheels(read_requirements(), WHEELS).wheels]))"
-    asked = subprocess.run([python, "-c", code, ROOT / ".ci"], env=environment(), text=True, capture_output=True)
+    """Run laws, write a report, read a history and import all tests with the same wheels; what is wrong."""
+    target, faults = place / "packages", []
+    unpack = [str(python), "-c", UNPACK, str(ROOT / ".ci"), str(target)]
+    asked = subprocess.run(unpack, env=environment(), text=True, capture_output=True)
     if asked.returncode:
-        return [f"the wheels could not be chosen there: {asked.stderr[-500:]}"]
-    wheels = [Path(text) for text in json.loads(asked.stdout)]
-    if not wheels:
+        return [f"the wheels could not be unpacked there: {asked.stderr[-500:]}"]
+    if asked.stdout.strip() == "0":
         return [f"nothing is missing there, so that {WHEELS} was not tried"]
-    target = place / "packages"
-    done = subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", target, *wheels], env=environment()
-    )
     paths = {"PYTHONPATH": os.pathsep.join((str(target), str(ROOT)))}
-    faults = [f"pip ended with {done.returncode}"] if done.returncode else []
-    commands = ((*RUN, "--output", str(place / "runs" / "one")), ("history", "--runs", str(place / "runs")))
+    commands = [
+        ("-m", "harness", *RUN, "--output", str(place / "runs" / "one")),
+        ("-m", "harness", "history", "--runs", str(place / "runs")),
+        *(("-m", *part.command[2:], "--collect-only") for part in all_parts(place) if part.name in TESTED),
+    ]
     for command in commands:
         asked = subprocess.run(
-            [*offline(), str(python), "-m", "harness", *command],
-            env=environment(**paths), text=True, capture_output=True, timeout=200,
+            [*offline(), str(python), *command], env=environment(**paths), text=True, capture_output=True, timeout=200,
+            cwd=ROOT,
         )  # fmt: skip
         print(asked.stdout, end="")
-        faults += [f"{command[0]} ended with {asked.returncode}: {asked.stderr[-500:]}"] if asked.returncode else []
+        told = (asked.stderr or asked.stdout)[-500:]
+        faults += [f"{' '.join(command[1:4])} ended with {asked.returncode}: {told}"] if asked.returncode else []
     page = place / "runs" / "one" / "report" / "report.html"
     return faults + ([] if page.exists() and "Plotly" in page.read_text() else ["the run has no report with figures"])
 

@@ -381,7 +381,9 @@ class TorchCudnn(TorchOperators):
         return super()._try()
 
     def _settled(self, call: Call, math: str = "ieee") -> Call:
-        return partial(_with_tf32, math == "tf32", call)
+        import torch
+
+        return partial(_with_tf32, torch.backends.cudnn, torch.backends.cuda.matmul, math == "tf32", call)
 
 
 def _may_transform(problem: Problem) -> bool:
@@ -391,15 +393,13 @@ def _may_transform(problem: Problem) -> bool:
     return problem.dtype in ("float32", "float16") and not moved and prod(problem.kernel) > 1
 
 
-def _with_tf32(allowed: bool, call: Call) -> Any:
-    """Call with TF32 on or off, both in cuDNN and in cuBLAS.
+def _with_tf32(cudnn: Any, matmul: Any, allowed: bool, call: Call) -> Any:
+    """Call with TF32 on or off, both in cuDNN and in cuBLAS. The switches are found beforehand: this is timed.
 
     These switches also set the ones that torch 2.9 added (`fp32_precision`). Set alone, the new ones contradict the
     old ones, and torch 2.11 refuses matrix products and queries with a RuntimeError.
     """
-    import torch
-
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
+    cudnn.allow_tf32 = matmul.allow_tf32 = allowed
     return call()
 
 

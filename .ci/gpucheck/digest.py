@@ -1,4 +1,4 @@
-"""What a run directory holds, whole or cut off, as JSON: counts, what is wrong, peaks and times."""
+"""What a run directory holds, whole or cut off, as JSON: counts, what is wrong or was not judged, peaks and times."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from harness.record.run import Run
 
 MOST_WRONG = 30
+MOST_REASONS = 12
 COLUMNS = ("backend", "label", "median_ns", "low_ns", "high_ns", "host_ns", "gflops", "peak_fraction", "dropped_blocks")
+GIVEN = "given"  # suite of problems of a command line, whose label names none of them
 
 
 def main(path: Path) -> None:
@@ -41,7 +43,13 @@ def digest(path: Path) -> dict[str, Any]:
         "passes on disk": len(passes),
         "counts": {f"{backend} {outcome}": count for (backend, outcome), count in sorted(counts.items())},
         "unavailable": run.unavailable,
-        "times": [_shorten({name: row.get(name) for name in COLUMNS}) for row in rows],
+        "times": [_shorten(_name_problem(row)) for row in rows],
+        "compared": compare(run),
+        "nothing passed": describe_idle(run),
+        "not judged": [
+            {"backend": backend, "outcome": outcome, "results": count, "reason": reason}
+            for (backend, outcome, reason), count in count_reasons(run).most_common(MOST_REASONS)
+        ],
         "timed before the end, without a result": unfinished(run, passes),
         "wrong": [
             {"backend": one.backend, "law": one.law or "", "problem": one.problem, "reason": one.reason}
@@ -51,6 +59,42 @@ def digest(path: Path) -> dict[str, Any]:
     for peak in run.peaks:
         found[f"peak of {peak.device}"] = {**peak.gemm_gflops, "copy GB/s": peak.copy_gbs}
     return {name: value for name, value in found.items() if value}
+
+
+def count_reasons(run: Run) -> Counter[tuple[str, str, str]]:
+    """How often a backend has no judgement for a reason: of results that are neither passed nor wrong."""
+    from harness.record.run import WRONG
+
+    judged = (*WRONG, "passed")
+    return Counter((one.backend, one.outcome, one.reason) for one in run.results if one.outcome not in judged)
+
+
+def describe_idle(run: Run) -> str:
+    """Which backends tried and have nothing to show for it, with the most frequent reason; empty where none is.
+
+    What a backend does not support it does not try.
+    """
+    judged = {one.backend for one in run.results if one.outcome not in ("skipped", "unsupported")}
+    idle: dict[str, str] = {}
+    for (backend, outcome, reason), _ in count_reasons(run).most_common():
+        if outcome == "skipped" and backend not in judged:
+            idle.setdefault(backend, reason)
+    return "; ".join(f"{backend}: no result counts, mostly since: {reason}" for backend, reason in idle.items())
+
+
+def compare(run: Run) -> list[dict[str, Any]]:
+    """Verdict and ratio of every problem of a comparison; nothing for other runs."""
+    from harness.timing.standing import judge_run
+
+    if run.header.gate is None:
+        return []
+    rows = []
+    for row in judge_run(run).rows:
+        found, ratio = row.judgement, row.judgement.ratio
+        sides = {"ratio": ratio.value, "low": ratio.low, "high": ratio.high} if ratio else {}
+        who = {"arm": row.new.backend, "problem": row.new.problem, "verdict": found.verdict}
+        rows.append(who | sides | {"passes": found.passes, "reason": found.reason})
+    return rows
 
 
 def unfinished(run: Run, passes: Sequence[PassEntry]) -> list[dict[str, Any]]:
@@ -77,6 +121,12 @@ def unfinished(run: Run, passes: Sequence[PassEntry]) -> list[dict[str, Any]]:
         }
         for one in left
     ]  # fmt: skip
+
+
+def _name_problem(row: dict[str, Any]) -> dict[str, Any]:
+    """COLUMNS of a result; the problem in place of a label that does not name it."""
+    kept = {name: row.get(name) for name in COLUMNS}
+    return kept | {"label": row["problem"]} if str(row.get("label", "")).partition("/")[0] == GIVEN else kept
 
 
 def _shorten(row: dict[str, Any]) -> dict[str, Any]:

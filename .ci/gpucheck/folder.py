@@ -28,7 +28,7 @@ def write_folder(output: Path, work: Path, facts: dict[str, Any], ended: Sequenc
     for run, name in COPIES.items():
         report = work / "runs" / run / "report" / "report.md"
         if report.exists() and report.stat().st_size <= MOST_BYTES:
-            shutil.copyfile(report, output / name)
+            shutil.copyfile(report, (output / name).with_suffix(".new")).replace(output / name)
     _write(output / "summary.md", summarize(facts, ended, left_out))
 
 

@@ -53,7 +53,7 @@ def all_parts(runs: Path, backends: Sequence[str] = BACKENDS, unavailable: Colle
         ),
         Part(
             name="peaks", title="peaks of the device", estimate_s=15, limit_s=60, needs=BACKENDS,
-            command=(python, str(HERE / "peaks.py")),
+            command=(python, "-m", "gpucheck.peaks"),
         ),
         suite("layers", "times of layers forwards, float32, hot", 40, 90),
         Part(
@@ -63,8 +63,9 @@ def all_parts(runs: Path, backends: Sequence[str] = BACKENDS, unavailable: Colle
         Part(
             name="same", title=f"A/A: {names[0]} against itself", estimate_s=40, limit_s=60, needs=names[:1],
             command=harness(
-                "versus", f"first={names[0]}", f"second={names[0]}", "--budget", "35s",
-                *(word for line in VERSUS for word in ("--problem", line)), "--output", str(runs / "same"),
+                "versus", f"first={names[0]}", f"second={names[0]}", "--suite", "gpu-layers", "--plugin", LAYERS,
+                "--budget", "35s", *(word for line in VERSUS for word in ("--problem", line)),
+                "--output", str(runs / "same"),
             ),
             run="same",
         ),

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 from typing import Any
 
-from harness.timing.caches import make_device_flush, read_l2_bytes
+from gpucheck.walking import time_walks
 from harness.timing.clocks import CudaClock
 from harness.timing.peak import BUDGET_NS, _cupy_cuda, _torch_cuda
-
-READS = 30
 
 
 def main() -> int:
@@ -39,18 +36,10 @@ def main() -> int:
 
 
 def compare_caches(library: Any) -> dict[str, float]:
-    """Time of the sum of an array of half the L2, right after itself and right after a flush."""
-    n = read_l2_bytes(library) // 8
-    a = library.ones(n, device="cuda") if library.__name__ == "torch" else library.ones(n, dtype="f4")
-    flush, clock = make_device_flush(library), CudaClock(lambda: None, library)
-    times = {}
-    for name, before in (("hot", a.sum), ("cold", flush)):
-        taken = []
-        for _ in range(READS):
-            before()
-            taken.append(clock.time(a.sum)[1])
-        times[f"{name} read us"] = statistics.median(taken) / 1e3
-    return times | {"cold/hot": times["cold read us"] / times["hot read us"], "launch us": clock.launch_ns / 1e3}
+    """Latency of a line that lies in the L2, and of one that a flush has put out of it."""
+    hot_ns, cold_ns = time_walks(library)
+    launch_us = CudaClock(lambda: None, library).launch_ns / 1e3
+    return {"hot line ns": hot_ns, "cold line ns": cold_ns, "cold/hot": cold_ns / hot_ns, "launch us": launch_us}
 
 
 if __name__ == "__main__":

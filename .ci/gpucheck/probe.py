@@ -22,10 +22,16 @@ ASKED = "name,driver_version,memory.total,clocks.sm,clocks.max.sm,power.limit,te
 
 def main(backends: Sequence[str]) -> None:
     """Print the facts; what cannot be told is absent. backends: those to try, each in a process of its own."""
+    from harness.plugins.manager import load_plugins
+
     versions = {}
     for name in (*LIBRARIES, *(d.metadata["Name"] for d in metadata.distributions() if "cupy" in d.metadata["Name"])):
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
+    known = tuple(load_plugins().backends)
+    if unknown := [name for name in backends if name not in known]:
+        json.dump({"unknown": unknown, "known": known}, sys.stdout)
+        return
     names = tuple(dict.fromkeys((*backends, *BACKENDS)))
     with ThreadPoolExecutor(len(names)) as pool:
         reasons = {name: reason for name, reason in zip(names, pool.map(probe, names), strict=True) if reason}

@@ -1,13 +1,17 @@
-"""What the harness needs, what of it a Python lacks, and wheels that bring it without a network."""
+"""What the harness needs, what of it a Python lacks, and wheels that bring it without a network.
+
+Nothing here needs pip, which an environment may lack: a wheel is an archive of what is to lie on the path.
+"""
 
 from __future__ import annotations
 
-import os
-import subprocess
+import shutil
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.parser import Parser
 from importlib import metadata
@@ -40,14 +44,23 @@ class Choice:
     lacks: tuple[str, ...]
 
 
+class WheelError(Exception):
+    """A wheel cannot be read; the text names it and says what to do."""
+
+
 def packaging(name: str) -> Any:
-    """A module of `packaging`: its own, or the copy inside pip."""
+    """A module of `packaging`: its own, the copy inside pip, or that of WHEELS. Raises WheelError where none is."""
     from importlib import import_module
 
-    try:
-        return import_module(f"packaging.{name}")
-    except ModuleNotFoundError:
-        return import_module(f"pip._vendor.packaging.{name}")
+    for place in ("packaging", "pip._vendor.packaging"):
+        try:
+            return import_module(f"{place}.{name}")
+        except ModuleNotFoundError:
+            continue
+    if not (found := sorted(WHEELS.glob("packaging-*.whl"))):
+        raise WheelError(f"packaging: got no pip, no packaging and no wheel of it in {WHEELS}; run `make gpu-wheels`")
+    sys.path.append(str(found[-1]))  # of Python alone, which is read from its archive as it is
+    return import_module(f"packaging.{name}")
 
 
 def read_requirements(root: Path = ROOT) -> list[str]:
@@ -86,7 +99,7 @@ def find_missing(requirements: Iterable[str], environment: Mapping[str, str] | N
 
 
 def choose_wheels(requirements: Iterable[str], folder: Path) -> Choice:
-    """The wheels of a folder that bring what this Python lacks, with what they need in turn."""
+    """The wheels of a folder that bring what this Python lacks, with what they need in turn. Raises WheelError."""
     todo, chosen, lacks, seen = find_missing(requirements), [], [], set[str]()
     while todo:
         one = todo.pop(0)
@@ -114,26 +127,46 @@ def find_wheel(one: Missing, folder: Path) -> Path | None:
     """The wheel of a folder that meets a requirement on this Python."""
     tags, specifier = set(packaging("tags").sys_tags()), packaging("requirements").Requirement(one.text).specifier
     for path in sorted(folder.glob("*.whl"), reverse=True):
-        name, version, _, those = packaging("utils").parse_wheel_filename(path.name)
+        try:
+            name, version, _, those = packaging("utils").parse_wheel_filename(path.name)
+        except ValueError:  # not the name of a wheel, and so not one of those that were fetched
+            continue
         if name == one.name and specifier.contains(version, prereleases=True) and tags & those:
             return path
     return None
 
 
 def read_needs(wheel: Path) -> list[str]:
-    """The requirements that a wheel states, with their markers."""
-    with zipfile.ZipFile(wheel) as archive:
+    """The requirements that a wheel states, with their markers. Raises WheelError."""
+    with _open(wheel) as archive:
         name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         return Parser().parsestr(archive.read(name).decode()).get_all("Requires-Dist") or []
 
 
 def install(wheels: Iterable[Path], target: Path) -> None:
-    """Unpack wheels into a folder of their own, without a network, dependencies or anything replaced.
+    """Unpack wheels into a folder of their own, as it is to lie on the path. Raises WheelError.
 
-    Raises subprocess.CalledProcessError.
+    What a wheel keeps in NAME.data/purelib or platlib lies beside the rest; scripts and headers nobody needs here.
     """
-    given = [str(path) for path in wheels]
-    if given:
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile"]
-        quiet = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
-        subprocess.run([*pip, "--no-cache-dir", "--target", str(target), *given], check=True, env=quiet)
+    target.mkdir(parents=True, exist_ok=True)
+    for wheel in wheels:
+        with _open(wheel) as archive:
+            archive.extractall(target)
+        for data in target.glob("*.data"):
+            for kind in ("purelib", "platlib"):
+                if (data / kind).is_dir():
+                    shutil.copytree(data / kind, target, dirs_exist_ok=True)
+            shutil.rmtree(data)
+
+
+@contextmanager
+def _open(wheel: Path) -> Iterator[zipfile.ZipFile]:
+    """A wheel as an archive; WheelError where it, or a file in it, is damaged or cannot be read."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, StopIteration, EOFError, OSError) as error:
+        why = f"{type(error).__name__}: {error}".strip(": ")
+        raise WheelError(
+            f"wheel: got {wheel}, which cannot be unpacked ({why}); run `make gpu-wheels` again"
+        ) from error

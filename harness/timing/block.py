@@ -28,7 +28,8 @@ LEAST_SAMPLE_NS = 400_000  # 8000 steps of a 50 ns clock; the clock's own 60 ns 
 CALIBRATION_NS = 5_000_000
 LEAST_CALLS = 3
 RAISE_NS = 300_000_000  # most that a device gets to raise its clock; idle ones begin at a fifth of it
-RISES = 1.02  # times the reading before
+RISES = 1.02  # times the highest reading before
+STILL = 3  # readings in a row that are no higher: a driver may tell the same clock for some milliseconds
 WARM_NS = 5_000_000  # of untimed calls after an arm was suspended: its threads wake and spin, its caches fill
 READINGS = 1_000  # of a clock around nothing
 MOST_READINGS = 20  # of what was used, each of which takes some microseconds; a time slice is hundreds of them
@@ -279,12 +280,15 @@ def _warm(ready: Ready, warm_ns: int) -> int:
 
 def _raise_clock(ready: Ready, warm_ns: int) -> int:
     """Untimed calls until the clock of a device that was idle rises no more, RAISE_NS at most; how many."""
-    count, begun, last = 0, _now(), 0.0
+    count, begun, highest, still = 0, _now(), 0.0, 0
     while warm_ns and ready.read_gpu and _now() - begun < RAISE_NS:
         gpu = ready.read_gpu()
-        if gpu is None or gpu.sm_mhz <= RISES * last:
+        if gpu is None:
             break
-        last, until = gpu.sm_mhz, _now() + warm_ns
+        still = 0 if gpu.sm_mhz > RISES * highest else still + 1
+        if still == STILL:
+            break
+        highest, until = max(highest, gpu.sm_mhz), _now() + warm_ns
         while _now() < until:
             ready.clock.time(ready.calls[count % len(ready.calls)])
             count += 1

@@ -18,13 +18,14 @@ from harness.timing.contamination import Rule
 LENIENT = Rule(steal_share=math.inf, control_factor=math.inf, least_clock=0.0)
 
 
-def time_once(folder, plugin, backend, problem):
-    """The run of a backend of a plugin on one problem."""
+def time_once(folder, plugin, backends, problem):
+    """The run of a backend of a plugin, or of several in turns, on one problem."""
     registry = load_plugins([plugin])
     registry.suites["once"] = Suite(
         name="once", kind="speed", description="one short pass", timing=Timing(passes=1, sample_s=0.04)
     )
-    plan = plan_run(registry, ["once"], [backend], name_problems([problem]))
+    names = [backends] if isinstance(backends, str) else list(backends)
+    plan = plan_run(registry, ["once"], names, name_problems([problem]))
     path = new_directory(str(folder / "run"), ("once",))
     with patch("harness.racing.RULE", LENIENT):
         return run_plan(plan, registry, path, Silent(), command="", extra=(plugin,), threads=1)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.timing.block import LEAST_CALLS, LEAST_SAMPLE_NS, RAISE_NS, Ready, calibrate, time_block
+from harness.timing.block import LEAST_CALLS, LEAST_SAMPLE_NS, RAISE_NS, STILL, Ready, calibrate, time_block
 from harness.timing.device_clock import Gpu
 
 
@@ -159,8 +159,13 @@ def _rising(readings):
 def test_a_device_gets_calls_until_its_clock_rises_no_more(monkeypatch):
     ready, _ = _ready(monkeypatch, 1_000_000, read_gpu=_rising([345.0, 900.0, 1980.0, 1980.0]))
     found = time_block(ready, 1, 5_000_000, 1)
-    assert found.warmups == 5 + 3 * 5  # as for any device, and three times as much until nothing rose
+    assert found.warmups == 5 + (3 + STILL - 1) * 5  # as for any device, three times as much until nothing rose, and on
     assert [one.sm_mhz for one in found.gpu] == [1980.0, 1980.0]
+
+
+def test_a_clock_that_a_driver_tells_late_is_waited_for(monkeypatch):
+    ready, _ = _ready(monkeypatch, 1_000_000, read_gpu=_rising([345.0, 345.0, 345.0, 1980.0]))
+    assert [one.sm_mhz for one in time_block(ready, 1, 5_000_000, 1).gpu] == [1980.0, 1980.0]
 
 
 def test_a_clock_that_never_stops_rising_is_not_waited_for_long(monkeypatch):

@@ -1,3 +1,4 @@
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,11 @@ from harness.timing.caches import (
     make_flush,
     read_l2_bytes,
 )
+from tests.conftest import ROOT
+
+sys.path.insert(0, str(ROOT / ".ci"))
+
+from gpucheck.walking import LINES, WIDTH, make_walk, time_walks
 
 
 def test_a_flush_writes_more_than_the_last_cache_holds():
@@ -46,30 +52,37 @@ def test_a_device_that_does_not_tell_its_cache_is_taken_for_a_large_one():
     assert read_l2_bytes(_cupy(0, [], [])) == UNKNOWN_CACHE_BYTES
 
 
+def test_a_walk_reads_every_line_once_and_then_stands_where_it_began():
+    """CuPy's names on NumPy arrays, and its kernel in Python."""
+    seen = []
+
+    def launch(blocks, threads, arguments):
+        following, end, steps = arguments
+        at = 0
+        for _ in range(steps):
+            seen.append(at // WIDTH)
+            at = int(following[at])
+        end[0] = at
+
+    names = {name: getattr(np, name) for name in ("zeros", "arange", "empty", "int32")}
+    make_walk(SimpleNamespace(__name__="cupy", RawKernel=lambda code, name: launch, **names))()
+    assert seen == list(range(LINES))
+
+
 @pytest.mark.gpu("torch-cudnn")
 def test_what_was_in_the_l2_is_read_from_memory_after_a_flush():
     import torch
 
-    _reads_slower_after_a_flush(torch, lambda n: torch.ones(n, device="cuda"))
+    _is_read_slower_after_a_flush(torch)
 
 
 @pytest.mark.gpu("cupy")
 def test_what_was_in_the_l2_is_read_from_memory_after_a_flush_by_cupy():
     import cupy
 
-    _reads_slower_after_a_flush(cupy, lambda n: cupy.ones(n, dtype="f4"))
+    _is_read_slower_after_a_flush(cupy)
 
 
-def _reads_slower_after_a_flush(library, make):
-    """Events around the sum of an array that fills half of the L2."""
-    from harness.timing.clocks import CudaClock
-
-    a, flush = make(read_l2_bytes(library) // 8), make_device_flush(library)
-    clock = CudaClock(lambda: None, library)
-    hot, cold = ([_time_sum(clock, a, before) for _ in range(30)] for before in (lambda: a.sum(), flush))
-    assert min(cold) > 1.1 * min(hot)
-
-
-def _time_sum(clock, a, before):
-    before()
-    return clock.time(a.sum)[1]
+def _is_read_slower_after_a_flush(library):
+    hot_ns, cold_ns = time_walks(library)
+    assert cold_ns > 1.3 * hot_ns  # memory answers after twice the time of the L2 and more
