@@ -142,11 +142,11 @@ def problem_of(operator: Operator, row: Row, number: int) -> Problem:
             exclude_pad=row.get("divisor") == "exclude",
             dtype=str(row["dtype"]),
             layout=str(row["layout"]),
-            data="integer",
+            data="distinct" if operator in MAXIMA else "integer",
             hollow=window.padding == "over",
         )
     )
-    return problem.with_(data="distinct") if operator in MAXIMA and can_be_distinct(problem) else problem
+    return problem.with_(data="integer") if operator in MAXIMA and not can_be_distinct(problem) else problem
 
 
 def _window_of(row: Row) -> WindowClass:
