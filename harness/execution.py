@@ -12,12 +12,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
+from harness.errors import UsageError
 from harness.plan.cell import Cell, Plan
 from harness.plan.threads import sleep_at_once
 from harness.plugins.manager import Registry
 from harness.record.journal import BackendEntry, Journal, ResultEntry
 from harness.record.run import Peak, Result, Run
 from harness.worker.crew import Crew
+from harness.worker.provenance import Loaded, Origins, hash_files, own_files
 
 if TYPE_CHECKING:
     from harness.worker.environments import Place
@@ -63,13 +67,15 @@ class Execution:
     lease_wait_s: float | None = None  # how long to wait for a device; None without end
     lock: threading.Lock = field(default_factory=threading.Lock)
     crews: list[Crew] = field(default_factory=list)
-    said: set[str] = field(default_factory=set)
+    said: dict[str, BackendEntry] = field(default_factory=dict)  # by arm, when its first worker started
     failed_starts: Counter[str] = field(default_factory=Counter)  # by arm, in a row
     idle: set[int] = field(default_factory=set)  # cells that were left out before their turn came
     peaks: list[Peak] = field(default_factory=list)
     timed_s: float = 0.0
     wall_s: float = 0.0
     begun: float = field(default_factory=time.monotonic)
+    origins: Origins | None = None  # where arms that come from elsewhere must have their files from
+    loaded: dict[str, Loaded] = field(default_factory=dict)  # by arm, what its workers have loaded so far
 
     def show(self, cell: Cell) -> None:
         """Say which cell of a law begins."""
@@ -101,8 +107,25 @@ class Execution:
         """Record once what a backend said when its worker started."""
         with self.lock:
             if crew.arm not in self.said and crew.ready is not None:
-                self.said.add(crew.arm)
-                self.journal.append(BackendEntry(crew.arm, crew.ready.reason, crew.ready.versions, crew.ready.process))
+                self.said[crew.arm] = entry = BackendEntry(
+                    crew.arm, crew.ready.reason, crew.ready.versions, crew.ready.process
+                )
+                self.journal.append(entry)
+
+    def look(self, arm: str, loaded: Loaded) -> None:
+        """Take note of what a worker has loaded. Raises UsageError where an arm does not run its own files."""
+        assert self.origins is not None
+        with self.lock:
+            self.loaded[arm] = self.loaded[arm] | loaded if arm in self.loaded else loaded
+            if reason := self.origins.find_foreign(arm, self.loaded):
+                raise UsageError(f"base and head do not run their own files: {reason}")
+
+    def record_files(self) -> None:
+        """Write what every arm has loaded of its own, with hashes, beside what its backend said."""
+        for arm, loaded in self.loaded.items():
+            if (entry := self.said.get(arm)) is not None:
+                files = hash_files(own_files(loaded))
+                self.journal.append(msgspec.structs.replace(entry, process={**entry.process, "files": files}))
 
     @contextmanager
     def crew(self, arm: str, threads: int | None, *, observe: bool = False, asleep: bool = False) -> Iterator[Crew]:
@@ -117,10 +140,12 @@ class Execution:
         crew = Crew(
             self.registry, self.plan.arm(arm).backend, self.path / "workers", self.plan.limits.memory_bytes, threads,
             place.plugins if place else self.extra, arm, place, settings, observe, self.failed_starts,
+            self.look if self.origins is not None else None,
         )  # fmt: skip
         self.crews.append(crew)
         try:
             yield crew
+            crew.list_files()
         finally:
             crew.close()
             self.crews.remove(crew)

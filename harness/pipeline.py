@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+from harness.errors import UsageError
 from harness.execution import Execution, Watch, estimate_cell
 from harness.plan.arm import Arm
 from harness.plan.cell import Cell, Plan
@@ -22,7 +23,7 @@ from harness.record.run import FORMAT, ArmRecord, Ending, Header, Run, result_of
 from harness.switching import leave_out_idle_arms, still_to_ask
 from harness.voting import hold_vote
 from harness.worker.crew import Crew
-from harness.worker.environments import Place, open_places
+from harness.worker.environments import Place, find_origins, open_places
 
 TURN = 64  # cells that are dealt to the workers of one hand at a time
 MOST_WIDE = 2  # workers of one backend at a time that use all processors
@@ -59,6 +60,7 @@ def run_plan(
             jobs=jobs or environment["cores"], cores=environment["cores"], threads=threads,
             lease_wait_s=lease_wait_s, begun=begun,
             places={arm.name: places[arm.environment.place] for arm in plan.arms if arm.environment.elsewhere},
+            origins=find_origins(plan.arms, places, extra),
         )  # fmt: skip
         return _execute(execution)
 
@@ -86,7 +88,11 @@ def _execute(execution: Execution) -> Run:
         hold_votes(execution)
         time_problems(execution)
         reason = ""
+    except UsageError as error:
+        reason = str(error)
+        raise
     finally:
+        execution.record_files()
         ending = Ending(
             complete=not reason, reason=reason, seconds=time.monotonic() - begun, timed_s=execution.timed_s,
             speed_wall_s=execution.wall_s,

@@ -120,6 +120,7 @@ def _assemble(path: Path, header: Header, entries: list[Entry], torn: bool) -> R
         unavailable={e.backend: e.reason for e in said if e.reason},
         offered={e.backend: tuple(e.process.get("backends", ())) for e in said},
         instruction_sets={e.backend: dict(found) for e in said if (found := e.process.get("instruction_sets"))},
+        files={e.backend: dict(files) for e in said if (files := e.process.get("files"))},
         ending=endings[-1] if endings else None,
         torn=torn,
     )

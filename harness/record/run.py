@@ -234,6 +234,7 @@ class Run:
     unavailable: dict[str, str] = field(default_factory=dict)
     offered: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by arm: all backends of its plugins, there
     instruction_sets: dict[str, dict[str, str]] = field(default_factory=dict)  # by arm: what its libraries said
+    files: dict[str, dict[str, str]] = field(default_factory=dict)  # by arm: what it loaded of its own, with SHA-256
     ending: Ending | None = None
     torn: bool = False
 

@@ -18,6 +18,8 @@ from harness.worker.protocol import (
     Answer,
     Check,
     Checked,
+    FilesLoaded,
+    ListFiles,
     Measured,
     MeasurePeak,
     Prepare,
@@ -69,6 +71,10 @@ def answer(state: State, request: Request) -> Reply:
         from harness.timing.peak import measure_peak
 
         return Measured(measure_peak(request.device, quick=request.quick))
+    if isinstance(request, ListFiles):
+        from harness.worker.loaded import list_loaded, list_package_folders
+
+        return FilesLoaded(list_loaded(), list_package_folders())
     assert state.start is not None, "a worker is started before it is asked"
     backend = state.registry.backends.get(state.start.backend)
     if isinstance(request, Start):

@@ -21,6 +21,8 @@ from harness.worker.protocol import (
     Answered,
     Check,
     Checked,
+    FilesLoaded,
+    ListFiles,
     Prepare,
     Ready,
     Release,
@@ -29,6 +31,7 @@ from harness.worker.protocol import (
     Sampled,
     Start,
 )
+from harness.worker.provenance import Loaded
 
 if TYPE_CHECKING:
     from harness.worker.environments import Place
@@ -54,11 +57,13 @@ class Crew:
         settings: Settings = (),
         observe: bool = False,
         failed_starts: Counter[str] | None = None,
+        look: Callable[[str, Loaded], None] | None = None,
     ) -> None:
         """Make a crew without a worker.
 
         settings: environment variables of the arm. observe: whether the worker is to say which instruction sets its
         libraries use; that loads and calls them, so that it is not asked of workers that take times.
+        look: told what each worker has loaded once it is ready, again once it has called the backend, and at its end.
         failed_starts: how often in a row workers of an arm died while starting, where several crews share the count.
         """
         self.backend, self.memory_bytes, self.threads, self.place = backend, memory_bytes, threads, place
@@ -73,6 +78,7 @@ class Crew:
         self.deaths = 0
         self.failed_starts = Counter[str]() if failed_starts is None else failed_starts
         self.stopped = False
+        self.look, self.looks_again = look, False
 
     def check(self, cell: Cell, formula: str) -> Result:
         """Apply the cell's law, whose formula goes into the result."""
@@ -132,7 +138,10 @@ class Crew:
     def prepare(self, cell: Cell, number: int, mode: Mode, *, probe: bool) -> tuple[Checked, float, int]:
         """Make the cell ready to be timed in this process; the reply, the seconds it took and the process."""
         request = Prepare(problem=cell.line, number=number, mode=mode, slowdown=cell.slowdown, probe=probe)
-        return self._do(cell, request, cell.time_limit_s)
+        reply = self._do(cell, request, cell.time_limit_s)
+        if self.looks_again:
+            self.list_files()
+        return reply
 
     def sample(self, cell: Cell, timing: Timing) -> tuple[Sampled | Checked, float, int]:
         """Time one block of the cell that was made ready last."""
@@ -192,7 +201,23 @@ class Crew:
         assert isinstance(reply, Ready)
         self.ready = reply
         self.failed_starts[self.arm] = 0
+        if not reply.reason:
+            self.list_files()
+            self.looks_again = True  # libraries may be loaded by the first call
         return self.worker, reply
+
+    def list_files(self) -> None:
+        """Tell what the worker has loaded, if anybody is to be told. Raises what `look` raises."""
+        self.looks_again = False
+        if self.look is None or self.worker is None or self.worker.suspended or self.stopped:
+            return
+        try:
+            reply = self.worker.ask(ListFiles(), START_S, self.memory_bytes)
+        except WorkerDiedError as error:
+            self.died(error)
+            return
+        assert isinstance(reply, FilesLoaded)
+        self.look(self.arm, Loaded(files=frozenset(reply.files), packages=frozenset(reply.packages)))
 
     def stop(self) -> None:
         """Kill the worker at once; the ask in flight ends with WorkerDiedError."""

@@ -19,11 +19,12 @@ from importlib import metadata, util
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.plan.arm import Environment
+from harness.plan.arm import Arm, Environment
 from harness.plugins.hookspecs import PROJECT
 from harness.plugins.manager import BUILTIN
 from harness.repository import describe_checkout, find_repository, open_worktree, resolve_revision
 from harness.worker.building import build_environment, is_package
+from harness.worker.provenance import Origins, Side, list_installed
 
 INSTRUMENT = ("harness", "suites")
 IMPLEMENTATIONS = {name.partition(".")[0] for name in BUILTIN} - {"suites", "reports"}
@@ -54,6 +55,8 @@ class Place:
 
     variables: to be added to the process's own. plugins: the `--plugin` arguments as they are there.
     names: of plugins that are called otherwise there, by their names here.
+    tree: folder of the sources that it runs; empty where it has none. home: of the environment in which the backend is
+        installed; empty where it runs from sources.
     revision: full hash, empty outside a repository. dirty: whether files differ from it. what: all of it in words.
     """
 
@@ -62,6 +65,8 @@ class Place:
     folder: str
     plugins: tuple[str, ...]
     names: Mapping[str, str]
+    tree: str = ""
+    home: str = ""
     revision: str = ""
     dirty: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -111,6 +116,23 @@ def open_places(
             site = _Site(environment, repository, tree, instrument, Path(interpreter).parents[1] if alone else None)
             places[environment] = _make_place(site, interpreter, plugins)
         yield places
+
+
+def find_origins(arms: Sequence[Arm], places: Mapping[Environment, Place], plugins: Sequence[str]) -> Origins | None:
+    """Where the files of each arm must come from; None where all arms are those of here."""
+    if not any(arm.environment.elsewhere for arm in arms):
+        return None
+    sides = {}
+    for arm in arms:
+        place, revision = places[arm.environment.place], arm.environment.revision
+        sides[arm.name] = Side(
+            family=arm.family, revision=place.revision if revision else "",
+            tree=Path(place.tree) if place.tree else None, home=Path(place.home) if place.home else None,
+        )  # fmt: skip
+    shared = (path.parent for name in INSTRUMENT if (path := _find_module(name)) is not None)
+    repository = find_repository(plugins)
+    installed = list_installed(repository) if repository else {}
+    return Origins(sides=sides, repository=repository, instrument=tuple(shared), installed=installed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +201,8 @@ def _make_place(site: _Site, interpreter: str, plugins: Sequence[str]) -> Place:
         variables=variables,
         folder=str(folder if folder.is_dir() else site.tree or here),
         plugins=tuple(there.get(name, name) for name in plugins),
+        tree=str(tree.resolve()) if (tree := site.tree or (None if site.alone else site.repository)) else "",
+        home=str(site.alone.resolve()) if site.alone else "",
         names={str(path): there[name] for name, path in files.items() if str(path) != there[name]},
         revision=revision,
         dirty=dirty,

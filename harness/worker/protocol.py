@@ -74,7 +74,11 @@ class MeasurePeak(msgspec.Struct, tag="peak", frozen=True):
     quick: bool = False
 
 
-Request = Start | Check | Prepare | Sample | Release | Answer | MeasurePeak
+class ListFiles(msgspec.Struct, tag="files", frozen=True):
+    """Say what the process has loaded."""
+
+
+Request = Start | ListFiles | Check | Prepare | Sample | Release | Answer | MeasurePeak
 
 
 NOT_OFFERED = "no plugin hands it over"  # begins the reason why a backend is unavailable that is not there at all
@@ -134,13 +138,20 @@ class Answered(msgspec.Struct, tag="answered", frozen=True):
     outputs: dict[str, Values]
 
 
+class FilesLoaded(msgspec.Struct, tag="loaded", frozen=True):
+    """Real paths of what the process has loaded, and of the folders where its interpreter has its packages."""
+
+    files: tuple[str, ...]
+    packages: tuple[str, ...]
+
+
 class Measured(msgspec.Struct, tag="measured", frozen=True):
     """The machine's peak."""
 
     peak: Peak
 
 
-Reply = Ready | Checked | Sampled | Answered | Measured
+Reply = Ready | Checked | Sampled | Answered | Measured | FilesLoaded
 
 _encoder = msgspec.msgpack.Encoder()
 requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
