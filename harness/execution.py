@@ -119,6 +119,8 @@ class Execution:
             self.loaded[arm] = self.loaded[arm] | loaded if arm in self.loaded else loaded
             if reason := self.origins.find_foreign(arm, self.loaded):
                 raise UsageError(f"base and head do not run their own files: {reason}")
+            if reason := self.origins.find_stale(arm, loaded):
+                raise UsageError(f"a version does not run its sources: {reason}")
 
     def record_files(self) -> None:
         """Write what every arm has loaded of its own, with hashes, beside what its backend said."""

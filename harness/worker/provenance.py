@@ -43,6 +43,9 @@ class Side:
     home: Path | None = None
 
 
+NOWHERE = Side(family="", revision="", tree=None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
     """What the processes of an arm have loaded, as real paths, and where their interpreter has its packages."""
@@ -86,6 +89,20 @@ class Origins:
                 return f"{arm} and {other} load the same '{file}', though its sources differ between them; {WANTED}"
         return ""
 
+    def find_stale(self, arm: str, loaded: Loaded) -> str:
+        """Return which compiled file of its tree an arm has loaded although a source is newer; empty without one."""
+        tree = self.sides[arm].tree
+        for file in sorted(loaded.files) if tree is not None else ():
+            assert tree is not None
+            if not _is_library(file) or not _is_from(Path(file), tree, NOWHERE, loaded.packages, self.instrument):
+                continue
+            if source := find_newer(Path(file), tree):
+                return (
+                    f"{arm} loads '{file}', which is older than '{source}'; wanted what the sources make as they lie: "
+                    "build it again, or let both versions be built (--build always)"
+                )
+        return ""
+
     def _find_common(self, first: str, second: str, loaded: Mapping[str, Loaded]) -> str:
         """Return a file that two versions share although it is made from sources that differ; empty without one."""
         revisions = self.sides[first].revision, self.sides[second].revision
@@ -115,9 +132,44 @@ def _is_from(file: Path, tree: Path, own: Side, packages: Collection[str], instr
 
 def _is_built(file: str, repository: Path, folders: Iterable[str]) -> bool:
     """Whether a file is a library that neither the machine nor the interpreter brought."""
-    if not (file.endswith(".so") or ".so." in Path(file).name) or Path(file).is_relative_to(repository):
+    if not _is_library(file) or Path(file).is_relative_to(repository):
         return False
     return not any(Path(file).is_relative_to(folder) for folder in (*SYSTEM, *folders))
+
+
+def _is_library(file: str) -> bool:
+    return file.endswith(".so") or ".so." in Path(file).name
+
+
+def find_newer(file: Path, tree: Path) -> str:
+    """Return a source that is newer than a compiled file; empty where there is none, or git cannot tell.
+
+    Looked at are the sources below the nearest folder above the file that has any: those of its package. A file that
+    git keeps is as old as its checkout, which says nothing.
+    """
+    if is_tracked(file):
+        return ""
+    for folder in file.parents:
+        if not folder.is_relative_to(tree):
+            return ""
+        try:
+            names = git(folder, "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+        except GitError:
+            return ""
+        sources = [folder / name for name in names if name.endswith(COMPILED)]
+        if sources:
+            built = file.stat().st_mtime_ns
+            newer = [str(one) for one in sources if one.is_file() and one.stat().st_mtime_ns > built]
+            return min(newer, default="")
+    return ""
+
+
+def is_tracked(file: Path) -> bool:
+    """Whether a file is in git."""
+    try:
+        return bool(git(file.parent, "ls-files", "--", file.name))
+    except GitError:
+        return False
 
 
 def list_installed(repository: Path) -> dict[str, Path]:

@@ -162,3 +162,22 @@ def test_a_library_that_is_built_outside_belongs_to_one_version_only(tmp_path):
     assert f"load the same '{library}', though its sources differ between them" in done.stderr
     ended = [json.loads(line) for line in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()][-1]
     assert "load the same" in ended["ending"]["reason"] and not ended["ending"]["complete"]
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+def test_a_library_that_is_older_than_its_sources_gets_no_verdict(tmp_path):
+    folder = tmp_path / "kernels"
+    load = "import os\nfast = ctypes.CDLL(os.path.join(os.path.dirname(__file__), 'build', 'libfast.so'))"
+    total = "dy.sum(axis=(0, *range(2, dy.ndim)))"
+    old = {"mine.py": PLUGIN.format(load="", call=total), "c/fast.c": C.format(number=0), ".gitignore": "build\n"}
+    make(folder, old, {"mine.py": PLUGIN.format(load=load, call=f"{total} + fast.total()")})
+    library = folder / "build" / "libfast.so"
+    library.parent.mkdir()
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, folder / "c" / "fast.c"], check=True)
+    assert gate(folder, tmp_path).returncode == 0
+    (folder / "c" / "fast.c").write_text(C.format(number=1))  # wrong now, but not built
+    os.utime(library, (1, 1))
+    shutil.rmtree(tmp_path / "run")
+    done = gate(folder, tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert f"mine loads '{library}', which is older than '{folder / 'c' / 'fast.c'}'" in done.stderr
