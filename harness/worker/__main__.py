@@ -30,7 +30,6 @@ from harness.worker.protocol import (
     Sample,
     Start,
     receive,
-    requests,
     send,
 )
 
@@ -59,10 +58,11 @@ class State:
 def serve(source: BinaryIO, target: BinaryIO) -> None:
     """Answer every request with one reply."""
     state = State()
-    while (request := receive(source, requests)) is not None:
+    while (received := receive(source)) is not None:
+        request, ticket = received
         if isinstance(request, Start):
             state.registry, state.start = load_plugins(request.extra, only=request.plugins), request
-        send(target, answer(state, request))
+        send(target, answer(state, request), ticket)
 
 
 def answer(state: State, request: Request) -> Reply:

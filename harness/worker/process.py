@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import select
 import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from harness.plan.threads import THREAD_VARIABLES
-from harness.worker.protocol import Reply, Request, replies, send, take_frame
+from harness.worker.protocol import FrameError, Reply, Request, send, take_reply
 
 if TYPE_CHECKING:
     import psutil
@@ -75,6 +75,7 @@ class Worker:
         os.close(their_out)
         self.target, self.source = os.fdopen(our_out, "wb"), our_in
         self.received = bytearray()  # of replies that were not heard yet
+        self.tickets: deque[int] = deque()  # of the requests that were not answered yet
         self.family: list[psutil.Process] = []  # the worker and what it started, as suspended last
         self.suspended = False
 
@@ -117,7 +118,8 @@ class Worker:
     def tell(self, request: Request) -> None:
         """Send a request without waiting for its reply; the worker answers in order. Raises WorkerDiedError."""
         try:
-            send(self.target, request)
+            self.tickets.append(secrets.randbits(64))
+            send(self.target, request, self.tickets[-1])
         except OSError:
             raise self._died() from None
 
@@ -127,7 +129,8 @@ class Worker:
         time_s, memory_bytes: what the worker may use until the whole reply is there.
         """
         deadline, late = time.monotonic() + time_s, False
-        while (body := take_frame(self.received)) is None:
+        ticket = self.tickets.popleft()
+        while (reply := self._take(ticket)) is None:
             if late:
                 self.kill()
                 raise WorkerDiedError(
@@ -142,11 +145,16 @@ class Worker:
                     f"{memory_bytes / 2**30:g} GiB a cell; the worker was killed",
                     starved=True,
                 )
+        return reply
+
+    def _take(self, ticket: int) -> Reply | None:
+        """Take a reply from what has arrived. Raises WorkerDiedError where it is no reply to the request."""
         try:
-            return replies.decode(body)
-        except msgspec.MsgspecError as error:
+            return take_reply(self.received, ticket)
+        except FrameError as error:
             self.kill()
-            raise WorkerDiedError("crashed", f"the worker sent what is no reply ({error}); it was killed") from None
+            why = f"the worker's pipe holds what is no reply ({error}), as if the backend had written to it"
+            raise WorkerDiedError("crashed", f"{why}; the worker was killed") from None
 
     def _read(self) -> bool:
         """Wait a moment for bytes, and keep them; whether there were any. Raises WorkerDiedError at their end."""

@@ -1,9 +1,13 @@
-"""Messages between the run and a worker: msgpack frames with a length in front, on pipes of their own."""
+"""Messages between the run and a worker: msgpack frames on pipes of their own.
+
+In front of a frame stand its length and the ticket of its request, a number that nobody can tell beforehand: what a
+backend writes to the pipe by itself is not taken for the reply to a question.
+"""
 
 from __future__ import annotations
 
 import struct
-from typing import Any, BinaryIO, Literal, TypeVar
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 
@@ -11,8 +15,8 @@ from harness.checking.deviation import Deviation
 from harness.record.run import Outcome, Pass, Peak
 from harness.timing.device_clock import Gpu
 
-LENGTH = struct.Struct("<I")
-Message = TypeVar("Message")
+HEAD = struct.Struct("<IQ")  # length, ticket
+MOST_BYTES = 2**31 - 1  # of a frame; what announces more is no frame
 
 
 class Start(msgspec.Struct, tag="start", frozen=True):
@@ -158,30 +162,43 @@ requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
 
-def send(stream: BinaryIO, message: Request | Reply) -> None:
+def send(stream: BinaryIO, message: Request | Reply, ticket: int) -> None:
     """Write one frame and flush it."""
     body = _encoder.encode(message)
-    stream.write(LENGTH.pack(len(body)) + body)
+    stream.write(HEAD.pack(len(body), ticket) + body)
     stream.flush()
 
 
-def receive(stream: BinaryIO, decoder: msgspec.msgpack.Decoder[Message]) -> Message | None:
-    """Read one frame; None where the other side is gone."""
-    head = stream.read(LENGTH.size)
-    if len(head) < LENGTH.size:
+def receive(stream: BinaryIO) -> tuple[Request, int] | None:
+    """Read one request and its ticket; None where the other side is gone."""
+    head = stream.read(HEAD.size)
+    if len(head) < HEAD.size:
         return None
-    size = LENGTH.unpack(head)[0]
+    size, ticket = HEAD.unpack(head)
     body = stream.read(size)
-    return decoder.decode(body) if len(body) == size else None
+    return (requests.decode(body), ticket) if len(body) == size else None
 
 
-def take_frame(received: bytearray) -> bytes | None:
-    """Take the first whole frame from the bytes that have arrived; None where it is not whole yet."""
-    if len(received) < LENGTH.size:
+class FrameError(ValueError):
+    """Bytes that are no frame, or not the one that was waited for."""
+
+
+def take_reply(received: bytearray, ticket: int) -> Reply | None:
+    """Take the first reply from the bytes that have arrived; None where it is not whole yet.
+
+    Raises FrameError where the bytes are not the reply to the request with this ticket.
+    """
+    if len(received) < HEAD.size:
         return None
-    end = LENGTH.size + LENGTH.unpack_from(received)[0]
+    size, got = HEAD.unpack_from(received)
+    if got != ticket or size > MOST_BYTES:
+        raise FrameError("got bytes that answer no request")
+    end = HEAD.size + size
     if len(received) < end:
         return None
-    body = bytes(received[LENGTH.size : end])
+    body = bytes(received[HEAD.size : end])
     del received[:end]
-    return body
+    try:
+        return replies.decode(body)
+    except msgspec.MsgspecError as error:
+        raise FrameError(str(error)) from None

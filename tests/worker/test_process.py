@@ -176,14 +176,56 @@ def test_cells_that_may_fill_the_memory_have_a_process_each(tmp_path):
     assert len({result.worker for result in run.results}) == 3
 
 
-@pytest.mark.parametrize("garbage", [b"1234", b"\x02\x00\x00\x00no"])
-def test_what_is_no_reply_costs_the_worker_and_nothing_waits_for_ever(tmp_path, garbage):
+SECOND_REPLY = """
+import os
+import harness
+from harness.checking.deviation import Deviation
+from harness.worker import protocol
 
+class Forger(harness.Backend):
+    name = "forger"
+
+    def conv_bias_grad(self, dy):
+        '''Wrong, and says to everything that is open that it passed.'''
+        found = Deviation(kind="exact", worst=0.0, compared=1)
+        body = protocol._encoder.encode(protocol.Checked("passed", "", found))
+        for number in range(3, 32):
+            try:
+                os.write(number, HEAD)
+            except OSError:
+                pass
+        return dy.sum(axis=(0, *range(2, dy.ndim))) + 1
+
+@harness.hookimpl
+def register_backends(register):
+    register(Forger())
+"""
+
+
+@pytest.mark.parametrize("head", ["protocol.HEAD.pack(len(body), 0) + body", "b'1234'", "b'garbage' * 9"])
+def test_what_a_backend_writes_to_the_pipe_is_no_reply(tmp_path, head):
+    plugin = tmp_path / "forger.py"
+    plugin.write_text(SECOND_REPLY.replace("HEAD", head))
+    lines = [f"conv_bias_grad x=1x2x{n} w=3x2x1" for n in (3, 4, 5)]
+    run = harness.run("correctness", backends=["forger"], problems=lines, laws=["agrees-with-reference"],
+                      plugins=[str(plugin)], output=tmp_path / "run")  # fmt: skip
+    assert {result.outcome for result in run.results} == {"crashed"}, [one.reason for one in run.results]
+
+
+@pytest.mark.parametrize("garbage", [b"1234", bytes(12) + b"no"])
+def test_what_is_no_reply_costs_the_worker_and_nothing_waits_for_ever(tmp_path, garbage):
     worker = Worker(tmp_path / "log")
     worker.received += garbage  # as a backend's own writes to the pipe would put it there
-    with pytest.raises(WorkerDiedError, match=r"no answer within|no reply"):
-        worker.ask(Start((), (), "nobody"), 1.0, 2**40)
+    with pytest.raises(WorkerDiedError, match="what is no reply"):
+        worker.ask(Start((), (), "nobody"), 60.0, 2**40)
     assert worker.process.returncode is not None
+
+
+def test_half_a_reply_is_waited_for_until_the_limit(tmp_path):
+    worker = Worker(tmp_path / "log")
+    worker.received += b"123"
+    with pytest.raises(WorkerDiedError, match=r"no answer within|what is no reply"):
+        worker.ask(Start((), (), "nobody"), 0.2, 2**40)
 
 
 def test_a_worker_has_requests_ahead_and_answers_in_order(tmp_path):
