@@ -61,7 +61,7 @@ class CellItem(pytest.Item):
         super().__init__(**given)
         self.door, self.cell = door, cell
         self.result: Result | None = None
-        if cell.decided is not None:
+        if cell.decided is not None and cell.decided not in WRONG:
             self.stop_early(Checked(cell.decided, cell.reason))
 
     def stop_early(self, reply: Checked) -> None:
@@ -116,7 +116,9 @@ class LawCell(CellItem, Named):
         """Apply the law as a worker does."""
         door, begun = self.door, time.monotonic()
         with door.keep_steady(self.cell.backend) as reason:
-            if reason:
+            if self.cell.decided is not None:
+                judged = Judged(reply=Checked(self.cell.decided, self.cell.reason))
+            elif reason:
                 judged = Judged(reply=Checked("unavailable", reason))
             else:
                 judged = judge_law(self.choose, door.registry.law(self.cell.law))
@@ -143,7 +145,10 @@ class TimeCell(CellItem, pytest.Function, Named):
         with door.keep_steady(cell.backend) as reason:
             if reason:
                 pytest.skip(f"unavailable: {self.conclude(Checked('unavailable', reason), 0.0).reason}")
-            session, judged = open_timing(self.choose, cell, timing.mode)
+            if cell.decided is not None:
+                session, judged = None, Judged(reply=Checked(cell.decided, cell.reason))
+            else:
+                session, judged = open_timing(self.choose, cell, timing.mode)
             if session is None:  # through the fixture, which else complains that it was not used
                 benchmark.pedantic(self.settle, args=(judged, begun))
                 return

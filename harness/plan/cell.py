@@ -22,7 +22,7 @@ class Cell:
     backend: the name of the arm, which is the backend's own unless arms were given.
     slowdown: share of a call that is added to it as known work.
     isolate: in processes that time nothing else; where laws are checked, in a process for the cells of one label.
-    decided: outcome that the plan alone decides (unsupported, skipped), or None where a worker is asked.
+    decided: outcome that the plan alone decides, or None where a worker is asked; an error where the backend raised.
     estimate_s: what the planner thinks it costs.
     threads: how many a law is asked with; 0 stands for as many as the machine has processors.
     memory_bytes, need_bytes: of a cell that may take all free memory: its limit, and what the planner thinks it needs;
@@ -39,7 +39,7 @@ class Cell:
     law: str = ""
     multiplicity: int = 1
     route: Route
-    decided: Literal["unsupported", "skipped"] | None = None
+    decided: Literal["unsupported", "skipped", "error"] | None = None
     reason: str = ""
     estimate_s: float = 0.0
     time_limit_s: float = 60.0

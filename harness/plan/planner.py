@@ -202,6 +202,7 @@ class _Cost:
     seconds: float = 0.0
     need_bytes: int = 0
     reason: str = ""
+    raised: bool = False  # by the backend's own estimate
 
 
 class _Answers:
@@ -226,8 +227,10 @@ class _Answers:
                 return Route(kind="unsupported", reason="votes are held on operators, not on networks")
             try:
                 route = law.route(self.backend, problem) if law else resolve(self.backend, problem)
-            except Exception as error:  # a backend's own answer; what it raises is its reason, not the end of the plan
-                route = Route(kind="unsupported", reason=f"planning raised {type(error).__name__}: {error}")
+            except (Exception, SystemExit) as error:  # a backend's own answer is not the end of the plan
+                route = Route(
+                    kind="unsupported", reason=f"planning raised {type(error).__name__}: {error}", raised=True
+                )
             self.routes[key] = route
         return self.routes[key]
 
@@ -246,8 +249,8 @@ class _Answers:
             need = int((copies or self._copies(problem)) * problem.bytes + workspace)
             if copies and self.backend.device != "cpu":  # which holds the arrays itself, and what it needs for them
                 need -= problem.bytes + workspace
-        except Exception as error:  # as above
-            return _Cost(reason=f"its estimate raised {type(error).__name__}: {error}")
+        except (Exception, SystemExit) as error:  # as above
+            return _Cost(reason=f"its estimate raised {type(error).__name__}: {error}", raised=True)
         reason = ""
         if seconds > self.budget_s:
             reason = f"estimated {seconds:.3g} s, above the limit of {self.budget_s:g} s a cell (--time-limit)"
@@ -309,6 +312,7 @@ def _cell(answers: _Answers, item: _Item, law: Law | None, number: int, left_out
     unsupported = route.kind == "unsupported" and not answers.elsewhere
     cost = _Cost() if unsupported else answers.cost(item, law)
     skip, fills = cost.reason or left_out, answers.suite.fills_memory
+    raised = (route.raised and unsupported) or cost.raised
     return Cell(
         number=number,
         suite=answers.suite.name,
@@ -320,7 +324,7 @@ def _cell(answers: _Answers, item: _Item, law: Law | None, number: int, left_out
         law=law.name if law else MAJORITY if kind == "consensus" else "",
         multiplicity=named.multiplicity,
         route=route,
-        decided="unsupported" if unsupported else "skipped" if skip else None,
+        decided="error" if raised else "unsupported" if unsupported else "skipped" if skip else None,
         reason=skip or route.reason,
         estimate_s=cost.seconds,
         time_limit_s=answers.time_limit_s,

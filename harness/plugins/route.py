@@ -22,11 +22,15 @@ class UnsupportedError(HarnessError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The way to an operator: kind, and via what (derived) or why not (unsupported)."""
+    """The way to an operator: kind, and via what (derived) or why not (unsupported).
+
+    raised: whether there is no way because the backend raised when it was asked, which is an error of the backend.
+    """
 
     kind: Literal["native", "derived", "unsupported"]
     via: str = ""
     reason: str = ""
+    raised: bool = False
 
     def __str__(self) -> str:
         """Short text for tables."""

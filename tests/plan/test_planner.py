@@ -60,26 +60,20 @@ def test_an_empty_plan_is_an_error(registry):
         plan_run(registry, ["empty"])
 
 
-def test_a_backend_that_raises_while_it_is_asked_is_a_reason():
+@pytest.mark.parametrize("raised", [KeyError("tile"), SystemExit(0)], ids=["exception", "exit"])
+@pytest.mark.parametrize("method", ["supports", "numerics_for", "work", "workspace"])
+def test_a_backend_that_raises_while_it_is_asked_is_an_error_of_its_own(method, raised):
     registry = load_plugins()
 
-    class Raising(type(registry.backend("numpy-direct"))):
-        name = "raising"
+    def raising(self, problem):
+        raise raised
 
-        def supports(self, problem):
-            raise KeyError("tile")
-
-        def work(self, problem):
-            raise KeyError("tile")
-
-    registry.backends["raising"] = Raising()
-    plan = plan_run(registry, ["speed"], ["raising"], [CONV])
-    assert [(cell.decided, cell.reason) for cell in plan.cells] == [
-        ("unsupported", "planning raised KeyError: 'tile'")
-    ]  # fmt: skip
-    Raising.supports = lambda self, problem: None
-    plan = plan_run(registry, ["speed"], ["raising"], [CONV])
-    assert [(cell.decided, cell.reason) for cell in plan.cells] == [("skipped", "its estimate raised KeyError: 'tile'")]
+    registry.backends["raising"] = type("Raising", (type(registry.backend("numpy-direct")),), {"name": "raising"})()
+    setattr(type(registry.backends["raising"]), method, raising)
+    problem = CONV if method != "numerics_for" else CONV.__class__(name="tf32", problem=CONV.problem.with_(math="tf32"))
+    (cell,) = plan_run(registry, ["speed"], ["raising"], [problem]).cells
+    assert cell.decided == "error"
+    assert f"raised {type(raised).__name__}" in cell.reason
 
 
 def test_a_network_that_is_given_is_its_layers_where_layers_are_timed():
