@@ -122,7 +122,11 @@ def domain(operator: Operator, axes: int) -> Mapping[str, tuple[Any, ...]]:
 def _windows(operator: Operator) -> tuple[WindowClass, ...]:
     """Return the windows of `values.py` for an operator, common ones several times."""
     known = values.POOLS if operator.pools else values.WINDOWS
-    return tuple(window for name, window in known.items() for _ in range(COMMON.get(str(name), 1)))
+    return tuple(
+        window.turned(turn)
+        for name, window in known.items()
+        for turn in range(len(window.dilations) or COMMON.get(str(name), 1))
+    )
 
 
 def layer_of(operator: Operator, axes: int, chosen: Mapping[str, Any], dear: float = DEAR) -> Problem:
