@@ -1,6 +1,7 @@
 """Choosing few problems of many so that every three conditions that can meet do meet in one of them.
 
 Each problem costs every backend some milliseconds, so that one that asks little that is new is not worth its time.
+What is missing is a list: for each condition, as bits, which pairs of conditions before it have not met with it.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class _Met:
-    """The conditions that hold for a problem: their places, rising, and the bit b * width + c for all c < b of them."""
+class Met:
+    """The conditions that hold for a problem: their places, rising, and bits b * width + c for all c < b of them."""
 
     places: tuple[int, ...]
     pairs: int
 
     @classmethod
-    def of(cls, flags: bytes) -> _Met:
+    def of(cls, flags: bytes) -> Met:
+        """Return what is met where flags are 1."""
         places = tuple(place for place, flag in enumerate(flags) if flag)
         below = pairs = 0
         for place in places:
@@ -40,30 +42,37 @@ def choose(candidates: Sequence[bytes], met: Iterable[bytes], least: int) -> lis
     """
     if not candidates:
         return []
-    missing = [(1 << place * len(candidates[0])) - 1 for place in range(len(candidates[0]))]  # pairs below each place
+    missing = start_missing(len(candidates[0]))
     for flags in met:
-        _strike(missing, _Met.of(flags))
-    rows = [_Met.of(flags) for flags in candidates]
-    heap = [(-_count(missing, row), number) for number, row in enumerate(rows)]
+        strike(missing, Met.of(flags))
+    rows = [Met.of(flags) for flags in candidates]
+    heap = [(-count_new(missing, row), number) for number, row in enumerate(rows)]
     heapq.heapify(heap)
     chosen = []
     while heap and -heap[0][0] >= least:
         known, number = heap[0]
-        new = _count(missing, rows[number])
+        new = count_new(missing, rows[number])
         if new < -known:
             heapq.heapreplace(heap, (-new, number))
             continue
         heapq.heappop(heap)
-        _strike(missing, rows[number])
+        strike(missing, rows[number])
         chosen.append(number)
     return chosen
 
 
-def _count(missing: Sequence[int], row: _Met) -> int:
+def start_missing(width: int) -> list[int]:
+    """Return that of so many conditions nothing has met."""
+    return [(1 << place * width) - 1 for place in range(width)]
+
+
+def count_new(missing: Sequence[int], row: Met) -> int:
+    """Count the triples of a row that are missing."""
     return sum((row.pairs & missing[place]).bit_count() for place in row.places)
 
 
-def _strike(missing: list[int], row: _Met) -> None:
+def strike(missing: list[int], row: Met) -> None:
+    """Note that the triples of a row have met."""
     for place in row.places:
         missing[place] ^= missing[place] & row.pairs
 

@@ -15,7 +15,7 @@ from harness.generate.dispatch.values import CHANNELS, SINGLE
 from harness.generate.domains import Pair, Value
 
 COUNTED = ("c", "o")  # columns of classes of counts
-FORMS_EACH = 6  # rows of each window
+FORMS_EACH = 8  # rows of each window
 TURNS = 12  # what goes round has 2, 3 or 4 values
 
 Columns = Mapping[str, Sequence[Value]]

@@ -159,12 +159,18 @@ def _list_rows(array: str) -> Iterator[Row]:
 
 
 def _judge(array: str, row: Row) -> _Candidate:
-    problem = problem_of(_ARRAYS[array][0], row)
+    problem = _shape(_ARRAYS[array][0], row)
     return _Candidate(row, flags_of(problem), estimate_cost(problem) > DEAR)
 
 
 def problem_of(operator: Operator, row: Row) -> Problem:
-    """Build the problem of a row; what no column says goes round with its turn."""
+    """Build the problem of a row; a maximum is asked on distinct numbers where its dtype has enough."""
+    problem = _shape(operator, row)
+    return problem.with_(data="distinct") if operator in MAXIMA and can_be_distinct(problem) else problem
+
+
+def _shape(operator: Operator, row: Row) -> Problem:
+    """Build the problem of a row on whole numbers; what no column says goes round with its turn."""
     number, window = int(row["turn"]), _window_of(row)
     axes = len(window.kernel)
     stride = window.stride or (1,) * axes
@@ -180,7 +186,7 @@ def problem_of(operator: Operator, row: Row) -> Problem:
     if window.padding == "over":
         remainder = (1,) * axes  # else the last window would hold padding alone
     c, o, groups = _count(operator, row, window, number)
-    problem = build(
+    return build(
         Choices(
             operator=operator,
             out=out,
@@ -203,7 +209,6 @@ def problem_of(operator: Operator, row: Row) -> Problem:
             hollow=window.padding == "over",
         )
     )
-    return problem.with_(data="distinct") if operator in MAXIMA and can_be_distinct(problem) else problem
 
 
 def _window_of(row: Row) -> WindowClass:
@@ -216,7 +221,7 @@ def _window_of(row: Row) -> WindowClass:
     return WindowClass(
         kernel=kernel, stride=values.stride_of(row["stride"], kernel), padding=row["padding"],  # type: ignore[arg-type]
         dilation=int(row["dilation"]), groups=row.get("groups", "one"),  # type: ignore[arg-type]
-        full=row["kernel"] in (values.FULL, values.SPREAD),
+        full=row["kernel"] in values.FILLING,
     )  # fmt: skip
 
 

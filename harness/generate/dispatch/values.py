@@ -16,7 +16,9 @@ from harness.spec.window import Sizes
 
 Padding = Literal["none", "same", "half", "wide", "causal", "end", "beyond", "over"]
 Groups = Literal["one", "grouped", "depthwise", "multiplier"]
-FULL, SPREAD = "input", "input dilated"  # a kernel as large as its input; the same, dilated over its padding
+# Kernels as large as their input; long ones have a wide output where they are padded, dilated ones need padding.
+FULL, LONG, SPREAD = "input", "input long", "input dilated"
+FILLING = (FULL, LONG, SPREAD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +141,7 @@ LAYERS_FORBIDDEN: tuple[Pair, ...] = (
 KERNELS: Mapping[Value, Sizes] = {
     "3x3": (3, 3), "1x1": (1, 1), "5x5": (5, 5), "7x7": (7, 7), "11x11": (11, 11), "1x7": (1, 7), "7x1": (7, 1),
     "2x2": (2, 2), "4x4": (4, 4), "1-D 1": (1,), "1-D 3": (3,), "1-D 16": (16,), "1x1x1": (1, 1, 1),
-    "3x3x3": (3, 3, 3), FULL: (3, 3), SPREAD: (2, 3),
+    "3x3x3": (3, 3, 3), FULL: (3, 3), LONG: (1, 17), SPREAD: (2, 3),
 }  # fmt: skip
 STRIDES: tuple[Value, ...] = (1, 2, 4, "unequal", "kernel", "beyond")
 UNEQUAL: Sizes = (1, 1, 2)
@@ -175,12 +177,12 @@ def _impossible(kernels: Mapping[Value, Sizes]) -> Iterator[Pair]:
             yield (("kernel", name), ("stride", "kernel"))  # is stride 1
         if len(sizes) == 1:
             yield (("kernel", name), ("stride", "unequal"))
-        if name == FULL:
+        if name in (FULL, LONG):
             yield from ((("kernel", name), ("dilation", d)) for d in DILATIONS[1:])
         if name == SPREAD:  # only padding makes room for a dilation
             yield (("kernel", name), ("dilation", 1))
             yield (("kernel", name), ("padding", "none"))
-        if name in (FULL, SPREAD):  # its space follows from its padding
+        if name in FILLING:  # its space follows from its padding
             yield from ((("kernel", name), ("space", space)) for space in SPACES if space != "one")
 
 
@@ -217,7 +219,7 @@ POOLS_FORBIDDEN: tuple[Pair, ...] = tuple(
 POOL_KERNELS: Mapping[Value, Sizes] = {
     "3x3": (3, 3), "2x2": (2, 2), "5x5": (5, 5), "1x1": (1, 1), "3x2": (3, 2), "9x8": (9, 8), "1x18": (1, 18),
     "16x17": (16, 17), "1-D 2": (2,), "1-D 3": (3,), "1-D 1025": (1025,), "2x2x2": (2, 2, 2), "3x3x3": (3, 3, 3),
-    FULL: (3, 4), SPREAD: (3, 2),
+    FULL: (3, 4), LONG: (2, 18), SPREAD: (3, 2),
 }  # fmt: skip
 MAXIMA_PADDINGS: tuple[Value, ...] = (*PADDINGS[:-1], "over")  # a maximum over padding alone has no index
 MAXIMA_PATHS: Mapping[str, tuple[Value, ...]] = {
@@ -230,5 +232,5 @@ MEANS_PATH_FORMS: Mapping[str, tuple[Value, ...]] = {**MAXIMA_PATH_FORMS, **_DIV
 POOL_PATHS_FORBIDDEN: tuple[Pair, ...] = (
     *_impossible(POOL_KERNELS),
     *((("padding", "over"), ("stride", s)) for s in (1, "unequal")),  # nothing is stepped over
-    *((("padding", "over"), ("kernel", name)) for name in (FULL, SPREAD, "1x18")),
+    *((("padding", "over"), ("kernel", name)) for name in (*FILLING, "1x18")),
 )
