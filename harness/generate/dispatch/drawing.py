@@ -23,7 +23,7 @@ from harness.spec.operator import Operator
 from harness.spec.problem import LAYOUTS, MEANS, Problem
 from harness.spec.window import Sizes
 
-DEAR = 1.5e6  # operations: a drawn problem that costs more is made smaller
+DEAR = 3e6  # operations: a drawn problem that costs more is made smaller
 DEAR_BEYOND = 2e7  # the same where there is very many of something
 AXES: Sizes = (1, 2, 2, 2, 3)
 AXES_BEYOND: Sizes = (1, 2, 3)
@@ -40,7 +40,7 @@ BEYOND: Mapping[str, Sizes] = {
     "batch": (64, 65, 129, 257, 513, 1025, 4097),
     "many images": (65537,), "many channels": (65537,), "many outputs": (65537,),
 }  # fmt: skip
-BEYOND_OR_NOT = ("",) * 20 + tuple(BEYOND)
+BEYOND_OR_NOT = ("",) * 25 + tuple(BEYOND)
 KERNELS: Mapping[int, tuple[Sizes, ...]] = {
     1: ((1,), (2,), (3,), (4,), (5,), (7,), (11,), (16,), (25,)),
     2: ((1, 1), (1, 1), (2, 2), (1, 3), (3, 1), (3, 2), (3, 3), (3, 3), (3, 3), (3, 3), (1, 7), (7, 1), (4, 4), (5, 5),
