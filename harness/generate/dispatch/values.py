@@ -106,6 +106,7 @@ WINDOWS: Mapping[Value, WindowClass] = {
     "1-D 3": WindowClass(kernel=(3,), padding="same"),
     "1-D 1": WindowClass(kernel=(1,)),
     "1-D 3 causal": WindowClass(kernel=(3,), padding="causal", dilations=(1, 2, 4, 8)),
+    "1-D 128 grouped": WindowClass(kernel=(128,), padding="half", groups="grouped"),  # places in wav2vec 2.0
     "3x3x3": WindowClass(kernel=(3, 3, 3), padding="same"),
     "depthwise 3x3": WindowClass(kernel=(3, 3), padding="same", groups="depthwise"),
     "depthwise 3x3 stride 2": WindowClass(kernel=(3, 3), stride=(2, 2), padding="half", groups="depthwise"),
@@ -134,7 +135,7 @@ LAYERS_FORBIDDEN: tuple[Pair, ...] = (
         for name, window in WINDOWS.items()
         if window.groups in ("depthwise", "multiplier")
     ),
-    (("window", "grouped 3x3"), ("c", "few")),
+    *((("window", name), ("c", "few")) for name, window in WINDOWS.items() if window.groups == "grouped"),
     *((("window", "input"), ("space", space)) for space in SPACES if space != "one"),
 )
 
