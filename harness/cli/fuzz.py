@@ -175,7 +175,7 @@ class _Session:
     def _replay_and_search(self, bench: Bench, bounds: Bounds, progress: _Progress) -> int:
         """Print every finding when it is made; how many laws are broken."""
         from harness.generate.corpus import Case, append_case, case_file
-        from harness.generate.dispatch.drawing import layers
+        from harness.generate.dispatch.drawing import draw_layers
         from harness.generate.dispatch.problems import LAW
         from harness.generate.search import Domain, search
         from harness.generate.strategy import problems
@@ -188,7 +188,7 @@ class _Session:
         laws = [law for law in self.laws if law not in broken]
         domains = (
             Domain(problems=problems(operators=self.operators, dtypes=dtypes)),
-            Domain(problems=layers(operators=self.operators, dtypes=dtypes), law=LAW if LAW in self.laws else "",
+            Domain(problems=draw_layers(self.operators, dtypes, self.seed), law=LAW if LAW in self.laws else "",
                    bursts=LAYER_BURSTS),
         )  # fmt: skip
         for finding in search(bench, laws, domains, bounds, self.seed):

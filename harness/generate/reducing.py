@@ -123,6 +123,10 @@ def _change_axis(problem: Problem, axis: int) -> Iterator[Changes]:
     for pair in (*((n, end) for n in _lower(begin, 0)), *((begin, n) for n in _lower(end, 0))):
         padding = (*window.padding[:axis], pair, *window.padding[axis + 1 :])
         yield {"window": replace(window, padding=padding)}
+    if extra is None and begin + end:  # the same windows over values in place of padding
+        padding = (*window.padding[:axis], (0, 0), *window.padding[axis + 1 :])
+        grown = _put(problem.x, axis + 2, problem.x[axis + 2] + begin + end)
+        yield {"window": replace(window, padding=padding), "x": grown}
     for m in _lower(problem.kernel[axis]):
         if w is not None:
             yield {"w": _put(w, axis + 2, m)}

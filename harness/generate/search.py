@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -186,9 +187,12 @@ class Bench:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Domain:
-    """Problems to draw from, the one law that they are asked (all of them where it is empty), and bursts in a turn."""
+    """Problems to draw from, the one law that they are asked (all of them where it is empty), and bursts in a turn.
 
-    problems: SearchStrategy[Problem]
+    problems: a strategy, which is begun anew with each burst, or problems without end.
+    """
+
+    problems: SearchStrategy[Problem] | Iterator[Problem]
     law: str = ""
     bursts: int = 1
 
@@ -221,25 +225,36 @@ def search(
 
 
 def _hunt(
-    bench: Bench, laws: tuple[str, ...], problems: SearchStrategy[Problem], bounds: Bounds, number: int
-) -> Finding | None:
+    bench: Bench, laws: tuple[str, ...], problems: SearchStrategy[Problem] | Iterator[Problem], bounds: Bounds,
+    number: int,
+) -> Finding | None:  # fmt: skip
     """Draw a few problems; where one breaks a law, find the smallest problem on which it breaks in the same way."""
-    from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
-    from hypothesis.errors import Flaky
-
     hunt = _Hunt(bench, laws, bounds)
-    attempt = settings(
-        max_examples=BURST, database=None, deadline=None, phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck), report_multiple_bugs=False, verbosity=Verbosity.quiet,
-        print_blob=False,
-    )(seed(number)(given(problems)(hunt.attempt)))  # fmt: skip
-    with contextlib.suppress(_BrokenError, _Over, Flaky):  # flaky: it broke once and did not again, a finding too
-        attempt()
+    with contextlib.suppress(_BrokenError, _Over):
+        if isinstance(problems, Iterator):
+            for problem in itertools.islice(problems, BURST):
+                hunt.attempt(problem)
+        else:
+            _draw_examples(problems, hunt, number)
     if hunt.finding is not None:
         with contextlib.suppress(_Over):
             reduce(parse_line(hunt.finding.result.problem), hunt.breaks)
     bench.limit_s = CELL_S
     return hunt.finding
+
+
+def _draw_examples(problems: SearchStrategy[Problem], hunt: _Hunt, number: int) -> None:
+    """Let Hypothesis draw a few problems, and make smaller the one that breaks a law. number: the seed."""
+    from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+    from hypothesis.errors import Flaky
+
+    attempt = settings(
+        max_examples=BURST, database=None, deadline=None, phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck), report_multiple_bugs=False, verbosity=Verbosity.quiet,
+        print_blob=False,
+    )(seed(number)(given(problems)(hunt.attempt)))  # fmt: skip
+    with contextlib.suppress(Flaky):  # it broke once and did not again, a finding too
+        attempt()
 
 
 class _Hunt:

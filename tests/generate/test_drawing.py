@@ -1,18 +1,20 @@
 """Layers as fuzz draws them: valid, on the paths that libraries specialise, cheap, and shrinking to the smallest."""
 
+from itertools import islice
+
 import pytest
 
 from harness import Operator, parse_line
 from harness.generate.dispatch.conditions import conditions_of
-from harness.generate.dispatch.drawing import DEAR, DEAR_BEYOND, domain, layers
+from harness.generate.dispatch.drawing import DEAR, DEAR_BEYOND, domain, draw_layers
 from harness.generate.dispatch.problems import estimate_cost
 from harness.generate.reducing import reduce
+from harness.spec.numerics import DTYPES
 from harness.spec.problem import LAYOUTS
-from tests.generate.drawn import draw
 
 
 def test_what_is_asked_for_is_what_is_drawn():
-    drawn = draw(layers(operators=(Operator.conv_transpose, Operator.max_pool), dtypes=("float16", "float64")), 200)
+    drawn = list(islice(draw_layers((Operator.conv_transpose, Operator.max_pool), ("float16", "float64")), 200))
     assert {p.operator for p in drawn} == {Operator.conv_transpose, Operator.max_pool}
     assert {p.dtype for p in drawn} == {"float16", "float64"}
     assert {p.layout for p in drawn} == set(LAYOUTS)
@@ -21,14 +23,14 @@ def test_what_is_asked_for_is_what_is_drawn():
 
 
 def test_drawn_layers_are_not_dear():
-    costs = [estimate_cost(p) for p in draw(layers(), 300)]
+    costs = [estimate_cost(p) for p in islice(draw_layers(), 300)]
     assert max(costs) <= DEAR_BEYOND
     assert sum(cost > DEAR for cost in costs) < len(costs) / 10
     assert sum(cost > DEAR / 4 for cost in costs) > 20
 
 
 def test_convolutions_meet_the_conditions_that_libraries_choose_by():
-    drawn = draw(layers(operators=(Operator.conv,)), 1000)
+    drawn = list(islice(draw_layers((Operator.conv,)), 1000))
     met = [{one.name for one in conditions_of(p)} for p in drawn]
     for conditions in (
         {"kernel 3x3", "stride 1", "C a multiple of 16", "O a multiple of 16", "one group"},
@@ -59,5 +61,17 @@ def test_every_operator_has_the_same_keys():
     ],
 )  # fmt: skip
 def test_layers_are_reduced_to_the_smallest(operator, condition, line):
-    first = next(filter(condition, draw(layers(operators=(operator,)), 400)))
+    first = next(filter(condition, islice(draw_layers((operator,)), 1000)))
     assert reduce(first, condition) == parse_line(line)
+
+
+def test_a_seed_draws_the_same_layers_and_another_one_others():
+    first, again, other = (list(islice(draw_layers(seed=seed), 40)) for seed in (1, 1, 2))
+    assert first == again
+    assert len(set(first) & set(other)) < 3
+
+
+def test_very_many_of_something_come_with_every_dtype_and_number_of_axes():
+    drawn = list(islice(draw_layers((Operator.conv,)), 3000))
+    for many in ([p for p in drawn if p.x[0] > 4096], [p for p in drawn if p.x[1] > 4096]):
+        assert {(p.dtype, p.axes) for p in many} == {(dtype, axes) for dtype in DTYPES for axes in (1, 2, 3)}

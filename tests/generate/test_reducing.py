@@ -51,7 +51,12 @@ def test_what_matters_is_kept():
 
 def test_no_window_of_a_maximum_becomes_hollow():
     dilated = parse_line("max_pool x=1x1x5 kernel=2 stride=2 pad=2:2 dilation=3")
-    assert {step.x[2] for step in list_simpler(dilated)} == {5, 4, 2}  # the window over 1 would hold padding alone
+    assert {step.x[2] for step in list_simpler(dilated)} == {9, 5, 4, 2}  # the window over 1 would hold padding alone
+
+
+def test_padding_becomes_part_of_the_input_where_that_breaks_alike():
+    found = reduce(parse_line("conv_input_grad x=1x1x3 w=1x1x10 stride=3 pad=2:5"), lambda p: p.kernel[0] > 9)
+    assert found == parse_line("conv_input_grad x=1x1x10 w=1x1x10 data=integer")
 
 
 def test_an_end_of_the_search_gets_through():

@@ -1,18 +1,18 @@
-"""Drawing problems on specialised code paths: layers as networks have them, and free crossings of their parts.
+"""Problems on specialised code paths, from drawn values: layers as networks have them, and crossings of their parts.
 
-A problem is made of a value for every key of `domain`, smallest first, so that examples shrink to the smallest
-problem that still takes a path.
+A problem is made of a value for every key of `domain`. Values are drawn by `random`, not by Hypothesis: drawing must
+cost little beside asking, since a fault that needs four conditions at once takes thousands of draws. What fails is made
+smaller by `reducing.py`.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
-
-from hypothesis import strategies as st
 
 from harness.generate.build import BIASED, Choices, build
 from harness.generate.dispatch import values
@@ -23,23 +23,26 @@ from harness.spec.operator import Operator
 from harness.spec.problem import LAYOUTS, MEANS, Problem
 from harness.spec.window import Sizes
 
-DEAR = 3e6  # operations: a drawn problem that costs more is made smaller; then one takes about 6 ms on average
+DEAR = 3e6  # operations: a drawn problem that costs more is made smaller
 DEAR_BEYOND = 2e7  # the same where there is very many of something
+AXES: Sizes = (1, 2, 2, 2, 3)
+AXES_BEYOND: Sizes = (1, 2, 3)
 COUNTS: Sizes = (1, 2, 4, 8, 16, 32, 64, 128)
 OFFS: Sizes = (0, 0, 0, 1, -1, 2)  # from a count to one beside it; 2 stands for half of it more
 HALF_MORE = 2
 BATCHES: Sizes = (1, 2, 3, 4, 5, 8, 16, 17, 33)
-WIDTHS: Sizes = (1, 2, 3, 4, 5, 7, 8, 14, 15, 16, 17, 31, 32, 33)
+WIDTHS: Sizes = (1, 1, 1, 2, 3, 4, 5, 7, 8, 14, 15, 16, 17, 31, 32, 33)
 OTHERS: Sizes = (1, 2, 3, 4, 5, 8)
 # What may lie beyond a limit of a byte, a block or a grid, one thing at a time, with the values that it then has.
 BEYOND: Mapping[str, Sizes] = {
     "width": (63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025, 4095, 4096, 4097),
-    "channels": (255, 256, 257, 511, 512, 513, 1025), "outputs": (255, 256, 257, 511, 512, 513, 1025),
-    "batch": (64, 65, 129, 257),
+    "channels": (255, 256, 257, 511, 512, 513, 1025, 4097), "outputs": (255, 256, 257, 511, 512, 513, 1025, 4097),
+    "batch": (64, 65, 129, 257, 513, 1025, 4097),
     "many images": (65537,), "many channels": (65537,), "many outputs": (65537,),
 }  # fmt: skip
+BEYOND_OR_NOT = ("",) * 25 + tuple(BEYOND)
 KERNELS: Mapping[int, tuple[Sizes, ...]] = {
-    1: ((1,), (2,), (3,), (4,), (5,), (7,), (11,), (16,), (25,)),
+    1: ((1,), (2,), (3,), (4,), (5,), (7,), (11,), (16,), (25,), (128,)),
     2: ((1, 1), (1, 1), (2, 2), (1, 3), (3, 1), (3, 2), (3, 3), (3, 3), (3, 3), (3, 3), (1, 7), (7, 1), (4, 4), (5, 5),
         (7, 7), (11, 11)),
     3: ((1, 1, 1), (2, 2, 2), (1, 3, 3), (3, 1, 1), (3, 3, 3), (3, 3, 3)),
@@ -63,23 +66,17 @@ DATA = ("integer", "integer", "integer", "normal")
 SIDES: tuple[Sizes, ...] = tuple(itertools.product((0, 1, 2), repeat=3))
 
 
-@st.composite
-def layers(draw: st.DrawFn, *, operators: Sequence[Operator] = tuple(Operator),
-           dtypes: Sequence[str] = DTYPES) -> Problem:  # fmt: skip
-    """Draw a problem as networks have it, from the given operators and dtypes.
-
-    Always as many draws, used or not: what is left of an example then means the same when its operator shrinks.
-    """
-    operator = draw(_pick(tuple(operators)))
-    axes = draw(_pick((1, 2, 2, 2, 2, 3)))
-    dtype = draw(_pick(tuple(sorted(dtypes, key=lambda name: name != "float32"))))
-    chosen = {key: draw(_pick(choices)) for key, choices in domain(operator, axes).items()}
-    return layer_of(operator, axes, {"dtype": dtype, **chosen})
-
-
-@cache
-def _pick(choices: tuple[Any, ...]) -> st.SearchStrategy[Any]:
-    return st.sampled_from(choices)
+def draw_layers(
+    operators: Sequence[Operator] = tuple(Operator), dtypes: Sequence[str] = DTYPES, seed: int = 0
+) -> Iterator[Problem]:
+    """Yield layers of the given operators, in turn, and dtypes without end; the same ones for a seed."""
+    draw = random.Random(seed)
+    while True:
+        for operator in operators:
+            beyond = draw.choice(BEYOND_OR_NOT)
+            axes = draw.choice(AXES_BEYOND if beyond else AXES)
+            chosen = {key: draw.choice(choices) for key, choices in domain(operator, axes).items()}
+            yield layer_of(operator, axes, {**chosen, "dtype": draw.choice(dtypes), "beyond": beyond})
 
 
 @cache
@@ -103,7 +100,7 @@ def domain(operator: Operator, axes: int) -> Mapping[str, tuple[Any, ...]]:
         "end": SIDES,
         "groups": GROUPS,
         "multiple": MULTIPLES,
-        "beyond": ("",) * 30 + tuple(BEYOND),
+        "beyond": BEYOND_OR_NOT,
         "beyond by": tuple(range(max(map(len, BEYOND.values())))),
         "batch": BATCHES,
         "channels": COUNTS,
@@ -122,7 +119,11 @@ def domain(operator: Operator, axes: int) -> Mapping[str, tuple[Any, ...]]:
 def _windows(operator: Operator) -> tuple[WindowClass, ...]:
     """Return the windows of `values.py` for an operator, common ones several times."""
     known = values.POOLS if operator.pools else values.WINDOWS
-    return tuple(window for name, window in known.items() for _ in range(COMMON.get(str(name), 1)))
+    return tuple(
+        window.turned(turn)
+        for name, window in known.items()
+        for turn in range(len(window.dilations) or COMMON.get(str(name), 1))
+    )
 
 
 def layer_of(operator: Operator, axes: int, chosen: Mapping[str, Any], dear: float = DEAR) -> Problem:

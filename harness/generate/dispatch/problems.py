@@ -1,16 +1,25 @@
-"""Problems on specialised code paths, for every operator: covering arrays over `values.py`, on whole numbers."""
+"""Problems on specialised code paths, for every operator, made of the values of `values.py`, on whole numbers.
+
+Candidates are layers as networks have them, by covering arrays, and rows in which their parts cross freely. Of these,
+the problems are asked that meet most conditions of the model in threes which no other problem meets (`choosing.py`). A
+covering array of all columns takes more rows: it asks every three classes of values, also where these meet no three
+conditions anew, and does not ask every three conditions, where one is a single count of a class.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 from harness.generate.build import MAXIMA, Choices, build
-from harness.generate.covering import Row, cover
+from harness.generate.covering import Row
 from harness.generate.dispatch import values
-from harness.generate.dispatch.conditions import windows
-from harness.generate.dispatch.dealing import deal_counts
+from harness.generate.dispatch.choosing import choose, list_narrow
+from harness.generate.dispatch.conditions import conditions_for, windows
+from harness.generate.dispatch.crossing import COUNTED, count_classes, cross
+from harness.generate.dispatch.flags import flags_of
 from harness.generate.dispatch.values import WindowClass
 from harness.generate.domains import Pair, Value
 from harness.plan.suite import NamedProblem
@@ -19,29 +28,33 @@ from harness.spec.operator import Operator
 from harness.spec.problem import MEANS, Problem
 
 LAW = "agrees-with-reference"  # the one law that these problems are asked: it knows every element
-AFFORDABLE = 3e6  # operations; a row gets the cheaper counts of its classes above
-DEAR, DEAREST = 1e7, 2e7  # above the first a row is split, above the second it is not a default
+DEAR = 6e6  # operations above which a problem is not asked by default
+# Conditions in threes that no other problem meets, for which a problem is worth its cost: a whole layer, whose window
+# counts as a condition, any other, and a sum of dy alone, which costs little.
+LEAST_OF_LAYER, LEAST_NEW, LEAST_OF_SUM = 12, 2, 1
 KERNELED = (Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, Operator.conv_transpose)
 
 
 @cache
 def dispatch_problems() -> tuple[NamedProblem, ...]:
     """Return problems named dispatch/OPERATOR/0000 and on; the same ones in the same order every time."""
-    return tuple(ask_elements(name, problem) for name, problem in _all_problems() if estimate_cost(problem) <= DEAREST)
+    return tuple(_name("", _chosen))
 
 
 def dear_dispatch_problems() -> tuple[NamedProblem, ...]:
-    """Return the few problems of the same arrays that cost too much to be asked by default."""
-    return tuple(ask_elements(name, problem) for name, problem in _all_problems() if estimate_cost(problem) > DEAREST)
+    """Return those that are worth being asked beside them, but for what they cost."""
+    return tuple(_name("dear-", _dear))
 
 
-@cache
-def _all_problems() -> tuple[tuple[str, Problem], ...]:
-    found: dict[Problem, str] = {}
+def _name(kind: str, rows: Callable[[str], Sequence[Row]]) -> Iterator[NamedProblem]:
+    """Yield the problems of all operators, equal ones once; operators that share a geometry share rows."""
+    known: set[Problem] = set()
     for operator in Operator:
-        for number, row in enumerate(_rows(operator)):
-            found.setdefault(problem_of(operator, row, number), f"dispatch/{operator}/{number:04d}")
-    return tuple((name, problem) for problem, name in found.items())
+        for number, row in enumerate(rows(_array_of(operator))):
+            problem = problem_of(operator, row)
+            if problem not in known:
+                known.add(problem)
+                yield ask_elements(f"dispatch/{operator}/{kind}{number:04d}", problem)
 
 
 def ask_elements(name: str, problem: Problem) -> NamedProblem:
@@ -49,34 +62,13 @@ def ask_elements(name: str, problem: Problem) -> NamedProblem:
     return NamedProblem(name=name, problem=problem, laws=(LAW,), optional=True)
 
 
-def _rows(operator: Operator) -> Sequence[Row]:
-    """Return the rows of an operator's arrays; operators that share a geometry share the array."""
-    names: tuple[str, ...]
+def _array_of(operator: Operator) -> str:
+    """Name the array of an operator's layers."""
     if operator in KERNELED:
-        names = ("layers", "paths")
-    elif operator is Operator.conv_bias_grad:
-        names = ("sums",)
-    else:
-        names = ("means", "means-paths") if operator in MEANS else ("maxima", "maxima-paths")
-    return tuple(row for name in names for row in _light_rows(name))
-
-
-@cache
-def _light_rows(name: str) -> tuple[Row, ...]:
-    """Return the rows of an array, a dear one as several cheap ones.
-
-    What is dear is a large batch with many channels and a wide output at once. Cheap rows have one of the three, with
-    all that the other columns say, so that every three values still meet unless two of the three are among them.
-    """
-    operator = _ARRAYS[name][0]
-    light = {key: value for key, value in values.LIGHT.items() if key in _cover(name)[0]}
-    found: list[Row] = []
-    for number, row in enumerate(_cover(name)):
-        if estimate_cost(problem_of(operator, row, number)) <= DEAR:
-            found.append(row)
-            continue
-        found.extend(row | {k: v for k, v in light.items() if k not in kept} for kept in values.DEAR_TOGETHER)
-    return tuple(found)
+        return "layers"
+    if operator is Operator.conv_bias_grad:
+        return "sums"
+    return "means" if operator in MEANS else "maxima"
 
 
 def estimate_cost(problem: Problem) -> float:
@@ -89,32 +81,103 @@ def estimate_cost(problem: Problem) -> float:
 
 _ARRAYS: Mapping[str, tuple[Operator, Mapping[str, Sequence[Value]], Sequence[Pair]]] = {
     "layers": (Operator.conv, values.LAYERS, values.LAYERS_FORBIDDEN),
-    "paths": (Operator.conv, values.PATHS, values.PATHS_FORBIDDEN),
     "sums": (Operator.conv_bias_grad, values.SUMS, ()),
     "maxima": (Operator.max_pool, values.MAXIMA, values.POOLS_FORBIDDEN),
-    "maxima-paths": (Operator.max_pool, values.MAXIMA_PATHS, values.POOL_PATHS_FORBIDDEN),
     "means": (Operator.avg_pool, values.MEANS, values.POOLS_FORBIDDEN),
-    "means-paths": (Operator.avg_pool, values.MEANS_PATHS, values.POOL_PATHS_FORBIDDEN),
+}
+# The columns that cross beside an array: of windows, and of forms; and pairs that no window has.
+_CROSSED: Mapping[str, tuple[Mapping[str, Sequence[Value]], Mapping[str, Sequence[Value]], Sequence[Pair]]] = {
+    "layers": (values.PATHS, values.PATH_FORMS, values.PATHS_FORBIDDEN),
+    "maxima": (values.MAXIMA_PATHS, values.MAXIMA_PATH_FORMS, values.POOL_PATHS_FORBIDDEN),
+    "means": (values.MEANS_PATHS, values.MEANS_PATH_FORMS, values.POOL_PATHS_FORBIDDEN),
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    row: Row
+    flags: bytes
+    is_dear: bool
+
+
 @cache
-def _cover(name: str) -> tuple[Row, ...]:
-    operator, columns, forbidden = _ARRAYS[name]
-    return deal_counts(
-        cover(columns, forbidden), lambda row, number: estimate_cost(problem_of(operator, row, number)) > AFFORDABLE
-    )
+def _chosen(array: str) -> tuple[Row, ...]:
+    """Return the rows that are asked by default: first whole layers, then what else meets conditions anew.
+
+    The window of a layer is a condition in the first choice alone. So the layers that all networks have meet each count
+    and each form, as a first layer three channels in float32, and not their parts alone.
+    """
+    cheap = [one for one in _candidates(array) if not one.is_dear]
+    narrow, named = _narrow(array), _ARRAYS[array][1].get("window", ())
+    flags = [bytes(one.flags[place] for place in narrow) for one in cheap]
+    whole = [number for number, one in enumerate(cheap) if "window" in one.row]
+    layers = [flags[n] + bytes(cheap[n].row["window"] == window for window in named) for n in whole]
+    first = [whole[number] for number in choose(layers, (), LEAST_OF_LAYER)]
+    least = LEAST_NEW if named else LEAST_OF_SUM
+    return tuple(cheap[n].row for n in (*first, *choose(flags, (flags[n] for n in first), least)))
 
 
-def problem_of(operator: Operator, row: Row, number: int) -> Problem:
-    """Build the problem of a row; what no column says goes round with the row's number."""
-    window = _window_of(row)
+def _dear(array: str) -> tuple[Row, ...]:
+    """Return the dear rows that are worth being asked beside the chosen ones."""
+    dear, narrow = [one for one in _candidates(array) if one.is_dear], _narrow(array)
+    known = (_judge(array, row).flags for row in _chosen(array))
+    flags, met = ([bytes(one[place] for place in narrow) for one in some] for some in ([d.flags for d in dear], known))
+    return tuple(dear[number].row for number in choose(flags, met, LEAST_NEW))
+
+
+@cache
+def _narrow(array: str) -> list[int]:
+    factors = [one.factor for one in conditions_for(_ARRAYS[array][0])]
+    return list_narrow([one.flags for one in _candidates(array) if not one.is_dear], factors)
+
+
+@cache
+def _candidates(array: str) -> tuple[_Candidate, ...]:
+    """Return the rows to choose from, with the conditions that hold for their problems.
+
+    A dear row is followed by a cheap one, which keeps one of what makes it dear: its batch, its space or a count.
+    """
+    found = []
+    for number, row in enumerate(_list_rows(array)):
+        found.append(_judge(array, row))
+        if found[-1].is_dear:
+            light = [name for name in values.LIGHT if name in row]
+            kept = light[number % len(light)]
+            found.append(_judge(array, row | {name: values.LIGHT[name] for name in light if name != kept}))
+    return tuple(found)
+
+
+def _list_rows(array: str) -> Iterator[Row]:
+    """Yield the rows of an array, then those of crossed parts, then whole windows in crossed forms."""
+    _, columns, forbidden = _ARRAYS[array]
+    yield from count_classes(columns, forbidden)
+    if array in _CROSSED:
+        parts, forms, impossible = _CROSSED[array]
+        counted = [name for name in COUNTED if name in columns]
+        yield from cross(parts, forms, counted, impossible)
+        yield from cross({name: columns[name] for name in ("window", "space")}, forms, counted, forbidden)
+
+
+def _judge(array: str, row: Row) -> _Candidate:
+    problem = _shape(_ARRAYS[array][0], row)
+    return _Candidate(row, flags_of(problem), estimate_cost(problem) > DEAR)
+
+
+def problem_of(operator: Operator, row: Row) -> Problem:
+    """Build the problem of a row; a maximum is asked on distinct numbers where its dtype has enough."""
+    problem = _shape(operator, row)
+    return problem.with_(data="distinct") if operator in MAXIMA and can_be_distinct(problem) else problem
+
+
+def _shape(operator: Operator, row: Row) -> Problem:
+    """Build the problem of a row on whole numbers; what no column says goes round with its turn."""
+    number, window = int(row["turn"]), _window_of(row)
     axes = len(window.kernel)
     stride = window.stride or (1,) * axes
     begin, end = window.sides
     out, remainder = values.SPACES[row["space"]][-axes:], tuple((number + axis) % 3 for axis in range(axes))
     if window.full:  # windows of what the padding adds to an input of one window
-        added = [b + e for b, e in zip(begin, end, strict=True)]
+        added = [b + e - (m - 1) * (window.dilation - 1) for b, e, m in zip(begin, end, window.kernel, strict=True)]
         out = tuple(more // s + 1 for more, s in zip(added, stride, strict=True))
         remainder = tuple(more % s for more, s in zip(added, stride, strict=True))
     elif row["space"] == "one":  # one position of a wide padding needs the room that a stride leaves
@@ -123,7 +186,7 @@ def problem_of(operator: Operator, row: Row, number: int) -> Problem:
     if window.padding == "over":
         remainder = (1,) * axes  # else the last window would hold padding alone
     c, o, groups = _count(operator, row, window, number)
-    problem = build(
+    return build(
         Choices(
             operator=operator,
             out=out,
@@ -142,23 +205,23 @@ def problem_of(operator: Operator, row: Row, number: int) -> Problem:
             exclude_pad=row.get("divisor") == "exclude",
             dtype=str(row["dtype"]),
             layout=str(row["layout"]),
-            data="distinct" if operator in MAXIMA else "integer",
+            data="integer",
             hollow=window.padding == "over",
         )
     )
-    return problem.with_(data="integer") if operator in MAXIMA and not can_be_distinct(problem) else problem
 
 
 def _window_of(row: Row) -> WindowClass:
     """Return the window that a row names whole, or that its columns put together."""
     if "window" in row:
-        return (values.WINDOWS if "bias" in row else values.POOLS)[row["window"]]
+        return (values.WINDOWS if "bias" in row else values.POOLS)[row["window"]].turned(int(row["turn"]))
     if "kernel" not in row:
         return WindowClass(kernel=(1,) * int(row["axes"]))
     kernel = (values.KERNELS if "groups" in row else values.POOL_KERNELS)[row["kernel"]]
     return WindowClass(
         kernel=kernel, stride=values.stride_of(row["stride"], kernel), padding=row["padding"],  # type: ignore[arg-type]
-        dilation=int(row["dilation"]), groups=row.get("groups", "one"), full=row["kernel"] == values.FULL,  # type: ignore[arg-type]
+        dilation=int(row["dilation"]), groups=row.get("groups", "one"),  # type: ignore[arg-type]
+        full=row["kernel"] in values.FILLING,
     )  # fmt: skip
 
 

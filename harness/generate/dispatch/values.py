@@ -7,15 +7,18 @@ costs little; what is asked is the path, not the size.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from harness.generate.dispatch.conditions import EXACT, OFF_BY_ONE
 from harness.generate.domains import Pair, Value
 from harness.spec.window import Sizes
 
 Padding = Literal["none", "same", "half", "wide", "causal", "end", "beyond", "over"]
 Groups = Literal["one", "grouped", "depthwise", "multiplier"]
-FULL = "input"  # a kernel as large as its input
+# Kernels as large as their input; long ones have a wide output where they are padded, dilated ones need padding.
+FULL, LONG, SPREAD = "input", "input long", "input dilated"
+FILLING = (FULL, LONG, SPREAD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +27,14 @@ class WindowClass:
 
     padding: `half` pads half of the kernel on both sides, `end` its reach less one at the end, `beyond` more than the
     reach on both sides, and `over` more than it at the end, where the stride steps over what no window may hold alone.
+    dilations: those that the same window comes with, in turn; none where it always has the same.
     """
 
     kernel: Sizes
     stride: Sizes | None = None
     padding: Padding = "none"
     dilation: int = 1
+    dilations: Sizes = ()
     groups: Groups = "one"
     ceil: bool = False
     full: bool = False
@@ -39,6 +44,10 @@ class WindowClass:
         """Padding at the begin and at the end, per axis."""
         pairs = [_SIDES[self.padding](m, (m - 1) * self.dilation) for m in self.kernel]
         return tuple(begin for begin, _ in pairs), tuple(end for _, end in pairs)
+
+    def turned(self, turn: int) -> WindowClass:
+        """Return the window with the dilation of a turn."""
+        return replace(self, dilation=self.dilations[turn % len(self.dilations)]) if self.dilations else self
 
 
 # Padding at the begin and at the end of an axis, from a kernel's size and its reach less one.
@@ -55,7 +64,7 @@ _SIDES: Mapping[Padding, Callable[[int, int], tuple[int, int]]] = {
 
 
 OFF = "off"
-CHANNELS: Mapping[Value, Sizes] = {  # the counts of a class are dealt to its rows so that pairs meet
+CHANNELS: Mapping[Value, Sizes] = {  # a row of a class has one of its counts
     "few": (1, 3), 1: (1,), 3: (3,), 4: (4,), 8: (8,), 16: (16,), "many": (32, 64, 128),
     OFF: (5, 15, 65, 7, 33, 127, 9, 17, 63, 2, 31, 129),
 }  # fmt: skip
@@ -71,9 +80,8 @@ SPACES: Mapping[Value, Sizes] = {
     "narrow": (2, 2, 3), "one": (1, 1, 1), "even": (2, 2, 4), "odd": (1, 3, 5), "tile": (1, 2, 16), "wide": (1, 2, 33),
 }  # fmt: skip
 
-# What the other columns of a dear row become, and which of them are kept in each of its cheap rows.
+# What the columns of a dear row become, but for one of them.
 LIGHT: Mapping[str, Value] = {"batch": 2, "space": "one", "c": 8, "o": 8}
-DEAR_TOGETHER: tuple[tuple[str, ...], ...] = (("batch",), ("space",), ("c", "o"))
 
 # --- convolutions ------------------------------------------------------------------------------------------------
 
@@ -97,6 +105,8 @@ WINDOWS: Mapping[Value, WindowClass] = {
     "input": WindowClass(kernel=(3, 4), full=True),
     "1-D 3": WindowClass(kernel=(3,), padding="same"),
     "1-D 1": WindowClass(kernel=(1,)),
+    "1-D 3 causal": WindowClass(kernel=(3,), padding="causal", dilations=(1, 2, 4, 8)),
+    "1-D 128 grouped": WindowClass(kernel=(128,), padding="half", groups="grouped"),  # places in wav2vec 2.0
     "3x3x3": WindowClass(kernel=(3, 3, 3), padding="same"),
     "depthwise 3x3": WindowClass(kernel=(3, 3), padding="same", groups="depthwise"),
     "depthwise 3x3 stride 2": WindowClass(kernel=(3, 3), stride=(2, 2), padding="half", groups="depthwise"),
@@ -125,14 +135,14 @@ LAYERS_FORBIDDEN: tuple[Pair, ...] = (
         for name, window in WINDOWS.items()
         if window.groups in ("depthwise", "multiplier")
     ),
-    (("window", "grouped 3x3"), ("c", "few")),
+    *((("window", name), ("c", "few")) for name, window in WINDOWS.items() if window.groups == "grouped"),
     *((("window", "input"), ("space", space)) for space in SPACES if space != "one"),
 )
 
 KERNELS: Mapping[Value, Sizes] = {
     "3x3": (3, 3), "1x1": (1, 1), "5x5": (5, 5), "7x7": (7, 7), "11x11": (11, 11), "1x7": (1, 7), "7x1": (7, 1),
     "2x2": (2, 2), "4x4": (4, 4), "1-D 1": (1,), "1-D 3": (3,), "1-D 16": (16,), "1x1x1": (1, 1, 1),
-    "3x3x3": (3, 3, 3), FULL: (3, 3),
+    "3x3x3": (3, 3, 3), FULL: (3, 3), LONG: (1, 17), SPREAD: (2, 3),
 }  # fmt: skip
 STRIDES: tuple[Value, ...] = (1, 2, 4, "unequal", "kernel", "beyond")
 UNEQUAL: Sizes = (1, 1, 2)
@@ -150,16 +160,13 @@ def stride_of(name: Value, kernel: Sizes) -> Sizes:
 PADDINGS: tuple[Value, ...] = ("none", "same", "wide", "causal", "end", "beyond")
 DILATIONS: Sizes = (1, 2, 4, 12)
 GROUPS: tuple[Value, ...] = ("one", "grouped", "depthwise", "multiplier")
-CHANNEL_PAIRS: Mapping[Value, tuple[Value, Value]] = {
-    f"{c}:{o}": (c, o)
-    for c, o in (
-        (8, 8), (16, 16), ("few", "many"), ("few", 4), ("many", 16), (8, "many"), (4, "few"), (OFF, 16), (16, OFF),
-    )
-}  # fmt: skip
+SINGLE: tuple[Sizes, ...] = (*((count,) for count in EXACT), *OFF_BY_ONE)  # classes that conditions tell apart
 PATHS: Mapping[str, tuple[Value, ...]] = {
     "kernel": tuple(KERNELS), "stride": STRIDES, "padding": PADDINGS, "dilation": DILATIONS, "groups": GROUPS,
-    "channels": tuple(CHANNEL_PAIRS), **_FORMS, **_BIAS,
+    "space": tuple(SPACES),
 }  # fmt: skip
+_PATH_FORMS: Mapping[str, tuple[Value, ...]] = {name: some for name, some in _FORMS.items() if name != "space"}
+PATH_FORMS: Mapping[str, tuple[Value, ...]] = {**_PATH_FORMS, **_BIAS}
 
 
 def _impossible(kernels: Mapping[Value, Sizes]) -> Iterator[Pair]:
@@ -171,15 +178,16 @@ def _impossible(kernels: Mapping[Value, Sizes]) -> Iterator[Pair]:
             yield (("kernel", name), ("stride", "kernel"))  # is stride 1
         if len(sizes) == 1:
             yield (("kernel", name), ("stride", "unequal"))
-        if name == FULL:  # its space follows from its padding, and only padding makes room for a dilation
-            yield from ((("kernel", name), ("space", space)) for space in SPACES if space != "one")
+        if name in (FULL, LONG):
             yield from ((("kernel", name), ("dilation", d)) for d in DILATIONS[1:])
+        if name == SPREAD:  # only padding makes room for a dilation
+            yield (("kernel", name), ("dilation", 1))
+            yield (("kernel", name), ("padding", "none"))
+        if name in FILLING:  # its space follows from its padding
+            yield from ((("kernel", name), ("space", space)) for space in SPACES if space != "one")
 
 
-PATHS_FORBIDDEN: tuple[Pair, ...] = (
-    *_impossible(KERNELS),
-    *((("groups", g), ("channels", pair)) for g in GROUPS[1:] for pair in ("few:many", "few:4")),
-)
+PATHS_FORBIDDEN: tuple[Pair, ...] = tuple(_impossible(KERNELS))
 
 SUMS: Mapping[str, tuple[Value, ...]] = {  # conv_bias_grad takes dy alone
     "axes": (2, 1, 3), "o": tuple(sorted({count for counts in CHANNELS.values() for count in counts})), **_FORMS,
@@ -212,18 +220,18 @@ POOLS_FORBIDDEN: tuple[Pair, ...] = tuple(
 POOL_KERNELS: Mapping[Value, Sizes] = {
     "3x3": (3, 3), "2x2": (2, 2), "5x5": (5, 5), "1x1": (1, 1), "3x2": (3, 2), "9x8": (9, 8), "1x18": (1, 18),
     "16x17": (16, 17), "1-D 2": (2,), "1-D 3": (3,), "1-D 1025": (1025,), "2x2x2": (2, 2, 2), "3x3x3": (3, 3, 3),
-    FULL: (3, 4),
+    FULL: (3, 4), LONG: (2, 18), SPREAD: (3, 2),
 }  # fmt: skip
 MAXIMA_PADDINGS: tuple[Value, ...] = (*PADDINGS[:-1], "over")  # a maximum over padding alone has no index
 MAXIMA_PATHS: Mapping[str, tuple[Value, ...]] = {
     "kernel": tuple(POOL_KERNELS), "stride": STRIDES, "padding": MAXIMA_PADDINGS, "dilation": DILATIONS,
-    "c": POOLED, **_FORMS, **_EDGES,
+    "space": tuple(SPACES),
 }  # fmt: skip
-MEANS_PATHS: Mapping[str, tuple[Value, ...]] = {**MAXIMA_PATHS, "padding": PADDINGS, **_DIVISORS}
+MEANS_PATHS: Mapping[str, tuple[Value, ...]] = {**MAXIMA_PATHS, "padding": PADDINGS}
+MAXIMA_PATH_FORMS: Mapping[str, tuple[Value, ...]] = {**_PATH_FORMS, **_EDGES}
+MEANS_PATH_FORMS: Mapping[str, tuple[Value, ...]] = {**MAXIMA_PATH_FORMS, **_DIVISORS}
 POOL_PATHS_FORBIDDEN: tuple[Pair, ...] = (
     *_impossible(POOL_KERNELS),
     *((("padding", "over"), ("stride", s)) for s in (1, "unequal")),  # nothing is stepped over
-    *((("padding", "over"), ("kernel", name)) for name in (FULL, "1x18")),
-    # A thousand taps that are dilated, or at every position of thousands, would take longer than all other rows.
-    *((("kernel", "1-D 1025"), ("dilation", d)) for d in DILATIONS[1:]),
+    *((("padding", "over"), ("kernel", name)) for name in (*FILLING, "1x18")),
 )
