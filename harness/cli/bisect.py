@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import plugin_options, read_cell, read_seconds, read_share
+from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from harness.gating.bisection import Bisection, Step
     from harness.gating.versions import Build
-
-CANNOT_TELL, NOTHING = 5, 4
 
 
 @click.command("bisect")
@@ -74,9 +73,9 @@ def command(
         found = find_change(registry, wanted, gate, choose_watch(), commits, print_step)
     except NothingToFindError as error:
         print(f"bad is not shown to be worse than good: {error}", file=sys.stderr)
-        return CANNOT_TELL if error.unclear else NOTHING
+        return ExitCode.CANNOT_TELL if error.unclear else ExitCode.INCOMPLETE
     print_found(repository, found)
-    return 0 if found.found else CANNOT_TELL
+    return ExitCode.OK if found.found else ExitCode.CANNOT_TELL
 
 
 def _most(commits: int) -> int:

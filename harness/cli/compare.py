@@ -52,7 +52,8 @@ def command(
 
     The two runs were not interleaved, so the machine's own drift lies in every ratio; times are compared only where
     the environments are the same. A change that was accepted with `bless` is BLESSED, and does not count.
-    Exit code 1: something broke; 3: slower or missing; 4: no time, or nothing, could be compared.
+    Exit code 1: something broke; 3: slower or missing; 4: no time, or nothing, could be compared; 5: cells whose base
+    could not run, so that nothing says what became of them. The last line says which, and why.
 
     \b
     python -m harness compare harness-runs/before harness-runs/after --threshold 0.05
@@ -94,7 +95,8 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
     from rich.markup import escape
 
     from harness.cli.summary import open_console, plain_table, ratio_cells
-    from harness.timing.compare import VERDICTS
+    from harness.exit_codes import ExitCode
+    from harness.timing.compare import VERDICTS, conclude_comparison
 
     console = open_console()
     for run, which in ((comparison.base, "base"), (comparison.new, "new")):
@@ -120,3 +122,7 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
             console.print(f"... and {count - MOST_ALIKE} more {verdict} of {backend}; --all or --output shows them")
     counts = ", ".join(f"{count} {name}" for name, count in comparison.counts.items() if count)
     console.print(f"{len(comparison.changes)} cells: {counts}")
+    code = comparison.exit_code
+    colour = {ExitCode.OK: "green", ExitCode.CANNOT_TELL: "yellow"}.get(code, "red")
+    said = escape(conclude_comparison(comparison))
+    console.print(f"[{colour}]compare: {said}[/{colour}] (exit code {code})", soft_wrap=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import plugin_options, read_seconds
+from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from harness.spec.operator import Operator
 
 DEFAULT_TIME = "60s"
-NOTHING_APPLIED = 4
 LAYER_BURSTS = 12  # for each burst of problems that are asked all laws, which takes a third to half of the time
 
 
@@ -136,9 +136,11 @@ class _Session:
         self.applications = 0
 
     @property
-    def exit_code(self) -> int:
-        """1 where a law is broken, 4 where none could be applied."""
-        return 1 if self.wrong else 0 if self.applications else NOTHING_APPLIED
+    def exit_code(self) -> ExitCode:
+        """WRONG where a law is broken, INCOMPLETE where none could be applied."""
+        if self.wrong:
+            return ExitCode.WRONG
+        return ExitCode.OK if self.applications else ExitCode.INCOMPLETE
 
     def try_backend(self, name: str, logs: Path, seconds: float | None, examples: int | None) -> None:
         """Replay and search for one backend, and say at the end what was tried."""

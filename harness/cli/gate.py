@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import plugin_options, problem_options, read_problems, read_seconds, read_share, run_options
+from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 SUITES = ("correctness", "speed-short")
 SHOWN = 40
-CANNOT_TELL = 5
 COLOURS = {"BROKEN": "red", "SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "yellow", "FASTER": "green"}
 
 
@@ -206,6 +206,6 @@ def print_conclusion(report: GateReport) -> None:
     from harness.cli.summary import open_console
     from harness.gating.findings import conclude_gate
 
-    passed = report.exit_code == 0
-    colour = "green" if passed else "yellow" if report.exit_code == CANNOT_TELL else "red"
+    passed = report.exit_code == ExitCode.OK
+    colour = "green" if passed else "yellow" if report.exit_code == ExitCode.CANNOT_TELL else "red"
     open_console().print(f"[{colour}]gate:   {conclude_gate(report)}[/{colour}] (exit code {report.exit_code})")

@@ -11,6 +11,7 @@ import click
 
 from harness.cli.options import format_option, plugin_options
 from harness.errors import UsageError
+from harness.exit_codes import ExitCode
 from harness.record.directory import DEFAULT
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def command(
         except OSError as error:
             raise UsageError(f"output folder cannot be written: got '{output}' ({error.strerror})") from None
         print(*written, sep="\n")
-    return 0
+    return ExitCode.OK
 
 
 def _choose(formats: Sequence[str], plugins: Sequence[str], without: Sequence[str]) -> list[Reporter]:

@@ -10,6 +10,7 @@ import click
 
 from harness.cli.options import plugin_options
 from harness.errors import UsageError
+from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from harness.checking.kills import KillMatrix
@@ -72,7 +73,7 @@ def command(
     if output is not None:
         for path in _write(registry, matrix, Path(output)):
             print(path)
-    return 1 if matrix.survivors else 0
+    return ExitCode.WRONG if matrix.survivors else ExitCode.OK
 
 
 def _files(sources: tuple[str, ...]) -> tuple[str, ...]:

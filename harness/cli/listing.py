@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import plugin_options
+from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,7 +45,7 @@ def command(
         raise UsageError(f"--set belongs to `list problems`, got it with `list {kind}`")
     if kind == "coverage":
         show_coverage(run, backends, operators, law, every=every)
-        return 0
+        return ExitCode.OK
     given = {"RUN": run, "--backend": backends, "--operator": operators, "--law": law, "--all": every}
     for name in (name for name, value in given.items() if value):
         raise UsageError(f"{name} belongs to `list coverage`, got it with `list {kind}`")
@@ -58,7 +59,7 @@ def command(
         "laws": lambda: list_laws(registry),
     }
     open_console().print(tables[kind]())
-    return 0
+    return ExitCode.OK
 
 
 def show_coverage(

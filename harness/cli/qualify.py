@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import plugin_options, read_seconds, read_share
+from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from harness.record.qualification import Qualification
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 CHOSEN = ("numpy-direct", "im2col", "torch")
 SLOWDOWNS = (0.01, 0.03, 0.05, 0.10)
 BUDGET = "10m"
-CANNOT_TELL = 5
 
 
 @click.command("qualify")
@@ -73,7 +73,7 @@ def command(
     known = read_qualification(name_environment(describe_environment(threads)))
     if if_unknown and known is not None and not known.failures and known.delta <= read_share(delta):
         print_total(known, str(qualification_file(known.environment)))
-        return 0
+        return ExitCode.OK
     registry = load_plugins(plugins, without)
     gate = Gate(delta=read_share(delta), budget_s=read_seconds(budget), apart=True)
     names = name_suites(() if no_power else SLOWDOWNS)
@@ -96,12 +96,12 @@ def command(
             f"error: nothing is qualified by {passes} passes, wanted {gate.looks[0]} at least; give a larger --budget",
             file=sys.stderr,
         )
-        return CANNOT_TELL
+        return ExitCode.CANNOT_TELL
     known = read_qualification(found.environment)
     total = known.plus(found) if known else found
     print_total(total, str(write_qualification(total)))
     print_ending(run)
-    return CANNOT_TELL if total.failures else 0
+    return ExitCode.CANNOT_TELL if total.failures else ExitCode.OK
 
 
 def print_powers(standing: Standing, found: Qualification) -> None:

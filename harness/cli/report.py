@@ -10,6 +10,7 @@ import click
 
 from harness.cli.options import format_option, plugin_options
 from harness.errors import UsageError
+from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from harness.plan.suite import Reporter
@@ -39,7 +40,7 @@ def command(
         print(path)
     if not found.complete:
         print(f"note: the run is incomplete ({len(found.results)} of {found.header.cells} cells); the reports say so")
-    return 0
+    return ExitCode.OK
 
 
 def write_reports(reporters: Sequence[Reporter], run: Run, folder: Path | None = None) -> tuple[Path, ...]:

@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from harness.cli.options import plugin_options, problem_options, read_bytes, read_problems, read_seconds, run_options
+from harness.exit_codes import ExitCode
 
 
 @click.command("run")
@@ -126,7 +127,7 @@ def command(
     )
     if dry_run:
         print_plan(plan)
-        return 0
+        return ExitCode.OK
     options = (("--time-limit", time_limit), ("--memory-limit", memory_limit), ("--threads", threads), ("--mode", mode))
     flags = [str(word) for pair in options if pair[1] is not None for word in pair]
     watch = choose_watch()

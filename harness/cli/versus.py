@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from harness.cli.options import plugin_options, problem_options, read_problems, read_seconds, read_share, run_options
+from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 PER_CELL_S = 10.0
 LEAST_BUDGET_S = 60.0
 SHOWN = 60
-CANNOT_TELL = 5
 ORDER = ("SLOWER", "MISSING", "INCONCLUSIVE", "FASTER", "SAME")
 COLOURS = {"SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "yellow", "FASTER": "green"}
 
@@ -97,7 +97,7 @@ def command(
     gate = make_gate(delta, known, budget, sum(cell.decided is None for cell in cells), armed=armed)
     if reason := refuse(gate, known):
         print(f"error: the gate is not armed: {reason}", file=sys.stderr)
-        return CANNOT_TELL
+        return ExitCode.CANNOT_TELL
     plan = plan_run(registry, names, problems=given, arms=chosen, gate=gate, mode=mode, threads=threads)
     watch = choose_watch()
     try:

@@ -77,9 +77,6 @@ class MeasurePeak(msgspec.Struct, tag="peak", frozen=True):
 Request = Start | Check | Prepare | Sample | Release | Answer | MeasurePeak
 
 
-NOT_OFFERED = "no plugin hands it over"  # begins the reason why a backend is unavailable that is not there at all
-
-
 class Ready(msgspec.Struct, tag="ready", frozen=True):
     """The backend is loaded; `reason` says why it cannot run here, `process` what its process has loaded."""
 
