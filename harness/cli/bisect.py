@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import plugin_options, read_cell, read_seconds, read_share
+from harness.cli.options import load_registry, plugin_options, read_cell, read_seconds, read_share
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -52,10 +52,9 @@ def command(
     from harness.gating.bisection import NothingToFindError, find_change, list_commits
     from harness.gating.versions import Wanted
     from harness.plan.gate import Gate
-    from harness.plugins.manager import load_plugins
     from harness.repository import find_repository, resolve_revision
 
-    registry = load_plugins(plugins, without)
+    registry = load_registry(plugins, without)
     backend, problem = read_cell(cell, registry.networks)
     repository = find_repository(plugins)
     first, last = resolve_revision(repository, good), resolve_revision(repository, bad)

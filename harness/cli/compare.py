@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import Command, plugin_options
+from harness.cli.options import Command, load_registry, plugin_options
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,10 +58,9 @@ def command(
     \b
     python -m harness compare harness-runs/before harness-runs/after --threshold 0.05
     """
-    from harness.plugins.manager import load_plugins
     from harness.record.directory import read_run
 
-    reporters = load_plugins(plugins, without).reporters_for(formats, "write_comparison")
+    reporters = load_registry(plugins, without).reporters_for(formats, "write_comparison")
     return conclude(read_run(base), read_run(new), threshold, everything, output, reporters)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import plugin_options, read_seconds
+from harness.cli.options import load_registry, plugin_options, read_seconds
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -79,7 +79,6 @@ def command(
     from harness.errors import unknown
     from harness.gating.versions import read_backend
     from harness.generate.corpus import DEFAULT_FOLDER, open_corpus, read_cases
-    from harness.plugins.manager import load_plugins
     from harness.spec.numerics import DTYPES
     from harness.spec.operator import Operator
 
@@ -91,10 +90,7 @@ def command(
         for name in given:
             if name not in known:
                 raise unknown(kind, name, known, see)
-    registry = load_plugins(plugins, without)
-    for row in registry.rows:
-        if row.state == "broken":
-            print(f"warning: plugin {row.name} is broken: {row.reason}", file=sys.stderr)
+    registry = load_registry(plugins, without)
     names = tuple(dict.fromkeys(backends))
     for name in names:
         registry.backend(read_backend(name).backend)

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import plugin_options, problem_options, read_problems, read_seconds, read_share, run_options
+from harness.cli.options import (
+    load_registry,
+    plugin_options,
+    problem_options,
+    read_problems,
+    read_seconds,
+    read_share,
+    run_options,
+)
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -80,12 +88,11 @@ def command(
     from harness.gating.acceptance import write_acceptance
     from harness.gating.findings import judge_gate
     from harness.gating.versions import Wanted, compare_versions
-    from harness.plugins.manager import load_plugins
     from harness.repository import find_repository
 
     if not base and not base_env:
         raise UsageError("base: got none, wanted --base REV, a revision such as origin/main, or --base-env VENV")
-    registry = load_plugins(plugins, without)
+    registry = load_registry(plugins, without)
     reporters = registry.reporters_for(formats)
     if "summary" not in formats and (summary or not formats):
         reporters.append(registry.reporter("summary"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import format_option, plugin_options
+from harness.cli.options import format_option, load_registry, plugin_options
 from harness.errors import UsageError
 from harness.exit_codes import ExitCode
 from harness.record.directory import DEFAULT
@@ -63,9 +63,8 @@ def command(
 
 
 def _choose(formats: Sequence[str], plugins: Sequence[str], without: Sequence[str]) -> list[Reporter]:
-    from harness.plugins.manager import load_plugins
 
-    found = load_plugins(plugins, without).reporters_for(formats, "write_history")
+    found = load_registry(plugins, without).reporters_for(formats, "write_history")
     if not found:
         raise UsageError("output: no plugin can write a history, wanted csv or html; see `python -m harness plugins`")
     return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import plugin_options
+from harness.cli.options import load_registry, plugin_options
 from harness.errors import UsageError
 from harness.exit_codes import ExitCode
 
@@ -50,10 +50,9 @@ def command(
     import tempfile
 
     from harness.killing import make_matrix
-    from harness.plugins.manager import load_plugins
 
     files = (*_files(sources), *plugins)
-    registry = load_plugins(files, without)
+    registry = load_registry(files, without)
     faults = _choose(registry, sources, backends)
     for law in laws:
         registry.law(law)

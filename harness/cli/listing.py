@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import plugin_options
+from harness.cli.options import load_registry, plugin_options
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ def command(
     """
     from harness.cli.summary import open_console
     from harness.errors import UsageError
-    from harness.plugins.manager import load_plugins
 
     if sets and kind != "problems":
         raise UsageError(f"--set belongs to `list problems`, got it with `list {kind}`")
@@ -49,7 +48,7 @@ def command(
     given = {"RUN": run, "--backend": backends, "--operator": operators, "--law": law, "--all": every}
     for name in (name for name, value in given.items() if value):
         raise UsageError(f"{name} belongs to `list coverage`, got it with `list {kind}`")
-    registry = load_plugins(plugins, without)
+    registry = load_registry(plugins, without)
     tables = {
         "backends": lambda: list_backends(registry, plugins),
         "suites": lambda: list_suites(registry),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import plugin_options, read_seconds, read_share
+from harness.cli.options import load_registry, plugin_options, read_seconds, read_share
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -59,7 +59,6 @@ def command(
     from harness.cli.summary import print_ending
     from harness.plan.gate import Gate
     from harness.plan.planner import plan_run
-    from harness.plugins.manager import load_plugins
     from harness.qualifying import make_arms, name_suites, qualify_run
     from harness.record.environment import describe_environment
     from harness.record.qualification import (
@@ -74,7 +73,7 @@ def command(
     if if_unknown and known is not None and not known.failures and known.delta <= read_share(delta):
         print_total(known, str(qualification_file(known.environment)))
         return ExitCode.OK
-    registry = load_plugins(plugins, without)
+    registry = load_registry(plugins, without)
     gate = Gate(delta=read_share(delta), budget_s=read_seconds(budget), apart=True)
     names = name_suites(() if no_power else SLOWDOWNS)
     plan = plan_run(registry, names, arms=make_arms(registry, backends or CHOSEN), gate=gate)
