@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harness.checking.law import Law, law
     from harness.checking.subject import Subject
     from harness.errors import GeometryError, HarnessError, LineError, UsageError
+    from harness.exit_codes import ExitCode
     from harness.network.graph import Architecture
     from harness.network.problem import NetworkProblem
     from harness.network.sketch import Sketch
@@ -39,6 +40,7 @@ _HOMES = {
     "harness.network.problem": ("NetworkProblem",),
     "harness.network.sketch": ("Sketch",),
     "harness.errors": ("GeometryError", "HarnessError", "LineError", "UsageError"),
+    "harness.exit_codes": ("ExitCode",),
     "harness.plan.suite": ("NamedProblem", "ProblemSet", "Reporter", "Suite", "Timing"),
     "harness.plugins.backend": ("Backend",),
     "harness.plugins.hookspecs": ("hookimpl",),
@@ -52,8 +54,8 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Architecture", "Backend", "Deviation", "Exhibit", "GeometryError", "HarnessError", "Law", "LineError",
-    "Measurement", "NamedProblem", "NetworkProblem", "Numerics", "Operator", "Pass", "Picture", "Problem",
+    "Architecture", "Backend", "Deviation", "Exhibit", "ExitCode", "GeometryError", "HarnessError", "Law",
+    "LineError", "Measurement", "NamedProblem", "NetworkProblem", "Numerics", "Operator", "Pass", "Picture", "Problem",
     "ProblemSet", "Reporter", "Result", "Run", "Sketch", "Subject", "Suite", "Timing", "UsageError", "Window",
     "compare", "declared", "hookimpl", "join", "law", "load", "parse_line", "run", "structure",
 ]  # fmt: skip

@@ -17,7 +17,7 @@ from harness.plan.instruction_sets import choose_switches, read_processor, sprea
 from harness.plan.planner import plan_run
 from harness.plan.suite import Depth, NamedProblem
 from harness.plan.task import Task, parse_task
-from harness.plugins.manager import Registry, load_plugins
+from harness.plugins.manager import Registry, load_plugins, refuse_broken
 from harness.record.directory import new_directory, read_run
 from harness.record.limits import usable_memory
 from harness.record.machine import ROOT, read_flags, read_text
@@ -66,7 +66,7 @@ def run(
     Path, of a file that `python -m harness capture` writes: all of its problems, with names and multiplicities.
     plugins: modules or ./files.py to load beside the built-in ones; without: plugins to leave out.
     depth: `quick` leaves out the problems on specialised code paths; `full` asks what takes minutes a backend.
-    Raises UsageError for what cannot be found or written.
+    Raises UsageError for what cannot be found or written, and for a plugin that is named here and broken.
     """
     for name, value in (
         ("backends", backends),
@@ -79,6 +79,7 @@ def run(
             kind = "text" if isinstance(value, str) else "path"
             raise UsageError(f"{name}: got the {kind} '{value}', wanted a list of such, as in {name}=[{value!r}]")
     registry = load_plugins(plugins, without)
+    refuse_broken(registry)
     names = suites or ("suite",)
     limits = limits or Limits(free_bytes=usable_memory())
     arms = choose_arms(registry, backends, names, isa)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from harness.exit_codes import ExitCode
+
 
 class HarnessError(Exception):
     """A problem that the user can mend; printed as one line, never as a traceback."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class UsageError(HarnessError):
@@ -19,7 +21,7 @@ class UsageError(HarnessError):
 class CannotTellError(HarnessError):
     """A gate that may not give a verdict on this machine."""
 
-    exit_code = 5
+    exit_code = ExitCode.CANNOT_TELL
 
 
 class GeometryError(HarnessError):

@@ -65,13 +65,12 @@ def hunt(
         if cell.decided is None:
             by_law[cell.law].append(cell)
     some = {law: cells[:: max(1, len(cells) // most)] for law, cells in by_law.items()}
-    crews = _crews(registry, fault, folder, plugins)
-    kills, tried = _ask(some, crews, fault, quick)
-    if not kills:
-        rest = {law: [cell for cell in cells if cell not in some[law]] for law, cells in by_law.items()}
-        kills, more = _ask(rest, crews, fault, quick)
-        tried += more
-    crews.close()
+    with closing(_crews(registry, fault, folder, plugins)) as crews:
+        kills, tried = _ask(some, crews, fault, quick)
+        if not kills:
+            rest = {law: [cell for cell in cells if cell not in some[law]] for law, cells in by_law.items()}
+            kills, more = _ask(rest, crews, fault, quick)
+            tried += more
     return kills, tried
 
 

@@ -12,7 +12,7 @@ from harness.execution import Execution, estimate_cell
 from harness.plan.cell import Cell
 from harness.plugins.backend import Backend
 from harness.record.journal import PassEntry, PeakEntry
-from harness.record.run import Block, Measurement, Pass, result_of
+from harness.record.run import NO_PASS, Block, Measurement, Pass, result_of
 from harness.timing.device_clock import POWER_CAP, Gpu
 from harness.timing.plausibility import describe_clock_lie, describe_too_fast
 from harness.timing.processor import describe_excess
@@ -21,7 +21,6 @@ from harness.worker.protocol import Checked, Measured, MeasurePeak, Sampled
 
 PEAK_LIMIT_S = 120.0
 USUAL_AFTER = 3  # blocks whose device clock makes a usual one
-NO_PASS = "the budget ended before its first pass"
 Timed = tuple[Block, Sampled]
 
 

@@ -99,8 +99,10 @@ def make_contests(execution: Execution) -> list[Contest]:
 
 def base_arms(plan: Plan) -> set[str]:
     """The first arm of every family."""
-    arms = [plan.arm(name) for name in plan.backends]
-    return set({arm.family: arm.name for arm in reversed(arms)}.values())
+    first: dict[str, str] = {}
+    for name in plan.backends:
+        first.setdefault(plan.arm(name).family, name)
+    return set(first.values())
 
 
 def run_passes(race: Race, contests: Sequence[Contest]) -> None:

@@ -67,7 +67,7 @@ def blame(registry: Registry, crew: Crew, cell: Cell) -> str:
 
     The comparison with the reference comes last: it says that an answer is wrong, and a law says what is wrong with it.
     """
-    names = sorted(registry.suite(cell.suite).laws, key=lambda name: name == "agrees-with-reference")
+    names = sorted(registry.suite(cell.suite).laws, key=lambda name: registry.law(name).role == "reference")
     problems = dict.fromkeys((cell.problem.with_(data="integer"), cell.problem))
     for name, problem in itertools.product(names, problems):
         law = registry.law(name)

@@ -134,11 +134,10 @@ def judge_comparison(comparison: Comparison) -> Verdict:
     """Give the verdict on a comparison: broken or slower or missing cells first."""
     counts = comparison.counts
     named = {name: counts[name] for name in ("BROKEN", "SLOWER", "MISSING") if counts[name]}
-    told = len(comparison.changes) - counts["NEW"] - counts["NOT COMPARABLE"]
     state: State
     if named:
         state, text = "bad", ", ".join(f"{n} {name.lower()}" for name, n in named.items())
-    elif told == 0:
+    elif not comparison.told:
         state, text = "open", "Nothing could be compared"
     else:
         state, text = "good", "Nothing is broken, slower or missing"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from harness.exit_codes import ExitCode
 from harness.record.run import RAN, WRONG, Result, Run, describe_failure, describe_overdrawn
 
 if TYPE_CHECKING:
@@ -160,8 +161,8 @@ def _judge_gate(run: Run) -> Iterator[Finding]:
     from harness.gating.findings import conclude_gate, judge_gate
 
     report = judge_gate(run)
-    if report.exit_code in (4, 5):
-        level: Level = "open" if report.exit_code == 5 else "error"
+    if report.exit_code in (ExitCode.INCOMPLETE, ExitCode.CANNOT_TELL):
+        level: Level = "open" if report.exit_code == ExitCode.CANNOT_TELL else "error"
         yield Finding(level=level, kind="gate", message=conclude_gate(report))
     for name in report.lost:
         yield Finding(level="failure", kind="MISSING", message=f"backend {name}: the new version does not have it")

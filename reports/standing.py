@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from harness.exit_codes import ExitCode
 from harness.qualifying import SUITE, qualify_run
 from reports.facts import State, Verdict, describe_incomplete
 from reports.facts import judge_run as judge_outcomes
@@ -28,6 +29,7 @@ SAID = {
     "SAME": "the same",
     "INCONCLUSIVE": "inconclusive",
 }
+VERSIONS: dict[ExitCode, State] = {ExitCode.OK: "good", ExitCode.CANNOT_TELL: "open"}  # of a gate; others are bad
 FARTHEST = 1000  # ratios beyond, as the ends of intervals of two passes may be, are only called so
 REVISION = 10  # characters that tell revisions apart
 _NUMBER = re.compile(r"\d[\d.]*%?")
@@ -139,7 +141,7 @@ def _judge_versions(standing: Standing) -> Verdict:
 
     report = judge_gate(standing.run)
     counts = ", ".join(f"{number} {name}" for name, number in report.counts.items() if number)
-    state: State = "good" if report.exit_code == 0 else "open" if report.exit_code == 5 else "bad"
+    state: State = VERSIONS.get(report.exit_code, "bad")
     notes = [
         f"{count(len(report.cells), 'cell')}: {counts}.",
         f"A change of {format_percents(standing.gate.delta)} counts.",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.exit_codes import ExitCode
 from reports.text import count, shorten
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 ROOM = 60_000  # characters; GitHub's comments end at 65 536, its job summaries at 1 MiB
 ROWS, REASON = 60, 200
-SIGNS = {0: "✅", 1: "❌", 3: "❌", 4: "❌", 5: "⚠️"}
+SIGNS = {ExitCode.OK: "✅", ExitCode.CANNOT_TELL: "⚠️"}  # of every other exit code: ❌
 
 
 def write(run: Run, folder: Path) -> tuple[Path, ...]:
@@ -31,7 +32,7 @@ def _lines(run: Run) -> Iterator[str]:
         yield f"### {run.path.name}: no comparison of versions; `report.md` says what it is"
         return
     report = judge_gate(run)
-    yield f"### {SIGNS[report.exit_code]} {conclude_gate(report)}"
+    yield f"### {SIGNS.get(report.exit_code, '❌')} {conclude_gate(report)}"
     yield ""
     yield _versions(run)
     yield ""

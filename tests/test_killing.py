@@ -33,3 +33,26 @@ def test_a_fault_that_crashes_is_caught_and_the_next_law_gets_a_fresh_worker(reg
     matrix = make_matrix(registry, ["dying:exits-on-gradients"], LAWS, tmp_path, plugins=(*FAULTY, DYING))
     assert matrix.killers("dying:exits-on-gradients") == ("input-adjoint",)
     assert matrix.kills["input-adjoint", "dying:exits-on-gradients"].outcome == "crashed"
+
+
+def test_workers_end_where_an_application_raises(registry, tmp_path, monkeypatch):
+    from harness.worker.crew import Crew
+
+    closed = []
+    close = Crew.close
+
+    def raise_at_once(self, cell, formula):
+        raise RuntimeError("told to")
+
+    def note(self):
+        closed.append(self.backend)
+        close(self)
+
+    monkeypatch.setattr(Crew, "check", raise_at_once)
+    monkeypatch.setattr(Crew, "close", note)
+    try:
+        make_matrix(registry, ["right"], LAWS, tmp_path, plugins=FAULTY, jobs=1)
+    except RuntimeError as error:  # its traceback holds the frame, so that no garbage collector closes anything
+        assert str(error) == "told to" and closed == ["right"]
+    else:
+        raise AssertionError("nothing was raised")

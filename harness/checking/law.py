@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal, get_args
 
 from harness.checking.deviation import Deviation, Kind
 from harness.checking.subject import Subject
@@ -16,8 +16,10 @@ from harness.plugins.route import Route, resolve
 from harness.spec.operator import Operator
 from harness.spec.problem import Problem
 from harness.spec.window import Window
+from harness.validation import check_callable, check_one_of, check_word
 
 Check = Callable[[Subject, Problem], Deviation]
+Role = Literal["", "reference", "arithmetic", "network"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,8 @@ class Law:
     restates: operators whose derivation from the others is this very statement; it is then true by construction.
     copies: how many times all arrays of a problem are held at once, beside what the backend needs; None where the law
         is for small problems, and the planner's own estimate holds.
+    role: what else reads its results: `reference` knows every element of the answer, so that it says that an answer is
+        wrong and not why, `arithmetic` measures how a backend rounds, `network` the error of a whole network.
     """
 
     name: str
@@ -40,6 +44,15 @@ class Law:
     check: Check
     restates: frozenset[Operator] = frozenset()
     copies: float | None = None
+    role: Role = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a law that could not be planned or shown."""
+        check_word("law", self.name)
+        check_one_of(f"tolerance of law '{self.name}'", self.tolerance, get_args(Kind))
+        check_one_of(f"role of law '{self.name}'", self.role, get_args(Role))
+        for name in ("applies", "needs", "check"):
+            check_callable(f"law '{self.name}', {name}", getattr(self, name), "a function")
 
     def routes(self, backend: Backend, problem: Problem) -> dict[Operator, Route]:
         """How the backend gets each operator that the law needs, on this problem's geometry."""
@@ -68,10 +81,11 @@ def law(
     needs: tuple[Operator, ...] | None = None,
     restates: tuple[Operator, ...] = (),
     copies: float | None = None,
+    role: Role = "",
 ) -> Callable[[Check], Law]:
     """Make a Law of a function; its name is the function's, its formula the first line of the docstring.
 
-    needs: None stands for the problem's own operator.
+    needs: None stands for the problem's own operator. role: of `Law.role`; most laws have none.
     """
     return partial(
         _make_law,
@@ -80,16 +94,20 @@ def law(
         needs=lambda problem: (problem.operator,) if needs is None else needs,
         restates=frozenset(restates),
         copies=copies,
+        role=role,
     )
 
 
-def network_law(*, tolerance: Kind, when: Callable[[NetworkProblem], bool]) -> Callable[[Any], Law]:
+def network_law(
+    *, tolerance: Kind, when: Callable[[NetworkProblem], bool], role: Role = ""
+) -> Callable[[Any], Law]:  # fmt: skip
     """The same for a statement about whole networks, whose check takes a NetworkSubject and a NetworkProblem."""
     return partial(
         _make_law,
         tolerance=tolerance,
         applies=lambda problem: isinstance(problem, NetworkProblem) and when(problem),
         needs=lambda problem: (),
+        role=role,
     )
 
 

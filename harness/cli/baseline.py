@@ -11,7 +11,7 @@ import click
 
 from harness.baselines.store import DEFAULT
 from harness.cli.compare import shown_options
-from harness.cli.options import Command, plugin_options, read_share
+from harness.cli.options import Command, load_registry, plugin_options, read_share
 
 if TYPE_CHECKING:
     from harness.record.run import Run
@@ -131,10 +131,9 @@ def compare(
     from harness.baselines.store import read_baseline
     from harness.cli.compare import conclude
     from harness.errors import UsageError
-    from harness.plugins.manager import load_plugins
 
     share = read_share(threshold)
-    reporters = load_plugins(plugins, without).reporters_for(formats, "write_comparison")
+    reporters = load_registry(plugins, without).reporters_for(formats, "write_comparison")
     base = read_baseline(Path(folder), name)
     found = _read(run)
     if run is None and (found.header.created, found.header.command) == (base.header.created, base.header.command):

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import plugin_options, read_cell, read_seconds, read_share
+from harness.cli.options import load_registry, plugin_options, read_cell, read_seconds, read_share
+from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from harness.gating.bisection import Bisection, Step
     from harness.gating.versions import Build
-
-CANNOT_TELL, NOTHING = 5, 4
 
 
 @click.command("bisect")
@@ -53,10 +52,9 @@ def command(
     from harness.gating.bisection import NothingToFindError, find_change, list_commits
     from harness.gating.versions import Wanted
     from harness.plan.gate import Gate
-    from harness.plugins.manager import load_plugins
     from harness.repository import find_repository, resolve_revision
 
-    registry = load_plugins(plugins, without)
+    registry = load_registry(plugins, without)
     backend, problem = read_cell(cell, registry.networks)
     repository = find_repository(plugins)
     first, last = resolve_revision(repository, good), resolve_revision(repository, bad)
@@ -74,9 +72,9 @@ def command(
         found = find_change(registry, wanted, gate, choose_watch(), commits, print_step)
     except NothingToFindError as error:
         print(f"bad is not shown to be worse than good: {error}", file=sys.stderr)
-        return CANNOT_TELL if error.unclear else NOTHING
+        return ExitCode.CANNOT_TELL if error.unclear else ExitCode.INCOMPLETE
     print_found(repository, found)
-    return 0 if found.found else CANNOT_TELL
+    return ExitCode.OK if found.found else ExitCode.CANNOT_TELL
 
 
 def _most(commits: int) -> int:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.exit_codes import ExitCode
+
 if TYPE_CHECKING:
     from harness.capture.workload import Workload
-
-NOTHING = 4
 
 
 @click.command("capture")
@@ -66,10 +66,10 @@ def command(
     print_workload(workload)
     if not workload.problems:
         print("nothing was taken, and no file is written")
-        return NOTHING
+        return ExitCode.INCOMPLETE
     write_workload(workload, file, replace=replace)
     print(f"{file}: use it with --problems {file}")
-    return 0
+    return ExitCode.OK
 
 
 def refuse_foreign(kind: str, *, dtype: bool, input_grad: bool, dim: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import Command, plugin_options
+from harness.cli.options import Command, load_registry, plugin_options
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,15 +52,15 @@ def command(
 
     The two runs were not interleaved, so the machine's own drift lies in every ratio; times are compared only where
     the environments are the same. A change that was accepted with `bless` is BLESSED, and does not count.
-    Exit code 1: something broke; 3: slower or missing; 4: no time, or nothing, could be compared.
+    Exit code 1: something broke; 3: slower or missing; 4: no time, or nothing, could be compared; 5: cells whose base
+    could not run, so that nothing says what became of them. The last line says which, and why.
 
     \b
     python -m harness compare harness-runs/before harness-runs/after --threshold 0.05
     """
-    from harness.plugins.manager import load_plugins
     from harness.record.directory import read_run
 
-    reporters = load_plugins(plugins, without).reporters_for(formats, "write_comparison")
+    reporters = load_registry(plugins, without).reporters_for(formats, "write_comparison")
     return conclude(read_run(base), read_run(new), threshold, everything, output, reporters)
 
 
@@ -94,7 +94,8 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
     from rich.markup import escape
 
     from harness.cli.summary import open_console, plain_table, ratio_cells
-    from harness.timing.compare import VERDICTS
+    from harness.exit_codes import ExitCode
+    from harness.timing.compare import VERDICTS, conclude_comparison
 
     console = open_console()
     for run, which in ((comparison.base, "base"), (comparison.new, "new")):
@@ -120,3 +121,7 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
             console.print(f"... and {count - MOST_ALIKE} more {verdict} of {backend}; --all or --output shows them")
     counts = ", ".join(f"{count} {name}" for name, count in comparison.counts.items() if count)
     console.print(f"{len(comparison.changes)} cells: {counts}")
+    code = comparison.exit_code
+    colour = {ExitCode.OK: "green", ExitCode.CANNOT_TELL: "yellow"}.get(code, "red")
+    said = escape(conclude_comparison(comparison))
+    console.print(f"[{colour}]compare: {said}[/{colour}] (exit code {code})", soft_wrap=True)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.exit_codes import ExitCode
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -33,7 +35,7 @@ def command(seconds: float, as_json: bool) -> int:
     click.echo(f"probing for {seconds:g} s ...", err=True)
     findings = diagnose(seconds)
     (print_json if as_json else print_findings)(findings)
-    return 0
+    return ExitCode.OK
 
 
 def print_findings(findings: Sequence[Finding]) -> None:

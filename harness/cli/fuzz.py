@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import plugin_options, read_seconds
+from harness.cli.options import load_registry, plugin_options, read_seconds
+from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from harness.spec.operator import Operator
 
 DEFAULT_TIME = "60s"
-NOTHING_APPLIED = 4
 LAYER_BURSTS = 12  # for each burst of problems that are asked all laws, which takes a third to half of the time
 
 
@@ -79,7 +79,6 @@ def command(
     from harness.errors import unknown
     from harness.gating.versions import read_backend
     from harness.generate.corpus import DEFAULT_FOLDER, open_corpus, read_cases
-    from harness.plugins.manager import load_plugins
     from harness.spec.numerics import DTYPES
     from harness.spec.operator import Operator
 
@@ -91,10 +90,7 @@ def command(
         for name in given:
             if name not in known:
                 raise unknown(kind, name, known, see)
-    registry = load_plugins(plugins, without)
-    for row in registry.rows:
-        if row.state == "broken":
-            print(f"warning: plugin {row.name} is broken: {row.reason}", file=sys.stderr)
+    registry = load_registry(plugins, without)
     names = tuple(dict.fromkeys(backends))
     for name in names:
         registry.backend(read_backend(name).backend)
@@ -136,9 +132,11 @@ class _Session:
         self.applications = 0
 
     @property
-    def exit_code(self) -> int:
-        """1 where a law is broken, 4 where none could be applied."""
-        return 1 if self.wrong else 0 if self.applications else NOTHING_APPLIED
+    def exit_code(self) -> ExitCode:
+        """WRONG where a law is broken, INCOMPLETE where none could be applied."""
+        if self.wrong:
+            return ExitCode.WRONG
+        return ExitCode.OK if self.applications else ExitCode.INCOMPLETE
 
     def try_backend(self, name: str, logs: Path, seconds: float | None, examples: int | None) -> None:
         """Replay and search for one backend, and say at the end what was tried."""

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import plugin_options, problem_options, read_problems, read_seconds, read_share, run_options
+from harness.cli.options import (
+    load_registry,
+    plugin_options,
+    problem_options,
+    read_problems,
+    read_seconds,
+    read_share,
+    run_options,
+)
+from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +30,6 @@ if TYPE_CHECKING:
 
 SUITES = ("correctness", "speed-short")
 SHOWN = 40
-CANNOT_TELL = 5
 COLOURS = {"BROKEN": "red", "SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "yellow", "FASTER": "green"}
 
 
@@ -80,12 +88,11 @@ def command(
     from harness.gating.acceptance import write_acceptance
     from harness.gating.findings import judge_gate
     from harness.gating.versions import Wanted, compare_versions
-    from harness.plugins.manager import load_plugins
     from harness.repository import find_repository
 
     if not base and not base_env:
         raise UsageError("base: got none, wanted --base REV, a revision such as origin/main, or --base-env VENV")
-    registry = load_plugins(plugins, without)
+    registry = load_registry(plugins, without)
     reporters = registry.reporters_for(formats)
     if "summary" not in formats and (summary or not formats):
         reporters.append(registry.reporter("summary"))
@@ -208,6 +215,6 @@ def print_conclusion(report: GateReport) -> None:
     from harness.cli.summary import open_console
     from harness.gating.findings import conclude_gate
 
-    passed = report.exit_code == 0
-    colour = "green" if passed else "yellow" if report.exit_code == CANNOT_TELL else "red"
+    passed = report.exit_code == ExitCode.OK
+    colour = "green" if passed else "yellow" if report.exit_code == ExitCode.CANNOT_TELL else "red"
     open_console().print(f"[{colour}]gate:   {conclude_gate(report)}[/{colour}] (exit code {report.exit_code})")

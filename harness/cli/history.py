@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import format_option, plugin_options
+from harness.cli.options import format_option, load_registry, plugin_options
 from harness.errors import UsageError
+from harness.exit_codes import ExitCode
 from harness.record.directory import DEFAULT
 
 if TYPE_CHECKING:
@@ -58,13 +59,12 @@ def command(
         except OSError as error:
             raise UsageError(f"output folder cannot be written: got '{output}' ({error.strerror})") from None
         print(*written, sep="\n")
-    return 0
+    return ExitCode.OK
 
 
 def _choose(formats: Sequence[str], plugins: Sequence[str], without: Sequence[str]) -> list[Reporter]:
-    from harness.plugins.manager import load_plugins
 
-    found = load_plugins(plugins, without).reporters_for(formats, "write_history")
+    found = load_registry(plugins, without).reporters_for(formats, "write_history")
     if not found:
         raise UsageError("output: no plugin can write a history, wanted csv or html; see `python -m harness plugins`")
     return found

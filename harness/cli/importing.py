@@ -7,6 +7,7 @@ from collections import Counter
 
 import click
 
+from harness.exit_codes import ExitCode
 from harness.record.directory import DEFAULT
 
 SHOWN = 5  # names of one reason
@@ -42,4 +43,4 @@ def command(files: tuple[str, ...], runs: str) -> int:
             names = [name for name, why in foreign.left_out if why == reason]
             more = f" and {count - SHOWN} more" if count > SHOWN else ""
             print(f"  left out, {reason}: {', '.join(names[:SHOWN])}{more}")
-    return 0 if taken else 4
+    return ExitCode.OK if taken else ExitCode.INCOMPLETE

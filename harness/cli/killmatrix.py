@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import plugin_options
+from harness.cli.options import load_registry, plugin_options
 from harness.errors import UsageError
+from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from harness.checking.kills import KillMatrix
@@ -49,10 +50,9 @@ def command(
     import tempfile
 
     from harness.killing import make_matrix
-    from harness.plugins.manager import load_plugins
 
     files = (*_files(sources), *plugins)
-    registry = load_plugins(files, without)
+    registry = load_registry(files, without)
     faults = _choose(registry, sources, backends)
     for law in laws:
         registry.law(law)
@@ -72,7 +72,7 @@ def command(
     if output is not None:
         for path in _write(registry, matrix, Path(output)):
             print(path)
-    return 1 if matrix.survivors else 0
+    return ExitCode.WRONG if matrix.survivors else ExitCode.OK
 
 
 def _files(sources: tuple[str, ...]) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import plugin_options
+from harness.cli.options import load_registry, plugin_options
+from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,17 +39,16 @@ def command(
     """
     from harness.cli.summary import open_console
     from harness.errors import UsageError
-    from harness.plugins.manager import load_plugins
 
     if sets and kind != "problems":
         raise UsageError(f"--set belongs to `list problems`, got it with `list {kind}`")
     if kind == "coverage":
         show_coverage(run, backends, operators, law, every=every)
-        return 0
+        return ExitCode.OK
     given = {"RUN": run, "--backend": backends, "--operator": operators, "--law": law, "--all": every}
     for name in (name for name, value in given.items() if value):
         raise UsageError(f"{name} belongs to `list coverage`, got it with `list {kind}`")
-    registry = load_plugins(plugins, without)
+    registry = load_registry(plugins, without)
     tables = {
         "backends": lambda: list_backends(registry, plugins),
         "suites": lambda: list_suites(registry),
@@ -58,7 +58,7 @@ def command(
         "laws": lambda: list_laws(registry),
     }
     open_console().print(tables[kind]())
-    return 0
+    return ExitCode.OK
 
 
 def show_coverage(

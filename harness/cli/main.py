@@ -12,6 +12,7 @@ import click
 
 from harness import __version__
 from harness.errors import HarnessError
+from harness.exit_codes import ExitCode
 
 COMMANDS = {
     "run": ("harness.cli.run", "Run suites on backends and write a report."),
@@ -32,7 +33,6 @@ COMMANDS = {
     "list": ("harness.cli.listing", "List backends, suites, problems, operators or laws."),
     "plugins": ("harness.cli.plugins", "Show every plugin, what it gave, or why it is broken."),
 }
-INTERRUPTED = 130
 GC_THRESHOLDS = (50_000, 20, 50)  # plans and records are many small objects without cycles: a fifth of their time
 
 
@@ -55,6 +55,11 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the exit codes."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code.value), code.meaning) for code in ExitCode])
+
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="harness")
@@ -66,13 +71,6 @@ def cli() -> None:
     Your own:     python -m harness run suite --plugin ./mine.py --backend mine --backend torch
     Slower?       python -m harness versus im2col@HEAD~1 im2col
     In CI:        python -m harness gate --base origin/main
-
-    \b
-    Exit codes:   0 all good                 1 a backend is wrong
-                  2 usage or bad input       3 slower, or missing (gate, compare, versus --gate)
-                  4 nothing ran, or the run is incomplete
-                  5 the machine cannot tell (gate, bisect, versus --gate, qualify)
-                  130 interrupted; what was done is on disk
     """
 
 
@@ -86,7 +84,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     signal.signal(signal.SIGTERM, _interrupt)  # so that worktrees and workers go, and the run ends as interrupted
     try:
         code = cli.main(args=arguments, standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
+        sys.exit(code if isinstance(code, int) else ExitCode.OK)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except HarnessError as error:
@@ -94,10 +92,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(error.exit_code)
     except click.ClickException as error:
         print(f"error: {error.format_message()}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(ExitCode.USAGE)
     except (KeyboardInterrupt, click.Abort):
         print("interrupted; what was done is on disk", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:  # the reader of a pipe has left, as `| head` does
         sys.stderr.close()
-        sys.exit(0)
+        sys.exit(ExitCode.OK)

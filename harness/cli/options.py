@@ -11,10 +11,11 @@ import click
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from harness.network.graph import Architecture
     from harness.plan.suite import NamedProblem
+    from harness.plugins.manager import Registry
 
 Command = Callable[..., Any]
 
@@ -41,6 +42,20 @@ def problem_options(command: Command) -> Command:
     return click.option(
         "--problem", "problems", multiple=True, metavar="LINE", help="This problem line instead of the suite's."
     )(command)
+
+
+def load_registry(plugins: Iterable[str], without: Iterable[str]) -> Registry:
+    """Load plugins for a command; one that is broken is a warning, one that was named with --plugin a UsageError."""
+    import sys
+
+    from harness.plugins.manager import load_plugins, refuse_broken
+
+    registry = load_plugins(plugins, without)
+    refuse_broken(registry)
+    for row in registry.rows:
+        if row.state == "broken":
+            print(f"warning: plugin {row.name} is broken: {row.reason}", file=sys.stderr)
+    return registry
 
 
 def read_problems(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from harness.cli.options import plugin_options
+from harness.exit_codes import ExitCode
 
 
 @click.command("plugins")
@@ -26,4 +27,4 @@ def command(plugins: tuple[str, ...], without: tuple[str, ...]) -> int:
         state = f"[red]{row.state}[/red]" if row.state == "broken" else row.state
         table.add_row(escape(row.name), row.origin, state, escape(row.reason or "; ".join(gave) or "hooks only"))
     open_console().print(table)
-    return 0
+    return ExitCode.OK

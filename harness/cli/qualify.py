@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import plugin_options, read_seconds, read_share
+from harness.cli.options import load_registry, plugin_options, read_seconds, read_share
+from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from harness.record.qualification import Qualification
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 CHOSEN = ("numpy-direct", "im2col", "torch")
 SLOWDOWNS = (0.01, 0.03, 0.05, 0.10)
 BUDGET = "10m"
-CANNOT_TELL = 5
 
 
 @click.command("qualify")
@@ -59,7 +59,6 @@ def command(
     from harness.cli.summary import print_ending
     from harness.plan.gate import Gate
     from harness.plan.planner import plan_run
-    from harness.plugins.manager import load_plugins
     from harness.qualifying import make_arms, name_suites, qualify_run
     from harness.record.environment import describe_environment
     from harness.record.qualification import (
@@ -73,8 +72,8 @@ def command(
     known = read_qualification(name_environment(describe_environment(threads)))
     if if_unknown and known is not None and not known.failures and known.delta <= read_share(delta):
         print_total(known, str(qualification_file(known.environment)))
-        return 0
-    registry = load_plugins(plugins, without)
+        return ExitCode.OK
+    registry = load_registry(plugins, without)
     gate = Gate(delta=read_share(delta), budget_s=read_seconds(budget), apart=True)
     names = name_suites(() if no_power else SLOWDOWNS)
     plan = plan_run(registry, names, arms=make_arms(registry, backends or CHOSEN), gate=gate)
@@ -96,12 +95,12 @@ def command(
             f"error: nothing is qualified by {passes} passes, wanted {gate.looks[0]} at least; give a larger --budget",
             file=sys.stderr,
         )
-        return CANNOT_TELL
+        return ExitCode.CANNOT_TELL
     known = read_qualification(found.environment)
     total = known.plus(found) if known else found
     print_total(total, str(write_qualification(total)))
     print_ending(run)
-    return CANNOT_TELL if total.failures else 0
+    return ExitCode.CANNOT_TELL if total.failures else ExitCode.OK
 
 
 def print_powers(standing: Standing, found: Qualification) -> None:

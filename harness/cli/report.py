@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import format_option, plugin_options
+from harness.cli.options import format_option, load_registry, plugin_options
 from harness.errors import UsageError
+from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from harness.plan.suite import Reporter
@@ -29,17 +30,16 @@ def command(
     \b
     python -m harness report harness-runs/20260101-120000-suite --format html
     """
-    from harness.plugins.manager import load_plugins
     from harness.record.directory import read_run
 
-    registry = load_plugins(plugins, without)
+    registry = load_registry(plugins, without)
     reporters = registry.reporters_for(formats)
     found = read_run(run)
     for path in write_reports(reporters, found, None if output is None else Path(output)):
         print(path)
     if not found.complete:
         print(f"note: the run is incomplete ({len(found.results)} of {found.header.cells} cells); the reports say so")
-    return 0
+    return ExitCode.OK
 
 
 def write_reports(reporters: Sequence[Reporter], run: Run, folder: Path | None = None) -> tuple[Path, ...]:

@@ -7,7 +7,16 @@ from typing import Literal
 
 import click
 
-from harness.cli.options import plugin_options, problem_options, read_bytes, read_problems, read_seconds, run_options
+from harness.cli.options import (
+    load_registry,
+    plugin_options,
+    problem_options,
+    read_bytes,
+    read_problems,
+    read_seconds,
+    run_options,
+)
+from harness.exit_codes import ExitCode
 
 
 @click.command("run")
@@ -93,14 +102,10 @@ def command(
     from harness.cli.summary import print_plan, print_summary
     from harness.plan.cell import Limits
     from harness.plan.planner import plan_run
-    from harness.plugins.manager import load_plugins
     from harness.record.limits import usable_memory
     from harness.record.machine import read_flags
 
-    registry = load_plugins(plugins, without)
-    for row in registry.rows:
-        if row.state == "broken":
-            print(f"warning: plugin {row.name} is broken: {row.reason}", file=sys.stderr)
+    registry = load_registry(plugins, without)
     limits = Limits(
         time_s=read_seconds(time_limit) if time_limit else None,
         memory_bytes=read_bytes(memory_limit) if memory_limit else Limits().memory_bytes,
@@ -126,7 +131,7 @@ def command(
     )
     if dry_run:
         print_plan(plan)
-        return 0
+        return ExitCode.OK
     options = (("--time-limit", time_limit), ("--memory-limit", memory_limit), ("--threads", threads), ("--mode", mode))
     flags = [str(word) for pair in options if pair[1] is not None for word in pair]
     watch = choose_watch()

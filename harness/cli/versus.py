@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from harness.cli.options import plugin_options, problem_options, read_problems, read_seconds, read_share, run_options
+from harness.cli.options import (
+    load_registry,
+    plugin_options,
+    problem_options,
+    read_problems,
+    read_seconds,
+    read_share,
+    run_options,
+)
+from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +30,6 @@ if TYPE_CHECKING:
 PER_CELL_S = 10.0
 LEAST_BUDGET_S = 60.0
 SHOWN = 60
-CANNOT_TELL = 5
 ORDER = ("SLOWER", "MISSING", "INCONCLUSIVE", "FASTER", "SAME")
 COLOURS = {"SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "yellow", "FASTER": "green"}
 
@@ -76,12 +84,11 @@ def command(
     from harness.errors import UsageError
     from harness.plan.arm import parse_arms
     from harness.plan.planner import plan_run
-    from harness.plugins.manager import load_plugins
     from harness.record.environment import describe_environment
     from harness.record.qualification import name_environment, read_qualification
     from harness.timing.standing import judge_run
 
-    registry, chosen, names = load_plugins(plugins, without), parse_arms(arms), suites or ("speed-short",)
+    registry, chosen, names = load_registry(plugins, without), parse_arms(arms), suites or ("speed-short",)
     if len(chosen) < 2:
         raise UsageError(
             f"arms: got only '{arms[0]}', wanted a base and one other at least, such as im2col@HEAD~1 im2col"
@@ -97,7 +104,7 @@ def command(
     gate = make_gate(delta, known, budget, sum(cell.decided is None for cell in cells), armed=armed)
     if reason := refuse(gate, known):
         print(f"error: the gate is not armed: {reason}", file=sys.stderr)
-        return CANNOT_TELL
+        return ExitCode.CANNOT_TELL
     plan = plan_run(registry, names, problems=given, arms=chosen, gate=gate, mode=mode, threads=threads)
     watch = choose_watch()
     try:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from harness.exit_codes import ExitCode
 from harness.gating.acceptance import Acceptance, read_acceptance
 from harness.plan.gate import Gate
-from harness.race import NO_PASS
-from harness.record.run import RAN, WRONG, Result, Run
+from harness.record.run import NO_PASS, RAN, Result, Run
+from harness.record.transitions import ANSWERED, CODE, Silent, find_silent, find_transition
 from harness.timing.standing import Row, Standing, judge_run
 from harness.timing.verdict import Judgement
-from harness.worker.protocol import NOT_OFFERED
 
 Finding = Literal[
     "BROKEN", "SLOWER", "MISSING", "INCONCLUSIVE", "WRONG BEFORE", "BLESSED", "FASTER", "MENDED", "NEW", "SAME",
@@ -20,19 +21,18 @@ Finding = Literal[
 ]  # fmt: skip
 FINDINGS: tuple[Finding, ...] = get_args(Finding)
 QUIET: tuple[Finding, ...] = ("SAME", "UNCHANGED", "NEW")  # what people need not look at
-ANSWERED = frozenset({"passed", "failed", "error"})
 MEANING: dict[Finding, str] = {
-    "BROKEN": "wrong, and was right in the base or is new",
+    "BROKEN": "wrong, and was not known to be wrong in the base",
     "SLOWER": "slower by more than counts",
     "MISSING": "the base can do it, the new version cannot",
     "INCONCLUSIVE": "not decided",
     "WRONG BEFORE": "wrong in both: no change of this comparison's",
     "BLESSED": "a known change that was accepted",
     "FASTER": "faster by more than counts",
-    "MENDED": "was wrong in the base, and is right",
+    "MENDED": "was wrong in the base, and is right or no longer offered",
     "NEW": "the base cannot do it",
     "SAME": "no change that counts",
-    "UNCHANGED": "right in both, or run in neither",
+    "UNCHANGED": "right in both, or not run now where the base is not right either",
 }
 
 
@@ -41,7 +41,7 @@ class Compared:
     """One cell of both versions: its results, the finding and why.
 
     judgement: of its times, None for a law. ruled_out: whether a slow-down of the gate's `resolve` is, where it is not
-    decided.
+    decided. baseless: whether nothing is known of what the base can do there, which more time cannot change.
     """
 
     backend: str
@@ -51,6 +51,7 @@ class Compared:
     judgement: Judgement | None = None
     reason: str = ""
     ruled_out: bool = False
+    baseless: bool = False
 
     @property
     def what(self) -> str:
@@ -90,14 +91,19 @@ class GateReport:
 
     @property
     def undecided(self) -> int:
-        """Cells that are not decided and in which not even a large slow-down is ruled out."""
+        """Number of cells that are not decided and in which not even a large slow-down is ruled out."""
         return sum(cell.finding == "INCONCLUSIVE" and not cell.ruled_out for cell in self.cells)
+
+    @property
+    def baseless(self) -> tuple[Compared, ...]:
+        """The undecided cells that the base could not run, so that more time cannot decide them."""
+        return tuple(cell for cell in self.cells if cell.finding == "INCONCLUSIVE" and cell.baseless)
 
     @property
     def blind(self) -> bool:
         """Whether the base could not run where it should, and no cell ran on both sides."""
         both = any(cell.base is not None and {cell.base.outcome, cell.new.outcome} <= ANSWERED for cell in self.cells)
-        return not both and any(_has_no_base(cell.base) for cell in self.cells)
+        return not both and any(cell.baseless for cell in self.cells)
 
     @property
     def overdrawn(self) -> tuple[str, ...]:
@@ -106,20 +112,23 @@ class GateReport:
         return tuple(arm for arm in self.run.overdrawn if bases[arm] != arm and bases[arm] not in self.run.overdrawn)
 
     @property
-    def exit_code(self) -> int:
-        """1 broken, 4 incomplete or nothing compared, 3 slower or missing, 5 cannot tell, 0 otherwise."""
+    def exit_code(self) -> ExitCode:
+        """WRONG, INCOMPLETE (or nothing compared), SLOWER (or missing), CANNOT_TELL, or OK; the first that holds."""
         counts = self.counts
-        if counts["BROKEN"] or self.overdrawn:
-            return 1
+        codes = {CODE[cell.finding] for cell in self.cells if cell.finding in CODE and cell.finding != "INCONCLUSIVE"}
+        if ExitCode.WRONG in codes or self.overdrawn:
+            return ExitCode.WRONG
         if not self.run.complete or self.blind:
-            return 4
-        if counts["MISSING"] or self.lost:
-            return 3
+            return ExitCode.INCOMPLETE
+        if ExitCode.SLOWER in codes or self.lost:
+            return ExitCode.SLOWER
         if not counts["BLESSED"] and not any(cell.new.outcome in RAN for cell in self.cells):
-            return 4
+            return ExitCode.INCOMPLETE
         if not self.standing.can_tell or self.standing.gate.untimed:
-            return 5
-        return 3 if counts["SLOWER"] else 5 if self.undecided else 0
+            return ExitCode.CANNOT_TELL
+        if counts["SLOWER"]:
+            return ExitCode.SLOWER
+        return CODE["INCONCLUSIVE"] if self.undecided else ExitCode.OK
 
 
 def judge_gate(run: Run, gate: Gate | None = None) -> GateReport:
@@ -130,9 +139,12 @@ def judge_gate(run: Run, gate: Gate | None = None) -> GateReport:
     sure = judge_run(run, replace(gate, delta=gate.resolve)) if gate.resolve > gate.delta else standing
     judged = {_key(row.new): row for row in standing.rows}
     ruled_out = {_key(row.new) for row in sure.rows if row.judgement.verdict in ("SAME", "FASTER")}
-    acceptance = read_acceptance(run)
+    acceptance, silent = read_acceptance(run), find_silent(run.results)
     cells = [
-        _accept(_compare(backends[new.backend], base, new, judged.get(_key(new)), _key(new) in ruled_out), acceptance)
+        _accept(
+            _compare(backends[new.backend], base, new, silent, judged.get(_key(new)), _key(new) in ruled_out),
+            acceptance,
+        )
         for base, new in pair_versions(run)
     ]
     return GateReport(standing=standing, cells=tuple(sorted(cells, key=_worst_first)), lost=find_lost(run))
@@ -166,16 +178,20 @@ def _worst_first(cell: Compared) -> tuple[int, float]:
     return FINDINGS.index(cell.finding), -(ratio.value if ratio is not None else 0.0)
 
 
-def _compare(backend: str, base: Result | None, new: Result, row: Row | None, ruled_out: bool) -> Compared:
-    finding, reason = find_outcome(base, new)
-    judgement = None
-    if finding is None:
+def _compare(
+    backend: str, base: Result | None, new: Result, silent: Silent, row: Row | None, ruled_out: bool
+) -> Compared:  # fmt: skip
+    found, judgement = find_transition(base, new, silent), None
+    finding: Finding = found.word
+    reason = found.reason
+    if found.by_time:
         judgement = row.judgement if row is not None else Judgement(verdict="INCONCLUSIVE", reason=NO_PASS)
         finding, reason = judgement.verdict, judgement.reason
     undecided = finding == "INCONCLUSIVE" and ruled_out
     return Compared(
-        backend=backend, base=base, new=new, finding=finding, judgement=judgement, reason=reason, ruled_out=undecided
-    )
+        backend=backend, base=base, new=new, finding=finding, judgement=judgement, reason=reason, ruled_out=undecided,
+        baseless=found.baseless,
+    )  # fmt: skip
 
 
 def _accept(cell: Compared, acceptance: Acceptance) -> Compared:
@@ -195,57 +211,42 @@ def describe_silent(report: GateReport) -> str:
     return f"run in neither version: {', '.join(said)}" if said else ""
 
 
-def _has_no_base(base: Result | None) -> bool:
-    """Whether the base says nothing of the cell, though it may well be able to do it."""
-    if base is None or base.outcome in ("passed", "failed", "error", "unsupported"):
-        return False
-    return base.outcome != "skipped" and not base.reason.startswith(NOT_OFFERED)
-
-
-def find_outcome(base: Result | None, new: Result) -> tuple[Finding | None, str]:
-    """What the outcomes alone say, and why; None where the times must be judged."""
-    was = base.outcome if base is not None else "unsupported"
-    if new.outcome in WRONG:
-        return ("WRONG BEFORE" if was in WRONG else "BROKEN"), new.reason
-    if new.outcome == "passed" and was == "passed":
-        return (None if new.kind == "speed" else "UNCHANGED"), ""
-    if NO_PASS in (new.reason, base.reason if base is not None else ""):
-        return None, ""
-    if _has_no_base(base):
-        assert base is not None
-        answers = new.outcome in RAN
-        return ("INCONCLUSIVE" if answers else "UNCHANGED"), f"the base cannot run here: {base.reason}"
-    if was in WRONG and new.outcome == "unsupported":
-        return "MENDED", f"offered no more: {new.reason}"
-    if was in WRONG:
-        return ("MENDED" if new.outcome == "passed" else "UNCHANGED"), new.reason
-    if was == "passed":
-        return "MISSING", f"{new.outcome}: {new.reason}"
-    return ("NEW" if new.outcome == "passed" else "UNCHANGED"), ""
-
-
 def conclude_gate(report: GateReport) -> str:
     """What follows for a build, in one line."""
     counts, resolve = report.counts, report.standing.gate.resolve
     named = [f"{counts[name]} {name}" for name in ("BROKEN", "SLOWER", "MISSING") if counts[name]]
     named += [f"backend {name} is gone" for name in report.lost]
     match report.exit_code:
-        case 0:
+        case ExitCode.OK:
             left = counts["INCONCLUSIVE"]
             rest = f"; {left} undecided, with a slow-down of {100 * resolve:.3g} % ruled out" if left else ""
             return f"passed: neither slower nor wrong{rest}"
-        case 1 | 3:
+        case ExitCode.WRONG | ExitCode.SLOWER:
             return f"failed: {', '.join(named) or 'too many comparisons prove nothing'}"
-        case 4:
+        case ExitCode.INCOMPLETE:
             if not report.run.complete:
                 return "failed: the run is incomplete"
-            why = next((cell.reason for cell in report.cells if _has_no_base(cell.base)), "")
+            why = next((cell.reason for cell in report.cells if cell.baseless), "")
             return f"failed: nothing ran that could be compared{'; ' if why else ''}{why}"
     if report.standing.gate.untimed:
         return f"cannot tell: times were not compared, {report.standing.gate.untimed}"
     if not report.standing.can_tell:
         return f"cannot tell: {100 * report.standing.dropped:.0f} % of the blocks were disturbed"
-    return (
-        f"cannot tell: {report.undecided} of {len(report.cells)} cells undecided; give it more time (--budget), fewer "
-        "cells (--suite, --problem), or a quieter machine (`python -m harness doctor`)"
-    )
+    return f"cannot tell: {'; '.join(_advise(report))}"
+
+
+def _advise(report: GateReport) -> Iterator[str]:
+    """What would decide the undecided cells: more time where both sides run, a base that runs where it does not."""
+    baseless, cells = report.baseless, len(report.cells)
+    if by_time := report.undecided - len(baseless):
+        yield (
+            f"{by_time} of {cells} cells undecided; give it more time (--budget), fewer cells (--suite, --problem), or "
+            "a quieter machine (`python -m harness doctor`)"
+        )
+    if baseless:
+        backends = ", ".join(dict.fromkeys(cell.backend for cell in baseless))
+        yield (
+            f"{len(baseless)} of {cells} cells have nothing to be compared with, and more time does not help: "
+            f"{baseless[0].reason}; make the base of {backends} run here (--base-env, --build), or compare other "
+            "backends (--backend)"
+        )

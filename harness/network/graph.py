@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from harness.spec.operator import Operator
 from harness.spec.problem import ITEM_BYTES, Problem
@@ -152,6 +152,22 @@ class Architecture:
     published: int | None = None
     counts: Literal["learnable", "all"] = "learnable"
     options: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what would fail only when the graph is drawn; a list of sizes is converted."""
+        from harness.validation import check_callable, check_number, check_one_of, check_type, check_word, read_sizes
+
+        check_word("Architecture name", self.name)
+        what = f"network '{self.name}'"
+        check_type(f"{what}, description", self.description, str, "a text")
+        sizes = read_sizes(f"{what}, input", self.input, "channels and 1 to 3 sizes, such as (3, 224, 224)")
+        object.__setattr__(self, "input", sizes)
+        check_callable(f"{what}, build", self.build, "a function that takes a harness.Sketch")
+        check_number(f"{what}, small", self.small, "a size of at least 1", least=1, whole=True)
+        check_one_of(f"loss of {what}", self.loss, get_args(Loss))
+        check_one_of(f"counts of {what}", self.counts, ("learnable", "all"))
+        for name, value in self.options.items():
+            check_type(f"{what}, option {name}", value, int, "a whole number")
 
     def draw(self, n: int, size: int, dtype: str, options: Mapping[str, int]) -> Network:
         """The graph for a batch of n, a spatial size (0: native) and a dtype. Raises GeometryError."""

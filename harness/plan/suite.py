@@ -10,6 +10,15 @@ from typing import TYPE_CHECKING, Literal
 
 from harness.plan.bug import KnownBug
 from harness.plan.task import Task
+from harness.validation import (
+    check_callable,
+    check_number,
+    check_one_of,
+    check_type,
+    check_word,
+    read_tuple,
+    refuse,
+)
 
 if TYPE_CHECKING:
     from harness.checking.kills import KillMatrix
@@ -20,6 +29,7 @@ if TYPE_CHECKING:
 
 
 Depth = Literal["quick", "default", "full"]
+_PROBLEMS = "a tuple of harness.NamedProblem"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +39,7 @@ class NamedProblem:
     isolate: time it in processes that time nothing else, where it would leave traces in its neighbours' caches.
     laws: names of the only laws of its suite that it is asked; empty for all whose conditions hold.
     optional: one of very many, left out where a backend would need longer for them than the suite's `breadth_s`.
+    Raises UsageError for values of a wrong type; a list of laws is converted.
     """
 
     name: str
@@ -38,6 +49,16 @@ class NamedProblem:
     laws: tuple[str, ...] = ()
     optional: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse what would fail only when the plan is made."""
+        check_type("NamedProblem name", self.name, str, "a text")
+        what = f"NamedProblem '{self.name}'"
+        check_type(f"{what}, problem", self.problem, Task, "a harness.Problem, such as parse_line(text) gives")
+        check_number(
+            f"{what}, multiplicity", self.multiplicity, "a whole number of at least 1", least=1, whole=True
+        )  # fmt: skip
+        object.__setattr__(self, "laws", read_tuple(f"{what}, laws", self.laws, str, "a tuple of names of laws"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemSet:
@@ -46,6 +67,12 @@ class ProblemSet:
     name: str
     description: str
     problems: Callable[[], tuple[NamedProblem, ...]]
+
+    def __post_init__(self) -> None:
+        """Refuse what would fail only when the problems are asked for."""
+        check_word("ProblemSet name", self.name)
+        check_type(f"ProblemSet '{self.name}', description", self.description, str, "a text")
+        check_callable(f"ProblemSet '{self.name}', problems", self.problems, f"a function that gives {_PROBLEMS}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +91,17 @@ class Timing:
     least_samples: int = 2
     mode: Literal["hot", "cold"] = "hot"
     slowdown: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a plan by which nothing would be timed."""
+        check_number("Timing passes", self.passes, "a whole number of at least 1", least=1, whole=True)
+        check_number("Timing sample_s", self.sample_s, "seconds above 0", above=0)
+        check_number("Timing blocks", self.blocks, "an even number of at least 2", least=2, whole=True)
+        if self.blocks % 2:
+            raise refuse("Timing blocks", self.blocks, "an even number of at least 2")
+        check_number("Timing least_samples", self.least_samples, "a whole number of at least 1", least=1, whole=True)
+        check_one_of("Timing mode", self.mode, ("hot", "cold"))
+        check_number("Timing slowdown", self.slowdown, "a share of at least 0, such as 0.02", least=0)
 
     @property
     def block_s(self) -> float:
@@ -110,6 +148,25 @@ class Suite:
     breadth_s: float = math.inf
     fills_memory: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse what would leave a run without cells, or fail only when the plan is made."""
+        check_word("Suite name", self.name)
+        what = f"suite '{self.name}'"
+        check_one_of(f"kind of {what}", self.kind, ("correctness", "consensus", "speed", "whole"))
+        check_type(f"{what}, description", self.description, str, "a text")
+        for name in ("problems", "deeper"):
+            check_callable(f"{what}, {name}", getattr(self, name), f"a function that gives {_PROBLEMS}")
+        for name in ("of_networks", "bugs"):
+            if getattr(self, name) is not None:
+                check_callable(f"{what}, {name}", getattr(self, name), "a function, or None")
+        check_callable(f"{what}, take", self.take, "a function of a harness.NamedProblem")
+        for name, wanted in (("laws", "a tuple of names of laws"), ("parts", "a tuple of names of suites")):
+            object.__setattr__(self, name, read_tuple(f"{what}, {name}", getattr(self, name), str, wanted))
+        check_type(f"{what}, timing", self.timing, Timing, "a harness.Timing")
+        for name in ("budget_s", "time_limit_s", "breadth_s"):
+            check_number(f"{what}, {name}", getattr(self, name), "seconds above 0", above=0)
+        check_type(f"{what}, fills_memory", self.fills_memory, bool, "True or False")
+
     def all_problems(self, networks: Sequence[Architecture], depth: Depth = "default") -> tuple[NamedProblem, ...]:
         """Return the problems of the suite at a depth, of networks too where it is about them."""
         asked = self.problems() + (self.deeper() if depth == "full" else ())
@@ -138,3 +195,14 @@ class Reporter:
     write_kills: Callable[[KillMatrix, Path], tuple[Path, ...]] | None = None
     write_history: Callable[[History, Path], tuple[Path, ...]] | None = None
     default: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what would fail only when a run has ended."""
+        check_word("Reporter name", self.name)
+        what = f"reporter '{self.name}'"
+        check_type(f"{what}, description", self.description, str, "a text")
+        check_callable(f"{what}, write", self.write, "a function of a run and a folder that gives the paths it wrote")
+        for name in ("write_comparison", "write_kills", "write_history"):
+            if getattr(self, name) is not None:
+                check_callable(f"{what}, {name}", getattr(self, name), "a function, or None")
+        check_type(f"{what}, default", self.default, bool, "True or False")

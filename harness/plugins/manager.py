@@ -8,6 +8,7 @@ import importlib.util
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,8 +17,8 @@ import pluggy
 
 from harness.errors import UsageError, unknown
 from harness.plugins import hookspecs
-from harness.plugins.backend import Backend, native_operators
-from harness.plugins.switches import SWITCHES
+from harness.plugins.backend import Backend
+from harness.plugins.declaring import check_backend
 
 if TYPE_CHECKING:
     from harness.checking.law import Law
@@ -219,6 +220,10 @@ def _import(source: Any) -> ModuleType:
 
 def _collect(scratch: pluggy.PluginManager, registry: Registry) -> dict[str, dict[str, Any]]:
     """Call the registering hooks of one plugin; its objects by kind and name, all checked."""
+    from harness.checking.law import Law
+    from harness.network.graph import Architecture
+    from harness.plan.suite import ProblemSet, Reporter, Suite
+
     kinds = ("backends", "suites", "laws", "problems", "networks", "reporters")
     given: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
 
@@ -231,28 +236,33 @@ def _collect(scratch: pluggy.PluginManager, registry: Registry) -> dict[str, dic
         given[kind][name] = item
 
     def register_backend(backend: Backend) -> None:
-        if not isinstance(backend, Backend):
-            raise UsageError(f"got {backend!r}, wanted an instance of a subclass of harness.Backend")
-        if not native_operators(backend):
-            raise UsageError(f"backend '{backend.name}' has no operator, wanted at least one method such as conv")
-        if unknown := sorted(set(backend.instruction_sets) - SWITCHES):
-            raise UsageError(
-                f"backend '{backend.name}' has instruction_sets {', '.join(unknown)}, wanted some of "
-                f"{', '.join(sorted(SWITCHES))}"
-            )
+        check_backend(backend)
         register("backends", backend)
 
-    def register_suite(item: Any) -> None:
-        from harness.checking.law import Law
+    def register_typed(kind: str, wanted: type, item: Any) -> None:
+        if not isinstance(item, wanted):
+            raise UsageError(f"register_{kind}: got {item!r}, wanted a harness.{wanted.__name__}")
+        register(kind, item)
 
-        register("laws" if isinstance(item, Law) else "suites", item)
+    def register_suite(item: Any) -> None:
+        if isinstance(item, Law):
+            register("laws", item)
+        else:
+            register_typed("suites", Suite, item)
 
     scratch.hook.register_backends(register=register_backend)
     scratch.hook.register_suites(register=register_suite)
-    scratch.hook.register_problems(register=lambda item: register("problems", item))
-    scratch.hook.register_networks(register=lambda item: register("networks", item))
-    scratch.hook.register_reporters(register=lambda item: register("reporters", item))
+    scratch.hook.register_problems(register=partial(register_typed, "problems", ProblemSet))
+    scratch.hook.register_networks(register=partial(register_typed, "networks", Architecture))
+    scratch.hook.register_reporters(register=partial(register_typed, "reporters", Reporter))
     return given
+
+
+def refuse_broken(registry: Registry) -> None:
+    """Raise UsageError where a plugin is broken that was named, with --plugin or in `plugins=`."""
+    for row in registry.rows:
+        if row.state == "broken" and row.origin == "--plugin":
+            raise UsageError(f"plugin {row.name} is broken: {row.reason}")
 
 
 def _reason(error: BaseException) -> str:

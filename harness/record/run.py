@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from harness.checking.deviation import Deviation
 from harness.checking.exhibit import Exhibit
+from harness.exit_codes import ExitCode
 from harness.plan.arm import parse_arm, write_settings
 from harness.plan.bug import AskedBug
 from harness.plan.cell import Cell
@@ -28,6 +29,10 @@ OUTCOMES: tuple[Outcome, ...] = (
 )  # fmt: skip
 WRONG = frozenset({"failed", "error", "crashed", "timeout"})
 RAN = frozenset({"passed"}) | WRONG
+# What begins or ends a reason, or is one, and tells outcomes of one name apart:
+NO_PASS = "the budget ended before its first pass"
+NOT_OFFERED = "no plugin hands it over"  # begins the reason why a backend is unavailable that is not there at all
+GAVE_UP = "the rest is not tried"  # ends the reason of cells that are skipped since those before ended the worker
 VACUOUS_QUOTA = 0.02  # of a backend's passed results may prove nothing; more than that is not a success
 
 
@@ -341,8 +346,8 @@ class Run:
         return told
 
     @property
-    def exit_code(self) -> int:
-        """0 all good, 1 a backend is wrong, 4 nothing ran or the run is incomplete (DESIGN, exit codes).
+    def exit_code(self) -> ExitCode:
+        """OK, WRONG, or INCOMPLETE where nothing ran or the run is incomplete.
 
         A backend that passes by comparisons that prove nothing, beyond the quota, counts as wrong. A run that leaves
         undecided whether a known bug is present is incomplete.
@@ -350,10 +355,11 @@ class Run:
         from harness.record.bugs import bug_rows
 
         if any(result.outcome in WRONG for result in self.results) or self.overdrawn:
-            return 1
+            return ExitCode.WRONG
         if any(row.status == "undecided" for row in bug_rows(self)):
-            return 4
-        return 0 if self.complete and any(result.outcome in RAN for result in self.results) else 4
+            return ExitCode.INCOMPLETE
+        ran = any(result.outcome in RAN for result in self.results)
+        return ExitCode.OK if self.complete and ran else ExitCode.INCOMPLETE
 
 
 def describe_overdrawn(run: Run) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from harness.network.problem import is_network_line
 from harness.record.run import Block, Pass, Peak, Result, Run
-from harness.spec.line import parse_line
+from harness.spec.line import parse_line, read_text
 
 Dtype = Literal["string", "int64", "float64", "bool"]
 
@@ -146,8 +146,7 @@ def _result_row(result: Result, peaks: dict[str, Peak]) -> dict[str, Any]:
         for name in ("cell", "suite", "kind", "backend", "label", "problem", "law", "formula", "outcome", "reason",
                      "multiplicity", "seconds", "worker")
     } | {"threads": result.threads or None}  # fmt: skip
-    operator, _, rest = result.problem.partition(" ")
-    dtype = next((word[6:] for word in rest.split() if word.startswith("dtype=")), "float32")
+    operator, dtype = result.problem.split(maxsplit=1)[0], read_text(result.problem, "dtype")
     row |= {"operator": operator, "dtype": dtype, "route": result.route.kind, "via": result.route.via}
     if result.deviation is not None:
         d = result.deviation

@@ -27,6 +27,12 @@ FIELDS = (
     "dtype", "math", "layout", "data", "seed",
 )  # fmt: skip
 FLAGS = ("bias", "ceil", "exclude_pad", "flip")
+TEXTS = {
+    "dtype": "float32",
+    "math": "ieee",
+    "layout": "channels-first",
+    "data": "normal",
+}  # fields, with their defaults
 
 
 def format_line(problem: Problem) -> str:
@@ -54,7 +60,7 @@ def format_line(problem: Problem) -> str:
     ):  # fmt: skip
         if present:
             parts.append(flag)
-    for name, default in (("dtype", "float32"), ("math", "ieee"), ("layout", "channels-first"), ("data", "normal")):
+    for name, default in TEXTS.items():
         value = getattr(problem, name)
         if value != default:
             parts.append(f"{name}={value}")
@@ -73,6 +79,12 @@ def parse_line(line: str) -> Problem:
         raise LineError(str(error), line, words[0][1])
     reader = _Reader(line, Operator(words[0][0]), _split(line, words[1:]))
     return reader.build()
+
+
+def read_text(line: str, name: str) -> str:
+    """Read one of the fields in TEXTS from the line of an operator or a network, without parsing all of it."""
+    found = (word.partition("=") for word in line.split()[1:])
+    return next((value for field, equals, value in found if equals and field == name), TEXTS[name])
 
 
 def _split(line: str, words: list[tuple[str, int]]) -> dict[str, tuple[str, int]]:
@@ -122,17 +134,17 @@ class _Reader:
                 bias="bias" in self.fields,
                 output_padding=self.per_axis("output_padding", 0, axes) if transposed else None,
                 flip="flip" in self.fields,
-                dtype=self.text("dtype", "float32"),
-                math=self.text("math", "ieee"),
-                layout=self.text("layout", "channels-first"),
-                data=self.text("data", "normal"),
+                dtype=self.text("dtype"),
+                math=self.text("math"),
+                layout=self.text("layout"),
+                data=self.text("data"),
                 seed=seed,
             )
         except GeometryError as error:
             raise GeometryError(f"{error}; the line was: {self.line}") from None
 
-    def text(self, name: str, default: str) -> str:
-        return self.fields.get(name, (default, 0))[0]
+    def text(self, name: str) -> str:
+        return self.fields.get(name, (TEXTS[name], 0))[0]
 
     def number(self, name: str, default: int) -> int:
         if name not in self.fields:

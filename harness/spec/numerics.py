@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,6 +66,7 @@ class Numerics:
     signed_zeros: whether a maximum over -0 and +0 is the first of them or the positive one.
     keeps_subnormals: numbers below the smallest normal one are not flushed to zero.
     empty_batch, zero_channels: a batch of nothing gives nothing, no input channels give the bias.
+    Raises UsageError for a value that is none of these.
     """
 
     algorithm: Algorithm = "direct"
@@ -82,6 +83,31 @@ class Numerics:
     keeps_subnormals: bool = True
     empty_batch: bool = True
     zero_channels: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a declaration that no law would read as it is meant."""
+        from harness.validation import check_number, check_one_of, check_type, refuse
+
+        check_one_of("Numerics algorithm", self.algorithm, get_args(Algorithm))
+        check_number("Numerics tile", self.tile, "a whole number of at least 1", least=1, whole=True)
+        check_number(
+            "Numerics output_roundings", self.output_roundings, "a whole number of at least 1", least=1, whole=True
+        )
+        if not isinstance(self.accumulator, Mapping):
+            raise refuse("Numerics accumulator", self.accumulator, 'a dict by dtype, such as {"float16": "float32"}')
+        for dtype, sums in self.accumulator.items():
+            check_one_of("dtype in Numerics accumulator", dtype, FORMATS)
+            check_one_of("dtype in Numerics accumulator", sums, FORMATS)
+        if self.rounds_input_to is not None:
+            check_one_of("format in Numerics rounds_input_to", self.rounds_input_to, FORMATS)
+        for name, allowed in (
+            ("ties", ("first", "last")),
+            ("nan_index", ("first", "last")),
+            ("signed_zeros", ("first", "positive")),
+        ):
+            check_one_of(f"Numerics {name}", getattr(self, name), allowed)
+        for name in ("nan_local", "deterministic", "reentrant", "keeps_subnormals", "empty_batch", "zero_channels"):
+            check_type(f"Numerics {name}", getattr(self, name), bool, "True or False")
 
     @property
     def normwise(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import Literal, NoReturn, get_args
 
 from harness.errors import GeometryError
 from harness.spec.numerics import DTYPES
@@ -16,7 +16,7 @@ Regime = Literal[
     "integer", "normal", "uniform", "distinct", "wide", "onehot", "constant", "negative", "zeros", "subnormal",
     "nonfinite",
 ]  # fmt: skip
-LAYOUTS = ("channels-first", "channels-last")
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 REGIMES: tuple[Regime, ...] = get_args(Regime)
 MATHS = ("ieee", "tf32")
 MEANS = frozenset({Operator.avg_pool, Operator.avg_pool_grad})
@@ -35,7 +35,8 @@ class Problem:
     math: "ieee", or "tf32" where the problem permits inputs rounded to TF32.
     y: shape of the forward operator's output.
     forward_spatial: spatial size of the side that the window moves over: of x, or of the output of conv_transpose.
-    Raises GeometryError where the geometry is impossible (SPEC section 2).
+    The name of an operator is converted, and lists of sizes. Raises UsageError for values of a wrong type, and
+    GeometryError where the geometry is impossible (SPEC section 2).
     """
 
     operator: Operator
@@ -55,6 +56,8 @@ class Problem:
 
     def __post_init__(self) -> None:
         """Check the geometry once, before anything is computed."""
+        if not self._has_types:
+            self._convert()
         axes = len(self.x) - 2
         if axes not in (1, 2, 3):
             raise GeometryError(
@@ -66,14 +69,8 @@ class Problem:
             raise GeometryError(
                 f"impossible geometry: got x {_by(self.x)}, wanted space of at least 1 and no size below 0"
             )
-        for name, value, allowed in (
-            ("dtype", self.dtype, DTYPES),
-            ("layout", self.layout, LAYOUTS),
-            ("data", self.data, REGIMES),
-            ("math", self.math, MATHS),
-        ):
-            if value not in allowed:
-                raise GeometryError(f"unknown {name}: got '{value}', wanted one of {', '.join(allowed)}")
+        if self.dtype not in DTYPES or self.layout not in LAYOUTS or self.data not in REGIMES or self.math not in MATHS:
+            self._refuse_word()
         if self.data == "distinct" and not self.operator.pools:
             raise GeometryError(f"{self.operator}: distinct data has no ties and belongs to pooling; wanted other data")
         if self.data == "subnormal" and self.operator in MEANS:
@@ -83,6 +80,53 @@ class Problem:
         else:
             self._check_kernel(axes)
         self._derive()
+
+    @property
+    def _has_types(self) -> bool:
+        """Whether nothing has to be converted; a sum tells the types of all sizes at once, and quickly."""
+        x, w, extra = self.x, self.w, self.output_padding
+        try:
+            return (
+                type(self.operator) is Operator
+                and type(self.window) is Window
+                and type(x) is tuple
+                and type(sum(x)) is int
+                and (w is None or (type(w) is tuple and type(sum(w)) is int))
+                and (extra is None or (type(extra) is tuple and type(sum(extra)) is int))
+                and type(self.seed) is int
+                and type(self.dtype) is str
+                and type(self.bias) is bool
+                and type(self.flip) is bool
+            )
+        except TypeError:  # what cannot be added is no size
+            return False
+
+    def _refuse_word(self) -> NoReturn:
+        for name, value, allowed in (
+            ("dtype", self.dtype, DTYPES),
+            ("layout", self.layout, LAYOUTS),
+            ("data", self.data, REGIMES),
+            ("math", self.math, MATHS),
+        ):
+            if value not in allowed:
+                raise GeometryError(f"unknown {name}: got '{value}', wanted one of {', '.join(allowed)}")
+        raise AssertionError("every word is allowed")
+
+    def _convert(self) -> None:
+        """Turn what has one reading into the field's own type, and refuse the rest. Raises UsageError."""
+        from harness.validation import check_one_of, check_type, read_sizes
+
+        check_one_of("operator", self.operator, tuple(Operator))
+        check_type("window", self.window, Window, "a harness.Window, such as Window.of(2, padding=1)")
+        for name in ("bias", "flip"):
+            check_type(name, getattr(self, name), bool, "True or False")
+        check_type("seed", self.seed, int, "a whole number")
+        check_one_of("dtype", self.dtype, DTYPES)
+        object.__setattr__(self, "operator", Operator(self.operator))
+        object.__setattr__(self, "x", read_sizes("x", self.x, "N, C and 1 to 3 sizes, such as (8, 64, 56, 56)"))
+        for name, wanted in (("w", "O, C/groups and a size per axis"), ("output_padding", "a number per axis")):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, read_sizes(name, getattr(self, name), wanted))
 
     def _derive(self) -> None:
         """Compute once what follows from the geometry: everything that asks about a problem asks for it."""

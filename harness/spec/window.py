@@ -16,8 +16,9 @@ REMEMBERED = 1024  # output shapes
 class Window:
     """Stride, padding (begin, end per axis), dilation and groups; for pooling also kernel and its two modes.
 
-    A Window can be built with any numbers; `check` and `output_shape` raise GeometryError for impossible ones,
-    so that a backend's answer to an illegal window can be tested.
+    A Window can be built with any whole numbers; `check` and `output_shape` raise GeometryError for impossible ones,
+    so that a backend's answer to an illegal window can be tested. Lists are converted to tuples; values of another type
+    raise UsageError.
     """
 
     stride: Sizes
@@ -27,6 +28,47 @@ class Window:
     kernel: Sizes | None = None
     ceil_mode: bool = False
     count_include_pad: bool = True
+
+    def __post_init__(self) -> None:
+        """Convert lists, and refuse what is no whole number."""
+        if not self._has_types:
+            self._convert()
+
+    @property
+    def _has_types(self) -> bool:
+        """Whether nothing has to be converted; sums tell the types of all numbers at once."""
+        try:
+            return (
+                type(self.stride) is type(self.dilation) is tuple
+                and type(self.padding) is tuple
+                and {type(sides) for sides in self.padding} <= {tuple}
+                and {len(sides) for sides in self.padding} <= {2}
+                and type(sum(map(sum, self.padding))) is type(sum(self.stride)) is type(sum(self.dilation)) is int
+                and (self.kernel is None or (type(self.kernel) is tuple and type(sum(self.kernel)) is int))
+                and type(self.groups) is int
+                and type(self.ceil_mode) is type(self.count_include_pad) is bool
+            )
+        except TypeError:
+            return False
+
+    def _convert(self) -> None:
+        from harness.validation import check_type, read_sizes, refuse
+
+        several = "a number per axis, such as (1, 1); Window.of(2, stride=1) takes one for all axes"
+        for name in ("stride", "dilation"):
+            object.__setattr__(self, name, read_sizes(name, getattr(self, name), several))
+        if self.kernel is not None:
+            object.__setattr__(self, "kernel", read_sizes("kernel", self.kernel, "a number per axis, such as (2, 2)"))
+        wanted = "begin and end per axis, such as ((1, 1), (1, 1)); Window.of(2, padding=1) takes one for all sides"
+        if not isinstance(self.padding, tuple | list):
+            raise refuse("padding", self.padding, wanted)
+        sides = tuple(read_sizes("padding", one, wanted) for one in self.padding)
+        if any(len(one) != 2 for one in sides):
+            raise refuse("padding", self.padding, wanted)
+        object.__setattr__(self, "padding", sides)
+        check_type("groups", self.groups, int, "a whole number")
+        for name in ("ceil_mode", "count_include_pad"):
+            check_type(name, getattr(self, name), bool, "True or False")
 
     @classmethod
     def of(

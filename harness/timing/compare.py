@@ -9,16 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.record.run import RAN, WRONG, Result, Run
+from harness.exit_codes import ExitCode
+from harness.record.run import RAN, Result, Run
+from harness.record.transitions import CODE, Silent, find_silent, find_transition
 from harness.timing.statistics import Estimate, estimate_ratio
 
 Verdict = Literal[
-    "SLOWER", "FASTER", "SAME", "INCONCLUSIVE", "BROKEN", "MENDED", "UNCHANGED", "NEW", "MISSING", "BLESSED",
-    "NOT COMPARABLE",
+    "SLOWER", "FASTER", "SAME", "INCONCLUSIVE", "BROKEN", "WRONG BEFORE", "MENDED", "UNCHANGED", "NEW", "MISSING",
+    "BLESSED", "NOT COMPARABLE",
 ]  # fmt: skip
 VERDICTS: tuple[Verdict, ...] = (
-    "BROKEN", "SLOWER", "MISSING", "BLESSED", "INCONCLUSIVE", "NOT COMPARABLE", "FASTER", "MENDED", "NEW", "SAME",
-    "UNCHANGED",
+    "BROKEN", "SLOWER", "MISSING", "BLESSED", "INCONCLUSIVE", "NOT COMPARABLE", "WRONG BEFORE", "FASTER", "MENDED",
+    "NEW", "SAME", "UNCHANGED",
 )  # fmt: skip
 THRESHOLD = 0.10
 
@@ -27,6 +29,7 @@ THRESHOLD = 0.10
 class Change:
     """One cell in both runs: its outcomes, the ratio new/base of its times, and the verdict with its reason.
 
+    base, new: the outcomes, empty where a run has no such cell.
     BLESSED was SLOWER or MISSING, and somebody accepted it (harness.baselines.blessing); the reason says which and why.
     """
 
@@ -62,25 +65,42 @@ class Comparison:
         return counts
 
     @property
-    def exit_code(self) -> int:
-        """1 broken, 3 slower or missing, 4 where no time (or nothing) could be compared or a run is incomplete."""
+    def told(self) -> int:
+        """Number of cells that say what became of a backend: run on both sides and compared, or accepted."""
+        return sum(
+            c.verdict == "BLESSED" or (c.verdict != "NOT COMPARABLE" and {c.base, c.new} <= RAN) for c in self.changes
+        )
+
+    @property
+    def undecided(self) -> int:
+        """Number of cells that their outcomes leave open; times whose interval is too wide are not among them."""
+        return sum(change.verdict == "INCONCLUSIVE" and change.ratio is None for change in self.changes)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """WRONG, SLOWER (or missing), INCOMPLETE where no time or nothing could be compared, CANNOT_TELL, or OK."""
         counts = self.counts
-        if counts["BROKEN"]:
-            return 1
-        if counts["SLOWER"] or counts["MISSING"]:
-            return 3
-        told = len(self.changes) - counts["NEW"] - counts["NOT COMPARABLE"]
-        timed = any(change.ratio is not None for change in self.changes)
-        blind = counts["NOT COMPARABLE"] > 0 and not timed
-        return 0 if told and not blind and self.base.complete and self.new.complete else 4
+        codes = {CODE.get(change.verdict, ExitCode.OK) for change in self.changes if change.ratio is None}
+        if ExitCode.WRONG in codes:
+            return ExitCode.WRONG
+        if counts["SLOWER"] or ExitCode.SLOWER in codes:
+            return ExitCode.SLOWER
+        if not self.told or self.blind or not self.base.complete or not self.new.complete:
+            return ExitCode.INCOMPLETE
+        return ExitCode.CANNOT_TELL if ExitCode.CANNOT_TELL in codes else ExitCode.OK
+
+    @property
+    def blind(self) -> bool:
+        """Whether there are times on both sides, and not one of them could be compared."""
+        return self.counts["NOT COMPARABLE"] > 0 and all(change.ratio is None for change in self.changes)
 
 
 def compare_runs(base: Run, new: Run, threshold: float = THRESHOLD) -> Comparison:
     """Compare two runs; threshold is the relative change of time that counts."""
-    obstacles = find_obstacles(base, new)
+    obstacles, silent = find_obstacles(base, new), find_silent(base.results)
     old, now = _by_key(base), _by_key(new)
     keys = list(dict.fromkeys([*old, *now]))
-    changes = tuple(_change(old.get(key), now.get(key), bool(obstacles), threshold) for key in keys)
+    changes = tuple(_change(old.get(key), now.get(key), silent, bool(obstacles), threshold) for key in keys)
     return Comparison(base=base, new=new, threshold=threshold, obstacles=obstacles, changes=changes)
 
 
@@ -106,40 +126,49 @@ def _by_key(run: Run) -> dict[tuple[str, str, str, str], Result]:
     return {(r.suite, r.backend, r.problem, r.law): r for r in run.results}
 
 
-def _change(old: Result | None, now: Result | None, foreign: bool, threshold: float) -> Change:
+def conclude_comparison(comparison: Comparison) -> str:
+    """What follows from a comparison, in one line: why its exit code is what it is."""
+    counts = comparison.counts
+    match comparison.exit_code:
+        case ExitCode.WRONG | ExitCode.SLOWER:
+            named = [f"{counts[name]} {name}" for name in ("BROKEN", "SLOWER", "MISSING") if counts[name]]
+            return f"failed: {', '.join(named)}"
+        case ExitCode.INCOMPLETE if not comparison.told:
+            return "failed: no cell ran in both runs and could be compared"
+        case ExitCode.INCOMPLETE if comparison.blind:
+            return "failed: no time could be compared"
+        case ExitCode.INCOMPLETE:
+            which = "base" if not comparison.base.complete else "new"
+            return f"failed: the {which} run is incomplete"
+        case ExitCode.CANNOT_TELL:
+            why = next(c.reason for c in comparison.changes if c.verdict == "INCONCLUSIVE" and c.ratio is None)
+            return (
+                f"cannot tell: {comparison.undecided} of {len(comparison.changes)} cells have nothing to be compared "
+                f"with ({why}); compare with a run in which they ran"
+            )
+    wide = counts["INCONCLUSIVE"]
+    rest = f"; {wide} times undecided, whose intervals cross the threshold" if wide else ""
+    return f"passed: nothing is broken, slower or missing{rest}"
+
+
+def _change(old: Result | None, now: Result | None, silent: Silent, foreign: bool, threshold: float) -> Change:
     one = now or old
     assert one is not None
-    ratio = None
-    if old is None:
-        verdict, reason = _pair("NEW")
-    elif now is None:
-        gone = old.outcome in RAN
-        verdict, reason = _pair("MISSING" if gone else "UNCHANGED", "the new run has no such cell")
-    elif now.outcome in WRONG and old.outcome not in WRONG:
-        verdict, reason = _pair("BROKEN", now.reason)
-    elif old.outcome in WRONG and now.outcome == "passed":
-        verdict, reason = _pair("MENDED")
-    elif old.outcome == "passed" and now.outcome != "passed":
-        verdict, reason = _pair("MISSING", f"{now.outcome}: {now.reason}")
-    elif old.outcome not in RAN and now.outcome == "passed":
-        verdict, reason = _pair("NEW", f"it was {old.outcome}")
-    elif old.measurement is None or now.measurement is None:
-        verdict, reason = _pair("UNCHANGED")
-    elif {one.mode for one in old.measurement.passes} != {one.mode for one in now.measurement.passes}:
-        verdict, reason = _pair("NOT COMPARABLE", "hot caches in one run, cold ones in the other")
-    elif foreign:
-        verdict, reason = _pair("NOT COMPARABLE", "another environment")
-    else:
-        ratio = estimate_ratio(old.measurement, now.measurement)
-        verdict, reason = _judge(ratio, threshold)
+    found, ratio = find_transition(old, now, silent), None
+    verdict: Verdict = found.word
+    reason = found.reason
+    if found.word == "UNCHANGED" and old is not None and now is not None and old.measurement and now.measurement:
+        if {one.mode for one in old.measurement.passes} != {one.mode for one in now.measurement.passes}:
+            verdict, reason = "NOT COMPARABLE", "hot caches in one run, cold ones in the other"
+        elif foreign:
+            verdict, reason = "NOT COMPARABLE", "another environment"
+        else:
+            ratio = estimate_ratio(old.measurement, now.measurement)
+            verdict, reason = _judge(ratio, threshold)
     return Change(
         suite=one.suite, backend=one.backend, label=one.label, problem=one.problem, law=one.law, kind=one.kind,
         base=old.outcome if old else "", new=now.outcome if now else "", ratio=ratio, verdict=verdict, reason=reason,
     )  # fmt: skip
-
-
-def _pair(verdict: Verdict, reason: str = "") -> tuple[Verdict, str]:
-    return verdict, reason
 
 
 def _judge(ratio: Estimate | None, threshold: float) -> tuple[Verdict, str]:

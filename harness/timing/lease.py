@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, UsageError
+from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -40,7 +41,7 @@ _environment = threading.Lock()
 class DeviceBusyError(HarnessError):
     """Another run holds the device, and did not give it back in time."""
 
-    exit_code = 4
+    exit_code = ExitCode.INCOMPLETE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.exit_codes import ExitCode
 from harness.plan.gate import Gate
 from harness.record.run import RAN, Pass, Result, Run
 from harness.timing.contamination import MOST_DROPPED
@@ -60,16 +61,18 @@ class Standing:
         return counts
 
     @property
-    def exit_code(self) -> int:
-        """1 wrong, 4 incomplete; with an armed gate 3 slower or missing, 5 inconclusive or unable to tell."""
+    def exit_code(self) -> ExitCode:
+        """That of the run; with an armed gate SLOWER (or missing) and CANNOT_TELL where it is inconclusive too."""
         if self.run.exit_code or not self.gate.armed:
             return self.run.exit_code
         counts = self.counts
         if counts["MISSING"]:
-            return 3
+            return ExitCode.SLOWER
         if not self.can_tell:
-            return 5
-        return 3 if counts["SLOWER"] else 5 if counts["INCONCLUSIVE"] else 0
+            return ExitCode.CANNOT_TELL
+        if counts["SLOWER"]:
+            return ExitCode.SLOWER
+        return ExitCode.CANNOT_TELL if counts["INCONCLUSIVE"] else ExitCode.OK
 
 
 def judge_run(run: Run, gate: Gate | None = None) -> Standing:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import harness.timing.block  # noqa: F401  binds its clocks before any backend can reach them
 from harness.plugins.manager import Registry, load_plugins
+from harness.record.run import NOT_OFFERED
 from harness.timing.processor import adopt_orphans
 from harness.worker.protocol import (
-    NOT_OFFERED,
     Answer,
     Check,
     Checked,

@@ -13,7 +13,7 @@ from harness.plan.cell import Cell
 from harness.plan.suite import Timing
 from harness.plan.task import is_short
 from harness.plugins.manager import Registry
-from harness.record.run import Result, result_of
+from harness.record.run import GAVE_UP, Result, result_of
 from harness.timing.block import WARM_NS, Mode
 from harness.worker.process import Worker, WorkerDiedError
 from harness.worker.protocol import (
@@ -126,7 +126,7 @@ class Crew:
         """What becomes of every further cell once too many in a row have ended the worker."""
         deaths = max(self.deaths, self.failed_starts[self.arm])
         if deaths >= MOST_DEATHS or self.stopped:
-            return Checked("skipped", f"{deaths} cells in a row ended the worker; the rest is not tried")
+            return Checked("skipped", f"{deaths} cells in a row ended the worker; {GAVE_UP}")
         return None
 
     def _result(self, cell: Cell, formula: str, reply: Checked, seconds: float, pid: int) -> Result:

@@ -85,9 +85,6 @@ class ListFiles(msgspec.Struct, tag="files", frozen=True):
 Request = Start | ListFiles | Check | Prepare | Sample | Release | Answer | MeasurePeak
 
 
-NOT_OFFERED = "no plugin hands it over"  # begins the reason why a backend is unavailable that is not there at all
-
-
 class Ready(msgspec.Struct, tag="ready", frozen=True):
     """The backend is loaded; `reason` says why it cannot run here, `process` what its process has loaded."""
 

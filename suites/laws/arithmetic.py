@@ -114,7 +114,11 @@ def declared_arithmetic(problem: Problem, numerics: Numerics) -> Arithmetic:
     return Arithmetic(inputs=min(own, inputs), sums=min(numerics.sums_in(problem.dtype).bits, max(24, own)))
 
 
-@law(tolerance="declared", when=lambda p: p.operator in PAIRS and p.data == "normal" and not p.flip)
+@law(
+    tolerance="declared",
+    when=lambda p: p.operator in PAIRS and p.data == "normal" and not p.flip,
+    role="arithmetic",
+)
 def arithmetic_is_declared(subject: Subject, problem: Problem) -> Deviation:
     """<v e_k, e_k> = v to p_in bits;  2^(p-1) + 1 - 2^(p-1) = 1 for p up to the bits of the sums
 

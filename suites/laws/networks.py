@@ -60,7 +60,7 @@ def error_terms_layer_by_layer(subject: NetworkSubject, problem: NetworkProblem)
     return verify_layers(subject, subject.to_device(values), subject.to_device(ends))[0]
 
 
-@network_law(tolerance="norm", when=_plain)
+@network_law(tolerance="norm", when=_plain, role="network")
 def network_equals_autograd(subject: NetworkSubject, problem: NetworkProblem) -> Deviation:
     """||t - t64|| <= 8 (D + u ||t64||) for every output, error term and gradient t, and for the loss
 

@@ -9,7 +9,7 @@ from harness.spec import reference
 from harness.spec.data import make_arrays
 
 
-@law(tolerance="bound", when=lambda problem: True)
+@law(tolerance="bound", when=lambda problem: True, role="reference")
 def agrees_with_reference(subject: Subject, problem: Problem) -> Deviation:
     """|operator(arrays) - float64 reference| <= bound of the declared class; == on whole numbers.
 

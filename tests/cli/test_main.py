@@ -117,7 +117,7 @@ def test_a_mistake_is_failed_with_the_law_and_a_command_that_repeats_it(mine, tm
     assert [result.law for result in harness.load(tmp_path / "again").results] == ["tap-probe"]
 
 
-def test_a_broken_plugin_does_not_end_the_command(tmp_path):
+def test_a_broken_plugin_is_shown_by_plugins_and_is_an_error_where_it_was_named(tmp_path):
     path = tmp_path / "broken.py"
     path.write_text("raise ValueError('oh <no>')")
     shown = run_harness("plugins", "--plugin", str(path))
@@ -127,8 +127,9 @@ def test_a_broken_plugin_does_not_end_the_command(tmp_path):
         "run", "correctness", "--plugin", str(path), "--backend", "numpy-direct", "--problem", PROBLEM,
         "--output", str(tmp_path / "run"),
     )  # fmt: skip
-    assert done.returncode == 0
-    assert "is broken: ValueError: oh <no>" in done.stderr
+    assert done.returncode == 2
+    assert f"error: plugin {path} is broken: ValueError: oh <no>" in done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -216,12 +217,20 @@ def test_options_that_would_do_nothing_are_errors(arguments, words):
     assert words in done.stderr
 
 
-def test_a_broken_plugin_is_told_before_the_error_that_follows_from_it(mine):
+def test_a_broken_plugin_is_told_and_not_the_error_that_follows_from_it(mine):
     mine.write_text("import harness\ndef broken(:\n")
     done = run_harness("run", "correctness", "--plugin", str(mine), "--backend", "mine")
     assert done.returncode == 2
     assert "is broken: SyntaxError" in done.stderr
-    assert "unknown backend: got 'mine'" in done.stderr
+    assert "unknown backend" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [["run", "correctness"], ["list", "backends"], ["fuzz", "numpy-direct"]])
+def test_a_misspelt_operator_of_a_named_plugin_ends_every_command(mine, command):
+    mine.write_text(MINE + "\nMine.conv_input_gradient = lambda self, dy, w, x_shape, window: dy\n")
+    done = run_harness(*command, "--plugin", str(mine))
+    assert done.returncode == 2
+    assert "conv_input_gradient, which is not an operator and is never read, wanted conv_input_grad" in done.stderr
 
 
 def test_what_is_skipped_says_why_and_a_repeat_keeps_the_limits(mine, tmp_path):

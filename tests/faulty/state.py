@@ -198,12 +198,12 @@ class SharedWorkspace(Right):
     name = "faulty:shared-workspace"
 
     def __init__(self):
-        self.workspace = {}
+        self.kernels = {}
 
     def prepare(self, problem, arrays):
         if problem.operator is not harness.Operator.conv_input_grad:
             return super().prepare(problem, arrays)
-        kept = self.workspace.setdefault((arrays["w"].shape, arrays["w"].dtype), arrays["w"].copy())
+        kept = self.kernels.setdefault((arrays["w"].shape, arrays["w"].dtype), arrays["w"].copy())
         kept[...] = arrays["w"]
         return lambda: self.conv_input_grad(arrays["dy"], kept, problem.x, problem.window)
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from harness.exit_codes import ExitCode
 from harness.gating.findings import FINDINGS, MEANING, conclude_gate, describe_silent, judge_gate
-from harness.race import NO_PASS
+from harness.record.run import GAVE_UP, NO_PASS
 from reports.findings import judge_cells
 from tests.reports.made import compare_arms, fail, measure, result, spread, time_cell
 
@@ -39,7 +40,6 @@ def _judge(*results, resolve=0.0, **more):
         ("unsupported", "unsupported", "UNCHANGED", 4),
         ("unavailable", "passed", "INCONCLUSIVE", 4),
         ("unavailable", "unavailable", "UNCHANGED", 4),
-        ("crashed", "passed", "INCONCLUSIVE", 4),
         ("passed", "crashed", "BROKEN", 1),
     ],
 )
@@ -51,6 +51,38 @@ def test_a_law_is_judged_by_both_outcomes(was, now, finding, code):
         _law("base", was), _law("new", now), *(replace(_law(arm, "passed"), law="other") for arm in ("base", "new"))
     )
     assert beside.exit_code == {"BROKEN": 1, "MISSING": 3, "INCONCLUSIVE": 5}.get(finding, 0)
+
+
+@pytest.mark.parametrize("death", ["crashed", "timeout"])
+def test_a_crash_that_is_mended_passes_where_the_base_answers_other_cells(death):
+    died = replace(_law("base", death), reason="killed by signal 11")
+    other = [replace(_law(arm, "passed"), law="other") for arm in ("base", "new")]
+    report = _judge(died, _law("new", "passed"), *other)
+    assert [cell.finding for cell in report.cells] == ["MENDED", "UNCHANGED"]
+    assert report.cells[0].reason == f"it was {death}: killed by signal 11" and report.exit_code == ExitCode.OK
+
+
+@pytest.mark.parametrize("death", ["crashed", "timeout"])
+def test_a_base_that_answers_nothing_is_no_base_and_more_time_is_no_advice(death):
+    died = time_cell(0, "base", (), outcome=death, reason="killed by signal 11")
+    report = _judge(
+        died, time_cell(1, "new", SAME), replace(died, problem="conv x=1x2x8 w=3x2x3"),
+        time_cell(1, "new", SAME, line="conv x=1x2x8 w=3x2x3"), _law("base", "passed"), _law("new", "passed"),
+    )  # fmt: skip
+    assert report.counts["INCONCLUSIVE"] == 2 and report.exit_code == ExitCode.CANNOT_TELL
+    said = conclude_gate(report)
+    assert "2 of 3 cells have nothing to be compared with, and more time does not help: the base cannot run" in said
+    assert "killed by signal 11" in said and "--base-env" in said and "--budget" not in said
+
+
+def test_cells_that_the_base_gave_up_are_not_new():
+    gave_up = time_cell(0, "base", (), outcome="skipped", reason=f"12 cells in a row ended the worker; {GAVE_UP}")
+    other = "conv x=1x2x8 w=3x2x3"
+    report = _judge(
+        gave_up, time_cell(1, "new", SAME), time_cell(2, "base", SAME, other), time_cell(3, "new", SAME, other)
+    )
+    assert [cell.finding for cell in report.cells] == ["INCONCLUSIVE", "SAME"]
+    assert report.exit_code == ExitCode.CANNOT_TELL and "--budget" not in conclude_gate(report)
 
 
 @pytest.mark.parametrize(

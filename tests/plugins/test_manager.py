@@ -19,6 +19,18 @@ def register_backends(register):
 """
 
 
+SUITE = """
+import harness
+
+def problems():
+    return (harness.NamedProblem(name="p", problem=harness.parse_line("conv x=1x2x9 w=3x2x3")),)
+
+@harness.hookimpl
+def register_suites(register):
+    register(harness.Suite(name="mine", kind="speed", description="", problems=problems))
+"""
+
+
 def _row(tmp_path, text):
     path = tmp_path / "mine.py"
     path.write_text(text)
@@ -50,7 +62,20 @@ def test_every_built_in_plugin_loads():
         (SMALL.replace('"mine"', '"torch"'), "the name 'torch' is taken among backends"),
         (SMALL.replace('"mine"', '"my own"'), "wanted a word without blanks"),
         (SMALL.replace("def conv", "def convolve"), "has no operator"),
+        (SMALL.replace("def conv", "def convolve"), "convolve is none, did you mean conv?"),
         (SMALL.replace("register(Mine())", "raise KeyError('late')"), "KeyError: 'late'"),
+        (
+            SMALL.replace("    def conv", "    axes = (2)\n\n    def conv"),
+            "backend 'mine', axes: got 2, wanted a tuple",
+        ),
+        (
+            SMALL.replace("def conv", "def avgpool(self, x, window):\n        return x\n\n    def conv"),
+            "wanted avg_pool",
+        ),
+        (SUITE.replace('"speed"', '"sped"'), "unknown kind of suite 'mine': got 'sped'"),
+        (SUITE.replace("problems=problems", "problems=problems()"), "suite 'mine', problems: got ("),
+        (SUITE.replace("problems=problems", "laws='tap-probe'"), "suite 'mine', laws: got 'tap-probe', wanted a tuple"),
+        (SUITE.replace("harness.Suite(", "dict("), "register_suites: got {'name': 'mine'"),
     ],
 )
 def test_a_broken_plugin_is_a_row_with_its_reason(tmp_path, text, reason):
@@ -58,8 +83,14 @@ def test_a_broken_plugin_is_a_row_with_its_reason(tmp_path, text, reason):
     assert row.state == "broken"
     assert reason in row.reason
     assert "\n" not in row.reason
-    assert "mine" not in registry.backends
+    assert "mine" not in registry.backends and "mine" not in registry.suites
     assert {row.state for row in registry.rows if row.origin == "built-in"} == {"loaded"}
+
+
+def test_the_smallest_suite_loads(tmp_path):
+    registry, row = _row(tmp_path, SUITE)
+    assert (row.state, row.suites) == ("loaded", ("mine",))
+    assert registry.suite("mine").problems()[0].name == "p"
 
 
 def test_a_plugin_can_be_left_out():

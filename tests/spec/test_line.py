@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given, settings
 
 from harness import GeometryError, LineError, parse_line
+from harness.spec.line import read_text
 from tests.spec.strategies import problems
 
 
@@ -69,3 +70,18 @@ def test_impossible_geometry_names_the_line(line, words):
         parse_line(line)
     assert words in str(caught.value)
     assert line in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "dtype", "data"),
+    [
+        ("conv x=1x2x9 w=3x2x3", "float32", "normal"),
+        ("conv x=1x2x9 w=3x2x3 data=integer dtype=float16", "float16", "integer"),
+        ("  conv   x=1x2x9  w=3x2x3  dtype=float64", "float64", "normal"),
+        ("network lenet5 step n=2 dtype=float64", "float64", "normal"),
+    ],
+)
+def test_one_field_is_read_as_the_whole_line_is(line, dtype, data):
+    assert (read_text(line, "dtype"), read_text(line, "data")) == (dtype, data)
+    if not line.startswith("network"):
+        assert (parse_line(line).dtype, parse_line(line).data) == (dtype, data)

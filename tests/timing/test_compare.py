@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.exit_codes import ExitCode
 from harness.plugins.route import Route
 from harness.record.run import Ending, Header, Result, Run
-from harness.timing.compare import compare_runs
+from harness.timing.compare import compare_runs, conclude_comparison
 from tests.timing.test_statistics import measurement
 
 NATIVE = Route(kind="native")
@@ -39,7 +40,7 @@ def run(*results, environment=None, complete=True):
         (result(times=(100, 101, 99)), result("failed"), "BROKEN", 1),
         (result(times=(100, 101, 99)), result("skipped", reason="too dear"), "MISSING", 3),
         (result("failed"), result(times=(100, 101, 99)), "MENDED", 0),
-        (result("unsupported"), result("unsupported"), "UNCHANGED", 0),
+        (result("unsupported"), result("unsupported"), "UNCHANGED", 4),
     ],
 )
 def test_verdicts(base, new, verdict, code):
@@ -69,6 +70,36 @@ def test_times_of_another_environment_get_no_verdict():
     assert both.exit_code == 4  # right as before, but nobody can say whether it is slower
 
 
+def test_a_new_cell_that_is_wrong_is_broken_and_says_why():
+    same = result(times=(100, 101))
+    for outcome in ("failed", "error", "crashed", "timeout"):
+        wrong = result(outcome, problem="conv x=1x2x8 w=3x2x3", reason="y is 0")
+        comparison = compare_runs(run(same), run(same, wrong))
+        assert comparison.changes[1].verdict == "BROKEN" and comparison.exit_code == ExitCode.WRONG
+        assert comparison.changes[1].reason == "y is 0; in the base it was absent"
+        assert conclude_comparison(comparison) == "failed: 1 BROKEN"
+
+
+@pytest.mark.parametrize(
+    ("base", "new", "says"),
+    [
+        ((result(times=(100, 101)),), (result(times=(100, 101)),), "passed: nothing is broken, slower or missing"),
+        ((result(times=(100, 101, 99)),), (result(times=(115, 90, 140)),), "passed: nothing is broken, slower or "
+         "missing; 1 times undecided, whose intervals cross the threshold"),
+        ((result("skipped"),), (result("skipped"),), "failed: no cell ran in both runs and could be compared"),
+        ((result(times=(1,)),), (result(times=(1,)),), "failed: no cell ran in both runs and could be compared"),
+        ((result(times=(1,)), result(law="l")), (result(times=(1,)), result(law="l")),
+         "failed: no time could be compared"),
+        ((result("unavailable", reason="no torch"), result(law="l")), (result(times=(1,)), result(law="l")),
+         "cannot tell: 1 of 2 cells have nothing to be compared with (the base cannot run here: no torch); compare "
+         "with a run in which they ran"),
+    ],
+)  # fmt: skip
+def test_the_conclusion_says_what_the_exit_code_says(base, new, says):
+    assert conclude_comparison(compare_runs(run(*base), run(*new))) == says
+
+
 def test_an_incomplete_run_is_no_success():
     same = result(times=(100, 101))
-    assert compare_runs(run(same), run(same, complete=False)).exit_code == 4
+    comparison = compare_runs(run(same), run(same, complete=False))
+    assert comparison.exit_code == 4 and conclude_comparison(comparison) == "failed: the new run is incomplete"

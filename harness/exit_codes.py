@@ -1,0 +1,33 @@
+"""The exit codes of every command, and what each means."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """An exit code; `meaning` is what README.md and `--help` say of it."""
+
+    OK = 0
+    WRONG = 1
+    USAGE = 2
+    SLOWER = 3
+    INCOMPLETE = 4
+    CANNOT_TELL = 5
+    INTERRUPTED = 130
+
+    @property
+    def meaning(self) -> str:
+        """What the code says, in one line."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    ExitCode.OK: "all good",
+    ExitCode.WRONG: "a backend is wrong (failed, error, crashed, timeout)",
+    ExitCode.USAGE: "usage or bad input",
+    ExitCode.SLOWER: "slower or missing (gate, compare, versus --gate)",
+    ExitCode.INCOMPLETE: "nothing ran or could be compared, or the run is incomplete or leaves a known bug undecided",
+    ExitCode.CANNOT_TELL: "the machine or the base cannot tell (gate, compare, bisect, versus --gate, qualify)",
+    ExitCode.INTERRUPTED: "interrupted; what was done is on disk",
+}

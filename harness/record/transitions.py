@@ -1,0 +1,142 @@
+"""What the outcomes of one cell in a base and a new version say together; `compare` and `gate` read the same table."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from harness.exit_codes import ExitCode
+from harness.record.run import GAVE_UP, NO_PASS, NOT_OFFERED, OUTCOMES, WRONG, Result
+
+State = Literal[
+    "passed", "failed", "error", "crashed", "timeout", "unsupported", "unavailable", "skipped", "silent", "absent",
+    "not reached",
+]  # fmt: skip
+Word = Literal["BROKEN", "MISSING", "INCONCLUSIVE", "WRONG BEFORE", "MENDED", "NEW", "UNCHANGED"]
+STATES: tuple[State, ...] = get_args(State)
+WORDS: tuple[Word, ...] = get_args(Word)
+ANSWERED = frozenset({"passed", "failed", "error"})
+Silent = frozenset[tuple[str, bool]]  # arms, and whether their times are meant or their laws
+
+CODE: Mapping[str, ExitCode] = {
+    "BROKEN": ExitCode.WRONG,
+    "MISSING": ExitCode.SLOWER,
+    "INCONCLUSIVE": ExitCode.CANNOT_TELL,
+    "WRONG BEFORE": ExitCode.OK,
+    "MENDED": ExitCode.OK,
+    "NEW": ExitCode.OK,
+    "UNCHANGED": ExitCode.OK,
+}
+
+# A row for each state of the base, a column for each of the new version. "wrong" stands for the four outcomes in WRONG.
+# silent: the base's worker died in this cell and answered no other, so that nothing is known of what the base can do.
+# not reached: the budget ended before the first pass.
+_NOW = ("passed", "wrong", "unsupported", "unavailable", "skipped", "absent", "not reached")
+_TABLE: dict[str, tuple[Word, ...]] = {
+    "passed":      ("UNCHANGED", "BROKEN", "MISSING", "MISSING", "MISSING", "MISSING", "INCONCLUSIVE"),
+    "wrong":       ("MENDED", "WRONG BEFORE", "MENDED", "UNCHANGED", "UNCHANGED", "MISSING", "INCONCLUSIVE"),
+    "silent":      ("INCONCLUSIVE", "WRONG BEFORE", "UNCHANGED", "UNCHANGED", "UNCHANGED", "MISSING", "INCONCLUSIVE"),
+    "unsupported": ("NEW", "BROKEN", "UNCHANGED", "UNCHANGED", "UNCHANGED", "UNCHANGED", "INCONCLUSIVE"),
+    "unavailable": ("INCONCLUSIVE", "BROKEN", "UNCHANGED", "UNCHANGED", "UNCHANGED", "UNCHANGED", "INCONCLUSIVE"),
+    "skipped":     ("NEW", "BROKEN", "UNCHANGED", "UNCHANGED", "UNCHANGED", "UNCHANGED", "INCONCLUSIVE"),
+    "absent":      ("NEW", "BROKEN", "UNCHANGED", "UNCHANGED", "UNCHANGED", "UNCHANGED", "INCONCLUSIVE"),
+    "not reached": ("INCONCLUSIVE", "BROKEN", *("INCONCLUSIVE",) * 5),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """The states of a cell on both sides, the word for them, and why.
+
+    baseless: whether nothing is known of what the base can do there, so that more time cannot decide the cell.
+    by_time: whether the word is open until the times of both sides are judged.
+    """
+
+    was: State
+    now: State
+    word: Word
+    reason: str = ""
+    by_time: bool = False
+
+    @property
+    def baseless(self) -> bool:
+        """Whether the base could not run there, though it may well be able to do the cell."""
+        return self.was in ("unavailable", "silent")
+
+
+def look_up(was: State, now: State) -> Word:
+    """Read the table; `now` is never "silent", which is said of a base alone."""
+    return _TABLE["wrong" if was in WRONG else was][_NOW.index("wrong" if now in WRONG else now)]
+
+
+def find_transition(base: Result | None, new: Result | None, silent: Silent = frozenset()) -> Transition:
+    """Judge one cell by its outcomes.
+
+    base, new: the results of both sides, None where a side has no such cell. silent: of `find_silent` for the base.
+    """
+    was, now = _state_of_base(base, silent), _state_of(new)
+    word, timed = look_up(was, now), _is_timed(new or base)
+    by_time = timed and (was == now == "passed" or (word == "INCONCLUSIVE" and "not reached" in (was, now)))
+    return Transition(was=was, now=now, word=word, reason=_explain(word, was, now, base, new), by_time=by_time)
+
+
+def find_silent(results: Iterable[Result]) -> Silent:
+    """Arms whose workers died and answered no cell at all, for laws and for times apart."""
+    outcomes: dict[tuple[str, bool], set[str]] = defaultdict(set)
+    for result in results:
+        outcomes[result.backend, _is_timed(result)].add(result.outcome)
+    return frozenset(key for key, seen in outcomes.items() if seen & {"crashed", "timeout"} and not seen & ANSWERED)
+
+
+def _is_timed(result: Result | None) -> bool:
+    return result is not None and result.kind == "speed"
+
+
+def _state_of(result: Result | None) -> State:
+    if result is None:
+        return "absent"
+    assert result.outcome in OUTCOMES
+    return "not reached" if result.outcome == "skipped" and result.reason == NO_PASS else result.outcome
+
+
+def _state_of_base(base: Result | None, silent: Silent) -> State:
+    """Tell a base that cannot do the cell from one of which nothing is known."""
+    if base is None or (base.outcome == "unavailable" and base.reason.startswith(NOT_OFFERED)):
+        return "absent"
+    if base.outcome == "skipped" and base.reason.endswith(GAVE_UP):
+        return "unavailable"
+    if base.outcome in ("crashed", "timeout") and (base.backend, _is_timed(base)) in silent:
+        return "silent"
+    return _state_of(base)
+
+
+def _explain(word: Word, was: State, now: State, base: Result | None, new: Result | None) -> str:
+    """Why the word holds, in words; empty where both outcomes say it all."""
+    before, after = (_describe(state, result) for state, result in ((was, base), (now, new)))
+    reason = new.reason if new is not None else ""
+    match word:
+        case "BROKEN":
+            return reason if was == "passed" else f"{reason}; in the base it was {before}".removeprefix("; ")
+        case "WRONG BEFORE":
+            return reason
+        case "MISSING":
+            return "the new run has no such cell" if now == "absent" else after
+        case "MENDED":
+            return f"offered no more: {reason}" if now == "unsupported" else f"it was {before}"
+        case "NEW":
+            return f"it was {before}"
+        case "INCONCLUSIVE" if "not reached" in (was, now):
+            return NO_PASS
+        case "INCONCLUSIVE":
+            return f"the base cannot run here: {base.reason if base is not None else ''}"
+        case "UNCHANGED" if was in ("unavailable", "silent"):
+            return f"the base cannot run here: {base.reason if base is not None else ''}"
+        case "UNCHANGED" if was in WRONG:
+            return f"it was {before}; now {after}"
+    return ""
+
+
+def _describe(state: State, result: Result | None) -> str:
+    return f"{state}: {result.reason}" if result is not None and result.reason and state != "absent" else state

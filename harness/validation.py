@@ -1,0 +1,72 @@
+"""Checks of the arguments of public constructors: convert what has one reading, and refuse the rest in one line."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterable
+from types import UnionType
+from typing import Any
+
+from harness.errors import UsageError, unknown
+
+Kind = type | UnionType
+
+
+def refuse(what: str, got: object, wanted: str) -> UsageError:
+    """Build the error for a value that cannot be used."""
+    return UsageError(f"{what}: got {got!r}, wanted {wanted}; see docs/plugins.md")
+
+
+def read_tuple(what: str, value: Any, kind: Kind, wanted: str) -> tuple[Any, ...]:
+    """Turn a list into a tuple, and check the type of every element. Raises UsageError, for a text too."""
+    if not isinstance(value, tuple | list) or not all(_is(one, kind) for one in value):
+        raise refuse(what, value, wanted)
+    return tuple(value)
+
+
+def read_sizes(what: str, value: Any, wanted: str) -> tuple[int, ...]:
+    """Turn a list, or a tuple of another library's whole numbers, into a tuple of int. Raises UsageError."""
+    if not isinstance(value, tuple | list) or any(isinstance(one, bool) for one in value):
+        raise refuse(what, value, wanted)
+    try:
+        return tuple(map(operator.index, value))
+    except TypeError:
+        raise refuse(what, value, wanted) from None
+
+
+def check_one_of(what: str, value: object, allowed: Iterable[str]) -> None:
+    """Raise UsageError, with the nearest name, unless a value is one of the allowed texts."""
+    names = tuple(allowed)
+    if not isinstance(value, str) or value not in names:
+        raise unknown(what, value if isinstance(value, str) else repr(value), names, "docs/plugins.md")
+
+
+def check_type(what: str, value: object, kind: Kind, wanted: str) -> None:
+    """Raise UsageError unless a value has a type; True is no number."""
+    if not _is(value, kind):
+        raise refuse(what, value, wanted)
+
+
+def check_number(
+    what: str, value: Any, wanted: str, *, least: float = -math.inf, above: float = -math.inf, whole: bool = False
+) -> None:
+    """Raise UsageError unless a value is a number, at least `least` and more than `above`; NaN is neither."""
+    if not _is(value, int if whole else int | float) or not (value >= least and value > above):
+        raise refuse(what, value, wanted)
+
+
+def check_callable(what: str, value: Callable[..., Any] | None, wanted: str) -> None:
+    """Raise UsageError unless a value can be called."""
+    if not callable(value):
+        raise refuse(what, value, wanted)
+
+
+def check_word(what: str, value: object) -> None:
+    """Raise UsageError unless a value is a name: a word without blanks or slashes."""
+    if not isinstance(value, str) or not value or any(c.isspace() or c == "/" for c in value):
+        raise refuse(what, value, "a word without blanks or slashes")
+
+
+def _is(value: object, kind: Kind) -> bool:
+    return isinstance(value, kind) and (not isinstance(value, bool) or kind is bool)
