@@ -106,7 +106,8 @@ WINDOWS: Mapping[Value, WindowClass] = {
     "1-D 3": WindowClass(kernel=(3,), padding="same"),
     "1-D 1": WindowClass(kernel=(1,)),
     "1-D 3 causal": WindowClass(kernel=(3,), padding="causal", dilations=(1, 2, 4, 8)),
-    "1-D 128 grouped": WindowClass(kernel=(128,), padding="half", groups="grouped"),  # places in wav2vec 2.0
+    # Of wav2vec 2.0, without its padding: in that, on so small a space, half of the taps would always lie.
+    "1-D 128 grouped": WindowClass(kernel=(128,), groups="grouped"),
     "3x3x3": WindowClass(kernel=(3, 3, 3), padding="same"),
     "depthwise 3x3": WindowClass(kernel=(3, 3), padding="same", groups="depthwise"),
     "depthwise 3x3 stride 2": WindowClass(kernel=(3, 3), stride=(2, 2), padding="half", groups="depthwise"),
