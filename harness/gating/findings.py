@@ -11,7 +11,7 @@ from harness.exit_codes import ExitCode
 from harness.gating.acceptance import Acceptance, read_acceptance
 from harness.plan.gate import Gate
 from harness.record.run import NO_PASS, RAN, Result, Run
-from harness.record.transitions import ANSWERED, CODE, Silent, find_silent, find_transition
+from harness.record.transitions import CODE, Silent, find_silent, find_transition, is_answer
 from harness.timing.standing import Row, Standing, judge_run
 from harness.timing.verdict import Judgement
 
@@ -102,7 +102,7 @@ class GateReport:
     @property
     def blind(self) -> bool:
         """Whether the base could not run where it should, and no cell ran on both sides."""
-        both = any(cell.base is not None and {cell.base.outcome, cell.new.outcome} <= ANSWERED for cell in self.cells)
+        both = any(cell.base is not None and is_answer(cell.base) and is_answer(cell.new) for cell in self.cells)
         return not both and any(cell.baseless for cell in self.cells)
 
     @property

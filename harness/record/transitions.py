@@ -17,7 +17,8 @@ State = Literal[
 Word = Literal["BROKEN", "MISSING", "INCONCLUSIVE", "WRONG BEFORE", "MENDED", "NEW", "UNCHANGED"]
 STATES: tuple[State, ...] = get_args(State)
 WORDS: tuple[Word, ...] = get_args(Word)
-ANSWERED = frozenset({"passed", "failed", "error"})
+# What an environment lacks rather than a backend does: errors that are no answer of a version.
+MISSING_FILES = ("ImportError:", "ModuleNotFoundError:", "OSError:", "FileNotFoundError:")
 Silent = frozenset[tuple[str, bool]]  # arms, and whether their times are meant or their laws
 
 CODE: Mapping[str, ExitCode] = {
@@ -31,13 +32,14 @@ CODE: Mapping[str, ExitCode] = {
 }
 
 # A row for each state of the base, a column for each of the new version. "wrong" stands for the four outcomes in WRONG.
-# silent: the base's worker died in this cell and answered no other, so that nothing is known of what the base can do.
+# silent: the base answered no cell at all, for want of a file or a library or because its worker died: nothing is known
+# of what the base can do, and what is wrong now was not seen to be wrong before.
 # not reached: the budget ended before the first pass.
 _NOW = ("passed", "wrong", "unsupported", "unavailable", "skipped", "absent", "not reached")
 _TABLE: dict[str, tuple[Word, ...]] = {
     "passed":      ("UNCHANGED", "BROKEN", "MISSING", "MISSING", "MISSING", "MISSING", "INCONCLUSIVE"),
     "wrong":       ("MENDED", "WRONG BEFORE", "MENDED", "UNCHANGED", "UNCHANGED", "MISSING", "INCONCLUSIVE"),
-    "silent":      ("INCONCLUSIVE", "WRONG BEFORE", "UNCHANGED", "UNCHANGED", "UNCHANGED", "MISSING", "INCONCLUSIVE"),
+    "silent":      ("INCONCLUSIVE", "BROKEN", "UNCHANGED", "UNCHANGED", "UNCHANGED", "MISSING", "INCONCLUSIVE"),
     "unsupported": ("NEW", "BROKEN", "UNCHANGED", "UNCHANGED", "UNCHANGED", "UNCHANGED", "INCONCLUSIVE"),
     "unavailable": ("INCONCLUSIVE", "BROKEN", "UNCHANGED", "UNCHANGED", "UNCHANGED", "UNCHANGED", "INCONCLUSIVE"),
     "skipped":     ("NEW", "BROKEN", "UNCHANGED", "UNCHANGED", "UNCHANGED", "UNCHANGED", "INCONCLUSIVE"),
@@ -83,11 +85,25 @@ def find_transition(base: Result | None, new: Result | None, silent: Silent = fr
 
 
 def find_silent(results: Iterable[Result]) -> Silent:
-    """Arms whose workers died and answered no cell at all, for laws and for times apart."""
-    outcomes: dict[tuple[str, bool], set[str]] = defaultdict(set)
+    """Arms that could not run and answered no cell at all, for laws and for times apart."""
+    cells: dict[tuple[str, bool], list[Result]] = defaultdict(list)
     for result in results:
-        outcomes[result.backend, _is_timed(result)].add(result.outcome)
-    return frozenset(key for key, seen in outcomes.items() if seen & {"crashed", "timeout"} and not seen & ANSWERED)
+        cells[result.backend, _is_timed(result)].append(result)
+    return frozenset(
+        key for key, seen in cells.items() if any(map(could_not_run, seen)) and not any(map(is_answer, seen))
+    )
+
+
+def is_answer(result: Result) -> bool:
+    """Whether a cell says what a version can do: right, wrong, or an error of its own."""
+    return result.outcome in ("passed", "failed") or (result.outcome == "error" and not could_not_run(result))
+
+
+def could_not_run(result: Result) -> bool:
+    """Whether a cell was ended by its worker's death, or by a file or a library that is not there."""
+    return result.outcome in ("crashed", "timeout") or (
+        result.outcome == "error" and result.reason.startswith(MISSING_FILES)
+    )
 
 
 def _is_timed(result: Result | None) -> bool:
@@ -107,7 +123,7 @@ def _state_of_base(base: Result | None, silent: Silent) -> State:
         return "absent"
     if base.outcome == "skipped" and base.reason.endswith(GAVE_UP):
         return "unavailable"
-    if base.outcome in ("crashed", "timeout") and (base.backend, _is_timed(base)) in silent:
+    if could_not_run(base) and (base.backend, _is_timed(base)) in silent:
         return "silent"
     return _state_of(base)
 

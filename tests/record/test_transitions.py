@@ -51,8 +51,8 @@ def test_what_is_wrong_gone_or_unknown_never_passes(was, now):
     assert word in WORDS
     code = CODE[word]
     if now in WRONG:
-        assert word == ("WRONG BEFORE" if was in WRONG or was == "silent" else "BROKEN")
-        assert code == (ExitCode.OK if was in WRONG or was == "silent" else ExitCode.WRONG)
+        assert word == ("WRONG BEFORE" if was in WRONG else "BROKEN")
+        assert code == (ExitCode.OK if was in WRONG else ExitCode.WRONG)
     elif was == "passed" and now != "passed":
         assert code in (ExitCode.SLOWER, ExitCode.CANNOT_TELL)
     elif was in UNKNOWN and now == "passed":
@@ -101,3 +101,17 @@ def test_an_arm_is_silent_for_laws_and_times_apart():
     for outcome in ("passed", "failed", "error"):
         assert not find_silent([died, replace(died, law="other", outcome=outcome)])
     assert not find_silent([replace(died, outcome="unavailable")])
+
+
+@pytest.mark.parametrize("error", ["OSError: libfast.so: cannot open shared object file (mine.py:3)",
+                                   "ModuleNotFoundError: No module named 'fast' (mine.py:3)"])  # fmt: skip
+def test_a_base_without_its_library_was_not_wrong_before(error):
+    lost = [result("mine", law, LINE, "error", None, reason=error) for law in (LAW, "other")]
+    silent = find_silent(lost)
+    assert silent == {("mine", False)}
+    wrong, right = (result("mine", LAW, LINE, outcome, None, reason="why") for outcome in ("failed", "passed"))
+    broken = find_transition(lost[0], wrong, silent)
+    assert (broken.word, CODE[broken.word]) == ("BROKEN", ExitCode.WRONG) and error in broken.reason
+    open_ = find_transition(lost[0], right, silent)
+    assert open_.word == "INCONCLUSIVE" and open_.baseless and error in open_.reason
+    assert not find_silent([*lost, result("mine", "third", LINE, "passed", None)])  # one call lacks it, not the base
