@@ -81,7 +81,7 @@ SPACES: Mapping[Value, Sizes] = {
 }  # fmt: skip
 
 # What the columns of a dear row become, but for one of them.
-LIGHT: Mapping[str, Value] = {"batch": 2, "space": "one", "c": 8, "o": 8}
+LIGHT: Mapping[str, Value] = {"batch": 1, "space": "one", "c": 4, "o": 4}
 
 # --- convolutions ------------------------------------------------------------------------------------------------
 
