@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 
@@ -21,6 +22,7 @@ from harness.spec.problem import MEANS, Problem
 LAW = "agrees-with-reference"  # the one law that these problems are asked: it knows every element
 AFFORDABLE = 3e6  # operations; a row gets the cheaper counts of its classes above
 DEAR, DEAREST = 1e7, 2e7  # above the first a row is split, above the second it is not a default
+LONG_FORMATS = ("float32", "float64")  # formats that are wider than another one to which factors may be rounded
 KERNELED = (Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, Operator.conv_transpose)
 
 
@@ -146,7 +148,20 @@ def problem_of(operator: Operator, row: Row, number: int) -> Problem:
             hollow=window.padding == "over",
         )
     )
-    return problem.with_(data="distinct") if operator in MAXIMA and can_be_distinct(problem) else problem
+    if operator in MAXIMA:
+        return problem.with_(data="distinct") if can_be_distinct(problem) else problem
+    return with_long_numbers(problem)
+
+
+def with_long_numbers(problem: Problem) -> Problem:
+    """Return a problem in float32 or float64 on whole numbers of many bits, in one factor or the other.
+
+    A path that rounds its factors to a shorter format gives the right sums of short numbers (mlx#4242). Short formats
+    have no room for long numbers, and a maximum has no sum.
+    """
+    if problem.dtype not in LONG_FORMATS or problem.operator in MAXIMA:
+        return problem
+    return problem.with_(data="long", seed=zlib.crc32(problem.line.encode()) % 2)
 
 
 def _window_of(row: Row) -> WindowClass:
