@@ -108,6 +108,13 @@ def _some_channels(a: Any) -> Any:
     return base[:, a.shape[1] :]
 
 
+def _every_other_channel(a: Any) -> Any:
+    """Every second channel of a larger array, each of them dense, as a slice across further axes lies."""
+    base = _filled(a, (a.shape[0], 2 * a.shape[1], *a.shape[2:]))
+    base[:, 1::2] = a
+    return base[:, 1::2]
+
+
 def _some_channels_last(a: Any) -> Any:
     """The same of an array that lies with its channels last."""
     xp, order = _xp(a), (0, *range(2, a.ndim), 1)
@@ -132,6 +139,7 @@ VIEWS: dict[str, Callable[[Any], Any]] = {
     "every other element": _every_other,
     "inside a frame of NaN": lambda a: _frame(a)[0],
     "as some of the channels": lambda a: _some_channels(a) if a.ndim > 2 else a,
+    "as every other channel": lambda a: _every_other_channel(a) if a.ndim > 2 else a,
     "as some of the channels, which lie last": lambda a: _some_channels_last(a) if a.ndim > 2 else a,
 }
 ALONE = 2  # views that each array of a problem has alone; the problems of an operator share all of them out
@@ -141,8 +149,8 @@ ALONE = 2  # views that each array of a problem has alone; the problems of an op
 def views_are_read_right(subject: Subject, problem: Problem) -> Deviation:
     """f(view of x) = f(x), however the view lies in memory
 
-    Fortran order, channels last, images last, negative strides, every other element, inside a frame of NaN, and some of
-    the channels of a larger array. First all arrays lie so, then one of them alone (cupy#10303, pytorch#192212), in
+    Fortran order, channels last, images last, negative strides, every other element, inside a frame of NaN, and some
+    of the channels of a larger array. First all arrays lie so, then one of them alone (cupy#10303, pytorch#192212), in
     two of these ways that follow from the problem line.
     """
     case = _case(problem)
