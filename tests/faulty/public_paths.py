@@ -30,7 +30,7 @@ def _in_blocks(block, kernel=None):
 
 # Factors rounded to TF32 where a library has a path that does so: right sums of short whole numbers.
 ROUNDING = (
-    Plan(name="filtered-in-tf32", report="mlx#4242: 3x3, multiples of 32 channels", operator=CONV, spoil="short-factors",
+    Plan(name="filtered-in-tf32", report="mlx#4242: multiples of 32 channels", operator=CONV, spoil="short-factors",
          conditions=("stride 1",), also=_in_blocks(32, (3, 3))),
     Plan(name="searched-in-tf32", report="cumo#501: the search takes tensor cores", operator=WEIGHT_GRAD,
          spoil="short-factors", also=_in_blocks(16, (3, 3))),
@@ -69,7 +69,7 @@ SHAPES = (
          conditions=("depthwise", "kernel 7x7", "stride 2"), also=lambda p: _sides(p, 3, 3)),
     Plan(name="depthwise-strided-dilated", report="tensorflow#31514: stride with dilation", operator=CONV,
          conditions=("depthwise", "stride 2", "dilation 2"), spoil="tap-lost"),
-    Plan(name="depthwise-long-signal", report="pytorch#23042: 25 taps with stride 2", operator=CONV, spoil="small-factor",
+    Plan(name="depthwise-long-signal", report="pytorch#23042: 25 taps, stride 2", operator=CONV, spoil="small-factor",
          conditions=("stride 2",), also=lambda p: is_depthwise(p) and len(p.kernel) == 1 and p.kernel[0] >= 25),
     Plan(name="depthwise-same-5x5", report="nnfusion#192: padding 1:2", operator=CONV, spoil="last-row",
          conditions=("depthwise", "kernel 5x5"), also=lambda p: _sides(p, 1, 2)),
@@ -84,7 +84,7 @@ SHAPES = (
     Plan(name="period-discriminator", report="oneDNN#5730: 5x1 with stride 3x1", operator=INPUT_GRAD, spoil="zeros",
          also=lambda p: len(p.kernel) == 2 and p.kernel[0] > p.kernel[1] == 1
          and p.window.stride[0] > p.window.stride[1] == 1 and count_inputs(p) >= 8),
-    Plan(name="weight-grad-of-few-outputs", report="MIOpen#2770: not cleared", operator=WEIGHT_GRAD, spoil="small-factor",
+    Plan(name="weight-grad-of-few-outputs", report="MIOpen#2770: dirty", operator=WEIGHT_GRAD, spoil="small-factor",
          conditions=("kernel 3x3", "C >= 64"),
          also=lambda p: count_outputs(p) <= 3 and p.x[0] * math.prod(windows(p)) >= 1024),
     Plan(name="weight-grad-1x1-large-batch", report="MIOpen#670: 1x1, multiples of 128", operator=WEIGHT_GRAD,
