@@ -8,6 +8,7 @@ from harness import Law, NamedProblem, Suite, hookimpl
 from harness.generate.covering import covering_problems
 from harness.generate.dispatch.counts import count_problems
 from harness.generate.dispatch.problems import dear_dispatch_problems, dispatch_problems
+from harness.generate.dispatch.rare import rare_problems
 from suites.geometries import correctness_problems
 from suites.laws import all_laws
 from suites.shrunk_layers import all_shrunk_problems, shrunk_problems
@@ -16,7 +17,7 @@ from suites.shrunk_layers import all_shrunk_problems, shrunk_problems
 def asked_problems() -> tuple[NamedProblem, ...]:
     """Return chosen geometries, generated ones in which every three values meet, and those on specialised paths."""
     apart = (*correctness_problems(), *covering_problems())
-    return (*apart, *count_problems(), *shrunk_problems(), *dispatch_problems())
+    return (*apart, *count_problems(), *shrunk_problems(), *rare_problems(), *dispatch_problems())
 
 
 def deeper_problems() -> tuple[NamedProblem, ...]:

@@ -122,7 +122,8 @@ def _add_convolution(lines: dict[str, str], name: str, shape: str) -> None:
             _add(lines, name, f"{operator} {shape} dtype=float64")
         for dtype in SHORT:
             _add(lines, name, f"conv {shape} dtype={dtype} data=wide")
-            _add(lines, name, f"conv {shape} dtype={dtype} data=subnormal")
+            for operator in ("conv", *GRADIENTS):
+                _add(lines, name, f"{operator} {shape} dtype={dtype} data=subnormal")
 
 
 def _add_transposed(lines: dict[str, str], name: str, shape: str) -> None:
@@ -134,6 +135,8 @@ def _add_transposed(lines: dict[str, str], name: str, shape: str) -> None:
     if name in HARD:
         for data in REGIMES:
             _add(lines, name, f"conv_transpose {shape} data={data}")
+        for dtype in SHORT:
+            _add(lines, name, f"conv_transpose {shape} dtype={dtype} data=subnormal")
 
 
 def _add_pool(lines: dict[str, str], name: str, shape: str) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import cache
 
 from harness import NamedProblem, Operator, Problem
-from harness.generate.dispatch.problems import ask_elements
+from harness.generate.dispatch.problems import ask_elements, with_long_numbers
 from suites.layers import network_names, network_problems
 
 BATCH = 2
@@ -47,7 +47,7 @@ def _ask(*, deep: bool) -> Iterator[NamedProblem]:
             continue
         for dtype, layout in FORMS if deep else FORMS[number % len(FORMS) :][:1]:
             form = problem.with_(dtype=dtype, layout=layout, data="integer")
-            yield ask_elements(f"layers/{name}", form)
+            yield ask_elements(f"layers/{name}", with_long_numbers(form))
 
 
 @cache

@@ -32,8 +32,8 @@ from harness.spec.problem import Problem
 Array = NDArray[Any]
 LAMBDA = 8.0
 WINOGRAD = {2: 8.0, 4: 32.0, 6: 160.0}  # c, per tile
-BOTH_SIGNS = frozenset({"normal", "integer", "distinct", "subnormal", "wide", "onehot", "zeros", "nonfinite"})
-WHOLE = frozenset({"integer", "distinct", "subnormal"})
+BOTH_SIGNS = frozenset({"normal", "integer", "distinct", "subnormal", "wide", "onehot", "zeros", "nonfinite", "long"})
+WHOLE = frozenset({"integer", "distinct", "subnormal", "long"})
 SELECTS = frozenset({Operator.max_pool})
 PAIRS: dict[Operator, tuple[str, str]] = {
     Operator.conv: ("x", "w"),

@@ -18,7 +18,6 @@ from harness.record.bugs import STATUSES, bug_rows, count_statuses
 from harness.record.networks import WORKS, NetworkRow, network_rows
 from harness.record.run import (
     OUTCOMES,
-    RAN,
     WRONG,
     Measurement,
     Result,
@@ -205,9 +204,8 @@ def _format_ms(ns: float) -> str:
 
 
 def _print_skipped(console: Console, run: Run) -> None:
-    """Why cells were skipped, and where nothing ran, why they are unsupported."""
-    nothing_ran = not any(result.outcome in RAN for result in run.results)
-    for line in [*run.why("skipped"), *(run.why("unsupported") if nothing_ran else ())]:
+    """Why cells were skipped, and why they are unsupported: a backend may decline what it gets wrong."""
+    for line in [*run.why("skipped"), *run.why("unsupported")]:
         console.print(line, markup=False, soft_wrap=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -336,13 +337,13 @@ class Run:
         return found
 
     def why(self, outcome: Outcome) -> list[str]:
-        """For every backend with results of an outcome, the first reason and how many more there are."""
+        """For every backend with results of an outcome, the commonest reason and how many more cells there are."""
         told = []
         for backend in self.header.backends:
             reasons = [r.reason for r in self.results if r.outcome == outcome and r.backend == backend]
             if reasons:
                 more = f" (and {len(reasons) - 1} more cells)" if len(reasons) > 1 else ""
-                told.append(f"{backend} {outcome}: {reasons[0]}{more}")
+                told.append(f"{backend} {outcome}: {Counter(reasons).most_common(1)[0][0]}{more}")
         return told
 
     @property

@@ -1,7 +1,8 @@
 """Arrays of a problem, drawn from its seed alone: the same problem line always gives the same data.
 
 Whole numbers: `integer` (small, under a checked exactness bound), `distinct` (a permutation spaced by 4, so that no
-maximum is tied), `subnormal` (whole multiples of the smallest subnormal, met by whole numbers).
+maximum is tied), `subnormal` (whole multiples of the smallest subnormal, met by whole numbers), `long` (one
+factor has as many bits as its sums stay exact with: the first where the seed is even, the second where it is odd).
 Full significands: `normal` N(0,1), `uniform` U(0,1), `wide` (N(0,1) times powers of two), and five in which the array
 that the window moves over is special and the others are normal: `onehot` (one number in each map), `constant`,
 `negative`, `zeros` (half of it +0 and -0), `nonfinite` (one NaN, one +Inf and one -Inf; a quarter of w is 0).
@@ -27,6 +28,7 @@ from harness.spec.window import Sizes
 
 Array = NDArray[Any]
 LARGEST = 8  # whole numbers up to 8 keep products readable; escape probability of a wrong tap is 1/17 an element
+SHORT = 3  # the largest whole number that meets long ones
 WIDEST = {"float16": 3}  # powers of two of `wide`, on either side; 20 unless the dtype is short of exponents
 MOVED_OVER = {Operator.conv_weight_grad: "x"}  # the array that a special regime makes special; else the first input
 
@@ -75,6 +77,8 @@ def draw(problem: Problem, name: str, shape: Sizes) -> Array:
     if problem.data == "distinct":
         return _distinct(rng, shape, problem)
     special = name == MOVED_OVER.get(problem.operator, problem.operator.inputs[0])
+    if problem.data == "long":
+        return _long(rng, shape, problem, lengthened=name == long_factor(problem)).astype(dtype)
     if problem.data in ("integer", "subnormal"):
         values: Array = _whole(rng, shape, problem)
         if problem.data == "subnormal" and (special or name == "b"):
@@ -96,6 +100,29 @@ def _whole(rng: np.random.Generator, shape: Sizes, problem: Problem) -> Array:
     largest, share = amplitude(problem)
     values = rng.integers(-largest, largest, size=shape, endpoint=True, dtype=np.int8)
     return values if share >= 1.0 else values * (rng.random(shape) < math.sqrt(share))
+
+
+def long_factor(problem: Problem) -> str:
+    """Name the array that `long` gives many bits."""
+    factors = problem.operator.inputs[: 1 if problem.operator.pools else 2]
+    named = [name for name in factors if name != "b"]
+    return named[problem.seed % len(named)]
+
+
+def _long(rng: np.random.Generator, shape: Sizes, problem: Problem, *, lengthened: bool) -> Array:
+    """Whole numbers of either sign with K a s + s <= 2^p: up to a in the long array, in all others 1 to s.
+
+    s is 3, or 1 where that leaves the long array fewer than two bits more than the shortest format to which factors of
+    this dtype are rounded (TF32, float32). None of the short numbers is 0, so that each of the long ones is seen.
+    """
+    limit, length = 2.0 ** FORMATS[problem.dtype].bits, _length(problem, problem.operator)
+    wanted = 4 / FORMATS["float32" if problem.dtype == "float64" else "tf32"].u
+    short = SHORT if limit / (SHORT * length) >= wanted else 1
+    if not lengthened:
+        values = rng.integers(-short, short - 1, size=shape, endpoint=True)
+        return np.asarray(values + (values >= 0))
+    most = max(1, int((limit - short) / (short * length)))
+    return rng.integers(-most, most, size=shape, endpoint=True)
 
 
 def _onehot(rng: np.random.Generator, normal: Array) -> Array:

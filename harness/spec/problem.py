@@ -14,7 +14,7 @@ from harness.spec.window import Sizes, Window
 Layout = Literal["channels-first", "channels-last"]
 Regime = Literal[
     "integer", "normal", "uniform", "distinct", "wide", "onehot", "constant", "negative", "zeros", "subnormal",
-    "nonfinite",
+    "nonfinite", "long",
 ]  # fmt: skip
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 REGIMES: tuple[Regime, ...] = get_args(Regime)

@@ -229,18 +229,23 @@ def maximum_dilation_is_polyphase(subject: Subject, problem: Problem) -> Deviati
 # --- NaN and infinity --------------------------------------------------------------------------------------------
 
 
+def _odd_nan() -> np.float64:
+    """Return a NaN that is not the usual one: sign, first and last bits of its payload set, in float32 as well."""
+    return np.uint64(0xFFFC_0000_2000_0000).view(np.float64)
+
+
 @law(tolerance="exact", when=finite_max_pool)
 def nan_wins_its_windows(subject: Subject, problem: Problem) -> Deviation:
     """x[p] = NaN  =>  y[i] is NaN and indices[i] = p where window i holds p; all other y[i] keep their bits
 
-    One NaN in each map, among the problem's data and among +inf. The second half only where the backend declares
-    nan_local.
+    One NaN in each map, among the problem's data and, with its sign set and other bits than the usual one, among +inf.
+    The second half only where the backend declares nan_local.
     """
     x = wide(problem, "x", problem.x)
     mask, at = mark_one(problem, "nan")
     held = holds(problem, mask)
     before, (y, indices) = max_pool(subject, problem, x)[0], max_pool(subject, problem, np.where(mask, np.nan, x))
-    among, _ = max_pool(subject, problem, np.where(mask, np.nan, np.inf))
+    among, _ = max_pool(subject, problem, np.where(mask, _odd_nan(), np.inf))
     reached = join(
         nan_reaches(y, held, "windows that hold one"),
         nan_reaches(among, held, "windows that hold one among +inf"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,6 +101,28 @@ def _every_other(a: Any) -> Any:
     return base[..., ::2]
 
 
+def _some_channels(a: Any) -> Any:
+    """The second half of the channels of a larger array; each channel is dense."""
+    base = _filled(a, (a.shape[0], 2 * a.shape[1], *a.shape[2:]))
+    base[:, a.shape[1] :] = a
+    return base[:, a.shape[1] :]
+
+
+def _every_other_channel(a: Any) -> Any:
+    """Every second channel of a larger array, each of them dense, as a slice across further axes lies."""
+    base = _filled(a, (a.shape[0], 2 * a.shape[1], *a.shape[2:]))
+    base[:, 1::2] = a
+    return base[:, 1::2]
+
+
+def _some_channels_last(a: Any) -> Any:
+    """The same of an array that lies with its channels last."""
+    xp, order = _xp(a), (0, *range(2, a.ndim), 1)
+    base = _filled(a, (*(a.shape[axis] for axis in order[:-1]), 2 * a.shape[1]))
+    base[..., a.shape[1] :] = xp.permute_dims(a, order)
+    return xp.permute_dims(base[..., a.shape[1] :], tuple(order.index(axis) for axis in range(a.ndim)))
+
+
 def _frame(a: Any) -> tuple[Any, Any]:
     """An array inside a larger one that is NaN all around it, and the larger one."""
     base = _filled(a, tuple(size + 2 for size in a.shape))
@@ -115,23 +138,38 @@ VIEWS: dict[str, Callable[[Any], Any]] = {
     "backwards in memory": _backwards,
     "every other element": _every_other,
     "inside a frame of NaN": lambda a: _frame(a)[0],
+    "as some of the channels": lambda a: _some_channels(a) if a.ndim > 2 else a,
+    "as every other channel": lambda a: _every_other_channel(a) if a.ndim > 2 else a,
+    "as some of the channels, which lie last": lambda a: _some_channels_last(a) if a.ndim > 2 else a,
 }
+ALONE = 2  # views that each array of a problem has alone; the problems of an operator share all of them out
 
 
 @law(tolerance="exact", when=_whole)
 def views_are_read_right(subject: Subject, problem: Problem) -> Deviation:
     """f(view of x) = f(x), however the view lies in memory
 
-    Fortran order, channels last, images last, negative strides, every other element, and inside a frame of NaN.
+    Fortran order, channels last, images last, negative strides, every other element, inside a frame of NaN, and some
+    of the channels of a larger array. First all arrays lie so, then one of them alone (cupy#10303, pytorch#192212), in
+    two of these ways that follow from the problem line.
     """
     case = _case(problem)
     devices = subject.devices(problem, case.arrays)
-    return join(
-        *(
-            _judge(subject, case, subject.plain(problem, {name: view(a) for name, a in devices.items()}), how)
-            for how, view in VIEWS.items()
-        )
-    )
+    parts = [
+        _judge(subject, case, subject.plain(problem, {name: view(a) for name, a in devices.items()}), how)
+        for how, view in VIEWS.items()
+    ]
+    for name, how in _deal_views(problem, devices):
+        call = subject.plain(problem, devices | {name: VIEWS[how](devices[name])})
+        parts.append(_judge(subject, case, call, f"with {name} alone {how}"))
+    return join(*parts)
+
+
+def _deal_views(problem: Problem, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield for each array the views that it has alone in this problem."""
+    first, ways = zlib.crc32(problem.line.encode()), tuple(VIEWS)
+    for place, name in enumerate(names):
+        yield from ((name, ways[(first + place + turn * 3) % len(ways)]) for turn in range(ALONE))
 
 
 @law(tolerance="exact", when=lambda problem: _whole(problem) and problem.x[0] > 1)
@@ -149,6 +187,21 @@ def repeated_images_are_read_right(subject: Subject, problem: Problem) -> Deviat
         for name, a in subject.devices(problem, arrays).items()
     }
     return _judge(subject, _case(problem, arrays), subject.plain(problem, spread), "of images spread with stride 0")
+
+
+@law(tolerance="exact", when=lambda problem: _whole(problem) and "dy" in problem.operator.inputs)
+def spread_gradients_are_read_right(subject: Subject, problem: Problem) -> Deviation:
+    """f(dy) = f(dense copy of dy), where dy is one number in memory (all strides 0)
+
+    The gradient of a sum comes so from automatic differentiation.
+    """
+    arrays = make_arrays(problem)
+    arrays["dy"] = np.ones_like(arrays["dy"])
+    devices = subject.devices(problem, arrays)
+    dy = devices["dy"]
+    if 0 not in dy.shape:
+        devices["dy"] = _xp(dy).broadcast_to(dy[(slice(1),) * dy.ndim], tuple(dy.shape))
+    return _judge(subject, _case(problem, arrays), subject.plain(problem, devices), "of one number with strides 0")
 
 
 # --- what is written -----------------------------------------------------------------------------------------------

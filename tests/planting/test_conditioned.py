@@ -14,7 +14,7 @@ from harness.generate.dispatch.possible import applies
 from harness.spec.calling import arguments
 from harness.spec.data import make_arrays
 from suites.correctness import asked_problems
-from tests.faulty import library_paths, public_dispatch, public_reports
+from tests.faulty import library_paths, public_dispatch, public_paths, public_reports
 from tests.faulty.right import Right
 from tests.planting.calls import as_seen, problem_of_call
 from tests.planting.conditioned import Conditioned, Plan
@@ -97,6 +97,11 @@ def test_no_fault_survives_that_is_asked(plans):
 @pytest.mark.parametrize("fault", public_reports.FAULTS, ids=lambda fault: fault.name.partition(":")[2])
 def test_no_fault_with_the_arithmetic_of_a_public_report_survives(fault):
     assert find_killer(fault(), FOUND_IN.get(fault.name, "")) is not None
+
+
+@pytest.mark.parametrize("plan", public_paths.PLANS, ids=lambda plan: plan.name)
+def test_every_public_path_is_asked(plan):
+    assert hunt(plan).problem, plan.report
 
 
 def test_public_reports_are_told_apart():

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 
 from harness import parse_line
 from harness.checking.bounds import is_exact
-from harness.spec.data import can_be_distinct, make_arrays
+from harness.spec.data import can_be_distinct, long_factor, make_arrays
 from harness.spec.numerics import Numerics
 from tests.spec.strategies import problems
 
@@ -54,3 +54,28 @@ def test_distinct_numbers_are_distinct_as_far_as_the_dtype_can_tell(dtype):
         x = make_arrays(problem)["x"].astype(float)
         assert np.isfinite(x).all()
         assert (len(np.unique(x)) == n * n) == can_be_distinct(problem), n
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "conv x=2x64x5x5 w=8x64x3x3 bias", "conv_weight_grad x=5x8x9x9 w=4x8x3x3 dtype=float64",
+        "conv_input_grad x=2x8x4x4 w=16x1x3x3 groups=8", "conv_transpose x=2x8x4x4 w=8x3x3x3",
+        "conv x=1x300x4 w=2x300x4",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("seed", [0, 1])
+def test_long_numbers_have_bits_that_shorter_formats_lose_and_exact_sums(line, seed):
+    problem = parse_line(f"{line} data=long seed={seed}")
+    arrays = make_arrays(problem)
+    assert is_exact(problem, Numerics(), arrays)
+    long = long_factor(problem)
+    assert long == problem.operator.inputs[seed]
+    bits = {name: np.log2(np.abs(a.astype(float)).max()) for name, a in arrays.items() if name != "b"}
+    assert bits.pop(long) > (25 if problem.dtype == "float64" else 12)
+    assert all(0 <= other < 2 for other in bits.values())
+    assert all(a.all() for name, a in arrays.items() if name != long)
+
+
+def test_pooling_has_one_long_array():
+    assert long_factor(parse_line("avg_pool_grad x=1x2x6 kernel=2 data=long seed=1")) == "dy"

@@ -76,6 +76,7 @@ KILLERS = {
     "gradient-nan-stays-local": "faulty:max-grad-by-mask",
     "views-are-read-right": "faulty:reads-in-order",
     "repeated-images-are-read-right": "faulty:expanded-is-dense",
+    "spread-gradients-are-read-right": "faulty:spread-gradient",
     "inputs-stay": "faulty:writes-beyond",
     "outputs-are-fresh": "faulty:buffer-reused",
     "memory-is-written-before-it-is-read": "faulty:padding-unwritten",
@@ -162,6 +163,12 @@ FOUND_BY = {
 
 # Of faults that belong to no law by name, one that finds them soon.
 SOON = {
+    "faulty:reversed-input": "views-are-read-right",
+    "faulty:sliced-kernel": "views-are-read-right",
+    "faulty:some-channels-last": "views-are-read-right",
+    "faulty:dense-indices": "views-are-read-right",
+    "faulty:usual-nan-only": "nan-wins-its-windows",
+    "faulty:half-gradient-flushed": "agrees-with-reference",
     "faulty:captured-inputs": "prepared-calls-are-steady",
     "faulty:lazy": "layouts-are-taken",
     "faulty:tires-after-eight": "prepared-calls-are-steady",

@@ -17,6 +17,7 @@ from tests.faulty import (
     numerics,
     pooling,
     pooling_more,
+    public_paths,
     state,
     threads,
 )
@@ -36,6 +37,7 @@ MODULES = (
     numerics,
     pooling,
     pooling_more,
+    public_paths,
     state,
     threads,
 )

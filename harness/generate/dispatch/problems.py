@@ -9,6 +9,7 @@ conditions anew, and does not ask every three conditions, where one is a single 
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -32,6 +33,7 @@ DEAR = 6e6  # operations above which a problem is not asked by default
 # Conditions in threes that no other problem meets, for which a problem is worth its cost: a whole layer, whose window
 # counts as a condition, any other, and a sum of dy alone, which costs little.
 LEAST_OF_LAYER, LEAST_NEW, LEAST_OF_SUM = 12, 2, 1
+LONG_FORMATS = ("float32", "float64")  # formats that are wider than another one to which factors may be rounded
 KERNELED = (Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, Operator.conv_transpose)
 
 
@@ -164,9 +166,22 @@ def _judge(array: str, row: Row) -> _Candidate:
 
 
 def problem_of(operator: Operator, row: Row) -> Problem:
-    """Build the problem of a row; a maximum is asked on distinct numbers where its dtype has enough."""
+    """Build the problem of a row: maxima on distinct numbers where the dtype has enough, sums on long ones."""
     problem = _shape(operator, row)
-    return problem.with_(data="distinct") if operator in MAXIMA and can_be_distinct(problem) else problem
+    if operator in MAXIMA:
+        return problem.with_(data="distinct") if can_be_distinct(problem) else problem
+    return with_long_numbers(problem)
+
+
+def with_long_numbers(problem: Problem) -> Problem:
+    """Return a problem in float32 or float64 on whole numbers of many bits, in one factor or the other.
+
+    A path that rounds its factors to a shorter format gives the right sums of short numbers (mlx#4242). Short formats
+    have no room for long numbers, and a maximum has no sum.
+    """
+    if problem.dtype not in LONG_FORMATS or problem.operator in MAXIMA:
+        return problem
+    return problem.with_(data="long", seed=zlib.crc32(problem.line.encode()) % 2)
 
 
 def _shape(operator: Operator, row: Row) -> Problem:
