@@ -36,19 +36,22 @@ class Window:
 
     @property
     def _has_types(self) -> bool:
-        """Whether nothing has to be converted; sums tell the types of all numbers at once."""
+        """Whether nothing has to be converted: a list has no hash, and a sum tells the types of all numbers at once."""
+        kernel = self.kernel
         try:
+            hash(self.padding)
+            numbers = sum(self.stride) + sum(self.dilation) + sum([begin + end for begin, end in self.padding])
             return (
-                type(self.stride) is type(self.dilation) is tuple
+                type(numbers) is int
+                and type(self.stride) is tuple
+                and type(self.dilation) is tuple
                 and type(self.padding) is tuple
-                and {type(sides) for sides in self.padding} <= {tuple}
-                and {len(sides) for sides in self.padding} <= {2}
-                and type(sum(map(sum, self.padding))) is type(sum(self.stride)) is type(sum(self.dilation)) is int
-                and (self.kernel is None or (type(self.kernel) is tuple and type(sum(self.kernel)) is int))
+                and (kernel is None or (type(kernel) is tuple and type(sum(kernel)) is int))
                 and type(self.groups) is int
-                and type(self.ceil_mode) is type(self.count_include_pad) is bool
+                and type(self.ceil_mode) is bool
+                and type(self.count_include_pad) is bool
             )
-        except TypeError:
+        except (TypeError, ValueError):
             return False
 
     def _convert(self) -> None:

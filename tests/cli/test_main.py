@@ -225,7 +225,9 @@ def test_a_broken_plugin_is_told_and_not_the_error_that_follows_from_it(mine):
     assert "unknown backend" not in done.stderr
 
 
-@pytest.mark.parametrize("command", [["run", "correctness"], ["list", "backends"], ["fuzz", "numpy-direct"]])
+@pytest.mark.parametrize(
+    "command", [["run", "correctness"], ["list", "backends"], ["fuzz", "--backend", "numpy-direct"]]
+)
 def test_a_misspelt_operator_of_a_named_plugin_ends_every_command(mine, command):
     mine.write_text(MINE + "\nMine.conv_input_gradient = lambda self, dy, w, x_shape, window: dy\n")
     done = run_harness(*command, "--plugin", str(mine))
