@@ -38,7 +38,6 @@ UNASKED = {  # faults that no problem of the suite shows: what no problem meets,
     "faulty:max_pool-if-padding-beyond-the-kernel-shifted-by-one",
     "faulty:max_pool_grad-if-padding-beyond-the-kernel-last-image",
     "faulty:conv_bias_grad-if-o-is-1-shifted-by-one",  # one element has no other place
-    "faulty:many-half-images",
     # met, but a lost tap of a window of 300 shows only where it holds the maximum
     "faulty:pool-global-half-max_pool-tap-lost",
 }  # fmt: skip

@@ -65,9 +65,11 @@ def _many_of_one() -> list[tuple[str, str]]:
         ("groups", f"conv_transpose x=1x{many}x2 w={many}x1x2 groups={many}"),
         ("maps", "conv_transpose x=300x220x2x1 w=220x2x1x1"),
     ]
+    found += [("images", f"{line} dtype=float16") for name, line in found if name == "images" and _is_short(line)]
     for operator in POOLS:
         found += [
             ("images", f"{operator} x={many}x1x2 kernel=2"),
+            ("images", f"{operator} x={many}x1x2 kernel=2 dtype=float16"),
             ("channels", f"{operator} x=1x{many}x2x2 kernel=2x2"),
             ("maps", f"{operator} x=300x220x2x2 kernel=2x2"),
             ("maps", f"{operator} x=2x40000x3x2 kernel=2x2 pad=1 layout=channels-last"),
@@ -109,6 +111,10 @@ def _deep_windows() -> list[tuple[str, str]]:
                 for dtype in ("float16", "bfloat16", "float32")
             ]
     return found
+
+
+def _is_short(line: str) -> bool:
+    return line.split(" ")[0] in SHORT_SUMS
 
 
 def _transposed(w: str) -> str:
