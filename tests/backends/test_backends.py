@@ -47,7 +47,7 @@ def _run(backend, folder):
     assert run.exit_code == 0
     assert run.counts["passed"] > 5000
     asked = [r for r in run.results if r.outcome == "skipped" and r.worker]
-    assert len(asked) < 20  # sums that are not exact in a short format, and subnormals; the plan leaves out dear ones
+    assert len(asked) < 40  # sums that are not exact in a short format, and subnormals; the plan leaves out dear ones
 
 
 @pytest.mark.parametrize("backend", CPU)

@@ -158,7 +158,7 @@ def test_a_comparison_is_a_frame(run):
     frame = reports.comparison_frame(compare_runs(run, run))
     assert list(frame.columns) == [column.name for column in COMPARISON_COLUMNS]
     # Of a run whose passes were disturbed too few are left to compare; that is no claim either.
-    assert set(frame["verdict"]) <= {"SAME", "UNCHANGED", "INCONCLUSIVE", "NOT COMPARABLE"}
+    assert set(frame["verdict"]) <= {"SAME", "UNCHANGED", "INCONCLUSIVE", "NOT COMPARABLE", "WRONG BEFORE"}
     blind = frame[frame["verdict"] == "NOT COMPARABLE"]["reason"]
     assert set(blind) <= {"timed in one process only; an interval needs at least two passes"}
 

@@ -15,7 +15,7 @@ from functools import cache
 
 from harness.generate.build import MAXIMA, Choices, build
 from harness.generate.covering import Row
-from harness.generate.dispatch.problems import DEAR, KERNELED, ask_elements, estimate_cost, with_long_numbers
+from harness.generate.dispatch.problems import KERNELED, ask_elements, estimate_cost, with_long_numbers
 from harness.generate.domains import Value
 from harness.plan.suite import NamedProblem
 from harness.spec.data import can_be_distinct
@@ -24,6 +24,7 @@ from harness.spec.operator import Operator
 from harness.spec.problem import Problem
 from harness.spec.window import Sizes
 
+MOST = 1e7  # operations of a problem: many positions or channels are what is rare of some
 POOLS = (Operator.max_pool, Operator.max_pool_grad, Operator.avg_pool, Operator.avg_pool_grad)
 KERNELS: Mapping[Value, Sizes] = {
     "1x3": (1, 3), "3x1": (3, 1), "5x1": (5, 1), "1x5": (1, 5), "3x3": (3, 3), "5x5": (5, 5), "7x7": (7, 7),
@@ -106,7 +107,7 @@ def _lighten(operator: Operator, row: Row, number: int) -> Problem:
     """Build the problem of a row; where it is dear, with fewer images, channels or positions."""
     problem = _problem_of(operator, row, number)
     for lighter in LIGHTER:
-        if estimate_cost(problem) <= DEAR:
+        if estimate_cost(problem) <= MOST:
             break
         row = row | {name: value for name, value in lighter.items() if name in row}
         problem = _problem_of(operator, row, number)
