@@ -110,6 +110,8 @@ class Origins:
             return ""
         folders = loaded[first].packages | loaded[second].packages
         for file in sorted(loaded[first].files & loaded[second].files):
+            if any(Path(file).is_relative_to(folder) for folder in self.instrument):
+                continue
             if (source := self.installed.get(file)) is not None:
                 paths = [str(source)]
             elif _is_built(file, self.repository, folders):

@@ -58,6 +58,7 @@ def test_the_same_library_is_foreign_to_one_of_two_versions_of_its_sources(monke
     assert not find(["/usr/lib/libm.so.6"], ["/usr/lib/libm.so.6"])
     copied = {"/usr/lib/python3/site-packages/fast.py": CHECKOUT}
     assert "load the same" in find(copied, copied, installed=copied)
+    assert not find(copied, copied, installed=copied, instrument=(Path("/usr/lib/python3/site-packages"),))
     monkeypatch.setattr(provenance, "sources_differ", lambda *given: False)
     assert not find(["/tmp/build/libfast.so"], ["/tmp/build/libfast.so"])
     assert asked[0][1:3] == ("old", "")
