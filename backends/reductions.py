@@ -13,10 +13,9 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from backends.guards import check_gradient, is_empty, pool_shape, sum_of_nothing
-from harness.spec.taps import EVERY, divisors, fit, inner, tap_slices
+from harness.spec.taps import EVERY, divisors, fit, inner, tap_slices, view_windows
 from harness.spec.window import Padding, Sizes, Window
 
 Array = Any
@@ -170,7 +169,8 @@ def _first_tap(padded: Array, top: Array, window: Window) -> Array:
     assert window.kernel is not None
     xp, taps = module_of(top), math.prod(window.kernel)
     if xp is np and taps > FEW_TAPS and taps * top.size <= MOST_WRITTEN:
-        return _first_of_written(padded, top.shape, window)
+        windows = view_windows(padded, top.shape[2:], window.kernel, window)  # less work than some passes for every tap
+        return windows.reshape(*top.shape[:2], taps, *top.shape[2:]).argmax(axis=2)
     number = xp.zeros(top.shape, dtype="uint8" if taps <= 256 else "int64")
     missing, nan = xp.ones(top.shape, dtype=bool), top != top
     any_nan = bool(nan.any())
@@ -182,16 +182,6 @@ def _first_tap(padded: Array, top: Array, window: Window) -> Array:
         missing &= behind
         number += missing  # counting passes over the taps is far quicker than masked copies
     return number
-
-
-def _first_of_written(padded: Array, shape: Sizes, window: Window) -> Array:
-    """The same number from windows that are written out: less work than a few passes over the maps for every tap."""
-    assert window.kernel is not None
-    steps = padded.strides[2:]
-    taps = tuple(step * d for step, d in zip(steps, window.dilation, strict=True))
-    moves = tuple(step * s for step, s in zip(steps, window.stride, strict=True))
-    view = as_strided(padded, (*shape[:2], *window.kernel, *shape[2:]), (*padded.strides[:2], *taps, *moves))
-    return view.reshape(*shape[:2], -1, *shape[2:]).argmax(axis=2)
 
 
 def _first_zeros(padded: Array, top: Array, x: Array, place: Array) -> Array:

@@ -126,7 +126,9 @@ class Execution:
         """Write what every arm has loaded of its own, with hashes, beside what its backend said."""
         for arm, loaded in self.loaded.items():
             if (entry := self.said.get(arm)) is not None:
-                files = hash_files(own_files(loaded))
+                assert self.origins is not None
+                trees = [side.tree for side in self.origins.sides.values() if side.tree is not None]
+                files = hash_files(own_files(loaded, trees))
                 self.journal.append(msgspec.structs.replace(entry, process={**entry.process, "files": files}))
 
     @contextmanager

@@ -204,8 +204,10 @@ def print_findings(report: GateReport) -> None:
     print_effects(console, report.standing)
     if silent := describe_silent(report):
         console.print(silent, markup=False, soft_wrap=True)
-    if files := ", ".join(f"{len(own)} of {arm}" for arm, own in report.run.files.items()):
-        console.print(f"each version ran its own files: {files} (journal.jsonl has their SHA-256)", markup=False)
+    files = [f"{len(own)} of {arm}" for arm, own in report.run.files.items()]
+    files += [f"unknown of {arm.name}" for arm in report.run.header.arms if arm.name not in report.run.files]
+    if files:
+        console.print(f"own files: {', '.join(files)} (journal.jsonl has their SHA-256)", markup=False)
     counts = ", ".join(f"{count} {name}" for name, count in report.counts.items() if count)
     console.print(f"{len(report.cells)} cells, a change of {100 * delta:.3g} % counts: {counts or 'none'}")
 

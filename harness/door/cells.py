@@ -143,7 +143,7 @@ class TimeCell(CellItem, pytest.Function, Named):
         door, cell, begun = self.door, self.cell, time.monotonic()
         timing = door.registry.suite(cell.suite).timing
         with door.keep_steady(cell.backend) as reason:
-            if reason:
+            if reason and cell.decided is None:
                 pytest.skip(f"unavailable: {self.conclude(Checked('unavailable', reason), 0.0).reason}")
             if cell.decided is not None:
                 session, judged = None, Judged(reply=Checked(cell.decided, cell.reason))

@@ -13,12 +13,11 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from harness.spec.calling import bind, name_outputs
 from harness.spec.problem import Problem
-from harness.spec.taps import ALL, EVERY, divisors, fit, inner, tap_slices, window_slices
+from harness.spec.taps import ALL, EVERY, divisors, fit, inner, tap_slices, view_windows, window_slices
 from harness.spec.window import Sizes, Window
 
 Array = NDArray[Any]
@@ -36,20 +35,11 @@ def _by_group(a: Array, groups: int) -> Array:
     return a.reshape(a.shape[0], groups, a.shape[1] // groups, math.prod(a.shape[2:]))
 
 
-def _windows(padded: Array, out: Sizes, kernel: Sizes, window: Window) -> Array:
-    """Every window of the covered input, taps before positions: a view of shape n c *k *out."""
-    steps = padded.strides[2:]
-    taps = tuple(step * d for step, d in zip(steps, window.dilation, strict=True))
-    moves = tuple(step * s for step, s in zip(steps, window.stride, strict=True))
-    shape = (*padded.shape[:2], *kernel, *out)
-    return as_strided(padded, shape, (*padded.strides[:2], *taps, *moves), writeable=False)
-
-
 def _columns(padded: Array, groups: int, out: Sizes, kernel: Sizes, window: Window) -> Array:
     """Every window of the covered input, written out as a column: n g (c/g prod k) (prod out)."""
     images, channels = padded.shape[:2]
     rows = channels // groups * math.prod(kernel)
-    return _windows(padded, out, kernel, window).reshape(images, groups, rows, math.prod(out))
+    return view_windows(padded, out, kernel, window).reshape(images, groups, rows, math.prod(out))
 
 
 def _is_small(x_shape: Sizes, out: Sizes, kernel: Sizes, most: int = MOST_COLUMNS) -> bool:

@@ -6,6 +6,9 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
 from harness.spec.window import Padding, Sizes, Window
 
 Slices = tuple[slice, ...]
@@ -52,6 +55,14 @@ def window_slices(out: Sizes, kernel: Sizes, window: Window) -> Iterator[tuple[S
         for m, d, p, s in zip(kernel, window.dilation, out, window.stride, strict=True)
     ]
     return zip(itertools.product(*map(range, out)), itertools.product(*axes), strict=True)
+
+
+def view_windows(padded: NDArray[Any], out: Sizes, kernel: Sizes, window: Window) -> NDArray[Any]:
+    """Every window of the covered input, taps before positions: a view of shape n c *k *out, not to be written to."""
+    steps = padded.strides[2:]
+    taps = (step * d for step, d in zip(steps, window.dilation, strict=True))
+    moves = (step * s for step, s in zip(steps, window.stride, strict=True))
+    return as_strided(padded, (*padded.shape[:2], *kernel, *out), (*padded.strides[:2], *taps, *moves), writeable=False)
 
 
 def beside(x: Any) -> dict[str, Any]:

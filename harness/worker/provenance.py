@@ -110,7 +110,7 @@ class Origins:
             return ""
         folders = loaded[first].packages | loaded[second].packages
         for file in sorted(loaded[first].files & loaded[second].files):
-            if any(Path(file).is_relative_to(folder) for folder in self.instrument):
+            if _is_below(file, self.instrument):
                 continue
             if (source := self.installed.get(file)) is not None:
                 paths = [str(source)]
@@ -136,7 +136,7 @@ def _is_built(file: str, repository: Path, folders: Iterable[str]) -> bool:
     """Whether a file is a library that neither the machine nor the interpreter brought."""
     if not _is_library(file) or Path(file).is_relative_to(repository):
         return False
-    return not any(Path(file).is_relative_to(folder) for folder in (*SYSTEM, *folders))
+    return not _is_below(file, (*SYSTEM, *folders))
 
 
 def _is_library(file: str) -> bool:
@@ -214,7 +214,16 @@ def hash_files(files: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def own_files(loaded: Loaded) -> frozenset[str]:
-    """Return what an arm has loaded beside the machine's libraries and the interpreter's packages."""
-    folders = (*SYSTEM, *loaded.packages)
-    return frozenset(file for file in loaded.files if not any(Path(file).is_relative_to(folder) for folder in folders))
+def own_files(loaded: Loaded, trees: Iterable[Path]) -> frozenset[str]:
+    """Return what an arm has loaded from source trees, or beside the machine's libraries and installed packages."""
+    sources, folders = tuple(trees), (*SYSTEM, *loaded.packages)
+    inner = [folder for folder in loaded.packages if any(Path(folder).is_relative_to(tree) for tree in sources)]
+    return frozenset(
+        file
+        for file in loaded.files
+        if not _is_below(file, inner) and (_is_below(file, sources) or not _is_below(file, folders))
+    )
+
+
+def _is_below(file: str, folders: Iterable[str | Path]) -> bool:
+    return any(Path(file).is_relative_to(folder) for folder in folders)

@@ -1,13 +1,11 @@
 """`gate` and `bisect` as users call them, in repositories made here; no verdict depends on how long things take."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
-from tests.gating.twenty import COMMITS, SETTINGS, Commit, add, git, make_repository
+from tests.gating.twenty import COMMITS, Commit, add, git, make_repository
+from tests.gating.twenty import run_harness as harness
 
 OPTIONS = ("--plugin", "kernels.plugin", "--unqualified", "--budget", "60s")
 BROKEN = next(commit for commit in COMMITS if commit.finding == "BROKEN")
@@ -25,14 +23,6 @@ def repository(tmp_path_factory):
         git(folder, "tag", name, revision)
     git(folder, "switch", "--quiet", "--detach", "same")
     return folder
-
-
-def harness(*arguments, cwd, state):
-    settings = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], cwd=cwd, capture_output=True, text=True,
-        env=settings | SETTINGS | {"HARNESS_STATE_DIR": str(state)},
-    )  # fmt: skip
 
 
 def gate(repository, tmp_path, *arguments):

@@ -235,6 +235,15 @@ def git(folder, *arguments):
     return done.stdout.strip()
 
 
+def run_harness(*arguments, cwd, state):
+    """Run the command in a repository, with a state of its own and no module of this one on the path."""
+    settings = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *arguments], cwd=cwd, capture_output=True, text=True,
+        env=settings | SETTINGS | {"HARNESS_STATE_DIR": str(state)},
+    )  # fmt: skip
+
+
 def make_repository(folder: Path, commits=COMMITS) -> list[str]:
     """Make the repository; gives the hashes of all its commits, the first of which has nothing but right code."""
     folder.mkdir(parents=True)

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from harness.record.directory import read_run
 from harness.worker import provenance
 from harness.worker.loaded import list_loaded, list_package_folders
 from harness.worker.provenance import Loaded, Origins, Side, own_files
-from tests.gating.twenty import SETTINGS, git
+from tests.gating.twenty import git, run_harness
 
 TREE, CHECKOUT = Path("/made/base"), Path("/home/me/kernels")
 SIDES = {
@@ -68,8 +67,14 @@ def test_this_process_has_loaded_modules_and_libraries():
     files, folders = list_loaded(), list_package_folders()
     assert os.path.realpath(__file__) in files
     assert any(".so" in Path(file).name for file in files)
-    mine = own_files(Loaded(files=frozenset(files), packages=frozenset(folders)))
+    mine = own_files(Loaded(files=frozenset(files), packages=frozenset(folders)), ())
     assert os.path.realpath(__file__) in mine and not any("/numpy/" in file for file in mine)
+
+
+def test_own_files_are_those_of_source_trees_wherever_they_lie():
+    found = own_files(loaded("/opt/kernels/fast.py", "/opt/cuda/libcuda.so", "/home/me/a.py"), [Path("/opt/kernels")])
+    assert found == {"/opt/kernels/fast.py", "/home/me/a.py"}
+    assert not own_files(loaded("/home/me/kernels/.venv/lib/numpy/__init__.py"), [CHECKOUT])
 
 
 PLUGIN = """
@@ -91,16 +96,8 @@ SUM = "def total(dy):\n    return dy.sum(axis=(0, *range(2, dy.ndim))){more}\n"
 C = "int total(void) {{ return {number}; }}\n"
 
 
-def harness(*arguments, cwd, state):
-    settings = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], cwd=cwd, capture_output=True, text=True,
-        env=settings | SETTINGS | {"HARNESS_STATE_DIR": str(state)},
-    )  # fmt: skip
-
-
 def gate(folder, tmp_path):
-    return harness(
+    return run_harness(
         "gate", "--plugin", "mine.py", "--unqualified", "--base", "one", "--suite", "correctness", "--law",
         "agrees-with-reference", "--problem", "conv_bias_grad x=1x2x4 w=3x2x1", "--output", str(tmp_path / "run"),
         cwd=folder, state=tmp_path,
