@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 
 from backends.fft import FFT
 from backends.im2col import Im2col
-from harness.plugins.backend import Backend
+from harness.backend.base import Backend
 from harness.plugins.hookspecs import hookimpl
-from harness.spec.numerics import Numerics
-from harness.spec.operator import Operator
-from harness.spec.problem import Problem
+from harness.problems.numerics import Numerics
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
 
 Array = Any
 

@@ -15,14 +15,14 @@ from typing import Any, ClassVar
 
 from backends.fft_plan import Plan, Tile, make_plan
 from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing
-from harness.plugins.backend import Backend
+from harness.backend.base import Backend
 from harness.plugins.hookspecs import hookimpl
-from harness.spec.calling import arguments, bind
-from harness.spec.numerics import Numerics
-from harness.spec.operator import Operator
-from harness.spec.problem import Problem
-from harness.spec.taps import EVERY
-from harness.spec.window import Sizes, Window
+from harness.problems.calling import arguments, bind
+from harness.problems.numerics import Numerics
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
+from harness.problems.taps import EVERY
+from harness.problems.window import Sizes, Window
 
 Array = Any
 Slices = tuple[slice, ...]

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from harness.spec.window import Sizes, Window
+from harness.problems.window import Sizes, Window
 
 TILE_LENGTHS = (16, 32, 48, 64, 96, 128, 256, 1024, 4096, 16384)
 

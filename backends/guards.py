@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from harness.errors import GeometryError
-from harness.spec.taps import beside
-from harness.spec.window import Sizes, Window
+from harness.problems.taps import beside
+from harness.problems.window import Sizes, Window
 
 Array = Any
 

@@ -15,11 +15,11 @@ from typing import Any
 
 from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing, transposed_shape
 from backends.reductions import BLOCK_BYTES, Reductions, grown, widen
-from harness.plugins.backend import Backend
+from harness.backend.base import Backend
 from harness.plugins.hookspecs import hookimpl
-from harness.spec.numerics import Numerics
-from harness.spec.taps import EVERY, fit, inner, tap_slices
-from harness.spec.window import Sizes, Window
+from harness.problems.numerics import Numerics
+from harness.problems.taps import EVERY, fit, inner, tap_slices
+from harness.problems.window import Sizes, Window
 
 Array = Any
 MIN_STEP = 512

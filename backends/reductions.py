@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from backends.guards import check_gradient, is_empty, pool_shape, sum_of_nothing
-from harness.spec.taps import EVERY, divisors, fit, inner, tap_slices, view_windows
-from harness.spec.window import Padding, Sizes, Window
+from harness.problems.taps import EVERY, divisors, fit, inner, tap_slices, view_windows
+from harness.problems.window import Padding, Sizes, Window
 
 Array = Any
 Index = tuple[slice, ...]

@@ -13,13 +13,13 @@ from dataclasses import replace
 from typing import Any
 
 from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing
-from harness.plugins.backend import Backend
+from harness.backend.base import Backend
 from harness.plugins.hookspecs import hookimpl
-from harness.spec.numerics import Numerics
-from harness.spec.operator import Operator
-from harness.spec.problem import Problem
-from harness.spec.taps import EVERY, fit
-from harness.spec.window import Sizes, Window
+from harness.problems.numerics import Numerics
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
+from harness.problems.taps import EVERY, fit
+from harness.problems.window import Sizes, Window
 
 Array = Any
 CALL_NS = 8000.0  # a call of correlate2d on nothing

@@ -16,14 +16,14 @@ from typing import Any
 
 from backends.guards import check_gradient, conv_shape, is_empty, pool_shape, sum_of_nothing, transposed_shape
 from backends.reductions import widen
-from harness.plugins.backend import Backend
+from harness.backend.base import Backend
 from harness.plugins.hookspecs import hookimpl
-from harness.spec.calling import arguments
-from harness.spec.numerics import Numerics
-from harness.spec.operator import Operator
-from harness.spec.problem import Problem
-from harness.spec.taps import divisors, fit, tap_slices
-from harness.spec.window import Sizes, Window
+from harness.problems.calling import arguments
+from harness.problems.numerics import Numerics
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
+from harness.problems.taps import divisors, fit, tap_slices
+from harness.problems.window import Sizes, Window
 
 Array = Any
 Matrix = Any

@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 
 from backends.torch_calls import aten, begins, function, is_symmetric
 from backends.torch_cudnn import MEAN_POOLS, SHORT, Torch
-from harness.plugins.backend import Backend
+from harness.backend.base import Backend
 from harness.plugins.hookspecs import hookimpl
-from harness.spec.calling import bind
-from harness.spec.numerics import Numerics
-from harness.spec.problem import Problem
-from harness.spec.window import Sizes, Window
+from harness.problems.calling import bind
+from harness.problems.numerics import Numerics
+from harness.problems.problem import Problem
+from harness.problems.window import Sizes, Window
 
 Array = Any
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from harness.spec.window import Padding, Sizes, Window
+from harness.problems.window import Padding, Sizes, Window
 
 Array = Any
 Call = Callable[[], Any]

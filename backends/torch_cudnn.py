@@ -37,13 +37,13 @@ from backends.torch_pooling import (
     plan_max_pool,
     plan_max_pool_grad,
 )
-from harness.plugins.backend import Backend
+from harness.backend.base import Backend
 from harness.plugins.hookspecs import hookimpl
-from harness.spec.calling import arguments
-from harness.spec.numerics import Numerics, dtype_of
-from harness.spec.operator import Operator
-from harness.spec.problem import Problem
-from harness.spec.window import Sizes, Window
+from harness.problems.calling import arguments
+from harness.problems.numerics import Numerics, dtype_of
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
+from harness.problems.window import Sizes, Window
 
 Array = Any
 

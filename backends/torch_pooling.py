@@ -9,9 +9,9 @@ from typing import Any
 
 from backends.guards import check_gradient, is_empty, pool_shape, sum_of_nothing
 from backends.torch_calls import Call, aten, begins, blank, canonical, function, grown, is_symmetric, opposite, refit
-from harness.spec.problem import Problem
-from harness.spec.taps import divisors
-from harness.spec.window import Sizes, Window
+from harness.problems.problem import Problem
+from harness.problems.taps import divisors
+from harness.problems.window import Sizes, Window
 
 Array = Any
 

@@ -9,47 +9,47 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.api import load, run
-    from harness.checking.deviation import Deviation, compare, declared, join, structure
-    from harness.checking.exhibit import Exhibit, Picture
-    from harness.checking.law import Law, law
-    from harness.checking.subject import Subject
+    from harness.backend.base import Backend
     from harness.errors import GeometryError, HarnessError, LineError, UsageError
     from harness.exit_codes import ExitCode
-    from harness.network.graph import Architecture
-    from harness.network.problem import NetworkProblem
-    from harness.network.sketch import Sketch
+    from harness.laws.deviation import Deviation, compare, declared, join, structure
+    from harness.laws.exhibit import Exhibit, Picture
+    from harness.laws.law import Law, law
+    from harness.laws.subject import Subject
+    from harness.networks.builder import Sketch
+    from harness.networks.graph import Architecture
+    from harness.networks.problem import NetworkProblem
     from harness.plan.suite import NamedProblem, ProblemSet, Reporter, Suite, Timing
-    from harness.plugins.backend import Backend
     from harness.plugins.hookspecs import hookimpl
+    from harness.problems.line import parse_line
+    from harness.problems.numerics import Numerics
+    from harness.problems.operator import Operator
+    from harness.problems.problem import Problem
+    from harness.problems.window import Window
     from harness.record.run import Measurement, Pass, Result, Run
-    from harness.spec.line import parse_line
-    from harness.spec.numerics import Numerics
-    from harness.spec.operator import Operator
-    from harness.spec.problem import Problem
-    from harness.spec.window import Window
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "harness.api": ("load", "run"),
-    "harness.checking.deviation": ("Deviation", "compare", "declared", "join", "structure"),
-    "harness.checking.law": ("Law", "law"),
-    "harness.checking.subject": ("Subject",),
-    "harness.checking.exhibit": ("Exhibit", "Picture"),
-    "harness.network.graph": ("Architecture",),
-    "harness.network.problem": ("NetworkProblem",),
-    "harness.network.sketch": ("Sketch",),
+    "harness.laws.deviation": ("Deviation", "compare", "declared", "join", "structure"),
+    "harness.laws.law": ("Law", "law"),
+    "harness.laws.subject": ("Subject",),
+    "harness.laws.exhibit": ("Exhibit", "Picture"),
+    "harness.networks.graph": ("Architecture",),
+    "harness.networks.problem": ("NetworkProblem",),
+    "harness.networks.builder": ("Sketch",),
     "harness.errors": ("GeometryError", "HarnessError", "LineError", "UsageError"),
     "harness.exit_codes": ("ExitCode",),
     "harness.plan.suite": ("NamedProblem", "ProblemSet", "Reporter", "Suite", "Timing"),
-    "harness.plugins.backend": ("Backend",),
+    "harness.backend.base": ("Backend",),
     "harness.plugins.hookspecs": ("hookimpl",),
     "harness.record.run": ("Measurement", "Pass", "Result", "Run"),
-    "harness.spec.line": ("parse_line",),
-    "harness.spec.numerics": ("Numerics",),
-    "harness.spec.operator": ("Operator",),
-    "harness.spec.problem": ("Problem",),
-    "harness.spec.window": ("Window",),
+    "harness.problems.line": ("parse_line",),
+    "harness.problems.numerics": ("Numerics",),
+    "harness.problems.operator": ("Operator",),
+    "harness.problems.problem": ("Problem",),
+    "harness.problems.window": ("Window",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

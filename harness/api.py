@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.execution import Watch
-from harness.network.graph import Architecture
-from harness.network.problem import NetworkProblem
-from harness.pipeline import run_plan
+from harness.execution.context import Watch
+from harness.execution.pipeline import run_plan
+from harness.machine.limits import usable_memory
+from harness.machine.system import ROOT, read_flags, read_text
+from harness.networks.graph import Architecture
+from harness.networks.problem import NetworkProblem
 from harness.plan.arm import Arm, parse_arms
 from harness.plan.cell import Limits, Plan
 from harness.plan.instruction_sets import choose_switches, read_processor, spread_arms
@@ -18,11 +20,9 @@ from harness.plan.planner import plan_run
 from harness.plan.suite import Depth, NamedProblem
 from harness.plan.task import Task, parse_task
 from harness.plugins.manager import Registry, load_plugins, refuse_broken
+from harness.problems.problem import Problem
 from harness.record.directory import new_directory, read_run
-from harness.record.limits import usable_memory
-from harness.record.machine import ROOT, read_flags, read_text
 from harness.record.run import Result, Run
-from harness.spec.problem import Problem
 
 
 class Silent:

@@ -21,7 +21,7 @@ def write(run: Run, folder: Path) -> tuple[Path, ...]:
 
 
 def _entry(result: Result) -> dict[str, str | float]:
-    from harness.timing.statistics import estimate_time
+    from harness.analysis.statistics import estimate_time
 
     assert result.measurement is not None
     time = estimate_time(result.measurement)

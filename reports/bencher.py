@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def write(run: Run, folder: Path) -> tuple[Path, ...]:
     """Write bencher.json: the measure `latency` of every timed cell, in ns, with its 95 % interval."""
-    from harness.timing.statistics import estimate_time
+    from harness.analysis.statistics import estimate_time
 
     found = {}
     for result in timed_results(run):

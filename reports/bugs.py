@@ -37,7 +37,7 @@ class Words:
 
 def bug_words(run: Run) -> list[Words]:
     """Rows of the table, present ones first."""
-    from harness.record.bugs import STATUSES, bug_rows
+    from harness.analysis.bugs import STATUSES, bug_rows
 
     found = sorted(bug_rows(run), key=lambda row: STATUSES.index(row.status))
     return [
@@ -53,7 +53,7 @@ def bug_words(run: Run) -> list[Words]:
 
 def describe_counts(run: Run) -> str:
     """How many rows have each status."""
-    from harness.record.bugs import bug_rows, count_statuses
+    from harness.analysis.bugs import bug_rows, count_statuses
 
     rows = bug_rows(run)
     parts = (f"{number} {status}" for status, number in count_statuses(rows).items())

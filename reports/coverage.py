@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.record.memo import remember_last
-from harness.record.tables import Column
+from harness.analysis.memo import remember_last
+from harness.analysis.tables import Column
 from reports.markup import escape, section, table
 from reports.text import count, shorten
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.generate.dispatch.coverage import Coverage
+    from harness.problems.operator import Operator
     from harness.record.run import Run
-    from harness.spec.operator import Operator
 
 COVERAGE_COLUMNS = (
     Column("backend", "string", "", "backend under test"),
@@ -68,7 +68,7 @@ class Words:
 
 @remember_last
 def _coverage(run: Run) -> Found:
-    from harness.record.coverage import run_coverage
+    from harness.analysis.coverage import run_coverage
 
     return run_coverage(run)
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness import Run
-    from harness.timing.compare import Comparison
+    from harness.analysis.run_comparison import Comparison
 
 
 def write(run: Run, folder: Path) -> tuple[Path, ...]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.network.problem import WORD
+from harness.networks.problem import WORD
+from harness.problems.operator import Operator
 from harness.record.run import OUTCOMES, RAN, WRONG, Result, Run, describe_overdrawn
-from harness.spec.operator import Operator
 from reports.frames import (
     ARITHMETIC_LAW,
     PROVES_NOTHING,
@@ -24,8 +24,8 @@ from reports.text import count, format_duration, format_number, format_time
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.timing.compare import Comparison
-    from harness.timing.statistics import Estimate
+    from harness.analysis.run_comparison import Comparison
+    from harness.analysis.statistics import Estimate
 
 _CLASS = re.compile(r"inputs in ([^,;]+), sums in ([^,;]+)")  # the class of arithmetic, as its law writes it
 _GUESS = re.compile(r" \(TF32 or float16\)")
@@ -296,8 +296,8 @@ def ratios_to_fastest(run: Run, results: pd.DataFrame) -> dict[int, Estimate]:
 
     Cells of format 1, and of arms of another family, took no turns with it and are absent.
     """
-    from harness.timing.statistics import log_ratios
-    from harness.timing.verdict import estimate_centre
+    from harness.analysis.statistics import log_ratios
+    from harness.analysis.verdicts import estimate_centre
 
     family = {arm.name: arm.family for arm in run.header.arms}
     passes = {result.cell: result.measurement.passes for result in run.results if result.measurement is not None}

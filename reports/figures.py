@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.network.problem import is_network_line
+from harness.networks.problem import is_network_line
 from reports.facts import SpeedRow, sweep_point, time_words
 from reports.text import format_number
 

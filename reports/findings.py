@@ -10,8 +10,8 @@ from harness.exit_codes import ExitCode
 from harness.record.run import RAN, WRONG, Result, Run, describe_failure, describe_overdrawn
 
 if TYPE_CHECKING:
-    from harness.gating.findings import Compared
-    from harness.timing.standing import Row, Standing
+    from harness.analysis.arm_comparison import Row, Standing
+    from harness.analysis.gate_report import Compared
 
 Level = Literal["failure", "error", "open", "idle"]
 
@@ -68,7 +68,7 @@ def judge_cells(run: Run, standing: Standing | None) -> Iterator[tuple[Result, R
 
 def judge_versions(run: Run) -> dict[int, Finding | None] | None:
     """The same by cell where two versions were compared for a build, as its exit code has it; None elsewhere."""
-    from harness.gating.findings import judge_gate
+    from harness.analysis.gate_report import judge_gate
 
     if run.header.gate is None or not run.header.gate.whole:
         return None
@@ -158,7 +158,7 @@ def judge_whole(run: Run, standing: Standing | None) -> Iterator[Finding]:
 
 def _judge_gate(run: Run) -> Iterator[Finding]:
     """What a gate says of the whole: its conclusion, where that is not in the cells."""
-    from harness.gating.findings import conclude_gate, judge_gate
+    from harness.analysis.gate_report import conclude_gate, judge_gate
 
     report = judge_gate(run)
     if report.exit_code in (ExitCode.INCOMPLETE, ExitCode.CANNOT_TELL):

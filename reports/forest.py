@@ -13,7 +13,7 @@ from reports.standing import Group, groups_of, ratio_words, row_ratios
 from reports.text import shorten
 
 if TYPE_CHECKING:
-    from harness.timing.standing import Row, Standing
+    from harness.analysis.arm_comparison import Row, Standing
 
 TINTS = {"SLOWER": COLOURS[1], "FASTER": COLOURS[2], "SAME": COLOURS[0], "INCONCLUSIVE": NEUTRAL}
 BAND = "rgba(136,136,136,0.18)"

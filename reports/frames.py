@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.record.memo import remember_last
-from harness.record.run import OUTCOMES, RAN, WRONG
-from harness.record.tables import (
+from harness.analysis.memo import remember_last
+from harness.analysis.tables import (
     BLOCK_COLUMNS,
     RESULT_COLUMNS,
     SAMPLE_COLUMNS,
@@ -19,14 +18,15 @@ from harness.record.tables import (
     result_rows,
     sample_rows,
 )
+from harness.record.run import OUTCOMES, RAN, WRONG
 from reports.coverage import COVERAGE_COLUMNS, GAP_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness import Run
-    from harness.timing.compare import Comparison
-    from harness.timing.standing import Standing
+    from harness.analysis.arm_comparison import Standing
+    from harness.analysis.run_comparison import Comparison
 
 COMPARISON_COLUMNS = (
     Column("verdict", "string", "", "what became of the cell: BROKEN, SLOWER, MISSING, INCONCLUSIVE, FASTER, ..."),
@@ -181,7 +181,7 @@ def run_frames(run: Run) -> dict[str, pd.DataFrame]:
     if len(networks):
         found["networks"] = networks
     if run.header.gate is not None:
-        from harness.timing.standing import judge_run
+        from harness.analysis.arm_comparison import judge_run
 
         found["verdicts"] = verdicts_frame(judge_run(run))
     return found
@@ -211,7 +211,7 @@ def make_frame(run: Run, rows: Sequence[dict[str, Any]], columns: Sequence[Colum
 
 
 def _times(run: Run) -> dict[tuple[str, str, str, str], float]:
-    from harness.timing.statistics import estimate_time
+    from harness.analysis.statistics import estimate_time
 
     return {
         (r.suite, r.backend, r.problem, r.law): estimate_time(r.measurement).value

@@ -15,7 +15,7 @@ from reports.text import count, format_number, shorten
 
 if TYPE_CHECKING:
     from harness import Result, Run
-    from harness.checking.exhibit import Exhibit, Picture
+    from harness.laws.exhibit import Exhibit, Picture
 
 PHOTOGRAPH, RESULT, DIFFERENCE, KERNEL = "photograph", "result", "difference", "kernel"
 SUM, WANTED, GOT = "sum of the kernel", "brightness wanted", "brightness got"

@@ -12,7 +12,7 @@ from reports.text import count
 
 if TYPE_CHECKING:
     from harness import Result, Run
-    from harness.timing.standing import Standing
+    from harness.analysis.arm_comparison import Standing
 
 MOST = 10  # GitHub shows ten errors and ten warnings of a step
 LEVELS = ("error", "failure", "open")

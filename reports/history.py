@@ -12,7 +12,7 @@ from reports.text import count, format_percent
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from harness.history.series import History, Series, Shift
+    from harness.analysis.history.series import History, Series, Shift
 
 MOST_FIGURES = 200
 DIGITS = 5  # of times in the page

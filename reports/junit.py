@@ -18,7 +18,7 @@ from reports.findings import Finding, judge_cells, judge_whole
 
 if TYPE_CHECKING:
     from harness import Result, Run
-    from harness.timing.standing import Row
+    from harness.analysis.arm_comparison import Row
 
 ELEMENTS = {"failure": "failure", "error": "error", "open": "skipped", "idle": "skipped"}
 WHOLE = "run"  # name of the suite that tells what is wrong with the run as a whole

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.checking.kills import KillMatrix
+    from harness.analysis.kill_matrix import KillMatrix
 
 PREFIX = "faulty:"
 

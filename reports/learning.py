@@ -17,7 +17,7 @@ from reports.figures import COLOURS, DASHES, NEUTRAL, Figure, make_figure
 from reports.text import format_duration, format_number
 
 if TYPE_CHECKING:
-    from harness.checking.exhibit import Exhibit
+    from harness.laws.exhibit import Exhibit
     from harness.record.run import Result, Run
 
 LEARNT, CURVE = "digits-are-learnt", "loss-curve-is-the-reference-curve"

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness import Result, Run
-    from harness.timing.compare import Comparison
-    from harness.timing.standing import Row, Standing
+    from harness.analysis.arm_comparison import Row, Standing
+    from harness.analysis.run_comparison import Comparison
     from reports.facts import FailureGroup, Verdict
 
 COMMENT_ROOM, COMMENT_ROWS = 18_000, 60  # where arms were compared, all must fit a comment of 65536 characters
@@ -154,7 +154,7 @@ def _outcomes(results: pd.DataFrame) -> Iterator[str]:
 
 def _settings(run: Run) -> Iterator[str]:
     """Outcomes by arm, where arms of one backend differ in settings."""
-    from harness.record.switches import count_columns, describe_observed_sets, setting_rows
+    from harness.analysis.switches import count_columns, describe_observed_sets, setting_rows
 
     found = setting_rows(run)
     if not found:
@@ -173,7 +173,7 @@ def _settings(run: Run) -> Iterator[str]:
 
 
 def _failures(run: Run, groups: Sequence[FailureGroup]) -> Iterator[str]:
-    from harness.record.switches import explain_settings
+    from harness.analysis.switches import explain_settings
 
     if not groups:
         return
@@ -297,7 +297,7 @@ def _time_cell(timed: dict[str, Any] | None, fastest: bool) -> str:
 
 
 def _comparison_lines(comparison: Comparison) -> Iterator[str]:
-    from harness.timing.compare import VERDICTS
+    from harness.analysis.run_comparison import VERDICTS
     from reports.facts import judge_comparison, plain_records, run_facts
     from reports.frames import comparison_frame
 

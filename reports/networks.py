@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.network.problem import split_line
-from harness.record.networks import WORKS, NetworkRow, network_rows
+from harness.analysis.networks import WORKS, NetworkRow, network_rows
+from harness.networks.problem import split_line
+from harness.problems.operator import Operator
 from harness.record.run import WRONG
-from harness.spec.operator import Operator
 from reports.figures import COLOURS, Figure, make_figure
 from reports.text import count, format_bytes, format_interval, format_number, format_time, shorten
 
 if TYPE_CHECKING:
+    from harness.analysis.portfolio import Choice, Portfolio
     from harness.record.run import Run
-    from harness.timing.portfolio import Choice, Portfolio
 
 BEST = "best of each layer"
 MOST_LAYERS = 12  # of a portfolio that Markdown shows, those that take longest
@@ -154,7 +154,7 @@ LAYER_HEADS = ("layer", "how often", "best", "time", "second", "second / best", 
 
 def portfolio_words(run: Run) -> list[PortfolioWords]:
     """Every pass over a network whose layers were timed."""
-    from harness.timing.portfolio import find_portfolios
+    from harness.analysis.portfolio import find_portfolios
 
     return [_words_of(number, found) for number, found in enumerate(find_portfolios(run))]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from harness import Operator, Problem, parse_line
-from harness.network.problem import is_network_line, split_line
+from harness.networks.problem import is_network_line, split_line
 
 Case = tuple[str, str]  # problem line, and what was observed on it
 _LIST = re.compile(r"[(\[]\d+(?:, \d+)*,?[)\]]")

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness import Run
-    from harness.timing.compare import Comparison
-    from harness.timing.standing import Standing
-    from harness.timing.statistics import Estimate
+    from harness.analysis.arm_comparison import Standing
+    from harness.analysis.run_comparison import Comparison
+    from harness.analysis.statistics import Estimate
     from reports.figures import Figure, Position
 
 MOST_FAILURES, EACH_FAILURES = 250, 5
@@ -115,8 +115,8 @@ def render(template: str, path: Path, context: dict[str, Any]) -> tuple[Path, ..
 
 
 def _run_context(run: Run) -> dict[str, Any]:
+    from harness.analysis.switches import explain_settings
     from harness.record.run import Result, describe_failure
-    from harness.record.switches import explain_settings
     from reports.bugs import HEADS as BUG_HEADS
     from reports.bugs import NOTE, bug_words, describe_counts
     from reports.coverage import NOTE as COVERAGE_NOTE
@@ -246,7 +246,7 @@ def _specs(figures: Iterable[Figure]) -> dict[str, Any]:
 
 def _settings(run: Run) -> dict[str, Any]:
     """Count by arm, where arms of one backend differ in settings, with what their libraries use."""
-    from harness.record.switches import count_columns, describe_observed_sets, setting_rows
+    from harness.analysis.switches import count_columns, describe_observed_sets, setting_rows
 
     rows = setting_rows(run)
     columns = count_columns(rows)
@@ -330,7 +330,7 @@ def _arithmetic(results: pd.DataFrame) -> dict[str, Any]:
 
 
 def _comparison_context(comparison: Comparison) -> dict[str, Any]:
-    from harness.timing.compare import VERDICTS
+    from harness.analysis.run_comparison import VERDICTS
     from reports.facts import judge_comparison, plain_records, run_facts
     from reports.figures import ratio_plots
     from reports.frames import comparison_frame, schema_table

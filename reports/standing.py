@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.exit_codes import ExitCode
-from harness.qualifying import SUITE, qualify_run
+from harness.experiments.qualify import SUITE, qualify_run
 from reports.facts import State, Verdict, describe_incomplete
 from reports.facts import judge_run as judge_outcomes
 from reports.text import count, format_number, format_time
 
 if TYPE_CHECKING:
+    from harness.analysis.arm_comparison import Row, Standing
+    from harness.analysis.statistics import Estimate
     from harness.record.run import Result, Run
-    from harness.timing.standing import Row, Standing
-    from harness.timing.statistics import Estimate
 
 WORST_FIRST = ("SLOWER", "MISSING", "INCONCLUSIVE", "FASTER", "SAME")
 SAID = {
@@ -70,8 +70,8 @@ def compared(run: Run) -> Standing | None:
     Of two versions that were compared for a build, cells that one of them could not time are no verdicts: what became
     of them is among the outcomes and failures. What was accepted is said to be.
     """
-    from harness.gating.findings import judge_gate
-    from harness.timing.standing import judge_run
+    from harness.analysis.arm_comparison import judge_run
+    from harness.analysis.gate_report import judge_gate
 
     if run.header.gate is None:
         return None
@@ -137,7 +137,7 @@ def judge_standing(standing: Standing) -> Verdict:
 
 def _judge_versions(standing: Standing) -> Verdict:
     """The conclusion of a gate, which its exit code has too."""
-    from harness.gating.findings import conclude_gate, judge_gate
+    from harness.analysis.gate_report import conclude_gate, judge_gate
 
     report = judge_gate(standing.run)
     counts = ", ".join(f"{number} {name}" for name, number in report.counts.items() if number)
@@ -182,7 +182,7 @@ def _judge_qualification(standing: Standing) -> tuple[State, str, list[str]]:
 
 def _tell(standing: Standing) -> Iterator[str]:
     """Whether the machine was quiet enough, in a sentence."""
-    from harness.timing.contamination import MOST_DROPPED
+    from harness.measure.disturbance import MOST_DROPPED
 
     can = "can" if standing.can_tell else "cannot"
     share, most = format_percents(standing.dropped), format_percents(MOST_DROPPED)
@@ -202,7 +202,7 @@ def dropped_reasons(run: Run) -> list[tuple[str, int]]:
 
 def effects(standing: Standing) -> list[Effect]:
     """One effect for each arm and group; arms without two passes that all their cells have are left out."""
-    from harness.timing.verdict import overall
+    from harness.analysis.verdicts import overall
 
     found = []
     for group in groups_of(standing):
@@ -220,7 +220,7 @@ def effects(standing: Standing) -> list[Effect]:
 
 def row_ratios(row: Row) -> dict[int, float]:
     """log(new / base) by number of the pass, of the passes in which both were timed."""
-    from harness.timing.statistics import log_ratios, pass_values
+    from harness.analysis.statistics import log_ratios, pass_values
 
     sides = [side.measurement.passes if side and side.measurement else () for side in (row.base, row.new)]
     both = sorted(pass_values(sides[0]).keys() & pass_values(sides[1]).keys())
@@ -260,7 +260,7 @@ def _became(side: Result | None) -> str:
 
 
 def _time(result: Result | None) -> float | None:
-    from harness.timing.statistics import estimate_time
+    from harness.analysis.statistics import estimate_time
 
     return estimate_time(result.measurement).value if result is not None and result.measurement is not None else None
 

@@ -11,7 +11,7 @@ from reports.text import count, shorten
 
 if TYPE_CHECKING:
     from harness import Run
-    from harness.gating.findings import Compared, GateReport
+    from harness.analysis.gate_report import Compared, GateReport
 
 ROOM = 60_000  # characters; GitHub's comments end at 65 536, its job summaries at 1 MiB
 ROWS, REASON = 60, 200
@@ -26,7 +26,7 @@ def write(run: Run, folder: Path) -> tuple[Path, ...]:
 
 
 def _lines(run: Run) -> Iterator[str]:
-    from harness.gating.findings import MEANING, QUIET, conclude_gate, describe_silent, judge_gate
+    from harness.analysis.gate_report import MEANING, QUIET, conclude_gate, describe_silent, judge_gate
 
     if run.header.gate is None:
         yield f"### {run.path.name}: no comparison of versions; `report.md` says what it is"

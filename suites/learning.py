@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness import Law, NamedProblem, Suite, hookimpl
-from harness.network.problem import NetworkProblem
-from harness.network.training import BATCH
+from harness.networks.problem import NetworkProblem
 from suites.architectures.lenet import LENET5
 from suites.laws.learning import LAWS
+from suites.training import BATCH
 
 
 def learning_problems() -> tuple[NamedProblem, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from harness import Law, NamedProblem, Suite, Timing, hookimpl
-from harness.network.graph import Architecture, problems_of
-from harness.network.problem import NetworkProblem
-from harness.spec.problem import Problem
+from harness.networks.graph import Architecture, problems_of
+from harness.networks.problem import NetworkProblem
+from harness.problems.problem import Problem
 from suites.architectures import ARCHITECTURES
 from suites.laws.networks import LAWS
 

@@ -24,7 +24,7 @@ from harness import (
     join,
     law,
 )
-from harness.checking.bounds import is_exact, limit, magnitude, rounding
+from harness.laws.error_bounds import is_exact, limit, magnitude, rounding
 from suites.onnx_cases import WANTED, Case, load_cases
 
 THEIRS = Numerics(algorithm="direct")  # what is granted to the package's own values

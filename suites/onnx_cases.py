@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from harness import HarnessError, Problem, UsageError
 from harness.capture.onnx_window import OPERATORS, make_window
-from harness.spec.reference import avg_pool
-from harness.spec.window import Sizes
+from harness.problems.reference import avg_pool
+from harness.problems.window import Sizes
 
 Array = NDArray[Any]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.execution.worker_pool import Crew
 from harness.plugins.manager import load_plugins
-from harness.worker.crew import Crew
 
 ROOT = Path(__file__).parent.parent
 FAULTY = tuple(str(path) for path in sorted((ROOT / "tests" / "faulty").glob("*.py")) if path.stem != "dying")

@@ -6,10 +6,10 @@ import re
 import pytest
 
 from harness import Backend
+from harness.analysis.tables import RESULT_COLUMNS, SAMPLE_COLUMNS
 from harness.plugins import hookspecs
 from harness.plugins.manager import load_plugins
-from harness.record.tables import RESULT_COLUMNS, SAMPLE_COLUMNS
-from harness.spec.line import FIELDS
+from harness.problems.line import FIELDS
 from reports.frames import COMPARISON_COLUMNS
 from tests.conftest import ROOT
 

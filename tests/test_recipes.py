@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from harness.analysis.qualification import VARIABLE, Qualification, name_environment, write_qualification
 from harness.record.environment import describe_environment
-from harness.record.qualification import VARIABLE, Qualification, name_environment, write_qualification
 from tests.cli.test_gate import MORE
 from tests.conftest import ROOT
 from tests.gating.twenty import SETTINGS, git, make_repository

@@ -26,7 +26,7 @@ def facets_of(backends: Sequence[str]) -> dict[str, set[tuple[str, ...]]]:
     """By problem line: the laws with operator and dtype that it asks of these backends, and its layout and data."""
     from harness.plan.planner import plan_run
     from harness.plugins.manager import load_plugins
-    from harness.spec.line import parse_line
+    from harness.problems.line import parse_line
 
     facets: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     for cell in plan_run(load_plugins(), ["correctness"], list(backends), depth="quick").cells:

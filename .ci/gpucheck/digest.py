@@ -28,9 +28,9 @@ def main(path: Path) -> None:
 def digest(path: Path) -> dict[str, Any]:
     """Counts by backend, wrong results with their reasons, rates of the machine, times, and passes on disk."""
     import harness
+    from harness.analysis.tables import result_rows
     from harness.record.journal import PassEntry, read_journal
     from harness.record.run import WRONG
-    from harness.record.tables import result_rows
 
     run = harness.load(path)
     counts = Counter((one.backend, one.outcome) for one in run.results)
@@ -84,7 +84,7 @@ def describe_idle(run: Run) -> str:
 
 def compare(run: Run) -> list[dict[str, Any]]:
     """Verdict and ratio of every problem of a comparison; nothing for other runs."""
-    from harness.timing.standing import judge_run
+    from harness.analysis.arm_comparison import judge_run
 
     if run.header.gate is None:
         return []

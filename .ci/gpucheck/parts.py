@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 LAYERS = str(HERE / "layers.py")
 JOBS = min(8, os.cpu_count() or 1)  # each holds a context of its own on the device
 MEMORY = "24GiB"  # of the host: a process that loads CUDA's libraries takes some GiB
-TESTS = ("tests/timing", "tests/backends")  # where tests are marked `gpu`, but for the cheats
+TESTS = ("tests/measure", "tests/backends")  # where tests are marked `gpu`, but for the cheats
 EVERY_LAW = "no_law_is_broken"  # test of all laws on a backend; the parts below do the same within the time
 VERSUS = ("conv x=32x64x56x56 w=64x64x3x3 pad=1", "conv x=32x1x32x32 w=6x1x5x5")
 

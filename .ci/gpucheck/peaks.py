@@ -7,8 +7,8 @@ import sys
 from typing import Any
 
 from gpucheck.walking import time_walks
-from harness.timing.clocks import CudaClock
-from harness.timing.peak import BUDGET_NS, _cupy_cuda, _torch_cuda
+from harness.measure.clocks import CudaClock
+from harness.measure.peak import BUDGET_NS, _cupy_cuda, _torch_cuda
 
 
 def main() -> int:

@@ -46,8 +46,8 @@ def main(backends: Sequence[str]) -> None:
 
 def probe(backend: str) -> str:
     """Why a backend cannot run here, asked of a worker of its own as any run asks it; empty where it can."""
+    from harness.execution.worker_pool import Crew
     from harness.plugins.manager import load_plugins
-    from harness.worker.crew import Crew
 
     with tempfile.TemporaryDirectory() as folder:
         crew = Crew(load_plugins(), backend, Path(folder), 32 * 2**30, None, ())

@@ -10,8 +10,8 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
-from harness.timing.caches import make_device_flush
-from harness.timing.clocks import CudaClock
+from harness.measure.caches import make_device_flush
+from harness.measure.clocks import CudaClock
 
 LINES, WIDTH = 4096, 32  # lines of the L2, 128 bytes each; 512 KiB are more than the L1 of one multiprocessor
 TURNS = 15

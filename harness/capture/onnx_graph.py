@@ -11,8 +11,8 @@ from typing import Any
 from harness.capture.onnx_window import OPERATORS, make_window
 from harness.capture.workload import Tally, Workload, gradient_problems
 from harness.errors import HarnessError, UsageError
-from harness.spec.operator import Operator
-from harness.spec.problem import Problem
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
 
 NOT_INSTALLED = "onnx is not installed, wanted it to capture an ONNX file: pip install 'conv-harness[onnx]'"
 DOMAINS = ("", "ai.onnx")

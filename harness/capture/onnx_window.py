@@ -13,8 +13,8 @@ from typing import Any
 
 from harness.capture.workload import settle_divisor
 from harness.errors import GeometryError
-from harness.spec.operator import Operator
-from harness.spec.window import Padding, Sizes, Window
+from harness.problems.operator import Operator
+from harness.problems.window import Padding, Sizes, Window
 
 OPERATORS = {
     "Conv": Operator.conv,

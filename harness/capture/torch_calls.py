@@ -23,9 +23,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.capture.workload import Tally, gradient_problems, settle_divisor, whole_window
 from harness.errors import HarnessError
-from harness.spec.operator import Operator
-from harness.spec.problem import Problem
-from harness.spec.window import Sizes, Window
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
+from harness.problems.window import Sizes, Window
 
 Tensor = torch.Tensor
 Values = Mapping[str, Any]

@@ -15,10 +15,10 @@ import msgspec
 
 from harness.errors import HarnessError, UsageError
 from harness.plan.suite import NamedProblem
-from harness.spec.line import parse_line
-from harness.spec.operator import Operator
-from harness.spec.problem import Problem
-from harness.spec.window import Sizes, Window
+from harness.problems.line import parse_line
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
+from harness.problems.window import Sizes, Window
 
 FORMAT = 1  # 1: the first
 WANTED = "a file that `python -m harness capture` writes"

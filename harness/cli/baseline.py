@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.baselines.store import DEFAULT
 from harness.cli.compare import shown_options
 from harness.cli.options import Command, load_registry, plugin_options, read_share
+from harness.record.baselines import DEFAULT
 
 if TYPE_CHECKING:
     from harness.record.run import Run
@@ -50,7 +50,7 @@ def command() -> None:
 @folder_option
 def save(name: str, run: str | None, suite: str | None, overwrite: bool, incomplete: bool, folder: str) -> None:
     """Store the run in directory RUN as NAME; without RUN, the latest complete one of harness-runs."""
-    from harness.baselines.store import baseline_file, read_baseline, save_baseline
+    from harness.record.baselines import baseline_file, read_baseline, save_baseline
 
     baseline_file(Path(folder), name)  # before a large run is read
     found = _read(run)
@@ -72,8 +72,8 @@ def list_command(folder: str) -> None:
     """Show all baselines: when, which commit, which environment, and whether it is the one here."""
     from rich.markup import escape
 
-    from harness.baselines.store import list_baselines
     from harness.cli.summary import open_console, plain_table
+    from harness.record.baselines import list_baselines
     from harness.record.environment import describe_environment
 
     baselines = list_baselines(Path(folder))
@@ -99,8 +99,8 @@ def list_command(folder: str) -> None:
 @folder_option
 def show(name: str, folder: str) -> None:
     """Show what a baseline holds: when, commit, environment, cells by outcome, and the times."""
-    from harness.baselines.store import read_baseline
     from harness.cli.summary import MOST_TIMES, open_console, print_summary
+    from harness.record.baselines import read_baseline
 
     run = read_baseline(Path(folder), name)
     console = open_console()
@@ -128,9 +128,9 @@ def compare(
     A cell that the run lacks is MISSING. Exit code 1: something broke; 3: slower or missing; 4: no time, or nothing,
     could be compared, as where the environments differ.
     """
-    from harness.baselines.store import read_baseline
     from harness.cli.compare import conclude
     from harness.errors import UsageError
+    from harness.record.baselines import read_baseline
 
     share = read_share(threshold)
     reporters = load_registry(plugins, without).reporters_for(formats, "write_comparison")
@@ -155,7 +155,7 @@ def compare(
 
 
 def _read(run: str | None) -> Run:
-    from harness.baselines.store import latest_run
+    from harness.record.baselines import latest_run
     from harness.record.directory import read_run
 
     return latest_run() if run is None else read_run(run)
@@ -199,8 +199,8 @@ def _print_all_times(run: Run) -> None:
     """A row for every timed cell, where there are too many for the table of problems."""
     from rich.markup import escape
 
+    from harness.analysis.statistics import estimate_time
     from harness.cli.summary import open_console, plain_table
-    from harness.timing.statistics import estimate_time
 
     table = plain_table("problem", "backend", "median ms", "low", "high", numbers=3)
     for result in run.results:

@@ -12,7 +12,7 @@ from harness.cli.options import load_registry, plugin_options, read_cell, read_s
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from harness.gating.bisection import Bisection, Step
+    from harness.gating.bisect import Bisection, Step
     from harness.gating.versions import Build
 
 
@@ -49,10 +49,10 @@ def command(
     from harness.api import command_line
     from harness.cli.progress import choose_watch
     from harness.errors import UsageError
-    from harness.gating.bisection import NothingToFindError, find_change, list_commits
+    from harness.gating.bisect import NothingToFindError, find_change, list_commits
     from harness.gating.versions import Wanted
+    from harness.git import find_repository, resolve_revision
     from harness.plan.gate import Gate
-    from harness.repository import find_repository, resolve_revision
 
     registry = load_registry(plugins, without)
     backend, problem = read_cell(cell, registry.networks)
@@ -89,7 +89,7 @@ def print_step(step: Step) -> None:
 
 def print_found(repository: Path, found: Bisection) -> None:
     """The commit, or those among which nothing could decide."""
-    from harness.repository import git
+    from harness.git import git
 
     change = "wrong" if found.change is None else f"slower, by {100 * (found.change.value - 1):.1f} % between the ends"
     if found.found:

@@ -12,9 +12,9 @@ from harness.cli.options import read_cell
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.baselines.blessing import Blessing
+    from harness.analysis.arm_comparison import Row
+    from harness.gating.blessings import Blessing
     from harness.record.run import ArmRecord, Run
-    from harness.timing.standing import Row
 
 
 @click.command("bless")
@@ -41,7 +41,7 @@ def command(
     python -m harness bless 'im2col conv x=8x64x56x56 w=64x64x3x3 pad=1' --reason 'pays for the padding fix'
     python -m harness bless --list --base main
     """
-    from harness.baselines.blessing import FILE, add_blessing
+    from harness.gating.blessings import FILE, add_blessing
 
     repository = _repository()
     if listing:
@@ -62,14 +62,14 @@ def command(
 
 def read_blessed(cell: str) -> tuple[str, str]:
     """A cell, or a backend and the name of an operator that it does not offer any more. Raises UsageError."""
-    from harness.spec.operator import Operator
+    from harness.problems.operator import Operator
 
     backend, _, operator = cell.strip().partition(" ")
     return (backend, operator) if operator in Operator.__members__ else read_cell(cell)
 
 
 def _repository() -> Path:
-    from harness.repository import find_repository
+    from harness.git import find_repository
 
     found = find_repository(())
     if found is None:
@@ -78,7 +78,7 @@ def _repository() -> Path:
 
 
 def _read(run: str | None) -> Run:
-    from harness.baselines.store import latest_run
+    from harness.record.baselines import latest_run
     from harness.record.directory import read_run
 
     found = latest_run(arms=True) if run is None else read_run(run)
@@ -91,7 +91,7 @@ def _make(
     repository: Path, run: Run, name: str, problem: str, reason: str, commit: str | None, suite: str | None
 ) -> Blessing:
     """The blessing of a cell, by what a run says of it."""
-    from harness.baselines.blessing import Blessing, ratio_of
+    from harness.gating.blessings import Blessing, ratio_of
 
     arms, ratio = {arm.name: arm for arm in run.header.arms}, None
     missing = _find_missing(run, name, problem)
@@ -115,8 +115,8 @@ def _make(
 
 def _find_missing(run: Run, name: str, problem: str) -> str | None:
     """The new arm in which a problem, or all of an operator, cannot be done any more; None where there is none."""
-    from harness.baselines.blessing import covers
-    from harness.gating.findings import judge_gate
+    from harness.analysis.gate_report import judge_gate
+    from harness.gating.blessings import covers
 
     for cell in judge_gate(run).cells:
         named = name in (cell.backend, cell.new.backend)
@@ -127,8 +127,8 @@ def _find_missing(run: Run, name: str, problem: str) -> str | None:
 
 def _find_row(run: Run, name: str, problem: str, suite: str | None) -> Row:
     """The row of a cell that is named by its backend or, where several arms have it, by its arm."""
+    from harness.analysis.arm_comparison import judge_run
     from harness.record.run import WRONG
-    from harness.timing.standing import judge_run
 
     backends = {arm.name: arm.backend for arm in run.header.arms}
     rows = [row for row in judge_run(run).rows if name in (row.new.backend, backends[row.new.backend])]
@@ -152,8 +152,8 @@ def _find_row(run: Run, name: str, problem: str, suite: str | None) -> Row:
 
 def _find_commit(repository: Path, run: Run, base: ArmRecord, new: ArmRecord, commit: str | None) -> str:
     """Full hash of the commit that made the change; never one that is part of the base already."""
-    from harness.baselines.blessing import is_ancestor, knows_commit
-    from harness.repository import resolve_revision
+    from harness.gating.blessings import is_ancestor, knows_commit
+    from harness.git import resolve_revision
 
     if commit is None and new.dirty:
         raise UsageError(
@@ -173,8 +173,8 @@ def _find_commit(repository: Path, run: Run, base: ArmRecord, new: ArmRecord, co
 
 
 def _remove(repository: Path, name: str, problem: str, commit: str | None) -> None:
-    from harness.baselines.blessing import read_blessings, remove_blessings
-    from harness.repository import resolve_revision
+    from harness.gating.blessings import read_blessings, remove_blessings
+    from harness.git import resolve_revision
 
     if commit:  # one that the repository has lost, as after a rebase, must be removable too
         known = [one.commit for one in read_blessings(repository) if one.commit.startswith(commit)]
@@ -190,9 +190,9 @@ def _list(repository: Path, base: str | None) -> None:
     """Every blessing, and whether it holds between base and the checkout."""
     from rich.markup import escape
 
-    from harness.baselines.blessing import FILE, SHORT, find_state, read_blessings
     from harness.cli.summary import open_console, plain_table
-    from harness.repository import resolve_revision
+    from harness.gating.blessings import FILE, SHORT, find_state, read_blessings
+    from harness.git import resolve_revision
 
     blessings = read_blessings(repository)
     if not blessings:

@@ -12,9 +12,9 @@ from harness.cli.options import Command, load_registry, plugin_options
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
+    from harness.analysis.run_comparison import Comparison
     from harness.plan.suite import Reporter
     from harness.record.run import Run
-    from harness.timing.compare import Comparison
 
 MOST_ALIKE = 5
 QUIET = frozenset({"SAME", "UNCHANGED"})
@@ -68,9 +68,9 @@ def conclude(
     base: Run, new: Run, threshold: float, everything: bool, output: str | None, reporters: Sequence[Reporter]
 ) -> int:
     """Compare two runs, apply the blessings of the repository here, print, write the files, and say the exit code."""
-    from harness.baselines.blessing import accept_changes, read_blessings
-    from harness.repository import find_repository
-    from harness.timing.compare import compare_runs
+    from harness.analysis.run_comparison import compare_runs
+    from harness.gating.blessings import accept_changes, read_blessings
+    from harness.git import find_repository
 
     comparison, repository = compare_runs(base, new, threshold), find_repository(())
     if repository is not None:
@@ -93,9 +93,9 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
 
     from rich.markup import escape
 
+    from harness.analysis.run_comparison import VERDICTS, conclude_comparison
     from harness.cli.summary import open_console, plain_table, ratio_cells
     from harness.exit_codes import ExitCode
-    from harness.timing.compare import VERDICTS, conclude_comparison
 
     console = open_console()
     for run, which in ((comparison.base, "base"), (comparison.new, "new")):

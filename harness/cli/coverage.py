@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from harness.generate.dispatch.coverage import Coverage, Gap
+    from harness.problems.operator import Operator
     from harness.record.run import Run
-    from harness.spec.operator import Operator
 
 MOST_GAPS = 12  # lines of an operator without --all
 MOST_OTHERS = 8  # conditions in such a line
@@ -46,8 +46,8 @@ def choose(
     run: Run, backends: tuple[str, ...], operators: tuple[str, ...], law: str | None
 ) -> dict[str, dict[Operator, Coverage]]:
     """Return the coverage of the named backends and operators. Raises UsageError where the run has none of a name."""
-    from harness.record.coverage import cells_of_operators, operator_of, run_coverage
-    from harness.spec.operator import Operator
+    from harness.analysis.coverage import cells_of_operators, operator_of, run_coverage
+    from harness.problems.operator import Operator
 
     see = f"python -m harness list coverage {run.path}"
     cells = list(cells_of_operators(run))

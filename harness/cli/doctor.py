@@ -11,7 +11,7 @@ from harness.exit_codes import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.record.diagnosis import Finding
+    from harness.machine.diagnosis import Finding
 
 COLOURS = {"good": "green", "poor": "red", "unknown": "yellow"}
 
@@ -30,7 +30,7 @@ def command(seconds: float, as_json: bool) -> int:
 
     Nothing is changed, and no rights are needed; what cannot be read is unknown. It is advice: the exit code is 0.
     """
-    from harness.record.diagnosis import diagnose
+    from harness.machine.diagnosis import diagnose
 
     click.echo(f"probing for {seconds:g} s ...", err=True)
     findings = diagnose(seconds)
@@ -43,7 +43,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
     from rich.markup import escape
 
     from harness.cli.summary import open_console, plain_table
-    from harness.record.diagnosis import conclude
+    from harness.machine.diagnosis import conclude
 
     console = open_console()
     table = plain_table("state", "what", "found", "what to do")
@@ -59,6 +59,6 @@ def print_json(findings: Sequence[Finding]) -> None:
     import json
     from dataclasses import asdict
 
-    from harness.record.diagnosis import conclude
+    from harness.machine.diagnosis import conclude
 
     print(json.dumps({"findings": [asdict(one) for one in findings], "conclusion": conclude(findings)}, indent=2))

@@ -21,10 +21,10 @@ from harness.exit_codes import ExitCode
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.generate.search import Bench, Bounds
+    from harness.experiments.fuzz import Bench, Bounds
     from harness.plugins.manager import Registry
+    from harness.problems.operator import Operator
     from harness.record.run import Result
-    from harness.spec.operator import Operator
 
 DEFAULT_TIME = "60s"
 LAYER_BURSTS = 12  # for each burst of problems that are asked all laws, which takes a third to half of the time
@@ -77,10 +77,10 @@ def command(
 
     from harness.cli.summary import open_console
     from harness.errors import unknown
+    from harness.experiments.fuzz_corpus import DEFAULT_FOLDER, open_corpus, read_cases
     from harness.gating.versions import read_backend
-    from harness.generate.corpus import DEFAULT_FOLDER, open_corpus, read_cases
-    from harness.spec.numerics import DTYPES
-    from harness.spec.operator import Operator
+    from harness.problems.numerics import DTYPES
+    from harness.problems.operator import Operator
 
     seconds = read_seconds(duration or DEFAULT_TIME) if duration or examples is None else None
     for kind, given, known, see in (
@@ -140,8 +140,8 @@ class _Session:
 
     def try_backend(self, name: str, logs: Path, seconds: float | None, examples: int | None) -> None:
         """Replay and search for one backend, and say at the end what was tried."""
-        from harness.generate.search import Bench, Bounds
-        from harness.worker.process import WorkerDiedError
+        from harness.execution.worker_process import WorkerDiedError
+        from harness.experiments.fuzz import Bench, Bounds
 
         begun, bounds = time.monotonic(), Bounds(seconds=seconds, examples=examples)
         bench = Bench(self.registry, name, logs, self.plugins)
@@ -172,10 +172,10 @@ class _Session:
 
     def _replay_and_search(self, bench: Bench, bounds: Bounds, progress: _Progress) -> int:
         """Print every finding when it is made; how many laws are broken."""
-        from harness.generate.corpus import Case, append_case, case_file
+        from harness.experiments.fuzz import Domain, search
+        from harness.experiments.fuzz_corpus import Case, append_case, case_file
         from harness.generate.dispatch.drawing import draw_layers
         from harness.generate.dispatch.problems import LAW
-        from harness.generate.search import Domain, search
         from harness.generate.strategy import problems
 
         broken = self._replay(bench, progress)
@@ -201,7 +201,7 @@ class _Session:
 
     def _replay(self, bench: Bench, progress: _Progress) -> set[str]:
         """Ask the stored cases again; the laws that are still broken."""
-        from harness.generate.corpus import read_cases
+        from harness.experiments.fuzz_corpus import read_cases
         from harness.record.run import WRONG
 
         broken: set[str] = set()

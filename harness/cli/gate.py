@@ -22,7 +22,7 @@ from harness.exit_codes import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.gating.findings import GateReport
+    from harness.analysis.gate_report import GateReport
     from harness.gating.versions import Build
     from harness.plan.gate import Gate
     from harness.plan.suite import Reporter
@@ -81,14 +81,14 @@ def command(
     python -m harness gate --base v1.2 --head HEAD --backend mine --plugin ./mine.py --budget 10m
     python -m harness gate --base-env /opt/released --plugin my_package.plugin
     """
+    from harness.analysis.gate_report import judge_gate
     from harness.api import command_line
-    from harness.baselines.blessing import read_blessings
     from harness.cli.progress import choose_watch
     from harness.errors import UsageError
     from harness.gating.acceptance import write_acceptance
-    from harness.gating.findings import judge_gate
+    from harness.gating.blessings import read_blessings
     from harness.gating.versions import Wanted, compare_versions
-    from harness.repository import find_repository
+    from harness.git import find_repository
 
     if not base and not base_env:
         raise UsageError("base: got none, wanted --base REV, a revision such as origin/main, or --base-env VENV")
@@ -125,9 +125,9 @@ def arm_gate(delta: str | None, resolve: str, threads: int | None, *, unqualifie
     """The gate of a command line; where this machine's verdicts cannot be trusted, it compares no times."""
     from dataclasses import replace
 
+    from harness.analysis.qualification import name_environment, read_qualification
     from harness.cli.versus import make_gate, refuse
     from harness.record.environment import describe_environment
-    from harness.record.qualification import name_environment, read_qualification
 
     known = read_qualification(name_environment(describe_environment(threads)))
     gate = make_gate(delta, known, None, 0, armed=True)
@@ -140,7 +140,7 @@ def arm_gate(delta: str | None, resolve: str, threads: int | None, *, unqualifie
 
 def print_ended(run: Run, reporters: Sequence[Reporter]) -> None:
     """What an interrupted comparison has found so far."""
-    from harness.gating.findings import judge_gate
+    from harness.analysis.gate_report import judge_gate
 
     conclude(judge_gate(run), reporters, None, interrupted=True)
 
@@ -182,8 +182,8 @@ def print_findings(report: GateReport) -> None:
     """The table of what changed or could not be decided, worst first, and one effect for each backend."""
     from rich.markup import escape
 
+    from harness.analysis.gate_report import QUIET, describe_silent
     from harness.cli.summary import open_console, plain_table, print_effects, ratio_cells
-    from harness.gating.findings import QUIET, describe_silent
 
     console, delta = open_console(), report.standing.gate.delta
     told = [cell for cell in report.cells if cell.finding not in QUIET]
@@ -214,8 +214,8 @@ def print_findings(report: GateReport) -> None:
 
 def print_conclusion(report: GateReport) -> None:
     """One line that says what the exit code says."""
+    from harness.analysis.gate_report import conclude_gate
     from harness.cli.summary import open_console
-    from harness.gating.findings import conclude_gate
 
     passed = report.exit_code == ExitCode.OK
     colour = "green" if passed else "yellow" if report.exit_code == ExitCode.CANNOT_TELL else "red"

@@ -17,7 +17,7 @@ from harness.record.directory import DEFAULT
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.history.series import History, Series, Source
+    from harness.analysis.history.series import History, Series, Source
     from harness.plan.suite import Reporter
 
 MOST_SERIES, MOST_POINTS = 60, 200  # rows of a printed table
@@ -45,7 +45,7 @@ def command(
     \b
     python -m harness history --backend im2col --changes
     """
-    from harness.history.series import judge_history, read_history
+    from harness.analysis.history.series import judge_history, read_history
 
     reporters = _choose(formats, plugins, without) if output is not None or formats else []
     history = read_history(runs, backends=backends, problem=problem, since=_read_date(since) if since else None)
@@ -144,8 +144,8 @@ def print_points(history: History, series: Series) -> None:
 
 def print_changes(history: History) -> None:
     """The changes of all series, the largest first, and how many series could be judged."""
+    from harness.analysis.history.series import LEAST_POINTS
     from harness.cli.summary import open_console, plain_table
-    from harness.history.series import LEAST_POINTS
 
     console = open_console()
     found = [(one, shift) for one in history.series for shift in (history.shifts or {}).get(one.key, ())]

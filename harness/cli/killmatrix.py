@@ -13,7 +13,7 @@ from harness.errors import UsageError
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from harness.checking.kills import KillMatrix
+    from harness.analysis.kill_matrix import KillMatrix
     from harness.plugins.manager import Registry
 
 PREFIX = "faulty:"
@@ -49,7 +49,7 @@ def command(
     """
     import tempfile
 
-    from harness.killing import make_matrix
+    from harness.experiments.kill_matrix import make_matrix
 
     files = (*_files(sources), *plugins)
     registry = load_registry(files, without)

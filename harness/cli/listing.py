@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from harness.plugins.manager import Registry
-    from harness.spec.operator import Operator
-    from harness.spec.problem import Problem
+    from harness.problems.operator import Operator
+    from harness.problems.problem import Problem
 
 KINDS = ("backends", "suites", "problems", "networks", "operators", "laws", "coverage")
 
@@ -85,10 +85,10 @@ def list_backends(registry: Registry, plugins: tuple[str, ...]) -> Table:
 
     from rich.markup import escape
 
+    from harness.backend.base import native_operators
     from harness.cli.summary import plain_table
-    from harness.plugins.backend import native_operators
-    from harness.worker.crew import Crew
-    from harness.worker.process import WorkerDiedError
+    from harness.execution.worker_pool import Crew
+    from harness.execution.worker_process import WorkerDiedError
 
     table = plain_table("backend", "state", "class", "dtypes", "native operators", "libraries")
     with tempfile.TemporaryDirectory() as folder:
@@ -156,7 +156,7 @@ def list_problems(registry: Registry, sets: tuple[str, ...]) -> Table:
 def list_networks(registry: Registry) -> Table:
     """Every network with its size, and what one forward pass of its native input takes."""
     from harness.cli.summary import plain_table
-    from harness.network.problem import NetworkProblem
+    from harness.networks.problem import NetworkProblem
 
     columns = ("network", "description", "input", "options", "operators", "parameters", "GFLOP forwards")
     table = plain_table(*columns, numbers=3)
@@ -173,9 +173,9 @@ def list_networks(registry: Registry) -> Table:
 
 def list_operators(registry: Registry) -> Table:
     """Every operator with its arrays, and how each backend gets it."""
+    from harness.backend.routing import resolve
     from harness.cli.summary import plain_table
-    from harness.plugins.route import resolve
-    from harness.spec.operator import Operator
+    from harness.problems.operator import Operator
 
     table = plain_table("operator", "takes", "gives", *registry.backends)
     for operator in Operator:
@@ -186,7 +186,7 @@ def list_operators(registry: Registry) -> Table:
 
 def _example(operator: Operator) -> Problem:
     """A plain two-dimensional problem of an operator."""
-    from harness.spec.line import parse_line
+    from harness.problems.line import parse_line
 
     shape = "kernel=2x2" if operator.pools else "w=4x3x3x3" if operator != "conv_transpose" else "w=3x4x3x3"
     return parse_line(f"{operator} x=2x3x8x8 {shape}")

@@ -13,7 +13,7 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from harness.network.graph import Architecture
+    from harness.networks.graph import Architecture
     from harness.plan.suite import NamedProblem
     from harness.plugins.manager import Registry
 
@@ -121,9 +121,9 @@ def read_cell(text: str, networks: Mapping[str, Architecture] | None = None) -> 
 
     networks: those that a line may name, the built-in ones where none are given.
     """
-    from harness.network.problem import is_network_line
+    from harness.networks.problem import is_network_line
     from harness.plan.task import parse_task
-    from harness.spec.operator import Operator
+    from harness.problems.operator import Operator
 
     backend, _, line = text.strip().partition(" ")
     if not line.strip() or "=" in backend.partition("@")[0] or backend in Operator.__members__:

@@ -11,8 +11,8 @@ from harness.cli.options import load_registry, plugin_options, read_seconds, rea
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from harness.record.qualification import Qualification
-    from harness.timing.standing import Standing
+    from harness.analysis.arm_comparison import Standing
+    from harness.analysis.qualification import Qualification
 
 CHOSEN = ("numpy-direct", "im2col", "torch")
 SLOWDOWNS = (0.01, 0.03, 0.05, 0.10)
@@ -54,20 +54,20 @@ def command(
     python -m harness qualify
     python -m harness qualify --backend mine --plugin ./mine.py --budget 10m
     """
-    from harness.api import command_line, start
-    from harness.cli.progress import choose_watch
-    from harness.cli.summary import print_ending
-    from harness.plan.gate import Gate
-    from harness.plan.planner import plan_run
-    from harness.qualifying import make_arms, name_suites, qualify_run
-    from harness.record.environment import describe_environment
-    from harness.record.qualification import (
+    from harness.analysis.arm_comparison import judge_run
+    from harness.analysis.qualification import (
         name_environment,
         qualification_file,
         read_qualification,
         write_qualification,
     )
-    from harness.timing.standing import judge_run
+    from harness.api import command_line, start
+    from harness.cli.progress import choose_watch
+    from harness.cli.summary import print_ending
+    from harness.experiments.qualify import make_arms, name_suites, qualify_run
+    from harness.plan.gate import Gate
+    from harness.plan.planner import plan_run
+    from harness.record.environment import describe_environment
 
     known = read_qualification(name_environment(describe_environment(threads)))
     if if_unknown and known is not None and not known.failures and known.delta <= read_share(delta):
@@ -131,8 +131,8 @@ def print_powers(standing: Standing, found: Qualification) -> None:
 
 def print_total(total: Qualification, path: str) -> None:
     """What all qualifications of this environment say together, and whether a gate may be armed."""
+    from harness.analysis.binomial import clopper_pearson
     from harness.cli.summary import open_console
-    from harness.timing.rates import clopper_pearson
 
     console = open_console()
     low, high = clopper_pearson(total.alarms, total.cells)

@@ -100,10 +100,10 @@ def command(
     from harness.cli.progress import choose_watch
     from harness.cli.report import write_reports
     from harness.cli.summary import print_plan, print_summary
+    from harness.machine.limits import usable_memory
+    from harness.machine.system import read_flags
     from harness.plan.cell import Limits
     from harness.plan.planner import plan_run
-    from harness.record.limits import usable_memory
-    from harness.record.machine import read_flags
 
     registry = load_registry(plugins, without)
     limits = Limits(

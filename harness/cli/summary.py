@@ -12,10 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.network.problem import is_network_line
+from harness.analysis.arm_comparison import Standing
+from harness.analysis.bugs import STATUSES, bug_rows, count_statuses
+from harness.analysis.networks import WORKS, NetworkRow, network_rows
+from harness.analysis.statistics import Estimate, estimate_time
+from harness.analysis.switches import describe_observed_sets, explain_settings, setting_rows
+from harness.networks.problem import is_network_line
 from harness.plan.cell import Plan
-from harness.record.bugs import STATUSES, bug_rows, count_statuses
-from harness.record.networks import WORKS, NetworkRow, network_rows
 from harness.record.run import (
     OUTCOMES,
     WRONG,
@@ -26,9 +29,6 @@ from harness.record.run import (
     describe_idle,
     describe_overdrawn,
 )
-from harness.record.switches import describe_observed_sets, explain_settings, setting_rows
-from harness.timing.standing import Standing
-from harness.timing.statistics import Estimate, estimate_time
 
 MOST_WRONG = 8
 MOST_TIMES = 30

@@ -22,10 +22,10 @@ from harness.exit_codes import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.analysis.arm_comparison import Row, Standing
+    from harness.analysis.qualification import Qualification
     from harness.plan.gate import Gate
     from harness.plan.suite import Reporter
-    from harness.record.qualification import Qualification
-    from harness.timing.standing import Row, Standing
 
 PER_CELL_S = 10.0
 LEAST_BUDGET_S = 60.0
@@ -79,14 +79,14 @@ def command(
     python -m harness versus mine@main mine --plugin ./mine.py --suite speed --gate
     python -m harness versus torch torch@set:ONEDNN_MAX_CPU_ISA=AVX2
     """
+    from harness.analysis.arm_comparison import judge_run
+    from harness.analysis.qualification import name_environment, read_qualification
     from harness.api import command_line, start
     from harness.cli.progress import choose_watch
     from harness.errors import UsageError
     from harness.plan.arm import parse_arms
     from harness.plan.planner import plan_run
     from harness.record.environment import describe_environment
-    from harness.record.qualification import name_environment, read_qualification
-    from harness.timing.standing import judge_run
 
     registry, chosen, names = load_registry(plugins, without), parse_arms(arms), suites or ("speed-short",)
     if len(chosen) < 2:
@@ -133,7 +133,7 @@ def conclude(standing: Standing, reporters: Sequence[Reporter]) -> None:
 
 def refuse(gate: Gate, known: Qualification | None) -> str:
     """Why a gate may not be armed here; empty where it may, or need not."""
-    from harness.record.qualification import qualification_file
+    from harness.analysis.qualification import qualification_file
 
     if not gate.armed:
         return ""

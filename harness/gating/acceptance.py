@@ -12,7 +12,7 @@ from harness.errors import UsageError
 from harness.record.run import Run
 
 if TYPE_CHECKING:
-    from harness.gating.findings import GateReport
+    from harness.analysis.gate_report import GateReport
 
 FILE = "accepted.json"
 
@@ -37,8 +37,8 @@ def read_acceptance(run: Run) -> Acceptance:
 
 def write_acceptance(report: GateReport, repository: Path | None) -> None:
     """Ask the repository's blessings about every cell that is slower or missing, and keep the answers."""
-    from harness.baselines.blessing import describe_blessing, find_blessing, read_blessings, revision_of
-    from harness.timing.verdict import Judgement
+    from harness.analysis.verdicts import Judgement
+    from harness.gating.blessings import describe_blessing, find_blessing, read_blessings, revision_of
 
     blessings = () if repository is None else read_blessings(repository)
     found = Acceptance()

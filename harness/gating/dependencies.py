@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.repository import GitError, git
-from harness.worker.building import parse_pyproject
+from harness.execution.environment_build import parse_pyproject
+from harness.git import GitError, git
 
 DECLARED = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "constraints.txt")
 PROJECT_KEYS = ("dependencies", "optional-dependencies", "requires-python")

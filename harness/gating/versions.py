@@ -8,20 +8,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from harness.analysis.gate_report import GateReport, judge_gate
 from harness.api import name_problems, start
 from harness.errors import CannotTellError, UsageError
-from harness.execution import Watch
+from harness.execution.context import Watch
 from harness.gating.dependencies import why_build
-from harness.gating.findings import GateReport, judge_gate
+from harness.git import find_repository, resolve_revision
 from harness.plan.arm import HERE, Arm, Environment, parse_arm
 from harness.plan.gate import Gate
 from harness.plan.planner import plan_run
 from harness.plan.suite import NamedProblem
 from harness.plugins.manager import Registry
-from harness.repository import find_repository, resolve_revision
 
 if TYPE_CHECKING:
-    from harness.plugins.backend import Backend
+    from harness.backend.base import Backend
 
 LEAST_S, LAWS_S, PER_CELL_S = 300.0, 60.0, 10.0
 Build = Literal["auto", "always", "never"]

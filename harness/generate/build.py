@@ -9,9 +9,9 @@ from typing import Any
 
 from harness.errors import GeometryError
 from harness.generate.domains import QUANTITIES, Tier
-from harness.spec.operator import Operator
-from harness.spec.problem import REGIMES, Problem
-from harness.spec.window import Padding, Sizes, Window
+from harness.problems.operator import Operator
+from harness.problems.problem import REGIMES, Problem
+from harness.problems.window import Padding, Sizes, Window
 
 MAXIMA = frozenset({Operator.max_pool, Operator.max_pool_grad})
 MEANS = frozenset({Operator.avg_pool, Operator.avg_pool_grad})

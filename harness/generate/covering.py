@@ -14,8 +14,8 @@ from harness.generate import domains
 from harness.generate.build import Choices, build, fitting_regimes
 from harness.generate.domains import Pair, Value
 from harness.plan.suite import NamedProblem
-from harness.spec.operator import Operator
-from harness.spec.problem import Problem
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
 
 Row = dict[str, Value]
 

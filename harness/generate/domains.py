@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
-from harness.spec.window import Sizes
+from harness.problems.window import Sizes
 
 Value = str | int
 Pair = tuple[tuple[str, Value], tuple[str, Value]]

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from harness.generate import domains
 from harness.generate.build import Choices, build, fitting_regimes, spread
 from harness.generate.domains import TINY, VOLUME, Tier
-from harness.spec.numerics import DTYPES
-from harness.spec.operator import Operator
-from harness.spec.problem import LAYOUTS, REGIMES, Problem
-from harness.spec.window import Sizes
+from harness.problems.numerics import DTYPES
+from harness.problems.operator import Operator
+from harness.problems.problem import LAYOUTS, REGIMES, Problem
+from harness.problems.window import Sizes
 
 SHARE_CONV, SHARE_WHOLE = 3, 2  # one problem in so many is a convolution, or of whole numbers: most laws speak of them
 FLAG = st.booleans()

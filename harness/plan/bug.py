@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.plan.arm import Arm, Environment
-from harness.spec.line import parse_line
-from harness.spec.problem import Problem
+from harness.problems.line import parse_line
+from harness.problems.problem import Problem
 
 Shown = Literal["failed", "error", "crashed", "timeout"]
 SET = "@set:"  # stands before NAME=VALUE in the name of an arm that has environment variables of its own

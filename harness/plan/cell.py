@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.backend.routing import Route
 from harness.plan.arm import Arm
 from harness.plan.bug import AskedBug
 from harness.plan.gate import Gate
 from harness.plan.task import Task
-from harness.plugins.route import Route
 
 MAJORITY = "agrees-with-the-majority"  # stands where the cells of a vote have no law of their own
 MAJORITY_FORMULA = "|y - y'| <= bound + bound' for more than half of at least three backends"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.timing.sequential import Design
+    from harness.analysis.sequential import Design
 
 LOOKS = (6, 9, 13, 19, 28, 40, 60)  # passes; each about half as many again as the last
 DELTA, LEVEL = 0.01, 0.05
@@ -41,6 +41,6 @@ class Gate:
     @property
     def design(self) -> Design:
         """What the verdicts are made with."""
-        from harness.timing.sequential import Design
+        from harness.analysis.sequential import Design
 
         return Design(delta=self.delta, level=self.level, looks=self.looks)

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.backend.base import Backend
+from harness.backend.switches import SWITCHES
 from harness.errors import UsageError
 from harness.plan.arm import Arm, write_settings
-from harness.plugins.backend import Backend
-from harness.plugins.switches import SWITCHES
 
 NONE, EVERY = "none", "all"
 

@@ -8,19 +8,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from harness.checking.law import Law
+from harness.backend.base import Backend, native_operators
+from harness.backend.routing import Route, resolve
 from harness.errors import UsageError
-from harness.network.problem import NetworkProblem
+from harness.laws.law import Law
+from harness.machine.threads import ONE, THREAD_VARIABLES, deal_threads
+from harness.networks.problem import NetworkProblem
 from harness.plan.arm import Arm, check_settings
 from harness.plan.bug import AskedBug
 from harness.plan.cell import MAJORITY, Cell, Limits, Plan
 from harness.plan.gate import Gate
 from harness.plan.suite import Depth, NamedProblem, Suite
 from harness.plan.task import Task, estimate_work, estimate_workspace
-from harness.plan.threads import ONE, THREAD_VARIABLES, deal_threads
-from harness.plugins.backend import Backend, native_operators
 from harness.plugins.manager import Registry
-from harness.plugins.route import Route, resolve
 
 COPIES_CHECKED, COPIES_TIMED = 6, 12  # of all arrays that a worker holds at once, those in float64 counted twice
 # Timed, nothing of a network but one layer at a time is in float64. Resident memory of a worker in a step, in units of

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from harness.plan.bug import KnownBug
 from harness.plan.task import Task
-from harness.validation import (
+from harness.problems.validation import (
     check_callable,
     check_number,
     check_one_of,
@@ -21,11 +21,11 @@ from harness.validation import (
 )
 
 if TYPE_CHECKING:
-    from harness.checking.kills import KillMatrix
-    from harness.history.series import History
-    from harness.network.graph import Architecture
+    from harness.analysis.history.series import History
+    from harness.analysis.kill_matrix import KillMatrix
+    from harness.analysis.run_comparison import Comparison
+    from harness.networks.graph import Architecture
     from harness.record.run import Run
-    from harness.timing.compare import Comparison
 
 
 Depth = Literal["quick", "default", "full"]

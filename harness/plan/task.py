@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.network.graph import Architecture
-from harness.network.problem import NetworkProblem, is_network_line, parse_network
-from harness.plugins.backend import Backend
-from harness.spec.line import parse_line
-from harness.spec.problem import Problem
+from harness.backend.base import Backend
+from harness.networks.graph import Architecture
+from harness.networks.problem import NetworkProblem, is_network_line, parse_network
+from harness.problems.line import parse_line
+from harness.problems.problem import Problem
 
 Task = Problem | NetworkProblem
 GENEROUS = 2  # times the estimate: with so much memory, running out of it is the backend's fault

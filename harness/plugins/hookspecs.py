@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from harness.checking.law import Law
-    from harness.network.graph import Architecture
+    from harness.backend.base import Backend
+    from harness.laws.law import Law
+    from harness.networks.graph import Architecture
     from harness.plan.suite import ProblemSet, Reporter, Suite
-    from harness.plugins.backend import Backend
     from harness.record.run import Result, Run
 
 PROJECT = "harness"

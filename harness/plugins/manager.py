@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pluggy
 
+from harness.backend.base import Backend
+from harness.backend.declarations import check_backend
 from harness.errors import UsageError, unknown
 from harness.plugins import hookspecs
-from harness.plugins.backend import Backend
-from harness.plugins.declaring import check_backend
 
 if TYPE_CHECKING:
-    from harness.checking.law import Law
-    from harness.network.graph import Architecture
+    from harness.laws.law import Law
+    from harness.networks.graph import Architecture
     from harness.plan.suite import ProblemSet, Reporter, Suite
 
 BUILTIN = (
@@ -220,8 +220,8 @@ def _import(source: Any) -> ModuleType:
 
 def _collect(scratch: pluggy.PluginManager, registry: Registry) -> dict[str, dict[str, Any]]:
     """Call the registering hooks of one plugin; its objects by kind and name, all checked."""
-    from harness.checking.law import Law
-    from harness.network.graph import Architecture
+    from harness.laws.law import Law
+    from harness.networks.graph import Architecture
     from harness.plan.suite import ProblemSet, Reporter, Suite
 
     kinds = ("backends", "suites", "laws", "problems", "networks", "reporters")

@@ -11,11 +11,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from harness.plan.threads import THREAD_VARIABLES
-from harness.record.gpus import describe_gpus
-from harness.record.limits import describe_limits
-from harness.record.machine import ROOT, describe_machine, parse_cpu_model, read_text
-from harness.repository import describe_checkout
+from harness.git import describe_checkout
+from harness.machine.gpus import describe_gpus
+from harness.machine.limits import describe_limits
+from harness.machine.system import ROOT, describe_machine, parse_cpu_model, read_text
+from harness.machine.threads import THREAD_VARIABLES
 
 # Variables that move times or arithmetic. Only these are read: any other may hold a secret.
 ALLOWED = (

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.checking.deviation import Deviation
-from harness.checking.exhibit import Exhibit
+from harness.backend.routing import Route
 from harness.exit_codes import ExitCode
+from harness.laws.deviation import Deviation
+from harness.laws.exhibit import Exhibit
 from harness.plan.arm import parse_arm, write_settings
 from harness.plan.bug import AskedBug
 from harness.plan.cell import Cell
 from harness.plan.gate import Gate
-from harness.plugins.route import Route
 
 # Formats, every one of which can be read:
 # 1: header.json, journal.jsonl, results.parquet, samples.parquet
@@ -353,7 +353,7 @@ class Run:
         A backend that passes by comparisons that prove nothing, beyond the quota, counts as wrong. A run that leaves
         undecided whether a known bug is present is incomplete.
         """
-        from harness.record.bugs import bug_rows
+        from harness.analysis.bugs import bug_rows
 
         if any(result.outcome in WRONG for result in self.results) or self.overdrawn:
             return ExitCode.WRONG

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import harness.timing.block  # noqa: F401  binds its clocks before any backend can reach them
+import harness.measure.block  # noqa: F401  binds its clocks before any backend can reach them
+from harness.measure.processor_time import adopt_orphans
 from harness.plugins.manager import Registry, load_plugins
 from harness.record.run import NOT_OFFERED
-from harness.timing.processor import adopt_orphans
 from harness.worker.protocol import (
     Answer,
     Check,
@@ -34,7 +34,7 @@ from harness.worker.protocol import (
 )
 
 if TYPE_CHECKING:
-    from harness.worker.session import Session
+    from harness.worker.timed_problem import Session
 
 
 def main(arguments: list[str]) -> None:
@@ -68,7 +68,7 @@ def serve(source: BinaryIO, target: BinaryIO) -> None:
 def answer(state: State, request: Request) -> Reply:
     """The reply to one request."""
     if isinstance(request, MeasurePeak):
-        from harness.timing.peak import measure_peak
+        from harness.measure.peak import measure_peak
 
         return Measured(measure_peak(request.device, quick=request.quick))
     if isinstance(request, ListFiles):
@@ -111,7 +111,7 @@ def _probe(registry: Registry, request: Start) -> Ready:
         why = f"its plugin did not load in the worker ({'; '.join(broken)})" if broken else f"{NOT_OFFERED} there"
         return Ready(why, {}, {"backends": sorted(registry.backends)})
     try:
-        from harness.checking.threads import grant_threads
+        from harness.laws.threads import grant_threads
         from harness.record.environment import describe_threads
 
         reason = backend.probe()

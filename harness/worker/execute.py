@@ -9,21 +9,21 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from harness.checking.deviation import Deviation
-from harness.checking.law import Law
-from harness.checking.subject import NoRoomError, NotExactError, Subject
+from harness.backend.base import Backend
+from harness.backend.routing import UnsupportedError
 from harness.errors import HarnessError
-from harness.network.problem import NetworkProblem
-from harness.network.subject import NetworkSubject
+from harness.laws.deviation import Deviation
+from harness.laws.law import Law
+from harness.laws.networks.subject import NetworkSubject
+from harness.laws.subject import NoRoomError, NotExactError, Subject
+from harness.networks.problem import NetworkProblem
 from harness.plan.task import parse_task
-from harness.plugins.backend import Backend
 from harness.plugins.manager import Registry, load_plugins
-from harness.plugins.route import UnsupportedError
-from harness.spec.data import make_arrays
-from harness.spec.line import parse_line
+from harness.problems.data import make_arrays
+from harness.problems.line import parse_line
+from harness.worker.honesty import find_lie
 from harness.worker.protocol import Answer, Answered, Checked, Prepare, Sample, Sampled, Values
-from harness.worker.session import CannotTellError, LieError, Session, WrongAnswerError, open_session, sample
-from harness.worker.truth import find_lie
+from harness.worker.timed_problem import CannotTellError, LieError, Session, WrongAnswerError, open_session, sample
 
 Seen = Subject | NetworkSubject
 Found = TypeVar("Found", Checked, Answered, Sampled)

@@ -11,9 +11,9 @@ from typing import Any, BinaryIO, Literal
 
 import msgspec
 
-from harness.checking.deviation import Deviation
+from harness.laws.deviation import Deviation
+from harness.measure.device_clock import Gpu
 from harness.record.run import Outcome, Pass, Peak
-from harness.timing.device_clock import Gpu
 
 HEAD = struct.Struct("<IQ")  # length, ticket
 MOST_BYTES = 2**31 - 1  # of a frame; what announces more is no frame

@@ -16,7 +16,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from harness.network.graph import INPUT
+from harness.networks.graph import INPUT
 
 Array = NDArray[Any]
 RENEWED = frozenset({"normal", "uniform", "wide"})  # regimes in which any fraction is as good as any other

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.network.graph import INPUT, Architecture
-from harness.network.sketch import Sketch
+from harness.networks.builder import Sketch
+from harness.networks.graph import INPUT, Architecture
 from suites.architectures.units import Step, Style, chain, same, unit, valid
 
 

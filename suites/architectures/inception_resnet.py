@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.network.graph import INPUT, Architecture
-from harness.network.sketch import Sketch
+from harness.networks.builder import Sketch
+from harness.networks.graph import INPUT, Architecture
 from suites.architectures.inception import V4, add_pooled
 from suites.architectures.units import Step, chain, same, unit, valid
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from functools import partial
 
-from harness.network.graph import INPUT, Architecture
-from harness.network.sketch import Sketch
+from harness.networks.builder import Sketch
+from harness.networks.graph import INPUT, Architecture
 from suites.architectures.units import conv_norm, unit, valid
 
 Residual = Callable[..., str]

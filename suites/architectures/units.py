@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.network.sketch import PerAxis, Sketch
+from harness.networks.builder import PerAxis, Sketch
 
 Step = Mapping[str, Any]  # channels, kernel and window of a convolution, as `Sketch.conv` takes them
 

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from harness import Deviation, Problem, Subject, structure
-from harness.checking.bounds import check_outputs
-from harness.checking.subject import Prepared
-from harness.plugins.backend import Backend
-from harness.plugins.route import resolve
-from harness.spec import reference
-from harness.spec.calling import bind, name_outputs
-from harness.spec.data import make_arrays
-from harness.spec.numerics import dtype_of
+from harness.backend.base import Backend
+from harness.backend.routing import resolve
+from harness.laws.error_bounds import check_outputs
+from harness.laws.subject import Prepared
+from harness.problems import reference
+from harness.problems.calling import bind, name_outputs
+from harness.problems.data import make_arrays
+from harness.problems.numerics import dtype_of
 from suites.laws.common import Array
 
 FEW_ELEMENTS = 1000  # of x: these laws make some hundred calls each, so they take small problems

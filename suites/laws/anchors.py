@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness import Deviation, Problem, Subject, join, law
-from harness.spec.taps import EVERY, fit, tap_slices
+from harness.problems.taps import EVERY, fit, tap_slices
 from suites.laws.common import Array, equal, kernel_shape, whole_conv, wide
 from suites.laws.shapes import by_channel, filled_conv
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness import Deviation, Numerics, Operator, Problem, Subject, Window, declared, law
-from harness.checking.bounds import PAIRS, input_rounding, magnitude
-from harness.spec import reference
-from harness.spec.cost import accumulation
-from harness.spec.data import generator, make_arrays
-from harness.spec.numerics import FORMATS, dtype_of
-from harness.spec.taps import ALL
+from harness.laws.error_bounds import PAIRS, input_rounding, magnitude
+from harness.problems import reference
+from harness.problems.cost import accumulation
+from harness.problems.data import generator, make_arrays
+from harness.problems.numerics import FORMATS, dtype_of
+from harness.problems.taps import ALL
 from suites.laws.common import Array
 
 TRIALS = 16

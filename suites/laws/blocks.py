@@ -9,7 +9,7 @@ from functools import reduce
 import numpy as np
 
 from harness import Deviation, Operator, Problem, Subject, Window, law
-from harness.spec.window import Sizes
+from harness.problems.window import Sizes
 from suites.laws.common import Array, equal, wide
 from suites.laws.shapes import cut, filled_conv, nonzero
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import Deviation, Operator, Problem, compare
-from harness.spec.data import draw, generator
-from harness.spec.window import Sizes
+from harness.problems.data import draw, generator
+from harness.problems.window import Sizes
 
 Array = NDArray[Any]
 

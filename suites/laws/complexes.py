@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from harness import Deviation, Problem, Subject, join, law
-from harness.checking.bounds import is_exact
-from harness.checking.subject import NotExactError
-from harness.plugins.route import UnsupportedError, refusal
-from harness.spec.data import arrange
-from harness.spec.reference import rot180
+from harness.backend.routing import UnsupportedError, refusal
+from harness.laws.error_bounds import is_exact
+from harness.laws.subject import NotExactError
+from harness.problems.data import arrange
+from harness.problems.reference import rot180
 from suites.laws.common import Array, equal, kernel_shape, step, wide
 from suites.laws.shapes import filled_conv
 

@@ -21,9 +21,9 @@ import numpy as np
 
 import harness
 from harness import Deviation, Problem, Subject, join, law, structure
-from harness.checking.subject import Prepared
-from harness.spec.data import make_arrays
-from harness.spec.window import Sizes
+from harness.laws.subject import Prepared
+from harness.problems.data import make_arrays
+from harness.problems.window import Sizes
 from suites.laws import neighbours
 from suites.laws.alone import Answers, Case, Outputs, is_chosen, make_case, make_case_of
 

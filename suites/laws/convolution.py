@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness import Deviation, Operator, Problem, Subject, Window, law
-from harness.spec.reference import rot180
+from harness.problems.reference import rot180
 from suites.laws.common import equal, kernel_shape, whole_conv, wide
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from harness import Deviation, Operator, Problem, Subject, join, law, structure
-from harness.checking.bounds import check_outputs
-from harness.spec import reference
-from harness.spec.data import MOVED_OVER, make_arrays
+from harness.laws.error_bounds import check_outputs
+from harness.problems import reference
+from harness.problems.data import MOVED_OVER, make_arrays
 from suites.laws.common import equal
 
 

@@ -11,12 +11,12 @@ from dataclasses import replace
 import numpy as np
 
 from harness import Deviation, Law, Operator, Problem, Subject, Window, compare, join, law
-from harness.checking.bounds import judge, limit, magnitude, rounding
-from harness.checking.exhibit import Exhibit, Picture
-from harness.plugins.route import UnsupportedError
-from harness.spec import reference
-from harness.spec.numerics import FORMATS, dtype_of
-from harness.spec.window import Sizes
+from harness.backend.routing import UnsupportedError
+from harness.laws.error_bounds import judge, limit, magnitude, rounding
+from harness.laws.exhibit import Exhibit, Picture
+from harness.problems import reference
+from harness.problems.numerics import FORMATS, dtype_of
+from harness.problems.window import Sizes
 from suites.laws.common import Array
 from suites.laws.kernels import KERNELS, gaussian
 

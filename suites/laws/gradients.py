@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from harness import Deviation, Operator, Problem, Subject, Window, join, law
-from harness.checking.bounds import PAIRS
-from harness.spec.cost import accumulation
-from harness.spec.data import amplitude, generator
-from harness.spec.numerics import FORMATS
-from harness.spec.taps import EVERY, fit
-from harness.spec.window import Sizes
+from harness.laws.error_bounds import PAIRS
+from harness.problems.cost import accumulation
+from harness.problems.data import amplitude, generator
+from harness.problems.numerics import FORMATS
+from harness.problems.taps import EVERY, fit
+from harness.problems.window import Sizes
 from suites.laws.common import Array, equal, inner, kernel_shape, step, whole_conv, wide
 from suites.laws.shapes import by_channel, cut, filled_conv
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness import Deviation, Operator, Problem, Subject, join, law
-from harness.plugins.backend import native_operators
-from harness.plugins.route import UnsupportedError
-from harness.spec.calling import bind
-from harness.spec.data import make_arrays
+from harness.backend.base import native_operators
+from harness.backend.routing import UnsupportedError
+from harness.problems.calling import bind
+from harness.problems.data import make_arrays
 from suites.laws import neighbours
 from suites.laws.alone import Answers, Case, is_chosen, make_case, make_case_of
 from suites.laws.common import Array

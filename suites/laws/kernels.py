@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 
 from harness import Deviation, Law, Operator, Problem, Subject, compare, join, law
-from harness.checking.bounds import check_outputs, limit, magnitude
-from harness.spec import reference
-from harness.spec.data import draw
-from harness.spec.numerics import FORMATS
+from harness.laws.error_bounds import check_outputs, limit, magnitude
+from harness.problems import reference
+from harness.problems.data import draw
+from harness.problems.numerics import FORMATS
 from suites.laws.common import Array
 
 SIGMA = 0.8

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from harness import Deviation, compare, structure
-from harness.checking.bounds import LAMBDA
-from harness.checking.exhibit import Exhibit
-from harness.checking.law import network_law
-from harness.network.problem import NetworkProblem
-from harness.network.subject import NetworkSubject
-from harness.network.training import BATCH, EPOCHS, SIDE, Training, expect_losses, load_digits, trace_losses, train
-from harness.spec.numerics import FORMATS
+from harness.laws.error_bounds import LAMBDA
+from harness.laws.exhibit import Exhibit
+from harness.laws.law import network_law
+from harness.laws.networks.subject import NetworkSubject
+from harness.networks.problem import NetworkProblem
+from harness.problems.numerics import FORMATS
+from suites.training import BATCH, EPOCHS, SIDE, Training, expect_losses, load_digits, trace_losses, train
 
 WANTED = 0.97  # of the held-out digits
 COMPARED = 64  # steps whose losses are compared, an epoch and a half

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 from harness import Deviation, Exhibit, Problem, Subject, law
-from harness.checking.beyond import call_backend, draw_arrays, is_beyond, judge_held
-from harness.checking.subject import NoRoomError
+from harness.laws.sampling.beyond import call_backend, draw_arrays, is_beyond, judge_held
+from harness.laws.subject import NoRoomError
+from harness.machine.limits import read_free_memory
+from harness.measure.memory import MemoryMeter, read_resident
 from harness.plan.task import is_short
-from harness.record.limits import read_free_memory
-from harness.timing.memory import MemoryMeter, read_resident
 
 COPIES = 1.3  # of all arrays: the arrays themselves, which stay with the backend, blocks, and the process
 Made = TypeVar("Made")

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from harness import Deviation, Operator, Problem, Subject, Window, join, law
-from harness.spec.reference import rot180
-from harness.spec.taps import EVERY, fit, inner, tap_slices
-from harness.spec.window import Sizes
+from harness.problems.reference import rot180
+from harness.problems.taps import EVERY, fit, inner, tap_slices
+from harness.problems.window import Sizes
 from suites.laws.common import Array, equal, kernel_shape, wide
 from suites.laws.shapes import by_channel, cut, filled_conv, nonzero
 

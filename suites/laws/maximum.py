@@ -10,7 +10,7 @@ from functools import reduce
 import numpy as np
 
 from harness import Deviation, Problem, Subject, Window, join, law, structure
-from harness.spec.taps import EVERY, fit
+from harness.problems.taps import EVERY, fit
 from suites.laws.common import Array, equal, step, wide
 from suites.laws.windows import (
     MAX,

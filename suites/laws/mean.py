@@ -8,11 +8,11 @@ from functools import reduce
 import numpy as np
 
 from harness import Deviation, Operator, Problem, Subject, Window, compare, join, law
-from harness.checking.bounds import check_outputs
-from harness.checking.subject import NotExactError
-from harness.spec import reference
-from harness.spec.numerics import FORMATS
-from harness.spec.taps import EVERY, fit
+from harness.laws.error_bounds import check_outputs
+from harness.laws.subject import NotExactError
+from harness.problems import reference
+from harness.problems.numerics import FORMATS
+from harness.problems.taps import EVERY, fit
 from suites.laws.common import equal, step, whole_avg_pool, wide
 from suites.laws.windows import (
     AVG,

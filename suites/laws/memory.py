@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from harness import Deviation, GeometryError, Problem, Subject, join, law, structure
-from harness.checking.bounds import check_outputs
-from harness.checking.subject import Prepared
-from harness.spec import reference
-from harness.spec.data import make_arrays
-from harness.spec.taps import beside
+from harness.laws.error_bounds import check_outputs
+from harness.laws.subject import Prepared
+from harness.problems import reference
+from harness.problems.data import make_arrays
+from harness.problems.taps import beside
 from suites.laws.common import Array
 
 GARBAGE = -(2**31)  # what lies around whole numbers, where floating-point arrays have NaN around them

@@ -12,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import Deviation, Exhibit, structure
-from harness.checking.law import network_law
-from harness.network.evaluate import Compute, Tape, forward, namespace
-from harness.network.glue import LOSSES
-from harness.network.graph import INPUT, Node
-from harness.network.noise import take
-from harness.network.problem import NetworkProblem
-from harness.network.subject import NetworkSubject, on_host
-from harness.network.values import TARGET
-from harness.network.verify import verify_layers, verify_whole
-from harness.spec.numerics import FORMATS
-from harness.spec.operator import Operator
-from harness.spec.problem import Problem
+from harness.laws.law import network_law
+from harness.laws.networks.error_bounds import take
+from harness.laws.networks.subject import NetworkSubject, on_host
+from harness.laws.networks.verify import verify_layers, verify_whole
+from harness.networks.elementwise import LOSSES
+from harness.networks.evaluate import Compute, Tape, forward, namespace
+from harness.networks.graph import INPUT, Node
+from harness.networks.initialise import TARGET
+from harness.networks.problem import NetworkProblem
+from harness.problems.numerics import FORMATS
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
 
 Array = NDArray[Any]
 STEPS = tuple(2.0**-k for k in range(6, 19, 2))  # of the Taylor test, each a quarter of the one before

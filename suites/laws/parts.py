@@ -9,7 +9,7 @@ from functools import reduce
 import numpy as np
 
 from harness import Deviation, Operator, Problem, Subject, Window, join, law
-from harness.spec.taps import EVERY
+from harness.problems.taps import EVERY
 from suites.laws.common import Array, equal, kernel_shape, wide
 from suites.laws.shapes import by_channel, cut, filled_conv, nonzero
 

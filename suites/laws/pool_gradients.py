@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from harness import Deviation, Problem, Subject, compare, join, law
-from harness.checking.subject import NotExactError
-from harness.spec.data import draw, generator, make_arrays
-from harness.spec.numerics import FORMATS
-from harness.spec.taps import EVERY
+from harness.laws.subject import NotExactError
+from harness.problems.data import draw, generator, make_arrays
+from harness.problems.numerics import FORMATS
+from harness.problems.taps import EVERY
 from suites.laws.common import Array, equal, inner, step, whole_avg_pool, whole_max_pool, wide
 from suites.laws.windows import (
     AVG,

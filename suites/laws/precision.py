@@ -7,12 +7,12 @@ import math
 import numpy as np
 
 from harness import Deviation, Numerics, Operator, Problem, Subject, compare, join, law
-from harness.checking.bounds import input_rounding, judge, limit, magnitude, norm_bound, rounding
-from harness.checking.subject import NotExactError
-from harness.spec import reference
-from harness.spec.data import draw, make_arrays
-from harness.spec.numerics import FORMATS, dtype_of
-from harness.spec.window import Sizes
+from harness.laws.error_bounds import input_rounding, judge, limit, magnitude, norm_bound, rounding
+from harness.laws.subject import NotExactError
+from harness.problems import reference
+from harness.problems.data import draw, make_arrays
+from harness.problems.numerics import FORMATS, dtype_of
+from harness.problems.window import Sizes
 from suites.laws.common import Array, equal, kernel_shape
 from suites.laws.shapes import bare, by_channel, filled_conv
 

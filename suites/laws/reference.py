@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from harness import Deviation, Problem, Subject, law
-from harness.checking.bounds import is_exact, judge_each, make_check
-from harness.checking.subject import NotExactError
-from harness.spec import reference
-from harness.spec.data import make_arrays
+from harness.laws.error_bounds import is_exact, judge_each, make_check
+from harness.laws.subject import NotExactError
+from harness.problems import reference
+from harness.problems.data import make_arrays
 
 
 @law(tolerance="bound", when=lambda problem: True, role="reference")

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from harness import Deviation, HarnessError, Operator, Problem, Subject, Window, law, structure
-from harness.plugins.backend import native_operators
-from harness.plugins.route import UnsupportedError
-from harness.spec.calling import bind
-from harness.spec.data import make_arrays
+from harness.backend.base import native_operators
+from harness.backend.routing import UnsupportedError
+from harness.problems.calling import bind
+from harness.problems.data import make_arrays
 
 TYPED = (HarnessError, ValueError, TypeError, RuntimeError)  # an IndexError or a division by zero is an accident
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from harness import Deviation, Operator, Problem, Subject, declared, law
-from harness.checking.bounds import check_outputs, input_rounding
-from harness.plugins.route import UnsupportedError
-from harness.spec import reference
-from harness.spec.data import make_arrays
-from harness.spec.numerics import FORMATS
+from harness.backend.routing import UnsupportedError
+from harness.laws.error_bounds import check_outputs, input_rounding
+from harness.problems import reference
+from harness.problems.data import make_arrays
+from harness.problems.numerics import FORMATS
 from suites.laws.common import Array
 from suites.laws.refusals import TYPED
 

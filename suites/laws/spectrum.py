@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness import Deviation, Problem, Subject, compare, join, law
-from harness.checking.bounds import limit, magnitude, rounding
-from harness.spec.data import make_arrays
-from harness.spec.reference import rot180
-from harness.spec.window import Sizes
+from harness.laws.error_bounds import limit, magnitude, rounding
+from harness.problems.data import make_arrays
+from harness.problems.reference import rot180
+from harness.problems.window import Sizes
 from suites.laws.common import Array
 from suites.laws.convolution import is_wide
 

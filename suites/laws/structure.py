@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness import Deviation, Problem, Subject, Window, join, law
-from harness.spec.taps import ALL, EVERY, fit
+from harness.problems.taps import ALL, EVERY, fit
 from suites.laws.common import Array, equal, kernel_shape, step, whole_conv, wide
 from suites.laws.shapes import bare, by_channel
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness import Deviation, Operator, Problem, Subject, join, law, structure
-from harness.checking.bounds import check_outputs
-from harness.checking.deviation import nothing_to_show
-from harness.checking.threads import Turning, has_switch, limit_threads, watch_threads
+from harness.backend.base import Backend
+from harness.backend.routing import resolve
+from harness.laws.deviation import nothing_to_show
+from harness.laws.error_bounds import check_outputs
+from harness.laws.threads import Turning, has_switch, limit_threads, watch_threads
 from harness.plan.task import estimate_work
-from harness.plugins.backend import Backend
-from harness.plugins.route import resolve
-from harness.spec import reference
-from harness.spec.data import make_arrays
-from harness.spec.line import parse_line
+from harness.problems import reference
+from harness.problems.data import make_arrays
+from harness.problems.line import parse_line
 
 COUNTS = (1, 2, 3, 5, 8)
 # Large enough to be shared out by libraries that leave small work to one thread; every count leaves a rest of the

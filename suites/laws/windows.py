@@ -10,12 +10,12 @@ from functools import reduce
 import numpy as np
 
 from harness import Deviation, Operator, Problem, Subject, Window, law, structure
-from harness.checking.bounds import limit, magnitude, rounding
-from harness.checking.subject import NotExactError
-from harness.spec.calling import name_outputs
-from harness.spec.data import generator, make_arrays
-from harness.spec.numerics import dtype_of
-from harness.spec.taps import EVERY, fit, tap_slices
+from harness.laws.error_bounds import limit, magnitude, rounding
+from harness.laws.subject import NotExactError
+from harness.problems.calling import name_outputs
+from harness.problems.data import generator, make_arrays
+from harness.problems.numerics import dtype_of
+from harness.problems.taps import EVERY, fit, tap_slices
 from suites.laws.common import Array, equal, whole_avg_pool, wide
 
 MAX, MAX_GRAD = Operator.max_pool, Operator.max_pool_grad

@@ -5,13 +5,13 @@ import pytest
 
 import harness
 from harness import Operator, Subject, parse_line
+from harness.backend.base import native_operators
+from harness.backend.routing import resolve
 from harness.generate.dispatch.problems import dispatch_problems, estimate_cost
-from harness.plugins.backend import native_operators
 from harness.plugins.manager import load_plugins
-from harness.plugins.route import resolve
+from harness.problems.data import make_arrays
+from harness.problems.reference import turn
 from harness.record.run import WRONG
-from harness.spec.data import make_arrays
-from harness.spec.reference import turn
 
 CPU = ("numpy-direct", "scipy-signal", "fft", "im2col", "sparse", "torch")
 CUDA = ("torch-cudnn", "cupy", "cupy-fft")

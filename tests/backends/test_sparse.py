@@ -5,10 +5,10 @@ import pytest
 
 from backends.sparse import MOST_ENTRIES, Sparse, count_entries, make_matrix, make_means
 from harness import GeometryError, Operator, Subject, Window, parse_line
-from harness.plugins.backend import native_operators
-from harness.plugins.route import resolve
-from harness.spec import reference
-from harness.spec.data import make_arrays
+from harness.backend.base import native_operators
+from harness.backend.routing import resolve
+from harness.problems import reference
+from harness.problems.data import make_arrays
 
 LINES = (
     "conv x=2x4x9x8 w=6x2x3x2 groups=2 bias stride=2,1 pad=1:0,2",

@@ -9,8 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from harness.history.changes import find_changes
-from harness.timing.rates import clopper_pearson
+from harness.analysis.binomial import clopper_pearson
+from harness.analysis.history.changes import find_changes
 
 SERIES, POINTS, SPREAD, NEAR = 2000, 100, 0.01, 5
 MOST_FLAGGED = {"gauss": 0.02, "spikes": 0.05, "t3 tails": 0.05, "AR(1) 0.7": 0.05, "AR(1) 0.7, innovations": 0.05}

@@ -12,9 +12,9 @@ import statistics
 import sys
 
 from harness import Subject, parse_line
+from harness.worker.honesty import find_remembered
 from harness.worker.protocol import Prepare, Sample
-from harness.worker.session import CannotTellError, open_session, sample
-from harness.worker.truth import find_remembered
+from harness.worker.timed_problem import CannotTellError, open_session, sample
 from tests.cheats.partial import Incremental, Share
 
 SESSIONS = 10

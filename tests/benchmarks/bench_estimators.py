@@ -17,9 +17,9 @@ import sys
 import numpy as np
 
 import harness
+from harness.analysis.sequential import STATISTICS, Design
+from harness.analysis.verdicts import judge
 from harness.record.run import Run
-from harness.timing.sequential import STATISTICS, Design
-from harness.timing.verdict import judge
 
 DRAWS = 20
 EFFECTS = (0.0, 0.03, 0.05)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from harness import Operator, parse_line
+from harness.backend.routing import resolve
 from harness.generate.build import Choices, build, fitting_regimes, spread
 from harness.generate.domains import TINY, VOLUME
 from harness.plugins.manager import load_plugins
-from harness.plugins.route import resolve
 from harness.record.run import WRONG
 from suites.laws import all_laws
 from tests.asking import ask

@@ -19,8 +19,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harness.analysis.tables import RESULT_COLUMNS
 from harness.record.run import FORMAT, Header
-from harness.record.tables import RESULT_COLUMNS
 
 BACKENDS = ("fft", "im2col", "numpy-direct", "scipy-signal", "torch")
 ENVIRONMENT = {"fingerprint": "f00df00df00d", "threads": 2, "variables": {}, "cpu": "made", "cores": 2}

@@ -12,11 +12,11 @@ import sys
 import time
 
 from harness import Subject, parse_line
+from harness.measure.block import Ready, calibrate, time_block
+from harness.measure.clocks import HostClock
 from harness.plugins.manager import load_plugins
-from harness.timing.block import Ready, calibrate, time_block
-from harness.timing.clocks import HostClock
 from harness.worker.protocol import Prepare
-from harness.worker.session import open_session
+from harness.worker.timed_problem import open_session
 
 ROUNDS = 40
 LOOPS = 100

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import harness
-from harness.timing.standing import judge_run
+from harness.analysis.arm_comparison import judge_run
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

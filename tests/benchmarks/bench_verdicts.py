@@ -8,9 +8,9 @@ import math
 import numpy as np
 import pytest
 
-from harness.timing.rates import bound_rate, clopper_pearson
-from harness.timing.sequential import STATISTICS, TRIMMED, Design, replay
-from harness.timing.verdict import judge
+from harness.analysis.binomial import bound_rate, clopper_pearson
+from harness.analysis.sequential import STATISTICS, TRIMMED, Design, replay
+from harness.analysis.verdicts import judge
 
 CELLS = 4000
 LOOKS = (6, 9, 13, 19, 28, 40)

@@ -7,8 +7,8 @@ from math import prod
 
 import harness
 from backends.torch_cudnn import Torch
-from harness.spec.calling import name_outputs
-from harness.spec.tile import memory_order
+from harness.problems.calling import name_outputs
+from harness.problems.tile import memory_order
 
 LIMIT = 2**31
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 
-from harness.checking.subject import Subject
+from harness.laws.subject import Subject
 from harness.plugins.manager import load_plugins
-from harness.spec.line import parse_line
+from harness.problems.line import parse_line
 from harness.worker.protocol import Prepare
-from harness.worker.session import open_session
+from harness.worker.timed_problem import open_session
 
 BACKENDS = ("numpy-direct", "im2col", "torch")
 LINES = (

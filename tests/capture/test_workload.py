@@ -18,8 +18,8 @@ from harness.capture.workload import (
     write_workload,
 )
 from harness.errors import UsageError
-from harness.spec.line import parse_line
-from harness.spec.window import Window
+from harness.problems.line import parse_line
+from harness.problems.window import Window
 
 LINE = "conv x=1x2x9 w=4x2x3"
 FILE = {"format": 1, "source": "onnx:m.onnx", "problems": [{"name": "a", "line": LINE, "multiplicity": 3}]}

@@ -8,12 +8,12 @@ import math
 from unittest.mock import patch
 
 from harness.api import Silent, name_problems
-from harness.pipeline import run_plan
+from harness.execution.pipeline import run_plan
+from harness.measure.disturbance import Rule
 from harness.plan.planner import plan_run
 from harness.plan.suite import Suite, Timing
 from harness.plugins.manager import load_plugins
 from harness.record.directory import new_directory
-from harness.timing.contamination import Rule
 
 LENIENT = Rule(steal_share=math.inf, control_factor=math.inf, least_clock=0.0)
 
@@ -27,5 +27,5 @@ def time_once(folder, plugin, backends, problem):
     names = [backends] if isinstance(backends, str) else list(backends)
     plan = plan_run(registry, ["once"], names, name_problems([problem]))
     path = new_directory(str(folder / "run"), ("once",))
-    with patch("harness.racing.RULE", LENIENT):
+    with patch("harness.execution.timing_stage.RULE", LENIENT):
         return run_plan(plan, registry, path, Silent(), command="", extra=(plugin,), threads=1)

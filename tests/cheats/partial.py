@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 import harness
-from harness.spec.calling import bind
+from harness.problems.calling import bind
 from tests.faulty.right import Right
 
 

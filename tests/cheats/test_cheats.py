@@ -44,7 +44,7 @@ def test_an_honest_backend_is_timed(tmp_path):
 def test_what_is_stale_is_wrong_in_a_timed_call_even_where_nothing_was_asked(registry, cheat):
     from harness.plugins.manager import load_plugins
     from harness.worker.protocol import Prepare, Sample
-    from harness.worker.session import WrongAnswerError, open_session, sample
+    from harness.worker.timed_problem import WrongAnswerError, open_session, sample
 
     backend = load_plugins([CHEATS]).backends[f"cheat:{cheat}"]
     subject = Subject(backend, parse_line(PROBLEM))

@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 
-from harness.timing.statistics import estimate_time
+from harness.analysis.statistics import estimate_time
 from tests.cheats.once import time_once
 from tests.conftest import ROOT
 

@@ -8,7 +8,7 @@ import pytest
 from harness import Subject, parse_line
 from harness.plugins.manager import load_plugins
 from harness.worker.protocol import Prepare, Sample
-from harness.worker.session import WrongAnswerError, open_session, sample
+from harness.worker.timed_problem import WrongAnswerError, open_session, sample
 from tests.cheats.once import time_once
 from tests.conftest import ROOT
 
@@ -84,7 +84,7 @@ def test_more_threads_than_allowed_are_an_error_with_numbers(tmp_path, name):
 
 
 def test_a_long_plan_is_shown_and_no_error(tmp_path):
-    from harness.record.tables import result_rows
+    from harness.analysis.tables import result_rows
 
     run = time_once(tmp_path, PARTIAL, "cheat:plans-long", LONG)
     (row,) = result_rows(run)

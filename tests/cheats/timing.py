@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 import harness
-from harness.spec.calling import bind
+from harness.problems.calling import bind
 from tests.faulty.right import Right
 
 
@@ -131,9 +131,9 @@ class PatchedClock(Cheat):
     name = "cheat:patched-clock"
 
     def cheat(self, problem, arrays, call):
-        import harness.timing.block
-        import harness.timing.clocks
-        import harness.worker.session
+        import harness.measure.block
+        import harness.measure.clocks
+        import harness.worker.timed_problem
 
         real = time.perf_counter_ns
         begun = real()
@@ -142,7 +142,7 @@ class PatchedClock(Cheat):
             return begun + (real() - begun) // 10
 
         time.perf_counter_ns = slow
-        for module in (harness.timing.block, harness.timing.clocks, harness.worker.session):
+        for module in (harness.measure.block, harness.measure.clocks, harness.worker.timed_problem):
             for name, value in list(vars(module).items()):
                 if value is real:
                     setattr(module, name, slow)

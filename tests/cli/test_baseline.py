@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.baselines.blessing import FILE, Blessing, Ratio, add_blessing
+from harness.gating.blessings import FILE, Blessing, Ratio, add_blessing
 from harness.record.environment import describe_environment
-from tests.baselines.stored import OTHER, call, law, make_repository, store_run, timed_run, times
+from tests.record.stored import OTHER, call, law, make_repository, store_run, timed_run, times
 from tests.reports.made import PLAIN
 
 

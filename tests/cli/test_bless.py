@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.baselines.blessing import FILE, read_blessings
-from tests.baselines.stored import OTHER, arms_run, call, commit, git, make_repository, store_run, timed_run, times
+from harness.gating.blessings import FILE, read_blessings
+from tests.record.stored import OTHER, arms_run, call, commit, git, make_repository, store_run, timed_run, times
 from tests.reports.made import PLAIN, compare_arms, spread, time_cell
 
 CELL = f"mine {PLAIN}"

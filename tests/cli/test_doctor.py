@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli.doctor import command, print_findings
-from harness.record.diagnosis import Finding
+from harness.machine.diagnosis import Finding
 
 
 def ask_doctor(*arguments, **variables):

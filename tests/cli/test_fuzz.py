@@ -13,7 +13,7 @@ import pytest
 
 from harness import parse_line
 from harness.cli.fuzz import remember_interrupts
-from harness.generate.corpus import Case, append_case, read_cases
+from harness.experiments.fuzz_corpus import Case, append_case, read_cases
 from tests.conftest import DYING, ROOT
 
 FORWARD = str(ROOT / "tests" / "faulty" / "forward.py")

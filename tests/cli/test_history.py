@@ -2,8 +2,8 @@ import pytest
 
 from harness.cli.history import draw_trend
 from harness.cli.main import main
-from tests.history.stored import LINE, OTHER, store_run, store_steps, timed
-from tests.history.test_importing import benchmark, write_file
+from tests.analysis.history.stored import LINE, OTHER, store_run, store_steps, timed
+from tests.analysis.history.test_importing import benchmark, write_file
 
 STEP = [1000.0 * (1 + 0.004 * (n % 3 - 1)) * (1.3 if n > 6 else 1.0) for n in range(14)]
 

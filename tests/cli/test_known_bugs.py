@@ -4,12 +4,12 @@ import pytest
 
 import harness
 from harness import api
+from harness.analysis.bugs import bug_rows
 from harness.cli.summary import print_summary
 from harness.errors import UsageError
 from harness.plan.arm import parse_arm
 from harness.plan.planner import plan_run
 from harness.plugins.manager import load_plugins
-from harness.record.bugs import bug_rows
 from reports import markdown, page
 
 PLUGIN = """
@@ -19,7 +19,7 @@ import numpy as np
 
 import harness
 from harness.plan.bug import KnownBug
-from harness.spec import reference
+from harness.problems import reference
 
 
 class Mine(harness.Backend):

@@ -15,7 +15,7 @@ PROBLEM = "conv x=1x2x9 w=3x2x3 data=integer"
 MINE = """
 import numpy as np
 import harness
-from harness.spec import reference
+from harness.problems import reference
 
 class Mine(harness.Backend):
     name = "mine"

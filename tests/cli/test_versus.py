@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from harness.analysis.qualification import Qualification, name_environment, write_qualification
 from harness.record.environment import describe_environment
-from harness.record.qualification import Qualification, name_environment, write_qualification
 from tests.conftest import ROOT
 
 PROBLEM = "conv x=1x1x8x8 w=1x1x3x3"

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 import harness
-from harness.spec.calling import bind
-from harness.spec.taps import EVERY, fit, tap_slices
+from harness.problems.calling import bind
+from harness.problems.taps import EVERY, fit, tap_slices
 from tests.faulty.right import Right
 
 BLOCK = 8

@@ -7,8 +7,8 @@ import ml_dtypes
 import numpy as np
 
 import harness
-from harness.spec import reference
-from harness.spec.data import make_arrays
+from harness.problems import reference
+from harness.problems.data import make_arrays
 from tests.faulty.right import Right
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 import harness
-from harness.spec import reference
-from harness.spec.reference import rot180
-from harness.spec.taps import EVERY, fit, inner, tap_slices
+from harness.problems import reference
+from harness.problems.reference import rot180
+from harness.problems.taps import EVERY, fit, inner, tap_slices
 from tests.faulty.geometry import lay_taps
 from tests.faulty.right import Right
 

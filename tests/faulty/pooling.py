@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 import harness
-from harness.spec import reference
-from harness.spec.taps import fit
+from harness.problems import reference
+from harness.problems.taps import fit
 from tests.faulty.right import Right
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 import harness
-from harness.spec import reference
-from harness.spec.taps import EVERY, fit, tap_slices
+from harness.problems import reference
+from harness.problems.taps import EVERY, fit, tap_slices
 from tests.faulty.right import Right
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 import harness
-from harness.spec import reference
+from harness.problems import reference
 
 
 def _narrow(value, like):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 import harness
-from harness.spec.calling import bind
+from harness.problems.calling import bind
 from tests.faulty.right import Right
 
 # --- what an earlier call leaves behind ----------------------------------------------------------------------------

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from harness.baselines.blessing import FILE, Blessing, Ratio, add_blessing
+from harness.analysis.gate_report import judge_gate
 from harness.errors import UsageError
 from harness.gating.acceptance import FILE as ACCEPTED
 from harness.gating.acceptance import write_acceptance
-from harness.gating.findings import judge_gate
+from harness.gating.blessings import FILE, Blessing, Ratio, add_blessing
 from tests.gating.twenty import SETTINGS, add, make_repository
 from tests.reports.made import PLAIN, compare_arms, spread, time_cell
 

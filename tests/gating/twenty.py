@@ -97,7 +97,7 @@ PLUGIN = '''"""The package as a backend of the harness."""
 
 import harness
 from harness import NamedProblem, Suite
-from harness.spec.line import parse_line
+from harness.problems.line import parse_line
 
 from kernels import conv, gradient, pool
 

@@ -7,9 +7,9 @@ import pytest
 from harness import Operator, Problem
 from harness.generate.build import Choices, build, differ, fitting_regimes, spread
 from harness.generate.domains import QUANTITIES, TAILS, TINY, VOLUME
-from harness.spec import reference
-from harness.spec.numerics import DTYPES
-from harness.spec.problem import LAYOUTS, REGIMES
+from harness.problems import reference
+from harness.problems.numerics import DTYPES
+from harness.problems.problem import LAYOUTS, REGIMES
 
 PLAIN = Choices(
     operator=Operator.conv, out=(3, 2), kernel=(2, 3), stride=(1, 2), dilation=(1, 1), begin=(0, 1), end=(2, 0),

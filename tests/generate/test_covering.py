@@ -8,7 +8,7 @@ import pytest
 from harness import Operator
 from harness.generate import domains
 from harness.generate.covering import cover, covering_problems
-from harness.spec.problem import REGIMES
+from harness.problems.problem import REGIMES
 from suites.laws.reference import agrees_with_reference
 from tests.asking import ask
 from tests.conftest import ROOT

@@ -8,9 +8,9 @@ from harness import Operator, parse_line
 from harness.generate.dispatch.conditions import conditions_of
 from harness.generate.dispatch.drawing import DEAR, DEAR_BEYOND, domain, draw_layers
 from harness.generate.dispatch.problems import estimate_cost
-from harness.generate.reducing import reduce
-from harness.spec.numerics import DTYPES
-from harness.spec.problem import LAYOUTS
+from harness.generate.reduction import reduce
+from harness.problems.numerics import DTYPES
+from harness.problems.problem import LAYOUTS
 
 
 def test_what_is_asked_for_is_what_is_drawn():

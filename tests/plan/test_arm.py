@@ -8,8 +8,8 @@ import pytest
 
 import harness
 from harness.errors import UsageError
+from harness.machine.threads import THREAD_VARIABLES
 from harness.plan.arm import Arm, Environment, check_settings, parse_arm, parse_arms
-from harness.plan.threads import THREAD_VARIABLES
 
 ROOT = Path(harness.__file__).parents[1]
 

@@ -3,10 +3,10 @@
 import pytest
 
 import harness
+from harness.backend.switches import SWITCHES
 from harness.errors import UsageError
 from harness.plan.arm import parse_arms
 from harness.plan.instruction_sets import TABLE, Processor, choose_switches, read_processor, settings_of, spread_arms
-from harness.plugins.switches import SWITCHES
 
 ZEN3 = frozenset(["pni", "sse4_1", "sse4_2", "avx", "avx2", "fma"])
 SKYLAKE = ZEN3 | frozenset(["avx512f", "avx512bw", "avx512dq", "avx512vl"])

@@ -3,11 +3,11 @@ from dataclasses import replace
 import pytest
 
 from harness import NamedProblem, Suite, Timing, UsageError, parse_line
-from harness.network.problem import NetworkProblem
+from harness.networks.problem import NetworkProblem
 from harness.plan.cell import Limits
 from harness.plan.planner import plan_run
 from harness.plugins.manager import load_plugins
-from tests.network.small import NETWORKS
+from tests.networks.small import NETWORKS
 
 CONV = NamedProblem(name="one", problem=parse_line("conv x=1x2x9 w=3x2x3 data=integer"))
 POOL = NamedProblem(name="two", problem=parse_line("max_pool x=1x2x9 kernel=3 data=integer"))

@@ -3,10 +3,10 @@
 import math
 
 from harness.errors import HarnessError
-from harness.spec.numerics import DTYPES
-from harness.spec.operator import Operator
-from harness.spec.problem import Problem
-from harness.spec.window import Window
+from harness.problems.numerics import DTYPES
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
+from harness.problems.window import Window
 
 LAID_OUT = {  # the arrays whose strides say the layout
     Operator.conv: ("x", "w"), Operator.conv_input_grad: ("dy", "w"), Operator.conv_weight_grad: ("dy", "x"),

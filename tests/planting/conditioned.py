@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.generate.dispatch.conditions import conditions_for
-from harness.spec.operator import Operator
-from harness.spec.problem import Problem
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
 from tests.faulty.right import Right
 from tests.planting.calls import as_seen, problem_of_call
 from tests.planting.spoils import PUBLIC, SPOILS

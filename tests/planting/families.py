@@ -5,8 +5,8 @@ from itertools import count
 
 from harness.generate.dispatch.conditions import conditions_for
 from harness.generate.dispatch.possible import applies
-from harness.spec.line import parse_line
-from harness.spec.operator import Operator
+from harness.problems.line import parse_line
+from harness.problems.operator import Operator
 from tests.planting.calls import as_seen
 from tests.planting.conditioned import Plan
 from tests.planting.spoils import SPOILS

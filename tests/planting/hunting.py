@@ -7,8 +7,8 @@ import numpy as np
 
 from harness.generate.dispatch.conditions import conditions_for
 from harness.generate.dispatch.problems import LAW
+from harness.problems.operator import Operator
 from harness.record.run import WRONG
-from harness.spec.operator import Operator
 from suites.correctness import asked_problems
 from suites.laws import all_laws
 from tests.asking import ask

@@ -7,7 +7,7 @@ from harness.errors import GeometryError
 from harness.generate.build import MAXIMA
 from harness.generate.dispatch import possible
 from harness.generate.dispatch.drawing import domain, layer_of
-from harness.spec.numerics import DTYPES
+from harness.problems.numerics import DTYPES
 from tests.planting.calls import as_seen
 from tests.planting.conditioned import Plan
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from harness.spec import reference
-from harness.spec.operator import Operator
-from harness.spec.problem import MEANS
-from harness.spec.taps import EVERY, fit, inner, tap_slices
+from harness.problems import reference
+from harness.problems.operator import Operator
+from harness.problems.problem import MEANS
+from harness.problems.taps import EVERY, fit, inner, tap_slices
 
 KERNELED_FIRST = (Operator.conv, Operator.conv_input_grad, Operator.conv_transpose)
 

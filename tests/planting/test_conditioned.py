@@ -8,11 +8,11 @@ import random
 import pytest
 
 from harness import Operator
-from harness.checking.subject import Subject
 from harness.generate.dispatch.conditions import conditions_for
 from harness.generate.dispatch.possible import applies
-from harness.spec.calling import arguments
-from harness.spec.data import make_arrays
+from harness.laws.subject import Subject
+from harness.problems.calling import arguments
+from harness.problems.data import make_arrays
 from suites.correctness import asked_problems
 from tests.faulty import library_paths, public_dispatch, public_paths, public_reports
 from tests.faulty.right import Right

@@ -95,7 +95,7 @@ def test_two_runs_at_the_same_second_get_two_directories(tmp_path, monkeypatch):
 def test_the_tables_follow_their_schema(finished):
     import pyarrow.parquet as pq
 
-    from harness.record.tables import RESULT_COLUMNS, SAMPLE_COLUMNS
+    from harness.analysis.tables import RESULT_COLUMNS, SAMPLE_COLUMNS
 
     for name, columns in (("results", RESULT_COLUMNS), ("samples", SAMPLE_COLUMNS)):
         table = pq.read_table(finished.path / f"{name}.parquet")

@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from harness.checking.deviation import Deviation
-from harness.plugins.route import Route
+from harness.backend.routing import Route
+from harness.laws.deviation import Deviation
 from harness.record.journal import EndEntry, Journal, PassEntry, ResultEntry, read_journal
 from harness.record.run import Ending, Pass, Result
 

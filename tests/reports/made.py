@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from harness.checking.deviation import Deviation
-from harness.checking.exhibit import Exhibit
+from harness.backend.routing import Route
+from harness.laws.deviation import Deviation
+from harness.laws.exhibit import Exhibit
 from harness.plan.gate import Gate
-from harness.plugins.route import Route
 from harness.record.run import ArmRecord, Block, Ending, Header, Measurement, Pass, Result, Run
 
 PLAIN = "conv x=1x2x9 w=3x2x3"

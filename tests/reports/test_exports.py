@@ -11,10 +11,10 @@ from click.testing import CliRunner
 
 import harness
 from harness import UsageError
+from harness.analysis.statistics import estimate_time
 from harness.cli.report import command
 from harness.plugins.manager import load_plugins
 from harness.record.run import Ending
-from harness.timing.statistics import estimate_time
 from reports.github_annotations import escape_data, escape_property
 from tests.reports.made import PLAIN, compare_arms, fail, make_run, measure, result, spread, time_cell
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 import harness
+from harness.analysis.run_comparison import compare_runs
 from harness.plugins.manager import load_plugins
-from harness.timing.compare import compare_runs
 from tests.conftest import DYING, FAULTY
 from tests.reports.made import PLAIN, fail, make_run, measure, observe
 

@@ -7,9 +7,9 @@ import pytest
 
 import harness
 import reports
-from harness.record.tables import BLOCK_COLUMNS, RESULT_COLUMNS, SAMPLE_COLUMNS, write_tables
-from harness.timing.compare import compare_runs
-from harness.timing.statistics import estimate_time, pass_values
+from harness.analysis.run_comparison import compare_runs
+from harness.analysis.statistics import estimate_time, pass_values
+from harness.analysis.tables import BLOCK_COLUMNS, RESULT_COLUMNS, SAMPLE_COLUMNS, write_tables
 from reports.frames import (
     ARITHMETIC_COLUMNS,
     COMPARISON_COLUMNS,

@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from harness.checking.deviation import Deviation
-from harness.checking.exhibit import Exhibit, Picture
+from harness.laws.deviation import Deviation
+from harness.laws.exhibit import Exhibit, Picture
 from harness.plugins.manager import load_plugins
 from tests.reports.made import fail, make_run, result
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from plotly.offline import get_plotlyjs
 
-from harness.history.series import judge_history, read_history
+from harness.analysis.history.series import judge_history, read_history
 from reports.history import MOST_FIGURES, choose_series, write_csv, write_html
-from tests.history.stored import LINE, OTHER, store_run, store_steps, timed
+from tests.analysis.history.stored import LINE, OTHER, store_run, store_steps, timed
 
 STEP = [1000.0 * (1 + 0.004 * (n % 3 - 1)) * (1.3 if n > 6 else 1.0) for n in range(14)]
 

@@ -1,6 +1,6 @@
 """The kill matrix as files."""
 
-from harness.checking.kills import Kill, KillMatrix
+from harness.analysis.kill_matrix import Kill, KillMatrix
 from reports.kills import kill_frame, write_csv, write_html, write_markdown
 
 KILLS = [

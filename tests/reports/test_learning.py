@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.checking.deviation import Deviation
-from harness.checking.exhibit import Exhibit
+from harness.laws.deviation import Deviation
+from harness.laws.exhibit import Exhibit
 from reports import markdown, page
 from reports.learning import CURVE, LEARNT, draw_curves, find_learners
 from tests.reports.made import make_run, result

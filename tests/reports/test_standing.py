@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 import reports
+from harness.analysis.arm_comparison import judge_run
 from harness.plugins.manager import load_plugins
-from harness.timing.standing import judge_run
 from reports.forest import STRIP_H, forests, make_strip
 from reports.frames import VERDICT_COLUMNS, schema_table
 from reports.standing import (

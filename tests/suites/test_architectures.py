@@ -4,12 +4,12 @@ from collections import Counter
 
 import pytest
 
-from harness.network.graph import INPUT
-from harness.network.problem import NetworkProblem
-from harness.spec.operator import Operator
+from harness.networks.graph import INPUT
+from harness.networks.problem import NetworkProblem
+from harness.problems.operator import Operator
 from suites.architectures import ARCHITECTURES
 from suites.layers import _layers, layer_problem
-from tests.network.gradients import worst
+from tests.networks.gradients import worst
 
 BY_NAME = {one.name: one for one in ARCHITECTURES}
 STORED = [name for name in BY_NAME if name in _layers()]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from harness import Numerics, parse_line
-from harness.checking.subject import Subject
-from harness.plugins.route import UnsupportedError
+from harness.backend.routing import UnsupportedError
+from harness.laws.subject import Subject
 from suites.laws.complexes import complex_linearity
 from tests.faulty.algebra import Conjugates
 from tests.faulty.right import Right

@@ -4,8 +4,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from harness.network.problem import parse_network
-from harness.network.subject import NetworkSubject
+from harness.laws.networks.subject import NetworkSubject
+from harness.networks.problem import parse_network
 from suites.architectures.lenet import LENET5
 from suites.laws import learning
 from suites.laws.learning import LAWS, WANTED, digits_are_learnt, loss_curve_is_the_reference_curve

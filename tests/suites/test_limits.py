@@ -5,9 +5,9 @@ import math
 import pytest
 
 from harness import Operator, parse_line
-from harness.checking.beyond import check_exact
-from harness.checking.held import dtype_bytes
-from harness.spec.numerics import Numerics
+from harness.laws.sampling.beyond import check_exact
+from harness.laws.sampling.held import dtype_bytes
+from harness.problems.numerics import Numerics
 from suites.laws import limits
 from suites.limits import limit_problems
 from tests.asking import ask
@@ -46,7 +46,7 @@ def test_sums_are_exact_and_work_is_small(problem):
 
 def _ask(monkeypatch, backend=None, free=2**40):
     monkeypatch.setattr(limits, "read_free_memory", lambda: free)
-    monkeypatch.setattr("harness.spec.tile.PERIOD", 65_521)
+    monkeypatch.setattr("harness.problems.tile.PERIOD", 65_521)
     return ask(backend or Right(), limits.agrees_beyond_limits, LINE)
 
 

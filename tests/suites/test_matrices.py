@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness import Window, parse_line
-from harness.spec import loops
+from harness.problems import loops
 from suites.geometries import CONVOLUTIONS
 from suites.laws.matrices import kronecker, multiplicity, toeplitz
 from suites.laws.shapes import cut

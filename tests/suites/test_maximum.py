@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness import Law, Numerics, parse_line
-from harness.spec import reference
+from harness.problems import reference
 from suites.laws import maximum, pool_gradients
 from tests.asking import ask
 from tests.faulty import pooling, pooling_more

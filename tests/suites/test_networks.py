@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from harness.network.problem import parse_network
-from harness.network.subject import NetworkSubject
+from harness.laws.networks.subject import NetworkSubject
+from harness.networks.problem import parse_network
 from harness.record.run import WRONG
 from suites.laws import networks
 from suites.laws.networks import LAWS
 from tests.asking import ask
 from tests.faulty.backward import InputGradFlipped, WeightGradFlipped
 from tests.faulty.right import Right
-from tests.network.small import NETWORKS, SMOOTH
+from tests.networks.small import NETWORKS, SMOOTH
 
 FLOAT32, FLOAT64 = "network {} step n=2", "network {} step dtype=float64"
 BY_NAME = {law.name: law for law in LAWS}

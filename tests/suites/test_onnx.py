@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from harness import Numerics, Operator, Subject, UsageError, compare, parse_line
-from harness.checking.bounds import limit, magnitude, rounding
-from harness.spec import reference
+from harness.laws.error_bounds import limit, magnitude, rounding
+from harness.problems import reference
 from suites import onnx_cases
 from suites.geometries import correctness_problems
 from suites.onnx import check_case, is_case, onnx_case, onnx_problems

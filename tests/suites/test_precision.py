@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness import Numerics, parse_line
-from harness.checking.subject import Subject
+from harness.laws.subject import Subject
 from suites.geometries import CONVOLUTIONS
 from suites.laws import precision
 from tests.faulty.right import Right

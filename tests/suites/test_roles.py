@@ -2,8 +2,8 @@
 
 from typing import get_args
 
-from harness.checking.law import Role
-from harness.record.networks import WHOLE_LAW
+from harness.analysis.networks import WHOLE_LAW
+from harness.laws.law import Role
 from reports.frames import ARITHMETIC_LAW, REFERENCE_LAW
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness import parse_line
-from harness.checking.subject import Subject
+from harness.laws.subject import Subject
 from suites.laws.convolution import is_wide
 from suites.laws.spectrum import _transforms, answer, convolution_theorem, parseval_identity, spectrum, young_inequality
 from tests.faulty.algebra import Unnormalised

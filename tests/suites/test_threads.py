@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.checking import threads
+from harness.laws import threads
 from suites.laws.threads import COUNTS, threads_agree
 from tests.asking import ask
 from tests.faulty.right import Right

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from harness import Law, Operator, Subject, Window, parse_line
-from harness.checking.subject import NotExactError
-from harness.spec.reference import divisor_map
+from harness.laws.subject import NotExactError
+from harness.problems.reference import divisor_map
 from suites.geometries import correctness_problems
 from suites.laws import maximum, mean, pool_gradients, windows
 from tests.asking import ask

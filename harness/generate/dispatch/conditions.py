@@ -32,10 +32,10 @@ from dataclasses import dataclass
 from functools import cache, partial
 from operator import eq, le
 
-from harness.spec.numerics import DTYPES
-from harness.spec.operator import Operator
-from harness.spec.problem import LAYOUTS, Problem
-from harness.spec.window import Sizes
+from harness.problems.numerics import DTYPES
+from harness.problems.operator import Operator
+from harness.problems.problem import LAYOUTS, Problem
+from harness.problems.window import Sizes
 
 Holds = Callable[[Problem], bool]
 DEEP_TAPS = 64  # a window beyond this many taps is summed, or indexed, by other code (MIOpen#2109)

@@ -10,7 +10,7 @@ from functools import cache
 
 from harness.generate.dispatch.problems import ask_elements
 from harness.plan.suite import NamedProblem
-from harness.spec.line import parse_line
+from harness.problems.line import parse_line
 
 WIDTHS = (257, 513, 1025, 4097)
 BEYOND_16_BITS = 65537

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 from harness.generate.dispatch.conditions import Condition, conditions_for
 from harness.generate.dispatch.flags import flags_of
 from harness.generate.dispatch.possible import applies, find_possible, representative
-from harness.spec.line import parse_line
-from harness.spec.operator import Operator
+from harness.problems.line import parse_line
+from harness.problems.operator import Operator
 
 if TYPE_CHECKING:
     import numpy as np

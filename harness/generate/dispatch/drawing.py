@@ -18,10 +18,10 @@ from harness.generate.build import BIASED, Choices, build
 from harness.generate.dispatch import values
 from harness.generate.dispatch.problems import estimate_cost
 from harness.generate.dispatch.values import WindowClass
-from harness.spec.numerics import DTYPES
-from harness.spec.operator import Operator
-from harness.spec.problem import LAYOUTS, MEANS, Problem
-from harness.spec.window import Sizes
+from harness.problems.numerics import DTYPES
+from harness.problems.operator import Operator
+from harness.problems.problem import LAYOUTS, MEANS, Problem
+from harness.problems.window import Sizes
 
 DEAR = 3e6  # operations: a drawn problem that costs more is made smaller
 DEAR_BEYOND = 2e7  # the same where there is very many of something

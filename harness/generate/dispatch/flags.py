@@ -11,8 +11,8 @@ from functools import cache
 from itertools import groupby
 
 from harness.generate.dispatch.conditions import Condition, conditions_for, count_inputs, count_outputs, windows
-from harness.spec.operator import Operator
-from harness.spec.problem import Problem
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
 
 # What the conditions of a factor look at, and nothing else: problems of equal values meet the same of them.
 LOOKS_AT: dict[str, Callable[[Problem], Hashable]] = {

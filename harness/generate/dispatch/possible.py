@@ -29,10 +29,10 @@ from harness.generate.dispatch.conditions import (
     windows,
 )
 from harness.generate.dispatch.flags import flags_of
-from harness.spec.numerics import DTYPES
-from harness.spec.operator import Operator
-from harness.spec.problem import LAYOUTS, Problem
-from harness.spec.window import Sizes
+from harness.problems.numerics import DTYPES
+from harness.problems.operator import Operator
+from harness.problems.problem import LAYOUTS, Problem
+from harness.problems.window import Sizes
 
 if TYPE_CHECKING:
     import numpy as np

@@ -24,9 +24,9 @@ from harness.generate.dispatch.flags import flags_of
 from harness.generate.dispatch.values import WindowClass
 from harness.generate.domains import Pair, Value
 from harness.plan.suite import NamedProblem
-from harness.spec.data import can_be_distinct
-from harness.spec.operator import Operator
-from harness.spec.problem import MEANS, Problem
+from harness.problems.data import can_be_distinct
+from harness.problems.operator import Operator
+from harness.problems.problem import MEANS, Problem
 
 LAW = "agrees-with-reference"  # the one law that these problems are asked: it knows every element
 DEAR = 6e6  # operations above which a problem is not asked by default

@@ -18,11 +18,11 @@ from harness.generate.covering import Row
 from harness.generate.dispatch.problems import KERNELED, ask_elements, estimate_cost, with_long_numbers
 from harness.generate.domains import Value
 from harness.plan.suite import NamedProblem
-from harness.spec.data import can_be_distinct
-from harness.spec.line import parse_line
-from harness.spec.operator import Operator
-from harness.spec.problem import Problem
-from harness.spec.window import Sizes
+from harness.problems.data import can_be_distinct
+from harness.problems.line import parse_line
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
+from harness.problems.window import Sizes
 
 MOST = 1e7  # operations of a problem: many positions or channels are what is rare of some
 POOLS = (Operator.max_pool, Operator.max_pool_grad, Operator.avg_pool, Operator.avg_pool_grad)

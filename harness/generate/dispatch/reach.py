@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from harness.generate.dispatch.conditions import Condition, conditions_for, count_inputs, count_outputs
 from harness.generate.dispatch.coverage import count_together
 from harness.generate.dispatch.flags import flags_of
-from harness.spec.operator import Operator
-from harness.spec.problem import Problem
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
 
 if TYPE_CHECKING:
     import numpy as np

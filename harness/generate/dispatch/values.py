@@ -12,7 +12,7 @@ from typing import Literal
 
 from harness.generate.dispatch.conditions import EXACT, OFF_BY_ONE
 from harness.generate.domains import Pair, Value
-from harness.spec.window import Sizes
+from harness.problems.window import Sizes
 
 Padding = Literal["none", "same", "half", "wide", "causal", "end", "beyond", "over"]
 Groups = Literal["one", "grouped", "depthwise", "multiplier"]

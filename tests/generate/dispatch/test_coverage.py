@@ -8,8 +8,8 @@ from harness.generate.dispatch.conditions import conditions_for, conditions_of
 from harness.generate.dispatch.coverage import count_together, list_gaps, measure_coverage, table_rows
 from harness.generate.dispatch.possible import applies
 from harness.plugins.manager import load_plugins
-from harness.spec.line import parse_line
-from harness.spec.operator import Operator
+from harness.problems.line import parse_line
+from harness.problems.operator import Operator
 
 THREE = "conv x=2x8x6x6 w=16x8x3x3 pad=1"
 ONE = "conv x=1x16x4x4 w=16x16x1x1 stride=2 layout=channels-last dtype=float16"

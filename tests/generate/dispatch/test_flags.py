@@ -7,7 +7,7 @@ import pytest
 from harness.generate.dispatch.conditions import conditions_for
 from harness.generate.dispatch.flags import LOOKS_AT, flags_of
 from harness.generate.dispatch.problems import dispatch_problems
-from harness.spec.operator import Operator
+from harness.problems.operator import Operator
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from harness.generate.dispatch.conditions import conditions_for
 from harness.generate.dispatch.coverage import count_together
 from harness.generate.dispatch.possible import applies, find_possible, make_problem, representative
 from harness.generate.dispatch.problems import dispatch_problems
-from harness.spec.line import parse_line
-from harness.spec.operator import Operator
+from harness.problems.line import parse_line
+from harness.problems.operator import Operator
 from suites.geometries import correctness_problems
 
 TRIES = 60  # crossings with new values, for each pair

@@ -1,0 +1,136 @@
+"""Where every arm of a run stands against its base: verdicts cell by cell, and one effect for each arm."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.analysis.payback import Payback, pay_back
+from harness.analysis.statistics import Estimate, log_ratios
+from harness.analysis.verdicts import Judgement, Verdict, judge, overall
+from harness.exit_codes import ExitCode
+from harness.measure.disturbance import MOST_DROPPED
+from harness.plan.gate import Gate
+from harness.record.run import RAN, Pass, Result, Run
+
+DISTURBED = "both sides were timed, but all of their blocks were disturbed"
+DECIDED: tuple[Verdict, ...] = ("SLOWER", "FASTER", "SAME")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One cell against its base: the results of both (base None where it has none) and what the passes say."""
+
+    base: Result | None
+    new: Result
+    judgement: Judgement
+
+    @property
+    def payback(self) -> Payback:
+        """After how many calls the arm has paid for what its plan costs more than the base's."""
+        base, new = (side.measurement.passes if side and side.measurement else () for side in (self.base, self.new))
+        return pay_back(base, new, self.judgement.ratio)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """All cells of a run against their bases.
+
+    overall: geometric mean of new / base over the cells of each arm, with its interval; arms without ratios are absent.
+    dropped: share of the blocks that the rule left out; above its limit the run cannot tell.
+    """
+
+    run: Run
+    gate: Gate
+    rows: tuple[Row, ...]
+    overall: dict[str, Estimate]
+    dropped: float
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether the machine was quiet enough for verdicts."""
+        return self.dropped <= MOST_DROPPED
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of cells by verdict."""
+        counts: dict[str, int] = dict.fromkeys(("SLOWER", "MISSING", "INCONCLUSIVE", "FASTER", "SAME"), 0)
+        for row in self.rows:
+            counts[row.judgement.verdict] += 1
+        return counts
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """That of the run; with an armed gate SLOWER (or missing) and CANNOT_TELL where it is inconclusive too."""
+        if self.run.exit_code or not self.gate.armed:
+            return self.run.exit_code
+        counts = self.counts
+        if counts["MISSING"]:
+            return ExitCode.SLOWER
+        if not self.can_tell:
+            return ExitCode.CANNOT_TELL
+        if counts["SLOWER"]:
+            return ExitCode.SLOWER
+        return ExitCode.CANNOT_TELL if counts["INCONCLUSIVE"] else ExitCode.OK
+
+
+def judge_run(run: Run, gate: Gate | None = None) -> Standing:
+    """Judge every timed cell of a run against the first arm of its family; the gate is the run's own unless given."""
+    gate = gate or run.header.gate or Gate()
+    pairs = pair_results(run)
+    ratios = {number: log_ratios(*map(_passes, pair)) for number, pair in enumerate(pairs)}
+    suites = {number: new.suite for number, (_, new) in enumerate(pairs)}
+    judged = judge_cells(ratios, suites, gate, ended=True)
+    for number, pair in enumerate(pairs):
+        if judged[number].verdict == "MISSING" and all(one is not None and one.outcome == "passed" for one in pair):
+            judged[number] = Judgement(verdict="INCONCLUSIVE", reason=DISTURBED)
+    by_arm: dict[str, dict[int, list[float]]] = defaultdict(dict)
+    for number, (_, new) in enumerate(pairs):
+        if ratios[number]:
+            by_arm[new.backend][number] = ratios[number]
+    return Standing(
+        run=run, gate=gate, dropped=dropped_share(run),
+        rows=tuple(Row(base=base, new=new, judgement=judged[n]) for n, (base, new) in enumerate(pairs)),
+        overall={arm: overall(found) for arm, found in by_arm.items() if min(map(len, found.values())) > 1},
+    )  # fmt: skip
+
+
+def judge_cells(
+    ratios: Mapping[int, Sequence[float]], suites: Mapping[int, str], gate: Gate, *, ended: bool = False
+) -> dict[int, Judgement]:
+    """Judge cells by number, while a run goes on or when it has ended.
+
+    Where suites are judged apart, the first is what the others are seen against: its cells are judged by themselves,
+    and every cell of another suite as if it were the only one beside them.
+    """
+    if not gate.apart:
+        return judge(ratios, gate.design, ended=ended)
+    first = next(iter(suites.values()), "")
+    found = judge({n: r for n, r in ratios.items() if suites[n] == first}, gate.design, ended=ended)
+    crowd = {n: ratios[n] for n in found}
+    for number in ratios.keys() - crowd.keys():
+        found[number] = judge({**crowd, number: ratios[number]}, gate.design, ended=ended)[number]
+    return found
+
+
+def pair_results(run: Run) -> list[tuple[Result | None, Result]]:
+    """Every timed cell of every arm that has a base, and the base's cell; those that neither arm ran are none."""
+    base_of = run.header.base_of
+    timed = {(r.suite, r.problem, r.backend): r for r in run.results if r.kind == "speed"}
+    pairs = [(timed.get((r.suite, r.problem, base_of[r.backend])), r) for r in timed.values()]
+    return [
+        (base, new)
+        for base, new in pairs
+        if base is not new and any(one is not None and one.outcome in RAN for one in (base, new))
+    ]
+
+
+def _passes(result: Result | None) -> Sequence[Pass]:
+    return result.measurement.passes if result is not None and result.measurement is not None else ()
+
+
+def dropped_share(run: Run) -> float:
+    """Share of the timed blocks that the rule left out."""
+    blocks = [b for r in run.results if r.measurement is not None for one in r.measurement.passes for b in one.blocks]
+    return sum(bool(block.dropped) for block in blocks) / len(blocks) if blocks else 0.0

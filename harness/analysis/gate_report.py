@@ -1,0 +1,252 @@
+"""What a comparison of two versions found, cell by cell, laws and times alike, and what it makes of a build."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from harness.analysis.arm_comparison import Row, Standing, judge_run
+from harness.analysis.outcomes import CODE, Silent, find_silent, find_transition, is_answer
+from harness.analysis.verdicts import Judgement
+from harness.exit_codes import ExitCode
+from harness.gating.acceptance import Acceptance, read_acceptance
+from harness.plan.gate import Gate
+from harness.record.run import NO_PASS, RAN, Result, Run
+
+Finding = Literal[
+    "BROKEN", "SLOWER", "MISSING", "INCONCLUSIVE", "WRONG BEFORE", "BLESSED", "FASTER", "MENDED", "NEW", "SAME",
+    "UNCHANGED",
+]  # fmt: skip
+FINDINGS: tuple[Finding, ...] = get_args(Finding)
+QUIET: tuple[Finding, ...] = ("SAME", "UNCHANGED", "NEW")  # what people need not look at
+MEANING: dict[Finding, str] = {
+    "BROKEN": "wrong, and was not known to be wrong in the base",
+    "SLOWER": "slower by more than counts",
+    "MISSING": "the base can do it, the new version cannot",
+    "INCONCLUSIVE": "not decided",
+    "WRONG BEFORE": "wrong in both: no change of this comparison's",
+    "BLESSED": "a known change that was accepted",
+    "FASTER": "faster by more than counts",
+    "MENDED": "was wrong in the base, and is right or no longer offered",
+    "NEW": "the base cannot do it",
+    "SAME": "no change that counts",
+    "UNCHANGED": "right in both, or not run now where the base is not right either",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One cell of both versions: its results, the finding and why.
+
+    judgement: of its times, None for a law. ruled_out: whether a slow-down of the gate's `resolve` is, where it is not
+    decided. baseless: whether nothing is known of what the base can do there, which more time cannot change.
+    """
+
+    backend: str
+    base: Result | None
+    new: Result
+    finding: Finding
+    judgement: Judgement | None = None
+    reason: str = ""
+    ruled_out: bool = False
+    baseless: bool = False
+
+    @property
+    def what(self) -> str:
+        """The law, or that it is a time."""
+        return self.new.law or "time"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateReport:
+    """All cells of a comparison of versions, worst first, and what follows for a build.
+
+    lost: backends that the plugins of the base hand over, and those of the new version do not.
+    """
+
+    standing: Standing
+    cells: tuple[Compared, ...]
+    lost: tuple[str, ...] = ()
+
+    @property
+    def run(self) -> Run:
+        """The run that was judged."""
+        return self.standing.run
+
+    @property
+    def counts(self) -> dict[Finding, int]:
+        """Number of cells by finding, every finding named."""
+        counts: dict[Finding, int] = dict.fromkeys(FINDINGS, 0)
+        for cell in self.cells:
+            counts[cell.finding] += 1
+        return counts
+
+    @property
+    def silent(self) -> dict[str, int]:
+        """Cells that say nothing of the change, as neither version ran them: how many, by the new one's outcome."""
+        unchanged = (cell.new.outcome for cell in self.cells if cell.finding == "UNCHANGED")
+        return dict(Counter(outcome for outcome in unchanged if outcome not in RAN))
+
+    @property
+    def undecided(self) -> int:
+        """Number of cells that are not decided and in which not even a large slow-down is ruled out."""
+        return sum(cell.finding == "INCONCLUSIVE" and not cell.ruled_out for cell in self.cells)
+
+    @property
+    def baseless(self) -> tuple[Compared, ...]:
+        """The undecided cells that the base could not run, so that more time cannot decide them."""
+        return tuple(cell for cell in self.cells if cell.finding == "INCONCLUSIVE" and cell.baseless)
+
+    @property
+    def blind(self) -> bool:
+        """Whether the base could not run where it should, and no cell ran on both sides."""
+        both = any(cell.base is not None and is_answer(cell.base) and is_answer(cell.new) for cell in self.cells)
+        return not both and any(cell.baseless for cell in self.cells)
+
+    @property
+    def overdrawn(self) -> tuple[str, ...]:
+        """New versions of which too much proves nothing, and did not in the base."""
+        bases = self.run.header.base_of
+        return tuple(arm for arm in self.run.overdrawn if bases[arm] != arm and bases[arm] not in self.run.overdrawn)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """WRONG, INCOMPLETE (or nothing compared), SLOWER (or missing), CANNOT_TELL, or OK; the first that holds."""
+        counts = self.counts
+        codes = {CODE[cell.finding] for cell in self.cells if cell.finding in CODE and cell.finding != "INCONCLUSIVE"}
+        if ExitCode.WRONG in codes or self.overdrawn:
+            return ExitCode.WRONG
+        if not self.run.complete or self.blind:
+            return ExitCode.INCOMPLETE
+        if ExitCode.SLOWER in codes or self.lost:
+            return ExitCode.SLOWER
+        if not counts["BLESSED"] and not any(cell.new.outcome in RAN for cell in self.cells):
+            return ExitCode.INCOMPLETE
+        if not self.standing.can_tell or self.standing.gate.untimed:
+            return ExitCode.CANNOT_TELL
+        if counts["SLOWER"]:
+            return ExitCode.SLOWER
+        return CODE["INCONCLUSIVE"] if self.undecided else ExitCode.OK
+
+
+def judge_gate(run: Run, gate: Gate | None = None) -> GateReport:
+    """Judge every cell of a run of two versions; the first arm of a family is its base, the second the new version."""
+    gate = gate or run.header.gate or Gate()
+    standing = judge_run(run, gate)
+    backends = {arm.name: arm.backend for arm in run.header.arms}
+    sure = judge_run(run, replace(gate, delta=gate.resolve)) if gate.resolve > gate.delta else standing
+    judged = {_key(row.new): row for row in standing.rows}
+    ruled_out = {_key(row.new) for row in sure.rows if row.judgement.verdict in ("SAME", "FASTER")}
+    acceptance, silent = read_acceptance(run), find_silent(run.results)
+    cells = [
+        _accept(
+            _compare(backends[new.backend], base, new, silent, judged.get(_key(new)), _key(new) in ruled_out),
+            acceptance,
+        )
+        for base, new in pair_versions(run)
+    ]
+    return GateReport(standing=standing, cells=tuple(sorted(cells, key=_worst_first)), lost=find_lost(run))
+
+
+def find_lost(run: Run) -> tuple[str, ...]:
+    """Backends that some base's plugins hand over and no new version's; nothing where a side did not say."""
+    bases = run.header.base_of
+    old = {name for arm, base in bases.items() if arm == base for name in run.offered.get(arm, ())}
+    new = {name for arm, base in bases.items() if arm != base for name in run.offered.get(arm, ())}
+    return tuple(sorted(old - new)) if all(run.offered.get(arm) for arm in bases) else ()
+
+
+def pair_versions(run: Run) -> list[tuple[Result | None, Result]]:
+    """Every result of a new version, and the base's of the same cell."""
+    base_of = run.header.base_of
+    known = {_key(result): result for result in run.results}
+    return [
+        (known.get((new.suite, base_of[new.backend], new.problem, new.law)), new)
+        for new in run.results
+        if base_of[new.backend] != new.backend
+    ]
+
+
+def _key(result: Result) -> tuple[str, str, str, str]:
+    return result.suite, result.backend, result.problem, result.law
+
+
+def _worst_first(cell: Compared) -> tuple[int, float]:
+    ratio = cell.judgement.ratio if cell.judgement is not None else None
+    return FINDINGS.index(cell.finding), -(ratio.value if ratio is not None else 0.0)
+
+
+def _compare(
+    backend: str, base: Result | None, new: Result, silent: Silent, row: Row | None, ruled_out: bool
+) -> Compared:  # fmt: skip
+    found, judgement = find_transition(base, new, silent), None
+    finding: Finding = found.word
+    reason = found.reason
+    if found.by_time:
+        judgement = row.judgement if row is not None else Judgement(verdict="INCONCLUSIVE", reason=NO_PASS)
+        finding, reason = judgement.verdict, judgement.reason
+    undecided = finding == "INCONCLUSIVE" and ruled_out
+    return Compared(
+        backend=backend, base=base, new=new, finding=finding, judgement=judgement, reason=reason, ruled_out=undecided,
+        baseless=found.baseless,
+    )  # fmt: skip
+
+
+def _accept(cell: Compared, acceptance: Acceptance) -> Compared:
+    number = cell.new.cell
+    if number in acceptance.accepted:
+        return replace(cell, finding="BLESSED", reason=acceptance.accepted[number])
+    reasons = (cell.reason, acceptance.refused.get(number, ""))
+    return replace(cell, reason="; ".join(part for part in reasons if part))
+
+
+def describe_silent(report: GateReport) -> str:
+    """The same in words, with a reason for each; empty where there are none."""
+    said = []
+    for outcome, number in report.silent.items():
+        reason = next(c.new.reason for c in report.cells if c.new.outcome == outcome and c.finding == "UNCHANGED")
+        said.append(f"{number} {outcome} ({reason}{'; ...' if number > 1 else ''})")
+    return f"run in neither version: {', '.join(said)}" if said else ""
+
+
+def conclude_gate(report: GateReport) -> str:
+    """What follows for a build, in one line."""
+    counts, resolve = report.counts, report.standing.gate.resolve
+    named = [f"{counts[name]} {name}" for name in ("BROKEN", "SLOWER", "MISSING") if counts[name]]
+    named += [f"backend {name} is gone" for name in report.lost]
+    match report.exit_code:
+        case ExitCode.OK:
+            left = counts["INCONCLUSIVE"]
+            rest = f"; {left} undecided, with a slow-down of {100 * resolve:.3g} % ruled out" if left else ""
+            return f"passed: neither slower nor wrong{rest}"
+        case ExitCode.WRONG | ExitCode.SLOWER:
+            return f"failed: {', '.join(named) or 'too many comparisons prove nothing'}"
+        case ExitCode.INCOMPLETE:
+            if not report.run.complete:
+                return "failed: the run is incomplete"
+            why = next((cell.reason for cell in report.cells if cell.baseless), "")
+            return f"failed: nothing ran that could be compared{'; ' if why else ''}{why}"
+    if report.standing.gate.untimed:
+        return f"cannot tell: times were not compared, {report.standing.gate.untimed}"
+    if not report.standing.can_tell:
+        return f"cannot tell: {100 * report.standing.dropped:.0f} % of the blocks were disturbed"
+    return f"cannot tell: {'; '.join(_advise(report))}"
+
+
+def _advise(report: GateReport) -> Iterator[str]:
+    """What would decide the undecided cells: more time where both sides run, a base that runs where it does not."""
+    baseless, cells = report.baseless, len(report.cells)
+    if by_time := report.undecided - len(baseless):
+        yield (
+            f"{by_time} of {cells} cells undecided; give it more time (--budget), fewer cells (--suite, --problem), or "
+            "a quieter machine (`python -m harness doctor`)"
+        )
+    if baseless:
+        backends = ", ".join(dict.fromkeys(cell.backend for cell in baseless))
+        yield (
+            f"{len(baseless)} of {cells} cells have nothing to be compared with, and more time does not help: "
+            f"{baseless[0].reason}; make the base of {backends} run here (--base-env, --build), or compare other "
+            "backends (--backend)"
+        )

@@ -1,0 +1,271 @@
+"""A folder of run directories as a store: headers read one by one, tables queried where they lie with DuckDB.
+
+Nothing is locked and nothing is kept beside the runs: each is a directory of its own, so that any number of writers may
+add to a folder, and folders are merged by copying.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from harness.errors import UsageError
+from harness.record.run import FORMAT, ArmRecord
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PART = ".part"  # ends the name of a directory that is still being written
+SLOWED = "qualify+"  # begins the names of suites whose arms are slowed by known work
+MAGIC, FOOTER = b"PAR1", 8  # a Parquet file begins and ends with it; before the end stands the length of its footer
+COLUMNS = ("problem", "median_ns", "low_ns", "high_ns")
+TIMED = f"""
+    kind = 'speed' AND outcome = 'passed' AND median_ns > 0 AND proves_nothing IS NOT TRUE
+    AND NOT starts_with(suite, '{SLOWED}') AND contains(problem, $part)
+"""
+
+
+class _Environment(msgspec.Struct, frozen=True):
+    fingerprint: str
+    threads: int | None = None
+    variables: dict[str, str] = {}
+    git: dict[str, Any] | None = None
+    cpu: str = ""
+    cores: int | None = None
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What a history needs of a header."""
+
+    format: int
+    created: str
+    backends: tuple[str, ...]
+    environment: _Environment
+    arms: tuple[ArmRecord, ...] = ()
+
+    @property
+    def moment(self) -> float:
+        """Seconds since 1970; a date without a zone is taken as UTC. Raises ValueError."""
+        found = datetime.datetime.fromisoformat(self.created)
+        return (found if found.tzinfo else found.replace(tzinfo=datetime.UTC)).timestamp()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRun:
+    """A run directory with its header."""
+
+    path: Path
+    head: Head
+    moment: float
+
+    @property
+    def table(self) -> Path:
+        """Its results."""
+        return self.path / "results.parquet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """All runs below a folder in the order of their creation, and what is to be said of those that cannot be read."""
+
+    folder: Path
+    runs: tuple[StoredRun, ...]
+    notices: tuple[str, ...]
+
+
+def open_store(folder: str | Path) -> Store:
+    """Read the header of every run below a folder. Raises UsageError where there is no folder, or no run in it."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UsageError(f"history: got '{folder}', which is no folder, wanted one with run directories; see --runs")
+    notices: list[str] = []
+    runs: dict[tuple[bytes, int], StoredRun] = {}
+    copies = 0
+    for path in _find_directories(folder, notices):
+        try:
+            raw = (path / "header.json").read_bytes()
+            run = _read_head(path, raw)
+        except FileNotFoundError:
+            notices.append(f"left out: '{path}' has no header.json")
+        except (OSError, ValueError) as error:  # msgspec's errors are ValueErrors
+            notices.append(f"left out: '{path}/header.json' cannot be read ({error})")
+        else:
+            key = raw, _size(path / "journal.jsonl")
+            copies += key in runs
+            if key not in runs or not is_whole(runs[key].table):
+                runs[key] = run
+    if copies:
+        notices.append(f"{copies} runs are copies of others, and count once")
+    if not runs:
+        said = f" ({'; '.join(notices)})" if notices else ""
+        raise UsageError(
+            f"history: got '{folder}', which holds no run that can be read{said}, wanted a folder of run directories; "
+            "make one with `python -m harness run`, or name another with --runs"
+        )
+    ordered = sorted(runs.values(), key=lambda run: (run.moment, str(run.path)))
+    return Store(folder=folder, runs=tuple(ordered), notices=tuple(notices))
+
+
+def _find_directories(folder: Path, notices: list[str]) -> Iterator[Path]:
+    """Directories that are, or look like, runs; what lies inside of one is not searched."""
+
+    def note(error: OSError) -> None:
+        notices.append(f"left out: '{error.filename}' cannot be read ({error.strerror})")
+
+    for place, inner, files in os.walk(folder, onerror=note):
+        inner[:] = sorted(name for name in inner if not name.endswith(PART))
+        if not {"header.json", "journal.jsonl", "results.parquet"}.isdisjoint(files):
+            inner.clear()
+            yield Path(place)
+
+
+def _read_head(path: Path, raw: bytes) -> StoredRun:
+    head = msgspec.json.decode(raw, type=Head)
+    if head.format > FORMAT:
+        raise ValueError(f"format {head.format} is newer than {FORMAT}; upgrade the harness")
+    return StoredRun(path=path, head=head, moment=head.moment)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a Parquet file has its beginning, its end, and a footer of the length that it names."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            if size < len(MAGIC) + FOOTER:
+                return False
+            file.seek(-FOOTER, os.SEEK_END)
+            end = file.read(FOOTER)
+            file.seek(0)
+            length = int.from_bytes(end[:4], "little")
+            return file.read(4) == MAGIC == end[4:] and length <= size - len(MAGIC) - FOOTER
+    except OSError:
+        return False
+
+
+def query_times(runs: Sequence[StoredRun], sides: pa.Table, part: str) -> tuple[pa.Table, list[str]]:
+    """Every verified time of the wanted sides, ordered by series and source; and what is to be said of damaged runs.
+
+    sides: columns path, side (what results call the backend), source (number in the order of the series' points),
+        backend, environment. part: what problem lines must hold.
+    Gives columns backend, problem, mode, environment, source, median_ns, low_ns, high_ns.
+    """
+    notices: list[str] = []
+    whole, rescued = [], []
+    for run in runs:
+        if is_whole(run.table):
+            whole.append(run)
+        else:
+            rescued.append(run)
+    while True:
+        try:
+            rows = _rescue(rescued, part, notices)
+            return _query(whole, rows, sides, part), notices
+        except Exception as error:  # the tables are whole, but one of them cannot be read: find out which
+            damaged = [run for run in whole if not _answers(run, part)]
+            if not damaged:
+                raise UsageError(f"history: the runs cannot be queried ({_first_line(error)})") from None
+            notices.clear()
+            rescued += damaged
+            whole = [run for run in whole if run not in damaged]
+
+
+def _select(runs: Sequence[StoredRun], mode: str) -> str:
+    files = ", ".join(_quote(str(run.table)) for run in runs)
+    return (
+        f"SELECT filename AS file, backend AS side, {mode} AS mode, {', '.join(COLUMNS)} "
+        f"FROM read_parquet([{files}], filename = true) WHERE {TIMED}"
+    )
+
+
+def _selects(runs: Iterable[StoredRun]) -> list[str]:
+    """One query for each format: the first one has no column for the mode, everything was hot."""
+    runs = list(runs)
+    old = [run for run in runs if run.head.format < 2]
+    new = [run for run in runs if run.head.format >= 2]
+    return ([_select(old, "'hot'")] if old else []) + ([_select(new, "coalesce(mode, 'hot')")] if new else [])
+
+
+def _query(runs: Sequence[StoredRun], rescued: pa.Table, sides: pa.Table, part: str) -> pa.Table:
+    import duckdb
+
+    with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
+        connection.register("sides", sides)
+        connection.register("rescued", rescued)
+        found = " UNION ALL ".join([f"SELECT file, side, mode, {', '.join(COLUMNS)} FROM rescued", *_selects(runs)])
+        found_rows = connection.sql(
+            f"""
+            SELECT sides.backend, problem, mode, environment, source, {", ".join(COLUMNS[1:])}
+            FROM ({found}) AS found JOIN sides USING (file, side)
+            ORDER BY sides.backend, problem, environment, mode, source
+            """,
+            params={"part": part} if runs else None,
+        )
+        return found_rows.to_arrow_table()
+
+
+def _answers(run: StoredRun, part: str) -> bool:
+    """Whether the table of one run can be read to its end."""
+    import duckdb
+
+    with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
+        try:
+            connection.execute(_selects([run])[0], {"part": part}).fetchall()
+        except duckdb.Error:
+            return False
+    return True
+
+
+def _rescue(runs: Iterable[StoredRun], part: str, notices: list[str]) -> pa.Table:
+    """The same rows from the journals of runs that have no table, or a damaged one."""
+    import pyarrow as pa
+
+    from harness.analysis.tables import result_rows
+    from harness.record.directory import read_run
+
+    rows = []
+    for run in runs:
+        why = "is damaged" if run.table.exists() else "is not there yet: the run goes on, or was cut short"
+        try:
+            found = [row for row in result_rows(read_run(run.path)) if _is_timed(row, part)]
+            notices.append(f"'{run.table}' {why}; {len(found)} times taken from its journal")
+        except UsageError as error:
+            notices.append(f"left out: '{run.table}' {why}, and its journal cannot be read ({error})")
+            continue
+        rows += [
+            {"file": str(run.table), "side": row["backend"], "mode": row["mode"] or "hot"}
+            | {name: row[name] for name in COLUMNS}
+            for row in found
+        ]
+    fields = [
+        (name, pa.float64() if name.endswith("_ns") else pa.string()) for name in ("file", "side", "mode", *COLUMNS)
+    ]
+    return pa.Table.from_pylist(rows, schema=pa.schema(fields))
+
+
+def _is_timed(row: dict[str, Any], part: str) -> bool:
+    """What TIMED says, of a row that DuckDB does not see."""
+    return (
+        row["kind"] == "speed" and row["outcome"] == "passed" and (row["median_ns"] or 0) > 0
+        and not row["proves_nothing"] and not row["suite"].startswith(SLOWED) and part in row["problem"]
+    )  # fmt: skip
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,0 +1,128 @@
+"""What is known of how far a machine's verdicts can be trusted: counts of false alarms and of slow-downs found.
+
+One file for each environment (its fingerprint, threads and variables), outside of any project; every qualification adds
+to its counts.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.errors import UsageError
+
+LEVEL = 0.005  # share of false alarms that is aimed at
+SURE = 0.10  # a slow-down that every machine fit for a gate finds ...
+SURE_POWER = 0.8  # ... this often
+MOST_FLOOR = 0.10
+VARIABLE = "HARNESS_STATE_DIR"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Qualification:
+    """Counts over all qualifications of one environment.
+
+    cells: identical pairs judged; alarms: those called SLOWER or FASTER.
+    suites, false_suites: qualifications, and those with any alarm.
+    powers: for each known slow-down (as a share, in words), how many were called SLOWER, of how many.
+    floor: the change below which identical pairs still differed in the latest qualification.
+    dropped: the share of blocks that were left out in it.
+    delta: the change that counted; a gate may count no smaller one.
+    """
+
+    environment: str
+    created: str
+    cells: int
+    alarms: int
+    suites: int = 1
+    false_suites: int = 0
+    powers: dict[str, tuple[int, int]] = field(default_factory=dict)
+    floor: float = 0.0
+    dropped: float = 0.0
+    delta: float = 0.01
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Why a gate may not be armed on this machine; empty where it may."""
+        from harness.analysis.binomial import clopper_pearson
+        from harness.measure.disturbance import MOST_DROPPED
+
+        found = []
+        low, _ = clopper_pearson(self.alarms, self.cells)
+        if low > LEVEL:
+            found.append(
+                f"{self.alarms} of {self.cells} identical pairs were called different, more than {LEVEL:.1%} for sure"
+            )
+        seen, of = self.powers.get(str(SURE), (0, 0))
+        if seen < SURE_POWER * of or not of:
+            found.append(f"a slow-down of {SURE:.0%} was found in {seen} of {of} cells, wanted {SURE_POWER:.0%}")
+        if self.floor > MOST_FLOOR:
+            found.append(f"identical pairs differed by up to {self.floor:.1%}, at most {MOST_FLOOR:.0%} may be")
+        if self.dropped > MOST_DROPPED:
+            found.append(f"{self.dropped:.0%} of the blocks were disturbed, at most {MOST_DROPPED:.0%} may be")
+        return tuple(found)
+
+    def plus(self, other: Qualification) -> Qualification:
+        """The counts of both together."""
+        shares = dict.fromkeys([*self.powers, *other.powers])
+        return Qualification(
+            environment=self.environment, created=other.created, cells=self.cells + other.cells,
+            alarms=self.alarms + other.alarms, suites=self.suites + other.suites,
+            false_suites=self.false_suites + other.false_suites, floor=other.floor, dropped=other.dropped,
+            delta=max(self.delta, other.delta),
+            powers={share: _add(self.powers.get(share), other.powers.get(share)) for share in shares},
+        )  # fmt: skip
+
+
+def _add(one: tuple[int, int] | None, other: tuple[int, int] | None) -> tuple[int, int]:
+    a, b = one or (0, 0), other or (0, 0)
+    return a[0] + b[0], a[1] + b[1]
+
+
+def state_folder() -> Path:
+    """Where qualifications lie: HARNESS_STATE_DIR, or conv-harness in the user's cache."""
+    given = os.environ.get(VARIABLE)
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "conv-harness"
+
+
+def name_environment(environment: Mapping[str, Any]) -> str:
+    """What a qualification holds for: the fingerprint, with the threads and variables that change how times behave."""
+    conditions = repr((environment.get("threads"), sorted(environment.get("variables", {}).items())))
+    return f"{environment['fingerprint']}-{zlib.crc32(conditions.encode()):08x}"
+
+
+def qualification_file(environment: str) -> Path:
+    """The file of one environment."""
+    return state_folder() / "qualified" / f"{environment}.json"
+
+
+def read_qualification(environment: str) -> Qualification | None:
+    """What is known of an environment, None where nothing is. Raises UsageError for a damaged file."""
+    path = qualification_file(environment)
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Qualification)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise UsageError(f"qualification is damaged: '{path}' ({error}); remove it and run `qualify` again") from None
+
+
+def write_qualification(found: Qualification) -> Path:
+    """Put a qualification in its place, whole or not at all."""
+    path = qualification_file(found.environment)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+        os.replace(part, path)
+    except OSError as error:
+        raise UsageError(f"qualification cannot be stored: got '{path}' ({error.strerror}); set {VARIABLE}") from None
+    return path

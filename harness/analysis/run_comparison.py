@@ -1,0 +1,184 @@
+"""Comparison of two stored runs, cell by cell: what changed, what is new, gone, or cannot be compared.
+
+The runs were made one after the other, not interleaved, and a shared machine drifts between them; so a slow-down
+counts only where the whole interval of the ratio lies beyond the threshold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.analysis.outcomes import CODE, Silent, find_silent, find_transition
+from harness.analysis.statistics import Estimate, estimate_ratio
+from harness.exit_codes import ExitCode
+from harness.record.run import RAN, Result, Run
+
+Verdict = Literal[
+    "SLOWER", "FASTER", "SAME", "INCONCLUSIVE", "BROKEN", "WRONG BEFORE", "MENDED", "UNCHANGED", "NEW", "MISSING",
+    "BLESSED", "NOT COMPARABLE",
+]  # fmt: skip
+VERDICTS: tuple[Verdict, ...] = (
+    "BROKEN", "SLOWER", "MISSING", "BLESSED", "INCONCLUSIVE", "NOT COMPARABLE", "WRONG BEFORE", "FASTER", "MENDED",
+    "NEW", "SAME", "UNCHANGED",
+)  # fmt: skip
+THRESHOLD = 0.10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One cell in both runs: its outcomes, the ratio new/base of its times, and the verdict with its reason.
+
+    base, new: the outcomes, empty where a run has no such cell.
+    BLESSED was SLOWER or MISSING, and somebody accepted it (harness.gating.blessings); the reason says which and why.
+    """
+
+    suite: str
+    backend: str
+    label: str
+    problem: str
+    law: str
+    kind: str
+    base: str
+    new: str
+    ratio: Estimate | None = None
+    verdict: Verdict
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two runs side by side; `obstacles` says why their times may not be compared (empty where they may)."""
+
+    base: Run
+    new: Run
+    threshold: float
+    obstacles: tuple[str, ...]
+    changes: tuple[Change, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of cells by verdict, every verdict named."""
+        counts: dict[str, int] = dict.fromkeys(VERDICTS, 0)
+        for change in self.changes:
+            counts[change.verdict] += 1
+        return counts
+
+    @property
+    def told(self) -> int:
+        """Number of cells that say what became of a backend: run on both sides and compared, or accepted."""
+        return sum(
+            c.verdict == "BLESSED" or (c.verdict != "NOT COMPARABLE" and {c.base, c.new} <= RAN) for c in self.changes
+        )
+
+    @property
+    def undecided(self) -> int:
+        """Number of cells that their outcomes leave open; times whose interval is too wide are not among them."""
+        return sum(change.verdict == "INCONCLUSIVE" and change.ratio is None for change in self.changes)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """WRONG, SLOWER (or missing), INCOMPLETE where no time or nothing could be compared, CANNOT_TELL, or OK."""
+        counts = self.counts
+        codes = {CODE.get(change.verdict, ExitCode.OK) for change in self.changes if change.ratio is None}
+        if ExitCode.WRONG in codes:
+            return ExitCode.WRONG
+        if counts["SLOWER"] or ExitCode.SLOWER in codes:
+            return ExitCode.SLOWER
+        if not self.told or self.blind or not self.base.complete or not self.new.complete:
+            return ExitCode.INCOMPLETE
+        return ExitCode.CANNOT_TELL if ExitCode.CANNOT_TELL in codes else ExitCode.OK
+
+    @property
+    def blind(self) -> bool:
+        """Whether there are times on both sides, and not one of them could be compared."""
+        return self.counts["NOT COMPARABLE"] > 0 and all(change.ratio is None for change in self.changes)
+
+
+def compare_runs(base: Run, new: Run, threshold: float = THRESHOLD) -> Comparison:
+    """Compare two runs; threshold is the relative change of time that counts."""
+    obstacles, silent = find_obstacles(base, new), find_silent(base.results)
+    old, now = _by_key(base), _by_key(new)
+    keys = list(dict.fromkeys([*old, *now]))
+    changes = tuple(_change(old.get(key), now.get(key), silent, bool(obstacles), threshold) for key in keys)
+    return Comparison(base=base, new=new, threshold=threshold, obstacles=obstacles, changes=changes)
+
+
+def find_obstacles(base: Run, new: Run) -> tuple[str, ...]:
+    """Differences of the environments that forbid to compare times, in words."""
+    a, b = base.header.environment, new.header.environment
+    if all(a.get(name) == b.get(name) for name in ("fingerprint", "variables", "threads")):
+        return ()
+    found = [
+        f"{name}: {a.get(name)} / {b.get(name)}"
+        for name in ("cpu", "cores", "caches", "memory_gib", "machine", "system", "python", "variables", "threads")
+        if a.get(name) != b.get(name)
+    ]
+    old, now = a.get("libraries", {}), b.get("libraries", {})
+    found += [
+        f"{name}: {old.get(name, 'absent')} / {now.get(name, 'absent')}"
+        for name in sorted({*old, *now}) if old.get(name) != now.get(name)
+    ]  # fmt: skip
+    return tuple(found) or ("fingerprint",)
+
+
+def _by_key(run: Run) -> dict[tuple[str, str, str, str], Result]:
+    return {(r.suite, r.backend, r.problem, r.law): r for r in run.results}
+
+
+def conclude_comparison(comparison: Comparison) -> str:
+    """What follows from a comparison, in one line: why its exit code is what it is."""
+    counts = comparison.counts
+    match comparison.exit_code:
+        case ExitCode.WRONG | ExitCode.SLOWER:
+            named = [f"{counts[name]} {name}" for name in ("BROKEN", "SLOWER", "MISSING") if counts[name]]
+            return f"failed: {', '.join(named)}"
+        case ExitCode.INCOMPLETE if not comparison.told:
+            return "failed: no cell ran in both runs and could be compared"
+        case ExitCode.INCOMPLETE if comparison.blind:
+            return "failed: no time could be compared"
+        case ExitCode.INCOMPLETE:
+            which = "base" if not comparison.base.complete else "new"
+            return f"failed: the {which} run is incomplete"
+        case ExitCode.CANNOT_TELL:
+            why = next(c.reason for c in comparison.changes if c.verdict == "INCONCLUSIVE" and c.ratio is None)
+            return (
+                f"cannot tell: {comparison.undecided} of {len(comparison.changes)} cells have nothing to be compared "
+                f"with ({why}); compare with a run in which they ran"
+            )
+    wide = counts["INCONCLUSIVE"]
+    rest = f"; {wide} times undecided, whose intervals cross the threshold" if wide else ""
+    return f"passed: nothing is broken, slower or missing{rest}"
+
+
+def _change(old: Result | None, now: Result | None, silent: Silent, foreign: bool, threshold: float) -> Change:
+    one = now or old
+    assert one is not None
+    found, ratio = find_transition(old, now, silent), None
+    verdict: Verdict = found.word
+    reason = found.reason
+    if found.word == "UNCHANGED" and old is not None and now is not None and old.measurement and now.measurement:
+        if {one.mode for one in old.measurement.passes} != {one.mode for one in now.measurement.passes}:
+            verdict, reason = "NOT COMPARABLE", "hot caches in one run, cold ones in the other"
+        elif foreign:
+            verdict, reason = "NOT COMPARABLE", "another environment"
+        else:
+            ratio = estimate_ratio(old.measurement, now.measurement)
+            verdict, reason = _judge(ratio, threshold)
+    return Change(
+        suite=one.suite, backend=one.backend, label=one.label, problem=one.problem, law=one.law, kind=one.kind,
+        base=old.outcome if old else "", new=now.outcome if now else "", ratio=ratio, verdict=verdict, reason=reason,
+    )  # fmt: skip
+
+
+def _judge(ratio: Estimate | None, threshold: float) -> tuple[Verdict, str]:
+    """Beyond the threshold on either side, inside it, or neither."""
+    if ratio is None:
+        return "NOT COMPARABLE", "timed in one process only; an interval needs at least two passes"
+    if ratio.low > 1 + threshold:
+        return "SLOWER", ""
+    if ratio.high < 1 / (1 + threshold):
+        return "FASTER", ""
+    if ratio.low > 1 / (1 + threshold) and ratio.high < 1 + threshold:
+        return "SAME", ""
+    return "INCONCLUSIVE", "the interval crosses the threshold"

@@ -1,0 +1,264 @@
+"""Tables of a run: one documented schema for Parquet files and for the frames of reports."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.networks.problem import is_network_line
+from harness.problems.line import parse_line, read_text
+from harness.record.run import Block, Pass, Peak, Result, Run
+
+Dtype = Literal["string", "int64", "float64", "bool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: name, dtype, unit (empty where there is none) and what it says. Missing values are null."""
+
+    name: str
+    dtype: Dtype
+    unit: str
+    meaning: str
+
+
+RESULT_COLUMNS = (
+    Column("cell", "int64", "", "number of the cell in the plan"),
+    Column("suite", "string", "", "suite that planned the cell"),
+    Column("kind", "string", "", "correctness, consensus or speed"),
+    Column("backend", "string", "", "backend under test"),
+    Column("label", "string", "", "name of the problem: network/layer, sweep/axis=value or a geometry"),
+    Column("operator", "string", "", "operator of the problem"),
+    Column("problem", "string", "", "canonical problem line; the join key"),
+    Column("dtype", "string", "", "dtype of the problem"),
+    Column("law", "string", "", "law that was applied; empty for speed"),
+    Column("formula", "string", "", "the law's statement"),
+    Column("outcome", "string", "", "passed, failed, error, crashed, timeout, unsupported, unavailable or skipped"),
+    Column("reason", "string", "", "why, where the outcome is not passed; or a remark"),
+    Column("route", "string", "", "native, derived or unsupported"),
+    Column("via", "string", "", "what a derived operator was derived from"),
+    Column("multiplicity", "int64", "", "how often the network has this layer"),
+    Column("worst", "float64", "1", "largest error in units of its bound; above 1 fails"),
+    Column("compared", "int64", "1", "elements compared"),
+    Column("vacuous", "int64", "1", "compared elements whose bound is as large as the value"),
+    Column("proves_nothing", "bool", "", "whether nothing, or only vacuous elements, were compared"),
+    Column("effective_bits", "float64", "bit", "-log2 of the error relative to sqrt(K)(|w|*|x|)"),
+    Column("ulps", "float64", "1", "worst error in units in the last place, where a comparison failed"),
+    Column("where", "string", "", "where the wrong elements lie, in words"),
+    Column("observed", "string", "", "what the backend does, where a law looks at a declaration"),
+    Column("passes", "int64", "1", "fresh processes in which the cell was timed"),
+    Column("samples", "int64", "1", "raw samples over all passes"),
+    Column("mode", "string", "", "hot: calls follow each other; cold: memory beyond the caches is written before each"),
+    Column("blocks", "int64", "1", "visits to the cell over all passes; null where a run of format 1 tells none apart"),
+    Column("dropped_blocks", "int64", "1", "those of them that the rule leaves out"),
+    Column(
+        "median_ns",
+        "float64",
+        "ns",
+        "time of a call: geometric mean over passes of the geometric mean over blocks of the blocks' medians",
+    ),
+    Column("low_ns", "float64", "ns", "lower end of its 95 % interval"),
+    Column("high_ns", "float64", "ns", "upper end of its 95 % interval"),
+    Column("interval", "string", "", "what the interval covers: processes, or one process only"),
+    Column("first_call_ns", "float64", "ns", "median over passes of the first call"),
+    Column("prepare_ns", "float64", "ns", "median over passes of planning and allocation"),
+    Column(
+        "cores", "float64", "1", "cores that the calls kept busy: processor time over wall time, median over passes"
+    ),
+    Column("host_ns", "float64", "ns", "median over passes of a call's host time; null where the clock is the host's"),
+    Column("memory_bytes", "int64", "B", "farthest rise of the peak of memory in planning and the first call"),
+    Column("workspace_bytes", "int64", "B", "workspace that the backend declares, the largest of the passes"),
+    Column("gflop", "float64", "GFLOP", "operations of the direct algorithm, taps on padding not counted"),
+    Column("gflops", "float64", "GFLOP/s", "gflop over the median time"),
+    Column(
+        "peak_fraction", "float64", "1", "gflops over the GEMM rate of the same device and dtype, measured in this run"
+    ),
+    Column("seconds", "float64", "s", "wall time that the cell took in the worker, last pass"),
+    Column("worker", "int64", "", "process number of the worker, last pass"),
+    Column("threads", "int64", "1", "threads that a law's worker was started with; null where it is not known"),
+)
+SAMPLE_COLUMNS = (
+    Column("cell", "int64", "", "number of the cell in the plan"),
+    Column("pass", "int64", "", "number of the pass"),
+    Column("process", "int64", "", "process number of the worker"),
+    Column("loops", "int64", "1", "calls in each sample"),
+    Column("warmups", "int64", "1", "untimed calls before the first sample"),
+    Column("clock", "string", "", "clock of the samples"),
+    Column("device", "string", "", "device that the backend declares"),
+    Column("sample", "int64", "", "number of the sample in its pass"),
+    Column("sample_ns", "float64", "ns", "mean time of a call in this sample"),
+    Column("block", "int64", "", "visit that the sample belongs to; null in runs of format 1"),
+    Column("dropped", "string", "", "why the rule leaves the block out; empty where it counts"),
+)
+BLOCK_COLUMNS = (
+    Column("cell", "int64", "", "number of the cell in the plan"),
+    Column("pass", "int64", "", "number of the pass"),
+    Column("process", "int64", "", "process number of the worker"),
+    Column("visit", "int64", "", "place among the blocks of all arms on this problem in this pass"),
+    Column("samples", "int64", "1", "raw samples of the block"),
+    Column("warmups", "int64", "1", "untimed calls before them"),
+    Column("median_ns", "float64", "ns", "median of the samples; times are made of these"),
+    Column("steady_ns", "float64", "ns", "first decile of the samples; ratios and verdicts are made of these"),
+    Column("wall_ns", "int64", "ns", "wall time of the whole visit, seen from outside the process"),
+    Column("control_ns", "int64", "ns", "time of the control kernel just before"),
+    Column("cpu_ns", "int64", "ns", "processor time of the process and all that it started, during the samples"),
+    Column("span_ns", "int64", "ns", "wall time from the begin of every sample to its end, between its calls too"),
+    Column("waited_ns", "int64", "ns", "how long the first thread of the process waited for a core during that"),
+    Column("visit_cpu_ns", "int64", "ns", "processor time of the same during the whole visit, seen from outside"),
+    Column("visit_waited_ns", "int64", "ns", "how long its first thread waited for a core during the visit"),
+    Column("delayed_ns", "int64", "ns", "how long the harness itself waited for a core during the visit"),
+    Column("dropped", "string", "", "why the rule leaves the block out; empty where it counts"),
+    Column("steal_ticks", "float64", "1", "ticks that the hypervisor took from all cores"),
+    Column("voluntary", "float64", "1", "voluntary context switches of the worker's threads"),
+    Column("involuntary", "float64", "1", "context switches that they did not ask for"),
+    Column("load1", "float64", "1", "load average over a minute, at the end"),
+    Column("cpu_mhz", "float64", "MHz", "frequency of the fastest core at the end"),
+    Column("cpu_share", "float64", "1", "that as a share of the one at the beginning"),
+    Column("gpu_begun_mhz", "float64", "MHz", "frequency of the device's processors before the first sample"),
+    Column("gpu_mhz", "float64", "MHz", "the same after the last sample"),
+    Column("gpu_share", "float64", "1", "that as a share of the one at the beginning"),
+    Column("gpu_reasons", "float64", "", "NVML's bits for why it is not higher"),
+)
+
+BLOCK_FIELDS = (
+    "visit", "warmups", "wall_ns", "control_ns", "cpu_ns", "span_ns", "waited_ns", "visit_cpu_ns", "visit_waited_ns",
+    "delayed_ns", "dropped",
+)  # fmt: skip
+
+
+_EMPTY_ROW: dict[str, Any] = dict.fromkeys(column.name for column in RESULT_COLUMNS)
+
+
+def result_rows(run: Run) -> list[dict[str, Any]]:
+    """One row for every result, with the columns of RESULT_COLUMNS."""
+    peaks = {peak.device: peak for peak in run.peaks}
+    return [_result_row(result, peaks) for result in run.results]
+
+
+def _result_row(result: Result, peaks: dict[str, Peak]) -> dict[str, Any]:
+    row = dict(_EMPTY_ROW)
+    row |= {
+        name: getattr(result, name)
+        for name in ("cell", "suite", "kind", "backend", "label", "problem", "law", "formula", "outcome", "reason",
+                     "multiplicity", "seconds", "worker")
+    } | {"threads": result.threads or None}  # fmt: skip
+    operator, dtype = result.problem.split(maxsplit=1)[0], read_text(result.problem, "dtype")
+    row |= {"operator": operator, "dtype": dtype, "route": result.route.kind, "via": result.route.via}
+    if result.deviation is not None:
+        d = result.deviation
+        row |= {
+            "worst": d.worst, "compared": d.compared, "vacuous": d.vacuous, "proves_nothing": d.proves_nothing,
+            "effective_bits": d.effective_bits, "ulps": d.ulps, "where": d.note, "observed": d.observed,
+        }  # fmt: skip
+    if result.measurement is not None:
+        row |= _timing_values(result, peaks, dtype)
+    return row
+
+
+def _timing_values(result: Result, peaks: dict[str, Peak], dtype: str) -> dict[str, Any]:
+    import statistics
+
+    from harness.analysis.statistics import estimate_time
+
+    assert result.measurement is not None
+    passes, time = result.measurement.passes, estimate_time(result.measurement)
+    gflop = None if is_network_line(result.problem) else parse_line(result.problem).flops / 1e9
+    rate = None if gflop is None else gflop / (time.value / 1e9)
+    peak = peaks.get(passes[0].device)
+    best = peak.gemm_gflops.get(dtype) if peak is not None else None
+    return _block_values(passes) | {
+        "passes": len(passes),
+        "samples": sum(len(one.samples_ns) for one in passes),
+        "median_ns": time.value,
+        "low_ns": time.low,
+        "high_ns": time.high,
+        "interval": time.over,
+        "first_call_ns": float(statistics.median(one.first_call_ns for one in passes)),
+        "prepare_ns": float(statistics.median(one.prepare_ns for one in passes)),
+        "gflop": gflop,
+        "gflops": rate,
+        "peak_fraction": rate / best if best and rate is not None else None,
+    }
+
+
+def _block_values(passes: Sequence[Pass]) -> dict[str, Any]:
+    """What passes say since format 2; nothing where they have no blocks."""
+    import statistics
+
+    blocks = [block for one in passes for block in one.blocks]
+    if not blocks:
+        return {}
+    cores = [found for one in passes if (found := one.cores) is not None]
+    host = [one.host_ns / (one.loops * len(one.samples_ns)) for one in passes if one.clock != "host"]
+    return {
+        "mode": passes[0].mode,
+        "blocks": len(blocks),
+        "dropped_blocks": sum(bool(block.dropped) for block in blocks),
+        "cores": statistics.median(cores) if cores else None,
+        "host_ns": statistics.median(host) if host else None,
+        "memory_bytes": max(one.memory_bytes for one in passes) or None,  # 0 where it cannot be read
+        "workspace_bytes": max(one.workspace_bytes for one in passes),
+    }
+
+
+def sample_rows(run: Run) -> list[dict[str, Any]]:
+    """One row for every raw sample, with the columns of SAMPLE_COLUMNS."""
+    return [
+        {
+            "cell": result.cell, "pass": one.number, "process": one.process, "loops": one.loops, "warmups": one.warmups,
+            "clock": one.clock, "device": one.device, "sample": number, "sample_ns": value,
+            "block": block.visit if block else None, "dropped": block.dropped if block else "",
+        }
+        for result in run.results if result.measurement is not None
+        for one in result.measurement.passes
+        for number, (value, block) in enumerate(zip(one.samples_ns, _block_of_samples(one), strict=True))
+    ]  # fmt: skip
+
+
+def _block_of_samples(one: Pass) -> list[Block | None]:
+    """The block of every sample of a pass, in order; None where none are told apart."""
+    found: list[Block | None] = [block for block in one.blocks for _ in range(block.count)]
+    return found or [None] * len(one.samples_ns)
+
+
+def block_rows(run: Run) -> list[dict[str, Any]]:
+    """One row for every block in the order of the samples, with the columns of BLOCK_COLUMNS; none for format 1."""
+    import statistics
+
+    from harness.analysis.statistics import steady
+
+    rows = []
+    for result in run.results:
+        for one in result.measurement.passes if result.measurement is not None else ():
+            ends = list(itertools.accumulate((block.count for block in one.blocks), initial=0))
+            for block, (begin, end) in zip(one.blocks, itertools.pairwise(ends), strict=True):
+                row: dict[str, Any] = {column.name: block.readings.get(column.name) for column in BLOCK_COLUMNS}
+                row |= {name: getattr(block, name) for name in BLOCK_FIELDS}
+                row |= {"cell": result.cell, "pass": one.number, "process": one.process, "samples": block.count}
+                samples = one.samples_ns[begin:end]
+                rows.append(row | {"median_ns": statistics.median(samples), "steady_ns": steady(samples)})
+    return rows
+
+
+def write_tables(run: Run) -> None:
+    """Write results.parquet, samples.parquet and blocks.parquet, each complete or not at all."""
+    _write(run.path / "results.parquet", result_rows(run), RESULT_COLUMNS, run)
+    _write(run.path / "samples.parquet", sample_rows(run), SAMPLE_COLUMNS, run)
+    _write(run.path / "blocks.parquet", block_rows(run), BLOCK_COLUMNS, run)
+
+
+def _write(path: Path, rows: list[dict[str, Any]], columns: tuple[Column, ...], run: Run) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}
+    fields = [pa.field(c.name, kinds[c.dtype], metadata={"unit": c.unit, "meaning": c.meaning}) for c in columns]
+    about = {"format": str(run.header.format), "fingerprint": str(run.header.environment.get("fingerprint", ""))}
+    table = pa.Table.from_pylist(rows, schema=pa.schema(fields, metadata=about))
+    part = path.with_suffix(".part")
+    pq.write_table(table, part, compression="zstd")
+    os.replace(part, path)

@@ -1,0 +1,123 @@
+"""How a backend gets an operator: native, derived (via what) or unsupported (why); and the call that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from harness.backend.base import Backend
+from harness.backend.derivations import Derivation, derivations
+from harness.errors import HarnessError
+from harness.networks.problem import NetworkProblem
+from harness.problems.calling import bind, name_outputs
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
+
+
+class UnsupportedError(HarnessError):
+    """The backend has no way to this problem."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """The way to an operator: kind, and via what (derived) or why not (unsupported).
+
+    raised: whether there is no way because the backend raised when it was asked, which is an error of the backend.
+    """
+
+    kind: Literal["native", "derived", "unsupported"]
+    via: str = ""
+    reason: str = ""
+    raised: bool = False
+
+    def __str__(self) -> str:
+        """Short text for tables."""
+        return {"native": "native", "derived": f"derived via {self.via}"}.get(self.kind, f"unsupported: {self.reason}")
+
+
+def resolve(backend: Backend, problem: Problem | NetworkProblem) -> Route:
+    """Find the route of a problem, or of all operators of a network; pure, asks only what the backend declares."""
+    if isinstance(problem, NetworkProblem):
+        return _resolve_network(backend, problem)
+    found = _find(backend, problem)
+    if found is None:
+        return Route(kind="native")
+    if isinstance(found, str):
+        return Route(kind="unsupported", reason=found)
+    return Route(kind="derived", via=found.via)
+
+
+def _resolve_network(backend: Backend, problem: NetworkProblem) -> Route:
+    """Native where every operator is; unsupported where one is and no partner stands in for it."""
+    derived: dict[str, str] = {}
+    for layer in problem.network.layers(problem.work):
+        route = resolve(backend, layer)
+        if route.kind == "unsupported" and not problem.mixed:
+            return route
+        if route.kind == "derived":
+            derived[layer.operator] = f"{layer.operator} via {route.via}"
+    if problem.mixed == backend.name:
+        return Route(kind="unsupported", reason=f"{backend.name} is not mixed with itself")
+    return Route(kind="derived", via="; ".join(derived.values())) if derived else Route(kind="native")
+
+
+def refusal(backend: Backend, problem: Problem) -> str | None:
+    """Why a problem is not computed by the backend's own method, or None."""
+    if not callable(getattr(backend, problem.operator.value, None)):
+        return f"{backend.name} has no {problem.operator}"
+    if problem.dtype not in backend.dtypes:
+        return f"{backend.name} has no {problem.dtype}, only {', '.join(backend.dtypes)}"
+    if problem.axes not in backend.axes:
+        return f"{backend.name} has no {problem.axes}-D {problem.operator}"
+    if problem.window.groups > 1 and not backend.grouped:
+        return f"{backend.name} has no groups"
+    if problem.math == "tf32" and backend.numerics_for(problem).rounds_input_to != "tf32":
+        return f"{backend.name} has no TF32 arithmetic"
+    return backend.supports(problem)
+
+
+def _find(backend: Backend, problem: Problem, seen: frozenset[Operator] = frozenset()) -> Derivation | str | None:
+    """None for native, a Derivation whose own problem has a route, or the reason why there is none.
+
+    seen: operators that led here, so that two operators never derive each other.
+    """
+    reason = refusal(backend, problem)
+    if reason is None or problem.dtype not in backend.dtypes:
+        return reason
+    for derivation in derivations(problem.operator):
+        inner = derivation.needs(problem)
+        if inner is None or inner.operator in seen:
+            continue
+        deeper = seen if inner.operator is problem.operator else seen | {problem.operator}
+        if not isinstance(_find(backend, inner, deeper), str):
+            return derivation
+    return reason
+
+
+def prepare(backend: Backend, problem: Problem, arrays: Mapping[str, Any]) -> Callable[[], Any]:
+    """The call that is timed: the backend's own `prepare` where the operator is native, else the derivation.
+
+    Raises UnsupportedError where there is no route. The call gives one array, or two for max_pool.
+    """
+    found = _find(backend, problem)
+    if found is None:
+        return backend.prepare(problem, arrays)
+    return partial(run, backend, problem, arrays)
+
+
+def run(backend: Backend, problem: Problem, arrays: Mapping[str, Any], seen: frozenset[Operator] = frozenset()) -> Any:
+    """Run a problem on device arrays by its route, with the backend's plain methods."""
+    found = _find(backend, problem, seen)
+    if isinstance(found, str):
+        raise UnsupportedError(found)
+    if found is None:
+        return bind(backend, problem, arrays)()
+
+    def inner(sub: Problem, parts: Mapping[str, Any]) -> tuple[Any, ...]:
+        deeper = seen if sub.operator is problem.operator else seen | {problem.operator}
+        return tuple(name_outputs(sub, run(backend, sub, parts, deeper)).values())
+
+    outputs = found.compute(inner, problem, arrays)
+    return outputs if len(outputs) > 1 else outputs[0]

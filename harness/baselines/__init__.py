@@ -1,1 +1,0 @@
-"""Runs that are kept by name to compare with, and changes that somebody accepted."""

@@ -1,0 +1,1 @@
+"""The parent side of a run: stages, worker processes and environments."""

@@ -1,0 +1,180 @@
+"""What the stages of one run share: where they write, who looks on, how workers are started and stopped."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from harness.errors import UsageError
+from harness.execution.provenance import Loaded, Origins, hash_files, own_files
+from harness.execution.worker_pool import Crew
+from harness.machine.threads import sleep_at_once
+from harness.plan.cell import Cell, Plan
+from harness.plugins.manager import Registry
+from harness.record.journal import BackendEntry, Journal, ResultEntry
+from harness.record.run import Peak, Result, Run
+
+if TYPE_CHECKING:
+    from harness.execution.environments import Place
+
+
+S_PER_GIB = 5.0  # of drawing, calling and checking arrays that fill the memory
+
+
+class Watch(Protocol):
+    """Whoever looks on while a run goes: a progress bar, plain lines, or nobody."""
+
+    def begin(self, plan: Plan, seconds: float) -> None:
+        """See the plan before the first cell, with the estimated duration."""
+
+    def working(self, backend: str, what: str) -> None:
+        """See which cell begins."""
+
+    def advance(self, seconds: float) -> None:
+        """See that work worth so many estimated seconds is done."""
+
+    def recorded(self, result: Result) -> None:
+        """See a result that is on disk."""
+
+    def end(self, run: Run) -> None:
+        """See the end."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Execution:
+    """What the stages of one run share: where they write, who looks on, and how they are stopped."""
+
+    plan: Plan
+    registry: Registry
+    path: Path
+    extra: tuple[str, ...]
+    watch: Watch
+    journal: Journal
+    run: Run
+    jobs: int
+    cores: int
+    threads: int | None
+    places: Mapping[str, Place] = field(default_factory=dict)  # of the arms that are not here
+    lease_wait_s: float | None = None  # how long to wait for a device; None without end
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    crews: list[Crew] = field(default_factory=list)
+    said: dict[str, BackendEntry] = field(default_factory=dict)  # by arm, when its first worker started
+    failed_starts: Counter[str] = field(default_factory=Counter)  # by arm, in a row
+    idle: set[int] = field(default_factory=set)  # cells that were left out before their turn came
+    peaks: list[Peak] = field(default_factory=list)
+    timed_s: float = 0.0
+    wall_s: float = 0.0
+    begun: float = field(default_factory=time.monotonic)
+    origins: Origins | None = None  # where arms that come from elsewhere must have their files from
+    loaded: dict[str, Loaded] = field(default_factory=dict)  # by arm, what its workers have loaded so far
+
+    def show(self, cell: Cell) -> None:
+        """Say which cell of a law begins."""
+        self.watch.working(cell.backend, f"{cell.law}  {cell.line}")
+
+    def record(self, result: Result, seconds: float = 0.0) -> None:
+        """Put a result on disk, then show it."""
+        with self.lock:
+            self.journal.append(ResultEntry(replace(result, measurement=None)))  # its passes are there already
+            for failure in self._tell(result):
+                self.watch.working(result.backend, failure)
+            self.watch.recorded(result)
+            self.watch.advance(seconds)
+
+    def _tell(self, result: Result) -> list[str]:
+        """Let plugins see the result, each by itself; what one of them raises is said and goes no further."""
+        failures = []
+        for implementation in self.registry.manager.hook.result_recorded.get_hookimpls():
+            try:
+                given = {"run": self.run, "result": result}
+                implementation.function(*(given[name] for name in implementation.argnames))
+            except Exception as error:
+                failures.append(
+                    f"plugin {implementation.plugin_name} in result_recorded: {type(error).__name__}: {error}"
+                )
+        return failures
+
+    def introduce(self, crew: Crew) -> None:
+        """Record once what a backend said when its worker started."""
+        with self.lock:
+            if crew.arm not in self.said and crew.ready is not None:
+                self.said[crew.arm] = entry = BackendEntry(
+                    crew.arm, crew.ready.reason, crew.ready.versions, crew.ready.process
+                )
+                self.journal.append(entry)
+
+    def look(self, arm: str, loaded: Loaded) -> None:
+        """Take note of what a worker has loaded. Raises UsageError where an arm does not run its own files."""
+        assert self.origins is not None
+        with self.lock:
+            self.loaded[arm] = self.loaded[arm] | loaded if arm in self.loaded else loaded
+            if reason := self.origins.find_foreign(arm, self.loaded):
+                raise UsageError(f"base and head do not run their own files: {reason}")
+            if reason := self.origins.find_stale(arm, loaded):
+                raise UsageError(f"a version does not run its sources: {reason}")
+
+    def record_files(self) -> None:
+        """Write what every arm has loaded of its own, with hashes, beside what its backend said."""
+        for arm, loaded in self.loaded.items():
+            if (entry := self.said.get(arm)) is not None:
+                assert self.origins is not None
+                trees = [side.tree for side in self.origins.sides.values() if side.tree is not None]
+                files = hash_files(own_files(loaded, trees))
+                self.journal.append(msgspec.structs.replace(entry, process={**entry.process, "files": files}))
+
+    @contextmanager
+    def crew(self, arm: str, threads: int | None, *, observe: bool = False, asleep: bool = False) -> Iterator[Crew]:
+        """The crew of an arm, closed at the end whatever happens.
+
+        observe: whether its worker says which instruction sets its libraries use.
+        asleep: whether threads without work sleep at once, which costs those that are timed more than it gives.
+        """
+        place, settings = self.places.get(arm), self.plan.arm(arm).environment.settings
+        if asleep:
+            settings = (*sleep_at_once({*os.environ, *dict(settings)}), *settings)
+        crew = Crew(
+            self.registry, self.plan.arm(arm).backend, self.path / "workers", self.plan.limits.memory_bytes, threads,
+            place.plugins if place else self.extra, arm, place, settings, observe, self.failed_starts,
+            self.look if self.origins is not None else None,
+        )  # fmt: skip
+        self.crews.append(crew)
+        try:
+            yield crew
+            crew.list_files()
+        finally:
+            crew.close()
+            self.crews.remove(crew)
+
+    def cells_of(self, kind: str) -> list[Cell]:
+        """The cells of a kind that the plan left to workers."""
+        return [cell for cell in self.plan.cells if cell.kind == kind and cell.decided is None]
+
+    def by_backend(self, kind: str) -> dict[str, list[Cell]]:
+        """The same by backend."""
+        cells: dict[str, list[Cell]] = defaultdict(list)
+        for cell in self.cells_of(kind):
+            cells[cell.backend].append(cell)
+        return cells
+
+
+def estimate_cell(registry: Registry, cell: Cell) -> float:
+    """Seconds that a cell is expected to take, for the progress bar; the planner's own estimate is pessimistic."""
+    if cell.decided is not None:
+        return 0.0
+    if cell.need_bytes:
+        return S_PER_GIB * cell.need_bytes / 2**30
+    if cell.kind == "correctness":
+        return 0.003 + cell.estimate_s / 50
+    if cell.kind == "consensus":
+        return 0.01
+    timing = registry.suites[cell.suite].timing
+    return timing.passes * (timing.sample_s + 0.1) + cell.estimate_s / 10

@@ -1,0 +1,326 @@
+"""Making the environments of arms: worktrees of revisions, interpreters, and how a worker is started there.
+
+The instrument is the same for every arm: `harness` and the built-in laws are those of the process that asks. Only what
+is measured (`backends`, modules and files of plugins) comes from the arm's environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata, util
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.execution.environment_build import build_environment, is_package
+from harness.execution.provenance import Origins, Side, list_installed
+from harness.git import describe_checkout, find_repository, open_worktree, resolve_revision
+from harness.plan.arm import Arm, Environment
+from harness.plugins.hookspecs import PROJECT
+from harness.plugins.manager import BUILTIN
+
+INSTRUMENT = ("harness", "suites")
+IMPLEMENTATIONS = {name.partition(".")[0] for name in BUILTIN} - {"suites", "reports"}
+NEEDED = ("numpy", "msgspec", "pluggy")
+OLDEST = (3, 11)
+PROBE_S = 60.0
+PROBE = f"""
+import importlib.util, json, platform, sys
+versions, broken, origins = {{"python": platform.python_version()}}, {{}}, {{}}
+for name in {NEEDED!r}:
+    try:
+        if sys.argv[1] == "import":
+            importlib.import_module(name)
+        from importlib.metadata import version
+        versions[name] = version(name)
+    except Exception as error:
+        broken[name] = type(error).__name__ + ": " + " ".join(str(error).split())
+for name in sys.argv[2:]:
+    spec = importlib.util.find_spec(name)
+    origins[name] = "" if spec is None else spec.origin or [*spec.submodule_search_locations][0]
+print(json.dumps([versions, broken, origins]))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """An environment that is ready: a worker there is `interpreter -P -m harness.worker`, with these settings.
+
+    variables: to be added to the process's own. plugins: the `--plugin` arguments as they are there.
+    names: of plugins that are called otherwise there, by their names here.
+    tree: folder of the sources that it runs; empty where it has none. home: of the environment in which the backend is
+        installed; empty where it runs from sources.
+    revision: full hash, empty outside a repository. dirty: whether files differ from it. what: all of it in words.
+    """
+
+    interpreter: str
+    variables: dict[str, str]
+    folder: str
+    plugins: tuple[str, ...]
+    names: Mapping[str, str]
+    tree: str = ""
+    home: str = ""
+    revision: str = ""
+    dirty: bool = False
+    versions: Mapping[str, str] = field(default_factory=dict)
+    what: str
+
+    def name_of(self, plugin: str) -> str:
+        """The name that a plugin has there."""
+        return self.names.get(plugin, plugin)
+
+
+@contextmanager
+def open_places(
+    environments: Iterable[Environment], plugins: Sequence[str], tell: Callable[[str], None] = lambda text: None
+) -> Iterator[dict[Environment, Place]]:
+    """Make every environment, and remove at the end what was made, whatever happens in between.
+
+    tell: is given a line where something begins that takes long.
+    Raises UsageError for an unknown revision, a file that it lacks, one that does not build, or an interpreter that
+    cannot run a worker.
+    """
+    wanted = tuple(dict.fromkeys(environments))
+    if not wanted:
+        yield {}
+        return
+    interpreters = {e: _find_interpreter(e.interpreter) for e in wanted}
+    repository = find_repository(plugins)
+    hashes = {e.revision: resolve_revision(repository, e.revision) for e in wanted if e.revision}
+    with ExitStack() as stack:
+        made = stack.enter_context(tempfile.TemporaryDirectory(prefix="conv-harness-", ignore_cleanup_errors=True))
+        root = Path(made).resolve()
+        instrument = _link_instrument(root / "instrument")
+        trees: dict[str, Path] = {}
+        for revision in dict.fromkeys(hashes.values()):
+            assert repository is not None, "a revision was resolved in it"
+            path = root / f"{root.name}-{revision[:12]}"  # git keeps worktrees by the last part of their paths
+            trees[revision] = stack.enter_context(open_worktree(repository, revision, path))
+        places: dict[Environment, Place] = {}
+        for environment in wanted:
+            tree = trees.get(hashes.get(environment.revision, ""))
+            interpreter, alone = interpreters[environment], environment.installed
+            if environment.build:
+                assert tree is not None, "only a revision is built"
+                tell(f"revision {environment.revision}: its environment is built")
+                folder = root / f"environment-{len(places)}"
+                interpreter = build_environment(tree, folder, environment.extras, f"revision {environment.revision}")
+                alone = is_package(tree)
+            site = _Site(environment, repository, tree, instrument, Path(interpreter).parents[1] if alone else None)
+            places[environment] = _make_place(site, interpreter, plugins)
+        yield places
+
+
+def find_origins(arms: Sequence[Arm], places: Mapping[Environment, Place], plugins: Sequence[str]) -> Origins | None:
+    """Where the files of each arm must come from; None where all arms are those of here."""
+    if not any(arm.environment.elsewhere for arm in arms):
+        return None
+    sides = {}
+    for arm in arms:
+        place, revision = places[arm.environment.place], arm.environment.revision
+        sides[arm.name] = Side(
+            family=arm.family, revision=place.revision if revision else "",
+            tree=Path(place.tree) if place.tree else None, home=Path(place.home) if place.home else None,
+        )  # fmt: skip
+    shared = (path.parent for name in INSTRUMENT if (path := _find_module(name)) is not None)
+    repository = find_repository(plugins)
+    installed = list_installed(repository) if repository else {}
+    return Origins(sides=sides, repository=repository, instrument=tuple(shared), installed=installed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """What a place is made from: `tree` is the worktree of the revision, None where files are taken from here.
+
+    alone: the virtual environment in which the backend is installed; None where it is taken from sources.
+    """
+
+    environment: Environment
+    repository: Path | None
+    tree: Path | None
+    instrument: Path
+    alone: Path | None
+
+    @property
+    def home(self) -> Path | None:
+        """Where the modules of the repository must come from; None where any place will do."""
+        return self.alone or self.tree
+
+    @property
+    def name(self) -> str:
+        """What it is called in errors."""
+        revision, interpreter = self.environment.revision, self.environment.interpreter
+        return f"revision '{revision}'" if revision else f"environment '{interpreter}'"
+
+    def owns(self, path: Path) -> bool:
+        """Whether the place decides over a file that is used here; installed packages are not a revision's own."""
+        installed = {"site-packages", "dist-packages"} & set(path.parts)
+        return self.home is not None and self.repository in path.parents and not installed
+
+    def map(self, path: Path) -> Path:
+        """The counterpart of a path, which need not exist; itself where it lies outside the repository."""
+        path = path.resolve()
+        if self.tree is None or self.repository is None or not path.is_relative_to(self.repository):
+            return path
+        return self.tree / path.relative_to(self.repository)
+
+    def demand(self, path: Path) -> Path:
+        """The counterpart of a file. Raises UsageError where the revision has none."""
+        there = self.map(path)
+        if there != path and not there.exists():
+            assert self.repository is not None, "otherwise it is its own counterpart"
+            raise UsageError(
+                f"revision '{self.environment.revision}' has no file '{path.relative_to(self.repository)}', "
+                f"wanted one that has the plugin; commit it, or move it out of {self.repository} to use it for all arms"
+            )
+        return there
+
+
+def _make_place(site: _Site, interpreter: str, plugins: Sequence[str]) -> Place:
+    files = {name: Path(name).expanduser().resolve() for name in plugins if name.endswith(".py")}
+    there = {name: str(site.demand(path)) for name, path in files.items()}
+    modules = _find_own_modules(site, plugins)
+    here = Path.cwd()
+    variables = {"PYTHONPATH": os.pathsep.join(_search_path(site, here, modules))}
+    versions = _probe(site, interpreter, variables, modules)
+    folder = site.map(here)
+    revision, dirty = describe_checkout(site.tree or (None if site.alone else site.repository))
+    short = f" ({revision[:12]}{', dirty' if dirty else ''})" if revision else ""
+    of = f" of {interpreter}" if site.environment.interpreter else ""
+    where = f"revision {site.environment.revision}" if site.tree else "this checkout" if revision else "this folder"
+    where = f"what is installed in {site.alone}" if site.alone and not site.tree else where
+    return Place(
+        interpreter=interpreter,
+        variables=variables,
+        folder=str(folder if folder.is_dir() else site.tree or here),
+        plugins=tuple(there.get(name, name) for name in plugins),
+        tree=str(tree.resolve()) if (tree := site.tree or (None if site.alone else site.repository)) else "",
+        home=str(site.alone.resolve()) if site.alone else "",
+        names={str(path): there[name] for name, path in files.items() if str(path) != there[name]},
+        revision=revision,
+        dirty=dirty,
+        versions=versions,
+        what=f"{where}{short}, Python {versions['python']}{of}",
+    )
+
+
+def _search_path(site: _Site, here: Path, modules: Mapping[str, Path]) -> list[str]:
+    """Folders that are searched before those of the interpreter; none of the checkout where a revision is wanted."""
+    given = [site.map(here / entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    if site.alone is not None:
+        own = {root for root in (site.repository, site.tree) if root is not None}
+        folders = [folder for folder in given if not own & {folder, *folder.parents}]
+    else:
+        folders = [] if site.tree is None else [site.tree, site.tree / "src"]
+        folders += [site.map(here), *(site.map(root) for root in modules.values()), *given]
+    return list(dict.fromkeys([str(site.instrument), *(str(folder) for folder in folders if folder.is_dir())]))
+
+
+def _find_own_modules(site: _Site, plugins: Sequence[str]) -> dict[str, Path]:
+    """Top-level modules that must come from the place, and the folders here from which they are imported.
+
+    Raises UsageError where the sources of a revision lack one.
+    """
+    named = [name for name in plugins if not name.endswith(".py")]
+    entries = [entry.module for entry in metadata.entry_points(group=PROJECT)]
+    found = {}
+    for name in (*IMPLEMENTATIONS, *entries, *named):
+        path = _find_module(name)
+        if path is not None and (site.owns(path) or (site.alone and name in named)):
+            if site.alone is None:
+                site.demand(path)
+            inner = path.parent if path.name == "__init__.py" else path
+            found[name.partition(".")[0]] = inner.parents[name.count(".")]
+    return found
+
+
+def _find_module(name: str) -> Path | None:
+    """The source file of a module as it would be imported here, found without importing anything; None without one."""
+    top, *inner = name.split(".")
+    try:
+        spec = util.find_spec(top)
+    except ValueError:  # a module that was made by hand
+        return None
+    if spec is None:
+        return None
+    roots = spec.submodule_search_locations
+    bases = [Path(root, *inner) for root in roots] if roots else [Path(spec.origin or "").with_suffix("")]
+    candidates = [file for base in bases for file in (base / "__init__.py", base.with_suffix(".py"))]
+    return next((file.resolve() for file in candidates if file.is_file()), None)
+
+
+def _link_instrument(folder: Path) -> Path:
+    """A folder with nothing but links to the packages that all arms share: their neighbours must not be found."""
+    folder.mkdir()
+    for name in INSTRUMENT:
+        path = _find_module(name)
+        if path is not None:
+            (folder / name).symlink_to(path.parent, target_is_directory=True)
+    return folder
+
+
+def _find_interpreter(text: str) -> str:
+    """Path of an interpreter; links are kept, as a virtual environment is known by where its link lies."""
+    if not text:
+        return sys.executable
+    path = Path(text).expanduser()
+    if path.is_dir():
+        path /= "bin/python"
+    elif "/" not in text and not path.is_file():
+        path = Path(shutil.which(text) or text)
+    if not os.access(path, os.X_OK):
+        raise UsageError(
+            f"interpreter not found: got '{text}', wanted the folder of a virtual environment or a Python interpreter"
+        )
+    return str(path.absolute())
+
+
+def _probe(site: _Site, interpreter: str, variables: Mapping[str, str], modules: Iterable[str]) -> dict[str, str]:
+    """Run the interpreter once: versions of what a worker needs, after seeing where it finds the plugins' modules."""
+    thorough = "trust" if interpreter == sys.executable else "import"  # this process has imported them itself
+    command, said = [interpreter, "-c", PROBE, thorough, *modules], ""
+    try:
+        done = subprocess.run(
+            command, env={**os.environ, **variables}, cwd=site.instrument, capture_output=True, text=True,
+            stdin=subprocess.DEVNULL, timeout=PROBE_S,
+        )  # fmt: skip
+        said = " ".join((done.stderr or done.stdout).strip().splitlines()[-1:])
+        versions, broken, origins = json.loads("".join(done.stdout.splitlines()[-1:]))
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        why = f"it says {said!r}" if said else f"{type(error).__name__} when it was run"
+        raise UsageError(f"interpreter: got '{interpreter}', wanted one that runs Python programs; {why}") from None
+    if tuple(map(int, versions["python"].split(".")[:2])) < OLDEST:
+        raise UsageError(
+            f"interpreter: '{interpreter}' is Python {versions['python']}, wanted {OLDEST[0]}.{OLDEST[1]}+"
+        )
+    if broken:
+        raise UsageError(
+            f"interpreter: '{interpreter}' cannot import {', '.join(broken)} ({next(iter(broken.values()))}), wanted "
+            f"what every worker needs; install it with `{interpreter} -m pip install {' '.join(broken)}`"
+        )
+    for name, origin in origins.items():
+        _check_origin(site, interpreter, name, origin)
+    return dict(versions)
+
+
+def _check_origin(site: _Site, interpreter: str, name: str, origin: str) -> None:
+    """Raise UsageError where a module is not there, or is not the place's own."""
+    assert site.home is not None, "only revisions and installed backends have modules of their own"
+    if not origin:
+        raise UsageError(
+            f"{site.name} has no module '{name}', wanted the plugin in both arms; install it in '{interpreter}', or "
+            "leave out its backends"
+        )
+    if not Path(origin).resolve().is_relative_to(site.home.resolve()):
+        wanted = "the revision" if site.alone is None else "what is installed there"
+        raise UsageError(
+            f"{site.name}: module '{name}' comes from '{origin}', wanted it from {wanted}; the installation of {name} "
+            f"in '{interpreter}' comes first, remove it there"
+        )

@@ -1,0 +1,238 @@
+"""How a run goes: plan, workers, journal, Parquet. Reports read only what is on disk."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.execution.context import Execution, Watch, estimate_cell
+from harness.execution.environments import Place, find_origins, open_places
+from harness.execution.switching import leave_out_idle_arms, still_to_ask
+from harness.execution.timing_stage import time_problems
+from harness.execution.vote_stage import hold_vote
+from harness.execution.worker_pool import Crew
+from harness.machine.threads import ALL, count_threads
+from harness.plan.arm import Arm
+from harness.plan.cell import Cell, Plan
+from harness.plugins.manager import Registry
+from harness.record.directory import read_run, write_header
+from harness.record.environment import describe_environment
+from harness.record.journal import EndEntry
+from harness.record.run import FORMAT, ArmRecord, Ending, Header, Run, result_of
+
+TURN = 64  # cells that are dealt to the workers of one hand at a time
+MOST_WIDE = 2  # workers of one backend at a time that use all processors
+
+
+def run_plan(
+    plan: Plan,
+    registry: Registry,
+    path: Path,
+    watch: Watch,
+    *,
+    command: str,
+    extra: Sequence[str] = (),
+    flags: Sequence[str] = (),
+    jobs: int | None = None,
+    threads: int | None = None,
+    lease_wait_s: float | None = None,
+) -> Run:
+    """Execute a plan and write the run directory; an interrupt leaves an incomplete run and is raised again."""
+    begun = time.monotonic()
+    with open_places(
+        [arm.environment.place for arm in plan.arms], extra, lambda text: watch.working("environment", text)
+    ) as places:
+        environment = describe_environment(threads)
+        header = Header(
+            format=FORMAT, created=time.strftime("%Y-%m-%dT%H:%M:%S%z"), command=command, suites=plan.suites,
+            backends=plan.backends, cells=len(plan.cells), environment=environment, plugins=tuple(extra),
+            flags=tuple(flags), gate=plan.gate, bugs=plan.bugs,
+            arms=tuple(_record_arm(arm, places[arm.environment.place]) for arm in plan.arms),
+        )  # fmt: skip
+        execution = Execution(
+            plan=plan, registry=registry, path=path, extra=tuple(extra), watch=watch,
+            journal=write_header(path, header), run=Run(path=path, header=header),
+            jobs=jobs or environment["cores"], cores=environment["cores"], threads=threads,
+            lease_wait_s=lease_wait_s, begun=begun,
+            places={arm.name: places[arm.environment.place] for arm in plan.arms if arm.environment.elsewhere},
+            origins=find_origins(plan.arms, places, extra),
+        )  # fmt: skip
+        return _execute(execution)
+
+
+def _record_arm(arm: Arm, place: Place) -> ArmRecord:
+    return ArmRecord(
+        name=arm.name, backend=arm.backend, text=arm.text, family=arm.family, revision=place.revision,
+        interpreter=place.interpreter, dirty=place.dirty, switch=arm.switch,
+    )  # fmt: skip
+
+
+def _execute(execution: Execution) -> Run:
+    """The stages of a run, one after the other."""
+    begun, reason = time.monotonic(), "interrupted"
+    plan, gate = execution.plan, execution.plan.gate
+    estimates = (estimate_cell(execution.registry, c) for c in plan.cells if gate is None or c.kind != "speed")
+    execution.watch.begin(
+        plan, gate.budget_s if gate and gate.whole else sum(estimates) + (gate.budget_s if gate else 0)
+    )
+    try:
+        record_decided(execution)
+        leave_out_idle_arms(execution, "correctness")
+        check_laws(execution)
+        check_alone(execution)
+        hold_votes(execution)
+        time_problems(execution)
+        reason = ""
+    except UsageError as error:
+        reason = str(error)
+        raise
+    finally:
+        execution.record_files()
+        ending = Ending(
+            complete=not reason, reason=reason, seconds=time.monotonic() - begun, timed_s=execution.timed_s,
+            speed_wall_s=execution.wall_s,
+        )  # fmt: skip
+        execution.journal.append(EndEntry(ending))
+        execution.journal.close()
+        run = finish(execution)
+        execution.watch.end(run)
+    return run
+
+
+def record_decided(execution: Execution) -> None:
+    """Record the cells that the plan alone decided."""
+    for cell in execution.plan.cells:
+        if cell.decided is not None:
+            execution.record(result_of(cell, cell.decided, reason=cell.reason))
+
+
+def check_laws(execution: Execution) -> None:
+    """Apply laws, several backends side by side, half of the cells of each with one thread and half with all.
+
+    The number of threads is the worker's from its start, as libraries are used. Where there are fewer backends than
+    jobs, the cells of each are dealt out to several workers; otherwise they go in order to two workers in turns. What
+    is isolated comes afterwards.
+    """
+    by_backend = {
+        name: together
+        for name, cells in still_to_ask(execution, "correctness").items()
+        if (together := [cell for cell in cells if not cell.isolate])
+    }
+    hands = max(1, execution.jobs // max(1, len(by_backend)))
+    observe = any(arm.environment.settings for arm in execution.plan.arms)
+
+    formulas = {name: law.formula for name, law in execution.registry.laws.items()}
+
+    def work(cells: Sequence[Cell]) -> None:
+        crews: dict[int, Crew] = {}
+        with ExitStack() as stack:
+            for threads, turn in take_turns(cells, execution.cores):
+                if threads not in crews:
+                    opened = execution.crew(turn[0].backend, threads, observe=observe, asleep=True)
+                    crews[threads] = stack.enter_context(opened)
+                crew = crews[threads]
+                for cell, result in crew.check_all(turn, formulas, execution.show):
+                    execution.introduce(crew)
+                    if crew.stopped:
+                        return
+                    execution.record(result, estimate_cell(execution.registry, cell))
+
+    dealt = [part for cells in by_backend.values() for part in deal_cells(cells, hands) if part]
+    _side_by_side(execution, work, dealt)
+
+
+def take_turns(cells: Sequence[Cell], cores: int) -> Iterator[tuple[int, list[Cell]]]:
+    """Split cells into runs of one number of threads, so that one hand never has two workers busy at a time."""
+    for start in range(0, len(cells), TURN):
+        by_threads: dict[int, list[Cell]] = defaultdict(list)
+        for cell in cells[start : start + TURN]:
+            by_threads[count_threads(cell.threads, cores)].append(cell)
+        yield from by_threads.items()
+
+
+def deal_cells(cells: Sequence[Cell], hands: int) -> list[Sequence[Cell]]:
+    """The cells of one backend in as many parts as hands, at the least one; several parts have one number of threads.
+
+    Parts with all threads are few: each of them keeps the whole machine busy.
+    """
+    wide = [cell for cell in cells if cell.threads == ALL]
+    narrow = [cell for cell in cells if cell.threads != ALL]
+    if hands == 1:
+        return [cells]
+    most = min(MOST_WIDE, max(1, hands // 2)) if wide else 0
+    left = max(1, hands - most)
+    parts = [*(wide[hand::most] for hand in range(most)), *(narrow[hand::left] for hand in range(left))]
+    return [part for part in parts if part]
+
+
+def check_alone(execution: Execution) -> None:
+    """Apply laws to isolated cells, one at a time while nothing else runs.
+
+    The cells of one label share a fresh worker; a cell that may take all memory has one with all threads to itself.
+    """
+    groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
+    for cells in still_to_ask(execution, "correctness").values():
+        for cell in cells:
+            if cell.isolate:
+                groups[cell.backend, cell.label, cell.line if cell.memory_bytes else ""].append(cell)
+    for (backend, _, line), cells in groups.items():
+        threads = execution.threads if line else count_threads(cells[0].threads, execution.cores)
+        with execution.crew(backend, threads) as crew:
+            for cell in cells:
+                execution.show(cell)
+                result = crew.check(cell, execution.registry.laws[cell.law].formula)
+                execution.introduce(crew)
+                execution.record(result, estimate_cell(execution.registry, cell))
+
+
+def _side_by_side(
+    execution: Execution, work: Callable[[Sequence[Cell]], None], dealt: Sequence[Sequence[Cell]]
+) -> None:
+    """Run one thread per worker; an interrupt, or an error in one, kills all workers before it is raised again."""
+    if not dealt:
+        return
+    with ThreadPoolExecutor(execution.jobs) as pool:
+        futures = [pool.submit(work, cells) for cells in dealt]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            for crew in list(execution.crews):
+                crew.stop()
+            raise
+
+
+def hold_votes(execution: Execution) -> None:
+    """Let backends vote on problems: each is asked in its own worker, then the answers are compared."""
+    by_problem: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for cells in execution.by_backend("consensus").values():
+        for cell in cells:
+            by_problem[cell.suite, cell.line].append(cell)
+    names = list(dict.fromkeys(cell.backend for cells in by_problem.values() for cell in cells))
+    with ExitStack() as stack:
+        crews = {name: stack.enter_context(execution.crew(name, execution.threads or 1)) for name in names}
+        for cells in by_problem.values():
+            for result in hold_vote(execution.registry, crews, cells):
+                execution.introduce(crews[result.backend])
+                execution.record(result, 0.01)
+
+
+def finish(execution: Execution) -> Run:
+    """Compact the journal to Parquet, read the run back from disk, and tell the plugins."""
+    from harness.analysis.tables import write_tables
+
+    run = read_run(execution.path)
+    write_tables(run)
+    for implementation in execution.registry.manager.hook.run_finished.get_hookimpls():
+        try:
+            implementation.function(*([run] if implementation.argnames else []))
+        except Exception as error:
+            execution.watch.working("plugins", f"{implementation.plugin_name} in run_finished: {error}")
+    return run

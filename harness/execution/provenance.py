@@ -1,0 +1,229 @@
+"""Whether arms run files of their own: what their processes have loaded, held against the sources of the others.
+
+A base whose worktree has no compiled module may import that of the head, without a word; both versions are then the
+same, whatever their sources say. What is told here can be seen from a process's modules and its memory map, on Linux;
+files that a backend only reads are not among them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+from harness.git import GitError, git
+
+SYSTEM = ("/usr", "/lib", "/lib64", "/opt", "/nix", "/etc")  # what the machine has, no revision's own
+COMPILED = (
+    ".c", ".cc", ".cpp", ".cxx", ".cu", ".cuh", ".h", ".hpp", ".rs", ".f", ".f90", ".pyx", ".pxd", ".s", ".S", ".asm",
+    ".go", ".zig", ".ispc", ".cl", "Makefile", "CMakeLists.txt", "meson.build",
+)  # fmt: skip
+WANTED = (
+    "wanted each version with its own: build it from its revision (--build always), or compare installed environments "
+    "(--base-env VENV)"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """Where the sources of an arm lie.
+
+    family: of the arms that it is compared with. revision: of the sources; empty for the checkout as it lies.
+    tree: their folder, None where the arm has none.
+    home: folder of the virtual environment in which the arm is installed, None where it runs from sources.
+    """
+
+    family: str
+    revision: str
+    tree: Path | None
+    home: Path | None = None
+
+
+NOWHERE = Side(family="", revision="", tree=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What the processes of an arm have loaded, as real paths, and where their interpreter has its packages."""
+
+    files: frozenset[str]
+    packages: frozenset[str] = frozenset()
+
+    def __or__(self, other: Loaded) -> Loaded:
+        return Loaded(files=self.files | other.files, packages=self.packages | other.packages)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origins:
+    """Where the files of each arm must come from.
+
+    instrument: folders that all arms share by design.
+    installed: files that pip has copied from the repository into this interpreter, with the folders they are from.
+    """
+
+    sides: Mapping[str, Side]
+    repository: Path | None
+    instrument: tuple[Path, ...] = ()
+    installed: Mapping[str, Path] = field(default_factory=dict)
+
+    def find_foreign(self, arm: str, loaded: Mapping[str, Loaded]) -> str:
+        """Return why an arm does not run its own files, in a line that names one; empty where nothing says so.
+
+        loaded: what is known so far, of this arm and of others.
+        """
+        own, mine = self.sides[arm], loaded[arm]
+        for other, side in self.sides.items():
+            if side.tree is None or side.tree == own.tree:
+                continue
+            for file in sorted(mine.files):
+                if _is_from(Path(file), side.tree, own, mine.packages, self.instrument):
+                    return f"{arm} loads '{file}', which is a file of {other}; {WANTED}"
+        for other in loaded:
+            if other == arm or self.sides[other].family != own.family:
+                continue
+            if file := self._find_common(arm, other, loaded):
+                return f"{arm} and {other} load the same '{file}', though its sources differ between them; {WANTED}"
+        return ""
+
+    def find_stale(self, arm: str, loaded: Loaded) -> str:
+        """Return which compiled file of its tree an arm has loaded although a source is newer; empty without one."""
+        tree = self.sides[arm].tree
+        for file in sorted(loaded.files) if tree is not None else ():
+            assert tree is not None
+            if not _is_library(file) or not _is_from(Path(file), tree, NOWHERE, loaded.packages, self.instrument):
+                continue
+            if source := find_newer(Path(file), tree):
+                return (
+                    f"{arm} loads '{file}', which is older than '{source}'; wanted what the sources make as they lie: "
+                    "build it again, or let both versions be built (--build always)"
+                )
+        return ""
+
+    def _find_common(self, first: str, second: str, loaded: Mapping[str, Loaded]) -> str:
+        """Return a file that two versions share although it is made from sources that differ; empty without one."""
+        revisions = self.sides[first].revision, self.sides[second].revision
+        if self.repository is None or revisions[0] == revisions[1]:
+            return ""
+        folders = loaded[first].packages | loaded[second].packages
+        for file in sorted(loaded[first].files & loaded[second].files):
+            if _is_below(file, self.instrument):
+                continue
+            if (source := self.installed.get(file)) is not None:
+                paths = [str(source)]
+            elif _is_built(file, self.repository, folders):
+                paths = [f":(glob)**/*{end}" for end in COMPILED]
+            else:
+                continue
+            if sources_differ(self.repository, *revisions, paths):
+                return file
+        return ""
+
+
+def _is_from(file: Path, tree: Path, own: Side, packages: Collection[str], instrument: Collection[Path]) -> bool:
+    """Whether a file lies in the sources of another side, and in nothing that an arm may take files from."""
+    if not file.is_relative_to(tree):
+        return False
+    allowed = [path for path in (own.tree, own.home) if path is not None and not tree.is_relative_to(path)]
+    allowed += [Path(folder) for folder in packages if not tree.is_relative_to(folder)]
+    return not any(file.is_relative_to(folder) for folder in (*allowed, *instrument))
+
+
+def _is_built(file: str, repository: Path, folders: Iterable[str]) -> bool:
+    """Whether a file is a library that neither the machine nor the interpreter brought."""
+    if not _is_library(file) or Path(file).is_relative_to(repository):
+        return False
+    return not _is_below(file, (*SYSTEM, *folders))
+
+
+def _is_library(file: str) -> bool:
+    return file.endswith(".so") or ".so." in Path(file).name
+
+
+def find_newer(file: Path, tree: Path) -> str:
+    """Return a source that is newer than a compiled file; empty where there is none, or git cannot tell.
+
+    Looked at are the sources below the nearest folder above the file that has any: those of its package. A file that
+    git keeps is as old as its checkout, which says nothing.
+    """
+    if is_tracked(file):
+        return ""
+    for folder in file.parents:
+        if not folder.is_relative_to(tree):
+            return ""
+        try:
+            names = git(folder, "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+        except GitError:
+            return ""
+        sources = [folder / name for name in names if name.endswith(COMPILED)]
+        if sources:
+            built = file.stat().st_mtime_ns
+            newer = [str(one) for one in sources if one.is_file() and one.stat().st_mtime_ns > built]
+            return min(newer, default="")
+    return ""
+
+
+def is_tracked(file: Path) -> bool:
+    """Whether a file is in git."""
+    try:
+        return bool(git(file.parent, "ls-files", "--", file.name))
+    except GitError:
+        return False
+
+
+def list_installed(repository: Path) -> dict[str, Path]:
+    """Return the files that pip has copied from the repository into this interpreter, with the folder they are from."""
+    found: dict[str, Path] = {}
+    for one in metadata.distributions():
+        source = _find_source(one)
+        if source is not None and source.is_relative_to(repository):
+            found |= {str(Path(str(one.locate_file(file))).resolve()): source for file in one.files or ()}
+    return found
+
+
+def _find_source(distribution: metadata.Distribution) -> Path | None:
+    """Return the local folder from which a distribution was installed; None for one from elsewhere."""
+    try:
+        told = json.loads(distribution.read_text("direct_url.json") or "{}")
+        url = urlparse(told["url"])
+    except (ValueError, KeyError, TypeError, OSError):
+        return None
+    return Path(unquote(url.path)).resolve() if url.scheme == "file" else None
+
+
+def sources_differ(repository: Path, first: str, second: str, paths: Iterable[str]) -> bool:
+    """Whether files differ between two revisions, where an empty one is the checkout; what git cannot tell differs."""
+    revisions = [one for one in (first, second) if one]
+    try:
+        return bool(git(repository, "diff", "--name-only", *revisions, "--", *paths))
+    except GitError:
+        return True
+
+
+def hash_files(files: Iterable[str]) -> dict[str, str]:
+    """Return the SHA-256 of each file; empty where it cannot be read any more."""
+    found = {}
+    for file in sorted(files):
+        try:
+            found[file] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+        except OSError:
+            found[file] = ""
+    return found
+
+
+def own_files(loaded: Loaded, trees: Iterable[Path]) -> frozenset[str]:
+    """Return what an arm has loaded from source trees, or beside the machine's libraries and installed packages."""
+    sources, folders = tuple(trees), (*SYSTEM, *loaded.packages)
+    inner = [folder for folder in loaded.packages if any(Path(folder).is_relative_to(tree) for tree in sources)]
+    return frozenset(
+        file
+        for file in loaded.files
+        if not _is_below(file, inner) and (_is_below(file, sources) or not _is_below(file, folders))
+    )
+
+
+def _is_below(file: str, folders: Iterable[str | Path]) -> bool:
+    return any(Path(file).is_relative_to(folder) for folder in folders)

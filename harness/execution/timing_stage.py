@@ -1,0 +1,318 @@
+"""Timing problems: passes of fresh processes, in which all arms of a contest take turns in short blocks.
+
+In a pass every contest is visited in shuffled order. An arm that is not being timed is suspended. The order of the
+blocks reads the same from both ends (ABBA), so that a drift of the machine meets all arms alike.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from harness.analysis.arm_comparison import DECIDED, judge_cells
+from harness.analysis.statistics import log_ratios
+from harness.execution.context import Execution
+from harness.execution.timing_state import Race, Timed, conclude, fail, keep, measure_machine
+from harness.execution.worker_pool import Crew
+from harness.execution.worker_process import WorkerDiedError
+from harness.measure.control import measure_control
+from harness.measure.device_lock import hold_device
+from harness.measure.disturbance import RULE, contaminated, difference, read_counters
+from harness.measure.processor_time import tree_ns, wait_until_stopped, waited_ns
+from harness.plan.cell import Cell, Plan
+from harness.plan.suite import Timing
+from harness.record.run import Block, Pass
+from harness.worker.protocol import Checked
+
+RESERVE = 1.25  # times the longer of the last two passes: what must be left of a budget for another one
+TRIALS = 3  # processes that are asked at most before an accusation by times alone stands, or falls
+PROBE_EVERY = 8  # passes in which it is asked anew whether times can be true, and what the machine can do
+
+Asked = tuple[Checked, float, int]  # the reply, the seconds it took and the process
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """One problem and the cells, one for each arm of a family, that are timed on it in turns.
+
+    base: the cell of the family's first arm, None where the plan has decided it: nothing can be compared then.
+    """
+
+    cells: tuple[Cell, ...]
+    timing: Timing
+    base: Cell | None
+
+    @property
+    def isolated(self) -> bool:
+        """Whether its processes time nothing else."""
+        return any(cell.isolate for cell in self.cells)
+
+
+def time_problems(execution: Execution) -> None:
+    """Time all contests, as many passes as their suites or the gate ask for."""
+    contests = make_contests(execution)
+    if not contests:
+        return
+    race = Race(execution)
+    devices = {race.backend(cell).device for contest in contests for cell in contest.cells}
+    with ExitStack() as stack:
+        for device in sorted(devices | {"cpu"}):  # the host launches and waits for what other devices do
+            stack.enter_context(
+                hold_device(device, execution.lease_wait_s, lambda text: execution.watch.working("machine", text))
+            )
+        begun = time.monotonic()
+        gate = execution.plan.gate
+        race.begun = execution.begun if gate is not None and gate.whole else begun
+        try:
+            run_passes(race, contests)
+        finally:
+            execution.wall_s = time.monotonic() - begun
+        for contest in contests:
+            for cell in contest.cells:
+                conclude(race, cell)
+
+
+def make_contests(execution: Execution) -> list[Contest]:
+    """Group the cells of the plan by problem and family of arms."""
+    groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
+    for cell in execution.cells_of("speed"):
+        groups[cell.suite, cell.line, execution.plan.arm(cell.backend).family].append(cell)
+    suites, gate = execution.registry.suites, execution.plan.gate
+    timings = {name: suite.timing for name, suite in suites.items()}
+    if execution.plan.mode is not None:
+        timings = {name: replace(timing, mode=execution.plan.mode) for name, timing in timings.items()}
+    if gate is not None:
+        seconds = gate.blocks * gate.block_s
+        timings = {name: replace(timing, blocks=gate.blocks, sample_s=seconds) for name, timing in timings.items()}
+    bases = base_arms(execution.plan)
+    return [
+        Contest(tuple(cells), timings[cells[0].suite], next((c for c in cells if c.backend in bases), None))
+        for cells in groups.values()
+    ]
+
+
+def base_arms(plan: Plan) -> set[str]:
+    """The first arm of every family."""
+    first: dict[str, str] = {}
+    for name in plan.backends:
+        first.setdefault(plan.arm(name).family, name)
+    return set(first.values())
+
+
+def run_passes(race: Race, contests: Sequence[Contest]) -> None:
+    """Add passes until every contest has those of its suite, or the gate has decided or spent its budget."""
+    gate, number, took_s = race.execution.plan.gate, 0, [0.0]
+    while going := [contest for contest in contests if goes_on(race, contest, number)]:
+        begun = time.monotonic()
+        # Passes become shorter as cells are decided, and longer when the machine is busy.
+        if gate is not None and number and begun - race.begun + RESERVE * max(took_s[-2:]) > gate.budget_s:
+            break
+        run_pass(race, going, number)
+        took_s.append(time.monotonic() - begun)
+        number += 1
+        if gate is not None and number in gate.looks:
+            look(race, contests)
+
+
+def goes_on(race: Race, contest: Contest, number: int) -> bool:
+    """Whether a contest takes part in the next pass."""
+    gate = race.execution.plan.gate
+    if not any(cell.number not in race.done for cell in contest.cells):
+        return False
+    if gate is None:
+        return number < contest.timing.passes
+    others = [c for c in contest.cells if c is not contest.base and c.number not in race.failed]
+    alone = contest.base is None or contest.base.number in race.failed or not others
+    return number < (1 if alone else gate.looks[-1])  # that one side can do what the other cannot is shown by one pass
+
+
+def look(race: Race, contests: Sequence[Contest]) -> None:
+    """Judge all cells; those that are decided are done."""
+    plan, gate = race.execution.plan, race.execution.plan.gate
+    assert gate is not None
+    bases, pairs = base_arms(plan), pair_cells(plan)
+    ratios = {
+        new.number: log_ratios(race.measured.get(base.number, ()), race.measured.get(new.number, ()))
+        for base, new in pairs
+    }
+    judged = judge_cells(ratios, {new.number: new.suite for _, new in pairs}, gate)
+    race.done |= {number for number, judgement in judged.items() if judgement.verdict in DECIDED}
+    for contest in contests:
+        others = [cell for cell in contest.cells if cell.backend not in bases]
+        if contest.base is not None and all(cell.number in race.done for cell in others):
+            race.done.add(contest.base.number)
+    left = sum(number not in race.done for number in judged)
+    spent = time.monotonic() - race.begun
+    race.execution.watch.working("gate", f"{left} of {len(judged)} cells undecided after {spent:.0f} s")
+
+
+def pair_cells(plan: Plan) -> list[tuple[Cell, Cell]]:
+    """Every timed cell and its base's, but for those of which the plan has decided both: one hypothesis each."""
+    bases = base_arms(plan)
+    cells = [cell for cell in plan.cells if cell.kind == "speed"]
+    firsts = {(c.suite, c.line, plan.arm(c.backend).family): c for c in cells if c.backend in bases}
+    pairs = [(firsts[c.suite, c.line, plan.arm(c.backend).family], c) for c in cells if c.backend not in bases]
+    return [pair for pair in pairs if any(cell.decided is None for cell in pair)]
+
+
+def run_pass(race: Race, contests: Sequence[Contest], number: int) -> None:
+    """One pass: fresh processes for all arms, every contest once; isolated contests get processes of their own."""
+    if number % PROBE_EVERY == 0:
+        measure_machine(race, quick=number > 0)
+    together = [contest for contest in contests if not contest.isolated]
+    random.Random(number).shuffle(together)
+    for group in ([together] if together else []) + [[c] for c in contests if c.isolated]:
+        with ExitStack() as stack:
+            crews = start_crews(race, stack, {cell.backend for contest in group for cell in _alive(race, contest)})
+            for contest in group:
+                begun = time.monotonic()
+                time_contest(race, contest, crews, number)
+                if race.execution.plan.gate is not None:  # what is left is then a matter of time, not of cells
+                    race.execution.watch.advance(time.monotonic() - begun)
+
+
+def start_crews(race: Race, stack: ExitStack, arms: Iterable[str]) -> dict[str, Crew]:
+    """Start a worker for every arm, side by side, and suspend them."""
+    execution = race.execution
+    crews = {arm: stack.enter_context(execution.crew(arm, execution.threads)) for arm in sorted(arms)}
+
+    def start(crew: Crew) -> None:
+        try:
+            crew.launch()
+        except WorkerDiedError as error:
+            crew.died(error)
+
+    execution.watch.working("workers", f"starting {len(crews)}")
+    with ThreadPoolExecutor(execution.jobs) as pool:
+        list(pool.map(start, crews.values()))
+    for crew in crews.values():
+        execution.introduce(crew)
+        crew.suspend()
+    return crews
+
+
+def _alive(race: Race, contest: Contest) -> list[Cell]:
+    """The cells of a contest that are still timed: the undecided ones, and the base that they are compared with."""
+    left, base = [cell for cell in contest.cells if cell.number not in race.done], contest.base
+    return left if not left or base is None or base in left or base.number in race.failed else [base, *left]
+
+
+def time_contest(race: Race, contest: Contest, crews: dict[str, Crew], number: int) -> None:
+    """Make the problem ready in every arm, then time blocks in turns, and put the passes on disk."""
+    shuffle = random.Random(f"{number} {contest.cells[0].line}")
+    cells = _alive(race, contest)
+    shuffle.shuffle(cells)
+    ready = {cell.number: facts for cell in cells if (facts := prepare(race, contest, cell, crews, number)) is not None}
+    cells = [cell for cell in cells if cell.number in ready]
+    found: dict[int, list[Timed]] = {number: [] for number in ready}
+    for visit, cell in enumerate(order_blocks(cells, contest.timing.blocks, shuffle)):
+        if cell.number in found:
+            block = time_block(race, cell, crews[cell.backend], contest.timing, visit)
+            if isinstance(block, Checked):
+                fail(race, cell, block)
+                del found[cell.number]
+            else:
+                found[cell.number].append(block)
+    found = drop_rounds(found, 2 * len(cells))
+    for cell in cells:
+        crew = crews[cell.backend]
+        crew.resume()
+        crew.release()
+        crew.suspend()
+        if cell.number in found:
+            keep(race, cell, ready[cell.number], found[cell.number])
+
+
+def prepare(race: Race, contest: Contest, cell: Cell, crews: dict[str, Crew], number: int) -> Pass | None:
+    """Make the problem ready in one arm and suspend it again; None where it cannot be timed, which is recorded."""
+    passes = contest.timing.passes if race.execution.plan.gate is None else "?"
+    race.execution.watch.working(
+        cell.backend, f"pass {number + 1}/{passes}  {cell.label}  {cell.line.split(maxsplit=1)[0]}"
+    )  # fmt: skip
+    crew = crews[cell.backend]
+    crew.resume()
+    reply, seconds, pid = ask_until_sure(
+        crew, lambda: crew.prepare(cell, number, contest.timing.mode, probe=number % PROBE_EVERY == 0)
+    )
+    crew.suspend()
+    race.last[cell.number] = reply, seconds, pid
+    if reply.samples is None:
+        fail(race, cell, reply)
+    return reply.samples
+
+
+def ask_until_sure(crew: Crew, ask: Callable[[], Asked]) -> Asked:
+    """Ask; what accuses a backend by times alone is asked of fresh processes, and stands where two of three agree."""
+    accused = 0
+    for trial in range(TRIALS):
+        asked = ask()
+        accused += asked[0].by_time
+        if accused == 0 or accused > TRIALS // 2 or trial == TRIALS - 1:
+            break
+        crew.close()
+    return asked
+
+
+def drop_rounds(found: dict[int, list[Timed]], visits: int) -> dict[int, list[Timed]]:
+    """Leave out all blocks of a round, ABBA, of which one was disturbed: what is left is balanced again.
+
+    visits: blocks of a round, those of all arms.
+    """
+    disturbed = {
+        block.visit // visits: block.visit for blocks in found.values() for block, _ in blocks if block.dropped
+    }
+    return {
+        number: [
+            (replace(block, dropped=f"visit {disturbed[block.visit // visits]} of its round was disturbed"), sampled)
+            if block.visit // visits in disturbed and not block.dropped else (block, sampled)
+            for block, sampled in blocks
+        ]
+        for number, blocks in found.items()
+    }  # fmt: skip
+
+
+def order_blocks(cells: Sequence[Cell], blocks: int, shuffle: random.Random) -> Iterator[Cell]:
+    """ABBA for any number of arms: a shuffled order and its reverse, anew for every two blocks."""
+    for _ in range(blocks // 2):
+        order = list(cells)
+        shuffle.shuffle(order)
+        yield from order
+        yield from reversed(order)
+
+
+def time_block(race: Race, cell: Cell, crew: Crew, timing: Timing, visit: int) -> Timed | Checked:
+    """Wake an arm, time a block, suspend it again; with the control kernel before and the machine's counters around."""
+    control_ns = measure_control()
+    usual_ns = race.note_control(control_ns)
+    pids = [crew.worker.pid] if crew.worker is not None else []
+    before, still = read_counters(pids), all(map(wait_until_stopped, pids))
+    begun, used = time.perf_counter_ns(), read_use(pids)  # wall time is read around the rest, so that it is no less
+    crew.resume()
+    reply, _, _ = crew.sample(cell, timing)
+    cpu_ns, waited, delayed = (now - then for now, then in zip(read_use(pids), used, strict=True))
+    wall_ns = time.perf_counter_ns() - begun
+    after = read_counters(pids)
+    crew.suspend(look_again=False)
+    if isinstance(reply, Checked):
+        return reply
+    if reply.gpu:
+        before, after = replace(before, gpu=reply.gpu[0]), replace(after, gpu=reply.gpu[-1])
+    reading, usual_mhz = difference(before, after), race.note_clock(reply.gpu)
+    block = Block(
+        visit=visit, count=len(reply.samples_ns), warmups=reply.warmups, wall_ns=wall_ns, control_ns=control_ns,
+        cpu_ns=reply.cpu_ns, span_ns=reply.span_ns, waited_ns=reply.waited_ns,
+        visit_cpu_ns=cpu_ns if still else 0, visit_waited_ns=waited, delayed_ns=delayed,
+        readings=reading.values, dropped=contaminated(reading, control_ns, usual_ns, RULE, usual_mhz=usual_mhz),
+    )  # fmt: skip
+    return block, reply
+
+
+def read_use(pids: Sequence[int]) -> tuple[int, int, int]:
+    """So far, in ns: processor time of processes and what they started, their waiting for a core, and our own."""
+    return sum(map(tree_ns, pids)), sum(map(waited_ns, pids)), waited_ns(os.getpid())

@@ -1,0 +1,154 @@
+"""The state of the timing stage, and what becomes of its cells: kept passes, failures, and the results at the end."""
+
+from __future__ import annotations
+
+import bisect
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from harness.analysis.plausibility import describe_clock_lie, describe_too_fast
+from harness.backend.base import Backend
+from harness.execution.context import Execution, estimate_cell
+from harness.execution.worker_process import Worker, WorkerDiedError
+from harness.measure.device_clock import POWER_CAP, Gpu
+from harness.measure.processor_time import describe_excess
+from harness.plan.cell import Cell
+from harness.record.journal import PassEntry, PeakEntry
+from harness.record.run import NO_PASS, Block, Measurement, Pass, result_of
+from harness.worker.protocol import Checked, Measured, MeasurePeak, Sampled
+
+PEAK_LIMIT_S = 120.0
+USUAL_AFTER = 3  # blocks whose device clock makes a usual one
+Timed = tuple[Block, Sampled]
+
+
+@dataclass(slots=True)
+class Race:
+    """What was measured, which cells are done, and which of them have no time.
+
+    control_ns, device_mhz: the control kernel, and the device's clock after blocks, in this run so far, in order of
+        size.
+    """
+
+    execution: Execution
+    measured: dict[int, list[Pass]] = field(default_factory=lambda: defaultdict(list))
+    last: dict[int, tuple[Checked, float, int]] = field(default_factory=dict)
+    done: set[int] = field(default_factory=set)
+    failed: set[int] = field(default_factory=set)
+    control_ns: list[int] = field(default_factory=list)
+    device_mhz: list[float] = field(default_factory=list)
+    begun: float = field(default_factory=time.monotonic)
+
+    def backend(self, cell: Cell) -> Backend:
+        """The backend that a cell is about."""
+        return self.execution.registry.backends[self.execution.plan.arm(cell.backend).backend]
+
+    def note_control(self, control_ns: int) -> float:
+        """Add a time of the control kernel; its median so far."""
+        bisect.insort(self.control_ns, control_ns)
+        return float(self.control_ns[len(self.control_ns) // 2])
+
+    def note_clock(self, gpu: Sequence[Gpu]) -> float:
+        """Add the device's clock after a block; the median of the blocks before, 0 where there are too few.
+
+        A clock that hard work has lowered to the power cap says nothing about what is usual for other work.
+        """
+        before = self.device_mhz[len(self.device_mhz) // 2] if len(self.device_mhz) >= USUAL_AFTER else 0.0
+        if gpu and not gpu[-1].reasons & POWER_CAP:
+            bisect.insort(self.device_mhz, gpu[-1].sm_mhz)
+        return before
+
+
+def keep(race: Race, cell: Cell, facts: Pass, blocks: Sequence[Timed]) -> None:
+    """Put the pass of a cell on disk, before the next contest begins; then see whether its clock can be believed."""
+    execution, sampled = race.execution, [reply for _, reply in blocks]
+    one = replace(
+        facts, samples_ns=tuple(value for reply in sampled for value in reply.samples_ns),
+        blocks=tuple(block for block, _ in blocks), host_ns=sum(reply.host_ns for reply in sampled),
+        verify_ns=facts.verify_ns + sum(reply.verify_ns for reply in sampled),
+        spent_ns=facts.spent_ns + sum(reply.spent_ns for reply in sampled),
+    )  # fmt: skip
+    execution.journal.append(PassEntry(cell.number, one))
+    kept = [(block, s) for block, s in blocks if not block.dropped]
+    waits = [block.visit_waited_ns + block.delayed_ns for block, _ in kept]
+    lie = (
+        describe_clock_lie(
+            [(s.timed_ns, s.spent_ns, b.wall_ns, wait) for (b, s), wait in zip(kept, waits, strict=True)]
+        )
+        or describe_excess([(b.cpu_ns, b.span_ns, b.waited_ns) for b, _ in kept], execution.threads)
+        or describe_excess([(b.visit_cpu_ns, b.wall_ns, b.visit_waited_ns) for b, _ in kept], execution.threads)
+    )
+    if lie:
+        fail(race, cell, Checked("error", lie))
+        return
+    race.measured[cell.number].append(one)
+    execution.timed_s += sum(reply.timed_ns for reply in sampled) / 1e9
+    if execution.plan.gate is None:
+        passes = execution.registry.suites[cell.suite].timing.passes
+        execution.watch.advance(estimate_cell(execution.registry, cell) / passes)
+
+
+def fail(race: Race, cell: Cell, reply: Checked) -> None:
+    """Record a cell that cannot be timed (any more)."""
+    _, seconds, pid = race.last[cell.number]
+    race.done.add(cell.number)
+    race.failed.add(cell.number)
+    race.measured.pop(cell.number, None)
+    gated = race.execution.plan.gate is not None
+    race.execution.record(
+        result_of(cell, reply.outcome, reason=reply.reason, deviation=reply.deviation, seconds=seconds, worker=pid),
+        0.0 if gated else estimate_cell(race.execution.registry, cell),
+    )
+
+
+def conclude(race: Race, cell: Cell) -> None:
+    """Record a cell that was timed to its end, unless the machine cannot have been that fast."""
+    if cell.number in race.failed:
+        return
+    passes = race.measured.get(cell.number)
+    if not passes:
+        race.execution.record(result_of(cell, "skipped", reason=NO_PASS))
+        return
+    reply, seconds, pid = race.last[cell.number]
+    lie = find_impossible(race, cell, passes)
+    if lie:  # before anybody is accused, the machine gets another chance to show what it can do
+        measure_machine(race, quick=False)
+        lie = find_impossible(race, cell, passes)
+    race.execution.record(
+        result_of(
+            cell, "error" if lie else reply.outcome, reason=lie or reply.reason, deviation=reply.deviation,
+            seconds=seconds, worker=pid, measurement=None if lie else Measurement(passes=tuple(passes)),
+        )
+    )  # fmt: skip
+
+
+def find_impossible(race: Race, cell: Cell, passes: Sequence[Pass]) -> str:
+    """Why a cell's times are below what the machine can do; empty where they are not.
+
+    The peak was measured with the threads that the arms were given, which not every pool obeys: all cores count.
+    """
+    execution = race.execution
+    cores = int(execution.run.header.environment.get("cores", 1))
+    spare = max(1.0, cores / (execution.threads or cores))
+    foreign = bool(execution.plan.arm(cell.backend).environment.interpreter)
+    return describe_too_fast(cell.problem, race.backend(cell), passes, execution.peaks, spare, foreign=foreign)
+
+
+def measure_machine(race: Race, *, quick: bool) -> None:
+    """Measure the peaks of the devices in a worker of its own, with the threads that the backends get."""
+    execution = race.execution
+    for device in sorted({race.backend(cell).device for cell in execution.cells_of("speed")}):
+        execution.watch.working("machine", f"peak of products and copies on {device}")
+        worker = Worker(execution.path / "workers" / "machine.log", execution.threads)
+        try:
+            request = MeasurePeak(device=device, quick=quick)
+            reply = worker.ask(request, PEAK_LIMIT_S, execution.plan.limits.memory_bytes)
+            assert isinstance(reply, Measured)
+            execution.journal.append(PeakEntry(reply.peak))
+            execution.peaks.append(reply.peak)
+        except WorkerDiedError as error:
+            execution.watch.working("machine", f"peak of {device} not measured: {error}")
+        finally:
+            worker.close()

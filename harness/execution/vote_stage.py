@@ -1,0 +1,79 @@
+"""How a vote goes: every backend's worker answers, the odd one out is named, with the law that it breaks and where."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from harness.execution.worker_pool import Crew
+from harness.laws.consensus import VOTERS, Verdict, vote
+from harness.laws.deviation import Deviation, structure
+from harness.plan.cell import MAJORITY_FORMULA, Cell
+from harness.plugins.manager import Registry
+from harness.problems.problem import Problem
+from harness.record.run import WRONG, Outcome, Result, result_of
+from harness.worker.protocol import Answered, Checked
+
+SILENT = Deviation(kind="structure", worst=0.0, compared=0, what="nothing that could be compared")
+
+
+def hold_vote(registry: Registry, crews: Mapping[str, Crew], cells: Sequence[Cell]) -> list[Result]:
+    """Ask the backends of some cells, all of one problem, for their outputs; one result for each cell."""
+    from harness.worker.execute import read_outputs
+
+    problem = cells[0].problem
+    assert isinstance(problem, Problem), "the plan decides networks by itself"
+    replies = {cell.backend: crews[cell.backend].answer(cell) for cell in cells}
+    answers = {
+        name: (read_outputs(reply), registry.backend(crews[name].backend).numerics_for(problem))
+        for name, (reply, _, _) in replies.items() if isinstance(reply, Answered)
+    }  # fmt: skip
+    verdict = vote(problem, answers)
+    results = []
+    for cell in cells:
+        reply, seconds, pid = replies[cell.backend]
+        if isinstance(reply, Checked):
+            outcome, reason, deviation = reply.outcome, reply.reason, None
+        else:
+            outcome, reason, deviation = judge_voter(verdict, cell.backend, len(answers))
+        if outcome == "failed" and cell.backend in verdict.odd:
+            reason = f"{reason}; {blame(registry, crews[cell.backend], cell)}"
+        results.append(
+            result_of(
+                cell, outcome, reason=reason, deviation=deviation, formula=MAJORITY_FORMULA, seconds=seconds, worker=pid
+            )
+        )
+    return results
+
+
+def judge_voter(verdict: Verdict, name: str, voters: int) -> tuple[Outcome, str, Deviation | None]:
+    """Outcome, reason and deviation of one voter; who belongs to no majority of at least three is not passed."""
+    if name in verdict.odd:
+        deviation = verdict.odd[name]
+        return "failed", f"alone against {', '.join(verdict.majority)}: {deviation.describe()}", deviation
+    if name in verdict.majority:
+        others = [other for other in verdict.majority if other != name]
+        return "passed", "", structure(True, f"agrees with {', '.join(others)}")
+    if voters < VOTERS and not verdict.contradiction:
+        return "skipped", verdict.text, None
+    if name in verdict.silent or not verdict.contradiction:
+        return "passed", "", SILENT
+    return "failed", f"no majority: {verdict.text}", structure(False, verdict.text)
+
+
+def blame(registry: Registry, crew: Crew, cell: Cell) -> str:
+    """The first law of the suite that an outvoted backend breaks, on whole numbers and on the problem itself.
+
+    The comparison with the reference comes last: it says that an answer is wrong, and a law says what is wrong with it.
+    """
+    names = sorted(registry.suite(cell.suite).laws, key=lambda name: registry.law(name).role == "reference")
+    problems = dict.fromkeys((cell.problem.with_(data="integer"), cell.problem))
+    for name, problem in itertools.product(names, problems):
+        law = registry.law(name)
+        if law.applies(problem):
+            asked = replace(cell, kind="correctness", law=name, problem=problem, line=problem.line)
+            found = crew.check(asked, law.formula)
+            if found.outcome in WRONG:
+                return f"it breaks {name}, {law.formula}, on {problem.line}: {found.reason}"
+    return "it breaks no law by itself"

@@ -1,0 +1,250 @@
+"""The worker of one backend: started when needed, replaced when it dies, given up when it dies again and again."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.execution.provenance import Loaded
+from harness.execution.worker_process import Worker, WorkerDiedError
+from harness.measure.block import WARM_NS, Mode
+from harness.plan.arm import Settings
+from harness.plan.cell import Cell
+from harness.plan.suite import Timing
+from harness.plan.task import is_short
+from harness.plugins.manager import Registry
+from harness.record.run import GAVE_UP, Result, result_of
+from harness.worker.protocol import (
+    Answer,
+    Answered,
+    Check,
+    Checked,
+    FilesLoaded,
+    ListFiles,
+    Prepare,
+    Ready,
+    Release,
+    Request,
+    Sample,
+    Sampled,
+    Start,
+)
+
+if TYPE_CHECKING:
+    from harness.execution.environments import Place
+
+START_S = 120.0
+MOST_DEATHS = 3
+AHEAD = 4  # requests that a worker has at most, the one that it is at included
+
+
+class Crew:
+    """Gives the cells of one backend (of one arm) to its worker, one after the other."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        backend: str,
+        folder: Path,
+        memory_bytes: int,
+        threads: int | None,
+        extra: tuple[str, ...],
+        arm: str = "",
+        place: Place | None = None,
+        settings: Settings = (),
+        observe: bool = False,
+        failed_starts: Counter[str] | None = None,
+        look: Callable[[str, Loaded], None] | None = None,
+    ) -> None:
+        """Make a crew without a worker.
+
+        settings: environment variables of the arm. observe: whether the worker is to say which instruction sets its
+        libraries use; that loads and calls them, so that it is not asked of workers that take times.
+        look: told what each worker has loaded once it is ready, again once it has called the backend, and at its end.
+        failed_starts: how often in a row workers of an arm died while starting, where several crews share the count.
+        """
+        self.backend, self.memory_bytes, self.threads, self.place = backend, memory_bytes, threads, place
+        self.settings = settings
+        self.arm = arm or backend
+        self.log = folder / f"{self.arm.replace('/', '_')}.log"
+        names = plugins_for(registry, backend)
+        there = tuple(map(place.name_of, names)) if place else names
+        self.start = Start(plugins=there, extra=extra, backend=backend, observe=observe, threads=threads)
+        self.worker: Worker | None = None
+        self.ready: Ready | None = None
+        self.deaths = 0
+        self.failed_starts = Counter[str]() if failed_starts is None else failed_starts
+        self.stopped = False
+        self.look, self.looks_again = look, False
+
+    def check(self, cell: Cell, formula: str) -> Result:
+        """Apply the cell's law, whose formula goes into the result."""
+        reply, seconds, pid = self._do(cell, Check(law=cell.law, problem=cell.line), cell.time_limit_s)
+        return self._result(cell, formula, reply, seconds, pid)
+
+    def check_all(
+        self, cells: Sequence[Cell], formulas: Mapping[str, str], begin: Callable[[Cell], None]
+    ) -> Iterator[tuple[Cell, Result]]:
+        """Apply the laws of cells in order; the worker has a few requests ahead and never waits for the next.
+
+        formulas: by law. begin: told of each cell before it is waited for.
+        A worker that dies costs the cell that it was at; the next one is asked what it had ahead.
+        """
+        waiting, asked = deque(cells), deque[Cell]()
+        while waiting or asked:
+            cell = asked[0] if asked else waiting[0]
+            begin(cell)
+            begun, pid = time.monotonic(), 0
+            reply = self._given_up()
+            if reply is None:
+                try:
+                    worker, ready = self.launch()
+                    pid = worker.pid
+                    reply = Checked("unavailable", ready.reason) if ready.reason else None
+                    while reply is None and waiting and len(asked) < AHEAD:
+                        worker.tell(Check(law=waiting[0].law, problem=waiting[0].line))
+                        asked.append(waiting.popleft())
+                    reply = reply or self._hear(worker, cell)
+                except WorkerDiedError as error:
+                    self.died(error)
+                    reply = explain_death(cell, error)
+                    waiting.extendleft(reversed(asked))
+                    asked.clear()
+            (asked or waiting).popleft()
+            yield cell, self._result(cell, formulas[cell.law], reply, time.monotonic() - begun, pid)
+
+    def _hear(self, worker: Worker, cell: Cell) -> Checked:
+        reply = worker.hear(cell.time_limit_s, cell.memory_bytes or self.memory_bytes)
+        assert isinstance(reply, Checked)
+        self.deaths = 0
+        return reply
+
+    def _given_up(self) -> Checked | None:
+        """What becomes of every further cell once too many in a row have ended the worker."""
+        deaths = max(self.deaths, self.failed_starts[self.arm])
+        if deaths >= MOST_DEATHS or self.stopped:
+            return Checked("skipped", f"{deaths} cells in a row ended the worker; {GAVE_UP}")
+        return None
+
+    def _result(self, cell: Cell, formula: str, reply: Checked, seconds: float, pid: int) -> Result:
+        return result_of(
+            cell, reply.outcome, reason=reply.reason or cell.route.reason, deviation=reply.deviation,
+            formula=formula, seconds=seconds, worker=pid, threads=self.threads or 0,
+        )  # fmt: skip
+
+    def prepare(self, cell: Cell, number: int, mode: Mode, *, probe: bool) -> tuple[Checked, float, int]:
+        """Make the cell ready to be timed in this process; the reply, the seconds it took and the process."""
+        request = Prepare(problem=cell.line, number=number, mode=mode, slowdown=cell.slowdown, probe=probe)
+        reply = self._do(cell, request, cell.time_limit_s)
+        if self.looks_again:
+            self.list_files()
+        return reply
+
+    def sample(self, cell: Cell, timing: Timing) -> tuple[Sampled | Checked, float, int]:
+        """Time one block of the cell that was made ready last."""
+        request = Sample(budget_ns=int(timing.block_s * 1e9), warm_ns=WARM_NS, least=timing.least_samples)
+        return self._do(cell, request, cell.time_limit_s)
+
+    def release(self) -> None:
+        """Let the worker forget what was made ready."""
+        if self.worker is not None:
+            try:
+                self.worker.ask(Release(), START_S, self.memory_bytes)
+            except WorkerDiedError as error:  # while arrays were freed; what was timed before stands
+                self.died(error)
+
+    def suspend(self, *, look_again: bool = True) -> None:
+        """Stop the worker until it is resumed, so that it disturbs nobody."""
+        if self.worker is not None:
+            self.worker.suspend(look_again=look_again)
+
+    def resume(self) -> None:
+        """Let the worker go on."""
+        if self.worker is not None:
+            self.worker.resume()
+
+    def answer(self, cell: Cell) -> tuple[Answered | Checked, float, int]:
+        """The cell's outputs, or what became of it instead; the seconds it took and the process."""
+        return self._do(cell, Answer(problem=cell.line), cell.time_limit_s)
+
+    def _do(self, cell: Cell, request: Request, time_s: float) -> tuple[Any, float, int]:
+        begun, pid = time.monotonic(), 0
+        if given_up := self._given_up():
+            return given_up, 0.0, pid
+        try:
+            worker, ready = self.launch()
+            pid = worker.pid
+            if ready.reason:
+                return Checked("unavailable", ready.reason), 0.0, pid
+            reply = worker.ask(request, time_s, cell.memory_bytes or self.memory_bytes)
+            assert isinstance(reply, Checked | Answered | Sampled)
+            self.deaths = 0
+        except WorkerDiedError as error:
+            self.died(error)
+            reply = explain_death(cell, error)
+        return reply, time.monotonic() - begun, pid
+
+    def died(self, error: WorkerDiedError) -> None:
+        """Forget a worker that is gone; the next request starts another."""
+        self.worker, self.ready, self.deaths = None, None, self.deaths + 1
+
+    def launch(self) -> tuple[Worker, Ready]:
+        """The live worker and what its backend said; raises WorkerDiedError where it dies while starting."""
+        if self.worker is not None and self.ready is not None:
+            return self.worker, self.ready
+        self.worker = Worker(self.log, self.threads, self.place, self.settings)
+        self.failed_starts[self.arm] += 1
+        reply = self.worker.ask(self.start, START_S, self.memory_bytes)
+        assert isinstance(reply, Ready)
+        self.ready = reply
+        self.failed_starts[self.arm] = 0
+        if not reply.reason:
+            self.list_files()
+            self.looks_again = True  # libraries may be loaded by the first call
+        return self.worker, reply
+
+    def list_files(self) -> None:
+        """Tell what the worker has loaded, if anybody is to be told. Raises what `look` raises."""
+        self.looks_again = False
+        if self.look is None or self.worker is None or self.worker.suspended or self.stopped:
+            return
+        try:
+            reply = self.worker.ask(ListFiles(), START_S, self.memory_bytes)
+        except WorkerDiedError as error:
+            self.died(error)
+            return
+        assert isinstance(reply, FilesLoaded)
+        self.look(self.arm, Loaded(files=frozenset(reply.files), packages=frozenset(reply.packages)))
+
+    def stop(self) -> None:
+        """Kill the worker at once; the ask in flight ends with WorkerDiedError."""
+        self.stopped = True
+        if self.worker is not None:
+            self.worker.kill()
+
+    def close(self) -> None:
+        """Let the worker end."""
+        if self.worker is not None:
+            self.worker.close()
+            self.worker = None
+
+
+def explain_death(cell: Cell, error: WorkerDiedError) -> Checked:
+    """What a worker's end makes of its cell; one that may take all free memory and did is skipped."""
+    if error.starved and cell.need_bytes:
+        much = not is_short(cell.memory_bytes, cell.need_bytes)
+        hint = ", which is less than half of it: see workspace() of the backend" if much else ""
+        return Checked("skipped", f"out of memory (estimated {cell.need_bytes / 2**30:.3g} GiB{hint}): {error}")
+    return Checked("timeout" if error.outcome == "timeout" else "crashed", str(error))
+
+
+def plugins_for(registry: Registry, backend: str) -> tuple[str, ...]:
+    """The plugins that a worker loads: the backend's own, and those with laws or networks."""
+    return tuple(
+        row.name
+        for row in registry.rows
+        if row.state == "loaded" and (backend in row.backends or row.laws or row.networks)
+    )

@@ -1,0 +1,217 @@
+"""The run's side of a worker: start it, ask it with a time and a memory limit, and see how it died."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.machine.threads import THREAD_VARIABLES
+from harness.worker.protocol import FrameError, Reply, Request, send, take_reply
+
+if TYPE_CHECKING:
+    import psutil
+
+    from harness.execution.environments import Place
+
+POLL_S = 0.05
+READ_BYTES = 2**20
+
+
+class WorkerDiedError(Exception):
+    """The worker is gone: crashed, out of time or out of memory; `outcome` says which, the text says how.
+
+    starved: whether it ended for want of memory, as far as can be told.
+    """
+
+    def __init__(self, outcome: str, reason: str, *, starved: bool = False) -> None:
+        super().__init__(reason)
+        self.outcome, self.starved = outcome, starved
+
+
+class Worker:
+    """A child process that answers one request after the other."""
+
+    def __init__(
+        self,
+        log: Path,
+        threads: int | None = None,
+        place: Place | None = None,
+        settings: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Start it, in a place of its own if one is given.
+
+        threads: None leaves thread counts as the user's environment has them.
+        settings: environment variables of its arm; they are there before any library is loaded.
+        """
+        environment = {**os.environ, **(place.variables if place else {}), **dict(settings)}
+        if threads is not None:
+            environment |= dict.fromkeys(THREAD_VARIABLES, str(threads))
+        start = [place.interpreter, "-P"] if place else [sys.executable]
+        their_in, our_out = os.pipe()
+        our_in, their_out = os.pipe()
+        self.log = log
+        with log.open("ab") as sink:
+            self.process = subprocess.Popen(
+                [*start, "-m", "harness.worker", str(their_in), str(their_out)],
+                pass_fds=(their_in, their_out),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                env=environment,
+                cwd=place.folder if place else None,
+                process_group=0,  # of the same session: the system wakes and ends it when its parent dies
+            )
+        os.close(their_in)
+        os.close(their_out)
+        self.target, self.source = os.fdopen(our_out, "wb"), our_in
+        self.received = bytearray()  # of replies that were not heard yet
+        self.tickets: deque[int] = deque()  # of the requests that were not answered yet
+        self.family: list[psutil.Process] = []  # the worker and what it started, as suspended last
+        self.suspended = False
+
+    @property
+    def pid(self) -> int:
+        """Process number."""
+        return self.process.pid
+
+    def suspend(self, *, look_again: bool = True) -> None:
+        """Stop the worker and what it started: a process that waits is not idle, its thread pools spin.
+
+        look_again: whether it may have started processes since it was suspended last.
+        """
+        import psutil
+
+        with contextlib.suppress(psutil.Error):
+            if look_again or not self.family:
+                self.family = [psutil.Process(self.pid)]
+                self.family[0].suspend()
+                self.family += self.family[0].children(recursive=True)
+        for process in self.family:
+            with contextlib.suppress(psutil.Error):
+                process.suspend()
+        self.suspended = True
+
+    def resume(self) -> None:
+        """Let the worker and what it started go on."""
+        import psutil
+
+        for process in self.family:
+            with contextlib.suppress(psutil.Error):
+                process.resume()
+        self.suspended = False
+
+    def ask(self, request: Request, time_s: float, memory_bytes: int) -> Reply:
+        """Send a request and wait for its reply; raises WorkerDiedError, and the worker is then gone."""
+        self.tell(request)
+        return self.hear(time_s, memory_bytes)
+
+    def tell(self, request: Request) -> None:
+        """Send a request without waiting for its reply; the worker answers in order. Raises WorkerDiedError."""
+        try:
+            self.tickets.append(secrets.randbits(64))
+            send(self.target, request, self.tickets[-1])
+        except OSError:
+            raise self._died() from None
+
+    def hear(self, time_s: float, memory_bytes: int) -> Reply:
+        """Wait for the next reply; raises WorkerDiedError, and the worker is then gone.
+
+        time_s, memory_bytes: what the worker may use until the whole reply is there.
+        """
+        deadline, late = time.monotonic() + time_s, False
+        ticket = self.tickets.popleft()
+        while (reply := self._take(ticket)) is None:
+            if late:
+                self.kill()
+                raise WorkerDiedError(
+                    "timeout", f"no answer within the limit of {time_s:g} s a cell; the worker was killed"
+                )
+            late = time.monotonic() > deadline  # looks once more: what has arrived by now counts
+            if not self._read() and (used := self._memory()) > memory_bytes:
+                self.kill()
+                raise WorkerDiedError(
+                    "crashed",
+                    f"out of memory: {used / 2**30:.2f} GiB used, above the limit of "
+                    f"{memory_bytes / 2**30:g} GiB a cell; the worker was killed",
+                    starved=True,
+                )
+        return reply
+
+    def _take(self, ticket: int) -> Reply | None:
+        """Take a reply from what has arrived. Raises WorkerDiedError where it is no reply to the request."""
+        try:
+            return take_reply(self.received, ticket)
+        except FrameError as error:
+            self.kill()
+            why = f"the worker's pipe holds what is no reply ({error}), as if the backend had written to it"
+            raise WorkerDiedError("crashed", f"{why}; the worker was killed") from None
+
+    def _read(self) -> bool:
+        """Wait a moment for bytes, and keep them; whether there were any. Raises WorkerDiedError at their end."""
+        try:
+            if not select.select([self.source], [], [], POLL_S)[0]:
+                return False
+            chunk = os.read(self.source, READ_BYTES)
+        except (OSError, ValueError):  # killed and closed by another thread
+            chunk = b""
+        if not chunk:
+            raise self._died()
+        self.received += chunk
+        return True
+
+    def _memory(self) -> int:
+        """Resident bytes of the worker, 0 where it is gone."""
+        import psutil
+
+        try:
+            return int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
+
+    def _died(self) -> WorkerDiedError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=2)  # its pipe closes a moment before it has ended by itself
+        self.kill()
+        code = self.process.returncode
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        if code == -signal.SIGKILL:
+            how += " (killed from outside, perhaps by the system for want of memory)"
+        last = self._last_words()
+        why = f"the worker died with {how}{f': {last}' if last else ''}; log: {self.log}"
+        return WorkerDiedError("crashed", why, starved=code == -signal.SIGKILL)
+
+    def _last_words(self) -> str:
+        lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        fatal = [line for line in lines if line.startswith("Fatal Python error")]
+        return (fatal or lines or [""])[-1][:200]
+
+    def kill(self) -> None:
+        """End the worker and everything that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.process.wait()
+        with contextlib.suppress(OSError):
+            self.target.close()
+        if self.source >= 0:
+            os.close(self.source)
+            self.source = -1
+
+    def close(self) -> None:
+        """Let the worker end by itself; kill it if it does not, or cannot because it is suspended."""
+        if self.suspended:
+            self.kill()
+            return
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            self.target.close()
+            self.process.wait(timeout=2)
+        self.kill()

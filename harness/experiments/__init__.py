@@ -1,0 +1,1 @@
+"""Searches that make many runs: fuzzing, the kill matrix and the qualification of a machine."""

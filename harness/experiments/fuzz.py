@@ -1,0 +1,307 @@
+"""The search: laws applied to drawn problems in the backend's worker until one breaks, and then made small."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.execution.worker_pool import MOST_DEATHS, Crew
+from harness.experiments.fuzz_corpus import Case
+from harness.generate.reduction import reduce
+from harness.machine.diagnosis import allowed_processors
+from harness.machine.threads import ALL, ONE, count_threads, sleep_at_once
+from harness.plan.arm import Arm, parse_arm
+from harness.plan.cell import Cell, Limits
+from harness.plan.planner import plan_run
+from harness.plan.suite import NamedProblem
+from harness.plugins.manager import Registry
+from harness.problems.line import parse_line
+from harness.problems.problem import Problem
+from harness.record.run import RAN, WRONG, Result, result_of
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+SUITE = "correctness"
+CELL_S = 20.0  # a drawn problem takes milliseconds; what takes so long hangs
+HANG_S = 2.0  # and what hung once has hung again after ten times the slowest cell so far, but not before this
+SHRINK_S = 20.0  # a finding is made smaller for so long at least, however little time is left
+BURST = 10  # examples of one run of Hypothesis, which after so many varies what it has instead of drawing afresh
+MOST_BURSTS = 10**6  # in one search; each has a seed of its own
+
+
+class _BrokenError(Exception):
+    """A law is broken by the drawn problem."""
+
+
+class _Over(BaseException):  # not an Exception, so that Hypothesis lets it through
+    """The time or the number of examples is spent."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Bounds:
+    """When to stop: after seconds, after a number of drawn problems, or after findings; None is no bound."""
+
+    seconds: float | None = None
+    examples: int | None = None
+    findings: int = 10
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left."""
+        return float("inf") if self.seconds is None else self.begun + self.seconds - time.monotonic()
+
+    def spent(self, drawn: int) -> bool:
+        """Whether the time, or the number of drawn problems, is used up."""
+        return self.left_s <= 0 or (self.examples is not None and drawn >= self.examples)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A broken law: its result on the smallest problem, and after how many problems the first one was met."""
+
+    result: Result
+    first: str
+    example: int
+
+
+@dataclass(slots=True)
+class Bench:
+    """One backend in its workers, to which laws are applied, and the counts of what was tried.
+
+    backend: its name, with settings behind it if it has any. Half of the laws are asked of a worker with one thread,
+    half of one with all.
+    drawn: problems drawn; problems, applications: those on which a law was applied, and how often one was.
+    passed: lines of drawn problems that broke no law, which are not tried again.
+    limit_s, slowest_s: after what time a cell hangs, and what the slowest that answered took.
+    refusal: the first reason why a law was not applied.
+    """
+
+    registry: Registry
+    backend: str
+    folder: Path
+    extra: tuple[str, ...]
+    watch: Callable[[Bench], None] = lambda bench: None
+    drawn: int = 0
+    problems: int = 0
+    applications: int = 0
+    passed: set[str] = field(default_factory=set)
+    limit_s: float = CELL_S
+    slowest_s: float = 0.0
+    now: str = ""
+    refusal: str = ""
+    arm: Arm = field(init=False)
+    crews: dict[int, Crew] = field(default_factory=dict)  # by number of threads
+
+    def __post_init__(self) -> None:
+        """Read the arm; workers start with the first question."""
+        self.arm = parse_arm(self.backend)
+
+    @property
+    def crew(self) -> Crew:
+        """The crew with one thread."""
+        return self.crew_of(ONE)
+
+    def crew_of(self, threads: int) -> Crew:
+        """The crew with so many threads."""
+        if threads not in self.crews:
+            settings = self.arm.environment.settings
+            self.crews[threads] = Crew(
+                self.registry, self.arm.backend, self.folder, Limits().memory_bytes, threads, self.extra,
+                self.arm.name, settings=(*sleep_at_once({*os.environ, *dict(settings)}), *settings),
+            )  # fmt: skip
+        return self.crews[threads]
+
+    def close(self) -> None:
+        """Let all workers end."""
+        for crew in self.crews.values():
+            crew.close()
+
+    def cells(self, problem: Problem, laws: Sequence[str], threads: int | None = None) -> tuple[Cell, ...]:
+        """The cells of the laws that apply to a problem, planned as a run would plan them.
+
+        threads: what all of them are asked with; None deals them out.
+        """
+        applied = [name for name in laws if self.registry.law(name).applies(problem)]
+        if not applied:
+            return ()
+        named = NamedProblem(name="fuzz", problem=problem)
+        limits = Limits(time_s=self.limit_s)
+        return plan_run(
+            self.registry, (SUITE,), (), (named,), applied, limits, (self.arm,), threads=threads
+        ).cells  # fmt: skip
+
+    def judge(self, cell: Cell) -> Result:
+        """What became of a cell; a crew that gives up is replaced, so that a backend that dies is asked on."""
+        if cell.decided is not None:
+            self.refusal = self.refusal or cell.reason
+            return result_of(cell, cell.decided, reason=cell.reason)
+        self.now = f"{cell.law}  {cell.line}"
+        self.watch(self)
+        threads = count_threads(cell.threads, len(allowed_processors()))
+        if self.crew_of(threads).deaths >= MOST_DEATHS:
+            self.crews.pop(threads).close()
+        crew = self.crew_of(threads)
+        started = crew.worker is not None  # else its start is in the seconds
+        result = crew.check(cell, self.registry.law(cell.law).formula)
+        if started and result.outcome != "timeout":
+            self.slowest_s = max(self.slowest_s, result.seconds)
+        if result.outcome in RAN:
+            self.applications += 1
+        else:
+            self.refusal = self.refusal or result.reason
+        return result
+
+    def first_wrong(self, problem: Problem, laws: Sequence[str], threads: int | None = None) -> Result | None:
+        """The first law that the backend breaks on a problem, or None."""
+        before = self.applications
+        wrong = None
+        for cell in self.cells(problem, laws, threads):
+            result = self.judge(cell)
+            if result.outcome in WRONG:
+                wrong = result
+                break
+        self.problems += self.applications > before
+        return wrong
+
+    def replay(self, case: Case) -> Result | None:
+        """What becomes of a case today, with one thread and then with all, as it does not say with which it failed.
+
+        None where its law no longer applies to its problem.
+        """
+        result = None
+        for threads in (ONE, count_threads(ALL, len(allowed_processors()))):
+            for cell in self.cells(parse_line(case.line), (case.law,), threads):
+                result = self.judge(cell)
+                if result.outcome in WRONG:
+                    return result
+        return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """Problems to draw from, the one law that they are asked (all of them where it is empty), and bursts in a turn.
+
+    problems: a strategy, which is begun anew with each burst, or problems without end.
+    """
+
+    problems: SearchStrategy[Problem] | Iterator[Problem]
+    law: str = ""
+    bursts: int = 1
+
+    def asked(self, laws: Sequence[str]) -> tuple[str, ...]:
+        """Return which of these laws are asked here."""
+        return tuple(law for law in laws if self.law in ("", law))
+
+
+def search(
+    bench: Bench, laws: Sequence[str], domains: Sequence[Domain], bounds: Bounds, number: int
+) -> Iterator[Finding]:
+    """Broken laws one after the other, each made small; a law that broke is left out from then on.
+
+    domains: drawn from in turn. number: the seed; the same one draws the same problems, as long as the laws break in
+    the same way and the code is the same: Hypothesis now and then draws a number that stands in a source file.
+    """
+    left, found = list(laws), 0
+    bursts = [domain for domain in domains for _ in range(domain.bursts)]
+    for turn in range(MOST_BURSTS):
+        domain = bursts[turn % len(bursts)]
+        if not any(one.asked(left) for one in bursts) or found == bounds.findings or bounds.spent(bench.drawn):
+            return
+        if not (asked := domain.asked(left)):
+            continue
+        finding = _hunt(bench, asked, domain.problems, bounds, number * MOST_BURSTS + turn)
+        if finding is not None:
+            yield finding
+            found += 1
+            left.remove(finding.result.law)
+
+
+def _hunt(
+    bench: Bench, laws: tuple[str, ...], problems: SearchStrategy[Problem] | Iterator[Problem], bounds: Bounds,
+    number: int,
+) -> Finding | None:  # fmt: skip
+    """Draw a few problems; where one breaks a law, find the smallest problem on which it breaks in the same way."""
+    hunt = _Hunt(bench, laws, bounds)
+    with contextlib.suppress(_BrokenError, _Over):
+        if isinstance(problems, Iterator):
+            for problem in itertools.islice(problems, BURST):
+                hunt.attempt(problem)
+        else:
+            _draw_examples(problems, hunt, number)
+    if hunt.finding is not None:
+        with contextlib.suppress(_Over):
+            reduce(parse_line(hunt.finding.result.problem), hunt.breaks)
+    bench.limit_s = CELL_S
+    return hunt.finding
+
+
+def _draw_examples(problems: SearchStrategy[Problem], hunt: _Hunt, number: int) -> None:
+    """Let Hypothesis draw a few problems, and make smaller the one that breaks a law. number: the seed."""
+    from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+    from hypothesis.errors import Flaky
+
+    attempt = settings(
+        max_examples=BURST, database=None, deadline=None, phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck), report_multiple_bugs=False, verbosity=Verbosity.quiet,
+        print_blob=False,
+    )(seed(number)(given(problems)(hunt.attempt)))  # fmt: skip
+    with contextlib.suppress(Flaky):  # it broke once and did not again, a finding too
+        attempt()
+
+
+class _Hunt:
+    """What one search remembers: the result that it makes small, once there is one."""
+
+    def __init__(self, bench: Bench, laws: tuple[str, ...], bounds: Bounds) -> None:
+        self.bench, self.laws, self.bounds = bench, laws, bounds
+        self.finding: Finding | None = None
+        self.deadline = time.monotonic() + bounds.left_s
+
+    def attempt(self, problem: Problem) -> None:
+        """Apply the laws; once one is broken, that one alone. Raises in one place: Hypothesis tells faults by it."""
+        if time.monotonic() > self.deadline:
+            raise _Over
+        found = self._draw(problem) if self.finding is None else self._shrink(problem, self.finding)
+        if found is not None:
+            self.finding = found
+            raise _BrokenError
+
+    def breaks(self, problem: Problem) -> bool:
+        """Return whether the law that was found broken is so on a simpler problem too, which then is the finding."""
+        assert self.finding is not None
+        if time.monotonic() > self.deadline:
+            raise _Over
+        found = self._shrink(problem, self.finding)
+        self.finding = found or self.finding
+        return found is not None
+
+    def _draw(self, problem: Problem) -> Finding | None:
+        bench, line = self.bench, problem.line
+        if line in bench.passed:
+            return None
+        if self.bounds.spent(bench.drawn):
+            raise _Over
+        bench.drawn += 1
+        wrong = bench.first_wrong(problem, self.laws)
+        if wrong is None:
+            bench.passed.add(line)
+            return None
+        self.deadline = max(self.deadline, time.monotonic() + SHRINK_S)
+        if wrong.outcome == "timeout":
+            bench.limit_s = min(CELL_S, max(HANG_S, 10 * bench.slowest_s))
+        return Finding(result=wrong, first=wrong.problem, example=bench.drawn)
+
+    def _shrink(self, problem: Problem, finding: Finding) -> Finding | None:
+        """The finding on this problem, if the same law is broken there with the same outcome."""
+        wrong = self.bench.first_wrong(problem, (finding.result.law,), finding.result.threads or None)
+        if wrong is None or wrong.outcome != finding.result.outcome:
+            return None
+        return replace(finding, result=wrong)

@@ -1,0 +1,84 @@
+"""The corpus: cases that failed before, as text that a person can read, keep in a repository and merge.
+
+A folder with one file per backend, NAME.txt, and one line per case: the law's name, a tab, the canonical problem line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import HarnessError, UsageError
+from harness.problems.line import parse_line
+
+DEFAULT_FOLDER = "harness-corpus"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A law and the canonical line of a problem on which a backend broke it."""
+
+    law: str
+    line: str
+
+
+def open_corpus(folder: str | Path) -> Path:
+    """The folder of a corpus, which need not exist yet. Raises UsageError where it could not be written."""
+    path = Path(folder).expanduser()
+    nearest = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if not nearest.is_dir():
+        raise UsageError(f"corpus: '{nearest}' is a file, wanted a folder")
+    return path
+
+
+def read_cases(folder: Path, backend: str, laws: Container[str] | None = None) -> tuple[Case, ...]:
+    """The cases of a backend, each once, oldest first; none where it has no file.
+
+    laws: the names that a law may have (None: any). Raises UsageError, with file and line, for anything else.
+    """
+    path = case_file(folder, backend)
+    try:
+        text = path.read_bytes().decode()
+    except FileNotFoundError:
+        return ()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"corpus: {path} is not text: {error}") from None
+    except OSError as error:
+        raise UsageError(f"corpus: {path} cannot be read: {error.strerror}") from None
+    lines = text.split("\n")
+    if lines.pop():
+        raise UsageError(f"corpus: {path}, line {len(lines) + 1} is torn (no end of line): mend or remove it")
+    cases = (_read_line(line, f"{path}, line {number}", laws) for number, line in enumerate(lines, 1))
+    return tuple(dict.fromkeys(cases))
+
+
+def _read_line(line: str, where: str, laws: Container[str] | None) -> Case:
+    law, tab, problem = line.partition("\t")
+    if not tab or not law or law.split() != [law]:
+        raise UsageError(f"corpus: {where}: got '{line[:80]}', wanted a law, a tab and a problem line")
+    if laws is not None and law not in laws:
+        raise UsageError(f"corpus: {where}: unknown law '{law}'; see `python -m harness list laws`, or give its plugin")
+    try:
+        return Case(law, parse_line(problem).line)
+    except HarnessError as error:
+        raise UsageError(f"corpus: {where}: {error}") from None
+
+
+def append_case(folder: Path, backend: str, case: Case) -> bool:
+    """Add a case at the end, unless it is there already; whether it was added. Raises UsageError as reading does."""
+    if case in read_cases(folder, backend):
+        return False
+    path = case_file(folder, backend)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8", newline="\n") as sink:
+            sink.write(f"{case.law}\t{case.line}\n")
+    except OSError as error:
+        raise UsageError(f"corpus: {path} cannot be written: {error.strerror}") from None
+    return True
+
+
+def case_file(folder: Path, backend: str) -> Path:
+    """The file of a backend."""
+    return folder / f"{backend.replace('/', '_')}.txt"  # settings may hold paths

@@ -1,0 +1,103 @@
+"""How a kill matrix is made: every law is asked of every faulty backend, until it catches it or has no problem left.
+
+A law is asked on some of its problems, spread evenly over all; on all of them only where no law has caught a fault yet.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+from harness.analysis.kill_matrix import Kill, KillMatrix
+from harness.execution.worker_pool import Crew
+from harness.plan.cell import Cell
+from harness.plan.planner import plan_run
+from harness.plugins.manager import Registry
+from harness.record.run import WRONG
+
+MEMORY_BYTES = 6 * 2**30
+MOST = 32
+Watch = Callable[[str, str, int], None]  # fault, what became of it, applications of laws
+
+
+def make_matrix(
+    registry: Registry,
+    faults: Sequence[str],
+    laws: Sequence[str],
+    folder: Path,
+    *,
+    plugins: Sequence[str] = (),
+    quick: bool = False,
+    most: int = MOST,
+    jobs: int = 2,
+    watch: Watch = lambda fault, what, tried: None,
+) -> KillMatrix:
+    """Ask laws of faulty backends in workers; `quick` goes on to the next fault as soon as one is caught.
+
+    laws: names, those of suite `correctness` where none is given. folder: where the workers' logs go. most: problems
+    on which each law is asked at first.
+    """
+    names = tuple(laws or registry.suite("correctness").laws)
+    kills: dict[tuple[str, str], Kill] = {}
+    tried = 0
+
+    def work(fault: str) -> tuple[str, list[Kill], int]:
+        found, asked = hunt(registry, fault, names, folder, plugins, quick, most)
+        return fault, found, asked
+
+    with ThreadPoolExecutor(jobs) as pool:
+        for fault, found, asked in pool.map(work, faults):
+            tried += asked
+            kills |= {(kill.law, fault): kill for kill in found}
+            watch(fault, f"caught by {len(found)}" if found else "SURVIVES", tried)
+    return KillMatrix(faults=tuple(faults), laws=names, kills=kills, tried=tried, complete=not quick)
+
+
+def hunt(
+    registry: Registry, fault: str, laws: Sequence[str], folder: Path, plugins: Sequence[str], quick: bool, most: int
+) -> tuple[list[Kill], int]:
+    """The kills of one fault, one for each law that catches it, and how many times a law was applied."""
+    by_law: dict[str, list[Cell]] = defaultdict(list)
+    for cell in plan_run(registry, ["correctness"], [fault], (), laws).cells:
+        if cell.decided is None:
+            by_law[cell.law].append(cell)
+    some = {law: cells[:: max(1, len(cells) // most)] for law, cells in by_law.items()}
+    with closing(_crews(registry, fault, folder, plugins)) as crews:
+        kills, tried = _ask(some, crews, fault, quick)
+        if not kills:
+            rest = {law: [cell for cell in cells if cell not in some[law]] for law, cells in by_law.items()}
+            kills, more = _ask(rest, crews, fault, quick)
+            tried += more
+    return kills, tried
+
+
+def _ask(
+    by_law: Mapping[str, Sequence[Cell]], crews: Generator[Crew], fault: str, quick: bool
+) -> tuple[list[Kill], int]:
+    """Apply laws until each has caught the fault or has no cell left; `quick` ends with the first kill."""
+    kills: list[Kill] = []
+    tried = 0
+    for law, cells in by_law.items():
+        crew = next(crews)
+        for cell in cells:
+            tried += 1
+            result = crew.check(cell, "")
+            if result.outcome in WRONG:
+                kills.append(
+                    Kill(law=law, fault=fault, problem=cell.line, outcome=result.outcome, reason=result.reason)
+                )
+                break
+        if quick and kills:
+            break
+    return kills, tried
+
+
+def _crews(registry: Registry, fault: str, folder: Path, plugins: Sequence[str]) -> Generator[Crew]:
+    """A crew for every law: the same one, until a worker has died in it."""
+    while True:
+        with closing(Crew(registry, fault, folder, MEMORY_BYTES, 1, tuple(plugins))) as crew:
+            while crew.deaths == 0:
+                yield crew

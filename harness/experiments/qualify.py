@@ -1,0 +1,58 @@
+"""Qualification: identical arms, and arms with known slow-downs, through the very gate that later fails a build."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from harness.analysis.arm_comparison import Row, Standing
+from harness.analysis.qualification import Qualification, name_environment
+from harness.plan.arm import Arm
+from harness.plugins.manager import Registry
+from harness.record.run import Run
+
+SUITE = "qualify"
+AGAIN = ":again"
+FLOOR_QUANTILE = 0.95
+
+
+def make_arms(registry: Registry, backends: Sequence[str]) -> tuple[Arm, ...]:
+    """Every backend twice, as a family of its own."""
+    arms = []
+    for name in backends:
+        registry.backend(name)
+        arms += [Arm(name=name, backend=name, family=name), Arm(name=name + AGAIN, backend=name, family=name)]
+    return tuple(arms)
+
+
+def name_suites(slowdowns: Sequence[float]) -> tuple[str, ...]:
+    """The suite of identical arms, and those of known slow-downs."""
+    return (SUITE, *(f"{SUITE}+{100 * slowdown:g}" for slowdown in slowdowns))
+
+
+def qualify_run(run: Run, standing: Standing) -> Qualification:
+    """Count false alarms and the slow-downs that were found in a run of the suites."""
+    identical = [row for row in standing.rows if row.new.suite == SUITE and row.judgement.ratio is not None]
+    alarms = sum(is_alarm(row) for row in identical)
+    powers: dict[str, tuple[int, int]] = {}
+    for row in standing.rows:
+        if row.new.suite != SUITE and row.judgement.ratio is not None:
+            share = str(round(float(row.new.suite.partition("+")[2]) / 100, 6))
+            seen, of = powers.get(share, (0, 0))
+            powers[share] = seen + (row.judgement.verdict == "SLOWER"), of + 1
+    return Qualification(
+        environment=name_environment(run.header.environment), created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        cells=len(identical), alarms=alarms, false_suites=int(alarms > 0), powers=powers, floor=find_floor(identical),
+        dropped=standing.dropped, delta=standing.gate.delta,
+    )  # fmt: skip
+
+
+def is_alarm(row: Row) -> bool:
+    """Whether identical arms were called different."""
+    return row.judgement.verdict in ("SLOWER", "FASTER")
+
+
+def find_floor(identical: Sequence[Row]) -> float:
+    """The change that 95 % of the identical pairs stay below, as measured when their verdict was given."""
+    changes = sorted(abs(row.judgement.ratio.value - 1) for row in identical if row.judgement.ratio is not None)
+    return changes[min(len(changes) - 1, int(FLOOR_QUANTILE * len(changes)))] if changes else 0.0

@@ -1,0 +1,157 @@
+"""Finding the commit that made a cell slower or wrong, and telling an answer from a comparison that cannot tell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from harness.analysis.gate_report import Compared
+from harness.analysis.statistics import Estimate
+from harness.errors import UsageError
+from harness.execution.context import Watch
+from harness.gating.versions import Wanted, compare_versions
+from harness.git import GitError, git
+from harness.plan.gate import Gate
+from harness.plugins.manager import Registry
+
+Answer = Literal["good", "bad", "unclear"]
+MORE = 2.0  # times the budget, for a commit that the first comparison left undecided
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One commit that was tried: what it is, and what was seen."""
+
+    revision: str
+    answer: Answer
+    ratio: Estimate | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bisection:
+    """Where a change began: `suspects`, one commit or those among which nothing could decide, oldest first.
+
+    change: how much slower the bad end is than the good one; None where it is wrong or missing instead.
+    """
+
+    suspects: tuple[str, ...]
+    steps: tuple[Step, ...]
+    change: Estimate | None = None
+
+    @property
+    def found(self) -> bool:
+        """Whether it is one commit."""
+        return len(self.suspects) == 1
+
+
+class NothingToFindError(Exception):
+    """The ends do not differ, or it could not be shown that they do; `unclear` tells which."""
+
+    def __init__(self, reason: str, *, unclear: bool) -> None:
+        super().__init__(reason)
+        self.unclear = unclear
+
+
+def list_commits(repository: Path, good: str, bad: str) -> list[str]:
+    """Commits after `good` up to `bad`, oldest first, a merge as one. Raises UsageError where there are none."""
+    try:
+        git(repository, "merge-base", "--is-ancestor", good, bad)
+    except GitError:
+        raise UsageError(f"good: got {good[:12]}, wanted an ancestor of the bad revision {bad[:12]}") from None
+    found = git(repository, "rev-list", "--first-parent", "--reverse", f"{good}..{bad}").splitlines()
+    if not found:
+        raise UsageError(f"good and bad: got the same commit {good[:12]} twice, wanted an older and a newer one")
+    return found
+
+
+def bisect(commits: Sequence[str], test: Callable[[str], Step]) -> Bisection:
+    """Halve the commits, the last of which is known to be bad; those that cannot tell are gone round."""
+    low, high, steps, unclear = -1, len(commits) - 1, [], set()
+    while left := [at for at in range(low + 1, high) if at not in unclear]:
+        at = min(left, key=lambda one: abs(one - (low + high) / 2))
+        step = test(commits[at])
+        steps.append(step)
+        if step.answer == "good":
+            low = at
+        elif step.answer == "bad":
+            high = at
+        else:
+            unclear.add(at)
+    return Bisection(suspects=tuple(commits[low + 1 : high + 1]), steps=tuple(steps))
+
+
+def find_change(
+    registry: Registry, wanted: Wanted, gate: Gate, watch: Watch, commits: Sequence[str], tell: Callable[[Step], None]
+) -> Bisection:
+    """Show that the last commit is worse than `wanted.base`, then find the commit in which it became so.
+
+    A commit counts as bad where it lies nearer to the bad end: beyond the root of the whole change.
+    Raises NothingToFindError where the ends do not differ for sure.
+    """
+    ends = _compare(registry, wanted, gate, watch, commits[-1])
+    if ends.new.outcome == "unavailable":
+        raise UsageError(
+            f"bad: got {commits[-1][:12]}, which cannot run ({ends.new.reason}), wanted one that can be asked"
+        )
+    if ends.finding not in ("SLOWER", "BROKEN", "MISSING"):
+        why = ends.reason or ends.new.reason
+        seen = ends.finding + (f", {why}" if why else "")
+        raise NothingToFindError(seen, unclear=ends.finding == "INCONCLUSIVE")
+    change = ends.judgement.ratio if ends.finding == "SLOWER" and ends.judgement is not None else None
+    tell(Step(revision=commits[-1], answer="bad", ratio=change, reason=ends.reason))
+    if change is not None:
+        gate = replace(gate, delta=math.sqrt(change.value) - 1)
+
+    def test(revision: str) -> Step:
+        step = try_commit(registry, wanted, gate, watch, revision, timed=change is not None)
+        if step.answer == "unclear" and step.ratio is not None:  # more passes would help
+            tell(step)
+            more = replace(gate, budget_s=MORE * gate.budget_s)
+            step = try_commit(registry, wanted, more, watch, revision, timed=True)
+        tell(step)
+        return step
+
+    return replace(bisect(commits, test), change=change)
+
+
+def try_commit(
+    registry: Registry, wanted: Wanted, gate: Gate, watch: Watch, revision: str, *, timed: bool
+) -> Step:  # fmt: skip
+    """Compare one commit with the good end; one that cannot be made ready is unclear, with the reason."""
+    try:
+        found = _compare(registry, wanted, gate, watch, revision)
+    except UsageError as error:
+        return Step(revision=revision, answer="unclear", reason=str(error))
+    return Step(
+        revision=revision, answer=read_answer(found, timed=timed), reason=found.reason,
+        ratio=found.judgement.ratio if found.judgement is not None else None,
+    )  # fmt: skip
+
+
+def read_answer(found: Compared, *, timed: bool) -> Answer:
+    """What a finding says of a commit; where times are asked for, a cell that has none cannot tell."""
+    if timed:
+        answers: dict[str, Answer] = {"SLOWER": "bad", "SAME": "good", "FASTER": "good"}
+        return answers.get(found.finding, "unclear")
+    if found.new.outcome == "unavailable":  # it does not load, which says nothing of what is asked
+        return "unclear"
+    return "bad" if found.finding in ("BROKEN", "MISSING") else "good" if found.new.outcome == "passed" else "unclear"
+
+
+def _compare(registry: Registry, wanted: Wanted, gate: Gate, watch: Watch, revision: str) -> Compared:
+    report = compare_versions(
+        registry, replace(wanted, head=revision, output=_folder(wanted, revision)), gate, watch, gate.budget_s
+    )
+    return report.cells[0]
+
+
+def _folder(wanted: Wanted, revision: str) -> str | None:
+    """A new folder for each comparison, where one was asked for."""
+    if wanted.output is None:
+        return None
+    tries = (Path(wanted.output, f"{revision[:12]}{suffix}") for suffix in ("", "-more"))
+    return str(next((path for path in tries if not path.exists()), Path(wanted.output, revision)))

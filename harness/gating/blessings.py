@@ -1,0 +1,229 @@
+"""Blessings: known changes of cells that somebody accepted, with the reason, in a file that lies in git.
+
+A blessing names the commit that made the change. It accepts the verdict of a comparison exactly where that commit lies
+between base and head, so that it ends by itself once the change is part of the base, and where the change is no larger
+than what was accepted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from harness.analysis.run_comparison import Change, Comparison
+from harness.analysis.statistics import Estimate
+from harness.analysis.verdicts import Judgement
+from harness.errors import UsageError
+from harness.git import GitError, git
+from harness.record.run import Run
+
+FILE = "harness-blessings.json"
+BLESSABLE = ("SLOWER", "MISSING")
+MARGIN = 0.01  # beyond the accepted ratio, that a new one must not lie for sure
+SHORT = 12  # digits of a commit where it is shown
+
+State = Literal["holds", "spent", "not in head", "unknown commit"]
+
+
+class Ratio(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """new / base with its 95 % interval, as it was accepted."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Blessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A change of a cell that was accepted.
+
+    commit: full hash of what made the change. ratio: None for MISSING. fingerprint: of the environment of the run that
+    showed it. Fields that this release does not know are an error, since writing the file again would lose them.
+    """
+
+    backend: str
+    problem: str
+    verdict: Literal["SLOWER", "MISSING"]
+    ratio: Ratio | None = None
+    commit: str
+    reason: str
+    created: str
+    fingerprint: str = ""
+
+
+def read_blessings(folder: Path) -> tuple[Blessing, ...]:
+    """The blessings of a repository by its top folder; none without a file. Raises UsageError for a damaged one."""
+    path = folder / FILE
+    try:
+        return tuple(msgspec.json.decode(path.read_bytes(), type=list[Blessing]))
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise UsageError(f"blessings cannot be read: got '{path}' ({error.strerror})") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"blessings are damaged: '{path}' ({error}), wanted a list as `python -m harness bless` writes it; "
+            "mend it, or take it from an earlier commit"
+        ) from None
+
+
+def change_blessings(folder: Path, change: Callable[[tuple[Blessing, ...]], Iterable[Blessing]]) -> None:
+    """Read, change and write the blessings while no other process does. Raises UsageError, and then changes nothing."""
+    from filelock import FileLock
+
+    path = folder / FILE
+    try:
+        lock = Path(git(folder, "rev-parse", "--absolute-git-dir"), f"{FILE}.lock")  # where git does not see it
+        with FileLock(lock):
+            found = sorted(change(read_blessings(folder)), key=lambda one: (one.backend, one.problem, one.commit))
+            part = path.with_name(f".{FILE}.{os.getpid()}.part")
+            try:
+                part.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+                os.replace(part, path)
+            finally:
+                part.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"blessings cannot be written: got '{path}' ({error.strerror})") from None
+
+
+def add_blessing(folder: Path, blessing: Blessing) -> None:
+    """Store a blessing; it takes the place of one of the same cell and commit."""
+    change_blessings(folder, lambda known: [*(one for one in known if not _alike(one, blessing)), blessing])
+
+
+def _alike(one: Blessing, other: Blessing) -> bool:
+    return (one.backend, one.problem, one.commit) == (other.backend, other.problem, other.commit)
+
+
+def remove_blessings(folder: Path, backend: str, problem: str, commit: str = "") -> tuple[Blessing, ...]:
+    """Take away the blessings of a cell, or the one of a commit; those that were removed."""
+    removed: list[Blessing] = []
+
+    def keep(known: tuple[Blessing, ...]) -> list[Blessing]:
+        removed[:] = [
+            one for one in known
+            if (one.backend, one.problem) == (backend, problem) and commit in ("", one.commit)
+        ]  # fmt: skip
+        return [one for one in known if one not in removed]
+
+    change_blessings(folder, keep)
+    return tuple(removed)
+
+
+def find_blessing(
+    blessings: Sequence[Blessing], backend: str, problem: str, judgement: Judgement, base: str, head: str,
+    repository: Path,
+) -> tuple[Blessing | None, str]:  # fmt: skip
+    """The blessing that accepts a verdict of base..head, or None and why the newest of the cell does not.
+
+    The text is empty where the verdict needs no blessing, or the cell has none.
+    """
+    if judgement.verdict not in BLESSABLE:
+        return None, ""
+    why = ""
+    mine = [one for one in blessings if one.backend == backend and covers(one.problem, problem)]
+    for one in sorted(mine, key=lambda one: one.created, reverse=True):
+        refusal = _refuse(one, judgement, base, head, repository)
+        if not refusal:
+            return one, ""
+        why = why or f"its blessing at {one.commit[:SHORT]} does not accept it: {refusal}"
+    return None, why
+
+
+def covers(blessed: str, problem: str) -> bool:
+    """Whether what was blessed, a problem line or an operator, is about a problem."""
+    return problem == blessed or problem.partition(" ")[0] == blessed
+
+
+def _refuse(one: Blessing, judgement: Judgement, base: str, head: str, repository: Path) -> str:
+    """Why a blessing does not accept a verdict; empty where it does."""
+    if not base or not head:
+        return f"the {'new' if base else 'base'} side does not say its revision"
+    state = find_state(one, base, head, repository)
+    if state == "spent":
+        return "it is spent, its commit is part of the base"
+    if state == "not in head":
+        return f"its commit is not part of {head[:SHORT]}"
+    if state == "unknown commit":
+        return "the repository does not know all of the commits; is the clone shallow?"
+    if judgement.verdict != one.verdict:
+        return f"it accepts {one.verdict}, and the cell is {judgement.verdict}"
+    if one.ratio is not None and judgement.ratio is not None and judgement.ratio.low > one.ratio.value * (1 + MARGIN):
+        return (
+            f"the cell changed again, to {judgement.ratio.value:.3f} ({judgement.ratio.low:.3f} to "
+            f"{judgement.ratio.high:.3f}); accepted was {one.ratio.value:.3f}"
+        )
+    return ""
+
+
+def find_state(one: Blessing, base: str, head: str, repository: Path) -> State:
+    """Where the commit of a blessing lies; without a base, whether it is part of the head."""
+    if not all(knows_commit(repository, name) for name in (one.commit, head, *([base] if base else []))):
+        return "unknown commit"
+    if not is_ancestor(repository, one.commit, head):
+        return "not in head"
+    return "spent" if base and is_ancestor(repository, one.commit, base) else "holds"
+
+
+def knows_commit(repository: Path, name: str) -> bool:
+    """Whether a repository has a commit."""
+    try:
+        git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    except GitError:
+        return False
+    return True
+
+
+def is_ancestor(repository: Path, one: str, other: str) -> bool:
+    """Whether a commit is another, or lies in its past; both are known."""
+    try:
+        git(repository, "merge-base", "--is-ancestor", one, other)
+    except GitError:
+        return False
+    return True
+
+
+def accept_changes(comparison: Comparison, blessings: Sequence[Blessing], repository: Path) -> Comparison:
+    """The comparison with BLESSED for timed cells whose change was accepted, by the revisions of both runs."""
+    if not blessings:
+        return comparison
+    changes = tuple(_accept(change, comparison, blessings, repository) for change in comparison.changes)
+    return replace(comparison, changes=changes)
+
+
+def _accept(change: Change, comparison: Comparison, blessings: Sequence[Blessing], repository: Path) -> Change:
+    if change.kind != "speed" or change.verdict not in BLESSABLE:
+        return change
+    judgement = Judgement(verdict="SLOWER" if change.verdict == "SLOWER" else "MISSING", ratio=change.ratio)
+    base, head = (revision_of(run, change.backend) for run in (comparison.base, comparison.new))
+    backend = backend_of(comparison.base, change.backend)
+    found, why = find_blessing(blessings, backend, change.problem, judgement, base, head, repository)
+    if found is not None:
+        return replace(change, verdict="BLESSED", reason=describe_blessing(found))
+    return replace(change, reason="; ".join(part for part in (change.reason, why) if part))
+
+
+def describe_blessing(one: Blessing) -> str:
+    """What was accepted, where, and why, in words."""
+    return f"{one.verdict} accepted at {one.commit[:SHORT]}: {one.reason}"
+
+
+def revision_of(run: Run, arm: str) -> str:
+    """The revision that an arm or backend of a run was of, as far as the run says it."""
+    own = next((one.revision for one in run.header.arms if one.name == arm), "")
+    found: object = own or run.header.environment.get("git", {}).get("revision", "")
+    return str(found)
+
+
+def backend_of(run: Run, arm: str) -> str:
+    """The backend of an arm; itself in a run without arms."""
+    return next((one.backend for one in run.header.arms if one.name == arm), arm)
+
+
+def ratio_of(estimate: Estimate | None) -> Ratio | None:
+    """A ratio as it is stored."""
+    return None if estimate is None else Ratio(value=estimate.value, low=estimate.low, high=estimate.high)

@@ -1,0 +1,275 @@
+"""Error bounds by declared algorithm class; every bound follows from the data, none is a global tolerance.
+
+Per element (direct, gemm), with A = |w| * |x| + |b| computed by the same operator on absolute values:
+    |got - y| <= (2 u_in + g) A + u_out |y| + underflow,   g = gamma_K = K u / (1 - K u)  (Higham 2002, section 3.1),
+and for data of both signs g = min(gamma_K, 8 sqrt(K) u): by Higham and Mary (2019) the sum of K roundings exceeds
+lambda sqrt(K) u with probability below 2 K exp(-lambda^2 / 2), which for lambda = 8 is 3e-14 K.
+Per norm (fft): |got - y| <= 12 u log2(n) ||x|| ||w|| + u_out A, over the image, the channels of the group and the
+kernel (form of Percival 2003; the largest factor measured over kernels of 9 to 4608 taps was 0.19).
+Per norm (winograd): |got - y| <= c u ||x|| ||w|| + u_out A, with c by the tile; the bound grows exponentially with it
+(Barabasz, Anderson, Soodhalter and Gregg 2020). Measured on F(2,3) and F(4,3) were 1.2 and 4.9; c leaves room for six
+times as much.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.laws.deviation import Deviation, Kind, compare, join
+from harness.laws.diagnosis.pattern import describe_pattern, ulps
+from harness.problems import reference
+from harness.problems.cost import accumulation
+from harness.problems.numerics import FORMATS, Numerics
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
+
+Array = NDArray[Any]
+LAMBDA = 8.0
+WINOGRAD = {2: 8.0, 4: 32.0, 6: 160.0}  # c, per tile
+BOTH_SIGNS = frozenset({"normal", "integer", "distinct", "subnormal", "wide", "onehot", "zeros", "nonfinite", "long"})
+WHOLE = frozenset({"integer", "distinct", "subnormal", "long"})
+SELECTS = frozenset({Operator.max_pool})
+PAIRS: dict[Operator, tuple[str, str]] = {
+    Operator.conv: ("x", "w"),
+    Operator.conv_transpose: ("x", "w"),
+    Operator.conv_input_grad: ("dy", "w"),
+    Operator.conv_weight_grad: ("dy", "x"),
+}
+
+
+def check_outputs(
+    problem: Problem,
+    numerics: Numerics,
+    arrays: Mapping[str, Array],
+    got: Mapping[str, Array],
+    wanted: Mapping[str, Array],
+) -> Deviation:
+    """Compare outputs with the reference: exactly on whole numbers, else within the bound of the declared class."""
+    return make_check(problem, numerics, arrays, wanted)(got)
+
+
+def make_check(
+    problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], wanted: Mapping[str, Array]
+) -> Callable[[Mapping[str, Array]], Deviation]:
+    """Make the comparison of outputs with the reference, for several answers to one problem.
+
+    Exactly on whole numbers, else within the bound of the declared class, which is computed once.
+    """
+    if not is_exact(problem, numerics, arrays):
+        name = problem.operator.outputs[0]
+        judged = make_judge(problem, numerics, arrays, wanted[name], what=name)
+        return lambda got: judged(got[name])
+    declared = _as_declared(problem, numerics, arrays, wanted)
+    rounds = numerics.normwise and problem.operator not in SELECTS
+
+    def check(got: Mapping[str, Array]) -> Deviation:
+        parts = []
+        for name, value in got.items():
+            found = compare(np.rint(value.astype(np.float64)) if rounds else value, declared[name], what=name)
+            parts.append(_explained(found, problem, arrays, value, declared[name], 0.0, name))
+        return join(*parts)
+
+    return check
+
+
+def judge_each(check: Callable[[Mapping[str, Array]], Deviation], answers: Sequence[Mapping[str, Array]]) -> Deviation:
+    """Compare several answers to one problem, and join what is found; answers of the same bits are compared once."""
+    first, *others = answers
+    found = check(first)
+    return join(found, *(found if _same_bits(first, other) else check(other) for other in others))
+
+
+def _same_bits(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
+    return first.keys() == second.keys() and all(
+        a.dtype == second[name].dtype and a.shape == second[name].shape and a.tobytes() == second[name].tobytes()
+        for name, a in first.items()
+    )
+
+
+def _as_declared(
+    problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], wanted: Mapping[str, Array]
+) -> Mapping[str, Array]:
+    """The reference's maxima, indexed by the rules that the backend declares for ties and NaN."""
+    if problem.operator is not Operator.max_pool:
+        return wanted
+    if numerics.ties == "first" and (numerics.nan_index == "first" or not np.isnan(arrays["x"]).any()):
+        return wanted
+    y, indices = reference.max_pool(arrays["x"], problem.window, numerics.ties, numerics.nan_index)
+    return {"y": y, "indices": indices}
+
+
+def is_exact(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) -> bool:
+    """Whether every order of summation must give the same bits (or, for norm classes, round to them).
+
+    Selection always is. Sums of whole numbers are, if K max|x| max|w| + max|b| <= 2^p and every factor fits the format
+    to which inputs are rounded, checked on the data.
+    """
+    if problem.operator in SELECTS:
+        return True
+    if problem.data not in WHOLE or problem.operator in (Operator.avg_pool, Operator.avg_pool_grad):
+        return False
+    sizes = [
+        float(np.max(np.abs(a.astype(np.float64)), initial=0.0))
+        for name, a in arrays.items()
+        if name in PAIRS.get(problem.operator, ("dy",))
+    ]
+    p = min(numerics.sums_in(problem.dtype).bits, FORMATS[problem.dtype].bits)
+    limit, rounded = 2.0**p, input_rounding(problem, numerics)
+    if rounded and max(sizes, default=0.0) > 1 / rounded:
+        return False
+    if problem.data == "subnormal":
+        if numerics.normwise or not numerics.keeps_subnormals or rounded:
+            return False
+        limit *= FORMATS[problem.dtype].smallest
+    most = accumulation(problem) * math.prod(sizes)
+    if "b" in arrays and arrays["b"] is not None:
+        most += float(np.max(np.abs(arrays["b"].astype(np.float64)), initial=0.0))
+    if most > limit:
+        magnitudes = {name: np.abs(a) if name != "indices" else a for name, a in arrays.items()}
+        most = float(np.max(reference.compute(problem, magnitudes)[problem.operator.outputs[0]]))
+    if most > limit:
+        return False
+    return not numerics.normwise or float(np.max(norm_bound(problem, numerics, arrays), initial=0.0)) < 0.5
+
+
+def judge(
+    problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], got: Array, wanted: Array, what: str
+) -> Deviation:
+    """Compare one output with its float64 reference within the bound of the declared class."""
+    return make_judge(problem, numerics, arrays, wanted, what)(got)
+
+
+def make_judge(
+    problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], wanted: Array, what: str
+) -> Callable[[Array], Deviation]:
+    """Make the comparison of one output with its float64 reference; the bound is computed once."""
+    size = magnitude(problem, arrays)
+    limits = limit(problem, numerics, arrays, size)
+    kind: Kind = "norm" if numerics.normwise else "bound"
+    spreads = problem.data == "nonfinite" and not numerics.nan_local
+
+    def check(got: Array) -> Deviation:
+        expected = _as_spread(got, wanted) if spreads else wanted
+        allowed = limits + rounding(problem, expected)
+        deviation = compare(got, expected, allowed, what=what, kind=kind)
+        explained = _explained(deviation, problem, arrays, got, expected, allowed, what)
+        return _with_bits(explained, got, expected, size, accumulation(problem))
+
+    return check
+
+
+def _as_spread(got: Array, wanted: Array) -> Array:
+    """Take over what is not finite in an answer: a transform carries NaN everywhere."""
+    wide = got.astype(np.float64)
+    spread = np.isfinite(wanted) & ~np.isfinite(wide)
+    return np.where(spread | np.isnan(wide) & ~np.isfinite(wanted), got, wanted)
+
+
+def _explained(
+    found: Deviation,
+    problem: Problem,
+    arrays: Mapping[str, Array],
+    got: Array,
+    wanted: Array,
+    allowed: Array | float,
+    name: str,
+) -> Deviation:
+    """A failed comparison with the shape of its error and its units in the last place."""
+    if found.passed or got.shape != wanted.shape:
+        return found
+    bias = arrays.get("b") if name == "y" else None
+    note = describe_pattern(got, wanted, allowed, kernel=name == "dw", bias=bias)
+    return replace(found, note=note, ulps=None if name == "indices" else ulps(got, wanted, problem.dtype))
+
+
+def magnitude(problem: Problem, arrays: Mapping[str, Array]) -> Array:
+    """A: the operator on absolute values, |w| * |x| + |b|."""
+    absolute = {name: np.abs(a) if name != "indices" else a for name, a in arrays.items()}
+    return reference.compute(problem, absolute)[problem.operator.outputs[0]]
+
+
+def limit(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], size: Array) -> Array:
+    """Bound on the error of the sums, before the output is rounded; `size` is the operator's magnitude A."""
+    if numerics.normwise:
+        return norm_bound(problem, numerics, arrays) + FORMATS[problem.dtype].u * size
+    return relative_bound(problem, numerics) * size + accumulation(problem) * FORMATS[problem.dtype].smallest
+
+
+def rounding(problem: Problem, wanted: Array) -> Array:
+    """Bound on rounding the output to its dtype."""
+    out = FORMATS[problem.dtype]
+    return np.asarray(out.u * np.abs(wanted) + out.smallest)
+
+
+def relative_bound(problem: Problem, numerics: Numerics) -> float:
+    """Factor of A: 2 u_in + gamma, for the accumulation length, and u_out for each rounding before the last one.
+
+    A gradient of means may round its shares, each dy over a divisor, before they are added up.
+    """
+    length, sums, out = accumulation(problem), numerics.sums_in(problem.dtype), FORMATS[problem.dtype]
+    early = numerics.output_roundings - 1 + (problem.operator is Operator.avg_pool_grad)
+    # Tensor cores and truncating accumulators lose a full unit in the last place, not half of one.
+    u = 2 * sums.u if numerics.rounds_input_to else sums.u
+    worst = length * u / (1 - length * u) if length * u < 0.5 else math.inf
+    gamma = min(worst, LAMBDA * math.sqrt(length) * u) if problem.data in BOTH_SIGNS else worst
+    return 2 * input_rounding(problem, numerics) + gamma * (1 + out.u) + early * out.u
+
+
+def input_rounding(problem: Problem, numerics: Numerics) -> float:
+    """Unit roundoff to which inputs may be rounded: 0 unless the backend declares it and the problem permits it."""
+    if numerics.rounds_input_to is None or problem.math == "ieee":
+        return 0.0
+    return FORMATS[numerics.rounds_input_to].u
+
+
+def norm_bound(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) -> Array:
+    """Bound c u ||first|| ||second|| for each output map, shaped to broadcast over space.
+
+    c: 12 log2(n) for fft, a constant of the tile for winograd. NaN and Inf are left out of the norms: what they
+    reach is compared by kind, not by size.
+    """
+    reach = problem.window.reach(problem.kernel)
+    points = math.prod(n + r for n, r in zip(problem.forward_spatial, reach, strict=True))
+    factor = WINOGRAD[numerics.tile] if numerics.algorithm == "winograd" else 12.0 * max(1.0, math.log2(points))
+    finite = {k: np.nan_to_num(a.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0) for k, a in arrays.items()}
+    return np.asarray(factor * numerics.sums_in(problem.dtype).u * _norm_products(problem, finite))
+
+
+def _norm_products(problem: Problem, arrays: Mapping[str, Array]) -> Array:
+    """||first|| ||second|| per image and output channel (or per o and c for the kernel's gradient)."""
+    operator, groups, flat = problem.operator, problem.window.groups, (1,) * problem.axes
+    if operator is Operator.conv_bias_grad:
+        dy = arrays["dy"]
+        return _norms(dy, (0, *range(2, dy.ndim))) * math.sqrt(accumulation(problem))
+    if operator.pools:
+        a = arrays[operator.inputs[0]]  # a depthwise convolution with ones, over divisors of at least 1
+        return (_norms(a, tuple(range(2, a.ndim))) * math.sqrt(math.prod(problem.kernel))).reshape(*a.shape[:2], *flat)
+    first, second = (arrays[name] for name in PAIRS[operator])
+    if operator is Operator.conv_weight_grad:
+        rows = _norms(first, (0, *range(2, first.ndim))).reshape(groups, first.shape[1] // groups, 1)  # g o/g 1
+        columns = _norms(second, (0, *range(2, second.ndim))).reshape(groups, 1, second.shape[1] // groups)  # g 1 c/g
+        return (rows * columns).reshape(first.shape[1], second.shape[1] // groups, *flat)
+    images = _norms(first.reshape(first.shape[0], groups, math.prod(first.shape[1:]) // groups), (2,))  # n g
+    by_group = second.reshape(groups, second.shape[0] // groups, *second.shape[1:])
+    kept = 1 if operator is Operator.conv else 2  # output channels: o/g forwards, c/g backwards
+    kernels = _norms(by_group, tuple(a for a in range(1, by_group.ndim) if a != kept))
+    return (images[:, :, None] * kernels[None]).reshape(first.shape[0], groups * kernels.shape[1], *flat)
+
+
+def _norms(a: Array, axes: tuple[int, ...]) -> Array:
+    return np.asarray(np.sqrt(np.sum(a * a, axis=axes)))
+
+
+def _with_bits(deviation: Deviation, got: Array, wanted: Array, size: Array, length: int) -> Deviation:
+    """Add effective bits: -log2 of max |error| / (sqrt(K) A)."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        ratio = np.abs(got.astype(np.float64) - wanted) / (math.sqrt(length) * size)
+    ratio = ratio[np.isfinite(ratio)]
+    largest = float(ratio.max()) if ratio.size else 0.0
+    return replace(deviation, effective_bits=-math.log2(largest)) if largest > 0 else deviation

@@ -1,0 +1,1 @@
+"""Laws and verification of whole networks."""

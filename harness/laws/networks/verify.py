@@ -1,0 +1,113 @@
+"""Verification of a whole network: layer by layer against the reference, and as a whole against the truth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.laws.deviation import Deviation, compare, join, structure
+from harness.laws.error_bounds import LAMBDA
+from harness.laws.networks.error_bounds import allowed, arrays_of, compute_reference, evaluate, response, take
+from harness.laws.networks.subject import NetworkSubject, on_host
+from harness.laws.verify import verify
+from harness.networks.evaluate import Tape
+from harness.networks.graph import INPUT, Node
+from harness.networks.initialise import TARGET
+from harness.problems import reference
+from harness.problems.numerics import FORMATS
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
+
+Array = NDArray[Any]
+
+
+def verify_layers(
+    subject: NetworkSubject, values: Mapping[str, Any], ends: Mapping[str, Any]
+) -> tuple[Deviation, Tape]:
+    """Run a pass and compare every operator in it with the reference, on the very arrays that it was given.
+
+    values, ends: on the device. The deviation is the worst one and says which layer; the tape is on the device.
+    """
+    found: list[Deviation] = []
+
+    def witness(node: Node, problem: Problem, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+        outputs = subject.compute(node, problem, arrays)
+        given = {name: on_host(subject.backend, a) for name, a in arrays.items() if a is not None}
+        got = {name: on_host(subject.backend, a) for name, a in outputs.items()}
+        deviation = verify(problem, subject.numerics_for(node, problem), given, got)
+        found.append(replace(deviation, what=f"{node.name}, {problem.operator}: {deviation.what}"))
+        return outputs
+
+    tape = subject.run(values, ends, witness)
+    subject.backend.synchronize()
+    return join(*found), tape
+
+
+def verify_whole(
+    subject: NetworkSubject, tape: Tape, values: Mapping[str, Array], ends: Mapping[str, Array]
+) -> Deviation:
+    """Compare outputs, error terms and gradients of a tape on the host with torch autograd, or with the reference.
+
+    Both follow the decisions of the tape, which must be such that rounding explains each that is not the truth's own.
+    """
+    truth = find_truth(subject, values, ends, tape.decisions)
+    moved = response(subject.network, subject.numerics_for, values, ends, truth, tape.decisions, subject.problem.seed)
+    u, got = FORMATS[subject.problem.dtype].u, arrays_of(tape)
+    parts = [_within(name, got[name], a, allowed(a, moved[name], u)) for name, a in arrays_of(truth).items()]
+    return join(*parts, *_check_decisions(subject, tape, truth, moved))
+
+
+def find_truth(
+    subject: NetworkSubject, values: Mapping[str, Array], ends: Mapping[str, Array], decisions: Mapping[str, Array]
+) -> Tape:
+    """The same pass in float64: by torch and its automatic differentiation, else by the reference."""
+    try:
+        from harness.networks.autograd import differentiate
+
+        return differentiate(subject.network, values, ends[INPUT], ends.get(TARGET), decisions)
+    except ImportError:
+        return evaluate(subject.network, compute_reference, values, ends, decisions)
+
+
+def compare_norms(name: str, got: Array, wanted: Array, relative: float) -> Deviation:
+    """||got - wanted|| against a share of ||wanted||."""
+    return _within(name, got, wanted.astype(np.float64), relative * float(np.linalg.norm(wanted.astype(np.float64))))
+
+
+def _within(name: str, got: Array, wanted: Array, bound: float) -> Deviation:
+    """||got - wanted|| in units of its bound."""
+    if got.shape != wanted.shape:
+        return structure(False, f"{name}: got shape {got.shape}, wanted {wanted.shape}")
+    error, size = float(np.linalg.norm(got.astype(np.float64) - wanted)), float(np.linalg.norm(wanted))
+    worst = 0.0 if error == 0 else error / bound if bound > 0 else math.inf
+    return Deviation(
+        kind="norm", worst=math.inf if math.isnan(worst) else worst, compared=wanted.size,
+        vacuous=wanted.size if 0 < size <= bound else 0, what=f"norm of the error of {name}", got=error, wanted=0.0,
+        bound=bound,
+    )  # fmt: skip
+
+
+def _check_decisions(subject: NetworkSubject, tape: Tape, truth: Tape, moved: Mapping[str, float]) -> list[Deviation]:
+    """Where a rectifier or a maximum decided otherwise than the truth would, the two choices must lie close."""
+    found = []
+    for node in subject.network.nodes:
+        if node.name not in tape.decisions:
+            continue
+        (source,) = node.inputs
+        x, chosen = truth.outputs[source], tape.decisions[node.name]
+        if node.kind == Operator.max_pool:
+            assert node.problem is not None
+            gap = reference.max_pool(x, node.problem.window)[0] - take(x, chosen)
+        else:
+            gap = np.where(chosen != (x > 0), np.abs(x), 0.0)
+        moves = moved.get(f"y of {source}", 0.0)
+        margin = LAMBDA * allowed(x, moves, FORMATS[subject.problem.dtype].u) / math.sqrt(max(1, x.size))
+        worst = float(np.max(gap, initial=0.0))
+        what = f"what {node.name} chose, against the best choice"
+        found.append(compare(np.asarray(worst), np.asarray(0.0), margin, what=what, kind="bound"))
+    return found

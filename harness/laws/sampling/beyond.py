@@ -1,0 +1,267 @@
+"""A call on arrays beyond what 32 bits can address, judged on samples and by random contraction of every element.
+
+Beside the arrays themselves and what the backend needs, some blocks of 2^19 elements are held.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.laws.deviation import Deviation, compare, join
+from harness.laws.error_bounds import LAMBDA, PAIRS, SELECTS, WINOGRAD
+from harness.laws.sampling.contraction import contract_problem
+from harness.laws.sampling.held import Held, draw_held, dtype_bytes, take_outputs
+from harness.laws.sampling.maxima import draw_indices, pool_blocks
+from harness.laws.sampling.samples import recompute
+from harness.laws.sampling.windows import axes_of
+from harness.laws.subject import NotExactError, Subject
+from harness.problems.cost import accumulation
+from harness.problems.data import seeded_generator
+from harness.problems.numerics import FORMATS, Numerics
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
+from harness.problems.tile import amplitude
+from harness.problems.window import Sizes
+
+Array = NDArray[Any]
+RANDOM_PLACES = 8  # of every array, beside those at its ends and around its limits
+SAMPLED_WORK = 2**28  # elements that all samples of the kernel's and the bias's gradient may read
+SEARCHED = 1500  # more outputs that are recomputed to name a wrong one
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Where addresses break: elements of an array, and bytes; each is met at its half (signed) and its multiples."""
+
+    elements: int = 2**31
+    bytes: int = 2**32
+
+
+def is_beyond(problem: Problem, bounds: Bounds = Bounds()) -> bool:
+    """Whether an array of a problem has more elements or more bytes than 32 bits can address."""
+    return any(
+        math.prod(shape) > bounds.elements or math.prod(shape) * dtype_bytes(problem, name) > bounds.bytes
+        for name, shape in problem.shapes.items()
+    )
+
+
+def draw_arrays(subject: Subject, problem: Problem) -> Held:
+    """Draw the inputs; raises NotExactError where the backend's sums of them are not exact."""
+    numerics = subject.numerics(problem)
+    check_exact(problem, numerics, subject.backend.name)
+    held = draw_held(subject, problem)
+    held.rounds = numerics.normwise and problem.operator not in SELECTS
+    if problem.operator is Operator.max_pool_grad:
+        draw_indices(held)
+    return held
+
+
+def call_backend(held: Held) -> None:
+    """Run the prepared call, and keep its outputs."""
+    prepared = held.subject.prepare_devices(held.problem, held.arrays)
+    take_outputs(held, prepared.run())
+
+
+def judge_held(held: Held, bounds: Bounds = Bounds()) -> Deviation:
+    """Compare samples, then every element: maxima one by one, sums by random contraction."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"):  # products of a block are too small to share among threads
+        return _judge(held, bounds)
+
+
+def _judge(held: Held, bounds: Bounds) -> Deviation:
+    parts = [_check_places(held, bounds), *_check_inputs(held, bounds)]
+    if held.problem.operator is Operator.max_pool:
+        parts.append(_check_maxima(held))
+    else:
+        parts += _check_contraction(held)
+    found = join(*parts)
+    if not found.passed and all(part.passed for part in parts if part.index):
+        named = _search(held)
+        if named is not None:
+            return replace(named, compared=found.compared, note=f"{named.note}; {found.describe()}".strip("; "))
+    return found
+
+
+def check_exact(problem: Problem, numerics: Numerics, name: str) -> None:
+    """Raise NotExactError unless every sum must give the same bits, or round to them, from the shapes alone."""
+    if problem.operator in SELECTS:
+        return
+    (largest, share), longest = amplitude(problem), accumulation(problem)
+    bits = min(numerics.sums_in(problem.dtype).bits, FORMATS[problem.dtype].bits)
+    most = longest * largest**2 + largest if share == 1.0 else longest * share
+    exact = most <= 2.0**bits and _divides_exactly(problem)
+    if numerics.normwise and exact:
+        exact = _bound_of_norms(problem, numerics, largest) < 0.5
+    if not exact:
+        raise NotExactError(f"sums of {problem.line} are not exact in {problem.dtype} ({name}, {numerics.algorithm})")
+
+
+def _divides_exactly(problem: Problem) -> bool:
+    """Whether every divisor of a mean is a power of two: along an axis it is at most the kernel's size."""
+    if problem.operator not in (Operator.avg_pool, Operator.avg_pool_grad):
+        return True
+    padded = not problem.window.count_include_pad and any(side for pair in problem.window.padding for side in pair)
+    inside = padded or problem.window.ceil_mode
+    return all(m & (m - 1) == 0 and (m <= 2 or not inside) for m in problem.kernel)
+
+
+def _bound_of_norms(problem: Problem, numerics: Numerics, largest: int) -> float:
+    """The bound of a norm-wise algorithm, from the largest norms that the data can have."""
+    reach = problem.window.reach(problem.kernel)
+    points = math.prod(n + r for n, r in zip(problem.forward_spatial, reach, strict=True))
+    factor = WINOGRAD[numerics.tile] if numerics.algorithm == "winograd" else 12.0 * max(1.0, math.log2(points))
+    first, second = (math.prod(problem.shapes[name]) for name in PAIRS.get(problem.operator, ("dy", "dy")))
+    if problem.operator in PAIRS and problem.operator is not Operator.conv_weight_grad:
+        assert problem.w is not None
+        first = first // problem.x[0] // problem.window.groups
+        second = second // problem.w[0 if problem.operator is Operator.conv else 1]
+    sums = numerics.sums_in(problem.dtype).u * factor * math.sqrt(first) * math.sqrt(second) * largest**2
+    return sums + FORMATS[problem.dtype].u * LAMBDA
+
+
+# --- samples -------------------------------------------------------------------------------------------------------
+
+
+def find_offsets(problem: Problem, name: str, bounds: Bounds) -> list[int]:
+    """Flat offsets of an array that are worth a look: its ends, those around limits, and some at random."""
+    size, item = math.prod(problem.shapes[name]), dtype_bytes(problem, name)
+    limits = {bounds.elements // 2, bounds.elements, bounds.bytes // 2 // item, bounds.bytes // item}
+    around = {k * limit + step for limit in limits for k in (1, 2, 3) for step in (-1, 0, 1)}
+    last = [size - 1, size - 1 - math.prod(problem.shapes[name][1:])]
+    random = seeded_generator(problem.seed, f"places of {name}").integers(size, size=RANDOM_PLACES)
+    return sorted({offset for offset in (0, 1, *last, *around, *map(int, random)) if 0 <= offset < size})
+
+
+def _check_inputs(held: Held, bounds: Bounds) -> Iterator[Deviation]:
+    """The inputs still hold what was drawn, at the places that are sampled."""
+    for name, tile in held.tiles.items():
+        offsets = find_offsets(held.problem, name, bounds)
+        there = [tuple(slice(i, i + 1) for i in held.locate(name, offset)) for offset in offsets]
+        got = np.array([float(held.read(name, at).reshape(())) for at in there])
+        found = compare(got, tile.take(np.array(offsets)), what=f"{name} after the call")
+        yield replace(found, index=held.locate(name, offsets[found.index[0]]))
+
+
+def _check_places(held: Held, bounds: Bounds) -> Deviation:
+    """Recompute outputs: at the offsets of every output, and those that read the elements at the offsets of inputs."""
+    problem, places = held.problem, dict[Sizes, None]()
+    for name in problem.shapes:
+        for offset in find_offsets(problem, name, bounds):
+            places[_output_at(held, name, held.locate(name, offset))] = None
+    sums_all = problem.operator in (Operator.conv_weight_grad, Operator.conv_bias_grad)
+    affordable = max(4, SAMPLED_WORK // accumulation(problem)) if sums_all else len(places)
+    chosen = list(places)[:: max(1, -(-len(places) // affordable))]
+    return compare_places(held, chosen)
+
+
+def compare_places(held: Held, places: list[Sizes]) -> Deviation:
+    """The outputs at some indices against what they must be."""
+    wanted, parts = [recompute(held, at) for at in places], []
+    for number, name in enumerate(held.problem.operator.outputs):
+        got = [float(held.read(name, tuple(slice(i, i + 1) for i in at)).reshape(())) for at in places]
+        found = compare(np.array(got), np.array([one[number] for one in wanted]), what=name)
+        parts.append(replace(found, index=places[found.index[0]], note=""))
+    return join(*parts)
+
+
+def _output_at(held: Held, name: str, at: Sizes) -> Sizes:
+    """An output that reads, or is, the element of an array at an index; of several channels one by the index."""
+    problem, out = held.problem, held.problem.operator.outputs[0]
+    if name in problem.operator.outputs:
+        return at
+    shape, turn = problem.shapes[out], sum(at)
+    if problem.operator is Operator.conv_bias_grad:
+        return (at[1],)
+    if problem.operator.pools:
+        if problem.operator is Operator.max_pool_grad and name != "x":
+            index = int(held.read("indices", tuple(slice(i, i + 1) for i in at)).reshape(()))
+            return (*at[:2], *map(int, np.unravel_index(max(0, index), shape[2:])))
+        return (*at[:2], *_reader(held, name, at[2:], turn)) if name != "x" or out != "dx" else at
+    return _convolution_output(held, name, at, shape, turn)
+
+
+def _convolution_output(held: Held, name: str, at: Sizes, shape: Sizes, turn: int) -> Sizes:
+    problem = held.problem
+    assert problem.w is not None
+    groups = problem.window.groups
+    outs, ins = problem.w[0] // groups, problem.w[1]
+    if problem.operator is Operator.conv_weight_grad:
+        if name == "dy":
+            return (at[1], turn % ins, *(turn % m for m in shape[2:]))
+        return (at[1] // ins * outs + turn % outs, at[1] % ins, *(turn % m for m in shape[2:]))
+    forwards = problem.operator is Operator.conv
+    image, space = turn % shape[0], tuple((turn * 7919) % p for p in shape[2:])
+    if name == "b":
+        return (image, at[0], *space)
+    if name == "w":
+        return (image, at[0] if forwards else at[0] // outs * ins + at[1], *space)
+    channel = at[1] // ins * outs + turn % outs if forwards else at[1] // outs * ins + turn % ins
+    return (at[0], channel, *_reader(held, name, at[2:], turn))
+
+
+def _reader(held: Held, name: str, place: Sizes, turn: int) -> Sizes:
+    """Positions of an output whose window holds a position of the first input; any where there is none."""
+    forwards, found = held.problem.operator in (Operator.conv, Operator.max_pool, Operator.avg_pool), []
+    shape = held.problem.output[2:]
+    for axis, at, size in zip(axes_of(held.problem), place, shape, strict=True):
+        pairs = axis.readers(at) if forwards else axis.reads(at)
+        found.append(pairs[turn % len(pairs)][0] if pairs else min(at, size - 1))
+    return tuple(found)
+
+
+def _search(held: Held) -> Deviation | None:
+    """A wrong output by its index, among random ones and those beyond the first half; None where none is met."""
+    if held.problem.operator in (Operator.conv_weight_grad, Operator.conv_bias_grad):
+        tries = max(8, min(SEARCHED, SAMPLED_WORK // accumulation(held.problem)))
+    else:
+        tries = SEARCHED
+    name = held.problem.operator.outputs[0]
+    size, rng = math.prod(held.problem.shapes[name]), seeded_generator(held.problem.seed, "search")
+    offsets = itertools.chain(rng.integers(size, size=tries // 2), rng.integers(size // 2, size, size=tries // 2))
+    found = compare_places(held, [held.locate(name, int(offset)) for offset in offsets])
+    return None if found.passed else found
+
+
+# --- every element -------------------------------------------------------------------------------------------------
+
+
+def _check_maxima(held: Held) -> Deviation:
+    """Every maximum and every index; the first block that differs ends it."""
+    compared = 0
+    for box, y, indices in pool_blocks(held, held.subject.numerics(held.problem).ties):
+        got = {"y": held.read("y", box).astype(np.float32), "indices": held.read("indices", box)}
+        compared += y.size + indices.size
+        for name, wanted in (("y", y), ("indices", indices)):
+            if not np.array_equal(got[name], wanted):
+                found = compare(got[name], wanted, what=name)
+                where = tuple(i + at.start for i, at in zip(found.index, box, strict=True))
+                return replace(found, index=where, compared=compared)
+    return Deviation(kind="exact", worst=0.0, compared=compared, what="y and indices", index=(0,))
+
+
+def _check_contraction(held: Held) -> Iterator[Deviation]:
+    """Both sides of the random contraction, in every round."""
+    size, what = math.prod(held.problem.output), f"random contraction of {held.problem.operator.outputs[0]}"
+    for number, (got, wanted) in enumerate(contract_problem(held)):
+        value, apart = (math.nan, math.nan) if got is None else (_as_float(got), _as_float(got - wanted))
+        yield Deviation(
+            kind="exact", worst=0.0 if got == wanted else math.inf, compared=0 if number else size, what=what,
+            got=value, wanted=_as_float(wanted), bound=0.0, note="" if got == wanted else f"apart by {apart:.6g}",
+        )  # fmt: skip
+
+
+def _as_float(value: Fraction) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)

@@ -1,0 +1,295 @@
+"""A block: untimed calls until the state is steady again, then samples of a few calls each until the budget ends.
+
+Hot: calls follow each other, over a pool of inputs in turn. Cold: before every call, memory beyond the last cache is
+written, untimed, and each sample is one call. Before every call its inputs are given contents that were never there,
+untimed; calls are then timed one by one, and a sample is their mean. Only where calls are queued on a device, so that
+one by one they would wait for each other, or where contents cannot be renewed, a sample is timed as a whole.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any, Literal
+
+from harness.analysis.statistics import steady
+from harness.measure.clocks import Clock, HostClock
+from harness.measure.device_clock import Gpu, make_reader
+from harness.measure.processor_time import descendants_ns, make_waited, own_ns
+
+Mode = Literal["hot", "cold"]
+Look = Callable[[int, Any], None]
+LEAST_SAMPLE_NS = 400_000  # 8000 steps of a 50 ns clock; the clock's own 60 ns are 0.02 % of it
+CALIBRATION_NS = 5_000_000
+LEAST_CALLS = 3
+RAISE_NS = 300_000_000  # most that a device gets to raise its clock; idle ones begin at a fifth of it
+RISES = 1.02  # times the highest reading before
+STILL = 3  # readings in a row that are no higher: a driver may tell the same clock for some milliseconds
+WARM_NS = 5_000_000  # of untimed calls after an arm was suspended: its threads wake and spin, its caches fill
+READINGS = 1_000  # of a clock around nothing
+MOST_READINGS = 20  # of what was used, each of which takes some microseconds; a time slice is hundreds of them
+
+_now = time.perf_counter_ns  # bound before any backend is loaded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """Calls to time: one for each member of the pool, how many make a sample, and what is done around them.
+
+    single_ns: median time of one call while calibrating.
+    flush: writes memory beyond the last cache (cold), or nothing.
+    read_gpu: reads the clock of the device that does the work, or nothing.
+    extra: known work inside the timed region, of which `qualify` says how much it is; None otherwise.
+    renew: gives the inputs of a member contents that were never there; None where that cannot be done.
+    apart: whether each call of a sample is timed by itself, with new contents before it.
+    """
+
+    calls: tuple[Callable[[], Any], ...]
+    clock: Clock
+    loops: int = 1
+    warmups: int = 0
+    single_ns: float = 0.0
+    flush: Callable[[], Any] | None = None
+    read_gpu: Callable[[], Gpu | None] | None = None
+    extra: Callable[[], Any] | None = None
+    renew: Callable[[int], None] | None = None
+    apart: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """Samples of a block in ns per call.
+
+    clocks: of every sample, all its calls by the clock, and by the second one around it.
+    cpu_ns, span_ns, waited_ns: processor time of the process and its descendants during the samples, their wall time
+        with what is done between their calls, and how long this thread waited for a core in it.
+    gpu: clock of the device before the first sample and after the last; empty where none can be read.
+    """
+
+    samples_ns: tuple[float, ...]
+    clocks: tuple[tuple[float, float], ...]
+    timed_ns: int
+    warmups: int
+    cpu_ns: int = 0
+    span_ns: int = 0
+    waited_ns: int = 0
+    gpu: tuple[Gpu, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What was used so far: processor time of the process, wall time, and waiting of this thread for a core, in ns."""
+
+    cpu_ns: int = 0
+    span_ns: int = 0
+    waited_ns: int = 0
+
+    def __add__(self, other: Use) -> Use:
+        return Use(
+            cpu_ns=self.cpu_ns + other.cpu_ns, span_ns=self.span_ns + other.span_ns,
+            waited_ns=self.waited_ns + other.waited_ns,
+        )  # fmt: skip
+
+    def __sub__(self, other: Use) -> Use:
+        return Use(
+            cpu_ns=self.cpu_ns - other.cpu_ns, span_ns=self.span_ns - other.span_ns,
+            waited_ns=self.waited_ns - other.waited_ns,
+        )  # fmt: skip
+
+
+def make_ready(calls: Sequence[Callable[[], Any]], clock: Clock, mode: Mode, device: str) -> Ready:
+    """Put calls, clock and mode together."""
+    flush = None
+    if mode == "cold":
+        from harness.measure.caches import make_flush
+
+        flush = make_flush(device)
+    return Ready(calls=tuple(calls), clock=clock, flush=flush, read_gpu=make_reader(device))
+
+
+def calibrate(ready: Ready, slowdown: float = 0.0) -> Ready:
+    """Time single calls, choose how many make a sample, and make the work that slows each sample down by a share."""
+    times: list[float] = []
+    begun = _now()
+    while len(times) < LEAST_CALLS or _now() - begun < CALIBRATION_NS:
+        member = len(times) % len(ready.calls)
+        _renew(ready, member)
+        times.append(ready.clock.time(ready.calls[member])[1])
+    single = statistics.median(times)
+    shortest = max(1, round(min(times)))  # what interrupts calibration must not make samples of single short calls
+    loops = 1 if ready.flush else max(1, -(-LEAST_SAMPLE_NS // shortest))
+    if loops > 1:
+        loops = -(-loops // len(ready.calls)) * len(ready.calls)  # every member equally often in every sample
+    ready = replace(ready, loops=loops, warmups=len(times), single_ns=single)
+    if not slowdown:
+        return ready
+    from harness.measure.slowdown import make_work
+
+    usual = steady(time_block(ready, CALIBRATION_NS, WARM_NS, LEAST_CALLS).samples_ns)  # as comparisons see it
+    return replace(ready, extra=make_work(slowdown * usual * loops))
+
+
+def time_block(ready: Ready, budget_ns: int, warm_ns: int, least: int, look: Look | None = None) -> Timed:
+    """Warm up for `warm_ns`, then take samples until the budget is spent and at least `least` are there.
+
+    look: is given member and result of calls that nobody can tell beforehand, untimed, before anything else is done;
+    the last time for a call that is any of the block's with equal chances.
+    """
+    begun, below_ns = _now(), descendants_ns()
+    warmups = _warm(ready, warm_ns) + _raise_clock(ready, warm_ns)
+    before = ready.read_gpu() if ready.read_gpu else None
+    samples: list[float] = []
+    clocks: list[tuple[float, float]] = []
+    spent, used = 0.0, Use()
+    for number in itertools.count():
+        if spent >= budget_ns and len(samples) >= least:
+            break
+        chosen = look if look is not None and secrets.randbelow(number + 1) == 0 else None
+        took_ns, around_ns, use = _take(ready, number, chosen)
+        spent, used = spent + took_ns, used + use
+        clocks.append((took_ns, around_ns))
+        samples.append(round(took_ns / ready.loops, 2))
+    after = ready.read_gpu() if ready.read_gpu else None
+    below_ns = descendants_ns() - below_ns
+    return Timed(
+        samples_ns=tuple(samples), clocks=tuple(clocks), timed_ns=round(spent), warmups=warmups,
+        cpu_ns=round(used.cpu_ns + below_ns * used.span_ns / max(1, _now() - begun)),
+        span_ns=used.span_ns, waited_ns=used.waited_ns, gpu=(before, after) if before and after else (),
+    )  # fmt: skip
+
+
+def _take(ready: Ready, number: int, look: Look | None) -> tuple[float, float, Use]:
+    """One sample: its time by the clock and by the second one, and what was used."""
+    if ready.apart and ready.loops > 1:
+        return _take_apart(ready, look)
+    members = len(ready.calls)
+    member = number % members if ready.loops == 1 else secrets.randbelow(members)
+    for one in [member] if ready.loops == 1 else range(members):
+        _renew(ready, one)
+    if ready.loops == 1:
+        run = partial(_run_one, ready.calls[member], ready.extra)
+    else:
+        run = partial(_run_many, ready.calls, ready.loops // members - 1, member, ready.extra)
+    if ready.flush is not None:
+        ready.flush()
+    begun = read_use()
+    result, took_ns, around_ns = ready.clock.time(run)
+    used = read_use() - begun
+    if look is not None:
+        look(member, result)
+    return took_ns, around_ns, used
+
+
+def _take_apart(ready: Ready, look: Look | None) -> tuple[float, float, Use]:
+    """The same of many calls, each timed by itself; the clock's own time is taken off.
+
+    The time by the second clock is what the first one says, and what the second says beyond it in the middle of calls.
+    """
+    calls, clock, members, last = ready.calls, ready.clock, len(ready.calls), ready.loops - 1
+    chosen = secrets.randbelow(ready.loops) if look is not None else -1
+    took_ns, beyond_ns = 0.0, []
+    begun, used = read_use(), Use()
+    for number in range(ready.loops):
+        member = number % members
+        _renew(ready, member)
+        run = calls[member] if ready.extra is None or number < last else partial(_run_one, calls[member], ready.extra)
+        result, took, around = clock.time(run)
+        took_ns += took
+        beyond_ns.append(around - took)
+        if number == chosen and look is not None:
+            used = read_use() - begun
+            look(member, result)
+            begun = read_use()
+        del result
+    used += read_use() - begun
+    took_ns = max(took_ns - ready.loops * read_cost(type(clock)), float(ready.loops))
+    # A clock that lies does so in every call; an interruption between two readings is one call's.
+    return took_ns, took_ns + ready.loops * statistics.median(beyond_ns), used
+
+
+def read_use() -> Use:
+    """What was used so far, at one moment: read again where the thread lost its core between the readings.
+
+    Asking for processor time is where the system often takes the core away.
+    """
+    read_waited = _waited()
+    for _ in range(MOST_READINGS):
+        use = Use(waited_ns=read_waited(), cpu_ns=own_ns(), span_ns=_now())
+        if read_waited() == use.waited_ns:
+            break
+    return use
+
+
+@cache
+def _waited() -> Callable[[], int]:
+    """The reader of this thread's waiting; blocks of a process are timed by one thread."""
+    return make_waited()
+
+
+@cache
+def read_cost(kind: type) -> float:
+    """What a host's clock says of a call that does nothing, in ns; 0 for other clocks."""
+    if kind is not HostClock:
+        return 0.0
+    clock = HostClock(_nothing)
+    return statistics.median(clock.time(_nothing)[1] for _ in range(READINGS))
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def _renew(ready: Ready, member: int) -> None:
+    if ready.renew is not None:
+        ready.renew(member)
+
+
+def _run_one(call: Callable[[], Any], extra: Callable[[], Any] | None) -> Any:
+    result = call()
+    if extra is not None:
+        extra()
+    return result
+
+
+def _run_many(calls: tuple[Callable[[], Any], ...], rounds: int, member: int, extra: Callable[[], Any] | None) -> Any:
+    """All members in turn, as often as a sample asks; the last result of one of them."""
+    for _ in itertools.repeat(None, rounds):
+        for call in calls:
+            call()
+    results = [call() for call in calls]
+    if extra is not None:
+        extra()
+    return results[member]
+
+
+def _warm(ready: Ready, warm_ns: int) -> int:
+    """Untimed calls until the time is spent, at least one where any time is given; a cold cache needs no more."""
+    count, begun = 0, _now()
+    while warm_ns and (count == 0 or _now() - begun < warm_ns):
+        ready.clock.time(ready.calls[count % len(ready.calls)])
+        count += 1
+        if ready.flush is not None:
+            break
+    return count
+
+
+def _raise_clock(ready: Ready, warm_ns: int) -> int:
+    """Untimed calls until the clock of a device that was idle rises no more, RAISE_NS at most; how many."""
+    count, begun, highest, still = 0, _now(), 0.0, 0
+    while warm_ns and ready.read_gpu and _now() - begun < RAISE_NS:
+        gpu = ready.read_gpu()
+        if gpu is None:
+            break
+        still = 0 if gpu.sm_mhz > RISES * highest else still + 1
+        if still == STILL:
+            break
+        highest, until = max(highest, gpu.sm_mhz), _now() + warm_ns
+        while _now() < until:
+            ready.clock.time(ready.calls[count % len(ready.calls)])
+            count += 1
+    return count

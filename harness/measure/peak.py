@@ -1,0 +1,316 @@
+"""What this machine can do at most: products per dtype and copies per working set, measured in the run itself.
+
+A peak is the best of several libraries, because one alone may use half of the machine: where the environment holds
+OpenBLAS to its AVX2 kernels, NumPy reached 257 GFLOP/s in float32, PyTorch's product 220 and its convolution 503
+(measured on two cores with AVX-512).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from itertools import cycle, repeat
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UsageError
+from harness.measure.disturbance import TICK_NS
+
+if TYPE_CHECKING:
+    from harness.record.run import Peak
+
+SIZES = (256, 512, 1024, 1536)  # of square matrices; the rate grows with them
+CUDA_SIZES = (1024, 2048, 4096, 8192)
+IMAGES, CHANNELS = (16, 32, 64), 256  # of 3x3 convolutions
+COPY_BYTES = tuple(2**power for power in (15, 18, 21, 24, 28))
+CUDA_COPY_BYTES = tuple(2**power for power in (25, 27, 29))  # below, launching takes longer than copying
+TRIES, QUICK_TRIES = 5, 2
+LEAST_COPIED = 96 * 2**20  # in one go: 0.3 ms and more, so that threads work side by side
+CUDA_COPIED = 2**33
+BUDGET_NS, QUICK_BUDGET_NS = 90_000_000, 40_000_000  # for each library and dtype
+GROWTH = 5  # of the time from one size to the next, about
+OTHERS = 0.05  # of one core: a quiet machine's own programs take less
+
+_now = time.perf_counter_ns
+Rates = list[tuple[str, float, float]]  # dtype, GFLOP/s of all threads together, and of one alone
+Make = Callable[[int], tuple[Callable[[], Any], int]]
+
+
+def measure_peak(device: str = "cpu", *, quick: bool = False) -> Peak:
+    """The best rates of a device in GFLOP/s and GB/s, with as many threads as this process gives to BLAS.
+
+    quick: for a repeat within a run, without libraries that take long to load. Raises UsageError for an unknown device.
+    """
+    if device == "cpu":
+        return _measure_cpu(quick)
+    if device == "cuda":
+        return _measure_cuda(QUICK_BUDGET_NS if quick else BUDGET_NS)
+    raise UsageError(f"unknown device: got '{device}', wanted one of cpu, cuda; correct `device` of the backend")
+
+
+def _measure_cpu(quick: bool) -> Peak:
+    """Copies first: a BLAS pool spins for some time after each product."""
+    from harness.record.run import Peak
+
+    tries, budget_ns = (QUICK_TRIES, QUICK_BUDGET_NS) if quick else (TRIES, BUDGET_NS)
+    begun, others, threads = _now(), _others_ns(), _count_threads()
+    counts = {threads} if quick else {1, threads}
+    copies = {str(size): max(_copy_rate(size, count, tries) for count in counts) for size in COPY_BYTES}
+    rates = _numpy_rates(threads, budget_ns)
+    if not quick or "torch" in sys.modules:
+        rates += _torch_rates(budget_ns)
+    disturbed = _others_ns() - others > OTHERS * (_now() - begun)
+    best: dict[str, float] = {}
+    for name, together, alone in rates:
+        best[name] = max(best.get(name, 0.0), mend(together, alone, threads, disturbed))
+    copy_gbs = copies[str(COPY_BYTES[-1])]
+    return Peak(device="cpu", gemm_gflops=widen(best), copy_gbs=copy_gbs, copy_by_bytes=copies)
+
+
+def mend(together: float, alone: float, threads: int, disturbed: bool) -> float:
+    """The rate of all threads together; that of one thread, times as many, where other programs were in the way.
+
+    Where one of two cores is kept, threads that wait for each other lose a time slice in every product (2 instead of
+    478 GFLOP/s, and 248 by one thread). What one thread reaches is then the better witness, and rather too high.
+    """
+    return max(together, alone * threads) if disturbed or together < alone else together
+
+
+def widen(rates: dict[str, float]) -> dict[str, float]:
+    """The same, but narrow formats at least as fast as float32, which holds their values."""
+    narrow = {"float16", "bfloat16"} & set(rates)
+    return rates | {name: max(rates[name], rates["float32"]) for name in narrow}
+
+
+def _others_ns() -> int:
+    """Processor time that was spent so far, or stolen, but not by this process; 0 where the system does not tell."""
+    try:
+        with open("/proc/stat", "rb") as file:
+            user, nice, system, _, _, irq, softirq, steal = map(int, file.readline().split()[1:9])
+    except (OSError, ValueError):
+        return 0
+    return (user + nice + system + irq + softirq + steal) * TICK_NS - time.process_time_ns()
+
+
+def best_rate(make: Make, sizes: Sequence[int], budget_ns: int, now: Callable[[], int] = _now) -> float:
+    """Most operations per ns: larger problems while they fit the budget, then all of them in turn until it is spent.
+
+    make: gives the call for a size, and its operations. A larger one has the better rate, a smaller one the better
+    chance to be left undisturbed.
+    """
+    best, end, made = 0.0, now() + budget_ns, []
+    for size in sizes:
+        call, operations = make(size)
+        call()  # untimed: a first call may plan
+        shortest = min(_time(call, now) for _ in repeat(None, TRIES))
+        best = max(best, operations / shortest)
+        made.append((call, operations))
+        if now() + (1 + TRIES) * GROWTH * shortest > end:
+            break
+    for call, operations in cycle(made):
+        if now() >= end:
+            break
+        best = max(best, operations / _time(call, now))
+    return best
+
+
+def _time(call: Callable[[], Any], now: Callable[[], int] = _now) -> int:
+    begun = now()
+    call()
+    return max(1, now() - begun)
+
+
+def _count_threads() -> int:
+    """Threads of the largest pool of this process, which follows its environment."""
+    import numpy as np  # noqa: F401  loads its BLAS
+    from threadpoolctl import threadpool_info
+
+    return max((int(pool["num_threads"]) for pool in threadpool_info()), default=1)
+
+
+def _numpy_rates(threads: int, budget_ns: int) -> Rates:
+    """Products of float32 and float64 through NumPy's BLAS."""
+    import numpy as np
+    from threadpoolctl import threadpool_limits
+
+    def make(size: int, dtype: str) -> tuple[Callable[[], Any], int]:
+        a = np.full((size, size), 0.5, dtype=dtype)
+        return partial(np.matmul, a, a, out=np.empty_like(a)), 2 * size**3
+
+    @contextmanager
+    def limit(threads: int) -> Iterator[None]:
+        with threadpool_limits(threads, "blas"):
+            yield
+
+    return [
+        (dtype, *_threaded_rates(partial(make, dtype=dtype), SIZES, budget_ns, threads, limit))
+        for dtype in ("float32", "float64")
+    ]
+
+
+def _threaded_rates(
+    make: Make, sizes: Sequence[int], budget_ns: int, threads: int, limit: Callable[[int], AbstractContextManager[None]]
+) -> tuple[float, float]:
+    """Rates of all threads together, and of one."""
+    with limit(1):
+        alone = best_rate(make, sizes, budget_ns)
+    with limit(threads):
+        return best_rate(make, sizes, budget_ns), alone
+
+
+def _torch_rates(budget_ns: int) -> Rates:
+    """Convolutions by oneDNN through PyTorch; nothing where it is absent.
+
+    They reach what its products reach, and more in float16, whose product may be a plain loop that takes seconds.
+    """
+    try:
+        import torch
+    except (ImportError, OSError):
+        return []
+
+    def make(size: int, dtype: Any) -> tuple[Callable[[], Any], int]:
+        last = torch.channels_last
+        x = torch.full((1, CHANNELS, size, size), 0.5, dtype=dtype).to(memory_format=last)
+        w = torch.full((CHANNELS, CHANNELS, 3, 3), 0.5, dtype=dtype).to(memory_format=last)
+        return partial(torch.conv2d, x, w), 2 * (size - 2) ** 2 * 9 * CHANNELS**2
+
+    @contextmanager
+    def limit(threads: int) -> Iterator[None]:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+    threads = torch.get_num_threads()
+    with torch.no_grad():
+        return [
+            (name, *_threaded_rates(partial(make, dtype=getattr(torch, name)), IMAGES, budget_ns, threads, limit))
+            for name in ("float32", "bfloat16", "float16")
+        ]
+
+
+def _copy_rate(size: int, threads: int, tries: int) -> float:
+    """Bytes read and written per ns, when all threads together copy within a working set of `size` bytes."""
+    share = max(1, size // 2 // threads)
+    times = max(1, LEAST_COPIED // (2 * share * threads))
+    copies = [_make_copy(share, times) for _ in range(threads)]
+    return max(2 * share * threads * times / _side_by_side(copies) for _ in range(tries))
+
+
+def _make_copy(size: int, times: int) -> Callable[[], None]:
+    """Copy the same bytes again and again within one call, which holds no lock.
+
+    One element is the whole array, and all elements lie at the same place, so that each is one memmove.
+    """
+    import numpy as np
+    from numpy.lib.stride_tricks import as_strided
+
+    source, target = (
+        as_strided(np.full(size, value, np.uint8).view(np.dtype((np.void, size))), (times,), (0,)) for value in (1, 2)
+    )
+    return partial(np.copyto, target, source)
+
+
+def _side_by_side(calls: Sequence[Callable[[], Any]]) -> int:
+    """Time from the first start to the last end, in ns, of calls in a thread each."""
+    if len(calls) == 1:
+        return _time(calls[0])
+    barrier, spans = threading.Barrier(len(calls)), []
+
+    def work(call: Callable[[], Any]) -> None:
+        barrier.wait()
+        begun = _now()
+        call()
+        spans.append((begun, _now()))
+
+    threads = [threading.Thread(target=work, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return max(1, max(end for _, end in spans) - min(begun for begun, _ in spans))
+
+
+def _measure_cuda(budget_ns: int) -> Peak:
+    """Through PyTorch or CuPy; a constant is the kindest data: it draws the least power. Raises UsageError."""
+    from harness.measure.clocks import find_cuda
+    from harness.record.run import Peak
+
+    library = find_cuda()
+    rates, copies = (_torch_cuda if library.__name__ == "torch" else _cupy_cuda)(library, budget_ns)
+    by_bytes = {str(size): rate for size, rate in copies.items()}
+    return Peak(device="cuda", gemm_gflops=rates, copy_gbs=copies[CUDA_COPY_BYTES[-1]], copy_by_bytes=by_bytes)
+
+
+def _torch_cuda(torch: Any, budget_ns: int) -> tuple[dict[str, float], dict[int, float]]:
+    wait = torch.cuda.synchronize
+
+    def make(size: int, dtype: str) -> tuple[Callable[[], Any], int]:
+        a = torch.full((size, size), 0.5, dtype=getattr(torch, dtype), device="cuda")
+        out = torch.empty_like(a)
+        return lambda: (torch.mm(a, a, out=out), wait()), 2 * size**3
+
+    rates = {}
+    for name in ("float64", "float32", "tf32", "bfloat16", "float16"):
+        with _tf32(torch, allowed=name == "tf32"):
+            made = partial(make, dtype="float32" if name == "tf32" else name)
+            rates[name] = best_rate(made, CUDA_SIZES, budget_ns)
+    copies = {}
+    for size in CUDA_COPY_BYTES:
+        source, target = (torch.full((size // 2,), value, dtype=torch.uint8, device="cuda") for value in (1, 2))
+        copies[size] = _queue_rate(partial(target.copy_, source), wait, size)
+    return rates, copies
+
+
+@contextmanager
+def _tf32(torch: Any, *, allowed: bool) -> Iterator[None]:
+    """TF32 on or off in cuBLAS, and as before afterwards.
+
+    By the old switch, which sets the new one of torch 2.9 (`fp32_precision`) as well; the new one alone contradicts
+    the old one, and torch 2.11 then refuses the product.
+    """
+    matmul = torch.backends.cuda.matmul
+    before = matmul.allow_tf32
+    matmul.allow_tf32 = allowed
+    try:
+        yield
+    finally:
+        matmul.allow_tf32 = before
+
+
+def _cupy_cuda(cupy: Any, budget_ns: int) -> tuple[dict[str, float], dict[int, float]]:
+    """CuPy has one switch for TF32, an environment variable: float32 is measured as that has it."""
+    wait = cupy.cuda.runtime.deviceSynchronize
+
+    def make(size: int, dtype: str) -> tuple[Callable[[], Any], int]:
+        a = cupy.full((size, size), 0.5, dtype=dtype)
+        out = cupy.empty_like(a)
+        return lambda: (cupy.matmul(a, a, out=out), wait()), 2 * size**3
+
+    names = {"float64": "float64", "float16": "float16"}
+    names["tf32" if os.environ.get("CUPY_TF32", "0") not in ("", "0") else "float32"] = "float32"
+    rates = {name: best_rate(partial(make, dtype=dtype), CUDA_SIZES, budget_ns) for name, dtype in names.items()}
+    copies = {}
+    for size in CUDA_COPY_BYTES:
+        source, target = (cupy.full(size // 2, value, dtype=cupy.uint8) for value in (1, 2))
+        copies[size] = _queue_rate(partial(cupy.copyto, target, source), wait, size)
+    return rates, copies
+
+
+def _queue_rate(copy: Callable[[], Any], wait: Callable[[], Any], size: int) -> float:
+    """Bytes per ns of many copies in a queue, so that launching one overlaps with the one before."""
+    times = max(1, CUDA_COPIED // size)
+
+    def work() -> None:
+        for _ in repeat(None, times):
+            copy()
+        wait()
+
+    work()
+    return size * times / min(_time(work) for _ in repeat(None, QUICK_TRIES))

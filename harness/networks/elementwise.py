@@ -1,0 +1,225 @@
+"""What stands between the operators of a network, forwards and backwards, on any array namespace.
+
+A forward function takes the node, its inputs, its parameters and statistics, and gives y; the backward one takes dy and
+y as well and gives the gradients of the inputs in their order, then those of its parameters by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from harness.networks.graph import Node
+
+Forward = Callable[[Any, Node, Sequence[Any], Mapping[str, Any]], Any]
+Backward = Callable[[Any, Node, Any, Sequence[Any], Any, Mapping[str, Any]], tuple[list[Any], dict[str, Any]]]
+
+
+def relu(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
+    """y = x where `positive` says that it is let through, 0 elsewhere."""
+    (x,) = inputs
+    return xp.where(values["positive"], x, xp.zeros_like(x))
+
+
+def relu_grad(
+    xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """dx = dy where x was let through (1.16)."""
+    return [xp.where(values["positive"], dy, xp.zeros_like(dy))], {}
+
+
+def sigmoid(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
+    """y = 1 / (1 + exp(-x)), as (1 + tanh(x/2)) / 2, which no x makes overflow."""
+    return 0.5 + 0.5 * xp.tanh(0.5 * inputs[0])
+
+
+def sigmoid_grad(
+    xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """dx = dy y (1 - y)."""
+    return [dy * y * (1 - y)], {}
+
+
+def tanh(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
+    """y = tanh(x)."""
+    return xp.tanh(inputs[0])
+
+
+def tanh_grad(
+    xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """dx = dy (1 - y^2)."""
+    return [dy * (1 - y * y)], {}
+
+
+def _window_sum(xp: Any, a: Any, size: int) -> Any:
+    """Sums over `size` neighbouring channels, as many on either side, of an array n c *s."""
+    half, channels = size // 2, a.shape[1]
+    total = a
+    for step in range(1, min(half, channels - 1) + 1):
+        none = xp.zeros_like(a[:, :step])
+        total = total + xp.concat([a[:, step:], none], axis=1) + xp.concat([none, a[:, :-step]], axis=1)
+    return total
+
+
+def _lrn_base(xp: Any, node: Node, x: Any) -> Any:
+    o = node.options
+    return o["k"] + (o["alpha"] / o["size"]) * _window_sum(xp, x * x, int(o["size"]))
+
+
+def lrn(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
+    """y = x s^-beta with s = k + alpha/size sum of x^2 over `size` neighbouring channels."""
+    (x,) = inputs
+    return x * _lrn_base(xp, node, x) ** -node.options["beta"]
+
+
+def lrn_grad(
+    xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """dx = dy s^-beta - 2 alpha beta/size x sum of dy x s^(-beta-1) over the same channels."""
+    (x,), o = inputs, node.options
+    s = _lrn_base(xp, node, x)
+    spread = _window_sum(xp, dy * x * s ** (-o["beta"] - 1), int(o["size"]))
+    return [dy * s ** -o["beta"] - (2 * o["alpha"] * o["beta"] / o["size"]) * x * spread], {}
+
+
+def _along(a: Any, like: Any) -> Any:
+    """One number per channel, shaped to broadcast over n c *s."""
+    return a.reshape((1, -1, *(1,) * (len(like.shape) - 2)))
+
+
+def norm(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
+    """y = gamma (x - mean) / sqrt(variance + eps) + beta, gamma 1 where there is none."""
+    (x,) = inputs
+    factor = (values["variance"] + node.options["eps"]) ** -0.5
+    y = (x - _along(values["mean"], x)) * _along(factor, x)
+    return (
+        y * _along(values["gamma"], x) + _along(values["beta"], x)
+        if "gamma" in values
+        else y + _along(values["beta"], x)
+    )
+
+
+def norm_grad(
+    xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """dx = dy gamma / sqrt(variance + eps); dgamma = sum dy (x - mean) / sqrt(variance + eps); dbeta = sum dy."""
+    (x,), factor = inputs, (values["variance"] + node.options["eps"]) ** -0.5
+    axes = (0, *range(2, len(x.shape)))
+    gradients = {"dbeta": xp.sum(dy, axis=axes)}
+    if "gamma" not in values:
+        return [dy * _along(factor, x)], gradients
+    gradients["dgamma"] = xp.sum(dy * (x - _along(values["mean"], x)), axis=axes) * factor
+    return [dy * _along(factor * values["gamma"], x)], gradients
+
+
+def scale(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
+    """y = factor x."""
+    return node.options["factor"] * inputs[0]
+
+
+def scale_grad(
+    xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """dx = factor dy."""
+    return [node.options["factor"] * dy], {}
+
+
+def add(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
+    """y = sum of the inputs."""
+    total = inputs[0]
+    for x in inputs[1:]:
+        total = total + x
+    return total
+
+
+def add_grad(
+    xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """dx = dy for every input: the identity beside a residual branch carries dy through."""
+    return [dy] * len(inputs), {}
+
+
+def concat(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
+    """y = the inputs, one behind the other along the channels."""
+    return xp.concat(list(inputs), axis=1)
+
+
+def concat_grad(
+    xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """dx = the channels of dy that came from each input."""
+    parts, at = [], 0
+    for x in inputs:
+        parts.append(dy[:, at : at + x.shape[1]])
+        at += x.shape[1]
+    return parts, {}
+
+
+def _middle(inner: Sequence[int], outer: Sequence[int]) -> tuple[slice, ...]:
+    starts = [(large - small) // 2 for small, large in zip(inner, outer, strict=True)]
+    return (slice(None), slice(None), *(slice(at, at + n) for at, n in zip(starts, inner, strict=True)))
+
+
+def crop(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
+    """y = the middle of x."""
+    (x,) = inputs
+    return x[_middle(node.shape[2:], x.shape[2:])]
+
+
+def crop_grad(
+    xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """dx = dy in the middle of zeros."""
+    (x,) = inputs
+    dx = xp.zeros_like(x)
+    dx[_middle(node.shape[2:], x.shape[2:])] = dy
+    return [dx], {}
+
+
+def expand(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
+    """y = the one number of every channel, all over space."""
+    return xp.broadcast_to(inputs[0], node.shape)
+
+
+def expand_grad(
+    xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """dx = sum of dy over space."""
+    return [xp.sum(dy, axis=tuple(range(2, len(node.shape))), keepdims=True)], {}
+
+
+GLUE: dict[str, tuple[Forward, Backward]] = {
+    "relu": (relu, relu_grad),
+    "sigmoid": (sigmoid, sigmoid_grad),
+    "tanh": (tanh, tanh_grad),
+    "lrn": (lrn, lrn_grad),
+    "norm": (norm, norm_grad),
+    "scale": (scale, scale_grad),
+    "add": (add, add_grad),
+    "concat": (concat, concat_grad),
+    "crop": (crop, crop_grad),
+    "expand": (expand, expand_grad),
+}
+
+
+def cross_entropy(xp: Any, y: Any, target: Any) -> tuple[Any, Any]:
+    """L = -sum t log softmax(y) / sum t over channels, and dy = (softmax(y) sum_c t - t) / sum t.
+
+    y, target: n c *s; target holds one 1 in each column of channels.
+    """
+    shifted = y - xp.max(y, axis=1, keepdims=True)
+    powers = xp.exp(shifted)
+    total = xp.sum(powers, axis=1, keepdims=True)
+    weight = xp.sum(target)
+    loss = xp.sum(target * (xp.log(total) - shifted)) / weight
+    return loss, (powers / total * xp.sum(target, axis=1, keepdims=True) - target) / weight
+
+
+def projection(xp: Any, y: Any, target: Any) -> tuple[Any, Any]:
+    """L = <target, y> / N, and dy = target / N, for networks without labels."""
+    n = y.shape[0]
+    return xp.sum(target * y) / n, target / n
+
+
+LOSSES = {"cross-entropy": cross_entropy, "projection": projection}

@@ -1,0 +1,189 @@
+"""The network as a graph: nodes in the order of evaluation, each an operator with its problem or a piece of glue."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from harness.problems.operator import Operator
+from harness.problems.problem import ITEM_BYTES, Problem
+from harness.problems.window import Sizes, Window
+
+INPUT = "input"  # the name of what the network reads
+Work = Literal["forward", "step"]  # outputs alone, or outputs, loss and all gradients
+Loss = Literal["cross-entropy", "projection"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One operation of a network.
+
+    kind: a forward operator (conv, conv_transpose, max_pool, avg_pool), or the name of a glue function.
+    inputs: names of the nodes that it reads. shape: of its output, n c *s.
+    problem: of an operator; options: constants of glue.
+    parameters: learnable arrays by name (w, b; gamma, beta); statistics: arrays that stay fixed (mean, variance).
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[str, ...]
+    shape: Sizes
+    problem: Problem | None = None
+    options: Mapping[str, float] = field(default_factory=dict)
+    parameters: Mapping[str, Sizes] = field(default_factory=dict)
+    statistics: Mapping[str, Sizes] = field(default_factory=dict)
+
+    @property
+    def gradients(self) -> dict[str, Problem]:
+        """The problems of an operator's gradients, by the name of what they give: dx, and dw, db where it has w, b.
+
+        The input gradient of conv_transpose is conv, and its kernel's gradient is conv's with x and dy exchanged.
+        """
+        problem = self.problem
+        if problem is None:
+            return {}
+        if problem.operator is Operator.max_pool:
+            return {"dx": problem.with_(operator=Operator.max_pool_grad)}
+        if problem.operator is Operator.avg_pool:
+            return {"dx": problem.with_(operator=Operator.avg_pool_grad)}
+        if problem.operator is Operator.conv:
+            found = {
+                "dx": problem.with_(operator=Operator.conv_input_grad),
+                "dw": problem.with_(operator=Operator.conv_weight_grad),
+            }
+        else:
+            turned = problem.with_(operator=Operator.conv, x=problem.y, output_padding=None, bias=False)
+            found = {"dx": turned, "dw": turned.with_(operator=Operator.conv_weight_grad)}
+        if problem.bias:
+            found["db"] = _bias_problem(problem)
+        return found
+
+
+def _bias_problem(problem: Problem) -> Problem:
+    """conv_bias_grad on arrays of the output's shape."""
+    if problem.operator is Operator.conv:
+        return problem.with_(operator=Operator.conv_bias_grad)
+    ones, (n, channels, *space) = (1,) * problem.axes, problem.y
+    window = Window(stride=ones, padding=((0, 0),) * problem.axes, dilation=ones)
+    return problem.with_(
+        operator=Operator.conv_bias_grad, x=(n, 1, *space), w=(channels, 1, *ones), window=window, output_padding=None
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A graph for one batch size, input size and dtype; the last node is the output."""
+
+    name: str
+    input: Sizes
+    dtype: str
+    nodes: tuple[Node, ...]
+    loss: Loss
+
+    @property
+    def output(self) -> Node:
+        """The node that the loss reads."""
+        return self.nodes[-1]
+
+    @property
+    def parameters(self) -> dict[str, Sizes]:
+        """Learnable arrays, as node.name."""
+        return {f"{node.name}.{name}": shape for node in self.nodes for name, shape in node.parameters.items()}
+
+    @property
+    def statistics(self) -> dict[str, Sizes]:
+        """Arrays that stay fixed, as node.name."""
+        return {f"{node.name}.{name}": shape for node in self.nodes for name, shape in node.statistics.items()}
+
+    def count(self, *, statistics: bool = False) -> int:
+        """Number of learnable numbers; `statistics` adds the fixed ones."""
+        shapes = [*self.parameters.values(), *(self.statistics.values() if statistics else ())]
+        return sum(math.prod(shape) for shape in shapes)
+
+    def layers(self, work: Work) -> Counter[Problem]:
+        """The distinct problems of a pass, with how often each occurs."""
+        return Counter(problem for node in self.nodes for problem in problems_of(node, work))
+
+    def activation_bytes(self, work: Work) -> int:
+        """Most bytes of activations at once: in a step all of them, forwards alone each until its last reader."""
+        item = ITEM_BYTES[self.dtype]
+        sizes = {INPUT: math.prod(self.input)} | {node.name: math.prod(node.shape) for node in self.nodes}
+        if work == "step":
+            return item * sum(sizes.values())
+        last = last_readers(self.nodes)
+        held, most = sizes[INPUT], 0
+        for node in self.nodes:
+            held += sizes[node.name]
+            most = max(most, held)
+            held -= sum(sizes[name] for name in {*node.inputs} if last[name] == node.name)
+        return item * most
+
+
+def problems_of(node: Node, work: Work) -> list[Problem]:
+    """The problems that a node poses in a pass."""
+    if node.problem is None:
+        return []
+    return [node.problem, *(node.gradients.values() if work == "step" else ())]
+
+
+def last_readers(nodes: Iterable[Node]) -> dict[str, str]:
+    """For every array that is read, the node that reads it last."""
+    return {name: node.name for node in nodes for name in node.inputs}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Architecture:
+    """A network before its batch, input size and dtype are chosen; what a plugin hands over.
+
+    input: native shape c *s. small: the spatial size at which its gradients are checked. build: draws the graph.
+    published: number of parameters, None where none was published; counts: whether that includes fixed statistics.
+    options: free whole numbers of the build by name, with their defaults.
+    """
+
+    name: str
+    description: str
+    input: Sizes
+    build: Callable[..., None]
+    small: int
+    loss: Loss = "cross-entropy"
+    published: int | None = None
+    counts: Literal["learnable", "all"] = "learnable"
+    options: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what would fail only when the graph is drawn; a list of sizes is converted."""
+        from harness.problems.validation import (
+            check_callable,
+            check_number,
+            check_one_of,
+            check_type,
+            check_word,
+            read_sizes,
+        )
+
+        check_word("Architecture name", self.name)
+        what = f"network '{self.name}'"
+        check_type(f"{what}, description", self.description, str, "a text")
+        sizes = read_sizes(f"{what}, input", self.input, "channels and 1 to 3 sizes, such as (3, 224, 224)")
+        object.__setattr__(self, "input", sizes)
+        check_callable(f"{what}, build", self.build, "a function that takes a harness.Sketch")
+        check_number(f"{what}, small", self.small, "a size of at least 1", least=1, whole=True)
+        check_one_of(f"loss of {what}", self.loss, get_args(Loss))
+        check_one_of(f"counts of {what}", self.counts, ("learnable", "all"))
+        for name, value in self.options.items():
+            check_type(f"{what}, option {name}", value, int, "a whole number")
+
+    def draw(self, n: int, size: int, dtype: str, options: Mapping[str, int]) -> Network:
+        """The graph for a batch of n, a spatial size (0: native) and a dtype. Raises GeometryError."""
+        from harness.networks.builder import Sketch
+
+        space = (size,) * (len(self.input) - 1) if size else self.input[1:]
+        sketch = Sketch((n, self.input[0], *space), dtype)
+        self.build(sketch, **{**self.options, **options})
+        sketch.check_ends()
+        return Network(
+            name=self.name, input=sketch.input, dtype=dtype, nodes=tuple(sketch.nodes.values()), loss=self.loss
+        )

@@ -1,0 +1,136 @@
+"""The problem of a whole network, and its line.
+
+    network NAME WORK [OPTION=...] [n=] [size=] [dtype=] [seed=] [mixed=]
+
+WORK is `forward` or `step`; n 1, size native, dtype float32, seed 0 and no partner are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, ClassVar, get_args
+
+from harness.errors import GeometryError, LineError, unknown
+from harness.networks.graph import Architecture, Network, Work
+from harness.problems.numerics import DTYPES
+from harness.problems.problem import ITEM_BYTES
+
+WORD = "network"  # begins the line of a network's problem
+FIELDS = ("n", "size", "dtype", "seed", "mixed")  # that any network has; the others are its own options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkProblem:
+    """An architecture with everything that fixes its answer: batch, size of the input, dtype, seed of all values.
+
+    work: `forward` gives the output, `step` also the loss and all gradients. size 0 stands for the native one.
+    mixed: the backend that computes every other operator, empty for one backend alone.
+    Raises GeometryError where the graph does not chain at that size.
+    """
+
+    architecture: Architecture
+    work: Work
+    n: int = 1
+    size: int = 0
+    dtype: str = "float32"
+    seed: int = 0
+    mixed: str = ""
+    options: tuple[tuple[str, int], ...] = ()
+
+    data: ClassVar[str] = "network"
+
+    def __post_init__(self) -> None:
+        """Check once, before anything is computed."""
+        if self.size and {*self.architecture.input[1:]} == {self.size}:
+            object.__setattr__(self, "size", 0)  # one problem has one line
+        if self.n < 1 or self.size < 0 or self.seed < 0:
+            raise GeometryError(f"{self.line}: wanted n of at least 1, and no negative size or seed")
+        if self.dtype not in DTYPES:
+            raise GeometryError(f"unknown dtype: got '{self.dtype}', wanted one of {', '.join(DTYPES)}")
+        try:
+            draw_network(self.architecture, self.n, self.size, self.dtype, self.options)
+        except GeometryError as error:
+            raise GeometryError(f"{error}; the line was: {self.line}") from None
+
+    @property
+    def network(self) -> Network:
+        """The graph."""
+        return draw_network(self.architecture, self.n, self.size, self.dtype, self.options)
+
+    @property
+    def flops(self) -> int:
+        """Operations of all operators of the pass; glue is not counted."""
+        return sum(problem.flops * count for problem, count in self.network.layers(self.work).items())
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of activations and parameters that are held at once, gradients among them in a step."""
+        held = self.network.count(statistics=True) * ITEM_BYTES[self.dtype] * (2 if self.work == "step" else 1)
+        return held + self.network.activation_bytes(self.work) * (2 if self.work == "step" else 1)
+
+    @property
+    def line(self) -> str:
+        """The canonical one-line text."""
+        parts = [WORD, self.architecture.name, self.work]
+        parts += [f"{name}={value}" for name, value in self.options if value != self.architecture.options.get(name)]
+        for name, default in (("n", 1), ("size", 0), ("dtype", "float32"), ("seed", 0), ("mixed", "")):
+            if getattr(self, name) != default:
+                parts.append(f"{name}={getattr(self, name)}")
+        return " ".join(parts)
+
+    def with_(self, **changes: Any) -> NetworkProblem:
+        """The same problem with some fields changed."""
+        return replace(self, **changes)
+
+
+@lru_cache(maxsize=64)
+def draw_network(
+    architecture: Architecture, n: int, size: int, dtype: str, options: tuple[tuple[str, int], ...]
+) -> Network:
+    """The graph of an architecture; drawn once for the same arguments."""
+    return architecture.draw(n, size, dtype, dict(options))
+
+
+def split_line(line: str) -> tuple[str, str, str]:
+    """Of the line of a network: its name with its options, the pass, and the fields that say on what it is run."""
+    _, name, work, *fields = line.split()
+    given = [word for word in fields if word.partition("=")[0] in FIELDS]
+    return " ".join([name, *(word for word in fields if word not in given)]), work, " ".join(given)
+
+
+def is_network_line(line: str) -> bool:
+    """Whether a problem line is that of a network."""
+    return line.split(maxsplit=1)[:1] == [WORD]
+
+
+def parse_network(line: str, architectures: Mapping[str, Architecture]) -> NetworkProblem:
+    """Read the line of a network's problem. Raises LineError with the column, or GeometryError."""
+    words = [(found.group(), found.start()) for found in re.finditer(r"\S+", line)]
+    if len(words) < 3 or words[2][0] not in get_args(Work):
+        raise LineError(
+            f"got '{line}', wanted 'network NAME forward' or 'network NAME step'", line, words[-1][1] if words else 0
+        )
+    name, column = words[1]
+    if name not in architectures:
+        error = unknown("network", name, architectures, "python -m harness list networks")
+        raise LineError(str(error), line, column)
+    architecture, fields = architectures[name], {}
+    for word, column in words[3:]:
+        key, equals, value = word.partition("=")
+        known = (*FIELDS, *architecture.options)
+        if key not in known or not equals or key in fields:
+            raise LineError(
+                f"got '{word}', wanted each of {', '.join(f'{k}=' for k in known)} at most once", line, column
+            )
+        if key not in ("dtype", "mixed") and not re.fullmatch(r"[0-9]{1,9}", value):
+            raise LineError(f"{key}: got '{value}', wanted a whole number", line, column)
+        fields[key] = value
+    return NetworkProblem(
+        architecture=architecture, work="step" if words[2][0] == "step" else "forward", n=int(fields.get("n", 1)),
+        size=int(fields.get("size", 0)), dtype=fields.get("dtype", "float32"), seed=int(fields.get("seed", 0)),
+        mixed=fields.get("mixed", ""),
+        options=tuple((key, int(fields[key])) for key in architecture.options if key in fields),
+    )  # fmt: skip

@@ -1,0 +1,196 @@
+"""Arrays of a problem, drawn from its seed alone: the same problem line always gives the same data.
+
+Whole numbers: `integer` (small, under a checked exactness bound), `distinct` (a permutation spaced by 4, so that no
+maximum is tied), `subnormal` (whole multiples of the smallest subnormal, met by whole numbers), `long` (one
+factor has as many bits as its sums stay exact with: the first where the seed is even, the second where it is odd).
+Full significands: `normal` N(0,1), `uniform` U(0,1), `wide` (N(0,1) times powers of two), and five in which the array
+that the window moves over is special and the others are normal: `onehot` (one number in each map), `constant`,
+`negative`, `zeros` (half of it +0 and -0), `nonfinite` (one NaN, one +Inf and one -Inf; a quarter of w is 0).
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.problems.cost import accumulation
+from harness.problems.numerics import FORMATS, dtype_of
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
+from harness.problems.reference import max_pool
+from harness.problems.window import Sizes
+
+Array = NDArray[Any]
+LARGEST = 8  # whole numbers up to 8 keep products readable; escape probability of a wrong tap is 1/17 an element
+SHORT = 3  # the largest whole number that meets long ones
+WIDEST = {"float16": 3}  # powers of two of `wide`, on either side; 20 unless the dtype is short of exponents
+MOVED_OVER = {Operator.conv_weight_grad: "x"}  # the array that a special regime makes special; else the first input
+
+
+def generator(problem: Problem, name: str) -> np.random.Generator:
+    """Random generator of one array: depends on the seed and the array's name, not on the order of calls."""
+    return seeded_generator(problem.seed, name)
+
+
+def seeded_generator(seed: int, name: str) -> np.random.Generator:
+    """The same from a seed."""
+    return np.random.default_rng((seed + 1) << 32 | zlib.crc32(name.encode()))  # a pair would take three times as long
+
+
+@lru_cache(maxsize=16)
+def amplitude(problem: Problem) -> tuple[int, float]:
+    """Largest whole number a, and the share of non-zeros, so that all sums stay exact.
+
+    With K the longest sum of the operator and of its gradients and p the significand bits of the dtype,
+    K (a+1)^2 <= 2^p; the +1 leaves room for a unit step. Where even a = 1 is too much, entries are thinned out.
+    """
+    operators = [problem.operator]
+    if not problem.operator.pools:
+        operators += [Operator.conv_weight_grad, Operator.conv_input_grad]
+    longest = max(_length(problem, operator) for operator in operators)
+    limit = 2.0 ** FORMATS[problem.dtype].bits
+    largest = int(math.sqrt(limit / longest)) - 1
+    if largest >= 1:
+        return min(LARGEST, largest), 1.0
+    return 1, limit / (4 * longest)
+
+
+def _length(problem: Problem, operator: Operator) -> int:
+    if problem.operator is Operator.conv_transpose and operator is not Operator.conv_transpose:
+        images, positions = problem.x[0], math.prod(problem.x[2:])
+        assert problem.w is not None
+        return max(images * positions, problem.w[1] * math.prod(problem.kernel) + 1)
+    return accumulation(problem, operator)
+
+
+def draw(problem: Problem, name: str, shape: Sizes) -> Array:
+    """Draw one array in the problem's regime and dtype."""
+    rng, dtype = generator(problem, name), dtype_of(problem.dtype)
+    if problem.data == "uniform":
+        return rng.random(shape, dtype=np.float32 if dtype.itemsize <= 4 else np.float64).astype(dtype)
+    if problem.data == "distinct":
+        return _distinct(rng, shape, problem)
+    special = name == MOVED_OVER.get(problem.operator, problem.operator.inputs[0])
+    if problem.data == "long":
+        return _long(rng, shape, problem, lengthened=name == long_factor(problem)).astype(dtype)
+    if problem.data in ("integer", "subnormal"):
+        values: Array = _whole(rng, shape, problem)
+        if problem.data == "subnormal" and (special or name == "b"):
+            values = values * FORMATS[problem.dtype].smallest
+        return values.astype(dtype)
+    normal = rng.standard_normal(shape, dtype=np.float32 if dtype.itemsize <= 4 else np.float64)
+    if problem.data == "wide":
+        most = WIDEST.get(problem.dtype, 20)
+        return np.ldexp(normal, rng.integers(-most, most, size=shape, endpoint=True)).astype(dtype)
+    if special and problem.data in _SPECIAL and normal.size:
+        return _SPECIAL[problem.data](rng, normal).astype(dtype)
+    if name == "w" and problem.data == "nonfinite":
+        normal = np.where(rng.random(shape) < 0.25, 0, normal)  # 0 times Inf is NaN, and no zero may be skipped
+    return normal.astype(dtype)
+
+
+def _whole(rng: np.random.Generator, shape: Sizes, problem: Problem) -> Array:
+    """Whole numbers under the exactness bound."""
+    largest, share = amplitude(problem)
+    values = rng.integers(-largest, largest, size=shape, endpoint=True, dtype=np.int8)
+    return values if share >= 1.0 else values * (rng.random(shape) < math.sqrt(share))
+
+
+def long_factor(problem: Problem) -> str:
+    """Name the array that `long` gives many bits."""
+    factors = problem.operator.inputs[: 1 if problem.operator.pools else 2]
+    named = [name for name in factors if name != "b"]
+    return named[problem.seed % len(named)]
+
+
+def _long(rng: np.random.Generator, shape: Sizes, problem: Problem, *, lengthened: bool) -> Array:
+    """Whole numbers of either sign with K a s + s <= 2^p: up to a in the long array, in all others 1 to s.
+
+    s is 3, or 1 where that leaves the long array fewer than two bits more than the shortest format to which factors of
+    this dtype are rounded (TF32, float32). None of the short numbers is 0, so that each of the long ones is seen.
+    """
+    limit, length = 2.0 ** FORMATS[problem.dtype].bits, _length(problem, problem.operator)
+    wanted = 4 / FORMATS["float32" if problem.dtype == "float64" else "tf32"].u
+    short = SHORT if limit / (SHORT * length) >= wanted else 1
+    if not lengthened:
+        values = rng.integers(-short, short - 1, size=shape, endpoint=True)
+        return np.asarray(values + (values >= 0))
+    most = max(1, int((limit - short) / (short * length)))
+    return rng.integers(-most, most, size=shape, endpoint=True)
+
+
+def _onehot(rng: np.random.Generator, normal: Array) -> Array:
+    """Keep one number in each map."""
+    flat = normal.reshape(math.prod(normal.shape[:2]), -1)
+    at = rng.integers(flat.shape[1], size=(flat.shape[0], 1))
+    kept = np.zeros_like(flat)
+    np.put_along_axis(kept, at, np.take_along_axis(flat, at, axis=1), axis=1)
+    return kept.reshape(normal.shape)
+
+
+def _signed_zeros(rng: np.random.Generator, normal: Array) -> Array:
+    """Turn half of the numbers into +0 and -0."""
+    return np.where(rng.random(normal.shape) < 0.5, np.copysign(0.0, normal), normal)
+
+
+def _nonfinite(rng: np.random.Generator, normal: Array) -> Array:
+    """Put in a NaN, a +Inf and a -Inf, as far as there is room."""
+    flat = normal.reshape(-1)
+    for at, value in zip(rng.permutation(flat.size)[:3], (math.nan, math.inf, -math.inf), strict=False):
+        flat[at] = value
+    return flat.reshape(normal.shape)
+
+
+_SPECIAL: dict[str, Callable[[np.random.Generator, Array], Array]] = {
+    "onehot": _onehot,
+    "constant": lambda rng, normal: np.full_like(normal, normal.flat[0]),
+    "negative": lambda rng, normal: -0.5 - rng.random(normal.shape),
+    "zeros": _signed_zeros,
+    "nonfinite": _nonfinite,
+}
+
+
+def can_be_distinct(problem: Problem) -> bool:
+    """Whether the dtype holds as many whole numbers 4 apart as a map has positions: 4 * area/2 <= 4 * 2^p."""
+    return math.prod(problem.x[2:]) <= 2.0 ** (FORMATS[problem.dtype].bits + 1)
+
+
+def _distinct(rng: np.random.Generator, shape: Sizes, problem: Problem) -> Array:
+    """Whole numbers 4 apart, shuffled within each map, around zero; a short format repeats from map to map."""
+    area = math.prod(shape[2:])
+    maps = math.prod(shape[:2])
+    order = np.argsort(rng.random((maps, area)), axis=1)
+    return (4 * (order - area // 2)).reshape(shape).astype(dtype_of(problem.dtype))
+
+
+def make_arrays(problem: Problem) -> dict[str, Array]:
+    """Arrays that the problem's operator takes, by name; shapes n c *s, in the problem's dtype and layout.
+
+    Whole numbers of very large problems are tiled (see `harness.problems.tile`).
+    """
+    from harness.problems.tile import is_large, make_tiled
+
+    shapes, large = problem.shapes, is_large(problem)
+    arrays: dict[str, Array] = {}
+    for name in problem.operator.inputs:
+        if name == "indices":
+            arrays[name] = max_pool(arrays["x"], problem.window)[1]
+        elif name in shapes and large:
+            arrays[name] = make_tiled(problem, name, shapes[name])
+        elif name in shapes:
+            arrays[name] = arrange(draw(problem, name, shapes[name]), problem.layout)
+    return arrays
+
+
+def arrange(a: Array, layout: str) -> Array:
+    """Lay an array out in memory: contiguous as n c *s, or with the channels last; the shape stays."""
+    if layout == "channels-first" or a.ndim < 3:
+        return np.ascontiguousarray(a)
+    last = np.ascontiguousarray(a.transpose(0, *range(2, a.ndim), 1))
+    return last.transpose(0, a.ndim - 1, *range(1, a.ndim - 1))

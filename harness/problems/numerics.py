@@ -1,0 +1,119 @@
+"""Number formats, and what a backend declares about its arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Algorithm = Literal["direct", "gemm", "fft", "winograd"]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A binary floating-point format: significand bits p (with the hidden one) and the smallest subnormal."""
+
+    bits: int
+    smallest: float
+
+    @property
+    def u(self) -> float:
+        """Unit roundoff 2^-p."""
+        return 2.0**-self.bits
+
+
+FORMATS: dict[str, Format] = {
+    "float64": Format(53, 2.0**-1074),
+    "float32": Format(24, 2.0**-149),
+    "float16": Format(11, 2.0**-24),
+    "bfloat16": Format(8, 2.0**-133),
+    "tf32": Format(11, 2.0**-136),
+}
+DTYPES = ("float64", "float32", "float16", "bfloat16")
+
+
+def dtype_of(name: str) -> np.dtype[Any]:
+    """NumPy dtype of a dtype name; bfloat16 comes from ml_dtypes."""
+    import numpy as np
+
+    if name == "bfloat16":
+        import ml_dtypes
+
+        bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        return bfloat16
+    return np.dtype(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numerics:
+    """What a backend declares; the declaration is tested, and decides which error bound applies.
+
+    algorithm: direct and gemm promise an error per element, fft and winograd only one per norm.
+    tile: for winograd, the m of F(m, r): outputs per tile and axis; its error grows quickly with it.
+    accumulator: dtype of the sums, per dtype of the data; a dtype that is absent accumulates in itself.
+    output_roundings: how often a sum is rounded to the dtype of the output: once, or more where partial sums are
+        stored in it.
+    rounds_input_to: format to which inputs are rounded first ("tf32"), or None.
+    nan_local: a NaN in the input reaches only the outputs whose window holds it.
+    deterministic: the same call on the same arrays gives the same bits.
+    reentrant: calls from several threads at the same time, on arrays of their own or on the same ones, give what each
+        gives alone. A prepared call is called by one thread at a time; several prepared calls need not take turns.
+    ties: which of several equal maxima of a window is indexed, in row-major order.
+    nan_index: which of several NaN of a window is indexed.
+    signed_zeros: whether a maximum over -0 and +0 is the first of them or the positive one.
+    keeps_subnormals: numbers below the smallest normal one are not flushed to zero.
+    empty_batch, zero_channels: a batch of nothing gives nothing, no input channels give the bias.
+    Raises UsageError for a value that is none of these.
+    """
+
+    algorithm: Algorithm = "direct"
+    tile: int = 2
+    accumulator: Mapping[str, str] = field(default_factory=lambda: {"float16": "float32", "bfloat16": "float32"})
+    output_roundings: int = 1
+    rounds_input_to: str | None = None
+    nan_local: bool = True
+    deterministic: bool = True
+    reentrant: bool = True
+    ties: Literal["first", "last"] = "first"
+    nan_index: Literal["first", "last"] = "first"
+    signed_zeros: Literal["first", "positive"] = "first"
+    keeps_subnormals: bool = True
+    empty_batch: bool = True
+    zero_channels: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a declaration that no law would read as it is meant."""
+        from harness.problems.validation import check_number, check_one_of, check_type, refuse
+
+        check_one_of("Numerics algorithm", self.algorithm, get_args(Algorithm))
+        check_number("Numerics tile", self.tile, "a whole number of at least 1", least=1, whole=True)
+        check_number(
+            "Numerics output_roundings", self.output_roundings, "a whole number of at least 1", least=1, whole=True
+        )
+        if not isinstance(self.accumulator, Mapping):
+            raise refuse("Numerics accumulator", self.accumulator, 'a dict by dtype, such as {"float16": "float32"}')
+        for dtype, sums in self.accumulator.items():
+            check_one_of("dtype in Numerics accumulator", dtype, FORMATS)
+            check_one_of("dtype in Numerics accumulator", sums, FORMATS)
+        if self.rounds_input_to is not None:
+            check_one_of("format in Numerics rounds_input_to", self.rounds_input_to, FORMATS)
+        for name, allowed in (
+            ("ties", ("first", "last")),
+            ("nan_index", ("first", "last")),
+            ("signed_zeros", ("first", "positive")),
+        ):
+            check_one_of(f"Numerics {name}", getattr(self, name), allowed)
+        for name in ("nan_local", "deterministic", "reentrant", "keeps_subnormals", "empty_batch", "zero_channels"):
+            check_type(f"Numerics {name}", getattr(self, name), bool, "True or False")
+
+    @property
+    def normwise(self) -> bool:
+        """Whether only the norm of the error is bounded, not each element."""
+        return self.algorithm in ("fft", "winograd")
+
+    def sums_in(self, dtype: str) -> Format:
+        """Format of the accumulator for data of this dtype."""
+        return FORMATS[self.accumulator.get(dtype, dtype)]

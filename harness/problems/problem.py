@@ -1,0 +1,229 @@
+"""The problem: one operator on one shape, window, dtype, layout and data; the join key of everything."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Literal, NoReturn, get_args
+
+from harness.errors import GeometryError
+from harness.problems.numerics import DTYPES
+from harness.problems.operator import POOLS, Operator
+from harness.problems.window import Sizes, Window
+
+Layout = Literal["channels-first", "channels-last"]
+Regime = Literal[
+    "integer", "normal", "uniform", "distinct", "wide", "onehot", "constant", "negative", "zeros", "subnormal",
+    "nonfinite", "long",
+]  # fmt: skip
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+REGIMES: tuple[Regime, ...] = get_args(Regime)
+MATHS = ("ieee", "tf32")
+MEANS = frozenset({Operator.avg_pool, Operator.avg_pool_grad})
+ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """An operator with everything that fixes its answer.
+
+    x: shape (N, C, *S) of the input of the forward operator; for conv_transpose, of its own input. N, C
+    and O may be 0: a batch of nothing gives nothing, and a sum over nothing leaves the bias.
+    w: kernel shape (O, C/groups, *K), None for pooling. Gradients are described by their forward problem.
+    flip: True for true convolution, the kernel turned by 180 degrees (SPEC section 1).
+    layout: order in memory; the shapes stay N, C, *S.
+    math: "ieee", or "tf32" where the problem permits inputs rounded to TF32.
+    y: shape of the forward operator's output.
+    forward_spatial: spatial size of the side that the window moves over: of x, or of the output of conv_transpose.
+    The name of an operator is converted, and lists of sizes. Raises UsageError for values of a wrong type, and
+    GeometryError where the geometry is impossible (SPEC section 2).
+    """
+
+    operator: Operator
+    x: Sizes
+    window: Window
+    w: Sizes | None = None
+    bias: bool = False
+    output_padding: Sizes | None = None
+    flip: bool = False
+    dtype: str = "float32"
+    math: str = "ieee"
+    layout: str = "channels-first"
+    data: str = "normal"
+    seed: int = 0
+    y: Sizes = field(init=False, repr=False, compare=False)
+    forward_spatial: Sizes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Check the geometry once, before anything is computed."""
+        if not self._has_types:
+            self._convert()
+        axes = len(self.x) - 2
+        if axes not in (1, 2, 3):
+            raise GeometryError(
+                f"impossible geometry: x has {len(self.x)} sizes, wanted 3, 4 or 5 (N, C and 1 to 3 axes)"
+            )
+        if self.seed < 0:
+            raise GeometryError(f"seed: got {self.seed}, wanted 0 or more")
+        if min(self.x) < 0 or min(self.x[2:]) < 1:
+            raise GeometryError(
+                f"impossible geometry: got x {_by(self.x)}, wanted space of at least 1 and no size below 0"
+            )
+        if self.dtype not in DTYPES or self.layout not in LAYOUTS or self.data not in REGIMES or self.math not in MATHS:
+            self._refuse_word()
+        if self.data == "distinct" and not self.operator.pools:
+            raise GeometryError(f"{self.operator}: distinct data has no ties and belongs to pooling; wanted other data")
+        if self.data == "subnormal" and self.operator in MEANS:
+            raise GeometryError(f"{self.operator}: subnormal data is for exact sums and maxima; wanted other data")
+        if self.operator.pools:
+            self._check_pool()
+        else:
+            self._check_kernel(axes)
+        self._derive()
+
+    @property
+    def _has_types(self) -> bool:
+        """Whether nothing has to be converted; a sum tells the types of all sizes at once, and quickly."""
+        x, w, extra = self.x, self.w, self.output_padding
+        try:
+            return (
+                type(self.operator) is Operator
+                and type(self.window) is Window
+                and type(x) is tuple
+                and type(sum(x)) is int
+                and (w is None or (type(w) is tuple and type(sum(w)) is int))
+                and (extra is None or (type(extra) is tuple and type(sum(extra)) is int))
+                and type(self.seed) is int
+                and type(self.dtype) is str
+                and type(self.bias) is bool
+                and type(self.flip) is bool
+            )
+        except TypeError:  # what cannot be added is no size
+            return False
+
+    def _refuse_word(self) -> NoReturn:
+        for name, value, allowed in (
+            ("dtype", self.dtype, DTYPES),
+            ("layout", self.layout, LAYOUTS),
+            ("data", self.data, REGIMES),
+            ("math", self.math, MATHS),
+        ):
+            if value not in allowed:
+                raise GeometryError(f"unknown {name}: got '{value}', wanted one of {', '.join(allowed)}")
+        raise AssertionError("every word is allowed")
+
+    def _convert(self) -> None:
+        """Turn what has one reading into the field's own type, and refuse the rest. Raises UsageError."""
+        from harness.problems.validation import check_one_of, check_type, read_sizes
+
+        check_one_of("operator", self.operator, tuple(Operator))
+        check_type("window", self.window, Window, "a harness.Window, such as Window.of(2, padding=1)")
+        for name in ("bias", "flip"):
+            check_type(name, getattr(self, name), bool, "True or False")
+        check_type("seed", self.seed, int, "a whole number")
+        check_one_of("dtype", self.dtype, DTYPES)
+        object.__setattr__(self, "operator", Operator(self.operator))
+        object.__setattr__(self, "x", read_sizes("x", self.x, "N, C and 1 to 3 sizes, such as (8, 64, 56, 56)"))
+        for name, wanted in (("w", "O, C/groups and a size per axis"), ("output_padding", "a number per axis")):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, read_sizes(name, getattr(self, name), wanted))
+
+    def _derive(self) -> None:
+        """Compute once what follows from the geometry: everything that asks about a problem asks for it."""
+        if self.output_padding is not None:
+            assert self.w is not None
+            moved_over = self.window.transposed_shape(self.x[2:], self.w[2:], self.output_padding)
+            y = (self.x[0], self.w[1] * self.window.groups, *moved_over)
+        else:
+            moved_over = self.x[2:]
+            channels = self.x[1] if self.w is None else self.w[0]
+            y = (self.x[0], channels, *self.window.output_shape(moved_over, self.kernel))
+        object.__setattr__(self, "forward_spatial", moved_over)
+        object.__setattr__(self, "y", y)
+
+    def _check_pool(self) -> None:
+        if self.w is not None or self.window.kernel is None:
+            raise GeometryError(f"{self.operator} has a kernel size, not a kernel array: got w, wanted kernel=")
+        if self.bias or self.flip or self.output_padding is not None or self.window.groups != 1:
+            raise GeometryError(f"{self.operator} has no bias, flip, groups or output_padding")
+        self.window.check(self.x[2:], self.window.kernel)
+
+    def _check_kernel(self, axes: int) -> None:
+        w = self.w
+        if w is None or self.window.kernel is not None:
+            raise GeometryError(f"{self.operator} has a kernel array: got no w, wanted w=OxC/groupsxK")
+        if len(w) != axes + 2 or min(w[:2]) < 0 or min(w[2:]) < 1:
+            raise GeometryError(
+                f"impossible geometry: got w {_by(w)}, wanted {axes + 2} sizes, kernels of at least 1 and none below 0"
+            )
+        if self.window.ceil_mode or not self.window.count_include_pad:
+            raise GeometryError(f"{self.operator} has no ceil mode and no divisor; those belong to pooling")
+        if self.bias and self.operator not in (Operator.conv, Operator.conv_transpose):
+            raise GeometryError(f"{self.operator} takes no bias; leave the field out")
+        if (self.output_padding is not None) != (self.operator is Operator.conv_transpose):
+            raise GeometryError(f"{self.operator}: output_padding belongs to conv_transpose, and only to it")
+        if self.output_padding is not None:
+            self.window.check_transposed(self.x, w, self.output_padding)
+        else:
+            self.window.check_conv(self.x, w)
+
+    @property
+    def axes(self) -> int:
+        """Number of spatial axes."""
+        return len(self.x) - 2
+
+    @property
+    def kernel(self) -> Sizes:
+        """Kernel sizes K per axis."""
+        if self.w is not None:
+            return self.w[2:]
+        assert self.window.kernel is not None
+        return self.window.kernel
+
+    @property
+    def shapes(self) -> dict[str, Sizes]:
+        """Shape of every array that the operator takes and gives, by name."""
+        y = self.y
+        known: dict[str, Sizes] = {"x": self.x, "y": y, "dy": y, "dx": self.x, "indices": y}
+        if self.w is not None:
+            known |= {"w": self.w, "dw": self.w, "b": (y[1],), "db": (y[1],)}
+        names = [name for name in self.operator.inputs if name != "b" or self.bias]
+        return {name: known[name] for name in (*names, *self.operator.outputs)}
+
+    @property
+    def output(self) -> Sizes:
+        """Shape of the first array that the operator gives."""
+        return self.shapes[self.operator.outputs[0]]
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of the direct algorithm; taps that fall on padding are not counted."""
+        from harness.problems.cost import count_flops
+
+        return count_flops(self)
+
+    @property
+    def bytes(self) -> int:
+        """Compulsory traffic: every array that goes in or out, once (indices as int64)."""
+        item = ITEM_BYTES[self.dtype]
+        return sum(math.prod(s) * (8 if name == "indices" else item) for name, s in self.shapes.items())
+
+    @property
+    def line(self) -> str:
+        """The canonical one-line text; `parse_line` gives the same Problem back."""
+        from harness.problems.line import format_line
+
+        return format_line(self)
+
+    def with_(self, **changes: object) -> Problem:
+        """The same problem with some fields changed; bias and data follow the operator."""
+        operator = changes.get("operator", self.operator)
+        if operator not in (Operator.conv, Operator.conv_transpose):
+            changes.setdefault("bias", False)
+        if (self.data == "distinct" and operator not in POOLS) or (self.data == "subnormal" and operator in MEANS):
+            changes.setdefault("data", "integer")
+        return replace(self, **changes)  # type: ignore[arg-type]  # replace() checks the names itself
+
+
+def _by(sizes: Sizes) -> str:
+    return "x".join(map(str, sizes))

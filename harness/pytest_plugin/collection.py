@@ -1,0 +1,229 @@
+"""A session of pytest with cells in it: planned before collection, counted by their reports, judged at the end."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness.api import name_problems
+from harness.backend.base import Backend
+from harness.errors import HarnessError, UsageError
+from harness.plan.cell import Cell, Plan
+from harness.plan.planner import plan_run
+from harness.plugins.manager import Registry, load_plugins
+from harness.pytest_plugin.items import MISSING, ROOT, CellItem, Cells, LawCell, TimeCell, describe_result
+from harness.record.run import FORMAT, OUTCOMES, RAN, Header, Result, Run, describe_overdrawn
+from harness.worker.__main__ import State, answer
+from harness.worker.protocol import Checked, Ready, Start
+
+
+def open_door(config: pytest.Config) -> Door:
+    """Load plugins and plan what the options ask for. Raises pytest.UsageError with one line."""
+    plugins, here = find_plugins(config), str(config.invocation_params.dir)
+    if here not in sys.path:  # as for `python -m harness` and `python -m pytest`
+        sys.path.insert(0, here)
+    try:
+        threads = read_threads(config)
+        registry = load_plugins(plugins)
+        broken = [row for row in registry.rows if row.state == "broken"]
+        for row in broken:
+            if row.origin == "--plugin":
+                raise UsageError(f"plugin {row.name} is broken: {row.reason}")
+        problems = name_problems(read(config, "problems"), registry.networks)
+        plan = plan_run(registry, read(config, "suites"), read(config, "backends"), problems, read(config, "laws"))
+        votes = sorted({cell.suite for cell in plan.cells if cell.kind == "consensus"})
+        if votes:
+            wanted = "one that judges a backend by itself; `python -m harness run` holds votes"
+            raise UsageError(f"suite: got {', '.join(votes)}, in which backends vote, wanted {wanted}")
+        return Door(config, registry, plan, threads, [show(config, name) for name in plugins], broken)
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def read(config: pytest.Config, name: str) -> list[str]:
+    """Values of an option, those of the ini file where the command line has none."""
+    return list(config.getoption(f"harness_{name}") or config.getini(f"harness_{name}"))
+
+
+def read_threads(config: pytest.Config) -> int | None:
+    """Number of threads, None where none is asked for. Raises UsageError."""
+    given = config.getoption("harness_threads")
+    text = str(config.getini("harness_threads") if given is None else given)
+    if text and not (text.isdecimal() and int(text) > 0):
+        raise UsageError(f"harness_threads: got '{text}', wanted a whole number above 0")
+    return int(text) if text else None
+
+
+def find_plugins(config: pytest.Config) -> list[str]:
+    """Plugins to load; files of the command line lie under its folder, files of the ini file under that one's."""
+    if given := config.getoption("harness_plugins"):
+        return [str(config.invocation_params.dir / name) if name.endswith(".py") else name for name in given]
+    folder = config.inipath.parent if config.inipath else config.rootpath
+    return [str(folder / name) if name.endswith(".py") else name for name in config.getini("harness_plugins")]
+
+
+def show(config: pytest.Config, plugin: str) -> str:
+    """A plugin as one would type it where pytest was started."""
+    return os.path.relpath(plugin, config.invocation_params.dir) if plugin.endswith(".py") else plugin
+
+
+class Door:
+    """The plugin that does the work; there is one only where a suite was asked for."""
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        registry: Registry,
+        plan: Plan,
+        threads: int | None,
+        plugins: Sequence[str],
+        broken: Sequence[Any],
+    ) -> None:
+        self.config, self.registry, self.plan, self.threads, self.broken = config, registry, plan, threads, broken
+        self.header = Header(
+            format=FORMAT, created="", command="pytest", suites=plan.suites, backends=plan.backends,
+            cells=len(plan.cells), environment={}, plugins=tuple(plugins),
+        )  # fmt: skip
+        self.results: list[Result] = []
+        self.reasons: dict[str, str] = {}
+
+    @property
+    def run(self) -> Run:
+        """What is known so far, as a run that nobody wrote down."""
+        return Run(path=Path(), header=self.header, results=tuple(self.results))
+
+    def describe(self, result: Result) -> str:
+        """A wrong result, with the command that repeats it."""
+        return describe_result(result, self.run.command_for(result))
+
+    def backend(self, cell: Cell) -> Backend:
+        """The backend of a cell."""
+        return self.registry.backend(cell.backend)
+
+    @contextmanager
+    def keep_steady(self, backend: str) -> Iterator[str]:
+        """Keep the repository's filters of warnings from deciding about a cell, and set the number of threads.
+
+        Gives the reason why the backend cannot run here, empty where it can.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("default")
+            if backend not in self.reasons:  # asked before threads are set: it loads the libraries that have them
+                start = Start(plugins=(), extra=(), backend=backend)
+                ready = answer(State(registry=self.registry, start=start), start)
+                assert isinstance(ready, Ready)
+                self.reasons[backend] = ready.reason
+            if self.threads is not None:
+                from threadpoolctl import threadpool_limits
+
+                from harness.laws.threads import limit_threads
+
+                stack.enter_context(threadpool_limits(self.threads))
+                stack.enter_context(limit_threads(self.registry.backend(backend), self.threads))
+            yield self.reasons[backend]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Put the cells behind what the session collects by itself."""
+        report = yield
+        if isinstance(collector, pytest.Session):
+            assert report.result is not None
+            node = Cells.from_parent(
+                collector, name=ROOT, nodeid=ROOT, path=self.config.rootpath, make=self._collect_suites
+            )
+            node.add_marker(pytest.mark.harness)
+            report.result.append(node)
+        return report
+
+    def _collect_suites(self, parent: Cells) -> Iterable[Cells]:
+        for suite, cells in groupby(self.plan.cells, key=lambda cell: cell.suite):
+            mine = list(cells)
+
+            def make(node: Cells, mine: list[Cell] = mine) -> Iterable[pytest.Item | pytest.Collector]:
+                return (
+                    self._collect_times(node, mine) if mine[0].kind == "speed" else self._collect_backends(node, mine)
+                )
+
+            yield Cells.from_parent(parent, name=suite, make=make)
+
+    def _collect_backends(self, parent: Cells, cells: Sequence[Cell]) -> Iterable[Cells]:
+        for backend, group in groupby(cells, key=lambda cell: cell.backend):
+            mine = list(group)
+
+            def make(node: Cells, mine: list[Cell] = mine) -> Iterable[pytest.Item]:
+                for cell in mine:
+                    name = f"{cell.law}[{cell.label}: {cell.line}]"
+                    yield LawCell.from_parent(node, name=name, door=self, cell=cell)
+
+            yield Cells.from_parent(parent, name=backend, make=make)
+
+    def _collect_times(self, parent: Cells, cells: Sequence[Cell]) -> Iterable[pytest.Item]:
+        able = self.config.pluginmanager.hasplugin("benchmark") or self.config.pluginmanager.hasplugin(
+            "pytest_benchmark.plugin"
+        )
+        for cell in cells:
+            name = f"{cell.backend}[{cell.label}: {cell.line}]"
+            item: CellItem = TimeCell.from_parent(parent, name=name, door=self, cell=cell)
+            if not able and cell.decided is None:
+                item.stop_early(Checked("unavailable", MISSING))
+            yield item
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Send the result with the report, so that it also comes from another process."""
+        report = yield
+        if isinstance(item, CellItem) and item.result is not None and (report.when == "call" or report.skipped):
+            vars(report)["harness_result"] = msgspec.to_builtins(item.result)
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the result."""
+        if found := getattr(report, "harness_result", None):
+            self.results.append(msgspec.convert(found, Result))
+
+    def pytest_report_header(self) -> list[str]:
+        """What is planned, and which plugins are broken."""
+        plan = self.plan
+        return [
+            f"harness: {len(plan.cells)} cells of {', '.join(plan.suites)} on {', '.join(plan.backends)}",
+            *(f"harness: plugin {row.name} is broken: {row.reason}" for row in self.broken),
+        ]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """A session in which too much proves nothing, or of whose cells none ran, is not a success."""
+        if exitstatus == pytest.ExitCode.OK and self.results and not hasattr(self.config, "workerinput"):
+            if self.run.overdrawn:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            elif not self._ran:
+                session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+
+    @property
+    def _ran(self) -> bool:
+        return any(result.outcome in RAN for result in self.results)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Count the cells by outcome, and say what proves nothing."""
+        if not self.results:
+            return
+        run = self.run
+        counts = [f"{run.counts[outcome]} {outcome}" for outcome in OUTCOMES if run.counts[outcome]]
+        nothing = f"; {run.vacuous} of those that passed prove nothing" if run.vacuous else ""
+        terminalreporter.write_line(f"harness: {len(run.results)} cells: {', '.join(counts)}{nothing}")
+        for line in describe_overdrawn(run):
+            terminalreporter.write_line(f"harness: {line}", red=True)
+        if not self._ran:
+            first = next(result.reason for result in self.results)
+            terminalreporter.write_line(f"harness: no cell ran, and the session is no success: {first}", red=True)

@@ -1,0 +1,137 @@
+"""What becomes of a cell in this very process: a law applied, or a call made ready and timed by pytest-benchmark."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import cycle
+from typing import Any
+
+from harness.laws.deviation import Deviation
+from harness.laws.law import Law
+from harness.measure.block import WARM_NS, Mode
+from harness.plan.cell import Cell
+from harness.plan.suite import Timing
+from harness.worker import execute
+from harness.worker.execute import Seen
+from harness.worker.honesty import find_lie
+from harness.worker.protocol import Checked, Prepare
+from harness.worker.timed_problem import Session, open_session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What a worker would have replied, and what was raised on the way, for its traceback."""
+
+    reply: Checked
+    raised: Exception | None = None
+
+
+def judge_law(choose: Callable[[], Seen], law: Law) -> Judged:
+    """Apply a law as a worker does."""
+    raised: list[Exception] = []
+
+    def check(subject: Any, problem: Any) -> Deviation:
+        try:
+            return law.check(subject, problem)
+        except Exception as error:
+            raised.append(error)
+            raise
+
+    reply = execute.check(choose, replace(law, check=check))
+    return Judged(reply=reply, raised=raised[0] if raised and reply.outcome == "error" else None)
+
+
+def judge_work(choose: Callable[[], Seen], work: Callable[[], Deviation]) -> Judged:
+    """Do some work on a problem as if it were a law, so that whatever it raises is sorted as a law's errors are."""
+    name = work.__name__
+    law = Law(
+        name=name, formula="", remarks="", tolerance="structure", applies=lambda _: True, needs=lambda _: (),
+        check=lambda subject, problem: work(),
+    )  # fmt: skip
+    return judge_law(choose, law)
+
+
+def open_timing(choose: Callable[[], Seen], cell: Cell, mode: Mode) -> tuple[Session | None, Judged]:
+    """Make a cell ready to be timed, verify its answers and ask whether its times can be true."""
+    opened: list[Session] = []
+
+    def make_ready() -> Deviation:
+        request = Prepare(problem=cell.line, number=0, mode=mode, slowdown=cell.slowdown)
+        session = open_session(choose(), request)
+        if lie := find_lie(session):
+            raise lie
+        opened.append(session)
+        return session.deviation
+
+    judged = judge_work(choose, make_ready)
+    return (opened[0] if opened else None), judged
+
+
+class Turns:
+    """One synchronous call; the members of the pool take turns, and the last result of each is kept."""
+
+    def __init__(self, session: Session) -> None:
+        self.turns, self.session, self.next = cycle(enumerate(session.ready.calls)), session, 0
+        self.synchronize = session.trial.backend.synchronize
+        self.results: dict[int, Any] = {}
+
+    def __call__(self) -> None:
+        """Call, and wait until every queued operation has ended."""
+        member, call = next(self.turns)
+        self.results[member] = call()
+        self.synchronize()
+        self.next = (member + 1) % len(self.session.members)
+
+    def renew_next(self) -> None:
+        """Give the member whose turn is next contents that were never there."""
+        self.session.renew(self.next)
+
+
+def time_session(session: Session, timing: Timing, benchmark: Any) -> Judged:
+    """Let pytest-benchmark time calls on inputs that were moved on, and verify the last answers."""
+    turns = Turns(session)
+
+    def time_calls() -> Deviation:
+        session.rotate()
+        rounds, warmups = choose_rounds(session.ready.single_ns * session.ready.loops, timing)
+        before = [work for work in (turns.renew_next if session.never_repeats else None, session.ready.flush) if work]
+        if session.ready.loops > 1:
+            more: dict[str, Any] = {"iterations": session.ready.loops, "warmup_rounds": warmups}
+        elif before:
+            more = {"setup": without_result(before), "warmup_rounds": 1 if session.ready.flush else warmups}
+        else:
+            more = {"warmup_rounds": warmups}
+        benchmark.pedantic(turns, rounds=rounds, **more)
+        for member, result in turns.results.items():
+            session.check(member, result, "in a timed call")
+        return session.deviation
+
+    judged = judge_work(lambda: session.trial.subject, time_calls)
+    if judged.reply.outcome != "passed":
+        forget_times(benchmark)
+    return judged
+
+
+def choose_rounds(round_ns: float, timing: Timing) -> tuple[int, int]:
+    """How many rounds of this length take about the time that the suite gives a cell, and how many warm up."""
+    rounds = math.ceil(timing.sample_s * 1e9 / max(round_ns, 1.0))
+    return max(timing.blocks * timing.least_samples, rounds), max(1, math.ceil(WARM_NS / max(round_ns, 1.0)))
+
+
+def without_result(works: Sequence[Callable[[], Any]]) -> Callable[[], None]:
+    """A function that does all of this, and whose result pytest-benchmark does not take for arguments."""
+
+    def call() -> None:
+        for work in works:
+            work()
+
+    return call
+
+
+def forget_times(benchmark: Any) -> None:
+    """Take back the times of answers that are wrong: neither tables nor files are to show them."""
+    benchmark.has_error = True
+    if benchmark.stats is not None:
+        benchmark.stats.stats.data.clear()

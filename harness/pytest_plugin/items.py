@@ -1,0 +1,196 @@
+"""Cells as nodes of pytest: `harness::SUITE::BACKEND::LAW[LABEL: LINE]` and `harness::SUITE::BACKEND[LABEL: LINE]`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.plan.cell import Cell
+from harness.pytest_plugin.in_process import Judged, judge_law, open_timing, time_session
+from harness.record.run import WRONG, Result, describe_failure, result_of
+from harness.worker.execute import Seen, choose_subject
+from harness.worker.protocol import Checked
+
+if TYPE_CHECKING:
+    from harness.pytest_plugin.collection import Door
+
+ROOT = "harness"
+OURS = frozenset({"harness", "suites", "_pytest", "pluggy", "pytest_benchmark", "contextlib"})
+MISSING = (
+    "times are taken by pytest-benchmark, which is missing or switched off; "
+    "pip install 'conv-harness[ci]', and no -p no:benchmark"
+)
+
+
+class WrongCellError(Exception):
+    """A cell is wrong, and nothing was raised that would say so."""
+
+
+class Cells(pytest.Collector):
+    """Cells under one name: all, those of a suite, or those of a backend."""
+
+    def __init__(self, *, make: Callable[[Cells], Iterable[pytest.Item | pytest.Collector]], **given: Any) -> None:
+        super().__init__(**given)
+        self.make = make
+        self.obj = None  # pytest looks for a module here when a fixture of that scope is used
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        """Make what lies below."""
+        return self.make(self)
+
+
+class Named(pytest.Item):
+    """A node whose id is read from its text.
+
+    pytest 9.2 and later tell parameters in brackets apart in ids that they read, as `--last-failed` does, and would
+    not find an id in which they are part of the name.
+    """
+
+    def __init__(self, name: str, parent: pytest.Collector, **given: Any) -> None:
+        super().__init__(name, parent, **given | {"nodeid": f"{parent.nodeid}::{name}"})
+
+
+class CellItem(pytest.Item):
+    """One cell as a test; `result` is what it came to, None before."""
+
+    def __init__(self, *, door: Door, cell: Cell, **given: Any) -> None:
+        super().__init__(**given)
+        self.door, self.cell = door, cell
+        self.result: Result | None = None
+        if cell.decided is not None and cell.decided not in WRONG:
+            self.stop_early(Checked(cell.decided, cell.reason))
+
+    def stop_early(self, reply: Checked) -> None:
+        """Let pytest skip the cell, whose result is known before anything is run."""
+        self.conclude(reply, 0.0)
+        self.add_marker(pytest.mark.skip(reason=f"{reply.outcome}: {reply.reason}"))
+
+    def conclude(self, reply: Checked, seconds: float) -> Result:
+        """The result that a worker's reply comes to, also for whoever reads the report."""
+        cell, law = self.cell, self.door.registry.laws.get(self.cell.law)
+        self.result = result_of(
+            cell, reply.outcome, reason=reply.reason or cell.route.reason, deviation=reply.deviation,
+            formula=law.formula if law else "", seconds=seconds,
+        )  # fmt: skip
+        self.user_properties[:] = list_properties(self.result)
+        return self.result
+
+    def choose(self) -> Seen:
+        """The cell's backend as its law or its clock sees it."""
+        return choose_subject(self.door.registry, self.door.backend(self.cell), self.cell.line)
+
+    def settle(self, judged: Judged, begun: float = 0.0) -> None:
+        """Pass, skip or fail as the cell did; raises what its backend raised."""
+        result = self.conclude(judged.reply, time.monotonic() - begun if begun else 0.0)
+        if judged.raised is not None:
+            raise judged.raised
+        if result.outcome in WRONG:
+            raise WrongCellError(result.reason)
+        if result.outcome != "passed":
+            pytest.skip(f"{result.outcome}: {result.reason}")
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """What is wrong in the words of the harness, then the frames of the backend where it raised."""
+        if self.result is None or self.result.outcome not in WRONG:
+            return super().repr_failure(excinfo)
+        told = self.door.describe(self.result)
+        if not leave_out_ours(excinfo):
+            return told
+        style = self.config.getoption("tbstyle", "auto")
+        frames = excinfo.getrepr(style="long" if style == "auto" else style, tbfilter=filter_frames)
+        return f"{told}\n\n{frames}"
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Place and name in pytest's headlines: a cell has no file of its own."""
+        return self.config.rootpath / ROOT, 0, self.nodeid.partition("::")[2]
+
+
+class LawCell(CellItem, Named):
+    """A law on a problem."""
+
+    def runtest(self) -> None:
+        """Apply the law as a worker does."""
+        door, begun = self.door, time.monotonic()
+        with door.keep_steady(self.cell.backend) as reason:
+            if self.cell.decided is not None:
+                judged = Judged(reply=Checked(self.cell.decided, self.cell.reason))
+            elif reason:
+                judged = Judged(reply=Checked("unavailable", reason))
+            else:
+                judged = judge_law(self.choose, door.registry.law(self.cell.law))
+        self.settle(judged, begun)
+
+
+class TimeCell(CellItem, pytest.Function, Named):
+    """A problem that is timed; a function of pytest, because it asks for pytest-benchmark's fixture."""
+
+    def __init__(self, **given: Any) -> None:
+        def time_cell(benchmark: Any) -> None:
+            self.measure(benchmark)
+
+        super().__init__(callobj=time_cell, **given)
+
+    def getparent(self, cls: Any) -> Any:
+        """The nearest parent of a kind; a fixture of a module's scope lives as long as the cells of a suite."""
+        return super().getparent(cls) or (self.parent if cls is pytest.Module else None)
+
+    def measure(self, benchmark: Any) -> None:
+        """Verify, let `benchmark` time, verify again."""
+        door, cell, begun = self.door, self.cell, time.monotonic()
+        timing = door.registry.suite(cell.suite).timing
+        with door.keep_steady(cell.backend) as reason:
+            if reason and cell.decided is None:
+                pytest.skip(f"unavailable: {self.conclude(Checked('unavailable', reason), 0.0).reason}")
+            if cell.decided is not None:
+                session, judged = None, Judged(reply=Checked(cell.decided, cell.reason))
+            else:
+                session, judged = open_timing(self.choose, cell, timing.mode)
+            if session is None:  # through the fixture, which else complains that it was not used
+                benchmark.pedantic(self.settle, args=(judged, begun))
+                return
+            benchmark.group, benchmark.param = cell.line, cell.backend
+            benchmark.params = {"backend": cell.backend, "problem": cell.line}
+            judged = time_session(session, timing, benchmark)
+            benchmark.extra_info |= {
+                "problem": cell.line, "backend": cell.backend, "suite": cell.suite, "label": cell.label,
+                "verified": judged.reply.outcome == "passed", "route": str(cell.route), "passes": 1,
+                "mode": timing.mode,
+            }  # fmt: skip
+        self.settle(judged, begun)
+
+
+def list_properties(result: Result) -> list[tuple[str, object]]:
+    """What JUnit's file says of a cell beside its outcome."""
+    found = result.deviation
+    values = {
+        "suite": result.suite, "backend": result.backend, "law": result.law, "label": result.label,
+        "problem": result.problem, "route": str(result.route), "outcome": result.outcome,
+        "worst_of_bound": "" if found is None else f"{found.worst:.6g}",
+        "worst_ulps": "" if found is None or found.ulps is None else f"{found.ulps:.6g}",
+        "proves_nothing": "true" if result.vacuous else "",
+    }  # fmt: skip
+    return [(name, value) for name, value in values.items() if value]
+
+
+def describe_result(result: Result, repeat: str) -> str:
+    """A wrong result as `harness run` prints it."""
+    lines = [f"{result.outcome}  {result.backend}  {result.law or 'timing'}   {result.formula}".rstrip()]
+    for name, text in (("problem", result.problem), *describe_failure(result), ("repeat", repeat)):
+        lines.append(f"    {name:<9}{text}")
+    return "\n".join(lines)
+
+
+def leave_out_ours(excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
+    """The frames from the first one on that is neither the harness's nor pytest's: those of the backend."""
+    frames = excinfo.traceback
+    names = [str(entry.frame.f_globals.get("__name__", "")).partition(".")[0] for entry in frames]
+    return frames[next((at for at, name in enumerate(names) if name not in OURS), len(names)) :]
+
+
+def filter_frames(excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
+    """The same for a traceback that is to be shown, which must not be empty."""
+    return leave_out_ours(excinfo) or excinfo.traceback

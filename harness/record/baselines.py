@@ -1,0 +1,172 @@
+"""Baselines: stored runs by name, one file each, in a folder that can lie in git or be kept by a CI service."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from harness.errors import UsageError
+from harness.record.archive import read_archive, write_archive
+from harness.record.directory import DEFAULT as RUNS
+from harness.record.directory import read_run
+from harness.record.run import Header, Run
+
+DEFAULT = "harness-baselines"
+SUFFIX = ".run"
+NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """A file of the folder: the run that it holds, or why it cannot be read."""
+
+    name: str
+    path: Path
+    run: Run | None = None
+    reason: str = ""
+
+
+def baseline_file(folder: Path, name: str) -> Path:
+    """Where a baseline lies. Raises UsageError for a name that would lead elsewhere."""
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"name of a baseline: got '{name}', wanted letters, digits, '.', '-' and '_', at most 100, such as v1.2"
+        )
+    return folder / f"{name}{SUFFIX}"
+
+
+def save_baseline(
+    run: Run, name: str, folder: Path, *, suite: str | None = None, replace: bool = False, incomplete: bool = False
+) -> Path:
+    """Store a run by name, whole or not at all.
+
+    Raises UsageError where the name is taken and not to be replaced, the run is incomplete, or the folder unwritable.
+    """
+    path = baseline_file(folder, name)
+    if not run.complete and not incomplete:
+        raise UsageError(
+            f"run is incomplete: '{run.path}' has {len(run.results)} of {run.header.cells} cells, wanted a complete "
+            "one; run it again, or keep it all the same with --incomplete"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not replace:
+            raise FileExistsError
+        with _part_of(path) as (part, file):
+            write_archive(run, file, suite)
+            file.close()
+            _put(part, path, replace)
+    except FileExistsError as error:
+        if error.filename == str(folder):
+            raise UsageError(f"baselines cannot be written: '{folder}' is no folder, see --folder") from None
+        raise UsageError(f"baseline exists: got '{name}', there is '{path}'; overwrite it with --replace") from None
+    except OSError as error:
+        raise UsageError(f"baselines cannot be written: got '{folder}' ({error.strerror}), see --folder") from None
+    return path
+
+
+@contextmanager
+def _part_of(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+    """A new file beside a path, under a name that no other writer has; gone at the end."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    try:
+        with part.open("xb") as file:
+            yield part, file
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _put(part: Path, path: Path, replace: bool) -> None:
+    """Give the finished file its name; raises FileExistsError where another writer took it meanwhile."""
+    if not replace:
+        try:
+            os.link(part, path)  # unlike a rename, it never replaces
+            return
+        except OSError as error:
+            if error.errno not in NO_LINKS or path.exists():
+                raise
+    os.replace(part, path)
+
+
+def read_baseline(folder: Path, name: str) -> Run:
+    """Read a baseline by name. Raises UsageError where there is none, naming the nearest, or it is damaged."""
+    path = baseline_file(folder, name)
+    if not path.is_file():
+        known = _names(folder)
+        if not known:
+            raise UsageError(
+                f"no baselines: got '{name}', but '{folder}' has none; "
+                f"save one with `python -m harness baseline save {name}`"
+            )
+        near = difflib.get_close_matches(name, known, n=3)
+        hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+        raise UsageError(
+            f"unknown baseline: got '{name}', wanted one of '{folder}'; {hint}see `python -m harness baseline list`"
+        )
+    try:
+        return read_archive(path)
+    except UsageError as error:
+        raise UsageError(f"baseline '{path}': {error}") from None
+
+
+def list_baselines(folder: Path) -> tuple[Baseline, ...]:
+    """All baselines of a folder by name; damaged ones with the reason."""
+    found = []
+    for name in _names(folder):
+        path = folder / f"{name}{SUFFIX}"
+        try:
+            found.append(Baseline(name=name, path=path, run=read_archive(path)))
+        except UsageError as error:
+            found.append(Baseline(name=name, path=path, reason=str(error)))
+    return tuple(found)
+
+
+def _names(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    try:
+        return sorted(p.name.removesuffix(SUFFIX) for p in folder.glob(f"*{SUFFIX}") if not p.name.startswith("."))
+    except OSError as error:
+        raise UsageError(f"baselines cannot be read: got '{folder}' ({error.strerror}), see --folder") from None
+
+
+IMPORTED = "python -m harness import"  # begins the command of a run that other tools measured
+
+
+def latest_run(*, arms: bool = False, folder: Path = Path(RUNS)) -> Run:
+    """The newest complete run of a folder, or with `arms` the newest that compared some, complete or not.
+
+    Raises UsageError where there is none.
+    """
+    for path in _newest_first(folder, arms):
+        try:
+            run = read_run(path)
+        except UsageError:
+            continue  # cannot be read by this release, or is being written
+        if arms or run.complete:
+            return run
+    what = "compares arms, made by `gate` or `versus`" if arms else "is complete"
+    raise UsageError(f"no run: '{folder}' has none that {what}; name the directory of one")
+
+
+def _newest_first(folder: Path, arms: bool) -> list[Path]:
+    """Runs by when they were made, from their headers alone."""
+    found = []
+    for path in folder.glob("*/header.json"):
+        with suppress(OSError, msgspec.MsgspecError):
+            header = msgspec.json.decode(path.read_bytes(), type=Header)
+            if bool(header.arms) == arms and not header.command.startswith(IMPORTED):
+                found.append((header.created, path.parent.name, path.parent))
+    return [path for _, _, path in sorted(found, reverse=True)]

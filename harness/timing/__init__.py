@@ -1,1 +1,0 @@
-"""How fast: sampling one call, the machine's own peak, and what samples say."""

@@ -1,0 +1,181 @@
+"""Each version runs its own files, or nothing is said of the two."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.execution.provenance import Loaded, Origins, Side, own_files
+from harness.record.directory import read_run
+from harness.worker import provenance
+from harness.worker.loaded import list_loaded, list_package_folders
+from tests.gating.twenty import git, run_harness
+
+TREE, CHECKOUT = Path("/made/base"), Path("/home/me/kernels")
+SIDES = {
+    "k@old": Side(family="k", revision="old", tree=TREE),
+    "k": Side(family="k", revision="", tree=CHECKOUT),
+}
+
+
+def loaded(*files, packages=("/home/me/kernels/.venv/lib", "/usr/lib/python3")):
+    return Loaded(files=frozenset(files), packages=frozenset(packages))
+
+
+def find(base, head=(), **more):
+    origins = Origins(sides=SIDES, repository=CHECKOUT, **more)
+    return origins.find_foreign("k@old", {"k@old": loaded(*base), "k": loaded(*head)})
+
+
+@pytest.mark.parametrize(
+    ("files", "foreign"),
+    [
+        (["/made/base/kernels/fast.py", "/usr/lib/libm.so.6"], ""),
+        (["/home/me/kernels/.venv/lib/numpy/__init__.py"], ""),
+        (["/home/me/kernels/fast.py"], "/home/me/kernels/fast.py"),
+        (["/home/me/kernels/build/_fast.so", "/made/base/fast.py"], "/home/me/kernels/build/_fast.so"),
+        (["/home/me/kernels-of-others/fast.py"], ""),
+    ],
+)
+def test_a_file_of_the_other_side_is_named(files, foreign):
+    found = find(files)
+    assert (f"k@old loads '{foreign}', which is a file of k" in found) if foreign else not found
+
+
+def test_the_instrument_is_shared_by_design():
+    assert not find(["/home/me/kernels/harness/api.py"], instrument=(CHECKOUT / "harness",))
+
+
+def test_the_same_library_is_foreign_to_one_of_two_versions_of_its_sources(monkeypatch):
+    asked = []
+    monkeypatch.setattr(provenance, "sources_differ", lambda *given: asked.append(given) or True)
+    assert "load the same '/tmp/build/libfast.so'" in find(["/tmp/build/libfast.so"], ["/tmp/build/libfast.so"])
+    assert not find(["/tmp/build/libfast.so"], ["/tmp/other/libfast.so"])
+    assert not find(["/usr/lib/libm.so.6"], ["/usr/lib/libm.so.6"])
+    copied = {"/usr/lib/python3/site-packages/fast.py": CHECKOUT}
+    assert "load the same" in find(copied, copied, installed=copied)
+    assert not find(copied, copied, installed=copied, instrument=(Path("/usr/lib/python3/site-packages"),))
+    monkeypatch.setattr(provenance, "sources_differ", lambda *given: False)
+    assert not find(["/tmp/build/libfast.so"], ["/tmp/build/libfast.so"])
+    assert asked[0][1:3] == ("old", "")
+
+
+def test_this_process_has_loaded_modules_and_libraries():
+    files, folders = list_loaded(), list_package_folders()
+    assert os.path.realpath(__file__) in files
+    assert any(".so" in Path(file).name for file in files)
+    mine = own_files(Loaded(files=frozenset(files), packages=frozenset(folders)), ())
+    assert os.path.realpath(__file__) in mine and not any("/numpy/" in file for file in mine)
+
+
+def test_own_files_are_those_of_source_trees_wherever_they_lie():
+    found = own_files(loaded("/opt/kernels/fast.py", "/opt/cuda/libcuda.so", "/home/me/a.py"), [Path("/opt/kernels")])
+    assert found == {"/opt/kernels/fast.py", "/home/me/a.py"}
+    assert not own_files(loaded("/home/me/kernels/.venv/lib/numpy/__init__.py"), [CHECKOUT])
+
+
+PLUGIN = """
+import ctypes, sys
+import harness
+{load}
+
+class Mine(harness.Backend):
+    name = "mine"
+
+    def conv_bias_grad(self, dy):
+        return {call}
+
+@harness.hookimpl
+def register_backends(register):
+    register(Mine())
+"""
+SUM = "def total(dy):\n    return dy.sum(axis=(0, *range(2, dy.ndim))){more}\n"
+C = "int total(void) {{ return {number}; }}\n"
+
+
+def gate(folder, tmp_path):
+    return run_harness(
+        "gate", "--plugin", "mine.py", "--unqualified", "--base", "one", "--suite", "correctness", "--law",
+        "agrees-with-reference", "--problem", "conv_bias_grad x=1x2x4 w=3x2x1", "--output", str(tmp_path / "run"),
+        cwd=folder, state=tmp_path,
+    )  # fmt: skip
+
+
+def make(folder, *versions):
+    """A repository with a commit for each version, given as files with their texts; tags one and two."""
+    folder.mkdir()
+    git(folder, "init", "--quiet")
+    for name, files in zip(("one", "two"), versions, strict=True):
+        for path, text in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text)
+        git(folder, "add", "--all")
+        git(folder, "commit", "--quiet", "--message", name)
+        git(folder, "tag", name)
+    return folder
+
+
+def test_a_base_that_imports_the_modules_of_the_head_gets_no_verdict(tmp_path):
+    folder = tmp_path / "kernels"
+    # as an editable installation does it that puts the checkout's folder on the path
+    load = f"sys.path.append({str(folder / 'lib')!r})\nfrom fast import total"
+    plugin = PLUGIN.format(load=load, call="total(dy)")
+    make(folder, {"mine.py": plugin, "lib/fast.py": SUM.format(more=" + 1")},
+         {"lib/fast.py": SUM.format(more="")})  # fmt: skip
+    done = gate(folder, tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert f"mine@one loads '{folder / 'lib' / 'fast.py'}', which is a file of mine" in done.stderr
+    assert len(git(folder, "worktree", "list").splitlines()) == 1
+
+
+def test_each_version_with_its_own_files_is_compared_and_the_record_names_them(tmp_path):
+    folder = tmp_path / "kernels"
+    load = "import os\nsys.path.append(os.path.join(os.path.dirname(__file__), 'lib'))\nfrom fast import total"
+    plugin = PLUGIN.format(load=load, call="total(dy)")
+    make(folder, {"mine.py": plugin, "lib/fast.py": SUM.format(more=" + 1")},
+         {"lib/fast.py": SUM.format(more="")})  # fmt: skip
+    done = gate(folder, tmp_path)
+    assert done.returncode == 0 and "MENDED" in done.stdout, done.stdout + done.stderr
+    files = read_run(tmp_path / "run").files
+    assert set(files) == {"mine@one", "mine"}
+    (old,), (new,) = ([sha for file, sha in files[arm].items() if file.endswith("lib/fast.py")] for arm in files)
+    assert old and new and old != new
+    assert str(folder / "lib" / "fast.py") in files["mine"]
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+def test_a_library_that_is_built_outside_belongs_to_one_version_only(tmp_path):
+    folder, library = tmp_path / "kernels", tmp_path / "build" / "libfast.so"
+    # loaded by the first call, and not when the plugin is imported
+    call = f"dy.sum(axis=(0, *range(2, dy.ndim))) + ctypes.CDLL({str(library)!r}).total()"
+    plugin = PLUGIN.format(load="", call=call)
+    make(folder, {"mine.py": plugin, "fast.c": C.format(number=1)}, {"fast.c": C.format(number=0)})
+    library.parent.mkdir()
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, folder / "fast.c"], check=True)
+    done = gate(folder, tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert f"load the same '{library}', though its sources differ between them" in done.stderr
+    ended = [json.loads(line) for line in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()][-1]
+    assert "load the same" in ended["ending"]["reason"] and not ended["ending"]["complete"]
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+def test_a_library_that_is_older_than_its_sources_gets_no_verdict(tmp_path):
+    folder = tmp_path / "kernels"
+    load = "import os\nfast = ctypes.CDLL(os.path.join(os.path.dirname(__file__), 'build', 'libfast.so'))"
+    total = "dy.sum(axis=(0, *range(2, dy.ndim)))"
+    old = {"mine.py": PLUGIN.format(load="", call=total), "c/fast.c": C.format(number=0), ".gitignore": "build\n"}
+    make(folder, old, {"mine.py": PLUGIN.format(load=load, call=f"{total} + fast.total()")})
+    library = folder / "build" / "libfast.so"
+    library.parent.mkdir()
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, folder / "c" / "fast.c"], check=True)
+    assert gate(folder, tmp_path).returncode == 0
+    (folder / "c" / "fast.c").write_text(C.format(number=1))  # wrong now, but not built
+    os.utime(library, (1, 1))
+    shutil.rmtree(tmp_path / "run")
+    done = gate(folder, tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert f"mine loads '{library}', which is older than '{folder / 'c' / 'fast.c'}'" in done.stderr

@@ -1,0 +1,155 @@
+"""Arms with settings: their processes have them, idle ones are left out, and reports say where an answer is wrong."""
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import harness
+from harness.analysis.switches import explain_settings, setting_rows
+from harness.errors import UsageError
+from harness.execution.pipeline import deal_cells
+from harness.execution.switching import find_idle
+from harness.plan.arm import Arm, Environment
+from harness.plan.planner import plan_run
+from harness.plugins.manager import load_plugins
+
+ROOT = Path(harness.__file__).parents[1]
+LINE = "conv x=2x3x7 w=4x3x3 data=integer"
+MINE = """
+import os
+import harness
+from harness.problems import reference
+
+LEVEL = os.environ.get("MY_LEVEL", "high")  # read once, as a library reads it
+
+
+class Mine(harness.Backend):
+    name = "mine"
+
+    def conv(self, x, w, b, window):
+        window.check_conv(x.shape, w.shape)
+        y = reference.conv(x, w, b, window).astype(x.dtype)
+        return y + (LEVEL == "low")
+
+
+@harness.hookimpl
+def register_backends(register):
+    register(Mine())
+"""
+
+
+@pytest.fixture
+def mine(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(MINE)
+    return str(path)
+
+
+def test_the_report_says_with_which_setting_alone_an_answer_is_wrong(mine, tmp_path):
+    run = harness.run(
+        "correctness", backends=["mine", "mine@set:MY_LEVEL=low", "mine@set:MY_LEVEL=middle"], problems=[LINE],
+        laws=["agrees-with-reference"], plugins=[mine], output=tmp_path / "run", jobs=1,
+    )  # fmt: skip
+    assert [result.outcome for result in run.results] == ["passed", "failed", "passed"]
+    assert explain_settings(run) == {1: "with MY_LEVEL=low; right with nothing set, MY_LEVEL=middle"}
+    assert [(row.setting, row.wrong) for row in setting_rows(run)] == [
+        ("", 0), ("MY_LEVEL=low", 1), ("MY_LEVEL=middle", 0),
+    ]  # fmt: skip
+    repeat = shlex.split(run.command_for(run.results[1]))
+    assert repeat[repeat.index("--backend") + 1] == "mine@set:MY_LEVEL=low"
+    assert repeat[repeat.index("--threads") + 1] == str(run.results[1].threads)
+    again = subprocess.run(
+        [sys.executable, *repeat[1:], "--output", str(tmp_path / "again")], cwd=ROOT, capture_output=True, timeout=120
+    )
+    assert again.returncode == 1
+    from reports import markdown, page
+
+    for writer in (markdown.write, page.write):
+        text = writer(run, tmp_path)[0].read_text()
+        assert "with MY_LEVEL=low; right with nothing set, MY_LEVEL=middle" in text.replace("\\_", "_")
+        assert "Laws by what is set for the backend" in text
+
+
+def test_threads_of_a_cell_are_recorded_and_both_numbers_occur(tmp_path):
+    run = harness.run("correctness", backends=["im2col"], problems=[LINE], output=tmp_path / "run", jobs=1)
+    assert len({result.threads for result in run.results if result.seconds}) == 2
+    for result in run.results:
+        if result.seconds:
+            assert f"--threads {result.threads}" in run.command_for(result)
+
+
+def _arm(text, switch=""):
+    settings = tuple(tuple(word.split("=")) for word in text.split(",") if word)
+    return Arm(name=text or "plain", backend="b", environment=Environment(settings=settings), switch=switch)
+
+
+def test_an_arm_is_idle_where_its_own_library_says_what_it_says_before():
+    plain, low, high, other = _arm(""), _arm("A=low", "onednn"), _arm("A=high", "onednn"), _arm("B=1", "mkl")
+    seen = {"plain": {"onednn": "H"}, "A=low": {"onednn": "L"}, "A=high": {"onednn": "H"}, "B=1": {"onednn": "H"}}
+    idle = find_idle([plain, low, high, other], seen)
+    assert idle == {"A=high": "A=high changes nothing: onednn uses H in plain as well"}  # mkl has said nothing
+    assert find_idle([plain, high], {}) == {}  # a worker that did not come up says nothing
+    assert find_idle([plain, _arm("A=high")], seen) == {}  # nor is an arm left out that the user asked for
+
+
+def test_levels_are_compared_under_the_same_other_settings():
+    first, second = _arm("C=1"), _arm("A=high", "onednn")
+    assert find_idle([first, second], {"C=1": {"onednn": "H"}, "A=high": {"onednn": "H"}}) == {}
+
+
+def test_libraries_say_whether_a_switch_took_effect(tmp_path):
+    from harness.execution.worker_pool import Crew
+
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    if "avx2" not in flags:
+        pytest.skip("no AVX2 to be lowered")
+    settings = (("OPENBLAS_CORETYPE", "Nehalem"), ("NPY_DISABLE_CPU_FEATURES", "X86_V3"))
+    crew = Crew(load_plugins(), "im2col", tmp_path, 2**33, 1, (), settings=settings, observe=True)
+    try:
+        said = crew.launch()[1].process["instruction_sets"]
+    finally:
+        crew.close()
+    assert said.get("openblas", "Nehalem") == "Nehalem"
+    assert said["numpy"] != "X86_V3"
+
+
+def test_cells_are_dealt_to_workers_by_threads():
+    cells = plan_run(load_plugins(), ["correctness"], ["im2col"]).cells[:400]
+    assert deal_cells(cells, 1) == [cells]
+    for hands, parts in ((2, 2), (3, 3), (16, 16)):
+        dealt = deal_cells(cells, hands)
+        assert len(dealt) == parts
+        assert all(len({cell.threads for cell in part}) == 1 for part in dealt)
+        assert sorted(cell.number for part in dealt for cell in part) == [cell.number for cell in cells]
+        assert sum(part[0].threads == 0 for part in dealt) <= 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"backends": ["im2col@set:OMP_NUM_THREADS=2"]}, "OMP_NUM_THREADS is set by the harness"),
+        ({"backends": ["im2col@set:A"]}, "'A' behind '@set:' has no '='"),
+        ({"isa": ["avx2"]}, "isa: got 'avx2'"),
+        ({"isa": "all"}, "isa: got the text 'all'"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_no_folder(tmp_path, arguments, why):
+    with pytest.raises(UsageError, match=why.replace("'", ".")) as caught:
+        harness.run("correctness", problems=[LINE], output=tmp_path / "run", **arguments)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_levels_are_not_timed():
+    from harness.api import choose_arms
+
+    registry = load_plugins()
+    try:
+        arms = choose_arms(registry, ["im2col"], ["suite"], ["all"])
+    except UsageError as error:  # no /proc/cpuinfo
+        pytest.skip(str(error))
+    plan = plan_run(registry, ["suite"], arms=arms)
+    assert {cell.backend for cell in plan.cells if cell.kind == "speed"} == {"im2col"}

@@ -1,0 +1,238 @@
+"""A worker may crash, hang, run out of memory, raise or print; each costs one cell, which says how."""
+
+import contextlib
+import time
+
+import pytest
+
+import harness
+from harness.execution.worker_process import Worker, WorkerDiedError
+from harness.plan.cell import Limits
+from harness.worker.protocol import Check, Checked, Ready, Start
+from tests.conftest import DYING
+
+FATAL = "conv x=7x2x9 w=3x2x3 data=integer"
+FINE = ("conv x=2x2x9 w=3x2x3 data=integer", "conv x=3x2x9 w=3x2x3 data=integer")
+
+
+def _run(tmp_path, backend, problems=(FINE[0], FATAL, FINE[1]), **limits):
+    return harness.run(
+        "correctness", backends=[backend], problems=problems, laws=["agrees-with-reference"], plugins=[DYING],
+        output=tmp_path / "run", limits=Limits(**limits), jobs=1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("backend", "outcome", "reason"),
+    [
+        ("dying:crashes", "crashed", "signal SIGSEGV"),
+        ("dying:exits", "crashed", "exit code 3"),
+        ("dying:hangs", "timeout", "no answer within the limit of 2 s"),
+        ("dying:raises", "error", "ArithmeticError: no such tile (dying.py:"),
+    ],
+)
+def test_misfortune_costs_one_cell(tmp_path, backend, outcome, reason):
+    run = _run(tmp_path, backend, time_s=2.0)
+    assert [result.outcome for result in run.results] == ["passed", outcome, "passed"]
+    assert reason in run.results[1].reason
+    assert run.complete
+    assert run.exit_code == 1
+
+
+def test_running_out_of_memory_costs_one_cell(tmp_path):
+    run = _run(tmp_path, "dying:eats-memory", time_s=30.0, memory_bytes=400 * 2**20)
+    assert [result.outcome for result in run.results] == ["passed", "crashed", "passed"]
+    assert "above the limit of 0.390625 GiB a cell" in run.results[1].reason
+
+
+def test_prints_of_a_backend_disturb_nothing(tmp_path):
+    run = _run(tmp_path, "dying:prints")
+    assert {result.outcome for result in run.results} == {"passed"}
+    assert "noise on standard output" in (run.path / "workers" / "dying:prints.log").read_text()
+
+
+def test_a_wrong_shape_is_an_error_that_names_both(tmp_path):
+    run = _run(tmp_path, "dying:wrong-shape", FINE[:1])
+    assert run.results[0].outcome == "error"
+    assert "shape (2, 3, 6), wanted (2, 3, 7)" in run.results[0].reason
+
+
+def test_a_wrong_dtype_is_an_error_that_names_both(tmp_path):
+    run = _run(tmp_path, "dying:wrong-dtype", FINE[:1])
+    assert run.results[0].outcome == "error"
+    assert "gave y as float64, wanted float32" in run.results[0].reason
+
+
+def test_an_unavailable_backend_is_no_failure_but_nothing_ran(tmp_path):
+    run = _run(tmp_path, "dying:unavailable")
+    assert {(result.outcome, result.reason) for result in run.results} == {("unavailable", "no such device")}
+    assert run.unavailable == {"dying:unavailable": "no such device"}
+    assert run.exit_code == 4
+
+
+def test_a_backend_that_dies_again_and_again_is_given_up(tmp_path):
+    run = _run(tmp_path, "dying:crashes-in-probe", problems=[f"conv x={n}x2x9 w=3x2x3" for n in range(1, 6)])
+    assert [result.outcome for result in run.results] == ["crashed"] * 3 + ["skipped"] * 2
+    assert "3 cells in a row ended the worker" in run.results[4].reason
+
+
+def test_none_for_an_array_is_an_error_that_names_the_operator(tmp_path):
+    run = _run(tmp_path, "dying:gives-none", FINE[:1])
+    assert run.results[0].reason.startswith("ValueError: conv gave NoneType for y, wanted an array")
+
+
+def test_one_backend_is_dealt_out_to_as_many_workers_as_there_are_jobs(tmp_path):
+    lines = [f"conv x={n}x2x9 w=3x2x3" for n in range(1, 7)]
+    run = harness.run(
+        "correctness", backends=["numpy-direct"], problems=lines, laws=["agrees-with-reference"],
+        output=tmp_path / "run", jobs=2,
+    )  # fmt: skip
+    assert run.counts["passed"] == len(lines)
+    assert len({result.worker for result in run.results}) == 2
+
+
+def test_a_suspended_worker_stands_still_until_it_is_resumed_and_is_not_waited_for(tmp_path):
+    import psutil
+
+    worker = Worker(tmp_path / "log")
+    worker.suspend()
+    process, tries = psutil.Process(worker.pid), 0
+    while process.status() != psutil.STATUS_STOPPED and tries < 1000:  # the signal takes a moment to arrive
+        time.sleep(0.01)
+        tries += 1
+    assert process.status() == psutil.STATUS_STOPPED
+    worker.resume()
+    assert isinstance(worker.ask(Start((), (), "nobody"), 60.0, 2**40), Ready)
+    worker.suspend()
+    worker.close()
+    assert worker.process.returncode == -9  # it could not have ended by itself
+
+
+def test_a_suspended_worker_does_not_outlive_the_run_that_was_killed(tmp_path):
+    import subprocess
+    import sys
+    import textwrap
+
+    import psutil
+
+    script = textwrap.dedent("""
+        import os, signal, sys
+        from pathlib import Path
+        from harness.execution.worker_process import Worker
+        worker = Worker(Path(sys.argv[1]))
+        worker.suspend()
+        print(worker.pid, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "log")], capture_output=True, text=True, process_group=0
+    )
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(int(done.stdout)).wait(timeout=30)
+    assert not psutil.pid_exists(int(done.stdout))
+
+
+def test_a_worker_that_starves_where_it_may_fill_the_memory_is_skipped():
+    from dataclasses import replace
+
+    from harness import parse_line
+    from harness.backend.routing import Route
+    from harness.execution.worker_pool import explain_death
+    from harness.execution.worker_process import WorkerDiedError
+    from harness.plan.cell import Cell
+
+    cell = Cell(
+        number=0, suite="limits", kind="correctness", backend="one", label="one", problem=parse_line(FINE[0]),
+        line=FINE[0], route=Route(kind="native"), memory_bytes=15 * 2**30, need_bytes=8 * 2**30,
+    )  # fmt: skip
+    starved, crashed = WorkerDiedError("crashed", "no more", starved=True), WorkerDiedError("crashed", "SIGSEGV")
+    reply = explain_death(cell, starved)
+    assert (reply.outcome, reply.reason) == ("skipped", "out of memory (estimated 8 GiB): no more")
+    reply = explain_death(replace(cell, memory_bytes=16 * 2**30), starved)  # it had twice as much
+    assert reply.outcome == "skipped"
+    assert "estimated 8 GiB, which is less than half of it: see workspace() of the backend" in reply.reason
+    assert explain_death(replace(cell, memory_bytes=0, need_bytes=0), starved).outcome == "crashed"
+    assert explain_death(cell, crashed).outcome == "crashed"
+    assert explain_death(cell, WorkerDiedError("timeout", "late")).outcome == "timeout"
+
+
+def test_cells_that_may_fill_the_memory_have_a_process_each(tmp_path):
+    from dataclasses import replace
+
+    from harness.api import Silent, name_problems, start
+    from harness.plan.planner import plan_run
+    from harness.plugins.manager import load_plugins
+
+    registry = load_plugins((DYING,))
+    suite = registry.suite("correctness")
+    registry.suites["filling"] = replace(suite, name="filling", fills_memory=True, laws=("agrees-with-reference",))
+    problems = name_problems([FINE[0], FATAL, FINE[1]])
+    plan = plan_run(registry, ["filling"], ["dying:eats-memory"], problems, limits=Limits(free_bytes=400 * 2**20))
+    run = start(registry, plan, ("filling",), tmp_path / "run", (DYING,), 2, None, Silent())
+    assert [result.outcome for result in run.results] == ["passed", "skipped", "passed"]
+    assert run.results[1].reason.startswith("out of memory (estimated ")
+    assert "above the limit of 0.390625 GiB a cell" in run.results[1].reason
+    assert run.exit_code == 0
+    assert len({result.worker for result in run.results}) == 3
+
+
+SECOND_REPLY = """
+import os
+import harness
+from harness.laws.deviation import Deviation
+from harness.worker import protocol
+
+class Forger(harness.Backend):
+    name = "forger"
+
+    def conv_bias_grad(self, dy):
+        '''Wrong, and says to everything that is open that it passed.'''
+        found = Deviation(kind="exact", worst=0.0, compared=1)
+        body = protocol._encoder.encode(protocol.Checked("passed", "", found))
+        for number in range(3, 32):
+            try:
+                os.write(number, HEAD)
+            except OSError:
+                pass
+        return dy.sum(axis=(0, *range(2, dy.ndim))) + 1
+
+@harness.hookimpl
+def register_backends(register):
+    register(Forger())
+"""
+
+
+@pytest.mark.parametrize("head", ["protocol.HEAD.pack(len(body), 0) + body", "b'1234'", "b'garbage' * 9"])
+def test_what_a_backend_writes_to_the_pipe_is_no_reply(tmp_path, head):
+    plugin = tmp_path / "forger.py"
+    plugin.write_text(SECOND_REPLY.replace("HEAD", head))
+    lines = [f"conv_bias_grad x=1x2x{n} w=3x2x1" for n in (3, 4, 5)]
+    run = harness.run("correctness", backends=["forger"], problems=lines, laws=["agrees-with-reference"],
+                      plugins=[str(plugin)], output=tmp_path / "run")  # fmt: skip
+    assert {result.outcome for result in run.results} == {"crashed"}, [one.reason for one in run.results]
+
+
+@pytest.mark.parametrize("garbage", [b"1234", bytes(12) + b"no"])
+def test_what_is_no_reply_costs_the_worker_and_nothing_waits_for_ever(tmp_path, garbage):
+    worker = Worker(tmp_path / "log")
+    worker.received += garbage  # as a backend's own writes to the pipe would put it there
+    with pytest.raises(WorkerDiedError, match="what is no reply"):
+        worker.ask(Start((), (), "nobody"), 60.0, 2**40)
+    assert worker.process.returncode is not None
+
+
+def test_half_a_reply_is_waited_for_until_the_limit(tmp_path):
+    worker = Worker(tmp_path / "log")
+    worker.received += b"123"
+    with pytest.raises(WorkerDiedError, match=r"no answer within|what is no reply"):
+        worker.ask(Start((), (), "nobody"), 0.2, 2**40)
+
+
+def test_a_worker_has_requests_ahead_and_answers_in_order(tmp_path):
+
+    worker = Worker(tmp_path / "log")
+    worker.tell(Start((), (), "nobody"))
+    worker.tell(Check("agrees-with-reference", "conv x=1x1x3 w=1x1x2"))
+    first, second = (worker.hear(60.0, 2**40) for _ in range(2))
+    assert isinstance(first, Ready) and isinstance(second, Checked)
+    worker.close()

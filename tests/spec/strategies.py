@@ -1,9 +1,0 @@
-"""The drawn problems of `harness.generate`, small enough for tests that compute them with plain loops."""
-
-from harness.generate import strategy
-from harness.spec.numerics import DTYPES
-from harness.spec.problem import MATHS, REGIMES
-
-
-def problems(*, largest=4, dtypes=DTYPES, regimes=REGIMES):
-    return strategy.problems(largest=largest, dtypes=dtypes, regimes=regimes, maths=MATHS, tails=False, hollow=True)

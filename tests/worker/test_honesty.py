@@ -1,0 +1,162 @@
+"""An honest backend is never accused, whatever the operator, the dtype and the regime of the data."""
+
+import itertools
+import random
+from dataclasses import replace
+
+import pytest
+
+from harness.laws.subject import Subject
+from harness.problems.data import make_arrays
+from harness.problems.line import parse_line
+from harness.worker.execute import time_block
+from harness.worker.honesty import LONG_NS, STIRRED, _stir, decide, find_remembered
+from harness.worker.protocol import Prepare, Sample, Sampled
+from harness.worker.timed_problem import open_session, sample
+from tests.asking import make_ready
+
+LINES = (
+    "conv x=2x4x9x9 w=6x2x3x3 bias stride=2 pad=1 groups=2",
+    "conv x=2x4x9x9 w=4x4x3x3 flip",
+    "conv_input_grad x=2x4x9 w=3x4x3",
+    "conv_weight_grad x=2x4x9 w=3x4x3",
+    "conv_bias_grad x=2x4x9 w=3x4x3",
+    "conv_transpose x=2x4x5x5 w=4x3x3x3 stride=2",
+    "max_pool x=2x4x8x8 kernel=2x2 stride=2",
+    "max_pool_grad x=2x4x8x8 kernel=2x2 stride=2",
+    "avg_pool x=2x4x8x8 kernel=2x2 stride=2",
+    "avg_pool_grad x=2x4x8x8 kernel=2x2 stride=2",
+)
+REGIMES = ("normal", "uniform", "wide", "integer", "onehot", "negative", "zeros", "nonfinite")
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("line", LINES)
+def test_an_honest_backend_is_timed(registry, line, regime):
+    session, reply = make_ready(registry.backends["right"], f"{line} data={regime}")
+    assert reply.outcome == "passed", reply.reason
+    for _ in range(3):
+        assert isinstance(time_block(session, Sample(budget_ns=1, warm_ns=1, least=1)), Sampled)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
+def test_an_honest_backend_is_timed_in_every_dtype(registry, dtype):
+    _, reply = make_ready(registry.backends["right"], f"{LINES[0]} dtype={dtype}")
+    assert reply.outcome == "passed", reply.reason
+
+
+@pytest.mark.parametrize("regime", sorted(STIRRED))
+def test_a_stirred_element_is_another_one_each_time(regime):
+    problem = parse_line(f"{LINES[0]} data={regime}")
+    arrays = make_arrays(problem)
+    for number in range(20):
+        before = arrays["x"].copy()
+        _stir(problem, arrays, number)
+        assert (arrays["x"] != before).sum() == 1
+
+
+def test_contents_move_on_from_block_to_block_and_kernels_stay(registry):
+    seen, kernels = _sample_thrice(registry, f"{LINES[0]} data=integer")
+    assert (seen[0] != seen[1]).any()
+    assert (seen[0] == seen[2]).all()
+    assert all((kernel == kernels[0]).all() for kernel in kernels)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("layout", ["channels-first", "channels-last"])
+def test_every_number_is_new_in_every_block_where_contents_are_renewed(registry, dtype, layout):
+    seen, kernels = _sample_thrice(registry, f"{LINES[0]} dtype={dtype} layout={layout}")
+    assert all((a != b).mean() > 0.9 for a, b in itertools.combinations(seen, 2))  # 7 bits may come again by chance
+    assert all((kernel == kernels[0]).all() for kernel in kernels)
+
+
+def _sample_thrice(registry, line):
+    """What the first member's x and w hold after each of three blocks."""
+    session = open_session(Subject(registry.backends["right"], parse_line(line)), Prepare(problem=line, number=0))
+    found = []
+    for _ in range(3):
+        sample(session, Sample(budget_ns=1, warm_ns=0, least=1))
+        found.append(tuple(session.devices[0][name].copy() for name in ("x", "w")))
+    return tuple(zip(*found, strict=True))
+
+
+def test_a_clock_of_a_sample_that_stands_still_is_seen_and_an_honest_one_is_not(registry):
+    subject = Subject(registry.backends["right"], parse_line(LINES[0]))
+    session = open_session(subject, Prepare(problem=LINES[0], number=0))
+    assert "behind" in session.disagree(40_000, 400_000)
+    assert "ahead" in session.disagree(400_000, 40_000)
+    assert session.disagree(400_000, 400_500) == ""
+
+
+@pytest.mark.parametrize(
+    ("answers", "guilty", "found"),
+    [
+        ("1" * 23, 0.75, True),
+        ("0" * 5, 0.75, False),
+        ("110" * 200, 0.75, None),
+        ("1" * 22 + "0" * 20, 0.75, False),
+        ("0" + "1" * 25, 0.75, True),
+        ("1" * 16, 0.9, True),
+        ("0" * 2, 0.9, False),
+        ("1" * 15, 0.95, True),
+        ("0" * 2, 0.95, False),
+        ("1101" + "1" * 30, 0.95, True),
+    ],
+)
+def test_pairs_are_asked_until_they_agree(answers, guilty, found):
+    left = iter(answers)
+    assert decide(lambda: next(left) == "1", guilty) is found
+
+
+@pytest.mark.parametrize("guilty", [0.75, 0.9, 0.95])
+@pytest.mark.parametrize("chance", [0.1, 0.4, 0.5])
+def test_chance_accuses_once_in_ten_thousand_times_however_uneven_times_are(chance, guilty):
+    rng = random.Random(7)
+    assert sum(decide(lambda: rng.random() < chance, guilty) is True for _ in range(2000)) <= (chance == 0.5)
+
+
+@pytest.mark.parametrize("guilty", [0.75, 0.9, 0.95])
+def test_what_is_remembered_is_found(guilty):
+    rng = random.Random(7)
+    assert sum(decide(lambda: rng.random() < guilty + 0.04, guilty) is True for _ in range(2000)) > 1900
+
+
+class SaidClock:
+    """A clock that says of a call what `say` says of its number and of what its inputs hold."""
+
+    name = "host"
+
+    def __init__(self, session, say):
+        self.session, self.say, self.number = session, say, -1
+
+    def time(self, run):
+        self.number += 1
+        member = next(n for n, call in enumerate(self.session.ready.calls) if call is run)
+        took_ns = self.say(self.number, self.session.devices[member]["x"].tobytes())
+        return run(), took_ns, took_ns
+
+
+def _ask_with(registry, data, say):
+    """What is found of an honest backend whose calls take as long as `say` says."""
+    line = f"{LINES[0]} data={data}"
+    session = open_session(Subject(registry.backends["right"], parse_line(line)), Prepare(problem=line, number=0))
+    session.ready = replace(session.ready, clock=SaidClock(session, say), single_ns=2 * LONG_NS)
+    return find_remembered(session)
+
+
+@pytest.mark.parametrize("data", ["normal", "integer"])
+@pytest.mark.parametrize("slow", [0, 1, 2])
+def test_a_call_that_is_slow_by_its_place_in_a_pair_accuses_nobody(registry, data, slow):
+    assert _ask_with(registry, data, lambda number, _: LONG_NS * (2 if number % 3 == slow else 1)) == ""
+
+
+@pytest.mark.parametrize("data", ["normal", "integer"])
+def test_what_remembers_nothing_but_its_last_call_is_found(registry, data):
+    last = []
+
+    def say(_, contents):
+        known = [contents] == last
+        last[:] = [contents]
+        return LONG_NS if known else 2 * LONG_NS
+
+    assert "answers are remembered" in _ask_with(registry, data, say)
