@@ -10,13 +10,14 @@ import pandas as pd
 
 import harness
 import reports
+from harness.analysis.exit_code import find_exit_code
 
 
 def main(path: Path) -> None:
     """Raise AssertionError where the run or its report is not what it must be."""
     run = harness.load(path)
     assert run.complete, "the run is incomplete"
-    assert run.exit_code == 0, run.counts
+    assert find_exit_code(run) == 0, run.counts
     frame = reports.frame(run)
     stored = pd.read_parquet(path / "results.parquet")
     table = pd.read_csv(path / "report" / "results.csv", low_memory=False)

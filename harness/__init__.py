@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.analysis.reporter import Reporter
     from harness.api import load, run
     from harness.backend.base import Backend
     from harness.errors import GeometryError, HarnessError, LineError, UsageError
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
     from harness.laws.exhibit import Exhibit, Picture
     from harness.laws.law import Law, law
     from harness.laws.subject import Subject
+    from harness.networks.architecture import Architecture
     from harness.networks.builder import Sketch
-    from harness.networks.graph import Architecture
     from harness.networks.problem import NetworkProblem
-    from harness.plan.suite import NamedProblem, ProblemSet, Reporter, Suite, Timing
+    from harness.plan.suite import NamedProblem, ProblemSet, Suite, Timing
     from harness.plugins.hookspecs import hookimpl
     from harness.problems.line import parse_line
     from harness.problems.numerics import Numerics
@@ -36,12 +37,13 @@ _HOMES = {
     "harness.laws.law": ("Law", "law"),
     "harness.laws.subject": ("Subject",),
     "harness.laws.exhibit": ("Exhibit", "Picture"),
-    "harness.networks.graph": ("Architecture",),
+    "harness.networks.architecture": ("Architecture",),
     "harness.networks.problem": ("NetworkProblem",),
     "harness.networks.builder": ("Sketch",),
     "harness.errors": ("GeometryError", "HarnessError", "LineError", "UsageError"),
     "harness.exit_codes": ("ExitCode",),
-    "harness.plan.suite": ("NamedProblem", "ProblemSet", "Reporter", "Suite", "Timing"),
+    "harness.plan.suite": ("NamedProblem", "ProblemSet", "Suite", "Timing"),
+    "harness.analysis.reporter": ("Reporter",),
     "harness.backend.base": ("Backend",),
     "harness.plugins.hookspecs": ("hookimpl",),
     "harness.record.run": ("Measurement", "Pass", "Result", "Run"),

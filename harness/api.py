@@ -2,46 +2,24 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from harness.capture.workload import name_problems
 from harness.errors import UsageError
-from harness.execution.context import Watch
-from harness.execution.pipeline import run_plan
+from harness.execution.pipeline import start
+from harness.execution.progress import Silent, Watch
 from harness.machine.limits import usable_memory
 from harness.machine.system import ROOT, read_flags, read_text
-from harness.networks.graph import Architecture
-from harness.networks.problem import NetworkProblem
 from harness.plan.arm import Arm, parse_arms
-from harness.plan.cell import Limits, Plan
+from harness.plan.cell import Limits
 from harness.plan.instruction_sets import choose_switches, read_processor, spread_arms
 from harness.plan.planner import plan_run
 from harness.plan.suite import Depth, NamedProblem
-from harness.plan.task import Task, parse_task
 from harness.plugins.manager import Registry, load_plugins, refuse_broken
 from harness.problems.problem import Problem
-from harness.record.directory import new_directory, read_run
-from harness.record.run import Result, Run
-
-
-class Silent:
-    """A watch that shows nothing."""
-
-    def begin(self, plan: Plan, seconds: float) -> None:
-        """Say nothing."""
-
-    def working(self, backend: str, what: str) -> None:
-        """Say nothing."""
-
-    def advance(self, seconds: float) -> None:
-        """Say nothing."""
-
-    def recorded(self, result: Result) -> None:
-        """Say nothing."""
-
-    def end(self, run: Run) -> None:
-        """Say nothing."""
+from harness.record.directory import read_run
+from harness.record.run import Run
 
 
 def run(
@@ -90,28 +68,6 @@ def run(
     return start(registry, plan, names, output, plugins, jobs, threads, watch or Silent())
 
 
-def start(
-    registry: Registry,
-    plan: Plan,
-    names: Sequence[str],
-    output: str | Path | None,
-    plugins: Sequence[str],
-    jobs: int | None,
-    threads: int | None,
-    watch: Watch,
-    command: str = "",
-    flags: Sequence[str] = (),
-    lease_wait_s: float | None = None,
-) -> Run:
-    """Execute a plan in a new run directory; lease_wait_s: how long to wait for a device that another run times on."""
-    path = new_directory(None if output is None else str(output), tuple(names))
-    command = command or f"harness.run({', '.join(map(repr, names))})"
-    return run_plan(
-        plan, registry, path, watch, command=command, extra=plugins, flags=flags, jobs=jobs, threads=threads,
-        lease_wait_s=lease_wait_s,
-    )  # fmt: skip
-
-
 def choose_arms(
     registry: Registry, texts: Sequence[str], suites: Sequence[str], isa: Sequence[str] = ()
 ) -> tuple[Arm, ...]:
@@ -136,29 +92,3 @@ def choose_arms(
 def load(path: str | Path) -> Run:
     """Read a run directory."""
     return read_run(path)
-
-
-def name_problems(
-    problems: Sequence[str | Path | Task | NamedProblem], networks: Mapping[str, Architecture] | None = None
-) -> list[NamedProblem]:
-    """Problems with names: a problem line is its own name, and a Path stands for all problems of a captured file."""
-    named: list[NamedProblem] = []
-    for problem in problems:
-        if isinstance(problem, Path):
-            from harness.capture.workload import read_workload
-
-            named.extend(read_workload(problem).problems)
-            continue
-        if isinstance(problem, str):
-            problem = parse_task(problem, networks or {})
-        if isinstance(problem, NetworkProblem):
-            problem = NamedProblem(name=f"{problem.architecture.name}/{problem.work}", problem=problem)
-        elif isinstance(problem, Problem):
-            problem = NamedProblem(name=f"given/{problem.operator}", problem=problem)
-        named.append(problem)
-    return named
-
-
-def command_line(arguments: Sequence[str]) -> str:
-    """The command line as one would type it again."""
-    return shlex.join(["python", "-m", "harness", *arguments])

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from harness.analysis.descriptions import describe_overdrawn
 from harness.networks.problem import WORD
 from harness.problems.operator import Operator
-from harness.record.run import OUTCOMES, RAN, WRONG, Result, Run, describe_overdrawn
+from harness.record.run import OUTCOMES, RAN, WRONG, Result, Run
 from reports.frames import (
     ARITHMETIC_LAW,
     PROVES_NOTHING,
@@ -103,7 +104,7 @@ def judge_run(run: Run) -> Verdict:
     wrong, ran = sum(counts[o] for o in WRONG), sum(counts[o] for o in RAN)
     idle = _list_counts({o: counts[o] for o in OUTCOMES if o not in RAN})
     notes = [f"Did not run: {idle}."] if idle else []
-    overdrawn = describe_overdrawn(run)
+    overdrawn = describe_overdrawn(run.overdrawn)
     if run.vacuous and not overdrawn:
         notes.append(f"{run.vacuous} of those that passed prove nothing.")
     state: State = "good" if run.complete else "open"

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from harness.analysis.descriptions import describe_failure, describe_overdrawn
+from harness.analysis.repeating import repeat_command
 from harness.exit_codes import ExitCode
-from harness.record.run import RAN, WRONG, Result, Run, describe_failure, describe_overdrawn
+from harness.record.run import RAN, WRONG, Result, Run
 
 if TYPE_CHECKING:
     from harness.analysis.arm_comparison import Row, Standing
@@ -135,7 +137,7 @@ def _judge_row(run: Run, row: Row, can_tell: bool) -> Finding | None:
 
 
 def _repeat(run: Run, result: Result) -> tuple[tuple[str, str], ...]:
-    return (("problem", result.problem), ("repeat", run.command_for(result)))
+    return (("problem", result.problem), ("repeat", repeat_command(run.header, result)))
 
 
 def judge_whole(run: Run, standing: Standing | None) -> Iterator[Finding]:
@@ -149,7 +151,7 @@ def judge_whole(run: Run, standing: Standing | None) -> Iterator[Finding]:
         yield Finding(level="error", kind="incomplete", message=incomplete)
     if not any(result.outcome in RAN for result in run.results):
         yield Finding(level="error", kind="nothing ran", message="no cell of the run was executed")
-    for line in describe_overdrawn(run):
+    for line in describe_overdrawn(run.overdrawn):
         yield Finding(level="failure", kind="proves nothing", message=line)
     if standing is not None and not standing.can_tell:
         share = f"{100 * standing.dropped:.0f} % of the blocks were disturbed"

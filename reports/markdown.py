@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.analysis.descriptions import describe_outcome
+from harness.analysis.repeating import repeat_command
 from reports import bugs, coverage, markdown_networks
 from reports.markup import cell, code, escape, fit, section, table
 from reports.text import count, format_interval, format_number, format_percent, format_time, shorten
@@ -60,7 +62,7 @@ def _run_lines(run: Run) -> Iterator[str]:
     if unavailable:
         yield from ("", "## Unavailable backends", "")
         yield from (f"- {escape(name)}: {escape(shorten(why, LONGEST))}" for name, why in unavailable.items())
-    skipped = run.why("skipped")
+    skipped = describe_outcome(run, "skipped")
     if skipped:
         yield from ("", "## Skipped", "", *(f"- {escape(shorten(line, LONGEST))}" for line in skipped))
     yield from fit(bugs.markdown(run), "known bugs", room)
@@ -191,14 +193,14 @@ def _failures(run: Run, groups: Sequence[FailureGroup]) -> Iterator[str]:
 
 
 def _failure(run: Run, result: Result, only: str) -> str:
-    from harness.record.run import describe_failure
+    from harness.analysis.descriptions import describe_failure
 
     words = {name: escape(shorten(text, LONGEST)) for name, text in describe_failure(result, only)}
     return "\n".join((
         f"- {result.outcome}: {words.pop('reason')}",
         *(f"  - {name}: {text}" for name, text in words.items()),
         f"  - problem: {code(result.problem)}",
-        f"  - repeat: {code(run.command_for(result))}",
+        f"  - repeat: {code(repeat_command(run.header, result))}",
     ))  # fmt: skip
 
 

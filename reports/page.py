@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from harness.analysis.repeating import repeat_command
 from reports.text import format_time, shorten
 
 if TYPE_CHECKING:
@@ -115,8 +117,9 @@ def render(template: str, path: Path, context: dict[str, Any]) -> tuple[Path, ..
 
 
 def _run_context(run: Run) -> dict[str, Any]:
+    from harness.analysis.descriptions import describe_failure
     from harness.analysis.switches import explain_settings
-    from harness.record.run import Result, describe_failure
+    from harness.record.run import Result
     from reports.bugs import HEADS as BUG_HEADS
     from reports.bugs import NOTE, bug_words, describe_counts
     from reports.coverage import NOTE as COVERAGE_NOTE
@@ -163,7 +166,7 @@ def _run_context(run: Run) -> dict[str, Any]:
         "facts": run_facts(run), "standing": verdicts,
         "unavailable": unavailable_backends(run), "outcomes": _outcomes(results), "failures": groups,
         "describe": describe, "settings": _settings(run),
-        "command_for": run.command_for, "laws": _laws(results), "gallery": table(run),
+        "command_for": partial(repeat_command, run.header), "laws": _laws(results), "gallery": table(run),
         "bugs": bug_words(run), "bug_counts": describe_counts(run), "bug_heads": BUG_HEADS, "bug_note": NOTE,
         "learners": learners, "learning_heads": LEARNING_HEADS, "curves": curves,
         "networks": network_words(run), "network_heads": HEADS, "portfolios": portfolios, "layer_heads": LAYER_HEADS,

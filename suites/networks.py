@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from harness import Law, NamedProblem, Suite, Timing, hookimpl
-from harness.networks.graph import Architecture, problems_of
+from harness.networks.architecture import Architecture
+from harness.networks.graph import problems_of
 from harness.networks.problem import NetworkProblem
 from harness.problems.problem import Problem
 from suites.architectures import ARCHITECTURES

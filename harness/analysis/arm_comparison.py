@@ -6,7 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.analysis.exit_code import find_exit_code
 from harness.analysis.payback import Payback, pay_back
+from harness.analysis.sequential import Design
 from harness.analysis.statistics import Estimate, log_ratios
 from harness.analysis.verdicts import Judgement, Verdict, judge, overall
 from harness.exit_codes import ExitCode
@@ -63,8 +65,9 @@ class Standing:
     @property
     def exit_code(self) -> ExitCode:
         """That of the run; with an armed gate SLOWER (or missing) and CANNOT_TELL where it is inconclusive too."""
-        if self.run.exit_code or not self.gate.armed:
-            return self.run.exit_code
+        code = find_exit_code(self.run)
+        if code or not self.gate.armed:
+            return code
         counts = self.counts
         if counts["MISSING"]:
             return ExitCode.SLOWER
@@ -105,12 +108,12 @@ def judge_cells(
     and every cell of another suite as if it were the only one beside them.
     """
     if not gate.apart:
-        return judge(ratios, gate.design, ended=ended)
+        return judge(ratios, Design.of(gate), ended=ended)
     first = next(iter(suites.values()), "")
-    found = judge({n: r for n, r in ratios.items() if suites[n] == first}, gate.design, ended=ended)
+    found = judge({n: r for n, r in ratios.items() if suites[n] == first}, Design.of(gate), ended=ended)
     crowd = {n: ratios[n] for n in found}
     for number in ratios.keys() - crowd.keys():
-        found[number] = judge({**crowd, number: ratios[number]}, gate.design, ended=ended)[number]
+        found[number] = judge({**crowd, number: ratios[number]}, Design.of(gate), ended=ended)[number]
     return found
 
 

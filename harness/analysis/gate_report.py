@@ -11,8 +11,8 @@ from harness.analysis.arm_comparison import Row, Standing, judge_run
 from harness.analysis.outcomes import CODE, Silent, find_silent, find_transition, is_answer
 from harness.analysis.verdicts import Judgement
 from harness.exit_codes import ExitCode
-from harness.gating.acceptance import Acceptance, read_acceptance
 from harness.plan.gate import Gate
+from harness.record.acceptance import Acceptance, read_acceptance
 from harness.record.run import NO_PASS, RAN, Result, Run
 
 Finding = Literal[

@@ -16,7 +16,7 @@ from math import log1p
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from harness.errors import UsageError
-from harness.plan.gate import DELTA, LEVEL, LOOKS
+from harness.plan.gate import DELTA, LEVEL, LOOKS, Gate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +49,11 @@ class Design:
         rising = all(a < b for a, b in itertools.pairwise(self.looks))
         if not self.looks or self.looks[0] < FEWEST or not rising:
             raise UsageError(f"looks: got {self.looks}, wanted rising numbers of passes from {FEWEST} on, as {LOOKS}")
+
+    @classmethod
+    def of(cls, gate: Gate) -> Design:
+        """The design of a gate."""
+        return cls(delta=gate.delta, level=gate.level, looks=gate.looks)
 
     @property
     def bound(self) -> float:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.measure.estimator import steady
 from harness.record.run import Measurement, Pass
 
 CONFIDENCE = 0.95
@@ -54,20 +55,6 @@ def estimate_ratio(base: Measurement, new: Measurement) -> Estimate | None:
     freedom = spread**2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
     half = _student(freedom) * math.sqrt(spread)
     return Estimate(value=math.exp(centre), low=math.exp(centre - half), high=math.exp(centre + half), over="processes")
-
-
-def steady(samples_ns: Sequence[float]) -> float:
-    """The first decile of the samples of a block: what comparisons are made with.
-
-    Of the estimators that see more than the best sample it tells most: on 42 identical pairs, 13 passes each, a
-    slow-down of 3 % is found in 92 % of the cells (median 86 %, fastest 60 % 90 %, mean 62 %; the minimum 94 %, but it
-    is blind to what happens in most calls only), with no false alarm by any: tests/benchmarks/bench_estimators.py.
-    """
-    ordered = sorted(samples_ns)
-    place = 0.1 * (len(ordered) - 1)
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
 
 
 def pass_values(

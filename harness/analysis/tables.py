@@ -229,7 +229,7 @@ def block_rows(run: Run) -> list[dict[str, Any]]:
     """One row for every block in the order of the samples, with the columns of BLOCK_COLUMNS; none for format 1."""
     import statistics
 
-    from harness.analysis.statistics import steady
+    from harness.measure.estimator import steady
 
     rows = []
     for result in run.results:

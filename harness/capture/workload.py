@@ -6,7 +6,7 @@ The file is JSON with `format` and `source`, `problems` (each with `name`, `line
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,10 @@ from typing import Annotated
 import msgspec
 
 from harness.errors import HarnessError, UsageError
+from harness.networks.architecture import Architecture
+from harness.networks.problem import NetworkProblem
 from harness.plan.suite import NamedProblem
+from harness.plan.task import Task, parse_task
 from harness.problems.line import parse_line
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
@@ -188,3 +191,22 @@ def _read_entry(entry: _Entry, number: int, path: str | Path) -> NamedProblem:
         raise UsageError(f"problems: problem {number} ('{entry.name}') of '{path}': {error}") from None
     name = entry.name or f"given/{problem.operator}"
     return NamedProblem(name=name, problem=problem, multiplicity=entry.multiplicity)
+
+
+def name_problems(
+    problems: Sequence[str | Path | Task | NamedProblem], networks: Mapping[str, Architecture] | None = None
+) -> list[NamedProblem]:
+    """Problems with names: a problem line is its own name, and a Path stands for all problems of a captured file."""
+    named: list[NamedProblem] = []
+    for problem in problems:
+        if isinstance(problem, Path):
+            named.extend(read_workload(problem).problems)
+            continue
+        if isinstance(problem, str):
+            problem = parse_task(problem, networks or {})
+        if isinstance(problem, NetworkProblem):
+            problem = NamedProblem(name=f"{problem.architecture.name}/{problem.work}", problem=problem)
+        elif isinstance(problem, Problem):
+            problem = NamedProblem(name=f"given/{problem.operator}", problem=problem)
+        named.append(problem)
+    return named

@@ -46,7 +46,7 @@ def command(
     python -m harness bisect --good v1.2 --bad main --cell 'mine conv_input_grad x=2x3x8x8 w=4x3x3x3' \\
         --law agrees-with-reference --plugin ./mine.py
     """
-    from harness.api import command_line
+    from harness.cli.options import command_line
     from harness.cli.progress import choose_watch
     from harness.errors import UsageError
     from harness.gating.bisect import NothingToFindError, find_change, list_commits

@@ -12,8 +12,8 @@ from harness.cli.options import Command, load_registry, plugin_options
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
+    from harness.analysis.reporter import Reporter
     from harness.analysis.run_comparison import Comparison
-    from harness.plan.suite import Reporter
     from harness.record.run import Run
 
 MOST_ALIKE = 5

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.analysis.gate_report import GateReport
+    from harness.analysis.reporter import Reporter
     from harness.gating.versions import Build
     from harness.plan.gate import Gate
-    from harness.plan.suite import Reporter
     from harness.record.run import Run
 
 SUITES = ("correctness", "speed-short")
@@ -82,7 +82,7 @@ def command(
     python -m harness gate --base-env /opt/released --plugin my_package.plugin
     """
     from harness.analysis.gate_report import judge_gate
-    from harness.api import command_line
+    from harness.cli.options import command_line
     from harness.cli.progress import choose_watch
     from harness.errors import UsageError
     from harness.gating.acceptance import write_acceptance

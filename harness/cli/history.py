@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.analysis.history.series import History, Series, Source
-    from harness.plan.suite import Reporter
+    from harness.analysis.reporter import Reporter
 
 MOST_SERIES, MOST_POINTS = 60, 200  # rows of a printed table
 BARS, BINS, LEAST_SPAN = "▁▂▃▄▅▆▇█", 24, 0.1  # a line that moves by less than the span stays low

@@ -26,7 +26,7 @@ def command(files: tuple[str, ...], runs: str) -> int:
     python -m harness import pytest-benchmark.json
     """
     from harness.analysis.history.importing import read_benchmarks, write_foreign
-    from harness.api import command_line
+    from harness.cli.options import command_line
 
     said = command_line(sys.argv[1:])
     found = [read_benchmarks(file, said) for file in files]  # all are read before the first is written

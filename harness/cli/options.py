@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from harness.networks.graph import Architecture
+    from harness.networks.architecture import Architecture
     from harness.plan.suite import NamedProblem
     from harness.plugins.manager import Registry
 
@@ -67,7 +68,7 @@ def read_problems(
     """
     from pathlib import Path
 
-    from harness.api import name_problems
+    from harness.capture.workload import name_problems
 
     return name_problems([*lines, *map(Path, files)], networks)
 
@@ -136,3 +137,8 @@ def read_cell(text: str, networks: Mapping[str, Architecture] | None = None) -> 
 
         networks = load_plugins().networks
     return backend, parse_task(line.strip(), networks or {}).line
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """The command line as one would type it again."""
+    return shlex.join(["python", "-m", "harness", *arguments])

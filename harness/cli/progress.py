@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from harness.execution.context import Watch
+from harness.execution.progress import Watch
 from harness.plan.cell import Plan
 from harness.record.run import WRONG, Result, Run
 

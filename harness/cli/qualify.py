@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.analysis.exit_code import find_exit_code
 from harness.cli.options import load_registry, plugin_options, read_seconds, read_share
 from harness.exit_codes import ExitCode
 
@@ -61,9 +62,10 @@ def command(
         read_qualification,
         write_qualification,
     )
-    from harness.api import command_line, start
+    from harness.cli.options import command_line
     from harness.cli.progress import choose_watch
     from harness.cli.summary import print_ending
+    from harness.execution.pipeline import start
     from harness.experiments.qualify import make_arms, name_suites, qualify_run
     from harness.plan.gate import Gate
     from harness.plan.planner import plan_run
@@ -82,10 +84,10 @@ def command(
         lease_wait_s=read_seconds(lease_wait) if lease_wait else None,
     )  # fmt: skip
     standing = judge_run(run)
-    if run.exit_code:
+    if find_exit_code(run):
         print_ending(run)
         print("error: nothing is qualified by a run that is wrong or incomplete", file=sys.stderr)
-        return run.exit_code
+        return find_exit_code(run)
     found = qualify_run(run, standing)
     print_powers(standing, found)
     passes = max((row.judgement.passes for row in standing.rows), default=0)

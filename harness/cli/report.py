@@ -13,7 +13,7 @@ from harness.errors import UsageError
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from harness.plan.suite import Reporter
+    from harness.analysis.reporter import Reporter
     from harness.record.run import Run
 
 

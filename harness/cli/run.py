@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from harness.analysis.exit_code import find_exit_code
 from harness.cli.options import (
     load_registry,
     plugin_options,
@@ -96,10 +97,12 @@ def command(
     python -m harness run correctness --backend torch --isa all
     python -m harness run networks networks-speed network-layers --network resnet50
     """
-    from harness.api import choose_arms, command_line, start
+    from harness.api import choose_arms
+    from harness.cli.options import command_line
     from harness.cli.progress import choose_watch
     from harness.cli.report import write_reports
     from harness.cli.summary import print_plan, print_summary
+    from harness.execution.pipeline import start
     from harness.machine.limits import usable_memory
     from harness.machine.system import read_flags
     from harness.plan.cell import Limits
@@ -145,4 +148,4 @@ def command(
             print_summary(watch.ended, write_reports(reporters, watch.ended))
         raise
     print_summary(run, write_reports(reporters, run))
-    return run.exit_code
+    return find_exit_code(run)

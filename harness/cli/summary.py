@@ -14,21 +14,14 @@ from rich.table import Table
 
 from harness.analysis.arm_comparison import Standing
 from harness.analysis.bugs import STATUSES, bug_rows, count_statuses
+from harness.analysis.descriptions import describe_failure, describe_idle, describe_outcome, describe_overdrawn
 from harness.analysis.networks import WORKS, NetworkRow, network_rows
+from harness.analysis.repeating import repeat_command
 from harness.analysis.statistics import Estimate, estimate_time
 from harness.analysis.switches import describe_observed_sets, explain_settings, setting_rows
 from harness.networks.problem import is_network_line
 from harness.plan.cell import Plan
-from harness.record.run import (
-    OUTCOMES,
-    WRONG,
-    Measurement,
-    Result,
-    Run,
-    describe_failure,
-    describe_idle,
-    describe_overdrawn,
-)
+from harness.record.run import OUTCOMES, WRONG, Measurement, Result, Run
 
 MOST_WRONG = 8
 MOST_TIMES = 30
@@ -77,7 +70,7 @@ def print_summary(run: Run, written: Sequence[Path] = ()) -> None:
         console.print(f"{backend} is unavailable: {reason}", markup=False, soft_wrap=True)
     _print_skipped(console, run)
     print_wrong(run)
-    overdrawn = describe_overdrawn(run)
+    overdrawn = describe_overdrawn(run.overdrawn)
     for line in overdrawn:
         console.print(f"[red]{escape(line)}[/red]", soft_wrap=True)
     if run.vacuous and not overdrawn:
@@ -205,7 +198,7 @@ def _format_ms(ns: float) -> str:
 
 def _print_skipped(console: Console, run: Run) -> None:
     """Why cells were skipped, and why they are unsupported: a backend may decline what it gets wrong."""
-    for line in [*run.why("skipped"), *run.why("unsupported")]:
+    for line in [*describe_outcome(run, "skipped"), *describe_outcome(run, "unsupported")]:
         console.print(line, markup=False, soft_wrap=True)
 
 
@@ -226,7 +219,7 @@ def _print_wrong(console: Console, run: Run, result: Result, only: str = "") -> 
         f"[red]{result.outcome}[/red]  {escape(result.backend)}  {result.law or 'timing'}{escape(formula)}",
         f"    problem  {escape(result.problem)}",
         *(f"    {name:<9}{escape(text)}" for name, text in describe_failure(result, only)),
-        f"    repeat   {escape(run.command_for(result))}",
+        f"    repeat   {escape(repeat_command(run.header, result))}",
     )
     for line in lines:
         console.print(line, soft_wrap=True)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from harness.analysis.arm_comparison import Row, Standing
     from harness.analysis.qualification import Qualification
+    from harness.analysis.reporter import Reporter
     from harness.plan.gate import Gate
-    from harness.plan.suite import Reporter
 
 PER_CELL_S = 10.0
 LEAST_BUDGET_S = 60.0
@@ -81,9 +81,10 @@ def command(
     """
     from harness.analysis.arm_comparison import judge_run
     from harness.analysis.qualification import name_environment, read_qualification
-    from harness.api import command_line, start
+    from harness.cli.options import command_line
     from harness.cli.progress import choose_watch
     from harness.errors import UsageError
+    from harness.execution.pipeline import start
     from harness.plan.arm import parse_arms
     from harness.plan.planner import plan_run
     from harness.record.environment import describe_environment

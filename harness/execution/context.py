@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from harness.errors import UsageError
+from harness.execution.progress import Watch
 from harness.execution.provenance import Loaded, Origins, hash_files, own_files
 from harness.execution.worker_pool import Crew
 from harness.machine.threads import sleep_at_once
@@ -28,25 +29,6 @@ if TYPE_CHECKING:
 
 
 S_PER_GIB = 5.0  # of drawing, calling and checking arrays that fill the memory
-
-
-class Watch(Protocol):
-    """Whoever looks on while a run goes: a progress bar, plain lines, or nobody."""
-
-    def begin(self, plan: Plan, seconds: float) -> None:
-        """See the plan before the first cell, with the estimated duration."""
-
-    def working(self, backend: str, what: str) -> None:
-        """See which cell begins."""
-
-    def advance(self, seconds: float) -> None:
-        """See that work worth so many estimated seconds is done."""
-
-    def recorded(self, result: Result) -> None:
-        """See a result that is on disk."""
-
-    def end(self, run: Run) -> None:
-        """See the end."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -10,8 +10,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.execution.context import Execution, Watch, estimate_cell
+from harness.execution.context import Execution, estimate_cell
 from harness.execution.environments import Place, find_origins, open_places
+from harness.execution.progress import Watch
 from harness.execution.switching import leave_out_idle_arms, still_to_ask
 from harness.execution.timing_stage import time_problems
 from harness.execution.vote_stage import hold_vote
@@ -20,7 +21,7 @@ from harness.machine.threads import ALL, count_threads
 from harness.plan.arm import Arm
 from harness.plan.cell import Cell, Plan
 from harness.plugins.manager import Registry
-from harness.record.directory import read_run, write_header
+from harness.record.directory import new_directory, read_run, write_header
 from harness.record.environment import describe_environment
 from harness.record.journal import EndEntry
 from harness.record.run import FORMAT, ArmRecord, Ending, Header, Run, result_of
@@ -236,3 +237,25 @@ def finish(execution: Execution) -> Run:
         except Exception as error:
             execution.watch.working("plugins", f"{implementation.plugin_name} in run_finished: {error}")
     return run
+
+
+def start(
+    registry: Registry,
+    plan: Plan,
+    names: Sequence[str],
+    output: str | Path | None,
+    plugins: Sequence[str],
+    jobs: int | None,
+    threads: int | None,
+    watch: Watch,
+    command: str = "",
+    flags: Sequence[str] = (),
+    lease_wait_s: float | None = None,
+) -> Run:
+    """Execute a plan in a new run directory; lease_wait_s: how long to wait for a device that another run times on."""
+    path = new_directory(None if output is None else str(output), tuple(names))
+    command = command or f"harness.run({', '.join(map(repr, names))})"
+    return run_plan(
+        plan, registry, path, watch, command=command, extra=plugins, flags=flags, jobs=jobs, threads=threads,
+        lease_wait_s=lease_wait_s,
+    )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Literal
 from harness.analysis.gate_report import Compared
 from harness.analysis.statistics import Estimate
 from harness.errors import UsageError
-from harness.execution.context import Watch
+from harness.execution.progress import Watch
 from harness.gating.versions import Wanted, compare_versions
 from harness.git import GitError, git
 from harness.plan.gate import Gate

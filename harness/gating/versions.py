@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from harness.analysis.gate_report import GateReport, judge_gate
-from harness.api import name_problems, start
+from harness.capture.workload import name_problems
 from harness.errors import CannotTellError, UsageError
-from harness.execution.context import Watch
+from harness.execution.pipeline import start
+from harness.execution.progress import Watch
 from harness.gating.dependencies import why_build
 from harness.git import find_repository, resolve_revision
 from harness.plan.arm import HERE, Arm, Environment, parse_arm

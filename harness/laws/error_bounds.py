@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from harness.laws.deviation import Deviation, Kind, compare, join
 from harness.laws.diagnosis.pattern import describe_pattern, ulps
 from harness.problems import reference
-from harness.problems.cost import accumulation
+from harness.problems.accumulation import accumulation
 from harness.problems.numerics import FORMATS, Numerics
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem

@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, Literal
 
-from harness.analysis.statistics import steady
 from harness.measure.clocks import Clock, HostClock
 from harness.measure.device_clock import Gpu, make_reader
+from harness.measure.estimator import steady
 from harness.measure.processor_time import descendants_ns, make_waited, own_ns
 
 Mode = Literal["hot", "cold"]

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from harness.networks.graph import INPUT, Network, Node
 from harness.networks.problem import NetworkProblem
-from harness.problems.data import seeded_generator
 from harness.problems.numerics import dtype_of
 from harness.problems.operator import Operator
+from harness.problems.seeds import seeded_generator
 
 Array = NDArray[Any]
 TARGET = "target"

@@ -14,7 +14,8 @@ from functools import lru_cache
 from typing import Any, ClassVar, get_args
 
 from harness.errors import GeometryError, LineError, unknown
-from harness.networks.graph import Architecture, Network, Work
+from harness.networks.architecture import Architecture
+from harness.networks.graph import Network, Work
 from harness.problems.numerics import DTYPES
 from harness.problems.problem import ITEM_BYTES
 

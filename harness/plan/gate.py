@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from harness.analysis.sequential import Design
 
 LOOKS = (6, 9, 13, 19, 28, 40, 60)  # passes; each about half as many again as the last
 DELTA, LEVEL = 0.01, 0.05
@@ -37,10 +33,3 @@ class Gate:
     whole: bool = False
     resolve: float = 0.0
     untimed: str = ""
-
-    @property
-    def design(self) -> Design:
-        """What the verdicts are made with."""
-        from harness.analysis.sequential import Design
-
-        return Design(delta=self.delta, level=self.level, looks=self.looks)

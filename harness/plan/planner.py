@@ -16,11 +16,11 @@ from harness.machine.threads import ONE, THREAD_VARIABLES, deal_threads
 from harness.networks.problem import NetworkProblem
 from harness.plan.arm import Arm, check_settings
 from harness.plan.bug import AskedBug
+from harness.plan.catalog import Catalog
 from harness.plan.cell import MAJORITY, Cell, Limits, Plan
 from harness.plan.gate import Gate
 from harness.plan.suite import Depth, NamedProblem, Suite
 from harness.plan.task import Task, estimate_work, estimate_workspace
-from harness.plugins.manager import Registry
 
 COPIES_CHECKED, COPIES_TIMED = 6, 12  # of all arrays that a worker holds at once, those in float64 counted twice
 # Timed, nothing of a network but one layer at a time is in float64. Resident memory of a worker in a step, in units of
@@ -33,7 +33,7 @@ CALLS_PER_PASS = 6  # first call, warm-up, three samples, and the verification
 
 
 def plan_run(
-    registry: Registry,
+    catalog: Catalog,
     suites: Sequence[str],
     backends: Sequence[str] = (),
     problems: Sequence[NamedProblem] = (),
@@ -56,17 +56,17 @@ def plan_run(
     flags: of the processor, as far as they are known.
     """
     limits = limits or Limits()
-    names = tuple(dict.fromkeys(backends or registry.listed))
+    names = tuple(dict.fromkeys(backends or catalog.listed))
     chosen = tuple(arms) or tuple(Arm(name=name, backend=name) for name in names)
     for arm in chosen:
-        registry.backend(arm.backend)
-    wanted = [registry.law(name) for name in laws]
-    parts, known = _expand(registry, suites), tuple(registry.networks.values())
+        catalog.backend(arm.backend)
+    wanted = [catalog.law(name) for name in laws]
+    parts, known = _expand(catalog, suites), tuple(catalog.networks.values())
     if threads is not None or any(suite.kind != "speed" for suite in parts):
         check_settings(chosen, THREAD_VARIABLES)
     check_settings(chosen, ())
     for network in networks:
-        registry.network(network)
+        catalog.network(network)
     if wanted and not any(suite.kind == "correctness" for suite in parts):
         raise UsageError(f"laws belong to suites of correctness: got {', '.join(suites)}, wanted such as correctness")
     cells: list[Cell] = []
@@ -75,17 +75,17 @@ def plan_run(
     for suite in parts:
         if _of_bugs(suite, problems, networks):
             _check_bugs(suite, arms)
-            asked_bugs += _plan_bugs(registry, suite, backends, wanted, limits, cells, numbers, flags, threads)
+            asked_bugs += _plan_bugs(catalog, suite, backends, wanted, limits, cells, numbers, flags, threads)
             continue
-        applied = wanted or [registry.law(name) for name in suite.laws]
+        applied = wanted or [catalog.law(name) for name in suite.laws]
         asked = _of_networks(suite.take_all(problems) if problems else suite.all_problems(known, depth), networks)
-        _check_partners(registry, problems or asked)
+        _check_partners(catalog, problems or asked)
         items = _once(asked, applied)
         bases = {arm.family: arm.name for arm in reversed(chosen)}
         for arm in chosen:
             if arm.switch and suite.kind != "correctness":  # made for the laws
                 continue
-            answers = _Answers(suite, registry.backend(arm.backend), arm.name, limits, threads)
+            answers = _Answers(suite, catalog.backend(arm.backend), arm.name, limits, threads)
             if bases[arm.family] != arm.name:
                 answers.slowdown = suite.timing.slowdown
             answers.elsewhere = arm.environment.elsewhere
@@ -115,7 +115,7 @@ def _check_bugs(suite: Suite, arms: Sequence[Arm]) -> None:
 
 
 def _plan_bugs(
-    registry: Registry, suite: Suite, backends: Sequence[str], laws: Sequence[Law], limits: Limits,
+    catalog: Catalog, suite: Suite, backends: Sequence[str], laws: Sequence[Law], limits: Limits,
     cells: list[Cell], numbers: Iterator[int], flags: frozenset[str] | None, threads: int | None,
 ) -> Iterator[AskedBug]:  # fmt: skip
     """Add the cells of every known bug, on every backend that it names and that is wanted; each bug as it is asked.
@@ -125,14 +125,14 @@ def _plan_bugs(
     assert suite.bugs is not None
     for bug in suite.bugs():
         items = [NamedProblem(name=bug.id, problem=problem, isolate=bug.alone) for problem in bug.problems]
-        applied = [law for name in bug.laws for law in (registry.law(name),) if not laws or law in laws]
+        applied = [law for name in bug.laws for law in (catalog.law(name),) if not laws or law in laws]
         for name in bug.backends:
             if (backends and name not in backends) or not applied:
                 continue
-            if name not in registry.backends:
+            if name not in catalog.backends:
                 yield AskedBug(bug=bug, backend=name, hindrance=f"no backend '{name}' is registered")
                 continue
-            answers = _Answers(suite, registry.backend(name), bug.arm(name), limits, threads or bug.threads or None)
+            answers = _Answers(suite, catalog.backend(name), bug.arm(name), limits, threads or bug.threads or None)
             lacks = bool(bug.flag) and flags is not None and bug.flag not in flags
             hindrance = f"this processor has no {bug.flag}" if lacks else ""
             made = list(_plan_cells(answers, _once(items, applied), numbers, {}))
@@ -144,19 +144,19 @@ def _of_networks(problems: Sequence[NamedProblem], networks: Sequence[str]) -> S
     return [one for one in problems if one.name.partition("/")[0] in networks] if networks else problems
 
 
-def _check_partners(registry: Registry, problems: Sequence[NamedProblem]) -> None:
+def _check_partners(catalog: Catalog, problems: Sequence[NamedProblem]) -> None:
     """Raise UsageError where a mixed network names a backend that nobody knows."""
     for named in problems:
         if isinstance(named.problem, NetworkProblem) and named.problem.mixed:
-            registry.backend(named.problem.mixed)
+            catalog.backend(named.problem.mixed)
 
 
-def _expand(registry: Registry, names: Sequence[str]) -> list[Suite]:
+def _expand(catalog: Catalog, names: Sequence[str]) -> list[Suite]:
     """Suites by name, a whole replaced by its parts, each once."""
     found: dict[str, Suite] = {}
     for name in names:
-        suite = registry.suite(name)
-        for part in [registry.suite(p) for p in suite.parts] or [suite]:
+        suite = catalog.suite(name)
+        for part in [catalog.suite(p) for p in suite.parts] or [suite]:
             found[part.name] = part
     return list(found.values())
 

@@ -1,13 +1,13 @@
-"""Suites, problem sets and reporters: the values that plugins hand over beside backends."""
+"""Suites and problem sets: values that plugins register."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from harness.networks.architecture import Architecture
 from harness.plan.bug import KnownBug
 from harness.plan.task import Task
 from harness.problems.validation import (
@@ -19,14 +19,6 @@ from harness.problems.validation import (
     read_tuple,
     refuse,
 )
-
-if TYPE_CHECKING:
-    from harness.analysis.history.series import History
-    from harness.analysis.kill_matrix import KillMatrix
-    from harness.analysis.run_comparison import Comparison
-    from harness.networks.graph import Architecture
-    from harness.record.run import Run
-
 
 Depth = Literal["quick", "default", "full"]
 _PROBLEMS = "a tuple of harness.NamedProblem"
@@ -175,34 +167,3 @@ class Suite:
     def take_all(self, given: Sequence[NamedProblem]) -> tuple[NamedProblem, ...]:
         """Problems that are asked instead of the suite's own."""
         return tuple(problem for one in given for problem in self.take(one))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reporter:
-    """One output format: writes what a run says into a file.
-
-    write: takes the run and the folder to write into; gives the paths that it wrote.
-    write_comparison: the same for a comparison of two runs, None where the format has no such thing.
-    write_kills: the same for a kill matrix.
-    write_history: the same for the history of many runs.
-    default: whether it is written where no format is asked for.
-    """
-
-    name: str
-    description: str
-    write: Callable[[Run, Path], tuple[Path, ...]]
-    write_comparison: Callable[[Comparison, Path], tuple[Path, ...]] | None = None
-    write_kills: Callable[[KillMatrix, Path], tuple[Path, ...]] | None = None
-    write_history: Callable[[History, Path], tuple[Path, ...]] | None = None
-    default: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuse what would fail only when a run has ended."""
-        check_word("Reporter name", self.name)
-        what = f"reporter '{self.name}'"
-        check_type(f"{what}, description", self.description, str, "a text")
-        check_callable(f"{what}, write", self.write, "a function of a run and a folder that gives the paths it wrote")
-        for name in ("write_comparison", "write_kills", "write_history"):
-            if getattr(self, name) is not None:
-                check_callable(f"{what}, {name}", getattr(self, name), "a function, or None")
-        check_type(f"{what}, default", self.default, bool, "True or False")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.backend.base import Backend
-from harness.networks.graph import Architecture
+from harness.networks.architecture import Architecture
 from harness.networks.problem import NetworkProblem, is_network_line, parse_network
 from harness.problems.line import parse_line
 from harness.problems.problem import Problem

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from harness.analysis.reporter import Reporter
     from harness.backend.base import Backend
     from harness.laws.law import Law
-    from harness.networks.graph import Architecture
-    from harness.plan.suite import ProblemSet, Reporter, Suite
+    from harness.networks.architecture import Architecture
+    from harness.plan.suite import ProblemSet, Suite
     from harness.record.run import Result, Run
 
 PROJECT = "harness"

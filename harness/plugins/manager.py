@@ -18,12 +18,11 @@ import pluggy
 from harness.backend.base import Backend
 from harness.backend.declarations import check_backend
 from harness.errors import UsageError, unknown
+from harness.plan.catalog import Catalog
 from harness.plugins import hookspecs
 
 if TYPE_CHECKING:
-    from harness.laws.law import Law
-    from harness.networks.graph import Architecture
-    from harness.plan.suite import ProblemSet, Reporter, Suite
+    from harness.analysis.reporter import Reporter
 
 BUILTIN = (
     "backends.numpy_direct",
@@ -67,46 +66,12 @@ class PluginRow:
 
 
 @dataclass(slots=True)
-class Registry:
-    """Everything that the plugins handed over, by name, and a row for every plugin."""
+class Registry(Catalog):
+    """A catalog filled by plugins, with their reporters and a row for every plugin."""
 
-    backends: dict[str, Backend] = field(default_factory=dict)
-    suites: dict[str, Suite] = field(default_factory=dict)
-    laws: dict[str, Law] = field(default_factory=dict)
-    problems: dict[str, ProblemSet] = field(default_factory=dict)
-    networks: dict[str, Architecture] = field(default_factory=dict)
     reporters: dict[str, Reporter] = field(default_factory=dict)
     rows: list[PluginRow] = field(default_factory=list)
     manager: pluggy.PluginManager = field(default_factory=lambda: fresh_manager())
-
-    @property
-    def listed(self) -> tuple[str, ...]:
-        """Names of the backends that are asked where none is named."""
-        return tuple(name for name, backend in self.backends.items() if backend.listed)
-
-    def backend(self, name: str) -> Backend:
-        """Backend by name, or the error that lists the known ones."""
-        if name not in self.backends:
-            raise unknown("backend", name, self.backends, "python -m harness list backends")
-        return self.backends[name]
-
-    def suite(self, name: str) -> Suite:
-        """Suite by name, or the error that lists the known ones."""
-        if name not in self.suites:
-            raise unknown("suite", name, self.suites, "python -m harness list suites")
-        return self.suites[name]
-
-    def law(self, name: str) -> Law:
-        """Law by name, or the error that lists the known ones."""
-        if name not in self.laws:
-            raise unknown("law", name, self.laws, "python -m harness list laws")
-        return self.laws[name]
-
-    def network(self, name: str) -> Architecture:
-        """Architecture by name, or the error that lists the known ones."""
-        if name not in self.networks:
-            raise unknown("network", name, self.networks, "python -m harness list networks")
-        return self.networks[name]
 
     def reporter(self, name: str) -> Reporter:
         """Reporter by the name of its format, or the error that lists the known ones."""
@@ -220,9 +185,10 @@ def _import(source: Any) -> ModuleType:
 
 def _collect(scratch: pluggy.PluginManager, registry: Registry) -> dict[str, dict[str, Any]]:
     """Call the registering hooks of one plugin; its objects by kind and name, all checked."""
+    from harness.analysis.reporter import Reporter
     from harness.laws.law import Law
-    from harness.networks.graph import Architecture
-    from harness.plan.suite import ProblemSet, Reporter, Suite
+    from harness.networks.architecture import Architecture
+    from harness.plan.suite import ProblemSet, Suite
 
     kinds = ("backends", "suites", "laws", "problems", "networks", "reporters")
     given: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}

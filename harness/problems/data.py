@@ -11,7 +11,6 @@ that the window moves over is special and the others are normal: `onehot` (one n
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -19,11 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.problems.cost import accumulation
+from harness.problems.accumulation import accumulation
 from harness.problems.numerics import FORMATS, dtype_of
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 from harness.problems.reference import max_pool
+from harness.problems.seeds import seeded_generator
+from harness.problems.tile import is_large, make_tiled
 from harness.problems.window import Sizes
 
 Array = NDArray[Any]
@@ -36,11 +37,6 @@ MOVED_OVER = {Operator.conv_weight_grad: "x"}  # the array that a special regime
 def generator(problem: Problem, name: str) -> np.random.Generator:
     """Random generator of one array: depends on the seed and the array's name, not on the order of calls."""
     return seeded_generator(problem.seed, name)
-
-
-def seeded_generator(seed: int, name: str) -> np.random.Generator:
-    """The same from a seed."""
-    return np.random.default_rng((seed + 1) << 32 | zlib.crc32(name.encode()))  # a pair would take three times as long
 
 
 @lru_cache(maxsize=16)
@@ -174,8 +170,6 @@ def make_arrays(problem: Problem) -> dict[str, Array]:
 
     Whole numbers of very large problems are tiled (see `harness.problems.tile`).
     """
-    from harness.problems.tile import is_large, make_tiled
-
     shapes, large = problem.shapes, is_large(problem)
     arrays: dict[str, Array] = {}
     for name in problem.operator.inputs:

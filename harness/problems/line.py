@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from harness.errors import GeometryError, LineError, unknown
 from harness.problems.operator import Operator
-from harness.problems.problem import Problem
+from harness.problems.problem import TEXTS, Problem
 from harness.problems.window import Padding, Sizes, Window
 
 T = TypeVar("T")
@@ -27,46 +27,6 @@ FIELDS = (
     "dtype", "math", "layout", "data", "seed",
 )  # fmt: skip
 FLAGS = ("bias", "ceil", "exclude_pad", "flip")
-TEXTS = {
-    "dtype": "float32",
-    "math": "ieee",
-    "layout": "channels-first",
-    "data": "normal",
-}  # fields, with their defaults
-
-
-def format_line(problem: Problem) -> str:
-    """Write the canonical line of a problem."""
-    window, ones = problem.window, (1,) * problem.axes
-    parts = [problem.operator.value, "x=" + "x".join(map(str, problem.x))]
-    if problem.w is not None:
-        parts.append("w=" + "x".join(map(str, problem.w)))
-    if window.kernel is not None:
-        parts.append("kernel=" + "x".join(map(str, window.kernel)))
-    if problem.bias:
-        parts.append("bias")
-    if window.stride != ones:
-        parts.append("stride=" + ",".join(map(str, window.stride)))
-    if any(side for pair in window.padding for side in pair):
-        parts.append("pad=" + ",".join(f"{b}" if b == e else f"{b}:{e}" for b, e in window.padding))
-    if window.dilation != ones:
-        parts.append("dilation=" + ",".join(map(str, window.dilation)))
-    if window.groups != 1:
-        parts.append(f"groups={window.groups}")
-    if problem.output_padding is not None and any(problem.output_padding):
-        parts.append("output_padding=" + ",".join(map(str, problem.output_padding)))
-    for flag, present in (
-        ("ceil", window.ceil_mode), ("exclude_pad", not window.count_include_pad), ("flip", problem.flip),
-    ):  # fmt: skip
-        if present:
-            parts.append(flag)
-    for name, default in TEXTS.items():
-        value = getattr(problem, name)
-        if value != default:
-            parts.append(f"{name}={value}")
-    if problem.seed:
-        parts.append(f"seed={problem.seed}")
-    return " ".join(parts)
 
 
 def parse_line(line: str) -> Problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal, NoReturn, get_args
 
 from harness.errors import GeometryError
@@ -20,6 +21,10 @@ LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 REGIMES: tuple[Regime, ...] = get_args(Regime)
 MATHS = ("ieee", "tf32")
 MEANS = frozenset({Operator.avg_pool, Operator.avg_pool_grad})
+TEXTS = {  # fields of a line that are words, with their defaults
+    "dtype": "float32", "math": "ieee", "layout": "channels-first", "data": "normal",
+}  # fmt: skip
+REMEMBERED = 4096  # axes of windows; the problems of a suite share a few hundred
 ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
 
@@ -198,8 +203,6 @@ class Problem:
     @property
     def flops(self) -> int:
         """Floating-point operations of the direct algorithm; taps that fall on padding are not counted."""
-        from harness.problems.cost import count_flops
-
         return count_flops(self)
 
     @property
@@ -211,8 +214,6 @@ class Problem:
     @property
     def line(self) -> str:
         """The canonical one-line text; `parse_line` gives the same Problem back."""
-        from harness.problems.line import format_line
-
         return format_line(self)
 
     def with_(self, **changes: object) -> Problem:
@@ -227,3 +228,70 @@ class Problem:
 
 def _by(sizes: Sizes) -> str:
     return "x".join(map(str, sizes))
+
+
+def format_line(problem: Problem) -> str:
+    """Write the canonical line of a problem."""
+    window, ones = problem.window, (1,) * problem.axes
+    parts = [problem.operator.value, "x=" + "x".join(map(str, problem.x))]
+    if problem.w is not None:
+        parts.append("w=" + "x".join(map(str, problem.w)))
+    if window.kernel is not None:
+        parts.append("kernel=" + "x".join(map(str, window.kernel)))
+    if problem.bias:
+        parts.append("bias")
+    if window.stride != ones:
+        parts.append("stride=" + ",".join(map(str, window.stride)))
+    if any(side for pair in window.padding for side in pair):
+        parts.append("pad=" + ",".join(f"{b}" if b == e else f"{b}:{e}" for b, e in window.padding))
+    if window.dilation != ones:
+        parts.append("dilation=" + ",".join(map(str, window.dilation)))
+    if window.groups != 1:
+        parts.append(f"groups={window.groups}")
+    if problem.output_padding is not None and any(problem.output_padding):
+        parts.append("output_padding=" + ",".join(map(str, problem.output_padding)))
+    for flag, present in (
+        ("ceil", window.ceil_mode), ("exclude_pad", not window.count_include_pad), ("flip", problem.flip),
+    ):  # fmt: skip
+        if present:
+            parts.append(flag)
+    for name, default in TEXTS.items():
+        value = getattr(problem, name)
+        if value != default:
+            parts.append(f"{name}={value}")
+    if problem.seed:
+        parts.append(f"seed={problem.seed}")
+    return " ".join(parts)
+
+
+def count_taps(problem: Problem) -> int:
+    """Number of (position, tap) pairs of one map that fall inside the input, over all axes."""
+    window = problem.window
+    out = problem.x[2:] if problem.operator is Operator.conv_transpose else problem.y[2:]
+    begins = (begin for begin, _ in window.padding)
+    axes = zip(problem.forward_spatial, out, problem.kernel, window.stride, window.dilation, begins, strict=True)
+    return math.prod(_count_axis_taps(*axis) for axis in axes)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _count_axis_taps(n: int, p: int, m: int, s: int, d: int, begin: int) -> int:
+    """Count the pairs of a position i < p and a tap u < m that read inside: 0 <= i s + u d - begin < n."""
+    inside = 0
+    for tap in range(m):
+        offset = tap * d - begin
+        first = max(0, -(offset // s)) if offset < 0 else 0
+        last = min(p - 1, (n - 1 - offset) // s)
+        inside += max(0, last - first + 1)
+    return inside
+
+
+def count_flops(problem: Problem) -> int:
+    """Operations of the direct algorithm: a multiplication and an addition per tap, channel pair and image."""
+    taps, images = count_taps(problem), problem.x[0]
+    if problem.operator is Operator.conv_bias_grad:
+        return math.prod(problem.y)
+    if problem.operator.pools:
+        return taps * images * problem.x[1]
+    assert problem.w is not None
+    bias = math.prod(problem.output) if problem.bias else 0
+    return 2 * taps * images * problem.w[0] * problem.w[1] + bias

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.problems.cost import accumulation
-from harness.problems.data import seeded_generator
+from harness.problems.accumulation import accumulation
 from harness.problems.numerics import FORMATS, dtype_of
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
+from harness.problems.seeds import seeded_generator
 from harness.problems.window import Sizes
 
 Array = NDArray[Any]

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterable, Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from harness.api import name_problems
-from harness.backend.base import Backend
+from harness.analysis.descriptions import describe_overdrawn
+from harness.capture.workload import name_problems
 from harness.errors import HarnessError, UsageError
 from harness.plan.cell import Cell, Plan
 from harness.plan.planner import plan_run
 from harness.plugins.manager import Registry, load_plugins
-from harness.pytest_plugin.items import MISSING, ROOT, CellItem, Cells, LawCell, TimeCell, describe_result
-from harness.record.run import FORMAT, OUTCOMES, RAN, Header, Result, Run, describe_overdrawn
-from harness.worker.__main__ import State, answer
-from harness.worker.protocol import Checked, Ready, Start
+from harness.pytest_plugin.context import Context
+from harness.pytest_plugin.items import MISSING, ROOT, CellItem, Cells, LawCell, TimeCell
+from harness.record.run import FORMAT, RAN, Header, Result, count_outcomes, find_overdrawn
+from harness.worker.protocol import Checked
 
 
 def open_door(config: pytest.Config) -> Door:
@@ -88,49 +85,13 @@ class Door:
         plugins: Sequence[str],
         broken: Sequence[Any],
     ) -> None:
-        self.config, self.registry, self.plan, self.threads, self.broken = config, registry, plan, threads, broken
-        self.header = Header(
+        self.config, self.plan, self.broken = config, plan, broken
+        header = Header(
             format=FORMAT, created="", command="pytest", suites=plan.suites, backends=plan.backends,
             cells=len(plan.cells), environment={}, plugins=tuple(plugins),
         )  # fmt: skip
         self.results: list[Result] = []
-        self.reasons: dict[str, str] = {}
-
-    @property
-    def run(self) -> Run:
-        """What is known so far, as a run that nobody wrote down."""
-        return Run(path=Path(), header=self.header, results=tuple(self.results))
-
-    def describe(self, result: Result) -> str:
-        """A wrong result, with the command that repeats it."""
-        return describe_result(result, self.run.command_for(result))
-
-    def backend(self, cell: Cell) -> Backend:
-        """The backend of a cell."""
-        return self.registry.backend(cell.backend)
-
-    @contextmanager
-    def keep_steady(self, backend: str) -> Iterator[str]:
-        """Keep the repository's filters of warnings from deciding about a cell, and set the number of threads.
-
-        Gives the reason why the backend cannot run here, empty where it can.
-        """
-        with ExitStack() as stack:
-            stack.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("default")
-            if backend not in self.reasons:  # asked before threads are set: it loads the libraries that have them
-                start = Start(plugins=(), extra=(), backend=backend)
-                ready = answer(State(registry=self.registry, start=start), start)
-                assert isinstance(ready, Ready)
-                self.reasons[backend] = ready.reason
-            if self.threads is not None:
-                from threadpoolctl import threadpool_limits
-
-                from harness.laws.threads import limit_threads
-
-                stack.enter_context(threadpool_limits(self.threads))
-                stack.enter_context(limit_threads(self.registry.backend(backend), self.threads))
-            yield self.reasons[backend]
+        self.context = Context(registry=registry, header=header, threads=threads)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(
@@ -165,7 +126,7 @@ class Door:
             def make(node: Cells, mine: list[Cell] = mine) -> Iterable[pytest.Item]:
                 for cell in mine:
                     name = f"{cell.law}[{cell.label}: {cell.line}]"
-                    yield LawCell.from_parent(node, name=name, door=self, cell=cell)
+                    yield LawCell.from_parent(node, name=name, context=self.context, cell=cell)
 
             yield Cells.from_parent(parent, name=backend, make=make)
 
@@ -175,7 +136,7 @@ class Door:
         )
         for cell in cells:
             name = f"{cell.backend}[{cell.label}: {cell.line}]"
-            item: CellItem = TimeCell.from_parent(parent, name=name, door=self, cell=cell)
+            item: CellItem = TimeCell.from_parent(parent, name=name, context=self.context, cell=cell)
             if not able and cell.decided is None:
                 item.stop_early(Checked("unavailable", MISSING))
             yield item
@@ -205,7 +166,7 @@ class Door:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """A session in which too much proves nothing, or of whose cells none ran, is not a success."""
         if exitstatus == pytest.ExitCode.OK and self.results and not hasattr(self.config, "workerinput"):
-            if self.run.overdrawn:
+            if find_overdrawn(self.results):
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
             elif not self._ran:
                 session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
@@ -218,11 +179,11 @@ class Door:
         """Count the cells by outcome, and say what proves nothing."""
         if not self.results:
             return
-        run = self.run
-        counts = [f"{run.counts[outcome]} {outcome}" for outcome in OUTCOMES if run.counts[outcome]]
-        nothing = f"; {run.vacuous} of those that passed prove nothing" if run.vacuous else ""
-        terminalreporter.write_line(f"harness: {len(run.results)} cells: {', '.join(counts)}{nothing}")
-        for line in describe_overdrawn(run):
+        counts = ", ".join(f"{number} {name}" for name, number in count_outcomes(self.results).items() if number)
+        vacuous = sum(result.vacuous for result in self.results)
+        nothing = f"; {vacuous} of those that passed prove nothing" if vacuous else ""
+        terminalreporter.write_line(f"harness: {len(self.results)} cells: {counts}{nothing}")
+        for line in describe_overdrawn(find_overdrawn(self.results)):
             terminalreporter.write_line(f"harness: {line}", red=True)
         if not self._ran:
             first = next(result.reason for result in self.results)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from harness.analysis.descriptions import describe_failure
+from harness.analysis.repeating import repeat_command
 from harness.plan.cell import Cell
+from harness.pytest_plugin.context import Context
 from harness.pytest_plugin.in_process import Judged, judge_law, open_timing, time_session
-from harness.record.run import WRONG, Result, describe_failure, result_of
+from harness.record.run import WRONG, Result, result_of
 from harness.worker.execute import Seen, choose_subject
 from harness.worker.protocol import Checked
-
-if TYPE_CHECKING:
-    from harness.pytest_plugin.collection import Door
 
 ROOT = "harness"
 OURS = frozenset({"harness", "suites", "_pytest", "pluggy", "pytest_benchmark", "contextlib"})
@@ -57,9 +57,9 @@ class Named(pytest.Item):
 class CellItem(pytest.Item):
     """One cell as a test; `result` is what it came to, None before."""
 
-    def __init__(self, *, door: Door, cell: Cell, **given: Any) -> None:
+    def __init__(self, *, context: Context, cell: Cell, **given: Any) -> None:
         super().__init__(**given)
-        self.door, self.cell = door, cell
+        self.context, self.cell = context, cell
         self.result: Result | None = None
         if cell.decided is not None and cell.decided not in WRONG:
             self.stop_early(Checked(cell.decided, cell.reason))
@@ -71,7 +71,7 @@ class CellItem(pytest.Item):
 
     def conclude(self, reply: Checked, seconds: float) -> Result:
         """The result that a worker's reply comes to, also for whoever reads the report."""
-        cell, law = self.cell, self.door.registry.laws.get(self.cell.law)
+        cell, law = self.cell, self.context.registry.laws.get(self.cell.law)
         self.result = result_of(
             cell, reply.outcome, reason=reply.reason or cell.route.reason, deviation=reply.deviation,
             formula=law.formula if law else "", seconds=seconds,
@@ -81,7 +81,7 @@ class CellItem(pytest.Item):
 
     def choose(self) -> Seen:
         """The cell's backend as its law or its clock sees it."""
-        return choose_subject(self.door.registry, self.door.backend(self.cell), self.cell.line)
+        return choose_subject(self.context.registry, self.context.backend(self.cell), self.cell.line)
 
     def settle(self, judged: Judged, begun: float = 0.0) -> None:
         """Pass, skip or fail as the cell did; raises what its backend raised."""
@@ -97,7 +97,7 @@ class CellItem(pytest.Item):
         """What is wrong in the words of the harness, then the frames of the backend where it raised."""
         if self.result is None or self.result.outcome not in WRONG:
             return super().repr_failure(excinfo)
-        told = self.door.describe(self.result)
+        told = describe_result(self.result, repeat_command(self.context.header, self.result))
         if not leave_out_ours(excinfo):
             return told
         style = self.config.getoption("tbstyle", "auto")
@@ -114,14 +114,14 @@ class LawCell(CellItem, Named):
 
     def runtest(self) -> None:
         """Apply the law as a worker does."""
-        door, begun = self.door, time.monotonic()
-        with door.keep_steady(self.cell.backend) as reason:
+        context, begun = self.context, time.monotonic()
+        with context.keep_steady(self.cell.backend) as reason:
             if self.cell.decided is not None:
                 judged = Judged(reply=Checked(self.cell.decided, self.cell.reason))
             elif reason:
                 judged = Judged(reply=Checked("unavailable", reason))
             else:
-                judged = judge_law(self.choose, door.registry.law(self.cell.law))
+                judged = judge_law(self.choose, context.registry.law(self.cell.law))
         self.settle(judged, begun)
 
 
@@ -140,9 +140,9 @@ class TimeCell(CellItem, pytest.Function, Named):
 
     def measure(self, benchmark: Any) -> None:
         """Verify, let `benchmark` time, verify again."""
-        door, cell, begun = self.door, self.cell, time.monotonic()
-        timing = door.registry.suite(cell.suite).timing
-        with door.keep_steady(cell.backend) as reason:
+        context, cell, begun = self.context, self.cell, time.monotonic()
+        timing = context.registry.suite(cell.suite).timing
+        with context.keep_steady(cell.backend) as reason:
             if reason and cell.decided is None:
                 pytest.skip(f"unavailable: {self.conclude(Checked('unavailable', reason), 0.0).reason}")
             if cell.decided is not None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.backend.routing import Route
-from harness.exit_codes import ExitCode
 from harness.laws.deviation import Deviation
 from harness.laws.exhibit import Exhibit
-from harness.plan.arm import parse_arm, write_settings
 from harness.plan.bug import AskedBug
 from harness.plan.cell import Cell
 from harness.plan.gate import Gate
@@ -268,54 +265,10 @@ class Run:
         """Whether every planned cell has its result and the run ended by itself."""
         return self.ending is not None and self.ending.complete and len(self.results) == self.header.cells
 
-    def command_for(self, result: Result) -> str:
-        """The command that repeats a result, with the plugins that the run was given.
-
-        A law is applied to the checkout as it lies, unless the arm is another revision, with the threads that it had.
-        """
-        arm = next((one for one in self.header.arms if one.name == result.backend), None)
-        if arm is not None and result.kind == "speed":  # a cell of arms is repeated with all of them
-            family = [one for one in self.header.arms if one.family == arm.family]
-            arms = [one.text if one.name == one.text else f"{one.name}={one.text}" for one in family]
-            parts = ["python", "-m", "harness", "versus", *arms, "--suite", result.suite, "--problem", result.problem]
-            return shlex.join([*parts, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))])
-        if arm is not None and (versions := self._versions(arm)):
-            name = arm.backend + write_settings(parse_arm(arm.text or arm.backend).environment.settings)
-            parts = ["python", "-m", "harness", "gate", *versions, "--backend", name, "--suite", result.suite]
-            parts += ["--problem", result.problem, *(("--law", result.law) if result.law else ())]
-            parts += [word for plugin in self.header.plugins for word in ("--plugin", plugin)]
-            return shlex.join([*parts, *(("--threads", str(result.threads)) if result.threads else ())])
-        parts = ["python", "-m", "harness", "run", result.suite, "--problem", result.problem]
-        if result.kind != "consensus":  # one backend alone cannot vote
-            parts += [
-                "--backend",
-                result.backend if arm is None else self._repeatable(arm),
-                *(("--law", result.law) if result.law else ()),
-            ]
-        parts += [*self.header.flags, *(word for plugin in self.header.plugins for word in ("--plugin", plugin))]
-        if result.threads and "--threads" not in self.header.flags:
-            parts += ["--threads", str(result.threads)]
-        return shlex.join(parts)
-
-    def _repeatable(self, arm: ArmRecord) -> str:
-        """An arm as `run` takes it; in a comparison of versions the checkout as it lies stands for a revision."""
-        environment = parse_arm(arm.text or arm.backend).environment
-        whole = self.header.gate is None or not environment.elsewhere
-        return (arm.text or arm.backend) if whole else arm.backend + write_settings(environment.settings)
-
-    def _versions(self, arm: ArmRecord) -> list[str]:
-        """Options of `gate` for an arm that is another revision and its base; none where it is the checkout itself."""
-        base = next(one for one in self.header.arms if one.name == self.header.base_of[arm.name])
-        old, new = (parse_arm(one.text or one.backend).environment.revision for one in (base, arm))
-        return ["--base", old, "--head", new] if old and new else []
-
     @property
     def counts(self) -> dict[str, int]:
         """Number of results by outcome, every outcome named."""
-        counts: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
-        for result in self.results:
-            counts[result.outcome] += 1
-        return counts
+        return count_outcomes(self.results)
 
     @property
     def vacuous(self) -> int:
@@ -324,82 +277,31 @@ class Run:
 
     @property
     def overdrawn(self) -> dict[str, tuple[int, int]]:
-        """Backends of which too large a share of the passed results proves nothing: how many of how many.
-
-        Where a law had nothing to look at, no comparison was too weak: those are told one by one (`describe_idle`).
-        """
-        found = {}
-        for backend in self.header.backends:
-            passed = [r for r in self.results if r.backend == backend and r.outcome == "passed"]
-            vacuous = sum(result.vacuous and not result.idle for result in passed)
-            if vacuous > VACUOUS_QUOTA * len(passed):
-                found[backend] = (vacuous, len(passed))
-        return found
-
-    def why(self, outcome: Outcome) -> list[str]:
-        """For every backend with results of an outcome, the commonest reason and how many more cells there are."""
-        told = []
-        for backend in self.header.backends:
-            reasons = [r.reason for r in self.results if r.outcome == outcome and r.backend == backend]
-            if reasons:
-                more = f" (and {len(reasons) - 1} more cells)" if len(reasons) > 1 else ""
-                told.append(f"{backend} {outcome}: {Counter(reasons).most_common(1)[0][0]}{more}")
-        return told
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """OK, WRONG, or INCOMPLETE where nothing ran or the run is incomplete.
-
-        A backend that passes by comparisons that prove nothing, beyond the quota, counts as wrong. A run that leaves
-        undecided whether a known bug is present is incomplete.
-        """
-        from harness.analysis.bugs import bug_rows
-
-        if any(result.outcome in WRONG for result in self.results) or self.overdrawn:
-            return ExitCode.WRONG
-        if any(row.status == "undecided" for row in bug_rows(self)):
-            return ExitCode.INCOMPLETE
-        ran = any(result.outcome in RAN for result in self.results)
-        return ExitCode.OK if self.complete and ran else ExitCode.INCOMPLETE
+        """Backends of which too many passed results prove nothing (see `find_overdrawn`), in the order of the run."""
+        found = find_overdrawn(self.results)
+        return {backend: found[backend] for backend in self.header.backends if backend in found}
 
 
-def describe_overdrawn(run: Run) -> list[str]:
-    """A line for each backend of which too large a share of the passed results proves nothing."""
-    return [
-        f"{backend}: {vacuous} of {passed} passed results prove nothing ({100 * vacuous / passed:.1f} %), "
-        f"above the quota of {100 * VACUOUS_QUOTA:g} %: the run does not count as a success"
-        for backend, (vacuous, passed) in run.overdrawn.items()
-    ]
+def count_outcomes(results: Iterable[Result]) -> dict[str, int]:
+    """Number of results by outcome, every outcome named."""
+    counts: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
+    for result in results:
+        counts[result.outcome] += 1
+    return counts
 
 
-def describe_idle(run: Run) -> list[str]:
-    """A line for each backend and law that had nothing to look at in it, with the first reason."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for result in run.results:
-        if result.idle:
-            found.setdefault((result.backend, result.law), []).append(result.idle)
-    return [
-        f"{backend}: {law} proves nothing in {len(why)} cells: {why[0]}{f' (and {more} more reasons)' if more else ''}"
-        for (backend, law), why in found.items()
-        for more in (len(set(why)) - 1,)
-    ]
+def find_overdrawn(results: Iterable[Result]) -> dict[str, tuple[int, int]]:
+    """Backends of which more passed results prove nothing than VACUOUS_QUOTA: how many, of how many passed.
 
-
-def describe_failure(result: Result, only: str = "") -> list[tuple[str, str]]:
-    """Why a result is wrong, as named lines: reason, with the worst error in ulp, and where the wrong elements lie.
-
-    The reason may end with where they lie; it is then said once, in its own line.
-    only: in which settings of its backend it is wrong, where that is known.
+    A law that had nothing to look at made no weak comparison, and is told by itself (`describe_idle`).
     """
-    settings = [("only", only)] if only else []
-    return [*_describe_answer(result), *settings]
-
-
-def _describe_answer(result: Result) -> list[tuple[str, str]]:
-    found = result.deviation
-    if found is None:
-        return [("reason", result.reason)]
-    reason = result.reason.removesuffix(f"; {found.note}") if found.note else result.reason
-    worst = "" if found.ulps is None else f"worst error {found.ulps:.3g} ulp"
-    lines = [("reason", "; ".join(part for part in (reason, worst) if part))]
-    return [*lines, ("where", found.note)] if found.note and found.note not in reason else lines
+    passed, vacuous = Counter[str](), Counter[str]()
+    for result in results:
+        if result.outcome == "passed":
+            passed[result.backend] += 1
+            vacuous[result.backend] += result.vacuous and not result.idle
+    return {
+        backend: (vacuous[backend], number)
+        for backend, number in passed.items()
+        if vacuous[backend] > VACUOUS_QUOTA * number
+    }

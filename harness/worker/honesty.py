@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.analysis.statistics import steady
+from harness.measure.estimator import steady
 from harness.problems.calling import name_outputs
 from harness.problems.problem import Problem
 from harness.problems.reference import turn

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from harness.networks.architecture import Architecture
 from harness.networks.builder import Sketch
-from harness.networks.graph import INPUT, Architecture
+from harness.networks.graph import INPUT
 
 
 def _draw_generator(net: Sketch) -> None:

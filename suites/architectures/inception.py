@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.networks.architecture import Architecture
 from harness.networks.builder import Sketch
-from harness.networks.graph import INPUT, Architecture
+from harness.networks.graph import INPUT
 from suites.architectures.units import Step, Style, chain, same, unit, valid
 
 

@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable
 from functools import partial
 
+from harness.networks.architecture import Architecture
 from harness.networks.builder import Sketch
-from harness.networks.graph import INPUT, Architecture
+from harness.networks.graph import INPUT
 from suites.architectures.units import conv_norm, unit, valid
 
 Residual = Callable[..., str]

@@ -10,7 +10,7 @@ import numpy as np
 from harness import Deviation, Numerics, Operator, Problem, Subject, Window, declared, law
 from harness.laws.error_bounds import PAIRS, input_rounding, magnitude
 from harness.problems import reference
-from harness.problems.cost import accumulation
+from harness.problems.accumulation import accumulation
 from harness.problems.data import generator, make_arrays
 from harness.problems.numerics import FORMATS, dtype_of
 from harness.problems.taps import ALL

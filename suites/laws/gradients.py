@@ -8,7 +8,7 @@ import numpy as np
 
 from harness import Deviation, Operator, Problem, Subject, Window, join, law
 from harness.laws.error_bounds import PAIRS
-from harness.problems.cost import accumulation
+from harness.problems.accumulation import accumulation
 from harness.problems.data import amplitude, generator
 from harness.problems.numerics import FORMATS
 from harness.problems.taps import EVERY, fit

@@ -4,7 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.analysis.statistics import estimate_ratio, estimate_time, log_ratios, pass_values, steady
+from harness.analysis.statistics import estimate_ratio, estimate_time, log_ratios, pass_values
+from harness.measure.estimator import steady
 from harness.record.run import Block, Measurement, Pass
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.api import name_problems
 from harness.capture.workload import (
     LeftOut,
     Tally,
     Workload,
     gradient_problems,
+    name_problems,
     read_workload,
     settle_divisor,
     whole_window,

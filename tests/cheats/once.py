@@ -7,8 +7,9 @@ cheats are found, not whether the machine is quiet.
 import math
 from unittest.mock import patch
 
-from harness.api import Silent, name_problems
+from harness.capture.workload import name_problems
 from harness.execution.pipeline import run_plan
+from harness.execution.progress import Silent
 from harness.measure.disturbance import Rule
 from harness.plan.planner import plan_run
 from harness.plan.suite import Suite, Timing

@@ -31,7 +31,7 @@ from gpucheck.probe import BACKENDS
 from gpucheck.requirements import PROVIDED, WheelError, choose_wheels, find_missing, install, read_requirements
 from gpucheck.schedule import Clock, Ended, Part, decide, exit_code, judge, run_part, session_members
 
-from harness.api import name_problems
+from harness.capture.workload import name_problems
 from harness.plan.planner import plan_run
 from harness.plugins.manager import load_plugins
 

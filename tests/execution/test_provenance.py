@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.execution import provenance
 from harness.execution.provenance import Loaded, Origins, Side, own_files
 from harness.record.directory import read_run
-from harness.worker import provenance
 from harness.worker.loaded import list_loaded, list_package_folders
 from tests.gating.twenty import git, run_harness
 

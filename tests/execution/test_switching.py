@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import harness
+from harness.analysis.repeating import repeat_command
 from harness.analysis.switches import explain_settings, setting_rows
 from harness.errors import UsageError
 from harness.execution.pipeline import deal_cells
@@ -58,7 +59,7 @@ def test_the_report_says_with_which_setting_alone_an_answer_is_wrong(mine, tmp_p
     assert [(row.setting, row.wrong) for row in setting_rows(run)] == [
         ("", 0), ("MY_LEVEL=low", 1), ("MY_LEVEL=middle", 0),
     ]  # fmt: skip
-    repeat = shlex.split(run.command_for(run.results[1]))
+    repeat = shlex.split(repeat_command(run.header, run.results[1]))
     assert repeat[repeat.index("--backend") + 1] == "mine@set:MY_LEVEL=low"
     assert repeat[repeat.index("--threads") + 1] == str(run.results[1].threads)
     again = subprocess.run(
@@ -78,7 +79,7 @@ def test_threads_of_a_cell_are_recorded_and_both_numbers_occur(tmp_path):
     assert len({result.threads for result in run.results if result.seconds}) == 2
     for result in run.results:
         if result.seconds:
-            assert f"--threads {result.threads}" in run.command_for(result)
+            assert f"--threads {result.threads}" in repeat_command(run.header, result)
 
 
 def _arm(text, switch=""):

@@ -8,8 +8,9 @@ import pytest
 
 import harness
 from harness.analysis.arm_comparison import judge_run
-from harness.api import Silent, name_problems
+from harness.capture.workload import name_problems
 from harness.execution.pipeline import run_plan
+from harness.execution.progress import Silent
 from harness.execution.timing_stage import drop_rounds, order_blocks
 from harness.plan.arm import Arm
 from harness.plan.gate import Gate

@@ -6,9 +6,9 @@ import pytest
 
 from harness.analysis.gate_report import judge_gate
 from harness.errors import UsageError
-from harness.gating.acceptance import FILE as ACCEPTED
 from harness.gating.acceptance import write_acceptance
 from harness.gating.blessings import FILE, Blessing, Ratio, add_blessing
+from harness.record.acceptance import FILE as ACCEPTED
 from tests.gating.twenty import SETTINGS, add, make_repository
 from tests.reports.made import PLAIN, compare_arms, spread, time_cell
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from harness.networks.architecture import Architecture
 from harness.networks.autograd import differentiate
 from harness.networks.evaluate import backward, forward
-from harness.networks.graph import INPUT, Architecture
+from harness.networks.graph import INPUT
 from harness.networks.initialise import TARGET, make_ends, make_values
 from harness.networks.problem import NetworkProblem
 from harness.problems import reference

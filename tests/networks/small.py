@@ -1,6 +1,6 @@
 """Small networks that hold every operator and every piece of glue between them."""
 
-from harness.networks.graph import Architecture
+from harness.networks.architecture import Architecture
 
 
 def draw_smooth(net, K):

@@ -1,7 +1,7 @@
 """What a graph costs and poses, counted by hand."""
 
 from harness import parse_line
-from harness.networks.graph import Architecture
+from harness.networks.architecture import Architecture
 from harness.networks.problem import NetworkProblem
 
 

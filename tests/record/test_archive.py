@@ -5,9 +5,9 @@ import zipfile
 
 import msgspec
 import pytest
-from harness.baselines import archive
 
 from harness.errors import UsageError
+from harness.record import archive
 from harness.record.archive import MARK, read_archive, write_archive
 from harness.record.directory import read_run
 from harness.record.run import FORMAT

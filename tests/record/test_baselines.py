@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from harness.baselines import store
 
 from harness.errors import UsageError
+from harness.record import baselines as store
 from harness.record.baselines import latest_run, list_baselines, read_baseline, save_baseline
 from harness.record.directory import read_run
 from tests.record.stored import arms_run, store_run, timed_run, times

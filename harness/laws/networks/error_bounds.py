@@ -24,7 +24,7 @@ from harness.networks.evaluate import Compute, Tape, backward, forward
 from harness.networks.graph import INPUT, Network, Node, Work, problems_of
 from harness.networks.initialise import TARGET
 from harness.problems import reference
-from harness.problems.cost import accumulation
+from harness.problems.accumulation import accumulation
 from harness.problems.numerics import FORMATS, Numerics
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem

@@ -23,11 +23,11 @@ from harness.laws.sampling.maxima import draw_indices, pool_blocks
 from harness.laws.sampling.samples import recompute
 from harness.laws.sampling.windows import axes_of
 from harness.laws.subject import NotExactError, Subject
-from harness.problems.cost import accumulation
-from harness.problems.data import seeded_generator
+from harness.problems.accumulation import accumulation
 from harness.problems.numerics import FORMATS, Numerics
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
+from harness.problems.seeds import seeded_generator
 from harness.problems.tile import amplitude
 from harness.problems.window import Sizes
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from harness.laws.sampling.held import BLOCK
 from harness.laws.sampling.windows import Axis, axes_of, count_divisors
-from harness.problems.cost import accumulation
-from harness.problems.data import seeded_generator
+from harness.problems.accumulation import accumulation
 from harness.problems.numerics import FORMATS
 from harness.problems.problem import Problem
+from harness.problems.seeds import seeded_generator
 from harness.problems.tile import amplitude
 
 Array = NDArray[Any]

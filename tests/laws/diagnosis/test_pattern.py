@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from harness import Numerics, parse_line
-from harness.laws import pattern
+from harness.laws.diagnosis import pattern
 from harness.laws.diagnosis.pattern import describe_pattern, ulps
 from harness.laws.error_bounds import is_exact, limit, magnitude, rounding
 from harness.problems import reference

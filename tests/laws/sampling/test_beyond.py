@@ -8,7 +8,7 @@ import pytest
 
 from harness import Numerics, Operator, parse_line
 from harness.backend.routing import UnsupportedError
-from harness.laws import beyond, held, maxima
+from harness.laws.sampling import beyond, held, maxima
 from harness.laws.sampling.beyond import (
     Bounds,
     call_backend,

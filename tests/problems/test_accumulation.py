@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 
 from harness import parse_line
-from harness.problems.cost import accumulation
+from harness.problems.accumulation import accumulation
 from harness.problems.loops import _inside, _source, _steps
 from tests.problems.strategies import problems
 
@@ -9,7 +9,7 @@ from tests.problems.strategies import problems
 @given(problems())
 @settings(max_examples=100, deadline=None, derandomize=True)
 def test_taps_on_padding_are_not_counted(problem):
-    from harness.problems.cost import count_taps
+    from harness.problems.problem import count_taps
 
     out = problem.x[2:] if problem.operator == "conv_transpose" else problem.y[2:]
     counted = sum(

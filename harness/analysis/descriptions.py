@@ -1,0 +1,61 @@
+"""Sentences about a run that every report and the terminal say in the same words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from harness.record.run import VACUOUS_QUOTA, Outcome, Result, Run
+
+
+def describe_overdrawn(overdrawn: Mapping[str, tuple[int, int]]) -> list[str]:
+    """A line for each backend of which too large a share of the passed results proves nothing."""
+    return [
+        f"{backend}: {vacuous} of {passed} passed results prove nothing ({100 * vacuous / passed:.1f} %), "
+        f"above the quota of {100 * VACUOUS_QUOTA:g} %: the run does not count as a success"
+        for backend, (vacuous, passed) in overdrawn.items()
+    ]
+
+
+def describe_idle(run: Run) -> list[str]:
+    """A line for each backend and law that had nothing to look at in it, with the first reason."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for result in run.results:
+        if result.idle:
+            found.setdefault((result.backend, result.law), []).append(result.idle)
+    return [
+        f"{backend}: {law} proves nothing in {len(why)} cells: {why[0]}{f' (and {more} more reasons)' if more else ''}"
+        for (backend, law), why in found.items()
+        for more in (len(set(why)) - 1,)
+    ]
+
+
+def describe_failure(result: Result, only: str = "") -> list[tuple[str, str]]:
+    """Why a result is wrong, as named lines: reason, with the worst error in ulp, and where the wrong elements lie.
+
+    The reason may end with where they lie; it is then said once, in its own line.
+    only: in which settings of its backend it is wrong, where that is known.
+    """
+    settings = [("only", only)] if only else []
+    return [*_describe_answer(result), *settings]
+
+
+def _describe_answer(result: Result) -> list[tuple[str, str]]:
+    found = result.deviation
+    if found is None:
+        return [("reason", result.reason)]
+    reason = result.reason.removesuffix(f"; {found.note}") if found.note else result.reason
+    worst = "" if found.ulps is None else f"worst error {found.ulps:.3g} ulp"
+    lines = [("reason", "; ".join(part for part in (reason, worst) if part))]
+    return [*lines, ("where", found.note)] if found.note and found.note not in reason else lines
+
+
+def describe_outcome(run: Run, outcome: Outcome) -> list[str]:
+    """For every backend with results of an outcome, the commonest reason and how many more cells there are."""
+    told = []
+    for backend in run.header.backends:
+        reasons = [r.reason for r in run.results if r.outcome == outcome and r.backend == backend]
+        if reasons:
+            more = f" (and {len(reasons) - 1} more cells)" if len(reasons) > 1 else ""
+            told.append(f"{backend} {outcome}: {Counter(reasons).most_common(1)[0][0]}{more}")
+    return told

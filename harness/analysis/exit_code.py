@@ -1,0 +1,21 @@
+"""The exit code of a run by itself, before any comparison."""
+
+from __future__ import annotations
+
+from harness.analysis.bugs import bug_rows
+from harness.exit_codes import ExitCode
+from harness.record.run import RAN, WRONG, Run
+
+
+def find_exit_code(run: Run) -> ExitCode:
+    """OK, WRONG, or INCOMPLETE where nothing ran or the run is incomplete.
+
+    A backend that passes by comparisons that prove nothing, beyond the quota, counts as wrong. A run that leaves
+    undecided whether a known bug is present is incomplete.
+    """
+    if any(result.outcome in WRONG for result in run.results) or run.overdrawn:
+        return ExitCode.WRONG
+    if any(row.status == "undecided" for row in bug_rows(run)):
+        return ExitCode.INCOMPLETE
+    ran = any(result.outcome in RAN for result in run.results)
+    return ExitCode.OK if run.complete and ran else ExitCode.INCOMPLETE

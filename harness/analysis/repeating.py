@@ -1,0 +1,52 @@
+"""The command that repeats one result of a run."""
+
+from __future__ import annotations
+
+import shlex
+
+from harness.plan.arm import parse_arm, write_settings
+from harness.record.run import ArmRecord, Header, Result
+
+
+def repeat_command(header: Header, result: Result) -> str:
+    """The command that repeats a result, with the plugins that the run was given.
+
+    A law is applied to the checkout as it lies, unless the arm is another revision, with the threads that it had.
+    """
+    arm = next((one for one in header.arms if one.name == result.backend), None)
+    if arm is not None and result.kind == "speed":  # a cell of arms is repeated with all of them
+        family = [one for one in header.arms if one.family == arm.family]
+        arms = [one.text if one.name == one.text else f"{one.name}={one.text}" for one in family]
+        parts = ["python", "-m", "harness", "versus", *arms, "--suite", result.suite, "--problem", result.problem]
+        return shlex.join([*parts, *(word for plugin in header.plugins for word in ("--plugin", plugin))])
+    if arm is not None and (versions := _versions(header, arm)):
+        name = arm.backend + write_settings(parse_arm(arm.text or arm.backend).environment.settings)
+        parts = ["python", "-m", "harness", "gate", *versions, "--backend", name, "--suite", result.suite]
+        parts += ["--problem", result.problem, *(("--law", result.law) if result.law else ())]
+        parts += [word for plugin in header.plugins for word in ("--plugin", plugin)]
+        return shlex.join([*parts, *(("--threads", str(result.threads)) if result.threads else ())])
+    parts = ["python", "-m", "harness", "run", result.suite, "--problem", result.problem]
+    if result.kind != "consensus":  # one backend alone cannot vote
+        parts += [
+            "--backend",
+            result.backend if arm is None else _repeatable(header, arm),
+            *(("--law", result.law) if result.law else ()),
+        ]
+    parts += [*header.flags, *(word for plugin in header.plugins for word in ("--plugin", plugin))]
+    if result.threads and "--threads" not in header.flags:
+        parts += ["--threads", str(result.threads)]
+    return shlex.join(parts)
+
+
+def _repeatable(header: Header, arm: ArmRecord) -> str:
+    """An arm as `run` takes it; in a comparison of versions the checkout as it lies stands for a revision."""
+    environment = parse_arm(arm.text or arm.backend).environment
+    whole = header.gate is None or not environment.elsewhere
+    return (arm.text or arm.backend) if whole else arm.backend + write_settings(environment.settings)
+
+
+def _versions(header: Header, arm: ArmRecord) -> list[str]:
+    """Options of `gate` for an arm that is another revision and its base; none where it is the checkout itself."""
+    base = next(one for one in header.arms if one.name == header.base_of[arm.name])
+    old, new = (parse_arm(one.text or one.backend).environment.revision for one in (base, arm))
+    return ["--base", old, "--head", new] if old and new else []

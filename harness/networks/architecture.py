@@ -1,0 +1,64 @@
+"""The architecture: a network before its batch, input size and dtype are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from harness.networks.builder import Sketch
+from harness.networks.graph import Loss, Network
+from harness.problems.window import Sizes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Architecture:
+    """A network before its batch, input size and dtype are chosen; what a plugin hands over.
+
+    input: native shape c *s. small: the spatial size at which its gradients are checked. build: draws the graph.
+    published: number of parameters, None where none was published; counts: whether that includes fixed statistics.
+    options: free whole numbers of the build by name, with their defaults.
+    """
+
+    name: str
+    description: str
+    input: Sizes
+    build: Callable[..., None]
+    small: int
+    loss: Loss = "cross-entropy"
+    published: int | None = None
+    counts: Literal["learnable", "all"] = "learnable"
+    options: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what would fail only when the graph is drawn; a list of sizes is converted."""
+        from harness.problems.validation import (
+            check_callable,
+            check_number,
+            check_one_of,
+            check_type,
+            check_word,
+            read_sizes,
+        )
+
+        check_word("Architecture name", self.name)
+        what = f"network '{self.name}'"
+        check_type(f"{what}, description", self.description, str, "a text")
+        sizes = read_sizes(f"{what}, input", self.input, "channels and 1 to 3 sizes, such as (3, 224, 224)")
+        object.__setattr__(self, "input", sizes)
+        check_callable(f"{what}, build", self.build, "a function that takes a harness.Sketch")
+        check_number(f"{what}, small", self.small, "a size of at least 1", least=1, whole=True)
+        check_one_of(f"loss of {what}", self.loss, get_args(Loss))
+        check_one_of(f"counts of {what}", self.counts, ("learnable", "all"))
+        for name, value in self.options.items():
+            check_type(f"{what}, option {name}", value, int, "a whole number")
+
+    def draw(self, n: int, size: int, dtype: str, options: Mapping[str, int]) -> Network:
+        """The graph for a batch of n, a spatial size (0: native) and a dtype. Raises GeometryError."""
+        space = (size,) * (len(self.input) - 1) if size else self.input[1:]
+        sketch = Sketch((n, self.input[0], *space), dtype)
+        self.build(sketch, **{**self.options, **options})
+        sketch.check_ends()
+        return Network(
+            name=self.name, input=sketch.input, dtype=dtype, nodes=tuple(sketch.nodes.values()), loss=self.loss
+        )
