@@ -1,4 +1,4 @@
-"""The Python door: time three backends on two layers and print who is fastest; `python examples/from_python.py`."""
+"""The Python face: time three backends on two layers and print who is fastest; `python examples/from_python.py`."""
 
 import tempfile
 

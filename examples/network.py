@@ -3,7 +3,7 @@
 import harness
 
 
-def draw(net: harness.Sketch) -> None:
+def draw(net: harness.NetworkBuilder) -> None:
     """Two convolutions, the second beside a shortcut, and a classifier; names stand for what nodes give."""
     stem = net.relu(net.conv("stem", "input", 8, 3, pad=1))
     branch = net.conv("branch", stem, 8, 3, pad=1)

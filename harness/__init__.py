@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from harness.backend.base import Backend
     from harness.errors import GeometryError, HarnessError, LineError, UsageError
     from harness.exit_codes import ExitCode
-    from harness.laws.deviation import Deviation, compare, declared, join, structure
+    from harness.laws.deviation import Deviation, compare, declaration, statement, worst_of
     from harness.laws.exhibit import Exhibit, Picture
     from harness.laws.law import Law, law
-    from harness.laws.subject import Subject
+    from harness.laws.subject import BackendUnderTest
     from harness.networks.architecture import Architecture
-    from harness.networks.builder import Sketch
+    from harness.networks.builder import NetworkBuilder
     from harness.networks.problem import NetworkProblem
     from harness.plan.suite import NamedProblem, ProblemSet, Suite, Timing
     from harness.plugins.hookspecs import hookimpl
@@ -33,13 +33,13 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "harness.api": ("load", "run"),
-    "harness.laws.deviation": ("Deviation", "compare", "declared", "join", "structure"),
+    "harness.laws.deviation": ("Deviation", "compare", "declaration", "statement", "worst_of"),
     "harness.laws.law": ("Law", "law"),
-    "harness.laws.subject": ("Subject",),
+    "harness.laws.subject": ("BackendUnderTest",),
     "harness.laws.exhibit": ("Exhibit", "Picture"),
     "harness.networks.architecture": ("Architecture",),
     "harness.networks.problem": ("NetworkProblem",),
-    "harness.networks.builder": ("Sketch",),
+    "harness.networks.builder": ("NetworkBuilder",),
     "harness.errors": ("GeometryError", "HarnessError", "LineError", "UsageError"),
     "harness.exit_codes": ("ExitCode",),
     "harness.plan.suite": ("NamedProblem", "ProblemSet", "Suite", "Timing"),
@@ -56,10 +56,11 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Architecture", "Backend", "Deviation", "Exhibit", "ExitCode", "GeometryError", "HarnessError", "Law",
-    "LineError", "Measurement", "NamedProblem", "NetworkProblem", "Numerics", "Operator", "Pass", "Picture", "Problem",
-    "ProblemSet", "Reporter", "Result", "Run", "Sketch", "Subject", "Suite", "Timing", "UsageError", "Window",
-    "compare", "declared", "hookimpl", "join", "law", "load", "parse_line", "run", "structure",
+    "Architecture", "Backend", "BackendUnderTest", "Deviation", "Exhibit", "ExitCode", "GeometryError",
+    "HarnessError", "Law", "LineError", "Measurement", "NamedProblem", "NetworkBuilder", "NetworkProblem",
+    "Numerics", "Operator", "Pass", "Picture", "Problem", "ProblemSet", "Reporter", "Result", "Run", "Suite",
+    "Timing", "UsageError", "Window", "compare", "declaration", "hookimpl", "law", "load", "parse_line", "run",
+    "statement", "worst_of",
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The Python door: run suites from a program or a notebook, and read runs back."""
+"""The Python face: run suites from a program or a notebook, and read runs back."""
 
 from __future__ import annotations
 

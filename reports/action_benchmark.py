@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.findings import name_timed, timed_results
-from reports.text import count, format_interval
+from reports.ci_findings import name_timed, timed_results
+from reports.number_format import count, format_interval
 
 if TYPE_CHECKING:
     from harness import Result, Run

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.findings import name_timed, timed_results
+from reports.ci_findings import name_timed, timed_results
 
 if TYPE_CHECKING:
     from harness import Run

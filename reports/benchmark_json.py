@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.findings import timed_results
+from reports.ci_findings import timed_results
 
 if TYPE_CHECKING:
     from harness import Result, Run

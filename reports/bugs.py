@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reports.markup import code, escape, section, table
-from reports.text import count, shorten
+from reports.markdown_syntax import code, escape, section, table
+from reports.number_format import count, shorten
 
 if TYPE_CHECKING:
     from harness.record.run import Run

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.analysis.memo import remember_last
 from harness.analysis.tables import Column
-from reports.markup import escape, section, table
-from reports.text import count, shorten
+from reports.markdown_syntax import escape, section, table
+from reports.number_format import count, shorten
 
 if TYPE_CHECKING:
     import pandas as pd

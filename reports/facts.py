@@ -20,7 +20,7 @@ from reports.frames import (
     semantics_table,
     timed,
 )
-from reports.text import count, format_duration, format_number, format_time
+from reports.number_format import count, format_duration, format_number, format_time
 
 if TYPE_CHECKING:
     import pandas as pd

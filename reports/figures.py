@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.networks.problem import is_network_line
 from reports.facts import SpeedRow, sweep_point, time_words
-from reports.text import format_number
+from reports.number_format import format_number
 
 if TYPE_CHECKING:
     from harness.record.run import Peak

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from reports.arm_comparison import Group, groups_of, ratio_words, row_ratios
 from reports.figures import COLOURS, HEAD_PX, NEUTRAL, ROW_PX, WIDE_TICKS, Figure, make_figure
-from reports.standing import Group, groups_of, ratio_words, row_ratios
-from reports.text import shorten
+from reports.number_format import shorten
 
 if TYPE_CHECKING:
-    from harness.analysis.arm_comparison import Row, Standing
+    from harness.analysis.arm_comparison import ArmComparison, Row
 
 TINTS = {"SLOWER": COLOURS[1], "FASTER": COLOURS[2], "SAME": COLOURS[0], "INCONCLUSIVE": NEUTRAL}
 BAND = "rgba(136,136,136,0.18)"
@@ -38,15 +38,15 @@ class Strip:
     ends: tuple[str, str]
 
 
-def forests(standing: Standing) -> list[Figure]:
+def forests(arm_comparison: ArmComparison) -> list[Figure]:
     """One forest for every arm and known slow-down, the largest ratio on top; cells without a ratio are left out."""
     figures: list[Figure] = []
-    for group in groups_of(standing):
-        for arm in standing.run.header.arms:
+    for group in groups_of(arm_comparison):
+        for arm in arm_comparison.run.header.arms:
             rows = [row for row in group.rows if row.new.backend == arm.name and row.judgement.ratio is not None]
             if rows:
                 title = f"{arm.name}, {group.title}" if group.title else arm.name
-                figures.append(_forest(f"forest-{len(figures)}", title, rows, standing.gate.delta, group))
+                figures.append(_forest(f"forest-{len(figures)}", title, rows, arm_comparison.gate.delta, group))
     return figures
 
 

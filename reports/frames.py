@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness import Run
-    from harness.analysis.arm_comparison import Standing
+    from harness.analysis.arm_comparison import ArmComparison
     from harness.analysis.run_comparison import Comparison
 
 COMPARISON_COLUMNS = (
@@ -159,12 +159,14 @@ def blocks_frame(run: Run) -> pd.DataFrame:
     return _typed(block_rows(run), BLOCK_COLUMNS, _facts(run))
 
 
-def verdicts_frame(standing: Standing) -> pd.DataFrame:
+def verdicts_frame(arm_comparison: ArmComparison) -> pd.DataFrame:
     """One row for every cell of an arm that has a base, worst first, with the columns of VERDICT_COLUMNS."""
-    from reports.standing import verdict_row, worst_first
+    from reports.arm_comparison import verdict_row, worst_first
 
-    attrs = _facts(standing.run) | {"delta": standing.gate.delta, "dropped": standing.dropped}
-    return _typed([verdict_row(standing, row) for row in worst_first(standing.rows)], VERDICT_COLUMNS, attrs)
+    attrs = _facts(arm_comparison.run) | {"delta": arm_comparison.gate.delta, "dropped": arm_comparison.dropped}
+    return _typed(
+        [verdict_row(arm_comparison, row) for row in worst_first(arm_comparison.rows)], VERDICT_COLUMNS, attrs
+    )
 
 
 def networks_frame(run: Run) -> pd.DataFrame:
@@ -181,9 +183,9 @@ def run_frames(run: Run) -> dict[str, pd.DataFrame]:
     if len(networks):
         found["networks"] = networks
     if run.header.gate is not None:
-        from harness.analysis.arm_comparison import judge_run
+        from harness.analysis.arm_comparison import compare_to_base
 
-        found["verdicts"] = verdicts_frame(judge_run(run))
+        found["verdicts"] = verdicts_frame(compare_to_base(run))
     return found
 
 
@@ -316,7 +318,7 @@ def semantics_table(results: pd.DataFrame) -> pd.DataFrame:
     One row per law that observed anything, in the plan's order, with the columns of `semantics_columns`; backends that
     were asked no such law have none. A cell that ran without observing anything shows its outcome.
     """
-    from reports.observed import describe_observed
+    from reports.observations import describe_observed
 
     asked = results.loc[
         results["law"].isin(results.loc[_observes(results), "law"].unique()) & results["outcome"].isin(list(RAN)),
@@ -367,7 +369,7 @@ def arithmetic_table(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def _arithmetic_row(rows: pd.DataFrame) -> dict[str, Any]:
-    from reports.observed import describe_observed
+    from reports.observations import describe_observed
 
     probed = rows["law"].eq(ARITHMETIC_LAW)
     compared, probes = rows[~probed], rows[probed]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.text import count, format_number, shorten
+from reports.number_format import count, format_number, shorten
 
 if TYPE_CHECKING:
     from harness import Result, Run

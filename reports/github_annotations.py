@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.findings import Finding, judge_cells, judge_whole
-from reports.text import count
+from reports.ci_findings import Finding, judge_cells, judge_whole
+from reports.number_format import count
 
 if TYPE_CHECKING:
     from harness import Result, Run
-    from harness.analysis.arm_comparison import Standing
+    from harness.analysis.arm_comparison import ArmComparison
 
 MOST = 10  # GitHub shows ten errors and ten warnings of a step
 LEVELS = ("error", "failure", "open")
@@ -29,11 +29,11 @@ def write(run: Run, folder: Path) -> tuple[Path, ...]:
 
 
 def _lines(run: Run) -> Iterator[str]:
-    from reports.standing import compared
+    from reports.arm_comparison import compared
 
-    standing = compared(run)
-    cells = _worst_first(run, standing)
-    whole = list(judge_whole(run, standing))[:MOST]
+    arm_comparison = compared(run)
+    cells = _worst_first(run, arm_comparison)
+    whole = list(judge_whole(run, arm_comparison))[:MOST]
     shown = cells[: MOST - len(whole)]
     for found in whole:
         yield _command(found, found.kind)
@@ -44,10 +44,10 @@ def _lines(run: Run) -> Iterator[str]:
         yield f"::notice title=and more::{more} wrong, slower, missing or inconclusive; the report has them all"
 
 
-def _worst_first(run: Run, standing: Standing | None) -> list[tuple[Result, Finding]]:
+def _worst_first(run: Run, arm_comparison: ArmComparison | None) -> list[tuple[Result, Finding]]:
     """Wrong cells, those without a comparison first and then by error; then missing, slower and inconclusive ones."""
     ranked = []
-    for result, row, found in judge_cells(run, standing):
+    for result, row, found in judge_cells(run, arm_comparison):
         if found is None or found.level == "idle" or (found.level == "open" and found.kind != "INCONCLUSIVE"):
             continue
         wrong = found.kind == result.outcome

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.text import count, format_percent
+from reports.number_format import count, format_percent
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import XMLGenerator
 from xml.sax.xmlreader import AttributesImpl
 
-from reports.findings import Finding, judge_cells, judge_whole
+from reports.ci_findings import Finding, judge_cells, judge_whole
 
 if TYPE_CHECKING:
     from harness import Result, Run
@@ -31,13 +31,13 @@ def write(run: Run, folder: Path) -> tuple[Path, ...]:
 
     Results that prove nothing, and verdicts of a machine that cannot tell, are skipped and not passed.
     """
-    from reports.standing import compared
+    from reports.arm_comparison import compared
 
-    standing = compared(run)
+    arm_comparison = compared(run)
     suites: dict[tuple[str, str], list[Judged]] = {}
-    for result, row, found in judge_cells(run, standing):
+    for result, row, found in judge_cells(run, arm_comparison):
         suites.setdefault((result.suite, result.backend), []).append((result, row, found))
-    whole = list(judge_whole(run, standing))
+    whole = list(judge_whole(run, arm_comparison))
     path = folder / "junit.xml"
     with path.open("wb") as file:
         out = XMLGenerator(file, encoding="utf-8", short_empty_elements=True)

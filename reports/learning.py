@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.record.run import WRONG
 from reports.figures import COLOURS, DASHES, NEUTRAL, Figure, make_figure
-from reports.text import format_duration, format_number
+from reports.number_format import format_duration, format_number
 
 if TYPE_CHECKING:
     from harness.laws.exhibit import Exhibit

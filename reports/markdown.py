@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from harness.analysis.descriptions import describe_outcome
 from harness.analysis.repeating import repeat_command
 from reports import bugs, coverage, markdown_networks
-from reports.markup import cell, code, escape, fit, section, table
-from reports.text import count, format_interval, format_number, format_percent, format_time, shorten
+from reports.markdown_syntax import cell, code, escape, fit, section, table
+from reports.number_format import count, format_interval, format_number, format_percent, format_time, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness import Result, Run
-    from harness.analysis.arm_comparison import Row, Standing
+    from harness.analysis.arm_comparison import ArmComparison, Row
     from harness.analysis.run_comparison import Comparison
     from reports.facts import FailureGroup, Verdict
 
@@ -45,15 +45,15 @@ def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
 
 
 def _run_lines(run: Run) -> Iterator[str]:
+    from reports.arm_comparison import compared, judge_arms
     from reports.facts import failure_groups, judge_run, run_facts, unavailable_backends
     from reports.frames import frame
-    from reports.standing import compared, judge_standing
 
-    results, standing = frame(run), compared(run)
-    room = COMMENT_ROOM if standing else ROOM
-    yield from _head(f"Run {run.path.name}", judge_standing(standing) if standing else judge_run(run))
-    if standing:
-        yield from _standing(standing)
+    results, arm_comparison = frame(run), compared(run)
+    room = COMMENT_ROOM if arm_comparison else ROOM
+    yield from _head(f"Run {run.path.name}", judge_arms(arm_comparison) if arm_comparison else judge_run(run))
+    if arm_comparison:
+        yield from _standing(arm_comparison)
         yield from ("", "## Machine and command", "")
     yield from (f"- {name}: {code(value)}" for name, value in run_facts(run))
     yield from _outcomes(results)
@@ -73,7 +73,7 @@ def _run_lines(run: Run) -> Iterator[str]:
     yield from markdown_networks.gallery(run)
     yield from _semantics(results)
     yield from _arithmetic(results)
-    if not standing:  # arms are compared on problems that were chosen for that
+    if not arm_comparison:  # arms are compared on problems that were chosen for that
         yield from coverage.markdown(run)
     yield from fit(_speed(results), "rows", room)
 
@@ -89,11 +89,11 @@ def _head(title: str, verdict: Verdict) -> Iterator[str]:
         yield from (f"**{escape(line)}.**", "")
 
 
-def _standing(standing: Standing) -> Iterator[str]:
+def _standing(arm_comparison: ArmComparison) -> Iterator[str]:
     """Effects, verdicts by cell, why blocks were left out, and the arms."""
-    from reports.standing import arm_rows, cut, dropped_reasons, effects, groups_of, ratio_words
+    from reports.arm_comparison import arm_rows, cut, dropped_reasons, effects, groups_of, ratio_words
 
-    found = effects(standing)
+    found = effects(arm_comparison)
     if found:
         yield from ("## Effect over all cells", "")
         rows = [
@@ -104,28 +104,28 @@ def _standing(standing: Standing) -> Iterator[str]:
         yield from table(["arm", "base", *column, "cells", "new/base", "95 % interval"], rows, numbers=3)
         yield ""
     yield from ("## Verdicts", "")
-    for group, shown, more in cut(groups_of(standing), COMMENT_ROWS):
+    for group, shown, more in cut(groups_of(arm_comparison), COMMENT_ROWS):
         if group.title:
             yield from (f"### {group.title.capitalize()}", "")
-        yield from _verdicts(standing, shown)
+        yield from _verdicts(arm_comparison, shown)
         if more:
             yield from ("", f"and {count(more, 'more cell')}, in verdicts.csv.")
         yield ""
-    reasons = dropped_reasons(standing.run)
+    reasons = dropped_reasons(arm_comparison.run)
     if reasons:
         yield "Blocks that were left out:"
         yield from ("", *(f"- {number}: {escape(reason)}" for reason, number in reasons), "")
     yield from ("## Arms", "")
-    rows = [[*map(escape, arm[:4]), code(arm[4]) if arm[4] else ""] for arm in arm_rows(standing)]
+    rows = [[*map(escape, arm[:4]), code(arm[4]) if arm[4] else ""] for arm in arm_rows(arm_comparison)]
     yield from table(["arm", "backend", "base", "revision", "interpreter"], rows, numbers=0)
 
 
-def _verdicts(standing: Standing, rows: Iterable[Row]) -> Iterator[str]:
-    from reports.standing import ratio_words, setup_words, verdict_row
+def _verdicts(arm_comparison: ArmComparison, rows: Iterable[Row]) -> Iterator[str]:
+    from reports.arm_comparison import ratio_words, setup_words, verdict_row
 
     lines = []
     for row in rows:
-        made = verdict_row(standing, row)
+        made = verdict_row(arm_comparison, row)
         words = [escape(made[name]) for name in ("verdict", "arm", "base")]
         times = ["" if made[name] is None else format_time(made[name]) for name in ("base_ns", "new_ns")]
         why = escape(shorten(made["reason"], COMMENT_REASON))

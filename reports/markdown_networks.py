@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from reports.markup import cell, code, escape, section, table
-from reports.text import count
+from reports.markdown_syntax import cell, code, escape, section, table
+from reports.number_format import count
 
 if TYPE_CHECKING:
     from harness import Run

@@ -13,7 +13,7 @@ from harness.networks.problem import split_line
 from harness.problems.operator import Operator
 from harness.record.run import WRONG
 from reports.figures import COLOURS, Figure, make_figure
-from reports.text import count, format_bytes, format_interval, format_number, format_time, shorten
+from reports.number_format import count, format_bytes, format_interval, format_number, format_time, shorten
 
 if TYPE_CHECKING:
     from harness.analysis.portfolio import Choice, Portfolio

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.analysis.repeating import repeat_command
-from reports.text import format_time, shorten
+from reports.number_format import format_time, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness import Run
-    from harness.analysis.arm_comparison import Standing
+    from harness.analysis.arm_comparison import ArmComparison
     from harness.analysis.run_comparison import Comparison
     from harness.analysis.statistics import Estimate
     from reports.figures import Figure, Position
@@ -120,6 +120,7 @@ def _run_context(run: Run) -> dict[str, Any]:
     from harness.analysis.descriptions import describe_failure
     from harness.analysis.switches import explain_settings
     from harness.record.run import Result
+    from reports.arm_comparison import compared, judge_arms
     from reports.bugs import HEADS as BUG_HEADS
     from reports.bugs import NOTE, bug_words, describe_counts
     from reports.coverage import NOTE as COVERAGE_NOTE
@@ -137,9 +138,8 @@ def _run_context(run: Run) -> dict[str, Any]:
     from reports.learning import HEADS as LEARNING_HEADS
     from reports.learning import draw_curves, find_learners
     from reports.networks import HEADS, LAYER_HEADS, network_words, portfolio_words
-    from reports.standing import compared, judge_standing
 
-    results, standing, only = frame(run), compared(run), explain_settings(run)
+    results, arm_comparison, only = frame(run), compared(run), explain_settings(run)
 
     def describe(result: Result) -> list[tuple[str, str]]:
         return describe_failure(result, only.get(result.cell, ""))
@@ -156,14 +156,14 @@ def _run_context(run: Run) -> dict[str, Any]:
         (r["suite"], r["backend"], r["label"], r["problem"]): n for n, r in enumerate(records) if r["median_ns"]
     }
     groups, portfolios = failure_groups(run, MOST_FAILURES, EACH_FAILURES), portfolio_words(run)
-    speed, verdicts = _speed_context(run, results, positions), _standing_context(standing) if standing else None
+    speed, verdicts = _speed_context(run, results, positions), _arms_context(arm_comparison) if arm_comparison else None
     learners = find_learners(run)
     curves = draw_curves(learners)
     forests = _specs(verdicts["forests"]) if verdicts else {}
     figures = speed["figures"] | _specs(one.figure for one in portfolios) | _specs(curves) | forests
     return {
-        "title": f"Run {run.path.name}", "verdict": judge_standing(standing) if standing else judge_run(run),
-        "facts": run_facts(run), "standing": verdicts,
+        "title": f"Run {run.path.name}", "verdict": judge_arms(arm_comparison) if arm_comparison else judge_run(run),
+        "facts": run_facts(run), "arm_comparison": verdicts,
         "unavailable": unavailable_backends(run), "outcomes": _outcomes(results), "failures": groups,
         "describe": describe, "settings": _settings(run),
         "command_for": partial(repeat_command, run.header), "laws": _laws(results), "gallery": table(run),
@@ -171,7 +171,7 @@ def _run_context(run: Run) -> dict[str, Any]:
         "learners": learners, "learning_heads": LEARNING_HEADS, "curves": curves,
         "networks": network_words(run), "network_heads": HEADS, "portfolios": portfolios, "layer_heads": LAYER_HEADS,
         "semantics": _semantics(results), "arithmetic": _arithmetic(results), "cells": pack(records, CELL_COLUMNS),
-        "coverage": [] if standing else coverage_words(run), "coverage_note": COVERAGE_NOTE,
+        "coverage": [] if arm_comparison else coverage_words(run), "coverage_note": COVERAGE_NOTE,
         "untold": int(results["median_ns"].notna().sum()) - len(times),
         "schema": list(plain_records(schema_table("results"))), **speed,
         "figures": figures, "paired": bool(ratios),
@@ -184,10 +184,9 @@ def _to_fastest(ratio: Estimate | None) -> dict[str, float | None]:
     return dict(zip(("to_fastest", "to_fastest_low", "to_fastest_high"), ends, strict=True))
 
 
-def _standing_context(standing: Standing) -> dict[str, Any]:
+def _arms_context(arm_comparison: ArmComparison) -> dict[str, Any]:
     """Effects, verdicts by cell with their strips, pictures and arms."""
-    from reports.forest import STRIP_H, STRIP_W, forests, make_strip
-    from reports.standing import (
+    from reports.arm_comparison import (
         arm_rows,
         cut,
         dropped_reasons,
@@ -198,22 +197,24 @@ def _standing_context(standing: Standing) -> dict[str, Any]:
         setup_words,
         verdict_row,
     )
+    from reports.forest import STRIP_H, STRIP_W, forests, make_strip
 
-    delta = standing.gate.delta
+    delta = arm_comparison.gate.delta
     groups = [
         (
             group.title, len(group.rows), more,
-            [(verdict_row(standing, r), ratio_words(r.judgement.ratio), make_strip(r, delta)) for r in shown],
+            [(verdict_row(arm_comparison, r), ratio_words(r.judgement.ratio), make_strip(r, delta)) for r in shown],
         )
-        for group, shown, more in cut(groups_of(standing), MOST_VERDICTS)
+        for group, shown, more in cut(groups_of(arm_comparison), MOST_VERDICTS)
     ]  # fmt: skip
     return {
         "setup_words": setup_words,
-        "effects": [(effect, *ratio_words(effect.ratio)) for effect in effects(standing)], "groups": groups,
-        "reasons": dropped_reasons(standing.run), "arms": arm_rows(standing), "forests": forests(standing),
+        "effects": [(effect, *ratio_words(effect.ratio)) for effect in effects(arm_comparison)], "groups": groups,
+        "reasons": dropped_reasons(arm_comparison.run), "arms": arm_rows(arm_comparison),
+        "forests": forests(arm_comparison),
         "delta": f"{100 * delta:.3g}", "width": STRIP_W, "height": STRIP_H,
-        "unseen": sum(row.judgement.ratio is None for row in standing.rows), "can_tell": standing.can_tell,
-        "slowed": any(known_slowdown(row.new.suite) for row in standing.rows),
+        "unseen": sum(row.judgement.ratio is None for row in arm_comparison.rows), "can_tell": arm_comparison.can_tell,
+        "slowed": any(known_slowdown(row.new.suite) for row in arm_comparison.rows),
     }  # fmt: skip
 
 

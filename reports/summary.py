@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.exit_codes import ExitCode
-from reports.text import count, shorten
+from reports.number_format import count, shorten
 
 if TYPE_CHECKING:
     from harness import Run
@@ -37,7 +37,7 @@ def _lines(run: Run) -> Iterator[str]:
     yield _versions(run)
     yield ""
     yield from (f"- {number} {finding}: {MEANING[finding]}" for finding, number in report.counts.items() if number)
-    for arm, effect in report.standing.overall.items():
+    for arm, effect in report.arm_comparison.overall.items():
         change = f"{100 * (effect.value - 1):+.2f} % ({100 * (effect.low - 1):+.2f} to {100 * (effect.high - 1):+.2f})"
         yield f"- `{arm}` over all its timed cells: {change}"
     if silent := describe_silent(report):
@@ -72,7 +72,7 @@ def _row(cell: Compared) -> str:
 
 
 def _how(run: Run, report: GateReport) -> Iterator[str]:
-    gate, ending = report.standing.gate, run.ending
+    gate, ending = report.arm_comparison.gate, run.ending
     passes = max((cell.judgement.passes for cell in report.cells if cell.judgement is not None), default=0)
     took = f"{ending.seconds:.0f} s" if ending is not None else "an unknown time"
     yield ""

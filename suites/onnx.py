@@ -11,18 +11,18 @@ from collections.abc import Callable
 import numpy as np
 
 from harness import (
+    BackendUnderTest,
     Deviation,
     Law,
     NamedProblem,
     Numerics,
     Operator,
     Problem,
-    Subject,
     Suite,
     compare,
     hookimpl,
-    join,
     law,
+    worst_of,
 )
 from harness.laws.error_bounds import is_exact, limit, magnitude, rounding
 from suites.onnx_cases import WANTED, Case, load_cases
@@ -43,12 +43,12 @@ def is_case(problem: Problem) -> bool:
     return find_case(problem) is not None
 
 
-def check_case(subject: Subject, case: Case) -> Deviation:
+def check_case(subject: BackendUnderTest, case: Case) -> Deviation:
     """Run a case and compare every output that it states, by the formula of the law."""
     problem, numerics = case.problem, subject.numerics()
     got = subject.run(problem, case.inputs)
     if problem.operator is Operator.max_pool:
-        return join(*(compare(got[name], wanted, what=name) for name, wanted in case.outputs.items()))
+        return worst_of(*(compare(got[name], wanted, what=name) for name, wanted in case.outputs.items()))
     y, wanted = got["y"].astype(np.float64), case.outputs["y"]
     if is_exact(problem, numerics, case.inputs):
         return compare(np.rint(y) if numerics.normwise else y, wanted, what="y")
@@ -59,7 +59,7 @@ def check_case(subject: Subject, case: Case) -> Deviation:
 
 
 @law(tolerance="bound", when=is_case)
-def onnx_case(subject: Subject, problem: Problem) -> Deviation:
+def onnx_case(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """|operator(x) - y of the case| <= declared bound + direct bound + 2 u |y|; == for maxima
 
     The outputs were computed by somebody else in the same dtype, so that they may be off by the bound of a direct

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from harness.backend.routing import UnsupportedError
 from harness.laws.networks.error_bounds import DRAWS, GLUE_UNITS, compute_noisily, compute_reference, stir
-from harness.laws.networks.subject import NetworkSubject, on_host
+from harness.laws.networks.subject import NetworkUnderTest, on_host
 from harness.networks.evaluate import Compute, Touch, backward, forward
 from harness.networks.graph import Network
 from harness.networks.initialise import make_values
@@ -117,7 +117,7 @@ def descend(
         yield tape.loss
 
 
-def train(subject: NetworkSubject, digits: Digits, epochs: int = EPOCHS) -> Training:
+def train(subject: NetworkUnderTest, digits: Digits, epochs: int = EPOCHS) -> Training:
     """Train the problem's network on the backend's own arrays, from the values that its seed draws."""
     values, steps = subject.to_device(make_values(subject.problem)), steps_of(digits, subject.problem.n)
     losses: list[float] = []
@@ -131,7 +131,7 @@ def train(subject: NetworkSubject, digits: Digits, epochs: int = EPOCHS) -> Trai
     return Training(losses=tuple(losses), accuracies=tuple(accuracies), seconds=time.perf_counter() - begun)
 
 
-def count_right(subject: NetworkSubject, digits: Digits, values: Mapping[str, Any]) -> int:
+def count_right(subject: NetworkUnderTest, digits: Digits, values: Mapping[str, Any]) -> int:
     """How many of the held-out digits get the largest output at their label; in batches of the problem's n."""
     n, whole = subject.problem.n, len(digits.held_x)
     found = []
@@ -144,20 +144,20 @@ def count_right(subject: NetworkSubject, digits: Digits, values: Mapping[str, An
     return int(np.count_nonzero(outputs.argmax(axis=1) == digits.held_labels))
 
 
-def trace_losses(subject: NetworkSubject, digits: Digits, steps: int) -> Array:
+def trace_losses(subject: NetworkUnderTest, digits: Digits, steps: int) -> Array:
     """The losses of the first steps, on the backend."""
     values = subject.to_device(make_values(subject.problem))
     descent = _descend_on(subject, digits, values)
     return np.array([float(on_host(subject.backend, loss)) for loss in islice(descent, steps)])
 
 
-def _descend_on(subject: NetworkSubject, digits: Digits, values: dict[str, Any]) -> Iterator[Any]:
+def _descend_on(subject: NetworkUnderTest, digits: Digits, values: dict[str, Any]) -> Iterator[Any]:
     to_device = subject.backend.to_device
     batches = ((to_device(x), to_device(target)) for x, target in draw_batches(digits, subject.problem))
     return descend(subject.network, subject.compute, values, batches)
 
 
-def expect_losses(subject: NetworkSubject, digits: Digits, steps: int) -> tuple[Array, Array]:
+def expect_losses(subject: NetworkUnderTest, digits: Digits, steps: int) -> tuple[Array, Array]:
     """The losses of the first steps in float64 by the reference, and how far the backend's roundings may move them.
 
     The second is D: the root mean square over DRAWS of how far noise moves a loss, the largest up to each step.
@@ -169,7 +169,7 @@ def expect_losses(subject: NetworkSubject, digits: Digits, steps: int) -> tuple[
     return wanted, np.maximum.accumulate(np.sqrt(squares))
 
 
-def _trace_reference(subject: NetworkSubject, digits: Digits, steps: int, rng: np.random.Generator | None) -> Array:
+def _trace_reference(subject: NetworkUnderTest, digits: Digits, steps: int, rng: np.random.Generator | None) -> Array:
     """The same losses in float64, with noise of the size of the backend's roundings where there is a generator."""
     network, problem = subject.network, subject.problem
     values = {name: a.astype(np.float64) for name, a in make_values(problem).items()}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.execution.worker_pool import Crew
+from harness.execution.worker_supervisor import WorkerSupervisor
 from harness.plugins.manager import load_plugins
 
 ROOT = Path(__file__).parent.parent
@@ -33,11 +33,11 @@ def registry():
 
 @cache
 def _probe(backend: str, folder: str) -> str:
-    crew = Crew(_registry(), backend, Path(folder), 8 * 2**30, None, ())
+    supervisor = WorkerSupervisor(_registry(), backend, Path(folder), 8 * 2**30, None, ())
     try:
-        return crew.launch()[1].reason
+        return supervisor.launch()[1].reason
     finally:
-        crew.close()
+        supervisor.close()
 
 
 def pytest_runtest_setup(item):

@@ -84,12 +84,12 @@ def describe_idle(run: Run) -> str:
 
 def compare(run: Run) -> list[dict[str, Any]]:
     """Verdict and ratio of every problem of a comparison; nothing for other runs."""
-    from harness.analysis.arm_comparison import judge_run
+    from harness.analysis.arm_comparison import compare_to_base
 
     if run.header.gate is None:
         return []
     rows = []
-    for row in judge_run(run).rows:
+    for row in compare_to_base(run).rows:
         found, ratio = row.judgement, row.judgement.ratio
         sides = {"ratio": ratio.value, "low": ratio.low, "high": ratio.high} if ratio else {}
         who = {"arm": row.new.backend, "problem": row.new.problem, "verdict": found.verdict}

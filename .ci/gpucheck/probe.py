@@ -46,15 +46,15 @@ def main(backends: Sequence[str]) -> None:
 
 def probe(backend: str) -> str:
     """Why a backend cannot run here, asked of a worker of its own as any run asks it; empty where it can."""
-    from harness.execution.worker_pool import Crew
+    from harness.execution.worker_supervisor import WorkerSupervisor
     from harness.plugins.manager import load_plugins
 
     with tempfile.TemporaryDirectory() as folder:
-        crew = Crew(load_plugins(), backend, Path(folder), 32 * 2**30, None, ())
+        supervisor = WorkerSupervisor(load_plugins(), backend, Path(folder), 32 * 2**30, None, ())
         try:
-            return crew.launch()[1].reason
+            return supervisor.launch()[1].reason
         finally:
-            crew.close()
+            supervisor.close()
 
 
 def ask_driver() -> str:

@@ -36,7 +36,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ArmComparison:
     """All cells of a run against their bases.
 
     overall: geometric mean of new / base over the cells of each arm, with its interval; arms without ratios are absent.
@@ -78,7 +78,7 @@ class Standing:
         return ExitCode.CANNOT_TELL if counts["INCONCLUSIVE"] else ExitCode.OK
 
 
-def judge_run(run: Run, gate: Gate | None = None) -> Standing:
+def compare_to_base(run: Run, gate: Gate | None = None) -> ArmComparison:
     """Judge every timed cell of a run against the first arm of its family; the gate is the run's own unless given."""
     gate = gate or run.header.gate or Gate()
     pairs = pair_results(run)
@@ -92,7 +92,7 @@ def judge_run(run: Run, gate: Gate | None = None) -> Standing:
     for number, (_, new) in enumerate(pairs):
         if ratios[number]:
             by_arm[new.backend][number] = ratios[number]
-    return Standing(
+    return ArmComparison(
         run=run, gate=gate, dropped=dropped_share(run),
         rows=tuple(Row(base=base, new=new, judgement=judged[n]) for n, (base, new) in enumerate(pairs)),
         overall={arm: overall(found) for arm, found in by_arm.items() if min(map(len, found.values())) > 1},

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from harness.analysis.arm_comparison import Row, Standing, judge_run
+from harness.analysis.arm_comparison import ArmComparison, Row, compare_to_base
 from harness.analysis.outcomes import CODE, Silent, find_silent, find_transition, is_answer
 from harness.analysis.verdicts import Judgement
 from harness.exit_codes import ExitCode
@@ -66,14 +66,14 @@ class GateReport:
     lost: backends that the plugins of the base hand over, and those of the new version do not.
     """
 
-    standing: Standing
+    arm_comparison: ArmComparison
     cells: tuple[Compared, ...]
     lost: tuple[str, ...] = ()
 
     @property
     def run(self) -> Run:
         """The run that was judged."""
-        return self.standing.run
+        return self.arm_comparison.run
 
     @property
     def counts(self) -> dict[Finding, int]:
@@ -124,7 +124,7 @@ class GateReport:
             return ExitCode.SLOWER
         if not counts["BLESSED"] and not any(cell.new.outcome in RAN for cell in self.cells):
             return ExitCode.INCOMPLETE
-        if not self.standing.can_tell or self.standing.gate.untimed:
+        if not self.arm_comparison.can_tell or self.arm_comparison.gate.untimed:
             return ExitCode.CANNOT_TELL
         if counts["SLOWER"]:
             return ExitCode.SLOWER
@@ -134,10 +134,10 @@ class GateReport:
 def judge_gate(run: Run, gate: Gate | None = None) -> GateReport:
     """Judge every cell of a run of two versions; the first arm of a family is its base, the second the new version."""
     gate = gate or run.header.gate or Gate()
-    standing = judge_run(run, gate)
+    arm_comparison = compare_to_base(run, gate)
     backends = {arm.name: arm.backend for arm in run.header.arms}
-    sure = judge_run(run, replace(gate, delta=gate.resolve)) if gate.resolve > gate.delta else standing
-    judged = {_key(row.new): row for row in standing.rows}
+    sure = compare_to_base(run, replace(gate, delta=gate.resolve)) if gate.resolve > gate.delta else arm_comparison
+    judged = {_key(row.new): row for row in arm_comparison.rows}
     ruled_out = {_key(row.new) for row in sure.rows if row.judgement.verdict in ("SAME", "FASTER")}
     acceptance, silent = read_acceptance(run), find_silent(run.results)
     cells = [
@@ -147,7 +147,7 @@ def judge_gate(run: Run, gate: Gate | None = None) -> GateReport:
         )
         for base, new in pair_versions(run)
     ]
-    return GateReport(standing=standing, cells=tuple(sorted(cells, key=_worst_first)), lost=find_lost(run))
+    return GateReport(arm_comparison=arm_comparison, cells=tuple(sorted(cells, key=_worst_first)), lost=find_lost(run))
 
 
 def find_lost(run: Run) -> tuple[str, ...]:
@@ -213,7 +213,7 @@ def describe_silent(report: GateReport) -> str:
 
 def conclude_gate(report: GateReport) -> str:
     """What follows for a build, in one line."""
-    counts, resolve = report.counts, report.standing.gate.resolve
+    counts, resolve = report.counts, report.arm_comparison.gate.resolve
     named = [f"{counts[name]} {name}" for name in ("BROKEN", "SLOWER", "MISSING") if counts[name]]
     named += [f"backend {name} is gone" for name in report.lost]
     match report.exit_code:
@@ -228,10 +228,10 @@ def conclude_gate(report: GateReport) -> str:
                 return "failed: the run is incomplete"
             why = next((cell.reason for cell in report.cells if cell.baseless), "")
             return f"failed: nothing ran that could be compared{'; ' if why else ''}{why}"
-    if report.standing.gate.untimed:
-        return f"cannot tell: times were not compared, {report.standing.gate.untimed}"
-    if not report.standing.can_tell:
-        return f"cannot tell: {100 * report.standing.dropped:.0f} % of the blocks were disturbed"
+    if report.arm_comparison.gate.untimed:
+        return f"cannot tell: times were not compared, {report.arm_comparison.gate.untimed}"
+    if not report.arm_comparison.can_tell:
+        return f"cannot tell: {100 * report.arm_comparison.dropped:.0f} % of the blocks were disturbed"
     return f"cannot tell: {'; '.join(_advise(report))}"
 
 

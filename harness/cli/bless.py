@@ -127,11 +127,11 @@ def _find_missing(run: Run, name: str, problem: str) -> str | None:
 
 def _find_row(run: Run, name: str, problem: str, suite: str | None) -> Row:
     """The row of a cell that is named by its backend or, where several arms have it, by its arm."""
-    from harness.analysis.arm_comparison import judge_run
+    from harness.analysis.arm_comparison import compare_to_base
     from harness.record.run import WRONG
 
     backends = {arm.name: arm.backend for arm in run.header.arms}
-    rows = [row for row in judge_run(run).rows if name in (row.new.backend, backends[row.new.backend])]
+    rows = [row for row in compare_to_base(run).rows if name in (row.new.backend, backends[row.new.backend])]
     if not rows:
         names = ", ".join(dict.fromkeys(backends.values()))
         raise UsageError(f"backend: got '{name}', of which '{run.path}' compared nothing; wanted one of {names}")

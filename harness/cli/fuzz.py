@@ -147,7 +147,7 @@ class _Session:
         bench = Bench(self.registry, name, logs, self.plugins)
         progress = _Progress(bounds)
         try:
-            ready = bench.crew.launch()[1]
+            ready = bench.supervisor.launch()[1]
             if ready.reason:
                 self._say(f"{name} is unavailable: {ready.reason}")
                 return

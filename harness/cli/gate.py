@@ -185,7 +185,7 @@ def print_findings(report: GateReport) -> None:
     from harness.analysis.gate_report import QUIET, describe_silent
     from harness.cli.summary import open_console, plain_table, print_effects, ratio_cells
 
-    console, delta = open_console(), report.standing.gate.delta
+    console, delta = open_console(), report.arm_comparison.gate.delta
     told = [cell for cell in report.cells if cell.finding not in QUIET]
     table = plain_table("finding", "backend", "what", "problem", "new/base", "95 % interval", "passes", "why")
     for cell in told[:SHOWN]:
@@ -201,7 +201,7 @@ def print_findings(report: GateReport) -> None:
         console.print(f"... and {len(told) - SHOWN} more; the report has them all")
     for name in report.lost:
         console.print(f"[red]MISSING[/red] backend {escape(name)}: the base hands it over, the new version does not")
-    print_effects(console, report.standing)
+    print_effects(console, report.arm_comparison)
     if silent := describe_silent(report):
         console.print(silent, markup=False, soft_wrap=True)
     files = [f"{len(own)} of {arm}" for arm, own in report.run.files.items()]

@@ -87,20 +87,20 @@ def list_backends(registry: Registry, plugins: tuple[str, ...]) -> Table:
 
     from harness.backend.base import native_operators
     from harness.cli.summary import plain_table
-    from harness.execution.worker_pool import Crew
     from harness.execution.worker_process import WorkerDiedError
+    from harness.execution.worker_supervisor import WorkerSupervisor
 
     table = plain_table("backend", "state", "class", "dtypes", "native operators", "libraries")
     with tempfile.TemporaryDirectory() as folder:
 
         def probe(name: str) -> tuple[str, str]:
-            crew = Crew(registry, name, Path(folder), 8 * 2**30, None, plugins)
+            supervisor = WorkerSupervisor(registry, name, Path(folder), 8 * 2**30, None, plugins)
             try:
-                ready = crew.launch()[1]
+                ready = supervisor.launch()[1]
             except WorkerDiedError as error:
                 return f"[red]{error.outcome}[/red]: {escape(str(error))}", ""
             finally:
-                crew.close()
+                supervisor.close()
             state = f"unavailable: {escape(ready.reason)}" if ready.reason else "available"
             return state, ", ".join(f"{name} {version}" for name, version in ready.versions.items())
 

@@ -12,7 +12,7 @@ from harness.cli.options import load_registry, plugin_options, read_seconds, rea
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from harness.analysis.arm_comparison import Standing
+    from harness.analysis.arm_comparison import ArmComparison
     from harness.analysis.qualification import Qualification
 
 CHOSEN = ("numpy-direct", "im2col", "torch")
@@ -55,7 +55,7 @@ def command(
     python -m harness qualify
     python -m harness qualify --backend mine --plugin ./mine.py --budget 10m
     """
-    from harness.analysis.arm_comparison import judge_run
+    from harness.analysis.arm_comparison import compare_to_base
     from harness.analysis.qualification import (
         name_environment,
         qualification_file,
@@ -83,14 +83,14 @@ def command(
         registry, plan, ("qualify",), output, plugins, None, threads, choose_watch(), command_line(sys.argv[1:]),
         lease_wait_s=read_seconds(lease_wait) if lease_wait else None,
     )  # fmt: skip
-    standing = judge_run(run)
+    arm_comparison = compare_to_base(run)
     if find_exit_code(run):
         print_ending(run)
         print("error: nothing is qualified by a run that is wrong or incomplete", file=sys.stderr)
         return find_exit_code(run)
-    found = qualify_run(run, standing)
-    print_powers(standing, found)
-    passes = max((row.judgement.passes for row in standing.rows), default=0)
+    found = qualify_run(run, arm_comparison)
+    print_powers(arm_comparison, found)
+    passes = max((row.judgement.passes for row in arm_comparison.rows), default=0)
     if passes < gate.looks[0]:
         print_ending(run)
         print(
@@ -105,7 +105,7 @@ def command(
     return ExitCode.CANNOT_TELL if total.failures else ExitCode.OK
 
 
-def print_powers(standing: Standing, found: Qualification) -> None:
+def print_powers(arm_comparison: ArmComparison, found: Qualification) -> None:
     """What this run says: for every slow-down, and none, the verdicts by backend."""
     from collections import Counter
 
@@ -115,7 +115,7 @@ def print_powers(standing: Standing, found: Qualification) -> None:
     table = plain_table("known slow-down", "arm", *verdicts, "median new/base", numbers=len(verdicts) + 1)
     groups: dict[tuple[str, str], list[float]] = {}
     counts: dict[tuple[str, str], Counter[str]] = {}
-    for row in standing.rows:
+    for row in arm_comparison.rows:
         key = row.new.suite.partition("+")[2] or "none", row.new.backend
         counts.setdefault(key, Counter())[row.judgement.verdict] += 1
         groups.setdefault(key, []).extend([row.judgement.ratio.value] if row.judgement.ratio else [])

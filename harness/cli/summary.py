@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.analysis.arm_comparison import Standing
+from harness.analysis.arm_comparison import ArmComparison
 from harness.analysis.bugs import STATUSES, bug_rows, count_statuses
 from harness.analysis.descriptions import describe_failure, describe_idle, describe_outcome, describe_overdrawn
 from harness.analysis.networks import WORKS, NetworkRow, network_rows
@@ -49,9 +49,9 @@ def ratio_cells(ratio: Estimate | None) -> tuple[str, str]:
     return (f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}") if ratio is not None else ("", "")
 
 
-def print_effects(console: Console, standing: Standing) -> None:
+def print_effects(console: Console, arm_comparison: ArmComparison) -> None:
     """One line for the effect of each arm over all its cells."""
-    for arm, effect in standing.overall.items():
+    for arm, effect in arm_comparison.overall.items():
         console.print(
             f"{arm}: {effect.value:.4f} of the base's time over all cells ({effect.low:.4f} to {effect.high:.4f})",
             markup=False,

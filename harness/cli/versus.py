@@ -22,7 +22,7 @@ from harness.exit_codes import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.analysis.arm_comparison import Row, Standing
+    from harness.analysis.arm_comparison import ArmComparison, Row
     from harness.analysis.qualification import Qualification
     from harness.analysis.reporter import Reporter
     from harness.plan.gate import Gate
@@ -79,7 +79,7 @@ def command(
     python -m harness versus mine@main mine --plugin ./mine.py --suite speed --gate
     python -m harness versus torch torch@set:ONEDNN_MAX_CPU_ISA=AVX2
     """
-    from harness.analysis.arm_comparison import judge_run
+    from harness.analysis.arm_comparison import compare_to_base
     from harness.analysis.qualification import name_environment, read_qualification
     from harness.cli.options import command_line
     from harness.cli.progress import choose_watch
@@ -115,21 +115,21 @@ def command(
         )  # fmt: skip
     except KeyboardInterrupt:
         if watch.ended is not None:
-            conclude(judge_run(watch.ended), reporters)
+            conclude(compare_to_base(watch.ended), reporters)
         raise
-    standing = judge_run(run)
-    conclude(standing, reporters)
-    return standing.exit_code
+    arm_comparison = compare_to_base(run)
+    conclude(arm_comparison, reporters)
+    return arm_comparison.exit_code
 
 
-def conclude(standing: Standing, reporters: Sequence[Reporter]) -> None:
+def conclude(arm_comparison: ArmComparison, reporters: Sequence[Reporter]) -> None:
     """Print verdicts and what went wrong, and write the reports."""
     from harness.cli.report import write_reports
     from harness.cli.summary import print_ending, print_wrong
 
-    print_standing(standing)
-    print_wrong(standing.run)
-    print_ending(standing.run, write_reports(reporters, standing.run))
+    print_standing(arm_comparison)
+    print_wrong(arm_comparison.run)
+    print_ending(arm_comparison.run, write_reports(reporters, arm_comparison.run))
 
 
 def refuse(gate: Gate, known: Qualification | None) -> str:
@@ -171,14 +171,14 @@ def setup_cell(row: Row) -> str:
     return " → ".join("-" if cost is None else f"{cost:.3g}" for cost in costs)
 
 
-def print_standing(standing: Standing) -> None:
+def print_standing(arm_comparison: ArmComparison) -> None:
     """The table of verdicts, one effect for each arm, and what the machine was like."""
     from rich.markup import escape
 
     from harness.cli.summary import open_console, plain_table, print_effects, ratio_cells
 
     console = open_console()
-    rows = sorted(standing.rows, key=lambda row: ORDER.index(row.judgement.verdict))
+    rows = sorted(arm_comparison.rows, key=lambda row: ORDER.index(row.judgement.verdict))
     heads = (
         "verdict",
         "arm",
@@ -200,11 +200,11 @@ def print_standing(standing: Standing) -> None:
     console.print(table)
     if len(rows) > SHOWN:
         console.print(f"... and {len(rows) - SHOWN} more; the report has them all")
-    print_effects(console, standing)
-    counts = ", ".join(f"{count} {name}" for name, count in standing.counts.items() if count)
-    console.print(f"{len(rows)} cells, a change of {100 * standing.gate.delta:.3g} % counts: {counts or 'none'}")
-    if not standing.can_tell:
+    print_effects(console, arm_comparison)
+    counts = ", ".join(f"{count} {name}" for name, count in arm_comparison.counts.items() if count)
+    console.print(f"{len(rows)} cells, a change of {100 * arm_comparison.gate.delta:.3g} % counts: {counts or 'none'}")
+    if not arm_comparison.can_tell:
         console.print(
-            f"[red]the machine cannot tell: {100 * standing.dropped:.0f} % of the blocks were disturbed[/red]; "
+            f"[red]the machine cannot tell: {100 * arm_comparison.dropped:.0f} % of the blocks were disturbed[/red]; "
             "`python -m harness doctor` says by what"
         )

@@ -17,7 +17,7 @@ import msgspec
 from harness.errors import UsageError
 from harness.execution.progress import Watch
 from harness.execution.provenance import Loaded, Origins, hash_files, own_files
-from harness.execution.worker_pool import Crew
+from harness.execution.worker_supervisor import WorkerSupervisor
 from harness.machine.threads import sleep_at_once
 from harness.plan.cell import Cell, Plan
 from harness.plugins.manager import Registry
@@ -48,7 +48,7 @@ class Execution:
     places: Mapping[str, Place] = field(default_factory=dict)  # of the arms that are not here
     lease_wait_s: float | None = None  # how long to wait for a device; None without end
     lock: threading.Lock = field(default_factory=threading.Lock)
-    crews: list[Crew] = field(default_factory=list)
+    supervisors: list[WorkerSupervisor] = field(default_factory=list)
     said: dict[str, BackendEntry] = field(default_factory=dict)  # by arm, when its first worker started
     failed_starts: Counter[str] = field(default_factory=Counter)  # by arm, in a row
     idle: set[int] = field(default_factory=set)  # cells that were left out before their turn came
@@ -85,12 +85,12 @@ class Execution:
                 )
         return failures
 
-    def introduce(self, crew: Crew) -> None:
+    def introduce(self, supervisor: WorkerSupervisor) -> None:
         """Record once what a backend said when its worker started."""
         with self.lock:
-            if crew.arm not in self.said and crew.ready is not None:
-                self.said[crew.arm] = entry = BackendEntry(
-                    crew.arm, crew.ready.reason, crew.ready.versions, crew.ready.process
+            if supervisor.arm not in self.said and supervisor.ready is not None:
+                self.said[supervisor.arm] = entry = BackendEntry(
+                    supervisor.arm, supervisor.ready.reason, supervisor.ready.versions, supervisor.ready.process
                 )
                 self.journal.append(entry)
 
@@ -114,7 +114,9 @@ class Execution:
                 self.journal.append(msgspec.structs.replace(entry, process={**entry.process, "files": files}))
 
     @contextmanager
-    def crew(self, arm: str, threads: int | None, *, observe: bool = False, asleep: bool = False) -> Iterator[Crew]:
+    def supervisor(
+        self, arm: str, threads: int | None, *, observe: bool = False, asleep: bool = False
+    ) -> Iterator[WorkerSupervisor]:
         """The crew of an arm, closed at the end whatever happens.
 
         observe: whether its worker says which instruction sets its libraries use.
@@ -123,18 +125,18 @@ class Execution:
         place, settings = self.places.get(arm), self.plan.arm(arm).environment.settings
         if asleep:
             settings = (*sleep_at_once({*os.environ, *dict(settings)}), *settings)
-        crew = Crew(
+        supervisor = WorkerSupervisor(
             self.registry, self.plan.arm(arm).backend, self.path / "workers", self.plan.limits.memory_bytes, threads,
             place.plugins if place else self.extra, arm, place, settings, observe, self.failed_starts,
             self.look if self.origins is not None else None,
         )  # fmt: skip
-        self.crews.append(crew)
+        self.supervisors.append(supervisor)
         try:
-            yield crew
-            crew.list_files()
+            yield supervisor
+            supervisor.list_files()
         finally:
-            crew.close()
-            self.crews.remove(crew)
+            supervisor.close()
+            self.supervisors.remove(supervisor)
 
     def cells_of(self, kind: str) -> list[Cell]:
         """The cells of a kind that the plan left to workers."""

@@ -16,7 +16,7 @@ from harness.execution.progress import Watch
 from harness.execution.switching import leave_out_idle_arms, still_to_ask
 from harness.execution.timing_stage import time_problems
 from harness.execution.vote_stage import hold_vote
-from harness.execution.worker_pool import Crew
+from harness.execution.worker_supervisor import WorkerSupervisor
 from harness.machine.threads import ALL, count_threads
 from harness.plan.arm import Arm
 from harness.plan.cell import Cell, Plan
@@ -130,16 +130,16 @@ def check_laws(execution: Execution) -> None:
     formulas = {name: law.formula for name, law in execution.registry.laws.items()}
 
     def work(cells: Sequence[Cell]) -> None:
-        crews: dict[int, Crew] = {}
+        supervisors: dict[int, WorkerSupervisor] = {}
         with ExitStack() as stack:
             for threads, turn in take_turns(cells, execution.cores):
-                if threads not in crews:
-                    opened = execution.crew(turn[0].backend, threads, observe=observe, asleep=True)
-                    crews[threads] = stack.enter_context(opened)
-                crew = crews[threads]
-                for cell, result in crew.check_all(turn, formulas, execution.show):
-                    execution.introduce(crew)
-                    if crew.stopped:
+                if threads not in supervisors:
+                    opened = execution.supervisor(turn[0].backend, threads, observe=observe, asleep=True)
+                    supervisors[threads] = stack.enter_context(opened)
+                supervisor = supervisors[threads]
+                for cell, result in supervisor.check_all(turn, formulas, execution.show):
+                    execution.introduce(supervisor)
+                    if supervisor.stopped:
                         return
                     execution.record(result, estimate_cell(execution.registry, cell))
 
@@ -183,11 +183,11 @@ def check_alone(execution: Execution) -> None:
                 groups[cell.backend, cell.label, cell.line if cell.memory_bytes else ""].append(cell)
     for (backend, _, line), cells in groups.items():
         threads = execution.threads if line else count_threads(cells[0].threads, execution.cores)
-        with execution.crew(backend, threads) as crew:
+        with execution.supervisor(backend, threads) as supervisor:
             for cell in cells:
                 execution.show(cell)
-                result = crew.check(cell, execution.registry.laws[cell.law].formula)
-                execution.introduce(crew)
+                result = supervisor.check(cell, execution.registry.laws[cell.law].formula)
+                execution.introduce(supervisor)
                 execution.record(result, estimate_cell(execution.registry, cell))
 
 
@@ -205,8 +205,8 @@ def _side_by_side(
         except BaseException:
             for future in futures:
                 future.cancel()
-            for crew in list(execution.crews):
-                crew.stop()
+            for supervisor in list(execution.supervisors):
+                supervisor.stop()
             raise
 
 
@@ -218,10 +218,10 @@ def hold_votes(execution: Execution) -> None:
             by_problem[cell.suite, cell.line].append(cell)
     names = list(dict.fromkeys(cell.backend for cells in by_problem.values() for cell in cells))
     with ExitStack() as stack:
-        crews = {name: stack.enter_context(execution.crew(name, execution.threads or 1)) for name in names}
+        supervisors = {name: stack.enter_context(execution.supervisor(name, execution.threads or 1)) for name in names}
         for cells in by_problem.values():
-            for result in hold_vote(execution.registry, crews, cells):
-                execution.introduce(crews[result.backend])
+            for result in hold_vote(execution.registry, supervisors, cells):
+                execution.introduce(supervisors[result.backend])
                 execution.record(result, 0.01)
 
 

@@ -36,12 +36,12 @@ def meet_arms(execution: Execution, arms: Sequence[Arm]) -> dict[str, Seen]:
 
     def meet(arm: Arm) -> Seen | None:
         execution.watch.working(arm.name, "which instructions its libraries use")
-        with execution.crew(arm.name, execution.threads or 1, observe=True) as crew:
+        with execution.supervisor(arm.name, execution.threads or 1, observe=True) as supervisor:
             try:
-                ready = crew.launch()[1]
+                ready = supervisor.launch()[1]
             except WorkerDiedError:  # each of its cells will say so
                 return None
-            execution.introduce(crew)
+            execution.introduce(supervisor)
             found: Seen = ready.process.get("instruction_sets", {})
             return found
 

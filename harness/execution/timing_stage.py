@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 from harness.analysis.arm_comparison import DECIDED, judge_cells
 from harness.analysis.statistics import log_ratios
 from harness.execution.context import Execution
-from harness.execution.timing_state import Race, Timed, conclude, fail, keep, measure_machine
-from harness.execution.worker_pool import Crew
+from harness.execution.timing_state import Timed, TimingState, conclude, fail, keep, measure_machine
 from harness.execution.worker_process import WorkerDiedError
+from harness.execution.worker_supervisor import WorkerSupervisor
 from harness.measure.control import measure_control
 from harness.measure.device_lock import hold_device
 from harness.measure.disturbance import RULE, contaminated, difference, read_counters
@@ -59,8 +59,8 @@ def time_problems(execution: Execution) -> None:
     contests = make_contests(execution)
     if not contests:
         return
-    race = Race(execution)
-    devices = {race.backend(cell).device for contest in contests for cell in contest.cells}
+    state = TimingState(execution)
+    devices = {state.backend(cell).device for contest in contests for cell in contest.cells}
     with ExitStack() as stack:
         for device in sorted(devices | {"cpu"}):  # the host launches and waits for what other devices do
             stack.enter_context(
@@ -68,14 +68,14 @@ def time_problems(execution: Execution) -> None:
             )
         begun = time.monotonic()
         gate = execution.plan.gate
-        race.begun = execution.begun if gate is not None and gate.whole else begun
+        state.begun = execution.begun if gate is not None and gate.whole else begun
         try:
-            run_passes(race, contests)
+            run_passes(state, contests)
         finally:
             execution.wall_s = time.monotonic() - begun
         for contest in contests:
             for cell in contest.cells:
-                conclude(race, cell)
+                conclude(state, cell)
 
 
 def make_contests(execution: Execution) -> list[Contest]:
@@ -105,51 +105,51 @@ def base_arms(plan: Plan) -> set[str]:
     return set(first.values())
 
 
-def run_passes(race: Race, contests: Sequence[Contest]) -> None:
+def run_passes(state: TimingState, contests: Sequence[Contest]) -> None:
     """Add passes until every contest has those of its suite, or the gate has decided or spent its budget."""
-    gate, number, took_s = race.execution.plan.gate, 0, [0.0]
-    while going := [contest for contest in contests if goes_on(race, contest, number)]:
+    gate, number, took_s = state.execution.plan.gate, 0, [0.0]
+    while going := [contest for contest in contests if goes_on(state, contest, number)]:
         begun = time.monotonic()
         # Passes become shorter as cells are decided, and longer when the machine is busy.
-        if gate is not None and number and begun - race.begun + RESERVE * max(took_s[-2:]) > gate.budget_s:
+        if gate is not None and number and begun - state.begun + RESERVE * max(took_s[-2:]) > gate.budget_s:
             break
-        run_pass(race, going, number)
+        run_pass(state, going, number)
         took_s.append(time.monotonic() - begun)
         number += 1
         if gate is not None and number in gate.looks:
-            look(race, contests)
+            look(state, contests)
 
 
-def goes_on(race: Race, contest: Contest, number: int) -> bool:
+def goes_on(state: TimingState, contest: Contest, number: int) -> bool:
     """Whether a contest takes part in the next pass."""
-    gate = race.execution.plan.gate
-    if not any(cell.number not in race.done for cell in contest.cells):
+    gate = state.execution.plan.gate
+    if not any(cell.number not in state.done for cell in contest.cells):
         return False
     if gate is None:
         return number < contest.timing.passes
-    others = [c for c in contest.cells if c is not contest.base and c.number not in race.failed]
-    alone = contest.base is None or contest.base.number in race.failed or not others
+    others = [c for c in contest.cells if c is not contest.base and c.number not in state.failed]
+    alone = contest.base is None or contest.base.number in state.failed or not others
     return number < (1 if alone else gate.looks[-1])  # that one side can do what the other cannot is shown by one pass
 
 
-def look(race: Race, contests: Sequence[Contest]) -> None:
+def look(state: TimingState, contests: Sequence[Contest]) -> None:
     """Judge all cells; those that are decided are done."""
-    plan, gate = race.execution.plan, race.execution.plan.gate
+    plan, gate = state.execution.plan, state.execution.plan.gate
     assert gate is not None
     bases, pairs = base_arms(plan), pair_cells(plan)
     ratios = {
-        new.number: log_ratios(race.measured.get(base.number, ()), race.measured.get(new.number, ()))
+        new.number: log_ratios(state.measured.get(base.number, ()), state.measured.get(new.number, ()))
         for base, new in pairs
     }
     judged = judge_cells(ratios, {new.number: new.suite for _, new in pairs}, gate)
-    race.done |= {number for number, judgement in judged.items() if judgement.verdict in DECIDED}
+    state.done |= {number for number, judgement in judged.items() if judgement.verdict in DECIDED}
     for contest in contests:
         others = [cell for cell in contest.cells if cell.backend not in bases]
-        if contest.base is not None and all(cell.number in race.done for cell in others):
-            race.done.add(contest.base.number)
-    left = sum(number not in race.done for number in judged)
-    spent = time.monotonic() - race.begun
-    race.execution.watch.working("gate", f"{left} of {len(judged)} cells undecided after {spent:.0f} s")
+        if contest.base is not None and all(cell.number in state.done for cell in others):
+            state.done.add(contest.base.number)
+    left = sum(number not in state.done for number in judged)
+    spent = time.monotonic() - state.begun
+    state.execution.watch.working("gate", f"{left} of {len(judged)} cells undecided after {spent:.0f} s")
 
 
 def pair_cells(plan: Plan) -> list[tuple[Cell, Cell]]:
@@ -161,93 +161,101 @@ def pair_cells(plan: Plan) -> list[tuple[Cell, Cell]]:
     return [pair for pair in pairs if any(cell.decided is None for cell in pair)]
 
 
-def run_pass(race: Race, contests: Sequence[Contest], number: int) -> None:
+def run_pass(state: TimingState, contests: Sequence[Contest], number: int) -> None:
     """One pass: fresh processes for all arms, every contest once; isolated contests get processes of their own."""
     if number % PROBE_EVERY == 0:
-        measure_machine(race, quick=number > 0)
+        measure_machine(state, quick=number > 0)
     together = [contest for contest in contests if not contest.isolated]
     random.Random(number).shuffle(together)
     for group in ([together] if together else []) + [[c] for c in contests if c.isolated]:
         with ExitStack() as stack:
-            crews = start_crews(race, stack, {cell.backend for contest in group for cell in _alive(race, contest)})
+            supervisors = start_supervisors(
+                state, stack, {cell.backend for contest in group for cell in _alive(state, contest)}
+            )
             for contest in group:
                 begun = time.monotonic()
-                time_contest(race, contest, crews, number)
-                if race.execution.plan.gate is not None:  # what is left is then a matter of time, not of cells
-                    race.execution.watch.advance(time.monotonic() - begun)
+                time_contest(state, contest, supervisors, number)
+                if state.execution.plan.gate is not None:  # what is left is then a matter of time, not of cells
+                    state.execution.watch.advance(time.monotonic() - begun)
 
 
-def start_crews(race: Race, stack: ExitStack, arms: Iterable[str]) -> dict[str, Crew]:
+def start_supervisors(state: TimingState, stack: ExitStack, arms: Iterable[str]) -> dict[str, WorkerSupervisor]:
     """Start a worker for every arm, side by side, and suspend them."""
-    execution = race.execution
-    crews = {arm: stack.enter_context(execution.crew(arm, execution.threads)) for arm in sorted(arms)}
+    execution = state.execution
+    supervisors = {arm: stack.enter_context(execution.supervisor(arm, execution.threads)) for arm in sorted(arms)}
 
-    def start(crew: Crew) -> None:
+    def start(supervisor: WorkerSupervisor) -> None:
         try:
-            crew.launch()
+            supervisor.launch()
         except WorkerDiedError as error:
-            crew.died(error)
+            supervisor.died(error)
 
-    execution.watch.working("workers", f"starting {len(crews)}")
+    execution.watch.working("workers", f"starting {len(supervisors)}")
     with ThreadPoolExecutor(execution.jobs) as pool:
-        list(pool.map(start, crews.values()))
-    for crew in crews.values():
-        execution.introduce(crew)
-        crew.suspend()
-    return crews
+        list(pool.map(start, supervisors.values()))
+    for supervisor in supervisors.values():
+        execution.introduce(supervisor)
+        supervisor.suspend()
+    return supervisors
 
 
-def _alive(race: Race, contest: Contest) -> list[Cell]:
+def _alive(state: TimingState, contest: Contest) -> list[Cell]:
     """The cells of a contest that are still timed: the undecided ones, and the base that they are compared with."""
-    left, base = [cell for cell in contest.cells if cell.number not in race.done], contest.base
-    return left if not left or base is None or base in left or base.number in race.failed else [base, *left]
+    left, base = [cell for cell in contest.cells if cell.number not in state.done], contest.base
+    return left if not left or base is None or base in left or base.number in state.failed else [base, *left]
 
 
-def time_contest(race: Race, contest: Contest, crews: dict[str, Crew], number: int) -> None:
+def time_contest(state: TimingState, contest: Contest, supervisors: dict[str, WorkerSupervisor], number: int) -> None:
     """Make the problem ready in every arm, then time blocks in turns, and put the passes on disk."""
     shuffle = random.Random(f"{number} {contest.cells[0].line}")
-    cells = _alive(race, contest)
+    cells = _alive(state, contest)
     shuffle.shuffle(cells)
-    ready = {cell.number: facts for cell in cells if (facts := prepare(race, contest, cell, crews, number)) is not None}
+    ready = {
+        cell.number: facts
+        for cell in cells
+        if (facts := prepare(state, contest, cell, supervisors, number)) is not None
+    }
     cells = [cell for cell in cells if cell.number in ready]
     found: dict[int, list[Timed]] = {number: [] for number in ready}
     for visit, cell in enumerate(order_blocks(cells, contest.timing.blocks, shuffle)):
         if cell.number in found:
-            block = time_block(race, cell, crews[cell.backend], contest.timing, visit)
+            block = time_block(state, cell, supervisors[cell.backend], contest.timing, visit)
             if isinstance(block, Checked):
-                fail(race, cell, block)
+                fail(state, cell, block)
                 del found[cell.number]
             else:
                 found[cell.number].append(block)
     found = drop_rounds(found, 2 * len(cells))
     for cell in cells:
-        crew = crews[cell.backend]
-        crew.resume()
-        crew.release()
-        crew.suspend()
+        supervisor = supervisors[cell.backend]
+        supervisor.resume()
+        supervisor.release()
+        supervisor.suspend()
         if cell.number in found:
-            keep(race, cell, ready[cell.number], found[cell.number])
+            keep(state, cell, ready[cell.number], found[cell.number])
 
 
-def prepare(race: Race, contest: Contest, cell: Cell, crews: dict[str, Crew], number: int) -> Pass | None:
+def prepare(
+    state: TimingState, contest: Contest, cell: Cell, supervisors: dict[str, WorkerSupervisor], number: int
+) -> Pass | None:
     """Make the problem ready in one arm and suspend it again; None where it cannot be timed, which is recorded."""
-    passes = contest.timing.passes if race.execution.plan.gate is None else "?"
-    race.execution.watch.working(
+    passes = contest.timing.passes if state.execution.plan.gate is None else "?"
+    state.execution.watch.working(
         cell.backend, f"pass {number + 1}/{passes}  {cell.label}  {cell.line.split(maxsplit=1)[0]}"
     )  # fmt: skip
-    crew = crews[cell.backend]
-    crew.resume()
+    supervisor = supervisors[cell.backend]
+    supervisor.resume()
     reply, seconds, pid = ask_until_sure(
-        crew, lambda: crew.prepare(cell, number, contest.timing.mode, probe=number % PROBE_EVERY == 0)
+        supervisor, lambda: supervisor.prepare(cell, number, contest.timing.mode, probe=number % PROBE_EVERY == 0)
     )
-    crew.suspend()
-    race.last[cell.number] = reply, seconds, pid
+    supervisor.suspend()
+    state.last[cell.number] = reply, seconds, pid
     if reply.samples is None:
-        fail(race, cell, reply)
+        fail(state, cell, reply)
     return reply.samples
 
 
-def ask_until_sure(crew: Crew, ask: Callable[[], Asked]) -> Asked:
+def ask_until_sure(supervisor: WorkerSupervisor, ask: Callable[[], Asked]) -> Asked:
     """Ask; what accuses a backend by times alone is asked of fresh processes, and stands where two of three agree."""
     accused = 0
     for trial in range(TRIALS):
@@ -255,7 +263,7 @@ def ask_until_sure(crew: Crew, ask: Callable[[], Asked]) -> Asked:
         accused += asked[0].by_time
         if accused == 0 or accused > TRIALS // 2 or trial == TRIALS - 1:
             break
-        crew.close()
+        supervisor.close()
     return asked
 
 
@@ -286,24 +294,26 @@ def order_blocks(cells: Sequence[Cell], blocks: int, shuffle: random.Random) -> 
         yield from reversed(order)
 
 
-def time_block(race: Race, cell: Cell, crew: Crew, timing: Timing, visit: int) -> Timed | Checked:
+def time_block(
+    state: TimingState, cell: Cell, supervisor: WorkerSupervisor, timing: Timing, visit: int
+) -> Timed | Checked:
     """Wake an arm, time a block, suspend it again; with the control kernel before and the machine's counters around."""
     control_ns = measure_control()
-    usual_ns = race.note_control(control_ns)
-    pids = [crew.worker.pid] if crew.worker is not None else []
+    usual_ns = state.note_control(control_ns)
+    pids = [supervisor.worker.pid] if supervisor.worker is not None else []
     before, still = read_counters(pids), all(map(wait_until_stopped, pids))
     begun, used = time.perf_counter_ns(), read_use(pids)  # wall time is read around the rest, so that it is no less
-    crew.resume()
-    reply, _, _ = crew.sample(cell, timing)
+    supervisor.resume()
+    reply, _, _ = supervisor.sample(cell, timing)
     cpu_ns, waited, delayed = (now - then for now, then in zip(read_use(pids), used, strict=True))
     wall_ns = time.perf_counter_ns() - begun
     after = read_counters(pids)
-    crew.suspend(look_again=False)
+    supervisor.suspend(look_again=False)
     if isinstance(reply, Checked):
         return reply
     if reply.gpu:
         before, after = replace(before, gpu=reply.gpu[0]), replace(after, gpu=reply.gpu[-1])
-    reading, usual_mhz = difference(before, after), race.note_clock(reply.gpu)
+    reading, usual_mhz = difference(before, after), state.note_clock(reply.gpu)
     block = Block(
         visit=visit, count=len(reply.samples_ns), warmups=reply.warmups, wall_ns=wall_ns, control_ns=control_ns,
         cpu_ns=reply.cpu_ns, span_ns=reply.span_ns, waited_ns=reply.waited_ns,

@@ -25,7 +25,7 @@ Timed = tuple[Block, Sampled]
 
 
 @dataclass(slots=True)
-class Race:
+class TimingState:
     """What was measured, which cells are done, and which of them have no time.
 
     control_ns, device_mhz: the control kernel, and the device's clock after blocks, in this run so far, in order of
@@ -61,9 +61,9 @@ class Race:
         return before
 
 
-def keep(race: Race, cell: Cell, facts: Pass, blocks: Sequence[Timed]) -> None:
+def keep(state: TimingState, cell: Cell, facts: Pass, blocks: Sequence[Timed]) -> None:
     """Put the pass of a cell on disk, before the next contest begins; then see whether its clock can be believed."""
-    execution, sampled = race.execution, [reply for _, reply in blocks]
+    execution, sampled = state.execution, [reply for _, reply in blocks]
     one = replace(
         facts, samples_ns=tuple(value for reply in sampled for value in reply.samples_ns),
         blocks=tuple(block for block, _ in blocks), host_ns=sum(reply.host_ns for reply in sampled),
@@ -81,42 +81,42 @@ def keep(race: Race, cell: Cell, facts: Pass, blocks: Sequence[Timed]) -> None:
         or describe_excess([(b.visit_cpu_ns, b.wall_ns, b.visit_waited_ns) for b, _ in kept], execution.threads)
     )
     if lie:
-        fail(race, cell, Checked("error", lie))
+        fail(state, cell, Checked("error", lie))
         return
-    race.measured[cell.number].append(one)
+    state.measured[cell.number].append(one)
     execution.timed_s += sum(reply.timed_ns for reply in sampled) / 1e9
     if execution.plan.gate is None:
         passes = execution.registry.suites[cell.suite].timing.passes
         execution.watch.advance(estimate_cell(execution.registry, cell) / passes)
 
 
-def fail(race: Race, cell: Cell, reply: Checked) -> None:
+def fail(state: TimingState, cell: Cell, reply: Checked) -> None:
     """Record a cell that cannot be timed (any more)."""
-    _, seconds, pid = race.last[cell.number]
-    race.done.add(cell.number)
-    race.failed.add(cell.number)
-    race.measured.pop(cell.number, None)
-    gated = race.execution.plan.gate is not None
-    race.execution.record(
+    _, seconds, pid = state.last[cell.number]
+    state.done.add(cell.number)
+    state.failed.add(cell.number)
+    state.measured.pop(cell.number, None)
+    gated = state.execution.plan.gate is not None
+    state.execution.record(
         result_of(cell, reply.outcome, reason=reply.reason, deviation=reply.deviation, seconds=seconds, worker=pid),
-        0.0 if gated else estimate_cell(race.execution.registry, cell),
+        0.0 if gated else estimate_cell(state.execution.registry, cell),
     )
 
 
-def conclude(race: Race, cell: Cell) -> None:
+def conclude(state: TimingState, cell: Cell) -> None:
     """Record a cell that was timed to its end, unless the machine cannot have been that fast."""
-    if cell.number in race.failed:
+    if cell.number in state.failed:
         return
-    passes = race.measured.get(cell.number)
+    passes = state.measured.get(cell.number)
     if not passes:
-        race.execution.record(result_of(cell, "skipped", reason=NO_PASS))
+        state.execution.record(result_of(cell, "skipped", reason=NO_PASS))
         return
-    reply, seconds, pid = race.last[cell.number]
-    lie = find_impossible(race, cell, passes)
+    reply, seconds, pid = state.last[cell.number]
+    lie = find_impossible(state, cell, passes)
     if lie:  # before anybody is accused, the machine gets another chance to show what it can do
-        measure_machine(race, quick=False)
-        lie = find_impossible(race, cell, passes)
-    race.execution.record(
+        measure_machine(state, quick=False)
+        lie = find_impossible(state, cell, passes)
+    state.execution.record(
         result_of(
             cell, "error" if lie else reply.outcome, reason=lie or reply.reason, deviation=reply.deviation,
             seconds=seconds, worker=pid, measurement=None if lie else Measurement(passes=tuple(passes)),
@@ -124,22 +124,22 @@ def conclude(race: Race, cell: Cell) -> None:
     )  # fmt: skip
 
 
-def find_impossible(race: Race, cell: Cell, passes: Sequence[Pass]) -> str:
+def find_impossible(state: TimingState, cell: Cell, passes: Sequence[Pass]) -> str:
     """Why a cell's times are below what the machine can do; empty where they are not.
 
     The peak was measured with the threads that the arms were given, which not every pool obeys: all cores count.
     """
-    execution = race.execution
+    execution = state.execution
     cores = int(execution.run.header.environment.get("cores", 1))
     spare = max(1.0, cores / (execution.threads or cores))
     foreign = bool(execution.plan.arm(cell.backend).environment.interpreter)
-    return describe_too_fast(cell.problem, race.backend(cell), passes, execution.peaks, spare, foreign=foreign)
+    return describe_too_fast(cell.problem, state.backend(cell), passes, execution.peaks, spare, foreign=foreign)
 
 
-def measure_machine(race: Race, *, quick: bool) -> None:
+def measure_machine(state: TimingState, *, quick: bool) -> None:
     """Measure the peaks of the devices in a worker of its own, with the threads that the backends get."""
-    execution = race.execution
-    for device in sorted({race.backend(cell).device for cell in execution.cells_of("speed")}):
+    execution = state.execution
+    for device in sorted({state.backend(cell).device for cell in execution.cells_of("speed")}):
         execution.watch.working("machine", f"peak of products and copies on {device}")
         worker = Worker(execution.path / "workers" / "machine.log", execution.threads)
         try:

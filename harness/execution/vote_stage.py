@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from harness.execution.worker_pool import Crew
+from harness.execution.worker_supervisor import WorkerSupervisor
 from harness.laws.consensus import VOTERS, Verdict, vote
-from harness.laws.deviation import Deviation, structure
+from harness.laws.deviation import Deviation, statement
 from harness.plan.cell import MAJORITY_FORMULA, Cell
 from harness.plugins.manager import Registry
 from harness.problems.problem import Problem
@@ -18,15 +18,15 @@ from harness.worker.protocol import Answered, Checked
 SILENT = Deviation(kind="structure", worst=0.0, compared=0, what="nothing that could be compared")
 
 
-def hold_vote(registry: Registry, crews: Mapping[str, Crew], cells: Sequence[Cell]) -> list[Result]:
+def hold_vote(registry: Registry, supervisors: Mapping[str, WorkerSupervisor], cells: Sequence[Cell]) -> list[Result]:
     """Ask the backends of some cells, all of one problem, for their outputs; one result for each cell."""
     from harness.worker.execute import read_outputs
 
     problem = cells[0].problem
     assert isinstance(problem, Problem), "the plan decides networks by itself"
-    replies = {cell.backend: crews[cell.backend].answer(cell) for cell in cells}
+    replies = {cell.backend: supervisors[cell.backend].answer(cell) for cell in cells}
     answers = {
-        name: (read_outputs(reply), registry.backend(crews[name].backend).numerics_for(problem))
+        name: (read_outputs(reply), registry.backend(supervisors[name].backend).numerics_for(problem))
         for name, (reply, _, _) in replies.items() if isinstance(reply, Answered)
     }  # fmt: skip
     verdict = vote(problem, answers)
@@ -38,7 +38,7 @@ def hold_vote(registry: Registry, crews: Mapping[str, Crew], cells: Sequence[Cel
         else:
             outcome, reason, deviation = judge_voter(verdict, cell.backend, len(answers))
         if outcome == "failed" and cell.backend in verdict.odd:
-            reason = f"{reason}; {blame(registry, crews[cell.backend], cell)}"
+            reason = f"{reason}; {blame(registry, supervisors[cell.backend], cell)}"
         results.append(
             result_of(
                 cell, outcome, reason=reason, deviation=deviation, formula=MAJORITY_FORMULA, seconds=seconds, worker=pid
@@ -54,15 +54,15 @@ def judge_voter(verdict: Verdict, name: str, voters: int) -> tuple[Outcome, str,
         return "failed", f"alone against {', '.join(verdict.majority)}: {deviation.describe()}", deviation
     if name in verdict.majority:
         others = [other for other in verdict.majority if other != name]
-        return "passed", "", structure(True, f"agrees with {', '.join(others)}")
+        return "passed", "", statement(True, f"agrees with {', '.join(others)}")
     if voters < VOTERS and not verdict.contradiction:
         return "skipped", verdict.text, None
     if name in verdict.silent or not verdict.contradiction:
         return "passed", "", SILENT
-    return "failed", f"no majority: {verdict.text}", structure(False, verdict.text)
+    return "failed", f"no majority: {verdict.text}", statement(False, verdict.text)
 
 
-def blame(registry: Registry, crew: Crew, cell: Cell) -> str:
+def blame(registry: Registry, supervisor: WorkerSupervisor, cell: Cell) -> str:
     """The first law of the suite that an outvoted backend breaks, on whole numbers and on the problem itself.
 
     The comparison with the reference comes last: it says that an answer is wrong, and a law says what is wrong with it.
@@ -73,7 +73,7 @@ def blame(registry: Registry, crew: Crew, cell: Cell) -> str:
         law = registry.law(name)
         if law.applies(problem):
             asked = replace(cell, kind="correctness", law=name, problem=problem, line=problem.line)
-            found = crew.check(asked, law.formula)
+            found = supervisor.check(asked, law.formula)
             if found.outcome in WRONG:
                 return f"it breaks {name}, {law.formula}, on {problem.line}: {found.reason}"
     return "it breaks no law by itself"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.execution.worker_pool import MOST_DEATHS, Crew
+from harness.execution.worker_supervisor import MOST_DEATHS, WorkerSupervisor
 from harness.experiments.fuzz_corpus import Case
 from harness.generate.reduction import reduce
 from harness.machine.diagnosis import allowed_processors
@@ -98,31 +98,31 @@ class Bench:
     now: str = ""
     refusal: str = ""
     arm: Arm = field(init=False)
-    crews: dict[int, Crew] = field(default_factory=dict)  # by number of threads
+    supervisors: dict[int, WorkerSupervisor] = field(default_factory=dict)  # by number of threads
 
     def __post_init__(self) -> None:
         """Read the arm; workers start with the first question."""
         self.arm = parse_arm(self.backend)
 
     @property
-    def crew(self) -> Crew:
+    def supervisor(self) -> WorkerSupervisor:
         """The crew with one thread."""
         return self.crew_of(ONE)
 
-    def crew_of(self, threads: int) -> Crew:
+    def crew_of(self, threads: int) -> WorkerSupervisor:
         """The crew with so many threads."""
-        if threads not in self.crews:
+        if threads not in self.supervisors:
             settings = self.arm.environment.settings
-            self.crews[threads] = Crew(
+            self.supervisors[threads] = WorkerSupervisor(
                 self.registry, self.arm.backend, self.folder, Limits().memory_bytes, threads, self.extra,
                 self.arm.name, settings=(*sleep_at_once({*os.environ, *dict(settings)}), *settings),
             )  # fmt: skip
-        return self.crews[threads]
+        return self.supervisors[threads]
 
     def close(self) -> None:
         """Let all workers end."""
-        for crew in self.crews.values():
-            crew.close()
+        for supervisor in self.supervisors.values():
+            supervisor.close()
 
     def cells(self, problem: Problem, laws: Sequence[str], threads: int | None = None) -> tuple[Cell, ...]:
         """The cells of the laws that apply to a problem, planned as a run would plan them.
@@ -147,10 +147,10 @@ class Bench:
         self.watch(self)
         threads = count_threads(cell.threads, len(allowed_processors()))
         if self.crew_of(threads).deaths >= MOST_DEATHS:
-            self.crews.pop(threads).close()
-        crew = self.crew_of(threads)
-        started = crew.worker is not None  # else its start is in the seconds
-        result = crew.check(cell, self.registry.law(cell.law).formula)
+            self.supervisors.pop(threads).close()
+        supervisor = self.crew_of(threads)
+        started = supervisor.worker is not None  # else its start is in the seconds
+        result = supervisor.check(cell, self.registry.law(cell.law).formula)
         if started and result.outcome != "timeout":
             self.slowest_s = max(self.slowest_s, result.seconds)
         if result.outcome in RAN:

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from harness.analysis.kill_matrix import Kill, KillMatrix
-from harness.execution.worker_pool import Crew
+from harness.execution.worker_supervisor import WorkerSupervisor
 from harness.plan.cell import Cell
 from harness.plan.planner import plan_run
 from harness.plugins.manager import Registry
@@ -65,26 +65,26 @@ def hunt(
         if cell.decided is None:
             by_law[cell.law].append(cell)
     some = {law: cells[:: max(1, len(cells) // most)] for law, cells in by_law.items()}
-    with closing(_crews(registry, fault, folder, plugins)) as crews:
-        kills, tried = _ask(some, crews, fault, quick)
+    with closing(_crews(registry, fault, folder, plugins)) as supervisors:
+        kills, tried = _ask(some, supervisors, fault, quick)
         if not kills:
             rest = {law: [cell for cell in cells if cell not in some[law]] for law, cells in by_law.items()}
-            kills, more = _ask(rest, crews, fault, quick)
+            kills, more = _ask(rest, supervisors, fault, quick)
             tried += more
     return kills, tried
 
 
 def _ask(
-    by_law: Mapping[str, Sequence[Cell]], crews: Generator[Crew], fault: str, quick: bool
+    by_law: Mapping[str, Sequence[Cell]], supervisors: Generator[WorkerSupervisor], fault: str, quick: bool
 ) -> tuple[list[Kill], int]:
     """Apply laws until each has caught the fault or has no cell left; `quick` ends with the first kill."""
     kills: list[Kill] = []
     tried = 0
     for law, cells in by_law.items():
-        crew = next(crews)
+        supervisor = next(supervisors)
         for cell in cells:
             tried += 1
-            result = crew.check(cell, "")
+            result = supervisor.check(cell, "")
             if result.outcome in WRONG:
                 kills.append(
                     Kill(law=law, fault=fault, problem=cell.line, outcome=result.outcome, reason=result.reason)
@@ -95,9 +95,9 @@ def _ask(
     return kills, tried
 
 
-def _crews(registry: Registry, fault: str, folder: Path, plugins: Sequence[str]) -> Generator[Crew]:
+def _crews(registry: Registry, fault: str, folder: Path, plugins: Sequence[str]) -> Generator[WorkerSupervisor]:
     """A crew for every law: the same one, until a worker has died in it."""
     while True:
-        with closing(Crew(registry, fault, folder, MEMORY_BYTES, 1, tuple(plugins))) as crew:
-            while crew.deaths == 0:
-                yield crew
+        with closing(WorkerSupervisor(registry, fault, folder, MEMORY_BYTES, 1, tuple(plugins))) as supervisor:
+            while supervisor.deaths == 0:
+                yield supervisor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from harness.analysis.arm_comparison import Row, Standing
+from harness.analysis.arm_comparison import ArmComparison, Row
 from harness.analysis.qualification import Qualification, name_environment
 from harness.plan.arm import Arm
 from harness.plugins.manager import Registry
@@ -30,12 +30,12 @@ def name_suites(slowdowns: Sequence[float]) -> tuple[str, ...]:
     return (SUITE, *(f"{SUITE}+{100 * slowdown:g}" for slowdown in slowdowns))
 
 
-def qualify_run(run: Run, standing: Standing) -> Qualification:
+def qualify_run(run: Run, arm_comparison: ArmComparison) -> Qualification:
     """Count false alarms and the slow-downs that were found in a run of the suites."""
-    identical = [row for row in standing.rows if row.new.suite == SUITE and row.judgement.ratio is not None]
+    identical = [row for row in arm_comparison.rows if row.new.suite == SUITE and row.judgement.ratio is not None]
     alarms = sum(is_alarm(row) for row in identical)
     powers: dict[str, tuple[int, int]] = {}
-    for row in standing.rows:
+    for row in arm_comparison.rows:
         if row.new.suite != SUITE and row.judgement.ratio is not None:
             share = str(round(float(row.new.suite.partition("+")[2]) / 100, 6))
             seen, of = powers.get(share, (0, 0))
@@ -43,7 +43,7 @@ def qualify_run(run: Run, standing: Standing) -> Qualification:
     return Qualification(
         environment=name_environment(run.header.environment), created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         cells=len(identical), alarms=alarms, false_suites=int(alarms > 0), powers=powers, floor=find_floor(identical),
-        dropped=standing.dropped, delta=standing.gate.delta,
+        dropped=arm_comparison.dropped, delta=arm_comparison.gate.delta,
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.laws.deviation import Deviation, Kind, compare, join, structure
+from harness.laws.deviation import Deviation, Kind, compare, statement, worst_of
 from harness.laws.diagnosis.pattern import describe_pattern
 from harness.laws.error_bounds import SELECTS, is_exact, limit, magnitude, rounding
 from harness.problems.data import make_arrays
@@ -165,10 +165,10 @@ def _compare(poll: _Poll, a: str, b: str) -> Deviation | None:
             continue
         wrong = [text for backend in (a, b) if (text := _misshape(poll, backend, name))]
         if wrong:
-            parts.append(structure(False, wrong[0]))
+            parts.append(statement(False, wrong[0]))
         elif name != "indices" or poll.ballots[a].indexes_like(poll.ballots[b]):
             parts.append(_compare_output(poll, a, b, name))
-    return join(*parts) if parts else None
+    return worst_of(*parts) if parts else None
 
 
 def _misshape(poll: _Poll, backend: str, name: str) -> str:

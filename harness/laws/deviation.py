@@ -75,7 +75,7 @@ def compare(got: Array, wanted: Array, bound: Array | float = 0.0, *, what: str,
     got, wanted: any dtype; bound: same shape or a scalar, the allowed |got - wanted|.
     """
     if got.shape != wanted.shape:
-        return structure(False, f"{what}: got shape {tuple(got.shape)}, wanted {tuple(wanted.shape)}")
+        return statement(False, f"{what}: got shape {tuple(got.shape)}, wanted {tuple(wanted.shape)}")
     if got.size == 0:
         return Deviation(kind=kind, worst=0.0, compared=0, what=what)
     if kind == "exact" and np.array_equal(got, wanted):  # the usual case, at a tenth of the time
@@ -116,7 +116,7 @@ def _ratios(got: Array, wanted: Array, limit: Array) -> Array:
     return np.where(np.isnan(ratio), math.inf, ratio)
 
 
-def structure(holds: bool, what: str) -> Deviation:
+def statement(holds: bool, what: str) -> Deviation:
     """A statement that is true or false: shapes, indices, positions."""
     return Deviation(kind="structure", worst=0.0 if holds else math.inf, compared=1, what=what)
 
@@ -126,13 +126,13 @@ def nothing_to_show(why: str) -> Deviation:
     return Deviation(kind="structure", worst=0.0, compared=0, what=why, idle=why)
 
 
-def declared(holds: bool, promise: str, observed: str) -> Deviation:
+def declaration(holds: bool, promise: str, observed: str) -> Deviation:
     """What a backend declares against what it does; both are said where they do not agree."""
     what = f"declared {promise}, observed {observed}"
     return Deviation(kind="declared", worst=0.0 if holds else math.inf, compared=1, what=what, observed=observed)
 
 
-def join(*deviations: Deviation) -> Deviation:
+def worst_of(*deviations: Deviation) -> Deviation:
     """The worst of several comparisons, with their counts added up and the fewest effective bits."""
     if len(deviations) == 1:
         return deviations[0]

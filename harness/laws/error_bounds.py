@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.laws.deviation import Deviation, Kind, compare, join
+from harness.laws.deviation import Deviation, Kind, compare, worst_of
 from harness.laws.diagnosis.pattern import describe_pattern, ulps
 from harness.problems import reference
 from harness.problems.accumulation import accumulation
@@ -73,7 +73,7 @@ def make_check(
         for name, value in got.items():
             found = compare(np.rint(value.astype(np.float64)) if rounds else value, declared[name], what=name)
             parts.append(_explained(found, problem, arrays, value, declared[name], 0.0, name))
-        return join(*parts)
+        return worst_of(*parts)
 
     return check
 
@@ -82,7 +82,7 @@ def judge_each(check: Callable[[Mapping[str, Array]], Deviation], answers: Seque
     """Compare several answers to one problem, and join what is found; answers of the same bits are compared once."""
     first, *others = answers
     found = check(first)
-    return join(found, *(found if _same_bits(first, other) else check(other) for other in others))
+    return worst_of(found, *(found if _same_bits(first, other) else check(other) for other in others))
 
 
 def _same_bits(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:

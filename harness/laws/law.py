@@ -11,14 +11,14 @@ from typing import Any, Literal, get_args
 from harness.backend.base import Backend
 from harness.backend.routing import Route, resolve
 from harness.laws.deviation import Deviation, Kind
-from harness.laws.subject import Subject
+from harness.laws.subject import BackendUnderTest
 from harness.networks.problem import NetworkProblem
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 from harness.problems.validation import check_callable, check_one_of, check_word
 from harness.problems.window import Window
 
-Check = Callable[[Subject, Problem], Deviation]
+Check = Callable[[BackendUnderTest, Problem], Deviation]
 Role = Literal["", "reference", "arithmetic", "network"]
 
 
@@ -101,7 +101,7 @@ def law(
 def network_law(
     *, tolerance: Kind, when: Callable[[NetworkProblem], bool], role: Role = ""
 ) -> Callable[[Any], Law]:  # fmt: skip
-    """The same for a statement about whole networks, whose check takes a NetworkSubject and a NetworkProblem."""
+    """The same for a statement about whole networks, whose check takes a NetworkUnderTest and a NetworkProblem."""
     return partial(
         _make_law,
         tolerance=tolerance,

@@ -68,7 +68,7 @@ def check_form(problem: Problem, name: str, a: Array) -> None:
         raise ValueError(f"{problem.operator} gave {name} as {a.dtype}, wanted {wanted}")
 
 
-class Subject:
+class BackendUnderTest:
     """One backend seen through the operators, in the dtype, layout and data regime of a problem.
 
     On whole numbers a norm-wise backend's outputs are rounded, after checking that its bound is below 1/2.

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.laws.deviation import Deviation, compare, join
+from harness.laws.deviation import Deviation, compare, worst_of
 from harness.laws.error_bounds import LAMBDA, check_outputs, judge, limit, magnitude
 from harness.problems import reference
 from harness.problems.data import generator
@@ -42,7 +42,7 @@ def verify(
         return verify_pool(problem, numerics, arrays, outputs)
     name = problem.operator.outputs[0]
     parts = [_check_map(problem, numerics, arrays, outputs[name], number) for number in range(MAPS)]
-    return join(*parts, _check_signs(problem, numerics, arrays, outputs[name]))
+    return worst_of(*parts, _check_signs(problem, numerics, arrays, outputs[name]))
 
 
 def _check_map(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], got: Array, number: int) -> Deviation:
@@ -178,7 +178,7 @@ def verify_pool(
         some = {output: a[at] for output, a in outputs.items()}
         parts.append(check_outputs(part, numerics, given, some, reference.compute(part, given)))
     if problem.operator is Operator.max_pool:
-        return join(*parts, _check_places(problem, arrays["x"], outputs["y"], outputs["indices"]))
+        return worst_of(*parts, _check_places(problem, arrays["x"], outputs["y"], outputs["indices"]))
     a, size = arrays[name].astype(np.float64), part.shapes[name]
     signs = rng.choice((-1.0, 1.0), size=problem.x[:2])
     contracted = {name: np.einsum("nc...,nc->...", a, signs).reshape(size)}
@@ -187,7 +187,7 @@ def verify_pool(
     bound, out = magnitude(part, norms), FORMATS[problem.dtype]
     allowed = LAMBDA * (limit(part, numerics, norms, bound) + out.u * bound + math.sqrt(signs.size) * out.smallest)
     what = f"random signs of {first}"
-    return join(*parts, compare(found.reshape(wanted.shape), wanted, allowed, what=what, kind="bound"))
+    return worst_of(*parts, compare(found.reshape(wanted.shape), wanted, allowed, what=what, kind="bound"))
 
 
 def _check_places(problem: Problem, x: Array, y: Array, indices: Array) -> Deviation:

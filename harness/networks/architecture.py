@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from harness.networks.builder import Sketch
+from harness.networks.builder import NetworkBuilder
 from harness.networks.graph import Loss, Network
 from harness.problems.window import Sizes
 
@@ -46,7 +46,7 @@ class Architecture:
         check_type(f"{what}, description", self.description, str, "a text")
         sizes = read_sizes(f"{what}, input", self.input, "channels and 1 to 3 sizes, such as (3, 224, 224)")
         object.__setattr__(self, "input", sizes)
-        check_callable(f"{what}, build", self.build, "a function that takes a harness.Sketch")
+        check_callable(f"{what}, build", self.build, "a function that takes a harness.NetworkBuilder")
         check_number(f"{what}, small", self.small, "a size of at least 1", least=1, whole=True)
         check_one_of(f"loss of {what}", self.loss, get_args(Loss))
         check_one_of(f"counts of {what}", self.counts, ("learnable", "all"))
@@ -56,9 +56,9 @@ class Architecture:
     def draw(self, n: int, size: int, dtype: str, options: Mapping[str, int]) -> Network:
         """The graph for a batch of n, a spatial size (0: native) and a dtype. Raises GeometryError."""
         space = (size,) * (len(self.input) - 1) if size else self.input[1:]
-        sketch = Sketch((n, self.input[0], *space), dtype)
-        self.build(sketch, **{**self.options, **options})
-        sketch.check_ends()
+        builder = NetworkBuilder((n, self.input[0], *space), dtype)
+        self.build(builder, **{**self.options, **options})
+        builder.check_ends()
         return Network(
-            name=self.name, input=sketch.input, dtype=dtype, nodes=tuple(sketch.nodes.values()), loss=self.loss
+            name=self.name, input=builder.input, dtype=dtype, nodes=tuple(builder.nodes.values()), loss=self.loss
         )

@@ -16,7 +16,7 @@ PerAxis = int | Sequence[int]
 Pad = int | Sequence[int | tuple[int, int]]
 
 
-class Sketch:
+class NetworkBuilder:
     """A network while it is drawn; names stand for the arrays that nodes give."""
 
     def __init__(self, shape: Sizes, dtype: str = "float32") -> None:

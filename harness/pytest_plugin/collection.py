@@ -23,7 +23,7 @@ from harness.record.run import FORMAT, RAN, Header, Result, count_outcomes, find
 from harness.worker.protocol import Checked
 
 
-def open_door(config: pytest.Config) -> Door:
+def open_collection(config: pytest.Config) -> CellCollection:
     """Load plugins and plan what the options ask for. Raises pytest.UsageError with one line."""
     plugins, here = find_plugins(config), str(config.invocation_params.dir)
     if here not in sys.path:  # as for `python -m harness` and `python -m pytest`
@@ -41,7 +41,7 @@ def open_door(config: pytest.Config) -> Door:
         if votes:
             wanted = "one that judges a backend by itself; `python -m harness run` holds votes"
             raise UsageError(f"suite: got {', '.join(votes)}, in which backends vote, wanted {wanted}")
-        return Door(config, registry, plan, threads, [show(config, name) for name in plugins], broken)
+        return CellCollection(config, registry, plan, threads, [show(config, name) for name in plugins], broken)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -73,7 +73,7 @@ def show(config: pytest.Config, plugin: str) -> str:
     return os.path.relpath(plugin, config.invocation_params.dir) if plugin.endswith(".py") else plugin
 
 
-class Door:
+class CellCollection:
     """The plugin that does the work; there is one only where a suite was asked for."""
 
     def __init__(

@@ -74,7 +74,7 @@ class Turns:
 
     def __init__(self, session: Session) -> None:
         self.turns, self.session, self.next = cycle(enumerate(session.ready.calls)), session, 0
-        self.synchronize = session.trial.backend.synchronize
+        self.synchronize = session.timed.backend.synchronize
         self.results: dict[int, Any] = {}
 
     def __call__(self) -> None:
@@ -108,7 +108,7 @@ def time_session(session: Session, timing: Timing, benchmark: Any) -> Judged:
             session.check(member, result, "in a timed call")
         return session.deviation
 
-    judged = judge_work(lambda: session.trial.subject, time_calls)
+    judged = judge_work(lambda: session.timed.subject, time_calls)
     if judged.reply.outcome != "passed":
         forget_times(benchmark)
     return judged

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-NAME = "harness-door"  # of the plugin that does the work
+NAME = "harness-cells"  # of the plugin that does the work
 OPTIONS = {
     "suite": ("NAME", "Run the cells of this suite as tests; may be repeated."),
     "backend": ("NAME", "Only this backend; may be repeated. Default: all."),
@@ -36,6 +36,6 @@ def pytest_configure(config: pytest.Config) -> None:
     suites = config.getoption("harness_suites") or config.getini("harness_suites")
     if not suites or config.pluginmanager.hasplugin(NAME):
         return
-    from harness.pytest_plugin.collection import open_door
+    from harness.pytest_plugin.collection import open_collection
 
-    config.pluginmanager.register(open_door(config), NAME)
+    config.pluginmanager.register(open_collection(config), NAME)

@@ -14,8 +14,8 @@ from harness.backend.routing import UnsupportedError
 from harness.errors import HarnessError
 from harness.laws.deviation import Deviation
 from harness.laws.law import Law
-from harness.laws.networks.subject import NetworkSubject
-from harness.laws.subject import NoRoomError, NotExactError, Subject
+from harness.laws.networks.subject import NetworkUnderTest
+from harness.laws.subject import BackendUnderTest, NoRoomError, NotExactError
 from harness.networks.problem import NetworkProblem
 from harness.plan.task import parse_task
 from harness.plugins.manager import Registry, load_plugins
@@ -25,7 +25,7 @@ from harness.worker.honesty import find_lie
 from harness.worker.protocol import Answer, Answered, Checked, Prepare, Sample, Sampled, Values
 from harness.worker.timed_problem import CannotTellError, LieError, Session, WrongAnswerError, open_session, sample
 
-Seen = Subject | NetworkSubject
+Seen = BackendUnderTest | NetworkUnderTest
 Found = TypeVar("Found", Checked, Answered, Sampled)
 
 
@@ -36,11 +36,11 @@ def choose_subject(registry: Registry, backend: Backend, line: str, extra: tuple
     """
     problem = parse_task(line, registry.networks)
     if not isinstance(problem, NetworkProblem):
-        return Subject(backend, problem)
+        return BackendUnderTest(backend, problem)
     if not problem.mixed:
-        return NetworkSubject(backend, problem)
+        return NetworkUnderTest(backend, problem)
     there = registry if problem.mixed in registry.backends else load_plugins(extra)
-    return NetworkSubject(backend, problem, there.backend(problem.mixed))
+    return NetworkUnderTest(backend, problem, there.backend(problem.mixed))
 
 
 def check(choose: Callable[[], Seen], law: Law) -> Checked:
@@ -90,7 +90,7 @@ def answer(backend: Backend, request: Answer) -> Checked | Answered:
     problem = parse_line(request.problem)
 
     def work() -> Answered:
-        outputs = Subject(backend, problem).run(problem, make_arrays(problem))
+        outputs = BackendUnderTest(backend, problem).run(problem, make_arrays(problem))
         return Answered({name: Values(a.shape, a.astype(np.float64).tobytes()) for name, a in outputs.items()})
 
     with np.errstate(all="ignore"):

@@ -28,7 +28,7 @@ from harness.problems.calling import name_outputs
 from harness.problems.problem import Problem
 from harness.problems.reference import turn
 from harness.worker.timed_problem import CannotTellError, LieError, Session, WrongAnswerError
-from harness.worker.timed_subject import OperatorTrial
+from harness.worker.timed_subject import TimedOperator
 
 MOST_FLUSH_BYTES = 2**27
 STIRRED = frozenset({"normal", "uniform", "wide", "integer"})
@@ -55,7 +55,7 @@ def find_lie(session: Session) -> LieError | None:
     """
     if found := find_unfinished(session):
         return LieError(found)
-    if not isinstance(session.trial, OperatorTrial):
+    if not isinstance(session.timed, TimedOperator):
         return None
     if found := find_stale(session):
         return LieError(found)
@@ -122,7 +122,7 @@ def _hides(session: Session, lazy_ns: float, plain_ns: float) -> bool:
 
 def _fetch_pair(session: Session, flush: Callable[[], None] | None = None, first: int = 0) -> tuple[int, int]:
     """Time of bringing a result to the host, and of bringing equal arrays; `first` says which of them comes first."""
-    backend, member = session.trial.backend, session.members[0]
+    backend, member = session.timed.backend, session.members[0]
     copies = {name: backend.to_device(a.copy(order="K")) for name, a in member.fetch(member.run()).items()}
     plain = tuple(copies.values()) if len(copies) > 1 else next(iter(copies.values()))
     sides, times = [member.run(), plain], [0, 0]
@@ -136,7 +136,7 @@ def _fetch_pair(session: Session, flush: Callable[[], None] | None = None, first
 
 def _make_flush(session: Session) -> Callable[[], None]:
     """A function that writes memory beyond the caches of the host, where the results lie there."""
-    if session.trial.backend.device != "cpu":
+    if session.timed.backend.device != "cpu":
         return lambda: None
     from harness.measure.caches import TIMES, last_cache_bytes
 
@@ -145,7 +145,7 @@ def _make_flush(session: Session) -> Callable[[], None]:
 
 
 def _fetch_ns(session: Session, result: Any) -> int:
-    to_host, begun = session.trial.backend.to_host, time.perf_counter_ns()
+    to_host, begun = session.timed.backend.to_host, time.perf_counter_ns()
     for a in name_outputs(_problem(session), result).values():
         np.asarray(to_host(a)).copy()
     return time.perf_counter_ns() - begun
@@ -162,10 +162,10 @@ def find_stale(session: Session) -> str:
     arrays = session.devices[0]
     session.members[0].run()
     _stir(problem, arrays, secrets.randbits(16))
-    host = {name: np.asarray(session.trial.backend.to_host(a)).copy(order="K") for name, a in arrays.items()}
+    host = {name: np.asarray(session.timed.backend.to_host(a)).copy(order="K") for name, a in arrays.items()}
     host = {name: a.astype(session.contents[0].host[name].dtype) for name, a in turn(problem, host).items()}
     outputs = session.members[0].fetch(session.members[0].run())
-    deviation = session.trial.judge(host, outputs)
+    deviation = session.timed.judge(host, outputs)
     session.rotate()  # puts verified contents back
     return "" if deviation.passed else f"answers do not follow one changed element: {deviation.describe()}"
 

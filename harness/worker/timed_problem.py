@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from harness.backend.routing import UnsupportedError
 from harness.laws.deviation import Deviation
-from harness.laws.networks.subject import NetworkSubject
-from harness.laws.subject import Subject
+from harness.laws.networks.subject import NetworkUnderTest
+from harness.laws.subject import BackendUnderTest
 from harness.measure.block import Look, Ready, Timed, calibrate, make_ready, time_block
 from harness.measure.clocks import choose_clock, clocks_disagree, elapsed_disagrees, wait_for
 from harness.measure.memory import MemoryMeter
@@ -30,7 +30,7 @@ from harness.plan.task import Task, estimate_workspace
 from harness.record.run import Pass
 from harness.worker.protocol import Prepare, Sample, Sampled
 from harness.worker.renewal import Renewal, make_renewal
-from harness.worker.timed_subject import Member, NetworkTrial, Trial, choose_trial, equal_outputs
+from harness.worker.timed_subject import Member, TimedNetwork, TimedSubject, choose_timed_subject, equal_outputs
 
 Array = NDArray[Any]
 POOL = 2
@@ -87,7 +87,7 @@ class Session:
     """
 
     problem: Task
-    trial: Trial
+    timed: TimedSubject
     contents: list[Content]
     members: list[Member]
     devices: list[dict[str, Any]]  # the arrays that the members' calls are bound to
@@ -146,9 +146,9 @@ class Session:
 
     def _draw(self, member: int, *, new: bool) -> None:
         """Draw contents from a seed that nobody knew before, and fill a member's arrays with them or with the old."""
-        trial, old = self.trial, self.held[member]
-        drawn = {name: a for name, a in trial.draw(secrets.randbits(30)).items() if not trial.keeps(name)}
-        choices = (trial.own({name: old[name] for name in drawn}), trial.own(drawn))
+        timed, old = self.timed, self.held[member]
+        drawn = {name: a for name, a in timed.draw(secrets.randbits(30)).items() if not timed.keeps(name)}
+        choices = (timed.own({name: old[name] for name in drawn}), timed.own(drawn))
         self._fill(member, old | drawn if new else old, choices[new])
 
     def _fill(self, member: int, host: dict[str, Array], device: Mapping[str, Any]) -> None:
@@ -190,7 +190,7 @@ class Session:
         content = next((c for c in self.contents if c.host is seen.host and not seen.word), None)
         if content is None or not equal_outputs(seen.outputs, content.outputs):
             host = combine_all(seen.host, seen.renewal, seen.word)
-            deviation = self.trial.judge(host, seen.outputs, None if content else secrets.randbits(30))
+            deviation = self.timed.judge(host, seen.outputs, None if content else secrets.randbits(30))
             if not deviation.passed:
                 raise WrongAnswerError(deviation, when)
         self.verify_ns += time.perf_counter_ns() - begun
@@ -207,36 +207,36 @@ def fill(arrays: Mapping[str, Any], contents: Mapping[str, Any]) -> None:
             ) from None
 
 
-def open_session(subject: Subject | NetworkSubject, request: Prepare) -> Session:
+def open_session(subject: BackendUnderTest | NetworkUnderTest, request: Prepare) -> Session:
     """Draw inputs, plan, call once and verify, for every member of the pool; then see how long a call takes.
 
     Raises WrongAnswerError where an answer is wrong.
     """
-    begun, backend, trial = time.perf_counter_ns(), subject.backend, choose_trial(subject)
-    meter, first = MemoryMeter(backend.device), trial.draw(None)
-    secret = trial.draw(secrets.randbits(30))
-    hosts = [first, *({**first, **{k: a for k, a in secret.items() if not trial.keeps(k)}} for _ in range(POOL - 1))]
+    begun, backend, timed = time.perf_counter_ns(), subject.backend, choose_timed_subject(subject)
+    meter, first = MemoryMeter(backend.device), timed.draw(None)
+    secret = timed.draw(secrets.randbits(30))
+    hosts = [first, *({**first, **{k: a for k, a in secret.items() if not timed.keeps(k)}} for _ in range(POOL - 1))]
     contents, members, devices, notes, times = [], [], [], [], []
-    kept = trial.own({name: a for name, a in first.items() if trial.keeps(name)})
+    kept = timed.own({name: a for name, a in first.items() if timed.keeps(name)})
     for host in hosts:
-        moving = {name: a for name, a in host.items() if not trial.keeps(name)}
-        arrays = trial.own(moving) | kept
+        moving = {name: a for name, a in host.items() if not timed.keeps(name)}
+        arrays = timed.own(moving) | kept
         with meter:
-            prepared, prepare_ns = time_once(partial(trial.bind, arrays))
+            prepared, prepare_ns = time_once(partial(timed.bind, arrays))
             result, first_ns = time_once(prepared.run)
         outputs = prepared.fetch(result)
-        deviation, verify_ns = time_once(partial(trial.judge, host, outputs))
+        deviation, verify_ns = time_once(partial(timed.judge, host, outputs))
         if not deviation.passed:
             raise WrongAnswerError(deviation, "")
-        contents.append(Content(host, trial.own(moving), outputs))
+        contents.append(Content(host, timed.own(moving), outputs))
         members.append(prepared)
         devices.append(arrays)
         notes.append(deviation)
         times.append((prepare_ns, first_ns, verify_ns))
     clock = choose_clock(backend.clock, backend.synchronize, backend.device)
     session = Session(
-        problem=subject.problem, trial=trial, contents=contents, members=members, devices=devices, held=list(hosts),
-        renewals=[make_renewal(arrays, subject.problem.dtype, trial.regime) for arrays in devices],
+        problem=subject.problem, timed=timed, contents=contents, members=members, devices=devices, held=list(hosts),
+        renewals=[make_renewal(arrays, subject.problem.dtype, timed.regime) for arrays in devices],
         settle=wait_for(backend.device, backend.synchronize) if backend.device != "cpu" else _nothing,
         ready=make_ready([member.call for member in members], clock, request.mode, backend.device),
         deviation=notes[0],
@@ -262,7 +262,7 @@ def sample(session: Session, request: Sample) -> Sampled:
     """
     begun, verified = time.perf_counter_ns(), session.verify_ns
     session.rotate()
-    whole = isinstance(session.trial, NetworkTrial)  # verifying a whole network afresh takes too long
+    whole = isinstance(session.timed, TimedNetwork)  # verifying a whole network afresh takes too long
     first = bool(secrets.randbelow(2))
     if whole and first:
         check_known(session)

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.backend.base import Backend
-from harness.laws.deviation import Deviation, join
+from harness.laws.deviation import Deviation, worst_of
 from harness.laws.exhibit import Exhibit
 from harness.laws.networks.error_bounds import depth_bound
-from harness.laws.networks.subject import NetworkSubject, PreparedPass
+from harness.laws.networks.subject import NetworkUnderTest, PreparedPass
 from harness.laws.networks.verify import compare_norms, verify_layers
-from harness.laws.subject import Prepared, Subject
+from harness.laws.subject import BackendUnderTest, Prepared
 from harness.laws.verify import verify
 from harness.networks.graph import INPUT
 from harness.networks.initialise import TARGET, make_ends, make_values
@@ -42,11 +42,11 @@ class Member(Protocol):
         """Outputs by name, on the host."""
 
 
-class Trial(Protocol):
+class TimedSubject(Protocol):
     """One problem on one backend."""
 
     @property
-    def subject(self) -> Subject | NetworkSubject:
+    def subject(self) -> BackendUnderTest | NetworkUnderTest:
         """The backend as its problem sees it."""
 
     @property
@@ -77,10 +77,10 @@ class Trial(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class OperatorTrial:
+class TimedOperator:
     """One operator."""
 
-    subject: Subject
+    subject: BackendUnderTest
     problem: Problem
 
     @property
@@ -116,10 +116,10 @@ class OperatorTrial:
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkTrial:
+class TimedNetwork:
     """A whole network, by the plain methods of the backend: no plan outlives a call."""
 
-    subject: NetworkSubject
+    subject: NetworkUnderTest
 
     @property
     def backend(self) -> Backend:
@@ -155,7 +155,7 @@ class NetworkTrial:
         again = self.subject.fetch_results(tape)
         bound = depth_bound(self.subject.network, self.subject.problem.work, self.subject.numerics_for)
         parts = [compare_norms(f"{name} of a timed call", outputs[name], a, bound) for name, a in again.items()]
-        return replace(join(layers, *parts), exhibit=describe_network(self.subject.problem))
+        return replace(worst_of(layers, *parts), exhibit=describe_network(self.subject.problem))
 
 
 def describe_network(problem: NetworkProblem) -> Exhibit:
@@ -168,11 +168,11 @@ def describe_network(problem: NetworkProblem) -> Exhibit:
     return Exhibit(figures=figures, parts={one.line: count for one, count in network.layers(problem.work).items()})
 
 
-def choose_trial(subject: Subject | NetworkSubject) -> Trial:
-    """The trial of a subject's problem."""
-    if isinstance(subject, NetworkSubject):
-        return NetworkTrial(subject)
-    return OperatorTrial(subject, subject.problem)
+def choose_timed_subject(subject: BackendUnderTest | NetworkUnderTest) -> TimedSubject:
+    """Choose how the problem of a backend is timed: one operator or a whole network."""
+    if isinstance(subject, NetworkUnderTest):
+        return TimedNetwork(subject)
+    return TimedOperator(subject, subject.problem)
 
 
 def equal_outputs(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:

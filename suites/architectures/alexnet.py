@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from harness.networks.architecture import Architecture
-from harness.networks.builder import Sketch
+from harness.networks.builder import NetworkBuilder
 from harness.networks.graph import INPUT
 
 
-def _draw_grouped(net: Sketch) -> None:
+def _draw_grouped(net: NetworkBuilder) -> None:
     """As in BVLC/caffe models/bvlc_alexnet: rectifier, normalisation, then pooling that rounds up."""
     x = net.relu(net.conv("conv1", INPUT, 96, 11, stride=4))
     x = net.max_pool("pool1", net.lrn("norm1", x), 3, stride=2, ceil=True)
@@ -19,7 +19,7 @@ def _draw_grouped(net: Sketch) -> None:
     _finish(net, net.max_pool("pool5", x, 3, stride=2, ceil=True))
 
 
-def _draw_one_tower(net: Sketch) -> None:
+def _draw_one_tower(net: NetworkBuilder) -> None:
     """As in soumith/convnet-benchmarks and torchvision: no groups, no normalisation."""
     x = net.relu(net.conv("conv1", INPUT, 64, 11, stride=4, pad=2))
     x = net.max_pool("pool1", x, 3, stride=2)
@@ -31,7 +31,7 @@ def _draw_one_tower(net: Sketch) -> None:
     _finish(net, net.max_pool("pool5", x, 3, stride=2))
 
 
-def _finish(net: Sketch, x: str) -> None:
+def _finish(net: NetworkBuilder, x: str) -> None:
     x = net.relu(net.dense("fc6", x, 4096))
     x = net.relu(net.dense("fc7", x, 4096))
     net.dense("fc8", x, 1000)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from harness.networks.architecture import Architecture
-from harness.networks.builder import Sketch
+from harness.networks.builder import NetworkBuilder
 from harness.networks.graph import INPUT
 
 CHANNELS, HIDDEN, CLASSES = 16, 64, 10
 
 
-def _draw_block(net: Sketch, N: int, M: int, b: int, K: int) -> None:
+def _draw_block(net: NetworkBuilder, N: int, M: int, b: int, K: int) -> None:
     """3x3 convolutions of equal width that keep the size, 2x2 maxima; twice the channels in every next block."""
     x = INPUT
     for block in range(1, N + 1):

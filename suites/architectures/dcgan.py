@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from harness.networks.architecture import Architecture
-from harness.networks.builder import Sketch
+from harness.networks.builder import NetworkBuilder
 from harness.networks.graph import INPUT
 
 
-def _draw_generator(net: Sketch) -> None:
+def _draw_generator(net: NetworkBuilder) -> None:
     """As in pytorch/examples dcgan: 100 numbers become a picture of 64x64, twice as large with every layer."""
     x = INPUT
     for number, channels in ((0, 512), (3, 256), (6, 128), (9, 64)):

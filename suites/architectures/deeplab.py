@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.networks.architecture import Architecture
-from harness.networks.builder import Sketch
+from harness.networks.builder import NetworkBuilder
 from suites.architectures.resnet import add_bottleneck, add_stem, branch_gain
 from suites.architectures.units import same, unit, valid
 
@@ -13,7 +13,7 @@ CLASSES = 21
 STAGES = ((3, 1, 1, 1), (4, 2, 1, 1), (6, 1, 1, 2), (3, 1, 2, 4))
 
 
-def _draw_deeplabv3(net: Sketch) -> None:
+def _draw_deeplabv3(net: NetworkBuilder) -> None:
     """As in torchvision at output stride 8, without its auxiliary head and without the interpolation at the end.
 
     The last two stages dilate instead of striding; five branches look at their result side by side.
@@ -28,7 +28,7 @@ def _draw_deeplabv3(net: Sketch) -> None:
     net.conv("head.4", x, CLASSES, 1)
 
 
-def _add_pyramid(net: Sketch, x: str) -> str:
+def _add_pyramid(net: NetworkBuilder, x: str) -> str:
     """Atrous spatial pyramid pooling: a 1x1, a 3x3 at every rate, and the mean of the picture, spread out again."""
     parts = [unit(net, "aspp.0", x, valid(256, 1))]
     for number, rate in enumerate(RATES, 1):

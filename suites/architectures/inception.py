@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.networks.architecture import Architecture
-from harness.networks.builder import Sketch
+from harness.networks.builder import NetworkBuilder
 from harness.networks.graph import INPUT
 from suites.architectures.units import Step, Style, chain, same, unit, valid
 
@@ -35,7 +35,7 @@ GOOGLENET = {
 }
 
 
-def _draw_googlenet(net: Sketch) -> None:
+def _draw_googlenet(net: NetworkBuilder) -> None:
     """As in BVLC/caffe models/bvlc_googlenet: convolutions with bias, poolings that round up, two normalisations."""
     x = net.relu(net.conv("conv1/7x7_s2", INPUT, 64, 7, stride=2, pad=3))
     x = net.max_pool("pool1/3x3_s2", x, 3, stride=2, ceil=True)
@@ -51,7 +51,15 @@ def _draw_googlenet(net: Sketch) -> None:
 
 
 def _add_v1_module(
-    net: Sketch, name: str, x: str, one: int, three_reduced: int, three: int, five_reduced: int, five: int, pool: int
+    net: NetworkBuilder,
+    name: str,
+    x: str,
+    one: int,
+    three_reduced: int,
+    three: int,
+    five_reduced: int,
+    five: int,
+    pool: int,
 ) -> str:
     first = net.relu(net.conv(f"{name}/1x1", x, one, 1))
     y = net.relu(net.conv(f"{name}/3x3_reduce", x, three_reduced, 1))
@@ -63,13 +71,15 @@ def _add_v1_module(
     return net.concat(f"{name}/output", first, second, third, fourth)
 
 
-def add_pooled(net: Sketch, style: InceptionStyle, name: str, x: str, channels: int) -> str:
+def add_pooled(net: NetworkBuilder, style: InceptionStyle, name: str, x: str, channels: int) -> str:
     """Add the branch behind a mean over 3x3."""
     y = net.avg_pool(f"{name}.avg", x, 3, stride=1, pad=1, include_pad=style.include_pad)
     return chain(net, f"{name}.bp", y, same(channels, 1), style=style)
 
 
-def _add_fork(net: Sketch, style: InceptionStyle, name: str, x: str, channels: int, *steps: Step) -> tuple[str, str]:
+def _add_fork(
+    net: NetworkBuilder, style: InceptionStyle, name: str, x: str, channels: int, *steps: Step
+) -> tuple[str, str]:
     """Add a chain that ends in a 1x3 and a 3x1 side by side."""
     x = chain(net, name, x, *steps, style=style)
     number = len(steps) + 1
@@ -83,7 +93,7 @@ def _long(first: int, *rest: int, wide: bool) -> tuple[Step, ...]:
     return same(first, 1), *(same(channels, kernels[at % 2]) for at, channels in enumerate(rest))
 
 
-def _draw_v3(net: Sketch) -> None:
+def _draw_v3(net: NetworkBuilder) -> None:
     """As in torchvision, but without gamma, as in Keras, whose published number it is."""
     x = unit(net, "1a", INPUT, valid(32, 3, 2), V3)
     x = unit(net, "2b", unit(net, "2a", x, valid(32, 3), V3), same(64, 3), V3)
@@ -104,28 +114,28 @@ def _draw_v3(net: Sketch) -> None:
     net.dense("fc", net.global_pool("avgpool", x), 1000)
 
 
-def _add_v3_a(net: Sketch, name: str, x: str, pool: int) -> str:
+def _add_v3_a(net: NetworkBuilder, name: str, x: str, pool: int) -> str:
     one = chain(net, f"{name}.b1", x, same(64, 1), style=V3)
     two = chain(net, f"{name}.b5", x, same(48, 1), same(64, 5), style=V3)
     three = chain(net, f"{name}.b3", x, same(64, 1), same(96, 3), same(96, 3), style=V3)
     return net.concat(name, one, two, three, add_pooled(net, V3, name, x, pool))
 
 
-def _add_v3_b(net: Sketch, name: str, x: str, width: int) -> str:
+def _add_v3_b(net: NetworkBuilder, name: str, x: str, width: int) -> str:
     one = chain(net, f"{name}.b1", x, same(192, 1), style=V3)
     two = chain(net, f"{name}.b7", x, *_long(width, width, 192, wide=True), style=V3)
     three = chain(net, f"{name}.b7d", x, *_long(width, width, width, width, 192, wide=False), style=V3)
     return net.concat(name, one, two, three, add_pooled(net, V3, name, x, 192))
 
 
-def _add_v3_c(net: Sketch, name: str, x: str) -> str:
+def _add_v3_c(net: NetworkBuilder, name: str, x: str) -> str:
     one = chain(net, f"{name}.b1", x, same(320, 1), style=V3)
     two = _add_fork(net, V3, f"{name}.b3", x, 384, same(384, 1))
     three = _add_fork(net, V3, f"{name}.b3d", x, 384, same(448, 1), same(384, 3))
     return net.concat(name, one, *two, *three, add_pooled(net, V3, name, x, 192))
 
 
-def _draw_v4(net: Sketch) -> None:
+def _draw_v4(net: NetworkBuilder) -> None:
     """As in TF slim, whose order of 7x1 and 1x7 in the long branches is not that of the paper's figures."""
     x = _add_v4_stem(net)
     for name in ("5b", "5c", "5d", "5e"):
@@ -143,7 +153,7 @@ def _draw_v4(net: Sketch) -> None:
     net.dense("logits", net.global_pool("avgpool", x), 1000)
 
 
-def _add_v4_stem(net: Sketch) -> str:
+def _add_v4_stem(net: NetworkBuilder) -> str:
     x = unit(net, "1a", INPUT, valid(32, 3, 2), V4)
     x = unit(net, "2b", unit(net, "2a", x, valid(32, 3), V4), same(64, 3), V4)
     pooled = net.max_pool("3a.max", x, 3, stride=2)
@@ -155,21 +165,21 @@ def _add_v4_stem(net: Sketch) -> str:
     return net.concat("5a", strided, net.max_pool("5a.max", x, 3, stride=2))
 
 
-def _add_v4_a(net: Sketch, name: str, x: str) -> str:
+def _add_v4_a(net: NetworkBuilder, name: str, x: str) -> str:
     one = chain(net, f"{name}.b0", x, same(96, 1), style=V4)
     two = chain(net, f"{name}.b1", x, same(64, 1), same(96, 3), style=V4)
     three = chain(net, f"{name}.b2", x, same(64, 1), same(96, 3), same(96, 3), style=V4)
     return net.concat(name, one, two, three, add_pooled(net, V4, name, x, 96))
 
 
-def _add_v4_b(net: Sketch, name: str, x: str) -> str:
+def _add_v4_b(net: NetworkBuilder, name: str, x: str) -> str:
     one = chain(net, f"{name}.b0", x, same(384, 1), style=V4)
     two = chain(net, f"{name}.b1", x, *_long(192, 224, 256, wide=True), style=V4)
     three = chain(net, f"{name}.b2", x, *_long(192, 192, 224, 224, 256, wide=False), style=V4)
     return net.concat(name, one, two, three, add_pooled(net, V4, name, x, 128))
 
 
-def _add_v4_c(net: Sketch, name: str, x: str) -> str:
+def _add_v4_c(net: NetworkBuilder, name: str, x: str) -> str:
     one = chain(net, f"{name}.b0", x, same(256, 1), style=V4)
     two = _add_fork(net, V4, f"{name}.b1", x, 256, same(384, 1))
     three = _add_fork(net, V4, f"{name}.b2", x, 256, same(384, 1), same(448, (3, 1)), same(512, (1, 3)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.networks.architecture import Architecture
-from harness.networks.builder import Sketch
+from harness.networks.builder import NetworkBuilder
 from harness.networks.graph import INPUT
 from suites.architectures.inception import V4, add_pooled
 from suites.architectures.units import Step, chain, same, unit, valid
@@ -20,7 +20,7 @@ BRANCHES: dict[str, tuple[tuple[Step, ...], ...]] = {
 }
 
 
-def _draw_inception_resnet_v2(net: Sketch) -> None:
+def _draw_inception_resnet_v2(net: NetworkBuilder) -> None:
     """Residuals are scaled by 0.17, 0.1 and 0.2; the last is not, and no rectifier follows it."""
     x = _add_stem(net)
     for number in range(1, 11):
@@ -40,7 +40,7 @@ def _draw_inception_resnet_v2(net: Sketch) -> None:
     net.dense("logits", net.global_pool("avgpool", x), 1000)
 
 
-def _add_stem(net: Sketch) -> str:
+def _add_stem(net: NetworkBuilder) -> str:
     x = unit(net, "1a", INPUT, valid(32, 3, 2), V4)
     x = unit(net, "2b", unit(net, "2a", x, valid(32, 3), V4), same(64, 3), V4)
     x = unit(net, "3b", net.max_pool("3a.max", x, 3, stride=2), valid(80, 1), V4)
@@ -51,7 +51,7 @@ def _add_stem(net: Sketch) -> str:
     return net.concat("5b", one, two, three, add_pooled(net, V4, "5b", x, 64))
 
 
-def _add_residual(net: Sketch, kind: str, number: int, x: str, factor: float) -> str:
+def _add_residual(net: NetworkBuilder, kind: str, number: int, x: str, factor: float) -> str:
     """Branches, joined and brought back to the channels of x by a 1x1 with bias, scaled and added to x."""
     name = f"{kind}_{number}"
     parts = [chain(net, f"{name}.b{at}", x, *steps, style=V4) for at, steps in enumerate(BRANCHES[kind])]

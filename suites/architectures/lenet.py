@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from harness.networks.architecture import Architecture
-from harness.networks.builder import Sketch
+from harness.networks.builder import NetworkBuilder
 from harness.networks.graph import INPUT
 
 
-def _draw_lenet5(net: Sketch) -> None:
+def _draw_lenet5(net: NetworkBuilder) -> None:
     """C1 to F6 and the output, with C3 dense, pooling by a plain mean and tanh for the paper's scaled one.
 
     C5 is a convolution, as the paper insists: on a larger picture it would give a larger map.

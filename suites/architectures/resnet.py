@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from harness.networks.architecture import Architecture
-from harness.networks.builder import Sketch
+from harness.networks.builder import NetworkBuilder
 from harness.networks.graph import INPUT
 from suites.architectures.units import conv_norm, unit, valid
 
@@ -23,14 +23,16 @@ def branch_gain(blocks: int) -> float:
     return 1 / math.sqrt(2 * blocks)
 
 
-def _add_basic(net: Sketch, name: str, x: str, channels: int, stride: int, gain: float) -> str:
+def _add_basic(net: NetworkBuilder, name: str, x: str, channels: int, stride: int, gain: float) -> str:
     """Two 3x3 convolutions beside the identity, or beside a 1x1 projection where the shape changes."""
     y = unit(net, f"{name}.conv1", x, {"channels": channels, "kernel": 3, "stride": stride, "pad": 1})
     y = conv_norm(net, f"{name}.conv2", y, {"channels": channels, "kernel": 3, "pad": 1}, gain=gain)
     return _join(net, name, x, y, stride)
 
 
-def add_bottleneck(net: Sketch, name: str, x: str, channels: int, stride: int, gain: float, dilation: int = 1) -> str:
+def add_bottleneck(
+    net: NetworkBuilder, name: str, x: str, channels: int, stride: int, gain: float, dilation: int = 1
+) -> str:
     """A 1x1, a 3x3 and a 1x1 convolution to four times the channels, beside the identity or a projection."""
     middle = {"channels": channels, "kernel": 3, "stride": stride, "pad": dilation, "dilation": dilation}
     y = unit(net, f"{name}.conv1", x, valid(channels, 1))
@@ -39,19 +41,19 @@ def add_bottleneck(net: Sketch, name: str, x: str, channels: int, stride: int, g
     return _join(net, name, x, y, stride)
 
 
-def _join(net: Sketch, name: str, x: str, y: str, stride: int) -> str:
+def _join(net: NetworkBuilder, name: str, x: str, y: str, stride: int) -> str:
     if net.shape(x) != net.shape(y):
         x = conv_norm(net, f"{name}.downsample", x, valid(net.shape(y)[1], 1, stride))
     return net.relu(net.add(name, x, y))
 
 
-def add_stem(net: Sketch) -> str:
+def add_stem(net: NetworkBuilder) -> str:
     """The 7x7 convolution and the pooling before the first stage."""
     x = unit(net, "conv1", INPUT, {"channels": 64, "kernel": 7, "stride": 2, "pad": 3})
     return net.max_pool("maxpool", x, 3, stride=2, pad=1)
 
 
-def _draw_resnet(net: Sketch, residual: Residual, depths: tuple[int, int, int, int]) -> None:
+def _draw_resnet(net: NetworkBuilder, residual: Residual, depths: tuple[int, int, int, int]) -> None:
     x, gain = add_stem(net), branch_gain(sum(depths))
     for stage, depth in enumerate(depths, 1):
         for number in range(depth):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from harness.networks.architecture import Architecture
-from harness.networks.builder import Sketch
+from harness.networks.builder import NetworkBuilder
 from harness.networks.graph import INPUT
 
 WIDTHS = (64, 128, 256, 512)
 
 
-def _draw_unet(net: Sketch) -> None:
+def _draw_unet(net: NetworkBuilder) -> None:
     """Fig. 1: what goes down is cropped to the size of what comes up, and both are joined, the cropped first."""
     x, kept = INPUT, []
     for level, width in enumerate(WIDTHS, 1):
@@ -24,7 +24,7 @@ def _draw_unet(net: Sketch) -> None:
     net.conv("out", x, 2, 1)
 
 
-def _convolve_twice(net: Sketch, name: str, x: str, width: int) -> str:
+def _convolve_twice(net: NetworkBuilder, name: str, x: str, width: int) -> str:
     x = net.relu(net.conv(f"{name}.conv1", x, width, 3))
     return net.relu(net.conv(f"{name}.conv2", x, width, 3))
 

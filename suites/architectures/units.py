@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.networks.builder import PerAxis, Sketch
+from harness.networks.builder import NetworkBuilder, PerAxis
 
-Step = Mapping[str, Any]  # channels, kernel and window of a convolution, as `Sketch.conv` takes them
+Step = Mapping[str, Any]  # channels, kernel and window of a convolution, as `NetworkBuilder.conv` takes them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,18 +33,18 @@ def valid(channels: int, kernel: PerAxis, stride: int = 1) -> Step:
     return {"channels": channels, "kernel": kernel, "stride": stride}
 
 
-def conv_norm(net: Sketch, name: str, x: str, step: Step, style: Style = PLAIN, *, gain: float = 1.0) -> str:
+def conv_norm(net: NetworkBuilder, name: str, x: str, step: Step, style: Style = PLAIN, *, gain: float = 1.0) -> str:
     """Add a convolution without bias, `name`, and the normalisation of what it gives."""
     y = net.conv(name, x, **step, bias=False)
     return net.norm(f"{name}.bn", y, eps=style.eps, scale=style.gamma, gain=gain)
 
 
-def unit(net: Sketch, name: str, x: str, step: Step, style: Style = PLAIN) -> str:
+def unit(net: NetworkBuilder, name: str, x: str, step: Step, style: Style = PLAIN) -> str:
     """Add a convolution without bias, its normalisation and a rectifier."""
     return net.relu(conv_norm(net, name, x, step, style))
 
 
-def chain(net: Sketch, name: str, x: str, *steps: Step, style: Style = PLAIN) -> str:
+def chain(net: NetworkBuilder, name: str, x: str, *steps: Step, style: Style = PLAIN) -> str:
     """Add units one behind the other: name.1, name.2 and so on."""
     for number, step in enumerate(steps, 1):
         x = unit(net, f"{name}.{number}", x, step, style)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import Deviation, Problem, Subject, structure
+from harness import BackendUnderTest, Deviation, Problem, statement
 from harness.backend.base import Backend
 from harness.backend.routing import resolve
 from harness.laws.error_bounds import check_outputs
@@ -71,7 +71,7 @@ def make_case_of(what: str, problem: Problem, arrays: Outputs) -> Case:
 class Answers:
     """Judge of one backend's answers; an answer that was right once is compared by its bits from then on."""
 
-    subject: Subject
+    subject: BackendUnderTest
     known: dict[Case, dict[str, Array]] = field(default_factory=dict)
     alone: dict[Case, dict[str, Array]] = field(default_factory=dict)
 
@@ -143,7 +143,7 @@ class Answers:
         found = self.judge(case, got, how)
         if not found.passed or alone is None or not self.subject.numerics(case.problem).deterministic:
             return found
-        return structure(False, f"{', '.join(got)} of {case.what} {how}: other bits than alone")
+        return statement(False, f"{', '.join(got)} of {case.what} {how}: other bits than alone")
 
 
 def _equal(got: Outputs, wanted: Outputs) -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness import Deviation, Problem, Subject, join, law
+from harness import BackendUnderTest, Deviation, Problem, law, worst_of
 from harness.problems.taps import EVERY, fit, tap_slices
 from suites.laws.common import Array, equal, kernel_shape, whole_conv, wide
 from suites.laws.shapes import by_channel, filled_conv
 
 
 @law(tolerance="exact", when=filled_conv)
-def tap_probe(subject: Subject, problem: Problem) -> Deviation:
+def tap_probe(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """w = delta at (o, c, t)  =>  y[n,o,i] = x~[n, c, s i + d t]
 
     Every tap; each output channel reads one input channel, another one at each tap.
@@ -27,7 +27,7 @@ def tap_probe(subject: Subject, problem: Problem) -> Deviation:
         w[(o, c, *place)] = 1.0
         wanted = padded[(*EVERY, *at)][:, o // (shape[0] // groups) * shape[1] + c]
         deviations.append(equal(subject.conv(x, w, flip=problem.flip), wanted, f"y for tap {list(tap)}"))
-    return join(*deviations)
+    return worst_of(*deviations)
 
 
 def _turned(tap: tuple[int, ...], kernel: tuple[int, ...]) -> tuple[int, ...]:
@@ -49,7 +49,7 @@ def _padded(problem: Problem) -> bool:
 
 
 @law(tolerance="exact", when=_is_pointwise)
-def pointwise_is_matmul(subject: Subject, problem: Problem) -> Deviation:
+def pointwise_is_matmul(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """kernel 1x1:  y[n,:,i] = W x[n,:, s i] + b
 
     A convolution of one tap is a matrix product over channels.
@@ -61,7 +61,7 @@ def pointwise_is_matmul(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=_covers_input)
-def full_kernel_is_inner_product(subject: Subject, problem: Problem) -> Deviation:
+def full_kernel_is_inner_product(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """kernel = whole input:  y[n,o] = <w[o], x[n]> + b[o]  (1.10)
 
     A fully connected layer is a convolution whose kernel is the whole input.

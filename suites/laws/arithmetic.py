@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness import Deviation, Numerics, Operator, Problem, Subject, Window, declared, law
+from harness import BackendUnderTest, Deviation, Numerics, Operator, Problem, Window, declaration, law
 from harness.laws.error_bounds import PAIRS, input_rounding, magnitude
 from harness.problems import reference
 from harness.problems.accumulation import accumulation
@@ -35,7 +35,7 @@ class Arithmetic:
         return f"inputs in {NAMES[self.inputs]}, sums in {NAMES[self.sums]}"
 
 
-def inner_products(subject: Subject, problem: Problem, a: Array, b: Array) -> Array:
+def inner_products(subject: BackendUnderTest, problem: Problem, a: Array, b: Array) -> Array:
     """<a[t], b> for every trial t, by the problem's operator on a kernel of one tap: a (trials, k), b (k,).
 
     Asked of the prepared call, which is what is timed and what knows the problem's `math`.
@@ -68,7 +68,7 @@ def inner_products(subject: Subject, problem: Problem, a: Array, b: Array) -> Ar
     return np.asarray(out.astype(np.float64).reshape(-1))
 
 
-def measure_inputs(subject: Subject, problem: Problem, terms: int) -> int:
+def measure_inputs(subject: BackendUnderTest, problem: Problem, terms: int) -> int:
     """Bits of a single factor that reach the result, all other terms being zero; the worse of both operands."""
     rng, dtype = generator(problem, "inputs"), dtype_of(problem.dtype)
     values = (1.0 + rng.random(TRIALS)).astype(dtype).astype(np.float64)
@@ -84,7 +84,7 @@ def measure_inputs(subject: Subject, problem: Problem, terms: int) -> int:
     return max((bits for bits in BITS if bits <= kept + 0.5), default=BITS[0])
 
 
-def measure_sums(subject: Subject, problem: Problem, terms: int) -> int:
+def measure_sums(subject: BackendUnderTest, problem: Problem, terms: int) -> int:
     """Bits of the accumulator: the most of BITS for which 2^(bits-1) + 1 - 2^(bits-1) is 1, wherever the terms stand.
 
     Each trial puts the three terms elsewhere; products of powers of two reach beyond the range of short formats.
@@ -119,7 +119,7 @@ def declared_arithmetic(problem: Problem, numerics: Numerics) -> Arithmetic:
     when=lambda p: p.operator in PAIRS and p.data == "normal" and not p.flip,
     role="arithmetic",
 )
-def arithmetic_is_declared(subject: Subject, problem: Problem) -> Deviation:
+def arithmetic_is_declared(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """<v e_k, e_k> = v to p_in bits;  2^(p-1) + 1 - 2^(p-1) = 1 for p up to the bits of the sums
 
     Probes of one tap, with as many terms as the problem has; what is measured must be what is declared. A norm-wise
@@ -128,14 +128,14 @@ def arithmetic_is_declared(subject: Subject, problem: Problem) -> Deviation:
     numerics = subject.numerics()
     if numerics.normwise:
         observed = _measure_locality(subject, problem)
-        return declared(observed == NORMWISE, NORMWISE, observed)
+        return declaration(observed == NORMWISE, NORMWISE, observed)
     terms = min(4096, max(8, accumulation(problem)))
     measured = Arithmetic(inputs=measure_inputs(subject, problem, terms), sums=measure_sums(subject, problem, terms))
     promise = declared_arithmetic(problem, numerics)
-    return declared(measured == promise, str(promise), str(measured))
+    return declaration(measured == promise, str(promise), str(measured))
 
 
-def _measure_locality(subject: Subject, problem: Problem) -> str:
+def _measure_locality(subject: BackendUnderTest, problem: Problem) -> str:
     """Whether one huge number makes larger errors in windows that do not hold it, which only transforms of a whole do.
 
     Asked where it shows: convolution in a dtype whose own rounding does not hide it.

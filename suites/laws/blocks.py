@@ -8,7 +8,7 @@ from functools import reduce
 
 import numpy as np
 
-from harness import Deviation, Operator, Problem, Subject, Window, law
+from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law
 from harness.problems.window import Sizes
 from suites.laws.common import Array, equal, wide
 from suites.laws.shapes import cut, filled_conv, nonzero
@@ -18,7 +18,7 @@ BRANCHES = (1, 3, 5)  # kernel sizes of an inception module
 
 
 @law(tolerance="exact", when=filled_conv, needs=(INPUT,))
-def receptive_field(subject: Subject, problem: Problem) -> Deviation:
+def receptive_field(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """dy = 1 at (o,i) and 0 elsewhere  =>  dx is not 0 at s i - begin + {0, d, ..., m'-1}, and nowhere else
 
     m' = m + (m-1)(d-1) is the receptive field, of m positions d apart on each axis, as far as they lie in the input and
@@ -55,7 +55,7 @@ def _is_odd(problem: Problem) -> bool:
 
 
 @law(tolerance="exact", when=_is_odd, needs=(CONV, INPUT))
-def residual_unit(subject: Subject, problem: Problem) -> Deviation:
+def residual_unit(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """u(x) = conv(x, w) + x  =>  du = conv_input_grad(dy, w) + dy;  and du[p] = <dy, u(x + e_p) - u(x)>
 
     The identity beside the branch carries dy through. The unit step at each position p in turn is exact, as the unit is
@@ -83,7 +83,7 @@ def _keep_width(window: Window, kernel: Sizes) -> Window:
 
 
 @law(tolerance="exact", when=lambda p: filled_conv(p) and p.dtype in ("float32", "float64"))
-def inception_module(subject: Subject, problem: Problem) -> Deviation:
+def inception_module(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """conv(x, (w1 in zeros, w3 in zeros, w5)) = (conv(x, w1), conv(x, w3), conv(x, w5)), concatenated over channels
 
     Kernels of 1, 3 and 5 taps an axis side by side, two filters each, with the padding of equal width; the smaller ones

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import Deviation, Problem, Subject, join, law
+from harness import BackendUnderTest, Deviation, Problem, law, worst_of
 from harness.backend.routing import UnsupportedError, refusal
 from harness.laws.error_bounds import is_exact
 from harness.laws.subject import NotExactError
@@ -19,7 +19,7 @@ COMPLEX: dict[str, np.dtype[Any]] = {"float32": np.dtype(np.complex64), "float64
 
 
 @law(tolerance="exact", when=lambda p: filled_conv(p) and p.dtype in COMPLEX)
-def complex_linearity(subject: Subject, problem: Problem) -> Deviation:
+def complex_linearity(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """conv(x + iu, w + iv) = conv(x, w) - conv(u, v) + i (conv(u, w) + conv(x, v)), also for v = 0; bias b + id
 
     Nothing is conjugated. The complex arrays go straight to the backend's own `conv`, the real ones too. Any window,
@@ -35,7 +35,7 @@ def complex_linearity(subject: Subject, problem: Problem) -> Deviation:
     real, turned = subject.conv(x, w, b, flip=problem.flip), subject.conv(u, w, d, flip=problem.flip)
     crossed = subject.conv(x, v, flip=problem.flip)
     squared = subject.conv(u, v, flip=problem.flip)
-    return join(
+    return worst_of(
         _equal(_conv(subject, problem, x + 1j * u, w, c), real, turned, "conv(x + iu, w)"),
         _equal(
             _conv(subject, problem, x + 1j * u, w + 1j * v, c), real - squared, turned + crossed, "conv(x + iu, w + iv)"
@@ -43,7 +43,7 @@ def complex_linearity(subject: Subject, problem: Problem) -> Deviation:
     )
 
 
-def _refuse(subject: Subject, problem: Problem) -> None:
+def _refuse(subject: BackendUnderTest, problem: Problem) -> None:
     """Raise UnsupportedError where the backend's own method does not take complex arrays."""
     if not subject.backend.takes_complex:
         raise UnsupportedError(f"{subject.backend.name} takes no complex arrays")
@@ -52,7 +52,7 @@ def _refuse(subject: Subject, problem: Problem) -> None:
         raise UnsupportedError(reason)
 
 
-def _conv(subject: Subject, problem: Problem, x: Array, w: Array, b: Array | None) -> Array:
+def _conv(subject: BackendUnderTest, problem: Problem, x: Array, w: Array, b: Array | None) -> Array:
     """The backend's own `conv` on complex arrays in the problem's layout. Raises NotExactError, ValueError."""
     backend, numerics, dtype = subject.backend, subject.numerics(problem), COMPLEX[problem.dtype]
     sizes = {"x": _size(x), "w": _size(w)} | ({} if b is None else {"b": _size(b)})

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import harness
-from harness import Deviation, Problem, Subject, join, law, structure
+from harness import BackendUnderTest, Deviation, Problem, law, statement, worst_of
 from harness.laws.subject import Prepared
 from harness.problems.data import make_arrays
 from harness.problems.window import Sizes
@@ -67,7 +67,7 @@ class Caller:
 
 
 @law(tolerance="exact", when=is_chosen)
-def calls_at_once_agree(subject: Subject, problem: Problem) -> Deviation:
+def calls_at_once_agree(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(x) and g(z), called at the same time by different threads, are f(x) and g(z)
 
     The same arrays, other data of the same shapes, another window, batch, dtype and operator; plain methods, calls
@@ -79,9 +79,9 @@ def calls_at_once_agree(subject: Subject, problem: Problem) -> Deviation:
     callers = list(_callers(answers, problem))
     if not all(answers.subject.numerics(one.case.problem).reentrant for one in callers):
         turns = [_attempt(answers, one, "in turn") for one in (*callers, *callers)]
-        return replace(join(*turns), observed="asked one at a time, as declared")
+        return replace(worst_of(*turns), observed="asked one at a time, as declared")
     with answers.pool:
-        found = join(*_check_all(answers, problem, callers))
+        found = worst_of(*_check_all(answers, problem, callers))
     return replace(found, observed="as alone" if found.passed else "not as alone")
 
 
@@ -200,9 +200,9 @@ def _interrupt_at(
     names = ", ".join(dict.fromkeys(one.case.what for one in (*turns, *always)))
     how = f"in the middle of which, {'last ' if len(stops) > 1 else ''}at {thread.place}, was called: {names}"
     if error is not None:
-        return join(structure(False, _raised(first, error, how)), *parts)
+        return worst_of(statement(False, _raised(first, error, how)), *parts)
     assert thread.outputs is not None
-    return join(answers.judge_bits(first.case, thread.outputs, how), *parts)
+    return worst_of(answers.judge_bits(first.case, thread.outputs, how), *parts)
 
 
 def count_lines(answers: Stage, one: Caller) -> int:
@@ -225,7 +225,7 @@ def _attempt(answers: Answers, one: Caller, how: str) -> Deviation:
         call = one.make()
         outputs = answers.fetch(one.case, call, call.run())
     except Exception as error:
-        return structure(False, _raised(one, error, how))
+        return statement(False, _raised(one, error, how))
     return answers.judge_bits(one.case, outputs, how)
 
 
@@ -357,8 +357,8 @@ def overlap(answers: Answers, callers: Sequence[Caller]) -> Deviation:
         for thread in threads:
             thread.join(PATIENCE_OF_ALL_S)
     if any(thread.is_alive() for thread in threads):
-        return structure(False, f"calls did not end within {PATIENCE_OF_ALL_S:.0f} s, {how}")
-    return join(*found)
+        return statement(False, f"calls did not end within {PATIENCE_OF_ALL_S:.0f} s, {how}")
+    return worst_of(*found)
 
 
 def _attempt_some(answers: Answers, one: Caller, how: str) -> Deviation:
@@ -368,8 +368,8 @@ def _attempt_some(answers: Answers, one: Caller, how: str) -> Deviation:
         results = [call.run() for call in calls]
         outputs = [answers.fetch(one.case, call, result) for call, result in zip(calls, results, strict=True)]
     except Exception as error:
-        return structure(False, _raised(one, error, how))
-    return join(*(answers.judge_bits(one.case, each, how) for each in outputs))
+        return statement(False, _raised(one, error, how))
+    return worst_of(*(answers.judge_bits(one.case, each, how) for each in outputs))
 
 
 @contextmanager

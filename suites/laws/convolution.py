@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness import Deviation, Operator, Problem, Subject, Window, law
+from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law
 from harness.problems.reference import rot180
 from suites.laws.common import equal, kernel_shape, whole_conv, wide
 
@@ -26,7 +26,7 @@ def _swapped(problem: Problem) -> Window:
 
 
 @law(tolerance="exact", when=lambda problem: _whole_wide(problem) and problem.flip)
-def wide_convolution_commutes(subject: Subject, problem: Problem) -> Deviation:
+def wide_convolution_commutes(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """x ⊛_wide w = w ⊛_wide x
 
     One channel, stride and dilation 1. A kernel that is not turned gives rot180 of the other side.
@@ -38,7 +38,7 @@ def wide_convolution_commutes(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=lambda problem: _whole_wide(problem) and not problem.flip)
-def wide_correlation_turns(subject: Subject, problem: Problem) -> Deviation:
+def wide_correlation_turns(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """x ⋆_wide w = rot180(w ⋆_wide x)
 
     One channel, stride and dilation 1. An operator that turns the kernel makes both sides commute instead.

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness import Deviation, Operator, Problem, Subject, join, law, structure
+from harness import BackendUnderTest, Deviation, Operator, Problem, law, statement, worst_of
 from harness.laws.error_bounds import check_outputs
 from harness.problems import reference
 from harness.problems.data import MOVED_OVER, make_arrays
@@ -29,7 +29,7 @@ LINEAR = frozenset(
 
 
 @law(tolerance="exact", when=lambda problem: _real(problem) and problem.operator in LINEAR)
-def nan_stays_local(subject: Subject, problem: Problem) -> Deviation:
+def nan_stays_local(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """x[p] = NaN  =>  y[i] is NaN where window i holds p; all other y[i] keep their bits
 
     The same for the array that each gradient reads. The second half only where the backend declares nan_local, which
@@ -42,18 +42,18 @@ def nan_stays_local(subject: Subject, problem: Problem) -> Deviation:
     wanted = reference.compute(problem, poisoned)
     held = np.isnan(wanted[output])
     before, after = subject.run(problem, arrays)[output], subject.run(problem, poisoned)[output]
-    reached = structure(bool(np.isnan(after[held]).all()), f"NaN in {int(held.sum())} places that it reaches")
+    reached = statement(bool(np.isnan(after[held]).all()), f"NaN in {int(held.sum())} places that it reaches")
     what = f"{output} where the NaN does not reach"
     if numerics.deterministic:
         apart = equal(np.where(held, 0, after), np.where(held, 0, before), what)
     else:
         apart = check_outputs(problem, numerics, poisoned, {output: after}, wanted)
-    found = join(apart, reached) if numerics.nan_local else reached
+    found = worst_of(apart, reached) if numerics.nan_local else reached
     return replace(found, observed="NaN stays in its windows" if apart.passed else "NaN spreads")
 
 
 @law(tolerance="exact", when=lambda problem: _real(problem) and problem.operator is Operator.conv)
-def nan_survives_a_zero_kernel(subject: Subject, problem: Problem) -> Deviation:
+def nan_survives_a_zero_kernel(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """w = 0  =>  y[i] is NaN where window i holds a NaN or an infinity, and b[o] elsewhere
 
     0 times NaN and 0 times Inf are NaN (IEEE 754), so no kernel may be skipped for being zero.
@@ -63,12 +63,12 @@ def nan_survives_a_zero_kernel(subject: Subject, problem: Problem) -> Deviation:
     wanted, got = reference.compute(problem, arrays)["y"], subject.run(problem, arrays)["y"]
     if not subject.numerics().nan_local:
         held = np.isnan(wanted)
-        return structure(bool(np.isnan(got[held]).all()), f"NaN in {int(held.sum())} windows that hold one")
+        return statement(bool(np.isnan(got[held]).all()), f"NaN in {int(held.sum())} windows that hold one")
     return equal(got, wanted, "conv(x, 0, b)")
 
 
 @law(tolerance="exact", when=_real)
-def repeats_to_the_bit(subject: Subject, problem: Problem) -> Deviation:
+def repeats_to_the_bit(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(x) = f(x), to the bit, call after call
 
     Where the backend declares that it is not deterministic, each call keeps the bound of its class instead.
@@ -76,8 +76,8 @@ def repeats_to_the_bit(subject: Subject, problem: Problem) -> Deviation:
     arrays = make_arrays(problem)
     prepared = subject.prepare(problem, arrays)
     calls = [prepared.fetch(prepared.run()) for _ in range(3)]
-    same = join(*(equal(again[name], calls[0][name], name) for again in calls[1:] for name in again))
+    same = worst_of(*(equal(again[name], calls[0][name], name) for again in calls[1:] for name in again))
     wanted = reference.compute(problem, arrays)
-    bounded = join(*(check_outputs(problem, subject.numerics(), arrays, one, wanted) for one in calls))
+    bounded = worst_of(*(check_outputs(problem, subject.numerics(), arrays, one, wanted) for one in calls))
     found = same if subject.numerics().deterministic else bounded
     return replace(found, observed="the same bits" if same.passed else "other bits each call")

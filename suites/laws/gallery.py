@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness import Deviation, Law, Operator, Problem, Subject, Window, compare, join, law
+from harness import BackendUnderTest, Deviation, Law, Operator, Problem, Window, compare, law, worst_of
 from harness.backend.routing import UnsupportedError
 from harness.laws.error_bounds import judge, limit, magnitude, rounding
 from harness.laws.exhibit import Exhibit, Picture
@@ -87,7 +87,7 @@ def _make_law(name: str, formula: str, kernel: Callable[[], Array]) -> Law:
         plain = make_problem(shape)
         return problem == plain.with_(dtype=problem.dtype, layout=problem.layout, math=problem.math)
 
-    def check(subject: Subject, problem: Problem) -> Deviation:
+    def check(subject: BackendUnderTest, problem: Problem) -> Deviation:
         return _filter(subject, problem, kernel(), shows_photograph=name == "identity")
 
     check.__name__ = f"gallery_{name}"
@@ -98,7 +98,7 @@ def _make_law(name: str, formula: str, kernel: Callable[[], Array]) -> Law:
     return law(tolerance="bound", when=applies)(check)
 
 
-def _filter(subject: Subject, problem: Problem, kernel: Array, shows_photograph: bool) -> Deviation:
+def _filter(subject: BackendUnderTest, problem: Problem, kernel: Array, shows_photograph: bool) -> Deviation:
     """y and its brightness against the float64 reference, with both pictures."""
     dtype, numerics = dtype_of(problem.dtype), subject.numerics()
     photograph = load_photograph().astype(dtype)
@@ -120,7 +120,7 @@ def _filter(subject: Subject, problem: Problem, kernel: Array, shows_photograph:
         figures=figures, matrices={"kernel": tuple(map(tuple, kernel.tolist()))},
         pictures=pictures | {"result": paint(got), "difference": paint_difference(error)},
     )  # fmt: skip
-    return replace(join(found, brightness), exhibit=exhibit)
+    return replace(worst_of(found, brightness), exhibit=exhibit)
 
 
 def compare_brightness(got: Array, photograph: Array, w: Array, bound: Array) -> Deviation:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness import Deviation, Operator, Problem, Subject, Window, join, law
+from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law, worst_of
 from harness.laws.error_bounds import PAIRS
 from harness.problems.accumulation import accumulation
 from harness.problems.data import amplitude, generator
@@ -34,7 +34,7 @@ def _plain(problem: Problem) -> bool:
 
 
 @law(tolerance="exact", when=lambda p: _plain(p) and p.window.groups == 1, needs=(CONV, WEIGHT), restates=(WEIGHT,))
-def weight_gradient_is_correlation(subject: Subject, problem: Problem) -> Deviation:
+def weight_gradient_is_correlation(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """dw = x~ ⋆ dy, with batch and channels swapped, stride d and dilation s  (1.6, 1.7, 1.12)
 
     x~ is the padded input; one group.
@@ -47,7 +47,7 @@ def weight_gradient_is_correlation(subject: Subject, problem: Problem) -> Deviat
 
 
 @law(tolerance="exact", when=_plain, needs=(CONV, INPUT), restates=(INPUT,))
-def input_gradient_is_wide_convolution(subject: Subject, problem: Problem) -> Deviation:
+def input_gradient_is_wide_convolution(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """dx = rot180(w) ⋆_wide up_s(dy) = w ⊛_wide up_s(dy), channels swapped, padding cropped  (1.8, 1.9, 1.16)
 
     up_s puts s-1 zeros between the elements of dy; dilation stays that of the kernel.
@@ -69,7 +69,7 @@ def input_gradient_is_wide_convolution(subject: Subject, problem: Problem) -> De
 
 
 @law(tolerance="exact", when=_plain, needs=(BIAS,))
-def bias_gradient_is_sum(subject: Subject, problem: Problem) -> Deviation:
+def bias_gradient_is_sum(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """db[o] = sum over n, i of dy[n,o,i]  (1.14)
 
     Summed in float64, exact on whole numbers.
@@ -79,7 +79,7 @@ def bias_gradient_is_sum(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=whole_conv, needs=(CONV, INPUT))
-def input_adjoint(subject: Subject, problem: Problem) -> Deviation:
+def input_adjoint(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """<conv(x, w), dy> = <x, dx(dy, w)>
 
     All strides, paddings, dilations and groups.
@@ -90,7 +90,7 @@ def input_adjoint(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=whole_conv, needs=(CONV, WEIGHT))
-def weight_adjoint(subject: Subject, problem: Problem) -> Deviation:
+def weight_adjoint(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """<conv(x, w), dy> = <w, dw(dy, x)>
 
     All strides, paddings, dilations and groups.
@@ -101,7 +101,7 @@ def weight_adjoint(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=whole_conv, needs=(CONV, BIAS))
-def bias_adjoint(subject: Subject, problem: Problem) -> Deviation:
+def bias_adjoint(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """<conv(x, w, b) - conv(x, w), dy> = <b, db(dy)>, and conv(x, w, b) - conv(x, w) = b
 
     The bias is added once to every position of its own map.
@@ -110,13 +110,13 @@ def bias_adjoint(subject: Subject, problem: Problem) -> Deviation:
     b = wide(problem, "b", w.shape[:1])
     shift = subject.conv(x, w, b, flip=problem.flip) - subject.conv(x, w, flip=problem.flip)
     spread = np.broadcast_to(b.reshape(1, -1, *(1,) * problem.axes), shift.shape)
-    return join(
+    return worst_of(
         equal(shift, spread, "y(b) - y(0)"), equal(inner(b, subject.bias_grad(dy)), inner(shift, dy), "<b, db>")
     )
 
 
 @law(tolerance="exact", when=whole_conv, needs=(CONV, INPUT))
-def input_unit_step(subject: Subject, problem: Problem) -> Deviation:
+def input_unit_step(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """<dy, conv(x + h, w) - conv(x, w)> = <h, dx(dy, w)>
 
     conv is bilinear, so a difference with step 1 on whole numbers is the derivative, exactly.
@@ -128,7 +128,7 @@ def input_unit_step(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=whole_conv, needs=(CONV, WEIGHT))
-def weight_unit_step(subject: Subject, problem: Problem) -> Deviation:
+def weight_unit_step(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """<dy, conv(x, w + h) - conv(x, w)> = <h, dw(dy, x)>
 
     conv is bilinear, so a difference with step 1 on whole numbers is the derivative, exactly.
@@ -149,7 +149,7 @@ def _whole_transpose(problem: Problem) -> bool:
     needs=(Operator.conv_transpose, INPUT),
     restates=(Operator.conv_transpose,),
 )
-def transpose_is_input_gradient(subject: Subject, problem: Problem) -> Deviation:
+def transpose_is_input_gradient(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """conv_transpose(z, w, b) = conv_input_grad(z, w) + b
 
     Transposed convolution is C^T z with C the matrix of conv; output_padding only appends positions without a tap.
@@ -170,7 +170,7 @@ def _grows(problem: Problem) -> bool:
 
 
 @law(tolerance="exact", when=_grows)
-def output_padding_appends(subject: Subject, problem: Problem) -> Deviation:
+def output_padding_appends(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """conv_transpose(z, w, b; output_padding) = conv_transpose(z, w, b; 0) as far as that goes, then b where no tap is
 
     No tap reaches beyond (p-1)s + m' - begin. Where the end padding crops, output padding takes it back first: the
@@ -185,7 +185,7 @@ def output_padding_appends(subject: Subject, problem: Problem) -> Deviation:
     beyond = np.ones(y.shape, dtype=bool)
     beyond[tuple(map(slice, others[1].shape))] = False
     spread = np.broadcast_to(by_channel(b, problem.axes), y.shape)
-    return join(
+    return worst_of(
         *(equal(y[tuple(map(slice, part.shape))], part, "y where taps reach") for part in others),
         equal(np.where(beyond, y, 0.0), np.where(beyond, spread, 0.0), "y where no tap reaches"),
     )
@@ -205,7 +205,7 @@ def _whole_linear(problem: Problem) -> bool:
 
 
 @law(tolerance="exact", when=_whole_linear)
-def linear_operators(subject: Subject, problem: Problem) -> Deviation:
+def linear_operators(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(2a - 3c, w) = 2 f(a, w) - 3 f(c, w), in each array, for conv_transpose and the gradients
 
     Any window, flipped or not, no bias; a and c of -1, 0 and 1, fewer of them where a format is short, keep the sums
@@ -218,7 +218,7 @@ def linear_operators(subject: Subject, problem: Problem) -> Deviation:
         a, c = (_thin_step(alone, f"{part} of {name}", arrays[name].shape) for part in ("a", "c"))
         joint, *parts = (subject.whole(alone, {**arrays, name: value})[output] for value in (2 * a - 3 * c, a, c))
         deviations.append(equal(joint, 2 * parts[0] - 3 * parts[1], f"{output} of 2a - 3c for {name}"))
-    return join(*deviations)
+    return worst_of(*deviations)
 
 
 def _thin_step(problem: Problem, name: str, shape: Sizes) -> Array:
@@ -228,7 +228,7 @@ def _thin_step(problem: Problem, name: str, shape: Sizes) -> Array:
 
 
 @law(tolerance="exact", when=filled_conv, needs=(INPUT, WEIGHT, BIAS))
-def gradients_do_not_meddle(subject: Subject, problem: Problem) -> Deviation:
+def gradients_do_not_meddle(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """dx, dw, db of (x, w, dy) = the same asked in another order, and = prepared together and read when all have run
 
     Between the two, those of other arrays (the same numbers, turned and negated) are asked, so that what one call
@@ -239,7 +239,7 @@ def gradients_do_not_meddle(subject: Subject, problem: Problem) -> Deviation:
     before = _ask(subject, first, (INPUT, WEIGHT, BIAS))
     together = _ask_together(subject, second, (BIAS, INPUT, WEIGHT))
     apart, after = _ask(subject, second, (WEIGHT, BIAS, INPUT)), _ask(subject, first, (BIAS, INPUT, WEIGHT))
-    return join(
+    return worst_of(
         *(equal(after[name], before[name], f"{name} asked in another order") for name in before),
         *(equal(together[name], apart[name], f"{name} prepared together") for name in apart),
     )
@@ -251,12 +251,14 @@ def _asked(problem: Problem, x: Array, w: Array, dy: Array) -> dict[Operator, As
     return {operator: (problem.with_(operator=operator, bias=False), values) for operator, values in given.items()}
 
 
-def _ask(subject: Subject, asked: dict[Operator, Asked], order: tuple[Operator, ...]) -> dict[str, Array]:
+def _ask(subject: BackendUnderTest, asked: dict[Operator, Asked], order: tuple[Operator, ...]) -> dict[str, Array]:
     """Outputs of the plain methods, called one by one."""
     return {name: a for operator in order for name, a in subject.whole(*asked[operator]).items()}
 
 
-def _ask_together(subject: Subject, asked: dict[Operator, Asked], order: tuple[Operator, ...]) -> dict[str, Array]:
+def _ask_together(
+    subject: BackendUnderTest, asked: dict[Operator, Asked], order: tuple[Operator, ...]
+) -> dict[str, Array]:
     """Outputs of prepared calls that are all alive at once; rounded for norm-wise classes, as `whole` does."""
     prepared = [subject.prepare(*asked[operator]) for operator in order]
     results = [call.run() for call in prepared]
@@ -269,7 +271,7 @@ def _ask_together(subject: Subject, asked: dict[Operator, Asked], order: tuple[O
 
 
 @law(tolerance="exact", when=lambda p: filled_conv(p) and p.dtype in ("float32", "float64"), needs=(INPUT, WEIGHT))
-def gradients_of_batches(subject: Subject, problem: Problem) -> Deviation:
+def gradients_of_batches(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """dx of (A, B) = (dx of A, dx of B);  dw of (A, B) = dw of A + dw of B
 
     Batches of 65 and 3 images, of one channel and one filter a group, at most two groups and four windows an axis. Any
@@ -282,4 +284,4 @@ def gradients_of_batches(subject: Subject, problem: Problem) -> Deviation:
     parts = (slice(None), slice(first), slice(first, None))
     dx, *apart = (subject.input_grad(dy[at], w, x[at].shape, small.window) for at in parts)
     dw, *shares = (subject.weight_grad(dy[at], x[at], w.shape, small.window) for at in parts)
-    return join(equal(dx, np.concatenate(apart), "dx"), equal(dw, shares[0] + shares[1], "dw"))
+    return worst_of(equal(dx, np.concatenate(apart), "dx"), equal(dw, shares[0] + shares[1], "dw"))

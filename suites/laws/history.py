@@ -7,7 +7,7 @@ import gc
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from harness import Deviation, Operator, Problem, Subject, join, law
+from harness import BackendUnderTest, Deviation, Operator, Problem, law, worst_of
 from harness.backend.base import native_operators
 from harness.backend.routing import UnsupportedError
 from harness.problems.calling import bind
@@ -19,7 +19,7 @@ from suites.laws.refusals import illegal_windows
 
 
 @law(tolerance="exact", when=is_chosen)
-def batches_leave_no_trace(subject: Subject, problem: Problem) -> Deviation:
+def batches_leave_no_trace(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(x) is the same before and after batches of 1, 33, 2, 0 and 5 images, and so are their own answers
 
     Buffers and block counts of a larger batch, and what an empty one leaves behind, must not reach the next call.
@@ -29,7 +29,7 @@ def batches_leave_no_trace(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=is_chosen)
-def plans_are_told_apart(subject: Subject, problem: Problem) -> Deviation:
+def plans_are_told_apart(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(x) is the same before and after any problem that differs from its own in one thing, and so are their answers
 
     The dtype, the layout, the bias, stride, dilation or padding with the same shapes, ceil mode, divisor, kernel,
@@ -44,7 +44,7 @@ def plans_are_told_apart(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=is_chosen)
-def contents_are_told_apart(subject: Subject, problem: Problem) -> Deviation:
+def contents_are_told_apart(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(z) is right after f(x), where z is x with one element changed, or the elements of x in another order
 
     For every array: what a backend made of one kernel must not serve another that has the same sum, the same first
@@ -83,7 +83,7 @@ def _walk(answers: Answers, problem: Problem, others: Iterable[Case]) -> Deviati
         if answers.plans(case.problem):
             parts.append(answers.ask(case, answers.prepared(case), "after the problem, prepared"))
         parts.append(answers.ask(base, plain, f"after {case.what}"))
-    return join(*parts, answers.ask(base, prepared, "at the end, prepared at the begin"))
+    return worst_of(*parts, answers.ask(base, prepared, "at the end, prepared at the begin"))
 
 
 def _has_refusals(problem: Problem) -> bool:
@@ -91,7 +91,7 @@ def _has_refusals(problem: Problem) -> bool:
 
 
 @law(tolerance="exact", when=_has_refusals)
-def refused_calls_leave_no_trace(subject: Subject, problem: Problem) -> Deviation:
+def refused_calls_leave_no_trace(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(x) is the same after calls with impossible windows as before
 
     What was set up, locked or counted before the refusal must be undone by it.
@@ -105,7 +105,7 @@ def refused_calls_leave_no_trace(subject: Subject, problem: Problem) -> Deviatio
         with contextlib.suppress(Exception):  # whether it is refused is the matter of another law
             bind(subject.backend, illegal, answers.own(base))()
         parts.append(answers.ask(base, plain, f"after {what}"))
-    return join(*parts, answers.ask(base, prepared, "at the end, prepared at the begin"))
+    return worst_of(*parts, answers.ask(base, prepared, "at the end, prepared at the begin"))
 
 
 # --- several prepared calls ----------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ class _Plans:
 
 
 @law(tolerance="exact", when=is_chosen)
-def prepared_calls_stay_apart(subject: Subject, problem: Problem) -> Deviation:
+def prepared_calls_stay_apart(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """prepared calls of f, g, ... give f(x), g(z), ... in any order, also after one of them is gone
 
     Alive at once: other data of the same shapes, other windows, dtypes, layouts, batches and operators. A prepared
@@ -196,4 +196,4 @@ def prepared_calls_stay_apart(subject: Subject, problem: Problem) -> Deviation:
     for name in (*rest, "a later one", *reversed(rest)):
         plans.run(name, "after a later one was prepared")
     plans.look_at_all("at the end")
-    return join(*plans.parts)
+    return worst_of(*plans.parts)

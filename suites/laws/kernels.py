@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from harness import Deviation, Law, Operator, Problem, Subject, compare, join, law
+from harness import BackendUnderTest, Deviation, Law, Operator, Problem, compare, law, worst_of
 from harness.laws.error_bounds import check_outputs, limit, magnitude
 from harness.problems import reference
 from harness.problems.data import draw
@@ -54,7 +54,7 @@ def _is_picture(problem: Problem) -> bool:
 
 
 def _make_law(name: str, formula: str, kernel: Callable[[], Array]) -> Law:
-    def check(subject: Subject, problem: Problem) -> Deviation:
+    def check(subject: BackendUnderTest, problem: Problem) -> Deviation:
         """Filter the picture and a constant one: y = w ⋆ x, and brightness follows the sum of the kernel."""
         x = draw(problem, "x", problem.x)
         w = np.zeros((1, 1, 3, 3))
@@ -63,21 +63,21 @@ def _make_law(name: str, formula: str, kernel: Callable[[], Array]) -> Law:
         parts = [_filter(subject, problem, x, w), _filter(subject, problem, np.full_like(x, 0.75), w)]
         if name == "gaussian-2d":
             parts.append(_separates(subject, problem, x, w))
-        return join(*parts)
+        return worst_of(*parts)
 
     check.__name__ = f"kernel_{name}"
     check.__doc__ = formula
     return law(tolerance="bound", when=_is_picture)(check)
 
 
-def _filter(subject: Subject, problem: Problem, x: Array, w: Array) -> Deviation:
+def _filter(subject: BackendUnderTest, problem: Problem, x: Array, w: Array) -> Deviation:
     """y against shifted sums in float64; inside a constant picture those are the sum of the kernel times it."""
     arrays = {"x": x.astype(x.dtype), "w": w.astype(x.dtype)}
     wanted = reference.compute(problem, arrays)
     return check_outputs(problem, subject.numerics(), arrays, subject.run(problem, arrays), wanted)
 
 
-def _separates(subject: Subject, problem: Problem, x: Array, w: Array) -> Deviation:
+def _separates(subject: BackendUnderTest, problem: Problem, x: Array, w: Array) -> Deviation:
     """One pass with G Gᵀ against a row pass and a column pass, within the bounds of all three and of rounding w."""
     row, column = np.zeros_like(w), np.zeros_like(w)
     row[0, 0, 1], column[0, 0, :, 1] = gaussian(1), gaussian(1)

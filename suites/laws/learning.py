@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness import Deviation, compare, structure
+from harness import Deviation, compare, statement
 from harness.laws.error_bounds import LAMBDA
 from harness.laws.exhibit import Exhibit
 from harness.laws.law import network_law
-from harness.laws.networks.subject import NetworkSubject
+from harness.laws.networks.subject import NetworkUnderTest
 from harness.networks.problem import NetworkProblem
 from harness.problems.numerics import FORMATS
 from suites.training import BATCH, EPOCHS, SIDE, Training, expect_losses, load_digits, trace_losses, train
@@ -29,7 +29,7 @@ def _learns(problem: NetworkProblem) -> bool:
 
 
 @network_law(tolerance="structure", when=_learns)
-def digits_are_learnt(subject: NetworkSubject, problem: NetworkProblem, epochs: int = EPOCHS) -> Deviation:
+def digits_are_learnt(subject: NetworkUnderTest, problem: NetworkProblem, epochs: int = EPOCHS) -> Deviation:
     """theta <- theta - 1/4 dL/dtheta over real handwritten digits: at least 97 % of those held out are read right
 
     Plain gradient descent for 10 epochs, all operators by the backend, forwards and backwards.
@@ -41,7 +41,7 @@ def digits_are_learnt(subject: NetworkSubject, problem: NetworkProblem, epochs: 
         f"got {100 * accuracy:.2f} % of {len(digits.held_x)} held-out digits right after {epochs} epochs, "
         f"wanted {100 * WANTED:g} %"
     )
-    return replace(structure(accuracy >= WANTED, text), exhibit=_show_training(found, epochs))
+    return replace(statement(accuracy >= WANTED, text), exhibit=_show_training(found, epochs))
 
 
 def _show_training(found: Training, epochs: int) -> Exhibit:
@@ -58,7 +58,7 @@ def _show_training(found: Training, epochs: int) -> Exhibit:
 
 @network_law(tolerance="bound", when=_learns)
 def loss_curve_is_the_reference_curve(
-    subject: NetworkSubject, problem: NetworkProblem, steps: int = COMPARED
+    subject: NetworkUnderTest, problem: NetworkProblem, steps: int = COMPARED
 ) -> Deviation:
     """|L_t - L64_t| <= 8 (max over s <= t of D_s + u |L64_t|) for the losses L of the first 64 steps
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
-from harness import Deviation, Exhibit, Problem, Subject, law
+from harness import BackendUnderTest, Deviation, Exhibit, Problem, law
 from harness.laws.sampling.beyond import call_backend, draw_arrays, is_beyond, judge_held
 from harness.laws.subject import NoRoomError
 from harness.machine.limits import read_free_memory
@@ -23,7 +23,7 @@ def _applies(problem: Problem) -> bool:
 
 
 @law(tolerance="exact", when=_applies, copies=COPIES)
-def agrees_beyond_limits(subject: Subject, problem: Problem) -> Deviation:
+def agrees_beyond_limits(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """operator(arrays) == exact sums, where an array has more than 2^31 elements or 2^32 bytes
 
     Asked of the prepared call, on whole numbers. Outputs at the ends of every array, around 2^30, 2^31 and 2^32
@@ -35,7 +35,7 @@ def agrees_beyond_limits(subject: Subject, problem: Problem) -> Deviation:
         return _apply(subject, problem, free)
 
 
-def _apply(subject: Subject, problem: Problem, free: int) -> Deviation:
+def _apply(subject: BackendUnderTest, problem: Problem, free: int) -> Deviation:
     meters = [MemoryMeter("cpu") for _ in range(3)]
     before = read_resident()
     held = _measured(meters[0], lambda: draw_arrays(subject, problem))
@@ -55,7 +55,7 @@ def _measured(meter: MemoryMeter, make: Callable[[], Made]) -> Made:
 
 
 @contextmanager
-def _enough_memory(subject: Subject, need: int) -> Iterator[int]:
+def _enough_memory(subject: BackendUnderTest, need: int) -> Iterator[int]:
     """Raise NoRoomError where memory is short, at the start or later; what is free else, 0 where it is not known.
 
     On another device only its own allocator knows. Memory that runs out although there was twice as much is an error.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import Deviation, Operator, Problem, Subject, Window, join, law
+from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law, worst_of
 from harness.problems.reference import rot180
 from harness.problems.taps import EVERY, fit, inner, tap_slices
 from harness.problems.window import Sizes
@@ -23,7 +23,7 @@ MOST_ENTRIES = 1 << 18  # of a sparse matrix that a law makes
 
 
 @law(tolerance="exact", when=filled_conv, needs=(CONV, INPUT))
-def toeplitz_matrix(subject: Subject, problem: Problem) -> Deviation:
+def toeplitz_matrix(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """C[(o,i), (c, s i + d t - begin)] = w[o,c,t], else 0;  C x = conv(x, w);  C^T dy = conv_input_grad(dy, w)
 
     The columns of C are the answers to unit images, all in one batch, so each row must be a shifted kernel. Any
@@ -37,7 +37,7 @@ def toeplitz_matrix(subject: Subject, problem: Problem) -> Deviation:
     x, dy = wide(problem, "x", small.x), wide(problem, "dy", (1, *answers.shape[1:]))
     wanted = toeplitz(rot180(w) if problem.flip else w, small.x, small.window)
     y, dx = subject.conv(x, w, window=small.window, flip=problem.flip), subject.input_grad(dy, w, x.shape, small.window)
-    return join(
+    return worst_of(
         equal(c, wanted, "C"),
         equal((c @ x.reshape(-1)).reshape(y.shape), y, "C x"),
         equal((c.T @ dy.reshape(-1)).reshape(dx.shape), dx, "C^T dy"),
@@ -68,7 +68,7 @@ def _has_a_small_matrix(problem: Problem) -> bool:
 
 
 @law(tolerance="exact", when=_has_a_small_matrix, needs=(CONV, TRANSPOSE))
-def transpose_is_the_matrix_turned(subject: Subject, problem: Problem) -> Deviation:
+def transpose_is_the_matrix_turned(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """C = sum over taps t of W_t ⊗ S_t1 ⊗ ... ⊗ S_ta:  conv_transpose(z, w, b) = C^T z + b;  conv(x, w) = C x
 
     ⊗ is the Kronecker product of sparse matrices. W_t holds the numbers of tap t, a block for each group;
@@ -81,7 +81,7 @@ def transpose_is_the_matrix_turned(subject: Subject, problem: Problem) -> Deviat
     forward = subject.conv(x, w, flip=problem.flip)
     matrix = kronecker(rot180(w) if problem.flip else w, y.shape[2:], z.shape[2:], problem.window)
     turned = (matrix.T @ z.reshape(len(z), -1).T).T.reshape(y.shape)
-    return join(
+    return worst_of(
         equal(y, turned if b is None else turned + by_channel(b, problem.axes), "C^T z"),
         equal(forward, (matrix @ x.reshape(len(x), -1).T).T.reshape(z.shape), "C x"),
     )
@@ -115,7 +115,7 @@ def _select(n: int, p: int, stride: int, shift: int) -> Any:
 
 
 @law(tolerance="exact", when=filled_conv, needs=(CONV, INPUT))
-def columns_and_back(subject: Subject, problem: Problem) -> Deviation:
+def columns_and_back(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """columns = conv(x, units):  W columns = conv(x, w);  conv_input_grad(columns, units) = multiplicity * x
 
     im2col and col2im: a unit kernel for every channel and tap, in one group; multiplicity counts the windows and taps
@@ -129,7 +129,7 @@ def columns_and_back(subject: Subject, problem: Problem) -> Deviation:
     y = subject.conv(x, w, window=window, flip=problem.flip)
     product = w.reshape(groups, w.shape[0] // groups, -1) @ columns.reshape(groups, depth // groups, -1)
     back = subject.input_grad(columns, units, x.shape, together)
-    return join(
+    return worst_of(
         equal(product.reshape(y.shape), y, "W columns"),
         equal(back, multiplicity(x.shape[2:], w.shape[2:], window) * x, "columns scattered back"),
     )
@@ -151,7 +151,7 @@ def multiplicity(spatial: Sizes, kernel: Sizes, window: Window) -> Array:
 
 
 @law(tolerance="exact", when=filled_conv)
-def taps_add_up(subject: Subject, problem: Problem) -> Deviation:
+def taps_add_up(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """conv(x, w) = sum over taps t of w[:,:,t] conv(x, delta_t), with delta_t for every channel by itself
 
     All taps in one depthwise call with as many filters a channel as the kernel has taps. Any window, flipped or not;

@@ -9,7 +9,7 @@ from functools import reduce
 
 import numpy as np
 
-from harness import Deviation, Problem, Subject, Window, join, law, structure
+from harness import BackendUnderTest, Deviation, Problem, Window, law, statement, worst_of
 from harness.problems.taps import EVERY, fit
 from suites.laws.common import Array, equal, step, wide
 from suites.laws.windows import (
@@ -36,17 +36,17 @@ def _indexed(problem: Problem, indices: Array) -> Deviation:
     area, meets = math.prod(spatial), taps_inside(problem) > 0
     given = indices[..., meets]
     if given.size and (given.min() < 0 or given.max() >= area):
-        return structure(False, f"indices: got {int(given.min())} to {int(given.max())}, wanted 0 to {area - 1}")
+        return statement(False, f"indices: got {int(given.min())} to {int(given.max())}, wanted 0 to {area - 1}")
     positions = np.arange(area, dtype=np.float64).reshape(1, 1, *spatial)
     inside = np.zeros(indices.shape, dtype=bool)
     for place in seen(problem, positions, -1.0):
         inside |= indices == place
     own = int(inside[..., meets].sum())
-    return structure(own == given.size, f"indices in their own window: {own} of {given.size}")
+    return statement(own == given.size, f"indices in their own window: {own} of {given.size}")
 
 
 @law(tolerance="exact", when=lambda problem: problem.operator is MAX)
-def maximum_is_selected(subject: Subject, problem: Problem) -> Deviation:
+def maximum_is_selected(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """y[i] = x[indices[i]], indices[i] lies in window i, and y[i] >= x[j] for all j in window i
 
     Bit-exact on any data: a maximum is chosen, never computed. Over padding alone it is -inf and has no index.
@@ -60,7 +60,7 @@ def maximum_is_selected(subject: Subject, problem: Problem) -> Deviation:
     chosen = np.full(y.shape, -np.inf)
     chosen[..., meets] = np.take_along_axis(flat(x), indices[..., meets], axis=2)
     largest = reduce(np.maximum, seen(problem, x, -np.inf))
-    return join(
+    return worst_of(
         equal(y, chosen, "y against x[indices]"),
         equal(y, largest, "y against the largest of its window"),
         own,
@@ -71,7 +71,7 @@ def maximum_is_selected(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=finite_max_pool)
-def maximum_shifts(subject: Subject, problem: Problem) -> Deviation:
+def maximum_shifts(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """max_pool(x - c) = max_pool(x) - c, with c > max x, so that all data are negative
 
     Padding of 0 would win in every window. Where x - c is rounded to the dtype, it is so on both sides.
@@ -83,7 +83,7 @@ def maximum_shifts(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=finite_max_pool)
-def maximum_scales(subject: Subject, problem: Problem) -> Deviation:
+def maximum_scales(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """max_pool(2^k x) = 2^k max_pool(x), for k = 3 and k = -3
 
     Nothing is rounded, unless 2^k x leaves the range of the dtype; then it is so on both sides.
@@ -91,11 +91,11 @@ def maximum_scales(subject: Subject, problem: Problem) -> Deviation:
     x = wide(problem, "x", problem.x)
     y, _ = max_pool(subject, problem, x)
     scaled = [(a, max_pool(subject, problem, narrow(problem, a * x))[0]) for a in SCALES]
-    return join(*(equal(got, narrow(problem, a * y), f"max_pool({a:g} x)") for a, got in scaled))
+    return worst_of(*(equal(got, narrow(problem, a * y), f"max_pool({a:g} x)") for a, got in scaled))
 
 
 @law(tolerance="exact", when=finite_max_pool)
-def maximum_keeps_increasing_functions(subject: Subject, problem: Problem) -> Deviation:
+def maximum_keeps_increasing_functions(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """max_pool(f(x)) = f(max_pool(x)), with f(x) = sign(x) sqrt|x|
 
     An increasing function changes no order; rounding it to the dtype does not either.
@@ -110,7 +110,7 @@ def _root(a: Array) -> Array:
 
 
 @law(tolerance="exact", when=finite_max_pool)
-def maximum_keeps_order(subject: Subject, problem: Problem) -> Deviation:
+def maximum_keeps_order(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """x <= z  =>  max_pool(x) <= max_pool(z)
 
     z is x with 1 added at random places.
@@ -125,7 +125,7 @@ def maximum_keeps_order(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=lambda problem: problem.operator is MAX and problem.axes > 1)
-def maximum_is_separable(subject: Subject, problem: Problem) -> Deviation:
+def maximum_is_separable(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """max_pool over a box = max_pool over its rows, then over its columns
 
     Axis by axis, each with its own kernel, stride, padding, dilation and ceil rule.
@@ -163,7 +163,7 @@ def _composes(problem: Problem) -> bool:
 
 
 @law(tolerance="exact", when=_composes)
-def maxima_compose(subject: Subject, problem: Problem) -> Deviation:
+def maxima_compose(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """max_pool(max_pool(x; k1, stride 1); k2, stride s) = max_pool(x; k1 + k2 - 1, stride s), without padding
 
     Both kernels have the dilation of the problem; k1 is its kernel, and k2 is 2.
@@ -177,7 +177,7 @@ def maxima_compose(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=finite_max_pool)
-def maximum_of_a_constant(subject: Subject, problem: Problem) -> Deviation:
+def maximum_of_a_constant(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """max_pool(-c) = -c
 
     However many windows overlap, and wherever padding is; -inf over padding alone.
@@ -199,7 +199,7 @@ def _looks_outside(problem: Problem) -> bool:
 
 
 @law(tolerance="exact", when=_looks_outside)
-def maximum_padding_is_minus_infinity(subject: Subject, problem: Problem) -> Deviation:
+def maximum_padding_is_minus_infinity(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """max_pool(x; padding p) = max_pool(-inf around x; padding 0)
 
     Both sides of every axis by their own padding, and the ceil overhang.
@@ -210,7 +210,7 @@ def maximum_padding_is_minus_infinity(subject: Subject, problem: Problem) -> Dev
 
 
 @law(tolerance="exact", when=lambda p: p.operator is MAX and any(d > 1 for d in p.window.dilation))
-def maximum_dilation_is_polyphase(subject: Subject, problem: Problem) -> Deviation:
+def maximum_dilation_is_polyphase(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """max_pool(x; dilation d)[r + d j] = max_pool(x[r::d]; dilation 1)[j], at stride 1
 
     Every phase r of every axis is pooled alone; a stride then takes every s-th. x has its padding around it.
@@ -235,7 +235,7 @@ def _odd_nan() -> np.float64:
 
 
 @law(tolerance="exact", when=finite_max_pool)
-def nan_wins_its_windows(subject: Subject, problem: Problem) -> Deviation:
+def nan_wins_its_windows(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """x[p] = NaN  =>  y[i] is NaN and indices[i] = p where window i holds p; all other y[i] keep their bits
 
     One NaN in each map, among the problem's data and, with its sign set and other bits than the usual one, among +inf.
@@ -246,18 +246,18 @@ def nan_wins_its_windows(subject: Subject, problem: Problem) -> Deviation:
     held = holds(problem, mask)
     before, (y, indices) = max_pool(subject, problem, x)[0], max_pool(subject, problem, np.where(mask, np.nan, x))
     among, _ = max_pool(subject, problem, np.where(mask, _odd_nan(), np.inf))
-    reached = join(
+    reached = worst_of(
         nan_reaches(y, held, "windows that hold one"),
         nan_reaches(among, held, "windows that hold one among +inf"),
         equal(_where_held(indices, held), _spread(at, held), "index of a NaN"),
     )
     if not subject.numerics(problem).nan_local:
         return reached
-    return join(equal(np.where(held, 0.0, y), np.where(held, 0.0, before), "y beside the NaN"), reached)
+    return worst_of(equal(np.where(held, 0.0, y), np.where(held, 0.0, before), "y beside the NaN"), reached)
 
 
 @law(tolerance="exact", when=finite_max_pool)
-def infinity_wins_its_windows(subject: Subject, problem: Problem) -> Deviation:
+def infinity_wins_its_windows(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """x[p] = +inf  =>  y[i] = +inf and indices[i] = p where window i holds p; all other y[i] keep their bits
 
     One +inf in each map.
@@ -266,7 +266,7 @@ def infinity_wins_its_windows(subject: Subject, problem: Problem) -> Deviation:
     mask, at = mark_one(problem, "infinity")
     held = holds(problem, mask)
     before, (y, indices) = max_pool(subject, problem, x)[0], max_pool(subject, problem, np.where(mask, np.inf, x))
-    return join(
+    return worst_of(
         equal(y, np.where(held, np.inf, before), "y with one +inf in each map"),
         equal(_where_held(indices, held), _spread(at, held), "index of +inf"),
     )
@@ -282,20 +282,20 @@ def _spread(at: Array, held: Array) -> Array:
 
 
 @law(tolerance="exact", when=lambda problem: problem.operator is MAX)
-def minus_infinity_is_a_number(subject: Subject, problem: Problem) -> Deviation:
+def minus_infinity_is_a_number(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """x = -inf everywhere  =>  y = -inf, and indices[i] lies in window i
 
     A search that begins with the smallest finite number finds nothing there.
     """
     y, indices = max_pool(subject, problem, np.full(problem.x, -np.inf))
-    return join(equal(y, np.full(y.shape, -np.inf), "max_pool(-inf)"), _indexed(problem, indices))
+    return worst_of(equal(y, np.full(y.shape, -np.inf), "max_pool(-inf)"), _indexed(problem, indices))
 
 
 # --- unpooling, and the window that is everything ----------------------------------------------------------------
 
 
 @law(tolerance="exact", when=finite_max_pool)
-def unpooling_pools_back(subject: Subject, problem: Problem) -> Deviation:
+def unpooling_pools_back(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """max_pool(y put at indices in -inf) = y;  on distinct data with the same indices
 
     What was chosen from a window is in it, and no other choice is larger there.
@@ -311,14 +311,14 @@ def unpooling_pools_back(subject: Subject, problem: Problem) -> Deviation:
     back = equal(again, y, "max_pool of the unpooled y")
     if problem.data != "distinct":
         return back
-    return join(back, equal(chosen[..., meets], indices[..., meets], "indices of the unpooled y"))
+    return worst_of(back, equal(chosen[..., meets], indices[..., meets], "indices of the unpooled y"))
 
 
 @law(
     tolerance="exact",
     when=lambda p: p.operator is MAX and unpadded(p) and p.kernel == p.x[2:],
 )
-def global_maximum(subject: Subject, problem: Problem) -> Deviation:
+def global_maximum(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """kernel = whole input  =>  y = max over space
 
     On the problem's data, and on its negated magnitudes.
@@ -326,4 +326,4 @@ def global_maximum(subject: Subject, problem: Problem) -> Deviation:
     x = wide(problem, "x", problem.x)
     space = tuple(range(2, x.ndim))
     pairs = [(max_pool(subject, problem, a)[0], a.max(axis=space, keepdims=True)) for a in (x, -np.abs(x))]
-    return join(*(equal(y, largest, "global max_pool") for y, largest in pairs))
+    return worst_of(*(equal(y, largest, "global max_pool") for y, largest in pairs))

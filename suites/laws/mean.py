@@ -7,7 +7,7 @@ from functools import reduce
 
 import numpy as np
 
-from harness import Deviation, Operator, Problem, Subject, Window, compare, join, law
+from harness import BackendUnderTest, Deviation, Operator, Problem, Window, compare, law, worst_of
 from harness.laws.error_bounds import check_outputs
 from harness.laws.subject import NotExactError
 from harness.problems import reference
@@ -46,7 +46,7 @@ def _real(problem: Problem) -> bool:
     needs=(AVG, Operator.conv),
     restates=(AVG,),
 )
-def mean_is_depthwise_convolution(subject: Subject, problem: Problem) -> Deviation:
+def mean_is_depthwise_convolution(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """avg_pool(x) * divisor = conv(x, ones), depthwise
 
     Mean pooling is a depthwise convolution with a constant kernel; without the ceil rule, which conv does not have.
@@ -58,7 +58,7 @@ def mean_is_depthwise_convolution(subject: Subject, problem: Problem) -> Deviati
 
 
 @law(tolerance="bound", when=whole_avg_pool)
-def mean_of_ones_is_one(subject: Subject, problem: Problem) -> Deviation:
+def mean_of_ones_is_one(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """avg_pool(1) = (taps inside the input) / divisor, which is 1 away from padding
 
     Fixes the divisor: explicit padding counts if count_include_pad, the ceil overhang never does.
@@ -79,7 +79,7 @@ def _reaches_padding(problem: Problem) -> bool:
 
 
 @law(tolerance="bound", when=_reaches_padding, restates=(AVG,))
-def mean_padding_is_explicit_zeros(subject: Subject, problem: Problem) -> Deviation:
+def mean_padding_is_explicit_zeros(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """avg_pool(x; padding p, counted) = avg_pool(zeros around x; padding 0, not counted)
 
     Both sides of every axis by their own padding; with the ceil rule on both sides, whose overhang never counts.
@@ -92,7 +92,7 @@ def mean_padding_is_explicit_zeros(subject: Subject, problem: Problem) -> Deviat
 
 
 @law(tolerance="bound", when=lambda problem: _real(problem) and any(overhangs(problem)))
-def mean_leaves_out_the_overhang(subject: Subject, problem: Problem) -> Deviation:
+def mean_leaves_out_the_overhang(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """last window of the ceil rule = avg_pool of what is left of the input, with the kernel cut to fit
 
     On every axis where the last window hangs over; explicit padding is there as zeros, and counts.
@@ -117,7 +117,7 @@ def mean_leaves_out_the_overhang(subject: Subject, problem: Problem) -> Deviatio
 
 
 @law(tolerance="exact", when=lambda problem: whole_avg_pool(problem) and not unpadded(problem))
-def modes_share_their_sums(subject: Subject, problem: Problem) -> Deviation:
+def modes_share_their_sums(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """avg_pool(x; counted) * taps in input and padding = avg_pool(x; not counted) * taps in the input
 
     Padding adds nothing to a sum, whether it counts in the divisor or not.
@@ -135,7 +135,7 @@ def modes_share_their_sums(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=whole_avg_pool)
-def mean_keeps_order(subject: Subject, problem: Problem) -> Deviation:
+def mean_keeps_order(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """x <= z  =>  avg_pool(x) <= avg_pool(z)
 
     z is x with 1 added at random places; by sums of whole numbers.
@@ -146,7 +146,7 @@ def mean_keeps_order(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="bound", when=_real)
-def mean_lies_between(subject: Subject, problem: Problem) -> Deviation:
+def mean_lies_between(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """min of window i <= avg_pool(x)[i] <= max of window i
 
     Where padding counts, its 0 is in the window; 0 over padding alone.
@@ -160,7 +160,7 @@ def mean_lies_between(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="bound", when=lambda problem: _real(problem) and unpadded(problem) and problem.kernel == problem.x[2:])
-def global_mean(subject: Subject, problem: Problem) -> Deviation:
+def global_mean(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """kernel = whole input  =>  y = mean over space
 
     Summed in float64.
@@ -175,7 +175,7 @@ def global_mean(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=lambda problem: problem.operator is AVG and problem.data != "nonfinite")
-def nan_stays_in_its_means(subject: Subject, problem: Problem) -> Deviation:
+def nan_stays_in_its_means(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """x[p] = NaN  =>  y[i] is NaN where window i holds p; all other y[i] keep their bits
 
     One NaN in each map. The second half only where the backend declares nan_local, which running sums are not.
@@ -187,11 +187,11 @@ def nan_stays_in_its_means(subject: Subject, problem: Problem) -> Deviation:
     reached = nan_reaches(y, held, "windows that hold one")
     if not subject.numerics(problem).nan_local:
         return reached
-    return join(equal(np.where(held, 0.0, y), np.where(held, 0.0, before), "y beside the NaN"), reached)
+    return worst_of(equal(np.where(held, 0.0, y), np.where(held, 0.0, before), "y beside the NaN"), reached)
 
 
 @law(tolerance="bound", when=lambda p: p.operator is AVG and p.dtype == "float16" and p.data == "uniform")
-def half_means_do_not_overflow(subject: Subject, problem: Problem) -> Deviation:
+def half_means_do_not_overflow(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """x = c  =>  avg_pool(x) = c (taps inside x) / divisor, for c near the largest and at the smallest number
 
     Where sums are declared wider than float16: the sum of a window leaves its range, the mean does not.
@@ -203,4 +203,4 @@ def half_means_do_not_overflow(subject: Subject, problem: Problem) -> Deviation:
         arrays = {"x": np.full(problem.x, c, dtype=np.float16)}
         wanted = reference.compute(problem, arrays)
         parts.append(check_outputs(problem, subject.numerics(), arrays, subject.run(problem, arrays), wanted))
-    return join(*parts)
+    return worst_of(*parts)

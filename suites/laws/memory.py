@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import Deviation, GeometryError, Problem, Subject, join, law, structure
+from harness import BackendUnderTest, Deviation, GeometryError, Problem, law, statement, worst_of
 from harness.laws.error_bounds import check_outputs
 from harness.laws.subject import Prepared
 from harness.problems import reference
@@ -40,17 +40,17 @@ def _case(problem: Problem, arrays: Mapping[str, Array] | None = None) -> _Case:
     return _Case(problem, given, reference.compute(problem, given))
 
 
-def _own(subject: Subject, case: _Case) -> dict[str, Any]:
+def _own(subject: BackendUnderTest, case: _Case) -> dict[str, Any]:
     """Device arrays that share no memory with those of the case, so that they can be overwritten."""
     return subject.devices(case.problem, {name: a.copy(order="K") for name, a in case.arrays.items()})
 
 
-def _judge(subject: Subject, case: _Case, call: Prepared, how: str) -> Deviation:
+def _judge(subject: BackendUnderTest, case: _Case, call: Prepared, how: str) -> Deviation:
     """Run a call and compare it with the reference; `how` names the circumstances."""
     return _compare(subject, case, call.fetch(call.run()), how)
 
 
-def _compare(subject: Subject, case: _Case, got: Mapping[str, Array], how: str) -> Deviation:
+def _compare(subject: BackendUnderTest, case: _Case, got: Mapping[str, Array], how: str) -> Deviation:
     found = check_outputs(case.problem, subject.numerics(), case.arrays, got, case.wanted)
     return found if found.passed else _named(found, how)
 
@@ -146,7 +146,7 @@ ALONE = 2  # views that each array of a problem has alone; the problems of an op
 
 
 @law(tolerance="exact", when=_whole)
-def views_are_read_right(subject: Subject, problem: Problem) -> Deviation:
+def views_are_read_right(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(view of x) = f(x), however the view lies in memory
 
     Fortran order, channels last, images last, negative strides, every other element, inside a frame of NaN, and some
@@ -162,7 +162,7 @@ def views_are_read_right(subject: Subject, problem: Problem) -> Deviation:
     for name, how in _deal_views(problem, devices):
         call = subject.plain(problem, devices | {name: VIEWS[how](devices[name])})
         parts.append(_judge(subject, case, call, f"with {name} alone {how}"))
-    return join(*parts)
+    return worst_of(*parts)
 
 
 def _deal_views(problem: Problem, names: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -173,7 +173,7 @@ def _deal_views(problem: Problem, names: Iterable[str]) -> Iterator[tuple[str, s
 
 
 @law(tolerance="exact", when=lambda problem: _whole(problem) and problem.x[0] > 1)
-def repeated_images_are_read_right(subject: Subject, problem: Problem) -> Deviation:
+def repeated_images_are_read_right(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(x) = f(dense copy of x), where all images of x are one image in memory (stride 0)
 
     Every array with a batch axis is spread from its first image.
@@ -190,7 +190,7 @@ def repeated_images_are_read_right(subject: Subject, problem: Problem) -> Deviat
 
 
 @law(tolerance="exact", when=lambda problem: _whole(problem) and "dy" in problem.operator.inputs)
-def spread_gradients_are_read_right(subject: Subject, problem: Problem) -> Deviation:
+def spread_gradients_are_read_right(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(dy) = f(dense copy of dy), where dy is one number in memory (all strides 0)
 
     The gradient of a sum comes so from automatic differentiation.
@@ -208,7 +208,7 @@ def spread_gradients_are_read_right(subject: Subject, problem: Problem) -> Devia
 
 
 @law(tolerance="structure", when=_whole)
-def inputs_stay(subject: Subject, problem: Problem) -> Deviation:
+def inputs_stay(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(x) leaves x, and what lies around x in memory, as they were to the bit
 
     Plain methods on arrays inside frames of NaN, and the prepared call.
@@ -223,16 +223,16 @@ def inputs_stay(subject: Subject, problem: Problem) -> Deviation:
     before = {name: _bits(subject, a) for name, a in devices.items()}
     subject.prepare_devices(problem, devices).run()
     changed += [f"{name} (prepared)" for name, a in devices.items() if _bits(subject, a) != before[name]]
-    return structure(not changed, f"inputs changed by the call: {', '.join(changed) or 'none'}")
+    return statement(not changed, f"inputs changed by the call: {', '.join(changed) or 'none'}")
 
 
-def _bits(subject: Subject, a: Any) -> bytes:
+def _bits(subject: BackendUnderTest, a: Any) -> bytes:
     """The bits of a device array, in the order of its axes."""
     return np.array(subject.backend.to_host(a)).tobytes()
 
 
 @law(tolerance="exact", when=_whole)
-def outputs_are_fresh(subject: Subject, problem: Problem) -> Deviation:
+def outputs_are_fresh(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """y = f(x) stays as it is when f is called again on other data, and when x is overwritten
 
     An output is neither a buffer of the backend, nor a view of an input, nor computed when it is looked at.
@@ -246,14 +246,14 @@ def outputs_are_fresh(subject: Subject, problem: Problem) -> Deviation:
     after_call = call.fetch(result)
     for a in devices.values():
         a[...] = _filled(a, tuple(a.shape))
-    return join(
+    return worst_of(
         _compare(subject, case, after_call, "after a second call"),
         _compare(subject, case, call.fetch(result), "after its inputs were overwritten"),
     )
 
 
 @law(tolerance="exact", when=_whole)
-def memory_is_written_before_it_is_read(subject: Subject, problem: Problem) -> Deviation:
+def memory_is_written_before_it_is_read(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(x) = f(x), with the allocator full of NaN
 
     Blocks of many sizes, those of the outputs among them, are filled with NaN and given back before each call.
@@ -265,10 +265,10 @@ def memory_is_written_before_it_is_read(subject: Subject, problem: Problem) -> D
     for one, how in ((call, "with dirty memory"), (prepared, "with dirty memory, prepared")):
         _dirty(subject, problem)
         parts.append(_judge(subject, case, one, how))
-    return join(*parts)
+    return worst_of(*parts)
 
 
-def _dirty(subject: Subject, problem: Problem) -> None:
+def _dirty(subject: BackendUnderTest, problem: Problem) -> None:
     """Fill memory that the allocator will hand out again; NumPy's and the backend's own."""
     like = subject.backend.to_device(np.zeros(1, dtype=np.float64))
     sizes = {int(np.prod(shape)) for shape in problem.shapes.values()} | {2**k for k in range(3, 15)}
@@ -283,7 +283,7 @@ def _dirty(subject: Subject, problem: Problem) -> None:
 
 
 @law(tolerance="exact", when=_whole)
-def history_leaves_no_trace(subject: Subject, problem: Problem) -> Deviation:
+def history_leaves_no_trace(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(x) is the same before and after f(z), whatever z is
 
     z is another array of the same shape, then a single image, more images, and another stride: plans, buffers and
@@ -299,7 +299,7 @@ def history_leaves_no_trace(subject: Subject, problem: Problem) -> Deviation:
         parts.append(_judge(subject, other, subject.plain(other.problem, devices), "next"))
         parts.append(_judge(subject, case, call, "after other data"))
         parts.append(_judge(subject, case, prepared, "prepared, after other data"))
-    return join(*parts)
+    return worst_of(*parts)
 
 
 def _others(problem: Problem) -> tuple[Problem, ...]:
@@ -319,7 +319,7 @@ def _others(problem: Problem) -> tuple[Problem, ...]:
 
 
 @law(tolerance="exact", when=_whole)
-def prepared_calls_are_steady(subject: Subject, problem: Problem) -> Deviation:
+def prepared_calls_are_steady(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """a prepared call gives f(x) each of twelve times, and f(z) after x is filled with z in place
 
     What is prepared may keep what it made of the kernel and the bias; every other array is read by every call.
@@ -333,11 +333,11 @@ def prepared_calls_are_steady(subject: Subject, problem: Problem) -> Deviation:
     for name, fresh in subject.devices(problem, other.arrays).items():
         if name not in ("w", "b"):
             devices[name][...] = fresh
-    return join(*parts, _judge(subject, other, call, "after its inputs were filled again"))
+    return worst_of(*parts, _judge(subject, other, call, "after its inputs were filled again"))
 
 
 @law(tolerance="exact", when=_whole)
-def answers_follow_contents(subject: Subject, problem: Problem) -> Deviation:
+def answers_follow_contents(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(x) follows what x holds, not where x lies
 
     The same arrays are filled with other numbers in place; the answer must be that of the new numbers.
@@ -355,4 +355,4 @@ def answers_follow_contents(subject: Subject, problem: Problem) -> Deviation:
         how = f"after its arrays were filled again ({number})"
         parts.append(_judge(subject, other, subject.plain(problem, devices), how))
         parts.append(_judge(subject, other, subject.prepare_devices(problem, devices), f"prepared, {how}"))
-    return join(*parts)
+    return worst_of(*parts)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import Deviation, Exhibit, structure
+from harness import Deviation, Exhibit, statement
 from harness.laws.law import network_law
 from harness.laws.networks.error_bounds import take
-from harness.laws.networks.subject import NetworkSubject, on_host
+from harness.laws.networks.subject import NetworkUnderTest, on_host
 from harness.laws.networks.verify import verify_layers, verify_whole
 from harness.networks.elementwise import LOSSES
 from harness.networks.evaluate import Compute, Tape, forward, namespace
@@ -36,7 +36,7 @@ def _plain(problem: NetworkProblem) -> bool:
 
 
 @network_law(tolerance="structure", when=lambda p: _plain(p) and p.architecture.published is not None)
-def parameters_are_those_published(subject: NetworkSubject, problem: NetworkProblem) -> Deviation:
+def parameters_are_those_published(subject: NetworkUnderTest, problem: NetworkProblem) -> Deviation:
     """sum over layers of |dw| + |db| + |dgamma| + |dbeta| = the published number of parameters
 
     Counted on the graph at its native size, where every layer must chain; fixed statistics count where the published
@@ -45,12 +45,12 @@ def parameters_are_those_published(subject: NetworkSubject, problem: NetworkProb
     architecture = problem.architecture
     network = problem.with_(size=0, n=1).network
     count = network.count(statistics=architecture.counts == "all")
-    found = structure(count == architecture.published, f"got {count} parameters, wanted {architecture.published}")
+    found = statement(count == architecture.published, f"got {count} parameters, wanted {architecture.published}")
     return replace(found, exhibit=Exhibit(figures={"parameters": float(count)}))
 
 
 @network_law(tolerance="bound", when=_plain)
-def error_terms_layer_by_layer(subject: NetworkSubject, problem: NetworkProblem) -> Deviation:
+def error_terms_layer_by_layer(subject: NetworkUnderTest, problem: NetworkProblem) -> Deviation:
     """delta_l = f'(Z_l) * sum rot180(W) wide delta_(l+1), or up(delta_(l+1)); dw_l = x_l correlated with delta_l
 
     (1.12) to (1.17). Every operator of the pass, forwards and backwards, is compared with the reference on the very
@@ -61,7 +61,7 @@ def error_terms_layer_by_layer(subject: NetworkSubject, problem: NetworkProblem)
 
 
 @network_law(tolerance="norm", when=_plain, role="network")
-def network_equals_autograd(subject: NetworkSubject, problem: NetworkProblem) -> Deviation:
+def network_equals_autograd(subject: NetworkUnderTest, problem: NetworkProblem) -> Deviation:
     """||t - t64|| <= 8 (D + u ||t64||) for every output, error term and gradient t, and for the loss
 
     t64: by torch and its own automatic differentiation in float64, or by the reference where torch is absent. D: how
@@ -74,7 +74,7 @@ def network_equals_autograd(subject: NetworkSubject, problem: NetworkProblem) ->
 
 
 @network_law(tolerance="norm", when=lambda p: p.work == "step" and bool(p.mixed))
-def mixed_backends_agree(subject: NetworkSubject, problem: NetworkProblem) -> Deviation:
+def mixed_backends_agree(subject: NetworkUnderTest, problem: NetworkProblem) -> Deviation:
     """the same network with every other operator by another backend: ||t - t64|| <= 8 (D + u ||t64||) still
 
     The partner also stands in for what the backend lacks. Arrays go to and fro between the two, forwards and backwards.
@@ -84,7 +84,7 @@ def mixed_backends_agree(subject: NetworkSubject, problem: NetworkProblem) -> De
 
 
 @network_law(tolerance="structure", when=lambda p: p.work == "step" and not p.mixed and p.dtype == "float64")
-def loss_follows_its_gradient(subject: NetworkSubject, problem: NetworkProblem) -> Deviation:
+def loss_follows_its_gradient(subject: NetworkUnderTest, problem: NetworkProblem) -> Deviation:
     """L(theta + h v) - L(theta) - h <dL/dtheta, v> = O(h^2), theta all parameters and the input
 
     The Taylor test, on the backend alone and without a reference: from one h to a quarter of it the remainder must fall
@@ -118,7 +118,7 @@ def _gradient_of(tape: Tape, name: str) -> Array:
 
 
 def _loss(
-    subject: NetworkSubject, decisions: Mapping[str, Array], values: Mapping[str, Array], ends: Mapping[str, Array]
+    subject: NetworkUnderTest, decisions: Mapping[str, Array], values: Mapping[str, Array], ends: Mapping[str, Array]
 ) -> float:
     """The loss with the decisions of another pass."""
     backend = subject.backend
@@ -134,7 +134,7 @@ def _loss(
     return float(on_host(backend, loss))
 
 
-def _follow(subject: NetworkSubject, decisions: Mapping[str, Array]) -> Compute:
+def _follow(subject: NetworkUnderTest, decisions: Mapping[str, Array]) -> Compute:
     """The backend's operators, with maxima as they were taken before."""
 
     def compute(node: Node, problem: Problem, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -159,7 +159,7 @@ def _judge_remainders(remainders: list[float], firsts: list[float], floor: float
     )
     text = f"remainder of order {order:.3g} in h, wanted 2; at its smallest {smallest:.2g} of the change of the loss"
     return replace(
-        structure(order >= ORDER, text), worst=0.0 if math.isinf(order) else ORDER / max(order, 1e-9),
+        statement(order >= ORDER, text), worst=0.0 if math.isinf(order) else ORDER / max(order, 1e-9),
         compared=sum(max(pair) > floor for pair in zip(remainders, firsts, strict=True)),
     )  # fmt: skip
 

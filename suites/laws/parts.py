@@ -8,7 +8,7 @@ from functools import reduce
 
 import numpy as np
 
-from harness import Deviation, Operator, Problem, Subject, Window, join, law
+from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law, worst_of
 from harness.problems.taps import EVERY
 from suites.laws.common import Array, equal, kernel_shape, wide
 from suites.laws.shapes import by_channel, cut, filled_conv, nonzero
@@ -21,7 +21,7 @@ def _is_depthwise(problem: Problem) -> bool:
 
 
 @law(tolerance="exact", when=_is_depthwise, restates=(Operator.conv,))
-def depthwise_is_a_loop(subject: Subject, problem: Problem) -> Deviation:
+def depthwise_is_a_loop(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """groups = C:  conv(x, w)[:, c] = conv(x[:, c], w[c]), one call for each channel
 
     Any number of filters a channel, any window, flipped or not.
@@ -37,7 +37,7 @@ def depthwise_is_a_loop(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=filled_conv)
-def batches_concatenate(subject: Subject, problem: Problem) -> Deviation:
+def batches_concatenate(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """conv((A, B), w) = (conv(A, w), conv(B, w))
 
     Batches of 65 and 3 images, of one channel and one filter a group, at most two groups and four windows an axis. Any
@@ -65,7 +65,7 @@ def _has_inside(problem: Problem) -> bool:
 
 
 @law(tolerance="exact", when=_has_inside)
-def constant_stays_constant(subject: Subject, problem: Problem) -> Deviation:
+def constant_stays_constant(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """x = 2 everywhere  =>  y[n,o,i] = 2 (sum of w[o]) + b[o], for windows that lie wholly inside the input
 
     For w and for |w|, since a smoothing kernel has no weight below 0. Any window, flipped or not.
@@ -76,11 +76,11 @@ def constant_stays_constant(subject: Subject, problem: Problem) -> Deviation:
         y = subject.conv(np.full(problem.x, 2.0), w, b, flip=problem.flip)[(*EVERY, *_inside(problem))]
         sums = 2 * w.reshape(w.shape[0], -1).sum(axis=1) + (0 if b is None else b)
         found.append(equal(y, np.broadcast_to(by_channel(sums, problem.axes), y.shape), what))
-    return join(*found)
+    return worst_of(*found)
 
 
 @law(tolerance="exact", when=lambda p: filled_conv(p) and p.axes > 1)
-def separable_kernel(subject: Subject, problem: Problem) -> Deviation:
+def separable_kernel(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """w = a bᵀ  =>  conv(x, w) = a pass along columns with a after a pass along rows with b
 
     One factor for every axis, others in every channel, each channel by itself; each pass takes the stride, padding and
@@ -114,7 +114,7 @@ def _along(window: Window, axis: int) -> Window:
 
 
 @law(tolerance="exact", when=filled_conv)
-def binomials_compose(subject: Subject, problem: Problem) -> Deviation:
+def binomials_compose(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """(x ⊛_wide B_1) ⊛_wide B_2 = x ⊛_wide B_3, with B_n the binomial kernel (1 1) ⊛ ... ⊛ (1 1)
 
     What Gaussians obey, σ₁ ∘ σ₂ = sqrt(σ₁² + σ₂²), in whole numbers: B_n has the variance n/4. Each channel by itself,

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from harness import Deviation, Problem, Subject, compare, join, law
+from harness import BackendUnderTest, Deviation, Problem, compare, law, worst_of
 from harness.laws.subject import NotExactError
 from harness.problems.data import draw, generator, make_arrays
 from harness.problems.numerics import FORMATS
@@ -50,7 +50,7 @@ def _at(indices: Array, values: Array, x: Array) -> Array:
 # --- max pooling -------------------------------------------------------------------------------------------------
 
 
-def _max_grad(subject: Subject, problem: Problem, dy: Array, x: Array, indices: Array) -> Array:
+def _max_grad(subject: BackendUnderTest, problem: Problem, dy: Array, x: Array, indices: Array) -> Array:
     """The gradient dx of max pooling, for whole numbers dy; never rounded. Raises NotExactError where sums may be."""
     backwards = problem.with_(operator=MAX_GRAD)
     formats = (subject.numerics(backwards).sums_in(problem.dtype), FORMATS[problem.dtype])
@@ -62,7 +62,7 @@ def _max_grad(subject: Subject, problem: Problem, dy: Array, x: Array, indices: 
 
 
 @law(tolerance="exact", when=whole_max_pool, needs=(MAX, MAX_GRAD))
-def maximum_gradient_is_conserved(subject: Subject, problem: Problem) -> Deviation:
+def maximum_gradient_is_conserved(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """sum dx = sum dy, map by map; dx is 0 where nothing was chosen
 
     Overlapping windows add up; all of dy goes to the winning index (1.17). dy is 0 over padding alone.
@@ -71,7 +71,7 @@ def maximum_gradient_is_conserved(subject: Subject, problem: Problem) -> Deviati
     _, indices = max_pool(subject, problem, x)
     dx = _max_grad(subject, problem, dy, x, indices)
     stray = np.where(_at(indices, np.ones(indices.shape), x) > 0, 0.0, dx)
-    return join(
+    return worst_of(
         equal(dx.sum(axis=_space(dx)), dy.sum(axis=_space(dy)), "sum of dx"),
         equal(stray, np.zeros_like(stray), "dx beside the winners"),
     )
@@ -87,7 +87,7 @@ def _steps_within(problem: Problem) -> bool:
     when=lambda p: p.operator is MAX and p.data == "distinct" and _steps_within(p),
     needs=(MAX, MAX_GRAD),
 )
-def maximum_unit_step(subject: Subject, problem: Problem) -> Deviation:
+def maximum_unit_step(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """<dy, max_pool(x + h) - max_pool(x)> = <h, dx>, for |h| <= 1 on whole numbers 4 apart
 
     Inside one linear region the difference is the derivative, exactly. dy is 0 over padding alone.
@@ -100,7 +100,7 @@ def maximum_unit_step(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=lambda p: p.operator is MAX_GRAD and ordinary(p) and apart(p))
-def maximum_gradient_is_placed(subject: Subject, problem: Problem) -> Deviation:
+def maximum_gradient_is_placed(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """dx[indices[i]] = dy[i], and dx = 0 elsewhere, where windows lie apart
 
     To the bit, as nothing is added up. It is the inverse of pooling: dy is put back to where it came from.
@@ -120,13 +120,13 @@ def _multiples(problem: Problem) -> tuple[Array, Array]:
     return share, share * taps_counted(problem)
 
 
-def _avg_grad(subject: Subject, problem: Problem, dy: Array) -> Array:
+def _avg_grad(subject: BackendUnderTest, problem: Problem, dy: Array) -> Array:
     """The gradient dx of mean pooling, for dy that are multiples of the divisors."""
     return settle(subject, problem.with_(operator=AVG_GRAD), {"dy": dy})
 
 
 @law(tolerance="exact", when=whole_avg_pool, needs=(AVG, AVG_GRAD))
-def mean_adjoint(subject: Subject, problem: Problem) -> Deviation:
+def mean_adjoint(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """<avg_pool(x), dy> = <x, dx(dy)>
 
     dy is a multiple of the divisor, so that both sides are whole.
@@ -141,7 +141,7 @@ def mean_adjoint(subject: Subject, problem: Problem) -> Deviation:
     when=lambda p: whole_avg_pool(p) and (unpadded(p) or not p.window.count_include_pad),
     needs=(AVG_GRAD,),
 )
-def mean_gradient_is_conserved(subject: Subject, problem: Problem) -> Deviation:
+def mean_gradient_is_conserved(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """sum dx = sum dy, map by map, where padding does not count
 
     Without padding, or with exclude_pad; the ceil overhang takes nothing either. dy is a multiple of the divisor, and
@@ -156,7 +156,7 @@ def mean_gradient_is_conserved(subject: Subject, problem: Problem) -> Deviation:
     tolerance="bound",
     when=lambda p: p.operator is AVG_GRAD and ordinary(p) and unpadded(p) and apart(p),
 )
-def mean_gradient_is_spread_evenly(subject: Subject, problem: Problem) -> Deviation:
+def mean_gradient_is_spread_evenly(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """dx[j] = dy[i] / prod K for every j in window i, and dx = 0 elsewhere, where windows lie apart
 
     Without padding; dy is 0 where the ceil rule leaves a window with fewer elements.
@@ -183,7 +183,7 @@ def _scales(problem: Problem) -> bool:
 
 
 @law(tolerance="exact", when=_scales)
-def pool_gradient_scales(subject: Subject, problem: Problem) -> Deviation:
+def pool_gradient_scales(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """dx(2^k dy) = 2^k dx(dy);  dx(-dy) = -dx(dy)
 
     To the bit: dy lies between 1 and 2, so that no sum cancels and no share is a subnormal number. A norm-wise class
@@ -195,11 +195,11 @@ def pool_gradient_scales(subject: Subject, problem: Problem) -> Deviation:
         subject.run(problem, {**arrays, "dy": a})["dx"].astype(np.float64) for a in (dy, SCALE * dy, -dy)
     )
     noise = SCALE * FORMATS[problem.dtype].smallest if subject.numerics(problem).normwise else 0.0
-    return join(compare(larger, SCALE * dx, noise, what=f"dx({SCALE:g} dy)"), equal(negative, -dx, "dx(-dy)"))
+    return worst_of(compare(larger, SCALE * dx, noise, what=f"dx({SCALE:g} dy)"), equal(negative, -dx, "dx(-dy)"))
 
 
 @law(tolerance="exact", when=lambda problem: problem.operator in GRADIENTS and problem.data != "nonfinite")
-def pool_gradient_adds(subject: Subject, problem: Problem) -> Deviation:
+def pool_gradient_adds(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """dx(dy + dz) = dx(dy) + dx(dz)
 
     On whole numbers; for means on multiples of the divisor.
@@ -215,7 +215,7 @@ def pool_gradient_adds(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=lambda problem: problem.operator in GRADIENTS and problem.data != "nonfinite")
-def gradient_nan_stays_local(subject: Subject, problem: Problem) -> Deviation:
+def gradient_nan_stays_local(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """dy[i] = NaN  =>  dx is NaN at indices[i], or wherever window i lies for means; all other dx keep their bits
 
     One window in the middle of each map. The second half only where the backend declares nan_local.
@@ -234,4 +234,4 @@ def gradient_nan_stays_local(subject: Subject, problem: Problem) -> Deviation:
     reached = nan_reaches(after, held, "positions that get their gradient from one")
     if not subject.numerics(problem).nan_local:
         return reached
-    return join(equal(np.where(held, 0.0, after), np.where(held, 0.0, before), "dx beside the NaN"), reached)
+    return worst_of(equal(np.where(held, 0.0, after), np.where(held, 0.0, before), "dx beside the NaN"), reached)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from harness import Deviation, Numerics, Operator, Problem, Subject, compare, join, law
+from harness import BackendUnderTest, Deviation, Numerics, Operator, Problem, compare, law, worst_of
 from harness.laws.error_bounds import input_rounding, judge, limit, magnitude, norm_bound, rounding
 from harness.laws.subject import NotExactError
 from harness.problems import reference
@@ -27,7 +27,7 @@ def _real(problem: Problem) -> bool:
 
 
 @law(tolerance="exact", when=lambda p: _real(p) and p.operator is not Operator.max_pool)
-def scales_by_powers_of_two(subject: Subject, problem: Problem) -> Deviation:
+def scales_by_powers_of_two(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(2^k x) = 2^k f(x) and f(-x) = -f(x), to the bit
 
     x is the operator's first array, and the bias goes with it; every linear operator, any window, flipped or not. The
@@ -47,7 +47,7 @@ def scales_by_powers_of_two(subject: Subject, problem: Problem) -> Deviation:
         allowed = abs(factor) * own + _underflow(problem, y, factor)
         what = "f(-x)" if factor < 0 else f"f(2^{round(math.log2(factor))} x)"
         deviations.append(compare(got, factor * y, allowed, what=what, kind="exact" if own.ndim == 0 else "bound"))
-    return join(*deviations)
+    return worst_of(*deviations)
 
 
 def _scaled(problem: Problem) -> tuple[str, str]:
@@ -75,7 +75,7 @@ def _refuse_overflow(problem: Problem, arrays: dict[str, Array], factor: float) 
 
 
 @law(tolerance="exact", when=lambda p: _real(p) and p.operator in COPIES)
-def one_term_is_a_copy(subject: Subject, problem: Problem) -> Deviation:
+def one_term_is_a_copy(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """w = delta  =>  y[n,o,i] = x~[n, c, s i + d t], bit by bit;  so dx = dy for w = delta and dw = x for dy = delta
 
     Every sum has one term that is not 0, and the factor 1, so nothing may be rounded: what is lost is the precision of
@@ -124,7 +124,7 @@ def _terms(problem: Problem) -> int:
 
 
 @law(tolerance="exact", when=lambda p: filled_conv(p) and _terms(p) >= 3)
-def sums_keep_small_terms(subject: Subject, problem: Problem) -> Deviation:
+def sums_keep_small_terms(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """M + 1 + ... + 1 - M = 1 + ... + 1, for M = 2^(p - 2) and p the bits of the declared accumulator
 
     Every partial sum, in any order and grouping, fits p bits; with two bits less the ones beside M are lost. M and -M
@@ -183,7 +183,7 @@ def _splits_channels(problem: Problem) -> bool:
 
 
 @law(tolerance="exact", when=_splits_channels)
-def disjoint_channels_give_nothing(subject: Subject, problem: Problem) -> Deviation:
+def disjoint_channels_give_nothing(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """x = 0 on odd channels, w = 0 on even ones  =>  conv(x, w) = 0 and conv(x, w, b) = b, to the bit
 
     Channels are counted in their group; two or more of them. Real data, any window, flipped or not. For norm-wise
@@ -201,4 +201,4 @@ def disjoint_channels_give_nothing(subject: Subject, problem: Problem) -> Deviat
     if numerics.normwise:
         return judge(biased, numerics, arrays, y, wanted, what="y with a bias")
     plain = subject.run(problem.with_(bias=False), {"x": x, "w": w})["y"]
-    return join(equal(plain, np.zeros(problem.y), "y"), equal(y, wanted, "y with a bias"))
+    return worst_of(equal(plain, np.zeros(problem.y), "y"), equal(y, wanted, "y with a bias"))

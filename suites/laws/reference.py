@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness import Deviation, Problem, Subject, law
+from harness import BackendUnderTest, Deviation, Problem, law
 from harness.laws.error_bounds import is_exact, judge_each, make_check
 from harness.laws.subject import NotExactError
 from harness.problems import reference
@@ -10,7 +10,7 @@ from harness.problems.data import make_arrays
 
 
 @law(tolerance="bound", when=lambda problem: True, role="reference")
-def agrees_with_reference(subject: Subject, problem: Problem) -> Deviation:
+def agrees_with_reference(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """|operator(arrays) - float64 reference| <= bound of the declared class; == on whole numbers.
 
     Asked of the plain method and of the prepared call, twice, so that what is timed is what is checked.

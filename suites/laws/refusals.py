@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from harness import Deviation, HarnessError, Operator, Problem, Subject, Window, law, structure
+from harness import BackendUnderTest, Deviation, HarnessError, Operator, Problem, Window, law, statement
 from harness.backend.base import native_operators
 from harness.backend.routing import UnsupportedError
 from harness.problems.calling import bind
@@ -65,7 +65,7 @@ def _asks_a_window(problem: Problem) -> bool:
 
 
 @law(tolerance="structure", when=_asks_a_window)
-def illegal_windows_are_refused(subject: Subject, problem: Problem) -> Deviation:
+def illegal_windows_are_refused(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """stride < 1, dilation < 1, padding < 0, m' > n + b + e, groups that do not divide  =>  a typed error
 
     Asked of the backend's own method: HarnessError, ValueError, TypeError or RuntimeError, never an answer.
@@ -78,10 +78,10 @@ def illegal_windows_are_refused(subject: Subject, problem: Problem) -> Deviation
         answer = _ask(subject, illegal, subject.devices(problem, arrays))
         if answer:
             wrong.append(f"{what}: {answer}")
-    return structure(not wrong, f"illegal windows: {'; '.join(wrong) or 'all refused'}")
+    return statement(not wrong, f"illegal windows: {'; '.join(wrong) or 'all refused'}")
 
 
-def _ask(subject: Subject, illegal: Any, devices: Arrays) -> str:
+def _ask(subject: BackendUnderTest, illegal: Any, devices: Arrays) -> str:
     """What came instead of a typed error, or nothing."""
     try:
         result = bind(subject.backend, illegal, devices)()

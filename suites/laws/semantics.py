@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import Deviation, Operator, Problem, Subject, declared, law
+from harness import BackendUnderTest, Deviation, Operator, Problem, declaration, law
 from harness.backend.routing import UnsupportedError
 from harness.laws.error_bounds import check_outputs, input_rounding
 from harness.problems import reference
@@ -19,7 +19,7 @@ from suites.laws.refusals import TYPED
 MAX, AVG = Operator.max_pool, Operator.avg_pool
 
 
-def _indices_with(subject: Subject, problem: Problem, x: Array) -> tuple[Array, Array]:
+def _indices_with(subject: BackendUnderTest, problem: Problem, x: Array) -> tuple[Array, Array]:
     """The backend's maxima of x and where it found them."""
     found = subject.run(problem, {"x": x})
     return found["y"], found["indices"]
@@ -35,7 +35,7 @@ def _which(indices: Array, rules: Mapping[str, Array]) -> str:
 
 
 @law(tolerance="declared", when=lambda p: p.operator is MAX and p.data == "integer")
-def ties_are_indexed_as_declared(subject: Subject, problem: Problem) -> Deviation:
+def ties_are_indexed_as_declared(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """all x equal  =>  indices[i] is the first, or the last, place of window i, as declared
 
     In row-major order. Asked on a constant array and on one of two values.
@@ -47,12 +47,12 @@ def ties_are_indexed_as_declared(subject: Subject, problem: Problem) -> Deviatio
         rules = {rule: reference.max_pool(x, problem.window, ties=rule)[1] for rule in ("first", "last")}
         observed = _which(indices, {promise: rules[promise], **rules})
         if observed != promise:
-            return declared(False, f"{promise} of several maxima", observed)
-    return declared(True, promise, promise)
+            return declaration(False, f"{promise} of several maxima", observed)
+    return declaration(True, promise, promise)
 
 
 @law(tolerance="declared", when=lambda p: p.operator is MAX and p.data == "integer")
-def nan_is_indexed_as_declared(subject: Subject, problem: Problem) -> Deviation:
+def nan_is_indexed_as_declared(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """all x NaN  =>  y[i] = NaN, and indices[i] is the first, or the last, place of window i, as declared
 
     In row-major order; also where half of the elements are NaN.
@@ -63,16 +63,18 @@ def nan_is_indexed_as_declared(subject: Subject, problem: Problem) -> Deviation:
         y, indices = _indices_with(subject, problem, x)
         held = np.isnan(reference.max_pool(x, problem.window)[0])
         if not np.array_equal(np.isnan(y), held):
-            return declared(False, "NaN wins over all", f"NaN in {int(np.isnan(y).sum())} of {int(held.sum())} windows")
+            return declaration(
+                False, "NaN wins over all", f"NaN in {int(np.isnan(y).sum())} of {int(held.sum())} windows"
+            )
         rules = {r: reference.max_pool(x, problem.window, nan_index=r)[1][held] for r in ("first", "last")}
         observed = _which(indices[held], {promise: rules[promise], **rules})
         if observed != promise:
-            return declared(False, f"{promise} of several NaN", observed)
-    return declared(True, promise, promise)
+            return declaration(False, f"{promise} of several NaN", observed)
+    return declaration(True, promise, promise)
 
 
 @law(tolerance="declared", when=lambda p: p.operator is MAX and p.data == "integer")
-def signed_zeros_as_declared(subject: Subject, problem: Problem) -> Deviation:
+def signed_zeros_as_declared(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """x of -0 and +0  =>  y[i] is the zero that lies first in window i, or the positive one, as declared
 
     The sign of a zero is a bit that IEEE 754 leaves to the maximum.
@@ -84,10 +86,10 @@ def signed_zeros_as_declared(subject: Subject, problem: Problem) -> Deviation:
     positive = np.signbit(reference.max_pool(np.where(np.signbit(x), -1.0, 0.0), problem.window)[0])
     rules = {"first": first, "positive": positive}
     observed = _which(np.signbit(y), {promise: rules[promise], **rules})
-    return declared(observed == promise, f"the {promise} zero", observed)
+    return declaration(observed == promise, f"the {promise} zero", observed)
 
 
-def _shape_of(subject: Subject, problem: Problem, arrays: Mapping[str, Array]) -> tuple[int, ...] | str:
+def _shape_of(subject: BackendUnderTest, problem: Problem, arrays: Mapping[str, Array]) -> tuple[int, ...] | str:
     """Shape of the first output, before the harness checks it; or what was raised."""
     try:
         result: Any = subject.plain(problem, subject.devices(problem, arrays)).run()
@@ -99,14 +101,14 @@ def _shape_of(subject: Subject, problem: Problem, arrays: Mapping[str, Array]) -
 
 
 @law(tolerance="declared", when=lambda p: p.operator.pools and p.window.ceil_mode and p.data == "integer")
-def ceil_rule(subject: Subject, problem: Problem) -> Deviation:
+def ceil_rule(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """P = ceil((n + b + e - m') / s) + 1, and one less if (P-1) s >= n + b
 
     The rule of SPEC section 4 is not the backend's to choose: a window that starts in the end padding is dropped.
     """
     window, wanted = problem.window, problem.shapes[problem.operator.outputs[0]]
     if problem.operator not in (MAX, AVG):
-        return declared(True, "the forward rule", "follows the forward operator")
+        return declaration(True, "the forward rule", "follows the forward operator")
     sizes = zip(problem.x[2:], window.reach(problem.kernel), window.stride, window.padding, strict=True)
     kept = tuple(-(-(n + b + e - r) // s) + 1 for n, r, s, (b, e) in sizes)
     shape = _shape_of(subject, problem, make_arrays(problem))
@@ -114,11 +116,11 @@ def ceil_rule(subject: Subject, problem: Problem) -> Deviation:
     if kept != wanted[2:]:
         said[(*wanted[:2], *kept)] = "keeps a window that starts in the end padding"
     observed = shape if isinstance(shape, str) else said.get(shape, f"shape {shape}")
-    return declared(shape == wanted, said[wanted], observed)
+    return declaration(shape == wanted, said[wanted], observed)
 
 
 @law(tolerance="declared", when=lambda p: p.operator is AVG and p.data == "integer")
-def divisor_rule(subject: Subject, problem: Problem) -> Deviation:
+def divisor_rule(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """avg_pool(1) = taps inside x / divisor; the divisor counts explicit padding if asked, never the ceil overhang
 
     The rule of SPEC section 4 is not the backend's to choose. Where rules agree on a geometry, the first is named.
@@ -139,7 +141,7 @@ def divisor_rule(subject: Subject, problem: Problem) -> Deviation:
     promise = list(rules)[0 if window.count_include_pad else 1]
     close = {name: np.rint(np.where(counted > 0, np.broadcast_to(rule, y.shape), 1.0)) for name, rule in rules.items()}
     observed = _which(np.rint(divisor), {promise: close[promise], **close})
-    return declared(observed == promise, promise, observed)
+    return declaration(observed == promise, promise, observed)
 
 
 def _empty(problem: Problem) -> bool:
@@ -148,7 +150,7 @@ def _empty(problem: Problem) -> bool:
 
 
 @law(tolerance="declared", when=_empty)
-def empty_batch(subject: Subject, problem: Problem) -> Deviation:
+def empty_batch(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """x of no images  =>  y of no images; dw = 0 and db = 0
 
     Where a backend declares that it takes no empty batch, it must refuse.
@@ -169,7 +171,7 @@ def _without_channels(problem: Problem) -> Problem:
 
 
 @law(tolerance="declared", when=_empty)
-def zero_channels(subject: Subject, problem: Problem) -> Deviation:
+def zero_channels(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """x of no channels  =>  y[n,o,i] = b[o], and 0 without a bias: a sum over nothing
 
     Where a backend declares that it takes none, it must refuse.
@@ -177,24 +179,24 @@ def zero_channels(subject: Subject, problem: Problem) -> Deviation:
     return _ask_empty(subject, _without_channels(problem), subject.numerics().zero_channels, "zero input channels")
 
 
-def _ask_empty(subject: Subject, problem: Problem, takes: bool, what: str) -> Deviation:
+def _ask_empty(subject: BackendUnderTest, problem: Problem, takes: bool, what: str) -> Deviation:
     """Ask for nothing, and compare with the reference or with the refusal that was declared."""
     arrays = make_arrays(problem)
     shape = _shape_of(subject, problem, arrays)
     wanted = problem.shapes[problem.operator.outputs[0]]
     promise = "taken" if takes else "refused"
     if isinstance(shape, str):
-        return declared(not takes, f"{what} {promise}", shape)
+        return declaration(not takes, f"{what} {promise}", shape)
     if shape != wanted:
-        return declared(False, f"{what} {promise}, shape {wanted}", f"gives shape {shape}")
+        return declaration(False, f"{what} {promise}, shape {wanted}", f"gives shape {shape}")
     right = check_outputs(
         problem, subject.numerics(), arrays, subject.run(problem, arrays), reference.compute(problem, arrays)
     )
-    return declared(right.passed and takes, f"{what} {promise}", "taken" if right.passed else right.describe())
+    return declaration(right.passed and takes, f"{what} {promise}", "taken" if right.passed else right.describe())
 
 
 @law(tolerance="declared", when=lambda p: _empty(p) and p.layout == "channels-last")
-def layouts_are_taken(subject: Subject, problem: Problem) -> Deviation:
+def layouts_are_taken(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(x with channels last) = f(x); in which order the answer lies is shown
 
     Shapes stay N, C, *S: the layout is an order in memory.
@@ -205,7 +207,7 @@ def layouts_are_taken(subject: Subject, problem: Problem) -> Deviation:
     wanted = reference.compute(problem, arrays)
     right = check_outputs(problem, subject.numerics(), arrays, call.fetch(result), wanted)
     first = result[0] if isinstance(result, tuple) else result
-    return declared(right.passed, "right in both", _order(first) if right.passed else right.describe())
+    return declaration(right.passed, "right in both", _order(first) if right.passed else right.describe())
 
 
 def _order(a: Any) -> str:
@@ -224,7 +226,7 @@ def _keeps_subnormals(got: Array, wanted: Array, smallest: float) -> str:
 
 
 @law(tolerance="declared", when=lambda p: p.data == "subnormal")
-def subnormals_as_declared(subject: Subject, problem: Problem) -> Deviation:
+def subnormals_as_declared(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """x a whole multiple of the smallest subnormal  =>  f(x) is not flushed to zero, if so declared
 
     A norm-wise algorithm promises nothing at that scale.
@@ -235,4 +237,4 @@ def subnormals_as_declared(subject: Subject, problem: Problem) -> Deviation:
     numerics = subject.numerics()
     keeps = numerics.keeps_subnormals and not numerics.normwise and not input_rounding(problem, numerics)
     promise = "kept" if keeps else "flushed"
-    return declared(promise == "flushed" or observed == "kept", f"subnormals {promise}", observed)
+    return declaration(promise == "flushed" or observed == "kept", f"subnormals {promise}", observed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness import Deviation, Problem, Subject, compare, join, law
+from harness import BackendUnderTest, Deviation, Problem, compare, law, worst_of
 from harness.laws.error_bounds import limit, magnitude, rounding
 from harness.problems.data import make_arrays
 from harness.problems.reference import rot180
@@ -42,7 +42,7 @@ class Wide:
         return spectrum(self.x, self.lengths) * spectrum(self.k, self.lengths)
 
 
-def answer(subject: Subject, problem: Problem) -> Wide:
+def answer(subject: BackendUnderTest, problem: Problem) -> Wide:
     """Ask for the problem's convolution on data of full significands; a correlation is turned into one."""
     real = problem.with_(data="normal")
     arrays = make_arrays(real)
@@ -78,7 +78,7 @@ def _parts(a: Array) -> Array:
 
 
 @law(tolerance="norm", when=is_wide)
-def convolution_theorem(subject: Subject, problem: Problem) -> Deviation:
+def convolution_theorem(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """F_N(x ⊛_wide k) = F_N(x) F_N(k), for N >= S + K - 1; for every N, where what is longer is wrapped around
 
     One channel, stride and dilation 1, real data; k is w, turned where the problem is a correlation. The second half
@@ -93,11 +93,11 @@ def convolution_theorem(subject: Subject, problem: Problem) -> Deviation:
         allowed = float(wide.error.sum()) + _transforms(wide, lengths)
         got, name = spectrum(wide.y, lengths), "x".join(map(str, lengths))
         deviations.append(compare(_parts(got), _parts(wanted), allowed, what=f"F_{name}(x ⊛ k)", kind="norm"))
-    return join(*deviations)
+    return worst_of(*deviations)
 
 
 @law(tolerance="norm", when=is_wide)
-def parseval_identity(subject: Subject, problem: Problem) -> Deviation:
+def parseval_identity(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """N ‖x ⊛_wide k‖² = sum over f of |F_N(x)[f] F_N(k)[f]|²
 
     One channel, stride and dilation 1, real data, N >= S + K - 1. The energy of the answer is that of the spectra's
@@ -112,7 +112,7 @@ def parseval_identity(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="norm", when=is_wide)
-def young_inequality(subject: Subject, problem: Problem) -> Deviation:
+def young_inequality(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """‖x ⊛_wide k‖_p <= ‖x‖_p |k|_1, for p = 1, 2 and infinity
 
     One channel, stride and dilation 1, real data. What is reported is the larger of both sides against the right one.

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness import Deviation, Problem, Subject, Window, join, law
+from harness import BackendUnderTest, Deviation, Problem, Window, law, worst_of
 from harness.problems.taps import ALL, EVERY, fit
 from suites.laws.common import Array, equal, kernel_shape, step, whole_conv, wide
 from suites.laws.shapes import bare, by_channel
@@ -25,7 +25,7 @@ def _padded(problem: Problem) -> bool:
 
 
 @law(tolerance="exact", when=_plain)
-def linear_in_the_input(subject: Subject, problem: Problem) -> Deviation:
+def linear_in_the_input(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """conv(x + h, w) = conv(x, w) + conv(h, w);  conv(2h - 3z, w) = 2 conv(h, w) - 3 conv(z, w)
 
     And conv(-x, w) = -conv(x, w). Any window; h and z of -1, 0 and 1 keep the sums exact.
@@ -33,7 +33,7 @@ def linear_in_the_input(subject: Subject, problem: Problem) -> Deviation:
     x, w = _operands(problem)
     h, z = (step(problem, name, problem.x) for name in ("h", "z"))
     y, part = subject.conv(x, w), subject.conv(h, w)
-    return join(
+    return worst_of(
         equal(subject.conv(x + h, w), y + part, "conv(x + h)"),
         equal(subject.conv(2 * h - 3 * z, w), 2 * part - 3 * subject.conv(z, w), "conv(2h - 3z)"),
         equal(subject.conv(-x, w), -y, "conv(-x)"),
@@ -41,7 +41,7 @@ def linear_in_the_input(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=_plain)
-def linear_in_the_kernel(subject: Subject, problem: Problem) -> Deviation:
+def linear_in_the_kernel(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """conv(x, w + h) = conv(x, w) + conv(x, h);  conv(x, 2h - 3v) = 2 conv(x, h) - 3 conv(x, v)
 
     And conv(x, -w) = -conv(x, w). Any window; h and v of -1, 0 and 1 keep the sums exact.
@@ -49,7 +49,7 @@ def linear_in_the_kernel(subject: Subject, problem: Problem) -> Deviation:
     x, w = _operands(problem)
     h, v = (step(problem, name, w.shape) for name in ("h", "v"))
     y, part = subject.conv(x, w), subject.conv(x, h)
-    return join(
+    return worst_of(
         equal(subject.conv(x, w + h), y + part, "conv(w + h)"),
         equal(subject.conv(x, 2 * h - 3 * v), 2 * part - 3 * subject.conv(x, v), "conv(2h - 3v)"),
         equal(subject.conv(x, -w), -y, "conv(-w)"),
@@ -65,7 +65,7 @@ def _axes_to_shift(problem: Problem) -> list[int]:
 
 
 @law(tolerance="exact", when=lambda p: _plain(p) and bool(_axes_to_shift(p)))
-def shift_by_a_stride(subject: Subject, problem: Problem) -> Deviation:
+def shift_by_a_stride(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """conv(x shifted by s, w; padding 0) = conv(x, w; padding 0) shifted by 1
 
     Each axis that has room in turn, by one stride of its own.
@@ -77,11 +77,11 @@ def shift_by_a_stride(subject: Subject, problem: Problem) -> Deviation:
         whole = (ALL,) * (2 + axis)
         shifted = subject.conv(x[(*whole, slice(window.stride[axis], None))], w, window=window)
         deviations.append(equal(shifted, y[(*whole, slice(1, None))], f"conv shifted on axis {axis}"))
-    return join(*deviations)
+    return worst_of(*deviations)
 
 
 @law(tolerance="exact", when=lambda p: _plain(p) and any(d > 1 for d in p.window.dilation))
-def dilation_is_an_upsampled_kernel(subject: Subject, problem: Problem) -> Deviation:
+def dilation_is_an_upsampled_kernel(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """conv(x, w; dilation d) = conv(x, up_d(w); dilation 1)
 
     up_d puts d-1 zeros between the taps.
@@ -95,7 +95,7 @@ def dilation_is_an_upsampled_kernel(subject: Subject, problem: Problem) -> Devia
 
 
 @law(tolerance="exact", when=lambda p: _plain(p) and any(s > 1 for s in p.window.stride))
-def stride_is_subsampling(subject: Subject, problem: Problem) -> Deviation:
+def stride_is_subsampling(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """conv(x, w; stride s) = conv(x, w; stride 1)[::s]
 
     Every axis by its own stride.
@@ -107,7 +107,7 @@ def stride_is_subsampling(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=lambda p: _plain(p) and p.window.groups > 1)
-def groups_are_block_diagonal(subject: Subject, problem: Problem) -> Deviation:
+def groups_are_block_diagonal(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """conv(x, w; g groups) = conv(x, W), with W the block-diagonal kernel of all channels
 
     Depthwise convolution, with as many groups as channels, among them.
@@ -122,7 +122,7 @@ def groups_are_block_diagonal(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=_padded)
-def padding_is_explicit_zeros(subject: Subject, problem: Problem) -> Deviation:
+def padding_is_explicit_zeros(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """conv(x, w; padding p) = conv(zeros around x, w; padding 0)
 
     Both sides of every axis by their own padding.
@@ -133,21 +133,21 @@ def padding_is_explicit_zeros(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=lambda p: _plain(p) and p.x[0] > 1)
-def images_do_not_mix(subject: Subject, problem: Problem) -> Deviation:
+def images_do_not_mix(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """conv(x[pi], w)[n] = conv(x, w)[pi(n)];  conv(x[n:n+1], w) = conv(x, w)[n:n+1]
 
     The batch reversed, and its last image alone.
     """
     x, w = _operands(problem)
     y = subject.conv(x, w)
-    return join(
+    return worst_of(
         equal(subject.conv(x[::-1], w), y[::-1], "conv of the reversed batch"),
         equal(subject.conv(x[-1:], w), y[-1:], "conv of the last image"),
     )
 
 
 @law(tolerance="exact", when=lambda p: _plain(p) and p.window.groups == 1)
-def channels_add_up(subject: Subject, problem: Problem) -> Deviation:
+def channels_add_up(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """conv(x, w) = sum over parts c of conv(x[:, c], w[:, c]);  permuting C in both changes nothing, O permutes y
 
     One group; the parts are single channels, or six of several. O is permuted in the filters and the bias.
@@ -157,7 +157,7 @@ def channels_add_up(subject: Subject, problem: Problem) -> Deviation:
     biased = y + by_channel(b, problem.axes)
     some = np.array_split(np.arange(x.shape[1]), max(1, min(6, x.shape[1])))
     parts = sum((subject.conv(x[:, c], w[:, c]) for c in some), np.zeros(y.shape))
-    return join(
+    return worst_of(
         equal(parts, y, "sum over channels"),
         equal(subject.conv(x[:, ::-1], w[:, ::-1]), y, "conv of reversed channels"),
         equal(subject.conv(x, w[::-1], b[::-1]), biased[:, ::-1], "conv with reversed filters"),
@@ -171,7 +171,7 @@ def _fits_exactly(problem: Problem) -> bool:
 
 
 @law(tolerance="exact", when=lambda p: _plain(p) and _fits_exactly(p))
-def reflection(subject: Subject, problem: Problem) -> Deviation:
+def reflection(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """conv(reflected x, reflected w; paddings swapped) = reflected conv(x, w)
 
     Every axis; stride 1, or one with which the windows fit the padded input without remainder.
@@ -183,7 +183,7 @@ def reflection(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=lambda p: _plain(p) and p.axes > 1)
-def axes_exchange(subject: Subject, problem: Problem) -> Deviation:
+def axes_exchange(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """conv(xT, wT; strides, paddings and dilations exchanged) = conv(x, w)T
 
     The first spatial axis with the last.
@@ -199,7 +199,7 @@ def axes_exchange(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=_plain)
-def sums_multiply(subject: Subject, problem: Problem) -> Deviation:
+def sums_multiply(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """sum of y[n,o] = sum over c of (sum of x[n,c]) (sum of w[o,c]), where every tap meets every position
 
     Stride 1 and padding m'-1 with the problem's kernel, dilation and groups.
@@ -218,7 +218,7 @@ def sums_multiply(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=_plain)
-def bias_shifts(subject: Subject, problem: Problem) -> Deviation:
+def bias_shifts(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """conv(0, w, b) = b, spread over every position of its map
 
     The input is zero, so nothing else is left.
@@ -230,7 +230,7 @@ def bias_shifts(subject: Subject, problem: Problem) -> Deviation:
 
 
 @law(tolerance="exact", when=lambda p: _plain(p) and p.window.groups == 1 and p.x[1] > 0)
-def impulse_response(subject: Subject, problem: Problem) -> Deviation:
+def impulse_response(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """x = delta at p on channel c  =>  full correlation gives rot180(w[:, c]) with its last tap at p
 
     Stride 1, dilation 1, padding m-1; one group.
@@ -251,7 +251,7 @@ def _associates(problem: Problem) -> bool:
 
 
 @law(tolerance="exact", when=_associates)
-def wide_convolution_associates(subject: Subject, problem: Problem) -> Deviation:
+def wide_convolution_associates(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """(x ⊛ w) ⊛ v = x ⊛ (w ⊛ v), all wide
 
     One channel; v of -1, 0 and 1 with two taps an axis.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness import Deviation, Operator, Problem, Subject, join, law, structure
+from harness import BackendUnderTest, Deviation, Operator, Problem, law, statement, worst_of
 from harness.backend.base import Backend
 from harness.backend.routing import resolve
 from harness.laws.deviation import nothing_to_show
@@ -26,7 +26,7 @@ _seen: dict[tuple[type[Backend], Operator], tuple[Problem, Turning, Deviation]] 
 
 
 @law(tolerance="exact", when=lambda problem: problem.data == "integer" and not problem.flip)
-def threads_agree(subject: Subject, problem: Problem) -> Deviation:
+def threads_agree(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(x) is the same with 1, 2, 3, 5 and 8 threads
 
     On whole numbers every order of summation is exact, so a difference is a race or a lost rest, not rounding. Asked of
@@ -44,18 +44,18 @@ def threads_agree(subject: Subject, problem: Problem) -> Deviation:
     if not found.passed:
         return found
     if turning.state == "turned":
-        return join(small, found)
+        return worst_of(small, found)
     if turning.state == "alone":
         return nothing_to_show(f"{turning.what} in {wide.line}: none can be turned")
     if has_switch(backend):
-        return structure(False, f"set_threads(1) is ignored: {turning.what} in {wide.line}")
+        return statement(False, f"set_threads(1) is ignored: {turning.what} in {wide.line}")
     return nothing_to_show(
         f"no limit reaches the threads of {backend.name}: with a limit of one {turning.what} of {wide.line}; "
         "a backend with threads of its own needs `set_threads`"
     )
 
 
-def _look(subject: Subject, problem: Problem) -> tuple[Problem, Turning, Deviation]:
+def _look(subject: BackendUnderTest, problem: Problem) -> tuple[Problem, Turning, Deviation]:
     """A problem of the same operator that can be shared out, how its threads turned, and its answers."""
     key = type(subject.backend), problem.operator
     if key not in _seen:
@@ -75,7 +75,7 @@ def _widen(backend: Backend, problem: Problem) -> Problem:
     return wide
 
 
-def _compare(subject: Subject, problem: Problem) -> Deviation:
+def _compare(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """Compare the answers with every number of threads with the reference."""
     arrays = make_arrays(problem)
     wanted = reference.compute(problem, arrays)
@@ -86,4 +86,4 @@ def _compare(subject: Subject, problem: Problem) -> Deviation:
             got = call.fetch(call.run())
         found = check_outputs(problem, numerics, arrays, got, wanted)
         parts.append(found if found.passed else replace(found, what=f"{found.what} with {threads} threads"))
-    return join(*parts)
+    return worst_of(*parts)

@@ -9,7 +9,7 @@ from functools import reduce
 
 import numpy as np
 
-from harness import Deviation, Operator, Problem, Subject, Window, law, structure
+from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law, statement
 from harness.laws.error_bounds import limit, magnitude, rounding
 from harness.laws.subject import NotExactError
 from harness.problems.calling import name_outputs
@@ -114,7 +114,7 @@ def holds(problem: Problem, mask: Array) -> Array:
 def nan_reaches(output: Array, held: Array, where: str) -> Deviation:
     """Whether an output is NaN wherever it must be."""
     found = int(np.isnan(output[held]).sum())
-    return structure(found == int(held.sum()), f"NaN in {found} of {int(held.sum())} {where}")
+    return statement(found == int(held.sum()), f"NaN in {found} of {int(held.sum())} {where}")
 
 
 def narrow(problem: Problem, a: Array) -> Array:
@@ -135,27 +135,31 @@ def bare(window: Window) -> Window:
 # --- asking the backend ------------------------------------------------------------------------------------------
 
 
-def max_pool(subject: Subject, problem: Problem, x: Array, window: Window | None = None) -> tuple[Array, Array]:
+def max_pool(
+    subject: BackendUnderTest, problem: Problem, x: Array, window: Window | None = None
+) -> tuple[Array, Array]:
     """Maxima of any input, as float64 to the bit, and their indices; the window defaults to the problem's."""
     asked = problem.with_(operator=MAX, x=x.shape, window=window or problem.window)
     found = subject.run(asked, {"x": x})
     return found["y"].astype(np.float64), found["indices"].astype(np.int64)
 
 
-def avg_pool(subject: Subject, problem: Problem, x: Array, window: Window | None = None) -> tuple[Array, Array]:
+def avg_pool(
+    subject: BackendUnderTest, problem: Problem, x: Array, window: Window | None = None
+) -> tuple[Array, Array]:
     """Means of any input, as float64, and the bound on their errors."""
     asked = problem.with_(operator=AVG, x=x.shape, window=window or problem.window)
     y = subject.run(asked, {"x": x})["y"].astype(np.float64)
     return y, allowance(subject, asked, {"x": x})
 
 
-def allowance(subject: Subject, problem: Problem, arrays: dict[str, Array]) -> Array:
+def allowance(subject: BackendUnderTest, problem: Problem, arrays: dict[str, Array]) -> Array:
     """Bound on the errors of a problem's first output, by the class that the backend declares."""
     size = magnitude(problem, arrays)
     return np.asarray(limit(problem, subject.numerics(problem), arrays, size) + rounding(problem, size))
 
 
-def settle(subject: Subject, problem: Problem, arrays: dict[str, Array], scale: Array | float = 1.0) -> Array:
+def settle(subject: BackendUnderTest, problem: Problem, arrays: dict[str, Array], scale: Array | float = 1.0) -> Array:
     """Whole numbers of which a mean, or its gradient, is one in `scale`: rint(scale * output).
 
     Raises NotExactError where the inputs are not numbers of the dtype, or where the bound on the error does not tell
@@ -170,7 +174,7 @@ def settle(subject: Subject, problem: Problem, arrays: dict[str, Array], scale: 
     return np.asarray(np.rint(scale * output.astype(np.float64)))
 
 
-def window_sums(subject: Subject, problem: Problem, x: Array) -> Array:
+def window_sums(subject: BackendUnderTest, problem: Problem, x: Array) -> Array:
     """Sums of whole numbers over every window of a mean pooling, recovered from their means."""
     return settle(subject, problem, {"x": x}, taps_counted(problem))
 
@@ -190,7 +194,7 @@ def count_windows(n: int, m: int, stride: int, dilation: int, padding: tuple[int
 
 
 @law(tolerance="structure", when=lambda problem: problem.operator.pools)
-def windows_are_counted(subject: Subject, problem: Problem) -> Deviation:
+def windows_are_counted(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """P = number of windows at 0, s, 2s, ... that end in input and padding; ceil adds one that begins in them
 
     The windows are walked through one by one. With the ceil rule there is one more where the last one ends before
@@ -206,7 +210,7 @@ def windows_are_counted(subject: Subject, problem: Problem) -> Deviation:
     shapes = {name: a.shape for name, a in arrays.items()} | found
     wrong = [name for name, shape in shapes.items() if shape != wanted[name]]
     reasons = (f"{name}: got shape {shapes[name]}, wanted {wanted[name]} by counting windows" for name in wrong)
-    return structure(not wrong, "; ".join(reasons) or f"windows: {y}")
+    return statement(not wrong, "; ".join(reasons) or f"windows: {y}")
 
 
 def _shuffles(problem: Problem) -> bool:
@@ -216,7 +220,7 @@ def _shuffles(problem: Problem) -> bool:
 
 
 @law(tolerance="exact", when=_shuffles)
-def order_in_a_window_is_free(subject: Subject, problem: Problem) -> Deviation:
+def order_in_a_window_is_free(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """pool(x permuted inside every window) = pool(x), where windows lie apart
 
     Stride of at least the kernel, no padding; bit by bit for maxima, by sums of whole numbers for means.

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.analysis.arm_comparison import dropped_share, judge_run
+from harness.analysis.arm_comparison import compare_to_base, dropped_share
 from tests.reports.made import compare_arms, spread, time_cell
 
 OTHER = "conv x=1x4x9 w=3x4x3"
@@ -23,37 +23,37 @@ def _pair(base_ns, new_ns, line="conv x=1x2x9 w=3x2x3", number=0, **more):
 @pytest.mark.parametrize(("new_ns", "verdict", "code"), [(1100, "SLOWER", 3), (900, "FASTER", 0), (1000, "SAME", 0)])
 def test_verdicts_become_exit_codes_only_where_the_gate_is_armed(new_ns, verdict, code):
     run = compare_arms(*_pair(1000, new_ns))
-    assert [row.judgement.verdict for row in judge_run(run).rows] == [verdict]
-    assert judge_run(run).exit_code == 0
-    assert judge_run(run, _gate(run, armed=True)).exit_code == code
+    assert [row.judgement.verdict for row in compare_to_base(run).rows] == [verdict]
+    assert compare_to_base(run).exit_code == 0
+    assert compare_to_base(run, _gate(run, armed=True)).exit_code == code
 
 
 def test_a_cell_that_only_one_arm_has_is_missing():
     base, _ = _pair(1000, 1000)
     run = compare_arms(base, replace(base, cell=1, backend="new", outcome="unsupported", measurement=None))
-    standing = judge_run(run, _gate(run, armed=True))
-    assert standing.counts["MISSING"] == 1
-    assert standing.exit_code == 3
+    arm_comparison = compare_to_base(run, _gate(run, armed=True))
+    assert arm_comparison.counts["MISSING"] == 1
+    assert arm_comparison.exit_code == 3
 
 
 def test_what_no_arm_can_do_is_no_cell():
     base, new = _pair(1000, 1000)
     run = compare_arms(*(replace(one, outcome="unsupported", measurement=None) for one in (base, new)))
-    assert judge_run(run).rows == ()
+    assert compare_to_base(run).rows == ()
 
 
 def test_few_passes_are_inconclusive_and_an_armed_gate_says_so():
     run = compare_arms(time_cell(0, "base", [1000] * 3), time_cell(1, "new", [1000] * 3))
-    assert judge_run(run, _gate(run, armed=True)).exit_code == 5
+    assert compare_to_base(run, _gate(run, armed=True)).exit_code == 5
 
 
 def test_a_run_in_which_too_many_blocks_were_left_out_cannot_tell():
     dropped = dict.fromkeys(range(0, 26, 4), "too busy")
     run = compare_arms(*_pair(1000, 1000, dropped=dropped))
     assert dropped_share(run) == pytest.approx(7 / 26)
-    standing = judge_run(run, _gate(run, armed=True))
-    assert not standing.can_tell
-    assert standing.exit_code == 5
+    arm_comparison = compare_to_base(run, _gate(run, armed=True))
+    assert not arm_comparison.can_tell
+    assert arm_comparison.exit_code == 5
 
 
 def test_suites_share_their_errors_unless_they_are_apart():
@@ -61,20 +61,20 @@ def test_suites_share_their_errors_unless_they_are_apart():
     cells = [_pair(1000, 1012.5, lines[0])]
     cells += [_pair(1000, 1030, line, number=2 * n, suite="slowed") for n, line in enumerate(lines[1:], 1)]
     run = compare_arms(*(one for pair in cells for one in pair))
-    together, apart = (judge_run(run, gate).rows for gate in (None, _gate(run, apart=True)))
+    together, apart = (compare_to_base(run, gate).rows for gate in (None, _gate(run, apart=True)))
     assert together[0].judgement.p_slower == apart[0].judgement.p_slower
     assert together[0].judgement.verdict == "SLOWER"  # among so many true ones
     assert {row.judgement.verdict for row in apart[1:]} == {"SLOWER"}
     crowd = [_pair(1000, 1000, line, number=2 * n) for n, line in enumerate(lines[1:], 1)]
     alone = compare_arms(*(one for pair in (*crowd, _pair(1000, 1012.5, lines[0], number=200)) for one in pair))
-    assert judge_run(alone).rows[-1].judgement.verdict == "INCONCLUSIVE"  # among so many identical ones
+    assert compare_to_base(alone).rows[-1].judgement.verdict == "INCONCLUSIVE"  # among so many identical ones
     slowed = [replace(one, suite="slowed") for one in _pair(1000, 1012.5, lines[0], number=200)]
     beside = compare_arms(*(one for pair in crowd for one in pair), *slowed)
-    assert judge_run(beside, _gate(beside, apart=True)).rows[-1].judgement.verdict == "INCONCLUSIVE"
+    assert compare_to_base(beside, _gate(beside, apart=True)).rows[-1].judgement.verdict == "INCONCLUSIVE"
 
 
 def test_the_overall_effect_shows_what_no_cell_shows():
     pairs = [_pair(1000, 1005, f"conv x={n}x2x9 w=3x2x3", number=2 * n) for n in range(1, 9)]
-    standing = judge_run(compare_arms(*(one for pair in pairs for one in pair)))
-    assert standing.counts["SLOWER"] == 0
-    assert 1.003 < standing.overall["new"].low < 1.005 < standing.overall["new"].high < 1.007
+    arm_comparison = compare_to_base(compare_arms(*(one for pair in pairs for one in pair)))
+    assert arm_comparison.counts["SLOWER"] == 0
+    assert 1.003 < arm_comparison.overall["new"].low < 1.005 < arm_comparison.overall["new"].high < 1.007

@@ -9,7 +9,7 @@ from harness.analysis.bugs import bug_rows, count_statuses
 from harness.analysis.exit_code import find_exit_code
 from harness.analysis.repeating import repeat_command
 from harness.backend.routing import Route
-from harness.laws.deviation import Deviation, structure
+from harness.laws.deviation import Deviation, statement
 from harness.plan.bug import AskedBug, KnownBug
 from harness.record.run import Ending, Header, Result, Run
 
@@ -21,7 +21,7 @@ NOTHING = Deviation(kind="bound", worst=0.0, compared=4, vacuous=4)
 
 
 def _result(outcome, number=0, deviation=None, backend="one"):
-    found = deviation or (structure(True, "y") if outcome == "passed" else None)
+    found = deviation or (statement(True, "y") if outcome == "passed" else None)
     return Result(
         cell=number, suite="known-bugs", kind="correctness", backend=backend, label="owner/name#7",
         problem=BUG.lines[0], law="law", outcome=outcome, reason=f"because {outcome}", route=Route(kind="native"),

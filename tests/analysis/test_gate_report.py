@@ -7,7 +7,7 @@ import pytest
 from harness.analysis.gate_report import FINDINGS, MEANING, conclude_gate, describe_silent, judge_gate
 from harness.exit_codes import ExitCode
 from harness.record.run import GAVE_UP, NO_PASS
-from reports.findings import judge_cells
+from reports.ci_findings import judge_cells
 from tests.reports.made import compare_arms, fail, measure, result, spread, time_cell
 
 LAW = "agrees-with-reference"
@@ -172,7 +172,9 @@ def test_files_for_ci_say_what_the_exit_code_says(tmp_path):
     }
     for finding, (base, new, level) in cases.items():
         report = _judge(base, new)
-        run = replace(report.run, header=replace(report.run.header, gate=replace(report.standing.gate, whole=True)))
+        run = replace(
+            report.run, header=replace(report.run.header, gate=replace(report.arm_comparison.gate, whole=True))
+        )
         assert [cell.finding for cell in report.cells] == [finding]
         (_, _, _), (_, _, found) = judge_cells(run, None)
         assert (found.level if found else None) == level, finding

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import pytest
 
-from harness import Backend, Operator, Subject, parse_line
+from harness import Backend, BackendUnderTest, Operator, parse_line
 from harness.backend.routing import UnsupportedError, resolve
 from harness.laws.error_bounds import check_outputs
 from harness.problems import reference
@@ -54,7 +54,7 @@ def test_derived_operators_equal_the_reference(kind):
         if route.kind == "unsupported":
             continue
         arrays = make_arrays(problem)
-        outputs = Subject(backend, problem).run(problem, arrays)
+        outputs = BackendUnderTest(backend, problem).run(problem, arrays)
         found = check_outputs(problem, backend.numerics, arrays, outputs, reference.compute(problem, arrays))
         assert found.passed, f"{problem.line} {route}: {found.describe()}"
         seen.add((problem.operator, route.kind))
@@ -89,7 +89,7 @@ def test_what_has_no_route_says_why():
     problem = parse_line("max_pool x=1x2x9 kernel=3")
     assert resolve(backend, problem).reason == "only-conv has no max_pool"
     with pytest.raises(UnsupportedError, match="only-conv has no max_pool"):
-        Subject(backend, problem).run(problem, make_arrays(problem))
+        BackendUnderTest(backend, problem).run(problem, make_arrays(problem))
     half = parse_line("conv x=1x2x9 w=3x2x3 dtype=bfloat16")
     assert resolve(backend, half).reason == "only-conv has no bfloat16, only float64, float32, float16"
     tf32 = parse_line("conv x=1x2x9 w=3x2x3 math=tf32")

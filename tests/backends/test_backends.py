@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import harness
-from harness import Operator, Subject, parse_line
+from harness import BackendUnderTest, Operator, parse_line
 from harness.analysis.exit_code import find_exit_code
 from harness.backend.base import native_operators
 from harness.backend.routing import resolve
@@ -70,7 +70,7 @@ def test_inputs_stay_and_outputs_are_fresh(name, line, layout):
     backend, problem = load_plugins().backend(name), parse_line(f"{line} layout={layout}")
     if resolve(backend, problem).kind == "unsupported":
         pytest.skip(resolve(backend, problem).reason)
-    subject, arrays = Subject(backend, problem), make_arrays(problem)
+    subject, arrays = BackendUnderTest(backend, problem), make_arrays(problem)
     given = {k: backend.to_device(a) for k, a in turn(problem, arrays).items()}
     before = {k: np.array(backend.to_host(a)) for k, a in given.items()}
     prepared = subject.prepare(problem, arrays)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from backends.sparse import MOST_ENTRIES, Sparse, count_entries, make_matrix, make_means
-from harness import GeometryError, Operator, Subject, Window, parse_line
+from harness import BackendUnderTest, GeometryError, Operator, Window, parse_line
 from harness.backend.base import native_operators
 from harness.backend.routing import resolve
 from harness.problems import reference
@@ -68,7 +68,7 @@ def test_whole_numbers_are_exact_and_means_close(line, dtype):
     problem = parse_line(f"{line} dtype={dtype} data=integer")
     arrays, name = make_arrays(problem), problem.operator.outputs[0]
     wanted = reference.compute(problem, arrays)[name]
-    got = Subject(Sparse(), problem).run(problem, arrays)[name].astype(np.float64)
+    got = BackendUnderTest(Sparse(), problem).run(problem, arrays)[name].astype(np.float64)
     loss = {"float64": 1e-15, "float32": 1e-6, "float16": 1e-3, "bfloat16": 8e-3}[dtype]
     allowed = 8 * loss if problem.operator in (Operator.avg_pool, Operator.avg_pool_grad) else 0.0
     assert np.abs(got - wanted).max() <= allowed * max(1.0, np.abs(wanted).max())

@@ -11,7 +11,7 @@ from __future__ import annotations
 import statistics
 import sys
 
-from harness import Subject, parse_line
+from harness import BackendUnderTest, parse_line
 from harness.worker.honesty import find_remembered
 from harness.worker.protocol import Prepare, Sample
 from harness.worker.timed_problem import CannotTellError, open_session, sample
@@ -66,7 +66,7 @@ def measure(make, line: str, sessions: int) -> tuple[float, int, int]:
 
 
 def _open(backend, line: str):
-    return open_session(Subject(backend, parse_line(line)), Prepare(problem=line, number=0, probe=False))
+    return open_session(BackendUnderTest(backend, parse_line(line)), Prepare(problem=line, number=0, probe=False))
 
 
 if __name__ == "__main__":

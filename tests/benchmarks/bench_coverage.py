@@ -12,7 +12,7 @@ from collections import defaultdict
 from harness.generate.dispatch.coverage import Coverage, measure_coverage, table_rows
 from harness.plugins.manager import load_plugins
 from harness.problems.operator import Operator
-from reports.markup import table
+from reports.markdown_syntax import table
 
 SPECIALISED = ("dispatch/", "counts/", "layers/")
 

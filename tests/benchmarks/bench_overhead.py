@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 
-from harness import Subject, parse_line
+from harness import BackendUnderTest, parse_line
 from harness.measure.block import Ready, calibrate, time_block
 from harness.measure.clocks import HostClock
 from harness.plugins.manager import load_plugins
@@ -27,7 +27,7 @@ CASES = (("torch", "conv x=1x1x12x12 w=4x1x3x3"), ("numpy-direct", "avg_pool x=1
 def main() -> None:
     """Print best and middle of every way, as shares of the bare loop's best."""
     for backend, line in CASES:
-        subject = Subject(load_plugins().backends[backend], parse_line(line))
+        subject = BackendUnderTest(load_plugins().backends[backend], parse_line(line))
         session = open_session(subject, Prepare(problem=line, number=0, probe=False))
         compare(f"{backend}  {line}", session.ready, session.members[0].call)
     nothing = [lambda: None, lambda: None]

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import harness
-from harness.analysis.arm_comparison import judge_run
+from harness.analysis.arm_comparison import compare_to_base
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -92,7 +92,7 @@ def compare_arms(folder: Path) -> None:
             "--output",
             str(output),
         )
-        rows = judge_run(harness.load(output)).rows
+        rows = compare_to_base(harness.load(output)).rows
         changes += [abs(row.judgement.ratio.value - 1) for row in rows if row.judgement.ratio]
         verdicts += [row.judgement.verdict for row in rows]
     show("harness versus", changes, (time.monotonic() - begun) / len(changes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from harness.laws.subject import Subject
+from harness.laws.subject import BackendUnderTest
 from harness.plugins.manager import load_plugins
 from harness.problems.line import parse_line
 from harness.worker.protocol import Prepare
@@ -23,7 +23,7 @@ CELLS = tuple((backend, line) for backend in BACKENDS for line in LINES)
 
 def make_call(backend: str, line: str):
     """The verified call of a cell."""
-    subject = Subject(load_plugins().backends[backend], parse_line(line))
+    subject = BackendUnderTest(load_plugins().backends[backend], parse_line(line))
     return open_session(subject, Prepare(problem=line, number=0)).members[0].call
 
 

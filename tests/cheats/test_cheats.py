@@ -5,7 +5,7 @@ import re
 import pytest
 
 import harness
-from harness import Subject, parse_line
+from harness import BackendUnderTest, parse_line
 from harness.analysis.exit_code import find_exit_code
 from tests.cheats.once import time_once
 from tests.conftest import ROOT
@@ -48,7 +48,7 @@ def test_what_is_stale_is_wrong_in_a_timed_call_even_where_nothing_was_asked(reg
     from harness.worker.timed_problem import WrongAnswerError, open_session, sample
 
     backend = load_plugins([CHEATS]).backends[f"cheat:{cheat}"]
-    subject = Subject(backend, parse_line(PROBLEM))
+    subject = BackendUnderTest(backend, parse_line(PROBLEM))
     session = open_session(subject, Prepare(problem=PROBLEM, number=1, probe=False))
     with pytest.raises(WrongAnswerError, match="in a timed call"):
         sample(session, Sample(budget_ns=1, warm_ns=0, least=1))

@@ -5,7 +5,7 @@ Counts, not times: of images that were looked up while calls were timed.
 
 import pytest
 
-from harness import Subject, parse_line
+from harness import BackendUnderTest, parse_line
 from harness.plugins.manager import load_plugins
 from harness.worker.protocol import Prepare, Sample
 from harness.worker.timed_problem import WrongAnswerError, open_session, sample
@@ -25,7 +25,7 @@ def cheats():
 
 
 def _open(backend, line):
-    return open_session(Subject(backend, parse_line(line)), Prepare(problem=line, number=1, probe=False))
+    return open_session(BackendUnderTest(backend, parse_line(line)), Prepare(problem=line, number=1, probe=False))
 
 
 @pytest.mark.parametrize("line", [SHORT, LONG, f"{SHORT} dtype=float64", f"{LONG} data=uniform", f"{LONG} data=wide"])

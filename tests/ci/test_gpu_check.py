@@ -392,7 +392,7 @@ def test_a_comparison_is_summed_up_by_problem_with_its_ratio(monkeypatch):
         verdict="SAME", ratio=Estimate(value=1.01, low=0.99, high=1.03, over="processes"), passes=7, reason="within"
     )
     row = SimpleNamespace(new=SimpleNamespace(backend="second", problem="conv x=1x2x9 w=3x2x3"), judgement=judgement)
-    monkeypatch.setattr("harness.analysis.arm_comparison.judge_run", lambda run: SimpleNamespace(rows=[row]))
+    monkeypatch.setattr("harness.analysis.arm_comparison.compare_to_base", lambda run: SimpleNamespace(rows=[row]))
     (found,) = compare(SimpleNamespace(header=SimpleNamespace(gate=object())))
     assert found == {
         "arm": "second", "problem": "conv x=1x2x9 w=3x2x3", "verdict": "SAME", "ratio": 1.01, "low": 0.99,

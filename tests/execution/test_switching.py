@@ -102,17 +102,17 @@ def test_levels_are_compared_under_the_same_other_settings():
 
 
 def test_libraries_say_whether_a_switch_took_effect(tmp_path):
-    from harness.execution.worker_pool import Crew
+    from harness.execution.worker_supervisor import WorkerSupervisor
 
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     if "avx2" not in flags:
         pytest.skip("no AVX2 to be lowered")
     settings = (("OPENBLAS_CORETYPE", "Nehalem"), ("NPY_DISABLE_CPU_FEATURES", "X86_V3"))
-    crew = Crew(load_plugins(), "im2col", tmp_path, 2**33, 1, (), settings=settings, observe=True)
+    supervisor = WorkerSupervisor(load_plugins(), "im2col", tmp_path, 2**33, 1, (), settings=settings, observe=True)
     try:
-        said = crew.launch()[1].process["instruction_sets"]
+        said = supervisor.launch()[1].process["instruction_sets"]
     finally:
-        crew.close()
+        supervisor.close()
     assert said.get("openblas", "Nehalem") == "Nehalem"
     assert said["numpy"] != "X86_V3"
 

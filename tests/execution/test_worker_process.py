@@ -138,8 +138,8 @@ def test_a_worker_that_starves_where_it_may_fill_the_memory_is_skipped():
 
     from harness import parse_line
     from harness.backend.routing import Route
-    from harness.execution.worker_pool import explain_death
     from harness.execution.worker_process import WorkerDiedError
+    from harness.execution.worker_supervisor import explain_death
     from harness.plan.cell import Cell
 
     cell = Cell(

@@ -36,10 +36,10 @@ def test_a_fault_that_crashes_is_caught_and_the_next_law_gets_a_fresh_worker(reg
 
 
 def test_workers_end_where_an_application_raises(registry, tmp_path, monkeypatch):
-    from harness.execution.worker_pool import Crew
+    from harness.execution.worker_supervisor import WorkerSupervisor
 
     closed = []
-    close = Crew.close
+    close = WorkerSupervisor.close
 
     def raise_at_once(self, cell, formula):
         raise RuntimeError("told to")
@@ -48,8 +48,8 @@ def test_workers_end_where_an_application_raises(registry, tmp_path, monkeypatch
         closed.append(self.backend)
         close(self)
 
-    monkeypatch.setattr(Crew, "check", raise_at_once)
-    monkeypatch.setattr(Crew, "close", note)
+    monkeypatch.setattr(WorkerSupervisor, "check", raise_at_once)
+    monkeypatch.setattr(WorkerSupervisor, "close", note)
     try:
         make_matrix(registry, ["right"], LAWS, tmp_path, plugins=FAULTY, jobs=1)
     except RuntimeError as error:  # its traceback holds the frame, so that no garbage collector closes anything

@@ -1,4 +1,4 @@
-from harness.analysis.arm_comparison import judge_run
+from harness.analysis.arm_comparison import compare_to_base
 from harness.experiments.qualify import AGAIN, make_arms, name_suites, qualify_run
 from harness.plugins.manager import load_plugins
 from tests.reports.made import compare_arms, spread, time_cell
@@ -38,7 +38,7 @@ def test_alarms_and_findings_are_counted():
     cells = [_pair(1, 1000, "qualify"), _pair(2, 1060, "qualify"), _pair(3, 1100, "qualify+10"),
              _pair(4, 1000, "qualify+10"), _pair(5, 1030, "qualify+3")]  # fmt: skip
     run = compare_arms(*(one for pair in cells for one in pair), families=FAMILIES)
-    found = qualify_run(run, judge_run(run))
+    found = qualify_run(run, compare_to_base(run))
     assert (found.cells, found.alarms, found.false_suites, found.environment[:5]) == (2, 1, 1, "f00d-")
     assert found.powers == {"0.1": (1, 2), "0.03": (1, 1)}
     assert 0.055 < found.floor < 0.065

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import Numerics, Subject, parse_line
+from harness import BackendUnderTest, Numerics, parse_line
 from harness.laws.consensus import vote
 from harness.laws.error_bounds import limit, magnitude
 from harness.plugins.manager import load_plugins
@@ -42,7 +42,7 @@ class Brain(Right):
 def _answers(problem, backends):
     arrays = make_arrays(problem)
     return {
-        name: (Subject(backend, problem).run(problem, arrays), backend.numerics_for(problem))
+        name: (BackendUnderTest(backend, problem).run(problem, arrays), backend.numerics_for(problem))
         for name, backend in backends.items()
     }
 

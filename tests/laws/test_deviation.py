@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from harness import compare, join, structure
+from harness import compare, statement, worst_of
 
 INF, NAN = math.inf, math.nan
 
@@ -48,5 +48,5 @@ def test_what_proves_nothing_is_counted():
 
 def test_the_worst_of_several_stands_for_all():
     good, bad = compare(np.ones(3), np.ones(3), what="a"), compare(np.ones(2), np.zeros(2), what="b")
-    found = join(good, structure(True, "c"), bad)
+    found = worst_of(good, statement(True, "c"), bad)
     assert (found.what, found.compared, found.passed) == ("b", 6, False)

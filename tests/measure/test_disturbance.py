@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.execution.timing_state import Race
+from harness.execution.timing_state import TimingState
 from harness.measure.device_clock import Gpu
 from harness.measure.disturbance import (
     CORES,
@@ -123,11 +123,11 @@ def test_a_block_whose_device_clock_is_what_it_should_be_counts(before, after, u
 
 
 def test_what_is_usual_for_a_device_is_the_median_of_the_blocks_before_without_capped_ones():
-    race = Race(execution=None)
-    seen = [race.note_clock([BUSY, one]) for one in (BUSY, LOCKED, BUSY, CAPPED, CAPPED, CAPPED, CAPPED, BUSY)]
+    state = TimingState(execution=None)
+    seen = [state.note_clock([BUSY, one]) for one in (BUSY, LOCKED, BUSY, CAPPED, CAPPED, CAPPED, CAPPED, BUSY)]
     assert seen == [0.0, 0.0, 0.0, 1980.0, 1980.0, 1980.0, 1980.0, 1980.0]
-    assert race.note_clock(()) == 1980.0
-    assert len(race.device_mhz) == 4
+    assert state.note_clock(()) == 1980.0
+    assert len(state.device_mhz) == 4
 
 
 def test_the_record_says_how_fast_the_device_began():

@@ -3,14 +3,14 @@
 import pytest
 
 from harness.errors import GeometryError
-from harness.networks.builder import Sketch
+from harness.networks.builder import NetworkBuilder
 
 
 @pytest.fixture
 def net():
-    sketch = Sketch((2, 3, 8, 9))
-    sketch.conv("first", "input", 4, 3)
-    return sketch
+    builder = NetworkBuilder((2, 3, 8, 9))
+    builder.conv("first", "input", 4, 3)
+    return builder
 
 
 def test_shapes_follow_from_the_operators(net):
@@ -27,8 +27,8 @@ def test_shapes_follow_from_the_operators(net):
 
 
 def test_three_axes_and_one_are_drawn_as_well():
-    assert Sketch((1, 2, 9)).conv("line", "input", 4, 3) == "line"
-    cube = Sketch((1, 2, 5, 6, 7))
+    assert NetworkBuilder((1, 2, 9)).conv("line", "input", 4, 3) == "line"
+    cube = NetworkBuilder((1, 2, 5, 6, 7))
     assert cube.shape(cube.conv("cube", "input", 4, 3, pad=(0, 1, 0))) == (1, 4, 3, 6, 5)
 
 
@@ -58,4 +58,4 @@ def test_a_network_has_one_end(net):
     with pytest.raises(GeometryError, match="loose ends: first"):
         net.check_ends()
     with pytest.raises(GeometryError, match="no node"):
-        Sketch((1, 1, 4)).check_ends()
+        NetworkBuilder((1, 1, 4)).check_ends()

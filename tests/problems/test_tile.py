@@ -5,7 +5,7 @@ import pytest
 
 from harness import parse_line
 from harness.laws.sampling.held import draw_held
-from harness.laws.subject import Subject
+from harness.laws.subject import BackendUnderTest
 from harness.problems import tile
 from harness.problems.data import make_arrays
 from harness.problems.tile import PERIOD, amplitude, is_large, make_tile, make_tiled, memory_order
@@ -39,7 +39,7 @@ def test_large_problems_have_the_same_data_everywhere(layout, monkeypatch):
     monkeypatch.setattr(tile, "PERIOD", 127)
     problem = parse_line(f"conv x=3x4x9x11 w=2x4x3x3 bias data=integer layout={layout}")
     assert not is_large(problem)
-    drawn, held = make_arrays(problem), draw_held(Subject(Right(), problem), problem).arrays
+    drawn, held = make_arrays(problem), draw_held(BackendUnderTest(Right(), problem), problem).arrays
     assert not np.array_equal(drawn["x"], held["x"])  # small problems are drawn as ever
     monkeypatch.setattr(tile, "LARGE", 100)
     assert is_large(problem)

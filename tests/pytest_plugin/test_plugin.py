@@ -80,7 +80,7 @@ def test_threads_are_limited_while_a_cell_runs(pytester):
         def one_thread(subject, problem):
             "n = 1"
             pools = [pool["num_threads"] for pool in threadpool_info()]
-            return harness.structure(set(pools) == {1}, f"threads are {pools}")
+            return harness.statement(set(pools) == {1}, f"threads are {pools}")
 
         @harness.hookimpl
         def register_suites(register):

@@ -73,7 +73,7 @@ def warns(subject, problem):
     import warnings
 
     warnings.warn("old", DeprecationWarning)
-    return harness.structure(True, "it warned")
+    return harness.statement(True, "it warned")
 
 
 @harness.hookimpl

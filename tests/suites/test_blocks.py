@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness import Subject, Window, parse_line
+from harness import BackendUnderTest, Window, parse_line
 from suites.laws.blocks import _field, inception_module, receptive_field, residual_unit
 from tests.faulty.backward import InputGradFlipped
 from tests.faulty.forward import Flipped
@@ -15,7 +15,7 @@ CONV = "conv x=2x4x9x8 w=6x2x3x5 groups=2 data=integer"
 def _apply(law, backend, line):
     problem = parse_line(line)
     assert law.applies(problem)
-    return law.check(Subject(backend, problem), problem)
+    return law.check(BackendUnderTest(backend, problem), problem)
 
 
 def test_the_field_of_three_taps_two_apart_spans_five_positions():

@@ -5,7 +5,7 @@ import pytest
 
 from harness import Numerics, parse_line
 from harness.backend.routing import UnsupportedError
-from harness.laws.subject import Subject
+from harness.laws.subject import BackendUnderTest
 from suites.laws.complexes import complex_linearity
 from tests.faulty.algebra import Conjugates
 from tests.faulty.right import Right
@@ -20,7 +20,7 @@ LINES = (
 def _apply(backend, line):
     problem = parse_line(line)
     assert complex_linearity.applies(problem)
-    return complex_linearity.check(Subject(backend, problem), problem)
+    return complex_linearity.check(BackendUnderTest(backend, problem), problem)
 
 
 @pytest.mark.parametrize("line", LINES)

@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from harness.laws.networks.subject import NetworkSubject
+from harness.laws.networks.subject import NetworkUnderTest
 from harness.networks.problem import parse_network
 from suites.architectures.lenet import LENET5
 from suites.laws import learning
@@ -34,7 +34,7 @@ class ShortGradients(Right):
 
 def _apply(law, backend):
     problem = parse_network(LINE, NETWORKS)
-    return law.check(NetworkSubject(backend, problem), problem, **SHORT[law])
+    return law.check(NetworkUnderTest(backend, problem), problem, **SHORT[law])
 
 
 @pytest.mark.parametrize(

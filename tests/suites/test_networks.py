@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.laws.networks.subject import NetworkSubject
+from harness.laws.networks.subject import NetworkUnderTest
 from harness.networks.problem import parse_network
 from harness.record.run import WRONG
 from suites.laws import networks
@@ -71,9 +71,9 @@ def test_a_graph_that_is_not_the_published_one_is_seen(networks_registry):
 def test_a_partner_computes_every_other_operator_and_what_is_lacking(networks_registry):
     problem = parse_network(FLOAT32.format("branched") + " mixed=numpy-direct", NETWORKS)
     backends = networks_registry.backends
-    right = NetworkSubject(Right(), problem, backends["numpy-direct"])
+    right = NetworkUnderTest(Right(), problem, backends["numpy-direct"])
     assert right.theirs == {"max", "up"}  # of stem, max, strided, up, pool
-    fft = NetworkSubject(backends["fft"], problem, backends["numpy-direct"])
+    fft = NetworkUnderTest(backends["fft"], problem, backends["numpy-direct"])
     assert "max" in fft.theirs
     assert ask(backends["fft"], networks.mixed_backends_agree, problem.line, networks_registry).outcome == "passed"
 

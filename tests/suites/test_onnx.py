@@ -7,7 +7,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from harness import Numerics, Operator, Subject, UsageError, compare, parse_line
+from harness import BackendUnderTest, Numerics, Operator, UsageError, compare, parse_line
 from harness.laws.error_bounds import limit, magnitude, rounding
 from harness.problems import reference
 from suites import onnx_cases
@@ -94,7 +94,7 @@ def test_backends_pass_every_case(registry, name):
 def test_every_comparison_fails_where_one_element_is_off_by_a_thousandth():
     blind = []
     for case in load_cases():
-        subject = Subject(Right(), case.problem)
+        subject = BackendUnderTest(Right(), case.problem)
         off = np.array(case.outputs["y"])
         off.flat[-1] += 1e-3 * max(1.0, abs(off.flat[-1]))
         if check_case(subject, _with(case, "y", off)).passed:
@@ -107,7 +107,7 @@ def test_the_bound_is_granted_to_both_sides(share, passes):
     case = _case("test_Conv2d_no_bias")
     exact, size = reference.compute(case.problem, case.inputs)["y"], magnitude(case.problem, case.inputs)
     once = limit(case.problem, Numerics(), case.inputs, size) + rounding(case.problem, exact)
-    deviation = check_case(Subject(Right(), case.problem), _with(case, "y", exact + share * 2 * once))
+    deviation = check_case(BackendUnderTest(Right(), case.problem), _with(case, "y", exact + share * 2 * once))
     assert deviation.passed is passes
 
 
@@ -138,7 +138,7 @@ def test_what_the_cases_see_and_what_they_do_not(fault, outcomes):
 @pytest.mark.parametrize("name", ["pads", "strides"])
 def test_indices_off_by_one_are_caught(name):
     case = _case(f"test_maxpool_with_argmax_2d_precomputed_{name}")
-    subject = Subject(Right(), case.problem)
+    subject = BackendUnderTest(Right(), case.problem)
     assert check_case(subject, case).passed
     told = check_case(subject, _with(case, "indices", case.outputs["indices"] + 1))
     assert not told.passed and told.what == "indices"

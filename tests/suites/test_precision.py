@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness import Numerics, parse_line
-from harness.laws.subject import Subject
+from harness.laws.subject import BackendUnderTest
 from suites.geometries import CONVOLUTIONS
 from suites.laws import precision
 from tests.faulty.right import Right
@@ -63,7 +63,7 @@ class Ordered(Right):
 def _apply(law, backend, line):
     problem = parse_line(line)
     assert law.applies(problem), line
-    return law.check(Subject(backend, problem), problem)
+    return law.check(BackendUnderTest(backend, problem), problem)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -121,7 +121,7 @@ def test_every_sum_of_the_copy_has_at_most_one_term_and_the_copy_is_not_empty(op
     first = {"conv": ("x", problem.x), "conv_input_grad": ("dy", problem.y), "conv_weight_grad": ("x", problem.x)}
     name, size = first[operator]
     arrays = {name: np.ones(size), "dy" if operator == "conv_weight_grad" else "w": fixed}
-    counts = Subject(Right(), problem).run(problem, arrays)[problem.operator.outputs[0]]
+    counts = BackendUnderTest(Right(), problem).run(problem, arrays)[problem.operator.outputs[0]]
     assert set(np.unique(counts)) <= {0.0, 1.0}
     assert counts.sum() > 0
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness import parse_line
-from harness.laws.subject import Subject
+from harness.laws.subject import BackendUnderTest
 from suites.laws.convolution import is_wide
 from suites.laws.spectrum import _transforms, answer, convolution_theorem, parseval_identity, spectrum, young_inequality
 from tests.faulty.algebra import Unnormalised
@@ -35,7 +35,7 @@ class Off(Right):
 def _apply(law, backend, line):
     problem = parse_line(line)
     assert law.applies(problem)
-    return law.check(Subject(backend, problem), problem)
+    return law.check(BackendUnderTest(backend, problem), problem)
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -83,7 +83,7 @@ def test_a_spectrum_of_fewer_points_is_that_of_the_wrapped_array():
 @pytest.mark.parametrize("line", LINES[::4])
 def test_the_rounding_of_the_laws_own_transforms_keeps_its_bound(line):
     problem = parse_line(line)
-    wide = answer(Subject(Right(), problem), problem)
+    wide = answer(BackendUnderTest(Right(), problem), problem)
     exact = np.rint(wide.x * 2**20), np.rint(wide.k * 2**20)  # whole numbers, whose convolution float64 holds
     y = np.zeros(wide.y.shape)
     for at in np.ndindex(*exact[1].shape):

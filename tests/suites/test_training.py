@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness.backend.routing import UnsupportedError
-from harness.laws.networks.subject import NetworkSubject
+from harness.laws.networks.subject import NetworkUnderTest
 from harness.networks.initialise import make_values
 from harness.networks.problem import NetworkProblem
 from suites.architectures.lenet import LENET5
@@ -25,7 +25,7 @@ def digits():
 
 @pytest.fixture(scope="module")
 def subject(registry):
-    return NetworkSubject(registry.backends["im2col"], PROBLEM)
+    return NetworkUnderTest(registry.backends["im2col"], PROBLEM)
 
 
 def test_digits_are_whole_standardised_and_held_out_ones_are_apart(digits):
@@ -72,7 +72,7 @@ def test_one_epoch_learns_most_digits(digits, subject):
 
 
 def test_the_bound_on_the_curve_grows_from_rounding(digits):
-    wanted, moved = expect_losses(NetworkSubject(Right(), PROBLEM), digits, 6)
+    wanted, moved = expect_losses(NetworkUnderTest(Right(), PROBLEM), digits, 6)
     assert np.all(np.diff(moved) >= 0)
     assert 1e-9 < moved[0] / wanted[0] < 1e-5
     assert moved[-1] < 1e-3

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from harness import Law, Operator, Subject, Window, parse_line
+from harness import BackendUnderTest, Law, Operator, Window, parse_line
 from harness.laws.subject import NotExactError
 from harness.problems.reference import divisor_map
 from suites.geometries import correctness_problems
@@ -123,6 +123,6 @@ def test_permuted_windows_hold_the_same_numbers_in_other_places():
 def test_whole_numbers_that_a_mean_does_not_tell_apart_are_not_compared():
     problem = parse_line("avg_pool x=1x1x40x40 kernel=40x40 dtype=bfloat16 data=integer")
     with pytest.raises(NotExactError, match=r"only known to .*, wanted below 0\.5"):
-        windows.window_sums(Subject(Right(), problem), problem, np.ones(problem.x))
+        windows.window_sums(BackendUnderTest(Right(), problem), problem, np.ones(problem.x))
     with pytest.raises(NotExactError, match="not numbers of bfloat16"):
-        windows.window_sums(Subject(Right(), problem), problem, np.full(problem.x, 257.0))
+        windows.window_sums(BackendUnderTest(Right(), problem), problem, np.full(problem.x, 257.0))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.laws.subject import Subject
+from harness.laws.subject import BackendUnderTest
 from harness.problems.data import make_arrays
 from harness.problems.line import parse_line
 from harness.worker.execute import time_block
@@ -72,7 +72,9 @@ def test_every_number_is_new_in_every_block_where_contents_are_renewed(registry,
 
 def _sample_thrice(registry, line):
     """What the first member's x and w hold after each of three blocks."""
-    session = open_session(Subject(registry.backends["right"], parse_line(line)), Prepare(problem=line, number=0))
+    session = open_session(
+        BackendUnderTest(registry.backends["right"], parse_line(line)), Prepare(problem=line, number=0)
+    )
     found = []
     for _ in range(3):
         sample(session, Sample(budget_ns=1, warm_ns=0, least=1))
@@ -81,7 +83,7 @@ def _sample_thrice(registry, line):
 
 
 def test_a_clock_of_a_sample_that_stands_still_is_seen_and_an_honest_one_is_not(registry):
-    subject = Subject(registry.backends["right"], parse_line(LINES[0]))
+    subject = BackendUnderTest(registry.backends["right"], parse_line(LINES[0]))
     session = open_session(subject, Prepare(problem=LINES[0], number=0))
     assert "behind" in session.disagree(40_000, 400_000)
     assert "ahead" in session.disagree(400_000, 40_000)
@@ -139,7 +141,9 @@ class SaidClock:
 def _ask_with(registry, data, say):
     """What is found of an honest backend whose calls take as long as `say` says."""
     line = f"{LINES[0]} data={data}"
-    session = open_session(Subject(registry.backends["right"], parse_line(line)), Prepare(problem=line, number=0))
+    session = open_session(
+        BackendUnderTest(registry.backends["right"], parse_line(line)), Prepare(problem=line, number=0)
+    )
     session.ready = replace(session.ready, clock=SaidClock(session, say), single_ns=2 * LONG_NS)
     return find_remembered(session)
 

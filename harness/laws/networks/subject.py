@@ -22,7 +22,7 @@ from harness.problems.problem import Problem
 Array = NDArray[Any]
 
 
-class NetworkSubject:
+class NetworkUnderTest:
     """One backend, or two that take turns from operator to operator, on the network of a problem."""
 
     def __init__(self, backend: Backend, problem: NetworkProblem, partner: Backend | None = None) -> None:
@@ -125,7 +125,7 @@ def on_host(backend: Backend, a: Any) -> Array:
 class PreparedPass:
     """A pass that is timed: `call` gives the tape on the device."""
 
-    subject: NetworkSubject
+    subject: NetworkUnderTest
     call: Callable[[], Tape]
 
     def run(self) -> Tape:

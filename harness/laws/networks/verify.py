@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.laws.deviation import Deviation, compare, join, structure
+from harness.laws.deviation import Deviation, compare, statement, worst_of
 from harness.laws.error_bounds import LAMBDA
 from harness.laws.networks.error_bounds import allowed, arrays_of, compute_reference, evaluate, response, take
-from harness.laws.networks.subject import NetworkSubject, on_host
+from harness.laws.networks.subject import NetworkUnderTest, on_host
 from harness.laws.verify import verify
 from harness.networks.evaluate import Tape
 from harness.networks.graph import INPUT, Node
@@ -27,7 +27,7 @@ Array = NDArray[Any]
 
 
 def verify_layers(
-    subject: NetworkSubject, values: Mapping[str, Any], ends: Mapping[str, Any]
+    subject: NetworkUnderTest, values: Mapping[str, Any], ends: Mapping[str, Any]
 ) -> tuple[Deviation, Tape]:
     """Run a pass and compare every operator in it with the reference, on the very arrays that it was given.
 
@@ -45,11 +45,11 @@ def verify_layers(
 
     tape = subject.run(values, ends, witness)
     subject.backend.synchronize()
-    return join(*found), tape
+    return worst_of(*found), tape
 
 
 def verify_whole(
-    subject: NetworkSubject, tape: Tape, values: Mapping[str, Array], ends: Mapping[str, Array]
+    subject: NetworkUnderTest, tape: Tape, values: Mapping[str, Array], ends: Mapping[str, Array]
 ) -> Deviation:
     """Compare outputs, error terms and gradients of a tape on the host with torch autograd, or with the reference.
 
@@ -59,11 +59,11 @@ def verify_whole(
     moved = response(subject.network, subject.numerics_for, values, ends, truth, tape.decisions, subject.problem.seed)
     u, got = FORMATS[subject.problem.dtype].u, arrays_of(tape)
     parts = [_within(name, got[name], a, allowed(a, moved[name], u)) for name, a in arrays_of(truth).items()]
-    return join(*parts, *_check_decisions(subject, tape, truth, moved))
+    return worst_of(*parts, *_check_decisions(subject, tape, truth, moved))
 
 
 def find_truth(
-    subject: NetworkSubject, values: Mapping[str, Array], ends: Mapping[str, Array], decisions: Mapping[str, Array]
+    subject: NetworkUnderTest, values: Mapping[str, Array], ends: Mapping[str, Array], decisions: Mapping[str, Array]
 ) -> Tape:
     """The same pass in float64: by torch and its automatic differentiation, else by the reference."""
     try:
@@ -82,7 +82,7 @@ def compare_norms(name: str, got: Array, wanted: Array, relative: float) -> Devi
 def _within(name: str, got: Array, wanted: Array, bound: float) -> Deviation:
     """||got - wanted|| in units of its bound."""
     if got.shape != wanted.shape:
-        return structure(False, f"{name}: got shape {got.shape}, wanted {wanted.shape}")
+        return statement(False, f"{name}: got shape {got.shape}, wanted {wanted.shape}")
     error, size = float(np.linalg.norm(got.astype(np.float64) - wanted)), float(np.linalg.norm(wanted))
     worst = 0.0 if error == 0 else error / bound if bound > 0 else math.inf
     return Deviation(
@@ -92,7 +92,7 @@ def _within(name: str, got: Array, wanted: Array, bound: float) -> Deviation:
     )  # fmt: skip
 
 
-def _check_decisions(subject: NetworkSubject, tape: Tape, truth: Tape, moved: Mapping[str, float]) -> list[Deviation]:
+def _check_decisions(subject: NetworkUnderTest, tape: Tape, truth: Tape, moved: Mapping[str, float]) -> list[Deviation]:
     """Where a rectifier or a maximum decided otherwise than the truth would, the two choices must lie close."""
     found = []
     for node in subject.network.nodes:

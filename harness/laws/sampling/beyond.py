@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.laws.deviation import Deviation, compare, join
+from harness.laws.deviation import Deviation, compare, worst_of
 from harness.laws.error_bounds import LAMBDA, PAIRS, SELECTS, WINOGRAD
 from harness.laws.sampling.contraction import contract_problem
 from harness.laws.sampling.held import Held, draw_held, dtype_bytes, take_outputs
 from harness.laws.sampling.maxima import draw_indices, pool_blocks
 from harness.laws.sampling.samples import recompute
 from harness.laws.sampling.windows import axes_of
-from harness.laws.subject import NotExactError, Subject
+from harness.laws.subject import BackendUnderTest, NotExactError
 from harness.problems.accumulation import accumulation
 from harness.problems.numerics import FORMATS, Numerics
 from harness.problems.operator import Operator
@@ -53,7 +53,7 @@ def is_beyond(problem: Problem, bounds: Bounds = Bounds()) -> bool:
     )
 
 
-def draw_arrays(subject: Subject, problem: Problem) -> Held:
+def draw_arrays(subject: BackendUnderTest, problem: Problem) -> Held:
     """Draw the inputs; raises NotExactError where the backend's sums of them are not exact."""
     numerics = subject.numerics(problem)
     check_exact(problem, numerics, subject.backend.name)
@@ -84,7 +84,7 @@ def _judge(held: Held, bounds: Bounds) -> Deviation:
         parts.append(_check_maxima(held))
     else:
         parts += _check_contraction(held)
-    found = join(*parts)
+    found = worst_of(*parts)
     if not found.passed and all(part.passed for part in parts if part.index):
         named = _search(held)
         if named is not None:
@@ -171,7 +171,7 @@ def compare_places(held: Held, places: list[Sizes]) -> Deviation:
         got = [float(held.read(name, tuple(slice(i, i + 1) for i in at)).reshape(())) for at in places]
         found = compare(np.array(got), np.array([one[number] for one in wanted]), what=name)
         parts.append(replace(found, index=places[found.index[0]], note=""))
-    return join(*parts)
+    return worst_of(*parts)
 
 
 def _output_at(held: Held, name: str, at: Sizes) -> Sizes:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.backend.routing import UnsupportedError
-from harness.laws.subject import Subject, check_form
+from harness.laws.subject import BackendUnderTest, check_form
 from harness.problems.calling import name_outputs
 from harness.problems.numerics import dtype_of
 from harness.problems.problem import Problem
@@ -34,7 +34,7 @@ class Held:
     block: elements that are read at once.
     """
 
-    subject: Subject
+    subject: BackendUnderTest
     problem: Problem
     arrays: dict[str, Any]
     tiles: dict[str, Tile]
@@ -77,7 +77,7 @@ def widen(a: Array) -> Array:
     return values.astype(np.float64)
 
 
-def draw_held(subject: Subject, problem: Problem) -> Held:
+def draw_held(subject: BackendUnderTest, problem: Problem) -> Held:
     """Draw the inputs into arrays of the backend's own, tile by tile; `indices` are the caller's.
 
     Raises UnsupportedError where such arrays cannot be filled in place.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness.laws.networks.error_bounds import allowed, response, take
-from harness.laws.networks.subject import NetworkSubject
+from harness.laws.networks.subject import NetworkUnderTest
 from harness.laws.networks.verify import compare_norms, find_truth, verify_layers, verify_whole
 from harness.networks.problem import parse_network
 from harness.problems.numerics import FORMATS
@@ -46,13 +46,13 @@ class TakesTheSecond(Right):
 
 
 def _whole(backend, line):
-    subject = NetworkSubject(backend, parse_network(line, NETWORKS))
+    subject = NetworkUnderTest(backend, parse_network(line, NETWORKS))
     values, ends = subject.draw()
     return verify_whole(subject, subject.evaluate(values, ends), values, ends)
 
 
 def _layers(backend, line):
-    subject = NetworkSubject(backend, parse_network(line, NETWORKS))
+    subject = NetworkUnderTest(backend, parse_network(line, NETWORKS))
     values, ends = subject.draw()
     return verify_layers(subject, values, ends)[0]
 
@@ -88,7 +88,7 @@ def test_a_choice_that_rounding_does_not_explain_is_wrong():
 
 
 def test_the_bound_grows_with_depth():
-    subject = NetworkSubject(Right(), parse_network("network smooth step n=2 K=4", NETWORKS))
+    subject = NetworkUnderTest(Right(), parse_network("network smooth step n=2 K=4", NETWORKS))
     values, ends = subject.draw()
     tape = subject.evaluate(values, ends)
     truth = find_truth(subject, values, ends, tape.decisions)
@@ -100,7 +100,7 @@ def test_the_bound_grows_with_depth():
 
 def test_the_reference_stands_in_for_torch(monkeypatch):
     pytest.importorskip("torch")
-    subject = NetworkSubject(Right(), parse_network(LINES[1], NETWORKS))
+    subject = NetworkUnderTest(Right(), parse_network(LINES[1], NETWORKS))
     values, ends = subject.draw()
     tape = subject.evaluate(values, ends)
     by_torch = find_truth(subject, values, ends, tape.decisions)

@@ -20,7 +20,7 @@ from harness.laws.sampling.beyond import (
 )
 from harness.laws.sampling.contraction import contract_problem
 from harness.laws.sampling.samples import recompute
-from harness.laws.subject import NotExactError, Subject
+from harness.laws.subject import BackendUnderTest, NotExactError
 from harness.problems import reference
 from tests.faulty.right import Right
 from tests.laws.sampling.addresses import READS, WRITES, Overflowing, size_of
@@ -89,7 +89,7 @@ def _read(line, data="data=integer"):
 
 
 def _hold(backend, problem):
-    found = draw_arrays(Subject(backend, problem), problem)
+    found = draw_arrays(BackendUnderTest(backend, problem), problem)
     found.block = BLOCK
     return found
 

@@ -12,7 +12,7 @@ from harness.exit_codes import ExitCode
 from harness.record.run import RAN, WRONG, Result, Run
 
 if TYPE_CHECKING:
-    from harness.analysis.arm_comparison import Row, Standing
+    from harness.analysis.arm_comparison import ArmComparison, Row
     from harness.analysis.gate_report import Compared
 
 Level = Literal["failure", "error", "open", "idle"]
@@ -47,18 +47,18 @@ def name_timed(result: Result) -> str:
     return f"{result.suite}.{result.backend} {result.problem}"
 
 
-def rows_by_cell(standing: Standing | None) -> dict[int, Row]:
+def rows_by_cell(arm_comparison: ArmComparison | None) -> dict[int, Row]:
     """What was said of each cell of an arm that has a base; empty where arms were not compared."""
-    return {} if standing is None else {row.new.cell: row for row in standing.rows}
+    return {} if arm_comparison is None else {row.new.cell: row for row in arm_comparison.rows}
 
 
-def judge_cells(run: Run, standing: Standing | None) -> Iterator[tuple[Result, Row | None, Finding | None]]:
+def judge_cells(run: Run, arm_comparison: ArmComparison | None) -> Iterator[tuple[Result, Row | None, Finding | None]]:
     """Every result, its verdict where arms were compared, and what is wrong with it.
 
     Where two versions were compared for a build, what was wrong before is none of its business, nor is a cell that is
     not decided where a large slow-down is ruled out.
     """
-    rows, can_tell = rows_by_cell(standing), standing is None or standing.can_tell
+    rows, can_tell = rows_by_cell(arm_comparison), arm_comparison is None or arm_comparison.can_tell
     versions = judge_versions(run)
     for result in run.results:
         row = rows.get(result.cell) if result.kind == "speed" else None
@@ -77,7 +77,9 @@ def judge_versions(run: Run) -> dict[int, Finding | None] | None:
     report = judge_gate(run)
     base = Finding(level="idle", kind="base", message="a result of the base")
     found: dict[int, Finding | None] = {result.cell: base for result in run.results}
-    found |= {cell.new.cell: _judge_compared(run, cell, can_tell=report.standing.can_tell) for cell in report.cells}
+    found |= {
+        cell.new.cell: _judge_compared(run, cell, can_tell=report.arm_comparison.can_tell) for cell in report.cells
+    }
     return found
 
 
@@ -120,7 +122,7 @@ def judge_cell(run: Run, result: Result, row: Row | None, *, can_tell: bool = Tr
 
 
 def _judge_row(run: Run, row: Row, can_tell: bool) -> Finding | None:
-    from reports.standing import describe_reason, known_slowdown, ratio_words
+    from reports.arm_comparison import describe_reason, known_slowdown, ratio_words
 
     verdict = row.judgement.verdict
     value, interval = ratio_words(row.judgement.ratio)
@@ -140,7 +142,7 @@ def _repeat(run: Run, result: Result) -> tuple[tuple[str, str], ...]:
     return (("problem", result.problem), ("repeat", repeat_command(run.header, result)))
 
 
-def judge_whole(run: Run, standing: Standing | None) -> Iterator[Finding]:
+def judge_whole(run: Run, arm_comparison: ArmComparison | None) -> Iterator[Finding]:
     """Why a run is no success, beyond its cells: incomplete, nothing ran, too much proves nothing, a busy machine."""
     from reports.facts import describe_incomplete
 
@@ -153,8 +155,8 @@ def judge_whole(run: Run, standing: Standing | None) -> Iterator[Finding]:
         yield Finding(level="error", kind="nothing ran", message="no cell of the run was executed")
     for line in describe_overdrawn(run.overdrawn):
         yield Finding(level="failure", kind="proves nothing", message=line)
-    if standing is not None and not standing.can_tell:
-        share = f"{100 * standing.dropped:.0f} % of the blocks were disturbed"
+    if arm_comparison is not None and not arm_comparison.can_tell:
+        share = f"{100 * arm_comparison.dropped:.0f} % of the blocks were disturbed"
         yield Finding(level="open", kind="cannot tell", message=f"the machine cannot tell: {share}")
 
 

@@ -8,21 +8,21 @@ import pandas as pd
 import pytest
 
 import reports
-from harness.analysis.arm_comparison import judge_run
+from harness.analysis.arm_comparison import compare_to_base
 from harness.plugins.manager import load_plugins
-from reports.forest import STRIP_H, forests, make_strip
-from reports.frames import VERDICT_COLUMNS, schema_table
-from reports.standing import (
+from reports.arm_comparison import (
     arm_rows,
     compared,
     cut,
     dropped_reasons,
     effects,
     groups_of,
-    judge_standing,
+    judge_arms,
     known_slowdown,
     ratio_words,
 )
+from reports.forest import STRIP_H, forests, make_strip
+from reports.frames import VERDICT_COLUMNS, schema_table
 from tests.reports.made import compare_arms, make_run, measure, spread, time_cell
 
 EVERY = (("slow", 1.2), ("same", 1.0), ("fast", 0.8), ("near", 1.01))  # `near` lies on the bound: never decided
@@ -61,7 +61,7 @@ def _write(run, name, folder):
 
 
 def test_the_headline_counts_the_cells_of_every_verdict(run):
-    verdict = judge_standing(judge_run(run))
+    verdict = judge_arms(compare_to_base(run))
     assert verdict.text == (
         "1 cell is wrong, of 10 that ran; 1 cell slower, 1 missing, 1 faster, 1 the same, 1 inconclusive"
     )
@@ -83,18 +83,18 @@ def test_the_headline_counts_the_cells_of_every_verdict(run):
 def test_the_state_is_that_of_the_worst_verdict(labels, state, text):
     passed = [] if labels else [measure("base", 24.0, vacuous=0)]
     made = compare_arms(*_cells(ratios=[(label, ratio) for label, ratio in EVERY if label in labels]), *passed)
-    verdict = judge_standing(judge_run(made))
+    verdict = judge_arms(compare_to_base(made))
     assert (verdict.state, verdict.text) == (state, text)
 
 
 def test_a_busy_machine_or_an_end_too_early_is_no_success():
     cells = _cells(ratios=[("same", 1.0)])
     busy = compare_arms(*_cells(ratios=[("same", 1.0)], dropped=dict.fromkeys(range(0, 26, 2), "too busy")))
-    verdict = judge_standing(judge_run(busy))
+    verdict = judge_arms(compare_to_base(busy))
     assert verdict.state == "open"
     assert verdict.text == "1 cell the same"
     assert "The machine cannot tell: 25 % of the blocks were left out, at most 20 % may be." in verdict.detail
-    torn = judge_standing(judge_run(replace(compare_arms(*cells), ending=None)))
+    torn = judge_arms(compare_to_base(replace(compare_arms(*cells), ending=None)))
     assert torn.state == "open"
     assert torn.incomplete.startswith("INCOMPLETE")
 
@@ -110,7 +110,7 @@ def test_reasons_that_differ_in_numbers_alone_are_one():
 
 
 def test_rows_are_worst_first_and_follow_their_schema(run):
-    frame = reports.verdicts_frame(judge_run(run))
+    frame = reports.verdicts_frame(compare_to_base(run))
     assert list(frame.columns) == [column.name for column in VERDICT_COLUMNS]
     assert frame["verdict"].to_list() == ["SLOWER", "MISSING", "INCONCLUSIVE", "FASTER", "SAME"]
     assert frame["label"].to_list() == ["slow", "gone", "near", "fast", "same"]
@@ -127,34 +127,34 @@ def test_rows_are_worst_first_and_follow_their_schema(run):
 
 def test_the_largest_ratio_of_a_verdict_comes_first():
     made = compare_arms(*_cells(ratios=[("some", 1.1), ("more", 1.3), ("less", 1.05)]))
-    assert reports.verdicts_frame(judge_run(made))["label"].to_list() == ["more", "some", "less"]
+    assert reports.verdicts_frame(compare_to_base(made))["label"].to_list() == ["more", "some", "less"]
 
 
 def test_effects_are_those_of_the_standing(run):
-    standing = judge_run(run)
-    (effect,) = effects(standing)
-    assert effect.ratio == standing.overall["new"]
+    arm_comparison = compare_to_base(run)
+    (effect,) = effects(arm_comparison)
+    assert effect.ratio == arm_comparison.overall["new"]
     assert (effect.arm, effect.base, effect.group, effect.cells) == ("new", "base", "", 4)
 
 
 def test_a_qualification_is_grouped_by_its_known_slow_downs(qualification):
-    standing = judge_run(qualification)
-    assert [(group.slowdown, group.title, len(group.rows)) for group in groups_of(standing)] == [
+    arm_comparison = compare_to_base(qualification)
+    assert [(group.slowdown, group.title, len(group.rows)) for group in groups_of(arm_comparison)] == [
         (0.0, "identical arms", 2), (0.1, "slowed down by 10 %", 2),
     ]  # fmt: skip
-    assert [(e.group, round(e.ratio.value, 2)) for e in effects(standing)] == [
+    assert [(e.group, round(e.ratio.value, 2)) for e in effects(arm_comparison)] == [
         ("identical arms", 1.0), ("slowed down by 10 %", 1.1),
     ]  # fmt: skip
-    verdict = judge_standing(standing)
+    verdict = judge_arms(arm_comparison)
     assert verdict.text == "0 of 2 identical pairs called different"
     assert "Slow-downs found: 10 % in 2 of 2 cells." in verdict.detail
     assert verdict.state == "good"
 
 
 def test_identical_arms_alone_do_not_say_what_is_found():
-    verdict = judge_standing(judge_run(compare_arms(*_cells("qualify", ratios=[("one", 1.0), ("two", 1.01)]))))
+    verdict = judge_arms(compare_to_base(compare_arms(*_cells("qualify", ratios=[("one", 1.0), ("two", 1.01)]))))
     assert (verdict.state, verdict.text) == ("open", "0 of 2 identical pairs called different, 1 inconclusive")
-    verdict = judge_standing(judge_run(compare_arms(*_cells("qualify", ratios=[("one", 1.0)]))))
+    verdict = judge_arms(compare_to_base(compare_arms(*_cells("qualify", ratios=[("one", 1.0)]))))
     assert (verdict.state, verdict.text) == ("open", "0 of 1 identical pair called different")
 
 
@@ -164,7 +164,7 @@ def test_a_false_alarm_or_a_missed_slow_down_is_told():
         *_cells("qualify+1", ratios=[("one", 1.01)], start=4),
         *_cells("qualify+10", ratios=[("one", 1.0)], start=6),
     )
-    verdict = judge_standing(judge_run(made))
+    verdict = judge_arms(compare_to_base(made))
     assert verdict.text == "1 of 2 identical pairs called different"
     assert verdict.state == "bad"
     assert "Slow-downs found: 1 % in 0 of 1, 10 % in 0 of 1 cells." in verdict.detail
@@ -179,26 +179,26 @@ def test_only_the_suites_of_a_qualification_have_a_known_slow_down(suite, slowdo
 
 
 def test_arms_are_shown_as_they_were(run):
-    assert arm_rows(judge_run(run)) == [
+    assert arm_rows(compare_to_base(run)) == [
         ("base", "mine", "", "0123456789", "/usr/bin/python"),
         ("new", "mine", "base", "1123456789 with changes", "/usr/bin/python"),
     ]
 
 
 def test_a_cut_shares_the_room_and_counts_the_rest(qualification):
-    groups = groups_of(judge_run(qualification))
+    groups = groups_of(compare_to_base(qualification))
     assert [(len(rows), more) for _, rows, more in cut(groups, 3)] == [(1, 1), (2, 0)]
     assert [(len(rows), more) for _, rows, more in cut(groups, 60)] == [(2, 0), (2, 0)]
 
 
 def test_ratios_have_the_digits_that_a_small_change_needs(run):
-    (estimate,) = judge_run(run).overall.values()
+    (estimate,) = compare_to_base(run).overall.values()
     assert ratio_words(replace(estimate, value=1.00104, low=1e-9, high=22.149)) == ("1.0010", "< 0.001 to 22.15")
     assert ratio_words(None) == ("", "")
 
 
 def test_a_forest_has_every_ratio_sorted_with_band_and_colours(run, qualification):
-    (figure,) = forests(judge_run(run))
+    (figure,) = forests(compare_to_base(run))
     layout, traces = figure.spec["layout"], {trace["name"]: trace for trace in figure.spec["data"]}
     assert set(traces) == {"SLOWER", "FASTER", "SAME", "INCONCLUSIVE"}
     assert [name.strip() for name in layout["yaxis"]["ticktext"]] == ["slow", "near", "same", "fast"]
@@ -210,7 +210,7 @@ def test_a_forest_has_every_ratio_sorted_with_band_and_colours(run, qualificatio
     assert (band["x0"], band["x1"]) == (pytest.approx(1 / 1.01), 1.01)
     low, high = layout["xaxis"]["range"]
     assert low < 0.8 and high > 1.2
-    slowed = forests(judge_run(qualification))[1]
+    slowed = forests(compare_to_base(qualification))[1]
     assert slowed.title == "a:again, slowed down by 10 %"
     assert [shape["x0"] for shape in slowed.spec["layout"]["shapes"] if shape["type"] == "line"] == [1.0, 1.1]
 
@@ -220,13 +220,13 @@ def test_far_ratios_get_a_logarithmic_axis_and_far_intervals_are_cut():
     cells = _cells(ratios=ratios)
     wild = [1000.0 * 1000.0 ** ((-1) ** n) for n in range(13)]  # an interval of many decades around 1
     cells += [time_cell(4, "base", spread(1000.0), _line(5)), time_cell(5, "new", wild, _line(5), label="wild")]
-    axis = forests(judge_run(compare_arms(*cells)))[0].spec["layout"]["xaxis"]
+    axis = forests(compare_to_base(compare_arms(*cells)))[0].spec["layout"]["xaxis"]
     assert axis["type"] == "log"
     assert -2.8 < axis["range"][0] < axis["range"][1] < 2.8
 
 
 def test_a_strip_has_a_dot_for_every_pass_in_order(run):
-    rows = {row.new.label: row for row in judge_run(run).rows}
+    rows = {row.new.label: row for row in compare_to_base(run).rows}
     strip = make_strip(rows["slow"], 0.01)
     assert strip is not None
     assert len(strip.dots) == 13

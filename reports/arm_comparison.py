@@ -14,10 +14,10 @@ from harness.exit_codes import ExitCode
 from harness.experiments.qualify import SUITE, qualify_run
 from reports.facts import State, Verdict, describe_incomplete
 from reports.facts import judge_run as judge_outcomes
-from reports.text import count, format_number, format_time
+from reports.number_format import count, format_number, format_time
 
 if TYPE_CHECKING:
-    from harness.analysis.arm_comparison import Row, Standing
+    from harness.analysis.arm_comparison import ArmComparison, Row
     from harness.analysis.statistics import Estimate
     from harness.record.run import Result, Run
 
@@ -64,27 +64,27 @@ class Effect:
     ratio: Estimate
 
 
-def compared(run: Run) -> Standing | None:
+def compared(run: Run) -> ArmComparison | None:
     """Where the arms of a run stand; None where it was no comparison of arms.
 
     Of two versions that were compared for a build, cells that one of them could not time are no verdicts: what became
     of them is among the outcomes and failures. What was accepted is said to be.
     """
-    from harness.analysis.arm_comparison import judge_run
+    from harness.analysis.arm_comparison import compare_to_base
     from harness.analysis.gate_report import judge_gate
 
     if run.header.gate is None:
         return None
-    standing = judge_run(run)
-    if not standing.gate.whole:
-        return standing
+    arm_comparison = compare_to_base(run)
+    if not arm_comparison.gate.whole:
+        return arm_comparison
     found = {cell.new.cell: cell for cell in judge_gate(run).cells}
     rows = [
         replace(row, judgement=replace(row.judgement, reason=found[row.new.cell].reason))
-        for row in standing.rows
+        for row in arm_comparison.rows
         if found[row.new.cell].finding in (row.judgement.verdict, "BLESSED")
     ]
-    return replace(standing, rows=tuple(rows))
+    return replace(arm_comparison, rows=tuple(rows))
 
 
 def known_slowdown(suite: str) -> float | None:
@@ -102,90 +102,90 @@ def _ratio(row: Row) -> float:
     return row.judgement.ratio.value if row.judgement.ratio is not None else 0.0
 
 
-def base_name(standing: Standing, arm: str) -> str:
+def base_name(arm_comparison: ArmComparison, arm: str) -> str:
     """The first arm of an arm's family; empty where the header does not know the arm."""
-    return standing.run.header.base_of.get(arm, "")
+    return arm_comparison.run.header.base_of.get(arm, "")
 
 
-def groups_of(standing: Standing) -> list[Group]:
+def groups_of(arm_comparison: ArmComparison) -> list[Group]:
     """The rows by known slow-down, the smallest first; one group where the run is no qualification."""
     found: dict[float | None, list[Row]] = defaultdict(list)
-    for row in worst_first(standing.rows):
+    for row in worst_first(arm_comparison.rows):
         found[known_slowdown(row.new.suite)].append(row)
     order = sorted(found, key=lambda slowdown: -1.0 if slowdown is None else slowdown)
     return [Group(slowdown=slowdown, rows=tuple(found[slowdown])) for slowdown in order]
 
 
-def judge_standing(standing: Standing) -> Verdict:
+def judge_arms(arm_comparison: ArmComparison) -> Verdict:
     """The verdict on a comparison of arms: what is wrong, then what became slower, faster, or is the same."""
-    if standing.gate.whole:
-        return _judge_versions(standing)
-    wrong = judge_outcomes(standing.run)
-    qualification = any(known_slowdown(row.new.suite) is not None for row in standing.rows)
-    state, text, notes = _judge_qualification(standing) if qualification else _judge_cells(standing)
+    if arm_comparison.gate.whole:
+        return _judge_versions(arm_comparison)
+    wrong = judge_outcomes(arm_comparison.run)
+    qualification = any(known_slowdown(row.new.suite) is not None for row in arm_comparison.rows)
+    state, text, notes = _judge_qualification(arm_comparison) if qualification else _judge_cells(arm_comparison)
     if wrong.state == "bad":
         state, text = "bad", f"{wrong.text}; {text}"
         notes.append(wrong.detail)
-    incomplete = describe_incomplete(standing.run)
-    if state == "good" and (incomplete or not standing.can_tell):
+    incomplete = describe_incomplete(arm_comparison.run)
+    if state == "good" and (incomplete or not arm_comparison.can_tell):
         state = "open"
     return Verdict(
-        state=state, text=text, detail=" ".join([*notes, *_tell(standing)]), incomplete=incomplete,
+        state=state, text=text, detail=" ".join([*notes, *_tell(arm_comparison)]), incomplete=incomplete,
         overdrawn=wrong.overdrawn,
     )  # fmt: skip
 
 
-def _judge_versions(standing: Standing) -> Verdict:
+def _judge_versions(arm_comparison: ArmComparison) -> Verdict:
     """The conclusion of a gate, which its exit code has too."""
     from harness.analysis.gate_report import conclude_gate, judge_gate
 
-    report = judge_gate(standing.run)
+    report = judge_gate(arm_comparison.run)
     counts = ", ".join(f"{number} {name}" for name, number in report.counts.items() if number)
     state: State = VERSIONS.get(report.exit_code, "bad")
     notes = [
         f"{count(len(report.cells), 'cell')}: {counts}.",
-        f"A change of {format_percents(standing.gate.delta)} counts.",
+        f"A change of {format_percents(arm_comparison.gate.delta)} counts.",
     ]
     return Verdict(
-        state=state, text=f"The gate {conclude_gate(report)}", detail=" ".join([*notes, *_tell(standing)]),
-        incomplete=describe_incomplete(standing.run), overdrawn=(),
+        state=state, text=f"The gate {conclude_gate(report)}", detail=" ".join([*notes, *_tell(arm_comparison)]),
+        incomplete=describe_incomplete(arm_comparison.run), overdrawn=(),
     )  # fmt: skip
 
 
-def _judge_cells(standing: Standing) -> tuple[State, str, list[str]]:
-    counts = standing.counts
+def _judge_cells(arm_comparison: ArmComparison) -> tuple[State, str, list[str]]:
+    counts = arm_comparison.counts
     named = [(counts[verdict], words) for verdict, words in SAID.items() if counts[verdict]]
     if not named:
         return "open", "Nothing was compared", []
     first, *others = named
     parts = [f"{count(first[0], 'cell')} {first[1]}", *(f"{number} {words}" for number, words in others)]
     state: State = "bad" if counts["SLOWER"] or counts["MISSING"] else "open" if counts["INCONCLUSIVE"] else "good"
-    return state, ", ".join(parts), [f"A change of {format_percents(standing.gate.delta)} counts."]
+    return state, ", ".join(parts), [f"A change of {format_percents(arm_comparison.gate.delta)} counts."]
 
 
-def _judge_qualification(standing: Standing) -> tuple[State, str, list[str]]:
+def _judge_qualification(arm_comparison: ArmComparison) -> tuple[State, str, list[str]]:
     """Identical arms that were called different, and known slow-downs that were found."""
-    found = qualify_run(standing.run, standing)
+    found = qualify_run(arm_comparison.run, arm_comparison)
     alarms = f"{found.alarms} of {count(found.cells, 'identical pair')} called different"
     seen = [f"{format_percents(float(share))} in {hits} of {of}" for share, (hits, of) in found.powers.items()]
     failures = found.failures if found.powers else ()
-    open_ = sum(r.judgement.verdict == "INCONCLUSIVE" and not known_slowdown(r.new.suite) for r in standing.rows)
+    open_ = sum(r.judgement.verdict == "INCONCLUSIVE" and not known_slowdown(r.new.suite) for r in arm_comparison.rows)
     if open_:
         alarms += f", {open_} inconclusive"
     state: State = "bad" if failures else "good" if found.powers and not found.alarms else "open"
     notes = [f"Slow-downs found: {', '.join(seen)} cells."] if seen else []
-    notes += [f"A change of {format_percents(standing.gate.delta)} counts."]
+    notes += [f"A change of {format_percents(arm_comparison.gate.delta)} counts."]
     if found.cells:
         notes.append(f"19 of 20 identical pairs lie within ±{format_percents(found.floor)}.")
     return state, alarms, [*notes, *(f"Not fit for a gate by this run alone: {why}." for why in failures)]
 
 
-def _tell(standing: Standing) -> Iterator[str]:
+def _tell(arm_comparison: ArmComparison) -> Iterator[str]:
     """Whether the machine was quiet enough, in a sentence."""
     from harness.measure.disturbance import MOST_DROPPED
 
-    can = "can" if standing.can_tell else "cannot"
-    share, most = format_percents(standing.dropped), format_percents(MOST_DROPPED)
+    can = "can" if arm_comparison.can_tell else "cannot"
+    share, most = format_percents(arm_comparison.dropped), format_percents(MOST_DROPPED)
     yield f"The machine {can} tell: {share} of the blocks were left out, at most {most} may be."
 
 
@@ -200,21 +200,23 @@ def dropped_reasons(run: Run) -> list[tuple[str, int]]:
     return Counter(_NUMBER.sub("…", block.dropped) for block in blocks if block.dropped).most_common()
 
 
-def effects(standing: Standing) -> list[Effect]:
+def effects(arm_comparison: ArmComparison) -> list[Effect]:
     """One effect for each arm and group; arms without two passes that all their cells have are left out."""
     from harness.analysis.verdicts import overall
 
     found = []
-    for group in groups_of(standing):
+    for group in groups_of(arm_comparison):
         by_arm: dict[str, dict[int, list[float]]] = defaultdict(dict)
         for row in group.rows:
             if ratios := row_ratios(row):
                 by_arm[row.new.backend][row.new.cell] = list(ratios.values())
         found += [
-            Effect(arm=arm, base=base_name(standing, arm), group=group.title, cells=len(cells), ratio=overall(cells))
+            Effect(
+                arm=arm, base=base_name(arm_comparison, arm), group=group.title, cells=len(cells), ratio=overall(cells),
+            )
             for arm, cells in by_arm.items() if min(map(len, cells.values())) > 1
         ]  # fmt: skip
-    order = [arm.name for arm in standing.run.header.arms]
+    order = [arm.name for arm in arm_comparison.run.header.arms]
     return sorted(found, key=lambda effect: order.index(effect.arm))
 
 
@@ -227,14 +229,14 @@ def row_ratios(row: Row) -> dict[int, float]:
     return dict(zip(both, log_ratios(*sides), strict=True))
 
 
-def verdict_row(standing: Standing, row: Row) -> dict[str, Any]:
+def verdict_row(arm_comparison: ArmComparison, row: Row) -> dict[str, Any]:
     """A row of the table of verdicts."""
     new, found, base = row.new, row.judgement, row.base
     ratio = found.ratio
     return {
         **{name: getattr(new, name) for name in ("cell", "suite", "label", "problem", "outcome")},
         **{name: getattr(found, name) for name in ("verdict", "passes", "p_slower", "p_faster", "p_same")},
-        "arm": new.backend, "base": base.backend if base else base_name(standing, new.backend),
+        "arm": new.backend, "base": base.backend if base else base_name(arm_comparison, new.backend),
         "base_cell": base.cell if base else None, "slowdown": known_slowdown(new.suite),
         "operator": new.problem.partition(" ")[0], "more_passes": found.more_passes,
         "ratio": ratio.value if ratio else None, "ratio_low": ratio.low if ratio else None,
@@ -280,14 +282,14 @@ def setup_words(made: dict[str, Any], side: str) -> str:
     return "" if None in times else " + ".join(map(format_time, times))
 
 
-def arm_rows(standing: Standing) -> list[tuple[str, str, str, str, str]]:
+def arm_rows(arm_comparison: ArmComparison) -> list[tuple[str, str, str, str, str]]:
     """Name, backend, base (empty for a base), revision with its mark, and interpreter of every arm."""
     return [
         (
-            arm.name, arm.backend, "" if (base := base_name(standing, arm.name)) == arm.name else base,
+            arm.name, arm.backend, "" if (base := base_name(arm_comparison, arm.name)) == arm.name else base,
             f"{arm.revision[:REVISION]}{' with changes' if arm.dirty else ''}", arm.interpreter,
         )
-        for arm in standing.run.header.arms
+        for arm in arm_comparison.run.header.arms
     ]  # fmt: skip
 
 

@@ -41,7 +41,7 @@ MOST_DEATHS = 3
 AHEAD = 4  # requests that a worker has at most, the one that it is at included
 
 
-class Crew:
+class WorkerSupervisor:
     """Gives the cells of one backend (of one arm) to its worker, one after the other."""
 
     def __init__(
