@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.analysis.analyse import Analysis, analyse
     from harness.analysis.reporter import Reporter
     from harness.api import load, run
     from harness.backend.base import Backend
@@ -43,6 +44,7 @@ _HOMES = {
     "harness.errors": ("GeometryError", "HarnessError", "LineError", "UsageError"),
     "harness.exit_codes": ("ExitCode",),
     "harness.plan.suite": ("NamedProblem", "ProblemSet", "Suite", "Timing"),
+    "harness.analysis.analyse": ("Analysis", "analyse"),
     "harness.analysis.reporter": ("Reporter",),
     "harness.backend.base": ("Backend",),
     "harness.plugins.hookspecs": ("hookimpl",),
@@ -56,11 +58,11 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Architecture", "Backend", "BackendUnderTest", "Deviation", "Exhibit", "ExitCode", "GeometryError",
+    "Analysis", "Architecture", "Backend", "BackendUnderTest", "Deviation", "Exhibit", "ExitCode", "GeometryError",
     "HarnessError", "Law", "LineError", "Measurement", "NamedProblem", "NetworkBuilder", "NetworkProblem",
     "Numerics", "Operator", "Pass", "Picture", "Problem", "ProblemSet", "Reporter", "Result", "Run", "Suite",
-    "Timing", "UsageError", "Window", "compare", "declaration", "hookimpl", "law", "load", "parse_line", "run",
-    "statement", "worst_of",
+    "Timing", "UsageError", "Window", "analyse", "compare", "declaration", "hookimpl", "law", "load", "parse_line",
+    "run", "statement", "worst_of",
 ]  # fmt: skip
 
 

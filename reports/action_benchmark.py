@@ -6,17 +6,20 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.analysis.number_format import count, format_interval
 from reports.ci_findings import name_timed, timed_results
-from reports.number_format import count, format_interval
 
 if TYPE_CHECKING:
-    from harness import Result, Run
+    from harness import Result
+    from harness.analysis.analyse import Analysis
 
 
-def write(run: Run, folder: Path) -> tuple[Path, ...]:
+def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
     """Write github-action-benchmark.json: median times of a call in ns, with their 95 % intervals."""
     path = folder / "github-action-benchmark.json"
-    path.write_text(json.dumps([_entry(result) for result in timed_results(run)], indent=1) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps([_entry(result) for result in timed_results(analysis.run)], indent=1) + "\n", encoding="utf-8"
+    )
     return (path,)
 
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from reports.ci_findings import name_timed, timed_results
 
 if TYPE_CHECKING:
-    from harness import Run
+    from harness.analysis.analyse import Analysis
 
 
-def write(run: Run, folder: Path) -> tuple[Path, ...]:
+def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
     """Write bencher.json: the measure `latency` of every timed cell, in ns, with its 95 % interval."""
     from harness.analysis.statistics import estimate_time
 
     found = {}
-    for result in timed_results(run):
+    for result in timed_results(analysis.run):
         assert result.measurement is not None
         time = estimate_time(result.measurement)
         found[name_timed(result)] = {

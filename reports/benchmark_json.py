@@ -11,9 +11,10 @@ from reports.ci_findings import timed_results
 
 if TYPE_CHECKING:
     from harness import Result, Run
+    from harness.analysis.analyse import Analysis
 
 
-def write(run: Run, folder: Path) -> tuple[Path, ...]:
+def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
     """Write pytest-benchmark.json; raises UsageError where pytest-benchmark is not installed.
 
     Its summaries take all samples together; intervals over processes are what the other formats show.
@@ -28,6 +29,7 @@ def write(run: Run, folder: Path) -> tuple[Path, ...]:
             "format pytest-benchmark: the package pytest-benchmark is missing, wanted it beside the harness; "
             "install it with `pip install 'conv-harness[ci]'`"
         ) from None
+    run = analysis.run
     content = {
         "machine_info": _machine(run), "commit_info": _commit(run),
         "benchmarks": [_benchmark(result) for result in timed_results(run)], "datetime": run.header.created,

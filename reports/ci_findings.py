@@ -6,14 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from harness.analysis.descriptions import describe_failure, describe_overdrawn
+from harness.analysis.arm_rows import describe_reason, known_slowdown
+from harness.analysis.descriptions import describe_failure, describe_incomplete, describe_overdrawn
+from harness.analysis.gate_report import conclude_gate
 from harness.analysis.repeating import repeat_command
 from harness.exit_codes import ExitCode
 from harness.record.run import RAN, WRONG, Result, Run
+from reports.words import ratio_words
 
 if TYPE_CHECKING:
+    from harness.analysis.analyse import Analysis
     from harness.analysis.arm_comparison import ArmComparison, Row
-    from harness.analysis.gate_report import Compared
+    from harness.analysis.gate_report import Compared, GateReport
 
 Level = Literal["failure", "error", "open", "idle"]
 
@@ -52,14 +56,15 @@ def rows_by_cell(arm_comparison: ArmComparison | None) -> dict[int, Row]:
     return {} if arm_comparison is None else {row.new.cell: row for row in arm_comparison.rows}
 
 
-def judge_cells(run: Run, arm_comparison: ArmComparison | None) -> Iterator[tuple[Result, Row | None, Finding | None]]:
+def judge_cells(analysis: Analysis) -> Iterator[tuple[Result, Row | None, Finding | None]]:
     """Every result, its verdict where arms were compared, and what is wrong with it.
 
     Where two versions were compared for a build, what was wrong before is none of its business, nor is a cell that is
     not decided where a large slow-down is ruled out.
     """
+    run, arm_comparison = analysis.run, analysis.verdicts
     rows, can_tell = rows_by_cell(arm_comparison), arm_comparison is None or arm_comparison.can_tell
-    versions = judge_versions(run)
+    versions = judge_versions(analysis)
     for result in run.results:
         row = rows.get(result.cell) if result.kind == "speed" else None
         if versions is None:
@@ -68,13 +73,13 @@ def judge_cells(run: Run, arm_comparison: ArmComparison | None) -> Iterator[tupl
             yield result, row, versions[result.cell]
 
 
-def judge_versions(run: Run) -> dict[int, Finding | None] | None:
+def judge_versions(analysis: Analysis) -> dict[int, Finding | None] | None:
     """The same by cell where two versions were compared for a build, as its exit code has it; None elsewhere."""
-    from harness.analysis.gate_report import judge_gate
-
+    run = analysis.run
     if run.header.gate is None or not run.header.gate.whole:
         return None
-    report = judge_gate(run)
+    report = analysis.gate_report
+    assert report is not None
     base = Finding(level="idle", kind="base", message="a result of the base")
     found: dict[int, Finding | None] = {result.cell: base for result in run.results}
     found |= {
@@ -122,8 +127,6 @@ def judge_cell(run: Run, result: Result, row: Row | None, *, can_tell: bool = Tr
 
 
 def _judge_row(run: Run, row: Row, can_tell: bool) -> Finding | None:
-    from reports.arm_comparison import describe_reason, known_slowdown, ratio_words
-
     verdict = row.judgement.verdict
     value, interval = ratio_words(row.judgement.ratio)
     if verdict == "MISSING":
@@ -142,12 +145,12 @@ def _repeat(run: Run, result: Result) -> tuple[tuple[str, str], ...]:
     return (("problem", result.problem), ("repeat", repeat_command(run.header, result)))
 
 
-def judge_whole(run: Run, arm_comparison: ArmComparison | None) -> Iterator[Finding]:
+def judge_whole(analysis: Analysis) -> Iterator[Finding]:
     """Why a run is no success, beyond its cells: incomplete, nothing ran, too much proves nothing, a busy machine."""
-    from reports.facts import describe_incomplete
-
+    run, arm_comparison = analysis.run, analysis.verdicts
     if run.header.gate is not None and run.header.gate.whole:
-        yield from _judge_gate(run)
+        assert analysis.gate_report is not None
+        yield from _judge_gate(analysis.gate_report)
         return
     if incomplete := describe_incomplete(run):
         yield Finding(level="error", kind="incomplete", message=incomplete)
@@ -160,11 +163,8 @@ def judge_whole(run: Run, arm_comparison: ArmComparison | None) -> Iterator[Find
         yield Finding(level="open", kind="cannot tell", message=f"the machine cannot tell: {share}")
 
 
-def _judge_gate(run: Run) -> Iterator[Finding]:
+def _judge_gate(report: GateReport) -> Iterator[Finding]:
     """What a gate says of the whole: its conclusion, where that is not in the cells."""
-    from harness.analysis.gate_report import conclude_gate, judge_gate
-
-    report = judge_gate(run)
     if report.exit_code in (ExitCode.INCOMPLETE, ExitCode.CANNOT_TELL):
         level: Level = "open" if report.exit_code == ExitCode.CANNOT_TELL else "error"
         yield Finding(level=level, kind="gate", message=conclude_gate(report))

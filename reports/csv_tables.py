@@ -5,32 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.analysis.frames import comparison_frame
+from harness.analysis.schemas import SEMANTICS_COLUMNS, schema_table
+
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness import Run
+    from harness.analysis.analyse import Analysis
     from harness.analysis.run_comparison import Comparison
 
 
-def write(run: Run, folder: Path) -> tuple[Path, ...]:
+def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
     """Write results.csv, samples.csv, blocks.csv, semantics.csv, arithmetic.csv, two tables of coverage and schema.csv.
 
     And verdicts.csv, where arms were compared, and networks.csv, where networks were run.
     """
-    from reports.coverage import coverage_frames
-    from reports.frames import SEMANTICS_COLUMNS, arithmetic_table, run_frames, schema_table, semantics_table
-
-    tables = run_frames(run)
-    semantics, arithmetic = semantics_table(tables["results"]), arithmetic_table(tables["results"])
-    tables |= {"semantics": semantics, "arithmetic": arithmetic, **coverage_frames(run)}
-    schema = schema_table(*tables, backends=list(semantics.columns[len(SEMANTICS_COLUMNS) :]))
-    return _write({**tables, "schema": schema}, folder)
+    tables = analysis.frames
+    backends = list(tables["semantics"].columns[len(SEMANTICS_COLUMNS) :])
+    return _write({**tables, "schema": schema_table(*tables, backends=backends)}, folder)
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
     """Write comparison.csv and comparison-schema.csv."""
-    from reports.frames import comparison_frame, schema_table
-
     return _write({"comparison": comparison_frame(comparison), "comparison-schema": schema_table("comparison")}, folder)
 
 

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.analysis.number_format import format_number
+from harness.analysis.rows import SpeedRow, sweep_point
 from harness.networks.problem import is_network_line
-from reports.facts import SpeedRow, sweep_point, time_words
-from reports.number_format import format_number
+from reports.words import time_words
 
 if TYPE_CHECKING:
     from harness.record.run import Peak
@@ -284,3 +285,8 @@ def _ratio_plot(id: str, backend: str, found: list[tuple[int, dict[str, Any]]], 
 def _short(value: float) -> float:
     """Round the value to three significant digits, so that the page stays small."""
     return float(f"{value:.3g}")
+
+
+def specs(figures: Iterable[Figure]) -> dict[str, Any]:
+    """Specifications of figures by id, as the page draws them."""
+    return {figure.id: figure.spec for figure in figures}

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reports.arm_comparison import Group, groups_of, ratio_words, row_ratios
+from harness.analysis.arm_rows import Group, groups_of, row_ratios
+from harness.analysis.number_format import shorten
 from reports.figures import COLOURS, HEAD_PX, NEUTRAL, ROW_PX, WIDE_TICKS, Figure, make_figure
-from reports.number_format import shorten
+from reports.words import ratio_words
 
 if TYPE_CHECKING:
     from harness.analysis.arm_comparison import ArmComparison, Row

@@ -7,33 +7,30 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.analysis.number_format import count
 from reports.ci_findings import Finding, judge_cells, judge_whole
-from reports.number_format import count
 
 if TYPE_CHECKING:
-    from harness import Result, Run
-    from harness.analysis.arm_comparison import ArmComparison
+    from harness import Result
+    from harness.analysis.analyse import Analysis
 
 MOST = 10  # GitHub shows ten errors and ten warnings of a step
 LEVELS = ("error", "failure", "open")
 
 
-def write(run: Run, folder: Path) -> tuple[Path, ...]:
+def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
     """Write annotations.txt: what is wrong with the run and the worst cells, ten in all, and how many more there are.
 
     Empty where nothing is wrong.
     """
     path = folder / "annotations.txt"
-    path.write_text("".join(f"{line}\n" for line in _lines(run)), encoding="utf-8", errors="backslashreplace")
+    path.write_text("".join(f"{line}\n" for line in _lines(analysis)), encoding="utf-8", errors="backslashreplace")
     return (path,)
 
 
-def _lines(run: Run) -> Iterator[str]:
-    from reports.arm_comparison import compared
-
-    arm_comparison = compared(run)
-    cells = _worst_first(run, arm_comparison)
-    whole = list(judge_whole(run, arm_comparison))[:MOST]
+def _lines(analysis: Analysis) -> Iterator[str]:
+    cells = _worst_first(analysis)
+    whole = list(judge_whole(analysis))[:MOST]
     shown = cells[: MOST - len(whole)]
     for found in whole:
         yield _command(found, found.kind)
@@ -44,10 +41,10 @@ def _lines(run: Run) -> Iterator[str]:
         yield f"::notice title=and more::{more} wrong, slower, missing or inconclusive; the report has them all"
 
 
-def _worst_first(run: Run, arm_comparison: ArmComparison | None) -> list[tuple[Result, Finding]]:
+def _worst_first(analysis: Analysis) -> list[tuple[Result, Finding]]:
     """Wrong cells, those without a comparison first and then by error; then missing, slower and inconclusive ones."""
     ranked = []
-    for result, row, found in judge_cells(run, arm_comparison):
+    for result, row, found in judge_cells(analysis):
         if found is None or found.level == "idle" or (found.level == "open" and found.kind != "INCONCLUSIVE"):
             continue
         wrong = found.kind == result.outcome

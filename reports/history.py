@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.number_format import count, format_percent
+from harness.analysis.number_format import count, format_percent
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -86,7 +86,7 @@ def list_shifts(history: History) -> list[tuple[Series, Shift]]:
 
 def write_html(history: History, folder: Path) -> tuple[Path, ...]:
     """Write history.html."""
-    from reports.page import render
+    from reports.html import render
 
     shifts = list_shifts(history)
     shown = choose_series(history)

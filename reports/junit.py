@@ -17,7 +17,8 @@ from xml.sax.xmlreader import AttributesImpl
 from reports.ci_findings import Finding, judge_cells, judge_whole
 
 if TYPE_CHECKING:
-    from harness import Result, Run
+    from harness import Result
+    from harness.analysis.analyse import Analysis
     from harness.analysis.arm_comparison import Row
 
 ELEMENTS = {"failure": "failure", "error": "error", "open": "skipped", "idle": "skipped"}
@@ -26,30 +27,27 @@ FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 Judged = tuple["Result", "Row | None", Finding | None]
 
 
-def write(run: Run, folder: Path) -> tuple[Path, ...]:
+def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
     """Write junit.xml: a suite for each suite and backend, a case for each cell; one more where the run is no success.
 
     Results that prove nothing, and verdicts of a machine that cannot tell, are skipped and not passed.
     """
-    from reports.arm_comparison import compared
-
-    arm_comparison = compared(run)
     suites: dict[tuple[str, str], list[Judged]] = {}
-    for result, row, found in judge_cells(run, arm_comparison):
+    for result, row, found in judge_cells(analysis):
         suites.setdefault((result.suite, result.backend), []).append((result, row, found))
-    whole = list(judge_whole(run, arm_comparison))
+    whole = list(judge_whole(analysis))
     path = folder / "junit.xml"
     with path.open("wb") as file:
         out = XMLGenerator(file, encoding="utf-8", short_empty_elements=True)
         out.startDocument()
         findings = [found for cells in suites.values() for _, _, found in cells] + [*whole]
-        root = _count(findings, sum(result.seconds for result in run.results))
+        root = _count(findings, sum(result.seconds for result in analysis.run.results))
         root.pop("skipped")  # the root has no such attribute
         _open(out, "testsuites", {"name": "harness", **root})
         if whole:
             _write_whole(out, whole)
         for (suite, backend), cells in suites.items():
-            _write_suite(out, f"{suite}.{backend}", cells, run.header.created)
+            _write_suite(out, f"{suite}.{backend}", cells, analysis.run.header.created)
         _close(out, "testsuites")
         out.endDocument()
     return (path,)

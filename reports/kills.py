@@ -54,7 +54,7 @@ def write_markdown(matrix: KillMatrix, folder: Path) -> tuple[Path, ...]:
 
 def write_html(matrix: KillMatrix, folder: Path) -> tuple[Path, ...]:
     """Write killmatrix.html: the matrix as a picture, each field with the problem that told the two apart."""
-    from reports.page import render
+    from reports.html import render
 
     laws, faults = by_kills(matrix), by_killers(matrix)
     unique = matrix.unique

@@ -5,27 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.analysis.frames import comparison_frame
+
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness import Run
+    from harness.analysis.analyse import Analysis
     from harness.analysis.run_comparison import Comparison
 
+KEPT = ("results", "samples", "blocks", "networks", "verdicts")  # the others are made of these
 
-def write(run: Run, folder: Path) -> tuple[Path, ...]:
+
+def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
     """Write results.parquet, samples.parquet and blocks.parquet.
 
     And verdicts.parquet, where arms were compared, and networks.parquet, where networks were run.
     """
-    from reports.frames import run_frames
-
-    return tuple(_write(table, folder / f"{name}.parquet") for name, table in run_frames(run).items())
+    frames = analysis.frames
+    return tuple(_write(frames[name], folder / f"{name}.parquet") for name in KEPT if name in frames)
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
     """Write comparison.parquet."""
-    from reports.frames import comparison_frame
-
     return (_write(comparison_frame(comparison), folder / "comparison.parquet"),)
 
 

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.analysis.gate_report import MEANING, QUIET, conclude_gate, describe_silent
+from harness.analysis.number_format import count, shorten
 from harness.exit_codes import ExitCode
-from reports.number_format import count, shorten
 
 if TYPE_CHECKING:
     from harness import Run
+    from harness.analysis.analyse import Analysis
     from harness.analysis.gate_report import Compared, GateReport
 
 ROOM = 60_000  # characters; GitHub's comments end at 65 536, its job summaries at 1 MiB
@@ -18,20 +20,18 @@ ROWS, REASON = 60, 200
 SIGNS = {ExitCode.OK: "✅", ExitCode.CANNOT_TELL: "⚠️"}  # of every other exit code: ❌
 
 
-def write(run: Run, folder: Path) -> tuple[Path, ...]:
+def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
     """Write summary.md; a run that compared no versions says so in it."""
     path = folder / "summary.md"
-    path.write_text("\n".join(_fit(_lines(run))) + "\n", encoding="utf-8")
+    path.write_text("\n".join(_fit(_lines(analysis))) + "\n", encoding="utf-8")
     return (path,)
 
 
-def _lines(run: Run) -> Iterator[str]:
-    from harness.analysis.gate_report import MEANING, QUIET, conclude_gate, describe_silent, judge_gate
-
-    if run.header.gate is None:
+def _lines(analysis: Analysis) -> Iterator[str]:
+    run, report = analysis.run, analysis.gate_report
+    if report is None:
         yield f"### {run.path.name}: no comparison of versions; `report.md` says what it is"
         return
-    report = judge_gate(run)
     yield f"### {SIGNS.get(report.exit_code, '❌')} {conclude_gate(report)}"
     yield ""
     yield _versions(run)

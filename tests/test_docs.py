@@ -6,11 +6,11 @@ import re
 import pytest
 
 from harness import Backend
+from harness.analysis.schemas import COMPARISON_COLUMNS
 from harness.analysis.tables import RESULT_COLUMNS, SAMPLE_COLUMNS
 from harness.plugins import hookspecs
 from harness.plugins.manager import load_plugins
 from harness.problems.line import FIELDS
-from reports.frames import COMPARISON_COLUMNS
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()

@@ -59,7 +59,7 @@ def test_rooms_import_only_earlier_rooms():
         assert not late, f"{module} imports {late}, which come after '{here}'"
 
 
-@pytest.mark.parametrize("package", ["harness", "backends", "suites"])
+@pytest.mark.parametrize("package", OTHERS)
 def test_no_circle_of_files(package):
     imports, states = _read_imports(package), {}
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from harness.networks.problem import is_network_line
 from harness.problems.operator import Operator
@@ -13,6 +13,8 @@ from harness.record.run import RAN
 if TYPE_CHECKING:
     from harness.generate.dispatch.coverage import Coverage
     from harness.record.run import Result, Run
+
+Found = Mapping[str, Mapping[Operator, "Coverage"]]  # by backend and operator
 
 
 def run_coverage(
@@ -55,3 +57,29 @@ def cells_of_operators(run: Run) -> Iterator[Result]:
 def operator_of(result: Result) -> str:
     """Return the name of the operator that a result is about."""
     return result.problem.partition(" ")[0]
+
+
+def coverage_rows(found: Found) -> Iterator[dict[str, Any]]:
+    """Records of the table `coverage`: one for each backend, operator and condition."""
+    for backend, coverages in found.items():
+        for operator, one in coverages.items():
+            for n, condition in enumerate(one.conditions):
+                possible = one.possible[n].copy()
+                possible[n] = False
+                yield {
+                    "backend": backend, "operator": operator.value, "factor": condition.factor,
+                    "condition": condition.name, "state": one.state(n, n), "asked": int(one.asked[n, n]),
+                    "planned": int(one.planned[n, n]), "pairs_asked": int((possible & (one.asked[n] > 0)).sum()),
+                    "pairs_possible": int(possible.sum()),
+                }  # fmt: skip
+
+
+def gap_rows(found: Found) -> Iterator[dict[str, Any]]:
+    """Records of the table `coverage-pairs`: one for each pair of conditions that was not asked together."""
+    for backend, coverages in found.items():
+        for operator, one in coverages.items():
+            for a, b in one.missing:
+                yield {
+                    "backend": backend, "operator": operator.value, "condition": one.conditions[a].name,
+                    "other": one.conditions[b].name, "state": one.state(a, b),
+                }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from harness.analysis.number_format import count
 from harness.record.run import VACUOUS_QUOTA, Outcome, Result, Run
 
 
@@ -59,3 +60,12 @@ def describe_outcome(run: Run, outcome: Outcome) -> list[str]:
             more = f" (and {len(reasons) - 1} more cells)" if len(reasons) > 1 else ""
             told.append(f"{backend} {outcome}: {Counter(reasons).most_common(1)[0][0]}{more}")
     return told
+
+
+def describe_incomplete(run: Run) -> str:
+    """Why and where a run stopped; empty for a complete one."""
+    if run.complete:
+        return ""
+    why = run.ending.reason if run.ending and run.ending.reason else "stopped"
+    torn = "; the last line of its journal was torn and is left out" if run.torn else ""
+    return f"INCOMPLETE: {why} after {len(run.results)} of {count(run.header.cells, 'cell')}{torn}"

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from harness.analysis.bugs import bug_rows
+from collections.abc import Sequence
+
+from harness.analysis.bugs import BugRow, bug_rows
 from harness.exit_codes import ExitCode
 from harness.record.run import RAN, WRONG, Run
 
 
-def find_exit_code(run: Run) -> ExitCode:
+def find_exit_code(run: Run, bugs: Sequence[BugRow] | None = None) -> ExitCode:
     """OK, WRONG, or INCOMPLETE where nothing ran or the run is incomplete.
 
     A backend that passes by comparisons that prove nothing, beyond the quota, counts as wrong. A run that leaves
     undecided whether a known bug is present is incomplete.
+    bugs: rows of `bug_rows`, where they are known already.
     """
     if any(result.outcome in WRONG for result in run.results) or run.overdrawn:
         return ExitCode.WRONG
-    if any(row.status == "undecided" for row in bug_rows(run)):
+    if any(row.status == "undecided" for row in (bug_rows(run) if bugs is None else bugs)):
         return ExitCode.INCOMPLETE
     ran = any(result.outcome in RAN for result in run.results)
     return ExitCode.OK if run.complete and ran else ExitCode.INCOMPLETE

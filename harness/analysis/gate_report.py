@@ -11,8 +11,7 @@ from harness.analysis.arm_comparison import ArmComparison, Row, compare_to_base
 from harness.analysis.outcomes import CODE, Silent, find_silent, find_transition, is_answer
 from harness.analysis.verdicts import Judgement
 from harness.exit_codes import ExitCode
-from harness.plan.gate import Gate
-from harness.record.acceptance import Acceptance, read_acceptance
+from harness.record.acceptance import Acceptance
 from harness.record.run import NO_PASS, RAN, Result, Run
 
 Finding = Literal[
@@ -20,6 +19,7 @@ Finding = Literal[
     "UNCHANGED",
 ]  # fmt: skip
 FINDINGS: tuple[Finding, ...] = get_args(Finding)
+NOTHING_ACCEPTED = Acceptance()
 QUIET: tuple[Finding, ...] = ("SAME", "UNCHANGED", "NEW")  # what people need not look at
 MEANING: dict[Finding, str] = {
     "BROKEN": "wrong, and was not known to be wrong in the base",
@@ -131,15 +131,17 @@ class GateReport:
         return CODE["INCONCLUSIVE"] if self.undecided else ExitCode.OK
 
 
-def judge_gate(run: Run, gate: Gate | None = None) -> GateReport:
-    """Judge every cell of a run of two versions; the first arm of a family is its base, the second the new version."""
-    gate = gate or run.header.gate or Gate()
-    arm_comparison = compare_to_base(run, gate)
+def judge_gate(arm_comparison: ArmComparison, acceptance: Acceptance = NOTHING_ACCEPTED) -> GateReport:
+    """Judge every cell of a run of two versions; the first arm of a family is its base, the second the new version.
+
+    acceptance: findings that were accepted beforehand, by cell.
+    """
+    run, gate = arm_comparison.run, arm_comparison.gate
     backends = {arm.name: arm.backend for arm in run.header.arms}
     sure = compare_to_base(run, replace(gate, delta=gate.resolve)) if gate.resolve > gate.delta else arm_comparison
     judged = {_key(row.new): row for row in arm_comparison.rows}
     ruled_out = {_key(row.new) for row in sure.rows if row.judgement.verdict in ("SAME", "FASTER")}
-    acceptance, silent = read_acceptance(run), find_silent(run.results)
+    silent = find_silent(run.results)
     cells = [
         _accept(
             _compare(backends[new.backend], base, new, silent, judged.get(_key(new)), _key(new) in ruled_out),
@@ -165,7 +167,7 @@ def pair_versions(run: Run) -> list[tuple[Result | None, Result]]:
     return [
         (known.get((new.suite, base_of[new.backend], new.problem, new.law)), new)
         for new in run.results
-        if base_of[new.backend] != new.backend
+        if base_of.get(new.backend, new.backend) != new.backend
     ]
 
 

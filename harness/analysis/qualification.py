@@ -7,20 +7,25 @@ to its counts.
 from __future__ import annotations
 
 import os
+import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from harness.analysis.arm_comparison import ArmComparison, Row
 from harness.errors import UsageError
+from harness.record.run import Run
 
 LEVEL = 0.005  # share of false alarms that is aimed at
 SURE = 0.10  # a slow-down that every machine fit for a gate finds ...
 SURE_POWER = 0.8  # ... this often
 MOST_FLOOR = 0.10
+SUITE = "qualify"
+FLOOR_QUANTILE = 0.95
 VARIABLE = "HARNESS_STATE_DIR"
 
 
@@ -126,3 +131,31 @@ def write_qualification(found: Qualification) -> Path:
     except OSError as error:
         raise UsageError(f"qualification cannot be stored: got '{path}' ({error.strerror}); set {VARIABLE}") from None
     return path
+
+
+def qualify_run(run: Run, arm_comparison: ArmComparison) -> Qualification:
+    """Count false alarms and the slow-downs that were found in a run of the suites."""
+    identical = [row for row in arm_comparison.rows if row.new.suite == SUITE and row.judgement.ratio is not None]
+    alarms = sum(is_alarm(row) for row in identical)
+    powers: dict[str, tuple[int, int]] = {}
+    for row in arm_comparison.rows:
+        if row.new.suite != SUITE and row.judgement.ratio is not None:
+            share = str(round(float(row.new.suite.partition("+")[2]) / 100, 6))
+            seen, of = powers.get(share, (0, 0))
+            powers[share] = seen + (row.judgement.verdict == "SLOWER"), of + 1
+    return Qualification(
+        environment=name_environment(run.header.environment), created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        cells=len(identical), alarms=alarms, false_suites=int(alarms > 0), powers=powers, floor=find_floor(identical),
+        dropped=arm_comparison.dropped, delta=arm_comparison.gate.delta,
+    )  # fmt: skip
+
+
+def is_alarm(row: Row) -> bool:
+    """Whether identical arms were called different."""
+    return row.judgement.verdict in ("SLOWER", "FASTER")
+
+
+def find_floor(identical: Sequence[Row]) -> float:
+    """The change that 95 % of the identical pairs stay below, as measured when their verdict was given."""
+    changes = sorted(abs(row.judgement.ratio.value - 1) for row in identical if row.judgement.ratio is not None)
+    return changes[min(len(changes) - 1, int(FLOOR_QUANTILE * len(changes)))] if changes else 0.0

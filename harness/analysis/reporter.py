@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from harness.problems.validation import check_callable, check_type, check_word
 
 if TYPE_CHECKING:
+    from harness.analysis.analyse import Analysis
     from harness.analysis.history.series import History
     from harness.analysis.kill_matrix import KillMatrix
     from harness.analysis.run_comparison import Comparison
-    from harness.record.run import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reporter:
     """One output format: writes what a run says into a file.
 
-    write: takes the run and the folder to write into; gives the paths that it wrote.
+    write: takes the Analysis of a run and the folder to write into; returns the paths that it wrote.
     write_comparison: the same for a comparison of two runs, None where the format has no such thing.
     write_kills: the same for a kill matrix.
     write_history: the same for the history of many runs.
@@ -29,7 +29,7 @@ class Reporter:
 
     name: str
     description: str
-    write: Callable[[Run, Path], tuple[Path, ...]]
+    write: Callable[[Analysis, Path], tuple[Path, ...]]
     write_comparison: Callable[[Comparison, Path], tuple[Path, ...]] | None = None
     write_kills: Callable[[KillMatrix, Path], tuple[Path, ...]] | None = None
     write_history: Callable[[History, Path], tuple[Path, ...]] | None = None
@@ -40,7 +40,11 @@ class Reporter:
         check_word("Reporter name", self.name)
         what = f"reporter '{self.name}'"
         check_type(f"{what}, description", self.description, str, "a text")
-        check_callable(f"{what}, write", self.write, "a function of a run and a folder that gives the paths it wrote")
+        check_callable(
+            f"{what}, write",
+            self.write,
+            "a function of a harness.Analysis and a folder that returns the paths it wrote",
+        )
         for name in ("write_comparison", "write_kills", "write_history"):
             if getattr(self, name) is not None:
                 check_callable(f"{what}, {name}", getattr(self, name), "a function, or None")

@@ -99,6 +99,7 @@ def list_command(folder: str) -> None:
 @folder_option
 def show(name: str, folder: str) -> None:
     """Show what a baseline holds: when, commit, environment, cells by outcome, and the times."""
+    from harness.analysis.analyse import analyse
     from harness.cli.summary import MOST_TIMES, open_console, print_summary
     from harness.record.baselines import read_baseline
 
@@ -107,7 +108,7 @@ def show(name: str, folder: str) -> None:
     for label, value in _facts(run):
         console.print(f"{label + ':':<14}{value}", markup=False, soft_wrap=True)
     console.print()
-    print_summary(run)
+    print_summary(analyse(run))
     if len({(r.label, r.problem) for r in run.results if r.measurement is not None}) > MOST_TIMES:
         _print_all_times(run)
 

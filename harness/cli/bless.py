@@ -115,10 +115,11 @@ def _make(
 
 def _find_missing(run: Run, name: str, problem: str) -> str | None:
     """The new arm in which a problem, or all of an operator, cannot be done any more; None where there is none."""
-    from harness.analysis.gate_report import judge_gate
+    from harness.analysis.analyse import analyse
     from harness.gating.blessings import covers
 
-    for cell in judge_gate(run).cells:
+    report = analyse(run).gate_report
+    for cell in report.cells if report is not None else ():
         named = name in (cell.backend, cell.new.backend)
         if named and cell.finding == "MISSING" and covers(problem, cell.new.problem):
             return cell.new.backend

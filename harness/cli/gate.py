@@ -22,6 +22,7 @@ from harness.exit_codes import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.analysis.analyse import Analysis
     from harness.analysis.gate_report import GateReport
     from harness.analysis.reporter import Reporter
     from harness.gating.versions import Build
@@ -81,7 +82,7 @@ def command(
     python -m harness gate --base v1.2 --head HEAD --backend mine --plugin ./mine.py --budget 10m
     python -m harness gate --base-env /opt/released --plugin my_package.plugin
     """
-    from harness.analysis.gate_report import judge_gate
+    from harness.analysis.analyse import analyse
     from harness.cli.options import command_line
     from harness.cli.progress import choose_watch
     from harness.errors import UsageError
@@ -110,15 +111,16 @@ def command(
     )  # fmt: skip
     watch = choose_watch()
     try:
-        report = compare_versions(registry, wanted, gate, watch, read_seconds(budget) if budget else None)
+        run = compare_versions(registry, wanted, gate, watch, read_seconds(budget) if budget else None)
     except KeyboardInterrupt:
         if watch.ended is not None:
-            print_ended(watch.ended, reporters)
+            conclude(analyse(watch.ended), reporters, None, interrupted=True)
         raise
-    write_acceptance(report, repository)
-    report = judge_gate(report.run)
-    conclude(report, reporters, summary)
-    return report.exit_code
+    analysis = analyse(run)
+    assert analysis.gate_report is not None
+    analysis = analysis.accepting(write_acceptance(analysis.gate_report, repository))
+    conclude(analysis, reporters, summary)
+    return analysis.exit_code
 
 
 def arm_gate(delta: str | None, resolve: str, threads: int | None, *, unqualified: bool) -> Gate:
@@ -138,23 +140,18 @@ def arm_gate(delta: str | None, resolve: str, threads: int | None, *, unqualifie
     return replace(gate, whole=True, resolve=share, untimed=reason)
 
 
-def print_ended(run: Run, reporters: Sequence[Reporter]) -> None:
-    """What an interrupted comparison has found so far."""
-    from harness.analysis.gate_report import judge_gate
-
-    conclude(judge_gate(run), reporters, None, interrupted=True)
-
-
 def conclude(
-    report: GateReport, reporters: Sequence[Reporter], summary: str | None, *, interrupted: bool = False
+    analysis: Analysis, reporters: Sequence[Reporter], summary: str | None, *, interrupted: bool = False
 ) -> None:  # fmt: skip
     """Print the findings and what follows, write the reports, and append the summary where one is asked for."""
     from harness.cli.report import write_reports
     from harness.cli.summary import print_ending, print_wrong
 
+    report = analysis.gate_report
+    assert report is not None
     print_findings(report)
-    print_wrong(report.run, [cell.new for cell in report.cells if cell.finding == "BROKEN"])
-    written = write_reports(reporters, report.run)
+    print_wrong(analysis, [cell.new for cell in report.cells if cell.finding == "BROKEN"])
+    written = write_reports(reporters, analysis)
     if summary is not None:
         append_summary(report.run, summary)
     print_ending(report.run, written)

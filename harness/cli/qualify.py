@@ -59,6 +59,7 @@ def command(
     from harness.analysis.qualification import (
         name_environment,
         qualification_file,
+        qualify_run,
         read_qualification,
         write_qualification,
     )
@@ -66,7 +67,7 @@ def command(
     from harness.cli.progress import choose_watch
     from harness.cli.summary import print_ending
     from harness.execution.pipeline import start
-    from harness.experiments.qualify import make_arms, name_suites, qualify_run
+    from harness.experiments.qualify import make_arms, name_suites
     from harness.plan.gate import Gate
     from harness.plan.planner import plan_run
     from harness.record.environment import describe_environment
@@ -84,10 +85,10 @@ def command(
         lease_wait_s=read_seconds(lease_wait) if lease_wait else None,
     )  # fmt: skip
     arm_comparison = compare_to_base(run)
-    if find_exit_code(run):
+    if code := find_exit_code(run):
         print_ending(run)
         print("error: nothing is qualified by a run that is wrong or incomplete", file=sys.stderr)
-        return find_exit_code(run)
+        return code
     found = qualify_run(run, arm_comparison)
     print_powers(arm_comparison, found)
     passes = max((row.judgement.passes for row in arm_comparison.rows), default=0)

@@ -13,8 +13,8 @@ from harness.errors import UsageError
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from harness.analysis.analyse import Analysis
     from harness.analysis.reporter import Reporter
-    from harness.record.run import Run
 
 
 @click.command("report")
@@ -30,24 +30,25 @@ def command(
     \b
     python -m harness report harness-runs/20260101-120000-suite --format html
     """
+    from harness.analysis.analyse import analyse
     from harness.record.directory import read_run
 
     registry = load_registry(plugins, without)
     reporters = registry.reporters_for(formats)
     found = read_run(run)
-    for path in write_reports(reporters, found, None if output is None else Path(output)):
+    for path in write_reports(reporters, analyse(found), None if output is None else Path(output)):
         print(path)
     if not found.complete:
         print(f"note: the run is incomplete ({len(found.results)} of {found.header.cells} cells); the reports say so")
     return ExitCode.OK
 
 
-def write_reports(reporters: Sequence[Reporter], run: Run, folder: Path | None = None) -> tuple[Path, ...]:
+def write_reports(reporters: Sequence[Reporter], analysis: Analysis, folder: Path | None = None) -> tuple[Path, ...]:
     """Write every format into a folder; raises UsageError where it cannot be written."""
-    folder = folder or run.path / "report"
+    folder = folder or analysis.run.path / "report"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return tuple(path for reporter in reporters for path in reporter.write(run, folder))
+        return tuple(path for reporter in reporters for path in reporter.write(analysis, folder))
     except OSError as error:
         raise UsageError(
             f"report folder cannot be written: got '{folder}' ({error.strerror}), wanted a writable place; see --output"

@@ -7,7 +7,6 @@ from typing import Literal
 
 import click
 
-from harness.analysis.exit_code import find_exit_code
 from harness.cli.options import (
     load_registry,
     plugin_options,
@@ -97,6 +96,7 @@ def command(
     python -m harness run correctness --backend torch --isa all
     python -m harness run networks networks-speed network-layers --network resnet50
     """
+    from harness.analysis.analyse import analyse
     from harness.api import choose_arms
     from harness.cli.options import command_line
     from harness.cli.progress import choose_watch
@@ -145,7 +145,9 @@ def command(
         )  # fmt: skip
     except KeyboardInterrupt:
         if watch.ended is not None:
-            print_summary(watch.ended, write_reports(reporters, watch.ended))
+            analysis = analyse(watch.ended)
+            print_summary(analysis, write_reports(reporters, analysis))
         raise
-    print_summary(run, write_reports(reporters, run))
-    return find_exit_code(run)
+    analysis = analyse(run)
+    print_summary(analysis, write_reports(reporters, analysis))
+    return analysis.exit_code

@@ -12,13 +12,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.analysis.analyse import Analysis
 from harness.analysis.arm_comparison import ArmComparison
-from harness.analysis.bugs import STATUSES, bug_rows, count_statuses
+from harness.analysis.bugs import STATUSES, count_statuses
 from harness.analysis.descriptions import describe_failure, describe_idle, describe_outcome, describe_overdrawn
-from harness.analysis.networks import WORKS, NetworkRow, network_rows
+from harness.analysis.networks import WORKS, NetworkRow
 from harness.analysis.repeating import repeat_command
 from harness.analysis.statistics import Estimate, estimate_time
-from harness.analysis.switches import describe_observed_sets, explain_settings, setting_rows
+from harness.analysis.switches import describe_observed_sets
 from harness.networks.problem import is_network_line
 from harness.plan.cell import Plan
 from harness.record.run import OUTCOMES, WRONG, Measurement, Result, Run
@@ -58,18 +59,18 @@ def print_effects(console: Console, arm_comparison: ArmComparison) -> None:
         )
 
 
-def print_summary(run: Run, written: Sequence[Path] = ()) -> None:
+def print_summary(analysis: Analysis, written: Sequence[Path] = ()) -> None:
     """Outcomes per backend, the first wrong results with the command that repeats each, and where the report lies."""
-    console = open_console()
+    console, run = open_console(), analysis.run
     console.print(_outcome_table(run))
-    _print_bugs(console, run)
-    _print_settings(console, run)
-    _print_networks(console, run)
+    _print_bugs(console, analysis)
+    _print_settings(console, analysis)
+    _print_networks(console, analysis)
     _print_times(console, run)
     for backend, reason in run.unavailable.items():
         console.print(f"{backend} is unavailable: {reason}", markup=False, soft_wrap=True)
     _print_skipped(console, run)
-    print_wrong(run)
+    print_wrong(analysis)
     overdrawn = describe_overdrawn(run.overdrawn)
     for line in overdrawn:
         console.print(f"[red]{escape(line)}[/red]", soft_wrap=True)
@@ -93,13 +94,12 @@ def print_ending(run: Run, written: Sequence[Path] = ()) -> None:
         console.print(f"report: {page}", markup=False, soft_wrap=True)
 
 
-def print_wrong(run: Run, results: Sequence[Result] | None = None) -> None:
+def print_wrong(analysis: Analysis, results: Sequence[Result] | None = None) -> None:
     """The first wrong ones of these results (of all without any), with the command that repeats each."""
-    console = open_console()
+    console, run = open_console(), analysis.run
     wrong = [result for result in (run.results if results is None else results) if result.outcome in WRONG]
-    only = explain_settings(run)
     for result in _one_of_each_law(wrong)[:MOST_WRONG]:
-        _print_wrong(console, run, result, only.get(result.cell, ""))
+        _print_wrong(console, analysis, result)
     if len(wrong) > MOST_WRONG:
         console.print(f"... {len(wrong)} wrong results in all; the report lists them.")
 
@@ -119,9 +119,9 @@ def _outcome_table(run: Run) -> Table:
     return table
 
 
-def _print_bugs(console: Console, run: Run) -> None:
+def _print_bugs(console: Console, analysis: Analysis) -> None:
     """What became of each known bug, and how many there are of each kind."""
-    rows = bug_rows(run)
+    rows = analysis.bugs
     if not rows:
         return
     table = plain_table("known bug", "backend", "status", "title", "why")
@@ -136,9 +136,9 @@ def _print_bugs(console: Console, run: Run) -> None:
     console.print(f"{bugs} known bugs, {len(rows)} with their backends: {told}", markup=False)
 
 
-def _print_settings(console: Console, run: Run) -> None:
+def _print_settings(console: Console, analysis: Analysis) -> None:
     """What the libraries of each arm use, and how many answers are wrong there, where arms differ in settings."""
-    rows = setting_rows(run)
+    rows = analysis.settings
     if not rows:
         return
     table = plain_table("backend", "set", "libraries use", "passed", "wrong", numbers=2)
@@ -150,10 +150,10 @@ def _print_settings(console: Console, run: Run) -> None:
     console.print(table)
 
 
-def _print_networks(console: Console, run: Run) -> None:
+def _print_networks(console: Console, analysis: Analysis) -> None:
     """What whole networks take forwards and in a training step, and their largest error in units of its bound."""
-    rows = [row for row in network_rows(run) if row.worst is not None or row.wrong or any(map(row.time, WORKS))]
-    names = [name for name in run.header.backends if any(row.backend == name for row in rows)]
+    rows = [row for row in analysis.networks if row.worst is not None or row.wrong or any(map(row.time, WORKS))]
+    names = [name for name in analysis.run.header.backends if any(row.backend == name for row in rows)]
     cells = {(row.network, row.given, row.backend): _network_cell(row) for row in rows}
     if cells:
         table = plain_table("forward / step ms (error)", *names, numbers=len(names))
@@ -213,13 +213,14 @@ def _one_of_each_law(results: list[Result]) -> list[Result]:
     return first + rest
 
 
-def _print_wrong(console: Console, run: Run, result: Result, only: str = "") -> None:
+def _print_wrong(console: Console, analysis: Analysis, result: Result) -> None:
+    only = analysis.wrong_only_in.get(result.cell, "")
     formula = f"   {result.formula}" if result.formula else ""
     lines = (
         f"[red]{result.outcome}[/red]  {escape(result.backend)}  {result.law or 'timing'}{escape(formula)}",
         f"    problem  {escape(result.problem)}",
         *(f"    {name:<9}{escape(text)}" for name, text in describe_failure(result, only)),
-        f"    repeat   {escape(repeat_command(run.header, result))}",
+        f"    repeat   {escape(repeat_command(analysis.run.header, result))}",
     )
     for line in lines:
         console.print(line, soft_wrap=True)

@@ -22,6 +22,7 @@ from harness.exit_codes import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.analysis.analyse import Analysis, analyse
     from harness.analysis.arm_comparison import ArmComparison, Row
     from harness.analysis.qualification import Qualification
     from harness.analysis.reporter import Reporter
@@ -79,7 +80,6 @@ def command(
     python -m harness versus mine@main mine --plugin ./mine.py --suite speed --gate
     python -m harness versus torch torch@set:ONEDNN_MAX_CPU_ISA=AVX2
     """
-    from harness.analysis.arm_comparison import compare_to_base
     from harness.analysis.qualification import name_environment, read_qualification
     from harness.cli.options import command_line
     from harness.cli.progress import choose_watch
@@ -115,21 +115,22 @@ def command(
         )  # fmt: skip
     except KeyboardInterrupt:
         if watch.ended is not None:
-            conclude(compare_to_base(watch.ended), reporters)
+            conclude(analyse(watch.ended), reporters)
         raise
-    arm_comparison = compare_to_base(run)
-    conclude(arm_comparison, reporters)
-    return arm_comparison.exit_code
+    analysis = analyse(run)
+    conclude(analysis, reporters)
+    return analysis.exit_code
 
 
-def conclude(arm_comparison: ArmComparison, reporters: Sequence[Reporter]) -> None:
+def conclude(analysis: Analysis, reporters: Sequence[Reporter]) -> None:
     """Print verdicts and what went wrong, and write the reports."""
     from harness.cli.report import write_reports
     from harness.cli.summary import print_ending, print_wrong
 
-    print_standing(arm_comparison)
-    print_wrong(arm_comparison.run)
-    print_ending(arm_comparison.run, write_reports(reporters, arm_comparison.run))
+    assert analysis.arm_comparison is not None
+    print_verdicts(analysis.arm_comparison)
+    print_wrong(analysis)
+    print_ending(analysis.run, write_reports(reporters, analysis))
 
 
 def refuse(gate: Gate, known: Qualification | None) -> str:
@@ -171,7 +172,7 @@ def setup_cell(row: Row) -> str:
     return " → ".join("-" if cost is None else f"{cost:.3g}" for cost in costs)
 
 
-def print_standing(arm_comparison: ArmComparison) -> None:
+def print_verdicts(arm_comparison: ArmComparison) -> None:
     """The table of verdicts, one effect for each arm, and what the machine was like."""
     from rich.markup import escape
 

@@ -12,8 +12,8 @@ from harness.gating.blessings import describe_blessing, find_blessing, read_bles
 from harness.record.acceptance import FILE, Acceptance
 
 
-def write_acceptance(report: GateReport, repository: Path | None) -> None:
-    """Ask the repository's blessings about every cell that is slower or missing, and keep the answers."""
+def write_acceptance(report: GateReport, repository: Path | None) -> Acceptance:
+    """Ask the repository's blessings about every cell that is slower or missing; keep and return the answers."""
     blessings = () if repository is None else read_blessings(repository)
     found = Acceptance()
     for cell in report.cells if blessings else ():
@@ -31,3 +31,4 @@ def write_acceptance(report: GateReport, repository: Path | None) -> None:
             found.refused[cell.new.cell] = why
     if blessings:
         (report.run.path / FILE).write_bytes(msgspec.json.encode(found))
+    return found

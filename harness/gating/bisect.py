@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from harness.analysis.analyse import analyse
 from harness.analysis.gate_report import Compared
 from harness.analysis.statistics import Estimate
 from harness.errors import UsageError
@@ -143,9 +144,11 @@ def read_answer(found: Compared, *, timed: bool) -> Answer:
 
 
 def _compare(registry: Registry, wanted: Wanted, gate: Gate, watch: Watch, revision: str) -> Compared:
-    report = compare_versions(
+    run = compare_versions(
         registry, replace(wanted, head=revision, output=_folder(wanted, revision)), gate, watch, gate.budget_s
     )
+    report = analyse(run).gate_report
+    assert report is not None
     return report.cells[0]
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from harness.analysis.gate_report import GateReport, judge_gate
 from harness.capture.workload import name_problems
 from harness.errors import CannotTellError, UsageError
 from harness.execution.pipeline import start
@@ -20,6 +19,7 @@ from harness.plan.gate import Gate
 from harness.plan.planner import plan_run
 from harness.plan.suite import NamedProblem
 from harness.plugins.manager import Registry
+from harness.record.run import Run
 
 if TYPE_CHECKING:
     from harness.backend.base import Backend
@@ -54,8 +54,8 @@ class Wanted:
 
 def compare_versions(
     registry: Registry, wanted: Wanted, gate: Gate, watch: Watch, budget_s: float | None = None
-) -> GateReport:
-    """Run both versions of every backend as arms of one run, and judge it.
+) -> Run:
+    """Run both versions of every backend as arms of one run.
 
     budget_s: wall time of all of it; None stands for five minutes, and ten seconds a cell where that is more.
     Raises UsageError where the gate may compare no times, and nothing else was asked for.
@@ -76,11 +76,10 @@ def compare_versions(
     plan = plan_run(registry, suites, problems=problems, laws=wanted.laws, arms=arms, gate=gate, threads=wanted.threads)
     timed = sum(cell.kind == "speed" and cell.decided is None for cell in plan.cells)
     plan = replace(plan, gate=replace(gate, budget_s=budget_s or max(LEAST_S, LAWS_S + PER_CELL_S * timed / 2)))
-    run = start(
+    return start(
         registry, plan, ("gate",), wanted.output, wanted.plugins, None, wanted.threads, watch, wanted.command,
         lease_wait_s=wanted.lease_wait_s,
     )  # fmt: skip
-    return judge_gate(run)
 
 
 def keep_suites(registry: Registry, wanted: Wanted) -> list[str]:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.analysis.gate_report import FINDINGS, MEANING, conclude_gate, describe_silent, judge_gate
+from harness.analysis.analyse import analyse
+from harness.analysis.gate_report import FINDINGS, MEANING, conclude_gate, describe_silent
 from harness.exit_codes import ExitCode
 from harness.record.run import GAVE_UP, NO_PASS
 from reports.ci_findings import judge_cells
@@ -21,7 +22,7 @@ def _law(arm, outcome):
 def _judge(*results, resolve=0.0, **more):
     run = compare_arms(*(replace(one, cell=number) for number, one in enumerate(results)), **more)
     gate = replace(run.header.gate, armed=True, resolve=resolve)
-    return judge_gate(replace(run, header=replace(run.header, gate=gate)))
+    return analyse(replace(run, header=replace(run.header, gate=gate))).gate_report
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_the_worst_comes_first_and_every_finding_has_its_meaning():
 
 def test_an_incomplete_run_passes_nothing():
     run = compare_arms(time_cell(0, "base", SAME), time_cell(1, "new", SAME))
-    report = judge_gate(replace(run, ending=None))
+    report = analyse(replace(run, ending=None)).gate_report
     assert report.exit_code == 4
     assert conclude_gate(report) == "failed: the run is incomplete"
 
@@ -176,7 +177,7 @@ def test_files_for_ci_say_what_the_exit_code_says(tmp_path):
             report.run, header=replace(report.run.header, gate=replace(report.arm_comparison.gate, whole=True))
         )
         assert [cell.finding for cell in report.cells] == [finding]
-        (_, _, _), (_, _, found) = judge_cells(run, None)
+        (_, _, _), (_, _, found) = judge_cells(analyse(run))
         assert (found.level if found else None) == level, finding
 
 

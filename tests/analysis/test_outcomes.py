@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from harness.analysis.gate_report import judge_gate
+from harness.analysis.analyse import analyse
 from harness.analysis.outcomes import CODE, STATES, WORDS, find_silent, find_transition, look_up
 from harness.analysis.run_comparison import compare_runs
 from harness.exit_codes import ExitCode
@@ -41,7 +41,7 @@ def _compare(was, now):
 
 def _gate(was, now):
     results = [one for arm, state in (("base", was), ("new", now)) for one in _results(arm, state, was == "silent")]
-    report = judge_gate(compare_arms(*(replace(one, cell=number) for number, one in enumerate(results))))
+    report = analyse(compare_arms(*(replace(one, cell=number) for number, one in enumerate(results)))).gate_report
     return next(c for c in report.cells if c.new.law == LAW), report.exit_code
 
 

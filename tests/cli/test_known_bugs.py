@@ -4,6 +4,7 @@ import pytest
 
 import harness
 from harness import api
+from harness.analysis.analyse import analyse
 from harness.analysis.bugs import bug_rows
 from harness.analysis.exit_code import find_exit_code
 from harness.cli.summary import print_summary
@@ -111,9 +112,9 @@ def test_a_crash_leaves_the_other_rows_their_worker(run):
 
 
 def test_terminal_page_and_markdown_show_every_row_with_counts(run, tmp_path, capsys):
-    print_summary(run)
-    page.write(run, tmp_path)
-    markdown.write(run, tmp_path)
+    print_summary(analyse(run))
+    page.write(analyse(run), tmp_path)
+    markdown.write(analyse(run), tmp_path)
     shown = capsys.readouterr().out
     html, text = (tmp_path / "report.html").read_text(), (tmp_path / "report.md").read_text()
     for told in (shown, html, text):
@@ -132,7 +133,7 @@ def test_a_run_without_known_bugs_shows_no_such_table(plugin, tmp_path):
     )  # fmt: skip
     assert bug_rows(run) == ()
     assert find_exit_code(run) == 0
-    page.write(run, tmp_path)
+    page.write(analyse(run), tmp_path)
     assert 'id="bugs"' not in (tmp_path / "report.html").read_text()
 
 

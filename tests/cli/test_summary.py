@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from harness.analysis.analyse import analyse
 from harness.cli.summary import print_summary
 from tests.reports.made import PLAIN, check_network, make_run, result, time_cell, time_network
 
@@ -9,7 +10,7 @@ FORWARD, STEP = "network made forward", "network made step"
 
 
 def _rows(capsys, *results):
-    print_summary(make_run(*results))
+    print_summary(analyse(make_run(*results)))
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     start = next((n for n, words in enumerate(lines) if words[:3] == ["forward", "/", "step"]), None)
     return None if start is None else [" ".join(words) for words in (lines[start], *lines[start + 2 :]) if words]
@@ -37,7 +38,7 @@ def test_what_did_not_run_is_no_column(capsys):
 
 
 def test_networks_are_not_told_again_among_the_operators(capsys):
-    print_summary(make_run(time_network(0, "a", FORWARD, [1.5e6] * 3), time_cell(1, "a", [2e6] * 3, PLAIN)))
+    print_summary(analyse(make_run(time_network(0, "a", FORWARD, [1.5e6] * 3), time_cell(1, "a", [2e6] * 3, PLAIN))))
     out = capsys.readouterr().out
     assert PLAIN in out
     assert FORWARD not in out

@@ -1,5 +1,6 @@
 from harness.analysis.arm_comparison import compare_to_base
-from harness.experiments.qualify import AGAIN, make_arms, name_suites, qualify_run
+from harness.analysis.qualification import qualify_run
+from harness.experiments.qualify import AGAIN, make_arms, name_suites
 from harness.plugins.manager import load_plugins
 from tests.reports.made import compare_arms, spread, time_cell
 

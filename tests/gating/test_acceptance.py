@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.analysis.gate_report import judge_gate
+from harness.analysis.analyse import analyse
 from harness.errors import UsageError
 from harness.gating.acceptance import write_acceptance
 from harness.gating.blessings import FILE, Blessing, Ratio, add_blessing
@@ -53,8 +53,8 @@ def test_what_was_accepted_passes_until_it_changes_again(
     run = _run(tmp_path, (hashes[base], hashes[2]), slower)
     if blessed is not None:
         _bless(folder, hashes[blessed])
-    write_acceptance(judge_gate(run), folder)
-    report = judge_gate(run)
+    write_acceptance(analyse(run).gate_report, folder)
+    report = analyse(run).gate_report
     assert [cell.finding for cell in report.cells] == [finding]
     assert reason in report.cells[0].reason
     assert report.exit_code == (0 if finding == "BLESSED" else 3)
@@ -64,12 +64,12 @@ def test_what_was_accepted_passes_until_it_changes_again(
 def test_a_damaged_record_of_it_is_named(tmp_path):
     (tmp_path / ACCEPTED).write_text("{")
     with pytest.raises(UsageError, match=r"run is torn: .*accepted\.json"):
-        judge_gate(_run(tmp_path, ("a", "b")))
+        analyse(_run(tmp_path, ("a", "b")))
 
 
 def test_damaged_blessings_are_named_and_kept(repository, tmp_path):
     folder, hashes = repository
     (folder / FILE).write_text("[{]")
     with pytest.raises(UsageError, match="blessings are damaged"):
-        write_acceptance(judge_gate(_run(tmp_path, hashes[:2])), folder)
+        write_acceptance(analyse(_run(tmp_path, hashes[:2])).gate_report, folder)
     assert (folder / FILE).read_text() == "[{]"

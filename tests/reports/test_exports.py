@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 import harness
 from harness import UsageError
+from harness.analysis.analyse import analyse
 from harness.analysis.exit_code import find_exit_code
 from harness.analysis.repeating import repeat_command
 from harness.analysis.statistics import estimate_time
@@ -29,7 +30,7 @@ def _line(number):
 
 def _write(run, name, folder):
     folder.mkdir(exist_ok=True)
-    (path,) = load_plugins().reporter(name).write(run, folder)
+    (path,) = load_plugins().reporter(name).write(analyse(run), folder)
     return path
 
 

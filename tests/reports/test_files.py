@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import harness
+from harness.analysis.analyse import analyse
 from harness.analysis.run_comparison import compare_runs
 from harness.plugins.manager import load_plugins
 from tests.conftest import DYING, FAULTY
@@ -26,7 +27,7 @@ def run(tmp_path_factory):
 
 def _write(run, name, folder):
     folder.mkdir(exist_ok=True)
-    return {path.name: path for path in load_plugins().reporter(name).write(run, folder)}
+    return {path.name: path for path in load_plugins().reporter(name).write(analyse(run), folder)}
 
 
 def test_the_page_stands_alone(run, tmp_path):

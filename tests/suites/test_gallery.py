@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import harness
+from harness.analysis.analyse import analyse
 from harness.record.run import WRONG
 from reports import page
 from suites.correctness import asked_problems
@@ -146,7 +147,7 @@ def test_a_run_shows_its_pictures_side_by_side(tmp_path):
     )  # fmt: skip
     outcomes = {(one.backend, one.law): one.outcome for one in run.results}
     assert set(outcomes.values()) == {"passed", "failed"}
-    report, shown = page.write(harness.load(tmp_path / "run"), tmp_path)
+    report, shown = page.write(analyse(harness.load(tmp_path / "run")), tmp_path)
     assert (report.name, shown.name) == ("report.html", "gallery.html")
     text = shown.read_text()
     assert text.count("data:image/png;base64,") == 1 + 2 * 2 * 2  # the photograph, and two for each law and backend

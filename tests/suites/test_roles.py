@@ -2,9 +2,9 @@
 
 from typing import get_args
 
+from harness.analysis.frames import ARITHMETIC_LAW, REFERENCE_LAW
 from harness.analysis.networks import WHOLE_LAW
 from harness.laws.law import Role
-from reports.frames import ARITHMETIC_LAW, REFERENCE_LAW
 
 
 def test_each_role_is_one_law_and_stored_runs_know_it_by_its_name(registry):

@@ -10,7 +10,7 @@ import pytest
 import harness
 import reports
 from harness import Operator, parse_line
-from reports.facts import semantics_rows
+from harness.analysis.rows import semantics_rows
 from suites.correctness import asked_problems
 from suites.laws import all_laws, concurrency, neighbours
 from suites.laws.alone import is_chosen

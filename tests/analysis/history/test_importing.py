@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from harness.analysis.analyse import analyse
 from harness.analysis.history.importing import read_benchmarks, write_foreign
 from harness.analysis.history.series import read_history
 from harness.errors import UsageError
@@ -85,7 +86,7 @@ def test_a_file_without_samples_gives_its_summary(tmp_path):
 
 def test_an_exported_run_comes_back_with_its_times(tmp_path):
     run = read_run(store_run(tmp_path / "run", timed(0, 1000.0), revision=COMMIT))
-    (file,) = benchmark_json.write(run, tmp_path)
+    (file,) = benchmark_json.write(analyse(run), tmp_path)
     foreign = read_benchmarks(file)
     write_foreign(foreign, tmp_path / "runs")
     (series,) = read_history(tmp_path / "runs", revisions=()).series

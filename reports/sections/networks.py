@@ -4,54 +4,29 @@ from __future__ import annotations
 
 import html
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.networks import WORKS, NetworkRow, network_rows
+from harness.analysis.network_records import compare_works
+from harness.analysis.networks import WORKS, NetworkRow
+from harness.analysis.number_format import count, format_bytes, format_interval, format_number, format_time, shorten
 from harness.networks.problem import split_line
 from harness.problems.operator import Operator
 from harness.record.run import WRONG
-from reports.figures import COLOURS, Figure, make_figure
-from reports.number_format import count, format_bytes, format_interval, format_number, format_time, shorten
+from reports.figures import COLOURS, Figure, make_figure, specs
+from reports.markdown_syntax import cell, code, escape, section, table
+from reports.sections.section import Section
 
 if TYPE_CHECKING:
+    from harness.analysis.analyse import Analysis
     from harness.analysis.portfolio import Choice, Portfolio
-    from harness.record.run import Run
 
 BEST = "best of each layer"
 MOST_LAYERS = 12  # of a portfolio that Markdown shows, those that take longest
 LONGEST_REASON = 90  # characters; failures tell all
 FARTHEST = 10  # a margin or gain beyond is only called so, and below its reciprocal
 CUT = 6  # times the least sum of a backend is where the picture ends: slow ones would leave nothing to see of fast ones
-
-
-def network_records(run: Run) -> list[dict[str, Any]]:
-    """What the frame has: a record for each row, with the columns of NETWORK_COLUMNS."""
-    return [_record(row) for row in network_rows(run)]
-
-
-def _record(row: NetworkRow) -> dict[str, Any]:
-    reasons = [f"{work}: {why}" for work in WORKS if (why := row.why(work))]
-    values: dict[str, Any] = {
-        "network": row.network, "given": row.given, "backend": row.backend, "parameters": row.figure("parameters"),
-        "step_to_forward": _compare_works(row), "activation_bytes": row.figure("activation bytes", "step"),
-        "memory_bytes": row.memory("memory_bytes"), "workspace_bytes": row.memory("workspace_bytes"),
-        "worst": row.worst, "laws_ran": row.ran, "laws_passed": row.passed, "laws_broken": ", ".join(row.broken),
-        "reason": "; ".join((*reasons, *row.idle)),
-    }  # fmt: skip
-    for work in WORKS:
-        time = row.time(work)
-        ends = (time.value, time.low, time.high) if time is not None else (None, None, None)
-        values |= dict(zip((f"{work}_ns", f"{work}_low_ns", f"{work}_high_ns"), ends, strict=True))
-        values[f"{work}_gflops"] = row.gflops(work)
-    return values
-
-
-def _compare_works(row: NetworkRow) -> float | None:
-    """How many forward passes a step takes."""
-    forward, step = map(row.time, WORKS)
-    return step.value / forward.value if forward is not None and step is not None else None
 
 
 Cell = tuple[str, tuple[str, ...], bool]
@@ -83,10 +58,10 @@ class NetworkWords:
 HEADS = ("forward", "step", "step / forward", "largest error", "laws", "memory of a step")
 
 
-def network_words(run: Run) -> list[NetworkWords]:
+def network_words(every: Sequence[NetworkRow]) -> list[NetworkWords]:
     """All networks as they are shown; why backends are unavailable is said once, where the outcomes are."""
     groups: dict[tuple[str, str], list[NetworkRow]] = defaultdict(list)
-    for row in network_rows(run):
+    for row in every:
         groups[row.network, row.given].append(row)
     found = []
     for (network, given), rows in groups.items():
@@ -107,7 +82,7 @@ def _unavailable(row: NetworkRow) -> bool:
 
 
 def _row_words(row: NetworkRow) -> Words:
-    ratio, worst = _compare_works(row), row.worst
+    ratio, worst = compare_works(row), row.worst
     broken = (f"broken: {', '.join(row.broken)}",) if row.broken else ()
     cells: tuple[Cell, ...] = (
         *(_time_cell(row, work) for work in WORKS),
@@ -152,11 +127,9 @@ class PortfolioWords:
 LAYER_HEADS = ("layer", "how often", "best", "time", "second", "second / best", "95 % interval", "problem")
 
 
-def portfolio_words(run: Run) -> list[PortfolioWords]:
+def portfolio_words(portfolios: Sequence[Portfolio]) -> list[PortfolioWords]:
     """Every pass over a network whose layers were timed."""
-    from harness.analysis.portfolio import find_portfolios
-
-    return [_words_of(number, found) for number, found in enumerate(find_portfolios(run))]
+    return [_words_of(number, found) for number, found in enumerate(portfolios)]
 
 
 def _words_of(number: int, found: Portfolio) -> PortfolioWords:
@@ -248,3 +221,44 @@ def _spend(found: Portfolio) -> Mapping[tuple[str, str], float]:
             spent[name, _operator(choice)] += choice.count * choice.times_ns[name]
         spent[BEST, _operator(choice)] += choice.count * choice.times_ns[choice.best]
     return spent
+
+
+def page(analysis: Analysis) -> dict[str, Any]:
+    """Networks by backend, and their portfolios with figures."""
+    portfolios = portfolio_words(analysis.portfolios)
+    return {
+        "networks": network_words(analysis.networks), "network_heads": HEADS, "portfolios": portfolios,
+        "layer_heads": LAYER_HEADS, "figures": specs(one.figure for one in portfolios),
+    }  # fmt: skip
+
+
+def markdown(analysis: Analysis) -> Iterator[str]:
+    """Passes over whole networks by backend, and what the best backend of each layer would give."""
+    found = network_words(analysis.networks)
+    if not found:
+        return
+    yield from section(
+        "Networks",
+        "Median time of a pass over the whole network, and the largest error of all outputs and gradients against",
+        "automatic differentiation in float64, in units of a bound that follows from the depth. Bold: wrong.",
+    )
+    lines = []
+    for network in found:
+        title = cell(network.title, network.note)
+        for row in network.rows:
+            words = (cell(main, "; ".join(notes), wrong=wrong) for main, notes, wrong in row.cells)
+            lines.append([title, escape(row.backend), *words])
+    yield from table(["network", "backend", *HEADS], lines, numbers=0)
+    if absent := dict.fromkeys(name for network in found for name in network.absent):
+        yield from ("", f"Unavailable: {escape(', '.join(absent))}.")
+    for one in portfolio_words(analysis.portfolios):
+        yield from ("", f"### {escape(one.title)}, layer by layer", "", escape(one.text), "")
+        layers = [[*map(escape, words[:-1]), code(words[-1])] for words in one.layers[:MOST_LAYERS]]
+        yield from table(list(LAYER_HEADS), layers, numbers=0)
+        if len(one.layers) > MOST_LAYERS:
+            yield from ("", f"and {count(len(one.layers) - MOST_LAYERS, 'more layer')}, in the HTML report.")
+        if one.untimed:
+            yield from ("", f"No backend has a time for {', '.join(map(code, one.untimed))}.")
+
+
+NETWORKS = Section(page=page, markdown=markdown, lines="lines on networks", share=4)

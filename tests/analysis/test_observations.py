@@ -1,6 +1,6 @@
 import pytest
 
-from reports.observations import describe_observed
+from harness.analysis.observations import describe_observed
 
 CONV, POOL = "conv x=1x2x9 w=3x2x3", "max_pool x=1x2x9 kernel=3"
 MEAN, TURNED = "avg_pool x=1x2x9 kernel=3", "conv_transpose x=1x2x9 w=2x3x3"

@@ -5,9 +5,13 @@ from dataclasses import replace
 import pytest
 
 import reports
+from harness.analysis.analyse import analyse
+from harness.analysis.descriptions import describe_failure, describe_overdrawn
 from harness.analysis.exit_code import find_exit_code
-from harness.cli.summary import describe_failure, describe_overdrawn, print_summary
-from reports.facts import arithmetic_rows, arithmetic_words, judge_run, ratios_to_fastest, semantics_rows
+from harness.analysis.rows import arithmetic_rows, semantics_rows
+from harness.cli.summary import print_summary
+from reports.headline import judge_run
+from reports.words import arithmetic_words
 from tests.reports.made import PLAIN, compare_arms, fail, make_run, measure, observe, result, time_cell
 
 LAW = "arithmetic-is-declared"
@@ -77,7 +81,7 @@ def test_a_crash_has_its_reason_alone():
 
 
 def test_the_terminal_says_where_and_by_how_much_and_who_is_overdrawn(capsys):
-    print_summary(make_run(*_passed("mine", 90, 3), fail(note="only [the tail]", ulps=7.25)))
+    print_summary(analyse(make_run(*_passed("mine", 90, 3), fail(note="only [the tail]", ulps=7.25))))
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "reason y[0, 2, 1]: got 3.5, wanted 1.25 within 1e-06; worst error 7.25 ulp" in lines
     assert "where only [the tail]" in lines
@@ -146,7 +150,7 @@ DRIFTING = [1000.0, 1500.0, 3000.0]  # of the machine: both see it, so that thei
 
 def test_a_ratio_to_the_fastest_is_taken_pass_by_pass():
     run = make_run(_checked(0, "a", DRIFTING), _checked(1, "b", [1.5 * ns for ns in DRIFTING]))
-    ratios = ratios_to_fastest(run, reports.frame(run))
+    ratios = analyse(run).to_fastest
     assert list(ratios) == [1]
     ends = (ratios[1].low, ratios[1].value, ratios[1].high)
     assert ends == (pytest.approx(1.5), pytest.approx(1.5), pytest.approx(1.5))
@@ -155,7 +159,7 @@ def test_a_ratio_to_the_fastest_is_taken_pass_by_pass():
 def test_what_took_no_turns_with_the_fastest_has_no_ratio_to_it():
     cells = (_checked(0, "a", DRIFTING), _checked(1, "b", [1.5 * ns for ns in DRIFTING]))
     apart = compare_arms(*cells, families=(("a", "one"), ("b", "two")))
-    assert ratios_to_fastest(apart, reports.frame(apart)) == {}
+    assert analyse(apart).to_fastest == {}
     old = [
         replace(
             c, measurement=replace(c.measurement, passes=tuple(replace(p, blocks=()) for p in c.measurement.passes))
@@ -163,6 +167,6 @@ def test_what_took_no_turns_with_the_fastest_has_no_ratio_to_it():
         for c in cells
     ]
     before = make_run(*old)
-    assert ratios_to_fastest(before, reports.frame(before)) == {}
+    assert analyse(before).to_fastest == {}
     once = make_run(*(_checked(n, name, [1000.0 + n]) for n, name in enumerate("ab")))
-    assert ratios_to_fastest(once, reports.frame(once)) == {}
+    assert analyse(once).to_fastest == {}

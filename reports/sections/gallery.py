@@ -6,15 +6,20 @@ Shown are results whose exhibit has the pictures RESULT and DIFFERENCE; a PHOTOG
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.number_format import count, format_number, shorten
+from harness.analysis.descriptions import describe_incomplete
+from harness.analysis.number_format import count, format_number, shorten
+from reports.html import render
+from reports.markdown_syntax import cell, escape, section, table
+from reports.sections.section import Section
 
 if TYPE_CHECKING:
     from harness import Result, Run
+    from harness.analysis.analyse import Analysis
     from harness.laws.exhibit import Exhibit, Picture
 
 PHOTOGRAPH, RESULT, DIFFERENCE, KERNEL = "photograph", "result", "difference", "kernel"
@@ -98,11 +103,11 @@ def row_words(row: Row) -> tuple[str, str]:
     )  # fmt: skip
 
 
-def table(run: Run) -> dict[str, Any]:
+def page(analysis: Analysis) -> dict[str, Any]:
     """The table of the run's own page, where the pictures are, and what they need if there are none."""
-    rows = gallery_rows(run)
+    rows = gallery_rows(analysis.run)
     backends = gallery_backends(rows)
-    return {
+    shown = {
         "backends": backends, "page": "gallery.html", "needs": "" if can_paint() else NEEDS_PILLOW,
         "rows": [
             {"title": row.title, "formula": row.formula, "words": row_words(row),
@@ -110,6 +115,7 @@ def table(run: Run) -> dict[str, Any]:
             for row in rows
         ],
     }  # fmt: skip
+    return {"gallery": shown}
 
 
 def can_paint() -> bool:
@@ -135,10 +141,9 @@ def encode(picture: Picture) -> str:
     return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
 
 
-def write(run: Run, folder: Path) -> tuple[Path, ...]:
+def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
     """Write gallery.html where results have pictures and Pillow is there."""
-    from reports.page import render
-
+    run = analysis.run
     rows = gallery_rows(run)
     if not rows or not can_paint():
         return ()
@@ -146,8 +151,6 @@ def write(run: Run, folder: Path) -> tuple[Path, ...]:
 
 
 def _context(run: Run, rows: list[Row]) -> dict[str, Any]:
-    from reports.facts import describe_incomplete
-
     results = [result for row in rows for result in row.results.values()]
     wrong = sum(result.outcome != "passed" for result in results)
     photograph = next((shown[PHOTOGRAPH] for shown in map(_pictures, results) if PHOTOGRAPH in shown), None)
@@ -192,3 +195,26 @@ def _left_out(run: Run, shown: Iterable[str], laws: Iterable[str]) -> dict[str, 
         result.backend: f"{result.outcome}: {run.unavailable.get(result.backend, result.reason)}"
         for result in run.results if result.law in laws and result.backend not in shown
     }  # fmt: skip
+
+
+def markdown(analysis: Analysis) -> Iterator[str]:
+    """Brightness and differences of the pictures that each kernel makes."""
+    found = gallery_rows(analysis.run)
+    if not found:
+        return
+    backends = gallery_backends(found)
+    yield from section(
+        "Gallery",
+        "Brightness of a photograph under each kernel, which follows its sum, and the largest difference of a pixel",
+        "from the reference in units of its bound. Bold: wrong. The HTML report shows the pictures.",
+    )
+    rows = []
+    for row in found:
+        shown = (field_words(row.results.get(name)) for name in backends)
+        cells = [cell(main, note, wrong=not well) for main, note, well in shown]
+        rows.append([escape(row.title), *row_words(row), *cells])
+    head = ["law", "sum", "brightness wanted", *map(escape, backends)]
+    yield from table(head, rows, numbers=len(head) - 1)
+
+
+GALLERY = Section(page=page, markdown=markdown)

@@ -6,38 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.memo import remember_last
-from harness.analysis.tables import Column
+from harness.analysis.number_format import count, shorten
 from reports.markdown_syntax import escape, section, table
-from reports.number_format import count, shorten
+from reports.sections.section import Section
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from harness.analysis.analyse import Analysis
+    from harness.analysis.coverage import Found
     from harness.generate.dispatch.coverage import Coverage
     from harness.problems.operator import Operator
-    from harness.record.run import Run
 
-COVERAGE_COLUMNS = (
-    Column("backend", "string", "", "backend under test"),
-    Column("operator", "string", "", "operator of the problems"),
-    Column("factor", "string", "", "what the condition looks at"),
-    Column("condition", "string", "", "condition of the model of dispatch"),
-    Column(
-        "state", "string", "", "asked; not run: planned only; never asked: in no problem of the plan; or impossible"
-    ),
-    Column("asked", "int64", "1", "distinct problems that meet the condition and were asked"),
-    Column("planned", "int64", "1", "distinct problems of the plan that meet it"),
-    Column("pairs_asked", "int64", "1", "conditions of other factors that some asked problem meets as well"),
-    Column("pairs_possible", "int64", "1", "conditions of other factors that some problem can meet as well"),
-)
-GAP_COLUMNS = (
-    Column("backend", "string", "", "backend under test"),
-    Column("operator", "string", "", "operator of the problems"),
-    Column("condition", "string", "", "a condition of the model of dispatch"),
-    Column("other", "string", "", "a condition of another factor that can hold with it and was not asked with it"),
-    Column("state", "string", "", "not run: planned only; never asked: in no problem of the plan"),
-)
 MOST_GAPS = 30  # lines of an operator on the page
 MOST_OTHERS = 12  # conditions in a line
 LONGEST_NAMES = 240  # characters of conditions in a field of the Markdown table
@@ -46,8 +24,6 @@ NOTE = (
     "Conditions by which libraries choose code, and how many distinct problems met them. A problem was asked where a "
     "cell of it ran and proves something. Pairs are of different factors; pairs that no problem can meet are left out."
 )
-
-Found = Mapping[str, Mapping["Operator", "Coverage"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +42,9 @@ class Words:
     gaps: list[tuple[str, list[str], int]]
 
 
-@remember_last
-def _coverage(run: Run) -> Found:
-    from harness.analysis.coverage import run_coverage
-
-    return run_coverage(run)
-
-
-def coverage_words(run: Run) -> list[Words]:
+def coverage_words(found: Found) -> list[Words]:
     """Return what the page shows: a table and the gaps of every backend."""
-    return [_words(backend, coverages) for backend, coverages in _coverage(run).items()]
+    return [_words(backend, coverages) for backend, coverages in found.items()]
 
 
 def _words(backend: str, coverages: Mapping[Operator, Coverage]) -> Words:
@@ -133,13 +102,12 @@ def _count_names(names: list[str]) -> str:
     return f"{len(names)}: {escape(shorten('; '.join(names), LONGEST_NAMES))}" if names else ""
 
 
-def markdown(run: Run) -> Iterator[str]:
+def markdown(analysis: Analysis) -> Iterator[str]:
     """Make the section of the Markdown document; nothing where the run has no cells of operators."""
-    found = _coverage(run)
-    if not found:
+    if analysis.verdicts is not None or not analysis.coverage:  # arms are compared on problems chosen for that
         return
     rows = []
-    for backend, coverages in found.items():
+    for backend, coverages in analysis.coverage.items():
         for operator, one in coverages.items():
             names = [_count_names(_alone(one, state)) for state in ("never asked", "not run")]
             pairs = f"{one.pairs_asked} of {one.pairs_possible}"
@@ -148,36 +116,10 @@ def markdown(run: Run) -> Iterator[str]:
     yield from table(HEADS, rows, numbers=0)
 
 
-def coverage_frames(run: Run) -> dict[str, pd.DataFrame]:
-    """Return the tables `coverage` and `coverage-pairs`, with the columns of COVERAGE_COLUMNS and GAP_COLUMNS."""
-    from reports.frames import make_frame
-
-    found = _coverage(run)
-    return {
-        "coverage": make_frame(run, list(_coverage_rows(found)), COVERAGE_COLUMNS),
-        "coverage-pairs": make_frame(run, list(_gap_rows(found)), GAP_COLUMNS),
-    }
+def page(analysis: Analysis) -> dict[str, Any]:
+    """Conditions and gaps by backend; none where arms were compared, on problems that were chosen for that."""
+    shown = [] if analysis.verdicts is not None else coverage_words(analysis.coverage)
+    return {"coverage": shown, "coverage_note": NOTE}
 
 
-def _coverage_rows(found: Found) -> Iterator[dict[str, Any]]:
-    for backend, coverages in found.items():
-        for operator, one in coverages.items():
-            for n, condition in enumerate(one.conditions):
-                possible = one.possible[n].copy()
-                possible[n] = False
-                yield {
-                    "backend": backend, "operator": operator.value, "factor": condition.factor,
-                    "condition": condition.name, "state": one.state(n, n), "asked": int(one.asked[n, n]),
-                    "planned": int(one.planned[n, n]), "pairs_asked": int((possible & (one.asked[n] > 0)).sum()),
-                    "pairs_possible": int(possible.sum()),
-                }  # fmt: skip
-
-
-def _gap_rows(found: Found) -> Iterator[dict[str, Any]]:
-    for backend, coverages in found.items():
-        for operator, one in coverages.items():
-            for a, b in one.missing:
-                yield {
-                    "backend": backend, "operator": operator.value, "condition": one.conditions[a].name,
-                    "other": one.conditions[b].name, "state": one.state(a, b),
-                }  # fmt: skip
+COVERAGE = Section(page=page, markdown=markdown)

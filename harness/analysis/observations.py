@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from harness import Operator, Problem, parse_line
 from harness.networks.problem import is_network_line, split_line
+from harness.problems.line import parse_line
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
 
 Case = tuple[str, str]  # problem line, and what was observed on it
 _LIST = re.compile(r"[(\[]\d+(?:, \d+)*,?[)\]]")

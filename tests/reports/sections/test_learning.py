@@ -2,10 +2,11 @@
 
 import pytest
 
+from harness.analysis.analyse import analyse
 from harness.laws.deviation import Deviation
 from harness.laws.exhibit import Exhibit
 from reports import markdown, page
-from reports.learning import CURVE, LEARNT, draw_curves, find_learners
+from reports.sections.learning import CURVE, LEARNT, draw_curves, find_learners
 from tests.reports.made import make_run, result
 
 LINE = "network lenet5 step n=32"
@@ -65,8 +66,8 @@ def test_without_learning_there_is_nothing_to_draw():
 
 
 def test_both_reports_show_it(run, tmp_path):
-    page.write(run, tmp_path)
-    markdown.write(run, tmp_path)
+    page.write(analyse(run), tmp_path)
+    markdown.write(analyse(run), tmp_path)
     html, text = (tmp_path / "report.html").read_text(), (tmp_path / "report.md").read_text()
     assert 'id="learning-curves"' in html
     assert 'id="learning-deviations"' in html

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
+from harness.analysis.number_format import format_duration, format_number
 from harness.record.run import WRONG
-from reports.figures import COLOURS, DASHES, NEUTRAL, Figure, make_figure
-from reports.number_format import format_duration, format_number
+from reports.figures import COLOURS, DASHES, NEUTRAL, Figure, make_figure, specs
+from reports.markdown_syntax import cell, section, table
+from reports.sections.section import Section
 
 if TYPE_CHECKING:
+    from harness.analysis.analyse import Analysis
     from harness.laws.exhibit import Exhibit
     from harness.record.run import Result, Run
 
@@ -144,3 +147,26 @@ def _figure(id: str, title: str, axis: str, data: list[dict[str, Any]]) -> Figur
         "margin": {"t": 40, "b": 45, "l": 65, "r": 15},
     }  # fmt: skip
     return make_figure(id, title, 420, data, layout)
+
+
+def page(analysis: Analysis) -> dict[str, Any]:
+    """Learners, and the curves of their losses."""
+    learners = find_learners(analysis.run)
+    curves = draw_curves(learners)
+    return {"learners": learners, "learning_heads": HEADS, "curves": curves, "figures": specs(curves)}
+
+
+def markdown(analysis: Analysis) -> Iterator[str]:
+    """Accuracy and losses by backend; nothing where nothing was learnt."""
+    found = find_learners(analysis.run)
+    if not found:
+        return
+    yield from section(
+        "Learning",
+        "LeNet-5 on handwritten digits by plain gradient descent; the HTML report draws the curves. Bold: wrong.",
+    )
+    rows = [[cell(one.backend, wrong=not one.well), *(cell(main, note) for main, note in one.words)] for one in found]
+    yield from table(["backend", *HEADS], rows, numbers=0)
+
+
+LEARNING = Section(page=page, markdown=markdown)

@@ -8,21 +8,15 @@ import pandas as pd
 import pytest
 
 import reports
+from harness.analysis.analyse import analyse
 from harness.analysis.arm_comparison import compare_to_base
+from harness.analysis.arm_rows import arm_rows, dropped_reasons, effects, groups_of, known_slowdown
+from harness.analysis.schemas import VERDICT_COLUMNS, schema_table
 from harness.plugins.manager import load_plugins
-from reports.arm_comparison import (
-    arm_rows,
-    compared,
-    cut,
-    dropped_reasons,
-    effects,
-    groups_of,
-    judge_arms,
-    known_slowdown,
-    ratio_words,
-)
 from reports.forest import STRIP_H, forests, make_strip
-from reports.frames import VERDICT_COLUMNS, schema_table
+from reports.headline import judge_analysis
+from reports.sections.arms import cut
+from reports.words import ratio_words
 from tests.reports.made import compare_arms, make_run, measure, spread, time_cell
 
 EVERY = (("slow", 1.2), ("same", 1.0), ("fast", 0.8), ("near", 1.01))  # `near` lies on the bound: never decided
@@ -57,11 +51,11 @@ def qualification():
 
 
 def _write(run, name, folder):
-    return {path.name: path for path in load_plugins().reporter(name).write(run, folder)}
+    return {path.name: path for path in load_plugins().reporter(name).write(analyse(run), folder)}
 
 
 def test_the_headline_counts_the_cells_of_every_verdict(run):
-    verdict = judge_arms(compare_to_base(run))
+    verdict = judge_analysis(analyse(run))
     assert verdict.text == (
         "1 cell is wrong, of 10 that ran; 1 cell slower, 1 missing, 1 faster, 1 the same, 1 inconclusive"
     )
@@ -83,18 +77,18 @@ def test_the_headline_counts_the_cells_of_every_verdict(run):
 def test_the_state_is_that_of_the_worst_verdict(labels, state, text):
     passed = [] if labels else [measure("base", 24.0, vacuous=0)]
     made = compare_arms(*_cells(ratios=[(label, ratio) for label, ratio in EVERY if label in labels]), *passed)
-    verdict = judge_arms(compare_to_base(made))
+    verdict = judge_analysis(analyse(made))
     assert (verdict.state, verdict.text) == (state, text)
 
 
 def test_a_busy_machine_or_an_end_too_early_is_no_success():
     cells = _cells(ratios=[("same", 1.0)])
     busy = compare_arms(*_cells(ratios=[("same", 1.0)], dropped=dict.fromkeys(range(0, 26, 2), "too busy")))
-    verdict = judge_arms(compare_to_base(busy))
+    verdict = judge_analysis(analyse(busy))
     assert verdict.state == "open"
     assert verdict.text == "1 cell the same"
     assert "The machine cannot tell: 25 % of the blocks were left out, at most 20 % may be." in verdict.detail
-    torn = judge_arms(compare_to_base(replace(compare_arms(*cells), ending=None)))
+    torn = judge_analysis(analyse(replace(compare_arms(*cells), ending=None)))
     assert torn.state == "open"
     assert torn.incomplete.startswith("INCOMPLETE")
 
@@ -110,7 +104,7 @@ def test_reasons_that_differ_in_numbers_alone_are_one():
 
 
 def test_rows_are_worst_first_and_follow_their_schema(run):
-    frame = reports.verdicts_frame(compare_to_base(run))
+    frame = reports.verdicts_frame(run)
     assert list(frame.columns) == [column.name for column in VERDICT_COLUMNS]
     assert frame["verdict"].to_list() == ["SLOWER", "MISSING", "INCONCLUSIVE", "FASTER", "SAME"]
     assert frame["label"].to_list() == ["slow", "gone", "near", "fast", "same"]
@@ -127,7 +121,7 @@ def test_rows_are_worst_first_and_follow_their_schema(run):
 
 def test_the_largest_ratio_of_a_verdict_comes_first():
     made = compare_arms(*_cells(ratios=[("some", 1.1), ("more", 1.3), ("less", 1.05)]))
-    assert reports.verdicts_frame(compare_to_base(made))["label"].to_list() == ["more", "some", "less"]
+    assert reports.verdicts_frame(made)["label"].to_list() == ["more", "some", "less"]
 
 
 def test_effects_are_those_of_the_standing(run):
@@ -145,16 +139,16 @@ def test_a_qualification_is_grouped_by_its_known_slow_downs(qualification):
     assert [(e.group, round(e.ratio.value, 2)) for e in effects(arm_comparison)] == [
         ("identical arms", 1.0), ("slowed down by 10 %", 1.1),
     ]  # fmt: skip
-    verdict = judge_arms(arm_comparison)
+    verdict = judge_analysis(analyse(qualification))
     assert verdict.text == "0 of 2 identical pairs called different"
     assert "Slow-downs found: 10 % in 2 of 2 cells." in verdict.detail
     assert verdict.state == "good"
 
 
 def test_identical_arms_alone_do_not_say_what_is_found():
-    verdict = judge_arms(compare_to_base(compare_arms(*_cells("qualify", ratios=[("one", 1.0), ("two", 1.01)]))))
+    verdict = judge_analysis(analyse(compare_arms(*_cells("qualify", ratios=[("one", 1.0), ("two", 1.01)]))))
     assert (verdict.state, verdict.text) == ("open", "0 of 2 identical pairs called different, 1 inconclusive")
-    verdict = judge_arms(compare_to_base(compare_arms(*_cells("qualify", ratios=[("one", 1.0)]))))
+    verdict = judge_analysis(analyse(compare_arms(*_cells("qualify", ratios=[("one", 1.0)]))))
     assert (verdict.state, verdict.text) == ("open", "0 of 1 identical pair called different")
 
 
@@ -164,7 +158,7 @@ def test_a_false_alarm_or_a_missed_slow_down_is_told():
         *_cells("qualify+1", ratios=[("one", 1.01)], start=4),
         *_cells("qualify+10", ratios=[("one", 1.0)], start=6),
     )
-    verdict = judge_arms(compare_to_base(made))
+    verdict = judge_analysis(analyse(made))
     assert verdict.text == "1 of 2 identical pairs called different"
     assert verdict.state == "bad"
     assert "Slow-downs found: 1 % in 0 of 1, 10 % in 0 of 1 cells." in verdict.detail
@@ -285,7 +279,7 @@ def test_names_of_arms_are_escaped(tmp_path):
 
 def test_a_run_without_a_gate_has_no_verdicts(tmp_path):
     plain = make_run(measure("mine", 24.0))
-    assert compared(plain) is None
+    assert analyse(plain).verdicts is None
     assert "verdicts.csv" not in _write(plain, "csv", tmp_path)
     assert "Verdicts" not in _write(plain, "markdown", tmp_path)["report.md"].read_text()
     assert 'id="verdicts"' not in _write(plain, "html", tmp_path)["report.html"].read_text()

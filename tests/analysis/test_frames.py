@@ -7,20 +7,18 @@ import pytest
 
 import harness
 import reports
+from harness.analysis.frames import arithmetic_table, outcome_counts, semantics_table
 from harness.analysis.run_comparison import compare_runs
-from harness.analysis.statistics import estimate_time, pass_values
-from harness.analysis.tables import BLOCK_COLUMNS, RESULT_COLUMNS, SAMPLE_COLUMNS, write_tables
-from reports.frames import (
+from harness.analysis.schemas import (
     ARITHMETIC_COLUMNS,
     COMPARISON_COLUMNS,
     SEMANTICS_COLUMNS,
     VERDICT_COLUMNS,
-    arithmetic_table,
-    outcome_counts,
     schema_table,
     semantics_columns,
-    semantics_table,
 )
+from harness.analysis.statistics import estimate_time, pass_values
+from harness.analysis.tables import BLOCK_COLUMNS, RESULT_COLUMNS, SAMPLE_COLUMNS, write_tables
 from tests.conftest import FAULTY, ROOT
 from tests.reports.made import PLAIN, make_run, measure, observe, time_cell
 

@@ -5,8 +5,10 @@ import re
 import pandas as pd
 import pytest
 
+from harness.analysis.analyse import analyse
+from harness.analysis.schemas import COVERAGE_COLUMNS, GAP_COLUMNS
 from harness.plugins.manager import load_plugins
-from reports.coverage import COVERAGE_COLUMNS, GAP_COLUMNS, coverage_words
+from reports.sections.coverage import coverage_words
 from tests.conftest import ROOT
 from tests.reports.made import compare_arms, make_run, result, time_cell
 
@@ -24,11 +26,11 @@ def run():
 
 
 def _write(run, name, folder):
-    return {path.name: path for path in load_plugins().reporter(name).write(run, folder)}
+    return {path.name: path for path in load_plugins().reporter(name).write(analyse(run), folder)}
 
 
 def test_fields_have_counts_and_what_became_of_the_others(run):
-    (words,) = coverage_words(run)
+    (words,) = coverage_words(analyse(run).coverage)
     fields = {name: dict(zip(words.operators, cells, strict=True)) for _, name, cells in words.rows}
     assert fields["kernel 3x3"]["conv"] == ("1", "h1")
     assert fields["float16"]["conv"] == ("not run", "law-open")

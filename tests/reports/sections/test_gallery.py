@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from harness.analysis.analyse import analyse
 from harness.laws.deviation import Deviation
 from harness.laws.exhibit import Exhibit, Picture
 from harness.plugins.manager import load_plugins
@@ -50,7 +51,7 @@ def _died(backend, law):
 
 
 def _write(run, name, folder):
-    return {path.name: path.read_text() for path in load_plugins().reporter(name).write(run, folder)}
+    return {path.name: path.read_text() for path in load_plugins().reporter(name).write(analyse(run), folder)}
 
 
 def _pixels(uri):

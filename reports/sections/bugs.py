@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from harness.analysis.bugs import STATUSES, BugRow, count_statuses
+from harness.analysis.number_format import count, shorten
 from reports.markdown_syntax import code, escape, section, table
-from reports.number_format import count, shorten
+from reports.sections.section import Section
 
 if TYPE_CHECKING:
-    from harness.record.run import Run
+    from harness.analysis.analyse import Analysis
 
 HEADS = ("known bug", "backend", "status", "what it is", "why", "problem lines")
 LONGEST_WHY = 300
@@ -35,11 +37,9 @@ class Words:
     lines: tuple[str, ...]
 
 
-def bug_words(run: Run) -> list[Words]:
+def bug_words(rows: Sequence[BugRow]) -> list[Words]:
     """Rows of the table, present ones first."""
-    from harness.analysis.bugs import STATUSES, bug_rows
-
-    found = sorted(bug_rows(run), key=lambda row: STATUSES.index(row.status))
+    found = sorted(rows, key=lambda row: STATUSES.index(row.status))
     return [
         Words(
             id=row.asked.bug.id,
@@ -51,22 +51,19 @@ def bug_words(run: Run) -> list[Words]:
     ]  # fmt: skip
 
 
-def describe_counts(run: Run) -> str:
+def describe_counts(rows: Sequence[BugRow]) -> str:
     """How many rows have each status."""
-    from harness.analysis.bugs import bug_rows, count_statuses
-
-    rows = bug_rows(run)
     parts = (f"{number} {status}" for status, number in count_statuses(rows).items())
     bugs = len({row.asked.bug.id for row in rows})
     return f"{count(bugs, 'known bug')}, {len(rows)} with their backends: {', '.join(parts)}."
 
 
-def markdown(run: Run) -> Iterator[str]:
+def markdown(analysis: Analysis) -> Iterator[str]:
     """Make the section of the Markdown document; nothing where no known bug was asked."""
-    words = bug_words(run)
+    words = bug_words(analysis.bugs)
     if not words:
         return
-    yield from section("Known bugs", describe_counts(run), NOTE)
+    yield from section("Known bugs", describe_counts(analysis.bugs), NOTE)
     rows = []
     for one in words:
         name = f"[{escape(one.id)}]({one.link})" if one.link else escape(one.id)
@@ -74,3 +71,12 @@ def markdown(run: Run) -> Iterator[str]:
         lines = "<br>".join(map(code, one.lines))
         rows.append([name, escape(one.backend), status, escape(f"{one.title}: {one.see}"), escape(one.why), lines])
     yield from table(HEADS, rows, numbers=0)
+
+
+def page(analysis: Analysis) -> dict[str, Any]:
+    """Known bugs, present ones first, and how many there are of each status."""
+    rows = analysis.bugs
+    return {"bugs": bug_words(rows), "bug_counts": describe_counts(rows), "bug_heads": HEADS, "bug_note": NOTE}
+
+
+BUGS = Section(page=page, markdown=markdown, lines="known bugs")

@@ -1,0 +1,176 @@
+"""The analysis of a run: everything that reports and the terminal show, computed once.
+
+Reporters and printers take an `Analysis` and only format it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, NoReturn
+
+from harness.analysis.arm_comparison import ArmComparison, compare_to_base
+from harness.analysis.bugs import BugRow, bug_rows
+from harness.analysis.coverage import run_coverage
+from harness.analysis.exit_code import find_exit_code
+from harness.analysis.failures import FailureGroup, group_failures
+from harness.analysis.gate_report import GateReport, judge_gate
+from harness.analysis.networks import NetworkRow, network_rows
+from harness.analysis.portfolio import Portfolio, find_portfolios
+from harness.analysis.switches import SettingRow, explain_settings, setting_rows
+from harness.exit_codes import ExitCode
+from harness.problems.operator import Operator
+from harness.record.acceptance import Acceptance, read_acceptance
+from harness.record.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.analysis.rows import SpeedRow
+    from harness.analysis.statistics import Estimate
+    from harness.generate.dispatch.coverage import Coverage
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Analysis:
+    """What a run says.
+
+    run: header and results. acceptance: findings of a comparison that were accepted beforehand.
+    Every property is computed when it is first read, and kept.
+    """
+
+    run: Run
+    acceptance: Acceptance
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Tell a reporter of the older form, which took a Run, where the run is."""
+        told = f"; a reporter takes an Analysis, and the run is `analysis.run` (`analysis.run.{name}`)"
+        raise AttributeError(f"'Analysis' has no attribute '{name}'{told if name in RUN_NAMES else ''}")
+
+    @cached_property
+    def exit_code(self) -> ExitCode:
+        """Exit code of the command that made the run: that of its gate, its armed comparison, or the run itself."""
+        if self.arm_comparison is None:
+            return find_exit_code(self.run, self.bugs)
+        if not self.arm_comparison.gate.whole:
+            return self.arm_comparison.exit_code
+        assert self.gate_report is not None
+        return self.gate_report.exit_code
+
+    @cached_property
+    def arm_comparison(self) -> ArmComparison | None:
+        """Every timed cell against its base; None where the run compared no arms."""
+        return None if self.run.header.gate is None else compare_to_base(self.run)
+
+    @cached_property
+    def gate_report(self) -> GateReport | None:
+        """Every cell of two versions, laws and times; None where the run compared no arms."""
+        return None if self.arm_comparison is None else judge_gate(self.arm_comparison, self.acceptance)
+
+    @cached_property
+    def verdicts(self) -> ArmComparison | None:
+        """The comparison of arms as it is shown; None where the run compared no arms.
+
+        In a gate, a cell that one version could not time has no verdict: its outcome tells. Accepted findings say so.
+        """
+        comparison = self.arm_comparison
+        if comparison is None or not comparison.gate.whole:
+            return comparison
+        assert self.gate_report is not None
+        found = {cell.new.cell: cell for cell in self.gate_report.cells}
+        rows = [
+            replace(row, judgement=replace(row.judgement, reason=found[row.new.cell].reason))
+            for row in comparison.rows
+            if found[row.new.cell].finding in (row.judgement.verdict, "BLESSED")
+        ]
+        return replace(comparison, rows=tuple(rows))
+
+    @cached_property
+    def bugs(self) -> tuple[BugRow, ...]:
+        """One row for each known bug and backend that the run asked."""
+        return bug_rows(self.run)
+
+    @cached_property
+    def networks(self) -> tuple[NetworkRow, ...]:
+        """One row for each network, input and backend."""
+        return network_rows(self.run)
+
+    @cached_property
+    def portfolios(self) -> tuple[Portfolio, ...]:
+        """The best backend of each layer, for every pass of a network whose layers were timed."""
+        return find_portfolios(self.run)
+
+    @cached_property
+    def coverage(self) -> dict[str, dict[Operator, Coverage]]:
+        """Conditions of the model of dispatch that were asked, by backend and operator."""
+        return run_coverage(self.run)
+
+    @cached_property
+    def settings(self) -> list[SettingRow]:
+        """One row for each arm of a backend that was asked with several settings."""
+        return setting_rows(self.run)
+
+    @cached_property
+    def wrong_only_in(self) -> Mapping[int, str]:
+        """Settings in which a wrong cell is wrong, where it is right in others; by number of cell."""
+        return explain_settings(self.run)
+
+    @cached_property
+    def results(self) -> pd.DataFrame:
+        """One row for each result, with the columns RESULT_COLUMNS; shared, so take a copy before changing it."""
+        from harness.analysis.frames import results_frame
+
+        return results_frame(self.run)
+
+    @cached_property
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """Tables of the run by name (see `harness.analysis.schemas.TABLES`)."""
+        from harness.analysis import frames
+
+        run, results = self.run, self.results
+        made = {"results": results, "samples": frames.samples_frame(run), "blocks": frames.blocks_frame(run)}
+        if self.networks:
+            made["networks"] = frames.networks_frame(run, self.networks)
+        if self.arm_comparison is not None:
+            made["verdicts"] = frames.verdicts_frame(self.arm_comparison)
+        made |= {"semantics": frames.semantics_table(results), "arithmetic": frames.arithmetic_table(results)}
+        return made | frames.coverage_frames(run, self.coverage)
+
+    @cached_property
+    def speed(self) -> list[SpeedRow]:
+        """Timed problems in the order of the plan."""
+        from harness.analysis.rows import speed_rows
+
+        return speed_rows(self.results)
+
+    @cached_property
+    def to_fastest(self) -> dict[int, Estimate]:
+        """Time over that of the fastest native backend of the row, by number of cell."""
+        from harness.analysis.rows import ratios_to_fastest
+
+        return ratios_to_fastest(self.run, self.speed)
+
+    def failures(self, most: int, each: int) -> list[FailureGroup]:
+        """Wrong results by backend and law (see `group_failures`)."""
+        return group_failures(self.run.results, most, each)
+
+    def accepting(self, acceptance: Acceptance) -> Analysis:
+        """Return the same analysis with other acceptances; what does not depend on them is kept."""
+        changed = Analysis(run=self.run, acceptance=acceptance)
+        kept = {name: value for name, value in vars(self).items() if name not in BY_ACCEPTANCE}
+        vars(changed).update(kept)
+        return changed
+
+
+RUN_NAMES = frozenset(Run.__slots__) | {name for name, value in vars(Run).items() if isinstance(value, property)}
+BY_ACCEPTANCE = frozenset({"acceptance", "gate_report", "verdicts", "exit_code"})
+
+
+def analyse(run: Run, acceptance: Acceptance | None = None) -> Analysis:
+    """Analyse a run.
+
+    acceptance: findings that were accepted; by default those that are kept with the run.
+    Raises UsageError where the kept ones cannot be read.
+    """
+    return Analysis(run=run, acceptance=read_acceptance(run) if acceptance is None else acceptance)

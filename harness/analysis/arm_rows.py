@@ -1,0 +1,170 @@
+"""Rows of a comparison of arms: verdicts by cell, groups of known slow-downs, effects over all cells."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from harness.analysis.arm_comparison import ArmComparison, Row
+from harness.analysis.qualification import SUITE
+from harness.analysis.statistics import Estimate, estimate_time, log_ratios, pass_values
+from harness.analysis.verdicts import overall
+from harness.record.run import Result, Run
+
+WORST_FIRST = ("SLOWER", "MISSING", "INCONCLUSIVE", "FASTER", "SAME")
+
+
+REVISION = 10  # characters that tell revisions apart
+
+
+_NUMBER = re.compile(r"\d[\d.]*%?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Rows that belong together, worst first: all of them, or in a qualification those of one known slow-down.
+
+    slowdown: as a share, 0 for identical arms; None where the run is no qualification.
+    """
+
+    slowdown: float | None
+    rows: tuple[Row, ...]
+
+    @property
+    def title(self) -> str:
+        """What the group is, in words; empty where it is everything."""
+        if self.slowdown is None:
+            return ""
+        return f"slowed down by {100 * self.slowdown:g} %" if self.slowdown else "identical arms"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """Geometric mean of new / base over all cells of an arm in a group."""
+
+    arm: str
+    base: str
+    group: str
+    cells: int
+    ratio: Estimate
+
+
+def known_slowdown(suite: str) -> float | None:
+    """The slow-down that a suite of `qualify` puts into its arms, as a share; None for any other suite."""
+    name, _, percent = suite.partition("+")
+    return None if name != SUITE else float(percent) / 100 if percent else 0.0
+
+
+def worst_first(rows: Iterable[Row]) -> list[Row]:
+    """Rows by verdict, the largest ratio of each first."""
+    return sorted(rows, key=lambda row: (WORST_FIRST.index(row.judgement.verdict), -_ratio(row)))
+
+
+def _ratio(row: Row) -> float:
+    return row.judgement.ratio.value if row.judgement.ratio is not None else 0.0
+
+
+def base_name(arm_comparison: ArmComparison, arm: str) -> str:
+    """The first arm of an arm's family; empty where the header does not know the arm."""
+    return arm_comparison.run.header.base_of.get(arm, "")
+
+
+def groups_of(arm_comparison: ArmComparison) -> list[Group]:
+    """The rows by known slow-down, the smallest first; one group where the run is no qualification."""
+    found: dict[float | None, list[Row]] = defaultdict(list)
+    for row in worst_first(arm_comparison.rows):
+        found[known_slowdown(row.new.suite)].append(row)
+    order = sorted(found, key=lambda slowdown: -1.0 if slowdown is None else slowdown)
+    return [Group(slowdown=slowdown, rows=tuple(found[slowdown])) for slowdown in order]
+
+
+def dropped_reasons(run: Run) -> list[tuple[str, int]]:
+    """Why blocks were left out and how many, most frequent first; reasons that differ in numbers alone are one."""
+    blocks = (b for r in run.results if r.measurement is not None for one in r.measurement.passes for b in one.blocks)
+    return Counter(_NUMBER.sub("…", block.dropped) for block in blocks if block.dropped).most_common()
+
+
+def effects(arm_comparison: ArmComparison) -> list[Effect]:
+    """One effect for each arm and group; arms without two passes that all their cells have are left out."""
+    found = []
+    for group in groups_of(arm_comparison):
+        by_arm: dict[str, dict[int, list[float]]] = defaultdict(dict)
+        for row in group.rows:
+            if ratios := row_ratios(row):
+                by_arm[row.new.backend][row.new.cell] = list(ratios.values())
+        found += [
+            Effect(
+                arm=arm, base=base_name(arm_comparison, arm), group=group.title, cells=len(cells), ratio=overall(cells),
+            )
+            for arm, cells in by_arm.items() if min(map(len, cells.values())) > 1
+        ]  # fmt: skip
+    order = [arm.name for arm in arm_comparison.run.header.arms]
+    return sorted(found, key=lambda effect: order.index(effect.arm))
+
+
+def row_ratios(row: Row) -> dict[int, float]:
+    """log(new / base) by number of the pass, of the passes in which both were timed."""
+    sides = [side.measurement.passes if side and side.measurement else () for side in (row.base, row.new)]
+    both = sorted(pass_values(sides[0]).keys() & pass_values(sides[1]).keys())
+    return dict(zip(both, log_ratios(*sides), strict=True))
+
+
+def verdict_row(arm_comparison: ArmComparison, row: Row) -> dict[str, Any]:
+    """A row of the table of verdicts."""
+    new, found, base = row.new, row.judgement, row.base
+    ratio = found.ratio
+    return {
+        **{name: getattr(new, name) for name in ("cell", "suite", "label", "problem", "outcome")},
+        **{name: getattr(found, name) for name in ("verdict", "passes", "p_slower", "p_faster", "p_same")},
+        "arm": new.backend, "base": base.backend if base else base_name(arm_comparison, new.backend),
+        "base_cell": base.cell if base else None, "slowdown": known_slowdown(new.suite),
+        "operator": new.problem.partition(" ")[0], "more_passes": found.more_passes,
+        "ratio": ratio.value if ratio else None, "ratio_low": ratio.low if ratio else None,
+        "ratio_high": ratio.high if ratio else None, "reason": describe_reason(row),
+        **_setup("base", base), **_setup("new", new), "pays": row.payback.words, "pays_calls": row.payback.calls,
+        "base_ns": _time(base), "new_ns": _time(new), "base_outcome": base.outcome if base else "",
+    }  # fmt: skip
+
+
+def describe_reason(row: Row) -> str:
+    """Why there is no verdict; where a side has no time, what became of it."""
+    if row.judgement.verdict != "MISSING":
+        return row.judgement.reason
+    sides = [(name, side) for name, side in (("base", row.base), ("new", row.new)) if not (side and side.measurement)]
+    told = [f"{name}: {_became(side)}" for name, side in sides]
+    return "; ".join(told) or row.judgement.reason
+
+
+def _became(side: Result | None) -> str:
+    if side is None:
+        return "no such cell"
+    return f"{side.outcome}, {side.reason}" if side.reason else side.outcome
+
+
+def _time(result: Result | None) -> float | None:
+
+    return estimate_time(result.measurement).value if result is not None and result.measurement is not None else None
+
+
+def _setup(side: str, result: Result | None) -> dict[str, float | None]:
+    """Medians over passes of planning and of the first call."""
+    passes = result.measurement.passes if result is not None and result.measurement is not None else ()
+    return {
+        f"{side}_prepare_ns": statistics.median(p.prepare_ns for p in passes) if passes else None,
+        f"{side}_first_ns": statistics.median(p.first_call_ns for p in passes) if passes else None,
+    }
+
+
+def arm_rows(arm_comparison: ArmComparison) -> list[tuple[str, str, str, str, str]]:
+    """Name, backend, base (empty for a base), revision with its mark, and interpreter of every arm."""
+    return [
+        (
+            arm.name, arm.backend, "" if (base := base_name(arm_comparison, arm.name)) == arm.name else base,
+            f"{arm.revision[:REVISION]}{' with changes' if arm.dirty else ''}", arm.interpreter,
+        )
+        for arm in arm_comparison.run.header.arms
+    ]  # fmt: skip

@@ -1,0 +1,243 @@
+"""Runs as pandas frames: typed, documented columns, and the pivots that the reports show.
+
+Missing values are `pandas.NA`. `frame.attrs` carries the facts of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from harness.analysis.arm_comparison import ArmComparison
+from harness.analysis.arm_rows import verdict_row, worst_first
+from harness.analysis.coverage import Found, coverage_rows, gap_rows
+from harness.analysis.network_records import network_records
+from harness.analysis.networks import NetworkRow
+from harness.analysis.observations import describe_observed
+from harness.analysis.run_comparison import Comparison
+from harness.analysis.schemas import (
+    ARITHMETIC_COLUMNS,
+    COMPARISON_COLUMNS,
+    COVERAGE_COLUMNS,
+    GAP_COLUMNS,
+    NETWORK_COLUMNS,
+    VERDICT_COLUMNS,
+    semantics_columns,
+)
+from harness.analysis.statistics import estimate_time
+from harness.analysis.tables import (
+    BLOCK_COLUMNS,
+    RESULT_COLUMNS,
+    SAMPLE_COLUMNS,
+    Column,
+    block_rows,
+    result_rows,
+    sample_rows,
+)
+from harness.record.run import OUTCOMES, RAN, WRONG, Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ARITHMETIC_LAW, REFERENCE_LAW = "arithmetic-is-declared", "agrees-with-reference"
+REAL = frozenset({"normal", "uniform"})  # data of full significands without special numbers or sizes
+PROVES_NOTHING = "proves nothing"
+STATUSES = (OUTCOMES[0], PROVES_NOTHING, *OUTCOMES[1:])
+ROW_KEY = ["suite", "label", "operator", "problem"]
+_DTYPES = {"string": "string", "int64": "Int64", "float64": "Float64", "bool": "boolean"}
+
+
+def results_frame(run: Run) -> pd.DataFrame:
+    """One row for every result, with the columns, order and dtypes of RESULT_COLUMNS."""
+    return _typed(result_rows(run), RESULT_COLUMNS, _facts(run))
+
+
+def samples_frame(run: Run) -> pd.DataFrame:
+    """One row for every raw sample, with the columns of SAMPLE_COLUMNS; `cell` joins it to `frame`."""
+    return _typed(sample_rows(run), SAMPLE_COLUMNS, _facts(run))
+
+
+def blocks_frame(run: Run) -> pd.DataFrame:
+    """One row for every block of samples, with the columns of BLOCK_COLUMNS; `cell` joins it to `frame`."""
+    return _typed(block_rows(run), BLOCK_COLUMNS, _facts(run))
+
+
+def verdicts_frame(arm_comparison: ArmComparison) -> pd.DataFrame:
+    """One row for every cell of an arm that has a base, worst first, with the columns of VERDICT_COLUMNS."""
+    attrs = _facts(arm_comparison.run) | {"delta": arm_comparison.gate.delta, "dropped": arm_comparison.dropped}
+    return _typed(
+        [verdict_row(arm_comparison, row) for row in worst_first(arm_comparison.rows)], VERDICT_COLUMNS, attrs
+    )
+
+
+def networks_frame(run: Run, rows: Sequence[NetworkRow]) -> pd.DataFrame:
+    """One row for every network, what it was timed on, and backend, with the columns of NETWORK_COLUMNS."""
+    return _typed(network_records(rows), NETWORK_COLUMNS, _facts(run))
+
+
+def coverage_frames(run: Run, found: Found) -> dict[str, pd.DataFrame]:
+    """Return the tables `coverage` and `coverage-pairs`, with the columns of COVERAGE_COLUMNS and GAP_COLUMNS."""
+    return {
+        "coverage": _typed(list(coverage_rows(found)), COVERAGE_COLUMNS, _facts(run)),
+        "coverage-pairs": _typed(list(gap_rows(found)), GAP_COLUMNS, _facts(run)),
+    }
+
+
+def comparison_frame(comparison: Comparison) -> pd.DataFrame:
+    """One row for every cell of a comparison, with the columns of COMPARISON_COLUMNS."""
+    times = [_times(run) for run in (comparison.base, comparison.new)]
+    rows = []
+    for change in comparison.changes:
+        key = (change.suite, change.backend, change.problem, change.law)
+        row = {c.name: getattr(change, c.name, None) for c in COMPARISON_COLUMNS}
+        row |= {"base_ns": times[0].get(key), "new_ns": times[1].get(key), "ratio": None}
+        if change.ratio is not None:
+            row |= {"ratio": change.ratio.value, "ratio_low": change.ratio.low, "ratio_high": change.ratio.high}
+        rows.append(row)
+    facts = {
+        "threshold": comparison.threshold, "obstacles": list(comparison.obstacles),
+        "base": _facts(comparison.base), "new": _facts(comparison.new),
+    }  # fmt: skip
+    return _typed(rows, COMPARISON_COLUMNS, facts)
+
+
+def _times(run: Run) -> dict[tuple[str, str, str, str], float]:
+    return {
+        (r.suite, r.backend, r.problem, r.law): estimate_time(r.measurement).value
+        for r in run.results if r.measurement is not None
+    }  # fmt: skip
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    """Give what a frame must carry to be judged without its run; JSON values only, as Parquet keeps them."""
+    header = run.header
+    return {
+        "run": str(run.path), "format": header.format, "created": header.created, "command": header.command,
+        "suites": list(header.suites), "backends": list(header.backends), "complete": run.complete,
+        "cells_planned": header.cells, "fingerprint": header.environment.get("fingerprint", ""),
+        "cpu": header.environment.get("cpu", ""),
+    }  # fmt: skip
+
+
+def _typed(rows: Sequence[dict[str, Any]], columns: Sequence[Column], attrs: Mapping[Any, Any]) -> pd.DataFrame:
+    import pandas as pd
+
+    data: Any = {c.name: pd.Series([row[c.name] for row in rows], dtype=_DTYPES[c.dtype]) for c in columns}
+    made = pd.DataFrame(data)
+    made.attrs.update(attrs)
+    return made
+
+
+def statuses(results: pd.DataFrame) -> pd.Series[Any]:
+    """Outcome of each result, with the passed ones that prove nothing told apart."""
+    nothing = (results["outcome"] == "passed") & results["proves_nothing"].fillna(False)
+    return results["outcome"].mask(nothing, PROVES_NOTHING).rename("status")
+
+
+def timed(results: pd.DataFrame) -> pd.DataFrame:
+    """Give the results whose time may be shown: a check passed, and it proved something."""
+    return results[(statuses(results) == "passed") & results["median_ns"].notna()]
+
+
+def outcome_counts(results: pd.DataFrame) -> pd.DataFrame:
+    """Count results: backend x status. `passed` leaves out those that prove nothing, which have their own column."""
+    import pandas as pd
+
+    order = results.attrs.get("backends") or list(results["backend"].unique())
+    counts = pd.crosstab(results["backend"], statuses(results))
+    return counts.reindex(index=pd.Index(order, name="backend"), columns=pd.Index(STATUSES), fill_value=0)
+
+
+def law_table(results: pd.DataFrame) -> pd.DataFrame:
+    """Count what became of every law on every backend.
+
+    One row per law and backend, with the law's formula, the numbers of cells planned, of those that ran, passed (and
+    proved something) or proved nothing, and the largest error in units of its bound.
+    """
+    import pandas as pd
+
+    rows = results[results["law"] != ""]
+    status = statuses(rows)
+    parts = rows[["law", "backend", "formula", "worst"]].assign(
+        planned=1,
+        ran=rows["outcome"].isin(list(RAN)).astype("Int64"),
+        passed=(status == "passed").astype("Int64"),
+        proves_nothing=(status == PROVES_NOTHING).astype("Int64"),
+    )
+    grouped = parts.groupby(["law", "backend"], sort=False)
+    sums = grouped[["planned", "ran", "passed", "proves_nothing"]].sum().astype("Int64")
+    return pd.concat([grouped["formula"].max(), sums, grouped["worst"].max()], axis=1)
+
+
+def semantics_table(results: pd.DataFrame) -> pd.DataFrame:
+    """What every backend does where a law looks at a declaration.
+
+    One row per law that observed anything, in the plan's order, with the columns of `semantics_columns`; backends that
+    were asked no such law have none. A cell that ran without observing anything shows its outcome.
+    """
+    asked = results.loc[
+        results["law"].isin(results.loc[_observes(results), "law"].unique()) & results["outcome"].isin(list(RAN)),
+        ["law", "formula", "backend", "problem", "outcome", "observed"],
+    ]
+    shown = asked.assign(observed=asked["observed"].where(_observes(asked), asked["outcome"]))
+    there = set(shown["backend"])
+    backends = [name for name in results.attrs.get("backends") or shown["backend"].unique() if name in there]
+    rows = []
+    for law, cases in shown.groupby("law", sort=False):
+        row: dict[str, Any] = dict.fromkeys(backends)
+        for backend, own in cases.groupby("backend", sort=False):
+            row[str(backend)] = describe_observed(list(zip(own["problem"], own["observed"], strict=True)))
+        seen = cases.groupby(["problem", "backend"])["observed"].agg(frozenset)
+        differs = bool(seen.groupby("problem").nunique().gt(1).any())
+        rows.append({**row, "law": law, "formula": cases["formula"].max(), "differs": differs})
+    return _typed(rows, semantics_columns(backends), results.attrs)
+
+
+def _observes(results: pd.DataFrame) -> pd.Series[bool]:
+    return results["observed"].fillna("").ne("")
+
+
+def arithmetic_table(results: pd.DataFrame) -> pd.DataFrame:
+    """Precision that every backend really has: one row per backend, operator, dtype and math, in the plan's order.
+
+    Columns: ARITHMETIC_COLUMNS. Effective bits are those of comparisons with the float64 reference on data of REAL, by
+    the law and by the timed cells; the class of arithmetic is what the law of probes measured.
+    """
+    wanted = results["law"].isin([REFERENCE_LAW, "", ARITHMETIC_LAW]) & results["compared"].notna()
+    needed = [
+        "backend",
+        "operator",
+        "dtype",
+        "problem",
+        "law",
+        "outcome",
+        "effective_bits",
+        "proves_nothing",
+        "observed",
+    ]
+    rows = results.loc[wanted, needed]
+    rows = rows.assign(math=_fields(rows, "math", "ieee"), data=_fields(rows, "data", "normal"))
+    probes = rows["law"].eq(ARITHMETIC_LAW)
+    rows = rows[(probes & _observes(rows)) | (~probes & rows["data"].isin(list(REAL)))]
+    made = [_arithmetic_row(group) for _, group in rows.groupby(["backend", "operator", "dtype", "math"], sort=False)]
+    return _typed(made, ARITHMETIC_COLUMNS, results.attrs)
+
+
+def _arithmetic_row(rows: pd.DataFrame) -> dict[str, Any]:
+    probed = rows["law"].eq(ARITHMETIC_LAW)
+    compared, probes = rows[~probed], rows[probed]
+    bits = compared["effective_bits"]
+    return {
+        **{name: rows[name].iloc[0] for name in ("backend", "operator", "dtype", "math")},
+        "least_bits": bits.min(), "median_bits": bits.median(),
+        "arithmetic": describe_observed(list(zip(probes["problem"], probes["observed"], strict=True))) or None,
+        "as_declared": bool(probes["outcome"].eq("passed").all()) if len(probes) else None,
+        "comparisons": len(compared), "failed": int(compared["outcome"].isin(list(WRONG)).sum()),
+        "proves_nothing": int(compared["proves_nothing"].sum()),
+    }  # fmt: skip
+
+
+def _fields(results: pd.DataFrame, name: str, default: str) -> list[str]:
+    """One field of every problem line, or its default."""
+    start = f" {name}="
+    return [line.partition(start)[2].partition(" ")[0] or default for line in results["problem"]]

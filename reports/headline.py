@@ -1,0 +1,185 @@
+"""The headline of a report: what a run or a comparison comes to, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from harness.analysis.arm_rows import known_slowdown
+from harness.analysis.descriptions import describe_incomplete, describe_overdrawn
+from harness.analysis.gate_report import conclude_gate
+from harness.analysis.number_format import count
+from harness.analysis.qualification import qualify_run
+from harness.exit_codes import ExitCode
+from harness.measure.disturbance import MOST_DROPPED
+from harness.record.run import OUTCOMES, RAN, WRONG, Run
+
+if TYPE_CHECKING:
+    from harness.analysis.analyse import Analysis
+    from harness.analysis.arm_comparison import ArmComparison
+    from harness.analysis.gate_report import GateReport
+    from harness.analysis.run_comparison import Comparison
+
+State = Literal["good", "bad", "open"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a run or a comparison comes to, in words.
+
+    incomplete: where it stopped, empty where it came to its end.
+    overdrawn: a line for each backend of which too large a share of the passed results proves nothing.
+    """
+
+    state: State
+    text: str
+    detail: str
+    incomplete: str
+    overdrawn: tuple[str, ...] = ()
+
+
+def judge_run(run: Run) -> Verdict:
+    """Give the verdict on a run: what is wrong, or that all is well, and what did not run."""
+    counts = run.counts
+    wrong, ran = sum(counts[o] for o in WRONG), sum(counts[o] for o in RAN)
+    idle = _list_counts({o: counts[o] for o in OUTCOMES if o not in RAN})
+    notes = [f"Did not run: {idle}."] if idle else []
+    overdrawn = describe_overdrawn(run.overdrawn)
+    if run.vacuous and not overdrawn:
+        notes.append(f"{run.vacuous} of those that passed prove nothing.")
+    state: State = "good" if run.complete else "open"
+    if wrong:
+        state, text = "bad", f"{count(wrong, 'cell is', 'cells are')} wrong, of {ran} that ran"
+        notes.insert(0, f"{_list_counts({o: counts[o] for o in OUTCOMES if o in WRONG})}.".capitalize())
+    elif not ran:
+        state, text = "open", "Nothing ran"
+    else:
+        text = "The only cell that ran passed" if ran == 1 else f"All {ran} cells that ran passed"
+    if overdrawn and state != "bad":
+        state, text = "bad", f"{text}, but too many prove nothing"
+    return Verdict(
+        state=state, text=text, detail=" ".join(notes), incomplete=describe_incomplete(run), overdrawn=tuple(overdrawn)
+    )
+
+
+def judge_comparison(comparison: Comparison) -> Verdict:
+    """Give the verdict on a comparison: broken or slower or missing cells first."""
+    counts = comparison.counts
+    named = {name: counts[name] for name in ("BROKEN", "SLOWER", "MISSING") if counts[name]}
+    state: State
+    if named:
+        state, text = "bad", ", ".join(f"{n} {name.lower()}" for name, n in named.items())
+    elif not comparison.told:
+        state, text = "open", "Nothing could be compared"
+    else:
+        state, text = "good", "Nothing is broken, slower or missing"
+        if counts["INCONCLUSIVE"]:
+            state, text = "open", f"{text}, but {count(counts['INCONCLUSIVE'], 'cell is', 'cells are')} inconclusive"
+    parts = [(which, describe_incomplete(run)) for which, run in (("base", comparison.base), ("new", comparison.new))]
+    incomplete = "; ".join(f"the {which} run is {why}" for which, why in parts if why)
+    detail = _list_counts({name.lower(): n for name, n in counts.items() if name not in named})
+    return Verdict(
+        state="open" if incomplete and state == "good" else state,
+        text=text,
+        detail=f"Of {count(len(comparison.changes), 'cell')}: {detail}." if detail else "",
+        incomplete=incomplete,
+    )
+
+
+def _list_counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in counts.items() if number)
+
+
+SAID = {
+    "SLOWER": "slower",
+    "MISSING": "missing",
+    "FASTER": "faster",
+    "SAME": "the same",
+    "INCONCLUSIVE": "inconclusive",
+}
+
+
+VERSIONS: dict[ExitCode, State] = {ExitCode.OK: "good", ExitCode.CANNOT_TELL: "open"}  # of a gate; others are bad
+
+
+def judge_analysis(analysis: Analysis) -> Verdict:
+    """The verdict on a run: of its gate, of its comparison of arms, or of its outcomes."""
+    if analysis.verdicts is None:
+        return judge_run(analysis.run)
+    if not analysis.verdicts.gate.whole:
+        return judge_arms(analysis.verdicts)
+    assert analysis.gate_report is not None
+    return _judge_versions(analysis.gate_report)
+
+
+def judge_arms(arm_comparison: ArmComparison) -> Verdict:
+    """The verdict on a comparison of arms: what is wrong, then what became slower, faster, or is the same."""
+    wrong = judge_run(arm_comparison.run)
+    qualification = any(known_slowdown(row.new.suite) is not None for row in arm_comparison.rows)
+    state, text, notes = _judge_qualification(arm_comparison) if qualification else _judge_cells(arm_comparison)
+    if wrong.state == "bad":
+        state, text = "bad", f"{wrong.text}; {text}"
+        notes.append(wrong.detail)
+    incomplete = describe_incomplete(arm_comparison.run)
+    if state == "good" and (incomplete or not arm_comparison.can_tell):
+        state = "open"
+    return Verdict(
+        state=state, text=text, detail=" ".join([*notes, *_tell(arm_comparison)]), incomplete=incomplete,
+        overdrawn=wrong.overdrawn,
+    )  # fmt: skip
+
+
+def _judge_versions(report: GateReport) -> Verdict:
+    """The conclusion of a gate, which its exit code has too."""
+    arm_comparison = report.arm_comparison
+    counts = ", ".join(f"{number} {name}" for name, number in report.counts.items() if number)
+    state: State = VERSIONS.get(report.exit_code, "bad")
+    notes = [
+        f"{count(len(report.cells), 'cell')}: {counts}.",
+        f"A change of {format_percents(arm_comparison.gate.delta)} counts.",
+    ]
+    return Verdict(
+        state=state, text=f"The gate {conclude_gate(report)}", detail=" ".join([*notes, *_tell(arm_comparison)]),
+        incomplete=describe_incomplete(arm_comparison.run), overdrawn=(),
+    )  # fmt: skip
+
+
+def _judge_cells(arm_comparison: ArmComparison) -> tuple[State, str, list[str]]:
+    counts = arm_comparison.counts
+    named = [(counts[verdict], words) for verdict, words in SAID.items() if counts[verdict]]
+    if not named:
+        return "open", "Nothing was compared", []
+    first, *others = named
+    parts = [f"{count(first[0], 'cell')} {first[1]}", *(f"{number} {words}" for number, words in others)]
+    state: State = "bad" if counts["SLOWER"] or counts["MISSING"] else "open" if counts["INCONCLUSIVE"] else "good"
+    return state, ", ".join(parts), [f"A change of {format_percents(arm_comparison.gate.delta)} counts."]
+
+
+def _judge_qualification(arm_comparison: ArmComparison) -> tuple[State, str, list[str]]:
+    """Identical arms that were called different, and known slow-downs that were found."""
+    found = qualify_run(arm_comparison.run, arm_comparison)
+    alarms = f"{found.alarms} of {count(found.cells, 'identical pair')} called different"
+    seen = [f"{format_percents(float(share))} in {hits} of {of}" for share, (hits, of) in found.powers.items()]
+    failures = found.failures if found.powers else ()
+    open_ = sum(r.judgement.verdict == "INCONCLUSIVE" and not known_slowdown(r.new.suite) for r in arm_comparison.rows)
+    if open_:
+        alarms += f", {open_} inconclusive"
+    state: State = "bad" if failures else "good" if found.powers and not found.alarms else "open"
+    notes = [f"Slow-downs found: {', '.join(seen)} cells."] if seen else []
+    notes += [f"A change of {format_percents(arm_comparison.gate.delta)} counts."]
+    if found.cells:
+        notes.append(f"19 of 20 identical pairs lie within ±{format_percents(found.floor)}.")
+    return state, alarms, [*notes, *(f"Not fit for a gate by this run alone: {why}." for why in failures)]
+
+
+def _tell(arm_comparison: ArmComparison) -> Iterator[str]:
+    """Whether the machine was quiet enough, in a sentence."""
+    can = "can" if arm_comparison.can_tell else "cannot"
+    share, most = format_percents(arm_comparison.dropped), format_percents(MOST_DROPPED)
+    yield f"The machine {can} tell: {share} of the blocks were left out, at most {most} may be."
+
+
+def format_percents(share: float) -> str:
+    """A share in percent with as few digits as it needs, three at most."""
+    return f"{100 * share:.3g} %"

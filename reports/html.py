@@ -1,0 +1,66 @@
+"""Self-contained HTML pages: templates, and tables packed as columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.analysis.number_format import format_time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A column of the table of cells: its name in the records, its heading, how values are shown, whether to filter.
+
+    Without a heading it is not in the table, but figures read it.
+    """
+
+    name: str
+    title: str
+    kind: Literal["text", "code", "status", "number", "time", "percent"] = "text"
+    filter: bool = False
+
+
+def render(template: str, path: Path, context: dict[str, Any]) -> tuple[Path, ...]:
+    """Write one page from a template; plotly goes into it only where there are figures."""
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("reports"), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["time"] = format_time
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    if context["figures"]:
+        from plotly.offline import get_plotlyjs
+
+        context["plotly"] = Markup(get_plotlyjs())
+    path.write_text(environment.get_template(template).render(context), encoding="utf-8")
+    return (path,)
+
+
+def pack(records: Sequence[dict[str, Any]], columns: Sequence[Shown]) -> dict[str, Any]:
+    """Turn records into columns: each different text once, numbers joined with three digits; a page must stay small."""
+    made = []
+    for column in columns:
+        values = [record[column.name] for record in records]
+        if column.kind in ("text", "code", "status"):
+            codes = {text: n for n, text in enumerate(dict.fromkeys(v or "" for v in values))}
+            made.append({**asdict(column), "values": list(codes), "codes": [codes[v or ""] for v in values]})
+        else:
+            made.append({**asdict(column), "numbers": ",".join(map(_plain, values))})
+    return {"rows": len(records), "columns": made}
+
+
+def _plain(value: float | None) -> str:
+    """Write a number as JavaScript reads it: short, infinity as a word, nothing where there is none."""
+    if value is None or math.isnan(value):
+        return ""
+    if math.isinf(value):
+        return "Infinity"
+    short = f"{value:.3g}"
+    return short.replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")

@@ -1,0 +1,66 @@
+"""Failures: wrong results by backend and law, with the command that repeats each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from harness.analysis.descriptions import describe_failure
+from harness.analysis.number_format import shorten
+from harness.analysis.repeating import repeat_command
+from reports.markdown_syntax import code, escape
+from reports.sections.section import Section
+
+if TYPE_CHECKING:
+    from harness import Result
+    from harness.analysis.analyse import Analysis
+
+MOST_SHOWN, EACH_SHOWN = 250, 5  # on the page
+MOST_LISTED, EACH_LISTED = 120, 10  # in Markdown
+LONGEST = 1000  # characters of a reason
+
+
+def page(analysis: Analysis) -> dict[str, Any]:
+    """Groups of wrong results, and how one is described and repeated."""
+
+    def describe(result: Result) -> list[tuple[str, str]]:
+        return describe_failure(result, analysis.wrong_only_in.get(result.cell, ""))
+
+    return {
+        "failures": analysis.failures(MOST_SHOWN, EACH_SHOWN), "describe": describe,
+        "command_for": partial(repeat_command, analysis.run.header),
+    }  # fmt: skip
+
+
+def markdown(analysis: Analysis) -> Iterator[str]:
+    """Wrong results by backend and law; nothing where none is wrong."""
+    groups = analysis.failures(MOST_LISTED, EACH_LISTED)
+    if not groups:
+        return
+    yield from ("", "## Failures")
+    for group in groups:
+        number = len(group.results) + group.more
+        yield from ("", f"### {escape(group.backend)}, {escape(group.law or 'timing')}: {number} wrong", "")
+        if group.formula:
+            yield from (f"Law: {code(group.formula)}", "")
+        for result in group.results:
+            yield _failure(analysis, result)
+        if group.more:
+            yield from ("", f"and {group.more} more of this kind, in results.csv.")
+
+
+def _failure(analysis: Analysis, result: Result) -> str:
+    words = {
+        name: escape(shorten(text, LONGEST))
+        for name, text in describe_failure(result, analysis.wrong_only_in.get(result.cell, ""))
+    }
+    return "\n".join((
+        f"- {result.outcome}: {words.pop('reason')}",
+        *(f"  - {name}: {text}" for name, text in words.items()),
+        f"  - problem: {code(result.problem)}",
+        f"  - repeat: {code(repeat_command(analysis.run.header, result))}",
+    ))  # fmt: skip
+
+
+FAILURES = Section(page=page, markdown=markdown, lines="failures")

@@ -1,0 +1,51 @@
+"""Settings: outcomes by arm, where arms of one backend differ in settings alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from harness.analysis.switches import count_columns, describe_observed_sets
+from reports.markdown_syntax import code, escape, section, table
+from reports.sections.section import Section
+
+if TYPE_CHECKING:
+    from harness.analysis.analyse import Analysis
+
+
+def page(analysis: Analysis) -> dict[str, Any]:
+    """Counts by arm, where arms of one backend differ in settings, with what their libraries use."""
+    rows = analysis.settings
+    columns = count_columns(rows)
+    shown = {
+        "columns": columns,
+        "rows": [
+            (
+                row.backend, row.setting or "nothing", describe_observed_sets(row.observed) or "not told",
+                [(name, row.counts.get(name, 0)) for name in columns],
+            )
+            for row in rows
+        ],
+    }  # fmt: skip
+    return {"settings": shown}
+
+
+def markdown(analysis: Analysis) -> Iterator[str]:
+    """Outcomes by arm, where arms of one backend differ in settings."""
+    found = analysis.settings
+    if not found:
+        return
+    columns = count_columns(found)
+    rows = [
+        [
+            escape(row.backend), code(row.setting) if row.setting else "nothing",
+            escape(describe_observed_sets(row.observed)) or "not told",
+            *(str(row.counts.get(name) or "") for name in columns),
+        ]
+        for row in found
+    ]  # fmt: skip
+    yield from section("Settings", "Laws by what is set for the backend's processes, and what its libraries say.")
+    yield from table(["backend", "set", "libraries use", *columns], rows, numbers=len(columns))
+
+
+SETTINGS = Section(page=page, markdown=markdown)
