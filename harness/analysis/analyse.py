@@ -124,6 +124,20 @@ class Analysis:
         return results_frame(self.run)
 
     @cached_property
+    def semantics(self) -> pd.DataFrame:
+        """What backends were seen to do where they may choose, one row for each law that observed anything."""
+        from harness.analysis.frames import semantics_table
+
+        return semantics_table(self.results)
+
+    @cached_property
+    def arithmetic(self) -> pd.DataFrame:
+        """Precision by backend, operator, dtype and math."""
+        from harness.analysis.frames import arithmetic_table
+
+        return arithmetic_table(self.results)
+
+    @cached_property
     def frames(self) -> dict[str, pd.DataFrame]:
         """Tables of the run by name (see `harness.analysis.schemas.TABLES`)."""
         from harness.analysis import frames
@@ -134,7 +148,7 @@ class Analysis:
             made["networks"] = frames.networks_frame(run, self.networks)
         if self.arm_comparison is not None:
             made["verdicts"] = frames.verdicts_frame(self.arm_comparison)
-        made |= {"semantics": frames.semantics_table(results), "arithmetic": frames.arithmetic_table(results)}
+        made |= {"semantics": self.semantics, "arithmetic": self.arithmetic}
         return made | frames.coverage_frames(run, self.coverage)
 
     @cached_property

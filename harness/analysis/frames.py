@@ -5,7 +5,9 @@ Missing values are `pandas.NA`. `frame.attrs` carries the facts of the run.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.arm_comparison import ArmComparison
@@ -30,9 +32,11 @@ from harness.analysis.tables import (
     RESULT_COLUMNS,
     SAMPLE_COLUMNS,
     Column,
+    Columns,
     block_rows,
-    result_rows,
+    result_columns,
     sample_rows,
+    to_columns,
 )
 from harness.record.run import OUTCOMES, RAN, WRONG, Run
 
@@ -49,7 +53,7 @@ _DTYPES = {"string": "string", "int64": "Int64", "float64": "Float64", "bool": "
 
 def results_frame(run: Run) -> pd.DataFrame:
     """One row for every result, with the columns, order and dtypes of RESULT_COLUMNS."""
-    return _typed(result_rows(run), RESULT_COLUMNS, _facts(run))
+    return _framed(result_columns(run), RESULT_COLUMNS, _facts(run))
 
 
 def samples_frame(run: Run) -> pd.DataFrame:
@@ -120,10 +124,13 @@ def _facts(run: Run) -> dict[str, Any]:
 
 
 def _typed(rows: Sequence[dict[str, Any]], columns: Sequence[Column], attrs: Mapping[Any, Any]) -> pd.DataFrame:
+    return _framed(to_columns(rows, columns), columns, attrs)
+
+
+def _framed(values: Columns, columns: Sequence[Column], attrs: Mapping[Any, Any]) -> pd.DataFrame:
     import pandas as pd
 
-    data: Any = {c.name: pd.Series([row[c.name] for row in rows], dtype=_DTYPES[c.dtype]) for c in columns}
-    made = pd.DataFrame(data)
+    made = pd.DataFrame({c.name: pd.Series(values[c.name], dtype=_DTYPES[c.dtype]) for c in columns})
     made.attrs.update(attrs)
     return made
 
@@ -175,22 +182,29 @@ def semantics_table(results: pd.DataFrame) -> pd.DataFrame:
     One row per law that observed anything, in the plan's order, with the columns of `semantics_columns`; backends that
     were asked no such law have none. A cell that ran without observing anything shows its outcome.
     """
-    asked = results.loc[
-        results["law"].isin(results.loc[_observes(results), "law"].unique()) & results["outcome"].isin(list(RAN)),
-        ["law", "formula", "backend", "problem", "outcome", "observed"],
-    ]
-    shown = asked.assign(observed=asked["observed"].where(_observes(asked), asked["outcome"]))
-    there = set(shown["backend"])
-    backends = [name for name in results.attrs.get("backends") or shown["backend"].unique() if name in there]
-    rows = []
-    for law, cases in shown.groupby("law", sort=False):
-        row: dict[str, Any] = dict.fromkeys(backends)
-        for backend, own in cases.groupby("backend", sort=False):
-            row[str(backend)] = describe_observed(list(zip(own["problem"], own["observed"], strict=True)))
-        seen = cases.groupby(["problem", "backend"])["observed"].agg(frozenset)
-        differs = bool(seen.groupby("problem").nunique().gt(1).any())
-        rows.append({**row, "law": law, "formula": cases["formula"].max(), "differs": differs})
+    observing = set(results.loc[_observes(results), "law"].unique())
+    asked = results.loc[results["law"].isin(observing) & results["outcome"].isin(list(RAN))]
+    names = ("law", "formula", "backend", "problem", "outcome", "observed")
+    cases: dict[str, list[tuple[str, ...]]] = {}
+    for law, *case in zip(*(asked[name].tolist() for name in names), strict=True):
+        cases.setdefault(law, []).append(tuple(case))
+    there = {case[1] for found in cases.values() for case in found}
+    backends = [name for name in results.attrs.get("backends") or dict.fromkeys(asked["backend"]) if name in there]
+    rows = [_semantics_row(law, found, backends) for law, found in cases.items()]
     return _typed(rows, semantics_columns(backends), results.attrs)
+
+
+def _semantics_row(law: str, cases: Sequence[tuple[str, ...]], backends: Sequence[str]) -> dict[str, Any]:
+    """One law: formula, what each backend was seen to do, and whether any two differ on a problem."""
+    own: dict[str, list[tuple[str, str]]] = {}
+    seen: dict[str, dict[str, set[str]]] = {}
+    for _, backend, problem, outcome, observed in cases:
+        value = observed if isinstance(observed, str) and observed else outcome
+        own.setdefault(backend, []).append((problem, value))
+        seen.setdefault(problem, {}).setdefault(backend, set()).add(value)
+    differs = any(len(set(map(frozenset, values.values()))) > 1 for values in seen.values())
+    words = {name: describe_observed(own[name]) if name in own else None for name in backends}
+    return {**words, "law": law, "formula": max(case[0] for case in cases), "differs": differs}
 
 
 def _observes(results: pd.DataFrame) -> pd.Series[bool]:
@@ -203,37 +217,49 @@ def arithmetic_table(results: pd.DataFrame) -> pd.DataFrame:
     Columns: ARITHMETIC_COLUMNS. Effective bits are those of comparisons with the float64 reference on data of REAL, by
     the law and by the timed cells; the class of arithmetic is what the law of probes measured.
     """
-    wanted = results["law"].isin([REFERENCE_LAW, "", ARITHMETIC_LAW]) & results["compared"].notna()
-    needed = [
+    rows = results.loc[results["law"].isin([REFERENCE_LAW, "", ARITHMETIC_LAW]) & results["compared"].notna()]
+    math, data = _fields(rows, "math", "ieee"), _fields(rows, "data", "normal")
+    names = (
         "backend",
         "operator",
         "dtype",
-        "problem",
         "law",
+        "problem",
         "outcome",
         "effective_bits",
         "proves_nothing",
         "observed",
-    ]
-    rows = results.loc[wanted, needed]
-    rows = rows.assign(math=_fields(rows, "math", "ieee"), data=_fields(rows, "data", "normal"))
-    probes = rows["law"].eq(ARITHMETIC_LAW)
-    rows = rows[(probes & _observes(rows)) | (~probes & rows["data"].isin(list(REAL)))]
-    made = [_arithmetic_row(group) for _, group in rows.groupby(["backend", "operator", "dtype", "math"], sort=False)]
-    return _typed(made, ARITHMETIC_COLUMNS, results.attrs)
+    )
+    groups: dict[tuple[str, ...], list[_Comparison]] = {}
+    columns = (rows[name].astype(object).where(rows[name].notna(), None).tolist() for name in names)
+    for values in zip(*columns, math, data, strict=True):
+        backend, operator, dtype, law, problem, outcome, bits, nothing, observed, one_math, one_data = values
+        found = _Comparison(problem, outcome, bits, nothing, observed, law == ARITHMETIC_LAW)
+        if found.observed if found.probe else one_data in REAL:
+            groups.setdefault((backend, operator, dtype, one_math), []).append(found)
+    return _typed([_arithmetic_row(key, group) for key, group in groups.items()], ARITHMETIC_COLUMNS, results.attrs)
 
 
-def _arithmetic_row(rows: pd.DataFrame) -> dict[str, Any]:
-    probed = rows["law"].eq(ARITHMETIC_LAW)
-    compared, probes = rows[~probed], rows[probed]
-    bits = compared["effective_bits"]
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    problem: str
+    outcome: str
+    effective_bits: float | None
+    proves_nothing: bool | None
+    observed: str | None
+    probe: bool
+
+
+def _arithmetic_row(key: tuple[str, ...], group: Sequence[_Comparison]) -> dict[str, Any]:
+    compared, probes = [one for one in group if not one.probe], [one for one in group if one.probe]
+    bits = [one.effective_bits for one in compared if one.effective_bits is not None]
     return {
-        **{name: rows[name].iloc[0] for name in ("backend", "operator", "dtype", "math")},
-        "least_bits": bits.min(), "median_bits": bits.median(),
-        "arithmetic": describe_observed(list(zip(probes["problem"], probes["observed"], strict=True))) or None,
-        "as_declared": bool(probes["outcome"].eq("passed").all()) if len(probes) else None,
-        "comparisons": len(compared), "failed": int(compared["outcome"].isin(list(WRONG)).sum()),
-        "proves_nothing": int(compared["proves_nothing"].sum()),
+        **dict(zip(("backend", "operator", "dtype", "math"), key, strict=True)),
+        "least_bits": min(bits) if bits else None, "median_bits": statistics.median(bits) if bits else None,
+        "arithmetic": describe_observed([(one.problem, one.observed or "") for one in probes]) or None,
+        "as_declared": all(one.outcome == "passed" for one in probes) if probes else None,
+        "comparisons": len(compared), "failed": sum(one.outcome in WRONG for one in compared),
+        "proves_nothing": sum(bool(one.proves_nothing) for one in compared),
     }  # fmt: skip
 
 

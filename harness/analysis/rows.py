@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.frames import ARITHMETIC_LAW, ROW_KEY, arithmetic_table, semantics_table, timed
+from harness.analysis.frames import ARITHMETIC_LAW, ROW_KEY, timed
 from harness.analysis.schemas import SEMANTICS_COLUMNS
 from harness.analysis.statistics import Estimate, log_ratios
 from harness.analysis.verdicts import estimate_centre
@@ -56,9 +56,11 @@ class SpeedRow:
     reference_ns: float
 
 
-def semantics_rows(results: pd.DataFrame) -> tuple[list[str], list[SemanticsRow]]:
-    """Backends and laws of declared semantics, those on which backends differ first; arithmetic has its own table."""
-    table = semantics_table(results)
+def semantics_rows(results: pd.DataFrame, table: pd.DataFrame) -> tuple[list[str], list[SemanticsRow]]:
+    """Backends and laws of declared semantics, those on which backends differ first; arithmetic has its own table.
+
+    table: of `semantics_table`.
+    """
     wrong = results[results["outcome"].isin(list(WRONG))]
     broken = set(zip(wrong["law"], wrong["backend"], strict=True))
     backends = [str(name) for name in table.columns[len(SEMANTICS_COLUMNS) :]]
@@ -72,10 +74,13 @@ def semantics_rows(results: pd.DataFrame) -> tuple[list[str], list[SemanticsRow]
     return backends, sorted(rows, key=lambda row: not row.differs)
 
 
-def arithmetic_rows(results: pd.DataFrame) -> tuple[list[str], list[ArithmeticRow]]:
-    """Backends and the operators and dtypes under which any of them rounds, in the order of operators."""
+def arithmetic_rows(results: pd.DataFrame, table: pd.DataFrame) -> tuple[list[str], list[ArithmeticRow]]:
+    """Backends and the operators and dtypes under which any of them rounds, in the order of operators.
+
+    table: of `arithmetic_table`.
+    """
     grouped: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
-    for record in plain_records(arithmetic_table(results)):
+    for record in plain_records(table):
         dtype = record["dtype"] if record["math"] == "ieee" else f"{record['dtype']} math={record['math']}"
         grouped.setdefault((record["operator"], dtype), {})[record["backend"]] = record
     dtypes = list(dict.fromkeys(dtype for _, dtype in grouped))

@@ -130,33 +130,50 @@ BLOCK_FIELDS = (
 )  # fmt: skip
 
 
-_EMPTY_ROW: dict[str, Any] = dict.fromkeys(column.name for column in RESULT_COLUMNS)
+_OF_RESULT = (
+    "cell", "suite", "kind", "backend", "label", "problem", "law", "formula", "outcome", "reason", "multiplicity",
+    "seconds", "worker",
+)  # fmt: skip
+_OF_DEVIATION = {
+    "worst": "worst", "compared": "compared", "vacuous": "vacuous", "proves_nothing": "proves_nothing",
+    "effective_bits": "effective_bits", "ulps": "ulps", "where": "note", "observed": "observed",
+}  # fmt: skip
+Columns = dict[str, list[Any]]  # the values of every column by its name, all of one length
+
+
+def result_columns(run: Run) -> Columns:
+    """One value for every result, by the columns of RESULT_COLUMNS; column by column, as runs have 10^5 results."""
+    results, peaks = run.results, {peak.device: peak for peak in run.peaks}
+    made: Columns = {name: [getattr(result, name) for result in results] for name in _OF_RESULT}
+    made["threads"] = [result.threads or None for result in results]
+    made["operator"] = [result.problem.partition(" ")[0] for result in results]
+    made["dtype"] = [read_text(result.problem, "dtype") for result in results]
+    made["route"] = [result.route.kind for result in results]
+    made["via"] = [result.route.via for result in results]
+    for shown, name in _OF_DEVIATION.items():
+        made[shown] = [None if r.deviation is None else getattr(r.deviation, name) for r in results]
+    for column in RESULT_COLUMNS:
+        made.setdefault(column.name, [None] * len(results))
+    for number, result in enumerate(results):
+        if result.measurement is not None:
+            for name, value in _timing_values(result, peaks, made["dtype"][number]).items():
+                made[name][number] = value
+    return {column.name: made[column.name] for column in RESULT_COLUMNS}
 
 
 def result_rows(run: Run) -> list[dict[str, Any]]:
     """One row for every result, with the columns of RESULT_COLUMNS."""
-    peaks = {peak.device: peak for peak in run.peaks}
-    return [_result_row(result, peaks) for result in run.results]
+    return from_columns(result_columns(run))
 
 
-def _result_row(result: Result, peaks: dict[str, Peak]) -> dict[str, Any]:
-    row = dict(_EMPTY_ROW)
-    row |= {
-        name: getattr(result, name)
-        for name in ("cell", "suite", "kind", "backend", "label", "problem", "law", "formula", "outcome", "reason",
-                     "multiplicity", "seconds", "worker")
-    } | {"threads": result.threads or None}  # fmt: skip
-    operator, dtype = result.problem.split(maxsplit=1)[0], read_text(result.problem, "dtype")
-    row |= {"operator": operator, "dtype": dtype, "route": result.route.kind, "via": result.route.via}
-    if result.deviation is not None:
-        d = result.deviation
-        row |= {
-            "worst": d.worst, "compared": d.compared, "vacuous": d.vacuous, "proves_nothing": d.proves_nothing,
-            "effective_bits": d.effective_bits, "ulps": d.ulps, "where": d.note, "observed": d.observed,
-        }  # fmt: skip
-    if result.measurement is not None:
-        row |= _timing_values(result, peaks, dtype)
-    return row
+def from_columns(columns: Columns) -> list[dict[str, Any]]:
+    """Return columns as rows."""
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def to_columns(rows: Sequence[dict[str, Any]], columns: Sequence[Column]) -> Columns:
+    """Return rows as columns."""
+    return {column.name: [row[column.name] for row in rows] for column in columns}
 
 
 def _timing_values(result: Result, peaks: dict[str, Peak], dtype: str) -> dict[str, Any]:
@@ -246,19 +263,19 @@ def block_rows(run: Run) -> list[dict[str, Any]]:
 
 def write_tables(run: Run) -> None:
     """Write results.parquet, samples.parquet and blocks.parquet, each complete or not at all."""
-    _write(run.path / "results.parquet", result_rows(run), RESULT_COLUMNS, run)
-    _write(run.path / "samples.parquet", sample_rows(run), SAMPLE_COLUMNS, run)
-    _write(run.path / "blocks.parquet", block_rows(run), BLOCK_COLUMNS, run)
+    _write(run.path / "results.parquet", result_columns(run), RESULT_COLUMNS, run)
+    _write(run.path / "samples.parquet", to_columns(sample_rows(run), SAMPLE_COLUMNS), SAMPLE_COLUMNS, run)
+    _write(run.path / "blocks.parquet", to_columns(block_rows(run), BLOCK_COLUMNS), BLOCK_COLUMNS, run)
 
 
-def _write(path: Path, rows: list[dict[str, Any]], columns: tuple[Column, ...], run: Run) -> None:
+def _write(path: Path, values: Columns, columns: tuple[Column, ...], run: Run) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     kinds = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}
     fields = [pa.field(c.name, kinds[c.dtype], metadata={"unit": c.unit, "meaning": c.meaning}) for c in columns]
     about = {"format": str(run.header.format), "fingerprint": str(run.header.environment.get("fingerprint", ""))}
-    table = pa.Table.from_pylist(rows, schema=pa.schema(fields, metadata=about))
+    table = pa.Table.from_pydict(values, schema=pa.schema(fields, metadata=about))
     part = path.with_suffix(".part")
     pq.write_table(table, part, compression="zstd")
     os.replace(part, path)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def page(analysis: Analysis) -> dict[str, Any]:
     """A row for each operator and dtype, bits over class for each backend."""
-    backends, found = arithmetic_rows(analysis.results)
+    backends, found = arithmetic_rows(analysis.results, analysis.arithmetic)
     groups: dict[str, list[tuple[str, list[tuple[str, str, str]]]]] = {}
     for row in found:
         words = [arithmetic_words(row.cells[name]) if name in row.cells else ("", "", True) for name in backends]
@@ -27,7 +27,7 @@ def page(analysis: Analysis) -> dict[str, Any]:
 
 def markdown(analysis: Analysis) -> Iterator[str]:
     """A table of effective bits; nothing where no comparison rounds."""
-    backends, found = arithmetic_rows(analysis.results)
+    backends, found = arithmetic_rows(analysis.results, analysis.arithmetic)
     if not found:
         return
     yield from section(

@@ -18,7 +18,7 @@ LONGEST_VALUE = 90  # characters of one observed value
 
 def page(analysis: Analysis) -> dict[str, Any]:
     """A row for each law, a cell with its values for each backend."""
-    backends, found = semantics_rows(analysis.results)
+    backends, found = semantics_rows(analysis.results, analysis.semantics)
     rows = [
         {
             "law": row.law, "formula": row.formula, "differs": row.differs,
@@ -35,7 +35,7 @@ def page(analysis: Analysis) -> dict[str, Any]:
 
 def markdown(analysis: Analysis) -> Iterator[str]:
     """A table of observations; nothing where no law looked at a declaration."""
-    backends, found = semantics_rows(analysis.results)
+    backends, found = semantics_rows(analysis.results, analysis.semantics)
     if not found:
         return
     yield from section(

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-import reports
 from harness.analysis.analyse import analyse
 from harness.analysis.descriptions import describe_failure, describe_overdrawn
 from harness.analysis.exit_code import find_exit_code
@@ -90,17 +89,17 @@ def test_the_terminal_says_where_and_by_how_much_and_who_is_overdrawn(capsys):
 
 
 def test_laws_on_which_backends_differ_come_first():
-    backends, rows = semantics_rows(reports.frame(make_run(
+    backends, rows = semantics_rows(*_tables(make_run(
         observe("a", "same", "kept"), observe("b", "same", "kept"), observe("a", LAW, "an error per norm"),
         observe("a", "other", "first"), observe("b", "other", "last", outcome="failed"),
-    )))  # fmt: skip
+    ), "semantics"))  # fmt: skip
     assert backends == ["a", "b"]
     assert [(row.law, row.differs) for row in rows] == [("other", True), ("same", False)]
     assert rows[0].cells == {"a": (("first",), False), "b": (("last",), True)}
 
 
 def _words(*results):
-    backends, rows = arithmetic_rows(reports.frame(make_run(*results)))
+    backends, rows = arithmetic_rows(*_tables(make_run(*results), "arithmetic"))
     cells = [[arithmetic_words(row.cells[name]) for name in backends if name in row.cells] for row in rows]
     return [(row.operator, row.dtype, *words) for row, words in zip(rows, cells, strict=True)]
 
@@ -170,3 +169,8 @@ def test_what_took_no_turns_with_the_fastest_has_no_ratio_to_it():
     assert analyse(before).to_fastest == {}
     once = make_run(*(_checked(n, name, [1000.0 + n]) for n, name in enumerate("ab")))
     assert analyse(once).to_fastest == {}
+
+
+def _tables(run, name):
+    analysis = analyse(run)
+    return analysis.results, getattr(analysis, name)

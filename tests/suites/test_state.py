@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import harness
-import reports
 from harness import Operator, parse_line
+from harness.analysis.analyse import analyse
 from harness.analysis.rows import semantics_rows
 from suites.correctness import asked_problems
 from suites.laws import all_laws, concurrency, neighbours
@@ -150,11 +150,12 @@ def test_what_is_declared_is_shown_and_not_asked():
     assert (done.outcome, done.deviation.observed) == ("passed", "asked one at a time, as declared")
     good = ask(Right(), AT_ONCE, CONV)
     backends, rows = semantics_rows(
-        reports.frame(
+        *_tables(
             make_run(
                 result("mine", AT_ONCE.name, CONV, done.outcome, done.deviation),
                 result("right", AT_ONCE.name, CONV, good.outcome, good.deviation),
-            )
+            ),
+            "semantics",
         )
     )
     assert backends == ["mine", "right"]
@@ -227,3 +228,8 @@ def test_every_problem_of_a_walk_has_data_of_its_own():
     ]  # fmt: skip
     assert len({made.line for _, made in near}) == len(near) > 30
     assert all(made.seed != problem.seed for _, made in near)
+
+
+def _tables(run, name):
+    analysis = analyse(run)
+    return analysis.results, getattr(analysis, name)
