@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.analysis.analyse import Analysis, analyse
     from harness.analysis.reporter import Reporter
-    from harness.api import load, run
+    from harness.api.comparing import gate, versus
+    from harness.api.faults import killmatrix
+    from harness.api.machine import doctor, qualify
+    from harness.api.run import load, run
     from harness.backend.base import Backend
     from harness.errors import GeometryError, HarnessError, LineError, UsageError
     from harness.exit_codes import ExitCode
@@ -33,7 +36,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "harness.api": ("load", "run"),
+    "harness.api.run": ("load", "run"),
+    "harness.api.comparing": ("gate", "versus"),
+    "harness.api.faults": ("killmatrix",),
+    "harness.api.machine": ("doctor", "qualify"),
     "harness.laws.deviation": ("Deviation", "compare", "declaration", "statement", "worst_of"),
     "harness.laws.law": ("Law", "law"),
     "harness.laws.subject": ("BackendUnderTest",),
@@ -61,8 +67,8 @@ __all__ = [
     "Analysis", "Architecture", "Backend", "BackendUnderTest", "Deviation", "Exhibit", "ExitCode", "GeometryError",
     "HarnessError", "Law", "LineError", "Measurement", "NamedProblem", "NetworkBuilder", "NetworkProblem",
     "Numerics", "Operator", "Pass", "Picture", "Problem", "ProblemSet", "Reporter", "Result", "Run", "Suite",
-    "Timing", "UsageError", "Window", "analyse", "compare", "declaration", "hookimpl", "law", "load", "parse_line",
-    "run", "statement", "worst_of",
+    "Timing", "UsageError", "Window", "analyse", "compare", "declaration", "doctor", "gate", "hookimpl",
+    "killmatrix", "law", "load", "parse_line", "qualify", "run", "statement", "versus", "worst_of",
 ]  # fmt: skip
 
 

@@ -68,13 +68,9 @@ def conclude(
     base: Run, new: Run, threshold: float, everything: bool, output: str | None, reporters: Sequence[Reporter]
 ) -> int:
     """Compare two runs, apply the blessings of the repository here, print, write the files, and say the exit code."""
-    from harness.analysis.run_comparison import compare_runs
-    from harness.gating.blessings import accept_changes, read_blessings
-    from harness.git import find_repository
+    from harness.api.comparing import compare
 
-    comparison, repository = compare_runs(base, new, threshold), find_repository(())
-    if repository is not None:
-        comparison = accept_changes(comparison, read_blessings(repository), repository)
+    comparison = compare(base, new, threshold)
     print_comparison(comparison, everything)
     if output is not None:
         try:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from harness.analysis.gate_report import GateReport
     from harness.analysis.reporter import Reporter
     from harness.gating.versions import Build
-    from harness.plan.gate import Gate
     from harness.record.run import Run
 
 SUITES = ("correctness", "speed-short")
@@ -83,10 +82,11 @@ def command(
     python -m harness gate --base-env /opt/released --plugin my_package.plugin
     """
     from harness.analysis.analyse import analyse
+    from harness.api.comparing import judge_versions
     from harness.cli.options import command_line
     from harness.cli.progress import choose_watch
     from harness.errors import UsageError
-    from harness.gating.acceptance import write_acceptance
+    from harness.gating.arming import arm_gate
     from harness.gating.blessings import read_blessings
     from harness.gating.versions import Wanted, compare_versions
     from harness.git import find_repository
@@ -97,7 +97,8 @@ def command(
     reporters = registry.reporters_for(formats)
     if "summary" not in formats and (summary or not formats):
         reporters.append(registry.reporter("summary"))
-    gate = arm_gate(delta, resolve, threads, unqualified=unqualified)
+    ruled_out = 0.0 if resolve.strip() in ("0", "0%") else read_share(resolve)
+    gate = arm_gate(read_share(delta) if delta else None, ruled_out, threads, unqualified=unqualified)
     repository = find_repository(plugins)
     if repository is not None:
         read_blessings(repository)  # damaged ones are better told now than in the end
@@ -116,28 +117,9 @@ def command(
         if watch.ended is not None:
             conclude(analyse(watch.ended), reporters, None, interrupted=True)
         raise
-    analysis = analyse(run)
-    assert analysis.gate_report is not None
-    analysis = analysis.accepting(write_acceptance(analysis.gate_report, repository))
+    analysis = judge_versions(run, repository)
     conclude(analysis, reporters, summary)
     return analysis.exit_code
-
-
-def arm_gate(delta: str | None, resolve: str, threads: int | None, *, unqualified: bool) -> Gate:
-    """The gate of a command line; where this machine's verdicts cannot be trusted, it compares no times."""
-    from dataclasses import replace
-
-    from harness.analysis.qualification import name_environment, read_qualification
-    from harness.cli.versus import make_gate, refuse
-    from harness.record.environment import describe_environment
-
-    known = read_qualification(name_environment(describe_environment(threads)))
-    gate = make_gate(delta, known, None, 0, armed=True)
-    share = 0.0 if resolve.strip() in ("0", "0%") else read_share(resolve)
-    reason = "" if known is None and unqualified else refuse(gate, known)
-    if reason and known is None:
-        reason += ", or go on without knowing (--unqualified)"
-    return replace(gate, whole=True, resolve=share, untimed=reason)
 
 
 def conclude(

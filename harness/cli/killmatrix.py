@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import load_registry, plugin_options
-from harness.errors import UsageError
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from harness.analysis.kill_matrix import KillMatrix
     from harness.plugins.manager import Registry
 
-PREFIX = "faulty:"
 SHOWN = 4
 
 
@@ -49,11 +47,11 @@ def command(
     """
     import tempfile
 
-    from harness.experiments.kill_matrix import make_matrix
+    from harness.experiments.kill_matrix import choose_faults, list_files, make_matrix
 
-    files = (*_files(sources), *plugins)
+    files = (*list_files(sources), *plugins)
     registry = load_registry(files, without)
-    faults = _choose(registry, sources, backends)
+    faults = choose_faults(registry, sources, backends)
     for law in laws:
         registry.law(law)
     with tempfile.TemporaryDirectory() as folder:
@@ -73,30 +71,6 @@ def command(
         for path in _write(registry, matrix, Path(output)):
             print(path)
     return ExitCode.WRONG if matrix.survivors else ExitCode.OK
-
-
-def _files(sources: tuple[str, ...]) -> tuple[str, ...]:
-    """Plugin files of folders and files."""
-    found: list[str] = []
-    for source in sources:
-        path = Path(source)
-        if not path.exists():
-            raise UsageError(f"faults: got '{source}', wanted a folder or file with faulty backends (--faults)")
-        found += [str(file) for file in sorted(path.glob("*.py"))] if path.is_dir() else [source]
-    return tuple(file if file.startswith(("/", ".")) else f"./{file}" for file in found if "__init__" not in file)
-
-
-def _choose(registry: Registry, sources: tuple[str, ...], backends: tuple[str, ...]) -> tuple[str, ...]:
-    """The faults by name; raises UsageError where there are none."""
-    if backends:
-        return tuple(registry.backend(name).name for name in dict.fromkeys(backends))
-    found = tuple(name for name in registry.backends if name.startswith(PREFIX))
-    if not found:
-        broken = "; ".join(f"{row.name}: {row.reason}" for row in registry.rows if row.state == "broken")
-        raise UsageError(
-            f"faults: {', '.join(sources)} has no backend whose name begins with '{PREFIX}'{broken and '; '}{broken}"
-        )
-    return found
 
 
 class _Progress:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.analysis.exit_code import find_exit_code
 from harness.cli.options import load_registry, plugin_options, read_seconds, read_share
 from harness.exit_codes import ExitCode
 
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from harness.analysis.arm_comparison import ArmComparison
     from harness.analysis.qualification import Qualification
 
-CHOSEN = ("numpy-direct", "im2col", "torch")
-SLOWDOWNS = (0.01, 0.03, 0.05, 0.10)
+CHOSEN = ("numpy-direct", "im2col", "torch")  # as harness.experiments.qualify has them, which --help does not load
 BUDGET = "10m"
 
 
@@ -55,55 +53,31 @@ def command(
     python -m harness qualify
     python -m harness qualify --backend mine --plugin ./mine.py --budget 10m
     """
-    from harness.analysis.arm_comparison import compare_to_base
-    from harness.analysis.qualification import (
-        name_environment,
-        qualification_file,
-        qualify_run,
-        read_qualification,
-        write_qualification,
-    )
+    from harness.analysis.qualification import qualification_file
     from harness.cli.options import command_line
     from harness.cli.progress import choose_watch
     from harness.cli.summary import print_ending
-    from harness.execution.pipeline import start
-    from harness.experiments.qualify import make_arms, name_suites
-    from harness.plan.gate import Gate
-    from harness.plan.planner import plan_run
-    from harness.record.environment import describe_environment
+    from harness.experiments.qualify import NotQualifiedError, run_arms, store_run
+    from harness.gating.arming import read_known
 
-    known = read_qualification(name_environment(describe_environment(threads)))
-    if if_unknown and known is not None and not known.failures and known.delta <= read_share(delta):
+    known, change = read_known(threads), read_share(delta)
+    if if_unknown and known is not None and not known.failures and known.delta <= change:
         print_total(known, str(qualification_file(known.environment)))
         return ExitCode.OK
-    registry = load_registry(plugins, without)
-    gate = Gate(delta=read_share(delta), budget_s=read_seconds(budget), apart=True)
-    names = name_suites(() if no_power else SLOWDOWNS)
-    plan = plan_run(registry, names, arms=make_arms(registry, backends or CHOSEN), gate=gate)
-    run = start(
-        registry, plan, ("qualify",), output, plugins, None, threads, choose_watch(), command_line(sys.argv[1:]),
+    run = run_arms(
+        load_registry(plugins, without), backends, change, read_seconds(budget), output, plugins, threads,
+        choose_watch(), power=not no_power, command=command_line(sys.argv[1:]),
         lease_wait_s=read_seconds(lease_wait) if lease_wait else None,
     )  # fmt: skip
-    arm_comparison = compare_to_base(run)
-    if code := find_exit_code(run):
+    try:
+        made = store_run(run)
+    except NotQualifiedError:
         print_ending(run)
-        print("error: nothing is qualified by a run that is wrong or incomplete", file=sys.stderr)
-        return code
-    found = qualify_run(run, arm_comparison)
-    print_powers(arm_comparison, found)
-    passes = max((row.judgement.passes for row in arm_comparison.rows), default=0)
-    if passes < gate.looks[0]:
-        print_ending(run)
-        print(
-            f"error: nothing is qualified by {passes} passes, wanted {gate.looks[0]} at least; give a larger --budget",
-            file=sys.stderr,
-        )
-        return ExitCode.CANNOT_TELL
-    known = read_qualification(found.environment)
-    total = known.plus(found) if known else found
-    print_total(total, str(write_qualification(total)))
+        raise
+    print_powers(made.arm_comparison, made.found)
+    print_total(made.total, str(qualification_file(made.total.environment)))
     print_ending(run)
-    return ExitCode.CANNOT_TELL if total.failures else ExitCode.OK
+    return ExitCode.CANNOT_TELL if made.total.failures else ExitCode.OK
 
 
 def print_powers(arm_comparison: ArmComparison, found: Qualification) -> None:

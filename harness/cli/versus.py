@@ -17,19 +17,14 @@ from harness.cli.options import (
     read_share,
     run_options,
 )
-from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.analysis.analyse import Analysis, analyse
+    from harness.analysis.analyse import Analysis
     from harness.analysis.arm_comparison import ArmComparison, Row
-    from harness.analysis.qualification import Qualification
     from harness.analysis.reporter import Reporter
-    from harness.plan.gate import Gate
 
-PER_CELL_S = 10.0
-LEAST_BUDGET_S = 60.0
 SHOWN = 60
 ORDER = ("SLOWER", "MISSING", "INCONCLUSIVE", "FASTER", "SAME")
 COLOURS = {"SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "yellow", "FASTER": "green"}
@@ -80,39 +75,23 @@ def command(
     python -m harness versus mine@main mine --plugin ./mine.py --suite speed --gate
     python -m harness versus torch torch@set:ONEDNN_MAX_CPU_ISA=AVX2
     """
-    from harness.analysis.qualification import name_environment, read_qualification
+    from harness.analysis.analyse import analyse
     from harness.cli.options import command_line
     from harness.cli.progress import choose_watch
-    from harness.errors import UsageError
-    from harness.execution.pipeline import start
-    from harness.plan.arm import parse_arms
-    from harness.plan.planner import plan_run
-    from harness.record.environment import describe_environment
+    from harness.gating.arms import Contest, time_arms
 
-    registry, chosen, names = load_registry(plugins, without), parse_arms(arms), suites or ("speed-short",)
-    if len(chosen) < 2:
-        raise UsageError(
-            f"arms: got only '{arms[0]}', wanted a base and one other at least, such as im2col@HEAD~1 im2col"
-        )
-    for name in names:
-        if registry.suite(name).kind != "speed":
-            raise UsageError(f"suite: got '{name}', a suite of {registry.suite(name).kind}, wanted one of speed")
+    registry = load_registry(plugins, without)
     reporters = registry.reporters_for(formats)
-    known = read_qualification(name_environment(describe_environment(threads)))
     given = read_problems(problems, problem_files, registry.networks)
-    wait_s = read_seconds(lease_wait) if lease_wait else None
-    cells = plan_run(registry, names, problems=given, arms=chosen[1:], threads=threads).cells
-    gate = make_gate(delta, known, budget, sum(cell.decided is None for cell in cells), armed=armed)
-    if reason := refuse(gate, known):
-        print(f"error: the gate is not armed: {reason}", file=sys.stderr)
-        return ExitCode.CANNOT_TELL
-    plan = plan_run(registry, names, problems=given, arms=chosen, gate=gate, mode=mode, threads=threads)
+    contest = Contest(
+        arms=arms, suites=suites or ("speed-short",), problems=given,
+        delta=read_share(delta) if delta else None, budget_s=read_seconds(budget) if budget else None, mode=mode,
+        armed=armed, threads=threads, plugins=plugins, output=output, command=command_line(sys.argv[1:]),
+        lease_wait_s=read_seconds(lease_wait) if lease_wait else None,
+    )  # fmt: skip
     watch = choose_watch()
     try:
-        run = start(
-            registry, plan, names, output, plugins, None, threads, watch, command_line(sys.argv[1:]),
-            lease_wait_s=wait_s,
-        )  # fmt: skip
+        run = time_arms(registry, contest, watch)
     except KeyboardInterrupt:
         if watch.ended is not None:
             conclude(analyse(watch.ended), reporters)
@@ -131,38 +110,6 @@ def conclude(analysis: Analysis, reporters: Sequence[Reporter]) -> None:
     print_verdicts(analysis.arm_comparison)
     print_wrong(analysis)
     print_ending(analysis.run, write_reports(reporters, analysis))
-
-
-def refuse(gate: Gate, known: Qualification | None) -> str:
-    """Why a gate may not be armed here; empty where it may, or need not."""
-    from harness.analysis.qualification import qualification_file
-
-    if not gate.armed:
-        return ""
-    if known is None:
-        return "this machine is not qualified; run `python -m harness qualify` here first"
-    if known.failures:
-        return (
-            f"this machine failed its qualification: {'; '.join(known.failures)}; qualify it again, or forget what is "
-            f"known of it by removing {qualification_file(known.environment)}"
-        )
-    if gate.delta < known.delta:
-        return f"delta is {gate.delta:g}, but this machine is qualified for changes of {known.delta:g} and more"
-    return ""
-
-
-def make_gate(
-    delta: str | None, known: Qualification | None, budget: str | None, cells: int, *, armed: bool
-) -> Gate:  # fmt: skip
-    """The gate of a command line: delta is 1 % unless given, or what qualify found; the budget ten seconds a cell."""
-    from harness.plan.gate import DELTA, Gate
-
-    floor = known.floor if known and not known.failures else 0.0
-    return Gate(
-        delta=read_share(delta) if delta else max(DELTA, floor),
-        budget_s=read_seconds(budget) if budget else max(LEAST_BUDGET_S, PER_CELL_S * cells),
-        armed=armed,
-    )
 
 
 def setup_cell(row: Row) -> str:

@@ -12,12 +12,14 @@ from contextlib import closing
 from pathlib import Path
 
 from harness.analysis.kill_matrix import Kill, KillMatrix
+from harness.errors import UsageError
 from harness.execution.worker_supervisor import WorkerSupervisor
 from harness.plan.cell import Cell
 from harness.plan.planner import plan_run
 from harness.plugins.manager import Registry
 from harness.record.run import WRONG
 
+PREFIX = "faulty:"  # begins the name of a backend with a planted fault
 MEMORY_BYTES = 6 * 2**30
 MOST = 32
 Watch = Callable[[str, str, int], None]  # fault, what became of it, applications of laws
@@ -101,3 +103,27 @@ def _crews(registry: Registry, fault: str, folder: Path, plugins: Sequence[str])
         with closing(WorkerSupervisor(registry, fault, folder, MEMORY_BYTES, 1, tuple(plugins))) as supervisor:
             while supervisor.deaths == 0:
                 yield supervisor
+
+
+def list_files(sources: Sequence[str]) -> tuple[str, ...]:
+    """Plugin files of folders and files."""
+    found: list[str] = []
+    for source in sources:
+        path = Path(source)
+        if not path.exists():
+            raise UsageError(f"faults: got '{source}', wanted a folder or file with faulty backends (--faults)")
+        found += [str(file) for file in sorted(path.glob("*.py"))] if path.is_dir() else [source]
+    return tuple(file if file.startswith(("/", ".")) else f"./{file}" for file in found if "__init__" not in file)
+
+
+def choose_faults(registry: Registry, sources: Sequence[str], backends: Sequence[str]) -> tuple[str, ...]:
+    """The faults by name; raises UsageError where there are none."""
+    if backends:
+        return tuple(registry.backend(name).name for name in dict.fromkeys(backends))
+    found = tuple(name for name in registry.backends if name.startswith(PREFIX))
+    if not found:
+        broken = "; ".join(f"{row.name}: {row.reason}" for row in registry.rows if row.state == "broken")
+        raise UsageError(
+            f"faults: {', '.join(sources)} has no backend whose name begins with '{PREFIX}'{broken and '; '}{broken}"
+        )
+    return found

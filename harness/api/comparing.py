@@ -1,0 +1,94 @@
+"""Comparisons as functions: arms in turns, two versions, two stored runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from harness.analysis.analyse import Analysis, analyse
+from harness.analysis.run_comparison import Comparison, compare_runs
+from harness.execution.progress import Silent, Watch
+from harness.gating.acceptance import write_acceptance
+from harness.gating.arming import arm_gate
+from harness.gating.arms import Contest, time_arms
+from harness.gating.blessings import accept_changes, read_blessings
+from harness.gating.versions import Build, Wanted, compare_versions
+from harness.git import find_repository
+from harness.plan.suite import NamedProblem
+from harness.plugins.manager import Registry, load_plugins, refuse_broken
+from harness.record.directory import read_run
+from harness.record.run import Run
+
+
+def versus(
+    *arms: str, suites: Sequence[str] = ("speed-short",), problems: Sequence[str | NamedProblem] = (),
+    delta: float | None = None, budget_s: float | None = None, mode: Literal["hot", "cold"] | None = None,
+    armed: bool = False, threads: int | None = None, plugins: Sequence[str] = (), without: Sequence[str] = (),
+    output: str | Path | None = None, lease_wait_s: float | None = None, watch: Watch | None = None,
+) -> Analysis:  # fmt: skip
+    """Time arms in turns on this machine, as `python -m harness versus`; `.arm_comparison` has the verdicts.
+
+    arms: the base and the others, such as "im2col@HEAD~1", "im2col". The rest as in `harness.gating.arms.Contest`.
+    plugins: modules or ./files.py to load; without: plugins to leave out. watch: observer of the progress.
+    Raises UsageError for what cannot be used, CannotTellError where `armed` is asked for on an unqualified machine.
+    """
+    contest = Contest(
+        arms=arms, suites=suites, problems=problems, delta=delta, budget_s=budget_s, mode=mode, armed=armed,
+        threads=threads, plugins=plugins, output=None if output is None else str(output),
+        command=f"harness.versus({', '.join(map(repr, arms))})", lease_wait_s=lease_wait_s,
+    )  # fmt: skip
+    return analyse(time_arms(load_all(plugins, without), contest, watch or Silent()))
+
+
+def gate(
+    base: str = "", head: str = "", *, base_env: str = "", backends: Sequence[str] = (),
+    suites: Sequence[str] = ("correctness", "speed-short"), problems: Sequence[str | NamedProblem] = (),
+    laws: Sequence[str] = (), budget_s: float | None = None, delta: float | None = None, resolve: float = 0.05,
+    build: Build = "auto", extras: str = "", unqualified: bool = False, threads: int | None = None,
+    plugins: Sequence[str] = (), without: Sequence[str] = (), output: str | Path | None = None,
+    lease_wait_s: float | None = None, watch: Watch | None = None,
+) -> Analysis:  # fmt: skip
+    """Compare two versions of backends for a build, as `python -m harness gate`; `.gate_report` has the findings.
+
+    base, head: revisions; an empty head is the checkout. base_env: environment of the base instead of a revision.
+    backends, suites, problems, laws: what is compared. budget_s: wall time of all of it; delta: change that counts;
+    resolve: undecided cells pass where a slow-down of this share is ruled out. build, extras: of the base's
+    environment. unqualified: True to compare times on a machine never qualified. The rest as in `versus`.
+    `.exit_code` is that of the command. Raises UsageError for what cannot be used.
+    """
+    wanted = Wanted(
+        base=base, head=head, base_env=base_env, backends=backends, suites=suites, problems=problems, laws=laws,
+        build=build, extras=extras, plugins=plugins, threads=threads, output=None if output is None else str(output),
+        command=f"harness.gate({base!r}, {head!r})", lease_wait_s=lease_wait_s,
+    )  # fmt: skip
+    armed = arm_gate(delta, resolve, threads, unqualified=unqualified)
+    return judge_versions(
+        compare_versions(load_all(plugins, without), wanted, armed, watch or Silent(), budget_s),
+        find_repository(plugins),
+    )
+
+
+def judge_versions(run: Run, repository: Path | None) -> Analysis:
+    """Analyse a run of two versions, and keep with it which findings the repository's blessings accept."""
+    analysis = analyse(run)
+    assert analysis.gate_report is not None
+    return analysis.accepting(write_acceptance(analysis.gate_report, repository))
+
+
+def compare(base: str | Path | Run, new: str | Path | Run, threshold: float = 0.10) -> Comparison:
+    """Compare two stored runs cell by cell, as `python -m harness compare`.
+
+    base, new: run directories, or runs. threshold: relative change of time that counts. Changes that the repository in
+    the current folder accepts are BLESSED. Raises UsageError for a run that cannot be read.
+    """
+    old, later = (side if isinstance(side, Run) else read_run(side) for side in (base, new))
+    comparison, repository = compare_runs(old, later, threshold), find_repository(())
+    return comparison if repository is None else accept_changes(comparison, read_blessings(repository), repository)
+
+
+def load_all(plugins: Sequence[str], without: Sequence[str]) -> Registry:
+    """Load plugins. Raises UsageError where one that is named is broken."""
+    registry = load_plugins(plugins, without)
+    refuse_broken(registry)
+    return registry

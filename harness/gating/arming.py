@@ -1,0 +1,66 @@
+"""Whether a gate may be armed on this machine, and with what it decides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.analysis.qualification import Qualification, name_environment, qualification_file, read_qualification
+from harness.plan.gate import DELTA, Gate
+from harness.record.environment import describe_environment
+
+PER_CELL_S = 10.0
+LEAST_BUDGET_S = 60.0
+
+
+def read_known(threads: int | None) -> Qualification | None:
+    """Read what is known of the verdicts of this machine; None where it was never qualified.
+
+    threads: number of threads of the workers; verdicts are known for one number of threads alone.
+    """
+    return read_qualification(name_environment(describe_environment(threads)))
+
+
+def make_gate(
+    delta: float | None, known: Qualification | None, budget_s: float | None, cells: int, *, armed: bool
+) -> Gate:  # fmt: skip
+    """Make the gate of a comparison.
+
+    delta: relative change that counts; by default 1 %, or the floor that the machine is known to have.
+    known: what is known of the machine. budget_s: wall time of all passes; by default ten seconds for each of `cells`
+    cells, and a minute at least. armed: True if the verdicts make the exit code.
+    """
+    floor = known.floor if known and not known.failures else 0.0
+    return Gate(
+        delta=max(DELTA, floor) if delta is None else delta,
+        budget_s=max(LEAST_BUDGET_S, PER_CELL_S * cells) if budget_s is None else budget_s, armed=armed,
+    )  # fmt: skip
+
+
+def arm_gate(delta: float | None, resolve: float, threads: int | None, *, unqualified: bool) -> Gate:
+    """Make the armed gate of two versions; it compares no times where the machine's verdicts cannot be trusted.
+
+    delta: see `make_gate`. resolve: undecided cells pass where a slow-down of this share is ruled out; 0: none passes.
+    threads: number of threads of the workers. unqualified: True to compare times on a machine never qualified.
+    """
+    known = read_known(threads)
+    gate = make_gate(delta, known, None, 0, armed=True)
+    reason = "" if known is None and unqualified else refuse(gate, known)
+    if reason and known is None:
+        reason += ", or go on without knowing (--unqualified)"
+    return replace(gate, whole=True, resolve=resolve, untimed=reason)
+
+
+def refuse(gate: Gate, known: Qualification | None) -> str:
+    """Return the reason why a gate may not be armed here; empty where it may, or is not armed."""
+    if not gate.armed:
+        return ""
+    if known is None:
+        return "this machine is not qualified; run `python -m harness qualify` here first"
+    if known.failures:
+        return (
+            f"this machine failed its qualification: {'; '.join(known.failures)}; qualify it again, or forget what is "
+            f"known of it by removing {qualification_file(known.environment)}"
+        )
+    if gate.delta < known.delta:
+        return f"delta is {gate.delta:g}, but this machine is qualified for changes of {known.delta:g} and more"
+    return ""

@@ -1,0 +1,73 @@
+"""Arms in turns on this machine: what `versus` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.capture.workload import name_problems
+from harness.errors import CannotTellError, UsageError
+from harness.execution.pipeline import start
+from harness.execution.progress import Watch
+from harness.gating.arming import make_gate, read_known, refuse
+from harness.plan.arm import parse_arms
+from harness.plan.planner import plan_run
+from harness.plan.suite import NamedProblem
+from harness.plugins.manager import Registry
+from harness.record.run import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """A comparison of arms that is asked for.
+
+    arms: as `versus` takes them; the first is the base. suites: of speed. problems: they replace the suites' own.
+    delta: relative change that counts; budget_s: wall time of all passes (see `make_gate` for both defaults).
+    mode: of the caches, by default that of the suites. armed: True if verdicts make the exit code.
+    threads: of every worker, by default all. output: new folder of the run. command: as it is recorded.
+    lease_wait_s: how long to wait for a device in use, by default without end.
+    """
+
+    arms: Sequence[str]
+    suites: Sequence[str] = ("speed-short",)
+    problems: Sequence[str | NamedProblem] = ()
+    delta: float | None = None
+    budget_s: float | None = None
+    mode: Literal["hot", "cold"] | None = None
+    armed: bool = False
+    threads: int | None = None
+    plugins: Sequence[str] = ()
+    output: str | None = None
+    command: str = ""
+    lease_wait_s: float | None = None
+
+
+def time_arms(registry: Registry, contest: Contest, watch: Watch) -> Run:
+    """Time arms in turns until every cell is decided or the budget is spent.
+
+    Raises UsageError for arms, suites and problems that cannot be used, and CannotTellError where a gate is to be armed
+    on a machine whose verdicts cannot be trusted.
+    """
+    arms = parse_arms(contest.arms)
+    if len(arms) < 2:
+        raise UsageError(
+            f"arms: got only '{''.join(contest.arms)}', wanted a base and one other at least, such as "
+            "im2col@HEAD~1 im2col"
+        )
+    for name in contest.suites:
+        if registry.suite(name).kind != "speed":
+            raise UsageError(f"suite: got '{name}', a suite of {registry.suite(name).kind}, wanted one of speed")
+    known, given = read_known(contest.threads), name_problems(contest.problems, registry.networks)
+    cells = plan_run(registry, contest.suites, problems=given, arms=arms[1:], threads=contest.threads).cells
+    timed = sum(cell.decided is None for cell in cells)
+    gate = make_gate(contest.delta, known, contest.budget_s, timed, armed=contest.armed)
+    if reason := refuse(gate, known):
+        raise CannotTellError(f"the gate is not armed: {reason}")
+    plan = plan_run(
+        registry, contest.suites, problems=given, arms=arms, gate=gate, mode=contest.mode, threads=contest.threads
+    )
+    return start(
+        registry, plan, contest.suites, contest.output, contest.plugins, None, contest.threads, watch, contest.command,
+        lease_wait_s=contest.lease_wait_s,
+    )  # fmt: skip
