@@ -25,7 +25,7 @@ class CannotTellError(HarnessError):
 
 
 class GeometryError(HarnessError):
-    """A window that does not fit its input (SPEC section 2); the same text for every backend."""
+    """A window that does not fit its input (specification, section 2); the same text for every backend."""
 
 
 class LineError(HarnessError):

@@ -104,7 +104,7 @@ def _slice_group(name: str, a: Any, g: int, groups: int) -> Any:
     return a[(slice(None),) * axis + (slice(g * size, (g + 1) * size),)]
 
 
-# --- gradients of convolution from convolution (SPEC section 5) --------------------------------------------------
+# --- gradients of convolution from convolution (specification, section 5) ----------------------------------------
 
 
 def _input_grad_as_conv(problem: Problem) -> Problem | None:
@@ -120,7 +120,10 @@ def _input_grad_as_conv(problem: Problem) -> Problem | None:
 
 
 def _compute_input_grad(run: Runner, problem: Problem, arrays: Arrays) -> tuple[Any, ...]:
-    """dx = rot180(w) wide-correlated with the zero-stuffed dy, channels swapped, padding cropped (1.8, 1.9, 1.16)."""
+    """dx = rot180(w) wide-correlated with the zero-stuffed dy, channels swapped, padding cropped.
+
+    (specification 1.8, 1.9, 1.16)
+    """
     inner = _input_grad_as_conv(problem)
     dy, w = arrays["dy"], arrays["w"]
     xp, groups, window = _xp(dy), problem.window.groups, problem.window
@@ -156,7 +159,10 @@ def _weight_grad_as_conv(problem: Problem) -> Problem | None:
 
 
 def _compute_weight_grad(run: Runner, problem: Problem, arrays: Arrays) -> tuple[Any, ...]:
-    """dw = x correlated with dy, batch and channels swapped, stride and dilation swapped (1.6, 1.7, 1.12)."""
+    """dw = x correlated with dy, batch and channels swapped, stride and dilation swapped.
+
+    (specification 1.6, 1.7, 1.12)
+    """
     inner = _weight_grad_as_conv(problem)
     assert inner is not None and problem.w is not None
     x, dy = arrays["x"], arrays["dy"]
@@ -172,7 +178,7 @@ def _bias_grad_as_conv(problem: Problem) -> Problem | None:
 
 
 def _compute_bias_grad(run: Runner, problem: Problem, arrays: Arrays) -> tuple[Any, ...]:
-    """db = dy correlated with ones over batch and space (1.14)."""
+    """db = dy correlated with ones over batch and space (specification 1.14)."""
     inner = _bias_grad_as_conv(problem)
     assert inner is not None and inner.w is not None
     dy = arrays["dy"]
@@ -188,7 +194,7 @@ def _transpose_as_input_grad(problem: Problem) -> Problem | None:
 
 
 def _compute_transpose(run: Runner, problem: Problem, arrays: Arrays) -> tuple[Any, ...]:
-    """conv_transpose(z, w) = conv_input_grad(z, w), plus the bias of each output map (SPEC section 3).
+    """conv_transpose(z, w) = conv_input_grad(z, w), plus the bias of each output map (specification, section 3).
 
     Where there is a bias, short formats are summed in float32: a sum is rounded once, with the bias in it.
     """
@@ -220,7 +226,7 @@ def _compute_input_grad_by_transpose(run: Runner, problem: Problem, arrays: Arra
     return run(inner, {"x": arrays["dy"], "w": arrays["w"]})
 
 
-# --- mean pooling from depthwise convolution (SPEC section 4) ----------------------------------------------------
+# --- mean pooling from depthwise convolution (specification, section 4) ------------------------------------------
 
 
 def _pool_as_conv(problem: Problem, operator: Operator) -> Problem:
@@ -262,7 +268,10 @@ def _compute_avg_pool(run: Runner, problem: Problem, arrays: Arrays) -> tuple[An
 
 
 def _compute_avg_pool_grad(run: Runner, problem: Problem, arrays: Arrays) -> tuple[Any, ...]:
-    """Gradient of mean pooling = input gradient of the depthwise convolution, of dy over the divisor (1.17)."""
+    """Gradient of mean pooling = input gradient of the depthwise convolution, of dy over the divisor.
+
+    (specification 1.17)
+    """
     dy, inner = _widen(problem, arrays["dy"]), _pool_as_conv(problem, Operator.conv_input_grad)
     covered = _one(run(inner, {"dy": dy / _divisor_map(dy, problem), "w": _ones_kernel(dy, problem)}))
     cover = problem.window.cover(problem.x[2:], problem.kernel)

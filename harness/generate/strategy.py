@@ -76,7 +76,10 @@ def _fill(choices: Choices) -> Choices:
 
 
 def _pad(choices: Choices, mode: str) -> Choices:
-    """Paddings by name: wide, m'-1 on every side; equal width, m'-1 in all, the odd one at the end (SPEC section 2)."""
+    """Paddings by name: wide, m'-1 on every side; equal width, m'-1 in all, the odd one at the end.
+
+    (specification, section 2)
+    """
     if mode not in ("wide", "equal"):
         return choices
     all_but_one = tuple((k - 1) * d for k, d in zip(choices.kernel, choices.dilation, strict=True))

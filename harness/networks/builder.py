@@ -47,7 +47,7 @@ class NetworkBuilder:
         return self._operator(name, x, problem)
 
     def dense(self, name: str, x: str, channels: int, *, bias: bool = True) -> str:
-        """Add a fully connected layer: a convolution whose kernel is the whole input (1.10)."""
+        """Add a fully connected layer: a convolution whose kernel is the whole input (specification 1.10)."""
         return self.conv(name, x, channels, self.shape(x)[2:], bias=bias)
 
     def conv_transpose(

@@ -24,7 +24,7 @@ def relu(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) 
 def relu_grad(
     xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
-    """dx = dy where x was let through (1.16)."""
+    """dx = dy where x was let through (specification 1.16)."""
     return [xp.where(values["positive"], dy, xp.zeros_like(dy))], {}
 
 

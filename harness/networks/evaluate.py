@@ -1,4 +1,4 @@
-"""A network forwards and backwards (1.11 to 1.17): operators by whoever computes them, glue on their arrays.
+"""A network forwards and backwards (specification 1.11 to 1.17): operators, and glue on their arrays.
 
 `compute(node, problem, arrays)` gives the outputs of a problem by name; who computes may differ from node to node.
 """

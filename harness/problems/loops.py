@@ -1,4 +1,4 @@
-"""The reference as plain loops over the formulas of SPEC, in Python floats: slow, and checked by eye.
+"""The reference as plain loops over the formulas of the specification, in Python floats: slow, and checked by eye.
 
 Every function has the signature of a backend's method and works in float64 for any number of spatial axes.
 """
@@ -23,7 +23,7 @@ def _steps(sizes: Sizes) -> Iterator[Sizes]:
 
 
 def _source(position: Sizes, tap: Sizes, window: Window) -> Sizes:
-    """Input position s*i + d*u - begin of a tap u at an output position i (SPEC section 5)."""
+    """Input position s*i + d*u - begin of a tap u at an output position i (specification, section 5)."""
     return tuple(
         i * s + u * d - begin
         for i, u, s, d, (begin, _) in zip(position, tap, window.stride, window.dilation, window.padding, strict=True)
@@ -35,7 +35,7 @@ def _inside(place: Sizes, spatial: Sizes) -> bool:
 
 
 def conv(x: Array, w: Array, b: Array | None, window: Window) -> Array:
-    """y[n,o,i] = b[o] + sum over c, u of w[o,c,u] x[n, c, s*i + d*u - begin] (SPEC sections 1 and 3)."""
+    """y[n,o,i] = b[o] + sum over c, u of w[o,c,u] x[n, c, s*i + d*u - begin] (specification, sections 1 and 3)."""
     n_images, spatial, kernel = x.shape[0], x.shape[2:], w.shape[2:]
     y = np.zeros((n_images, w.shape[0], *window.output_shape(spatial, kernel)))
     per_group = w.shape[0] // window.groups
@@ -53,7 +53,7 @@ def conv(x: Array, w: Array, b: Array | None, window: Window) -> Array:
 
 
 def conv_input_grad(dy: Array, w: Array, x_shape: Sizes, window: Window) -> Array:
-    """dx[n, c, s*i + d*u - begin] += w[o,c,u] dy[n,o,i]: the transpose of `conv` (SPEC section 5)."""
+    """dx[n, c, s*i + d*u - begin] += w[o,c,u] dy[n,o,i]: the transpose of `conv` (specification, section 5)."""
     dx = np.zeros(x_shape)
     per_group = w.shape[0] // window.groups
     for n, o in _steps(dy.shape[:2]):
@@ -68,7 +68,7 @@ def conv_input_grad(dy: Array, w: Array, x_shape: Sizes, window: Window) -> Arra
 
 
 def conv_weight_grad(dy: Array, x: Array, w_shape: Sizes, window: Window) -> Array:
-    """dw[o,c,u] = sum over n, i of dy[n,o,i] x[n, c, s*i + d*u - begin] (1.6, 1.12)."""
+    """dw[o,c,u] = sum over n, i of dy[n,o,i] x[n, c, s*i + d*u - begin] (specification 1.6, 1.12)."""
     dw = np.zeros(w_shape)
     per_group = w_shape[0] // window.groups
     for o, c in _steps(w_shape[:2]):
@@ -83,7 +83,7 @@ def conv_weight_grad(dy: Array, x: Array, w_shape: Sizes, window: Window) -> Arr
 
 
 def conv_bias_grad(dy: Array) -> Array:
-    """db[o] = sum over n, i of dy[n,o,i] (1.14)."""
+    """db[o] = sum over n, i of dy[n,o,i] (specification 1.14)."""
     db = np.zeros(dy.shape[1])
     for n, o in _steps(dy.shape[:2]):
         for i in _steps(dy.shape[2:]):
@@ -92,7 +92,7 @@ def conv_bias_grad(dy: Array) -> Array:
 
 
 def conv_transpose(x: Array, w: Array, b: Array | None, window: Window, output_padding: Sizes) -> Array:
-    """y[n, c, s*i + d*u - begin] += w[o,c,u] x[n,o,i], plus b[c]: C transposed times x (SPEC section 3)."""
+    """y[n, c, s*i + d*u - begin] += w[o,c,u] x[n,o,i], plus b[c]: C transposed times x (specification, section 3)."""
     spatial = window.transposed_shape(x.shape[2:], w.shape[2:], output_padding)
     y = conv_input_grad(x, w, (x.shape[0], w.shape[1] * window.groups, *spatial), window)
     if b is not None:
@@ -121,7 +121,7 @@ def max_pool(x: Array, window: Window) -> tuple[Array, Array]:
 
 
 def max_pool_grad(dy: Array, x: Array, indices: Array, window: Window) -> Array:
-    """dx[n, c, indices[n,c,i]] += dy[n,c,i] (1.17)."""
+    """dx[n, c, indices[n,c,i]] += dy[n,c,i] (specification 1.17)."""
     dx = np.zeros((*x.shape[:2], math.prod(x.shape[2:])))
     for n, c in _steps(dy.shape[:2]):
         for i in _steps(dy.shape[2:]):
@@ -142,7 +142,7 @@ def _divisor(position: Sizes, spatial: Sizes, window: Window) -> int:
 
 
 def avg_pool(x: Array, window: Window) -> Array:
-    """y = sum over the window / divisor (SPEC section 4); 0/0 for a window of padding only is 0."""
+    """y = sum over the window / divisor (specification, section 4); 0/0 for a window of padding only is 0."""
     assert window.kernel is not None
     spatial = x.shape[2:]
     y = np.zeros((*x.shape[:2], *window.output_shape(spatial, window.kernel)))
@@ -155,7 +155,7 @@ def avg_pool(x: Array, window: Window) -> Array:
 
 
 def avg_pool_grad(dy: Array, x_shape: Sizes, window: Window) -> Array:
-    """dx[n, c, s*i + d*u - begin] += dy[n,c,i] / divisor[i] (1.17)."""
+    """dx[n, c, s*i + d*u - begin] += dy[n,c,i] / divisor[i] (specification 1.17)."""
     assert window.kernel is not None
     dx = np.zeros(x_shape)
     for n, c in _steps(dy.shape[:2]):

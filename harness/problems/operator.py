@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Operator(StrEnum):
-    """An operator of SPEC sections 3 to 5; its value is its name on the command line."""
+    """An operator (specification, sections 3 to 5); its value is its name on the command line."""
 
     conv = "conv"
     conv_input_grad = "conv_input_grad"

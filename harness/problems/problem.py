@@ -35,13 +35,13 @@ class Problem:
     x: shape (N, C, *S) of the input of the forward operator; for conv_transpose, of its own input. N, C
     and O may be 0: a batch of nothing gives nothing, and a sum over nothing leaves the bias.
     w: kernel shape (O, C/groups, *K), None for pooling. Gradients are described by their forward problem.
-    flip: True for true convolution, the kernel turned by 180 degrees (SPEC section 1).
+    flip: True for true convolution, the kernel turned by 180 degrees (specification, section 1).
     layout: order in memory; the shapes stay N, C, *S.
     math: "ieee", or "tf32" where the problem permits inputs rounded to TF32.
     y: shape of the forward operator's output.
     forward_spatial: spatial size of the side that the window moves over: of x, or of the output of conv_transpose.
     The name of an operator is converted, and lists of sizes. Raises UsageError for values of a wrong type, and
-    GeometryError where the geometry is impossible (SPEC section 2).
+    GeometryError where the geometry is impossible (specification, section 2).
     """
 
     operator: Operator

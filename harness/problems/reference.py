@@ -49,7 +49,7 @@ def _is_small(x_shape: Sizes, out: Sizes, kernel: Sizes, most: int = MOST_COLUMN
 
 
 def conv(x: Array, w: Array, b: Array | None, window: Window) -> Array:
-    """y[n,o,i] = b[o] + sum over c, u of w[o,c,u] x[n, c, s*i + d*u - begin] (SPEC sections 1 and 3)."""
+    """y[n,o,i] = b[o] + sum over c, u of w[o,c,u] x[n, c, s*i + d*u - begin] (specification, sections 1 and 3)."""
     x, w, groups = _wide(x), _wide(w), window.groups
     out = window.output_shape(x.shape[2:], w.shape[2:])
     padded = fit(x, window.cover(x.shape[2:], w.shape[2:]), 0.0, np)
@@ -95,7 +95,7 @@ def _conv_single(padded: Array, w: Array, out: Sizes, window: Window) -> Array:
 
 
 def conv_input_grad(dy: Array, w: Array, x_shape: Sizes, window: Window) -> Array:
-    """dx[n, c, s*i + d*u - begin] += w[o,c,u] dy[n,o,i]: the transpose of `conv` (SPEC section 5)."""
+    """dx[n, c, s*i + d*u - begin] += w[o,c,u] dy[n,o,i]: the transpose of `conv` (specification, section 5)."""
     dy, w, groups, kernel = _wide(dy), _wide(w), window.groups, w.shape[2:]
     cover = window.cover(x_shape[2:], kernel)
     grown = tuple(n + b + max(0, e) for n, (b, e) in zip(x_shape[2:], cover, strict=True))
@@ -127,7 +127,7 @@ def _add_windows(padded: Array, parts: Array, window: Window) -> None:
 
 
 def conv_weight_grad(dy: Array, x: Array, w_shape: Sizes, window: Window) -> Array:
-    """dw[o,c,u] = sum over n, i of dy[n,o,i] x[n, c, s*i + d*u - begin] (1.6, 1.12)."""
+    """dw[o,c,u] = sum over n, i of dy[n,o,i] x[n, c, s*i + d*u - begin] (specification 1.6, 1.12)."""
     dy, x, groups = _wide(dy), _wide(x), window.groups
     padded = fit(x, window.cover(x.shape[2:], w_shape[2:]), 0.0, np)
     columns = _by_group(dy, groups)
@@ -169,12 +169,12 @@ def _weight_grad_single(dy: Array, padded: Array, w_shape: Sizes, window: Window
 
 
 def conv_bias_grad(dy: Array) -> Array:
-    """db[o] = sum over n, i of dy[n,o,i] (1.14)."""
+    """db[o] = sum over n, i of dy[n,o,i] (specification 1.14)."""
     return np.asarray(_wide(dy).sum(axis=(0, *range(2, dy.ndim))))
 
 
 def conv_transpose(x: Array, w: Array, b: Array | None, window: Window, output_padding: Sizes) -> Array:
-    """y = C transposed times x, plus b, with C the matrix of `conv` (SPEC section 3)."""
+    """y = C transposed times x, plus b, with C the matrix of `conv` (specification, section 3)."""
     spatial = window.transposed_shape(x.shape[2:], w.shape[2:], output_padding)
     y = conv_input_grad(x, w, (x.shape[0], w.shape[1] * window.groups, *spatial), window)
     return y if b is None else y + _wide(b).reshape(1, -1, *(1,) * len(spatial))
@@ -237,7 +237,7 @@ def _select_by_taps(
 
 
 def max_pool_grad(dy: Array, x: Array, indices: Array, window: Window) -> Array:
-    """dx[n, c, indices[n,c,i]] += dy[n,c,i] (1.17)."""
+    """dx[n, c, indices[n,c,i]] += dy[n,c,i] (specification 1.17)."""
     maps, area = x.shape[0] * x.shape[1], math.prod(x.shape[2:])
     by_map = indices.reshape(maps, math.prod(dy.shape[2:]))
     flat, valid = by_map + np.arange(maps)[:, None] * area, by_map >= 0
@@ -252,7 +252,7 @@ def divisor_map(spatial: Sizes, window: Window) -> Array:
 
 
 def avg_pool(x: Array, window: Window) -> Array:
-    """y = sum over the window / divisor (SPEC section 4), axis by axis; 0/0 for a window of padding only is 0."""
+    """y = sum over the window / divisor (specification, section 4), axis by axis; 0/0, for padding alone, is 0."""
     assert window.kernel is not None
     out = window.output_shape(x.shape[2:], window.kernel)
     total = fit(_wide(x), window.cover(x.shape[2:], window.kernel), 0.0, np)
@@ -262,7 +262,7 @@ def avg_pool(x: Array, window: Window) -> Array:
 
 
 def avg_pool_grad(dy: Array, x_shape: Sizes, window: Window) -> Array:
-    """dx[n, c, s*i + d*u - begin] += dy[n,c,i] / divisor[i] (1.17); spread axis by axis."""
+    """dx[n, c, s*i + d*u - begin] += dy[n,c,i] / divisor[i] (specification 1.17); spread axis by axis."""
     assert window.kernel is not None
     cover, out = window.cover(x_shape[2:], window.kernel), dy.shape[2:]
     grown = tuple(n + b + max(0, e) for n, (b, e) in zip(x_shape[2:], cover, strict=True))

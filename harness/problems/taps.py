@@ -71,7 +71,7 @@ def beside(x: Any) -> dict[str, Any]:
 
 
 def divisors(spatial: Sizes, window: Window) -> list[list[int]]:
-    """Per axis, how many taps of each mean-pooling window count (SPEC section 4): the divisor is their product.
+    """Per axis, how many taps of a mean-pooling window count (specification, section 4); the divisor is their product.
 
     With count_include_pad those inside input and explicit padding, else those inside the input; never the
     ceil overhang. A window of padding only counts 1, so that 0/0 gives 0.

@@ -1,4 +1,4 @@
-"""The window: how a kernel moves over its input, and the sizes that follow (SPEC sections 2 and 4)."""
+"""The window: how a kernel moves over its input, and the sizes that follow (specification, sections 2 and 4)."""
 
 from __future__ import annotations
 
@@ -180,11 +180,11 @@ class Window:
             )
 
     def output_shape(self, spatial: Sizes, kernel: Sizes) -> Sizes:
-        """Output sizes P per axis: floor((n+b+e-m')/s)+1, or the ceil rule of SPEC section 4."""
+        """Output sizes P per axis: floor((n+b+e-m')/s)+1, or the ceil rule (specification, section 4)."""
         return _output_shape(self, tuple(spatial), tuple(kernel))
 
     def transposed_shape(self, spatial: Sizes, kernel: Sizes, output_padding: Sizes) -> Sizes:
-        """Output sizes of conv_transpose per axis: (p-1)s + m' - b - e + output_padding (SPEC section 3)."""
+        """Output sizes of conv_transpose per axis: (p-1)s + m' - b - e + output_padding (specification, section 3)."""
         return tuple(
             (p - 1) * s + reach - begin - end + extra
             for p, s, reach, (begin, end), extra in zip(

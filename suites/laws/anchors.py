@@ -62,7 +62,7 @@ def pointwise_is_matmul(subject: BackendUnderTest, problem: Problem) -> Deviatio
 
 @law(tolerance="exact", when=_covers_input)
 def full_kernel_is_inner_product(subject: BackendUnderTest, problem: Problem) -> Deviation:
-    """kernel = whole input:  y[n,o] = <w[o], x[n]> + b[o]  (1.10)
+    """kernel = whole input:  y[n,o] = <w[o], x[n]> + b[o]  (specification 1.10)
 
     A fully connected layer is a convolution whose kernel is the whole input.
     """

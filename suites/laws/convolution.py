@@ -1,4 +1,4 @@
-"""Laws of the two products: commutativity of wide convolution and its correlation form (SPEC section 6)."""
+"""Laws of the two products: commutativity of wide convolution and its correlation form (specification, section 6)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Well-known kernels of SPEC section 7 over a real photograph: one law for each, with the pictures that it makes.
+"""Well-known kernels (specification, section 7) over a real photograph: one law for each, and its pictures.
 
-Kernels slide as correlations, as they stand in the tutorial; only emboss and a turned backend tell the difference.
+Kernels slide as correlations, as the specification writes them; only emboss and a turned backend tell the difference.
 """
 
 from __future__ import annotations

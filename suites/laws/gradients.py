@@ -1,4 +1,4 @@
-"""Gradient identities of SPEC section 5, the adjoint triple, and unit-step differences."""
+"""Gradient identities (specification, section 5), the adjoint triple, and unit-step differences."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _plain(problem: Problem) -> bool:
 
 @law(tolerance="exact", when=lambda p: _plain(p) and p.window.groups == 1, needs=(CONV, WEIGHT), restates=(WEIGHT,))
 def weight_gradient_is_correlation(subject: BackendUnderTest, problem: Problem) -> Deviation:
-    """dw = x~ ⋆ dy, with batch and channels swapped, stride d and dilation s  (1.6, 1.7, 1.12)
+    """dw = x~ ⋆ dy, with batch and channels swapped, stride d and dilation s  (specification 1.6, 1.7, 1.12)
 
     x~ is the padded input; one group.
     """
@@ -48,9 +48,10 @@ def weight_gradient_is_correlation(subject: BackendUnderTest, problem: Problem) 
 
 @law(tolerance="exact", when=_plain, needs=(CONV, INPUT), restates=(INPUT,))
 def input_gradient_is_wide_convolution(subject: BackendUnderTest, problem: Problem) -> Deviation:
-    """dx = rot180(w) ⋆_wide up_s(dy) = w ⊛_wide up_s(dy), channels swapped, padding cropped  (1.8, 1.9, 1.16)
+    """dx = rot180(w) ⋆_wide up_s(dy) = w ⊛_wide up_s(dy), channels swapped, padding cropped
 
-    up_s puts s-1 zeros between the elements of dy; dilation stays that of the kernel.
+    up_s puts s-1 zeros between the elements of dy; dilation stays that of the kernel
+    (specification 1.8, 1.9, 1.16).
     """
     x, w, dy = _arrays(problem)
     window, groups = problem.window, problem.window.groups
@@ -70,7 +71,7 @@ def input_gradient_is_wide_convolution(subject: BackendUnderTest, problem: Probl
 
 @law(tolerance="exact", when=_plain, needs=(BIAS,))
 def bias_gradient_is_sum(subject: BackendUnderTest, problem: Problem) -> Deviation:
-    """db[o] = sum over n, i of dy[n,o,i]  (1.14)
+    """db[o] = sum over n, i of dy[n,o,i]  (specification 1.14)
 
     Summed in float64, exact on whole numbers.
     """

@@ -1,4 +1,4 @@
-"""The six well-known kernels of SPEC section 7, each a law of its own."""
+"""The six well-known kernels (specification, section 7), each a law of its own."""
 
 from __future__ import annotations
 

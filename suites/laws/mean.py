@@ -1,4 +1,4 @@
-"""Laws of mean pooling: sums of whole numbers are compared exactly, means within their bound (SPEC section 4)."""
+"""Laws of mean pooling: sums of whole numbers compared exactly, means within their bound (specification, section 4)."""
 
 from __future__ import annotations
 

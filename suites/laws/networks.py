@@ -53,8 +53,8 @@ def parameters_are_those_published(subject: NetworkUnderTest, problem: NetworkPr
 def error_terms_layer_by_layer(subject: NetworkUnderTest, problem: NetworkProblem) -> Deviation:
     """delta_l = f'(Z_l) * sum rot180(W) wide delta_(l+1), or up(delta_(l+1)); dw_l = x_l correlated with delta_l
 
-    (1.12) to (1.17). Every operator of the pass, forwards and backwards, is compared with the reference on the very
-    arrays that it was given, so that the first wrong layer is named and no other is blamed.
+    (specification 1.12 to 1.17). Every operator of the pass, forwards and backwards, is compared with the reference
+    on the very arrays that it was given, so that the first wrong layer is named and no other is blamed.
     """
     values, ends = subject.draw()
     return verify_layers(subject, subject.to_device(values), subject.to_device(ends))[0]

@@ -1,4 +1,4 @@
-"""Laws of the gradients of both poolings: what is conserved, where it goes, and linearity (SPEC section 5)."""
+"""Laws of the gradients of pooling: what is conserved, where it goes, and linearity (specification, section 5)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _max_grad(subject: BackendUnderTest, problem: Problem, dy: Array, x: Array, 
 def maximum_gradient_is_conserved(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """sum dx = sum dy, map by map; dx is 0 where nothing was chosen
 
-    Overlapping windows add up; all of dy goes to the winning index (1.17). dy is 0 over padding alone.
+    Overlapping windows add up; all of dy goes to the winning index (specification 1.17). dy is 0 over padding alone.
     """
     x, dy = wide(problem, "x", problem.x), wide(problem, "dy", problem.y) * (taps_inside(problem) > 0)
     _, indices = max_pool(subject, problem, x)

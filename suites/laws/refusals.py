@@ -30,7 +30,7 @@ def _last(values: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
 
 
 def illegal_windows(problem: Problem) -> Iterator[tuple[str, Any]]:
-    """Impossible variants of a problem with what is wrong with each (SPEC section 2)."""
+    """Impossible variants of a problem with what is wrong with each (specification, section 2)."""
     window, kernel = problem.window, problem.kernel
     beyond = 2 + (problem.forward_spatial[-1] + sum(window.padding[-1])) // max(1, kernel[-1] - 1)
     changes: dict[str, Callable[[], Window]] = {

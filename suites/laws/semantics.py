@@ -104,7 +104,8 @@ def _shape_of(subject: BackendUnderTest, problem: Problem, arrays: Mapping[str, 
 def ceil_rule(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """P = ceil((n + b + e - m') / s) + 1, and one less if (P-1) s >= n + b
 
-    The rule of SPEC section 4 is not the backend's to choose: a window that starts in the end padding is dropped.
+    The rule (specification, section 4) is not the backend's to choose:
+    a window that starts in the end padding is dropped.
     """
     window, wanted = problem.window, problem.shapes[problem.operator.outputs[0]]
     if problem.operator not in (MAX, AVG):
@@ -123,7 +124,8 @@ def ceil_rule(subject: BackendUnderTest, problem: Problem) -> Deviation:
 def divisor_rule(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """avg_pool(1) = taps inside x / divisor; the divisor counts explicit padding if asked, never the ceil overhang
 
-    The rule of SPEC section 4 is not the backend's to choose. Where rules agree on a geometry, the first is named.
+    The rule (specification, section 4) is not the backend's to choose. Where rules agree on a geometry,
+    the first is named.
     """
     window, y = problem.window, subject.run(problem, {"x": np.ones(problem.x)})["y"].astype(np.float64)
     counted = reference.avg_pool(np.ones(problem.x), window) * reference.divisor_map(problem.x[2:], window)

@@ -1,4 +1,4 @@
-"""What the laws of pooling share: windows counted tap by tap, and the laws that both poolings keep (SPEC section 4)."""
+"""What the laws of pooling share: windows counted tap by tap, and laws of both poolings (specification, section 4)."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def window_sums(subject: BackendUnderTest, problem: Problem, x: Array) -> Array:
 
 
 def count_windows(n: int, m: int, stride: int, dilation: int, padding: tuple[int, int], ceil: bool) -> int:
-    """Count the windows of one axis by walking over it, without the formula of SPEC section 4."""
+    """Count the windows of one axis by walking over it, without the formula (specification, section 4)."""
     (begin, end), reach = padding, (m - 1) * dilation + 1
     starts = [0]
     while starts[-1] + stride + reach <= n + begin + end or (ceil and starts[-1] + reach < n + begin + end):

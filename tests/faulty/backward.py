@@ -10,7 +10,7 @@ from tests.faulty.right import Right
 
 
 class InputGradFlipped(Right):
-    """rot180 on the wrong side of (1.9)."""
+    """rot180 on the wrong side (specification 1.9)."""
 
     name = "faulty:input-grad-flipped"
 
