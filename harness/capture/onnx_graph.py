@@ -197,9 +197,7 @@ def read_node(node: Any, values: Mapping[str, Value]) -> Problem | None:
 
 
 def find_shape(name: str, values: Mapping[str, Value]) -> tuple[tuple[int, ...], str]:
-    """Return shape and dtype of an array. Raises UsageError if they are unknown, or if the harness does not have the
-    dtype.
-    """
+    """Return shape and dtype of an array. Raises UsageError if they are unknown, or if the dtype is unsupported."""
     value = values.get(name)
     if value is None or value.shape is None:
         raise UsageError(f"the shape of '{name}' is missing, and cannot be inferred")

@@ -204,8 +204,7 @@ def _read_entry(entry: _Entry, number: int, path: str | Path) -> NamedProblem:
 def name_problems(
     problems: Sequence[str | Path | Task | NamedProblem], networks: Mapping[str, Architecture] | None = None
 ) -> list[NamedProblem]:
-    """Name problems; a line gets a name for its operator or network, and a Path stands for all problems of a captured
-    file.
+    """Name problems: a line gets a name for its operator or network; a Path stands for all problems of a captured file.
 
     networks: architectures by name, for lines of networks.
     """

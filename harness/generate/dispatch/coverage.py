@@ -121,8 +121,7 @@ def measure_coverage(operator: Operator, asked: Collection[str], planned: Collec
 
 
 def count_together(operator: Operator, lines: Collection[str]) -> NDArray[np.int64]:
-    """Count the problems in which each two conditions of `conditions_for` hold; on the diagonal, in which each one
-    holds.
+    """Count the problems in which each two conditions of `conditions_for` hold; on the diagonal, in which each holds.
 
     Shape (conditions,) * 2. It is M^T M for the matrix M of problems by conditions that hold.
     lines: canonical lines of problems of the operator.
