@@ -191,7 +191,8 @@ def run_module(module: Any, shapes: Sequence[tuple[tuple[int, ...], Any]], want:
 def make_input(shape: tuple[int, ...], kind: Any, device: Any, *, grad: bool) -> Any:
     """Draw normal random numbers for a floating dtype, zeros and ones for any other.
 
-    kind: torch dtype. grad: True if a floating input requires a gradient.
+    shape, kind, device: shape, torch dtype and device of the tensor. grad: True if a floating input requires a
+        gradient.
     """
     import torch
 

@@ -20,7 +20,7 @@ BIASED = frozenset({Operator.conv, Operator.conv_transpose})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
-    """All free parameters of a problem; those that an operator does not have (a bias, groups, ceil) are ignored.
+    """All free parameters of a problem; parameters that an operator does not have (a bias, groups, ceil) are ignored.
 
     out, kernel, stride, dilation, begin, end: one value per axis; paddings are at least 0, all others positive.
     remainder: input positions per axis beyond the last window, modulo the stride; output_padding of conv_transpose.
@@ -137,9 +137,9 @@ def differ(values: Sequence[int], domain: Sequence[int]) -> Sizes:
 def spread(choices: Choices, tier: Tier, quantities: Collection[str] = QUANTITIES) -> Choices:
     """Make the values of each quantity pairwise distinct, as far as its domain permits, so that mix-ups become visible.
 
-    tier: domains of the values. quantities: names from QUANTITIES. kernel, stride and dilation become distinct over the
-        axes; padding over the axes and sides; counts between batch, channels and outputs; size between outputs and
-        inputs of all axes.
+    choices: start values. tier: domains of the values. quantities: names from QUANTITIES. kernel, stride and dilation
+        become distinct over the axes; padding over the axes and sides; counts between batch, channels and outputs; size
+        between outputs and inputs of all axes.
     """
     changes: dict[str, Any] = {}
     for name in ("kernel", "stride", "dilation"):

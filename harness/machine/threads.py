@@ -8,7 +8,7 @@ from collections.abc import Collection
 # OpenMP, OpenBLAS, oneMKL and BLIS: read once, when the library is loaded.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 WAIT_VARIABLES = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}  # threads sleep at once
-BLAS_TIMEOUT = {"OPENBLAS_THREAD_TIMEOUT": "4"}  # after 2^4 cycles, the least that OpenBLAS takes
+BLAS_TIMEOUT = {"OPENBLAS_THREAD_TIMEOUT": "4"}  # idle threads sleep after 2^4 cycles, the minimum of OpenBLAS
 ONE, ALL = 1, 0  # values in cells: one thread, or one for each processor
 LEAST = 2  # minimum for ALL, so that work is also divided on a machine with one processor
 

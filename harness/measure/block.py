@@ -31,7 +31,7 @@ LEAST_CALLS = 3
 RAISE_NS = 300_000_000  # time limit for a device to raise its clock; an idle device starts at a fifth of it
 RISES = 1.02  # ratio to the highest previous reading that counts as a rise
 STILL = 3  # consecutive readings without a rise: a driver may report the same clock for some milliseconds
-WARM_NS = 5_000_000  # untimed calls after an arm was suspended: its threads wake up, its caches fill
+WARM_NS = 5_000_000  # untimed calls after an arm was suspended: its threads wake and spin, its caches fill
 READINGS = 1_000  # of a clock around an empty call
 MOST_READINGS = 20  # each takes some microseconds; a time slice is hundreds of times as long
 
@@ -146,7 +146,7 @@ def calibrate(ready: Ready, slowdown: float = 0.0) -> Ready:
 def time_block(ready: Ready, budget_ns: int, warm_ns: int, least: int, look: Look | None = None) -> Timed:
     """Warm up for `warm_ns`, then take samples until the budget is spent and at least `least` of them exist.
 
-    budget_ns: timed calls only. warm_ns: 0 skips warming up.
+    ready: calibrated calls. budget_ns: total of the timed calls. warm_ns: 0 skips warming up.
     look: called with the member and the result of unpredictable calls, untimed, before anything else happens; the last
         of these calls is any call of the block with equal probability (reservoir sampling).
     """

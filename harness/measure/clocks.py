@@ -19,7 +19,7 @@ from harness.errors import UsageError
 LIBRARIES = ("torch", "cupy")
 TOLERANCE = 0.05
 SLACK_NS = 10_000_000  # an interruption between two readings costs a time slice
-READING_NS = 5_000  # between the readings of both clocks around one sample; an interruption takes longer
+READING_NS = 5_000  # between the readings of both clocks; interruptions exceed it rarely, a wrong clock always
 LAUNCH_NS = 20_000  # host time to record two events and to wait for the device
 MOST_LAUNCH_NS = 200_000  # upper limit for slow drivers, as in a virtual machine; a larger one would hide work
 EMPTY_CALLS = 15

@@ -74,7 +74,7 @@ def find_handle(nvml: Any, bus_id: str, visible: str) -> Any:
 
     CUDA and NVML number devices differently (CUDA puts the fastest first, NVML sorts by address), so that the PCI
     address is preferred to a number.
-    bus_id: PCI address such as 0000:81:00.0; empty if no library reports it.
+    nvml: initialised module pynvml. bus_id: PCI address such as 0000:81:00.0; empty if no library reports it.
     visible: value of CUDA_VISIBLE_DEVICES; its first entry is used without a `bus_id`.
     """
     first = visible.partition(",")[0].strip()

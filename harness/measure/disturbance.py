@@ -68,7 +68,7 @@ class Reading:
 
     @property
     def values(self) -> dict[str, float]:
-        """Numbers by name, for the record; without those that the machine does not report."""
+        """Numbers by name, for the record; values that the machine does not report are absent."""
         found = {
             "steal_ticks": self.steal_ticks, "voluntary": self.voluntary, "involuntary": self.involuntary,
             "load1": self.load1, "cpu_mhz": self.cpu_mhz, "cpu_share": self.cpu_share,

@@ -41,7 +41,7 @@ Make = Callable[[int], tuple[Callable[[], Any], int]]
 
 
 def measure_peak(device: str = "cpu", *, quick: bool = False) -> Peak:
-    """Measure the best rates of a device in GFLOP/s and GB/s, with the thread count that this process gives to BLAS.
+    """Measure the best rates of a device in GFLOP/s and GB/s, with the thread count of this process's BLAS.
 
     quick: for repeats within a run; skips libraries that take long to load. Raises UsageError for an unknown device.
     """

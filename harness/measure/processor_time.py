@@ -2,7 +2,7 @@
 
 While the first thread of a process waits for a core, it uses none: n threads use at most n times the wall time minus
 that wait, however busy the machine is. A backend within its thread count is therefore never accused, and one above it
-is detected even if the machine gives it no additional core. Threads that spin while they wait for each other count,
+is detected even if the machine assigns it no additional core. Threads that spin while they wait for each other count,
 because they occupy a core.
 """
 
@@ -44,7 +44,7 @@ def process_ns(pid: int) -> int:
 
 
 def list_descendants(pid: int) -> list[int]:
-    """Return the PIDs of all descendants of a process, as listed by the kernel; empty if it does not list them."""
+    """Return the PIDs of all descendants of a process, as listed by the kernel; empty if it lists none."""
     found: list[int] = []
     with suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
@@ -54,7 +54,7 @@ def list_descendants(pid: int) -> list[int]:
 
 
 def descendants_ns() -> int:
-    """Return the processor time of this process's descendants, including those that ended and were waited for."""
+    """Return the processor time of this process's descendants, including ended ones that were waited for."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return round((ended.ru_utime + ended.ru_stime) * 1e9) + sum(map(process_ns, list_descendants(os.getpid())))
 
@@ -110,7 +110,7 @@ def make_waited() -> Callable[[], int]:
 
 
 def describe_excess(blocks: Sequence[tuple[float, float, float]], allowed: int | None) -> str:
-    """Return the reason why the calls of a pass used too many threads; empty if they did not, or if no limit was set.
+    """Return the reason why the calls of a pass used too many threads; empty if they did not, or without a limit.
 
     blocks: for each block, in ns, the processor time, the wall time, and the wait of the first thread for a core. A
         backend that uses too many threads does so in every block, so that one block within the limit clears it.

@@ -55,7 +55,7 @@ class NetworkBuilder:
         return self._operator(name, x, problem)
 
     def dense(self, name: str, x: str, channels: int, *, bias: bool = True) -> str:
-        """Add a fully connected layer: a convolution whose kernel is as large as the input."""
+        """Add a fully connected layer: a convolution whose kernel is as large as the input; `bias` as for `conv`."""
         return self.conv(name, x, channels, self.shape(x)[2:], bias=bias)
 
     def conv_transpose(

@@ -74,8 +74,9 @@ def _spell(value: Any) -> Any:
 
 
 def read_journal(path: Path) -> tuple[list[Entry], bool]:
-    """Read all entries; the flag is True if the last line is incomplete. Raises ValueError if an earlier one is
-    damaged.
+    """Read all entries; the flag is True if the last line is incomplete.
+
+    Raises ValueError if an earlier line is damaged.
     """
     decoder = msgspec.json.Decoder(Entry, strict=False)
     entries: list[Entry] = []

@@ -294,8 +294,7 @@ def count_outcomes(results: Iterable[Result]) -> dict[str, int]:
 
 
 def find_overdrawn(results: Iterable[Result]) -> dict[str, tuple[int, int]]:
-    """Map backends with more passed results that prove nothing than VACUOUS_QUOTA permits to (their number, all
-    passed).
+    """Map backends with more passed results that prove nothing than VACUOUS_QUOTA permits to (number, all passed).
 
     Results of laws with nothing to check count as passed, but not as weak; they are reported separately
     (`describe_idle`).

@@ -147,7 +147,7 @@ def _met(line: str) -> bytes:
 
 
 def list_gaps(coverage: Coverage) -> list[Gap]:
-    """Return the gaps, grouped: first conditions that no problem contains, then those that were planned but not run.
+    """Return the gaps, grouped: first conditions that no problem contains, then planned ones that were not run.
 
     Pairs with a condition that was not tested at all are omitted.
     """

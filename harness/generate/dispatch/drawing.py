@@ -133,9 +133,10 @@ def _windows(operator: Operator) -> tuple[WindowClass, ...]:
 
 
 def layer_of(operator: Operator, axes: int, chosen: Mapping[str, Any], dear: float = DEAR) -> Problem:
-    """Build the problem from a value for each key of `domain`, and a dtype.
+    """Build the problem of a layer.
 
-    axes: number of spatial axes. dear: estimated operations above which the problem is made smaller.
+    operator, axes: as for `domain`. chosen: a value for each of its keys, and a dtype.
+    dear: estimated operations above which the problem is made smaller.
     """
     free = _free_window(chosen)
     window = _alter(chosen["window"], free, chosen["altered"]) if chosen["window"] else free

@@ -1,10 +1,10 @@
 """Search for pairs of conditions that can co-occur: a pair is possible if a problem with both is found.
 
-Covering arrays do not tell, because they omit expensive and uninteresting pairs of values. This search omits nothing.
-It draws problems from the full product of all values named in conditions. For each pair that no draw contains, it
-combines traits of a problem that meets one condition with traits of a problem that meets the other. It needs only the
-geometry of problems, so that expensive ones cost nothing. A pair that is still not found counts as impossible, such as
-a kernel of one tap with a dilation.
+Covering arrays cannot answer this, because they omit expensive and uninteresting pairs of values. This search omits
+nothing. It draws problems from the full product of all values named in conditions. For each pair that no draw contains,
+it combines traits of a problem that meets one condition with traits of a problem that meets the other. It needs only
+the geometry of problems, so that expensive ones cost nothing. A pair that is still not found counts as impossible, such
+as a kernel of one tap with a dilation.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Problems on specialised code paths for every operator, made of the values of `values.py`, on integers.
 
 Candidates are layers of real networks, from covering arrays, and rows in which the parts of layers combine freely.
-`choosing.py` selects those that contribute most triples of conditions. A covering array of all columns needs more rows.
-It covers every three classes of values, even if they add no triple of conditions, and does not cover every three
+`choosing.py` selects the ones that contribute most triples of conditions. A covering array of all columns needs more
+rows. It covers every three classes of values, even if they add no triple of conditions, and does not cover every three
 conditions, because some of them are a single count of a class.
 """
 
@@ -44,7 +44,7 @@ def dispatch_problems() -> tuple[NamedProblem, ...]:
 
 
 def dear_dispatch_problems() -> tuple[NamedProblem, ...]:
-    """Build the further problems that would be worth testing but for their cost."""
+    """Build further problems that are worth testing, but too expensive to test by default."""
     return tuple(_name("dear-", _dear))
 
 
