@@ -112,8 +112,7 @@ class GitError(Exception):
 
 
 def git(folder: Path, *arguments: str, timeout_s: float | None = None) -> str:
-    """Run git in a folder and return its output, stripped. Raises GitError on failure, timeout, or if git is missing.
-    """
+    """Run git in a folder and return its output, stripped. Raises GitError on failure or timeout, or without git."""
     environment = {name: value for name, value in os.environ.items() if name not in GIT_OWN}
     try:
         process = subprocess.Popen(
@@ -126,7 +125,7 @@ def git(folder: Path, *arguments: str, timeout_s: float | None = None) -> str:
         raise GitError(f"git cannot be run: {error}") from None
     with process:
         try:
-            said, complaint = process.communicate(timeout=timeout_s)
+            output, errors = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
             process.terminate()
             raise GitError(f"git has not answered in {timeout_s:g} s") from None
@@ -134,5 +133,5 @@ def git(folder: Path, *arguments: str, timeout_s: float | None = None) -> str:
             process.terminate()  # not killed: git then removes its incomplete output
             raise
     if process.returncode:
-        raise GitError((complaint.strip().splitlines() or [f"exit code {process.returncode}"])[-1])
-    return said.strip()
+        raise GitError((errors.strip().splitlines() or [f"exit code {process.returncode}"])[-1])
+    return output.strip()

@@ -16,7 +16,9 @@ DONE = (
     "harness/git.py", "harness/errors.py", "harness/exit_codes.py",
 )  # fmt: skip
 PACKAGES = ("harness", "backends", "suites", "reports")
-CLAUSE = re.compile(r"(What|Whether|Where|Why|How|Who|Whoever|Whose|Which|When|The (one|ones|same) (that|which|as|of|by))\b")
+CLAUSE = re.compile(
+    r"(What|Whether|Where|Why|How|Who|Whoever|Whose|Which|When|The (one|ones|same) (that|which|as|of|by))\b"
+)
 DIALECT = re.compile(
     r"\b(whoever|whosoever|nobody|somebody|those (that|which|who|whose)|hand(s|ed|ing)? (\w+ )?over|beside|one's own|"
     r"as it lies|goes? round|but for|gives|(do|does) not (tell|say))\b",

@@ -111,8 +111,8 @@ def fix_inputs(free: Sequence[Any], shapes: Sequence[str]) -> None:
         known = [dim.dim_value if dim.HasField("dim_value") else None for dim in shape.dim]
         fits = len(known) == len(sizes) and all(k in (None, n) for k, n in zip(known, sizes, strict=True))
         if item.type.tensor_type.HasField("shape") and not fits:
-            told = "x".join(str(dim.dim_value or dim.dim_param or "?") for dim in shape.dim)
-            raise UsageError(f"input: got {text} for '{item.name}', wanted a shape that fits {told}")
+            shape_text = "x".join(str(dim.dim_value or dim.dim_param or "?") for dim in shape.dim)
+            raise UsageError(f"input: got {text} for '{item.name}', wanted a shape that fits {shape_text}")
         del shape.dim[:]
         for size in sizes:
             shape.dim.add().dim_value = size
@@ -170,8 +170,7 @@ def list_values(graph: Any) -> dict[str, Value]:
 
 
 def read_node(node: Any, values: Mapping[str, Value]) -> Problem | None:
-    """Return the problem of a node; None if it is unrelated. Raises HarnessError with the reason if it is unsupported.
-    """
+    """Return the problem of a node; None if it is unrelated. Raises HarnessError with the reason if unsupported."""
     from onnx import helper
 
     kind = node.op_type
@@ -203,10 +202,10 @@ def find_shape(name: str, values: Mapping[str, Value]) -> tuple[tuple[int, ...],
         raise UsageError(f"the shape of '{name}' is missing, and cannot be inferred")
     sizes = [size for size in value.shape if isinstance(size, int)]
     if len(sizes) < len(value.shape):
-        told = "x".join(map(str, value.shape))
+        shape_text = "x".join(map(str, value.shape))
         named = [size for size in value.shape if isinstance(size, str) and size != "?"]
         hint = f"--dim {named[0]}=SIZE" if named else "--input SHAPE"
-        raise UsageError(f"the shape of '{name}' is dynamic ({told}); give its sizes, such as {hint}")
+        raise UsageError(f"the shape of '{name}' is dynamic ({shape_text}); give its sizes, such as {hint}")
     if value.dtype not in DTYPES:
         raise UsageError(f"its dtype is number {value.dtype} of ONNX, wanted {', '.join(sorted(DTYPES.values()))}")
     return tuple(sizes), DTYPES[value.dtype]

@@ -211,9 +211,9 @@ def read_convolution(given: Values) -> Problem:
     x, w, bias = given.get("input", given.get("self")), given["weight"], given.get("bias")
     axes = w.ndim - 2
     padding = spread(given["padding"], axes)
-    turned = bool(given.get("transposed", False))
+    transposed = bool(given.get("transposed", False))
     return Problem(
-        operator=Operator.conv_transpose if turned else Operator.conv,
+        operator=Operator.conv_transpose if transposed else Operator.conv,
         x=batched(x, axes),
         w=tuple(w.shape),
         window=Window(
@@ -223,7 +223,7 @@ def read_convolution(given: Values) -> Problem:
             groups=given["groups"],
         ),
         bias=bias is not None,
-        output_padding=spread(given["output_padding"], axes) if turned else None,
+        output_padding=spread(given["output_padding"], axes) if transposed else None,
         dtype=read_dtype(x),
         layout=read_layout(x),
     )

@@ -110,15 +110,15 @@ def gradient_problems(forward: Problem, *, x: bool = True, w: bool = True, b: bo
             yield forward.with_(operator=Operator(f"{operator}_grad"))
         return
     assert forward.w is not None
-    turned = operator is Operator.conv_transpose
+    transposed = operator is Operator.conv_transpose
     base = forward.with_(
-        operator=Operator.conv, bias=False, x=forward.y if turned else forward.x, output_padding=None
+        operator=Operator.conv, bias=False, x=forward.y if transposed else forward.x, output_padding=None
     )  # fmt: skip
     if x:
-        yield base if turned else base.with_(operator=Operator.conv_input_grad)
+        yield base if transposed else base.with_(operator=Operator.conv_input_grad)
     if w:
         yield base.with_(operator=Operator.conv_weight_grad)
-    if b and turned:
+    if b and transposed:
         w_shape = (forward.y[1], forward.y[1], *(1,) * forward.axes)
         yield base.with_(operator=Operator.conv_bias_grad, w=w_shape, window=Window.of(forward.axes))
     elif b:

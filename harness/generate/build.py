@@ -123,8 +123,7 @@ def _remainders(choices: Choices) -> Sizes:
 
 
 def differ(values: Sequence[int], domain: Sequence[int]) -> Sizes:
-    """Make the values distinct: replace each duplicate by the next larger unused domain value, else by any unused one.
-    """
+    """Make the values distinct: replace each duplicate by the next larger unused domain value, else any unused one."""
     taken: list[int] = []
     for value in values:
         if value in taken:

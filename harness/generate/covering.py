@@ -94,7 +94,7 @@ class _Array:
     def __init__(self, columns: list[list[int]], banned: set[frozenset[int]]) -> None:
         self.columns, self.total = columns, sum(map(len, columns))
         spots = range(self.total)
-        self.foes = [{b for b in spots if frozenset((a, b)) in banned} for a in spots]
+        self.conflicts = [{b for b in spots if frozenset((a, b)) in banned} for a in spots]
         self.column_of = {spot: number for number, column in enumerate(columns) for spot in column}
         self.rows = [row for row in map(list, itertools.product(*columns[:3])) if not self.clash(row)]
         self.masks = [self.pairs(row) for row in self.rows]
@@ -102,7 +102,7 @@ class _Array:
             self.grow(number)
 
     def clash(self, row: Sequence[int]) -> bool:
-        return any(b in self.foes[a] for a, b in itertools.combinations(row, 2))
+        return any(b in self.conflicts[a] for a, b in itertools.combinations(row, 2))
 
     def pairs(self, row: Sequence[int]) -> int:
         """Pairs of spots in a row, as bits."""
@@ -112,7 +112,7 @@ class _Array:
         """Extend every row by a spot of the next column, then append rows for the missing triples."""
         missing = {spot: self.missing(number, spot) for spot in self.columns[number]}
         for place, row in enumerate(self.rows):
-            free = [spot for spot in self.columns[number] if self.foes[spot].isdisjoint(row)]
+            free = [spot for spot in self.columns[number] if self.conflicts[spot].isdisjoint(row)]
             free = free[place % len(free) :] + free[: place % len(free)]  # break ties in turn
             best = max(free, key=lambda spot: (self.masks[place] & missing[spot]).bit_count())
             missing[best] &= ~self.masks[place]
@@ -131,11 +131,11 @@ class _Array:
 
     def missing(self, number: int, spot: int) -> int:
         """All pairs of spots in earlier columns that must occur together with this spot."""
-        before = [[s for s in column if s not in self.foes[spot]] for column in self.columns[:number]]
+        before = [[s for s in column if s not in self.conflicts[spot]] for column in self.columns[:number]]
         bits = 0
         for first, second in itertools.combinations(before, 2):
             for a in first:
-                bits += sum(1 << (a * self.total + b) for b in second if b not in self.foes[a])
+                bits += sum(1 << (a * self.total + b) for b in second if b not in self.conflicts[a])
         return bits
 
     def place(self, triple: dict[int, int], added: list[dict[int, int]]) -> None:
@@ -152,6 +152,6 @@ class _Array:
         """Complete a row: empty columns take their values in turn."""
         for column in range(number + 1):
             if column not in partial:
-                free = [s for s in self.columns[column] if self.foes[s].isdisjoint(partial.values())]
+                free = [s for s in self.columns[column] if self.conflicts[s].isdisjoint(partial.values())]
                 partial[column] = free[len(self.rows) % len(free)]
         return [partial[column] for column in range(number + 1)]

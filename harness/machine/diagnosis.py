@@ -233,8 +233,7 @@ def check_timer(step_ns: int, clocksource: str | None) -> Finding:
 
 
 def check_waiting(variables: Mapping[str, str]) -> Finding:
-    """Check for variables that make idle threads sleep at once: small threaded calls become up to twenty times slower.
-    """
+    """Check for variables that make idle threads sleep at once: small threaded calls take up to twenty times longer."""
     asleep = [name for name, value in WAIT_VARIABLES.items() if variables.get(name, "").strip().upper() == value]
     found = ", ".join(f"{name}={variables[name]}" for name in asleep) or "the libraries' own way"
     return _judge("waiting threads", bool(asleep), found, f"unset {' '.join(asleep)}: small threaded calls crawl")

@@ -20,7 +20,7 @@ def describe_limits(root: Path = ROOT) -> dict[str, Any]:
     None stands for no limit, and for a value that cannot be read.
     """
     version = read_version(root)
-    read = {2: _read_new, 1: _read_old}.get(version or 0)
+    read = {2: _read_v2, 1: _read_v1}.get(version or 0)
     limits = read(root) if read else {"cpus": None, "memory_bytes": None, "cpuset": None}
     return {"cgroup": version, **limits}
 
@@ -30,14 +30,13 @@ def read_free_memory(root: Path = ROOT) -> int | None:
 
     This is the minimum over the machine and every cgroup up to the root. Reclaimable cache counts as free.
     """
-    own = {2: _read_new_rooms, 1: _read_old_rooms}.get(read_version(root) or 0)
-    rooms = [parse_kilobytes(read_text(root / "proc/meminfo"), "MemAvailable"), *(own(root) if own else ())]
-    return min((room for room in rooms if room is not None), default=None)
+    own = {2: _remaining_v2, 1: _remaining_v1}.get(read_version(root) or 0)
+    remaining = [parse_kilobytes(read_text(root / "proc/meminfo"), "MemAvailable"), *(own(root) if own else ())]
+    return min((rest for rest in remaining if rest is not None), default=None)
 
 
 def usable_memory(root: Path = ROOT) -> int | None:
-    """Return the bytes that one process may fill: the share USABLE of the free memory, so that the system keeps some.
-    """
+    """Return the bytes that one process may fill: the share USABLE of the free memory; the system keeps the rest."""
     free = read_free_memory(root)
     return None if free is None else int(USABLE * free)
 
@@ -89,7 +88,7 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
     yield top
 
 
-def _read_new(root: Path) -> dict[str, Any]:
+def _read_v2(root: Path) -> dict[str, Any]:
     folders = list(_groups(root, ""))
     sets = (read_text(folder / "cpuset.cpus.effective") for folder in folders)
     return {
@@ -99,7 +98,7 @@ def _read_new(root: Path) -> dict[str, Any]:
     }
 
 
-def _read_old(root: Path) -> dict[str, Any]:
+def _read_v1(root: Path) -> dict[str, Any]:
     quotas = (
         parse_quota(f"{read_text(folder / 'cpu.cfs_quota_us')} {read_text(folder / 'cpu.cfs_period_us')}")
         for folder in _groups(root, "cpu")
@@ -113,17 +112,17 @@ def _read_old(root: Path) -> dict[str, Any]:
     }
 
 
-def _read_new_rooms(root: Path) -> list[int | None]:
+def _remaining_v2(root: Path) -> list[int | None]:
     names = ("memory.max", "memory.current", "inactive_file")
-    return [_room(folder, *names) for folder in _groups(root, "")]
+    return [_remaining(folder, *names) for folder in _groups(root, "")]
 
 
-def _read_old_rooms(root: Path) -> list[int | None]:
+def _remaining_v1(root: Path) -> list[int | None]:
     names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-    return [_room(folder, *names) for folder in _groups(root, "memory")]
+    return [_remaining(folder, *names) for folder in _groups(root, "memory")]
 
 
-def _room(folder: Path, most: str, used: str, cache: str) -> int | None:
+def _remaining(folder: Path, most: str, used: str, cache: str) -> int | None:
     """Unused part of a group's limit plus its reclaimable cache, in bytes; None without a limit."""
     limit, usage = (parse_number(read_text(folder / name)) for name in (most, used))
     if limit is None or usage is None or limit >= NO_LIMIT:

@@ -165,14 +165,14 @@ def watch_activity() -> Iterator[list[Activity]]:
     found.append(
         Activity(
             steal=steal_share(ticks, later) if ticks and later else None,
-            others_cores=_others(ticks, later, own, seconds) if ticks and later else None,
+            others_cores=_others_cores(ticks, later, own, seconds) if ticks and later else None,
             busiest=tuple(busiest),
             throttling=(stopped[0] - throttling[0], stopped[1] - throttling[1]) if stopped and throttling else None,
         )
     )
 
 
-def _others(before: Ticks, after: Ticks, own_s: float, seconds: float) -> float:
+def _others_cores(before: Ticks, after: Ticks, own_s: float, seconds: float) -> float:
     busy_s = (after.busy - before.busy) / os.sysconf("SC_CLK_TCK")
     return max(0.0, (busy_s - own_s) / seconds)
 

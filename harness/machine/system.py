@@ -15,8 +15,7 @@ _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 
 
 def describe_machine(root: Path = ROOT) -> dict[str, Any]:
-    """Describe processors, caches, frequency, turbo, virtualisation, swap and the kernel settings that affect timing.
-    """
+    """Describe processors, caches, frequency, turbo, virtualisation, swap and kernel settings that affect timing."""
     return {
         "processors": read_processors(root),
         "caches": read_caches(root),

@@ -84,8 +84,7 @@ class Timed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """Resources used so far, in ns: processor time of the process, wall time, and time this thread waited for a core.
-    """
+    """Resources used so far, in ns: processor time of the process, wall time, and this thread's wait for a core."""
 
     cpu_ns: int = 0
     span_ns: int = 0
@@ -160,7 +159,7 @@ def time_block(ready: Ready, budget_ns: int, warm_ns: int, least: int, look: Loo
         if spent >= budget_ns and len(samples) >= least:
             break
         chosen = look if look is not None and secrets.randbelow(number + 1) == 0 else None
-        took_ns, around_ns, use = _take(ready, number, chosen)
+        took_ns, around_ns, use = _take_sample(ready, number, chosen)
         spent, used = spent + took_ns, used + use
         clocks.append((took_ns, around_ns))
         samples.append(round(took_ns / ready.loops, 2))
@@ -173,10 +172,10 @@ def time_block(ready: Ready, budget_ns: int, warm_ns: int, least: int, look: Loo
     )  # fmt: skip
 
 
-def _take(ready: Ready, number: int, look: Look | None) -> tuple[float, float, Use]:
+def _take_sample(ready: Ready, number: int, look: Look | None) -> tuple[float, float, Use]:
     """Take one sample: its time by the clock, by the second clock, and the resources used."""
     if ready.apart and ready.loops > 1:
-        return _take_apart(ready, look)
+        return _take_single_calls(ready, look)
     members = len(ready.calls)
     member = number % members if ready.loops == 1 else secrets.randbelow(members)
     for one in [member] if ready.loops == 1 else range(members):
@@ -195,7 +194,7 @@ def _take(ready: Ready, number: int, look: Look | None) -> tuple[float, float, U
     return took_ns, around_ns, used
 
 
-def _take_apart(ready: Ready, look: Look | None) -> tuple[float, float, Use]:
+def _take_single_calls(ready: Ready, look: Look | None) -> tuple[float, float, Use]:
     """Take one sample of many calls, each timed by itself; the clock's own cost is subtracted.
 
     The time by the second clock is that of the first, plus the median excess of the second clock per call.
@@ -278,8 +277,7 @@ def _run_many(calls: tuple[Callable[[], Any], ...], rounds: int, member: int, ex
 
 
 def _warm(ready: Ready, warm_ns: int) -> int:
-    """Make untimed calls for `warm_ns`, at least one unless it is 0, exactly one for cold caches; return their number.
-    """
+    """Make untimed calls for `warm_ns`, at least one unless it is 0, one only for cold caches; return their number."""
     count, begun = 0, _now()
     while warm_ns and (count == 0 or _now() - begun < warm_ns):
         ready.clock.time(ready.calls[count % len(ready.calls)])

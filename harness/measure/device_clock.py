@@ -45,8 +45,7 @@ def make_reader(device: str) -> Callable[[], Gpu | None] | None:
 
 
 def read_gpu(nvml: Any, handle: Any) -> Gpu | None:
-    """Read clock and reasons through an initialised NVML; None if the driver does not report them, as for a MIG part.
-    """
+    """Read clock and reasons through an initialised NVML; None if the driver reports none, as for a MIG instance."""
     try:
         return Gpu(
             sm_mhz=float(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)),

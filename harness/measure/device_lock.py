@@ -82,7 +82,7 @@ def hold_device(device: str, wait_s: float | None, say: Callable[[str], None]) -
     path = lock_path(device)
     # One thread acquires and releases; all share the lock's state. A soft lock would outlive its holder.
     lock = FileLock(path, mode=SHARED_FILE_MODE, thread_local=False, fallback_to_soft=False)
-    lease = _await(device, path, lock, wait_s, say)
+    lease = _wait_for_lock(device, path, lock, wait_s, say)
     if lease.inherited:
         yield lease
         return
@@ -132,11 +132,13 @@ def _unusable(folder: Path, why: str) -> UsageError:
     )
 
 
-def _await(device: str, path: Path, lock: BaseFileLock, wait_s: float | None, say: Callable[[str], None]) -> Lease:
+def _wait_for_lock(
+    device: str, path: Path, lock: BaseFileLock, wait_s: float | None, say: Callable[[str], None]
+) -> Lease:
     """Poll until the lock is free, or until the inherited token permits entry."""
-    inherited, begun, told = inherited_token(device), time.monotonic(), False
+    inherited, begun, announced = inherited_token(device), time.monotonic(), False
     while True:
-        if _try(path, lock):
+        if _try_lock(path, lock):
             return Lease(device=device, token=secrets.token_hex(16), inherited=False)
         holder = read_holder(path)
         if holder is not None and holder.token == inherited and _may_enter(path, holder):
@@ -147,13 +149,13 @@ def _await(device: str, path: Path, lock: BaseFileLock, wait_s: float | None, sa
             raise DeviceBusyError(
                 f"device {device} is held by {who}; waited {waited:.0f} s; wait longer with --lease-wait or stop it"
             )
-        if not told and (holder is not None or waited >= POLL_S):  # a new holder needs a moment to write its record
+        if not announced and (holder is not None or waited >= POLL_S):  # a new holder takes a moment to write its name
             say(f"device {device} is held by {who}; waiting")
-            told = True
+            announced = True
         time.sleep(POLL_S if wait_s is None else min(POLL_S, wait_s - waited))
 
 
-def _try(path: Path, lock: BaseFileLock) -> bool:
+def _try_lock(path: Path, lock: BaseFileLock) -> bool:
     """Try to take the lock; True on success."""
     from filelock import Timeout
 
@@ -172,18 +174,17 @@ def _may_enter(path: Path, holder: Holder) -> bool:
     The holder must be alive: just after the lock changes hands, the record may still name a process that was killed.
     """
     pid, thread = _owners.get(path, (0, 0))
-    return _lives(holder.pid) and (pid != os.getpid() or thread == threading.get_ident())
+    return _is_alive(holder.pid) and (pid != os.getpid() or thread == threading.get_ident())
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     import psutil
 
     return bool(psutil.pid_exists(pid))
 
 
 def inherited_token(device: str) -> str | None:
-    """Return the token of a device from the environment variable, which holds pairs `device:token` separated by commas.
-    """
+    """Return a device's token from the environment variable, which holds pairs `device:token` separated by commas."""
     pairs = (pair.partition(":") for pair in os.environ.get(TOKEN_VARIABLE, "").split(","))
     return next((token for name, _, token in pairs if name == device and token), None)
 

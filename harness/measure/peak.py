@@ -288,8 +288,7 @@ def _tf32(torch: Any, *, allowed: bool) -> Iterator[None]:
 
 
 def _cupy_cuda(cupy: Any, budget_ns: int) -> tuple[dict[str, float], dict[int, float]]:
-    """Measure through CuPy, whose only TF32 switch is an environment variable: it decides the name of the float32 rate.
-    """
+    """Measure through CuPy, whose only TF32 switch is an environment variable; it decides the float32 rate's name."""
     wait = cupy.cuda.runtime.deviceSynchronize
 
     def make(size: int, dtype: str) -> tuple[Callable[[], Any], int]:

@@ -73,8 +73,7 @@ def _ended_ns(pid: int) -> int:
 
 
 def waited_ns(pid: int) -> int:
-    """Return the time that a process's first thread was runnable but not running; 0 if the system does not report it.
-    """
+    """Return the time that a process's first thread was runnable but not running; 0 if the system reports none."""
     with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/schedstat", "rb", buffering=0) as file:
         return int(file.read().split()[1])
     return 0

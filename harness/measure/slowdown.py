@@ -11,7 +11,9 @@ TRIES = 9
 
 
 def make_work(wanted_ns: float) -> Callable[[], None]:
-    """Make a loop that takes `wanted_ns` at the current speed; its number of steps is fixed, so that it scales with it.
+    """Make a loop that takes `wanted_ns` at the current speed.
+
+    The number of steps is fixed, so that the loop takes longer on a slower machine.
     """
     steps = max(1, round(wanted_ns / measure_step()))
     return lambda: spin(steps)

@@ -1,5 +1,4 @@
-"""Builder of network graphs: each call adds one node and computes its shape, so that layers that do not fit fail early.
-"""
+"""Builder of network graphs: each call adds one node and computes its shape, so that misfitting layers fail early."""
 
 from __future__ import annotations
 

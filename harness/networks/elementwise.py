@@ -84,7 +84,7 @@ def lrn_grad(
     return [dy * s ** -o["beta"] - (2 * o["alpha"] * o["beta"] / o["size"]) * x * spread], {}
 
 
-def _along(a: Any, like: Any) -> Any:
+def _per_channel(a: Any, like: Any) -> Any:
     """Reshape one number per channel to broadcast over n c *s."""
     return a.reshape((1, -1, *(1,) * (len(like.shape) - 2)))
 
@@ -93,11 +93,11 @@ def norm(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) 
     """y = gamma (x - mean) / sqrt(variance + eps) + beta, with gamma = 1 if there is none."""
     (x,) = inputs
     factor = (values["variance"] + node.options["eps"]) ** -0.5
-    y = (x - _along(values["mean"], x)) * _along(factor, x)
+    y = (x - _per_channel(values["mean"], x)) * _per_channel(factor, x)
     return (
-        y * _along(values["gamma"], x) + _along(values["beta"], x)
+        y * _per_channel(values["gamma"], x) + _per_channel(values["beta"], x)
         if "gamma" in values
-        else y + _along(values["beta"], x)
+        else y + _per_channel(values["beta"], x)
     )
 
 
@@ -109,9 +109,9 @@ def norm_grad(
     axes = (0, *range(2, len(x.shape)))
     gradients = {"dbeta": xp.sum(dy, axis=axes)}
     if "gamma" not in values:
-        return [dy * _along(factor, x)], gradients
-    gradients["dgamma"] = xp.sum(dy * (x - _along(values["mean"], x)), axis=axes) * factor
-    return [dy * _along(factor * values["gamma"], x)], gradients
+        return [dy * _per_channel(factor, x)], gradients
+    gradients["dgamma"] = xp.sum(dy * (x - _per_channel(values["mean"], x)), axis=axes) * factor
+    return [dy * _per_channel(factor * values["gamma"], x)], gradients
 
 
 def scale(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
@@ -157,7 +157,7 @@ def concat_grad(
     return parts, {}
 
 
-def _middle(inner: Sequence[int], outer: Sequence[int]) -> tuple[slice, ...]:
+def _centre(inner: Sequence[int], outer: Sequence[int]) -> tuple[slice, ...]:
     starts = [(large - small) // 2 for small, large in zip(inner, outer, strict=True)]
     return (slice(None), slice(None), *(slice(at, at + n) for at, n in zip(starts, inner, strict=True)))
 
@@ -165,7 +165,7 @@ def _middle(inner: Sequence[int], outer: Sequence[int]) -> tuple[slice, ...]:
 def crop(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
     """y = the centre of x."""
     (x,) = inputs
-    return x[_middle(node.shape[2:], x.shape[2:])]
+    return x[_centre(node.shape[2:], x.shape[2:])]
 
 
 def crop_grad(
@@ -174,7 +174,7 @@ def crop_grad(
     """dx = dy in the centre, 0 elsewhere."""
     (x,) = inputs
     dx = xp.zeros_like(x)
-    dx[_middle(node.shape[2:], x.shape[2:])] = dy
+    dx[_centre(node.shape[2:], x.shape[2:])] = dy
     return [dx], {}
 
 

@@ -39,7 +39,7 @@ def namespace(a: Any) -> Any:
     return array_namespace(a)
 
 
-def _as_it_is(name: str, a: Any) -> Any:
+def _unchanged(name: str, a: Any) -> Any:
     return a
 
 
@@ -50,7 +50,7 @@ def forward(
     x: Any,
     *,
     decisions: Mapping[str, Any] | None = None,
-    touch: Touch = _as_it_is,
+    touch: Touch = _unchanged,
     keep: bool = True,
 ) -> Tape:
     """Evaluate every node of a network.
@@ -89,7 +89,7 @@ def backward(
     tape: Tape,
     target: Any,
     *,
-    touch: Touch = _as_it_is,
+    touch: Touch = _unchanged,
     keep: bool = True,
 ) -> Tape:
     """Add the loss, the errors of all nodes and all gradients to the tape of a forward pass.

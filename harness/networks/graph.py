@@ -56,8 +56,8 @@ class Node:
                 "dw": problem.with_(operator=Operator.conv_weight_grad),
             }
         else:
-            turned = problem.with_(operator=Operator.conv, x=problem.y, output_padding=None, bias=False)
-            found = {"dx": turned, "dw": turned.with_(operator=Operator.conv_weight_grad)}
+            base = problem.with_(operator=Operator.conv, x=problem.y, output_padding=None, bias=False)
+            found = {"dx": base, "dw": base.with_(operator=Operator.conv_weight_grad)}
         if problem.bias:
             found["db"] = _bias_problem(problem)
         return found

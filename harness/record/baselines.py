@@ -65,10 +65,10 @@ def save_baseline(
         folder.mkdir(parents=True, exist_ok=True)
         if path.exists() and not replace:
             raise FileExistsError
-        with _part_of(path) as (part, file):
+        with _open_part(path) as (part, file):
             write_archive(run, file, suite)
             file.close()
-            _put(part, path, replace)
+            _publish(part, path, replace)
     except FileExistsError as error:
         if error.filename == str(folder):
             raise UsageError(f"baselines cannot be written: '{folder}' is no folder, see --folder") from None
@@ -79,7 +79,7 @@ def save_baseline(
 
 
 @contextmanager
-def _part_of(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+def _open_part(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     """A temporary file next to a path, with a unique name; deleted at the end."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
@@ -90,7 +90,7 @@ def _part_of(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
             part.unlink(missing_ok=True)
 
 
-def _put(part: Path, path: Path, replace: bool) -> None:
+def _publish(part: Path, path: Path, replace: bool) -> None:
     """Move the finished file to its name; raises FileExistsError if another writer has just created it."""
     if not replace:
         try:

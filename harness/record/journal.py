@@ -58,7 +58,7 @@ class Journal:
 
     def append(self, entry: Entry) -> None:
         """Write one entry as one line."""
-        self.file.write(msgspec.json.encode(_spell(msgspec.to_builtins(entry))) + b"\n")
+        self.file.write(msgspec.json.encode(_spell_nonfinite(msgspec.to_builtins(entry))) + b"\n")
 
     def close(self) -> None:
         """Sync the journal to disk and close it."""
@@ -66,10 +66,10 @@ class Journal:
         self.file.close()
 
 
-def _spell(value: Any) -> Any:
+def _spell_nonfinite(value: Any) -> Any:
     """Replace infinities and NaN by words, since JSON has no numbers for them; reading restores them."""
     if isinstance(value, dict):
-        return {name: _spell(part) for name, part in value.items()}
+        return {name: _spell_nonfinite(part) for name, part in value.items()}
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -75,14 +75,12 @@ def count_outputs(problem: Problem) -> int:
 
 
 def windows(problem: Problem) -> Sizes:
-    """Return the number of windows per axis: the output size of the forward operator, or conv_transpose's input size.
-    """
+    """Return the number of windows per axis: output size of the forward operator, or conv_transpose's input size."""
     return problem.x[2:] if problem.output_padding is not None else problem.y[2:]
 
 
 def _padding_is(problem: Problem, begin: Callable[[int], int], end: Callable[[int], int]) -> bool:
-    """True if both paddings equal functions of (k-1)d on every axis on which it is positive, and it is on at least one.
-    """
+    """True if both paddings equal functions of (k-1)d on every axis where it is positive, and at least one is."""
     reach = [r - 1 for r in problem.window.reach(problem.kernel)]
     return any(reach) and all(
         b == begin(r) and e == end(r) for r, (b, e) in zip(reach, problem.window.padding, strict=True) if r

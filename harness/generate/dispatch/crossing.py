@@ -22,8 +22,7 @@ Columns = Mapping[str, Sequence[Value]]
 
 
 def count_classes(columns: Columns, forbidden: Iterable[Pair]) -> Iterator[Row]:
-    """Yield rows that contain every three values and no forbidden pair; each class of counts is replaced by a member.
-    """
+    """Yield rows that contain every three values and no forbidden pair; a member replaces each class of counts."""
     draw = random.Random(0)
     for row in cover(columns, forbidden):
         numbers = {name: _pick(draw, CHANNELS.get(row[name], (row[name],))) for name in COUNTED if name in row}

@@ -196,7 +196,7 @@ def _free_window(chosen: Mapping[str, Any]) -> WindowClass:
 
 def _count(operator: Operator, window: WindowClass, chosen: Mapping[str, Any]) -> tuple[int, int, int]:
     """Channels and outputs per group, and the number of groups."""
-    channels, outputs, multiple = _near(chosen, "channels"), _near(chosen, "outputs"), chosen["multiple"]
+    channels, outputs, multiple = _read_count(chosen, "channels"), _read_count(chosen, "outputs"), chosen["multiple"]
     if operator.pools or window.groups == "one":
         return channels, outputs, 1
     if window.groups == "grouped":
@@ -204,7 +204,7 @@ def _count(operator: Operator, window: WindowClass, chosen: Mapping[str, Any]) -
     return 1, multiple if window.groups == "multiplier" else 1, channels
 
 
-def _near(chosen: Mapping[str, Any], name: str) -> int:
+def _read_count(chosen: Mapping[str, Any], name: str) -> int:
     """Channel count: a power of two, a neighbour of one, or one and a half times one."""
     count, off = int(chosen[name]), int(chosen[f"{name} off"])
     return count + (count + 1) // 2 if off == HALF_MORE else max(1, count + off)

@@ -253,8 +253,7 @@ def _count(operator: Operator, row: Row, window: WindowClass, number: int) -> tu
 
 
 def _multiply(c: int, o: int, number: int) -> tuple[int, int]:
-    """Outputs per channel of a depthwise convolution, and channels: in turn, exactly c channels or exactly o outputs.
-    """
+    """Outputs per channel of a depthwise convolution, and channels: in turn, exactly c channels or o outputs."""
     fitting = [m for m in values.MULTIPLIERS if o % m == 0 and o > m]
     if number % 2 and fitting:
         return fitting[0], o // fitting[0]

@@ -26,8 +26,7 @@ class Reach:
     largest: Mapping[Operator, Mapping[str, int]]
 
     def list_misses(self, problem: Problem) -> list[str]:
-        """Name all that a problem has and no problem of its operator in the set has; empty if it is within the range.
-        """
+        """Name all that a problem has and no problem of its operator in the set has; empty if it is within range."""
         if problem.operator not in self.together:
             return [f"{problem.operator} is not asked"]
         largest = self.largest[problem.operator]
