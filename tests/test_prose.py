@@ -85,3 +85,67 @@ def test_prose_is_plain(place):
     assert files and Path(place).parts[0] in PACKAGES
     found = [fault for path in files for fault in find_faults(path.read_text(), path.relative_to(ROOT))]
     assert not found, "see docs/style.md:\n" + "\n".join(found)
+
+
+GOOD = '''"""Clocks of timed regions."""
+
+
+class Clock:
+    """A clock; synchronize: waits for the device."""
+
+    def time(self, run, warm, synchronize):
+        """Return the time of `run` in ns.
+
+        warm: number of untimed calls.
+        """
+
+
+def is_late(now):
+    """Return True if it is late."""
+
+
+def _mix(a, b, c):
+    """Mean of the three."""
+'''
+
+
+def test_plain_prose_has_no_faults():
+    assert find_faults(GOOD, "clocks.py") == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("Clocks of", "What clocks there are in", "clocks.py:1 begins with 'What'"),
+        ("Return True if", "Whether", "clocks.py:15 begins with 'Whether'"),
+        ("Return True if", "The one that says whether", "clocks.py:15 begins with 'The one that'"),
+        ("A clock;", "Whoever is timed;", "clocks.py:5 begins with 'Whoever'"),
+        ("number of", "nobody times", "clocks.py:8 docstring has 'nobody'"),
+        ("number of", "made by those that are not", "clocks.py:8 docstring has 'those that'"),
+        ("number of", "they hand it over in", "clocks.py:8 docstring has 'hand it over'"),
+        ("number of", "on a machine of one's own,", "clocks.py:8 docstring has 'one's own'"),
+        ("Mean of the three", "Gives the mean beside a", "clocks.py:19 docstring has 'beside'"),
+        ("def _mix", "# as it lies\ndef _mix", "clocks.py:18 comment has 'as it lies'"),
+        ("warm: number", "Number", "clocks.py:7 time does not describe 'warm'"),
+        ("A clock; synchronize:", "A clock:", "clocks.py:7 time does not describe 'synchronize'"),
+        ("is_late(now)", "is_late(now, then, never)", "clocks.py:14 is_late does not describe 'never'"),
+    ],
+)
+def test_faults_are_found(old, new, fault):
+    assert GOOD.count(old) == 1
+    found = find_faults(GOOD.replace(old, new), "clocks.py")
+    assert any(line.startswith(fault) for line in found), found
+
+
+def test_pairs_of_the_guide_are_real():
+    """The second text of each pair in docs/style.md stands in the file that the pair names."""
+    pairs = re.findall(
+        r"^\d+\. `([^`]+)`.*?\n\s+- before: \"(.*?)\"\n\s+- after: \"(.*?)\"\n\s+- why: ",
+        (ROOT / "docs" / "style.md").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
+    assert len(pairs) == 10
+    for path, before, after in pairs:
+        code = " ".join((ROOT / path).read_text().split())
+        assert " ".join(after.split()) in code, path
+        assert " ".join(before.split()) not in code, path
