@@ -1,4 +1,4 @@
-"""The window of an ONNX node, where ONNX's conventions differ, as a Window.
+"""Conversion of an ONNX node's attributes into a Window. ONNX's own conventions are:
 
 auto_pad       explicit padding: total max((ceil(n/s) - 1) s + m' - n, 0), the odd one at the end for SAME_UPPER
 output_shape   padding: total (p-1) s + m' + output_padding - size; a negative total is output_padding, at the end

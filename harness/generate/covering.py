@@ -74,8 +74,8 @@ def cover(parameters: Mapping[str, Sequence[Value]], forbidden: Iterable[Pair] =
     """Build rows that contain every three values of different parameters and no forbidden pair.
 
     Algorithm: IPOG (Lei, Kacker, Kuhn, Okun and Lawrence, 2008). Rows of the first parameters are extended by one
-        parameter at a time, each time with the value that covers most triples; rows for the missing triples are
-        appended. Sets of pairs are bits of one integer.
+    parameter at a time, each time with the value that covers most triples; rows for the missing triples are appended.
+    Sets of pairs are bits of one integer.
     parameters: values by name. forbidden: pairs (name, value). Every parameter needs a value that no other one forbids.
     """
     names = sorted(parameters, key=lambda name: -len(parameters[name]))  # columns with many values first: fewer rows

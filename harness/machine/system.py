@@ -191,7 +191,7 @@ def read_mhz(root: Path = ROOT) -> tuple[float, ...]:
 
 
 def read_virtual(root: Path = ROOT) -> bool | None:
-    """Return True on a virtual machine; None if it cannot be told."""
+    """Return True on a virtual machine; None if it is unknown."""
     if read_text(root / "sys/hypervisor/type") is not None:
         return True
     return parse_hypervisor(read_text(root / "proc/cpuinfo"))

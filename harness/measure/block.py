@@ -1,10 +1,9 @@
 """Blocks: untimed warm-up calls until the state is steady, then samples of a few calls each until the budget ends.
 
 Hot: calls follow each other and cycle through a pool of inputs. Cold: before every call, memory beyond the size of the
-    last cache is written, untimed, and each sample is one call. Before every call its inputs are refilled with new
-    contents, untimed; calls are then timed one by one, and a sample is their mean. A sample is timed as a whole only if
-    calls are queued on a device, so that single timings would wait for each other, or if the contents cannot be
-    renewed.
+last cache is written, untimed, and each sample is one call. Before every call its inputs are refilled with new
+contents, untimed; calls are then timed one by one, and a sample is their mean. A sample is timed as a whole only if
+calls are queued on a device, so that single timings would wait for each other, or if the contents cannot be renewed.
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ class MemoryMeter:
     """Context manager that measures the peak memory above the level at entry; the maximum over several uses counts.
 
     Host: the high-water mark of resident memory, reset at entry (Linux). CUDA: the peak of PyTorch's allocator, and the
-        memory that CuPy's pool took from the driver, which is the rounded-up peak. A library is read only if the
-        process has already loaded it, since loading takes seconds and memory. `peak_bytes` is 0 if nothing can be read;
-        `top_bytes` is the peak itself.
+    memory that CuPy's pool took from the driver, which is the rounded-up peak. A library is read only if the process
+    has already loaded it, since loading takes seconds and memory. `peak_bytes` is 0 if nothing can be read; `top_bytes`
+    is the peak itself.
     """
 
     def __init__(self, device: str) -> None:

@@ -24,7 +24,7 @@ class Node:
     kind: a forward operator (conv, conv_transpose, max_pool, avg_pool), or a key of `elementwise.GLUE`.
     inputs: names of the input nodes. shape: output shape, n c *s.
     problem: set for operators. options: constants of other operations.
-    parameters: shapes of learnable arrays by name (w, b; gamma, beta). statistics: shapes of fixed ones (mean,
+    parameters, statistics: shapes by name of the learnable arrays (w, b; gamma, beta) and of the fixed ones (mean,
         variance).
     """
 

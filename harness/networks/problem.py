@@ -28,7 +28,7 @@ class NetworkProblem:
     """An architecture with everything that determines its result: batch, input size, dtype, seed of all values.
 
     work: `forward` computes the output, `step` also the loss and all gradients. size: 0 stands for the native size.
-    mixed: backend that computes every second operator; empty for none.
+    mixed: partner backend, which computes every second operator and all that the backend lacks; empty for none.
     Raises GeometryError if the layers do not fit at that size.
     """
 

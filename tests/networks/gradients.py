@@ -25,7 +25,7 @@ def arrays_of(tape):
 
 
 def both(problem):
-    """Compute every array of a step by the reference and the written gradients, and by autograd with those decisions."""
+    """Compute every array of a step by the reference with the written gradients, and by autograd with its decisions."""
     network, values, ends = problem.network, make_values(problem), make_ends(problem)
     tape = forward(network, compute, values, ends[INPUT])
     backward(network, compute, values, tape, ends[TARGET])

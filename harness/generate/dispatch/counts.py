@@ -1,8 +1,8 @@
 """Tiny problems with one large count: beyond 8, 9, 10, 12 and 16 bits, and beyond grids of 65 535 blocks.
 
 Sources: Theano#657, cunn#284, Paddle#74051 (feature maps beyond 65 535 not launched), pytorch#129207 (output channels
-    beyond 65 536), oneDNN#259 (an index of one byte), MIOpen#1495 and tensorflow#11327 (weight gradients split over
-    positions).
+beyond 65 536), oneDNN#259 (an index of one byte), MIOpen#1495 and tensorflow#11327 (weight gradients split over
+positions).
 """
 
 from __future__ import annotations
