@@ -1,4 +1,4 @@
-"""Errors that a user can act on: one line that says what, got, wanted and what next."""
+"""User errors: one line with the subject, the value received, the value wanted and the next step."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from harness.exit_codes import ExitCode
 
 
 class HarnessError(Exception):
-    """A problem that the user can mend; printed as one line, never as a traceback."""
+    """An error that the user can fix; printed as one line, never as a traceback."""
 
     exit_code = ExitCode.USAGE
 
 
 class UsageError(HarnessError):
-    """A command, name or file that cannot be used."""
+    """An unusable command, name or file."""
 
 
 class CannotTellError(HarnessError):
-    """A gate that may not give a verdict on this machine."""
+    """A gate that cannot give a verdict on this machine."""
 
     exit_code = ExitCode.CANNOT_TELL
 
@@ -29,7 +29,7 @@ class GeometryError(HarnessError):
 
 
 class LineError(HarnessError):
-    """A problem line that does not parse; carries the position of the fault."""
+    """A problem line that does not parse; `column` is the position of the fault, counted from 0."""
 
     def __init__(self, message: str, line: str, column: int) -> None:
         super().__init__(f"problem line, column {column + 1}: {message}; the line was: {line}")
@@ -37,7 +37,11 @@ class LineError(HarnessError):
 
 
 def unknown(kind: str, got: str, known: Iterable[str], see: str) -> UsageError:
-    """Build the error for a name that is not known, with the nearest known name."""
+    """Build the error for an unknown name, with the nearest known name.
+
+    kind: what was named, such as "backend". got: the unknown name. known: all valid names. see: command that lists
+        them.
+    """
     names = sorted(known)
     near = difflib.get_close_matches(got, names, n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""

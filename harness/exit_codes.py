@@ -1,4 +1,4 @@
-"""The exit codes of every command, and what each means."""
+"""Exit codes of all commands, and the meaning of each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """An exit code; `meaning` is what README.md and `--help` say of it."""
+    """An exit code; `meaning` is its text in README.md and `--help`."""
 
     OK = 0
     WRONG = 1
@@ -18,7 +18,7 @@ class ExitCode(IntEnum):
 
     @property
     def meaning(self) -> str:
-        """What the code says, in one line."""
+        """Meaning of the code, in one line."""
         return _MEANINGS[self]
 
 

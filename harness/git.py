@@ -1,4 +1,4 @@
-"""The git repository of whoever runs the harness: asking it, resolving revisions, checking them out beside it."""
+"""Git commands on the user's repository: find it, resolve revisions, check them out into separate worktrees."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ from harness.errors import UsageError
 
 TRIES = 5
 RETRY_S = 0.02
-# Set by git for the hooks that it runs, they would lead away from the repository that is asked for.
+# Git sets these for its hooks; they would redirect our commands to another repository.
 GIT_OWN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
 
 
 def find_repository(plugins: Sequence[str]) -> Path | None:
-    """Top folder of the repository of the current folder, else of the first plugin file that is in one."""
+    """Return the top folder of the git repository that contains the current folder.
+
+    If the current folder is in none, use the first plugin file that is in one; None without any.
+
+    plugins: plugin names as given on the command line; only paths that end in `.py` are considered.
+    """
     files = [Path(name).expanduser().resolve().parent for name in plugins if name.endswith(".py")]
     for folder in (Path.cwd(), *files):
         try:
@@ -31,7 +36,11 @@ def find_repository(plugins: Sequence[str]) -> Path | None:
 
 
 def resolve_revision(repository: Path | None, revision: str) -> str:
-    """Full hash of a commit. Raises UsageError that names the nearest known ones."""
+    """Return the full hash of a commit.
+
+    revision: commit, branch or tag. Raises UsageError if it is unknown, with the nearest known names, or if there is no
+        repository.
+    """
     if repository is None:
         raise UsageError(
             f"revision: got '{revision}', but '{Path.cwd()}' is in no git repository that git can read; "
@@ -52,7 +61,11 @@ def resolve_revision(repository: Path | None, revision: str) -> str:
 
 
 def describe_checkout(repository: Path | None, timeout_s: float | None = None) -> tuple[str, bool]:
-    """Revision of the checkout, and whether its files differ from it; empty where there is none yet, or git is late."""
+    """Return the revision of the checkout, and True if its files differ from that revision.
+
+    Without a repository the result is ("", False). If there is no commit yet, or git fails or exceeds `timeout_s`, it
+    is ("", True).
+    """
     if repository is None:
         return "", False
     try:
@@ -65,13 +78,16 @@ def describe_checkout(repository: Path | None, timeout_s: float | None = None) -
 
 @contextmanager
 def open_worktree(repository: Path, revision: str, path: Path) -> Iterator[Path]:
-    """A worktree of a revision, removed in the end; hooks do not run, they may build or fetch anything."""
+    """Check out a revision into a worktree at `path`; remove the worktree at the end.
+
+    Hooks are disabled, because they may build or download anything. Yields `path`. Raises UsageError if git refuses.
+    """
     try:
         for attempt in range(1, TRIES + 1):
             try:
                 git(repository, "-c", "core.hooksPath=/dev/null", "worktree", "add", "--detach", str(path), revision)
                 break
-            except GitError as error:  # another run that ends removes the folder of all worktrees when it is empty
+            except GitError as error:  # a run that ends at the same time removes the common folder if it is empty
                 if attempt == TRIES or path.exists():
                     raise UsageError(f"revision {revision[:12]} cannot be checked out: {error}") from None
                 time.sleep(RETRY_S * attempt)
@@ -81,22 +97,22 @@ def open_worktree(repository: Path, revision: str, path: Path) -> Iterator[Path]
 
 
 def _remove_worktree(repository: Path, path: Path) -> None:
-    """Remove it from disk and from the repository's list; others' entries are left alone as long as this goes well."""
+    """Remove a worktree from disk and from the repository's list; entries of other worktrees stay unless git fails."""
     try:
         git(repository, "worktree", "remove", "--force", "--force", str(path))
-    except GitError:  # a checkout that was cut short; only what is gone from the disk is pruned
+    except GitError:  # an incomplete checkout; `prune` drops only entries without a folder
         shutil.rmtree(path, ignore_errors=True)
         for command in (("unlock", str(path)), ("prune",)):
-            with suppress(GitError):  # git may have removed it by itself
+            with suppress(GitError):  # git may have removed the entry itself
                 git(repository, "worktree", *command)
 
 
 class GitError(Exception):
-    """Git refused; the text is the last line that it said."""
+    """Failure of a git command; the text is git's last line of output."""
 
 
 def git(folder: Path, *arguments: str, timeout_s: float | None = None) -> str:
-    """What git prints. Raises GitError where it refuses, takes longer, or is not there."""
+    """Run git in a folder and return its output, stripped. Raises GitError on failure or timeout, or without git."""
     environment = {name: value for name, value in os.environ.items() if name not in GIT_OWN}
     try:
         process = subprocess.Popen(
@@ -109,13 +125,13 @@ def git(folder: Path, *arguments: str, timeout_s: float | None = None) -> str:
         raise GitError(f"git cannot be run: {error}") from None
     with process:
         try:
-            said, complaint = process.communicate(timeout=timeout_s)
+            output, errors = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
             process.terminate()
             raise GitError(f"git has not answered in {timeout_s:g} s") from None
         except BaseException:
-            process.terminate()  # and not killed: git then removes what it had half made
+            process.terminate()  # not killed: git then removes its incomplete output
             raise
     if process.returncode:
-        raise GitError((complaint.strip().splitlines() or [f"exit code {process.returncode}"])[-1])
-    return said.strip()
+        raise GitError((errors.strip().splitlines() or [f"exit code {process.returncode}"])[-1])
+    return output.strip()

@@ -1,4 +1,4 @@
-"""Exit codes are named, and what documents say of them is what the enum says."""
+"""Exit codes are named, and the documents describe them like the enum."""
 
 import ast
 import re

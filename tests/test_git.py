@@ -1,4 +1,4 @@
-"""What git does not answer in time, or cannot be run for, is an error that is said; a run never stands still for it."""
+"""A git command that fails or exceeds its time is a reported error, and never blocks a run."""
 
 import pytest
 

@@ -1,1 +1,1 @@
-"""Problems taken from a user's own model: what it calls, with shapes and multiplicities."""
+"""Problems from a user's own model: its convolutions and poolings, with shapes and multiplicities."""

@@ -1,4 +1,4 @@
-"""An ONNX graph, read so that its calls can be counted; nothing is run and no weight is loaded."""
+"""Capture of an ONNX graph: its calls are counted; nothing is executed and no weight is loaded."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ PRODUCTS = frozenset({"Gemm", "MatMul"})
 PRODUCT = "a matrix product (fully connected), which is no convolution here"
 FAMILY = re.compile(r"conv|pool", re.IGNORECASE)
 
-Shape = tuple[int | str, ...]  # a size that is not known is its name, or ?
+Shape = tuple[int | str, ...]  # an unknown size is its name, or ?
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Value:
-    """What is known of an array: its dtype, as ONNX numbers them, and its shape, None where its rank is not known."""
+    """Known facts of an array: its dtype as an ONNX number, and its shape, None if its rank is unknown."""
 
     dtype: int
     shape: Shape | None
@@ -35,11 +35,12 @@ class Value:
 def capture_onnx(
     file: str, *, inputs: Sequence[str] = (), dims: Sequence[str] = (), backward: bool = False
 ) -> Workload:  # fmt: skip
-    """Count the calls of a graph.
+    """Count the calls of an ONNX graph.
 
-    inputs: shapes of its inputs, in their order. dims: NAME=SIZE for dimensions that have a name.
-    backward: with the gradients of each layer; a layer that reads an input of the graph needs none by it.
-    Raises UsageError where the file is none, or a name or size is wrong.
+    file: path of the model. inputs: shapes of its inputs, in order, such as 1x3x224x224. dims: NAME=SIZE for named
+        dimensions.
+    backward: True to add the gradients of each layer; a layer that reads an input of the graph gets no input gradient.
+    Raises UsageError if the file is not an ONNX model, or if a name or size is wrong.
     """
     model = load_model(file)
     graph = model.graph
@@ -75,7 +76,7 @@ def capture_onnx(
 
 
 def load_model(file: str) -> Any:
-    """Read the model without its external weights. Raises UsageError where there is none."""
+    """Read the model without its external weights. Raises UsageError if it is missing or not an ONNX model."""
     try:
         import onnx
         from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it ships none
@@ -88,7 +89,7 @@ def load_model(file: str) -> Any:
         raise UsageError(f"capture: got '{file}' ({error.strerror}), wanted {wanted}") from None
     except DecodeError:
         raise UsageError(f"capture: got '{file}', which is not an ONNX file, wanted {wanted}") from None
-    if not model.ir_version or not model.HasField("graph"):  # any bytes that happen to decode, as nothing does
+    if not model.ir_version or not model.HasField("graph"):  # some other files decode too, such as an empty one
         raise UsageError(f"capture: got '{file}', which is not an ONNX file, wanted {wanted}")
     if model.functions:
         from onnx.inliner import inline_local_functions
@@ -98,7 +99,7 @@ def load_model(file: str) -> Any:
 
 
 def fix_inputs(free: Sequence[Any], shapes: Sequence[str]) -> None:
-    """Give the inputs of a graph their shapes. Raises UsageError."""
+    """Set the shapes of a graph's inputs. Raises UsageError."""
     names = ", ".join(item.name for item in free)
     if len(shapes) > len(free):
         raise UsageError(f"input: got {len(shapes)} shapes, wanted at most {len(free)}, for {names or 'no input'}")
@@ -110,15 +111,15 @@ def fix_inputs(free: Sequence[Any], shapes: Sequence[str]) -> None:
         known = [dim.dim_value if dim.HasField("dim_value") else None for dim in shape.dim]
         fits = len(known) == len(sizes) and all(k in (None, n) for k, n in zip(known, sizes, strict=True))
         if item.type.tensor_type.HasField("shape") and not fits:
-            told = "x".join(str(dim.dim_value or dim.dim_param or "?") for dim in shape.dim)
-            raise UsageError(f"input: got {text} for '{item.name}', wanted a shape that fits {told}")
+            shape_text = "x".join(str(dim.dim_value or dim.dim_param or "?") for dim in shape.dim)
+            raise UsageError(f"input: got {text} for '{item.name}', wanted a shape that fits {shape_text}")
         del shape.dim[:]
         for size in sizes:
             shape.dim.add().dim_value = size
 
 
 def fix_dimensions(graph: Any, dims: Sequence[str]) -> None:
-    """Put sizes in the place of names, wherever the graph says them. Raises UsageError."""
+    """Replace named dimensions by sizes throughout the graph. Raises UsageError."""
     sizes: dict[str, int] = {}
     for text in dims:
         name, equals, size = text.rpartition("=")
@@ -140,9 +141,9 @@ def fix_dimensions(graph: Any, dims: Sequence[str]) -> None:
 
 
 def infer(model: Any) -> tuple[Any, str]:
-    """The model with the shapes that can be inferred, and what to know of them.
+    """Return the model with inferred shapes, and a note for the user, empty if all is well.
 
-    Strictly first; where that finds fault, as far as it goes.
+    Strict inference comes first; if it fails, lenient inference yields as many shapes as it can.
     """
     from onnx.shape_inference import InferenceError, infer_shapes
 
@@ -154,7 +155,7 @@ def infer(model: Any) -> tuple[Any, str]:
 
 
 def list_values(graph: Any) -> dict[str, Value]:
-    """Arrays of a graph by name."""
+    """Return the arrays of a graph by name."""
     values = {}
     for item in (*graph.input, *graph.output, *graph.value_info):
         kind = item.type.tensor_type
@@ -169,7 +170,7 @@ def list_values(graph: Any) -> dict[str, Value]:
 
 
 def read_node(node: Any, values: Mapping[str, Value]) -> Problem | None:
-    """The problem of a node, None for one that has nothing to do with them. Raises HarnessError with the reason."""
+    """Return the problem of a node; None if it is unrelated. Raises HarnessError with the reason if unsupported."""
     from onnx import helper
 
     kind = node.op_type
@@ -195,23 +196,23 @@ def read_node(node: Any, values: Mapping[str, Value]) -> Problem | None:
 
 
 def find_shape(name: str, values: Mapping[str, Value]) -> tuple[tuple[int, ...], str]:
-    """Shape and dtype of an array. Raises UsageError where they are not known, or not of the harness."""
+    """Return shape and dtype of an array. Raises UsageError if they are unknown, or if the dtype is unsupported."""
     value = values.get(name)
     if value is None or value.shape is None:
         raise UsageError(f"the shape of '{name}' is missing, and cannot be inferred")
     sizes = [size for size in value.shape if isinstance(size, int)]
     if len(sizes) < len(value.shape):
-        told = "x".join(map(str, value.shape))
+        shape_text = "x".join(map(str, value.shape))
         named = [size for size in value.shape if isinstance(size, str) and size != "?"]
         hint = f"--dim {named[0]}=SIZE" if named else "--input SHAPE"
-        raise UsageError(f"the shape of '{name}' is dynamic ({told}); give its sizes, such as {hint}")
+        raise UsageError(f"the shape of '{name}' is dynamic ({shape_text}); give its sizes, such as {hint}")
     if value.dtype not in DTYPES:
         raise UsageError(f"its dtype is number {value.dtype} of ONNX, wanted {', '.join(sorted(DTYPES.values()))}")
     return tuple(sizes), DTYPES[value.dtype]
 
 
 def list_inner(node: Any) -> Iterator[Any]:
-    """Nodes of these families in the graphs inside of a node, as If and Loop have them, at any depth."""
+    """Yield the related nodes in all subgraphs of a node, as those of If and Loop, at any depth."""
     for attribute in node.attribute:
         for graph in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
             for inner in graph.node:

@@ -1,8 +1,8 @@
-"""The window of an ONNX node: what ONNX says otherwise, turned into a Window.
+"""Conversion of an ONNX node's attributes into a Window. ONNX's own conventions are:
 
 auto_pad       explicit padding: total max((ceil(n/s) - 1) s + m' - n, 0), the odd one at the end for SAME_UPPER
-output_shape   padding: total (p-1) s + m' + output_padding - size; what is below 0 is output_padding, at the end
-Global...      a kernel as large as the map
+output_shape   padding: total (p-1) s + m' + output_padding - size; a negative total is output_padding, at the end
+Global...      a kernel as large as the feature map
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ MODES = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
 
 def make_window(kind: str, given: Mapping[str, Any], spatial: Sizes, w: Sizes | None) -> tuple[Window, Sizes | None]:
-    """The window, and the output_padding of a transposed convolution.
+    """Return the window, and the output_padding of a transposed convolution, None for other operators.
 
-    kind: the node's operator, one of OPERATORS. given: its attributes. spatial: sizes of its input's maps.
-    w: shape of its kernel, None for pooling. Raises GeometryError for attributes that do not fit the input.
+    kind: the node's operator, a key of OPERATORS. given: its attributes. spatial: spatial sizes of its input.
+    w: shape of its kernel, None for pooling. Raises GeometryError if the attributes do not fit the input.
     """
     operator, axes = OPERATORS[kind], len(spatial)
     kernel = w[2:] if w else spatial if kind.startswith("Global") else tuple(given.get("kernel_shape", ()))
@@ -60,7 +60,7 @@ def make_window(kind: str, given: Mapping[str, Any], spatial: Sizes, w: Sizes | 
 
 
 def read_mode(given: Mapping[str, Any]) -> str:
-    """The node's auto_pad. Raises GeometryError for one that is not known."""
+    """Return the node's auto_pad. Raises GeometryError if it is unknown."""
     mode = str(given.get("auto_pad", b"NOTSET"), "ascii", "replace")
     if mode not in MODES:
         raise GeometryError(f"auto_pad {mode} is not known, wanted one of {', '.join(MODES)}")
@@ -68,7 +68,11 @@ def read_mode(given: Mapping[str, Any]) -> str:
 
 
 def fit_transposed(given: Mapping[str, Any], spatial: Sizes, kernel: Sizes, plain: Window) -> tuple[Window, Sizes]:
-    """Padding and output_padding of a transposed convolution, whose output size ONNX may give instead."""
+    """Return window and output_padding of a transposed convolution, derived from the output size if ONNX states it.
+
+    given: attributes of the node. spatial: spatial sizes of its input. kernel: of its kernel. plain: window from all
+        other attributes.
+    """
     mode, extra = read_mode(given), tuple(given.get("output_padding", (0,) * len(spatial)))
     if "output_shape" in given:
         wanted = tuple(given["output_shape"])[-len(spatial) :]
@@ -83,6 +87,6 @@ def fit_transposed(given: Mapping[str, Any], spatial: Sizes, kernel: Sizes, plai
 
 
 def halve(totals: Sequence[int], mode: str) -> Padding:
-    """Padding of a total per axis: the odd one at the end for SAME_UPPER, else at the beginning."""
+    """Split a total padding per axis: the odd element at the end for SAME_UPPER, else at the beginning."""
     small = [(total // 2, total - total // 2) for total in totals]
     return tuple(small if mode == "SAME_UPPER" else (pair[::-1] for pair in small))

@@ -1,10 +1,10 @@
-"""What a torch program calls, seen from two places: operators as they are dispatched, and functions as they are named.
+"""Capture of the calls of a torch program at two levels: dispatched operators, and named functions.
 
-Operators show every convolution and pooling, forwards and backwards, however it was written: as a module, a function
-or a method. Two things are lost on the way to them and are seen as functions: adaptive mean pooling to one position,
-which torch computes as a plain mean, and pooling along one axis, which torch computes along two.
+Operators show every convolution and pooling, forwards and backwards, whether written as a module, a function or a
+method. Two cases are no longer visible there and are captured as functions: adaptive average pooling to one position,
+which torch computes as a plain mean, and 1-D pooling, which torch computes along two axes.
 
-This module imports torch; it is imported only where a torch model is captured.
+This module imports torch; it is imported only to capture a torch model.
 """
 
 from __future__ import annotations
@@ -37,38 +37,38 @@ ADAPTIVE_MAX = re.compile(r"adaptive_max_pool[123]d(_backward)?$")
 ADAPTIVE_MEAN = re.compile(r"_?adaptive_avg_pool([123])d$")
 FAMILY = re.compile(r"conv|pool")
 PRODUCTS = frozenset({"mm", "addmm", "bmm", "baddbmm", "linear"})
-NOT_A_LAYER = frozenset({"_adaptive_avg_pool2d_backward", "_adaptive_avg_pool3d_backward"})  # seen at its function
+NOT_A_LAYER = frozenset({"_adaptive_avg_pool2d_backward", "_adaptive_avg_pool3d_backward"})  # counted at its function
 PRODUCT = "a matrix product (fully connected), which is no convolution here"
 BACKWARD = "backward"
 
 
 class UntakenError(HarnessError):
-    """A call that cannot be said as a problem; the text is the reason."""
+    """A call that cannot be expressed as a problem; the text is the reason."""
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves this class without types
-    """Counts every convolution and pooling that runs while it is entered.
+    """Dispatch mode that counts every convolution and pooling that runs while it is active.
 
-    names: qualified names of modules by id. backwards: whether gradients are being computed at the moment.
+    names: qualified names of modules by id. backwards: set to True while gradients are computed.
     """
 
     def __init__(self, names: Mapping[int, str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # as above
         self.tally, self.names, self.backwards = Tally(), names, False
-        self.stack: list[tuple[str, bool]] = []  # of modules that are being called: name, and whether it is a layer
+        self.stack: list[tuple[str, bool]] = []  # modules being called: name, and True for a layer
         self.numbers: dict[tuple[str, str], int] = {}
-        self.forwards: dict[Problem, list[Problem]] = {}  # as torch calls it: as each call was meant
+        self.forwards: dict[Problem, list[Problem]] = {}  # problem as torch calls it -> problems as written
         self.quiet, self.along_one = False, False
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Count the call, and let it happen."""
+        """Count the call, and execute it."""
         kwargs, name = kwargs or {}, func._schema.name.partition("::")[2]
         related = FAMILY.search(name) or name in PRODUCTS or name == "mean"
         if not related or self.quiet:
             return func(*args, **kwargs)
-        if func._can_decompose():  # whole where autograd is switched off altogether, as inference_mode does
+        if func._can_decompose():  # composite operators arrive undecomposed without autograd, as in inference_mode
             with self:
                 return func.decompose(*args, **kwargs)
         result = func(*args, **kwargs)
@@ -79,7 +79,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         return result
 
     def record(self, name: str, given: Values, result: Any) -> None:
-        """Count one call of the operator. Raises HarnessError where it is no problem."""
+        """Count one call of an operator.
+
+        name: operator without its namespace. given: arguments by name. result: return value of the call.
+        Raises HarnessError if the call cannot be expressed as a problem.
+        """
         if name in PRODUCTS:
             self.leave(name, PRODUCT)
         elif name == "mean":
@@ -105,7 +109,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         self.forwards.setdefault(called.with_(bias=False), []).append(meant)
 
     def take_gradients(self, called: Problem, *, x: bool = True, w: bool = True, b: bool = False) -> None:
-        """Count gradients under the name of the first forward call that was alike."""
+        """Count gradients, under the name of the first forward call with the same problem.
+
+        called: forward problem as torch called it. x, w, b: True for each gradient that is computed.
+        """
         known = self.forwards.get(called, [])
         meant = (known.pop() if len(known) > 1 else known[0]) if known else called
         name = self.tally.taken[meant][0] if known else BACKWARD
@@ -118,7 +125,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
         self.tally.leave(name or operator, operator, reason)
 
     def name_call(self, operator: str) -> str:
-        """The layer's name; else the module's with operator and number."""
+        """Return the name of the layer, else that of the module with operator and number."""
         name, layer = self.stack[-1] if self.stack else ("", False)
         if layer and name:
             return name
@@ -127,7 +134,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
 
     @contextmanager
     def follow_modules(self) -> Iterator[None]:
-        """Know at any time which module is being called."""
+        """Track the module that is being called, while the block runs."""
 
         def enter(module: Any, *_: Any) -> None:
             layer = any(base.__module__ in LAYERS for base in type(module).__mro__)
@@ -147,7 +154,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lea
 
 
 class Functions(TorchFunctionMode):
-    """Sees adaptive mean pooling and pooling along one axis under their own names, for a recorder."""
+    """Function mode that captures adaptive average pooling and 1-D pooling by name, for a recorder."""
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__()
@@ -156,7 +163,7 @@ class Functions(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Tell the recorder what it cannot see, and let the call happen."""
+        """Inform the recorder of calls that it cannot see, and execute the call."""
         kwargs, name, recorder = kwargs or {}, str(getattr(func, "__name__", "")), self.recorder
         adaptive = ADAPTIVE_MEAN.match(name.partition(".")[0])
         recorder.quiet, recorder.along_one = bool(adaptive), "pool1d" in name
@@ -169,7 +176,10 @@ class Functions(TorchFunctionMode):
         return result
 
     def take_mean(self, axes: int, x: Tensor, y: Tensor) -> None:
-        """Count adaptive mean pooling, and its gradient when y gets one."""
+        """Count an adaptive average pooling, and its gradient when y receives one.
+
+        axes: number of spatial axes. x, y: input and output.
+        """
         recorder = self.recorder
         try:
             problem = read_adaptive(Operator.avg_pool, axes, x, y)
@@ -187,20 +197,23 @@ class Functions(TorchFunctionMode):
 
 
 def bind(func: Any, args: tuple[Any, ...], kwargs: Values) -> dict[str, Any]:
-    """Arguments of an operator by name, with the defaults of its schema."""
+    """Return the arguments of an operator by name, with the defaults of its schema.
+
+    func: the operator overload. args, kwargs: as passed.
+    """
     schema = func._schema.arguments
     given = {item.name: item.default_value for item in schema if item.has_default_value()}
     return given | {item.name: value for item, value in zip(schema, args, strict=False)} | dict(kwargs)
 
 
 def read_convolution(given: Values) -> Problem:
-    """The forward problem of a convolution, from its own arguments or from those of its backward."""
+    """Return the forward problem of a convolution, from its own arguments or from those of its backward operator."""
     x, w, bias = given.get("input", given.get("self")), given["weight"], given.get("bias")
     axes = w.ndim - 2
     padding = spread(given["padding"], axes)
-    turned = bool(given.get("transposed", False))
+    transposed = bool(given.get("transposed", False))
     return Problem(
-        operator=Operator.conv_transpose if turned else Operator.conv,
+        operator=Operator.conv_transpose if transposed else Operator.conv,
         x=batched(x, axes),
         w=tuple(w.shape),
         window=Window(
@@ -210,14 +223,18 @@ def read_convolution(given: Values) -> Problem:
             groups=given["groups"],
         ),
         bias=bias is not None,
-        output_padding=spread(given["output_padding"], axes) if turned else None,
+        output_padding=spread(given["output_padding"], axes) if transposed else None,
         dtype=read_dtype(x),
         layout=read_layout(x),
     )
 
 
 def read_pooling(name: str, given: Values, y: Tensor) -> Problem:
-    """The forward problem of a pooling, from its own arguments or from those of its backward. Raises UntakenError."""
+    """Return the forward problem of a pooling, from its own arguments or from those of its backward operator.
+
+    name: operator without its namespace. given: arguments by name. y: output, or its gradient.
+    Raises UntakenError if the harness has no such pooling.
+    """
     x = given["self"]
     if ADAPTIVE_MAX.match(name):
         return read_adaptive(Operator.max_pool, int(name.partition("pool")[2][0]), x, y)
@@ -243,7 +260,10 @@ def read_pooling(name: str, given: Values, y: Tensor) -> Problem:
 
 
 def read_adaptive(operator: Operator, axes: int, x: Tensor, y: Tensor) -> Problem:
-    """Adaptive pooling as pooling. Raises UntakenError where the sizes do not divide."""
+    """Convert adaptive pooling into pooling. Raises UntakenError if the sizes are not divisible.
+
+    operator: max_pool or avg_pool. axes: number of spatial axes. x, y: input and output.
+    """
     spatial, out = tuple(x.shape[-axes:]), tuple(y.shape[-axes:])
     window = whole_window(spatial, out)
     if window is None:
@@ -255,7 +275,7 @@ def read_adaptive(operator: Operator, axes: int, x: Tensor, y: Tensor) -> Proble
 
 
 def drop_first_axis(problem: Problem) -> Problem:
-    """The same pooling along one axis, where torch has put another in front of it."""
+    """Return the 1-D pooling of a 2-D one to which torch added an axis in front."""
     window = problem.window
     assert window.kernel is not None
     narrow = replace(
@@ -266,30 +286,30 @@ def drop_first_axis(problem: Problem) -> Problem:
 
 
 def is_whole_mean(given: Values) -> bool:
-    """Whether a mean is over all positions of maps in two or three dimensions."""
+    """Return True for a mean over all positions of an input with two or three spatial axes."""
     x, dims = given["self"], given.get("dim")
     return x.ndim in (4, 5) and sorted(d % x.ndim for d in dims or ()) == list(range(2, x.ndim))
 
 
 def spread(value: Any, axes: int) -> Sizes:
-    """One value per axis; nothing stays nothing."""
+    """Expand one value to all axes; an empty list remains empty."""
     sizes = [value] if isinstance(value, int) else list(value)
     return tuple(int(size) for size in (sizes * axes if len(sizes) == 1 else sizes))
 
 
 def batched(x: Tensor, axes: int) -> Sizes:
-    """Shape of x, with a batch of one where it has none."""
+    """Return the shape of x, with a batch of one if it has no batch axis."""
     shape = tuple(int(size) for size in x.shape)
     return (1, *shape) if len(shape) == axes + 1 else shape
 
 
 def read_dtype(x: Tensor) -> str:
-    """Name of the dtype, as torch has it."""
+    """Return torch's name of the dtype."""
     return str(x.dtype).removeprefix("torch.")
 
 
 def read_layout(x: Tensor) -> str:
-    """The order in memory; where both would be true, channels come first."""
+    """Return the memory layout; channels-first if both apply."""
     formats: dict[int, Any] = {4: torch.channels_last, 5: torch.channels_last_3d}
     last = x.ndim in formats and not x.is_contiguous() and x.is_contiguous(memory_format=formats[x.ndim])
     return "channels-last" if last else "channels-first"

@@ -1,7 +1,7 @@
-"""A torch module, run once so that its calls can be counted.
+"""Capture of a torch module: it runs once while its calls are counted.
 
-It runs on fake tensors, which have shapes, dtypes and devices but no memory. A module that looks at its numbers (as
-`if x.max() > 0` does) cannot run so, and runs on real random ones instead.
+It runs on fake tensors, which have shapes, dtypes and devices but no memory. A module that reads values (as in `if
+x.max() > 0`) cannot run on them, and runs on real random tensors instead.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NOT_INSTALLED = "torch is not installed, wanted it to capture a torch module: pip install 'conv-harness[torch]'"
 WANTED = "package.module:name or ./file.py:name, a torch module or what builds one"
 SHAPE = re.compile(r"(\d+(?:x\d+)*)(?::(\w+))?")
-LOOKS_AT_NUMBERS = frozenset({  # what fake tensors say to a program that looks at the numbers in them
+LOOKS_AT_NUMBERS = frozenset({  # errors of fake tensors when a program reads their values
     "DataDependentOutputException", "DynamicOutputShapeException", "GuardOnDataDependentSymNode",
     "UnsupportedFakeTensorException", "UnsupportedOperatorException",
 })  # fmt: skip
@@ -32,10 +32,10 @@ LOOKS_AT_NUMBERS = frozenset({  # what fake tensors say to a program that looks 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Want:
-    """What is to be run.
+    """Settings of the captured run.
 
-    inputs: one text for each argument, such as 1x3x224x224 or 1x16:int64; dtype is for those that name none.
-    backward: whether gradients of the parameters are computed too. input_grad: those of the inputs as well.
+    inputs: one text for each argument, such as 1x3x224x224 or 1x16:int64. dtype: for inputs that name none.
+    backward: True to compute the gradients of the parameters too. input_grad: True for those of the inputs as well.
     """
 
     inputs: Sequence[str]
@@ -45,7 +45,7 @@ class Want:
 
 
 def capture_torch(target: str, want: Want) -> Workload:
-    """Build the module and count its calls. Raises UsageError, with its own message, where it cannot be run."""
+    """Build the module and count its calls. Raises UsageError, including the module's own message, if it cannot run."""
     if not has_torch():
         raise UsageError(NOT_INSTALLED)
     module = build_module(target)
@@ -70,7 +70,7 @@ def capture_torch(target: str, want: Want) -> Workload:
 
 
 def has_torch() -> bool:
-    """Whether torch can be imported; a stray folder of that name has no version."""
+    """Return True if torch can be imported; a stray folder of that name has no version."""
     try:
         import torch
     except (ImportError, OSError):
@@ -79,7 +79,7 @@ def has_torch() -> bool:
 
 
 def say(error: BaseException) -> str:
-    """The kind of an error and its first line."""
+    """Return the type of an error and its first line."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
@@ -88,7 +88,7 @@ def say(error: BaseException) -> str:
 
 
 def build_module(target: str) -> Any:
-    """The module that `package.module:name` is or builds. Raises UsageError where there is none."""
+    """Return the module that `package.module:name` is or builds. Raises UsageError if there is none."""
     import torch
 
     place, colon, name = target.rpartition(":")
@@ -115,7 +115,7 @@ def build_module(target: str) -> Any:
 
 
 def import_place(place: str) -> Any:
-    """Import a module by name, from the current folder too, or a file. Raises UsageError."""
+    """Import a module by name, also from the current folder, or from a file. Raises UsageError."""
     try:
         if not place.endswith(".py"):
             if "" not in sys.path and str(Path.cwd()) not in sys.path:
@@ -127,7 +127,7 @@ def import_place(place: str) -> Any:
         spec = importlib.util.spec_from_file_location(f"harness_captured_{path.stem}", path)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module  # where dataclasses and pickles of the file look for it
+        sys.modules[spec.name] = module  # dataclasses and pickles look it up here
         spec.loader.exec_module(module)
         return module
     except UsageError:
@@ -137,7 +137,7 @@ def import_place(place: str) -> Any:
 
 
 def read_shape(text: str, dtype: str) -> tuple[tuple[int, ...], Any]:
-    """Read a shape such as 1x3x224x224 or 1x16:int64, and its torch dtype. Raises UsageError."""
+    """Parse a shape such as 1x3x224x224 or 1x16:int64, with its torch dtype. Raises UsageError."""
     import torch
 
     found = SHAPE.fullmatch(text.strip())
@@ -154,7 +154,11 @@ def read_shape(text: str, dtype: str) -> tuple[tuple[int, ...], Any]:
 
 
 def run_module(module: Any, shapes: Sequence[tuple[tuple[int, ...], Any]], want: Want, *, fake: bool) -> Recorder:
-    """Call the module once, and its gradients, while everything it calls is counted. Raises what the module raises."""
+    """Call the module once, with its gradients if wanted, while all calls are counted.
+
+    shapes: (shape, torch dtype) of each argument. want: settings of the run. fake: True for fake tensors, False for
+        copies of the real weights. Propagates all errors of the module.
+    """
     from contextlib import ExitStack
 
     import torch
@@ -185,7 +189,11 @@ def run_module(module: Any, shapes: Sequence[tuple[tuple[int, ...], Any]], want:
 
 
 def make_input(shape: tuple[int, ...], kind: Any, device: Any, *, grad: bool) -> Any:
-    """Real random numbers of a floating dtype, zeros and ones of another."""
+    """Draw normal random numbers for a floating dtype, zeros and ones for any other.
+
+    shape, kind, device: shape, torch dtype and device of the tensor. grad: True if a floating input requires a
+        gradient.
+    """
     import torch
 
     if not kind.is_floating_point:
@@ -194,7 +202,7 @@ def make_input(shape: tuple[int, ...], kind: Any, device: Any, *, grad: bool) ->
 
 
 def run_backward(result: Any) -> None:
-    """Compute the gradients of the sum of everything in the result that has any."""
+    """Compute the gradients of the sum of all outputs that require one."""
     from torch.utils._pytree import tree_leaves
 
     sums = [one.sum() for one in tree_leaves(result) if getattr(one, "requires_grad", False)]

@@ -1,7 +1,7 @@
-"""A workload: the problems that a model poses, how often each, and what could not be taken; and its file.
+"""A workload: the problems in a model with their multiplicities, the calls that were left out, and its file format.
 
-The file is JSON with `format` and `source`, `problems` (each with `name`, `line` and `multiplicity`), and `left_out`
-(each with `name`, `operator`, `count` and `reason`).
+The file is JSON with `format`, `source`, `problems` (each with `name`, `line` and `multiplicity`) and `left_out` (each
+with `name`, `operator`, `count` and `reason`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WANTED = "a file that `python -m harness capture` writes"
 
 
 class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
-    """Calls that are no problem here, and why; `operator` is the model's own word for it."""
+    """Calls that cannot be expressed as a problem, with the reason; `operator` is the model's own term."""
 
     name: str
     operator: str
@@ -38,9 +38,9 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """Distinct problems under the name of the first layer that poses each, and what was left out.
+    """Distinct problems, each named after the first layer that contains it, and the calls that were left out.
 
-    source: the model, as it was named. note: what its user should know of how it was captured.
+    source: the model, as named by the user. note: what users should know about the capture.
     """
 
     source: str
@@ -56,7 +56,7 @@ class Workload:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts equal calls while a model is read, in the order of the first of each."""
+    """Counter of equal calls while a model is read, in order of first occurrence."""
 
     taken: dict[Problem, tuple[str, int]] = field(default_factory=dict)
     left: dict[LeftOut, int] = field(default_factory=dict)
@@ -67,27 +67,30 @@ class Tally:
         self.taken[problem] = (first, count + 1)
 
     def leave(self, name: str, operator: str, reason: str) -> None:
-        """Count a call that is none."""
+        """Count a call that is no problem.
+
+        name: of the layer. operator: the model's own term. reason: for the user.
+        """
         item = LeftOut(name=name, operator=operator, reason=reason)
         self.left[item] = self.left.get(item, 0) + 1
 
     def finish(self, source: str, note: str = "") -> Workload:
-        """Give what was counted."""
+        """Return the workload."""
         named = [NamedProblem(name=n, problem=p, multiplicity=count) for p, (n, count) in self.taken.items()]
         left_out = [msgspec.structs.replace(item, count=count) for item, count in self.left.items()]
         return Workload(source=source, problems=tuple(named), left_out=tuple(left_out), note=note)
 
 
-# --- what both kinds of models need ------------------------------------------------------------------------------
+# --- common to both kinds of models ------------------------------------------------------------------------------
 
 
 def settle_divisor(window: Window) -> Window:
-    """Let padding count where there is none, so that equal means are equal problems."""
+    """Count padding in the divisor if there is none, so that equal averages are equal problems."""
     return window if any(map(any, window.padding)) else replace(window, count_include_pad=True)
 
 
 def whole_window(spatial: Sizes, out: Sizes) -> Window | None:
-    """The window that makes maps of `out` from maps of `spatial` without overlap; None where sizes do not divide."""
+    """Return the non-overlapping window from the spatial sizes `spatial` to `out`; None if they are not divisible."""
     if any(p < 1 or n % p for n, p in zip(spatial, out, strict=True)):
         return None
     kernel = tuple(n // p for n, p in zip(spatial, out, strict=True))
@@ -95,10 +98,11 @@ def whole_window(spatial: Sizes, out: Sizes) -> Window | None:
 
 
 def gradient_problems(forward: Problem, *, x: bool = True, w: bool = True, b: bool = False) -> Iterator[Problem]:
-    """Problems of the gradients by x, w and b, as far as each is needed.
+    """Yield the problems of the gradients with respect to x, w and b.
 
-    Those of conv_transpose, which is itself the input gradient of a convolution, are that convolution of dy (by x)
-    and its kernel gradient, where dy and x change places (by w). The bias gradient sums dy whatever the window was.
+    conv_transpose is the input gradient of a convolution. Its gradients are that convolution applied to dy (for x), and
+    that convolution's kernel gradient with x and dy exchanged (for w). The bias gradient sums dy, whatever the window.
+    forward: problem of the forward operator. x, w, b: True for each gradient that is needed; pooling has x only.
     """
     operator = forward.operator
     if operator.pools:
@@ -106,15 +110,15 @@ def gradient_problems(forward: Problem, *, x: bool = True, w: bool = True, b: bo
             yield forward.with_(operator=Operator(f"{operator}_grad"))
         return
     assert forward.w is not None
-    turned = operator is Operator.conv_transpose
+    transposed = operator is Operator.conv_transpose
     base = forward.with_(
-        operator=Operator.conv, bias=False, x=forward.y if turned else forward.x, output_padding=None
+        operator=Operator.conv, bias=False, x=forward.y if transposed else forward.x, output_padding=None
     )  # fmt: skip
     if x:
-        yield base if turned else base.with_(operator=Operator.conv_input_grad)
+        yield base if transposed else base.with_(operator=Operator.conv_input_grad)
     if w:
         yield base.with_(operator=Operator.conv_weight_grad)
-    if b and turned:
+    if b and transposed:
         w_shape = (forward.y[1], forward.y[1], *(1,) * forward.axes)
         yield base.with_(operator=Operator.conv_bias_grad, w=w_shape, window=Window.of(forward.axes))
     elif b:
@@ -142,7 +146,11 @@ class _File(msgspec.Struct):
 
 
 def write_workload(workload: Workload, path: Path, *, replace: bool = False) -> None:
-    """Write the file. Raises UsageError where there is one already that may not be replaced, or it cannot be."""
+    """Write the file.
+
+    path: its location. replace: True to overwrite an existing file.
+    Raises UsageError if the file exists and `replace` is False, or if it cannot be written.
+    """
     entries = [
         {"name": named.name, "line": named.problem.line, "multiplicity": named.multiplicity}
         for named in workload.problems
@@ -163,7 +171,7 @@ def write_workload(workload: Workload, path: Path, *, replace: bool = False) -> 
 
 
 def read_workload(path: str | Path) -> Workload:
-    """Read the file. Raises UsageError, in one line, where it is none, empty, of a newer format, or an entry is bad."""
+    """Read the file. Raises UsageError, in one line, if it is invalid, empty, of a newer format, or an entry is bad."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -196,7 +204,10 @@ def _read_entry(entry: _Entry, number: int, path: str | Path) -> NamedProblem:
 def name_problems(
     problems: Sequence[str | Path | Task | NamedProblem], networks: Mapping[str, Architecture] | None = None
 ) -> list[NamedProblem]:
-    """Problems with names: a problem line is its own name, and a Path stands for all problems of a captured file."""
+    """Name problems: a line gets a name for its operator or network; a Path stands for all problems of a captured file.
+
+    networks: architectures by name, for lines of networks.
+    """
     named: list[NamedProblem] = []
     for problem in problems:
         if isinstance(problem, Path):

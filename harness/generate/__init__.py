@@ -1,1 +1,1 @@
-"""Making problems that are valid by construction: drawn ones, covering ones, and those that failed before."""
+"""Generation of problems that are valid by construction: random ones, covering arrays, and reduced failures."""

@@ -1,4 +1,4 @@
-"""From choices to a problem that is valid by construction: the output is chosen, and the input follows from it."""
+"""Build problems that are valid by construction: the output size is chosen, and the input size follows from it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ BIASED = frozenset({Operator.conv, Operator.conv_transpose})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
-    """Everything that is free in a problem; what an operator does not have (a bias, groups, ceil) it leaves out.
+    """All free parameters of a problem; parameters that an operator does not have (a bias, groups, ceil) are ignored.
 
-    out, kernel, stride, dilation, begin, end: one value per axis, positive, the paddings 0 or more.
-    remainder: positions per axis beyond the last window, taken modulo the stride; output_padding of conv_transpose.
-    channels, outputs: of each group. conv_transpose takes `outputs` channels a group and gives `channels`.
+    out, kernel, stride, dilation, begin, end: one value per axis; paddings are at least 0, all others positive.
+    remainder: input positions per axis beyond the last window, modulo the stride; output_padding of conv_transpose.
+    channels, outputs: per group. conv_transpose reads `outputs` channels per group and writes `channels`.
     hollow: permits windows of max pooling that hold padding only; their maximum is minus infinity and has no index.
     """
 
@@ -58,7 +58,7 @@ class Choices:
 
     @property
     def padding(self) -> Padding:
-        """Begin and end per axis; for max pooling at most the reach less one, so that the first and last window fit."""
+        """Begin and end per axis; for max pooling at most (k-1)d, so that the first and last window fit."""
         pairs = tuple(zip(self.begin, self.end, strict=True))
         if not self._dense:
             return pairs
@@ -71,10 +71,10 @@ class Choices:
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
-        """Size of the side that the window moves over, and number of windows, per axis: S = (o-1)s + d(k-1)+1 + r-b-e.
+        """Input size of the window and number of windows, per axis: S = (o-1)s + d(k-1)+1 + r-b-e.
 
-        Where S would be below 1, both grow by whole strides; for max pooling below d, so that no window steps over
-        the whole input.
+        For conv_transpose, S is the output size. If S would be below 1, both grow by whole strides; for max pooling if
+        it would be below d, so that no window steps over the whole input.
         """
         found = []
         for o, k, s, d, (b, e), r in zip(
@@ -87,7 +87,7 @@ class Choices:
 
 
 def build(choices: Choices) -> Problem:
-    """The problem of these choices. Raises GeometryError only where a choice lies outside every domain."""
+    """Build the problem. Raises GeometryError only if a choice lies outside every domain."""
     operator, sizes = choices.operator, choices.sizes
     pools, transposed = operator.pools, operator is Operator.conv_transpose
     groups = 1 if pools else choices.groups
@@ -123,7 +123,7 @@ def _remainders(choices: Choices) -> Sizes:
 
 
 def differ(values: Sequence[int], domain: Sequence[int]) -> Sizes:
-    """The same values, each repeated one replaced by the next larger free value of the domain, else by any free one."""
+    """Make the values distinct: replace each duplicate by the next larger unused domain value, else any unused one."""
     taken: list[int] = []
     for value in values:
         if value in taken:
@@ -134,10 +134,11 @@ def differ(values: Sequence[int], domain: Sequence[int]) -> Sizes:
 
 
 def spread(choices: Choices, tier: Tier, quantities: Collection[str] = QUANTITIES) -> Choices:
-    """Make the values of each quantity pairwise different, as far as its domain permits: mix-ups then show.
+    """Make the values of each quantity pairwise distinct, as far as its domain permits, so that mix-ups become visible.
 
-    kernel, stride, dilation: over the axes; padding: over the axes and sides; counts: batch, channels and outputs;
-    size: outputs and inputs over the axes.
+    choices: start values. tier: domains of the values. quantities: names from QUANTITIES. kernel, stride and dilation
+        become distinct over the axes; padding over the axes and sides; counts between batch, channels and outputs; size
+        between outputs and inputs of all axes.
     """
     changes: dict[str, Any] = {}
     for name in ("kernel", "stride", "dilation"):
@@ -154,7 +155,7 @@ def spread(choices: Choices, tier: Tier, quantities: Collection[str] = QUANTITIE
 
 
 def _differ_sizes(choices: Choices, tier: Tier) -> Choices:
-    """Give each axis the first output size, from its own upwards, that makes its output and its input new."""
+    """For each axis, take the first output size, from its own upwards, that makes its output and its input unique."""
     for axis in range(1, choices.axes):
         out, known = choices.out, choices.sizes[:axis]
         for o in (out[axis], *(larger for larger in tier.width if larger > out[axis])):
@@ -167,7 +168,7 @@ def _differ_sizes(choices: Choices, tier: Tier) -> Choices:
 
 @cache
 def fitting_regimes(operator: Operator, dtype: str) -> tuple[str, ...]:
-    """Data regimes that the operator can have in a dtype: those in which its smallest problem is valid."""
+    """Return the data regimes of an operator in a dtype: those in which its smallest problem is valid."""
     one = Choices(
         operator=operator, out=(1,), kernel=(1,), stride=(1,), dilation=(1,), begin=(0,), end=(0,), remainder=(0,),
         dtype=dtype,

@@ -1,7 +1,7 @@
-"""A fixed set of problems in which every three values of different parameters meet, by a covering array.
+"""A fixed set of problems that covers every three values of different parameters (a covering array of strength 3).
 
-Real faults need two or three things at once (groups with stride and padding, the ceil rule with the divisor), so that
-every combination of three is enough, and a few hundred problems hold all of them.
+Real faults need two or three conditions at once (groups with stride and padding, ceil mode with the divisor). All
+triples are therefore enough, and a few hundred problems contain them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Row = dict[str, Value]
 
 @cache
 def covering_problems() -> tuple[NamedProblem, ...]:
-    """Problems named covering/000, covering/001, ...; the same ones in the same order every time."""
+    """Build the problems covering/000, covering/001, ...; deterministic in content and order."""
     rows = [
         *cover(domains.COVERED_CONVOLUTIONS, domains.FORBIDDEN), *cover(domains.COVERED_POOLS, domains.FORBIDDEN_POOLS)
     ]  # fmt: skip
@@ -32,7 +32,7 @@ def covering_problems() -> tuple[NamedProblem, ...]:
 
 
 def problem_of(row: Row, number: int) -> Problem:
-    """The problem of a row; what no parameter says (batch, remainder, which other data) goes round with its number."""
+    """Build the problem of a row; values without a parameter (batch, remainder, other data) cycle with its number."""
     operator, axes = Operator(str(row["operator"])), int(row["axes"])
     width, channels, groups = int(row["width"]), int(row["channels"]), row.get("groups", "one")
     depthwise = groups == "depthwise"
@@ -62,7 +62,7 @@ def problem_of(row: Row, number: int) -> Problem:
 
 
 def _data(name: str, operator: Operator, dtype: str, number: int) -> str:
-    """The regime of a row; "other" goes round through those that no row names."""
+    """Data regime of a row; "other" cycles through the regimes that no row names."""
     if name != "other":
         return name
     named = domains.COVERED_CONVOLUTIONS["data"]
@@ -71,13 +71,14 @@ def _data(name: str, operator: Operator, dtype: str, number: int) -> str:
 
 
 def cover(parameters: Mapping[str, Sequence[Value]], forbidden: Iterable[Pair] = ()) -> list[Row]:
-    """Rows in which every three values of different parameters meet, without any forbidden pair.
+    """Build rows that contain every three values of different parameters and no forbidden pair.
 
-    By IPOG (Lei, Kacker, Kuhn, Okun and Lawrence, 2008): the rows of the first parameters are lengthened by one
-    parameter after the other, each time by the value that covers most; what is then missing is added below.
-    Sets of pairs are the bits of one number. Every parameter must have a value that no other one forbids.
+    Algorithm: IPOG (Lei, Kacker, Kuhn, Okun and Lawrence, 2008). Rows of the first parameters are extended by one
+    parameter at a time, each time with the value that covers most triples; rows for the missing triples are appended.
+    Sets of pairs are bits of one integer.
+    parameters: values by name. forbidden: pairs (name, value). Every parameter needs a value that no other one forbids.
     """
-    names = sorted(parameters, key=lambda name: -len(parameters[name]))  # long ones first: fewer rows
+    names = sorted(parameters, key=lambda name: -len(parameters[name]))  # columns with many values first: fewer rows
     items = [(name, value) for name in names for value in parameters[name]]
     spots = {item: number for number, item in enumerate(items)}
     columns = [[spots[name, value] for value in parameters[name]] for name in names]
@@ -88,12 +89,12 @@ def cover(parameters: Mapping[str, Sequence[Value]], forbidden: Iterable[Pair] =
 
 
 class _Array:
-    """The array while it grows; a value is a spot, numbered through all columns."""
+    """The covering array during construction; each value of each column has a number, its spot."""
 
     def __init__(self, columns: list[list[int]], banned: set[frozenset[int]]) -> None:
         self.columns, self.total = columns, sum(map(len, columns))
         spots = range(self.total)
-        self.foes = [{b for b in spots if frozenset((a, b)) in banned} for a in spots]
+        self.conflicts = [{b for b in spots if frozenset((a, b)) in banned} for a in spots]
         self.column_of = {spot: number for number, column in enumerate(columns) for spot in column}
         self.rows = [row for row in map(list, itertools.product(*columns[:3])) if not self.clash(row)]
         self.masks = [self.pairs(row) for row in self.rows]
@@ -101,18 +102,18 @@ class _Array:
             self.grow(number)
 
     def clash(self, row: Sequence[int]) -> bool:
-        return any(b in self.foes[a] for a, b in itertools.combinations(row, 2))
+        return any(b in self.conflicts[a] for a, b in itertools.combinations(row, 2))
 
     def pairs(self, row: Sequence[int]) -> int:
-        """The pairs of spots that meet in a row."""
+        """Pairs of spots in a row, as bits."""
         return sum(1 << (a * self.total + b) for a, b in itertools.combinations(row, 2))
 
     def grow(self, number: int) -> None:
-        """Give every row a spot of one more column, then add the rows that are still missing."""
+        """Extend every row by a spot of the next column, then append rows for the missing triples."""
         missing = {spot: self.missing(number, spot) for spot in self.columns[number]}
         for place, row in enumerate(self.rows):
-            free = [spot for spot in self.columns[number] if self.foes[spot].isdisjoint(row)]
-            free = free[place % len(free) :] + free[: place % len(free)]  # ties go round
+            free = [spot for spot in self.columns[number] if self.conflicts[spot].isdisjoint(row)]
+            free = free[place % len(free) :] + free[: place % len(free)]  # break ties in turn
             best = max(free, key=lambda spot: (self.masks[place] & missing[spot]).bit_count())
             missing[best] &= ~self.masks[place]
             self.masks[place] |= sum(1 << (spot * self.total + best) for spot in row)
@@ -129,16 +130,16 @@ class _Array:
             self.masks.append(self.pairs(row))
 
     def missing(self, number: int, spot: int) -> int:
-        """All pairs of spots before a column that must meet with this spot of it."""
-        before = [[s for s in column if s not in self.foes[spot]] for column in self.columns[:number]]
+        """All pairs of spots in earlier columns that must occur together with this spot."""
+        before = [[s for s in column if s not in self.conflicts[spot]] for column in self.columns[:number]]
         bits = 0
         for first, second in itertools.combinations(before, 2):
             for a in first:
-                bits += sum(1 << (a * self.total + b) for b in second if b not in self.foes[a])
+                bits += sum(1 << (a * self.total + b) for b in second if b not in self.conflicts[a])
         return bits
 
     def place(self, triple: dict[int, int], added: list[dict[int, int]]) -> None:
-        """Put three spots into the first added row where they fit, or into a new one."""
+        """Insert three spots into the first added row that admits them, or into a new one."""
         for partial in added:
             if all(partial.get(column, spot) == spot for column, spot in triple.items()):
                 joined = partial | triple
@@ -148,9 +149,9 @@ class _Array:
         added.append(triple)
 
     def fill(self, partial: dict[int, int], number: int) -> list[int]:
-        """A whole row: columns that are still free take values in turn."""
+        """Complete a row: empty columns take their values in turn."""
         for column in range(number + 1):
             if column not in partial:
-                free = [s for s in self.columns[column] if self.foes[s].isdisjoint(partial.values())]
+                free = [s for s in self.columns[column] if self.conflicts[s].isdisjoint(partial.values())]
                 partial[column] = free[len(self.rows) % len(free)]
         return [partial[column] for column in range(number + 1)]

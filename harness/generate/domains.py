@@ -1,6 +1,6 @@
-"""The values that generated problems are made of, smallest first: plain data.
+"""Domains of the values of generated problems, smallest first: data only.
 
-Sizes stand on both sides of the widths of SIMD registers and tiles (4, 8, 16, 32, 64), where loops have their tails.
+Sizes lie on both sides of the widths of SIMD registers and tiles (4, 8, 16, 32, 64), where loops have remainders.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ MANY_GROUPS: Sizes = (4, 8, 16, 24)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tier:
-    """The domain of each quantity of a drawn problem; `size` is an output size of one axis, `width` of the last."""
+    """The domain of each quantity of a random problem.
+
+    size: output size of an axis. width: output size of the last axis.
+    """
 
     batch: Sizes
     channels: Sizes
@@ -34,12 +37,12 @@ class Tier:
     padding: Sizes
 
     def plain(self, quantity: str) -> Tier:
-        """The same domains with one quantity at its smallest value."""
+        """Return the domains with one quantity restricted to its smallest value."""
         names = ("batch", "channels", "outputs") if quantity == "counts" else (quantity,)
         return replace(self, **{name: getattr(self, name)[:1] for name in names})
 
     def limited(self, largest: int) -> Tier:
-        """The same domains without the values above `largest`; each keeps its smallest value."""
+        """Return the domains without values above `largest`; each keeps its smallest value."""
         kept = {f.name: getattr(self, f.name) for f in fields(self)}
         return Tier(**{name: tuple(v for v in domain if v <= largest) or domain[:1] for name, domain in kept.items()})
 
@@ -56,7 +59,7 @@ TINY = Tier(
     dilation=(1, 2, 3),
     padding=(0, 1, 2, 3, 4, 5),
 )
-VOLUME = Tier(  # three axes multiply, so each is shorter
+VOLUME = Tier(  # the sizes of three axes multiply, so each is smaller
     batch=(1, 2),
     channels=(1, 2, 3, 4, 5),
     outputs=(1, 2, 3, 4, 5),
@@ -68,9 +71,9 @@ VOLUME = Tier(  # three axes multiply, so each is shorter
     dilation=(1, 2, 3),
     padding=(0, 1, 2, 3, 4, 5),
 )
-# The quantities of a problem, and how each is drawn: at its smallest value on every axis, freely, or with values that
-# differ; paddings also as wide (m'-1 on every side) or as equal width, sizes also so that the kernel is the whole
-# input. The commonest stand more than once.
+# The quantities of a problem, and the modes of each: smallest value on every axis (plain), unrestricted (free), or
+# distinct values (apart); paddings also m'-1 on every side (wide) or output as wide as the input (equal); sizes also
+# with a kernel as large as the input (full). Frequent modes are repeated.
 QUANTITIES = ("padding", "dilation", "stride", "counts", "kernel", "size")
 MODES: Mapping[str, tuple[str, ...]] = {
     "padding": ("plain", "free", "apart", "apart", "apart", "wide", "equal"),
@@ -80,13 +83,13 @@ MODES: Mapping[str, tuple[str, ...]] = {
     "kernel": ("plain", "free", "apart", "apart"),
     "size": ("free", "free", "apart", "apart", "apart", "full"),
 }
-# What may be large in one drawn problem, one thing at a time, with the values that it then may have.
+# Quantities that may be large in a random problem, one at a time, with their large values.
 LARGE: Mapping[str, Sizes] = {"width": TAILS, "channels": CHANNEL_TAILS, "outputs": CHANNEL_TAILS,
                               "groups": MANY_GROUPS}  # fmt: skip
 
 # --- the covering array -------------------------------------------------------------------------------------------
-# A class of windows is named by its value on the last axis; of three values, a problem takes the last as many as it
-# has axes, so that its axes differ.
+# A class of windows is named by its value on the last axis. A problem with n axes takes the last n of three values, so
+# that its axes differ.
 
 KERNELS: Mapping[Value, Sizes] = {"point": (1, 1, 1), "odd": (1, 5, 3), "even": (3, 2, 4), "long": (2, 3, 7)}
 STRIDES: Mapping[Value, Sizes] = {1: (1, 1, 1), 2: (3, 1, 2), 3: (1, 2, 3)}
@@ -109,7 +112,7 @@ _COMMON: Mapping[str, tuple[Value, ...]] = {
     "dtype": ("float32", "float64", "float16", "bfloat16"),
     "data": ("integer", "normal", "other"),
 }
-# channels: of a group, or of the whole input where the convolution is depthwise; outputs: of a group.
+# channels: per group, or of the whole input if the convolution is depthwise; outputs: per group.
 COVERED_CONVOLUTIONS: Mapping[str, tuple[Value, ...]] = {
     "operator": ("conv", "conv_input_grad", "conv_weight_grad", "conv_bias_grad", "conv_transpose"),
     **_COMMON,
@@ -124,23 +127,23 @@ COVERED_POOLS: Mapping[str, tuple[Value, ...]] = {
     "rounding": ("floor", "ceil"),
     "divisor": ("include", "exclude"),
 }
-# Pairs that no problem has: what does not apply to an operator, and what would be another value under its name.
+# Forbidden pairs: values that do not apply to an operator, and values that would duplicate another one.
 FORBIDDEN: tuple[Pair, ...] = (
     (("operator", "conv_input_grad"), ("extra", "bias")),
     (("operator", "conv_weight_grad"), ("extra", "bias")),
     (("operator", "conv_bias_grad"), ("extra", "bias")),
-    (("groups", "two"), ("channels", 1)),  # is depthwise with two channels
-    (("groups", "depthwise"), ("channels", 1)),  # is one group
+    (("groups", "two"), ("channels", 1)),  # would be depthwise with two channels
+    (("groups", "depthwise"), ("channels", 1)),  # would be one group
     (("groups", "depthwise"), ("outputs", 16)),  # depthwise convolutions have few outputs of each channel
     (("groups", "depthwise"), ("outputs", 17)),
-    (("channels", 33), ("width", 32)),  # large in one way only, so that each problem costs little
+    (("channels", 33), ("width", 32)),  # large in one dimension only, so that each problem is cheap
     (("outputs", 16), ("width", 32)),
     (("outputs", 17), ("width", 32)),
 )
 FORBIDDEN_POOLS: tuple[Pair, ...] = (
     (("operator", "max_pool"), ("divisor", "exclude")),
     (("operator", "max_pool_grad"), ("divisor", "exclude")),
-    (("kernel", "point"), ("begin", 1)),  # windows that hold padding only, which have no maximum
+    (("kernel", "point"), ("begin", 1)),  # windows that hold padding only have no maximum
     (("kernel", "point"), ("begin", 2)),
     (("kernel", "point"), ("end", 1)),
     (("kernel", "point"), ("end", 2)),

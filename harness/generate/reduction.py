@@ -1,7 +1,7 @@
-"""Making a problem simpler step by step, whatever domain it was drawn from.
+"""Reduction of a failing problem by simplifying steps, independent of the strategy that generated it.
 
-Hypothesis makes an example smaller by its draws, one or a few at a time. Where two draws depend on each other (a named
-window, and the parts of a free one) it stops early. Here the problem itself is changed, one field at a time.
+Hypothesis reduces an example by its draws, one or a few at a time. It stops early if two draws depend on each other (a
+named window, and the parts of a free one). This module changes the problem itself, one field at a time.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ PLAIN: Changes = {
 
 
 def reduce(problem: Problem, breaks: Callable[[Problem], bool]) -> Problem:
-    """Return the problem to which no step of `list_simpler` can be applied any more so that it still breaks.
+    """Return a problem that breaks and that no step of `list_simpler` can simplify further.
 
-    breaks: asked of one problem after the other; it may raise to end the search.
+    breaks: predicate on problems; it may raise to end the search.
     """
     while (simpler := next(filter(breaks, list_simpler(problem)), None)) is not None:
         problem = simpler
@@ -35,7 +35,7 @@ def reduce(problem: Problem, breaks: Callable[[Problem], bool]) -> Problem:
 
 
 def list_simpler(problem: Problem) -> Iterator[Problem]:
-    """Yield the valid problems that are simpler in one thing, large steps first."""
+    """Yield the valid problems that are simpler in one respect, large steps first."""
     for changes in _list_changes(problem):
         try:
             simpler = problem.with_(**changes)
@@ -56,7 +56,7 @@ def _list_changes(problem: Problem) -> Iterator[Changes]:
 
 
 def _lower(number: int, least: int = 1) -> Iterator[int]:
-    """Yield smaller numbers: the least, the half, the next power of two and the next number."""
+    """Yield smaller numbers: the minimum, the half, the next smaller power of two and the predecessor."""
     power = 1 << max(0, (number - 1).bit_length() - 1)
     yield from sorted({n for n in (least, number // 2, power, number - 1) if least <= n < number})
 
@@ -90,7 +90,7 @@ def _change_modes(problem: Problem) -> Iterator[Changes]:
 
 
 def _change_counts(problem: Problem) -> Iterator[Changes]:
-    """Yield fewer images, groups, and channels on either side of a group."""
+    """Yield smaller counts of images, groups, and input and output channels of a group."""
     x, w, groups = problem.x, problem.w, problem.window.groups
     yield from ({"x": _put(x, 0, n)} for n in _lower(x[0]))
     if w is None:
@@ -103,7 +103,7 @@ def _change_counts(problem: Problem) -> Iterator[Changes]:
 
 
 def _counted(problem: Problem, rows: int, columns: int, groups: int) -> Changes:
-    """Return the changes to a kernel of so many rows and columns a group."""
+    """Changes to a kernel with `rows` and `columns` per group."""
     assert problem.w is not None
     channels = groups * (rows if problem.operator is Operator.conv_transpose else columns)
     return {
@@ -114,7 +114,7 @@ def _counted(problem: Problem, rows: int, columns: int, groups: int) -> Changes:
 
 
 def _change_axis(problem: Problem, axis: int) -> Iterator[Changes]:
-    """Yield smaller numbers of one axis."""
+    """Yield smaller values on one axis."""
     window, w, extra = problem.window, problem.w, problem.output_padding
     begin, end = window.padding[axis]
     yield from (
@@ -123,7 +123,7 @@ def _change_axis(problem: Problem, axis: int) -> Iterator[Changes]:
     for pair in (*((n, end) for n in _lower(begin, 0)), *((begin, n) for n in _lower(end, 0))):
         padding = (*window.padding[:axis], pair, *window.padding[axis + 1 :])
         yield {"window": replace(window, padding=padding)}
-    if extra is None and begin + end:  # the same windows over values in place of padding
+    if extra is None and begin + end:  # the same windows, with input values instead of padding
         padding = (*window.padding[:axis], (0, 0), *window.padding[axis + 1 :])
         grown = _put(problem.x, axis + 2, problem.x[axis + 2] + begin + end)
         yield {"window": replace(window, padding=padding), "x": grown}

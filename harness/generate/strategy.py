@@ -1,6 +1,6 @@
-"""Drawing problems with Hypothesis: valid by construction, and shrinking to the smallest shapes.
+"""Hypothesis strategy for problems that are valid by construction and shrink to the smallest shapes.
 
-Every value is drawn from a domain that begins with its smallest value, and nothing is drawn and thrown away.
+Every value is drawn from a domain that begins with its smallest value; no draw is rejected.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from harness.problems.operator import Operator
 from harness.problems.problem import LAYOUTS, REGIMES, Problem
 from harness.problems.window import Sizes
 
-SHARE_CONV, SHARE_WHOLE = 3, 2  # one problem in so many is a convolution, or of whole numbers: most laws speak of them
+SHARE_CONV, SHARE_WHOLE = 3, 2  # one in 3 problems is a convolution, one in 2 holds integers: most laws apply to them
 FLAG = st.booleans()
-SEEDS = (0, 1, 2)  # different data on the same shape finds little; small seeds make short lines
+SEEDS = (0, 1, 2)  # more seeds for one shape find little; small seeds give short lines
 
 
 @st.composite
@@ -38,11 +38,12 @@ def problems(
     tails: bool = True,
     hollow: bool = False,
 ) -> Problem:
-    """Draw a problem from the given operators, dtypes, numbers of axes, data regimes and maths.
+    """Draw a problem.
 
-    largest: the largest size, kernel, stride, count of channels and padding (None: as the domains have it).
-    tails: whether one quantity of a problem may be large, to cross the widths of registers and tiles.
-    hollow: whether windows of max pooling may hold padding only.
+    operators, dtypes, axes, regimes, maths: values to draw from; `axes` are numbers of spatial axes.
+    largest: largest size, kernel, stride, channel count and padding; None for those of the domains.
+    tails: True if one quantity may be large, to cross the widths of registers and tiles.
+    hollow: True if windows of max pooling may hold padding only.
     """
     operator = draw(_pick(_repeat(Operator.conv, operators, SHARE_CONV)))
     dtype = draw(_pick(_repeat("float32", dtypes, len(dtypes))))
@@ -70,13 +71,13 @@ def problems(
 
 
 def _fill(choices: Choices) -> Choices:
-    """Make the kernel the whole input: a fully connected layer, or global pooling."""
+    """Make the kernel as large as the input: a fully connected layer, or global pooling."""
     ones, zeros = (1,) * choices.axes, (0,) * choices.axes
     return replace(choices, out=ones, dilation=ones, begin=zeros, end=zeros, remainder=zeros)
 
 
 def _pad(choices: Choices, mode: str) -> Choices:
-    """Paddings by name: wide, m'-1 on every side; equal width, m'-1 in all, the odd one at the end.
+    """Apply a padding mode: wide, m'-1 on every side; equal width, m'-1 in total, the odd element at the end.
 
     (specification, section 2)
     """
@@ -90,15 +91,15 @@ def _pad(choices: Choices, mode: str) -> Choices:
 
 @cache
 def _pick(values: tuple[Any, ...]) -> st.SearchStrategy[Any]:
-    """One of the values, shrinking towards the first; made once, since most of a draw's time goes into making it."""
+    """Strategy for one of the values, shrinking towards the first; cached, because building it dominates a draw."""
     return st.sampled_from(values)
 
 
 def _draw_window(draw: st.DrawFn, operator: Operator, space: int, tier: Tier) -> Choices:
-    """Shapes, window and flags.
+    """Draw shapes, window and flags.
 
-    Always as many draws, used or not: what is left of an example then means the same when its operator or its number
-    of axes shrinks. What is to be plain comes first, for the first draws become smallest.
+    The number of draws is constant, so that the rest of an example keeps its meaning when its operator or number of
+    axes shrinks. Values that should become simple come first, because early draws shrink first.
     """
 
     def each(domain: Sizes) -> Sizes:
@@ -125,7 +126,7 @@ def _draw_window(draw: st.DrawFn, operator: Operator, space: int, tier: Tier) ->
 
 
 def _widen(tier: Tier, large: str) -> Tier:
-    """The tier with one quantity that may be large; many groups have few channels each."""
+    """Tier with one quantity that may be large; many groups have few channels each."""
     if not large:
         return tier
     wider = replace(tier, **{large: (*getattr(tier, large), *domains.LARGE[large])})
@@ -133,6 +134,6 @@ def _widen(tier: Tier, large: str) -> Tier:
 
 
 def _repeat(value: Any, values: Sequence[Any], share: int) -> tuple[Any, ...]:
-    """The values with one of them, if it is there, in front and so often that it is about one in `share`."""
+    """Repeat one of the values, if present, at the front, so that it makes up about one in `share`."""
     others = tuple(other for other in values if other != value)
     return (value,) * (max(1, len(others) // max(1, share - 1)) if len(others) < len(values) else 0) + others

@@ -1,1 +1,1 @@
-"""The machine: what the system reports about it, its limits, and what makes its times noisy."""
+"""The machine: hardware and kernel settings, resource limits, and sources of timing noise."""

@@ -1,6 +1,6 @@
-"""What makes this machine's times noisy, and what to do about it: one finding for each cause.
+"""Diagnosis of timing noise: one finding for each possible cause, with advice.
 
-Each check judges values that were read before, so that it can be shown any machine; `diagnose` reads this one.
+Each check takes values that were read before, so that tests can pass those of any machine. `diagnose` reads this one.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from harness.machine.threads import THREAD_VARIABLES, WAIT_VARIABLES
 State = Literal["good", "poor", "unknown"]
 PROBES_S = 2.5
 
-# Limits above which a machine is called poor; a comparison is asked to see changes of a few per cent.
+# Limits above which a finding is poor; comparisons must detect changes of a few per cent.
 FREQUENCY_SPREAD = 0.02
-LOAD = 0.5  # processes that wanted a core in the last minute
+LOAD = 0.5  # average number of runnable processes in the last minute
 STEAL = 0.005
 PROCESS_CORES = 0.2
 MOST_NAMES = 5
 SWAP_BYTES = 64 * 2**20
 P90, P99, DRIFT = 1.03, 1.10, 0.02
 TIMER_NS = 1_000
-SLOW_CLOCKS = frozenset({"hpet", "acpi_pm", "jiffies", "refined-jiffies", "pit"})  # a call to the kernel for each read
+SLOW_CLOCKS = frozenset({"hpet", "acpi_pm", "jiffies", "refined-jiffies", "pit"})  # each read is a system call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One cause of noise: whether it is there, what was found, and what to do (empty where nothing is)."""
+    """One cause of noise: its state, the evidence, and advice (empty if there is nothing to do)."""
 
     name: str
     state: State
@@ -50,8 +50,11 @@ class Finding:
 
 
 def diagnose(seconds: float = PROBES_S) -> tuple[Finding, ...]:
-    """Look at this machine; `seconds` is the length of the probes in all, and rarer noise wants longer ones."""
-    load, machine = read_load(), describe_machine()  # the load first: it is not to count the probes
+    """Run all checks on this machine.
+
+    seconds: total length of the probes; rarer noise needs longer probes.
+    """
+    load, machine = read_load(), describe_machine()  # read the load first, so that it excludes the probes
     frequencies = probe_frequency(seconds * FREQUENCY_SHARE)
     with watch_activity() as seen:
         jitter = probe_jitter(seconds * (1 - FREQUENCY_SHARE))
@@ -77,7 +80,7 @@ def diagnose(seconds: float = PROBES_S) -> tuple[Finding, ...]:
 
 
 def conclude(findings: Sequence[Finding]) -> str:
-    """What the findings come to, in one line."""
+    """Summarise the findings in one line."""
     poor = [one.name for one in findings if one.state == "poor"]
     unknown = sum(one.state == "unknown" for one in findings)
     rest = f"; {unknown} could not be told" if unknown else ""
@@ -90,14 +93,14 @@ def conclude(findings: Sequence[Finding]) -> str:
 
 
 def allowed_processors() -> frozenset[int]:
-    """Numbers of the processors that this process may use."""
+    """Return the numbers of the processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return frozenset(os.sched_getaffinity(0))
     return frozenset(range(os.cpu_count() or 1))
 
 
 def read_load() -> float | None:
-    """Load of the last minute."""
+    """Return the load average of the last minute; None if the system does not report it."""
     try:
         return os.getloadavg()[0]
     except OSError:
@@ -105,7 +108,7 @@ def read_load() -> float | None:
 
 
 def check_governor(governor: str | None) -> Finding:
-    """Any governor but `performance` lowers the frequency between two blocks."""
+    """Check the frequency governor: any but `performance` may lower the frequency between two blocks."""
     if governor is None:
         return _unknown("governor", advice="the host decides, if there is one")
     advice = "sudo cpupower frequency-set --governor performance"
@@ -113,7 +116,7 @@ def check_governor(governor: str | None) -> Finding:
 
 
 def check_turbo(turbo: bool | None) -> Finding:
-    """Turbo lasts as long as heat and the other cores let it."""
+    """Check turbo: its frequency depends on temperature and on the load of other cores."""
     if turbo is None:
         return _unknown("turbo", advice="the host decides, if there is one")
     places = "/sys/devices/system/cpu/cpufreq/boost (Intel: 1 to /sys/devices/system/cpu/intel_pstate/no_turbo)"
@@ -121,7 +124,7 @@ def check_turbo(turbo: bool | None) -> Finding:
 
 
 def check_frequency(mhz: Sequence[float], virtual: bool | None) -> Finding:
-    """Frequencies read while one core works."""
+    """Check the frequencies, in MHz, that were sampled while one core worked."""
     if not mhz:
         return _unknown("frequency", advice="see jitter")
     spread = max(mhz) / min(mhz) - 1
@@ -132,7 +135,12 @@ def check_frequency(mhz: Sequence[float], virtual: bool | None) -> Finding:
 
 
 def check_siblings(siblings: Mapping[int, str], allowed: frozenset[int], virtual: bool | None) -> Finding:
-    """Two processors of one core share its units: two threads there are slower than on two cores."""
+    """Check for hyper-threads: two processors of a core share its units, so that two threads are slower than on two.
+
+    siblings: for each processor, the list of processors of its core, such as "0,4". allowed: processors of this
+        process.
+    virtual: True on a virtual machine, which may hide siblings.
+    """
     cores = {parse_list(text) for number, text in siblings.items() if number in allowed} - {()}
     if not cores:
         return _unknown("cores", f"processors {len(allowed)}, cores not told")
@@ -147,7 +155,7 @@ def check_siblings(siblings: Mapping[int, str], allowed: frozenset[int], virtual
 
 
 def check_virtual(virtual: bool | None) -> Finding:
-    """A virtual machine has neighbours that it cannot see."""
+    """Check for a virtual machine: other guests on its host are invisible."""
     if virtual is None:
         return _unknown("virtual machine")
     advice = "compare inside one run, never with yesterday's; a machine of one's own for small differences"
@@ -155,7 +163,7 @@ def check_virtual(virtual: bool | None) -> Finding:
 
 
 def check_steal(steal: float | None) -> Finding:
-    """Processor time that the host gave to others while this process wanted it."""
+    """Check the share of requested processor time that the hypervisor gave to other guests."""
     if steal is None:
         return _unknown("steal")
     advice = "the host is full: another host or hour, or dedicated processors"
@@ -163,9 +171,10 @@ def check_steal(steal: float | None) -> Finding:
 
 
 def check_quota(limits: Mapping[str, Any], processors: int, throttling: tuple[int, int] | None) -> Finding:
-    """A container that has used up its quota is stopped until the period ends, within a timed call too.
+    """Check the CPU quota: a container that exceeds it is stopped until the period ends, possibly inside a timed call.
 
-    throttling: periods while the probes ran, and those in which the container was stopped.
+    limits: from `describe_limits`. processors: number of processors visible to this process.
+    throttling: periods during the probes, and the number of them in which the container was stopped.
     """
     cpus = limits["cpus"]
     if limits["cgroup"] is None:
@@ -180,16 +189,16 @@ def check_quota(limits: Mapping[str, Any], processors: int, throttling: tuple[in
 
 
 def check_load(load: float | None) -> Finding:
-    """Others that wanted a core before this command began."""
+    """Check the load by other processes before this command began."""
     if load is None:
         return _unknown("load")
     return _judge("load", load > LOAD, f"{load:.2f} in the last minute", "wait until the others are done, or stop them")
 
 
 def check_processes(seen: Activity) -> Finding:
-    """Other processes that used a core while the probes ran, by name only.
+    """Check for other processes that used a core during the probes; only their names are reported.
 
-    What all others used comes from the whole machine's count, which holds processes that have ended or are hidden.
+    The total comes from the counters of the whole machine, which include processes that ended or are hidden.
     """
     if seen.others_cores is None and not seen.busiest:
         return _unknown("other processes", "none can be seen")
@@ -201,7 +210,7 @@ def check_processes(seen: Activity) -> Finding:
 
 
 def check_swap(swap: Mapping[str, int] | None) -> Finding:
-    """Memory that was put on disk comes back inside somebody's call."""
+    """Check swap: swapped-out memory is read back from disk, possibly inside a timed call."""
     if swap is None:
         return _unknown("swap")
     found = f"{swap['used_bytes'] / 2**20:.0f} of {swap['total_bytes'] / 2**20:.0f} MiB used"
@@ -209,7 +218,7 @@ def check_swap(swap: Mapping[str, int] | None) -> Finding:
 
 
 def check_hugepages(choice: str | None) -> Finding:
-    """With `always`, pages are joined in the background, and a process grows quicker while it is timed."""
+    """Check transparent huge pages: with `always`, the kernel merges pages in the background during timed calls."""
     if choice is None:
         return _unknown("huge pages")
     advice = "echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled"
@@ -217,21 +226,21 @@ def check_hugepages(choice: str | None) -> Finding:
 
 
 def check_timer(step_ns: int, clocksource: str | None) -> Finding:
-    """The clock's smallest step, and where the kernel takes it from."""
+    """Check the resolution of the clock, and its source in the kernel."""
     found = f"steps of {step_ns} ns{f', from {clocksource}' if clocksource else ''}"
     advice = "boot with clocksource=tsc where the processor has a steady one"
     return _judge("timer", step_ns > TIMER_NS or clocksource in SLOW_CLOCKS, found, advice)
 
 
 def check_waiting(variables: Mapping[str, str]) -> Finding:
-    """Threads that sleep at once between two calls: small threaded calls take up to twenty times as long."""
+    """Check for variables that make idle threads sleep at once: small threaded calls take up to twenty times longer."""
     asleep = [name for name, value in WAIT_VARIABLES.items() if variables.get(name, "").strip().upper() == value]
     found = ", ".join(f"{name}={variables[name]}" for name in asleep) or "the libraries' own way"
     return _judge("waiting threads", bool(asleep), found, f"unset {' '.join(asleep)}: small threaded calls crawl")
 
 
 def check_threads(variables: Mapping[str, str], processors: int) -> Finding:
-    """Thread counts that the environment sets: different ones favour a library, too many fight for the cores."""
+    """Check the thread counts in the environment: unequal ones favour a library, too many compete for the cores."""
     wanted = {name: variables[name].strip() for name in THREAD_VARIABLES if variables.get(name, "").strip()}
     found = ", ".join(f"{name}={value}" for name, value in wanted.items()) or "not set"
     too_many = any(value.isdigit() and int(value) > processors for value in wanted.values())
@@ -240,7 +249,7 @@ def check_threads(variables: Mapping[str, str], processors: int) -> Finding:
 
 
 def check_jitter(jitter: Jitter) -> Finding:
-    """How far one fixed kernel's times spread and drift: what the causes above come to."""
+    """Check spread and drift of a fixed kernel's times: the total effect of the causes above."""
     found = (
         f"{jitter.median_ns / 1e6:.3f} ms, p90 {jitter.p90 - 1:+.1%}, p99 {jitter.p99 - 1:+.1%}, "
         f"drift {jitter.drift:+.1%}"
@@ -250,7 +259,7 @@ def check_jitter(jitter: Jitter) -> Finding:
 
 
 def check_gpus(gpus: Sequence[Mapping[str, Any]], *, driver: bool) -> tuple[Finding, ...]:
-    """Persistence, clocks and throttling of each GPU; `driver`: whether an NVIDIA driver is loaded."""
+    """Check persistence mode, clocks and throttling of each GPU; `driver`: True if an NVIDIA driver is loaded."""
     if not gpus and not driver:
         return (_judge("gpu", False, "none"),)
     if not gpus:
@@ -267,7 +276,7 @@ def _check_persistence(gpu: str, facts: Mapping[str, Any]) -> Finding:
 
 
 def _check_clocks(gpu: str, facts: Mapping[str, Any]) -> Finding:
-    """The driver tells of application clocks, but of a lock by `nvidia-smi --lock-gpu-clocks` nothing."""
+    """Check the clocks: the driver reports application clocks, but not a lock by `nvidia-smi --lock-gpu-clocks`."""
     found = f"{facts['sm_mhz']} of {facts['sm_max_mhz']} MHz"
     if APPLICATION_CLOCKS in (facts["throttled_by"] or ()):
         return _judge(f"{gpu} clocks", False, f"{found}, held by application clocks")
@@ -285,7 +294,7 @@ def _check_throttling(gpu: str, facts: Mapping[str, Any]) -> Finding:
 
 
 def _judge(name: str, poor: bool, found: str, advice: str = "") -> Finding:
-    """A finding that is poor, with what to do, or good."""
+    """Build a finding: poor with advice, or good."""
     return Finding(name=name, state="poor" if poor else "good", found=found, advice=advice if poor else "")
 
 

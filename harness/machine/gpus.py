@@ -1,4 +1,4 @@
-"""NVIDIA GPUs as their driver tells them; none where the driver or its Python binding is absent, and never an error."""
+"""NVIDIA GPUs, described by their driver through NVML; the list is empty if the driver or its binding is missing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-# Bits of the reasons for which a clock is lower than it could be (NVML, nvmlClocksEventReasons).
+# Bits of the reasons for a reduced clock (NVML, nvmlClocksEventReasons).
 IDLE = "idle"
 APPLICATION_CLOCKS = "application clocks"
 REASONS = {
@@ -17,11 +17,11 @@ REASONS = {
 
 
 def describe_gpus() -> list[dict[str, Any]]:
-    """Every GPU of the machine: name, driver, memory, clocks; empty where none can be asked."""
+    """Describe every GPU of the machine: name, driver, memory, clocks. Empty if NVML is unavailable."""
     try:
         nvml = importlib.import_module("pynvml")
         nvml.nvmlInit()
-    except Exception:  # no binding, no driver, or one that does not answer: a run needs none of them
+    except Exception:  # binding or driver missing, or not answering: no run depends on them
         return []
     try:
         return read_gpus(nvml)
@@ -33,7 +33,7 @@ def describe_gpus() -> list[dict[str, Any]]:
 
 
 def read_gpus(nvml: Any) -> list[dict[str, Any]]:
-    """Read all GPUs through an initialised NVML; None stands for what one does not tell. Clocks are in MHz."""
+    """Read all GPUs through an initialised NVML. Clocks are in MHz; None marks an unsupported value."""
     driver = _ask(nvml, nvml.nvmlSystemGetDriverVersion)
     return [
         _read_gpu(nvml, index, nvml.nvmlDeviceGetHandleByIndex(index)) | {"driver": driver}
@@ -61,14 +61,14 @@ def _read_gpu(nvml: Any, index: int, handle: Any) -> dict[str, Any]:
 
 
 def name_reasons(bits: int) -> list[str]:
-    """Names of the reasons that are set; unknown bits by their number."""
+    """Return the names of the bits that are set; unknown bits as one hexadecimal number."""
     names = [name for bit, name in REASONS.items() if bits & bit]
     rest = bits & ~sum(REASONS)
     return [*names, *([f"reason {rest:#x}"] if rest else [])]
 
 
 def _ask(nvml: Any, function: Callable[..., Any], *arguments: Any) -> Any:
-    """What NVML answers, None where this GPU or driver does not support the question."""
+    """Call an NVML function; None if this GPU or driver does not support it."""
     try:
         return function(*arguments)
     except nvml.NVMLError:

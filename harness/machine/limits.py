@@ -1,4 +1,4 @@
-"""What a container may use: processors, memory and processor time of its control group, version 2 or 1."""
+"""Limits of a container: processors, memory and processor time of its control group (cgroup), version 2 or 1."""
 
 from __future__ import annotations
 
@@ -8,47 +8,48 @@ from typing import Any
 
 from harness.machine.system import ROOT, parse_kilobytes, parse_number, read_text
 
-NO_LIMIT = 2**60  # version 1 writes "no limit" as the largest multiple of a page
+NO_LIMIT = 2**60  # version 1 reports "no limit" as the largest multiple of the page size
 USABLE = 0.9
 _GROUPS = "sys/fs/cgroup"
 
 
 def describe_limits(root: Path = ROOT) -> dict[str, Any]:
-    """Version of the control groups, and the tightest limit on the way from the own group to the root.
+    """Return the cgroup version, and the tightest limits from this process's group up to the root.
 
-    cpus: processor time as a number of processors. None stands for no limit, and for what cannot be read.
+    cpus: processor time, as a number of processors. memory_bytes: memory. cpuset: list of processors, as text.
+    None stands for no limit, and for a value that cannot be read.
     """
     version = read_version(root)
-    read = {2: _read_new, 1: _read_old}.get(version or 0)
+    read = {2: _read_v2, 1: _read_v1}.get(version or 0)
     limits = read(root) if read else {"cpus": None, "memory_bytes": None, "cpuset": None}
     return {"cgroup": version, **limits}
 
 
 def read_free_memory(root: Path = ROOT) -> int | None:
-    """Bytes that a new process can take without swapping: of the machine, and of every group on the way to the root.
+    """Return the bytes that a new process can allocate without swapping; None if nothing can be read.
 
-    Cache that the system gives back counts as free. None where nothing can be read.
+    This is the minimum over the machine and every cgroup up to the root. Reclaimable cache counts as free.
     """
-    own = {2: _read_new_rooms, 1: _read_old_rooms}.get(read_version(root) or 0)
-    rooms = [parse_kilobytes(read_text(root / "proc/meminfo"), "MemAvailable"), *(own(root) if own else ())]
-    return min((room for room in rooms if room is not None), default=None)
+    own = {2: _remaining_v2, 1: _remaining_v1}.get(read_version(root) or 0)
+    remaining = [parse_kilobytes(read_text(root / "proc/meminfo"), "MemAvailable"), *(own(root) if own else ())]
+    return min((rest for rest in remaining if rest is not None), default=None)
 
 
 def usable_memory(root: Path = ROOT) -> int | None:
-    """The part of the free memory that one process may fill, which leaves the system some to work with."""
+    """Return the bytes that one process may fill: the share USABLE of the free memory; the system keeps the rest."""
     free = read_free_memory(root)
     return None if free is None else int(USABLE * free)
 
 
 def read_version(root: Path = ROOT) -> int | None:
-    """Version of the control groups that hold the limits; None where there are none."""
+    """Return the version of the cgroups that hold the limits; None without cgroups."""
     if (root / _GROUPS / "cgroup.controllers").exists():
         return 2
     return 1 if any((root / _GROUPS / name).is_dir() for name in ("cpu", "memory", "cpuset")) else None
 
 
 def parse_group(text: str | None, controller: str) -> str:
-    """Path of a controller's group in /proc/self/cgroup; an empty controller stands for version 2."""
+    """Parse the path of a controller's group in /proc/self/cgroup; an empty controller stands for version 2."""
     for line in (text or "").splitlines():
         _, names, path = [*line.split(":", 2), "", ""][:3]
         if controller in names.split(",") and path:
@@ -57,27 +58,27 @@ def parse_group(text: str | None, controller: str) -> str:
 
 
 def parse_quota(text: str | None) -> float | None:
-    """Processors of a line `quota period` in µs, of which `max` and a negative quota set no limit."""
+    """Parse a line `quota period`, both in µs, into a number of processors; None (no limit) for `max` or negatives."""
     quota, period = ([parse_number(word) for word in (text or "").split()] + [None, None])[:2]
     return quota / period if quota is not None and period and quota > 0 else None
 
 
 def parse_throttling(text: str | None) -> tuple[int, int] | None:
-    """Periods in all, and those in which the group was stopped, from cpu.stat."""
+    """Parse cpu.stat: number of periods, and number of periods in which the group was throttled."""
     pairs = dict(line.split(None, 1) for line in (text or "").splitlines() if len(line.split()) == 2)
     periods, throttled = parse_number(pairs.get("nr_periods")), parse_number(pairs.get("nr_throttled"))
     return None if periods is None or throttled is None else (periods, throttled)
 
 
 def read_throttling(root: Path = ROOT) -> tuple[int, int] | None:
-    """Periods, and stopped periods, of the nearest group that counts them; None where none does."""
+    """Return (periods, throttled periods) of the nearest group that counts them; None without such a group."""
     controller = "" if read_version(root) == 2 else "cpu"
     texts = (read_text(folder / "cpu.stat") for folder in _groups(root, controller))
     return next((found for text in texts if (found := parse_throttling(text))), None)
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:
-    """Folders from the own group up to the root; inside a container those above its own are not there."""
+    """Yield the folders from this process's group up to the root; inside a container, folders above it do not exist."""
     top = root / _GROUPS / controller
     path = parse_group(read_text(root / "proc/self/cgroup"), controller).strip("/")
     own = top / path if path else top
@@ -87,7 +88,7 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
     yield top
 
 
-def _read_new(root: Path) -> dict[str, Any]:
+def _read_v2(root: Path) -> dict[str, Any]:
     folders = list(_groups(root, ""))
     sets = (read_text(folder / "cpuset.cpus.effective") for folder in folders)
     return {
@@ -97,7 +98,7 @@ def _read_new(root: Path) -> dict[str, Any]:
     }
 
 
-def _read_old(root: Path) -> dict[str, Any]:
+def _read_v1(root: Path) -> dict[str, Any]:
     quotas = (
         parse_quota(f"{read_text(folder / 'cpu.cfs_quota_us')} {read_text(folder / 'cpu.cfs_period_us')}")
         for folder in _groups(root, "cpu")
@@ -111,18 +112,18 @@ def _read_old(root: Path) -> dict[str, Any]:
     }
 
 
-def _read_new_rooms(root: Path) -> list[int | None]:
+def _remaining_v2(root: Path) -> list[int | None]:
     names = ("memory.max", "memory.current", "inactive_file")
-    return [_room(folder, *names) for folder in _groups(root, "")]
+    return [_remaining(folder, *names) for folder in _groups(root, "")]
 
 
-def _read_old_rooms(root: Path) -> list[int | None]:
+def _remaining_v1(root: Path) -> list[int | None]:
     names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-    return [_room(folder, *names) for folder in _groups(root, "memory")]
+    return [_remaining(folder, *names) for folder in _groups(root, "memory")]
 
 
-def _room(folder: Path, most: str, used: str, cache: str) -> int | None:
-    """What is left of a group's limit, and what of it is cache; None where it has no limit."""
+def _remaining(folder: Path, most: str, used: str, cache: str) -> int | None:
+    """Unused part of a group's limit plus its reclaimable cache, in bytes; None without a limit."""
     limit, usage = (parse_number(read_text(folder / name)) for name in (most, used))
     if limit is None or usage is None or limit >= NO_LIMIT:
         return None

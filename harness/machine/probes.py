@@ -1,4 +1,4 @@
-"""What moves while this machine works: one fixed kernel repeated, and what the system counts beside it."""
+"""Probes of timing noise: a fixed kernel, repeated, and the system's counters during that time."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from harness.machine.system import ROOT, parse_number, read_mhz, read_text
 
 KERNEL_NS = 200_000
 WARM_UPS = 50
-FREQUENCY_SHARE = 0.2  # of the time of all probes, for the one that looks at frequencies
+FREQUENCY_SHARE = 0.2  # share of the total probing time that goes to the frequency probe
 POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticks:
-    """Processor time of the whole machine since it was started, in ticks."""
+    """Processor time of the whole machine since boot, in clock ticks."""
 
     busy: int
     idle: int
@@ -30,12 +30,12 @@ class Ticks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """What the system counted while the kernel was repeated; None stands for what it does not tell.
+    """System activity while the kernel was repeated; None if the system does not report a value.
 
-    steal: share of the processor time asked for that the host gave to others.
-    others_cores: processor time of everything but this process, as a number of cores.
+    steal: share of the requested processor time that the hypervisor gave to other guests.
+    others_cores: processor time of everything except this process, as a number of cores.
     busiest: name and cores of each other process, the busiest first.
-    throttling: periods of the control group's quota, and those in which it stopped this process.
+    throttling: periods of the cgroup's quota, and the number of them in which it stopped this process.
     """
 
     steal: float | None
@@ -46,9 +46,9 @@ class Activity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Jitter:
-    """Times of one fixed kernel, relative to their median but for the median itself.
+    """Distribution of the times of one fixed kernel; p90 and p99 are relative to the median.
 
-    drift: median of the second half over that of the first, less one.
+    drift: median of the second half over that of the first, minus one.
     """
 
     median_ns: float
@@ -58,7 +58,7 @@ class Jitter:
 
 
 def parse_ticks(stat: str | None) -> Ticks | None:
-    """The line of all processors in /proc/stat; guests count in `user` already (man 5 proc_stat)."""
+    """Parse the line of all processors in /proc/stat; `user` already includes guest time (man 5 proc_stat)."""
     words = (stat or "").split("\n", 1)[0].split()
     numbers = [number for word in words[1:9] if (number := parse_number(word)) is not None]
     if not words or words[0] != "cpu" or len(numbers) < 8:
@@ -68,14 +68,14 @@ def parse_ticks(stat: str | None) -> Ticks | None:
 
 
 def steal_share(before: Ticks, after: Ticks) -> float:
-    """Share of the processor time asked for that was given to others."""
+    """Return the share of the requested processor time that the hypervisor gave to other guests."""
     stolen = after.steal - before.steal
     wanted = after.busy - before.busy + stolen
     return max(0.0, stolen / wanted) if wanted > 0 else 0.0
 
 
 def summarise_jitter(samples_ns: list[int]) -> Jitter:
-    """Spread and drift of the times in their order."""
+    """Compute the spread and the drift of times, given in order of measurement."""
     half = len(samples_ns) // 2
     median = _quantile(samples_ns, 0.5)
     return Jitter(
@@ -87,12 +87,12 @@ def summarise_jitter(samples_ns: list[int]) -> Jitter:
 
 
 def _quantile(samples: list[int], share: float) -> float:
-    """The sample of that rank."""
+    """Sample at that rank, without interpolation."""
     return float(sorted(samples)[min(len(samples) - 1, int(share * len(samples)))])
 
 
 def _spin(steps: int) -> None:
-    """Do fixed work on one thread that touches no memory: what varies is the machine."""
+    """Run a fixed amount of work on one thread without memory access, so that only the machine varies."""
     for _ in repeat(None, steps):
         pass
 
@@ -104,14 +104,14 @@ def _time_spin(steps: int) -> int:
 
 
 def make_steps(wanted_ns: int = KERNEL_NS) -> int:
-    """Steps of the kernel that take about that long here."""
+    """Return the number of kernel steps that take about `wanted_ns` on this machine."""
     tried = 2_000
     quickest = min(_time_spin(tried) for _ in range(WARM_UPS))
     return max(1, tried * wanted_ns // max(1, quickest))
 
 
 def probe_jitter(seconds: float) -> Jitter:
-    """Repeat the kernel for a while, at least a hundred times."""
+    """Repeat the kernel for `seconds`, at least a hundred times."""
     steps = make_steps()
     for _ in range(WARM_UPS):
         _spin(steps)
@@ -123,7 +123,7 @@ def probe_jitter(seconds: float) -> Jitter:
 
 
 def probe_frequency(seconds: float) -> tuple[float, ...]:
-    """Frequency in MHz of the quickest processor, read again and again while one of them works; empty if untold."""
+    """Sample the frequency in MHz of the fastest processor while one processor works; empty if it cannot be read."""
     found: list[float] = []
     steps = make_steps(int(POLL_S * 1e9))
     deadline = time.monotonic() + seconds
@@ -137,7 +137,7 @@ def probe_frequency(seconds: float) -> tuple[float, ...]:
 
 
 def probe_timer() -> int:
-    """The smallest step in ns by which the clock that takes all times moves."""
+    """Measure the smallest step of the clock that takes all times, in ns."""
     smallest = 10**9
     for _ in range(2_000):
         begun = now = time.perf_counter_ns()
@@ -149,7 +149,7 @@ def probe_timer() -> int:
 
 @contextmanager
 def watch_activity() -> Iterator[list[Activity]]:
-    """Count what goes on while the block runs; the list that it gives holds the Activity once the block has ended."""
+    """Measure the system's activity while the block runs; the yielded list holds one Activity after the block."""
     found: list[Activity] = []
     processes, throttling = _process_seconds(), read_throttling()
     ticks, own, begun = parse_ticks(read_text(ROOT / "proc/stat")), time.process_time(), time.monotonic()
@@ -165,20 +165,20 @@ def watch_activity() -> Iterator[list[Activity]]:
     found.append(
         Activity(
             steal=steal_share(ticks, later) if ticks and later else None,
-            others_cores=_others(ticks, later, own, seconds) if ticks and later else None,
+            others_cores=_others_cores(ticks, later, own, seconds) if ticks and later else None,
             busiest=tuple(busiest),
             throttling=(stopped[0] - throttling[0], stopped[1] - throttling[1]) if stopped and throttling else None,
         )
     )
 
 
-def _others(before: Ticks, after: Ticks, own_s: float, seconds: float) -> float:
+def _others_cores(before: Ticks, after: Ticks, own_s: float, seconds: float) -> float:
     busy_s = (after.busy - before.busy) / os.sysconf("SC_CLK_TCK")
     return max(0.0, (busy_s - own_s) / seconds)
 
 
 def _process_seconds() -> dict[tuple[int, float], tuple[str, float]]:
-    """Name and processor seconds of every other process, by number and start, for numbers are used again."""
+    """Name and processor seconds of every other process, keyed by PID and start time, because PIDs are reused."""
     import psutil
 
     found: dict[tuple[int, float], tuple[str, float]] = {}

@@ -1,6 +1,6 @@
-"""The machine as /proc and /sys tell it: parsing functions on text, and the reading.
+"""The machine as described by /proc and /sys: parsers of their texts, and functions that read them.
 
-None stands for what cannot be read here. `root` is the folder that /proc and /sys lie in.
+None stands for a value that cannot be read. `root` is the folder that contains /proc and /sys.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 
 
 def describe_machine(root: Path = ROOT) -> dict[str, Any]:
-    """Processors, caches, frequency, turbo, virtual machine, swap and the kernel's settings that move times."""
+    """Describe processors, caches, frequency, turbo, virtualisation, swap and kernel settings that affect timing."""
     return {
         "processors": read_processors(root),
         "caches": read_caches(root),
@@ -29,7 +29,7 @@ def describe_machine(root: Path = ROOT) -> dict[str, Any]:
 
 
 def read_text(path: Path) -> str | None:
-    """A file's text without the white space at its ends; None where it is absent, forbidden or empty."""
+    """Read a file and strip surrounding white space; None if it is missing, unreadable or empty."""
     try:
         return path.read_text(errors="replace").strip() or None
     except OSError:
@@ -37,7 +37,7 @@ def read_text(path: Path) -> str | None:
 
 
 def parse_number(text: str | None) -> int | None:
-    """An integer, or None where the text is something else."""
+    """Parse an integer; None for any other text."""
     try:
         return int(text) if text is not None else None
     except ValueError:
@@ -45,13 +45,13 @@ def parse_number(text: str | None) -> int | None:
 
 
 def parse_choice(text: str | None) -> str | None:
-    """The chosen word of a line such as `always [madvise] never`."""
+    """Parse the selected word of a line such as `always [madvise] never`."""
     chosen = [word.strip("[]") for word in (text or "").split() if word.startswith("[")]
     return chosen[0] if len(chosen) == 1 else None
 
 
 def parse_size(text: str | None) -> int | None:
-    """Bytes of a size such as 32768K."""
+    """Parse a size such as 32768K into bytes."""
     if text is None:
         return None
     number = parse_number(text.rstrip("KMG"))
@@ -59,7 +59,7 @@ def parse_size(text: str | None) -> int | None:
 
 
 def parse_list(text: str | None) -> tuple[int, ...]:
-    """Processor numbers of a list such as 0-3,8; empty where it is not one."""
+    """Parse a list of processors such as 0-3,8; empty if the text is no such list."""
     found: list[int] = []
     for part in (text or "").split(","):
         first, _, last = part.strip().partition("-")
@@ -71,12 +71,12 @@ def parse_list(text: str | None) -> tuple[int, ...]:
 
 
 def parse_cpu_model(cpuinfo: str | None) -> str | None:
-    """The first model name in /proc/cpuinfo."""
+    """Parse the first model name in /proc/cpuinfo."""
     return next(iter(_fields(cpuinfo, "model name")), None)
 
 
 def parse_mhz(cpuinfo: str | None) -> tuple[float, ...]:
-    """Frequencies in /proc/cpuinfo, one for each processor, in MHz."""
+    """Parse the frequency of each processor in /proc/cpuinfo, in MHz."""
     try:
         return tuple(float(value) for value in _fields(cpuinfo, "cpu MHz"))
     except ValueError:
@@ -84,30 +84,30 @@ def parse_mhz(cpuinfo: str | None) -> tuple[float, ...]:
 
 
 def parse_hypervisor(cpuinfo: str | None) -> bool | None:
-    """Whether the processor's flags name a hypervisor; None where it lists no flags, as on ARM."""
+    """Return True if the processor's flags include `hypervisor`; None if there are no flags, as on ARM."""
     flags = _fields(cpuinfo, "flags")
     return "hypervisor" in flags[0].split() if flags else None
 
 
 def parse_flags(cpuinfo: str | None) -> frozenset[str] | None:
-    """Flags of the processor, such as avx2; None where it lists none, as outside Linux."""
+    """Parse the processor's flags, such as avx2; None if there are none, as outside Linux."""
     flags = _fields(cpuinfo, "flags") or _fields(cpuinfo, "Features")
     return frozenset(flags[0].split()) if flags else None
 
 
 def read_flags(root: Path = ROOT) -> frozenset[str] | None:
-    """Flags of this processor; None where they cannot be read."""
+    """Return the flags of this machine's processor; None if they cannot be read."""
     return parse_flags(read_text(root / "proc/cpuinfo"))
 
 
 def parse_swap(meminfo: str | None) -> dict[str, int] | None:
-    """Bytes of swap, in all and in use, from /proc/meminfo."""
+    """Parse total and used bytes of swap in /proc/meminfo."""
     total, free = (parse_kilobytes(meminfo, name) for name in ("SwapTotal", "SwapFree"))
     return None if total is None or free is None else {"total_bytes": total, "used_bytes": total - free}
 
 
 def parse_kilobytes(meminfo: str | None, name: str) -> int | None:
-    """Bytes of a line such as `MemFree: 12 kB` of /proc/meminfo; None where there is none."""
+    """Parse a line such as `MemFree: 12 kB` of /proc/meminfo into bytes; None without such a line."""
     found = _fields(meminfo, name)
     number = parse_number(found[0].split()[0]) if found and found[0] else None
     return number if number is None else number * 1024
@@ -120,7 +120,7 @@ def _fields(text: str | None, name: str) -> list[str]:
 
 
 def count_processors(siblings: Mapping[int, str], packages: Mapping[int, str]) -> dict[str, int] | None:
-    """Sockets, cores and threads per core from each processor's list of siblings and its socket."""
+    """Count sockets, cores and threads per core, from each processor's siblings and its socket."""
     cores = {parse_list(text) for text in siblings.values()} - {()}
     if not cores:
         return None
@@ -132,12 +132,12 @@ def count_processors(siblings: Mapping[int, str], packages: Mapping[int, str]) -
 
 
 def read_siblings(root: Path = ROOT) -> dict[int, str]:
-    """For each processor that is switched on, the list of processors that share its core, such as `0,4`."""
+    """Return, for each online processor, the list of processors that share its core, such as `0,4`."""
     return _read_topology(root, "thread_siblings_list")
 
 
 def read_processors(root: Path = ROOT) -> dict[str, int] | None:
-    """Sockets, cores and threads per core, of the processors that are switched on."""
+    """Return the number of sockets, cores and threads per core, over the online processors."""
     return count_processors(read_siblings(root), _read_topology(root, "physical_package_id"))
 
 
@@ -148,7 +148,7 @@ def _read_topology(root: Path, name: str) -> dict[int, str]:
 
 
 def read_caches(root: Path = ROOT) -> list[dict[str, Any]]:
-    """Level, type and bytes of each cache of the first processor, and how many processors share it."""
+    """Return level, type and bytes of each cache of the first processor, and the number of processors that share it."""
     found = []
     for folder in (root / _CPU / "cpu0/cache").glob("index*"):
         level, size = parse_number(read_text(folder / "level")), parse_size(read_text(folder / "size"))
@@ -160,7 +160,7 @@ def read_caches(root: Path = ROOT) -> list[dict[str, Any]]:
 
 
 def read_frequency(root: Path = ROOT) -> dict[str, Any]:
-    """Range in MHz, driver and governor of the frequency, and whether turbo is on."""
+    """Return the frequency range in MHz, the driver, the governor, and True for `turbo` if turbo is on."""
     first = root / _CPU / "cpu0/cpufreq"
     low, high = (parse_number(read_text(first / f"cpuinfo_{end}_freq")) for end in ("min", "max"))
     governors = {read_text(path) for path in (root / _CPU).glob("cpu[0-9]*/cpufreq/scaling_governor")} - {None}
@@ -174,7 +174,7 @@ def read_frequency(root: Path = ROOT) -> dict[str, Any]:
 
 
 def _read_turbo(root: Path) -> bool | None:
-    """Intel's driver says whether turbo is off, the others whether boost is on, for all or for each policy."""
+    """Read Intel's `no_turbo`, else `boost` of the other drivers, global or for each policy."""
     off = read_text(root / _CPU / "intel_pstate/no_turbo")
     if off is not None:
         return off == "0"
@@ -184,14 +184,14 @@ def _read_turbo(root: Path) -> bool | None:
 
 
 def read_mhz(root: Path = ROOT) -> tuple[float, ...]:
-    """Frequencies of the processors at this moment in MHz; empty where they are not told."""
+    """Return the current frequencies of the processors in MHz; empty if they cannot be read."""
     paths = sorted((root / _CPU).glob("cpu[0-9]*/cpufreq/scaling_cur_freq"))
     kilohertz = [number for path in paths if (number := parse_number(read_text(path))) is not None]
     return tuple(one / 1000 for one in kilohertz) or parse_mhz(read_text(root / "proc/cpuinfo"))
 
 
 def read_virtual(root: Path = ROOT) -> bool | None:
-    """Whether this is a virtual machine; None where nothing tells."""
+    """Return True on a virtual machine; None if it is unknown."""
     if read_text(root / "sys/hypervisor/type") is not None:
         return True
     return parse_hypervisor(read_text(root / "proc/cpuinfo"))

@@ -1,1 +1,1 @@
-"""Measuring on this machine: clocks, blocks of calls, caches, memory and the lease of a device."""
+"""Measurement on this machine: clocks, blocks of calls, caches, memory and the lock of a device."""

@@ -1,9 +1,9 @@
-"""A block: untimed calls until the state is steady again, then samples of a few calls each until the budget ends.
+"""Blocks: untimed warm-up calls until the state is steady, then samples of a few calls each until the budget ends.
 
-Hot: calls follow each other, over a pool of inputs in turn. Cold: before every call, memory beyond the last cache is
-written, untimed, and each sample is one call. Before every call its inputs are given contents that were never there,
-untimed; calls are then timed one by one, and a sample is their mean. Only where calls are queued on a device, so that
-one by one they would wait for each other, or where contents cannot be renewed, a sample is timed as a whole.
+Hot: calls follow each other and cycle through a pool of inputs. Cold: before every call, memory beyond the size of the
+last cache is written, untimed, and each sample is one call. Before every call its inputs are refilled with new
+contents, untimed; calls are then timed one by one, and a sample is their mean. A sample is timed as a whole only if
+calls are queued on a device, so that single timings would wait for each other, or if the contents cannot be renewed.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ Look = Callable[[int, Any], None]
 LEAST_SAMPLE_NS = 400_000  # 8000 steps of a 50 ns clock; the clock's own 60 ns are 0.02 % of it
 CALIBRATION_NS = 5_000_000
 LEAST_CALLS = 3
-RAISE_NS = 300_000_000  # most that a device gets to raise its clock; idle ones begin at a fifth of it
-RISES = 1.02  # times the highest reading before
-STILL = 3  # readings in a row that are no higher: a driver may tell the same clock for some milliseconds
-WARM_NS = 5_000_000  # of untimed calls after an arm was suspended: its threads wake and spin, its caches fill
-READINGS = 1_000  # of a clock around nothing
-MOST_READINGS = 20  # of what was used, each of which takes some microseconds; a time slice is hundreds of them
+RAISE_NS = 300_000_000  # time limit for a device to raise its clock; an idle device starts at a fifth of it
+RISES = 1.02  # ratio to the highest previous reading that counts as a rise
+STILL = 3  # consecutive readings without a rise: a driver may report the same clock for some milliseconds
+WARM_NS = 5_000_000  # untimed calls after an arm was suspended: its threads wake and spin, its caches fill
+READINGS = 1_000  # of a clock around an empty call
+MOST_READINGS = 20  # each takes some microseconds; a time slice is hundreds of times as long
 
 _now = time.perf_counter_ns  # bound before any backend is loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """Calls to time: one for each member of the pool, how many make a sample, and what is done around them.
+    """Calls to time: one for each member of the input pool, the number of calls in a sample, and the work around them.
 
-    single_ns: median time of one call while calibrating.
-    flush: writes memory beyond the last cache (cold), or nothing.
-    read_gpu: reads the clock of the device that does the work, or nothing.
-    extra: known work inside the timed region, of which `qualify` says how much it is; None otherwise.
-    renew: gives the inputs of a member contents that were never there; None where that cannot be done.
-    apart: whether each call of a sample is timed by itself, with new contents before it.
+    single_ns: median time of one call during calibration.
+    flush: writes memory beyond the size of the last cache (cold mode); None in hot mode.
+    read_gpu: reads the clock of the device under test; None if there is none.
+    extra: known extra work inside the timed region, sized by `qualify`; None otherwise.
+    renew: refills the inputs of a member with new contents; None if that is impossible.
+    apart: True if each call of a sample is timed by itself, with new contents before it.
     """
 
     calls: tuple[Callable[[], Any], ...]
@@ -63,12 +63,12 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timed:
-    """Samples of a block in ns per call.
+    """Samples of a block, in ns per call.
 
-    clocks: of every sample, all its calls by the clock, and by the second one around it.
-    cpu_ns, span_ns, waited_ns: processor time of the process and its descendants during the samples, their wall time
-        with what is done between their calls, and how long this thread waited for a core in it.
-    gpu: clock of the device before the first sample and after the last; empty where none can be read.
+    clocks: for each sample, the total of all its calls by the clock and by the second clock around it, in ns.
+    cpu_ns, span_ns, waited_ns: during the samples, processor time of the process and its descendants; wall time,
+        including the work between calls; and time this thread waited for a core.
+    gpu: state of the device before the first sample and after the last; empty if it cannot be read.
     """
 
     samples_ns: tuple[float, ...]
@@ -83,7 +83,7 @@ class Timed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """What was used so far: processor time of the process, wall time, and waiting of this thread for a core, in ns."""
+    """Resources used so far, in ns: processor time of the process, wall time, and this thread's wait for a core."""
 
     cpu_ns: int = 0
     span_ns: int = 0
@@ -103,7 +103,11 @@ class Use:
 
 
 def make_ready(calls: Sequence[Callable[[], Any]], clock: Clock, mode: Mode, device: str) -> Ready:
-    """Put calls, clock and mode together."""
+    """Combine calls, clock and mode into a Ready that is not yet calibrated.
+
+    calls: one for each member of the input pool. mode: "cold" adds a cache flush. device: "cpu" or "cuda".
+    Raises UsageError if a cache flush needs a CUDA device and none is found.
+    """
     flush = None
     if mode == "cold":
         from harness.measure.caches import make_flush
@@ -113,7 +117,10 @@ def make_ready(calls: Sequence[Callable[[], Any]], clock: Clock, mode: Mode, dev
 
 
 def calibrate(ready: Ready, slowdown: float = 0.0) -> Ready:
-    """Time single calls, choose how many make a sample, and make the work that slows each sample down by a share."""
+    """Time single calls, then choose the number of calls in a sample and, for a slow-down, the extra work.
+
+    slowdown: extra work as a share of the usual time of a sample; 0 for none.
+    """
     times: list[float] = []
     begun = _now()
     while len(times) < LEAST_CALLS or _now() - begun < CALIBRATION_NS:
@@ -121,24 +128,25 @@ def calibrate(ready: Ready, slowdown: float = 0.0) -> Ready:
         _renew(ready, member)
         times.append(ready.clock.time(ready.calls[member])[1])
     single = statistics.median(times)
-    shortest = max(1, round(min(times)))  # what interrupts calibration must not make samples of single short calls
+    shortest = max(1, round(min(times)))  # the minimum: an interrupted call must not lead to samples of one short call
     loops = 1 if ready.flush else max(1, -(-LEAST_SAMPLE_NS // shortest))
     if loops > 1:
-        loops = -(-loops // len(ready.calls)) * len(ready.calls)  # every member equally often in every sample
+        loops = -(-loops // len(ready.calls)) * len(ready.calls)  # each member is called equally often in a sample
     ready = replace(ready, loops=loops, warmups=len(times), single_ns=single)
     if not slowdown:
         return ready
     from harness.measure.slowdown import make_work
 
-    usual = steady(time_block(ready, CALIBRATION_NS, WARM_NS, LEAST_CALLS).samples_ns)  # as comparisons see it
+    usual = steady(time_block(ready, CALIBRATION_NS, WARM_NS, LEAST_CALLS).samples_ns)  # the estimator of comparisons
     return replace(ready, extra=make_work(slowdown * usual * loops))
 
 
 def time_block(ready: Ready, budget_ns: int, warm_ns: int, least: int, look: Look | None = None) -> Timed:
-    """Warm up for `warm_ns`, then take samples until the budget is spent and at least `least` are there.
+    """Warm up for `warm_ns`, then take samples until the budget is spent and at least `least` of them exist.
 
-    look: is given member and result of calls that nobody can tell beforehand, untimed, before anything else is done;
-    the last time for a call that is any of the block's with equal chances.
+    ready: calibrated calls. budget_ns: total of the timed calls. warm_ns: 0 skips warming up.
+    look: called with the member and the result of unpredictable calls, untimed, before anything else happens; the last
+        of these calls is any call of the block with equal probability (reservoir sampling).
     """
     begun, below_ns = _now(), descendants_ns()
     warmups = _warm(ready, warm_ns) + _raise_clock(ready, warm_ns)
@@ -150,7 +158,7 @@ def time_block(ready: Ready, budget_ns: int, warm_ns: int, least: int, look: Loo
         if spent >= budget_ns and len(samples) >= least:
             break
         chosen = look if look is not None and secrets.randbelow(number + 1) == 0 else None
-        took_ns, around_ns, use = _take(ready, number, chosen)
+        took_ns, around_ns, use = _take_sample(ready, number, chosen)
         spent, used = spent + took_ns, used + use
         clocks.append((took_ns, around_ns))
         samples.append(round(took_ns / ready.loops, 2))
@@ -163,10 +171,10 @@ def time_block(ready: Ready, budget_ns: int, warm_ns: int, least: int, look: Loo
     )  # fmt: skip
 
 
-def _take(ready: Ready, number: int, look: Look | None) -> tuple[float, float, Use]:
-    """One sample: its time by the clock and by the second one, and what was used."""
+def _take_sample(ready: Ready, number: int, look: Look | None) -> tuple[float, float, Use]:
+    """Take one sample: its time by the clock, by the second clock, and the resources used."""
     if ready.apart and ready.loops > 1:
-        return _take_apart(ready, look)
+        return _take_single_calls(ready, look)
     members = len(ready.calls)
     member = number % members if ready.loops == 1 else secrets.randbelow(members)
     for one in [member] if ready.loops == 1 else range(members):
@@ -185,10 +193,10 @@ def _take(ready: Ready, number: int, look: Look | None) -> tuple[float, float, U
     return took_ns, around_ns, used
 
 
-def _take_apart(ready: Ready, look: Look | None) -> tuple[float, float, Use]:
-    """The same of many calls, each timed by itself; the clock's own time is taken off.
+def _take_single_calls(ready: Ready, look: Look | None) -> tuple[float, float, Use]:
+    """Take one sample of many calls, each timed by itself; the clock's own cost is subtracted.
 
-    The time by the second clock is what the first one says, and what the second says beyond it in the middle of calls.
+    The time by the second clock is that of the first, plus the median excess of the second clock per call.
     """
     calls, clock, members, last = ready.calls, ready.clock, len(ready.calls), ready.loops - 1
     chosen = secrets.randbelow(ready.loops) if look is not None else -1
@@ -208,14 +216,14 @@ def _take_apart(ready: Ready, look: Look | None) -> tuple[float, float, Use]:
         del result
     used += read_use() - begun
     took_ns = max(took_ns - ready.loops * read_cost(type(clock)), float(ready.loops))
-    # A clock that lies does so in every call; an interruption between two readings is one call's.
+    # A wrong clock is wrong in every call; an interruption between two readings affects one call.
     return took_ns, took_ns + ready.loops * statistics.median(beyond_ns), used
 
 
 def read_use() -> Use:
-    """What was used so far, at one moment: read again where the thread lost its core between the readings.
+    """Read the resources used so far, consistently: repeat if the thread lost its core between the readings.
 
-    Asking for processor time is where the system often takes the core away.
+    The query for processor time is a point at which the scheduler often preempts the thread.
     """
     read_waited = _waited()
     for _ in range(MOST_READINGS):
@@ -227,13 +235,13 @@ def read_use() -> Use:
 
 @cache
 def _waited() -> Callable[[], int]:
-    """The reader of this thread's waiting; blocks of a process are timed by one thread."""
+    """Reader of the time this thread waited for a core; one thread times all blocks of a process."""
     return make_waited()
 
 
 @cache
 def read_cost(kind: type) -> float:
-    """What a host's clock says of a call that does nothing, in ns; 0 for other clocks."""
+    """Return the median time in ns that a host clock measures around an empty call; 0 for other clocks."""
     if kind is not HostClock:
         return 0.0
     clock = HostClock(_nothing)
@@ -257,7 +265,7 @@ def _run_one(call: Callable[[], Any], extra: Callable[[], Any] | None) -> Any:
 
 
 def _run_many(calls: tuple[Callable[[], Any], ...], rounds: int, member: int, extra: Callable[[], Any] | None) -> Any:
-    """All members in turn, as often as a sample asks; the last result of one of them."""
+    """Call all members in turn, as often as a sample needs; return the last result of one member."""
     for _ in itertools.repeat(None, rounds):
         for call in calls:
             call()
@@ -268,7 +276,7 @@ def _run_many(calls: tuple[Callable[[], Any], ...], rounds: int, member: int, ex
 
 
 def _warm(ready: Ready, warm_ns: int) -> int:
-    """Untimed calls until the time is spent, at least one where any time is given; a cold cache needs no more."""
+    """Make untimed calls for `warm_ns`, at least one unless it is 0, one only for cold caches; return their number."""
     count, begun = 0, _now()
     while warm_ns and (count == 0 or _now() - begun < warm_ns):
         ready.clock.time(ready.calls[count % len(ready.calls)])
@@ -279,7 +287,7 @@ def _warm(ready: Ready, warm_ns: int) -> int:
 
 
 def _raise_clock(ready: Ready, warm_ns: int) -> int:
-    """Untimed calls until the clock of a device that was idle rises no more, RAISE_NS at most; how many."""
+    """Make untimed calls until the clock of an idle device stops rising, for at most RAISE_NS; return their number."""
     count, begun, highest, still = 0, _now(), 0.0, 0
     while warm_ns and ready.read_gpu and _now() - begun < RAISE_NS:
         gpu = ready.read_gpu()

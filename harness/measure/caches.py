@@ -1,4 +1,4 @@
-"""Cold caches: write more memory than the last cache holds."""
+"""Cold caches: write more memory than the last-level cache holds."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-TIMES = 2  # as much memory as the last cache holds, this many times over
+TIMES = 2  # multiple of the last-level cache that is written
 DEVICE_TIMES = 4
-"""The same on a device. The L2 of large devices has two partitions, and a line that processors of the other side read
-is held in both (NVIDIA A100 white paper). Which lines a write replaces is not documented, so more is written than on a
-processor: each partition sees half of the writes, four times what it holds.
+"""Multiple of the L2 that is written on a device. The L2 of large devices has two partitions; a line is held in both
+if processors of the other side read it (NVIDIA A100 white paper). The replacement policy for writes is not documented,
+so more is written than on a CPU: each partition sees half of the writes, which is four times its capacity.
 """
 UNKNOWN_CACHE_BYTES = 64 * 2**20
 
 
 def make_flush(device: str) -> Callable[[], Any]:
-    """A function that writes memory beyond the last cache of the device. Raises UsageError where no device is found."""
+    """Make a function that evicts the last-level cache of the device. Raises UsageError if no CUDA device is found."""
     if device == "cpu":
         import numpy as np
 
@@ -28,7 +28,10 @@ def make_flush(device: str) -> Callable[[], Any]:
 
 
 def make_device_flush(library: Any) -> Callable[[], Any]:
-    """A function that writes DEVICE_TIMES the L2 of the current device and waits; library: torch or cupy."""
+    """Make a function that writes DEVICE_TIMES the size of the current device's L2 and waits.
+
+    library: the module torch or cupy.
+    """
     size = DEVICE_TIMES * read_l2_bytes(library)
     if library.__name__ == "torch":
         there = library.empty(size, dtype=library.uint8, device="cuda")
@@ -45,7 +48,7 @@ def make_device_flush(library: Any) -> Callable[[], Any]:
 
 
 def read_l2_bytes(library: Any) -> int:
-    """Bytes of the L2 cache of the current device as its driver tells them, UNKNOWN_CACHE_BYTES where it says 0."""
+    """Return the L2 size of the current device in bytes, as its driver reports it; UNKNOWN_CACHE_BYTES if that is 0."""
     if library.__name__ == "torch":
         size = library.cuda.get_device_properties(library.cuda.current_device()).L2_cache_size
     else:
@@ -55,7 +58,7 @@ def read_l2_bytes(library: Any) -> int:
 
 @cache
 def last_cache_bytes() -> int:
-    """Bytes of the last cache of the first processor, as the system tells them."""
+    """Return the size in bytes of the largest cache of the first processor, as the system reports it."""
     from harness.machine.system import read_caches
 
     return max((one["bytes"] for one in read_caches()), default=UNKNOWN_CACHE_BYTES)

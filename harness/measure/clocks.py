@@ -1,7 +1,7 @@
-"""Clocks of timed regions: the host's, and a CUDA device's events with the host's clock around them.
+"""Clocks of timed regions: the host clock, and CUDA events with the host clock around them.
 
-The functions of `time` are bound when this module is imported, which a worker does before it loads a backend: whoever
-patches `time.perf_counter_ns` afterwards does not reach them.
+The functions of `time` are bound when this module is imported. A worker imports it before it loads a backend, so that a
+backend that patches `time.perf_counter_ns` later has no effect here.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from harness.errors import UsageError
 
 LIBRARIES = ("torch", "cupy")
 TOLERANCE = 0.05
-SLACK_NS = 10_000_000  # whoever is interrupted between two readings loses a time slice
-READING_NS = 5_000  # between the readings around one sample: an interruption takes more, a lie takes it every time
-LAUNCH_NS = 20_000  # recording two events and waiting for the device, on the host's side
-MOST_LAUNCH_NS = 200_000  # the same where drivers are slow, as below a hypervisor; more would hide work
+SLACK_NS = 10_000_000  # an interruption between two readings costs a time slice
+READING_NS = 5_000  # between the readings of both clocks; interruptions exceed it rarely, a wrong clock always
+LAUNCH_NS = 20_000  # host time to record two events and to wait for the device
+MOST_LAUNCH_NS = 200_000  # upper limit for slow drivers, as in a virtual machine; a larger one would hide work
 EMPTY_CALLS = 15
 
 _now = time.perf_counter_ns
@@ -29,16 +29,16 @@ _monotonic = partial(time.clock_gettime_ns, time.CLOCK_MONOTONIC)
 
 
 class Clock(Protocol):
-    """Times one call, waiting for it included.
+    """A clock that times one call, including the wait for its completion.
 
-    launch_ns: how far the two clocks around one sample may lie apart before it is asked whether one of them lies.
+    launch_ns: difference between the two clocks of a sample that is accepted without a check of their agreement.
     """
 
     name: str
     launch_ns: float
 
     def time(self, run: Callable[[], Any]) -> tuple[Any, float, float]:
-        """Result of `run()`, its time in ns, and the same by a second clock around the first."""
+        """Return the result of `run()`, its time in ns, and the time by a second clock around the first."""
 
 
 class HostClock:
@@ -56,7 +56,7 @@ class HostClock:
         self.synchronize, self.now, self.second = synchronize, now, second
 
     def time(self, run: Callable[[], Any]) -> tuple[Any, float, float]:
-        """Result of `run()`, and its time in ns by both clocks."""
+        """Return the result of `run()` and its time in ns by both clocks."""
         around = self.second()
         begun = self.now()
         result = run()
@@ -66,10 +66,10 @@ class HostClock:
 
 
 class CudaClock:
-    """Events on the current stream around the call; the second clock is the host's, around all streams' ends.
+    """CUDA events on the current stream around the call; the second clock is the host clock until all streams are idle.
 
-    Work that was put on another stream is not between the events. The device is waited for as a whole, not only with
-    the backend's own `synchronize`, so that the host's clock sees that work, and `clocks_disagree` tells of it.
+    Work on another stream is not between the events. The clock waits for the whole device, and does not rely on the
+    backend's own `synchronize`; the host clock therefore includes that work, and `clocks_disagree` reports it.
     """
 
     name = "cuda"
@@ -84,8 +84,8 @@ class CudaClock:
         self.launch_ns = self._measure_launch()
 
     def time(self, run: Callable[[], Any]) -> tuple[Any, float, float]:
-        """Result of `run()`, ns between the events, and ns by the host's clock until every stream was empty."""
-        self.wait()  # what was queued before is not this call's
+        """Return the result of `run()`, ns between the events, and ns by the host clock until every stream was idle."""
+        self.wait()  # exclude work that was queued before
         begun = _now()
         self.begin.record()
         result = run()
@@ -96,9 +96,9 @@ class CudaClock:
         return result, self._elapsed_ms() * 1e6, host_ns
 
     def _measure_launch(self) -> float:
-        """Twice the median ns between the two clocks around nothing, within LAUNCH_NS and MOST_LAUNCH_NS.
+        """Twice the median difference of the two clocks around no work, in ns, within LAUNCH_NS and MOST_LAUNCH_NS.
 
-        Only the device is waited for: a backend whose own `synchronize` takes long gains no room by it.
+        Waits for the device only, so that a slow `synchronize` of a backend does not increase the tolerance.
         """
         apart = []
         for _ in range(EMPTY_CALLS):
@@ -118,9 +118,11 @@ class CudaClock:
 
 
 def choose_clock(name: str, synchronize: Callable[[], None], device: str = "cpu") -> Clock:
-    """The clock that a backend declares. Raises UsageError for an unknown name, or where no CUDA device is there.
+    """Make the clock that a backend declares.
 
-    device: where the backend's arrays live; the host's clock waits for all of a CUDA device too.
+    name: "host" or "cuda". synchronize: the backend's own function. device: location of the backend's arrays; for
+        "cuda", the host clock waits for the whole device too.
+    Raises UsageError for an unknown name, or if a CUDA clock finds no device.
     """
     if name == "host":
         return HostClock(wait_for(device, synchronize))
@@ -130,9 +132,9 @@ def choose_clock(name: str, synchronize: Callable[[], None], device: str = "cpu"
 
 
 def wait_for(device: str, synchronize: Callable[[], None]) -> Callable[[], None]:
-    """Make the function that waits until every queued operation has ended, whatever the backend's own one waits for.
+    """Make a function that waits for all queued operations, even if the backend's own `synchronize` does not.
 
-    Where neither PyTorch nor CuPy finds the device, the backend's own `synchronize` is all there is.
+    If neither PyTorch nor CuPy finds the device, this is the backend's own `synchronize`.
     """
     if device != "cuda":
         return synchronize
@@ -150,7 +152,7 @@ def wait_for(device: str, synchronize: Callable[[], None]) -> Callable[[], None]
 
 
 def find_cuda() -> Any:
-    """PyTorch or CuPy, whichever has a CUDA device; the one that is loaded already comes first. Raises UsageError."""
+    """Return PyTorch or CuPy, the first with a CUDA device; a loaded module is tried first. Raises UsageError."""
     reasons = []
     for name in sorted(LIBRARIES, key=lambda name: name not in sys.modules):
         try:
@@ -167,9 +169,10 @@ def find_cuda() -> Any:
 
 
 def elapsed_disagrees(took_ns: float, around_ns: float, slack_ns: float = SLACK_NS) -> str:
-    """The reason why a host time and the second clock around it cannot both be right; empty where they can.
+    """Return the reason why a host time and the second clock around it cannot both be right; empty if they can.
 
-    Sums over a block are better than single samples: an interruption between two readings is then small.
+    took_ns: by the first clock. around_ns: by the second. slack_ns: absolute tolerance, in addition to 5 %.
+    Sums over a block are better than single samples, because an interruption between two readings is then small.
     """
     if took_ns > around_ns * (1 + TOLERANCE):
         return f"the clock runs ahead: {took_ns / 1e3:.1f} us inside of {around_ns / 1e3:.1f} us by CLOCK_MONOTONIC"
@@ -179,10 +182,11 @@ def elapsed_disagrees(took_ns: float, around_ns: float, slack_ns: float = SLACK_
 
 
 def clocks_disagree(device_ns: float, host_ns: float, launch_ns: float = LAUNCH_NS) -> str:
-    """The reason why events and the host's clock around them cannot both be right; empty where they can.
+    """Return the reason why the events and the host clock around them cannot both be right; empty if they can.
 
-    launch_ns: between them lies the launch overhead, which is anything from 0 to this: per sample, so that a sum of
-        samples takes as many times of it. Beyond, 5 % are allowed.
+    device_ns: between the events. host_ns: by the host clock.
+    launch_ns: upper bound of the launch overhead, which lies between the two, per sample; multiply it for a sum of
+        samples. A difference of 5 % is allowed in addition.
     """
     if device_ns > host_ns * (1 + TOLERANCE):
         return f"events say {device_ns / 1e3:.1f} us, more than the {host_ns / 1e3:.1f} us that passed on the host"

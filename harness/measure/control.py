@@ -1,8 +1,8 @@
-"""The control kernel: the same small work around every timed block, to see the machine's own speed at that moment.
+"""The control kernel: a small fixed workload, run before every timed block to measure the machine's current speed.
 
-It runs in the parent and looks at nothing but the core's speed: one thread, NumPy's element-wise loops (a BLAS pool
-would go on spinning and take the core from the arm that is timed next), and 32 KiB that stay in the first cache, so
-that it does not matter what the arm before has left in the larger ones.
+It runs in the parent and depends on the core's speed only. It uses one thread and NumPy's element-wise loops, since a
+BLAS pool would continue to spin and take the core from the next arm. Its 32 KiB stay in the L1 cache, so that the
+contents of larger caches do not matter.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable
 from functools import cache
 
-ELEMENTS = 2048  # twice 16 KiB of float64
+ELEMENTS = 2048  # two arrays of 16 KiB in float64
 STEPS = 60
-TRIES = 3  # the first brings code and data back into the caches; an interruption seldom hits two
+TRIES = 3  # the first one warms the caches; an interruption seldom affects two
 
 _now = time.perf_counter_ns
 
 
 def measure_control(tries: int = TRIES, now: Callable[[], int] = _now) -> int:
-    """Shortest of some runs of the control kernel, in ns."""
+    """Return the shortest of `tries` runs of the control kernel, in ns."""
     run, best = make_control(), 0
     for number in range(tries):
         begun = now()
@@ -31,7 +31,7 @@ def measure_control(tries: int = TRIES, now: Callable[[], int] = _now) -> int:
 
 @cache
 def make_control() -> Callable[[], None]:
-    """The kernel with its arrays: square roots and products, into memory that is there already."""
+    """Make the kernel with its arrays: square roots and products, written to preallocated memory."""
     import numpy as np
 
     source = np.linspace(1.0, 2.0, ELEMENTS)

@@ -1,7 +1,7 @@
-"""The frequency of a device's processors, and why it is what it is, as its driver tells them (NVML).
+"""The clock frequency of a GPU and the reasons for it, as the driver reports them (NVML).
 
-It is read in the process that computes: just after warming up and just after the last sample. Seen from outside, the
-device is idle before a block and idle again while its answers are verified, and an idle device's clock says nothing.
+The computing process reads it immediately after warming up and after the last sample. Another process would read it
+while the device is idle (before a block, or while results are verified), when the clock tells nothing.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ POWER_CAP = 0x04
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """Clock of a device's processors in MHz, and NVML's bits for why it is what it is."""
+    """Clock of the device's processors (SMs) in MHz, and NVML's bits for the reasons."""
 
     sm_mhz: float
     reasons: int
 
     @property
     def text(self) -> str:
-        """The reasons in words."""
+        """Names of the reasons, separated by commas."""
         return ", ".join(name for bit, name in REASONS.items() if self.reasons & bit)
 
 
 def make_reader(device: str) -> Callable[[], Gpu | None] | None:
-    """The function that reads the clock of a CUDA device that this process uses; None where none can be read."""
+    """Make a function that reads the clock of the CUDA device of this process; None if none can be read."""
     found = _open_gpu() if device == "cuda" else None
     if found is None:
         return None
@@ -45,7 +45,7 @@ def make_reader(device: str) -> Callable[[], Gpu | None] | None:
 
 
 def read_gpu(nvml: Any, handle: Any) -> Gpu | None:
-    """Clock and reasons through an open NVML; None where the driver does not tell them, as for a part of a device."""
+    """Read clock and reasons through an initialised NVML; None if the driver reports none, as for a MIG instance."""
     try:
         return Gpu(
             sm_mhz=float(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)),
@@ -56,7 +56,7 @@ def read_gpu(nvml: Any, handle: Any) -> Gpu | None:
 
 
 def _open_gpu() -> tuple[Any, Any] | None:
-    """NVML and the device that this process computes on; None where the library or the device is absent."""
+    """NVML and the handle of this process's device; None if the library or the device is missing."""
     try:
         nvml = import_module("pynvml")
     except ImportError:
@@ -69,10 +69,12 @@ def _open_gpu() -> tuple[Any, Any] | None:
 
 
 def find_handle(nvml: Any, bus_id: str, visible: str) -> Any:
-    """NVML's handle of the device at an address, or else of the first one of CUDA_VISIBLE_DEVICES.
+    """Return NVML's handle of a device.
 
-    CUDA and NVML number devices differently (CUDA puts the fastest first, NVML goes by address), so that the address
-    is the better name. bus_id: such as 0000:81:00.0; empty where no library tells it.
+    CUDA and NVML number devices differently (CUDA puts the fastest first, NVML sorts by address), so that the PCI
+    address is preferred to a number.
+    nvml: initialised module pynvml. bus_id: PCI address such as 0000:81:00.0; empty if no library reports it.
+    visible: value of CUDA_VISIBLE_DEVICES; its first entry is used without a `bus_id`.
     """
     first = visible.partition(",")[0].strip()
     if bus_id:
@@ -83,7 +85,7 @@ def find_handle(nvml: Any, bus_id: str, visible: str) -> Any:
 
 
 def _bus_id() -> str:
-    """Address of the current device, from CuPy or PyTorch, whichever is loaded; empty where neither tells it."""
+    """PCI address of the current device, from PyTorch or CuPy if one of them is loaded; empty if neither reports it."""
     try:
         if "torch" in sys.modules and sys.modules["torch"].cuda.is_initialized():
             cuda = sys.modules["torch"].cuda

@@ -1,8 +1,8 @@
-"""The lease of a device: two runs on one machine never time at once.
+"""The lock of a device: prevents two runs on one machine from taking times at once.
 
-A lock of the operating system on one file per device, in a folder that all users of the machine share; it is free as
-soon as its holder is gone, however that came. Beside it stands who holds it. What stands there is believed only while
-the lock is held, so that a record left behind misleads nobody.
+It is an operating-system lock on one file per device, in a folder that all users of the machine share. It is released
+when its holder ends, for whatever reason. A file next to it names the holder; that record is used only while the lock
+is held, so that a stale one does no harm.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ if TYPE_CHECKING:
 FOLDER_VARIABLE, TOKEN_VARIABLE = "HARNESS_LEASE_DIR", "HARNESS_LEASE"
 FOLDER = "harness-leases"
 SHARED_FOLDER_MODE, SHARED_FILE_MODE = 0o1777, 0o666
-POLL_S = 0.2  # a look takes some 50 µs, and the holder is taking times
+POLL_S = 0.2  # a poll takes about 50 µs, while the holder is taking times
 MOST_COMMAND = 100
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
-_owners: dict[Path, tuple[int, int]] = {}  # process and thread that entered a lock's file, of this process
+_owners: dict[Path, tuple[int, int]] = {}  # lock file -> process and thread that hold it, within this process
 _environment = threading.Lock()
 
 
 class DeviceBusyError(HarnessError):
-    """Another run holds the device, and did not give it back in time."""
+    """Another run holds the device and did not release it in time."""
 
     exit_code = ExitCode.INCOMPLETE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """Who holds a device: process, its command, and since when (seconds since 1970)."""
+    """The process that holds a device: PID, command, start of the lock (seconds since 1970), and the lock's token."""
 
     pid: int
     command: str
@@ -54,7 +54,7 @@ class Holder:
     token: str
 
     def __str__(self) -> str:
-        """Name it as messages do."""
+        """Format the holder for messages."""
         today = time.strftime("%Y-%m-%d") == time.strftime("%Y-%m-%d", time.localtime(self.since))
         begun = time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M", time.localtime(self.since))
         return f"pid {self.pid} (`{self.command}`) since {begun}"
@@ -62,7 +62,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The right to take times on a device; `inherited`: it is the parent's, or one that this thread holds already."""
+    """Permission to take times on a device; `inherited`: the parent, or this thread, already holds the lock."""
 
     device: str
     token: str
@@ -71,17 +71,18 @@ class Lease:
 
 @contextmanager
 def hold_device(device: str, wait_s: float | None, say: Callable[[str], None]) -> Iterator[Lease]:
-    """Hold a device (`cpu`, `cuda-<uuid>`) while the block runs; child processes that it starts enter at once.
+    """Hold the lock of a device while the block runs; child processes of the block enter without waiting.
 
-    wait_s: None waits for ever. say: told once who holds the device, if somebody does.
-    Raises DeviceBusyError after `wait_s`, and UsageError where the folder cannot be used.
+    device: a name such as `cpu` or `cuda-<uuid>`. wait_s: time limit in s; None waits without limit.
+    say: called once with a message that names the holder, if the lock is taken.
+    Raises DeviceBusyError after `wait_s`, and UsageError if the shared folder cannot be used.
     """
     from filelock import FileLock
 
     path = lock_path(device)
-    # Threads share the lock object's state, which one of them enters and leaves; a soft lock would outlive its holder.
+    # One thread acquires and releases; all share the lock's state. A soft lock would outlive its holder.
     lock = FileLock(path, mode=SHARED_FILE_MODE, thread_local=False, fallback_to_soft=False)
-    lease = _await(device, path, lock, wait_s, say)
+    lease = _wait_for_lock(device, path, lock, wait_s, say)
     if lease.inherited:
         yield lease
         return
@@ -97,13 +98,13 @@ def hold_device(device: str, wait_s: float | None, say: Callable[[str], None]) -
 
 
 def lock_path(device: str) -> Path:
-    """The lock's file in the folder that all users share, which is made if it is not there. Raises UsageError."""
+    """Return the path of the lock file in the shared folder, which is created if missing. Raises UsageError."""
     if not _DEVICE.fullmatch(device):
         raise UsageError(f"device: got '{device}', wanted a name of letters, digits, '.', '_' and '-' such as cpu")
     folder = lease_folder()
     try:
         folder.mkdir(parents=True)
-        folder.chmod(SHARED_FOLDER_MODE)  # mkdir's own mode is cut by the umask
+        folder.chmod(SHARED_FOLDER_MODE)  # the umask masks the mode of mkdir
     except FileExistsError:
         if not folder.is_dir():
             raise _unusable(folder, "not a folder") from None
@@ -113,7 +114,10 @@ def lock_path(device: str) -> Path:
 
 
 def lease_folder() -> Path:
-    """What HARNESS_LEASE_DIR names, else a fixed folder: /tmp where there is one, for TMPDIR may differ by user."""
+    """Return the folder named by HARNESS_LEASE_DIR, else a fixed one.
+
+    It is in /tmp if that exists, since TMPDIR may differ between users.
+    """
     named = os.environ.get(FOLDER_VARIABLE)
     if named:
         return Path(named).absolute()
@@ -128,11 +132,13 @@ def _unusable(folder: Path, why: str) -> UsageError:
     )
 
 
-def _await(device: str, path: Path, lock: BaseFileLock, wait_s: float | None, say: Callable[[str], None]) -> Lease:
-    """Take the lock, or enter with the token that came with the environment; look again until one succeeds."""
-    inherited, begun, told = inherited_token(device), time.monotonic(), False
+def _wait_for_lock(
+    device: str, path: Path, lock: BaseFileLock, wait_s: float | None, say: Callable[[str], None]
+) -> Lease:
+    """Poll until the lock is free, or until the inherited token permits entry."""
+    inherited, begun, announced = inherited_token(device), time.monotonic(), False
     while True:
-        if _try(path, lock):
+        if _try_lock(path, lock):
             return Lease(device=device, token=secrets.token_hex(16), inherited=False)
         holder = read_holder(path)
         if holder is not None and holder.token == inherited and _may_enter(path, holder):
@@ -143,14 +149,14 @@ def _await(device: str, path: Path, lock: BaseFileLock, wait_s: float | None, sa
             raise DeviceBusyError(
                 f"device {device} is held by {who}; waited {waited:.0f} s; wait longer with --lease-wait or stop it"
             )
-        if not told and (holder is not None or waited >= POLL_S):  # a holder needs a moment to say its name
+        if not announced and (holder is not None or waited >= POLL_S):  # a new holder takes a moment to write its name
             say(f"device {device} is held by {who}; waiting")
-            told = True
+            announced = True
         time.sleep(POLL_S if wait_s is None else min(POLL_S, wait_s - waited))
 
 
-def _try(path: Path, lock: BaseFileLock) -> bool:
-    """Take the lock if it is free."""
+def _try_lock(path: Path, lock: BaseFileLock) -> bool:
+    """Try to take the lock; True on success."""
     from filelock import Timeout
 
     try:
@@ -163,29 +169,29 @@ def _try(path: Path, lock: BaseFileLock) -> bool:
 
 
 def _may_enter(path: Path, holder: Holder) -> bool:
-    """A child enters with its parent's token; in the holder's own process only the thread that holds the lock does.
+    """True if the token permits entry: in a child process, or in the thread that holds the lock.
 
-    The holder must be alive: a lock that was taken over a moment ago may still carry the name of one that was killed.
+    The holder must be alive: just after the lock changes hands, the record may still name a process that was killed.
     """
     pid, thread = _owners.get(path, (0, 0))
-    return _lives(holder.pid) and (pid != os.getpid() or thread == threading.get_ident())
+    return _is_alive(holder.pid) and (pid != os.getpid() or thread == threading.get_ident())
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     import psutil
 
     return bool(psutil.pid_exists(pid))
 
 
 def inherited_token(device: str) -> str | None:
-    """The token for a device in the environment, which holds pairs `device:token` with commas between."""
+    """Return a device's token from the environment variable, which holds pairs `device:token` separated by commas."""
     pairs = (pair.partition(":") for pair in os.environ.get(TOKEN_VARIABLE, "").split(","))
     return next((token for name, _, token in pairs if name == device and token), None)
 
 
 @contextmanager
 def _token_in_environment(lease: Lease) -> Iterator[None]:
-    """Put the token where child processes find it."""
+    """Export the token to child processes while the block runs."""
     _change_environment(lease.device, lease.token)
     try:
         yield
@@ -209,7 +215,7 @@ def _record_path(path: Path) -> Path:
 
 
 def read_holder(path: Path) -> Holder | None:
-    """Who wrote that it holds the lock's file; None where nobody did, or while it is being written."""
+    """Read the record of the holder; None if it is missing, empty or only partly written."""
     import msgspec
 
     try:
@@ -219,7 +225,7 @@ def read_holder(path: Path) -> Holder | None:
 
 
 def write_holder(path: Path, token: str) -> None:
-    """Write beside the lock's file that this process holds it. Raises UsageError."""
+    """Write the record that this process holds the lock. Raises UsageError."""
     import msgspec
 
     holder = Holder(pid=os.getpid(), command=own_command(), since=time.time(), token=token)
@@ -230,15 +236,16 @@ def write_holder(path: Path, token: str) -> None:
 
 
 def _clear_holder(path: Path) -> None:
-    """Take the name away; where that fails the record is stale, which misleads nobody."""
+    """Empty the record; on failure it stays, stale and harmless."""
     with suppress(OSError):
         _overwrite(_record_path(path), b"")
 
 
 def _overwrite(path: Path, data: bytes) -> None:
-    """Write a file that another user may have made, in a folder where nobody may replace another's.
+    """Overwrite a file that another user may have created, in a folder where users cannot replace each other's files.
 
-    O_CREAT comes only with O_EXCL: Linux refuses it for others' files in such folders (fs.protected_regular).
+    O_CREAT is used only together with O_EXCL: Linux refuses it for other users' files in such folders
+    (fs.protected_regular).
     """
     flags = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
     try:
@@ -252,7 +259,7 @@ def _overwrite(path: Path, data: bytes) -> None:
 
 
 def own_command() -> str:
-    """The command line of this process on one line, short enough for a message."""
+    """Return the command line of this process on one line, shortened for a message."""
     name, *arguments = sys.orig_argv or ["python"]
     text = " ".join(shlex.join([Path(name).name, *arguments]).split())
     return text if len(text) <= MOST_COMMAND else f"{text[:MOST_COMMAND]} ..."

@@ -1,10 +1,10 @@
-"""What else the machine did during a block, and the rule that leaves blocks out.
+"""Disturbances of a block by the rest of the machine, and the rule for dropping blocks.
 
-The rule was fixed before anything was measured and is the same for all arms. It looks only at what an arm does not
-cause itself: time that the hypervisor took, the control kernel's speed, clocks that fall, and a device that protects
-itself. Switches that a process did not ask for are recorded but leave no block out: an arm whose threads spin on every
-core causes them itself. Nor does a device's power cap, which hard work reaches by itself, as long as the clock stays
-the same within the block; a block of two speeds has no one time.
+The rule was fixed before any measurement and is the same for all arms. It uses only what an arm does not cause itself:
+stolen time, the speed of the control kernel, falling clocks, and a device that throttles to protect itself. Involuntary
+context switches are recorded but drop no block, since an arm whose threads spin on every core causes them itself. A
+device's power cap, which heavy work reaches by itself, drops no block either, unless the clock changes within the
+block: a block of two speeds has no single time.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pathlib import Path
 
 from harness.measure.device_clock import POWER_CAP, PROTECTS, Gpu
 
-MOST_DROPPED = 0.20  # share of the blocks; a run that loses more cannot tell
-MOST_CORES = 4  # whose frequency is read; all of them would take long on a large machine
+MOST_DROPPED = 0.20  # share of dropped blocks above which a run is inconclusive
+MOST_CORES = 4  # cores whose frequency is read, limited because reading all is slow on a large machine
 CORES = os.cpu_count() or 1
 TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
 _SWITCHES = (b"\nvoluntary_ctxt_switches:", b"\nnonvoluntary_ctxt_switches:")
@@ -31,7 +31,7 @@ _now = time.perf_counter_ns
 class Counters:
     """Counters of the machine and of some processes at one moment.
 
-    steal_ticks: of all cores. switches: voluntary and involuntary ones by thread. cpu_mhz: of the fastest core.
+    steal_ticks: over all cores. switches: voluntary and involuntary context switches, by thread. cpu_mhz: fastest core.
     """
 
     wall_ns: int
@@ -44,10 +44,10 @@ class Counters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What happened between two moments; None where the machine does not tell.
+    """Differences between two moments; None if the machine does not report a value.
 
-    cpu_share, gpu_share: frequency at the end as a share of the one at the beginning.
-    gpu_begun, gpu: the device just before the first sample, and just after the last.
+    cpu_share, gpu_share: frequency at the end, divided by that at the beginning.
+    gpu_begun, gpu: the device immediately before the first sample and after the last.
     """
 
     wall_ns: int
@@ -63,12 +63,12 @@ class Reading:
 
     @property
     def steal_share(self) -> float:
-        """Time that the hypervisor took from the machine's cores together, as a share of the wall time."""
+        """Time that the hypervisor took from all cores of the machine, as a share of their wall time."""
         return self.steal_ticks * TICK_NS / (self.wall_ns * CORES) if self.wall_ns else 0.0
 
     @property
     def values(self) -> dict[str, float]:
-        """Numbers by name, for the record; what the machine does not tell is absent."""
+        """Numbers by name, for the record; values that the machine does not report are absent."""
         found = {
             "steal_ticks": self.steal_ticks, "voluntary": self.voluntary, "involuntary": self.involuntary,
             "load1": self.load1, "cpu_mhz": self.cpu_mhz, "cpu_share": self.cpu_share,
@@ -80,13 +80,13 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """When a block is left out.
+    """Thresholds for dropping a block.
 
-    steal_share: more than this share of the block's wall time was stolen. The system counts in ticks of 10 ms, so that
-        one of them leaves out any block below 0.2 s.
-    control_factor: the control kernel took this many times its usual time or more.
-    least_clock: a frequency fell below this share during the block, or a device's lay below this share of what it
-        usually is in this run; wide vector instructions lower it by less.
+    steal_share: largest allowed share of stolen time in the wall time of all cores. The system counts in ticks of 10
+        ms: one tick drops any block shorter than 0.2 s divided by the number of cores.
+    control_factor: smallest ratio of the control kernel's time to its usual time that drops the block.
+    least_clock: smallest allowed ratio of the frequency at the end to that at the beginning, and of a device's clock to
+        its usual clock in this run; wide vector instructions lower it by less.
     """
 
     steal_share: float = 0.05
@@ -100,10 +100,11 @@ RULE = Rule()
 def contaminated(
     reading: Reading, control_ns: float, usual_control_ns: float, rule: Rule = RULE, *, usual_mhz: float = 0.0
 ) -> str:
-    """The reason why a block is left out; empty where it counts.
+    """Return the reason for dropping a block; empty if it counts.
 
-    usual_control_ns, usual_mhz: medians of the control kernel and of the device's clock in the run so far; 0 where
-        there are none yet.
+    reading: differences over the block. control_ns: time of the control kernel before it.
+    usual_control_ns, usual_mhz: medians of the control kernel and of the device's clock in the run so far; 0 if there
+        are none yet.
     """
     if reading.steal_share > rule.steal_share:
         return f"the hypervisor took {reading.steal_share:.0%} of its time"
@@ -119,7 +120,7 @@ def contaminated(
 
 
 def _describe_slow(reading: Reading, usual_mhz: float, rule: Rule) -> str:
-    """Why a device's clock is not what it is in other blocks of this run; empty where it is, or hard work is why."""
+    """Reason why the device's clock is unusual for this run; empty if it is not, or if the power cap explains it."""
     for gpu, when in ((reading.gpu_begun, "began"), (reading.gpu, "ended")):
         if gpu is not None and gpu.sm_mhz < rule.least_clock * usual_mhz and not gpu.reasons & POWER_CAP:
             why = f" ({gpu.text})" if gpu.text else ""
@@ -131,9 +132,9 @@ def _describe_slow(reading: Reading, usual_mhz: float, rule: Rule) -> str:
 
 
 def read_counters(pids: Sequence[int]) -> Counters:
-    """Read the counters of the machine, and of these processes with all their threads; what is gone counts nothing.
+    """Read the counters of the machine, and of these processes with all their threads; processes that ended count as 0.
 
-    The device's clock is not among them: it is read where the work is done (see `harness.measure.device_clock`).
+    The device's clock is read in the process that computes (see `harness.measure.device_clock`).
     """
     return Counters(
         wall_ns=_now(), steal_ticks=_read_steal(), switches={t: s for pid in pids for t, s in _read_switches(pid)},
@@ -142,7 +143,7 @@ def read_counters(pids: Sequence[int]) -> Counters:
 
 
 def difference(before: Counters, after: Counters) -> Reading:
-    """What happened between two moments; threads that ended in between are not counted."""
+    """Compute the differences between two moments; threads that ended in between are not counted."""
     gains = [
         (voluntary - then[0], involuntary - then[1])
         for thread, (voluntary, involuntary) in after.switches.items()
@@ -161,13 +162,13 @@ def _share(before: float | None, after: float | None) -> float | None:
 
 
 def read_steal(stat: bytes) -> int:
-    """Ticks stolen from all cores: the eighth number of the first line of /proc/stat."""
+    """Parse the ticks stolen from all cores: the eighth number in the first line of /proc/stat."""
     fields = stat.partition(b"\n")[0].split()
     return int(fields[8]) if len(fields) > 8 and fields[0] == b"cpu" else 0
 
 
 def read_switches(status: bytes) -> tuple[int, int]:
-    """Voluntary and involuntary switches, from /proc/PID/status or that of a thread."""
+    """Parse voluntary and involuntary context switches in /proc/PID/status or in that of a thread."""
     voluntary, involuntary = (int(status.partition(name)[2].split(maxsplit=1)[0]) for name in _SWITCHES)
     return voluntary, involuntary
 
@@ -197,7 +198,7 @@ def _read_mhz() -> float | None:
 
 @cache
 def _frequency_files() -> tuple[Path, ...]:
-    """Files of the first cores that this process may use; none in most virtual machines."""
+    """Frequency files of the first cores that this process may use; none in most virtual machines."""
     cores = sorted(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
     paths = (Path(f"/sys/devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq") for core in cores[:MOST_CORES])
     return tuple(path for path in paths if path.exists())

@@ -1,4 +1,4 @@
-"""The estimator of a block: the one number that its samples are reduced to."""
+"""The estimator that reduces the samples of a block to one number."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 
 def steady(samples_ns: Sequence[float]) -> float:
-    """The first decile of the samples of a block: what comparisons are made with.
+    """Compute the first decile of a block's samples, by linear interpolation; comparisons use this value.
 
-    Of the estimators that see more than the best sample it tells most: on 42 identical pairs, 13 passes each, a
-    slow-down of 3 % is found in 92 % of the cells (median 86 %, fastest 60 % 90 %, mean 62 %; the minimum 94 %, but it
-    is blind to what happens in most calls only), with no false alarm by any: tests/benchmarks/bench_estimators.py.
+    It is the most sensitive of the estimators that use more than the best sample. On 42 identical pairs, 13 passes
+    each, it detects a slow-down of 3 % in 92 % of the cells (median: 86 %; mean of the fastest 60 %: 90 %; mean: 62 %).
+    The minimum detects 94 %, but is blind to effects on most calls only. No estimator gave a false alarm. Source:
+    tests/benchmarks/bench_estimators.py.
     """
     ordered = sorted(samples_ns)
     place = 0.1 * (len(ordered) - 1)

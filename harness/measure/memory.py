@@ -1,4 +1,4 @@
-"""How far the peak of a process's memory rises while something is done."""
+"""Peak memory of a process during a region of code."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class MemoryMeter:
-    """Measures the rise of the peak over the level at entry; the largest of several uses counts.
+    """Context manager that measures the peak memory above the level at entry; the maximum over several uses counts.
 
-    Host: the high-water mark of resident memory, set back at entry (Linux). CUDA: what PyTorch's allocator gave at
-    most, and what CuPy's pool took from the driver, which is the peak rounded up; of each library only where the
-    process has loaded it, since loading one takes seconds and memory. `peak_bytes` stays 0 where nothing can be read;
-    `top_bytes` is the peak itself.
+    Host: the high-water mark of resident memory, reset at entry (Linux). CUDA: the peak of PyTorch's allocator, and the
+    memory that CuPy's pool took from the driver, which is the rounded-up peak. A library is read only if the process
+    has already loaded it, since loading takes seconds and memory. `peak_bytes` is 0 if nothing can be read; `top_bytes`
+    is the peak itself.
     """
 
     def __init__(self, device: str) -> None:
@@ -43,7 +43,7 @@ class MemoryMeter:
 
 
 def _reset_device() -> None:
-    """Let PyTorch's peak and CuPy's pool fall to what is in use now."""
+    """Reset PyTorch's peak and CuPy's pool to the memory that is in use."""
     if "torch" in sys.modules:
         with contextlib.suppress(AttributeError, RuntimeError):
             sys.modules["torch"].cuda.reset_peak_memory_stats()
@@ -53,7 +53,7 @@ def _reset_device() -> None:
 
 
 def _read_device() -> int:
-    """Bytes that the allocators of the loaded libraries had at most since the last reset."""
+    """Peak bytes of the loaded libraries' allocators since the last reset."""
     found = 0
     if "torch" in sys.modules:
         with contextlib.suppress(AttributeError, RuntimeError):
@@ -65,12 +65,12 @@ def _read_device() -> int:
 
 
 def read_resident() -> int:
-    """Resident bytes of this process; 0 where they cannot be read."""
+    """Return the resident bytes of this process; 0 if they cannot be read."""
     return _read_bytes(_STATUS.read_text(), "VmRSS") if _STATUS.exists() else 0
 
 
 def read_high_water(status: str) -> int:
-    """Bytes of the line VmHWM in /proc/self/status; 0 where there is none."""
+    """Parse the line VmHWM of /proc/self/status into bytes; 0 without such a line."""
     return _read_bytes(status, "VmHWM")
 
 

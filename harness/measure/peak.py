@@ -1,8 +1,8 @@
-"""What this machine can do at most: products per dtype and copies per working set, measured in the run itself.
+"""Peak rates of this machine: matrix products per dtype and copies per working set, measured during the run.
 
-A peak is the best of several libraries, because one alone may use half of the machine: where the environment holds
-OpenBLAS to its AVX2 kernels, NumPy reached 257 GFLOP/s in float32, PyTorch's product 220 and its convolution 503
-(measured on two cores with AVX-512).
+A peak is the best of several libraries, because one of them may use half of the machine: on two cores with AVX-512, in
+an environment that limits OpenBLAS to its AVX2 kernels, NumPy reached 257 GFLOP/s in float32, PyTorch's matrix product
+220 and its convolution 503.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from harness.measure.disturbance import TICK_NS
 if TYPE_CHECKING:
     from harness.record.run import Peak
 
-SIZES = (256, 512, 1024, 1536)  # of square matrices; the rate grows with them
+SIZES = (256, 512, 1024, 1536)  # of square matrices; the rate grows with the size
 CUDA_SIZES = (1024, 2048, 4096, 8192)
 IMAGES, CHANNELS = (16, 32, 64), 256  # of 3x3 convolutions
 COPY_BYTES = tuple(2**power for power in (15, 18, 21, 24, 28))
 CUDA_COPY_BYTES = tuple(2**power for power in (25, 27, 29))  # below, launching takes longer than copying
 TRIES, QUICK_TRIES = 5, 2
-LEAST_COPIED = 96 * 2**20  # in one go: 0.3 ms and more, so that threads work side by side
+LEAST_COPIED = 96 * 2**20  # bytes per measurement: at least 0.3 ms, so that threads overlap
 CUDA_COPIED = 2**33
 BUDGET_NS, QUICK_BUDGET_NS = 90_000_000, 40_000_000  # for each library and dtype
-GROWTH = 5  # of the time from one size to the next, about
-OTHERS = 0.05  # of one core: a quiet machine's own programs take less
+GROWTH = 5  # approximate ratio of the times of successive sizes
+OTHERS = 0.05  # share of one core; background programs of a quiet machine use less
 
 _now = time.perf_counter_ns
 Rates = list[tuple[str, float, float]]  # dtype, GFLOP/s of all threads together, and of one alone
@@ -41,9 +41,9 @@ Make = Callable[[int], tuple[Callable[[], Any], int]]
 
 
 def measure_peak(device: str = "cpu", *, quick: bool = False) -> Peak:
-    """The best rates of a device in GFLOP/s and GB/s, with as many threads as this process gives to BLAS.
+    """Measure the best rates of a device in GFLOP/s and GB/s, with the thread count of this process's BLAS.
 
-    quick: for a repeat within a run, without libraries that take long to load. Raises UsageError for an unknown device.
+    quick: for repeats within a run; skips libraries that take long to load. Raises UsageError for an unknown device.
     """
     if device == "cpu":
         return _measure_cpu(quick)
@@ -53,7 +53,7 @@ def measure_peak(device: str = "cpu", *, quick: bool = False) -> Peak:
 
 
 def _measure_cpu(quick: bool) -> Peak:
-    """Copies first: a BLAS pool spins for some time after each product."""
+    """Measure copies before products, because a BLAS pool continues to spin after each product."""
     from harness.record.run import Peak
 
     tries, budget_ns = (QUICK_TRIES, QUICK_BUDGET_NS) if quick else (TRIES, BUDGET_NS)
@@ -72,22 +72,24 @@ def _measure_cpu(quick: bool) -> Peak:
 
 
 def mend(together: float, alone: float, threads: int, disturbed: bool) -> float:
-    """The rate of all threads together; that of one thread, times as many, where other programs were in the way.
+    """Return the multi-thread rate; if other processes interfered, at least the single-thread rate times `threads`.
 
-    Where one of two cores is kept, threads that wait for each other lose a time slice in every product (2 instead of
-    478 GFLOP/s, and 248 by one thread). What one thread reaches is then the better witness, and rather too high.
+    together: rate of all threads. alone: rate of one thread. disturbed: True if other processes used processor time.
+    If one of two cores is occupied, synchronising threads lose a time slice in every product (2 instead of 478 GFLOP/s,
+    while one thread reached 248). The single-thread rate is then the better estimate, and rather too high. It is also
+    used if all threads together are slower than one.
     """
     return max(together, alone * threads) if disturbed or together < alone else together
 
 
 def widen(rates: dict[str, float]) -> dict[str, float]:
-    """The same, but narrow formats at least as fast as float32, which holds their values."""
+    """Raise the rates of float16 and bfloat16 to at least that of float32, which represents all their values."""
     narrow = {"float16", "bfloat16"} & set(rates)
     return rates | {name: max(rates[name], rates["float32"]) for name in narrow}
 
 
 def _others_ns() -> int:
-    """Processor time that was spent so far, or stolen, but not by this process; 0 where the system does not tell."""
+    """Processor time used so far by other processes, or stolen, in ns; 0 if the system does not report it."""
     try:
         with open("/proc/stat", "rb") as file:
             user, nice, system, _, _, irq, softirq, steal = map(int, file.readline().split()[1:9])
@@ -97,10 +99,11 @@ def _others_ns() -> int:
 
 
 def best_rate(make: Make, sizes: Sequence[int], budget_ns: int, now: Callable[[], int] = _now) -> float:
-    """Most operations per ns: larger problems while they fit the budget, then all of them in turn until it is spent.
+    """Return the highest rate in operations per ns.
 
-    make: gives the call for a size, and its operations. A larger one has the better rate, a smaller one the better
-    chance to be left undisturbed.
+    Tries larger sizes while they fit the budget, then repeats all of them in turn until it is spent. Large sizes have
+    the better rate; small ones are more likely to run undisturbed.
+    make: maps a size to its call and its number of operations. sizes: rising. budget_ns: wall time. now: clock in ns.
     """
     best, end, made = 0.0, now() + budget_ns, []
     for size in sizes:
@@ -125,7 +128,7 @@ def _time(call: Callable[[], Any], now: Callable[[], int] = _now) -> int:
 
 
 def _count_threads() -> int:
-    """Threads of the largest pool of this process, which follows its environment."""
+    """Threads of the largest pool in this process, which follows the environment variables."""
     import numpy as np  # noqa: F401  loads its BLAS
     from threadpoolctl import threadpool_info
 
@@ -133,7 +136,7 @@ def _count_threads() -> int:
 
 
 def _numpy_rates(threads: int, budget_ns: int) -> Rates:
-    """Products of float32 and float64 through NumPy's BLAS."""
+    """Measure products in float32 and float64 through NumPy's BLAS."""
     import numpy as np
     from threadpoolctl import threadpool_limits
 
@@ -155,7 +158,7 @@ def _numpy_rates(threads: int, budget_ns: int) -> Rates:
 def _threaded_rates(
     make: Make, sizes: Sequence[int], budget_ns: int, threads: int, limit: Callable[[int], AbstractContextManager[None]]
 ) -> tuple[float, float]:
-    """Rates of all threads together, and of one."""
+    """Measure the rates of all threads together and of one thread."""
     with limit(1):
         alone = best_rate(make, sizes, budget_ns)
     with limit(threads):
@@ -163,9 +166,9 @@ def _threaded_rates(
 
 
 def _torch_rates(budget_ns: int) -> Rates:
-    """Convolutions by oneDNN through PyTorch; nothing where it is absent.
+    """Measure convolutions of oneDNN through PyTorch; empty if PyTorch is missing.
 
-    They reach what its products reach, and more in float16, whose product may be a plain loop that takes seconds.
+    They reach the rates of its products, and more in float16, where the product may be a plain loop that takes seconds.
     """
     try:
         import torch
@@ -196,7 +199,7 @@ def _torch_rates(budget_ns: int) -> Rates:
 
 
 def _copy_rate(size: int, threads: int, tries: int) -> float:
-    """Bytes read and written per ns, when all threads together copy within a working set of `size` bytes."""
+    """Bytes read and written per ns by all threads together, within a working set of `size` bytes."""
     share = max(1, size // 2 // threads)
     times = max(1, LEAST_COPIED // (2 * share * threads))
     copies = [_make_copy(share, times) for _ in range(threads)]
@@ -204,9 +207,9 @@ def _copy_rate(size: int, threads: int, tries: int) -> float:
 
 
 def _make_copy(size: int, times: int) -> Callable[[], None]:
-    """Copy the same bytes again and again within one call, which holds no lock.
+    """Make a call that copies the same bytes `times` times without holding the interpreter's lock.
 
-    One element is the whole array, and all elements lie at the same place, so that each is one memmove.
+    One element is the whole array, and all elements have the same address, so that each copy is one memmove.
     """
     import numpy as np
     from numpy.lib.stride_tricks import as_strided
@@ -218,7 +221,7 @@ def _make_copy(size: int, times: int) -> Callable[[], None]:
 
 
 def _side_by_side(calls: Sequence[Callable[[], Any]]) -> int:
-    """Time from the first start to the last end, in ns, of calls in a thread each."""
+    """Run each call in its own thread; time from the first start to the last end, in ns."""
     if len(calls) == 1:
         return _time(calls[0])
     barrier, spans = threading.Barrier(len(calls)), []
@@ -238,7 +241,7 @@ def _side_by_side(calls: Sequence[Callable[[], Any]]) -> int:
 
 
 def _measure_cuda(budget_ns: int) -> Peak:
-    """Through PyTorch or CuPy; a constant is the kindest data: it draws the least power. Raises UsageError."""
+    """Measure through PyTorch or CuPy, on constant data, which draw the least power. Raises UsageError."""
     from harness.measure.clocks import find_cuda
     from harness.record.run import Peak
 
@@ -270,9 +273,9 @@ def _torch_cuda(torch: Any, budget_ns: int) -> tuple[dict[str, float], dict[int,
 
 @contextmanager
 def _tf32(torch: Any, *, allowed: bool) -> Iterator[None]:
-    """TF32 on or off in cuBLAS, and as before afterwards.
+    """Switch TF32 in cuBLAS on or off, and restore the previous state afterwards.
 
-    By the old switch, which sets the new one of torch 2.9 (`fp32_precision`) as well; the new one alone contradicts
+    Uses the old switch, which sets the new one of torch 2.9 (`fp32_precision`) too; the new one alone would contradict
     the old one, and torch 2.11 then refuses the product.
     """
     matmul = torch.backends.cuda.matmul
@@ -285,7 +288,7 @@ def _tf32(torch: Any, *, allowed: bool) -> Iterator[None]:
 
 
 def _cupy_cuda(cupy: Any, budget_ns: int) -> tuple[dict[str, float], dict[int, float]]:
-    """CuPy has one switch for TF32, an environment variable: float32 is measured as that has it."""
+    """Measure through CuPy, whose only TF32 switch is an environment variable; it decides the float32 rate's name."""
     wait = cupy.cuda.runtime.deviceSynchronize
 
     def make(size: int, dtype: str) -> tuple[Callable[[], Any], int]:
@@ -304,7 +307,7 @@ def _cupy_cuda(cupy: Any, budget_ns: int) -> tuple[dict[str, float], dict[int, f
 
 
 def _queue_rate(copy: Callable[[], Any], wait: Callable[[], Any], size: int) -> float:
-    """Bytes per ns of many copies in a queue, so that launching one overlaps with the one before."""
+    """Bytes per ns of many queued copies, so that each launch overlaps with the previous copy."""
     times = max(1, CUDA_COPIED // size)
 
     def work() -> None:

@@ -1,8 +1,9 @@
-"""Processor time of a process and of everything that it started, and whether that is more than its threads allow.
+"""Processor time of a process and its descendants, and the check that it fits the allowed number of threads.
 
-While a process's first thread waits for a core, it uses none: n threads use at most n times the wall time, less that
-wait, however busy the machine is. So a backend within its threads is never accused, and one beyond them is seen though
-the machine gives it no core more. Threads that spin while they wait for each other count: they keep a core from others.
+While the first thread of a process waits for a core, it uses none: n threads use at most n times the wall time minus
+that wait, however busy the machine is. A backend within its thread count is therefore never accused, and one above it
+is detected even if the machine assigns it no additional core. Threads that spin while they wait for each other count,
+because they occupy a core.
 """
 
 from __future__ import annotations
@@ -14,20 +15,20 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-MARGIN = 0.10  # of the allowed cores: background threads of libraries, and the calls that read the clocks
-SLACK_NS = 1_000_000  # of a pass: a thread that is created, or ends
+MARGIN = 0.10  # share of the allowed cores, for background threads of libraries and the calls that read the clocks
+SLACK_NS = 1_000_000  # per pass, for the start and the end of a thread
 TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
 SCHEDULED = 2  # CPUCLOCK_SCHED of the kernel's posix-timers.h: all threads of a process, in ns
 READ_BYTES = 128
 STOP_S, POLL_S = 1.0, 0.0005
-STOPPED = (b"T", b"t", b"Z", b"X", b"")  # or gone, or nothing tells
+STOPPED = (b"T", b"t", b"Z", b"X", b"")  # stopped, gone, or unknown
 PR_SET_CHILD_SUBREAPER = 36
 
 own_ns = time.process_time_ns  # bound before any backend is loaded
 
 
 def adopt_orphans() -> bool:
-    """Become the parent of descendants whose own parent ends, so that none leaves the tree; False where impossible."""
+    """Become the parent of orphaned descendants, so that none leaves the process tree; False if that is impossible."""
     import ctypes
 
     with suppress(OSError, AttributeError):
@@ -36,14 +37,14 @@ def adopt_orphans() -> bool:
 
 
 def process_ns(pid: int) -> int:
-    """Processor time of all threads of a process, those that ended included; 0 where the process is gone."""
+    """Return the processor time of all threads of a process, including ended ones; 0 if the process is gone."""
     with suppress(OSError):
         return time.clock_gettime_ns((~pid << 3) | SCHEDULED)
     return 0
 
 
 def list_descendants(pid: int) -> list[int]:
-    """Numbers of all processes below one, as the kernel lists them; none where it does not tell."""
+    """Return the PIDs of all descendants of a process, as listed by the kernel; empty if it lists none."""
     found: list[int] = []
     with suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
@@ -53,18 +54,18 @@ def list_descendants(pid: int) -> list[int]:
 
 
 def descendants_ns() -> int:
-    """Processor time of the processes below this one, those that have ended and were waited for included."""
+    """Return the processor time of this process's descendants, including ended ones that were waited for."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return round((ended.ru_utime + ended.ru_stime) * 1e9) + sum(map(process_ns, list_descendants(os.getpid())))
 
 
 def tree_ns(pid: int) -> int:
-    """Processor time of another process and of all below it; of those that have ended, in ticks of the system."""
+    """Return the processor time of another process and its descendants; that of ended ones is counted in ticks."""
     return process_ns(pid) + _ended_ns(pid) + sum(map(process_ns, list_descendants(pid)))
 
 
 def _ended_ns(pid: int) -> int:
-    """Processor time of children that have ended: the fields cutime and cstime (man 5 proc_pid_stat)."""
+    """Processor time of children that ended: fields cutime and cstime (man 5 proc_pid_stat)."""
     with suppress(OSError, ValueError), open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
         fields = file.read().rpartition(b")")[2].split()
         return (int(fields[13]) + int(fields[14])) * TICK_NS
@@ -72,16 +73,16 @@ def _ended_ns(pid: int) -> int:
 
 
 def waited_ns(pid: int) -> int:
-    """Time that the first thread of a process was ready to run while others ran; 0 where the system is silent."""
+    """Return the time that a process's first thread was runnable but not running; 0 if the system reports none."""
     with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/schedstat", "rb", buffering=0) as file:
         return int(file.read().split()[1])
     return 0
 
 
 def wait_until_stopped(pid: int) -> bool:
-    """Wait until the first thread of a process that was told to stop has stopped; False where that takes STOP_S.
+    """Wait until the first thread of a process that received a stop signal has stopped; False after STOP_S.
 
-    A thread that has not stopped yet may be waiting for a core to do so. That wait is counted when it is over.
+    A thread that has not stopped may be waiting for a core; the kernel counts that wait only when it is over.
     """
     until = time.monotonic() + STOP_S
     while _read_state(pid) not in STOPPED:
@@ -92,14 +93,14 @@ def wait_until_stopped(pid: int) -> bool:
 
 
 def _read_state(pid: int) -> bytes:
-    """The letter for what the first thread of a process does (man 5 proc_pid_stat); none where it is gone."""
+    """State letter of the process's first thread (man 5 proc_pid_stat); empty if it is gone."""
     with suppress(OSError, IndexError), open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
         return file.read().rpartition(b")")[2].split()[0]
     return b""
 
 
 def make_waited() -> Callable[[], int]:
-    """The same of this very thread, in a microsecond."""
+    """Make a fast reader (about 1 µs) of the time this thread was runnable but not running."""
     with suppress(OSError, ValueError, IndexError):
         file = os.open(f"/proc/self/task/{threading.get_native_id()}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
         int(os.pread(file, READ_BYTES, 0).split()[1])
@@ -108,10 +109,11 @@ def make_waited() -> Callable[[], int]:
 
 
 def describe_excess(blocks: Sequence[tuple[float, float, float]], allowed: int | None) -> str:
-    """The reason why the calls of a pass used more threads than allowed; empty where they did not, or any number is.
+    """Return the reason why the calls of a pass used too many threads; empty if they did not, or without a limit.
 
-    blocks: of each, ns of processor time, of wall time, and for which the first thread waited for a core. A backend
-    that spreads out does so in every block.
+    blocks: for each block, in ns, the processor time, the wall time, and the wait of the first thread for a core. A
+        backend that uses too many threads does so in every block, so that one block within the limit clears it.
+    allowed: number of threads; None for no limit.
     """
     if allowed is None or not blocks:
         return ""

@@ -1,4 +1,4 @@
-"""Known slow-downs: work on the calling thread inside the timed region, as much as a share of the calls before it."""
+"""Artificial slow-downs: extra work on the calling thread inside the timed region, as a share of the calls' time."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ TRIES = 9
 
 
 def make_work(wanted_ns: float) -> Callable[[], None]:
-    """A loop of as many steps as take `wanted_ns` here; the steps are fixed, so that a slower machine is slower."""
+    """Make a loop that takes `wanted_ns` at the current speed.
+
+    The number of steps is fixed, so that the loop takes longer on a slower machine.
+    """
     steps = max(1, round(wanted_ns / measure_step()))
     return lambda: spin(steps)
 
 
 def spin(steps: int) -> None:
-    """Do `steps` steps of pure Python."""
+    """Run a loop of `steps` empty iterations in pure Python."""
     for _ in itertools.repeat(None, steps):
         pass
 
 
 def measure_step() -> float:
-    """Median time of one step in ns."""
+    """Measure the median time of one step, in ns."""
     times = []
     for _ in range(TRIES):
         begun = time.perf_counter_ns()

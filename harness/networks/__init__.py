@@ -1,1 +1,1 @@
-"""Whole networks: graphs of operators and glue, evaluated forwards and backwards on any implementation."""
+"""Whole networks: graphs of operators and element-wise operations, evaluated forwards and backwards on any backend."""

@@ -13,11 +13,12 @@ from harness.problems.window import Sizes
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Architecture:
-    """A network before its batch, input size and dtype are chosen; what a plugin hands over.
+    """A network before its batch, input size and dtype are chosen; registered by a plugin.
 
-    input: native shape c *s. small: the spatial size at which its gradients are checked. build: draws the graph.
-    published: number of parameters, None where none was published; counts: whether that includes fixed statistics.
-    options: free whole numbers of the build by name, with their defaults.
+    input: native shape c *s. small: spatial size for gradient checks. build: function that draws the graph.
+    published: number of parameters, None if none was published. counts: "all" if `published` includes the fixed
+        statistics, else "learnable".
+    options: integer arguments of `build` by name, with their defaults.
     """
 
     name: str
@@ -31,7 +32,7 @@ class Architecture:
     options: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse what would fail only when the graph is drawn; a list of sizes is converted."""
+        """Validate the fields before the graph is drawn; a list of sizes is converted to a tuple."""
         from harness.problems.validation import (
             check_callable,
             check_number,
@@ -54,7 +55,11 @@ class Architecture:
             check_type(f"{what}, option {name}", value, int, "a whole number")
 
     def draw(self, n: int, size: int, dtype: str, options: Mapping[str, int]) -> Network:
-        """The graph for a batch of n, a spatial size (0: native) and a dtype. Raises GeometryError."""
+        """Build the graph. Raises GeometryError if layers do not fit.
+
+        n: batch size. size: size of every spatial axis, 0 for the native shape. options: values that replace the
+            defaults.
+        """
         space = (size,) * (len(self.input) - 1) if size else self.input[1:]
         builder = NetworkBuilder((n, self.input[0], *space), dtype)
         self.build(builder, **{**self.options, **options})

@@ -1,7 +1,7 @@
-"""The same network in torch, float64, with gradients by its own automatic differentiation: an independent truth.
+"""Independent reference for networks: the same graph in torch, float64, with gradients by torch's autograd.
 
-Only the forward pass is written here. Where decisions are given (which rectifiers let through, which element a maximum
-took), it follows them, so that both stand on the same smooth piece of the function.
+Only the forward pass is written here. Given decisions (active units of ReLUs, argmax elements of max pooling) are
+followed, so that both implementations evaluate the same smooth piece of the function.
 """
 
 from __future__ import annotations
@@ -26,7 +26,12 @@ def differentiate(
     target: Array | None,
     decisions: Mapping[str, Array] | None = None,
 ) -> Tape:
-    """Outputs of every node, the loss and all gradients, in float64; without a target the outputs alone."""
+    """Evaluate a network in torch, float64: outputs of all nodes, and with a target the loss and all gradients.
+
+    values: parameters and statistics as node.name. x: input, n c *s. target: shape of the output; None for outputs
+        only.
+    decisions: masks of ReLUs and argmax indices of max pooling by node; None to compute them.
+    """
     import torch
 
     learnt = network.parameters

@@ -1,4 +1,4 @@
-"""Drawing a graph: each call adds one node and computes its shape, so that what does not chain fails."""
+"""Builder of network graphs: each call adds one node and computes its shape, so that misfitting layers fail early."""
 
 from __future__ import annotations
 
@@ -17,14 +17,21 @@ Pad = int | Sequence[int | tuple[int, int]]
 
 
 class NetworkBuilder:
-    """A network while it is drawn; names stand for the arrays that nodes give."""
+    """A network under construction.
+
+    A node is known by its name, and each method returns the name of the node it adds. Common arguments:
+    name: name of the new node. x: name of the input node. channels: output channels. kernel, stride, dilation: one
+        number, or one for each spatial axis. pad: one number, or for each axis a number or (begin, end). groups: number
+        of groups.
+    Methods raise GeometryError if a name is unknown or taken, or if shapes do not fit.
+    """
 
     def __init__(self, shape: Sizes, dtype: str = "float32") -> None:
         self.input, self.dtype = tuple(shape), dtype
         self.nodes: dict[str, Node] = {}
 
     def shape(self, name: str) -> Sizes:
-        """Shape n c *s of what a node gives. Raises GeometryError where there is no such node."""
+        """Return the output shape n c *s of a node. Raises GeometryError if there is no such node."""
         if name == INPUT:
             return self.input
         if name not in self.nodes:
@@ -37,7 +44,7 @@ class NetworkBuilder:
         self, name: str, x: str, channels: int, kernel: PerAxis, *, stride: PerAxis = 1, pad: Pad = 0,
         dilation: PerAxis = 1, groups: int = 1, bias: bool = True,
     ) -> str:  # fmt: skip
-        """Add a convolution to `channels` output channels."""
+        """Add a convolution with `channels` output channels, and a bias unless `bias` is False."""
         shape = self.shape(x)
         axes = len(shape) - 2
         problem = Problem(
@@ -47,14 +54,20 @@ class NetworkBuilder:
         return self._operator(name, x, problem)
 
     def dense(self, name: str, x: str, channels: int, *, bias: bool = True) -> str:
-        """Add a fully connected layer: a convolution whose kernel is the whole input (specification 1.10)."""
+        """Add a fully connected layer: a convolution with a kernel as large as the input (specification 1.10).
+
+        bias: as for `conv`.
+        """
         return self.conv(name, x, channels, self.shape(x)[2:], bias=bias)
 
     def conv_transpose(
         self, name: str, x: str, channels: int, kernel: PerAxis, *, stride: PerAxis = 1, pad: Pad = 0,
         output_padding: PerAxis = 0, groups: int = 1, bias: bool = True,
     ) -> str:  # fmt: skip
-        """Add a transposed convolution to `channels` output channels."""
+        """Add a transposed convolution with `channels` output channels.
+
+        output_padding: size added at the end of each axis. bias: False for none.
+        """
         shape = self.shape(x)
         axes = len(shape) - 2
         problem = Problem(
@@ -65,15 +78,19 @@ class NetworkBuilder:
         return self._operator(name, x, problem)
 
     def max_pool(self, name: str, x: str, kernel: PerAxis, **window: Any) -> str:
-        """Add a max pooling; keywords as for `avg_pool`."""
+        """Add max pooling; keywords as for `avg_pool`."""
         return self._pool(Operator.max_pool, name, x, kernel, **window)
 
     def avg_pool(self, name: str, x: str, kernel: PerAxis, **window: Any) -> str:
-        """Add a mean pooling; stride (the kernel's size unless given), pad, dilation, ceil, include_pad."""
+        """Add average pooling.
+
+        stride: the kernel's size unless given. pad, dilation: as for `conv`. ceil: round the output size up.
+        include_pad: count padding in the divisor.
+        """
         return self._pool(Operator.avg_pool, name, x, kernel, **window)
 
     def global_pool(self, name: str, x: str) -> str:
-        """Add a mean over all of space."""
+        """Add average pooling over all spatial positions."""
         return self.avg_pool(name, x, self.shape(x)[2:])
 
     def relu(self, x: str) -> str:
@@ -89,14 +106,18 @@ class NetworkBuilder:
         return self._glue("tanh", f"{x}.tanh", (x,))
 
     def lrn(self, name: str, x: str, *, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> str:
-        """Add local response normalisation over `size` channels (Krizhevsky 2012, section 3.3)."""
+        """Add local response normalisation over `size` channels (Krizhevsky 2012, section 3.3).
+
+        alpha, beta, k: y = x (k + alpha/size sum x^2)^-beta.
+        """
         return self._glue("lrn", name, (x,), {"size": size, "alpha": alpha, "beta": beta, "k": k})
 
     def norm(self, name: str, x: str, *, eps: float = 1e-5, scale: bool = True, gain: float = 1.0) -> str:
         """Add batch normalisation with fixed statistics (Ioffe and Szegedy 2015).
 
-        scale: whether it has a gamma. gain: what gamma is drawn around; below 1 at the end of a residual branch, as
-        fixed statistics do not hold back what many additions let grow.
+        eps: added to the variance. scale: False for no gamma.
+        gain: centre of gamma's random initial values; below 1 at the end of a residual branch, because fixed statistics
+            do not limit the growth of activations over many additions.
         """
         channels = (self.shape(x)[1],)
         learnt = {"gamma": channels, "beta": channels} if scale else {"beta": channels}
@@ -104,18 +125,18 @@ class NetworkBuilder:
         return self._glue("norm", name, (x,), {"eps": eps, "gain": gain}, learnt, fixed)
 
     def scale(self, name: str, x: str, factor: float) -> str:
-        """Add a multiplication by a constant."""
+        """Add a multiplication by the constant `factor`."""
         return self._glue("scale", name, (x,), {"factor": factor})
 
     def add(self, name: str, *inputs: str) -> str:
-        """Add a sum of arrays of one shape."""
+        """Add a sum of arrays of equal shape."""
         shapes = [self.shape(x) for x in inputs]
         if len(set(shapes)) != 1:
             raise GeometryError(f"{name}: got shapes {shapes}, wanted equal ones to be added")
         return self._glue("add", name, inputs)
 
     def concat(self, name: str, *inputs: str) -> str:
-        """Join arrays along their channels."""
+        """Add a concatenation of arrays along the channels."""
         shapes = [self.shape(x) for x in inputs]
         if len({(n, *space) for n, _, *space in shapes}) != 1:
             raise GeometryError(f"{name}: got shapes {shapes}, wanted equal ones but for channels")
@@ -123,21 +144,21 @@ class NetworkBuilder:
         return self._glue("concat", name, inputs, shape=(first[0], sum(s[1] for s in shapes), *first[2:]))
 
     def crop(self, name: str, x: str, space: Sizes) -> str:
-        """Cut the middle of `space` out of an array."""
+        """Add a centre crop to the spatial sizes `space`."""
         shape = self.shape(x)
         if any(small > large for small, large in zip(space, shape[2:], strict=True)):
             raise GeometryError(f"{name}: got {shape[2:]} to be cropped to {space}, wanted a smaller size")
         return self._glue("crop", name, (x,), shape=(*shape[:2], *space))
 
     def expand(self, name: str, x: str, space: Sizes) -> str:
-        """Spread the one number of every channel, as after `global_pool`, over a map of `space`."""
+        """Add a broadcast of one number per channel, as after `global_pool`, to the spatial sizes `space`."""
         shape = self.shape(x)
         if set(shape[2:]) != {1}:
             raise GeometryError(f"{name}: got {shape[2:]} to be expanded to {space}, wanted a single number a channel")
         return self._glue("expand", name, (x,), shape=(*shape[:2], *space))
 
     def check_ends(self) -> None:
-        """Raise GeometryError unless every node but the last is read by another."""
+        """Raise GeometryError unless every node but the last is an input of another node."""
         read = {name for node in self.nodes.values() for name in node.inputs}
         loose = [name for name in list(self.nodes)[:-1] if name not in read]
         if loose or not self.nodes:
@@ -191,7 +212,7 @@ class NetworkBuilder:
 
 
 def spread(value: PerAxis, axes: int) -> Sizes:
-    """One number for all axes, or one for each."""
+    """Expand a number to all axes; return a sequence as a tuple."""
     return (value,) * axes if isinstance(value, int) else tuple(value)
 
 

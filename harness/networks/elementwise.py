@@ -1,7 +1,8 @@
-"""What stands between the operators of a network, forwards and backwards, on any array namespace.
+"""Operations between the operators of a network, forwards and backwards, on any array namespace.
 
-A forward function takes the node, its inputs, its parameters and statistics, and gives y; the backward one takes dy and
-y as well and gives the gradients of the inputs in their order, then those of its parameters by name.
+A forward function takes the array namespace `xp`, the node, its inputs, and `values`, the parameters and statistics by
+name, and returns y. A backward function takes dy and y as well; it returns the gradients of the inputs, in their order,
+and those of the parameters by name. Arrays have the shape n c *s. A docstring states the formula.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ Backward = Callable[[Any, Node, Any, Sequence[Any], Any, Mapping[str, Any]], tup
 
 
 def relu(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
-    """y = x where `positive` says that it is let through, 0 elsewhere."""
+    """y = x where `positive` is true, 0 elsewhere."""
     (x,) = inputs
     return xp.where(values["positive"], x, xp.zeros_like(x))
 
@@ -24,12 +25,12 @@ def relu(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) 
 def relu_grad(
     xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
-    """dx = dy where x was let through (specification 1.16)."""
+    """dx = dy where `positive` is true, 0 elsewhere (specification 1.16)."""
     return [xp.where(values["positive"], dy, xp.zeros_like(dy))], {}
 
 
 def sigmoid(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
-    """y = 1 / (1 + exp(-x)), as (1 + tanh(x/2)) / 2, which no x makes overflow."""
+    """y = 1 / (1 + exp(-x)), computed as (1 + tanh(x/2)) / 2, which cannot overflow."""
     return 0.5 + 0.5 * xp.tanh(0.5 * inputs[0])
 
 
@@ -53,7 +54,7 @@ def tanh_grad(
 
 
 def _window_sum(xp: Any, a: Any, size: int) -> Any:
-    """Sums over `size` neighbouring channels, as many on either side, of an array n c *s."""
+    """Sums over windows of `size` channels, centred, of an array n c *s."""
     half, channels = size // 2, a.shape[1]
     total = a
     for step in range(1, min(half, channels - 1) + 1):
@@ -83,20 +84,20 @@ def lrn_grad(
     return [dy * s ** -o["beta"] - (2 * o["alpha"] * o["beta"] / o["size"]) * x * spread], {}
 
 
-def _along(a: Any, like: Any) -> Any:
-    """One number per channel, shaped to broadcast over n c *s."""
+def _per_channel(a: Any, like: Any) -> Any:
+    """Reshape one number per channel to broadcast over n c *s."""
     return a.reshape((1, -1, *(1,) * (len(like.shape) - 2)))
 
 
 def norm(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
-    """y = gamma (x - mean) / sqrt(variance + eps) + beta, gamma 1 where there is none."""
+    """y = gamma (x - mean) / sqrt(variance + eps) + beta, with gamma = 1 if there is none."""
     (x,) = inputs
     factor = (values["variance"] + node.options["eps"]) ** -0.5
-    y = (x - _along(values["mean"], x)) * _along(factor, x)
+    y = (x - _per_channel(values["mean"], x)) * _per_channel(factor, x)
     return (
-        y * _along(values["gamma"], x) + _along(values["beta"], x)
+        y * _per_channel(values["gamma"], x) + _per_channel(values["beta"], x)
         if "gamma" in values
-        else y + _along(values["beta"], x)
+        else y + _per_channel(values["beta"], x)
     )
 
 
@@ -108,9 +109,9 @@ def norm_grad(
     axes = (0, *range(2, len(x.shape)))
     gradients = {"dbeta": xp.sum(dy, axis=axes)}
     if "gamma" not in values:
-        return [dy * _along(factor, x)], gradients
-    gradients["dgamma"] = xp.sum(dy * (x - _along(values["mean"], x)), axis=axes) * factor
-    return [dy * _along(factor * values["gamma"], x)], gradients
+        return [dy * _per_channel(factor, x)], gradients
+    gradients["dgamma"] = xp.sum(dy * (x - _per_channel(values["mean"], x)), axis=axes) * factor
+    return [dy * _per_channel(factor * values["gamma"], x)], gradients
 
 
 def scale(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
@@ -136,19 +137,19 @@ def add(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -
 def add_grad(
     xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
-    """dx = dy for every input: the identity beside a residual branch carries dy through."""
+    """dx = dy for every input; an identity connection passes dy through unchanged."""
     return [dy] * len(inputs), {}
 
 
 def concat(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
-    """y = the inputs, one behind the other along the channels."""
+    """y = the inputs, concatenated along the channels."""
     return xp.concat(list(inputs), axis=1)
 
 
 def concat_grad(
     xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
-    """dx = the channels of dy that came from each input."""
+    """dx = the channels of dy that belong to each input."""
     parts, at = [], 0
     for x in inputs:
         parts.append(dy[:, at : at + x.shape[1]])
@@ -156,36 +157,36 @@ def concat_grad(
     return parts, {}
 
 
-def _middle(inner: Sequence[int], outer: Sequence[int]) -> tuple[slice, ...]:
+def _centre(inner: Sequence[int], outer: Sequence[int]) -> tuple[slice, ...]:
     starts = [(large - small) // 2 for small, large in zip(inner, outer, strict=True)]
     return (slice(None), slice(None), *(slice(at, at + n) for at, n in zip(starts, inner, strict=True)))
 
 
 def crop(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
-    """y = the middle of x."""
+    """y = the centre of x."""
     (x,) = inputs
-    return x[_middle(node.shape[2:], x.shape[2:])]
+    return x[_centre(node.shape[2:], x.shape[2:])]
 
 
 def crop_grad(
     xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
-    """dx = dy in the middle of zeros."""
+    """dx = dy in the centre, 0 elsewhere."""
     (x,) = inputs
     dx = xp.zeros_like(x)
-    dx[_middle(node.shape[2:], x.shape[2:])] = dy
+    dx[_centre(node.shape[2:], x.shape[2:])] = dy
     return [dx], {}
 
 
 def expand(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
-    """y = the one number of every channel, all over space."""
+    """y = the single number of each channel, broadcast over the spatial axes."""
     return xp.broadcast_to(inputs[0], node.shape)
 
 
 def expand_grad(
     xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
-    """dx = sum of dy over space."""
+    """dx = sum of dy over the spatial axes."""
     return [xp.sum(dy, axis=tuple(range(2, len(node.shape))), keepdims=True)], {}
 
 
@@ -206,7 +207,7 @@ GLUE: dict[str, tuple[Forward, Backward]] = {
 def cross_entropy(xp: Any, y: Any, target: Any) -> tuple[Any, Any]:
     """L = -sum t log softmax(y) / sum t over channels, and dy = (softmax(y) sum_c t - t) / sum t.
 
-    y, target: n c *s; target holds one 1 in each column of channels.
+    xp: array namespace. y, target: n c *s; target is one-hot along the channels.
     """
     shifted = y - xp.max(y, axis=1, keepdims=True)
     powers = xp.exp(shifted)
@@ -217,7 +218,10 @@ def cross_entropy(xp: Any, y: Any, target: Any) -> tuple[Any, Any]:
 
 
 def projection(xp: Any, y: Any, target: Any) -> tuple[Any, Any]:
-    """L = <target, y> / N, and dy = target / N, for networks without labels."""
+    """L = <target, y> / N, and dy = target / N, for networks without labels.
+
+    xp: array namespace. y, target: n c *s; N is the batch size.
+    """
     n = y.shape[0]
     return xp.sum(target * y) / n, target / n
 

@@ -1,6 +1,8 @@
-"""A network forwards and backwards (specification 1.11 to 1.17): operators, and glue on their arrays.
+"""Evaluation of a network forwards and backwards (specification 1.11 to 1.17).
 
-`compute(node, problem, arrays)` gives the outputs of a problem by name; who computes may differ from node to node.
+Operators run through a callback, other operations on the arrays of the network.
+
+`compute(node, problem, arrays)` returns the outputs of a problem by name; the backend may differ from node to node.
 """
 
 from __future__ import annotations
@@ -14,15 +16,15 @@ from harness.networks.graph import INPUT, Network, Node, last_readers
 from harness.problems.operator import Operator
 
 Compute = Callable[[Node, Any, Mapping[str, Any]], Mapping[str, Any]]
-Touch = Callable[[str, Any], Any]  # sees every array that glue gives, by name, and gives what is to be used
+Touch = Callable[[str, Any], Any]  # (name, array) -> array to use instead
 
 
 @dataclass(slots=True)
 class Tape:
-    """What a pass leaves behind.
+    """Results of a pass.
 
-    outputs: of every node by name, and the input. decisions: where rectifiers let through, which elements maxima took.
-    errors: dL/d(output) of every node, the error terms. gradients: node.dw and the like, and dx of the input.
+    outputs: of every node by name, and the input. decisions: masks of ReLUs and argmax indices of max pooling, by node.
+    errors: dL/d(output) of every node. gradients: node.dw and so on, and dx of the input.
     """
 
     outputs: dict[str, Any] = field(default_factory=dict)
@@ -33,13 +35,13 @@ class Tape:
 
 
 def namespace(a: Any) -> Any:
-    """The array namespace of an array."""
+    """Return the array namespace of an array."""
     from array_api_compat import array_namespace
 
     return array_namespace(a)
 
 
-def _as_it_is(name: str, a: Any) -> Any:
+def _unchanged(name: str, a: Any) -> Any:
     return a
 
 
@@ -50,13 +52,15 @@ def forward(
     x: Any,
     *,
     decisions: Mapping[str, Any] | None = None,
-    touch: Touch = _as_it_is,
+    touch: Touch = _unchanged,
     keep: bool = True,
 ) -> Tape:
-    """Evaluate every node. values: parameters and statistics as node.name.
+    """Evaluate every node of a network.
 
-    decisions: rectifiers let through what these say, instead of what is positive (maxima are their computer's matter).
-    keep: hold every output for the way back, or drop each after its last reader.
+    compute: callback for operators. values: parameters and statistics as node.name. x: input, n c *s.
+    decisions: masks that replace x > 0 in ReLUs; maxima are decided by `compute`.
+    touch: called with the name and output of every operation that is not an operator; returns the array to use.
+    keep: True to keep every output for the backward pass; False to drop each after its last reader.
     """
     xp, tape, last = namespace(x), Tape(outputs={INPUT: x}), last_readers(network.nodes)
     for node in network.nodes:
@@ -87,12 +91,13 @@ def backward(
     tape: Tape,
     target: Any,
     *,
-    touch: Touch = _as_it_is,
+    touch: Touch = _unchanged,
     keep: bool = True,
 ) -> Tape:
-    """Add the loss, the error term of every node and all gradients to the tape of a forward pass.
+    """Add the loss, the errors of all nodes and all gradients to the tape of a forward pass.
 
-    keep: hold every error term, or drop each when its node is done.
+    compute, values, touch: as in `forward`. target: shape of the output.
+    keep: True to keep every error; False to drop each after its node.
     """
     y = tape.outputs[network.output.name]
     xp = namespace(y)
@@ -121,7 +126,7 @@ def backward(
 def _operator_gradients(
     node: Node, compute: Compute, own: Mapping[str, Any], x: Any, dy: Any, tape: Tape
 ) -> dict[str, Any]:
-    """Gradients of one operator by name, dx among them."""
+    """Gradients of one operator by name, including dx."""
     found = {}
     for name, problem in node.gradients.items():
         found[name] = next(
@@ -133,7 +138,11 @@ def _operator_gradients(
 def gradient_arrays(
     node: Node, name: str, own: Mapping[str, Any], x: Any, dy: Any, decisions: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What the problem of a gradient takes: see `Node.gradients`."""
+    """Return the input arrays of a gradient problem, by name.
+
+    node: node of the operator. name: dx, dw or db, a key of `Node.gradients`. own: parameters of the node, by short
+        name. x: input. dy: error of the output. decisions: argmax indices of max pooling, by node.
+    """
     if node.kind == Operator.max_pool:
         return {"dy": dy, "x": x, "indices": decisions[node.name]}
     if name == "db" or node.kind == Operator.avg_pool:
@@ -144,5 +153,5 @@ def gradient_arrays(
 
 
 def values_of(node: Node, values: Mapping[str, Any]) -> dict[str, Any]:
-    """A node's own parameters and statistics by their short names."""
+    """Return the parameters and statistics of a node by their short names."""
     return {name: values[f"{node.name}.{name}"] for name in (*node.parameters, *node.statistics)}

@@ -1,4 +1,4 @@
-"""The network as a graph: nodes in the order of evaluation, each an operator with its problem or a piece of glue."""
+"""The network as a graph: nodes in evaluation order, each an operator with its problem or another operation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.problems.operator import Operator
 from harness.problems.problem import ITEM_BYTES, Problem
 from harness.problems.window import Sizes, Window
 
-INPUT = "input"  # the name of what the network reads
+INPUT = "input"  # name of the network's input
 Work = Literal["forward", "step"]  # outputs alone, or outputs, loss and all gradients
 Loss = Literal["cross-entropy", "projection"]
 
@@ -21,10 +21,11 @@ Loss = Literal["cross-entropy", "projection"]
 class Node:
     """One operation of a network.
 
-    kind: a forward operator (conv, conv_transpose, max_pool, avg_pool), or the name of a glue function.
-    inputs: names of the nodes that it reads. shape: of its output, n c *s.
-    problem: of an operator; options: constants of glue.
-    parameters: learnable arrays by name (w, b; gamma, beta); statistics: arrays that stay fixed (mean, variance).
+    kind: a forward operator (conv, conv_transpose, max_pool, avg_pool), or a key of `elementwise.GLUE`.
+    inputs: names of the input nodes. shape: output shape, n c *s.
+    problem: set for operators. options: constants of other operations.
+    parameters, statistics: shapes by name of the learnable arrays (w, b; gamma, beta) and of the fixed ones (mean,
+        variance).
     """
 
     name: str
@@ -38,9 +39,9 @@ class Node:
 
     @property
     def gradients(self) -> dict[str, Problem]:
-        """The problems of an operator's gradients, by the name of what they give: dx, and dw, db where it has w, b.
+        """The problems of an operator's gradients, keyed by dx, and dw and db if it has w and b.
 
-        The input gradient of conv_transpose is conv, and its kernel's gradient is conv's with x and dy exchanged.
+        The input gradient of conv_transpose is conv; its kernel gradient is that of conv with x and dy exchanged.
         """
         problem = self.problem
         if problem is None:
@@ -55,15 +56,15 @@ class Node:
                 "dw": problem.with_(operator=Operator.conv_weight_grad),
             }
         else:
-            turned = problem.with_(operator=Operator.conv, x=problem.y, output_padding=None, bias=False)
-            found = {"dx": turned, "dw": turned.with_(operator=Operator.conv_weight_grad)}
+            base = problem.with_(operator=Operator.conv, x=problem.y, output_padding=None, bias=False)
+            found = {"dx": base, "dw": base.with_(operator=Operator.conv_weight_grad)}
         if problem.bias:
             found["db"] = _bias_problem(problem)
         return found
 
 
 def _bias_problem(problem: Problem) -> Problem:
-    """conv_bias_grad on arrays of the output's shape."""
+    """Problem of conv_bias_grad on arrays of the output's shape."""
     if problem.operator is Operator.conv:
         return problem.with_(operator=Operator.conv_bias_grad)
     ones, (n, channels, *space) = (1,) * problem.axes, problem.y
@@ -85,30 +86,30 @@ class Network:
 
     @property
     def output(self) -> Node:
-        """The node that the loss reads."""
+        """The output node, which the loss reads."""
         return self.nodes[-1]
 
     @property
     def parameters(self) -> dict[str, Sizes]:
-        """Learnable arrays, as node.name."""
+        """Shapes of the learnable arrays, as node.name."""
         return {f"{node.name}.{name}": shape for node in self.nodes for name, shape in node.parameters.items()}
 
     @property
     def statistics(self) -> dict[str, Sizes]:
-        """Arrays that stay fixed, as node.name."""
+        """Shapes of the fixed arrays, as node.name."""
         return {f"{node.name}.{name}": shape for node in self.nodes for name, shape in node.statistics.items()}
 
     def count(self, *, statistics: bool = False) -> int:
-        """Number of learnable numbers; `statistics` adds the fixed ones."""
+        """Return the number of learnable numbers; `statistics` adds the fixed ones."""
         shapes = [*self.parameters.values(), *(self.statistics.values() if statistics else ())]
         return sum(math.prod(shape) for shape in shapes)
 
     def layers(self, work: Work) -> Counter[Problem]:
-        """The distinct problems of a pass, with how often each occurs."""
+        """Count the distinct problems of a pass."""
         return Counter(problem for node in self.nodes for problem in problems_of(node, work))
 
     def activation_bytes(self, work: Work) -> int:
-        """Most bytes of activations at once: in a step all of them, forwards alone each until its last reader."""
+        """Return the peak bytes of activations: all of them in a step, each until its last reader in a forward pass."""
         item = ITEM_BYTES[self.dtype]
         sizes = {INPUT: math.prod(self.input)} | {node.name: math.prod(node.shape) for node in self.nodes}
         if work == "step":
@@ -123,12 +124,12 @@ class Network:
 
 
 def problems_of(node: Node, work: Work) -> list[Problem]:
-    """The problems that a node poses in a pass."""
+    """Return the problems of a node in a pass."""
     if node.problem is None:
         return []
     return [node.problem, *(node.gradients.values() if work == "step" else ())]
 
 
 def last_readers(nodes: Iterable[Node]) -> dict[str, str]:
-    """For every array that is read, the node that reads it last."""
+    """Map every array that is read to the node that reads it last."""
     return {name: node.name for node in nodes for name in node.inputs}

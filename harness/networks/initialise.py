@@ -1,8 +1,8 @@
-"""What a network computes with: parameters, statistics, an input and a target, all from the problem's seed.
+"""Values of a network: parameters, statistics, an input and a target, all from the problem's seed.
 
-Kernels are drawn so that the size of what passes through stays what it is (He, Zhang, Ren and Sun 2015, section 2.2:
-variance 2/fan-in before a rectifier), and 1/fan-in before anything else; what a softmax reads is half as large, as
-maxima and additions let it grow on the way, and a softmax that is sure has no gradient.
+The variance of kernels keeps the size of activations constant: 2/fan-in before a ReLU (He, Zhang, Ren and Sun 2015,
+section 2.2), else 1/fan-in. The input of a softmax is half as large, because maxima and additions increase activations
+on the way, and a saturated softmax has no gradient.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TARGET = "target"
 
 
 def make_values(problem: NetworkProblem) -> dict[str, Array]:
-    """Parameters and statistics by node.name, in the problem's dtype."""
+    """Draw the parameters and statistics as node.name, in the problem's dtype."""
     network, dtype = problem.network, dtype_of(problem.dtype)
     powers = _powers(network)
     return {
@@ -35,7 +35,7 @@ def make_values(problem: NetworkProblem) -> dict[str, Array]:
 
 
 def make_ends(problem: NetworkProblem) -> dict[str, Array]:
-    """The input, and in a step the target: a one-hot of random labels, or random numbers for a projection."""
+    """Draw the input, and in a step the target: random one-hot labels, or random numbers for a projection."""
     network, dtype = problem.network, dtype_of(problem.dtype)
     found = {INPUT: seeded_generator(problem.seed, INPUT).standard_normal(network.input).astype(dtype)}
     if problem.work == "step":
@@ -51,7 +51,7 @@ def make_ends(problem: NetworkProblem) -> dict[str, Array]:
 
 
 def _powers(network: Network) -> dict[str, float]:
-    """Variance of a node's kernel times its fan-in."""
+    """Variance of each node's kernel times its fan-in."""
     rectified = _before_rectifier(network)
     found = {node.name: 2.0 if node.name in rectified else 1.0 for node in network.nodes}
     if network.loss == "cross-entropy":
@@ -60,7 +60,7 @@ def _powers(network: Network) -> dict[str, float]:
 
 
 def _before_rectifier(network: Network) -> frozenset[str]:
-    """Nodes whose output reaches a rectifier before another kernel."""
+    """Nodes whose output reaches a ReLU before another kernel."""
     readers: dict[str, list[Node]] = {}
     for node in network.nodes:
         for name in node.inputs:

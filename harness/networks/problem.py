@@ -2,7 +2,7 @@
 
     network NAME WORK [OPTION=...] [n=] [size=] [dtype=] [seed=] [mixed=]
 
-WORK is `forward` or `step`; n 1, size native, dtype float32, seed 0 and no partner are left out.
+WORK is `forward` or `step`. Defaults are omitted: n 1, native size, float32, seed 0, no partner backend.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from harness.networks.graph import Network, Work
 from harness.problems.numerics import DTYPES
 from harness.problems.problem import ITEM_BYTES
 
-WORD = "network"  # begins the line of a network's problem
-FIELDS = ("n", "size", "dtype", "seed", "mixed")  # that any network has; the others are its own options
+WORD = "network"  # first word of a network's problem line
+FIELDS = ("n", "size", "dtype", "seed", "mixed")  # of every network; all others are options of its architecture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkProblem:
-    """An architecture with everything that fixes its answer: batch, size of the input, dtype, seed of all values.
+    """An architecture with everything that determines its result: batch, input size, dtype, seed of all values.
 
-    work: `forward` gives the output, `step` also the loss and all gradients. size 0 stands for the native one.
-    mixed: the backend that computes every other operator, empty for one backend alone.
-    Raises GeometryError where the graph does not chain at that size.
+    work: `forward` computes the output, `step` also the loss and all gradients. size: 0 stands for the native size.
+    mixed: partner backend, which computes every second operator and all that the backend lacks; empty for none.
+    Raises GeometryError if the layers do not fit at that size.
     """
 
     architecture: Architecture
@@ -44,7 +44,7 @@ class NetworkProblem:
     data: ClassVar[str] = "network"
 
     def __post_init__(self) -> None:
-        """Check once, before anything is computed."""
+        """Validate the fields before anything is computed."""
         if self.size and {*self.architecture.input[1:]} == {self.size}:
             object.__setattr__(self, "size", 0)  # one problem has one line
         if self.n < 1 or self.size < 0 or self.seed < 0:
@@ -63,12 +63,12 @@ class NetworkProblem:
 
     @property
     def flops(self) -> int:
-        """Operations of all operators of the pass; glue is not counted."""
+        """Operations of all operators in the pass; other operations are not counted."""
         return sum(problem.flops * count for problem, count in self.network.layers(self.work).items())
 
     @property
     def bytes(self) -> int:
-        """Bytes of activations and parameters that are held at once, gradients among them in a step."""
+        """Bytes of activations and parameters in memory at once, and of their gradients in a step."""
         held = self.network.count(statistics=True) * ITEM_BYTES[self.dtype] * (2 if self.work == "step" else 1)
         return held + self.network.activation_bytes(self.work) * (2 if self.work == "step" else 1)
 
@@ -83,7 +83,7 @@ class NetworkProblem:
         return " ".join(parts)
 
     def with_(self, **changes: Any) -> NetworkProblem:
-        """The same problem with some fields changed."""
+        """Return a copy with some fields changed."""
         return replace(self, **changes)
 
 
@@ -91,24 +91,30 @@ class NetworkProblem:
 def draw_network(
     architecture: Architecture, n: int, size: int, dtype: str, options: tuple[tuple[str, int], ...]
 ) -> Network:
-    """The graph of an architecture; drawn once for the same arguments."""
+    """Build the graph of an architecture; cached.
+
+    n: batch size. size: of every spatial axis, 0 for the native shape. options: (name, value) pairs.
+    """
     return architecture.draw(n, size, dtype, dict(options))
 
 
 def split_line(line: str) -> tuple[str, str, str]:
-    """Of the line of a network: its name with its options, the pass, and the fields that say on what it is run."""
+    """Split the line of a network into name with options, pass, and the fields n, size, dtype, seed and mixed."""
     _, name, work, *fields = line.split()
     given = [word for word in fields if word.partition("=")[0] in FIELDS]
     return " ".join([name, *(word for word in fields if word not in given)]), work, " ".join(given)
 
 
 def is_network_line(line: str) -> bool:
-    """Whether a problem line is that of a network."""
+    """Return True if a problem line is that of a network."""
     return line.split(maxsplit=1)[:1] == [WORD]
 
 
 def parse_network(line: str, architectures: Mapping[str, Architecture]) -> NetworkProblem:
-    """Read the line of a network's problem. Raises LineError with the column, or GeometryError."""
+    """Parse the line of a network problem. Raises LineError with the column, or GeometryError.
+
+    architectures: known networks by name.
+    """
     words = [(found.group(), found.start()) for found in re.finditer(r"\S+", line)]
     if len(words) < 3 or words[2][0] not in get_args(Work):
         raise LineError(

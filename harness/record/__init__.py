@@ -1,1 +1,1 @@
-"""What is kept: results and runs, the journal, Parquet tables, the environment."""
+"""Records: results and runs, the journal, archives and baselines, and the environment."""

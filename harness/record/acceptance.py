@@ -1,4 +1,4 @@
-"""Findings of a comparison that were accepted beforehand, kept with the run so that every report can tell."""
+"""Accepted findings of a comparison, stored with the run so that every report can show them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ FILE = "accepted.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
-    """By number of the cell: what was accepted and why; and why a blessing of the cell does not hold any more."""
+    """By cell number: reasons for accepted findings, and reasons why a blessing of the cell is no longer valid."""
 
     accepted: dict[int, str] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
 
 
 def read_acceptance(run: Run) -> Acceptance:
-    """What was accepted in a run; nothing where no file says so. Raises UsageError for a damaged one."""
+    """Read the accepted findings of a run; empty without a file. Raises UsageError if the file is damaged."""
     try:
         return msgspec.json.decode((run.path / FILE).read_bytes(), type=Acceptance)
-    except (FileNotFoundError, NotADirectoryError):  # a baseline keeps what was measured, in one file
+    except (FileNotFoundError, NotADirectoryError):  # a baseline is a single file with the measurements only
         return Acceptance()
     except (OSError, msgspec.MsgspecError) as error:
         raise UsageError(f"run is torn: '{run.path / FILE}' {error}; wanted it as `gate` wrote it, or absent") from None

@@ -1,7 +1,7 @@
-"""A run in one file: a zip of header.json and journal.jsonl, the same bytes for the same run.
+"""A run in one file: a zip of header.json and journal.jsonl, byte-identical for identical runs.
 
-A zip, because every system can look into one, each member carries its checksum, and the directory at the end tells a
-file that was cut short. Dates, owners and modes are fixed; only another release of zlib may compress otherwise.
+A zip can be inspected on every system, each member has a checksum, and the directory at the end reveals truncation.
+Dates, owners and modes are fixed; only a different release of zlib may compress to other bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from harness.record.run import Run
 FORMAT = 1
 MARK = b"harness baseline "
 HEADER, JOURNAL = MEMBERS = ("header.json", "journal.jsonl")
-MOST_BYTES = 2**30  # of all members unpacked; the whole suite on eight backends has 6 % of it
+MOST_BYTES = 2**30  # of all members, unpacked; the whole suite on eight backends needs 6 % of it
 LEVEL = 9
 CHUNK = 2**20
 
@@ -34,7 +34,7 @@ class _Cell(msgspec.Struct):
 
 
 class _Line(msgspec.Struct):
-    """What a line of the journal says of where it belongs: peaks, backends and the end belong to no cell."""
+    """Cell of a journal line; peaks, backends and the end have none."""
 
     type: str
     cell: int | None = None
@@ -42,7 +42,11 @@ class _Line(msgspec.Struct):
 
 
 def write_archive(run: Run, file: IO[bytes], suite: str | None = None) -> None:
-    """Pack the directory of a run, or only the cells of one suite. Raises OSError, UsageError for an unknown suite."""
+    """Write a run, or only the cells of one suite, as an archive.
+
+    file: binary, open for writing. suite: None for all suites.
+    Raises OSError, and UsageError for an unknown suite or a run that is too large.
+    """
     contents = ((run.path / HEADER).read_bytes(), _read_journal(run.path / JOURNAL))
     if suite is not None:
         contents = keep_suite(run, *contents, suite)
@@ -55,12 +59,12 @@ def write_archive(run: Run, file: IO[bytes], suite: str | None = None) -> None:
         archive.comment = MARK + str(FORMAT).encode()
         for name, data in zip(MEMBERS, contents, strict=True):
             member = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            member.create_system, member.external_attr = 3, 0o644 << 16  # as on any Unix, whoever packs it
+            member.create_system, member.external_attr = 3, 0o644 << 16  # always marked as Unix, whatever the system
             archive.writestr(member, data, zipfile.ZIP_DEFLATED, LEVEL)
 
 
 def _read_journal(path: Path) -> bytes:
-    """The journal, empty where the run was stopped before its first entry."""
+    """The journal; empty if the run was stopped before its first entry."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -68,7 +72,11 @@ def _read_journal(path: Path) -> bytes:
 
 
 def keep_suite(run: Run, header: bytes, journal: bytes, suite: str) -> tuple[bytes, bytes]:
-    """Header and journal with the cells of one suite only; cells that have no result stay missing."""
+    """Return header and journal restricted to one suite; cells without a result remain missing.
+
+    run: parsed from `header` and `journal`. header, journal: contents of the two files.
+    Raises UsageError if no cell of the suite has a result.
+    """
     kept = {result.cell for result in run.results if result.suite == suite}
     if not kept:
         raise UsageError(
@@ -91,15 +99,18 @@ def _belongs(line: _Line, kept: set[int]) -> bool:
 
 
 def read_archive(path: Path) -> Run:
-    """Read a packed run; its path is the file's. Raises UsageError where it is none, damaged, or of a newer format."""
+    """Read an archived run; its `path` is that of the file.
+
+    Raises UsageError if the file is not an archive, is damaged, or has a newer format.
+    """
     try:
         if path.stat().st_size == 0:
             raise UsageError("it is empty")
         with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory(prefix="conv-harness-") as made:
             _check(archive)
-            for name in MEMBERS:  # by these names alone, so that no name in the file leads anywhere
+            for name in MEMBERS:  # fixed names, so that no name in the file can escape the folder
                 with archive.open(name) as source, Path(made, name).open("wb") as target:
-                    while chunk := source.read(CHUNK):  # never more than the size that was checked
+                    while chunk := source.read(CHUNK):  # zipfile never returns more than the size that was checked
                         target.write(chunk)
             try:
                 return replace(read_run(made), path=path)
@@ -107,14 +118,14 @@ def read_archive(path: Path) -> Run:
                 raise UsageError(str(error).replace(made, str(path))) from None
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise UsageError(f"it is no baseline, or was damaged or cut short ({error})") from None
-    except (NotImplementedError, RuntimeError):  # other compressions, and encrypted members
+    except (NotImplementedError, RuntimeError):  # other compression methods, and encrypted members
         raise UsageError("it is a zip of another kind") from None
     except OSError as error:
         raise UsageError(f"it cannot be read ({error.strerror or error})") from None
 
 
 def _check(archive: zipfile.ZipFile) -> None:
-    """Refuse what `write_archive` would not have written."""
+    """Reject an archive that `write_archive` would not have written."""
     number = archive.comment.removeprefix(MARK)
     if number == archive.comment or not number.isdigit():
         raise UsageError("it is a zip of something else")

@@ -1,4 +1,4 @@
-"""Baselines: stored runs by name, one file each, in a folder that can lie in git or be kept by a CI service."""
+"""Baselines: stored runs by name, one file each, in a folder that can be committed to git or cached by a CI service."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """A file of the folder: the run that it holds, or why it cannot be read."""
+    """A baseline file: the run in it, or the reason why it cannot be read."""
 
     name: str
     path: Path
@@ -38,7 +38,7 @@ class Baseline:
 
 
 def baseline_file(folder: Path, name: str) -> Path:
-    """Where a baseline lies. Raises UsageError for a name that would lead elsewhere."""
+    """Return the path of a baseline. Raises UsageError for a name that could escape the folder."""
     if not NAME.fullmatch(name):
         raise UsageError(
             f"name of a baseline: got '{name}', wanted letters, digits, '.', '-' and '_', at most 100, such as v1.2"
@@ -49,9 +49,11 @@ def baseline_file(folder: Path, name: str) -> Path:
 def save_baseline(
     run: Run, name: str, folder: Path, *, suite: str | None = None, replace: bool = False, incomplete: bool = False
 ) -> Path:
-    """Store a run by name, whole or not at all.
+    """Store a run under a name, completely or not at all. Return the path.
 
-    Raises UsageError where the name is taken and not to be replaced, the run is incomplete, or the folder unwritable.
+    suite: only the cells of this suite; None for all. replace: True to overwrite. incomplete: True to accept an
+        incomplete run.
+    Raises UsageError if the name exists, the run is incomplete, or the folder is not writable.
     """
     path = baseline_file(folder, name)
     if not run.complete and not incomplete:
@@ -63,10 +65,10 @@ def save_baseline(
         folder.mkdir(parents=True, exist_ok=True)
         if path.exists() and not replace:
             raise FileExistsError
-        with _part_of(path) as (part, file):
+        with _open_part(path) as (part, file):
             write_archive(run, file, suite)
             file.close()
-            _put(part, path, replace)
+            _publish(part, path, replace)
     except FileExistsError as error:
         if error.filename == str(folder):
             raise UsageError(f"baselines cannot be written: '{folder}' is no folder, see --folder") from None
@@ -77,8 +79,8 @@ def save_baseline(
 
 
 @contextmanager
-def _part_of(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
-    """A new file beside a path, under a name that no other writer has; gone at the end."""
+def _open_part(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+    """A temporary file next to a path, with a unique name; deleted at the end."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         with part.open("xb") as file:
@@ -88,11 +90,11 @@ def _part_of(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
             part.unlink(missing_ok=True)
 
 
-def _put(part: Path, path: Path, replace: bool) -> None:
-    """Give the finished file its name; raises FileExistsError where another writer took it meanwhile."""
+def _publish(part: Path, path: Path, replace: bool) -> None:
+    """Move the finished file to its name; raises FileExistsError if another writer has just created it."""
     if not replace:
         try:
-            os.link(part, path)  # unlike a rename, it never replaces
+            os.link(part, path)  # unlike a rename, a link never replaces
             return
         except OSError as error:
             if error.errno not in NO_LINKS or path.exists():
@@ -101,7 +103,7 @@ def _put(part: Path, path: Path, replace: bool) -> None:
 
 
 def read_baseline(folder: Path, name: str) -> Run:
-    """Read a baseline by name. Raises UsageError where there is none, naming the nearest, or it is damaged."""
+    """Read a baseline by name. Raises UsageError if it is unknown, with the nearest names, or damaged."""
     path = baseline_file(folder, name)
     if not path.is_file():
         known = _names(folder)
@@ -122,7 +124,7 @@ def read_baseline(folder: Path, name: str) -> Run:
 
 
 def list_baselines(folder: Path) -> tuple[Baseline, ...]:
-    """All baselines of a folder by name; damaged ones with the reason."""
+    """Return all baselines of a folder, by name; damaged ones with the reason."""
     found = []
     for name in _names(folder):
         path = folder / f"{name}{SUFFIX}"
@@ -142,19 +144,19 @@ def _names(folder: Path) -> list[str]:
         raise UsageError(f"baselines cannot be read: got '{folder}' ({error.strerror}), see --folder") from None
 
 
-IMPORTED = "python -m harness import"  # begins the command of a run that other tools measured
+IMPORTED = "python -m harness import"  # prefix of the command of a run that was imported from another tool
 
 
 def latest_run(*, arms: bool = False, folder: Path = Path(RUNS)) -> Run:
-    """The newest complete run of a folder, or with `arms` the newest that compared some, complete or not.
+    """Return the newest complete run of a folder, or with `arms` the newest comparison of arms, complete or not.
 
-    Raises UsageError where there is none.
+    Raises UsageError if there is none.
     """
     for path in _newest_first(folder, arms):
         try:
             run = read_run(path)
         except UsageError:
-            continue  # cannot be read by this release, or is being written
+            continue  # unreadable by this release, or still being written
         if arms or run.complete:
             return run
     what = "compares arms, made by `gate` or `versus`" if arms else "is complete"
@@ -162,7 +164,7 @@ def latest_run(*, arms: bool = False, folder: Path = Path(RUNS)) -> Run:
 
 
 def _newest_first(folder: Path, arms: bool) -> list[Path]:
-    """Runs by when they were made, from their headers alone."""
+    """Run directories sorted by creation time, from their headers only; imported runs are skipped."""
     found = []
     for path in folder.glob("*/header.json"):
         with suppress(OSError, msgspec.MsgspecError):

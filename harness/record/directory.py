@@ -28,7 +28,10 @@ DEFAULT = "harness-runs"
 
 
 def new_directory(wanted: str | None, suites: tuple[str, ...]) -> Path:
-    """Make the directory of a new run; raises UsageError where it exists already or cannot be written."""
+    """Create the directory of a new run. Raises UsageError if it is in use or not writable.
+
+    wanted: path from the user; None for a name from the time and the suites.
+    """
     if wanted is not None:
         path = Path(wanted)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -40,7 +43,7 @@ def new_directory(wanted: str | None, suites: tuple[str, ...]) -> Path:
     for path in candidates:
         try:
             path.mkdir(parents=True, exist_ok=wanted is not None)
-            if wanted is None:  # so that runs do not make the checkout dirty, which runs record
+            if wanted is None:  # keeps the checkout clean; runs record a dirty one
                 path.parent.joinpath(".gitignore").write_text("*\n", encoding="ascii")
             (path / "workers").mkdir(exist_ok=True)
         except FileExistsError as error:
@@ -56,7 +59,7 @@ def new_directory(wanted: str | None, suites: tuple[str, ...]) -> Path:
 
 
 def write_header(path: Path, header: Header) -> Journal:
-    """Write the header and open the journal. Raises UsageError where the folder cannot be written."""
+    """Write the header and open the journal. Raises UsageError if the folder is not writable."""
     try:
         (path / "header.json").write_bytes(msgspec.json.format(msgspec.json.encode(header), indent=1))
         return Journal(path / "journal.jsonl")
@@ -67,7 +70,7 @@ def write_header(path: Path, header: Header) -> Journal:
 def read_run(path: str | Path) -> Run:
     """Read a run directory, complete or not.
 
-    Raises UsageError where it is missing, not a run, torn beyond its last line, or of a newer format.
+    Raises UsageError if it is missing, not a run, damaged before its last line, or of a newer format.
     """
     path = Path(path)
     if not path.is_dir():
@@ -106,7 +109,7 @@ def _assemble(path: Path, header: Header, entries: list[Entry], torn: bool) -> R
     for entry in entries:
         if isinstance(entry, PassEntry):
             passes[entry.cell].append(entry.samples)
-    for number, result in results.items():  # since format 2 a result leaves its passes to their own entries
+    for number, result in results.items():  # since format 2, passes have entries of their own
         if result.outcome == "passed" and result.measurement is None and number in passes:
             results[number] = replace(result, measurement=Measurement(passes=tuple(passes[number])))
     said = [e for e in entries if isinstance(e, BackendEntry)]

@@ -1,4 +1,4 @@
-"""The environment of a run, and the fingerprint that says whether two runs may be compared."""
+"""The environment of a run, and its fingerprint, which decides whether two runs are comparable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.machine.limits import describe_limits
 from harness.machine.system import ROOT, describe_machine, parse_cpu_model, read_text
 from harness.machine.threads import THREAD_VARIABLES
 
-# Variables that move times or arithmetic. Only these are read: any other may hold a secret.
+# Variables that affect times or arithmetic. Only these are read, because any other may contain a secret.
 ALLOWED = (
     *THREAD_VARIABLES, "OMP_THREAD_LIMIT",
     "OMP_DYNAMIC", "MKL_DYNAMIC", "OMP_WAIT_POLICY", "OMP_PROC_BIND", "OMP_PLACES", "OMP_SCHEDULE",
@@ -26,17 +26,17 @@ ALLOWED = (
     "ONEDNN_DEFAULT_FPMATH_MODE", "ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES", "CUDA_VISIBLE_DEVICES",
     "CUDA_LAUNCH_BLOCKING", "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "CI",
 )  # fmt: skip
-GIT_S = 5.0  # a run is not held up by a checkout that takes long to look through
+GIT_S = 5.0  # time limit, so that a large checkout does not delay a run
 LIBRARIES = ("numpy", "scipy", "torch", "cupy-cuda13x", "pandas", "pyarrow", "pluggy")
-# What the fingerprint stands for. Nothing that moves by itself belongs here: neither frequency nor load, nor what a
-# reboot changes; and nothing that compare_runs looks at by itself (threads, variables).
+# Fields of the fingerprint. It excludes values that change by themselves (frequency, load) or by a reboot, and values
+# that compare_runs checks separately (threads, variables).
 STABLE = ("cpu", "cores", "caches", "memory_gib", "machine", "system", "python", "libraries")
 
 
 def describe_environment(threads: int | None = None) -> dict[str, Any]:
-    """Machine, container, operating system, interpreter, libraries, GPUs, git state and allowed variables.
+    """Describe machine, container, system, interpreter, libraries, GPUs, git state and the allowed variables.
 
-    threads: those of the workers that take times; None stands for all cores.
+    threads: thread count of the workers that take times; None for all cores.
     """
     import psutil
 
@@ -63,25 +63,25 @@ def describe_environment(threads: int | None = None) -> dict[str, Any]:
 
 
 def fingerprint(record: Mapping[str, Any]) -> str:
-    """Twelve hexadecimal digits that are the same exactly where the stable fields are, GPU names among them."""
+    """Compute twelve hexadecimal digits that are equal if and only if the stable fields and the GPU names are equal."""
     stable = {name: record[name] for name in STABLE} | {"gpus": sorted(str(gpu["name"]) for gpu in record["gpus"])}
     return hashlib.sha256(json.dumps(stable, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def describe_threads() -> list[dict[str, Any]]:
-    """Thread pools of the native libraries that the calling process has loaded, as plain data; call it in a worker."""
+    """Describe the thread pools of the native libraries that this process has loaded; call it in a worker."""
     from threadpoolctl import threadpool_info
 
     keys = ("user_api", "internal_api", "version", "num_threads", "threading_layer", "architecture")
     return [
-        # the name of the file alone: its folder may name the user
+        # only the file name: its folder may contain the user's name
         {"library": Path(pool["filepath"]).name, **{key: pool[key] for key in keys if key in pool}}
         for pool in threadpool_info()
     ]
 
 
 def describe_blas() -> dict[str, str] | None:
-    """Name and version of the BLAS that NumPy was built with; None where it does not say."""
+    """Return name and version of the BLAS that NumPy was built with; None if NumPy does not report it."""
     import numpy as np
 
     config = np.show_config(mode="dicts")
@@ -97,6 +97,6 @@ def _version(name: str) -> str:
 
 
 def _git_state() -> dict[str, Any]:
-    """Revision and dirtiness of the working directory; empty outside a checkout."""
+    """Revision and dirty flag of the working directory; empty outside a checkout."""
     revision, dirty = describe_checkout(Path(), GIT_S)
     return {"revision": revision, "dirty": dirty} if revision else {}

@@ -1,4 +1,4 @@
-"""The journal: JSON lines, one entry each, flushed before the next cell begins; a torn last line is tolerated."""
+"""The journal: one JSON entry per line, flushed before the next cell begins; an incomplete last line is tolerated."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from harness.record.run import Ending, Pass, Peak, Result
 
 
 class ResultEntry(msgspec.Struct, tag="result", frozen=True):
-    """A cell's result."""
+    """Result of a cell."""
 
     result: Result
 
 
 class PassEntry(msgspec.Struct, tag="pass", frozen=True):
-    """Samples of a cell in one process, before its result is known."""
+    """Samples of a cell in one process, written before its result is known."""
 
     cell: int
     samples: Pass
 
 
 class PeakEntry(msgspec.Struct, tag="peak", frozen=True):
-    """The machine's own peak, as measured in this run."""
+    """Peak rates of the machine, measured during this run."""
 
     peak: Peak
 
 
 class BackendEntry(msgspec.Struct, tag="backend", frozen=True):
-    """What a backend said when its worker started: versions and thread pools, or why it is unavailable."""
+    """Facts about a backend from the start of its worker: versions and thread pools, or why it is unavailable."""
 
     backend: str
     reason: str
@@ -50,7 +50,7 @@ Entry = ResultEntry | PassEntry | PeakEntry | BackendEntry | EndEntry
 
 
 class Journal:
-    """Appends entries to a file; every entry is in the file before `append` returns."""
+    """Append-only file of entries; each entry is written to the file before `append` returns."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -58,23 +58,26 @@ class Journal:
 
     def append(self, entry: Entry) -> None:
         """Write one entry as one line."""
-        self.file.write(msgspec.json.encode(_spell(msgspec.to_builtins(entry))) + b"\n")
+        self.file.write(msgspec.json.encode(_spell_nonfinite(msgspec.to_builtins(entry))) + b"\n")
 
     def close(self) -> None:
-        """Make the journal durable and close it."""
+        """Sync the journal to disk and close it."""
         os.fsync(self.file.fileno())
         self.file.close()
 
 
-def _spell(value: Any) -> Any:
-    """Write infinities and NaN as words, which JSON has no numbers for; reading turns them back."""
+def _spell_nonfinite(value: Any) -> Any:
+    """Replace infinities and NaN by words, since JSON has no numbers for them; reading restores them."""
     if isinstance(value, dict):
-        return {name: _spell(part) for name, part in value.items()}
+        return {name: _spell_nonfinite(part) for name, part in value.items()}
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_journal(path: Path) -> tuple[list[Entry], bool]:
-    """All entries, and whether the last line was torn. Raises ValueError where an earlier line is damaged."""
+    """Read all entries; the flag is True if the last line is incomplete.
+
+    Raises ValueError if an earlier line is damaged.
+    """
     decoder = msgspec.json.Decoder(Entry, strict=False)
     entries: list[Entry] = []
     data = path.read_bytes()
@@ -85,7 +88,7 @@ def read_journal(path: Path) -> tuple[list[Entry], bool]:
         try:
             entries.append(decoder.decode(line))
         except msgspec.MsgspecError as error:
-            if number == len(lines):  # no newline after it: the writer was stopped in the middle
+            if number == len(lines):  # no newline at the end: the writer was interrupted
                 return entries, True
             raise ValueError(f"line {number}: {error}") from None
     return entries, False

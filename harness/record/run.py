@@ -15,7 +15,7 @@ from harness.plan.bug import AskedBug
 from harness.plan.cell import Cell
 from harness.plan.gate import Gate
 
-# Formats, every one of which can be read:
+# Formats, all of which can be read:
 # 1: header.json, journal.jsonl, results.parquet, samples.parquet
 # 2: passes have blocks (blocks.parquet), memory and host time; results leave their passes to the journal's own
 #    entries; peaks have copy rates by size; the header has arms and the gate
@@ -27,24 +27,24 @@ OUTCOMES: tuple[Outcome, ...] = (
 )  # fmt: skip
 WRONG = frozenset({"failed", "error", "crashed", "timeout"})
 RAN = frozenset({"passed"}) | WRONG
-# What begins or ends a reason, or is one, and tells outcomes of one name apart:
+# Reasons, or their beginnings or ends, that distinguish results with the same outcome:
 NO_PASS = "the budget ended before its first pass"
-NOT_OFFERED = "no plugin hands it over"  # begins the reason why a backend is unavailable that is not there at all
-GAVE_UP = "the rest is not tried"  # ends the reason of cells that are skipped since those before ended the worker
-VACUOUS_QUOTA = 0.02  # of a backend's passed results may prove nothing; more than that is not a success
+NOT_OFFERED = "no plugin hands it over"  # prefix of the reason if no plugin registers an unavailable backend
+GAVE_UP = "the rest is not tried"  # suffix of the reason of cells skipped because earlier ones ended the worker
+VACUOUS_QUOTA = 0.02  # largest share of a backend's passed results that may prove nothing in a successful run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One visit to an arm: `count` samples of its pass, in order, and what the machine did meanwhile.
+    """One visit to an arm: `count` samples of its pass, in order, and the state of the machine during the visit.
 
-    visit: place among the blocks of its contest in this pass.
-    control_ns: the control kernel, just before; wall_ns: of the whole visit, seen from outside the process.
-    cpu_ns, span_ns, waited_ns: from the begin of every sample to its end, as the process sees it: processor time of the
-        process and all that it started, wall time, and how long its first thread waited for a core.
-    visit_cpu_ns, visit_waited_ns: the same of the whole visit, seen from outside (the former 0 where it had not been
-        stopped before); delayed_ns: waiting of the harness.
-    readings: counters of the machine by name; dropped: why the rule leaves the block out, empty where it counts.
+    visit: index among the blocks of its contest in this pass.
+    control_ns: time of the control kernel before the block. wall_ns: of the whole visit, measured outside the process.
+    cpu_ns, span_ns, waited_ns: during the samples, measured inside the process: processor time of the process and its
+        descendants, wall time, and time its first thread waited for a core.
+    visit_cpu_ns, visit_waited_ns: processor time and wait during the whole visit, measured outside the process (the
+        former is 0 if the process had not been stopped before). delayed_ns: time the harness waited for a core.
+    readings: counters of the machine by name. dropped: reason for dropping the block, empty if it counts.
     """
 
     visit: int
@@ -64,11 +64,11 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
-    """Raw samples of one cell in one fresh process; each sample is the mean of `loops` calls, in ns per call.
+    """Raw samples of one cell in one new process; each sample is the mean of `loops` calls, in ns per call.
 
-    prepare_ns: planning, allocation and algorithm search; first_call_ns: the call after it.
-    memory_bytes: how far the peak of memory rose in both; workspace_bytes: what the backend declares.
-    host_ns: host time of the samples, where the clock is a device's.
+    prepare_ns: planning, allocation and algorithm search. first_call_ns: first call after it.
+    memory_bytes: increase of the peak memory in both. workspace_bytes: as declared by the backend.
+    host_ns: host time of the samples if the clock is a device's.
     """
 
     number: int
@@ -80,8 +80,8 @@ class Pass:
     prepare_ns: int
     first_call_ns: int
     samples_ns: tuple[float, ...]
-    verify_ns: int = 0  # comparing outputs with the reference, before and after timing
-    spent_ns: int = 0  # all of this pass in the worker
+    verify_ns: int = 0  # comparison of outputs with the reference, before and after timing
+    spent_ns: int = 0  # total time of this pass in the worker
     blocks: tuple[Block, ...] = ()
     memory_bytes: int = 0
     workspace_bytes: int = 0
@@ -90,14 +90,14 @@ class Pass:
 
     @property
     def cores(self) -> float | None:
-        """Cores that the calls kept busy: processor time over wall time of the samples; None where it is unknown."""
+        """Average number of busy cores: processor time over wall time of the samples; None if unknown."""
         blocks = [block for block in self.blocks if not block.dropped]
         span_ns = sum(block.span_ns for block in blocks)
         return sum(block.cpu_ns for block in blocks) / span_ns if span_ns else None
 
     @property
     def kept(self) -> tuple[tuple[float, ...], ...]:
-        """The samples of every block that counts; all of them as one block where none are told apart."""
+        """Samples of every block that counts; all samples as one block if blocks are not recorded."""
         if not self.blocks:
             return (self.samples_ns,)
         found, at = [], 0
@@ -117,7 +117,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of one cell."""
+    """Result of one cell."""
 
     cell: int
     suite: str
@@ -135,26 +135,29 @@ class Result:
     measurement: Measurement | None = None
     seconds: float = 0.0
     worker: int = 0
-    threads: int = 0  # that a law's worker was started with; 0 where it is not known, or left to the libraries
+    threads: int = 0  # of a law's worker; 0 if unknown or left to the libraries
 
     @property
     def exhibit(self) -> Exhibit | None:
-        """What its law, or its verification, shows beside the verdict."""
+        """Data of its law, or of its verification, to show with the verdict."""
         return None if self.deviation is None else self.deviation.exhibit
 
     @property
     def vacuous(self) -> bool:
-        """Whether the result passed by a comparison that proves nothing."""
+        """True if the result passed by a comparison that proves nothing."""
         return self.outcome == "passed" and self.deviation is not None and self.deviation.proves_nothing
 
     @property
     def idle(self) -> str:
-        """Why its law had nothing to look at in this backend; empty where it had."""
+        """Reason why its law had nothing to check in this backend; empty if it had something."""
         return "" if self.deviation is None else self.deviation.idle
 
 
 def result_of(cell: Cell, outcome: Outcome, **more: Any) -> Result:
-    """A result that carries its cell's identity."""
+    """Build a result with the identity of its cell.
+
+    more: other fields of the result.
+    """
     return Result(
         cell=cell.number, suite=cell.suite, kind=cell.kind, backend=cell.backend, label=cell.label, problem=cell.line,
         law=cell.law, multiplicity=cell.multiplicity, route=cell.route, outcome=outcome, **more,
@@ -163,7 +166,7 @@ def result_of(cell: Cell, outcome: Outcome, **more: Any) -> Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peak:
-    """What this machine reached in this run: GEMM in GFLOP/s per dtype, copy bandwidth in GB/s (also by bytes)."""
+    """Peak rates of this machine in this run: GEMM in GFLOP/s per dtype, copy bandwidth in GB/s, also by bytes."""
 
     device: str
     gemm_gflops: dict[str, float]
@@ -173,10 +176,10 @@ class Peak:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmRecord:
-    """An arm as it was: which backend in which environment; the first of a family is the base of the others.
+    """An arm of the run: a backend in an environment; the first arm of a family is the base of the others.
 
-    text: as the command line takes it, without a label.
-    switch: the kind of instruction set that alone tells it from the arm before it, where `--isa` made it.
+    text: the arm on the command line, without its label.
+    switch: kind of the instruction set that is the only difference from the previous arm, if `--isa` created the arm.
     """
 
     name: str
@@ -191,7 +194,7 @@ class ArmRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What is known before the first result."""
+    """Facts that are known before the first result."""
 
     format: int
     created: str
@@ -201,14 +204,14 @@ class Header:
     cells: int
     environment: dict[str, Any]
     plugins: tuple[str, ...] = ()
-    flags: tuple[str, ...] = ()  # limits and threads that the user gave, for repeating a result
+    flags: tuple[str, ...] = ()  # limits and threads given by the user, to repeat a result
     arms: tuple[ArmRecord, ...] = ()
     gate: Gate | None = None
     bugs: tuple[AskedBug, ...] = ()
 
     @property
     def base_of(self) -> dict[str, str]:
-        """The base of every arm, by names: the first of its family; without arms, the first backend is all others'."""
+        """Map each arm to the first arm of its family; without arms, each backend to the first one."""
         families = {arm.name: arm.family for arm in self.arms} or dict.fromkeys(self.backends, "")
         first = {family: name for name, family in reversed(families.items())}
         return {name: first[family] for name, family in families.items()}
@@ -216,7 +219,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """What is known after the last result; a run without it is incomplete."""
+    """Facts that are known after the last result; a run without it is incomplete."""
 
     complete: bool
     reason: str = ""
@@ -227,7 +230,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Run:
-    """A run directory as it was read: header, results, peaks, and whether it came to its end."""
+    """A run read from its directory: header, results, peaks and ending."""
 
     path: Path
     header: Header
@@ -235,20 +238,20 @@ class Run:
     measured_peaks: tuple[Peak, ...] = ()
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
-    offered: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by arm: all backends of its plugins, there
-    instruction_sets: dict[str, dict[str, str]] = field(default_factory=dict)  # by arm: what its libraries said
-    files: dict[str, dict[str, str]] = field(default_factory=dict)  # by arm: what it loaded of its own, with SHA-256
+    offered: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by arm: backends registered by its plugins
+    instruction_sets: dict[str, dict[str, str]] = field(default_factory=dict)  # by arm: as reported by its libraries
+    files: dict[str, dict[str, str]] = field(default_factory=dict)  # by arm: its own files that it loaded, with SHA-256
     ending: Ending | None = None
     torn: bool = False
 
     @property
     def peaks(self) -> tuple[Peak, ...]:
-        """The best that each device reached in any pass of this run."""
+        """Best rates of each device over all passes of this run."""
         return self.best_peaks(self.measured_peaks)
 
     @staticmethod
     def best_peaks(measured: Sequence[Peak]) -> tuple[Peak, ...]:
-        """The best that each device reached in several measurements."""
+        """Return the best rates of each device over several measurements."""
         best: dict[str, Peak] = {}
         for peak in measured:
             known = best.get(peak.device, peak)
@@ -262,12 +265,12 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """Whether every planned cell has its result and the run ended by itself."""
+        """True if every planned cell has a result and the run ended normally."""
         return self.ending is not None and self.ending.complete and len(self.results) == self.header.cells
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of results by outcome, every outcome named."""
+        """Number of results by outcome, with zeros."""
         return count_outcomes(self.results)
 
     @property
@@ -277,13 +280,13 @@ class Run:
 
     @property
     def overdrawn(self) -> dict[str, tuple[int, int]]:
-        """Backends of which too many passed results prove nothing (see `find_overdrawn`), in the order of the run."""
+        """Backends with too many passed results that prove nothing (see `find_overdrawn`), in the order of the run."""
         found = find_overdrawn(self.results)
         return {backend: found[backend] for backend in self.header.backends if backend in found}
 
 
 def count_outcomes(results: Iterable[Result]) -> dict[str, int]:
-    """Number of results by outcome, every outcome named."""
+    """Count results by outcome, with zeros."""
     counts: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
     for result in results:
         counts[result.outcome] += 1
@@ -291,9 +294,10 @@ def count_outcomes(results: Iterable[Result]) -> dict[str, int]:
 
 
 def find_overdrawn(results: Iterable[Result]) -> dict[str, tuple[int, int]]:
-    """Backends of which more passed results prove nothing than VACUOUS_QUOTA: how many, of how many passed.
+    """Map backends with more passed results that prove nothing than VACUOUS_QUOTA permits to (number, all passed).
 
-    A law that had nothing to look at made no weak comparison, and is told by itself (`describe_idle`).
+    Results of laws with nothing to check count as passed, but not as weak; they are reported separately
+    (`describe_idle`).
     """
     passed, vacuous = Counter[str](), Counter[str]()
     for result in results:

@@ -1,4 +1,4 @@
-"""Models that are captured by the tests; ResNet-50 as torchvision writes it (version 1.5: stride on the 3x3)."""
+"""Models for the capture tests; ResNet-50 follows torchvision (version 1.5: stride on the 3x3)."""
 
 import torch
 from torch import nn
@@ -57,7 +57,7 @@ def resnet50():
 
 
 class Functional(nn.Module):
-    """Calls without a layer: inside of a module, and twice with other sizes."""
+    """Calls without a layer: inside a module, and twice with different sizes."""
 
     def __init__(self):
         super().__init__()
@@ -78,7 +78,7 @@ class Inner(nn.Module):
 
 
 class Axes(nn.Module):
-    """One axis and three, both kinds of pooling."""
+    """One and three axes, with both kinds of pooling."""
 
     def __init__(self):
         super().__init__()
@@ -108,7 +108,7 @@ class Twice(nn.Module):
 
 
 class Awkward(nn.Module):
-    """What cannot be taken, beside one convolution that can."""
+    """Unsupported calls, and one convolution that is supported."""
 
     def __init__(self):
         super().__init__()
@@ -151,7 +151,7 @@ class Half(nn.Module):
 
 
 class Guarded(nn.Module):
-    """Autograd is switched off altogether, so that operators arrive whole."""
+    """Autograd is switched off, so that composite operators arrive undecomposed."""
 
     def __init__(self):
         super().__init__()
@@ -163,7 +163,7 @@ class Guarded(nn.Module):
 
 
 class Named(nn.Module):
-    """Looks words up before its convolution: its input is a list of whole numbers."""
+    """Embedding lookup before a convolution: the input is a list of integers."""
 
     def __init__(self):
         super().__init__()

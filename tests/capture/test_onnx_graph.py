@@ -1,4 +1,4 @@
-"""ONNX graphs that are built here, one for each thing that a graph may say."""
+"""ONNX graphs built by the tests, one for each feature of a graph."""
 
 import builtins
 
@@ -20,7 +20,7 @@ def make_node(kind, inputs, output, name="", domain="", **attributes):
 
 @pytest.fixture
 def save(tmp_path):
-    """Write a graph into a file: nodes, inputs and weights by name, other shapes that it states."""
+    """Write a graph to a file: nodes, inputs and weights by name, and other declared shapes."""
 
     def write(nodes, inputs, weights=(), stated=(), outputs=None, dtype=FLOAT, name="model.onnx"):
         graph = helper.make_graph(
@@ -49,7 +49,7 @@ def reasons(workload):
 
 @pytest.fixture
 def network(save):
-    """A small network with auto_pad, a dynamic dimension, a missing shape and operators that are not ours."""
+    """Build a small network with auto_pad, a dynamic dimension, a missing shape and unsupported operators."""
     nodes = [
         make_node("Conv", ["x", "w1", "b1"], "a", "first", auto_pad="SAME_UPPER", strides=[2, 2]),
         make_node("Relu", ["a"], "b", "relu"),

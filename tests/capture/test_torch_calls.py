@@ -1,4 +1,4 @@
-"""What is counted while a torch module runs."""
+"""Calls that are counted while a torch module runs."""
 
 from collections import Counter
 

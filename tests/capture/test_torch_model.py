@@ -1,4 +1,4 @@
-"""What goes wrong before and while a torch module runs, in one line each."""
+"""Errors before and during the run of a torch module, in one line each."""
 
 import builtins
 

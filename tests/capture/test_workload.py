@@ -1,4 +1,4 @@
-"""The file of a workload, and what both kinds of models need."""
+"""The file of a workload, and the functions that both kinds of models share."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Problems as the search draws them."""
+"""Problems as drawn by the search."""
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
@@ -6,7 +6,7 @@ QUIET = {"database": None, "deadline": None, "suppress_health_check": list(Healt
 
 
 def draw(strategy, count=200):
-    """Problems as the search draws them: by tens, each ten with a seed of its own."""
+    """Draw problems like the search: in groups of ten, each with its own seed."""
     drawn = []
     for number in range(count // 10):
 

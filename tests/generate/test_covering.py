@@ -23,7 +23,7 @@ FAMILIES = {
 
 
 def _class_of(problem):
-    """The values of all parameters, read off the problem itself."""
+    """Values of all parameters, read from the problem itself."""
     window, operator = problem.window, problem.operator
     begin, end = window.padding[-1]
     found = {

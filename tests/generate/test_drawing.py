@@ -1,4 +1,4 @@
-"""Layers as fuzz draws them: valid, on the paths that libraries specialise, cheap, and shrinking to the smallest."""
+"""Layers drawn by fuzz: valid, on specialised code paths, cheap, and shrinking to the smallest."""
 
 from itertools import islice
 

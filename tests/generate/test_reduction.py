@@ -1,4 +1,4 @@
-"""A broken problem is made simpler until nothing can be left out of it."""
+"""A broken problem is reduced until nothing can be removed from it."""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""The binding is absent on most machines: a stand-in with its names answers as the driver's header says it does."""
+"""GPUs through a stand-in for the NVML binding, with the names and return values of the driver's header.
+
+The binding itself is missing on most machines.
+"""
 
 from types import SimpleNamespace
 
@@ -6,7 +9,7 @@ from harness.machine.gpus import name_reasons, read_gpus
 
 
 class NVMLError(Exception):
-    """As pynvml names it."""
+    """Exception with pynvml's name."""
 
 
 def unsupported(*_):

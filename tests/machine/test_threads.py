@@ -1,4 +1,4 @@
-"""Threads of cells: dealt out evenly, the same in every run, and both for the laws on a problem."""
+"""Thread counts of cells: evenly distributed, the same in every run, and both for the laws on a problem."""
 
 import zlib
 

@@ -2,7 +2,7 @@
 
 
 def write_tree(root, files):
-    """Write the files, by path below the root, and give the root."""
+    """Write the files, keyed by path below the root, and return the root."""
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

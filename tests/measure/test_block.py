@@ -1,4 +1,4 @@
-"""Blocks with a clock that the test moves: no test asserts a real duration."""
+"""Blocks with a simulated clock: no test asserts a real duration."""
 
 import itertools
 from dataclasses import replace
@@ -10,7 +10,7 @@ from harness.measure.device_clock import Gpu
 
 
 class MovedClock:
-    """A clock that goes on by what calls say they take."""
+    """A clock that advances by the durations that calls return."""
 
     name = "moved"
 
@@ -151,7 +151,7 @@ def test_known_work_is_done_once_in_every_sample_inside_the_timed_region(monkeyp
 
 
 def _rising(readings):
-    """A device whose clock is read as these values, in turn; the last one stays."""
+    """A device whose clock reads these values in turn; the last one stays."""
     left = list(readings)
     return lambda: Gpu(sm_mhz=left.pop(0) if len(left) > 1 else left[0], reasons=0)
 

@@ -29,7 +29,7 @@ def test_a_flush_writes_more_than_the_last_cache_holds():
 
 
 def _cupy(l2_bytes, made, waited):
-    """CuPy's names for what a flush needs, on NumPy arrays."""
+    """CuPy's names that a flush uses, on NumPy arrays."""
 
     def empty(size, dtype):
         made.append(np.zeros(size, dtype=dtype))
@@ -53,7 +53,7 @@ def test_a_device_that_does_not_tell_its_cache_is_taken_for_a_large_one():
 
 
 def test_a_walk_reads_every_line_once_and_then_stands_where_it_began():
-    """CuPy's names on NumPy arrays, and its kernel in Python."""
+    """CuPy's names on NumPy arrays, with its kernel in Python."""
     seen = []
 
     def launch(blocks, threads, arguments):

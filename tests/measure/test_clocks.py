@@ -1,4 +1,4 @@
-"""Clocks with times that the test moves: no test asserts a real duration."""
+"""Clocks with simulated times: no test asserts a real duration."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from harness.measure.clocks import CudaClock, HostClock, choose_clock, clocks_di
 
 
 class Hands:
-    """A clock that moves only when it is told to."""
+    """A clock that advances only when the test moves it."""
 
     def __init__(self):
         self.now = 0
@@ -109,7 +109,7 @@ def test_without_a_device_the_cuda_clock_says_what_is_missing():
 
 
 class Device:
-    """CuPy's names for events, on a device that takes so long to begin, to compute and to say so (in ns)."""
+    """CuPy's names for events, on a device with given times in ns to launch, to compute and to report."""
 
     __name__ = "cupy"
 

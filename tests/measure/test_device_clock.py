@@ -1,4 +1,4 @@
-"""The clock of a device through NVML; answers as its binding gives them."""
+"""The clock of a device through NVML; the stand-in returns the values of the real binding."""
 
 import sys
 from types import SimpleNamespace

@@ -67,7 +67,7 @@ def said_by(process):
 
 @pytest.fixture
 def holder():
-    """Another process that holds `cpu` until it is killed or gets a line."""
+    """Another process that holds `cpu` until it is killed or reads a line."""
     process = start(HOLD, "cpu")
     assert process.stdout.readline() == "held\n"
     yield process

@@ -30,7 +30,7 @@ QUIET = Counters(wall_ns=0, steal_ticks=5, switches={10: (3, 4)}, load1=0.5)
 
 
 def read(**changes):
-    """What the rule sees of a block of 20 ms that begins quietly and ends with these changes."""
+    """Reading of a block of 20 ms that begins undisturbed and ends with these changes."""
     return difference(QUIET, replace(QUIET, **({"wall_ns": 20_000_000} | changes)))
 
 

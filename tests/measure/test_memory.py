@@ -24,13 +24,13 @@ print(meter.peak_bytes)
 
 
 def test_what_is_allocated_and_freed_again_counts():
-    """Asked in a process of its own, as workers are: another test's threads may give memory back at the same time."""
+    """Run in a separate process, like a worker: another test's threads may free memory at the same time."""
     done = subprocess.run([sys.executable, "-c", MEASURED], cwd=ROOT, capture_output=True, text=True, check=True)
     assert 60 * 2**20 < int(done.stdout) < 80 * 2**20
 
 
 def test_on_a_device_the_library_that_is_loaded_is_asked_and_no_other_is_loaded(monkeypatch):
-    """Loading PyTorch beside CuPy takes seconds, and its allocator knows nothing of CuPy's arrays."""
+    """Loading PyTorch in addition to CuPy takes seconds, and its allocator does not know CuPy's arrays."""
     total, freed = [3000], []
     pool = SimpleNamespace(free_all_blocks=lambda: freed.append(True), total_bytes=lambda: total[0])
     monkeypatch.delitem(sys.modules, "torch", raising=False)

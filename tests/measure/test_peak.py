@@ -1,4 +1,4 @@
-"""Rates with a clock that the test moves, and the machine's own measured once."""
+"""Rates with a simulated clock, and one measurement of the real machine."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ class Hands:
 
 
 def _rate(sizes, ns_of, budget_ns):
-    """Rate and sizes of all calls, where a call of a size takes `ns_of` and does size^3 operations."""
+    """Rate and sizes of all calls; a call of a size takes `ns_of` and performs size^3 operations."""
     hands, seen = Hands(), []
 
     def make(size):
@@ -152,7 +152,7 @@ def test_an_unknown_device_is_said():
 
 @pytest.mark.parametrize(("allowed", "name"), [(True, "high"), (False, "highest")])
 def test_tf32_is_switched_so_that_both_of_torchs_names_for_it_agree(allowed, name):
-    """Where they do not, torch 2.11 refuses matrix products on a device, and both questions below."""
+    """If they disagree, torch 2.11 refuses matrix products on a device, and both reads below."""
     torch = pytest.importorskip("torch")
     before = torch.get_float32_matmul_precision()
     with _tf32(torch, allowed=allowed):

@@ -1,4 +1,4 @@
-"""Processor time of a whole tree of processes, counted by work that is done, however long it takes."""
+"""Processor time of a whole process tree, tested by an amount of work, not by its duration."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A network's own gradients in float64 beside those of automatic differentiation."""
+"""A network's own gradients in float64, compared with automatic differentiation."""
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def arrays_of(tape):
 
 
 def both(problem):
-    """Every array of a step by the reference and the written gradients, and by autograd with the same decisions."""
+    """Compute every array of a step by the reference with the written gradients, and by autograd with its decisions."""
     network, values, ends = problem.network, make_values(problem), make_ends(problem)
     tape = forward(network, compute, values, ends[INPUT])
     backward(network, compute, values, tape, ends[TARGET])
@@ -33,7 +33,7 @@ def both(problem):
 
 
 def worst(problem):
-    """The largest ||ours - theirs|| / ||theirs|| of all arrays, and its name."""
+    """Return the largest ||ours - theirs|| / ||theirs|| of all arrays, and its name."""
     ours, theirs = both(problem)
     assert set(ours) == set(theirs)
     assert all(ours[name].shape == theirs[name].shape for name in theirs)
@@ -46,6 +46,6 @@ def _relative(ours, theirs):
 
 
 def step(build, shape=(3, 6, 6), **options):
-    """The problem of a step in float64 of a network that `build` draws."""
+    """Build the problem of a step in float64 for a network that `build` draws."""
     small = Architecture(name="tiny", description="", input=shape, build=build, small=shape[-1], **options)
     return NetworkProblem(architecture=small, work="step", n=2, dtype="float64")

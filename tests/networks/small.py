@@ -1,10 +1,10 @@
-"""Small networks that hold every operator and every piece of glue between them."""
+"""Small networks that contain every operator and every element-wise operation."""
 
 from harness.networks.architecture import Architecture
 
 
 def draw_smooth(net, K):
-    """Convolutions, means and dense layers with smooth functions between them."""
+    """Draw convolutions, average pooling and dense layers with smooth functions between them."""
     x = net.tanh(net.conv("first", "input", 4, 3, pad=1, groups=1))
     x = net.avg_pool("mean", x, 2)
     x = net.sigmoid(net.conv("second", x, 6, 3, groups=2, stride=2, pad=((1, 0), (0, 1))))
@@ -13,7 +13,7 @@ def draw_smooth(net, K):
 
 
 def draw_branched(net):
-    """Branches that are added and joined, rectifiers, maxima, norms, a transposed convolution and a crop."""
+    """Draw added and concatenated branches, ReLUs, max pooling, norms, a transposed convolution and a crop."""
     stem = net.relu(net.norm("norm", net.conv("stem", "input", 4, 3, pad=1, bias=False)))
     left = net.lrn("lrn", net.max_pool("max", stem, 3, stride=2, pad=1, ceil=True), size=3)
     right = net.relu(net.conv("strided", stem, 4, 3, stride=2, pad=1))

@@ -1,4 +1,4 @@
-"""What does not chain is told when it is drawn."""
+"""Layers that do not fit are reported when they are drawn."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Each piece of glue has the gradient that automatic differentiation gives it, and a wrong one is seen."""
+"""Each element-wise operation has the gradient of automatic differentiation, and a wrong one is detected."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.networks.gradients import step, worst
 
 
 def _around(add):
-    """A network with one piece of glue between convolutions, that nothing is at an edge of."""
+    """A network with one operation between convolutions, away from every discontinuity."""
 
     def build(net):
         add(net, net.conv("before", "input", 4, 3))

@@ -1,4 +1,4 @@
-"""Own gradients are autograd's, and mixed or remembered decisions are followed."""
+"""Own gradients equal autograd's, and mixed or given decisions are followed."""
 
 import numpy as np
 import pytest

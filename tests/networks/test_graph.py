@@ -1,4 +1,4 @@
-"""What a graph costs and poses, counted by hand."""
+"""Cost and problems of a graph, counted by hand."""
 
 from harness import parse_line
 from harness.networks.architecture import Architecture

@@ -1,4 +1,4 @@
-"""The line of a network's problem reads back, and what is wrong with one is said in one line."""
+"""The line of a network's problem round-trips, and its faults are reported in one line."""
 
 import pytest
 

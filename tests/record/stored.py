@@ -1,4 +1,4 @@
-"""Runs that lie on disk, and small git repositories."""
+"""Stored runs, and small git repositories."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ HERE = {"fingerprint": "f00d", "cpu": "one", "cores": 2, "threads": 2, "variable
 
 
 def timed_run(*cells, revision="", environment=None, complete=True, created="2026-01-01T00:00:00+0000"):
-    """A run of these cells, numbered."""
+    """Build a run of these cells, numbered."""
     numbered = tuple(replace(cell, cell=number) for number, cell in enumerate(cells))
     made = make_run(*numbered, complete=complete)
     git = {"git": {"revision": revision, "dirty": False}} if revision else {}
@@ -52,7 +52,7 @@ def law(backend="mine", outcome="passed", line=PLAIN):
 
 
 def arms_run(base, head, factor, *, dirty=False, **more):
-    """A run that compared two commits in turns; the head takes `factor` times as long, or is missing for None."""
+    """Build a run that compared two commits in turns; the head takes `factor` times as long, or is missing for None."""
     missing = {"outcome": "unsupported", "reason": "no more"}
     cells = (
         time_cell(0, "base", spread(1000.0), **more),
@@ -65,7 +65,7 @@ def arms_run(base, head, factor, *, dirty=False, **more):
 
 
 def git(folder, *arguments):
-    """What git prints; it must not refuse."""
+    """Run git and return its output; it must succeed."""
     done = subprocess.run(
         ["git", *arguments], cwd=folder, env={**os.environ, **SETTINGS}, capture_output=True, text=True
     )
@@ -74,20 +74,20 @@ def git(folder, *arguments):
 
 
 def make_repository(folder, commits=4):
-    """A repository of some commits on `main`, and their hashes in order."""
+    """Create a repository with some commits on `main`, and return their hashes in order."""
     folder.mkdir(parents=True)
     git(folder, "init", "--quiet", "--initial-branch", "main")
     return [commit(folder, f"commit {number}") for number in range(commits)]
 
 
 def commit(folder, message):
-    """One more commit, and its hash."""
+    """Create one more commit, and return its hash."""
     git(folder, "commit", "--quiet", "--allow-empty", "--message", message)
     return git(folder, "rev-parse", "HEAD")
 
 
 def call(capsys, *arguments):
-    """Exit code, output and complaint of a command in the current folder."""
+    """Run a command in the current folder; return exit code, output and error output."""
     capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
         main([str(one) for one in arguments])

@@ -1,4 +1,4 @@
-"""A packed run: the same bytes for the same run, read back as it was, and nothing else is taken for one."""
+"""Archives: the same bytes for the same run, read back unchanged; any other file is rejected."""
 
 import io
 import zipfile
@@ -27,7 +27,7 @@ def pack(run, suite=None):
 
 
 def rewrite(data, *, mark=MARK + b"1", **members):
-    """The zip with other members (None leaves one out) and another mark."""
+    """Rewrite the zip with other members (None removes one) and another mark."""
     file = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(file, "w") as new:
         new.comment = mark

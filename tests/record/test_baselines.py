@@ -1,4 +1,4 @@
-"""Baselines by name: saved whole or not at all, never over another by accident, found again or said why not."""
+"""Baselines by name: saved completely or not at all, never overwritten by accident, found again or reported."""
 
 import errno
 import os

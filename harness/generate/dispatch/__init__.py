@@ -1,1 +1,1 @@
-"""A model of how libraries choose code: conditions on problems, and problems on which every three conditions meet."""
+"""Model of how libraries choose kernels: conditions on problems, and problems that cover all triples of conditions."""

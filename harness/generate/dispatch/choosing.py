@@ -1,7 +1,7 @@
-"""Choosing few problems of many so that every three conditions that can meet do meet in one of them.
+"""Selection of few problems from many, so that every three conditions that can co-occur do co-occur in one of them.
 
-Each problem costs every backend some milliseconds, so that one that asks little that is new is not worth its time.
-What is missing is a list: for each condition, as bits, which pairs of conditions before it have not met with it.
+Each problem costs every backend some milliseconds; one that adds few new triples is not worth its time. The state is a
+list `missing`: for each condition, as bits, the pairs of earlier conditions that have not yet co-occurred with it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """The conditions that hold for a problem: their places, rising, and bits b * width + c for all c < b of them."""
+    """The conditions of a problem.
+
+    places: indices of the conditions that hold, rising. pairs: bits b * width + c for all c < b among them.
+    """
 
     places: tuple[int, ...]
     pairs: int
 
     @classmethod
     def of(cls, flags: bytes) -> Met:
-        """Return what is met where flags are 1."""
+        """Build from a byte for each condition, 1 if it holds."""
         places = tuple(place for place, flag in enumerate(flags) if flag)
         below = pairs = 0
         for place in places:
@@ -32,13 +35,13 @@ class Met:
 
 
 def choose(candidates: Sequence[bytes], met: Iterable[bytes], least: int) -> list[int]:
-    """Return the numbers of the chosen candidates: each time that one which has most triples that none had before.
+    """Select candidates greedily: each time the one with most triples that no earlier problem contains. Return indices.
 
-    Greedy covering, within 1 - 1/e of the best choice of as many (Nemhauser, Wolsey and Fisher, 1978); counts are
-    brought up to date only for the candidate in front (Minoux, 1978), since they never rise.
+    Greedy covering, within 1 - 1/e of the best selection of that size (Nemhauser, Wolsey and Fisher, 1978). Counts are
+    updated only for the first candidate in the heap, since they never rise (Minoux, 1978).
 
-    candidates, met: a byte for each condition, 1 where it holds, of problems to choose from and of those that are
-    asked anyway. least: new triples that make a candidate worth its cost.
+    candidates: a byte for each condition, 1 if it holds, of the problems to choose from. met: the same of problems that
+        are tested in any case. least: number of new triples that makes a candidate worth its cost.
     """
     if not candidates:
         return []
@@ -62,29 +65,33 @@ def choose(candidates: Sequence[bytes], met: Iterable[bytes], least: int) -> lis
 
 
 def start_missing(width: int) -> list[int]:
-    """Return that of so many conditions nothing has met."""
+    """Return the state in which no conditions have co-occurred.
+
+    width: number of conditions.
+    """
     return [(1 << place * width) - 1 for place in range(width)]
 
 
 def count_new(missing: Sequence[int], row: Met) -> int:
-    """Count the triples of a row that are missing."""
+    """Count the missing triples in a problem."""
     return sum((row.pairs & missing[place]).bit_count() for place in row.places)
 
 
 def strike(missing: list[int], row: Met) -> None:
-    """Note that the triples of a row have met."""
+    """Remove the triples of a problem from `missing`."""
     for place in row.places:
         missing[place] ^= missing[place] & row.pairs
 
 
 def list_narrow(candidates: Sequence[bytes], factors: Sequence[str]) -> list[int]:
-    """Return the places of the conditions that are to be met together; the others nearly always are then, too.
+    """Return the indices of the conditions to cover jointly; the others are then nearly always covered too.
 
-    Left out is a condition for which narrower ones of its factor stand, at least two that have half of its candidates:
-    "a multiple of 4" for which 4, 8, 16, 32, 64 and 128 do; of two that hold for the same candidates, the second; and
-    one that holds for none.
+    Three kinds of conditions are omitted. First, a condition with narrower ones of the same factor, at least two, that
+    hold for at least half of its candidates: "a multiple of 4", with 4, 8, 16, 32, 64 and 128. Second, of two
+    conditions of a factor that hold for the same candidates, the later one. Third, a condition that holds for no
+    candidate.
 
-    factors: of each place.
+    candidates: a byte for each condition, 1 if it holds. factors: factor of each condition.
     """
     places = range(len(factors))
     columns = [sum(1 << number for number, flags in enumerate(candidates) if flags[place]) for place in places]

@@ -1,23 +1,24 @@
-"""The conditions by which real implementations choose code, as a table with sources.
+"""Conditions by which real implementations choose code, as a table with sources.
 
-A condition is a named predicate of a problem and belongs to a factor. Kernels of convolutions are seen from the
-forward convolution in every operator: C is the channel count that the window moves over, O the other one, each of one
-group. (`conv_transpose` computes the input gradient of that convolution.) A condition that has no meaning for a
-problem does not hold.
+A condition is a named predicate on problems and belongs to a factor. Every operator with a kernel is described by its
+forward convolution: C is the number of channels that the window moves over, O the number of output channels, both per
+group. (`conv_transpose` computes the input gradient of that convolution.) A condition without meaning for a problem
+does not hold.
 
 Sources, by letter:
-    A  oneDNN: choice by channel blocks of 8 and 16, first layers with 1, 3 or 4 channels, 1x1 apart from others and by
-       stride, depthwise apart, padding against (kernel-1)*dilation, output width against register blocking
+    A  oneDNN: choice by channel blocks of 8 and 16; first layers with 1, 3 or 4 channels; separate code for 1x1, by
+       stride, and for depthwise; padding against (kernel-1)*dilation; output width against register blocking
        (doc/programming_model, jit_*_conv_kernel `init_conf`; oneDNN#491, #1053, #6035)
     B  cuDNN and CUTLASS: multiples of 4, 8, 16, 32, 64 for tensor cores; NHWC against NCHW (cuDNN developer guide,
        "Tensor Core operations")
-    C  MIOpen and composable_kernel: 3x3 stride 1 as Winograd, 1x1 as a product, split over N and positions in weight
-       gradients (MIOpen#1495, #2109, composable_kernel#105)
-    D  ncnn, XNNPACK, MNN, ComputeLibrary: kernels of their own for 1x1, 3x3s1, 3x3s2, 5x5s1, 5x5s2, 7x7s2, depthwise
-       3x3 and 5x5, packing by 4, 8, 16 (ncnn#1891, ncnn#315, ComputeLibrary#1154)
-    E  pooling: 2x2/2, 3x3/2 and global windows apart, index types by the window's size, vectors over channels
+    C  MIOpen and composable_kernel: 3x3 stride 1 by Winograd, 1x1 as a matrix product, weight gradients split over N
+       and positions (MIOpen#1495, #2109, composable_kernel#105)
+    D  ncnn, XNNPACK, MNN, ComputeLibrary: separate kernels for 1x1, 3x3s1, 3x3s2, 5x5s1, 5x5s2, 7x7s2, depthwise 3x3
+       and 5x5; packing by 4, 8, 16 (ncnn#1891, ncnn#315, ComputeLibrary#1154)
+    E  pooling: separate code for 2x2/2, 3x3/2 and global windows; index types by window size; vectors over channels
        (oneDNN#259, PipeCNN#5, MIOpen#2109, candle#3719)
-    F  compilers (XLA, inductor, TVM): a kernel as large as its input becomes a product, depthwise a multiply-add
+    F  compilers (XLA, inductor, TVM): a kernel as large as its input becomes a matrix product, depthwise a
+       multiply-add
     G  grid limits of 65 535 blocks, 32-bit offsets, one block of images after the other (Theano#657, cunn#284,
        Paddle#74051, pytorch#129207, neon#361)
     H  batch: threads split over images first, vectors over images (openvino#32530, onnxruntime#10041)
@@ -38,12 +39,12 @@ from harness.problems.problem import LAYOUTS, Problem
 from harness.problems.window import Sizes
 
 Holds = Callable[[Problem], bool]
-DEEP_TAPS = 64  # a window beyond this many taps is summed, or indexed, by other code (MIOpen#2109)
+DEEP_TAPS = 64  # larger windows are summed, or indexed, by other code (MIOpen#2109)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """One condition of one factor; `sources` are letters of this file's table."""
+    """One condition of one factor; `sources` are letters from the table above."""
 
     factor: str
     name: str
@@ -51,35 +52,35 @@ class Condition:
     holds: Holds
 
 
-# --- what conditions look at -------------------------------------------------------------------------------------
+# --- quantities in conditions ------------------------------------------------------------------------------------
 
 
 def is_depthwise(problem: Problem) -> bool:
-    """Return whether each group has one channel and there are several."""
+    """Return True if there are several groups with one channel each."""
     return problem.w is not None and problem.window.groups > 1 and problem.w[1] == 1
 
 
 def count_inputs(problem: Problem) -> int:
-    """Return C: channels of a group, or of the whole problem where it is depthwise or pools."""
+    """Return C: channels per group, or all channels if the problem is depthwise or pooling."""
     if problem.w is None:
         return problem.x[1]
     return problem.window.groups if is_depthwise(problem) else problem.w[1]
 
 
 def count_outputs(problem: Problem) -> int:
-    """Return O: output channels of a group, or of the whole problem where it is depthwise or pools."""
+    """Return O: output channels per group, or all of them if the problem is depthwise or pooling."""
     if problem.w is None:
         return problem.x[1]
     return problem.w[0] if is_depthwise(problem) else problem.w[0] // problem.window.groups
 
 
 def windows(problem: Problem) -> Sizes:
-    """Return how many windows there are per axis: the output of the forward operator, or conv_transpose's input."""
+    """Return the number of windows per axis: output size of the forward operator, or conv_transpose's input size."""
     return problem.x[2:] if problem.output_padding is not None else problem.y[2:]
 
 
 def _padding_is(problem: Problem, begin: Callable[[int], int], end: Callable[[int], int]) -> bool:
-    """Return whether each side is what a function of the reach less one says, on every axis with such a reach."""
+    """True if both paddings equal functions of (k-1)d on every axis where it is positive, and at least one is."""
     reach = [r - 1 for r in problem.window.reach(problem.kernel)]
     return any(reach) and all(
         b == begin(r) and e == end(r) for r, (b, e) in zip(reach, problem.window.padding, strict=True) if r
@@ -87,7 +88,7 @@ def _padding_is(problem: Problem, begin: Callable[[int], int], end: Callable[[in
 
 
 def _is_same(problem: Problem) -> bool:
-    """Return whether padding is that of equal width, or half the kernel on both sides as strided layers have it."""
+    """True if the padding preserves the width, or is half the kernel on both sides, as in strided layers."""
     return _padding_is(problem, lambda r: r // 2, lambda r: r - r // 2) or _padding_is(
         problem, lambda r: (r + 1) // 2, lambda r: (r + 1) // 2
     )
@@ -126,7 +127,7 @@ def _condition(factor: str, name: str, sources: str, holds: Holds) -> Condition:
 
 
 def _channels(factor: str, count: Callable[[Problem], int]) -> list[Condition]:
-    """Make the conditions on one channel count: exact values, values off by one, multiples and thresholds."""
+    """Conditions on a channel count: exact values, near misses of them, multiples and thresholds."""
 
     def make(name: str, sources: str, test: Callable[[int], bool]) -> Condition:
         return _condition(factor, f"{factor} {name}", sources, lambda p: test(count(p)))
@@ -153,7 +154,7 @@ def _has_taps(least: int) -> Holds:
 
 
 def _kernels(exact: dict[str, tuple[str, Sizes]]) -> list[Condition]:
-    """Make the conditions on the window's size."""
+    """Conditions on the window's size."""
     return [
         *(
             _condition("kernel", f"kernel {name}", sources, _has_kernel(sizes))
@@ -204,7 +205,7 @@ def _paddings() -> list[Condition]:
 
 
 def spread_taps(problem: Problem) -> Sizes:
-    """Return the dilations of the axes that have several taps; on others a dilation says nothing."""
+    """Return the dilations of the axes with several taps; on other axes a dilation has no effect."""
     return tuple(d for m, d in zip(problem.kernel, problem.window.dilation, strict=True) if m > 1)
 
 
@@ -303,17 +304,17 @@ def pooling_conditions() -> tuple[Condition, ...]:
 
 @cache
 def sum_conditions() -> tuple[Condition, ...]:
-    """Return the conditions of conv_bias_grad, which takes dy alone."""
+    """Return the conditions of conv_bias_grad, which reads dy only."""
     return (*_channels("O", count_outputs), *_spaces(), *_batches(), *_forms())
 
 
 def conditions_for(operator: Operator) -> tuple[Condition, ...]:
-    """Return the conditions of the model that an operator can meet, factor by factor."""
+    """Return the conditions that an operator can meet, factor by factor."""
     if operator is Operator.conv_bias_grad:
         return sum_conditions()
     return pooling_conditions() if operator.pools else convolution_conditions()
 
 
 def conditions_of(problem: Problem) -> tuple[Condition, ...]:
-    """Return the conditions of the model that hold for a problem."""
+    """Return the conditions that hold for a problem."""
     return tuple(one for one in conditions_for(problem.operator) if one.holds(problem))

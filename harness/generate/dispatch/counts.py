@@ -1,7 +1,8 @@
-"""Tiny problems in which one count is large: past 8, 9, 10, 12 and 16 bits, and past grids of 65 535 blocks.
+"""Tiny problems with one large count: beyond 8, 9, 10, 12 and 16 bits, and beyond grids of 65 535 blocks.
 
-Sources: Theano#657, cunn#284, Paddle#74051 (maps beyond 65 535 not launched), pytorch#129207 (output channels beyond
-65 536), oneDNN#259 (an index of one byte), MIOpen#1495 and tensorflow#11327 (weight gradients split over positions).
+Sources: Theano#657, cunn#284, Paddle#74051 (feature maps beyond 65 535 not launched), pytorch#129207 (output channels
+beyond 65 536), oneDNN#259 (an index of one byte), MIOpen#1495 and tensorflow#11327 (weight gradients split over
+positions).
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ BEYOND_16_BITS = 65537
 FORMS = ("", " layout=channels-last", " dtype=float16", " dtype=float64 layout=channels-last")  # taken in turn
 KERNELED = ("conv", "conv_input_grad", "conv_weight_grad")
 POOLS = ("max_pool", "max_pool_grad", "avg_pool", "avg_pool_grad")
-SHORT_SUMS = ("conv", "conv_input_grad", "conv_transpose", *POOLS)  # whole numbers stay exact in a short format
+SHORT_SUMS = ("conv", "conv_input_grad", "conv_transpose", *POOLS)  # integers stay exact in a 16-bit format
 
 
 @cache
 def count_problems() -> tuple[NamedProblem, ...]:
-    """Return problems named counts/..., for every operator: on whole numbers but for those of deep windows."""
+    """Build the problems counts/... for every operator: on integers, except those with deep windows."""
     lines = [*_wide_rows(), *_many_of_one(), *_long_sums()]
     whole = [(name, f"{line} data=integer") for name, line in lines]
     return tuple(ask_elements(f"counts/{name}", parse_line(line)) for name, line in (*whole, *_deep_windows()))
 
 
 def _wide_rows() -> list[tuple[str, str]]:
-    """Make rows past each width, with one and with two axes."""
+    """Rows beyond each width, with one and with two axes."""
     found = []
     for number, width in enumerate(WIDTHS):
         flat = {"x": f"2x2x{width}", "w": "3x2x3", "kernel": "3", "pad": "1"}
@@ -47,7 +48,7 @@ def _wide_rows() -> list[tuple[str, str]]:
 
 
 def _many_of_one() -> list[tuple[str, str]]:
-    """Make problems of more than 65 535 images, input channels, output channels, groups and maps."""
+    """Problems with more than 65 535 images, input channels, output channels, groups and feature maps."""
     many = BEYOND_16_BITS
     found = []
     for operator in (*KERNELED, "conv_bias_grad"):
@@ -78,7 +79,7 @@ def _many_of_one() -> list[tuple[str, str]]:
 
 
 def _long_sums() -> list[tuple[str, str]]:
-    """Make gradients of kernels and biases that sum over more than 2^15 and 2^16 positions of all images."""
+    """Gradients of kernels and biases that sum over more than 2^15 and 2^16 positions of all images."""
     return [
         (f"positions-{power}", f"{operator} {shape}{layout}")
         for operator in ("conv_weight_grad", "conv_bias_grad")
@@ -94,11 +95,11 @@ def _long_sums() -> list[tuple[str, str]]:
 
 
 def _deep_windows() -> list[tuple[str, str]]:
-    """Make windows of more than 64, 256 and 1 024 taps, on data that show each of their taps.
+    """Windows of more than 64, 256 and 1 024 taps, on data that reveal each tap.
 
-    Small whole numbers do not: the first of many equal maxima lies near the begin of a window, so that a place beyond
-    a byte never occurs, and their sums come near zero, where the formats of halves are exact. (MIOpen#2109,
-    candle#3719, oneDNN#259)
+    Small integers do not reveal them: the first of many equal maxima is near the start of a window, so that an index
+    beyond a byte never occurs; and sums are near zero, where 16-bit formats are exact. (MIOpen#2109, candle#3719,
+    oneDNN#259)
     """
     found = []
     for taps, kernel, x in ((64, "9x9", "2x3x9x9"), (256, "16x17", "3x5x17x18"), (1024, "33x32", "1x4x33x32")):

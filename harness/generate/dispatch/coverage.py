@@ -1,4 +1,4 @@
-"""Which conditions of the model problems meet, alone and in pairs, and which they never do."""
+"""Coverage of the model's conditions by problems, one at a time and in pairs, with the gaps."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-REMEMBERED = 1 << 17  # problems; several formats of a report, and several backends, ask for the same ones
+REMEMBERED = 1 << 17  # problems; reused by several report formats and backends
 
 State = Literal["asked", "not run", "never asked", "impossible"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """A condition that was not asked together with some others; no condition: the others were not asked at all."""
+    """A condition that was not tested together with `others`; if it is None, the others were not tested at all."""
 
     state: State
     condition: Condition | None
@@ -34,12 +34,12 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """How often conditions of one operator were met, by distinct problems.
+    """Number of distinct problems of one operator in which conditions hold, one at a time and in pairs.
 
     conditions: of the operator, factor by factor; the order of both axes of all arrays, shape (conditions,) * 2.
-    asked: problems that meet two conditions and were asked; on the diagonal, problems that meet one.
-    planned: the same for problems that were in the plan, whether they were asked or not.
-    possible: whether two conditions of different factors can meet in a problem; on the diagonal, whether one can hold.
+    asked: number of tested problems in which two conditions hold; on the diagonal, in which one holds.
+    planned: the same for all problems of the plan, tested or not.
+    possible: True if two conditions of different factors can co-occur in a problem; on the diagonal, if one can hold.
     """
 
     operator: Operator
@@ -51,7 +51,7 @@ class Coverage:
     possible: NDArray[np.bool_]
 
     def state(self, a: int, b: int) -> State:
-        """Return what became of a pair of conditions, or of one where both numbers are the same."""
+        """Return the state of a pair of conditions, or of one if both indices are equal."""
         if self.asked[a, b]:
             return "asked"
         if self.planned[a, b]:
@@ -60,49 +60,48 @@ class Coverage:
 
     @property
     def pairs(self) -> Iterator[tuple[int, int]]:
-        """All pairs of conditions of different factors that can meet, in the order of the table."""
+        """Index pairs of conditions of different factors that can co-occur, in the order of the table."""
         for a, b in itertools.combinations(range(len(self.conditions)), 2):
             if self.possible[a, b]:
                 yield a, b
 
     @property
     def pairs_possible(self) -> int:
-        """Number of pairs of conditions of different factors that can meet."""
+        """Number of pairs of conditions of different factors that can co-occur."""
         return int(_upper(self.possible).sum())
 
     @property
     def pairs_asked(self) -> int:
-        """Number of these pairs that were asked."""
+        """Number of these pairs that were tested."""
         return int(_upper(self.possible & (self.asked > 0)).sum())
 
     @property
     def missing(self) -> list[tuple[int, int]]:
-        """Pairs that can meet and were not asked, in the order of the table."""
+        """Pairs that can co-occur and were not tested, in the order of the table."""
         return [(a, b) for a, b in self.pairs if not self.asked[a, b]]
 
     @property
     def missing_alone(self) -> list[int]:
-        """Conditions that can hold and were not asked, in the order of the table."""
+        """Conditions that can hold and were not tested, in the order of the table."""
         return [n for n in range(len(self.conditions)) if self.possible[n, n] and not self.asked[n, n]]
 
     def number_of(self, name: str) -> int | None:
-        """Return the place of a condition, or None where it says nothing of the operator."""
+        """Return the index of a condition; None if it does not apply to the operator."""
         return next((n for n, one in enumerate(self.conditions) if one.name == name), None)
 
 
 def _upper(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the part of a symmetric array above its diagonal, with zeros elsewhere."""
+    """Part of a symmetric array above its diagonal, with zeros elsewhere."""
     import numpy as np
 
     return np.triu(flags, 1)
 
 
 def measure_coverage(operator: Operator, asked: Collection[str], planned: Collection[str] = ()) -> Coverage:
-    """Count the conditions that problems of one operator meet, given as their canonical lines.
+    """Count the conditions that hold in problems of one operator. Conditions that do not apply to it are omitted.
 
-    asked: lines that really were asked; planned: lines that were in the plan, those that were asked or more.
-    A pair that any of the lines meets is possible, whatever `find_possible` says. Conditions that say nothing of the
-    operator are left out.
+    asked: canonical lines of the problems that were tested. planned: those of the plan, usually more.
+    A pair that co-occurs in any of the lines is possible, even if `find_possible` did not find it.
     """
     import numpy as np
 
@@ -122,9 +121,10 @@ def measure_coverage(operator: Operator, asked: Collection[str], planned: Collec
 
 
 def count_together(operator: Operator, lines: Collection[str]) -> NDArray[np.int64]:
-    """Return how many of these problems meet each two conditions of `conditions_for`; on the diagonal, each one.
+    """Count the problems in which each two conditions of `conditions_for` hold; on the diagonal, in which each holds.
 
     Shape (conditions,) * 2. It is M^T M for the matrix M of problems by conditions that hold.
+    lines: canonical lines of problems of the operator.
     """
     import numpy as np
 
@@ -134,7 +134,7 @@ def count_together(operator: Operator, lines: Collection[str]) -> NDArray[np.int
 
 
 def _shared_line(line: str) -> str:
-    """Return the line of the forward problem of a gradient, of which the same conditions hold."""
+    """Line of the forward problem of a gradient, for which the same conditions hold."""
     name, _, rest = line.partition(" ")
     operator = Operator(name)
     return line if operator is Operator.conv_transpose else f"{representative(operator)} {rest}"
@@ -142,14 +142,14 @@ def _shared_line(line: str) -> str:
 
 @lru_cache(maxsize=REMEMBERED)
 def _met(line: str) -> bytes:
-    """Return a byte for every condition: 1 where the problem of a line meets it, else 0."""
+    """A byte for every condition: 1 if it holds for the problem of a line, else 0."""
     return flags_of(parse_line(line))
 
 
 def list_gaps(coverage: Coverage) -> list[Gap]:
-    """Return what was not asked, grouped to be read: what no problem asks first, then what was planned but did not run.
+    """Return the gaps, grouped: first conditions that no problem contains, then planned ones that were not run.
 
-    Pairs of a condition that was not asked at all are not listed again.
+    Pairs with a condition that was not tested at all are omitted.
     """
     conditions, alone = coverage.conditions, set(coverage.missing_alone)
     pairs: dict[tuple[State, int | None], list[int]] = {}
@@ -162,11 +162,11 @@ def list_gaps(coverage: Coverage) -> list[Gap]:
         Gap(state=state, condition=None if a is None else conditions[a], others=tuple(conditions[b] for b in others))
         for (state, a), others in pairs.items()
     ]
-    return sorted(found, key=lambda gap: gap.state != "never asked")  # stable: else in the order of the table
+    return sorted(found, key=lambda gap: gap.state != "never asked")  # stable
 
 
 def table_rows(coverages: Iterable[Coverage]) -> list[tuple[str, str]]:
-    """Return factor and name of every condition of these operators, factors in their order, each name once."""
+    """Return factor and name of every condition of these operators, sorted by factor, without duplicates."""
     found = dict.fromkeys((one.factor, one.name) for coverage in coverages for one in coverage.conditions)
     factors = list(dict.fromkeys(factor for factor, _ in found))
     return sorted(found, key=lambda row: factors.index(row[0]))

@@ -1,7 +1,7 @@
-"""Rows from which problems are chosen: of covering arrays, and with drawn forms for each of their windows.
+"""Candidate rows for the selection of problems: covering arrays, and each of their windows with random forms.
 
-A row has a value of every column, whole numbers as the counts of channels, and a `turn`, by which goes round what no
-column says. All draws are the same each time, in every version of Python.
+A row has a value for every column, with channel counts as integers, and `turn`, an integer that selects the values
+without a column. All draws are deterministic, in every version of Python.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from harness.generate.covering import Row, cover
 from harness.generate.dispatch.values import CHANNELS, SINGLE
 from harness.generate.domains import Pair, Value
 
-COUNTED = ("c", "o")  # columns of classes of counts
-FORMS_EACH = 8  # rows of each window
-TURNS = 12  # what goes round has 2, 3 or 4 values
+COUNTED = ("c", "o")  # columns that hold classes of counts
+FORMS_EACH = 8  # rows per window
+TURNS = 12  # a multiple of 2, 3 and 4, the cycle lengths
 
 Columns = Mapping[str, Sequence[Value]]
 
 
 def count_classes(columns: Columns, forbidden: Iterable[Pair]) -> Iterator[Row]:
-    """Yield rows in which every three values meet without a forbidden pair; a class of counts becomes one of them."""
+    """Yield rows that contain every three values and no forbidden pair; a member replaces each class of counts."""
     draw = random.Random(0)
     for row in cover(columns, forbidden):
         numbers = {name: _pick(draw, CHANNELS.get(row[name], (row[name],))) for name in COUNTED if name in row}
@@ -30,11 +30,11 @@ def count_classes(columns: Columns, forbidden: Iterable[Pair]) -> Iterator[Row]:
 
 
 def cross(windows: Columns, forms: Columns, counted: Sequence[str], forbidden: Iterable[Pair]) -> Iterator[Row]:
-    """Yield rows in which every three values of a window meet, each window in several forms.
+    """Yield rows that contain every three values of a window, each window in several random forms.
 
-    Each class of counts that conditions tell apart is as likely, and each value of a form.
+    Classes of counts are equally likely if conditions distinguish them, and so are the values of a form.
 
-    windows, forms: the values of their columns. counted: the columns of counts. forbidden: pairs that no window has.
+    windows, forms: values by column. counted: columns of channel counts. forbidden: pairs that no window has.
     """
     draw = random.Random(0)
     for window in cover(windows, forbidden):
@@ -45,5 +45,5 @@ def cross(windows: Columns, forms: Columns, counted: Sequence[str], forbidden: I
 
 
 def _pick(draw: random.Random, values: Sequence[Any]) -> Any:
-    """Pick a value by `random`, which alone is promised to stay the same."""
+    """Pick a value with `random.random`, the only method that is guaranteed to stay the same."""
     return values[int(draw.random() * len(values))]

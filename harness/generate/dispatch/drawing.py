@@ -1,8 +1,8 @@
-"""Problems on specialised code paths, from drawn values: layers as networks have them, and crossings of their parts.
+"""Random problems on specialised code paths: layers of real networks, and random combinations of their parts.
 
-A problem is made of a value for every key of `domain`. Values are drawn by `random`, not by Hypothesis: drawing must
-cost little beside asking, since a fault that needs four conditions at once takes thousands of draws. What fails is made
-smaller by `reducing.py`.
+A problem is built from a value for every key of `domain`. Values are drawn with `random`, not with Hypothesis: a fault
+that needs four conditions at once takes thousands of draws, so that drawing must be cheap compared with testing.
+Failures are reduced by `reduction.py`.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from harness.problems.operator import Operator
 from harness.problems.problem import LAYOUTS, MEANS, Problem
 from harness.problems.window import Sizes
 
-DEAR = 3e6  # operations: a drawn problem that costs more is made smaller
-DEAR_BEYOND = 2e7  # the same where there is very many of something
+DEAR = 3e6  # operations: a random problem that costs more is made smaller
+DEAR_BEYOND = 2e7  # the same for problems with a very large count
 AXES: Sizes = (1, 2, 2, 2, 3)
 AXES_BEYOND: Sizes = (1, 2, 3)
 COUNTS: Sizes = (1, 2, 4, 8, 16, 32, 64, 128)
-OFFS: Sizes = (0, 0, 0, 1, -1, 2)  # from a count to one beside it; 2 stands for half of it more
+OFFS: Sizes = (0, 0, 0, 1, -1, 2)  # difference to the count; 2 stands for an increase by half
 HALF_MORE = 2
 BATCHES: Sizes = (1, 2, 3, 4, 5, 8, 16, 17, 33)
 WIDTHS: Sizes = (1, 1, 1, 2, 3, 4, 5, 7, 8, 14, 15, 16, 17, 31, 32, 33)
 OTHERS: Sizes = (1, 2, 3, 4, 5, 8)
-# What may lie beyond a limit of a byte, a block or a grid, one thing at a time, with the values that it then has.
+# Quantities that may exceed a limit of a byte, a block or a grid, one at a time, with their large values.
 BEYOND: Mapping[str, Sizes] = {
     "width": (63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025, 4095, 4096, 4097),
     "channels": (255, 256, 257, 511, 512, 513, 1025, 4097), "outputs": (255, 256, 257, 511, 512, 513, 1025, 4097),
@@ -55,13 +55,13 @@ POOLED_KERNELS: Mapping[int, tuple[Sizes, ...]] = {
 }  # fmt: skip
 STRIDES: tuple[Any, ...] = (1, 1, 1, 2, 2, 3, 4, "unequal", "kernel", "beyond")
 DILATIONS: Sizes = (1, 1, 1, 2, 2, 3, 4, 12)
-FREE = "free"  # a padding of any sides
+FREE = "free"  # any padding on each side
 PADDINGS = ("none", "none", "same", "same", "half", "wide", "causal", "end", "beyond", FREE)
 GROUPS: tuple[values.Groups, ...] = ("one", "one", "one", "one", "depthwise", "depthwise", "grouped", "multiplier")
-MULTIPLES: Sizes = (2, 3, 4)  # groups of many channels, or outputs of each channel
-# Of the windows of `values.py`, those that most layers have come more often; as many windows are free.
+MULTIPLES: Sizes = (2, 3, 4)  # numbers of groups with many channels, or of outputs per channel
+# Repetitions of frequent windows of `values.py`; as many windows are free.
 COMMON: Mapping[str, int] = {"3x3": 4, "1x1": 3, "depthwise 3x3": 2, "2x2 stride 2": 2, "3x3 stride 2 half": 2}
-ALTERED = ("", "", "", "", "stride", "padding", "dilation", "groups")  # what is free in a window that is named
+ALTERED = ("", "", "", "", "stride", "padding", "dilation", "groups")  # part of a named window that is free
 DATA = ("integer", "integer", "integer", "normal")
 SIDES: tuple[Sizes, ...] = tuple(itertools.product((0, 1, 2), repeat=3))
 
@@ -69,7 +69,10 @@ SIDES: tuple[Sizes, ...] = tuple(itertools.product((0, 1, 2), repeat=3))
 def draw_layers(
     operators: Sequence[Operator] = tuple(Operator), dtypes: Sequence[str] = DTYPES, seed: int = 0
 ) -> Iterator[Problem]:
-    """Yield layers of the given operators, in turn, and dtypes without end; the same ones for a seed."""
+    """Yield layers without end, cycling through the operators; deterministic for a seed.
+
+    operators: in this order. dtypes: values to draw from.
+    """
     draw = random.Random(seed)
     while True:
         for operator in operators:
@@ -81,7 +84,10 @@ def draw_layers(
 
 @cache
 def domain(operator: Operator, axes: int) -> Mapping[str, tuple[Any, ...]]:
-    """Return the values of every key of a layer but its dtype; the same keys for every operator."""
+    """Return the possible values of every key of a layer except its dtype; the keys are the same for every operator.
+
+    axes: number of spatial axes.
+    """
     kernels = (POOLED_KERNELS if operator.pools else KERNELS)[axes]
     named = tuple(window for window in _windows(operator) if len(window.kernel) == axes)
     return {
@@ -117,7 +123,7 @@ def domain(operator: Operator, axes: int) -> Mapping[str, tuple[Any, ...]]:
 
 
 def _windows(operator: Operator) -> tuple[WindowClass, ...]:
-    """Return the windows of `values.py` for an operator, common ones several times."""
+    """Windows of `values.py` for an operator, frequent ones repeated."""
     known = values.POOLS if operator.pools else values.WINDOWS
     return tuple(
         window.turned(turn)
@@ -127,8 +133,9 @@ def _windows(operator: Operator) -> tuple[WindowClass, ...]:
 
 
 def layer_of(operator: Operator, axes: int, chosen: Mapping[str, Any], dear: float = DEAR) -> Problem:
-    """Build the problem of a value for each key of `domain`, and a dtype.
+    """Build the problem of a layer.
 
+    operator, axes: as for `domain`. chosen: a value for each of its keys, and a dtype.
     dear: estimated operations above which the problem is made smaller.
     """
     free = _free_window(chosen)
@@ -165,7 +172,7 @@ def layer_of(operator: Operator, axes: int, chosen: Mapping[str, Any], dear: flo
 
 
 def _alter(window: WindowClass, free: WindowClass, part: str) -> WindowClass:
-    """Take one part of a named window, or none, from a free one with as many axes."""
+    """Replace one part of a named window, or none, by that of a free window with the same number of axes."""
     if part == "stride":
         return replace(window, stride=free.stride)
     if part == "padding":
@@ -176,7 +183,7 @@ def _alter(window: WindowClass, free: WindowClass, part: str) -> WindowClass:
 
 
 def _free_window(chosen: Mapping[str, Any]) -> WindowClass:
-    """Put a window together from its parts."""
+    """Assemble a window from its parts."""
     kernel = chosen["kernel"]
     return WindowClass(
         kernel=kernel,
@@ -188,8 +195,8 @@ def _free_window(chosen: Mapping[str, Any]) -> WindowClass:
 
 
 def _count(operator: Operator, window: WindowClass, chosen: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Return channels and outputs of a group, and the number of groups."""
-    channels, outputs, multiple = _near(chosen, "channels"), _near(chosen, "outputs"), chosen["multiple"]
+    """Channels and outputs per group, and the number of groups."""
+    channels, outputs, multiple = _read_count(chosen, "channels"), _read_count(chosen, "outputs"), chosen["multiple"]
     if operator.pools or window.groups == "one":
         return channels, outputs, 1
     if window.groups == "grouped":
@@ -197,14 +204,14 @@ def _count(operator: Operator, window: WindowClass, chosen: Mapping[str, Any]) -
     return 1, multiple if window.groups == "multiplier" else 1, channels
 
 
-def _near(chosen: Mapping[str, Any], name: str) -> int:
-    """Return a count of channels, which is a power of two or lies beside one."""
+def _read_count(chosen: Mapping[str, Any], name: str) -> int:
+    """Channel count: a power of two, a neighbour of one, or one and a half times one."""
     count, off = int(chosen[name]), int(chosen[f"{name} off"])
     return count + (count + 1) // 2 if off == HALF_MORE else max(1, count + off)
 
 
 def _go_beyond(choices: Choices, name: str, place: int) -> Choices:
-    """Put one quantity beyond a limit; what is very many stands alone."""
+    """Increase one quantity beyond a limit; for very large counts, reduce all others to the minimum."""
     if not name:
         return choices
     value = BEYOND[name][place % len(BEYOND[name])]
@@ -224,10 +231,10 @@ def _go_beyond(choices: Choices, name: str, place: int) -> Choices:
 
 
 def _lighten(choices: Choices, kept: str, dear: float) -> Problem:
-    """Build a problem that is not dear.
+    """Build a problem within the cost limit.
 
-    A dear one loses, one after the other and only as far as needed, batch, space and channels except what is `kept`;
-    then the reach of its windows; then what was kept.
+    A problem above it is reduced in batch, space and channels, except in the one that is `kept`, then in the reach of
+    its windows, then in the one that was kept, only as far as needed.
     """
     small: Mapping[str, Mapping[str, Any]] = {
         "batch": {"batch": min(choices.batch, 2)},

@@ -1,6 +1,6 @@
-"""Which conditions hold for a problem, as bytes; answers are remembered factor by factor.
+"""Conditions that hold for a problem, as bytes; results are cached factor by factor.
 
-A suite has thousands of problems and some dozens of values of each factor.
+A suite has thousands of problems, but only some dozens of values per factor.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from harness.generate.dispatch.conditions import Condition, conditions_for, coun
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 
-# What the conditions of a factor look at, and nothing else: problems of equal values meet the same of them.
+# All that the conditions of a factor depend on: the same of them hold for problems with equal values.
 LOOKS_AT: dict[str, Callable[[Problem], Hashable]] = {
     "C": count_inputs,
     "O": count_outputs,
@@ -53,5 +53,5 @@ def _factors(operator: Operator) -> tuple[_Factor, ...]:
 
 
 def flags_of(problem: Problem) -> bytes:
-    """Return a byte for every condition of `conditions_for`, in its order: 1 where it holds for a problem, else 0."""
+    """Return a byte for every condition of `conditions_for`, in its order: 1 if it holds for the problem, else 0."""
     return b"".join(factor.flags(problem) for factor in _factors(problem.operator))

@@ -1,10 +1,10 @@
-"""Which conditions of the model can meet in one problem, decided by finding a problem in which they do.
+"""Search for pairs of conditions that can co-occur: a pair is possible if a problem with both is found.
 
-The covering arrays leave pairs of values out because they are dear or dull, so that they cannot tell what is possible.
-Here nothing is left out: problems are drawn from the full product of all values that the conditions name, and for each
-pair that no draw meets, traits of a problem that meets one condition are crossed with those of a problem that meets the
-other. Only the geometry of problems is needed, so that dear ones cost nothing. A pair that is still not met is
-taken for impossible, such as a kernel of one tap with a dilation.
+Covering arrays cannot answer this, because they omit expensive and uninteresting pairs of values. This search omits
+nothing. It draws problems from the full product of all values named in conditions. For each pair that no draw contains,
+it combines traits of a problem that meets one condition with traits of a problem that meets the other. It needs only
+the geometry of problems, so that expensive ones cost nothing. A pair that is still not found counts as impossible, such
+as a kernel of one tap with a dilation.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-DRAWS = 1500  # problems drawn at random, always the same ones
-CROSSINGS = 120  # attempts to make a problem for a pair that no draw meets
-WITNESSES = 12  # problems that meet a condition, of those that crossings begin with
-INPUT = "input"  # as many windows as there are where the input is as large as the kernel
-POINT = "point"  # as many as there are where the input has one position
+DRAWS = 1500  # random problems, the same in each run
+CROSSINGS = 120  # attempts to build a problem for a pair that no draw contains
+WITNESSES = 12  # most problems per condition to combine
+INPUT = "input"  # number of windows if the input is as large as the kernel
+POINT = "point"  # number of windows if the input has one position
 
-Traits = dict[str, Any]  # a value of each column
+Traits = dict[str, Any]  # column -> value
 _CHANNELS: Sizes = (*EXACT, *(value for near in OFF_BY_ONE for value in near))
 _STRIDES = (1, 2, 3, 4, "unequal", "kernel", "beyond")
 _PADDINGS = ("none", "same", "half", "wide", "causal", "end", "beyond", "begin beyond", "end beyond", "far")
-_FAR = 40  # a padding that makes any output wide, also where the kernel is as large as its input
+_FAR = 40  # a padding that makes every output wide, even if the kernel is as large as its input
 _SPACES = ((1, 1, 1), (2, 2, 3), (2, 2, 4), (1, 3, 5), (1, 2, 16), (1, 1, 33), (2, 2, 64), INPUT, POINT)
 _COMMON: Mapping[str, Sequence[Any]] = {
     "stride": _STRIDES, "padding": _PADDINGS, "dilation": (1, 2, 4, 12), "space": _SPACES, "remainder": (0, 1, 2, 3),
@@ -68,9 +68,9 @@ _POOLS: Mapping[str, Sequence[Any]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Possible:
-    """Which conditions of an operator can hold, in the order of `conditions_for`.
+    """Conditions of an operator that can hold, in the order of `conditions_for`.
 
-    together: whether two conditions can meet; on the diagonal, whether one can hold at all. Shape (conditions,) * 2.
+    together: True if two conditions can co-occur; on the diagonal, if one can hold. Shape (conditions,) * 2.
     """
 
     conditions: tuple[Condition, ...]
@@ -78,23 +78,23 @@ class Possible:
 
 
 def applies(condition: Condition, operator: Operator) -> bool:
-    """Return whether a condition says anything of an operator: not of a bias or a divisor where it has none."""
+    """Return True if a condition applies to an operator: those of bias and divisor only if it has one."""
     if condition.factor == "bias":
         return operator in BIASED
     return condition.factor != "divisor" or operator in MEANS
 
 
 def find_possible(operator: Operator) -> Possible:
-    """Return which conditions of `conditions_for` can meet in a problem of an operator; the same each time.
+    """Find the conditions of `conditions_for` that can co-occur in a problem of an operator; deterministic.
 
-    A condition for which no problem is found counts as possible, alone and with every other: what the search does not
-    know must show as never asked rather than vanish.
+    A condition without any problem counts as possible, alone and with every other one, so that a failure of the search
+    appears as "never asked" instead of disappearing.
     """
     return _search(representative(operator))
 
 
 def representative(operator: Operator) -> Operator:
-    """Return the operator that answers for all that have its geometry and its table of conditions."""
+    """Return the operator that stands for all with the same geometry and table of conditions."""
     if operator in MAXIMA:
         return Operator.max_pool
     if operator in MEANS:
@@ -103,7 +103,7 @@ def representative(operator: Operator) -> Operator:
 
 
 def list_columns(operator: Operator) -> Mapping[str, Sequence[Any]]:
-    """Return the values of every trait that problems of an operator are made of."""
+    """Return the possible values of every trait of an operator's problems."""
     return _POOLS if operator.pools else _CONVOLUTIONS
 
 
@@ -132,7 +132,7 @@ def _search(operator: Operator) -> Possible:
 
 
 def _cross(operator: Operator, first: list[Traits], second: list[Traits], draw: random.Random) -> list[Problem]:
-    """Return problems of which each trait comes from a witness of one condition or from one of the other."""
+    """Problems with each trait from a witness of one condition or of the other."""
     found = []
     for _ in range(CROSSINGS):
         pair = (draw.choice(first), draw.choice(second))
@@ -143,9 +143,9 @@ def _cross(operator: Operator, first: list[Traits], second: list[Traits], draw: 
 
 
 def make_problem(operator: Operator, traits: Traits) -> Problem | None:
-    """Build the problem of these traits; None where there is none.
+    """Build the problem with these traits; None if there is none.
 
-    That is: where a kernel as large as its input would not fit, or a window of a maximum holds padding only.
+    None means that a kernel as large as its input does not fit, or that a window of max pooling holds padding only.
     """
     kernel = traits["kernel"]
     axes = len(kernel)
@@ -178,7 +178,7 @@ def make_problem(operator: Operator, traits: Traits) -> Problem | None:
 
 
 def _pad(name: str, r: int) -> tuple[int, int]:
-    """Return the padding at both sides of an axis of which the windows reach r + 1 positions."""
+    """Padding on both sides of an axis; r is (k-1)d."""
     return {
         "none": (0, 0), "same": (r // 2, r - r // 2), "half": ((r + 1) // 2, (r + 1) // 2), "wide": (r, r),
         "causal": (r, 0), "end": (0, r), "beyond": (r + 1, r + 2), "begin beyond": (r + 1, 0),
@@ -187,7 +187,7 @@ def _pad(name: str, r: int) -> tuple[int, int]:
 
 
 def _count(traits: Traits) -> tuple[int, int, int]:
-    """Return channels and outputs of a group, and the number of groups."""
+    """Channels and outputs per group, and the number of groups."""
     c, o, groups = traits["c"], traits.get("o", 1), traits.get("groups", "one")
     if groups == "depthwise":
         return 1, 1, c
@@ -198,7 +198,7 @@ def _count(traits: Traits) -> tuple[int, int, int]:
 
 
 def is_hollow(problem: Problem) -> bool:
-    """Return whether a window holds padding only: its first tap at or behind the input's begin lies behind its end."""
+    """Return True if a window holds padding only: its first tap at or after the input's start lies beyond its end."""
     window = problem.window
     for n, o, m, s, d, (b, _) in zip(
         problem.x[2:], windows(problem), problem.kernel, window.stride, window.dilation, window.padding, strict=True

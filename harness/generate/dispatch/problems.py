@@ -1,9 +1,9 @@
-"""Problems on specialised code paths, for every operator, made of the values of `values.py`, on whole numbers.
+"""Problems on specialised code paths for every operator, made of the values of `values.py`, on integers.
 
-Candidates are layers as networks have them, by covering arrays, and rows in which their parts cross freely. Of these,
-the problems are asked that meet most conditions of the model in threes which no other problem meets (`choosing.py`). A
-covering array of all columns takes more rows: it asks every three classes of values, also where these meet no three
-conditions anew, and does not ask every three conditions, where one is a single count of a class.
+Candidates are layers of real networks, from covering arrays, and rows in which the parts of layers combine freely.
+`choosing.py` selects the ones that contribute most triples of conditions. A covering array of all columns needs more
+rows. It covers every three classes of values, even if they add no triple of conditions, and does not cover every three
+conditions, because some of them are a single count of a class.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from harness.problems.data import can_be_distinct
 from harness.problems.operator import Operator
 from harness.problems.problem import MEANS, Problem
 
-LAW = "agrees-with-reference"  # the one law that these problems are asked: it knows every element
-DEAR = 6e6  # operations above which a problem is not asked by default
-# Conditions in threes that no other problem meets, for which a problem is worth its cost: a whole layer, whose window
-# counts as a condition, any other, and a sum of dy alone, which costs little.
+LAW = "agrees-with-reference"  # the only law for these problems: it checks every element
+DEAR = 6e6  # operations above which a problem is not tested by default
+# New triples of conditions that make a problem worth its cost: of a whole layer, whose window counts as a condition;
+# of any other problem; and of a sum of dy, which is cheap.
 LEAST_OF_LAYER, LEAST_NEW, LEAST_OF_SUM = 12, 2, 1
-LONG_FORMATS = ("float32", "float64")  # formats that are wider than another one to which factors may be rounded
+LONG_FORMATS = ("float32", "float64")  # formats for which a shorter one exists to which factors may be rounded
 KERNELED = (Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, Operator.conv_transpose)
 
 
 @cache
 def dispatch_problems() -> tuple[NamedProblem, ...]:
-    """Return problems named dispatch/OPERATOR/0000 and on; the same ones in the same order every time."""
+    """Build the problems dispatch/OPERATOR/0000 and so on; deterministic in content and order."""
     return tuple(_name("", _chosen))
 
 
 def dear_dispatch_problems() -> tuple[NamedProblem, ...]:
-    """Return those that are worth being asked beside them, but for what they cost."""
+    """Build further problems that are worth testing, but too expensive to test by default."""
     return tuple(_name("dear-", _dear))
 
 
 def _name(kind: str, rows: Callable[[str], Sequence[Row]]) -> Iterator[NamedProblem]:
-    """Yield the problems of all operators, equal ones once; operators that share a geometry share rows."""
+    """Yield the problems of all operators without duplicates; operators with the same geometry share rows."""
     known: set[Problem] = set()
     for operator in Operator:
         for number, row in enumerate(rows(_array_of(operator))):
@@ -60,12 +60,12 @@ def _name(kind: str, rows: Callable[[str], Sequence[Row]]) -> Iterator[NamedProb
 
 
 def ask_elements(name: str, problem: Problem) -> NamedProblem:
-    """Name a problem of which every element is asked, and nothing else."""
+    """Name a problem for the one law that checks every element."""
     return NamedProblem(name=name, problem=problem, laws=(LAW,), optional=True)
 
 
 def _array_of(operator: Operator) -> str:
-    """Name the array of an operator's layers."""
+    """Name of the array for an operator."""
     if operator in KERNELED:
         return "layers"
     if operator is Operator.conv_bias_grad:
@@ -74,7 +74,7 @@ def _array_of(operator: Operator) -> str:
 
 
 def estimate_cost(problem: Problem) -> float:
-    """Estimate what a problem costs to check, in operations: a byte that is touched costs as much as several."""
+    """Estimate the cost of checking a problem, in operations; a byte of memory traffic counts as several."""
     padded = math.prod(n + b + e for n, (b, e) in zip(problem.forward_spatial, problem.window.padding, strict=True))
     columns = math.prod(problem.kernel) * math.prod(windows(problem))
     maps = problem.x[0] * max(problem.x[1], problem.y[1])
@@ -87,7 +87,7 @@ _ARRAYS: Mapping[str, tuple[Operator, Mapping[str, Sequence[Value]], Sequence[Pa
     "maxima": (Operator.max_pool, values.MAXIMA, values.POOLS_FORBIDDEN),
     "means": (Operator.avg_pool, values.MEANS, values.POOLS_FORBIDDEN),
 }
-# The columns that cross beside an array: of windows, and of forms; and pairs that no window has.
+# Columns that combine in addition to an array: of windows and of forms; and the forbidden pairs of windows.
 _CROSSED: Mapping[str, tuple[Mapping[str, Sequence[Value]], Mapping[str, Sequence[Value]], Sequence[Pair]]] = {
     "layers": (values.PATHS, values.PATH_FORMS, values.PATHS_FORBIDDEN),
     "maxima": (values.MAXIMA_PATHS, values.MAXIMA_PATH_FORMS, values.POOL_PATHS_FORBIDDEN),
@@ -104,10 +104,10 @@ class _Candidate:
 
 @cache
 def _chosen(array: str) -> tuple[Row, ...]:
-    """Return the rows that are asked by default: first whole layers, then what else meets conditions anew.
+    """Rows that are tested by default: first whole layers, then all that add triples of conditions.
 
-    The window of a layer is a condition in the first choice alone. So the layers that all networks have meet each count
-    and each form, as a first layer three channels in float32, and not their parts alone.
+    The window of a layer is a condition in the first selection only. Common layers therefore occur with each count and
+    each form (a first layer with three channels in float32), not only their parts.
     """
     cheap = [one for one in _candidates(array) if not one.is_dear]
     narrow, named = _narrow(array), _ARRAYS[array][1].get("window", ())
@@ -120,7 +120,7 @@ def _chosen(array: str) -> tuple[Row, ...]:
 
 
 def _dear(array: str) -> tuple[Row, ...]:
-    """Return the dear rows that are worth being asked beside the chosen ones."""
+    """Expensive rows that are worth testing in addition to the chosen ones."""
     dear, narrow = [one for one in _candidates(array) if one.is_dear], _narrow(array)
     known = (_judge(array, row).flags for row in _chosen(array))
     flags, met = ([bytes(one[place] for place in narrow) for one in some] for some in ([d.flags for d in dear], known))
@@ -135,9 +135,9 @@ def _narrow(array: str) -> list[int]:
 
 @cache
 def _candidates(array: str) -> tuple[_Candidate, ...]:
-    """Return the rows to choose from, with the conditions that hold for their problems.
+    """Candidate rows, with the conditions that hold for their problems.
 
-    A dear row is followed by a cheap one, which keeps one of what makes it dear: its batch, its space or a count.
+    Each expensive row is followed by a cheap one that keeps one reason for its cost: its batch, its space or a count.
     """
     found = []
     for number, row in enumerate(_list_rows(array)):
@@ -150,7 +150,7 @@ def _candidates(array: str) -> tuple[_Candidate, ...]:
 
 
 def _list_rows(array: str) -> Iterator[Row]:
-    """Yield the rows of an array, then those of crossed parts, then whole windows in crossed forms."""
+    """Yield the rows of an array, then those of combined parts, then whole windows in random forms."""
     _, columns, forbidden = _ARRAYS[array]
     yield from count_classes(columns, forbidden)
     if array in _CROSSED:
@@ -166,7 +166,7 @@ def _judge(array: str, row: Row) -> _Candidate:
 
 
 def problem_of(operator: Operator, row: Row) -> Problem:
-    """Build the problem of a row: maxima on distinct numbers where the dtype has enough, sums on long ones."""
+    """Build the problem of a row: distinct numbers for maxima if the dtype has enough, long numbers for sums."""
     problem = _shape(operator, row)
     if operator in MAXIMA:
         return problem.with_(data="distinct") if can_be_distinct(problem) else problem
@@ -174,10 +174,10 @@ def problem_of(operator: Operator, row: Row) -> Problem:
 
 
 def with_long_numbers(problem: Problem) -> Problem:
-    """Return a problem in float32 or float64 on whole numbers of many bits, in one factor or the other.
+    """Return a float32 or float64 problem on integers with many bits, in one factor or the other.
 
-    A path that rounds its factors to a shorter format gives the right sums of short numbers (mlx#4242). Short formats
-    have no room for long numbers, and a maximum has no sum.
+    A path that rounds its factors to a shorter format still sums short numbers correctly (mlx#4242). 16-bit formats
+    have no room for long numbers, and a maximum has no sum; such problems are returned unchanged.
     """
     if problem.dtype not in LONG_FORMATS or problem.operator in MAXIMA:
         return problem
@@ -185,21 +185,21 @@ def with_long_numbers(problem: Problem) -> Problem:
 
 
 def _shape(operator: Operator, row: Row) -> Problem:
-    """Build the problem of a row on whole numbers; what no column says goes round with its turn."""
+    """Build the problem of a row on integers; values without a column cycle with `turn`."""
     number, window = int(row["turn"]), _window_of(row)
     axes = len(window.kernel)
     stride = window.stride or (1,) * axes
     begin, end = window.sides
     out, remainder = values.SPACES[row["space"]][-axes:], tuple((number + axis) % 3 for axis in range(axes))
-    if window.full:  # windows of what the padding adds to an input of one window
+    if window.full:  # number of windows that the padding adds to an input of one window
         added = [b + e - (m - 1) * (window.dilation - 1) for b, e, m in zip(begin, end, window.kernel, strict=True)]
         out = tuple(more // s + 1 for more, s in zip(added, stride, strict=True))
         remainder = tuple(more % s for more, s in zip(added, stride, strict=True))
-    elif row["space"] == "one":  # one position of a wide padding needs the room that a stride leaves
+    elif row["space"] == "one":  # with wide padding, one position needs the remainder of a stride
         short = [b + e - (m - 1) * window.dilation for b, e, m in zip(begin, end, window.kernel, strict=True)]
         remainder = tuple(n if 0 < n < s else r for n, s, r in zip(short, stride, remainder, strict=True))
     if window.padding == "over":
-        remainder = (1,) * axes  # else the last window would hold padding alone
+        remainder = (1,) * axes  # else the last window would hold padding only
     c, o, groups = _count(operator, row, window, number)
     return build(
         Choices(
@@ -227,7 +227,7 @@ def _shape(operator: Operator, row: Row) -> Problem:
 
 
 def _window_of(row: Row) -> WindowClass:
-    """Return the window that a row names whole, or that its columns put together."""
+    """Window that a row names as a whole, or that its columns describe."""
     if "window" in row:
         return (values.WINDOWS if "bias" in row else values.POOLS)[row["window"]].turned(int(row["turn"]))
     if "kernel" not in row:
@@ -241,7 +241,7 @@ def _window_of(row: Row) -> WindowClass:
 
 
 def _count(operator: Operator, row: Row, window: WindowClass, number: int) -> tuple[int, int, int]:
-    """Return channels and outputs of a group, and the number of groups."""
+    """Channels and outputs per group, and the number of groups."""
     c, o = int(row.get("c", 8)), int(row.get("o", 8))
     if operator.pools:
         return c, 1, 1
@@ -253,7 +253,7 @@ def _count(operator: Operator, row: Row, window: WindowClass, number: int) -> tu
 
 
 def _multiply(c: int, o: int, number: int) -> tuple[int, int]:
-    """Return outputs of each channel of a depthwise convolution, and channels: by turns c of them, or o outputs."""
+    """Outputs per channel of a depthwise convolution, and channels: in turn, exactly c channels or o outputs."""
     fitting = [m for m in values.MULTIPLIERS if o % m == 0 and o > m]
     if number % 2 and fitting:
         return fitting[0], o // fitting[0]

@@ -1,8 +1,8 @@
-"""Problems with values that are less common than those of `values.py`, each pair of them in some problem.
+"""Problems with less common values than those of `values.py`; each pair of these values occurs in a problem.
 
-Libraries have code for these as well: kernels of one row or column, strides of the first axis alone, the padding of
-TensorFlow's SAME rule, channel counts that fill some blocks of 4, 8 or 16 and leave a tail, and outputs that reach
-beyond a tile on both axes. Sources: tt-mlir#9276 and ComputeLibrary#904 (1x3, 5x1 depthwise), oneDNN#5730 (kernel 5x1,
+Libraries have code for them as well: kernels of one row or column, strides of the first axis only, the padding of
+TensorFlow's SAME rule, channel counts that fill some blocks of 4, 8 or 16 and leave a remainder, and outputs that
+exceed a tile on both axes. Sources: tt-mlir#9276 and ComputeLibrary#904 (1x3, 5x1 depthwise), oneDNN#5730 (kernel 5x1,
 stride 3x1), nnfusion#192 and mlx#2038 (padding 1:2 of 5x5, 0:1 of 3x3x3), pytorch#21597 (6 channels), pytorch#23042
 (depthwise with 25 taps and stride 2), ComputeLibrary#490 (40x40), MIOpen#2770 (64 channels, thousands of positions).
 """
@@ -24,7 +24,7 @@ from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 from harness.problems.window import Sizes
 
-MOST = 1e7  # operations of a problem: many positions or channels are what is rare of some
+MOST = 1e7  # operations of a problem; some rare values are large counts of positions or channels
 POOLS = (Operator.max_pool, Operator.max_pool_grad, Operator.avg_pool, Operator.avg_pool_grad)
 KERNELS: Mapping[Value, Sizes] = {
     "1x3": (1, 3), "3x1": (3, 1), "5x1": (5, 1), "1x5": (1, 5), "3x3": (3, 3), "5x5": (5, 5), "7x7": (7, 7),
@@ -33,8 +33,8 @@ KERNELS: Mapping[Value, Sizes] = {
 POOLED: Mapping[Value, Sizes] = {
     "3x3": (3, 3), "4x4": (4, 4), "3x1": (3, 1), "1x3": (1, 3), "1-D 4": (4,), "3x3x3": (3, 3, 3),
 }  # fmt: skip
-BETWEEN: Sizes = (24, 6, 12, 40, 48, 20, 96, 10, 28, 56, 14, 80, 18, 112, 36, 72)  # neither nice nor next to a nice one
-SPACES: Mapping[Value, tuple[Sizes, Sizes, Sizes]] = {  # windows with one, two and three axes
+BETWEEN: Sizes = (24, 6, 12, 40, 48, 20, 96, 10, 28, 56, 14, 80, 18, 112, 36, 72)  # neither round nor next to one
+SPACES: Mapping[Value, tuple[Sizes, Sizes, Sizes]] = {  # numbers of windows on one, two and three axes
     "plane": ((301,), (41, 43), (3, 17, 18)), "square": ((16,), (8, 8), (4, 4, 4)),
     "column": ((7,), (35, 1), (9, 2, 1)), "few": ((3,), (2, 3), (2, 2, 3)),
 }  # fmt: skip
@@ -50,7 +50,7 @@ CONVOLUTIONS: Mapping[str, tuple[Value, ...]] = {
 WINDOWS: Mapping[str, tuple[Value, ...]] = {
     "kernel": tuple(POOLED), **_COMMON, "rounding": ("floor", "ceil"), "divisor": ("include", "exclude"),
 }  # fmt: skip
-LAYERS = (  # of networks that no other suite has: three and more of these values at once
+LAYERS = (  # from networks that no other suite contains: three or more of these values at once
     "x=2x16x9x9 w=16x1x7x7 pad=3 groups=16", "x=2x16x9x9 w=16x1x7x7 stride=2 pad=3 groups=16",
     "x=2x24x10x10 w=24x1x5x5 stride=2 pad=1:2 groups=24", "x=2x24x8x8 w=24x1x3x3 stride=2 pad=0:1 groups=24",
     "x=1x3x16x16 w=16x3x3x3 stride=2 pad=0:1", "x=2x16x8x8 w=32x16x3x3 stride=2 pad=0:1",
@@ -60,13 +60,13 @@ LAYERS = (  # of networks that no other suite has: three and more of these value
     "x=2x16x99 w=16x1x25 stride=2 pad=12 groups=16",
 )  # fmt: skip
 FORMS = ("", " dtype=float16 layout=channels-last")  # taken in turn
-# What a dear row becomes, one after the other, until it is cheap enough.
+# Successive changes to an expensive row, until it is cheap enough.
 LIGHTER: tuple[Row, ...] = ({"batch": 1}, {"o": 8}, {"c": 16}, {"space": "square"}, {"space": "few"})
 
 
 @cache
 def rare_problems() -> tuple[NamedProblem, ...]:
-    """Return problems named rare/OPERATOR/000 and on; the same ones in the same order every time."""
+    """Build the problems rare/OPERATOR/000 and so on; deterministic in content and order."""
     found: dict[Problem, str] = {}
     for operators, columns in ((KERNELED, CONVOLUTIONS), (POOLS, WINDOWS)):
         rows = _cover_pairs(columns)
@@ -81,7 +81,7 @@ def rare_problems() -> tuple[NamedProblem, ...]:
 
 
 def _cover_pairs(columns: Mapping[str, Sequence[Value]]) -> tuple[Row, ...]:
-    """Return rows in which every two values of different columns meet: each from a pair that has not met, greedily."""
+    """Rows that contain every two values of different columns: each begins with a missing pair, completed greedily."""
     unmet = dict.fromkeys(
         frozenset(((a, x), (b, y)))
         for (a, xs), (b, ys) in itertools.combinations(columns.items(), 2)
@@ -92,7 +92,7 @@ def _cover_pairs(columns: Mapping[str, Sequence[Value]]) -> tuple[Row, ...]:
         row: Row = dict(next(iter(unmet)))
         for name, choices in columns.items():
             if name not in row:
-                shift = len(rows) % len(choices)  # values that meet as much are taken in turn
+                shift = len(rows) % len(choices)  # break ties in turn
                 turned = (*choices[shift:], *choices[:shift])
                 row[name] = max(
                     turned, key=lambda value: sum(frozenset(((name, value), spot)) in unmet for spot in row.items())
@@ -104,7 +104,7 @@ def _cover_pairs(columns: Mapping[str, Sequence[Value]]) -> tuple[Row, ...]:
 
 
 def _lighten(operator: Operator, row: Row, number: int) -> Problem:
-    """Build the problem of a row; where it is dear, with fewer images, channels or positions."""
+    """Build the problem of a row; if it is expensive, with fewer images, channels or positions."""
     problem = _problem_of(operator, row, number)
     for lighter in LIGHTER:
         if estimate_cost(problem) <= MOST:
@@ -139,9 +139,9 @@ def _problem_of(operator: Operator, row: Row, number: int) -> Problem:
 
 
 def _sides(padding: str, kernel: Sizes, stride: Sizes) -> Iterator[tuple[int, int]]:
-    """Yield padding at the begin and at the end of each axis.
+    """Yield the padding at the begin and at the end of each axis.
 
-    least: what makes ceil(n / s) windows where s divides n, the odd element at the end (TensorFlow's SAME).
+    least: the minimum for ceil(n / s) windows if s divides n, the odd element at the end (TensorFlow's SAME).
     """
     for m, s in zip(kernel, stride, strict=True):
         total = max(0, m - s)
@@ -149,7 +149,7 @@ def _sides(padding: str, kernel: Sizes, stride: Sizes) -> Iterator[tuple[int, in
 
 
 def _count(kind: Value, number: int) -> int:
-    """Return a number of channels: one of a class, in turn."""
+    """Channel count: the members of a class in turn."""
     if kind == "between":
         return BETWEEN[number % len(BETWEEN)]
     return (1, 3, 5)[number % 3] if kind == "few" else int(kind)

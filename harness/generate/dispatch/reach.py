@@ -1,4 +1,4 @@
-"""Whether problems like a given one are asked: its conditions in pairs, and sizes no larger than what is asked."""
+"""Check that problems like a given one are tested: its pairs of conditions co-occur, and its sizes are not exceeded."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What problems ask of each operator: which two conditions meet, and the largest of every size."""
+    """Range of a set of problems, by operator: conditions that co-occur, and the largest of every size."""
 
     together: Mapping[Operator, NDArray[np.bool_]]
     largest: Mapping[Operator, Mapping[str, int]]
 
     def list_misses(self, problem: Problem) -> list[str]:
-        """Name what a problem has and no asked problem of its operator has; nothing where it is within reach."""
+        """Name all that a problem has and no problem of its operator in the set has; empty if it is within range."""
         if problem.operator not in self.together:
             return [f"{problem.operator} is not asked"]
         largest = self.largest[problem.operator]
@@ -41,7 +41,7 @@ class Reach:
 
 
 def measure_reach(problems: Iterable[Problem]) -> Reach:
-    """Measure what problems ask."""
+    """Measure the range of a set of problems."""
     lines: dict[Operator, list[str]] = defaultdict(list)
     largest: dict[Operator, dict[str, int]] = defaultdict(dict)
     for problem in problems:
@@ -52,7 +52,7 @@ def measure_reach(problems: Iterable[Problem]) -> Reach:
 
 
 def _sizes(problem: Problem) -> dict[str, int]:
-    """Sizes past which counters of 8 to 16 bits end, or other code is chosen."""
+    """Sizes for which counters of 8 to 16 bits overflow, or other code is chosen."""
     images, channels = problem.x[:2]
     return {
         "images": images, "channels": channels, "maps": images * channels, "channels of a group": count_inputs(problem),

@@ -1,7 +1,7 @@
-"""The values from which problems on specialised code paths are made: plain data.
+"""Values of problems on specialised code paths: data only.
 
-Each class of a column stands for one or several conditions of `conditions.py`. Outputs are small, so that a problem
-costs little; what is asked is the path, not the size.
+Each class of a column stands for one or several conditions of `conditions.py`. Outputs are small, so that a problem is
+cheap: it tests the code path, not the size.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from harness.problems.window import Sizes
 
 Padding = Literal["none", "same", "half", "wide", "causal", "end", "beyond", "over"]
 Groups = Literal["one", "grouped", "depthwise", "multiplier"]
-# Kernels as large as their input; long ones have a wide output where they are padded, dilated ones need padding.
+# Kernels as large as their input: long ones have a wide output if they are padded; dilated ones need padding.
 FULL, LONG, SPREAD = "input", "input long", "input dilated"
 FILLING = (FULL, LONG, SPREAD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowClass:
-    """A window as layers have it.
+    """A window of a layer.
 
-    padding: `half` pads half of the kernel on both sides, `end` its reach less one at the end, `beyond` more than the
-    reach on both sides, and `over` more than it at the end, where the stride steps over what no window may hold alone.
-    dilations: those that the same window comes with, in turn; none where it always has the same.
+    padding: `half` pads half of the kernel on both sides; `end` pads (k-1)d at the end; `beyond` pads more than that on
+        both sides; `over` pads more than that at the end, where the stride skips positions whose window would hold
+        padding only.
+    dilations: alternatives for `dilation`, used in turn; empty if it is constant.
     """
 
     kernel: Sizes
@@ -46,11 +47,11 @@ class WindowClass:
         return tuple(begin for begin, _ in pairs), tuple(end for _, end in pairs)
 
     def turned(self, turn: int) -> WindowClass:
-        """Return the window with the dilation of a turn."""
+        """Return the window with the dilation for a turn."""
         return replace(self, dilation=self.dilations[turn % len(self.dilations)]) if self.dilations else self
 
 
-# Padding at the begin and at the end of an axis, from a kernel's size and its reach less one.
+# Padding at the begin and at the end of an axis, from the kernel size m and r = (m-1) dilation.
 _SIDES: Mapping[Padding, Callable[[int, int], tuple[int, int]]] = {
     "none": lambda m, r: (0, 0),
     "same": lambda m, r: (r // 2, r - r // 2),
@@ -64,7 +65,7 @@ _SIDES: Mapping[Padding, Callable[[int, int], tuple[int, int]]] = {
 
 
 OFF = "off"
-CHANNELS: Mapping[Value, Sizes] = {  # a row of a class has one of its counts
+CHANNELS: Mapping[Value, Sizes] = {  # a row with a class has one of its counts
     "few": (1, 3), 1: (1,), 3: (3,), 4: (4,), 8: (8,), 16: (16,), "many": (32, 64, 128),
     OFF: (5, 15, 65, 7, 33, 127, 9, 17, 63, 2, 31, 129),
 }  # fmt: skip
@@ -75,12 +76,12 @@ MULTIPLIERS: Sizes = (3, 4, 2, 5, 7)  # outputs of each channel of a depthwise c
 GROUPS_OF_MANY: Sizes = (2, 3)  # numbers of groups with several channels each, taken in turn
 BATCHES: Sizes = (2, 1, 5, 8, 16, 33)
 
-# Output sizes per axis; a problem takes the last as many as it has axes.
+# Output sizes per axis; a problem with n axes takes the last n.
 SPACES: Mapping[Value, Sizes] = {
     "narrow": (2, 2, 3), "one": (1, 1, 1), "even": (2, 2, 4), "odd": (1, 3, 5), "tile": (1, 2, 16), "wide": (1, 2, 33),
 }  # fmt: skip
 
-# What the columns of a dear row become, but for one of them.
+# Values for the columns of an expensive row, except one of them.
 LIGHT: Mapping[str, Value] = {"batch": 1, "space": "one", "c": 4, "o": 4}
 
 # --- convolutions ------------------------------------------------------------------------------------------------
@@ -106,7 +107,7 @@ WINDOWS: Mapping[Value, WindowClass] = {
     "1-D 3": WindowClass(kernel=(3,), padding="same"),
     "1-D 1": WindowClass(kernel=(1,)),
     "1-D 3 causal": WindowClass(kernel=(3,), padding="causal", dilations=(1, 2, 4, 8)),
-    # Of wav2vec 2.0, without its padding: in that, on so small a space, half of the taps would always lie.
+    # From wav2vec 2.0, without its padding: on such a small space, half of the taps would always read padding.
     "1-D 128 grouped": WindowClass(kernel=(128,), groups="grouped"),
     "3x3x3": WindowClass(kernel=(3, 3, 3), padding="same"),
     "depthwise 3x3": WindowClass(kernel=(3, 3), padding="same", groups="depthwise"),
@@ -150,7 +151,7 @@ UNEQUAL: Sizes = (1, 1, 2)
 
 
 def stride_of(name: Value, kernel: Sizes) -> Sizes:
-    """Return the stride per axis that a value of STRIDES names for a kernel."""
+    """Return the stride per axis for a value of STRIDES and a kernel."""
     if name == "unequal":
         return UNEQUAL[-len(kernel) :]
     if name == "kernel":
@@ -161,7 +162,7 @@ def stride_of(name: Value, kernel: Sizes) -> Sizes:
 PADDINGS: tuple[Value, ...] = ("none", "same", "wide", "causal", "end", "beyond")
 DILATIONS: Sizes = (1, 2, 4, 12)
 GROUPS: tuple[Value, ...] = ("one", "grouped", "depthwise", "multiplier")
-SINGLE: tuple[Sizes, ...] = (*((count,) for count in EXACT), *OFF_BY_ONE)  # classes that conditions tell apart
+SINGLE: tuple[Sizes, ...] = (*((count,) for count in EXACT), *OFF_BY_ONE)  # classes that conditions distinguish
 PATHS: Mapping[str, tuple[Value, ...]] = {
     "kernel": tuple(KERNELS), "stride": STRIDES, "padding": PADDINGS, "dilation": DILATIONS, "groups": GROUPS,
     "space": tuple(SPACES),
@@ -171,12 +172,12 @@ PATH_FORMS: Mapping[str, tuple[Value, ...]] = {**_PATH_FORMS, **_BIAS}
 
 
 def _impossible(kernels: Mapping[Value, Sizes]) -> Iterator[Pair]:
-    """Yield the pairs of a kernel and what says nothing of it, or cannot be had with it."""
+    """Yield the pairs of a kernel and a value that has no effect on it, or is impossible with it."""
     for name, sizes in kernels.items():
         if max(sizes) == 1:
             yield from ((("kernel", name), ("dilation", d)) for d in DILATIONS[1:])
             yield from ((("kernel", name), ("padding", p)) for p in ("same", "wide", "causal"))
-            yield (("kernel", name), ("stride", "kernel"))  # is stride 1
+            yield (("kernel", name), ("stride", "kernel"))  # would be stride 1
         if len(sizes) == 1:
             yield (("kernel", name), ("stride", "unequal"))
         if name in (FULL, LONG):
@@ -215,7 +216,7 @@ MAXIMA: Mapping[str, tuple[Value, ...]] = {"window": tuple(POOLS), "c": POOLED, 
 MEANS: Mapping[str, tuple[Value, ...]] = {**MAXIMA, **_DIVISORS}
 POOLS_FORBIDDEN: tuple[Pair, ...] = tuple(
     (("window", name), ("space", space)) for name, window in POOLS.items() if window.full
-    for space in SPACES if space != "one"  # one window is enough, and all that they are about
+    for space in SPACES if space != "one"  # a single window is their purpose
 )  # fmt: skip
 
 POOL_KERNELS: Mapping[Value, Sizes] = {
@@ -223,7 +224,7 @@ POOL_KERNELS: Mapping[Value, Sizes] = {
     "16x17": (16, 17), "1-D 2": (2,), "1-D 3": (3,), "1-D 1025": (1025,), "2x2x2": (2, 2, 2), "3x3x3": (3, 3, 3),
     FULL: (3, 4), LONG: (2, 18), SPREAD: (3, 2),
 }  # fmt: skip
-MAXIMA_PADDINGS: tuple[Value, ...] = (*PADDINGS[:-1], "over")  # a maximum over padding alone has no index
+MAXIMA_PADDINGS: tuple[Value, ...] = (*PADDINGS[:-1], "over")  # a maximum over padding only has no index
 MAXIMA_PATHS: Mapping[str, tuple[Value, ...]] = {
     "kernel": tuple(POOL_KERNELS), "stride": STRIDES, "padding": MAXIMA_PADDINGS, "dilation": DILATIONS,
     "space": tuple(SPACES),
@@ -233,6 +234,6 @@ MAXIMA_PATH_FORMS: Mapping[str, tuple[Value, ...]] = {**_PATH_FORMS, **_EDGES}
 MEANS_PATH_FORMS: Mapping[str, tuple[Value, ...]] = {**MAXIMA_PATH_FORMS, **_DIVISORS}
 POOL_PATHS_FORBIDDEN: tuple[Pair, ...] = (
     *_impossible(POOL_KERNELS),
-    *((("padding", "over"), ("stride", s)) for s in (1, "unequal")),  # nothing is stepped over
+    *((("padding", "over"), ("stride", s)) for s in (1, "unequal")),  # the stride skips nothing
     *((("padding", "over"), ("kernel", name)) for name in (*FILLING, "1x18")),
 )

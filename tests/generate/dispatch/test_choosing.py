@@ -1,4 +1,4 @@
-"""Tests for harness.generate.dispatch.choosing: few problems in which every three conditions meet."""
+"""Tests for harness.generate.dispatch.choosing: few problems in which every three conditions co-occur."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was asked is counted, and what was not is named: hand-counted problems, thinned lists, and the default suite."""
+"""Tested conditions are counted and gaps are named: hand-counted problems, thinned lists, and the default suite."""
 
 from dataclasses import replace
 
@@ -63,7 +63,7 @@ def test_what_was_planned_and_did_not_run_is_told_from_what_nobody_asked():
 
 
 def test_a_thinned_list_shows_what_is_missing(suite_lines):
-    """Leave out every problem that meets a pair, as a generator that forgot it would."""
+    """Remove every problem that contains a pair, as a generator that omits it would."""
     first, second = "C = 8", "stride 2"
     kept, taken = set(), set()
     for line in suite_lines[Operator.conv]:

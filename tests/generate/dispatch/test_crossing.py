@@ -1,4 +1,4 @@
-"""Tests for harness.generate.dispatch.crossing and for the problems that are chosen among its rows."""
+"""Tests for harness.generate.dispatch.crossing and for the problems selected from its rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ARRAYS = ("layers", "sums", "maxima", "means")
 
 
 def _threes(columns, rows):
-    """Yield which values of each three columns meet, and which can."""
+    """Yield, for each three columns, the values that co-occur, and the values that can."""
     for names in itertools.combinations(columns, 3):
         possible = itertools.product(*([(name, value) for value in columns[name]] for name in names))
         yield (
@@ -64,7 +64,7 @@ def test_problems_that_are_asked_by_default_are_cheap_and_the_others_are_not():
 
 @pytest.mark.parametrize("array", ARRAYS)
 def test_what_a_candidate_can_meet_is_met_but_for_a_triple_or_two(array):
-    """All candidates are judged by the same choice: a sample of them is counted anew here."""
+    """The same selection covers all candidates: a sample of them is counted again here."""
     narrow = problems._narrow(array)
     rows = [{n for n in narrow if problems._judge(array, row).flags[n]} for row in problems._chosen(array)]
     cheap = [one.flags for one in problems._candidates(array) if not one.is_dear]

@@ -1,4 +1,4 @@
-"""Tests for harness.generate.dispatch.flags: remembered answers are those of the conditions themselves."""
+"""Tests for harness.generate.dispatch.flags: cached results equal the conditions' own."""
 
 from __future__ import annotations
 

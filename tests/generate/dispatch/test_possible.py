@@ -1,4 +1,4 @@
-"""What counts as impossible is impossible: no problem of the suites, and none of many more draws, meets such a pair."""
+"""Pairs that count as impossible occur in no problem of the suites, and in none of many further draws."""
 
 import random
 
@@ -58,7 +58,7 @@ def test_other_draws_do_not_meet_it_either(operator):
 
 @pytest.mark.parametrize("operator", [Operator.conv, Operator.conv_bias_grad, Operator.max_pool, Operator.avg_pool])
 def test_every_condition_that_applies_has_a_witness(operator):
-    """Where a condition is new and no value of a column meets it, the columns of the search need one."""
+    """A new condition without a witness needs a value in the columns of the search."""
     draw, columns = random.Random(1), possible._POOLS if operator.pools else possible._CONVOLUTIONS
     rows = [{name: draw.choice(values) for name, values in columns.items()} for _ in range(1500)]
     problems = [problem for row in rows if (problem := make_problem(operator, row)) is not None]
