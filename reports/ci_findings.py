@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from harness.analysis.arm_rows import describe_reason, known_slowdown
+from harness.analysis.arm_rows import describe_reason
 from harness.analysis.descriptions import describe_failure, describe_incomplete, describe_overdrawn
 from harness.analysis.gate_report import conclude_gate
 from harness.analysis.repeating import repeat_command
@@ -131,7 +131,7 @@ def _judge_row(run: Run, row: Row, can_tell: bool) -> Finding | None:
     value, interval = ratio_words(row.judgement.ratio)
     if verdict == "MISSING":
         message = describe_reason(row)
-    elif verdict == "SLOWER" and not known_slowdown(row.new.suite):  # a slow-down put in on purpose is to be found
+    elif verdict == "SLOWER" and not row.new.slowdown:  # a slow-down put in on purpose is to be found
         message = f"takes {value} times the base ({interval})"
     elif verdict == "INCONCLUSIVE":
         return Finding(level="open", kind=verdict, message=describe_reason(row))

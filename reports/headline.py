@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from harness.analysis.arm_rows import known_slowdown
 from harness.analysis.descriptions import describe_incomplete, describe_overdrawn
 from harness.analysis.gate_report import conclude_gate
 from harness.analysis.number_format import count
@@ -116,7 +115,7 @@ def judge_analysis(analysis: Analysis) -> Verdict:
 def judge_arms(arm_comparison: ArmComparison) -> Verdict:
     """The verdict on a comparison of arms: what is wrong, then what became slower, faster, or is the same."""
     wrong = judge_run(arm_comparison.run)
-    qualification = any(known_slowdown(row.new.suite) is not None for row in arm_comparison.rows)
+    qualification = any(row.new.slowdown is not None for row in arm_comparison.rows)
     state, text, notes = _judge_qualification(arm_comparison) if qualification else _judge_cells(arm_comparison)
     if wrong.state == "bad":
         state, text = "bad", f"{wrong.text}; {text}"
@@ -162,7 +161,7 @@ def _judge_qualification(arm_comparison: ArmComparison) -> tuple[State, str, lis
     alarms = f"{found.alarms} of {count(found.cells, 'identical pair')} called different"
     seen = [f"{format_percents(float(share))} in {hits} of {of}" for share, (hits, of) in found.powers.items()]
     failures = found.failures if found.powers else ()
-    open_ = sum(r.judgement.verdict == "INCONCLUSIVE" and not known_slowdown(r.new.suite) for r in arm_comparison.rows)
+    open_ = sum(r.judgement.verdict == "INCONCLUSIVE" and not r.new.slowdown for r in arm_comparison.rows)
     if open_:
         alarms += f", {open_} inconclusive"
     state: State = "bad" if failures else "good" if found.powers and not found.alarms else "open"

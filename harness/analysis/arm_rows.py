@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.analysis.arm_comparison import ArmComparison, Row
-from harness.analysis.qualification import SUITE
 from harness.analysis.statistics import Estimate, estimate_time, log_ratios, pass_values
 from harness.analysis.verdicts import overall
 from harness.record.run import Result, Run
@@ -53,12 +52,6 @@ class Effect:
     ratio: Estimate
 
 
-def known_slowdown(suite: str) -> float | None:
-    """The slow-down that a suite of `qualify` puts into its arms, as a share; None for any other suite."""
-    name, _, percent = suite.partition("+")
-    return None if name != SUITE else float(percent) / 100 if percent else 0.0
-
-
 def worst_first(rows: Iterable[Row]) -> list[Row]:
     """Rows by verdict, the largest ratio of each first."""
     return sorted(rows, key=lambda row: (WORST_FIRST.index(row.judgement.verdict), -_ratio(row)))
@@ -77,7 +70,7 @@ def groups_of(arm_comparison: ArmComparison) -> list[Group]:
     """The rows by known slow-down, the smallest first; one group where the run is no qualification."""
     found: dict[float | None, list[Row]] = defaultdict(list)
     for row in worst_first(arm_comparison.rows):
-        found[known_slowdown(row.new.suite)].append(row)
+        found[row.new.slowdown].append(row)
     order = sorted(found, key=lambda slowdown: -1.0 if slowdown is None else slowdown)
     return [Group(slowdown=slowdown, rows=tuple(found[slowdown])) for slowdown in order]
 
@@ -121,7 +114,7 @@ def verdict_row(arm_comparison: ArmComparison, row: Row) -> dict[str, Any]:
         **{name: getattr(new, name) for name in ("cell", "suite", "label", "problem", "outcome")},
         **{name: getattr(found, name) for name in ("verdict", "passes", "p_slower", "p_faster", "p_same")},
         "arm": new.backend, "base": base.backend if base else base_name(arm_comparison, new.backend),
-        "base_cell": base.cell if base else None, "slowdown": known_slowdown(new.suite),
+        "base_cell": base.cell if base else None, "slowdown": new.slowdown,
         "operator": new.problem.partition(" ")[0], "more_passes": found.more_passes,
         "ratio": ratio.value if ratio else None, "ratio_low": ratio.low if ratio else None,
         "ratio_high": ratio.high if ratio else None, "reason": describe_reason(row),

@@ -43,7 +43,6 @@ from harness.record.run import OUTCOMES, RAN, WRONG, Run
 if TYPE_CHECKING:
     import pandas as pd
 
-ARITHMETIC_LAW, REFERENCE_LAW = "arithmetic-is-declared", "agrees-with-reference"
 REAL = frozenset({"normal", "uniform"})  # data of full significands without special numbers or sizes
 PROVES_NOTHING = "proves nothing"
 STATUSES = (OUTCOMES[0], PROVES_NOTHING, *OUTCOMES[1:])
@@ -217,24 +216,16 @@ def arithmetic_table(results: pd.DataFrame) -> pd.DataFrame:
     Columns: ARITHMETIC_COLUMNS. Effective bits are those of comparisons with the float64 reference on data of REAL, by
     the law and by the timed cells; the class of arithmetic is what the law of probes measured.
     """
-    rows = results.loc[results["law"].isin([REFERENCE_LAW, "", ARITHMETIC_LAW]) & results["compared"].notna()]
+    rows = results.loc[
+        (results["role"].isin(["reference", "arithmetic"]) | results["law"].eq("")) & results["compared"].notna()
+    ]
     math, data = _fields(rows, "math", "ieee"), _fields(rows, "data", "normal")
-    names = (
-        "backend",
-        "operator",
-        "dtype",
-        "law",
-        "problem",
-        "outcome",
-        "effective_bits",
-        "proves_nothing",
-        "observed",
-    )
+    names = ("backend", "operator", "dtype", "role", *_Comparison.__slots__[:-1])
     groups: dict[tuple[str, ...], list[_Comparison]] = {}
     columns = (rows[name].astype(object).where(rows[name].notna(), None).tolist() for name in names)
     for values in zip(*columns, math, data, strict=True):
-        backend, operator, dtype, law, problem, outcome, bits, nothing, observed, one_math, one_data = values
-        found = _Comparison(problem, outcome, bits, nothing, observed, law == ARITHMETIC_LAW)
+        backend, operator, dtype, role, problem, outcome, bits, nothing, observed, one_math, one_data = values
+        found = _Comparison(problem, outcome, bits, nothing, observed, role == "arithmetic")
         if found.observed if found.probe else one_data in REAL:
             groups.setdefault((backend, operator, dtype, one_math), []).append(found)
     return _typed([_arithmetic_row(key, group) for key, group in groups.items()], ARITHMETIC_COLUMNS, results.attrs)

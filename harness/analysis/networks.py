@@ -13,7 +13,6 @@ from harness.record.run import RAN, WRONG, Measurement, Result, Run
 if TYPE_CHECKING:
     from harness.analysis.statistics import Estimate
 
-WHOLE_LAW = "network-equals-autograd"  # tells how far the outputs and gradients of a whole network are from the truth
 WORKS = ("forward", "step")
 
 
@@ -70,7 +69,7 @@ class NetworkRow:
     @property
     def worst(self) -> float | None:
         """Largest error of the whole network in units of its bound."""
-        found = [r.deviation.worst for r in self.laws if r.law == WHOLE_LAW and r.deviation is not None]
+        found = [r.deviation.worst for r in self.laws if r.role == "network" and r.deviation is not None]
         return max(found, default=None)
 
     @property
@@ -116,7 +115,7 @@ def network_rows(run: Run) -> tuple[NetworkRow, ...]:
             else:
                 laws[network, result.backend].append(result)
     timed = {(network, backend) for network, _, backend in speed}
-    asked = [key for key, found in laws.items() if any(result.law == WHOLE_LAW for result in found)]
+    asked = [key for key, found in laws.items() if any(result.role == "network" for result in found)]
     keys = [*speed, *((network, "", backend) for network, backend in asked if (network, backend) not in timed)]
     order, backends = list(networks), run.header.backends
     keys.sort(key=lambda key: (order.index(key[0]), key[1], backends.index(key[2])))

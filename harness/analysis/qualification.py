@@ -135,12 +135,12 @@ def write_qualification(found: Qualification) -> Path:
 
 def qualify_run(run: Run, arm_comparison: ArmComparison) -> Qualification:
     """Count false alarms and the slow-downs that were found in a run of the suites."""
-    identical = [row for row in arm_comparison.rows if row.new.suite == SUITE and row.judgement.ratio is not None]
+    identical = [row for row in arm_comparison.rows if row.new.slowdown == 0 and row.judgement.ratio is not None]
     alarms = sum(is_alarm(row) for row in identical)
     powers: dict[str, tuple[int, int]] = {}
     for row in arm_comparison.rows:
-        if row.new.suite != SUITE and row.judgement.ratio is not None:
-            share = str(round(float(row.new.suite.partition("+")[2]) / 100, 6))
+        if row.new.slowdown and row.judgement.ratio is not None:
+            share = str(round(row.new.slowdown, 6))
             seen, of = powers.get(share, (0, 0))
             powers[share] = seen + (row.judgement.verdict == "SLOWER"), of + 1
     return Qualification(

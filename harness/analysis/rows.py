@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.frames import ARITHMETIC_LAW, ROW_KEY, timed
+from harness.analysis.frames import ROW_KEY, timed
 from harness.analysis.schemas import SEMANTICS_COLUMNS
 from harness.analysis.statistics import Estimate, log_ratios
 from harness.analysis.verdicts import estimate_centre
@@ -63,13 +63,14 @@ def semantics_rows(results: pd.DataFrame, table: pd.DataFrame) -> tuple[list[str
     """
     wrong = results[results["outcome"].isin(list(WRONG))]
     broken = set(zip(wrong["law"], wrong["backend"], strict=True))
+    measured = set(results.loc[results["role"].eq("arithmetic"), "law"])
     backends = [str(name) for name in table.columns[len(SEMANTICS_COLUMNS) :]]
     rows = [
         SemanticsRow(
             law=row["law"], formula=row["formula"], differs=row["differs"],
             cells={b: (tuple(row[b].split("; ")), (row["law"], b) in broken) for b in backends if row[b]},
         )
-        for row in plain_records(table) if row["law"] != ARITHMETIC_LAW
+        for row in plain_records(table) if row["law"] not in measured
     ]  # fmt: skip
     return backends, sorted(rows, key=lambda row: not row.differs)
 

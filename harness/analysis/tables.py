@@ -36,12 +36,14 @@ RESULT_COLUMNS = (
     Column("problem", "string", "", "canonical problem line; the join key"),
     Column("dtype", "string", "", "dtype of the problem"),
     Column("law", "string", "", "law that was applied; empty for speed"),
+    Column("role", "string", "", "role of the law: reference, arithmetic or network; empty for most"),
     Column("formula", "string", "", "the law's statement"),
     Column("outcome", "string", "", "passed, failed, error, crashed, timeout, unsupported, unavailable or skipped"),
     Column("reason", "string", "", "why, where the outcome is not passed; or a remark"),
     Column("route", "string", "", "native, derived or unsupported"),
     Column("via", "string", "", "what a derived operator was derived from"),
     Column("multiplicity", "int64", "", "how often the network has this layer"),
+    Column("slowdown", "float64", "1", "known work added to each call, as a share, in a qualification; null elsewhere"),
     Column("worst", "float64", "1", "largest error in units of its bound; above 1 fails"),
     Column("compared", "int64", "1", "elements compared"),
     Column("vacuous", "int64", "1", "compared elements whose bound is as large as the value"),
@@ -131,8 +133,8 @@ BLOCK_FIELDS = (
 
 
 _OF_RESULT = (
-    "cell", "suite", "kind", "backend", "label", "problem", "law", "formula", "outcome", "reason", "multiplicity",
-    "seconds", "worker",
+    "cell", "suite", "kind", "backend", "label", "problem", "law", "role", "formula", "outcome", "reason",
+    "multiplicity", "seconds", "worker", "slowdown",
 )  # fmt: skip
 _OF_DEVIATION = {
     "worst": "worst", "compared": "compared", "vacuous": "vacuous", "proves_nothing": "proves_nothing",

@@ -137,7 +137,7 @@ class WorkerSupervisor:
 
     def prepare(self, cell: Cell, number: int, mode: Mode, *, probe: bool) -> tuple[Checked, float, int]:
         """Make the cell ready to be timed in this process; the reply, the seconds it took and the process."""
-        request = Prepare(problem=cell.line, number=number, mode=mode, slowdown=cell.slowdown, probe=probe)
+        request = Prepare(problem=cell.line, number=number, mode=mode, slowdown=cell.slowdown or 0.0, probe=probe)
         reply = self._do(cell, request, cell.time_limit_s)
         if self.looks_again:
             self.list_files()

@@ -20,7 +20,8 @@ class Cell:
     """One unit of a plan; every cell gets exactly one result.
 
     backend: the name of the arm, which is the backend's own unless arms were given.
-    slowdown: share of a call that is added to it as known work.
+    role: of its law (`Law.role`). slowdown: in a qualification, the share of a call that is added as known work, 0 for
+        none; None elsewhere.
     isolate: in processes that time nothing else; where laws are checked, in a process for the cells of one label.
     decided: outcome that the plan alone decides, or None where a worker is asked; an error where the backend raised.
     estimate_s: what the planner thinks it costs.
@@ -43,7 +44,8 @@ class Cell:
     reason: str = ""
     estimate_s: float = 0.0
     time_limit_s: float = 60.0
-    slowdown: float = 0.0
+    role: str = ""
+    slowdown: float | None = None
     isolate: bool = False
     threads: int = 1
     memory_bytes: int = 0

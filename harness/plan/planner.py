@@ -86,8 +86,8 @@ def plan_run(
             if arm.switch and suite.kind != "correctness":  # made for the laws
                 continue
             answers = _Answers(suite, catalog.backend(arm.backend), arm.name, limits, threads)
-            if bases[arm.family] != arm.name:
-                answers.slowdown = suite.timing.slowdown
+            if suite.timing.slowdown is not None:
+                answers.slowdown = suite.timing.slowdown if bases[arm.family] != arm.name else 0.0
             answers.elsewhere = arm.environment.elsewhere
             left_out = _leave_out(answers, items, "full" if problems else depth)
             cells.extend(_plan_cells(answers, items, numbers, left_out))
@@ -210,7 +210,8 @@ class _Answers:
 
     def __init__(self, suite: Suite, backend: Backend, arm: str, limits: Limits, threads: int | None) -> None:
         self.suite, self.backend, self.arm, self.limits, self.threads = suite, backend, arm, limits, threads
-        self.slowdown, self.elsewhere = 0.0, False
+        self.elsewhere = False
+        self.slowdown: float | None = None
         self.budget_s = limits.time_s or suite.budget_s
         self.time_limit_s = limits.time_s or suite.time_limit_s
         self.calls = CALLS_PER_PASS * suite.timing.passes if suite.kind == "speed" else CALLS_PER_LAW
@@ -328,6 +329,7 @@ def _cell(answers: _Answers, item: _Item, law: Law | None, number: int, left_out
         reason=skip or route.reason,
         estimate_s=cost.seconds,
         time_limit_s=answers.time_limit_s,
+        role=law.role if law else "",
         slowdown=answers.slowdown,
         isolate=named.isolate or fills,
         threads=answers.threads or dealt,

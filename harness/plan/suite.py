@@ -74,7 +74,8 @@ class Timing:
     passes: how many, where no gate decides when there are enough; sample_s: time for samples of a cell in a pass.
     blocks: visits to a cell in a pass, an even number, in an order that reads the same from both ends.
     least_samples: in a block, however long a call takes. mode: caches hot, or flushed before every call.
-    slowdown: share of a call that is added to it, in every arm but the first, as known work.
+    slowdown: in a qualification, the share of a call that is added as known work in every arm but the first; None
+        elsewhere.
     """
 
     passes: int = 3
@@ -82,7 +83,7 @@ class Timing:
     blocks: int = 2
     least_samples: int = 2
     mode: Literal["hot", "cold"] = "hot"
-    slowdown: float = 0.0
+    slowdown: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse a plan by which nothing would be timed."""
@@ -93,7 +94,8 @@ class Timing:
             raise refuse("Timing blocks", self.blocks, "an even number of at least 2")
         check_number("Timing least_samples", self.least_samples, "a whole number of at least 1", least=1, whole=True)
         check_one_of("Timing mode", self.mode, ("hot", "cold"))
-        check_number("Timing slowdown", self.slowdown, "a share of at least 0, such as 0.02", least=0)
+        if self.slowdown is not None:
+            check_number("Timing slowdown", self.slowdown, "a share of at least 0, such as 0.02", least=0)
 
     @property
     def block_s(self) -> float:

@@ -58,7 +58,7 @@ def open_timing(choose: Callable[[], Seen], cell: Cell, mode: Mode) -> tuple[Ses
     opened: list[Session] = []
 
     def make_ready() -> Deviation:
-        request = Prepare(problem=cell.line, number=0, mode=mode, slowdown=cell.slowdown)
+        request = Prepare(problem=cell.line, number=0, mode=mode, slowdown=cell.slowdown or 0.0)
         session = open_session(choose(), request)
         if lie := find_lie(session):
             raise lie

@@ -77,7 +77,7 @@ def read_run(path: str | Path) -> Run:
         raise UsageError(f"run not found: got '{path}', wanted the directory that `python -m harness run` printed")
     header = _read_header(path)
     try:
-        entries, torn = read_journal(path / "journal.jsonl")
+        entries, torn = read_journal(path / "journal.jsonl", header.format)
     except FileNotFoundError:
         entries, torn = [], False
     except (OSError, ValueError) as error:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
-from harness.record.run import Ending, Pass, Peak, Result
+from harness.record.formats import upgrade_entry
+from harness.record.run import FORMAT, Ending, Pass, Peak, Result
 
 
 class ResultEntry(msgspec.Struct, tag="result", frozen=True):
@@ -73,12 +75,23 @@ def _spell_nonfinite(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def read_journal(path: Path) -> tuple[list[Entry], bool]:
+def make_decoder(format: int) -> Callable[[bytes], Entry]:
+    """Return the function that decodes one line of a journal of a format."""
+    current = msgspec.json.Decoder(Entry, strict=False)
+    if format >= FORMAT:
+        return current.decode
+    older = msgspec.json.Decoder(dict[str, Any])
+    return lambda line: msgspec.convert(upgrade_entry(older.decode(line), format), Entry, strict=False)
+
+
+def read_journal(path: Path, format: int = FORMAT) -> tuple[list[Entry], bool]:
     """Read all entries; the flag is True if the last line is incomplete.
+
+    format: of the run, from its header.
 
     Raises ValueError if an earlier line is damaged.
     """
-    decoder = msgspec.json.Decoder(Entry, strict=False)
+    decode = make_decoder(format)
     entries: list[Entry] = []
     data = path.read_bytes()
     lines = data.split(b"\n")
@@ -86,7 +99,7 @@ def read_journal(path: Path) -> tuple[list[Entry], bool]:
         if not line:
             continue
         try:
-            entries.append(decoder.decode(line))
+            entries.append(decode(line))
         except msgspec.MsgspecError as error:
             if number == len(lines):  # no newline at the end: the writer was interrupted
                 return entries, True

@@ -19,7 +19,8 @@ from harness.plan.gate import Gate
 # 1: header.json, journal.jsonl, results.parquet, samples.parquet
 # 2: passes have blocks (blocks.parquet), memory and host time; results leave their passes to the journal's own
 #    entries; peaks have copy rates by size; the header has arms and the gate
-FORMAT = 2
+# 3: results say the role of their law and the known slow-down of their arm
+FORMAT = 3
 
 Outcome = Literal["passed", "failed", "error", "crashed", "timeout", "unsupported", "unavailable", "skipped"]
 OUTCOMES: tuple[Outcome, ...] = (
@@ -135,6 +136,8 @@ class Result:
     measurement: Measurement | None = None
     seconds: float = 0.0
     worker: int = 0
+    role: str = ""  # of its law: what else reads the result
+    slowdown: float | None = None  # in a qualification, the share of a call added as known work
     threads: int = 0  # of a law's worker; 0 if unknown or left to the libraries
 
     @property
@@ -160,7 +163,8 @@ def result_of(cell: Cell, outcome: Outcome, **more: Any) -> Result:
     """
     return Result(
         cell=cell.number, suite=cell.suite, kind=cell.kind, backend=cell.backend, label=cell.label, problem=cell.line,
-        law=cell.law, multiplicity=cell.multiplicity, route=cell.route, outcome=outcome, **more,
+        law=cell.law, role=cell.role, slowdown=cell.slowdown, multiplicity=cell.multiplicity, route=cell.route,
+        outcome=outcome, **more,
     )  # fmt: skip
 
 

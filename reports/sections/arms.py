@@ -11,7 +11,6 @@ from harness.analysis.arm_rows import (
     dropped_reasons,
     effects,
     groups_of,
-    known_slowdown,
     verdict_row,
 )
 from harness.analysis.number_format import count, format_time, shorten
@@ -51,7 +50,7 @@ def page(analysis: Analysis) -> dict[str, Any]:
         "forests": drawn,
         "delta": f"{100 * delta:.3g}", "width": STRIP_W, "height": STRIP_H,
         "unseen": sum(row.judgement.ratio is None for row in arm_comparison.rows), "can_tell": arm_comparison.can_tell,
-        "slowed": any(known_slowdown(row.new.suite) for row in arm_comparison.rows),
+        "slowed": any(row.new.slowdown for row in arm_comparison.rows),
     }  # fmt: skip
     return {"arm_comparison": shown, "figures": specs(drawn)}
 

@@ -34,8 +34,14 @@ def fail(backend="mine", line=PLAIN, **deviation):
     return result(backend, "agrees-with-reference", line, "failed", found, reason=found.describe())
 
 
+ROLES = {
+    "agrees-with-reference": "reference", "arithmetic-is-declared": "arithmetic", "network-equals-autograd": "network",
+}  # fmt: skip
+
+
 def result(backend, law, line, outcome, deviation, **more):
     """A result of any law, or of a timed cell where there is no law."""
+    more.setdefault("role", ROLES.get(law, ""))
     return Result(
         cell=0, suite="correctness", kind="correctness" if law else "speed", backend=backend, label="row", problem=line,
         law=law, formula=f"formula of {law}" if law else "", outcome=outcome, route=Route(kind="native"),
@@ -75,6 +81,8 @@ def time_cell(number, arm, medians_ns, line=PLAIN, suite="speed-short", dropped=
         for n, ns in enumerate(medians_ns)
     )  # fmt: skip
     outcome = more.pop("outcome", "passed")
+    if suite.startswith("qualify"):
+        more.setdefault("slowdown", float(suite.partition("+")[2] or 0) / 100)
     return Result(
         cell=number, suite=suite, kind="speed", backend=arm, label=more.pop("label", f"row {line}"), problem=line,
         law="", outcome=outcome, route=Route(kind="native"), **more,

@@ -22,12 +22,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PART = ".part"  # ends the name of a directory that is still being written
-SLOWED = "qualify+"  # begins the names of suites whose arms are slowed by known work
+SLOWED_BEFORE_3 = "qualify+"  # began the names of suites whose arms are slowed by known work
 MAGIC, FOOTER = b"PAR1", 8  # a Parquet file begins and ends with it; before the end stands the length of its footer
 COLUMNS = ("problem", "median_ns", "low_ns", "high_ns")
-TIMED = f"""
-    kind = 'speed' AND outcome = 'passed' AND median_ns > 0 AND proves_nothing IS NOT TRUE
-    AND NOT starts_with(suite, '{SLOWED}') AND contains(problem, $part)
+TIMED = """
+    kind = 'speed' AND outcome = 'passed' AND median_ns > 0 AND proves_nothing IS NOT TRUE AND contains(problem, $part)
 """
 
 
@@ -182,20 +181,26 @@ def query_times(runs: Sequence[StoredRun], sides: pa.Table, part: str) -> tuple[
             whole = [run for run in whole if run not in damaged]
 
 
-def _select(runs: Sequence[StoredRun], mode: str) -> str:
+def _select(runs: Sequence[StoredRun], mode: str, plain: str) -> str:
     files = ", ".join(_quote(str(run.table)) for run in runs)
     return (
         f"SELECT filename AS file, backend AS side, {mode} AS mode, {', '.join(COLUMNS)} "
-        f"FROM read_parquet([{files}], filename = true) WHERE {TIMED}"
+        f"FROM read_parquet([{files}], filename = true) WHERE {TIMED} AND {plain}"
     )
 
 
-def _selects(runs: Iterable[StoredRun]) -> list[str]:
-    """One query for each format: the first one has no column for the mode, everything was hot."""
-    runs = list(runs)
-    old = [run for run in runs if run.head.format < 2]
-    new = [run for run in runs if run.head.format >= 2]
-    return ([_select(old, "'hot'")] if old else []) + ([_select(new, "coalesce(mode, 'hot')")] if new else [])
+def _selects(runs: Sequence[StoredRun]) -> list[str]:
+    """One query for each group of formats.
+
+    Before 2 there was no column for the mode, and everything was hot; before 3 slowed arms were told by their suite.
+    """
+    by_suite, by_share = f"NOT starts_with(suite, '{SLOWED_BEFORE_3}')", "coalesce(slowdown, 0) = 0"
+    groups = ((0, 2, "'hot'", by_suite), (2, 3, "coalesce(mode, 'hot')", by_suite),
+              (3, FORMAT + 1, "coalesce(mode, 'hot')", by_share))  # fmt: skip
+    found = [
+        ([run for run in runs if first <= run.head.format < end], mode, plain) for first, end, mode, plain in groups
+    ]
+    return [_select(chosen, mode, plain) for chosen, mode, plain in found if chosen]
 
 
 def _query(runs: Sequence[StoredRun], rescued: pa.Table, sides: pa.Table, part: str) -> pa.Table:
@@ -259,7 +264,7 @@ def _is_timed(row: dict[str, Any], part: str) -> bool:
     """What TIMED says, of a row that DuckDB does not see."""
     return (
         row["kind"] == "speed" and row["outcome"] == "passed" and (row["median_ns"] or 0) > 0
-        and not row["proves_nothing"] and not row["suite"].startswith(SLOWED) and part in row["problem"]
+        and not row["proves_nothing"] and not row["slowdown"] and part in row["problem"]
     )  # fmt: skip
 
 

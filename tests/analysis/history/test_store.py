@@ -111,11 +111,12 @@ def test_runs_of_the_first_format_have_points(tmp_path):
     assert (_medians(history), history.notices) == ([1000, 2000], ())
 
 
-def test_only_verified_times_of_speed_cells_count(tmp_path):
+@pytest.mark.parametrize("format", [1, 2, 3])
+def test_only_verified_times_of_speed_cells_count(tmp_path, format):
     nothing = Deviation(kind="bound", worst=0.0, compared=0)
     store_run(
         tmp_path / "run", timed(0, 1000.0), timed(1, 2000.0, outcome="failed"), timed(2, 3000.0, suite="qualify+10"),
-        timed(3, 4000.0, suite="qualify"), timed(4, 5000.0, deviation=nothing), format=1,
+        timed(3, 4000.0, suite="qualify"), timed(4, 5000.0, deviation=nothing), format=format,
     )  # fmt: skip
     assert sorted(_medians(read_history(tmp_path, revisions=()))) == [1000, 4000]
     (tmp_path / "run" / "results.parquet").unlink()  # the journal follows the same rule

@@ -10,7 +10,7 @@ import pytest
 import reports
 from harness.analysis.analyse import analyse
 from harness.analysis.arm_comparison import compare_to_base
-from harness.analysis.arm_rows import arm_rows, dropped_reasons, effects, groups_of, known_slowdown
+from harness.analysis.arm_rows import arm_rows, dropped_reasons, effects, groups_of
 from harness.analysis.schemas import VERDICT_COLUMNS, schema_table
 from harness.plugins.manager import load_plugins
 from reports.forest import STRIP_H, forests, make_strip
@@ -163,13 +163,6 @@ def test_a_false_alarm_or_a_missed_slow_down_is_told():
     assert verdict.state == "bad"
     assert "Slow-downs found: 1 % in 0 of 1, 10 % in 0 of 1 cells." in verdict.detail
     assert "a slow-down of 10% was found in 0 of 1 cells" in verdict.detail
-
-
-@pytest.mark.parametrize(
-    ("suite", "slowdown"), [("qualify", 0.0), ("qualify+3", 0.03), ("speed", None), ("qualify-own", None)]
-)
-def test_only_the_suites_of_a_qualification_have_a_known_slow_down(suite, slowdown):
-    assert known_slowdown(suite) == slowdown
 
 
 def test_arms_are_shown_as_they_were(run):
