@@ -1,4 +1,4 @@
-"""Qualification: identical arms, and arms with known slow-downs, through the very gate that later fails a build."""
+"""Qualification: run identical arms, and arms with known slow-downs, through the same gate that later fails a build."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FLOOR_QUANTILE = 0.95
 
 
 def make_arms(registry: Registry, backends: Sequence[str]) -> tuple[Arm, ...]:
-    """Every backend twice, as a family of its own."""
+    """Return two arms for every backend, as a family."""
     arms = []
     for name in backends:
         registry.backend(name)
@@ -26,12 +26,12 @@ def make_arms(registry: Registry, backends: Sequence[str]) -> tuple[Arm, ...]:
 
 
 def name_suites(slowdowns: Sequence[float]) -> tuple[str, ...]:
-    """The suite of identical arms, and those of known slow-downs."""
+    """Return the names of the suites of identical arms and of known slow-downs (shares, such as 0.02)."""
     return (SUITE, *(f"{SUITE}+{100 * slowdown:g}" for slowdown in slowdowns))
 
 
 def qualify_run(run: Run, arm_comparison: ArmComparison) -> Qualification:
-    """Count false alarms and the slow-downs that were found in a run of the suites."""
+    """Count false alarms and detected slow-downs in a run of the suites."""
     identical = [row for row in arm_comparison.rows if row.new.suite == SUITE and row.judgement.ratio is not None]
     alarms = sum(is_alarm(row) for row in identical)
     powers: dict[str, tuple[int, int]] = {}
@@ -48,11 +48,11 @@ def qualify_run(run: Run, arm_comparison: ArmComparison) -> Qualification:
 
 
 def is_alarm(row: Row) -> bool:
-    """Whether identical arms were called different."""
+    """Return True if identical arms were judged different."""
     return row.judgement.verdict in ("SLOWER", "FASTER")
 
 
 def find_floor(identical: Sequence[Row]) -> float:
-    """The change that 95 % of the identical pairs stay below, as measured when their verdict was given."""
+    """Return the relative change that 95 % of the identical pairs stay below, as measured at their verdict."""
     changes = sorted(abs(row.judgement.ratio.value - 1) for row in identical if row.judgement.ratio is not None)
     return changes[min(len(changes) - 1, int(FLOOR_QUANTILE * len(changes)))] if changes else 0.0
