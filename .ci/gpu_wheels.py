@@ -126,7 +126,7 @@ def download(requirements: list[str], folder: Path, python: str) -> None:
 
 
 def constrain(path: Path) -> list[str]:
-    """Return the lines of a constraints file, with the versions of SMALLER instead of its own."""
+    """Return the lines of a constraints file, with versions replaced by those of SMALLER."""
     lines = (line.strip() for line in path.read_text().splitlines())
     kept = [line for line in lines if line and not line.startswith("#") and name_of(line) not in SMALLER]
     return [*kept, *(f"{name}=={version}" for name, version in SMALLER.items())]

@@ -1,4 +1,4 @@
-"""Requirements of the harness, those that a Python lacks, and wheels that supply them without a network.
+"""Requirements of the harness, the ones that a Python lacks, and wheels that supply them without a network.
 
 This module does not use pip, which an environment may lack: a wheel is an archive of files for the import path.
 """
@@ -132,7 +132,7 @@ def find_wheel(one: Missing, folder: Path) -> Path | None:
     for path in sorted(folder.glob("*.whl"), reverse=True):
         try:
             name, version, _, those = packaging("utils").parse_wheel_filename(path.name)
-        except ValueError:  # not a valid name of a wheel, so not one of those that were fetched
+        except ValueError:  # not a valid name of a wheel, so not one that was fetched
             continue
         if name == one.name and specifier.contains(version, prereleases=True) and tags & those:
             return path

@@ -86,7 +86,7 @@ class Place:
 def open_places(
     environments: Iterable[Environment], plugins: Sequence[str], tell: Callable[[str], None] = lambda text: None
 ) -> Iterator[dict[Environment, Place]]:
-    """Make every environment; what was made is removed at the end in any case.
+    """Make every environment; they are removed at the end in any case.
 
     environments: without settings; duplicates are made once.
     plugins: `--plugin` arguments.

@@ -15,7 +15,7 @@ class Watch(Protocol):
         """Receive the plan before the first cell, with the estimated duration in seconds."""
 
     def working(self, backend: str, what: str) -> None:
-        """Receive the arm or stage at work, and what it begins."""
+        """Receive the arm or stage at work, with the step that begins."""
 
     def advance(self, seconds: float) -> None:
         """Receive the estimated duration in seconds of work that is done."""

@@ -165,7 +165,11 @@ def pair_cells(plan: Plan) -> list[tuple[Cell, Cell]]:
 
 
 def run_pass(state: TimingState, contests: Sequence[Contest], number: int) -> None:
-    """Run one pass: fresh processes for all arms, every contest once; isolated contests get their own processes."""
+    """Run one pass: fresh processes for all arms, every contest once; isolated contests get their own processes.
+
+    contests: those that are not finished.
+    number: of the pass, from 0.
+    """
     if number % PROBE_EVERY == 0:
         measure_machine(state, quick=number > 0)
     together = [contest for contest in contests if not contest.isolated]
@@ -270,7 +274,7 @@ def prepare(
 
 
 def ask_until_sure(supervisor: WorkerSupervisor, ask: Callable[[], Asked]) -> Asked:
-    """Ask; confirm an accusation that rests on times alone in fresh processes: it stands if two of three agree."""
+    """Ask, and repeat an accusation that rests on times alone in fresh processes: it stands if two of three agree."""
     accused = 0
     for trial in range(TRIALS):
         asked = ask()
@@ -301,7 +305,11 @@ def drop_rounds(found: dict[int, list[Timed]], visits: int) -> dict[int, list[Ti
 
 
 def order_blocks(cells: Sequence[Cell], blocks: int, shuffle: random.Random) -> Iterator[Cell]:
-    """Yield cells in ABBA order for any number of arms: a shuffled order and its reverse, anew for every two blocks."""
+    """Yield cells in ABBA order for any number of arms: for every two blocks a new shuffled order and its reverse.
+
+    blocks: for each cell, an even number.
+    shuffle: source of the random order.
+    """
     for _ in range(blocks // 2):
         order = list(cells)
         shuffle.shuffle(order)

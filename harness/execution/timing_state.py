@@ -96,7 +96,10 @@ def keep(state: TimingState, cell: Cell, facts: Pass, blocks: Sequence[Timed]) -
 
 
 def fail(state: TimingState, cell: Cell, reply: Checked) -> None:
-    """Record a cell that cannot be timed, or no longer."""
+    """Record a cell that cannot be timed, or can no longer be.
+
+    reply: its outcome, with the reason.
+    """
     _, seconds, pid = state.last[cell.number]
     state.done.add(cell.number)
     state.failed.add(cell.number)
@@ -132,6 +135,7 @@ def conclude(state: TimingState, cell: Cell) -> None:
 def find_impossible(state: TimingState, cell: Cell, passes: Sequence[Pass]) -> str:
     """Return why a cell's times are below what the machine can do; "" if they are not.
 
+    passes: of the cell.
     The peak was measured with the number of threads of the arms, which not every thread pool obeys: it is scaled to all
     cores.
     """

@@ -75,8 +75,10 @@ def judge_voter(verdict: Verdict, name: str, voters: int) -> tuple[Outcome, str,
 def blame(registry: Registry, supervisor: WorkerSupervisor, cell: Cell) -> str:
     """Describe the first law of the suite that an outvoted backend breaks, on whole numbers and on the problem itself.
 
-    The comparison with the reference comes last: it only says that an answer is wrong, while another law says what is
-    wrong with it.
+    supervisor: of the outvoted backend.
+    cell: of the vote.
+    The comparison with the reference comes last: it only says that an answer is wrong, while another law says in which
+    way.
     """
     names = sorted(registry.suite(cell.suite).laws, key=lambda name: registry.law(name).role == "reference")
     problems = dict.fromkeys((cell.problem.with_(data="integer"), cell.problem))

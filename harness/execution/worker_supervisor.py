@@ -166,7 +166,7 @@ class WorkerSupervisor:
         if self.worker is not None:
             try:
                 self.worker.ask(Release(), START_S, self.memory_bytes)
-            except WorkerDiedError as error:  # while arrays were freed; what was timed before stands
+            except WorkerDiedError as error:  # while arrays were freed; earlier times stay valid
                 self.died(error)
 
     def suspend(self, *, look_again: bool = True) -> None:

@@ -74,7 +74,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Bench:
-    """One backend with its workers, and counts of what was tried.
+    """One backend with its workers, and counts of its problems.
 
     backend: name, with settings after it if there are any. Half of the laws run in a worker with one thread, half in
         one with all.

@@ -76,7 +76,7 @@ def list_commits(repository: Path, good: str, bad: str) -> list[str]:
 
 
 def bisect(commits: Sequence[str], test: Callable[[str], Step]) -> Bisection:
-    """Search the commits by bisection; the last one is known to be bad, and those that cannot be judged are skipped."""
+    """Search the commits by bisection. The last one is known to be bad; commits that cannot be judged are skipped."""
     low, high, steps, unclear = -1, len(commits) - 1, [], set()
     while left := [at for at in range(low + 1, high) if at not in unclear]:
         at = min(left, key=lambda one: abs(one - (low + high) / 2))
@@ -118,7 +118,7 @@ def find_change(
 
     def test(revision: str) -> Step:
         step = try_commit(registry, wanted, gate, watch, revision, timed=change is not None)
-        if step.answer == "unclear" and step.ratio is not None:  # more passes would help
+        if step.answer == "unclear" and step.ratio is not None:  # undecided times: more passes may decide
             tell(step)
             more = replace(gate, budget_s=MORE * gate.budget_s)
             step = try_commit(registry, wanted, more, watch, revision, timed=True)

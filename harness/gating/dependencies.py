@@ -42,7 +42,7 @@ def read_declared(repository: Path, revision: str) -> dict[str, str]:
             continue
         try:
             found[name] = git(repository, "show", f"{revision}:{name}")
-        except GitError:  # it has none
+        except GitError:  # the revision has no such file
             continue
     return found
 

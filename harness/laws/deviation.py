@@ -76,7 +76,7 @@ def compare(got: Array, wanted: Array, bound: Array | float = 0.0, *, what: str,
     bound: allowed |got - wanted|, of the same shape or a scalar.
     what: name of the array, for messages.
     kind: of the bound.
-    Different shapes give a failed statement.
+    For different shapes, the deviation is a failed statement.
     """
     if got.shape != wanted.shape:
         return statement(False, f"{what}: got shape {tuple(got.shape)}, wanted {tuple(wanted.shape)}")

@@ -23,15 +23,15 @@ class KnownBug:
     backends: names of the affected backends, registered here or not.
     lines, laws: what shows it; every law is applied to every line that meets its conditions.
     shows: outcomes that are this bug.
-    see: what is seen, in words.
-    package, since, fixed: the affected library among those that a backend reports, its first bad and first good
+    see: visible effect, in words.
+    package, since, fixed: the affected one of the libraries that a backend reports, its first bad and first good
         version; "" if unknown.
     flag: processor flag that it needs, as in /proc/cpuinfo.
     set: environment variables that it needs.
     threads: of the worker; 0 leaves them to the run.
     seen, unseen: where it was seen, with versions, or why it cannot be reproduced where that was tried. Exactly one is
         set.
-    domain: why the lines lie outside what the suite `correctness` can draw; "" if they lie inside.
+    domain: why the lines are outside of what the suite `correctness` can draw; "" if they are inside.
     """
 
     project: str

@@ -139,7 +139,7 @@ def spread_arms(
 ) -> tuple[Arm, ...]:
     """Return every arm followed by one arm for each level of each switch that its backend declares.
 
-    switches: names of those that are used.
+    switches: names of the switches to use.
     backend_of: the backends of the arms, in their order.
     A variable that an arm sets itself is left unchanged.
     Raises UsageError if no backend declares any of the switches.

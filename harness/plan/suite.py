@@ -143,7 +143,7 @@ class Suite:
     fills_memory: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what would leave a run without cells, or fail only when the plan is made."""
+        """Reject a suite that would leave a run without cells, or fail only during planning."""
         check_word("Suite name", self.name)
         what = f"suite '{self.name}'"
         check_one_of(f"kind of {what}", self.kind, ("correctness", "consensus", "speed", "whole"))
@@ -167,5 +167,5 @@ class Suite:
         return asked + (self.of_networks(networks) if self.of_networks is not None else ())
 
     def take_all(self, given: Sequence[NamedProblem]) -> tuple[NamedProblem, ...]:
-        """Return the problems that the suite runs instead of its own for user-given ones."""
+        """Return the problems to run for user-given ones, instead of the suite's own."""
         return tuple(problem for one in given for problem in self.take(one))

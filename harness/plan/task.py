@@ -37,6 +37,6 @@ def operators_of(problem: Task) -> Mapping[Problem, int]:
 def is_short(free_bytes: int, need_bytes: int) -> bool:
     """Return True if running out of memory does not count against a backend: less than twice the estimate was free.
 
-    With more free memory, the backend used what it did not declare. False if either number is unknown (0).
+    With more free memory, the backend used more than it declared. False if either number is unknown (0).
     """
     return 0 < free_bytes < GENEROUS * need_bytes

@@ -62,7 +62,7 @@ def register_reporters(register: Callable[[Reporter], None]) -> None:
 
 @hookspec
 def result_recorded(run: Run, result: Result) -> None:
-    """Called with each result after it was written to disk.
+    """Receive each result after it was written to disk.
 
     :param run: the run so far, without its results.
     :param result: the result just recorded.
@@ -71,7 +71,7 @@ def result_recorded(run: Run, result: Result) -> None:
 
 @hookspec
 def run_finished(run: Run) -> None:
-    """Called with the run when it has ended, complete or not.
+    """Receive the run when it has ended, complete or not.
 
     :param run: the run with all results.
     """

@@ -155,7 +155,7 @@ class CellCollection:
             self.results.append(msgspec.convert(found, Result))
 
     def pytest_report_header(self) -> list[str]:
-        """Return what is planned, and which plugins are broken."""
+        """Return the planned cells, and the broken plugins."""
         plan = self.plan
         return [
             f"harness: {len(plan.cells)} cells of {', '.join(plan.suites)} on {', '.join(plan.backends)}",

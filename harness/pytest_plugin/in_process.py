@@ -54,7 +54,12 @@ def judge_work(choose: Callable[[], Seen], work: Callable[[], Deviation]) -> Jud
 
 
 def open_timing(choose: Callable[[], Seen], cell: Cell, mode: Mode) -> tuple[Session | None, Judged]:
-    """Prepare a cell for timing: verify its answers and run the honesty checks."""
+    """Prepare a cell for timing: verify its answers and run the honesty checks.
+
+    choose: builds the backend under test.
+    mode: of the caches.
+    Returns the session, None if the cell cannot be timed, and the reply.
+    """
     opened: list[Session] = []
 
     def make_ready() -> Deviation:

@@ -139,7 +139,7 @@ def _fetch_pair(session: Session, flush: Callable[[], None] | None = None, first
 
 
 def _make_flush(session: Session) -> Callable[[], None]:
-    """Return a function that overwrites the caches of the host if the results lie there; else one that does nothing."""
+    """Return a function that overwrites the host's caches if results are in its memory; else one that does nothing."""
     if session.timed.backend.device != "cpu":
         return lambda: None
     from harness.measure.caches import TIMES, last_cache_bytes

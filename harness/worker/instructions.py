@@ -1,6 +1,6 @@
 """Find out which instruction sets the libraries of this process use, by asking the libraries themselves.
 
-A library is asked only if it is loaded. One that does not answer is left out of the result.
+Only loaded libraries are asked. One that does not answer is left out of the result.
 """
 
 from __future__ import annotations

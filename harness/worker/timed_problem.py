@@ -60,7 +60,7 @@ class WrongAnswerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One set of inputs: all on the host, those that calls read anew on the device, and the verified outputs."""
+    """One set of inputs: all on the host, the ones that calls read anew on the device, and the verified outputs."""
 
     host: dict[str, Array]
     device: dict[str, Any]
@@ -314,7 +314,11 @@ def _nothing() -> None:
 
 
 def combine_all(host: Mapping[str, Array], renewal: Renewal | None, word: int) -> dict[str, Array]:
-    """Return what arrays held that were filled with `host` and then renewed with a word."""
+    """Return what arrays held that were filled with `host` and then renewed with a word.
+
+    renewal: of the arrays; None if they cannot be renewed.
+    word: exclusive-or of the words applied since then.
+    """
     return dict(host) if renewal is None else renewal.apply(host, word)
 
 

@@ -110,7 +110,11 @@ class TimedOperator:
         return self.problem.data
 
     def judge(self, host: Mapping[str, Array], outputs: Mapping[str, Array], seed: int | None = None) -> Deviation:
-        """Compare with the reference, within the error bound of the declared algorithm class."""
+        """Compare with the reference, within the error bound of the declared algorithm class.
+
+        host, outputs: by name.
+        seed: for the random checks of a large problem; None uses the problem's own.
+        """
         problem = self.problem if seed is None else self.problem.with_(seed=seed)
         return verify(problem, self.subject.numerics(self.problem), host, outputs)
 
@@ -149,7 +153,11 @@ class TimedNetwork:
         return "normal"
 
     def judge(self, host: Mapping[str, Array], outputs: Mapping[str, Array], seed: int | None = None) -> Deviation:
-        """Verify each layer of a second pass on the same arrays with the reference, and compare the two passes."""
+        """Verify each layer of a second pass on the same arrays with the reference, and compare the two passes.
+
+        host, outputs: by name.
+        seed: not used.
+        """
         devices = self.own(host)
         layers, tape = verify_layers(self.subject, devices, devices)
         again = self.subject.fetch_results(tape)
@@ -176,5 +184,5 @@ def choose_timed_subject(subject: BackendUnderTest | NetworkUnderTest) -> TimedS
 
 
 def equal_outputs(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
-    """Whether all outputs are the same, bit for bit."""
+    """Return True if all outputs are equal bit for bit."""
     return all(np.array_equal(first[name], a) for name, a in second.items())

@@ -111,7 +111,7 @@ def _count_bits(got: Array, values: Wide) -> int:
 
 
 def _is_short(values: Wide, bits: int) -> Flags:
-    """Return True for numbers that fit a significand of so many bits."""
+    """Return True for numbers that fit a significand of `bits` bits."""
     scaled = np.ldexp(np.frexp(values)[0], bits)
     return np.asarray(scaled == np.rint(scaled))
 
@@ -154,7 +154,7 @@ def _offset(case: Case, bias: Array | None, kernel: bool) -> str:
         if known:
             return known
         if np.ptp(middle[loud]) <= 4 * most.max():
-            return ""  # one constant: said of the values
+            return ""  # one constant for all elements: `_added` describes it
         hint = ", as of a bias lost or added twice" if kept == (1,) and bias is None else ""
         return f"got each {words} off by a constant of its own{hint}"
     return ""

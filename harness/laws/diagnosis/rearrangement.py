@@ -69,7 +69,10 @@ class Case:
 
 
 def agree(g: Array, t: Array | float, limit: Array | float) -> Flags:
-    """Return flags of elements that are within their bound, equal, or NaN on both sides."""
+    """Return flags of elements that are within their bound, equal, or NaN on both sides.
+
+    g, t, limit: got, wanted and allowed error, of one shape or broadcast.
+    """
     same = np.abs(g - t) <= limit
     if not same.all():
         same |= (g == t) | ((g != g) & (t != t))

@@ -83,7 +83,7 @@ def _tells(outside: int, size: int) -> bool:
 
 
 def _choices(size: int, count: int) -> float:
-    """Return the bits needed to list so many elements out of so many: log2 of the binomial coefficient."""
+    """Return the bits needed to list `count` of `size` elements: log2 of the binomial coefficient."""
     return (math.lgamma(size + 1) - math.lgamma(count + 1) - math.lgamma(size - count + 1)) / math.log(2)
 
 

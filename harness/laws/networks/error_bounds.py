@@ -36,7 +36,11 @@ GLUE_UNITS = 8  # rounding errors of one element-wise operation, including power
 
 
 def compute_reference(node: Node, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the outputs of an operator computed by the reference, in float64."""
+    """Return the outputs of an operator computed by the reference, in float64.
+
+    node: ignored; part of the interface of a `Compute`.
+    problem, arrays: of the operator, inputs by name.
+    """
     return reference.compute(problem, arrays)
 
 
@@ -135,7 +139,10 @@ def compute_noisily(numerics_for: NumericsFor, rng: np.random.Generator) -> Comp
 
 
 def stir(rng: np.random.Generator, a: Array, size: float) -> Array:
-    """Return an array with noise on every element, of standard size `size` relative to the element."""
+    """Return an array with noise on every element, of standard size `size` relative to the element.
+
+    rng: source of the noise.
+    """
     return a + (size * a) * draw_noise(rng, a.shape)
 
 
@@ -187,7 +194,10 @@ def allowed(wanted: Array, moved: float, u: float) -> float:
 def depth_bound(network: Network, work: Work, numerics_for: NumericsFor) -> float:
     """Return the bound on ||a - b|| / ||b|| of two passes of one implementation that sums in a different order each.
 
-    LAMBDA times the sum of sqrt(K) u over all operators, as if every layer passed on its whole input error.
+    work: forwards or a training step.
+    numerics_for: declared numerics for each node and problem.
+    The bound is LAMBDA times the sum of sqrt(K) u over all operators, as if every layer passed on its whole input
+    error.
     """
     total = 0.0
     for node in network.nodes:

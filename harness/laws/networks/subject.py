@@ -118,7 +118,7 @@ class NetworkUnderTest:
 
 
 def _shares(backend: Backend, problem: NetworkProblem) -> frozenset[str]:
-    """Return the nodes that a partner computes: every other operator, and those that the backend lacks."""
+    """Return the nodes that a partner computes: every other operator, and all that the backend lacks."""
     operators = [node for node in problem.network.nodes if node.problem is not None]
     lacking = {
         node.name for node in operators

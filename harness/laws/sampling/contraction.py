@@ -46,7 +46,7 @@ from harness.problems.window import Sizes
 Array = NDArray[Any]
 ROUNDS = 2
 LEAST_POSITIONS = 2**12
-SHORT, LONG = 64, 2**13  # lengths of vectors: up to the first they are multiplied out, up to the second with others
+SHORT, LONG = 64, 2**13  # inner axes are combined while their product is below SHORT and the next axis below LONG
 SCATTERS = frozenset({Operator.conv_input_grad, Operator.conv_transpose})
 
 

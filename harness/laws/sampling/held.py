@@ -106,7 +106,11 @@ def make_blank(like: Any, size: int) -> Any:
 
 
 def shape_flat(flat: Any, shape: Sizes, layout: str) -> Any:
-    """View a one-dimensional array as n c *s in a memory layout."""
+    """View a one-dimensional array as n c *s in a memory layout.
+
+    shape: n c *s.
+    layout: of the problem.
+    """
     from array_api_compat import array_namespace
 
     xp, order = array_namespace(flat), memory_order(shape, layout)

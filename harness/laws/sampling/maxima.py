@@ -25,7 +25,7 @@ Array = NDArray[Any]
 def pool_blocks(held: Held, ties: str) -> Iterator[tuple[Box, Array, Array]]:
     """Yield boxes that cover the output, with maxima (float32) and flat indices; -inf and -1 for padding only.
 
-    ties: which of equal maxima gives the index, "first" or "last".
+    ties: which of equal maxima has the index, "first" or "last".
     """
     shape = held.problem.y
     growth = max(1.0, math.prod(held.problem.x[2:]) / math.prod(shape[2:]))

@@ -44,14 +44,22 @@ class Axis:
         return [(j, u) for j, u in pairs if j is not None]
 
     def outputs_in(self, start: int, stop: int, u: int) -> tuple[int, int]:
-        """Return the range of outputs from start to stop whose tap u lies in the input."""
+        """Return the range of outputs whose tap u lies in the input.
+
+        start, stop: limits of the range.
+        u: index of the tap.
+        """
         shift = self.dilation * u - self.begin
         first = max(start, -(shift // self.stride))  # ceil(-shift / stride)
         last = min(stop, (self.n - 1 - shift) // self.stride + 1)
         return first, max(first, last)
 
     def inputs_at(self, first: int, last: int, u: int) -> slice:
-        """Return the inputs that outputs from first to last read with tap u."""
+        """Return the inputs that a range of outputs reads with one tap.
+
+        first, last: the outputs, without `last`.
+        u: index of the tap.
+        """
         shift = self.dilation * u - self.begin
         return slice(first * self.stride + shift, (last - 1) * self.stride + shift + 1, self.stride)
 
