@@ -7,8 +7,8 @@ lambda sqrt(K) u with probability below 2 K exp(-lambda^2 / 2), which for lambda
 Per norm (fft): |got - y| <= 12 u log2(n) ||x|| ||w|| + u_out A, over the image, the channels of the group and the
 kernel (form of Percival 2003; the largest factor measured over kernels of 9 to 4608 taps was 0.19).
 Per norm (winograd): |got - y| <= c u ||x|| ||w|| + u_out A, with c by the tile; the bound grows exponentially with it
-(Barabasz, Anderson, Soodhalter and Gregg 2020). Measured on F(2,3) and F(4,3) were 1.2 and 4.9; c leaves room for six
-times as much.
+(Barabasz, Anderson, Soodhalter and Gregg 2020). Measured on F(2,3) and F(4,3) were 1.2 and 4.9; c allows for six times as
+much. The bounds per norm also include the rounding of the output, u_out |y| + underflow.
 """
 
 from __future__ import annotations
@@ -114,8 +114,9 @@ def is_exact(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) 
     """Return True if every order of summation must give the same bits (or, for norm classes, round to them).
 
     arrays: inputs by name.
-    Always true for selections. True for sums of whole numbers if K max|x| max|w| + max|b| <= 2^p and every factor is
-    exact in the format to which inputs are rounded, checked on the data.
+    Always true for selections, never for means and their gradients. True for sums of whole numbers if K max|x| max|w| +
+    max|b| <= 2^p, or A itself is at most 2^p, and every factor is exact in the format to which inputs are rounded,
+    checked on the data. Norm classes also need an error bound below 1/2.
     """
     if problem.operator in SELECTS:
         return True
@@ -228,9 +229,10 @@ def rounding(problem: Problem, wanted: Array) -> Array:
 
 
 def relative_bound(problem: Problem, numerics: Numerics) -> float:
-    """Return the factor of A: 2 u_in + gamma for the accumulation length + u_out for each rounding before the last.
+    """Return the factor of A: 2 u_in + gamma (1 + u_out), and u_out for each rounding of the output before the last.
 
-    A gradient of means may round each of its terms, dy over a divisor, before adding them.
+    gamma is that of the accumulation length. A gradient of means may round each of its terms, dy over a divisor, before
+    adding them.
     """
     length, sums, out = accumulation(problem), numerics.sums_in(problem.dtype), FORMATS[problem.dtype]
     early = numerics.output_roundings - 1 + (problem.operator is Operator.avg_pool_grad)

@@ -6,8 +6,9 @@ Parker 1997; for rounding errors as random variables, Higham and Mary 2019). Eve
 its input's, so the bound grows with depth as this network makes it grow. For each array t, with D the root mean
 square over DRAWS of ||t noisy - t||:
     ||got - t|| <= LAMBDA (D + u ||t||).
-Noise of an operator with sums of K products a b: sqrt(K) u max(rms(y), sqrt(K) rms(a) rms(b)) for direct and gemm,
-with log2(points) for sqrt(K) in fft and the constant of the tile in winograd, plus u_in for rounded inputs.
+Noise of an operator with sums of K products a b: (q u + 2 u_in + r u_out) max(rms(y), sqrt(K) rms(a) rms(b)), with
+q = sqrt(K) for direct and gemm, at least log2(points) for fft and the constant of the tile for winograd, u_in for
+rounded inputs (else 0), and r roundings of the output.
 """
 
 from __future__ import annotations
