@@ -7,7 +7,7 @@ lambda sqrt(K) u with probability below 2 K exp(-lambda^2 / 2), which for lambda
 Per norm (fft): |got - y| <= 12 u log2(n) ||x|| ||w|| + u_out A, over the image, the channels of the group and the
 kernel (form of Percival 2003; the largest factor measured over kernels of 9 to 4608 taps was 0.19).
 Per norm (winograd): |got - y| <= c u ||x|| ||w|| + u_out A, with c by the tile; the bound grows exponentially with it
-(Barabasz, Anderson, Soodhalter and Gregg 2020). Measured on F(2,3) and F(4,3) were 1.2 and 4.9; c allows for six times as
+(Barabasz, Anderson, Soodhalter and Gregg 2020). Measured on F(2,3) and F(4,3) were 1.2 and 4.9; c allows six times as
 much. The bounds per norm also include the rounding of the output, u_out |y| + underflow.
 """
 
