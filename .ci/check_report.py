@@ -1,4 +1,4 @@
-"""Check the report of a real run: complete, nothing wrong, every cell in every table, and a page that stands alone."""
+"""Check the report of a real run: complete, nothing wrong, every cell in every table, and a self-contained page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.analysis.exit_code import find_exit_code
 
 
 def main(path: Path) -> None:
-    """Raise AssertionError where the run or its report is not what it must be."""
+    """Raise AssertionError if the run or its report is not as required."""
     run = harness.load(path)
     assert run.complete, "the run is incomplete"
     assert find_exit_code(run) == 0, run.counts
@@ -30,7 +30,7 @@ def main(path: Path) -> None:
     assert (timed["peak_fraction"] > 0).all()
     assert {"numpy-direct", "scipy-signal", "fft", "im2col", "sparse", "torch"} <= set(timed["backend"])
     assert (timed["blocks"] >= 2 * timed["passes"]).all()
-    dropped = timed["dropped_blocks"].sum() / timed["blocks"].sum()  # the machine's doing, not the change's
+    dropped = timed["dropped_blocks"].sum() / timed["blocks"].sum()  # not checked, as it depends on the machine
     blocks = pd.read_parquet(path / "blocks.parquet")
     assert len(blocks) == timed["blocks"].sum()
     page = (path / "report" / "report.html").read_text()

@@ -27,7 +27,7 @@ MOST_MIB = 60
 
 
 def main() -> int:
-    """Fill the folder anew; 2 where a package cannot be had or the folder would be too large."""
+    """Refill the folder; return 2 if a package cannot be downloaded or the folder is unusable or would be too large."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=WHEELS)
     parser.add_argument("--python", action="append", metavar="3.N", help="may be repeated; default: 3.11 and 3.12")
@@ -58,19 +58,19 @@ def main() -> int:
 
 
 def refuse_folder(folder: Path) -> str:
-    """Why a folder cannot be filled anew, which empties it; or nothing."""
+    """Return why a folder cannot be emptied and refilled; "" if it can."""
     if folder.is_file() or (folder.is_dir() and any(path.suffix != ".whl" for path in folder.iterdir())):
         return f"folder: got '{folder}', wanted a new one, or one that holds wheels alone; choose another: --folder"
     return ""
 
 
 def mib(wheels: list[Path]) -> float:
-    """Size of all of them together."""
+    """Return the total size of the wheels in MiB."""
     return sum(path.stat().st_size for path in wheels) / 2**20
 
 
 def find_fault(wheels: list[Path], most_mib: float) -> str:
-    """Why these wheels (largest first) must not be carried; empty where they may."""
+    """Return why these wheels (largest first) must not be carried; "" if they may."""
     names = {path: str(packaging("utils").parse_wheel_filename(path.name)[0]) for path in wheels}
     if wrong := [path.name for path, name in names.items() if is_provided(name)]:
         return f"wheels: got {', '.join(wrong)}, which the machine brings itself; correct PROVIDED or the requirements"
@@ -84,7 +84,7 @@ def find_fault(wheels: list[Path], most_mib: float) -> str:
 
 
 def download_all(folder: Path, python: str) -> None:
-    """All wheels for one Python: the requirements, and what they need in turn."""
+    """Download all wheels for one Python: the requirements, and their requirements in turn."""
     todo, seen = read_requirements(), set[str]()
     while todo := [text for text in todo if wanted(text, python) and name_of(text) not in seen]:
         seen |= {name_of(text) for text in todo}
@@ -95,7 +95,7 @@ def download_all(folder: Path, python: str) -> None:
 
 
 def wanted(text: str, python: str) -> bool:
-    """Whether a requirement counts for this Python on Linux, and is none that the machine brings itself."""
+    """Return True if a requirement applies to this Python on Linux and the machine does not provide it."""
     one = packaging("requirements").Requirement(text)
     places = {
         "python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux", "os_name": "posix",
@@ -106,9 +106,12 @@ def wanted(text: str, python: str) -> bool:
 
 
 def download(requirements: list[str], folder: Path, python: str) -> None:
-    """Ask pip for wheels for CPython on x86-64. Raises CalledProcessError.
+    """Let pip download wheels for CPython on x86-64. Raises CalledProcessError.
 
-    Versions are those of constraints.txt, but for those of SMALLER.
+    requirements: their texts, with or without markers.
+    folder: of the wheels.
+    python: version, such as 3.12.
+    Versions are those of constraints.txt, except for those of SMALLER.
     """
     plain = [text.partition(";")[0].strip() for text in requirements]
     kinds = [f"manylinux_2_{minor}_x86_64" for minor in GLIBCS] + [f"{name}_x86_64" for name in OLD]
@@ -123,7 +126,7 @@ def download(requirements: list[str], folder: Path, python: str) -> None:
 
 
 def constrain(path: Path) -> list[str]:
-    """Lines of a constraints file, with the versions of SMALLER in place of its own."""
+    """Return the lines of a constraints file, with versions replaced by those of SMALLER."""
     lines = (line.strip() for line in path.read_text().splitlines())
     kept = [line for line in lines if line and not line.startswith("#") and name_of(line) not in SMALLER]
     return [*kept, *(f"{name}=={version}" for name, version in SMALLER.items())]

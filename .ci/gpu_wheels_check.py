@@ -1,7 +1,7 @@
 """Run the check of CUDA devices in a fresh environment without a network, with the carried wheels alone.
 
-`make gpu-wheels-check`: the environment has what a machine with a device brings (PROVIDED and what that needs), linked
-from the environment that runs this, and nothing else. The harness must then run there, report included.
+`make gpu-wheels-check`: the environment contains what a machine with a device provides (PROVIDED and its requirements),
+linked from the current environment, and nothing else. The harness must run there, including the report.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from gpucheck.parts import all_parts
 from gpucheck.requirements import PROVIDED, ROOT, WHEELS, find_missing
 
-TESTED = ("tests", "cheats")  # parts that are tests: all that they import must be there
+TESTED = ("tests", "cheats")  # parts that are tests: all their imports must succeed
 RUN = ("run", "correctness", "speed-short", "--backend", "im2col", "--problem", "conv x=2x3x9x8 w=6x3x3x2")
 UNPACK = """
 import sys
@@ -34,10 +34,10 @@ print(len(wheels))
 
 
 def main() -> int:
-    """0 where the check and a run of the harness succeed there; else 1, with what failed."""
+    """Return 0 if the check and a run of the harness succeed there; else 1, after printing what failed."""
     with tempfile.TemporaryDirectory(prefix="gpu-wheels-") as name:
         place = Path(name)
-        venv.create(place / "venv", with_pip=False)  # unpacking must not need it
+        venv.create(place / "venv", with_pip=False)  # unpacking must not need pip
         site = next((place / "venv" / "lib").glob("python3*")) / "site-packages"
         linked = link_provided(site)
         python = place / "venv" / "bin" / "python"
@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def offline() -> list[str]:
-    """The command that cuts off the network, where the system allows it."""
+    """Return the command that cuts off the network; empty if the system does not allow it."""
     cut = ["unshare", "--map-root-user", "--net"]
     allowed = shutil.which("unshare") and subprocess.run([*cut, "true"], capture_output=True).returncode == 0
     print("network: cut off" if allowed else "network: not cut off (unshare is not allowed); pip has no index")
@@ -65,13 +65,13 @@ def offline() -> list[str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The present environment without what points to the packages of this Python or to an index."""
+    """Return the present environment without settings that point to this Python's packages or to an index."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON", "VIRTUAL_ENV"))}
     return kept | {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull} | more
 
 
 def link_provided(site: Path) -> set[str]:
-    """Link the distributions of PROVIDED that are installed here, and what they need, into another environment."""
+    """Link installed distributions of PROVIDED, and their requirements, into another environment; return the names."""
     todo, done = [name for name in PROVIDED if not find_missing([name])], set()
     while todo:
         name = todo.pop()
@@ -89,7 +89,7 @@ def link_provided(site: Path) -> set[str]:
 
 
 def applies(need: str) -> bool:
-    """Whether a requirement counts here: not for another system, and of no extra."""
+    """Return True if a requirement applies here: neither for another system nor for an extra."""
     from gpucheck.requirements import packaging
 
     marker = packaging("requirements").Requirement(need).marker
@@ -97,7 +97,7 @@ def applies(need: str) -> bool:
 
 
 def run_harness(python: Path, place: Path) -> list[str]:
-    """Run laws, write a report, read a history and import all tests with the same wheels; what is wrong."""
+    """Run laws, write a report, read a history and import all tests with the same wheels; return what failed."""
     target, faults = place / "packages", []
     unpack = [str(python), "-c", UNPACK, str(ROOT / ".ci"), str(target)]
     asked = subprocess.run(unpack, env=environment(), text=True, capture_output=True)

@@ -24,14 +24,14 @@ from gpucheck.schedule import SHORT_GRACE_S, Clock, Ended, Part, decide, exit_co
 MINUTES = 8.0
 PACKING_S = 15.0
 DIGEST_S = 30.0
-WRITING_S = 6.0  # for the archives, of those for packing
+WRITING_S = 6.0  # of PACKING_S, for writing the archives
 LAST = 500  # characters of a log's last line
 PROBE = Path(__file__).resolve().with_name("probe.py")
 DIGEST = PROBE.with_name("digest.py")
 
 
 def main() -> int:
-    """Run what fits; 0 all good, 1 something is wrong, 2 bad input, 4 some part did not run to its end."""
+    """Run what fits; return 0 if all is good, 1 if something is wrong, 2 for bad input, 4 if a part was cut off."""
     parser = argparse.ArgumentParser(prog="gpu_check.py", description=__doc__)
     parser.add_argument("--minutes", type=read_minutes, default=MINUTES, help="for everything; default: 8")
     parser.add_argument("--output", type=Path, default=Path("gpu-check"), help="new or empty folder for the results")
@@ -39,7 +39,7 @@ def main() -> int:
     parser.add_argument("--backend", action="append", metavar="NAME", help=f"may be repeated; default: {BACKENDS}")
     parser.add_argument("--only", action="append", metavar="PART", help="this part alone; may be repeated")
     options = parser.parse_args()
-    sys.stdout.reconfigure(line_buffering=True)  # what was said until it is killed is then read through a pipe too
+    sys.stdout.reconfigure(line_buffering=True)  # so that output reaches a pipe even if this process is killed
     names = [part.name for part in all_parts(Path())]
     if unknown := [name for name in options.only or () if name not in names]:
         print(f"error: unknown part: got '{unknown[0]}', wanted one of {', '.join(names)}", file=sys.stderr)
@@ -58,11 +58,11 @@ def main() -> int:
 
 
 class UnknownError(Exception):
-    """A backend that no plugin brings; the text names those that there are."""
+    """An unknown backend; the text lists the known ones."""
 
 
 def read_minutes(text: str) -> float:
-    """A number of minutes. Raises argparse.ArgumentTypeError."""
+    """Parse a number of minutes. Raises argparse.ArgumentTypeError."""
     try:
         minutes = float(text)
     except ValueError:
@@ -73,7 +73,7 @@ def read_minutes(text: str) -> float:
 
 
 def refuse_output(folder: Path) -> str:
-    """Make the output folder; why it cannot be used, or nothing."""
+    """Make the output folder; return why it cannot be used, "" if it can."""
     wanted = "wanted a new or empty folder that can be written; choose another one: --output, or OUTPUT=..."
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,9 +87,11 @@ def refuse_output(folder: Path) -> str:
 
 
 def check(options: argparse.Namespace, clock: Clock, work: Path) -> int:
-    """Bring what is missing, probe, and run part after part; the output folder is written after each.
+    """Unpack missing packages, probe, and run the parts in order; the output folder is written after each part.
 
-    Raises WheelError and UnknownError, before anything is written.
+    options: of the command line.
+    work: temporary folder.
+    Returns the exit code. Raises WheelError and UnknownError, before anything is written.
     """
     budget_s = clock.left_s
     for folder in ("logs", "runs"):
@@ -103,7 +105,7 @@ def check(options: argparse.Namespace, clock: Clock, work: Path) -> int:
         facts["seconds"] = budget_s - clock.left_s
         try:
             write_folder(options.output, work, facts, ended)
-        except OSError as error:  # what follows may fit again, and is whole by itself
+        except OSError as error:  # the next write may succeed, and is complete by itself
             lost.append(f"{one.name}: {error}")
             print(f"error: output folder: '{options.output}' could not be written: {error}", file=sys.stderr)
         print(f"{facts['seconds']:4.0f} s  {one.state:<11}  {one.title}{f': {one.reason}' if one.reason else ''}")
@@ -132,8 +134,11 @@ def check(options: argparse.Namespace, clock: Clock, work: Path) -> int:
 
 
 def prepare(wheels: Path, target: Path, work: Path) -> tuple[dict[str, str], list[str]]:
-    """The environment of all parts, with what this Python lacks; and a line for each requirement that nothing meets.
+    """Return the environment of all parts, with the packages this Python lacks, and a line for each unmet requirement.
 
+    wheels: folder of the carried wheels.
+    target: folder for the unpacked packages.
+    work: temporary folder.
     Raises WheelError.
     """
     choice = choose_wheels(read_requirements(), wheels)
@@ -147,7 +152,11 @@ def prepare(wheels: Path, target: Path, work: Path) -> tuple[dict[str, str], lis
 
 
 def run(part: Part, clock: Clock, work: Path, environment: Mapping[str, str]) -> Ended:
-    """Run a part and add what it found: the JSON that it printed last, and a digest of its run."""
+    """Run a part and add its facts: the JSON that it printed last, and a digest of its run.
+
+    work: temporary folder with `logs` and `runs`.
+    environment: variables of the part.
+    """
     log = work / "logs" / f"{part.name}.log"
     done = run_part(part, clock.left_s - PACKING_S, log, environment, clock=clock)
     lines = log.read_text(errors="replace").strip().splitlines()
@@ -168,13 +177,13 @@ def run(part: Part, clock: Clock, work: Path, environment: Mapping[str, str]) ->
 
 
 def judge_run(one: Ended) -> Ended:
-    """The same, but not good where a backend has nothing to show for it: not one result, with the usual reason."""
+    """Return the part's result, as skipped if a backend has no result that counts, with the most frequent reason."""
     idle = one.facts.get("nothing passed") if one.state == "good" else None
     return replace(one, state="skipped", reason=str(idle)) if idle else one
 
 
 def read_last_json(lines: Sequence[str]) -> dict[str, Any]:
-    """The object on the last line of a log; nothing where there is none."""
+    """Return the object on the last line of a log; empty if there is none."""
     try:
         found = json.loads(lines[-1]) if lines else {}
     except ValueError:
@@ -183,7 +192,7 @@ def read_last_json(lines: Sequence[str]) -> dict[str, Any]:
 
 
 def name_device(facts: Mapping[str, Any]) -> str:
-    """The device's name as a library tells it, or as the driver does where no library can use it."""
+    """Return the device's name as reported by PyTorch or CuPy; "" if neither can use it."""
     for library in ("torch device", "cupy device"):
         if library in facts:
             return str(facts[library]["name"])

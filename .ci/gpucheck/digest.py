@@ -1,4 +1,4 @@
-"""What a run directory holds, whole or cut off, as JSON: counts, what is wrong or was not judged, peaks and times."""
+"""Digest of a run directory, complete or not, as JSON: counts, wrong and unjudged results, peaks and times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOST_WRONG = 30
 MOST_REASONS = 12
 COLUMNS = ("backend", "label", "median_ns", "low_ns", "high_ns", "host_ns", "gflops", "peak_fraction", "dropped_blocks")
-GIVEN = "given"  # suite of problems of a command line, whose label names none of them
+GIVEN = "given"  # label prefix of problems from a command line, which does not identify them
 
 
 def main(path: Path) -> None:
@@ -26,7 +26,7 @@ def main(path: Path) -> None:
 
 
 def digest(path: Path) -> dict[str, Any]:
-    """Counts by backend, wrong results with their reasons, rates of the machine, times, and passes on disk."""
+    """Return counts by backend, wrong results with reasons, peaks, times, and the number of passes on disk."""
     import harness
     from harness.analysis.tables import result_rows
     from harness.record.journal import PassEntry, read_journal
@@ -62,7 +62,7 @@ def digest(path: Path) -> dict[str, Any]:
 
 
 def count_reasons(run: Run) -> Counter[tuple[str, str, str]]:
-    """How often a backend has no judgement for a reason: of results that are neither passed nor wrong."""
+    """Count results that are neither passed nor wrong, by backend, outcome and reason."""
     from harness.record.run import WRONG
 
     judged = (*WRONG, "passed")
@@ -70,9 +70,9 @@ def count_reasons(run: Run) -> Counter[tuple[str, str, str]]:
 
 
 def describe_idle(run: Run) -> str:
-    """Which backends tried and have nothing to show for it, with the most frequent reason; empty where none is.
+    """Name backends that skipped all results they did not refuse, with the most frequent reason; "" if there are none.
 
-    What a backend does not support it does not try.
+    Results with the outcome `unsupported` are not considered.
     """
     judged = {one.backend for one in run.results if one.outcome not in ("skipped", "unsupported")}
     idle: dict[str, str] = {}
@@ -83,7 +83,7 @@ def describe_idle(run: Run) -> str:
 
 
 def compare(run: Run) -> list[dict[str, Any]]:
-    """Verdict and ratio of every problem of a comparison; nothing for other runs."""
+    """Return verdict and ratio of every problem of a comparison; empty for other runs."""
     from harness.analysis.arm_comparison import compare_to_base
 
     if run.header.gate is None:
@@ -98,10 +98,10 @@ def compare(run: Run) -> list[dict[str, Any]]:
 
 
 def unfinished(run: Run, passes: Sequence[PassEntry]) -> list[dict[str, Any]]:
-    """Median times of the passes of cells that have no result, since the run was cut off.
+    """Return median times of the passes of cells without a result, because the run was cut off.
 
-    Each was verified when it was taken; whether the machine can be so fast is asked at the end, and was not. Names come
-    from the plan, which is made again; nothing where it has another number of cells than the run.
+    Each pass was verified when it was taken; the check against the machine's peak comes at the end, and was not made.
+    Names come from the plan, which is made again; the result is empty if it has another number of cells than the run.
     """
     from harness.plan.planner import plan_run
     from harness.plugins.manager import load_plugins
@@ -124,13 +124,13 @@ def unfinished(run: Run, passes: Sequence[PassEntry]) -> list[dict[str, Any]]:
 
 
 def _name_problem(row: dict[str, Any]) -> dict[str, Any]:
-    """COLUMNS of a result; the problem in place of a label that does not name it."""
+    """Return the COLUMNS of a result, with the problem instead of a label that does not identify it."""
     kept = {name: row.get(name) for name in COLUMNS}
     return kept | {"label": row["problem"]} if str(row.get("label", "")).partition("/")[0] == GIVEN else kept
 
 
 def _shorten(row: dict[str, Any]) -> dict[str, Any]:
-    """Times in us, and fractions as they are."""
+    """Convert times to us; leave other values unchanged."""
     return {
         name.replace("_ns", "_us"): value / 1e3 if name.endswith("_ns") and value is not None else value
         for name, value in row.items()

@@ -1,4 +1,4 @@
-"""The output folder: a summary, all results, and archives, written anew after every part."""
+"""Output folder: a summary, all results, and archives, rewritten after every part."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from gpucheck.schedule import Ended
 
 MOST_BYTES = 16 * 2**20  # of a file
 MOST_FILES = 8
-COPIES = {"covering": "correctness.md", "layers": "speed.md"}  # reports that are worth a file of their own
+COPIES = {"covering": "correctness.md", "layers": "speed.md"}  # reports that are copied to separate files
 
 
 def write_folder(output: Path, work: Path, facts: dict[str, Any], ended: Sequence[Ended]) -> None:
-    """Write summary.md, results.json, the archives of logs and runs, and the reports that are there.
+    """Write summary.md, results.json, the archives of logs and runs, and copies of existing reports.
 
     work: folder with `logs` and `runs`, outside of the output.
+    facts: of the whole check.
+    ended: results of the parts so far.
     """
     output.mkdir(parents=True, exist_ok=True)
     _write(output / "results.json", json.dumps({**facts, "parts": [asdict(one) for one in ended]}, indent=1) + "\n")
@@ -33,14 +35,14 @@ def write_folder(output: Path, work: Path, facts: dict[str, Any], ended: Sequenc
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace a file in one step."""
+    """Replace a file atomically."""
     fresh = path.with_suffix(".new")
     fresh.write_text(text)
     fresh.replace(path)
 
 
 def archive(path: Path, folder: Path) -> list[str]:
-    """Pack a folder; while the archive is too large, leave the largest file out. The names of what was left out."""
+    """Pack a folder; leave out the largest file while the archive is too large. Return the names of those left out."""
     files = sorted((one for one in folder.rglob("*") if one.is_file()), key=lambda one: one.stat().st_size)
     left_out: list[str] = []
     while True:
@@ -56,7 +58,12 @@ def archive(path: Path, folder: Path) -> list[str]:
 
 
 def summarize(facts: dict[str, Any], ended: Sequence[Ended], left_out: Sequence[str] = ()) -> str:
-    """The summary: the device, a row for each part, and what each found."""
+    """Return the summary: the device, a row for each part, and the facts of each.
+
+    facts: of the whole check.
+    ended: results of the parts so far.
+    left_out: names of files left out of the archives.
+    """
     lines = [
         "# GPU check", "", f"Device: {facts.get('device') or 'none'}. "
         f"Python {facts.get('python', '?')}; {facts.get('seconds', 0):.0f} s of {facts.get('budget_s', 0):.0f} s used.",
@@ -74,7 +81,7 @@ def summarize(facts: dict[str, Any], ended: Sequence[Ended], left_out: Sequence[
 
 
 def describe(one: Ended) -> list[str]:
-    """What a part found, as lines of Markdown."""
+    """Return the facts of a part as lines of Markdown."""
     lines = [f"- {name}: {_cell(value)}" for name, value in one.facts.items() if not isinstance(value, (list, dict))]
     for name, value in one.facts.items():
         if isinstance(value, dict) and value:

@@ -1,4 +1,4 @@
-"""Suites of speed for a device: few layers, hot and cold, and the formats that a processor lacks; a plugin."""
+"""Plugin with speed suites for a device: few layers, hot and cold, and the formats that a processor lacks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _named(name: str, line: str) -> NamedProblem:
 
 @hookimpl
 def register_suites(register: Callable[[Suite | Law], None]) -> None:
-    """Hand over the four suites: one pass each, since drawing and verifying large arrays takes most of the time."""
+    """Register the four suites, with one pass each, since drawing and verifying large arrays takes most of the time."""
     hot, cold = Timing(passes=1, sample_s=0.15), Timing(passes=1, sample_s=0.15, mode="cold")
     for name, problems, timing in (
         ("gpu-layers", forwards, hot), ("gpu-gradients", gradients, hot), ("gpu-formats", formats, hot),

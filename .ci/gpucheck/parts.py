@@ -1,4 +1,4 @@
-"""The parts of the check, in the order of their worth: what is cut off is the end."""
+"""The parts of the check, most valuable first: if time runs out, the last ones are cut."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from gpucheck.schedule import Part
 
 HERE = Path(__file__).resolve().parent
 LAYERS = str(HERE / "layers.py")
-JOBS = min(8, os.cpu_count() or 1)  # each holds a context of its own on the device
-MEMORY = "24GiB"  # of the host: a process that loads CUDA's libraries takes some GiB
-TESTS = ("tests/measure", "tests/backends")  # where tests are marked `gpu`, but for the cheats
-EVERY_LAW = "no_law_is_broken"  # test of all laws on a backend; the parts below do the same within the time
+JOBS = min(8, os.cpu_count() or 1)  # each job has its own context on the device
+MEMORY = "24GiB"  # of the host: a process that loads CUDA's libraries takes several GiB
+TESTS = ("tests/measure", "tests/backends")  # folders with tests marked `gpu`, except the cheats
+EVERY_LAW = "no_law_is_broken"  # test of all laws on a backend; the parts below do the same in less time
 VERSUS = ("conv x=32x64x56x56 w=64x64x3x3 pad=1", "conv x=32x1x32x32 w=6x1x5x5")
 
 
 def all_parts(runs: Path, backends: Sequence[str] = BACKENDS, unavailable: Collection[str] = ()) -> list[Part]:
-    """Every part but the probe.
+    """Return every part except the probe.
 
-    runs: folder for their run directories. backends: those that are checked, of which the unavailable ones are not run.
+    runs: folder for their run directories.
+    backends: those to check.
+    unavailable: backends that are not run.
     """
     python, needs = sys.executable, tuple(backends)
     names = tuple(name for name in needs if name not in unavailable) or needs

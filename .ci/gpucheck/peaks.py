@@ -1,4 +1,4 @@
-"""What the device can do, by each library that is there: products, copies, and reads with a hot and a cold cache."""
+"""Peaks of the device, by each available library: products, copies, and reads with a hot and a cold cache."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.measure.peak import BUDGET_NS, _cupy_cuda, _torch_cuda
 
 
 def main() -> int:
-    """Print the rates as JSON; 1 where a library that has a device cannot be measured."""
+    """Print the rates as JSON; return 1 if a library that has a device cannot be measured."""
     facts: dict[str, dict[str, Any]] = {}
     code = 0
     for name, measure in (("torch", _torch_cuda), ("cupy", _cupy_cuda)):
@@ -29,14 +29,14 @@ def main() -> int:
             facts[name] = {f"{dtype} TFLOP/s": rate / 1e3 for dtype, rate in rates.items()}
             facts[name] |= {f"copy of {size >> 20} MiB GB/s": rate for size, rate in copies.items()}
             facts[name] |= compare_caches(library)
-        except Exception as error:  # what one library cannot do must not hide the other's figures
+        except Exception as error:  # an error of one library must not hide the other's figures
             facts[name], code = {"error": f"{type(error).__name__}: {error}"}, 1
     json.dump(facts, sys.stdout)
     return code
 
 
 def compare_caches(library: Any) -> dict[str, float]:
-    """Latency of a line that lies in the L2, and of one that a flush has put out of it."""
+    """Return the latency of a line that lies in the L2, and of one that a flush has evicted, with the launch time."""
     hot_ns, cold_ns = time_walks(library)
     launch_us = CudaClock(lambda: None, library).launch_ns / 1e3
     return {"hot line ns": hot_ns, "cold line ns": cold_ns, "cold/hot": cold_ns / hot_ns, "launch us": launch_us}

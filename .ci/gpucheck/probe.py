@@ -1,4 +1,4 @@
-"""What is there: versions, devices, and which backends can run; printed as JSON."""
+"""Probe of the machine: versions, devices, and which backends can run; printed as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ASKED = "name,driver_version,memory.total,clocks.sm,clocks.max.sm,power.limit,te
 
 
 def main(backends: Sequence[str]) -> None:
-    """Print the facts; what cannot be told is absent. backends: those to try, each in a process of its own."""
+    """Print the facts; unknown ones are left out. backends: those to probe, each in its own process."""
     from harness.plugins.manager import load_plugins
 
     versions = {}
@@ -39,13 +39,13 @@ def main(backends: Sequence[str]) -> None:
     facts |= {"unavailable": reasons, "nvidia-smi": ask_driver()}
     for backend, name, read in (("torch-cudnn", "torch", describe_torch), ("cupy", "cupy", describe_cupy)):
         if backend not in reasons:
-            with contextlib.suppress(Exception):  # a fact less is no reason to stop
+            with contextlib.suppress(Exception):  # a missing fact is no reason to stop
                 facts[f"{name} device"] = read()
     json.dump(facts, sys.stdout)
 
 
 def probe(backend: str) -> str:
-    """Why a backend cannot run here, asked of a worker of its own as any run asks it; empty where it can."""
+    """Return why a backend cannot run here, as reported by its own worker; "" if it can."""
     from harness.execution.worker_supervisor import WorkerSupervisor
     from harness.plugins.manager import load_plugins
 
@@ -58,7 +58,7 @@ def probe(backend: str) -> str:
 
 
 def ask_driver() -> str:
-    """A line of nvidia-smi for each device, or why there is none."""
+    """Return a line of nvidia-smi for each device, or why there is none."""
     if shutil.which("nvidia-smi") is None:
         return "nvidia-smi is not on the PATH"
     command = ["nvidia-smi", f"--query-gpu={ASKED}", "--format=csv,noheader"]
@@ -70,7 +70,7 @@ def ask_driver() -> str:
 
 
 def describe_torch() -> dict[str, Any]:
-    """The current device as PyTorch sees it."""
+    """Describe the current device as PyTorch reports it."""
     import torch
 
     cudnn: Any = torch.backends.cudnn
@@ -83,7 +83,7 @@ def describe_torch() -> dict[str, Any]:
 
 
 def describe_cupy() -> dict[str, Any]:
-    """The current device as CuPy sees it."""
+    """Describe the current device as CuPy reports it."""
     import cupy
 
     device, runtime = cupy.cuda.Device(), cupy.cuda.runtime

@@ -1,6 +1,6 @@
-"""What the harness needs, what of it a Python lacks, and wheels that bring it without a network.
+"""Requirements of the harness, the ones that a Python lacks, and wheels that supply them without a network.
 
-Nothing here needs pip, which an environment may lack: a wheel is an archive of what is to lie on the path.
+This module does not use pip, which an environment may lack: a wheel is an archive of files for the import path.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 WHEELS = ROOT / ".gpu-wheels"
 PROVIDED = ("torch", "cupy", "numpy", "scipy", "pandas", "pyarrow", "pytest")
-"""What the machine has already: never carried, never installed over. `cupy` stands for cupy-cuda13x and its like."""
+"""Packages that the machine provides: never carried, never replaced. `cupy` includes cupy-cuda13x and the like."""
 SMALLER = {"duckdb": "1.4.4"}
-"""Versions that are carried instead of those of constraints.txt: two wheels of duckdb 2.0 are 48 MiB, of this 39."""
-EXTRA = ("nvidia-ml-py",)  # of the extra `cuda`
+"""Versions carried instead of those of constraints.txt: two wheels of duckdb 2.0 take 48 MiB, of this one 39."""
+EXTRA = ("nvidia-ml-py",)  # required packages of the extra `cuda`
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A requirement that a Python does not meet: its text, and the version that is there, if any."""
+    """A requirement that a Python does not meet: its text, and the installed version, "" if there is none."""
 
     name: str
     text: str
@@ -49,7 +49,7 @@ class WheelError(Exception):
 
 
 def packaging(name: str) -> Any:
-    """A module of `packaging`: its own, the copy inside pip, or that of WHEELS. Raises WheelError where none is."""
+    """Return a module of `packaging`: installed, from pip, or from WHEELS. Raises WheelError if there is none."""
     from importlib import import_module
 
     for place in ("packaging", "pip._vendor.packaging"):
@@ -59,30 +59,33 @@ def packaging(name: str) -> Any:
             continue
     if not (found := sorted(WHEELS.glob("packaging-*.whl"))):
         raise WheelError(f"packaging: got no pip, no packaging and no wheel of it in {WHEELS}; run `make gpu-wheels`")
-    sys.path.append(str(found[-1]))  # of Python alone, which is read from its archive as it is
+    sys.path.append(str(found[-1]))  # a pure Python wheel, which can be imported from its archive
     return import_module(f"packaging.{name}")
 
 
 def read_requirements(root: Path = ROOT) -> list[str]:
-    """Requirements of pyproject.toml, with those of EXTRA."""
+    """Return the requirements of pyproject.toml, including those of EXTRA."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     extra = [text for text in project["optional-dependencies"]["cuda"] if name_of(text) in EXTRA]
     return [*project["dependencies"], *extra]
 
 
 def name_of(requirement: str) -> str:
-    """The normalised name of a requirement."""
+    """Return the normalised name of a requirement."""
     name = packaging("requirements").Requirement(requirement).name
     return str(packaging("utils").canonicalize_name(name))
 
 
 def is_provided(name: str) -> bool:
-    """Whether a package is one that the machine brings itself."""
+    """Return True if the machine provides a package itself."""
     return name in PROVIDED or name.startswith("cupy-")
 
 
 def find_missing(requirements: Iterable[str], environment: Mapping[str, str] | None = None) -> list[Missing]:
-    """The requirements that this Python does not meet; those for other systems or extras do not count."""
+    """Return the requirements that this Python does not meet, ignoring those for other systems or extras.
+
+    environment: markers that replace those of this Python.
+    """
     found = []
     for text in requirements:
         one = packaging("requirements").Requirement(text)
@@ -99,7 +102,7 @@ def find_missing(requirements: Iterable[str], environment: Mapping[str, str] | N
 
 
 def choose_wheels(requirements: Iterable[str], folder: Path) -> Choice:
-    """The wheels of a folder that bring what this Python lacks, with what they need in turn. Raises WheelError."""
+    """Choose wheels of a folder that supply what this Python lacks, and their own requirements. Raises WheelError."""
     todo, chosen, lacks, seen = find_missing(requirements), [], [], set[str]()
     while todo:
         one = todo.pop(0)
@@ -116,7 +119,7 @@ def choose_wheels(requirements: Iterable[str], folder: Path) -> Choice:
 
 
 def describe(one: Missing, folder: Path) -> str:
-    """What is missing, what is there instead, and what to do."""
+    """Describe what is missing, what is installed instead, and what to do."""
     there = f"version {one.there} is there" if one.there else "it is not there"
     if is_provided(one.name):
         return f"{one.text}: {there}; it is never carried, so the machine's own Python must have it (PYTHON=...)"
@@ -124,12 +127,12 @@ def describe(one: Missing, folder: Path) -> str:
 
 
 def find_wheel(one: Missing, folder: Path) -> Path | None:
-    """The wheel of a folder that meets a requirement on this Python."""
+    """Return the wheel of a folder that meets a requirement on this Python; None if there is none."""
     tags, specifier = set(packaging("tags").sys_tags()), packaging("requirements").Requirement(one.text).specifier
     for path in sorted(folder.glob("*.whl"), reverse=True):
         try:
             name, version, _, those = packaging("utils").parse_wheel_filename(path.name)
-        except ValueError:  # not the name of a wheel, and so not one of those that were fetched
+        except ValueError:  # not a valid name of a wheel, so not one that was fetched
             continue
         if name == one.name and specifier.contains(version, prereleases=True) and tags & those:
             return path
@@ -137,16 +140,16 @@ def find_wheel(one: Missing, folder: Path) -> Path | None:
 
 
 def read_needs(wheel: Path) -> list[str]:
-    """The requirements that a wheel states, with their markers. Raises WheelError."""
+    """Return the requirements that a wheel states, with their markers. Raises WheelError."""
     with _open(wheel) as archive:
         name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         return Parser().parsestr(archive.read(name).decode()).get_all("Requires-Dist") or []
 
 
 def install(wheels: Iterable[Path], target: Path) -> None:
-    """Unpack wheels into a folder of their own, as it is to lie on the path. Raises WheelError.
+    """Unpack wheels into a folder for the import path. Raises WheelError.
 
-    What a wheel keeps in NAME.data/purelib or platlib lies beside the rest; scripts and headers nobody needs here.
+    The contents of NAME.data/purelib and platlib are moved to the top; scripts and headers are not needed and removed.
     """
     target.mkdir(parents=True, exist_ok=True)
     for wheel in wheels:
@@ -161,7 +164,7 @@ def install(wheels: Iterable[Path], target: Path) -> None:
 
 @contextmanager
 def _open(wheel: Path) -> Iterator[zipfile.ZipFile]:
-    """A wheel as an archive; WheelError where it, or a file in it, is damaged or cannot be read."""
+    """Open a wheel as an archive; raises WheelError if it, or a file in it, is damaged or cannot be read."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             yield archive

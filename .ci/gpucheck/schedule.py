@@ -1,4 +1,4 @@
-"""Parts of a check under one clock: the most important first, none begun that does not fit, none past the end."""
+"""Schedule of the check: parts in order, each begun only if it fits into the remaining time, none beyond the end."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from typing import Any, Literal
 from gpucheck.requirements import ROOT
 
 State = Literal["good", "wrong", "cut", "skipped", "unavailable", "broken"]
-GRACE_S = 12.0  # for a part that is asked to end, to write down what it has
-SHORT_GRACE_S = 4.0  # the same where the whole check is asked to end: what asks often kills soon after
+GRACE_S = 12.0  # for a part to write its results after it is asked to end
+SHORT_GRACE_S = 4.0  # the same if the whole check is asked to end, as a kill often follows soon
 POLL_S = 0.1
 PR_SET_PDEATHSIG = 1  # prctl.h
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One part: a command, and what it may take.
+    """One part: a command and its limits.
 
-    needs: backends of which at least one must be available; none where the part runs anywhere.
-    estimate_s: with less time left it is not begun. limit_s: after so long it is asked to end.
-    run: name of the folder of a run of the harness that it writes, to be read afterwards; empty where it writes none.
-    wrong: exit codes that say that something is wrong with what is checked, rather than with the part.
+    needs: backends of which at least one must be available; empty if the part runs anywhere.
+    estimate_s: with less time left it is not begun.
+    limit_s: after this time it is asked to end.
+    run: folder name of the harness run that it writes, to be read afterwards; "" if it writes none.
+    wrong: exit codes that mean that the tested code is wrong, rather than the part.
     """
 
     name: str
@@ -45,7 +46,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """What became of a part; facts: what it found, as JSON has it."""
+    """Result of a part.
+
+    facts: what it found, in types of JSON.
+    """
 
     name: str
     title: str
@@ -58,9 +62,11 @@ class Ended:
 
 @dataclass(slots=True)
 class Clock:
-    """Time that is left until a moment; `now` is the time of the system, or of a test.
+    """Remaining time until a moment.
 
-    stopped: the signal that asked the check to end; empty while none did.
+    end: the moment, in s as returned by `now`.
+    now: time of the system, or of a test.
+    stopped: name of the signal that asked the check to end; "" before.
     """
 
     end: float
@@ -73,9 +79,9 @@ class Clock:
         return self.end - self.now()
 
     def listen(self) -> None:
-        """Let SIGINT, SIGTERM and SIGHUP end the check in good order; the second signal ends it at once.
+        """Let SIGINT, SIGTERM and SIGHUP end the check in order; the second signal ends it at once.
 
-        One that is ignored, such as SIGHUP below nohup, stays ignored. A shell lets background commands ignore SIGINT.
+        An ignored signal, such as SIGHUP under nohup, stays ignored. A shell lets background commands ignore SIGINT.
         """
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
@@ -89,9 +95,11 @@ class Clock:
 
 
 def decide(part: Part, left_s: float, unavailable: Mapping[str, str], stopped: str = "") -> Ended | None:
-    """What becomes of a part without running it; None where it is to run.
+    """Return the result of a part that is not run; None if it is to run.
 
-    unavailable: reason by name of each backend that cannot run here. stopped: signal that asked the check to end.
+    left_s: remaining seconds.
+    unavailable: by name of each backend that cannot run here, the reason.
+    stopped: name of the signal that asked the check to end; "" before.
     """
     if part.needs and all(name in unavailable for name in part.needs):
         same = {
@@ -115,9 +123,13 @@ def run_part(
     grace_s: float = GRACE_S,
     clock: Clock | None = None,
 ) -> Ended:
-    """Run a part to its end, or until its limit or the time that is left; then ask it to end, and end it.
+    """Run a part until it ends, or until its limit or the remaining time; then interrupt it, and kill it.
 
-    clock: of the check, whose end by a signal is the part's end too.
+    left_s: remaining seconds, including the grace time.
+    log: file for its output.
+    environment: its variables.
+    grace_s: seconds between the interrupt and the kill.
+    clock: of the check; a signal that ends the check ends the part too.
     """  # fmt: skip
     limit_s, begun = max(1.0, min(part.limit_s, left_s - grace_s)), time.monotonic()
     with log.open("wb") as sink:
@@ -146,15 +158,15 @@ def _describe_cut(limit_s: float, clock: Clock | None) -> str:
 
 
 def _begin(parent: int) -> None:
-    """Before a part's command: heed interrupts, whatever this process ignores, and end where the check is killed."""
+    """Prepare a part's process: accept interrupts even if this one ignores them, and end when the check is killed."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # killed before it was asked
+    if os.getppid() != parent:  # the check was killed before prctl took effect
         os._exit(1)
 
 
 def judge(part: Part, code: int) -> tuple[State, str]:
-    """State and reason of a part that ended by itself, by its exit code."""
+    """Return state and reason of a part that ended by itself, by its exit code."""
     if code == 0:
         return "good", ""
     if code in part.wrong:
@@ -163,7 +175,7 @@ def judge(part: Part, code: int) -> tuple[State, str]:
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: float, clock: Clock | None = None) -> int | None:
-    """The exit code; None where it takes longer, or the check is asked to end."""
+    """Return the exit code; None if it takes longer, or the check is asked to end."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0 and not (clock and clock.stopped):
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -172,14 +184,14 @@ def _wait(process: subprocess.Popen[bytes], seconds: float, clock: Clock | None 
 
 
 def end_session(session: int) -> None:
-    """Kill what is left of a session: a command, and what it started in process groups of their own."""
+    """Kill the remaining processes of a session: a command, and what it started in other process groups."""
     for pid in session_members(session):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
 
 
 def session_members(session: int) -> list[int]:
-    """Processes of a session, as Linux tells them."""
+    """Return the processes of a session, as listed by Linux."""
     found = []
     for name in os.listdir("/proc"):
         if name.isdecimal():
@@ -190,7 +202,7 @@ def session_members(session: int) -> list[int]:
 
 
 def exit_code(ended: Sequence[Ended]) -> int:
-    """1 where something is wrong or broken; else 4 where a part did not run to its end; else 0."""
+    """Return 1 if something is wrong or broken, else 4 if a part did not run to its end, else 0."""
     states = {one.state for one in ended}
     if states & {"wrong", "broken"}:
         return 1

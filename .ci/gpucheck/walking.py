@@ -1,7 +1,7 @@
-"""Reads of a device's memory, each after the one before: their time is the latency of the memory that answers.
+"""Dependent reads of a device's memory: their time is the latency of the memory that answers.
 
-Sums of large arrays do not tell a hot cache from a cold one on a device whose memory is nearly as fast as its L2: of
-their time, launching and the rest of the kernel are the larger part.
+Sums of large arrays do not distinguish a hot cache from a cold one on a device whose memory is nearly as fast as its
+L2: launching and the rest of the kernel take the larger part of their time.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ extern "C" __global__ void walk(const unsigned int* next, unsigned int* end, int
 
 
 def make_walk(library: Any) -> Callable[[], Any]:
-    """The function that reads LINES lines of the device's memory one after the other; library: torch or cupy.
+    """Return a function that reads LINES lines of the device's memory one after the other; library: torch or cupy.
 
-    PyTorch sums up along the rows of few columns by one thread a column, which stores each sum before it reads on.
+    PyTorch computes cumulative sums of few columns with one thread per column, which stores each sum before the next
+    read.
     """
     if library.__name__ == "torch":
         rows = library.ones((LINES, WIDTH), device="cuda")
@@ -39,7 +40,7 @@ def make_walk(library: Any) -> Callable[[], Any]:
 
 
 def time_walks(library: Any) -> tuple[float, float]:
-    """Median ns of reading a line right after it was read, and right after a flush."""
+    """Return median latencies in ns of a line: right after it was read, and right after a flush."""
     walk, flush, clock = make_walk(library), make_device_flush(library), CudaClock(lambda: None, library)
     walk()  # untimed: CuPy compiles it
     hot, cold = (statistics.median(_time_after(clock, walk, before) for _ in range(TURNS)) for before in (walk, flush))

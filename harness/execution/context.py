@@ -1,4 +1,4 @@
-"""What the stages of one run share: where they write, who looks on, how workers are started and stopped."""
+"""State shared by the stages of one run: output, observer, and how workers are started and stopped."""
 
 from __future__ import annotations
 
@@ -28,12 +28,19 @@ if TYPE_CHECKING:
     from harness.execution.environments import Place
 
 
-S_PER_GIB = 5.0  # of drawing, calling and checking arrays that fill the memory
+S_PER_GIB = 5.0  # to draw, call and check arrays that fill the memory
 
 
 @dataclass(slots=True, kw_only=True)
 class Execution:
-    """What the stages of one run share: where they write, who looks on, and how they are stopped."""
+    """State shared by the stages of one run.
+
+    path: of the run directory.
+    extra: `--plugin` arguments.
+    jobs: worker processes at a time.
+    cores: processors of the machine.
+    threads: of every worker; None: see `run_plan`.
+    """
 
     plan: Plan
     registry: Registry
@@ -45,35 +52,38 @@ class Execution:
     jobs: int
     cores: int
     threads: int | None
-    places: Mapping[str, Place] = field(default_factory=dict)  # of the arms that are not here
-    lease_wait_s: float | None = None  # how long to wait for a device; None without end
+    places: Mapping[str, Place] = field(default_factory=dict)  # of the arms from other environments
+    lease_wait_s: float | None = None  # how long to wait for a device; None: without limit
     lock: threading.Lock = field(default_factory=threading.Lock)
     supervisors: list[WorkerSupervisor] = field(default_factory=list)
-    said: dict[str, BackendEntry] = field(default_factory=dict)  # by arm, when its first worker started
-    failed_starts: Counter[str] = field(default_factory=Counter)  # by arm, in a row
-    idle: set[int] = field(default_factory=set)  # cells that were left out before their turn came
+    said: dict[str, BackendEntry] = field(default_factory=dict)  # by arm, recorded when its first worker started
+    failed_starts: Counter[str] = field(default_factory=Counter)  # by arm, consecutive ones
+    idle: set[int] = field(default_factory=set)  # numbers of the cells of idle arms, which are skipped
     peaks: list[Peak] = field(default_factory=list)
     timed_s: float = 0.0
     wall_s: float = 0.0
     begun: float = field(default_factory=time.monotonic)
-    origins: Origins | None = None  # where arms that come from elsewhere must have their files from
-    loaded: dict[str, Loaded] = field(default_factory=dict)  # by arm, what its workers have loaded so far
+    origins: Origins | None = None  # required origins of files, if arms come from other environments
+    loaded: dict[str, Loaded] = field(default_factory=dict)  # by arm, files that its workers have loaded so far
 
     def show(self, cell: Cell) -> None:
-        """Say which cell of a law begins."""
+        """Tell the observer which cell of a law begins."""
         self.watch.working(cell.backend, f"{cell.law}  {cell.line}")
 
     def record(self, result: Result, seconds: float = 0.0) -> None:
-        """Put a result on disk, then show it."""
+        """Write a result to the journal, then tell plugins and the observer.
+
+        seconds: estimated duration of the cell, for the progress bar.
+        """
         with self.lock:
-            self.journal.append(ResultEntry(replace(result, measurement=None)))  # its passes are there already
+            self.journal.append(ResultEntry(replace(result, measurement=None)))  # its passes were written before
             for failure in self._tell(result):
                 self.watch.working(result.backend, failure)
             self.watch.recorded(result)
             self.watch.advance(seconds)
 
     def _tell(self, result: Result) -> list[str]:
-        """Let plugins see the result, each by itself; what one of them raises is said and goes no further."""
+        """Pass the result to each plugin separately; return a description of every exception that one raises."""
         failures = []
         for implementation in self.registry.manager.hook.result_recorded.get_hookimpls():
             try:
@@ -86,7 +96,7 @@ class Execution:
         return failures
 
     def introduce(self, supervisor: WorkerSupervisor) -> None:
-        """Record once what a backend said when its worker started."""
+        """Record what the backend of an arm reported at the start of its worker, once for each arm."""
         with self.lock:
             if supervisor.arm not in self.said and supervisor.ready is not None:
                 self.said[supervisor.arm] = entry = BackendEntry(
@@ -95,7 +105,7 @@ class Execution:
                 self.journal.append(entry)
 
     def look(self, arm: str, loaded: Loaded) -> None:
-        """Take note of what a worker has loaded. Raises UsageError where an arm does not run its own files."""
+        """Record the files that a worker has loaded. Raises UsageError if an arm does not run its own files."""
         assert self.origins is not None
         with self.lock:
             self.loaded[arm] = self.loaded[arm] | loaded if arm in self.loaded else loaded
@@ -105,7 +115,7 @@ class Execution:
                 raise UsageError(f"a version does not run its sources: {reason}")
 
     def record_files(self) -> None:
-        """Write what every arm has loaded of its own, with hashes, beside what its backend said."""
+        """Write the arm's own loaded files with their hashes, added to what its backend reported."""
         for arm, loaded in self.loaded.items():
             if (entry := self.said.get(arm)) is not None:
                 assert self.origins is not None
@@ -117,10 +127,11 @@ class Execution:
     def supervisor(
         self, arm: str, threads: int | None, *, observe: bool = False, asleep: bool = False
     ) -> Iterator[WorkerSupervisor]:
-        """The crew of an arm, closed at the end whatever happens.
+        """Open a supervisor for the workers of an arm; it is closed at the end in any case.
 
-        observe: whether its worker says which instruction sets its libraries use.
-        asleep: whether threads without work sleep at once, which costs those that are timed more than it gives.
+        threads: of the worker; None leaves them unchanged.
+        observe: whether the worker reports the instruction sets that its libraries use.
+        asleep: whether idle threads sleep at once. For timed workers the wake-up time would cost more than it saves.
         """
         place, settings = self.places.get(arm), self.plan.arm(arm).environment.settings
         if asleep:
@@ -139,11 +150,11 @@ class Execution:
             self.supervisors.remove(supervisor)
 
     def cells_of(self, kind: str) -> list[Cell]:
-        """The cells of a kind that the plan left to workers."""
+        """Return the cells of a kind that the plan left to workers."""
         return [cell for cell in self.plan.cells if cell.kind == kind and cell.decided is None]
 
     def by_backend(self, kind: str) -> dict[str, list[Cell]]:
-        """The same by backend."""
+        """Return the cells of a kind that the plan left to workers, by arm."""
         cells: dict[str, list[Cell]] = defaultdict(list)
         for cell in self.cells_of(kind):
             cells[cell.backend].append(cell)
@@ -151,7 +162,7 @@ class Execution:
 
 
 def estimate_cell(registry: Registry, cell: Cell) -> float:
-    """Seconds that a cell is expected to take, for the progress bar; the planner's own estimate is pessimistic."""
+    """Return the expected seconds of a cell, for the progress bar; the planner's own estimate is pessimistic."""
     if cell.decided is not None:
         return 0.0
     if cell.need_bytes:

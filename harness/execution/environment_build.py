@@ -1,4 +1,4 @@
-"""Making a virtual environment for a revision: its own dependencies, and the revision installed among them."""
+"""Build a virtual environment for a revision: its dependencies, and the revision itself if it is a package."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 
 from harness.errors import UsageError
 
-# What a worker imports of the instrument's own dependencies, beside what the backend needs.
+# Dependencies of the harness that a worker imports, in addition to those of the backend.
 WORKER_NEEDS = (
     "array-api-compat", "filelock", "ml-dtypes", "msgspec", "numpy", "pluggy", "psutil", "scipy", "threadpoolctl",
 )  # fmt: skip
 PACKAGED = ("pyproject.toml", "setup.py", "setup.cfg")
 REQUIREMENTS = "requirements.txt"
 LIMIT_S = 1800.0
-SHOWN = 300  # characters of pip's complaint
+SHOWN = 300  # characters of pip's error message
 
 
 def parse_pyproject(text: str) -> dict[str, Any]:
-    """The tables of a pyproject.toml; none where it cannot be read."""
+    """Return the tables of a pyproject.toml; empty if it cannot be parsed."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
@@ -31,16 +31,21 @@ def parse_pyproject(text: str) -> dict[str, Any]:
 
 
 def is_package(tree: Path) -> bool:
-    """Whether pip can install a source tree."""
+    """Return True if pip can install a source tree."""
     declared = parse_pyproject(_read(tree / "pyproject.toml"))
     return (tree / "setup.py").is_file() or "project" in declared or "build-system" in declared
 
 
 def build_environment(tree: Path, folder: Path, extras: str, what: str) -> str:
-    """Make a virtual environment with a revision's dependencies, and the revision where it is a package.
+    """Make a virtual environment with a revision's dependencies, and the revision itself if it is a package.
 
-    Its versions are those of this interpreter unless the revision asks for others, so that a comparison shows the
-    revision and not the day. Gives the path of its interpreter. Raises UsageError with pip's last words.
+    tree: sources of the revision.
+    folder: of the new environment.
+    extras: names of extras of the package, separated by commas; "" for none.
+    what: name of the revision in error messages.
+    Versions equal those of this interpreter unless the revision requires others, so that a comparison shows the effect
+    of the revision and not of newer packages. Returns the path of the new interpreter. Raises UsageError with pip's
+    last line.
     """
     interpreter = folder / "bin" / "python"
     if is_package(tree):
@@ -62,12 +67,12 @@ def build_environment(tree: Path, folder: Path, extras: str, what: str) -> str:
         complaint = _try([*pip, "--constraint", str(constraints)])
         if not complaint:
             return str(interpreter)
-    _run(pip, what)  # what it asks for wants others yet
+    _run(pip, what)  # its requirements need other versions of further packages too
     return str(interpreter)
 
 
 def list_versions(tree: Path) -> list[str]:
-    """Constraints on the versions that are installed here, but for the package in the tree itself."""
+    """Return constraints on the versions installed here, except for the package in the tree itself."""
     own = parse_pyproject(_read(tree / "pyproject.toml")).get("project", {}).get("name", "")
     found = {str(one.metadata["Name"]): one.version for one in metadata.distributions() if one.metadata["Name"]}
     return [  # without local labels such as +cpu, which a constraint would insist on
@@ -76,7 +81,7 @@ def list_versions(tree: Path) -> list[str]:
 
 
 def list_asked(tree: Path) -> list[str]:
-    """Names of the packages that a tree itself declares to need, with any extra."""
+    """Return the names of the packages that a tree declares as dependencies, including those of all extras."""
     project = parse_pyproject(_read(tree / "pyproject.toml")).get("project", {})
     lines = [*project.get("dependencies", ()), *_read(tree / REQUIREMENTS).splitlines()]
     lines += [line for extra in project.get("optional-dependencies", {}).values() for line in extra]
@@ -101,7 +106,7 @@ def _run(command: list[str], what: str) -> None:
 
 
 def _try(command: list[str]) -> str:
-    """Why a command failed, in its own last words; empty where it did not."""
+    """Return the last line of a command's error output; "" if it succeeded."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=LIMIT_S)
     except subprocess.TimeoutExpired:

@@ -1,7 +1,7 @@
-"""Making the environments of arms: worktrees of revisions, interpreters, and how a worker is started there.
+"""Make the environments of arms: worktrees of revisions, interpreters, and how a worker is started in each.
 
-The instrument is the same for every arm: `harness` and the built-in laws are those of the process that asks. Only what
-is measured (`backends`, modules and files of plugins) comes from the arm's environment.
+The instrument is the same for all arms: `harness` and the built-in laws are those of the calling process. Only the
+measured code (`backends`, modules and files of plugins) comes from the arm's environment.
 """
 
 from __future__ import annotations
@@ -51,13 +51,18 @@ print(json.dumps([versions, broken, origins]))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """An environment that is ready: a worker there is `interpreter -P -m harness.worker`, with these settings.
+    """A prepared environment: a worker there runs `interpreter -P -m harness.worker`, with these settings.
 
-    variables: to be added to the process's own. plugins: the `--plugin` arguments as they are there.
-    names: of plugins that are called otherwise there, by their names here.
-    tree: folder of the sources that it runs; empty where it has none. home: of the environment in which the backend is
-        installed; empty where it runs from sources.
-    revision: full hash, empty outside a repository. dirty: whether files differ from it. what: all of it in words.
+    variables: environment variables added to the process's own.
+    folder: working directory of the worker.
+    plugins: `--plugin` arguments with the paths that are valid there.
+    names: by name here, the plugins that have another name there.
+    tree: folder of the sources that it runs; "" if there are none.
+    home: of the environment in which the backend is installed; "" if it runs from sources.
+    revision: full hash; "" outside a repository.
+    dirty: whether files differ from the revision.
+    versions: of Python and of the packages that every worker needs.
+    what: description of all of this for users.
     """
 
     interpreter: str
@@ -73,7 +78,7 @@ class Place:
     what: str
 
     def name_of(self, plugin: str) -> str:
-        """The name that a plugin has there."""
+        """Return the name that a plugin has there."""
         return self.names.get(plugin, plugin)
 
 
@@ -81,11 +86,13 @@ class Place:
 def open_places(
     environments: Iterable[Environment], plugins: Sequence[str], tell: Callable[[str], None] = lambda text: None
 ) -> Iterator[dict[Environment, Place]]:
-    """Make every environment, and remove at the end what was made, whatever happens in between.
+    """Make every environment; they are removed at the end in any case.
 
-    tell: is given a line where something begins that takes long.
-    Raises UsageError for an unknown revision, a file that it lacks, one that does not build, or an interpreter that
-    cannot run a worker.
+    environments: without settings; duplicates are made once.
+    plugins: `--plugin` arguments.
+    tell: receives a line before each long step.
+    Raises UsageError for an unknown revision, a revision without a needed file, one that does not build, or an
+    interpreter that cannot run a worker.
     """
     wanted = tuple(dict.fromkeys(environments))
     if not wanted:
@@ -119,7 +126,11 @@ def open_places(
 
 
 def find_origins(arms: Sequence[Arm], places: Mapping[Environment, Place], plugins: Sequence[str]) -> Origins | None:
-    """Where the files of each arm must come from; None where all arms are those of here."""
+    """Return the required origins of each arm's files; None if no arm comes from another environment.
+
+    places: prepared environments, by environment without settings.
+    plugins: `--plugin` arguments.
+    """
     if not any(arm.environment.elsewhere for arm in arms):
         return None
     sides = {}
@@ -137,9 +148,11 @@ def find_origins(arms: Sequence[Arm], places: Mapping[Environment, Place], plugi
 
 @dataclass(frozen=True, slots=True)
 class _Site:
-    """What a place is made from: `tree` is the worktree of the revision, None where files are taken from here.
+    """Inputs from which a place is made.
 
-    alone: the virtual environment in which the backend is installed; None where it is taken from sources.
+    tree: worktree of the revision; None if files are taken from this checkout.
+    instrument: folder with links to the packages that all arms share.
+    alone: virtual environment in which the backend is installed; None if it runs from sources.
     """
 
     environment: Environment
@@ -150,29 +163,29 @@ class _Site:
 
     @property
     def home(self) -> Path | None:
-        """Where the modules of the repository must come from; None where any place will do."""
+        """Folder from which the modules of the repository must come; None if any will do."""
         return self.alone or self.tree
 
     @property
     def name(self) -> str:
-        """What it is called in errors."""
+        """Name of the environment in error messages."""
         revision, interpreter = self.environment.revision, self.environment.interpreter
         return f"revision '{revision}'" if revision else f"environment '{interpreter}'"
 
     def owns(self, path: Path) -> bool:
-        """Whether the place decides over a file that is used here; installed packages are not a revision's own."""
+        """Return True if the place has its own version of a file; installed packages belong to no revision."""
         installed = {"site-packages", "dist-packages"} & set(path.parts)
         return self.home is not None and self.repository in path.parents and not installed
 
     def map(self, path: Path) -> Path:
-        """The counterpart of a path, which need not exist; itself where it lies outside the repository."""
+        """Return the counterpart of a path, which need not exist; the path itself if it lies outside the repository."""
         path = path.resolve()
         if self.tree is None or self.repository is None or not path.is_relative_to(self.repository):
             return path
         return self.tree / path.relative_to(self.repository)
 
     def demand(self, path: Path) -> Path:
-        """The counterpart of a file. Raises UsageError where the revision has none."""
+        """Return the counterpart of a file. Raises UsageError if the revision has none."""
         there = self.map(path)
         if there != path and not there.exists():
             assert self.repository is not None, "otherwise it is its own counterpart"
@@ -212,7 +225,7 @@ def _make_place(site: _Site, interpreter: str, plugins: Sequence[str]) -> Place:
 
 
 def _search_path(site: _Site, here: Path, modules: Mapping[str, Path]) -> list[str]:
-    """Folders that are searched before those of the interpreter; none of the checkout where a revision is wanted."""
+    """Return folders searched before those of the interpreter; none of the checkout if a revision is wanted."""
     given = [site.map(here / entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     if site.alone is not None:
         own = {root for root in (site.repository, site.tree) if root is not None}
@@ -224,9 +237,9 @@ def _search_path(site: _Site, here: Path, modules: Mapping[str, Path]) -> list[s
 
 
 def _find_own_modules(site: _Site, plugins: Sequence[str]) -> dict[str, Path]:
-    """Top-level modules that must come from the place, and the folders here from which they are imported.
+    """Return the top-level modules that must come from the place, with the folders from which they are imported here.
 
-    Raises UsageError where the sources of a revision lack one.
+    Raises UsageError if the sources of a revision lack one.
     """
     named = [name for name in plugins if not name.endswith(".py")]
     entries = [entry.module for entry in metadata.entry_points(group=PROJECT)]
@@ -242,11 +255,11 @@ def _find_own_modules(site: _Site, plugins: Sequence[str]) -> dict[str, Path]:
 
 
 def _find_module(name: str) -> Path | None:
-    """The source file of a module as it would be imported here, found without importing anything; None without one."""
+    """Return the source file of a module as it would be imported here, without importing it; None if there is none."""
     top, *inner = name.split(".")
     try:
         spec = util.find_spec(top)
-    except ValueError:  # a module that was made by hand
+    except ValueError:  # a module without a spec, created at run time
         return None
     if spec is None:
         return None
@@ -257,7 +270,7 @@ def _find_module(name: str) -> Path | None:
 
 
 def _link_instrument(folder: Path) -> Path:
-    """A folder with nothing but links to the packages that all arms share: their neighbours must not be found."""
+    """Make a folder of links to the packages that all arms share, so that neighbouring packages are not importable."""
     folder.mkdir()
     for name in INSTRUMENT:
         path = _find_module(name)
@@ -267,7 +280,7 @@ def _link_instrument(folder: Path) -> Path:
 
 
 def _find_interpreter(text: str) -> str:
-    """Path of an interpreter; links are kept, as a virtual environment is known by where its link lies."""
+    """Return the path of an interpreter; links are kept, since Python finds a virtual environment by its link."""
     if not text:
         return sys.executable
     path = Path(text).expanduser()
@@ -283,8 +296,8 @@ def _find_interpreter(text: str) -> str:
 
 
 def _probe(site: _Site, interpreter: str, variables: Mapping[str, str], modules: Iterable[str]) -> dict[str, str]:
-    """Run the interpreter once: versions of what a worker needs, after seeing where it finds the plugins' modules."""
-    thorough = "trust" if interpreter == sys.executable else "import"  # this process has imported them itself
+    """Run the interpreter once: check where it finds the plugins' modules; return the versions a worker needs."""
+    thorough = "trust" if interpreter == sys.executable else "import"  # this process has imported them already
     command, said = [interpreter, "-c", PROBE, thorough, *modules], ""
     try:
         done = subprocess.run(
@@ -311,7 +324,7 @@ def _probe(site: _Site, interpreter: str, variables: Mapping[str, str], modules:
 
 
 def _check_origin(site: _Site, interpreter: str, name: str, origin: str) -> None:
-    """Raise UsageError where a module is not there, or is not the place's own."""
+    """Raise UsageError if a module is missing or is not the place's own."""
     assert site.home is not None, "only revisions and installed backends have modules of their own"
     if not origin:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""How a run goes: plan, workers, journal, Parquet. Reports read only what is on disk."""
+"""Course of a run: plan, workers, journal, Parquet. Reports read only the run directory."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from harness.record.environment import describe_environment
 from harness.record.journal import EndEntry
 from harness.record.run import FORMAT, ArmRecord, Ending, Header, Run, result_of
 
-TURN = 64  # cells that are dealt to the workers of one hand at a time
-MOST_WIDE = 2  # workers of one backend at a time that use all processors
+TURN = 64  # cells between changes of the worker, for a job that alternates between two
+MOST_WIDE = 2  # simultaneous workers of one backend that use all processors
 
 
 def run_plan(
@@ -43,7 +43,17 @@ def run_plan(
     threads: int | None = None,
     lease_wait_s: float | None = None,
 ) -> Run:
-    """Execute a plan and write the run directory; an interrupt leaves an incomplete run and is raised again."""
+    """Execute a plan and write the run directory; an interrupt leaves an incomplete run and is raised again.
+
+    path: of a new run directory.
+    command: command line or call that started the run, for its header.
+    extra: `--plugin` arguments.
+    flags: further options of the command line, for the header.
+    jobs: worker processes at a time; None: as many as the machine has cores.
+    threads: of every worker; None: one or all for laws, as planned, one for votes, the libraries' own for times.
+    lease_wait_s: how long to wait for a device that another run times on; None: without limit.
+    Raises UsageError if an environment cannot be made or an arm does not run its own files.
+    """
     begun = time.monotonic()
     with open_places(
         [arm.environment.place for arm in plan.arms], extra, lambda text: watch.working("environment", text)
@@ -74,7 +84,7 @@ def _record_arm(arm: Arm, place: Place) -> ArmRecord:
 
 
 def _execute(execution: Execution) -> Run:
-    """The stages of a run, one after the other."""
+    """Run the stages one after the other; write the end of the journal in any case."""
     begun, reason = time.monotonic(), "interrupted"
     plan, gate = execution.plan, execution.plan.gate
     estimates = (estimate_cell(execution.registry, c) for c in plan.cells if gate is None or c.kind != "speed")
@@ -113,11 +123,11 @@ def record_decided(execution: Execution) -> None:
 
 
 def check_laws(execution: Execution) -> None:
-    """Apply laws, several backends side by side, half of the cells of each with one thread and half with all.
+    """Apply laws, several backends in parallel; half of each backend's cells run with one thread, half with all.
 
-    The number of threads is the worker's from its start, as libraries are used. Where there are fewer backends than
-    jobs, the cells of each are dealt out to several workers; otherwise they go in order to two workers in turns. What
-    is isolated comes afterwards.
+    The number of threads of a worker is fixed at its start, as in normal use of the libraries. If there are fewer
+    backends than jobs, the cells of each are divided among several workers; otherwise they run in order, alternating
+    between two workers. Isolated cells are left to `check_alone`.
     """
     by_backend = {
         name: together
@@ -148,7 +158,10 @@ def check_laws(execution: Execution) -> None:
 
 
 def take_turns(cells: Sequence[Cell], cores: int) -> Iterator[tuple[int, list[Cell]]]:
-    """Split cells into runs of one number of threads, so that one hand never has two workers busy at a time."""
+    """Split cells into runs with one number of threads each, so that one job never keeps two workers busy.
+
+    cores: processors of the machine, the number of threads of a cell that uses all.
+    """
     for start in range(0, len(cells), TURN):
         by_threads: dict[int, list[Cell]] = defaultdict(list)
         for cell in cells[start : start + TURN]:
@@ -157,9 +170,9 @@ def take_turns(cells: Sequence[Cell], cores: int) -> Iterator[tuple[int, list[Ce
 
 
 def deal_cells(cells: Sequence[Cell], hands: int) -> list[Sequence[Cell]]:
-    """The cells of one backend in as many parts as hands, at the least one; several parts have one number of threads.
+    """Divide the cells of one backend among `hands` jobs; each of several parts has one number of threads.
 
-    Parts with all threads are few: each of them keeps the whole machine busy.
+    Parts with all threads are few, as each of them keeps the whole machine busy. Empty parts are dropped.
     """
     wide = [cell for cell in cells if cell.threads == ALL]
     narrow = [cell for cell in cells if cell.threads != ALL]
@@ -174,7 +187,8 @@ def deal_cells(cells: Sequence[Cell], hands: int) -> list[Sequence[Cell]]:
 def check_alone(execution: Execution) -> None:
     """Apply laws to isolated cells, one at a time while nothing else runs.
 
-    The cells of one label share a fresh worker; a cell that may take all memory has one with all threads to itself.
+    Cells with the same label share a fresh worker; a cell that may take all memory has its own, with all threads unless
+    the run limits them.
     """
     groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
     for cells in still_to_ask(execution, "correctness").values():
@@ -194,7 +208,7 @@ def check_alone(execution: Execution) -> None:
 def _side_by_side(
     execution: Execution, work: Callable[[Sequence[Cell]], None], dealt: Sequence[Sequence[Cell]]
 ) -> None:
-    """Run one thread per worker; an interrupt, or an error in one, kills all workers before it is raised again."""
+    """Run each part in its own thread, `jobs` at a time; on an interrupt or error, kill all workers and re-raise it."""
     if not dealt:
         return
     with ThreadPoolExecutor(execution.jobs) as pool:
@@ -211,7 +225,7 @@ def _side_by_side(
 
 
 def hold_votes(execution: Execution) -> None:
-    """Let backends vote on problems: each is asked in its own worker, then the answers are compared."""
+    """Hold the votes: each backend answers in its own worker, then the answers are compared."""
     by_problem: dict[tuple[str, str], list[Cell]] = defaultdict(list)
     for cells in execution.by_backend("consensus").values():
         for cell in cells:
@@ -226,7 +240,7 @@ def hold_votes(execution: Execution) -> None:
 
 
 def finish(execution: Execution) -> Run:
-    """Compact the journal to Parquet, read the run back from disk, and tell the plugins."""
+    """Read the run back from disk, write its Parquet tables, and notify the plugins."""
     from harness.analysis.tables import write_tables
 
     run = read_run(execution.path)
@@ -252,7 +266,14 @@ def start(
     flags: Sequence[str] = (),
     lease_wait_s: float | None = None,
 ) -> Run:
-    """Execute a plan in a new run directory; lease_wait_s: how long to wait for a device that another run times on."""
+    """Execute a plan in a new run directory and return the run as read back from disk.
+
+    names: of suites, for the name of the directory and the default of `command`.
+    output: the directory; None chooses one.
+    plugins: `--plugin` arguments.
+    jobs, threads, command, flags: as for `run_plan`.
+    lease_wait_s: how long to wait for a device that another run times on; None: without limit.
+    """
     path = new_directory(None if output is None else str(output), tuple(names))
     command = command or f"harness.run({', '.join(map(repr, names))})"
     return run_plan(

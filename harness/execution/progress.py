@@ -12,35 +12,35 @@ class Watch(Protocol):
     """An observer of a run: a progress bar, log lines, or nothing."""
 
     def begin(self, plan: Plan, seconds: float) -> None:
-        """See the plan before the first cell, with the estimated duration."""
+        """Receive the plan before the first cell, with the estimated duration in seconds."""
 
     def working(self, backend: str, what: str) -> None:
-        """See which cell begins."""
+        """Receive the arm or stage at work, with the step that begins."""
 
     def advance(self, seconds: float) -> None:
-        """See that work worth so many estimated seconds is done."""
+        """Receive the estimated duration in seconds of work that is done."""
 
     def recorded(self, result: Result) -> None:
-        """See a result that is on disk."""
+        """Receive a result that was written to disk."""
 
     def end(self, run: Run) -> None:
-        """See the end."""
+        """Receive the run when it has ended."""
 
 
 class Silent:
     """An observer that shows nothing."""
 
     def begin(self, plan: Plan, seconds: float) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def working(self, backend: str, what: str) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def advance(self, seconds: float) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def recorded(self, result: Result) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def end(self, run: Run) -> None:
-        """Say nothing."""
+        """Do nothing."""

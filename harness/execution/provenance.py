@@ -1,8 +1,8 @@
-"""Whether arms run files of their own: what their processes have loaded, held against the sources of the others.
+"""Check that arms run their own files: compare what their processes have loaded with the sources of the other arms.
 
-A base whose worktree has no compiled module may import that of the head, without a word; both versions are then the
-same, whatever their sources say. What is told here can be seen from a process's modules and its memory map, on Linux;
-files that a backend only reads are not among them.
+A base whose worktree has no compiled module may silently import that of the head; both versions are then the same,
+whatever their sources are. The check sees a process's modules and its memory map, on Linux; files that a backend only
+reads are not included.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlparse
 
 from harness.git import GitError, git
 
-SYSTEM = ("/usr", "/lib", "/lib64", "/opt", "/nix", "/etc")  # what the machine has, no revision's own
+SYSTEM = ("/usr", "/lib", "/lib64", "/opt", "/nix", "/etc")  # files of the machine, not of a revision
 COMPILED = (
     ".c", ".cc", ".cpp", ".cxx", ".cu", ".cuh", ".h", ".hpp", ".rs", ".f", ".f90", ".pyx", ".pxd", ".s", ".S", ".asm",
     ".go", ".zig", ".ispc", ".cl", "Makefile", "CMakeLists.txt", "meson.build",
@@ -30,11 +30,12 @@ WANTED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """Where the sources of an arm lie.
+    """Location of the sources of an arm.
 
-    family: of the arms that it is compared with. revision: of the sources; empty for the checkout as it lies.
-    tree: their folder, None where the arm has none.
-    home: folder of the virtual environment in which the arm is installed, None where it runs from sources.
+    family: of the arms that it is compared with.
+    revision: of the sources; "" for the working tree of the checkout.
+    tree: their folder; None if the arm has none.
+    home: folder of the virtual environment in which the arm is installed; None if it runs from sources.
     """
 
     family: str
@@ -48,7 +49,7 @@ NOWHERE = Side(family="", revision="", tree=None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What the processes of an arm have loaded, as real paths, and where their interpreter has its packages."""
+    """Real paths of the files that the processes of an arm have loaded, and of their interpreter's package folders."""
 
     files: frozenset[str]
     packages: frozenset[str] = frozenset()
@@ -59,10 +60,12 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origins:
-    """Where the files of each arm must come from.
+    """Required origins of each arm's files.
 
+    sides: by arm.
+    repository: None outside of one.
     instrument: folders that all arms share by design.
-    installed: files that pip has copied from the repository into this interpreter, with the folders they are from.
+    installed: files that pip copied from the repository into this interpreter, with the folders they come from.
     """
 
     sides: Mapping[str, Side]
@@ -71,9 +74,9 @@ class Origins:
     installed: Mapping[str, Path] = field(default_factory=dict)
 
     def find_foreign(self, arm: str, loaded: Mapping[str, Loaded]) -> str:
-        """Return why an arm does not run its own files, in a line that names one; empty where nothing says so.
+        """Return why an arm does not run its own files, with the name of one; "" if there is no evidence.
 
-        loaded: what is known so far, of this arm and of others.
+        loaded: files loaded so far, by this arm and by others.
         """
         own, mine = self.sides[arm], loaded[arm]
         for other, side in self.sides.items():
@@ -90,7 +93,7 @@ class Origins:
         return ""
 
     def find_stale(self, arm: str, loaded: Loaded) -> str:
-        """Return which compiled file of its tree an arm has loaded although a source is newer; empty without one."""
+        """Describe a compiled file of its tree that an arm has loaded although a source is newer; "" if none."""
         tree = self.sides[arm].tree
         for file in sorted(loaded.files) if tree is not None else ():
             assert tree is not None
@@ -104,7 +107,7 @@ class Origins:
         return ""
 
     def _find_common(self, first: str, second: str, loaded: Mapping[str, Loaded]) -> str:
-        """Return a file that two versions share although it is made from sources that differ; empty without one."""
+        """Return a file that two versions share although its sources differ between them; "" if there is none."""
         revisions = self.sides[first].revision, self.sides[second].revision
         if self.repository is None or revisions[0] == revisions[1]:
             return ""
@@ -124,7 +127,7 @@ class Origins:
 
 
 def _is_from(file: Path, tree: Path, own: Side, packages: Collection[str], instrument: Collection[Path]) -> bool:
-    """Whether a file lies in the sources of another side, and in nothing that an arm may take files from."""
+    """Return True if a file lies in another side's sources, outside of all folders that the arm may use."""
     if not file.is_relative_to(tree):
         return False
     allowed = [path for path in (own.tree, own.home) if path is not None and not tree.is_relative_to(path)]
@@ -133,7 +136,7 @@ def _is_from(file: Path, tree: Path, own: Side, packages: Collection[str], instr
 
 
 def _is_built(file: str, repository: Path, folders: Iterable[str]) -> bool:
-    """Whether a file is a library that neither the machine nor the interpreter brought."""
+    """Return True if a file is a library that belongs neither to the machine nor to the interpreter."""
     if not _is_library(file) or Path(file).is_relative_to(repository):
         return False
     return not _is_below(file, (*SYSTEM, *folders))
@@ -144,10 +147,10 @@ def _is_library(file: str) -> bool:
 
 
 def find_newer(file: Path, tree: Path) -> str:
-    """Return a source that is newer than a compiled file; empty where there is none, or git cannot tell.
+    """Return a source that is newer than a compiled file; "" if there is none, or git cannot tell.
 
-    Looked at are the sources below the nearest folder above the file that has any: those of its package. A file that
-    git keeps is as old as its checkout, which says nothing.
+    The sources compared are those below the nearest parent folder of the file that contains any: those of its package.
+    A file tracked by git gets its time from the checkout, which is no evidence.
     """
     if is_tracked(file):
         return ""
@@ -167,7 +170,7 @@ def find_newer(file: Path, tree: Path) -> str:
 
 
 def is_tracked(file: Path) -> bool:
-    """Whether a file is in git."""
+    """Return True if a file is tracked by git."""
     try:
         return bool(git(file.parent, "ls-files", "--", file.name))
     except GitError:
@@ -175,7 +178,7 @@ def is_tracked(file: Path) -> bool:
 
 
 def list_installed(repository: Path) -> dict[str, Path]:
-    """Return the files that pip has copied from the repository into this interpreter, with the folder they are from."""
+    """Return the files that pip copied from the repository into this interpreter, with the folders they come from."""
     found: dict[str, Path] = {}
     for one in metadata.distributions():
         source = _find_source(one)
@@ -185,7 +188,7 @@ def list_installed(repository: Path) -> dict[str, Path]:
 
 
 def _find_source(distribution: metadata.Distribution) -> Path | None:
-    """Return the local folder from which a distribution was installed; None for one from elsewhere."""
+    """Return the local folder from which a distribution was installed; None for any other distribution."""
     try:
         told = json.loads(distribution.read_text("direct_url.json") or "{}")
         url = urlparse(told["url"])
@@ -195,7 +198,11 @@ def _find_source(distribution: metadata.Distribution) -> Path | None:
 
 
 def sources_differ(repository: Path, first: str, second: str, paths: Iterable[str]) -> bool:
-    """Whether files differ between two revisions, where an empty one is the checkout; what git cannot tell differs."""
+    """Return True if files differ between two revisions, or if git cannot tell.
+
+    first, second: revisions; "" for the working tree of the checkout.
+    paths: pathspecs of git.
+    """
     revisions = [one for one in (first, second) if one]
     try:
         return bool(git(repository, "diff", "--name-only", *revisions, "--", *paths))
@@ -204,7 +211,7 @@ def sources_differ(repository: Path, first: str, second: str, paths: Iterable[st
 
 
 def hash_files(files: Iterable[str]) -> dict[str, str]:
-    """Return the SHA-256 of each file; empty where it cannot be read any more."""
+    """Return the SHA-256 of each file; "" for a file that can no longer be read."""
     found = {}
     for file in sorted(files):
         try:
@@ -215,7 +222,7 @@ def hash_files(files: Iterable[str]) -> dict[str, str]:
 
 
 def own_files(loaded: Loaded, trees: Iterable[Path]) -> frozenset[str]:
-    """Return what an arm has loaded from source trees, or beside the machine's libraries and installed packages."""
+    """Return an arm's files that lie in source trees, or outside of the machine's and interpreter's packages."""
     sources, folders = tuple(trees), (*SYSTEM, *loaded.packages)
     inner = [folder for folder in loaded.packages if any(Path(folder).is_relative_to(tree) for tree in sources)]
     return frozenset(

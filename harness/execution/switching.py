@@ -1,4 +1,4 @@
-"""Arms that differ in an instruction set alone: what their libraries use, and which of them change nothing."""
+"""Arms that differ only in an instruction set: what their libraries use, and which arms change nothing."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from harness.plan.arm import Arm, Environment
 from harness.plan.cell import Cell
 from harness.record.run import result_of
 
-Seen = Mapping[str, str]  # what libraries say, by the name of their switch
+Seen = Mapping[str, str]  # reported instruction sets, by the name of the switch
 
 
 def leave_out_idle_arms(execution: Execution, kind: str) -> None:
-    """Skip the cells of arms that `--isa` made, and whose libraries use what they use in an arm before it.
+    """Skip the cells of arms made by `--isa` whose libraries use the same instructions as in an earlier arm.
 
-    Every arm is met first, in a worker that computes nothing else; an arm of which nothing can be said is kept.
+    Every arm is first observed in a worker that computes nothing else; an arm that cannot be observed is kept.
     """
     arms = [execution.plan.arm(name) for name in execution.by_backend(kind)]
     if not any(arm.switch for arm in arms):
@@ -32,14 +32,14 @@ def leave_out_idle_arms(execution: Execution, kind: str) -> None:
 
 
 def meet_arms(execution: Execution, arms: Sequence[Arm]) -> dict[str, Seen]:
-    """Start a worker for every arm, side by side; what their libraries say, of those that came up."""
+    """Start a worker for every arm in parallel; return what the libraries report, for the arms that started."""
 
     def meet(arm: Arm) -> Seen | None:
         execution.watch.working(arm.name, "which instructions its libraries use")
         with execution.supervisor(arm.name, execution.threads or 1, observe=True) as supervisor:
             try:
                 ready = supervisor.launch()[1]
-            except WorkerDiedError:  # each of its cells will say so
+            except WorkerDiedError:  # each of its cells reports it
                 return None
             execution.introduce(supervisor)
             found: Seen = ready.process.get("instruction_sets", {})
@@ -51,10 +51,10 @@ def meet_arms(execution: Execution, arms: Sequence[Arm]) -> dict[str, Seen]:
 
 
 def find_idle(arms: Sequence[Arm], seen: Mapping[str, Seen]) -> dict[str, str]:
-    """Names of arms that change nothing, with the reason.
+    """Return the names of arms that change nothing, with the reason.
 
-    An arm is compared with those before it of the same backend and environment, settings apart: what all their
-    libraries use must be the same, and its own library must have said what it uses.
+    An arm is compared with earlier arms that have the same backend and environment apart from the switch: all their
+    libraries must report the same, and the library of the arm's own switch must have reported.
     """
     idle: dict[str, str] = {}
     kept: list[Arm] = []
@@ -71,7 +71,7 @@ def find_idle(arms: Sequence[Arm], seen: Mapping[str, Seen]) -> dict[str, str]:
 
 
 def _is_twin(one: Arm, other: Arm) -> bool:
-    """Whether two arms are the same but for the level of an instruction set."""
+    """Return True if two arms are equal except for the level of an instruction set."""
     return (one.backend, _without_switch(one)) == (other.backend, _without_switch(other))
 
 
@@ -81,7 +81,7 @@ def _without_switch(arm: Arm) -> Environment:
 
 
 def still_to_ask(execution: Execution, kind: str) -> dict[str, list[Cell]]:
-    """Cells by arm that are not left out."""
+    """Return the cells by arm, without those of idle arms."""
     found = execution.by_backend(kind).items()
     left = {arm: [cell for cell in cells if cell.number not in execution.idle] for arm, cells in found}
     return {arm: cells for arm, cells in left.items() if cells}

@@ -1,7 +1,7 @@
-"""Timing problems: passes of fresh processes, in which all arms of a contest take turns in short blocks.
+"""Timing stage: passes in fresh processes, in which all arms of a contest take turns in short blocks.
 
-In a pass every contest is visited in shuffled order. An arm that is not being timed is suspended. The order of the
-blocks reads the same from both ends (ABBA), so that a drift of the machine meets all arms alike.
+A pass visits the contests in shuffled order. Arms that are not being timed are suspended. The order of the blocks is a
+palindrome (ABBA), so that a drift of the machine affects all arms alike.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from harness.plan.suite import Timing
 from harness.record.run import Block, Pass
 from harness.worker.protocol import Checked
 
-RESERVE = 1.25  # times the longer of the last two passes: what must be left of a budget for another one
-TRIALS = 3  # processes that are asked at most before an accusation by times alone stands, or falls
-PROBE_EVERY = 8  # passes in which it is asked anew whether times can be true, and what the machine can do
+RESERVE = 1.25  # times the longer of the last two passes: remaining budget needed for another one
+TRIALS = 3  # most processes asked to confirm an accusation that rests on times alone
+PROBE_EVERY = 8  # passes between repetitions of the honesty checks and of the machine's peak
 
-Asked = tuple[Checked, float, int]  # the reply, the seconds it took and the process
+Asked = tuple[Checked, float, int]  # the reply, the seconds it took and the process number
 
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """One problem and the cells, one for each arm of a family, that are timed on it in turns.
+    """One problem and its cells, one for each arm of a family, which are timed in turns.
 
-    base: the cell of the family's first arm, None where the plan has decided it: nothing can be compared then.
+    base: cell of the family's first arm; None if the plan decided it, so that nothing can be compared.
     """
 
     cells: tuple[Cell, ...]
@@ -50,19 +50,19 @@ class Contest:
 
     @property
     def isolated(self) -> bool:
-        """Whether its processes time nothing else."""
+        """True if its processes time nothing else."""
         return any(cell.isolate for cell in self.cells)
 
 
 def time_problems(execution: Execution) -> None:
-    """Time all contests, as many passes as their suites or the gate ask for."""
+    """Time all contests, with as many passes as their suites or the gate require."""
     contests = make_contests(execution)
     if not contests:
         return
     state = TimingState(execution)
     devices = {state.backend(cell).device for contest in contests for cell in contest.cells}
     with ExitStack() as stack:
-        for device in sorted(devices | {"cpu"}):  # the host launches and waits for what other devices do
+        for device in sorted(devices | {"cpu"}):  # the host launches the work of other devices and waits for it
             stack.enter_context(
                 hold_device(device, execution.lease_wait_s, lambda text: execution.watch.working("machine", text))
             )
@@ -98,7 +98,7 @@ def make_contests(execution: Execution) -> list[Contest]:
 
 
 def base_arms(plan: Plan) -> set[str]:
-    """The first arm of every family."""
+    """Return the first arm of every family."""
     first: dict[str, str] = {}
     for name in plan.backends:
         first.setdefault(plan.arm(name).family, name)
@@ -121,7 +121,10 @@ def run_passes(state: TimingState, contests: Sequence[Contest]) -> None:
 
 
 def goes_on(state: TimingState, contest: Contest, number: int) -> bool:
-    """Whether a contest takes part in the next pass."""
+    """Return True if a contest takes part in the next pass.
+
+    number: of the next pass, from 0.
+    """
     gate = state.execution.plan.gate
     if not any(cell.number not in state.done for cell in contest.cells):
         return False
@@ -129,11 +132,11 @@ def goes_on(state: TimingState, contest: Contest, number: int) -> bool:
         return number < contest.timing.passes
     others = [c for c in contest.cells if c is not contest.base and c.number not in state.failed]
     alone = contest.base is None or contest.base.number in state.failed or not others
-    return number < (1 if alone else gate.looks[-1])  # that one side can do what the other cannot is shown by one pass
+    return number < (1 if alone else gate.looks[-1])  # one pass shows that only one side can run the problem
 
 
 def look(state: TimingState, contests: Sequence[Contest]) -> None:
-    """Judge all cells; those that are decided are done."""
+    """Judge all cells, and mark the decided ones as done."""
     plan, gate = state.execution.plan, state.execution.plan.gate
     assert gate is not None
     bases, pairs = base_arms(plan), pair_cells(plan)
@@ -153,7 +156,7 @@ def look(state: TimingState, contests: Sequence[Contest]) -> None:
 
 
 def pair_cells(plan: Plan) -> list[tuple[Cell, Cell]]:
-    """Every timed cell and its base's, but for those of which the plan has decided both: one hypothesis each."""
+    """Return (base, new) pairs of timed cells, one per hypothesis, except pairs that the plan decided on both sides."""
     bases = base_arms(plan)
     cells = [cell for cell in plan.cells if cell.kind == "speed"]
     firsts = {(c.suite, c.line, plan.arm(c.backend).family): c for c in cells if c.backend in bases}
@@ -162,7 +165,11 @@ def pair_cells(plan: Plan) -> list[tuple[Cell, Cell]]:
 
 
 def run_pass(state: TimingState, contests: Sequence[Contest], number: int) -> None:
-    """One pass: fresh processes for all arms, every contest once; isolated contests get processes of their own."""
+    """Run one pass: fresh processes for all arms, every contest once; isolated contests get their own processes.
+
+    contests: those that are not finished.
+    number: of the pass, from 0.
+    """
     if number % PROBE_EVERY == 0:
         measure_machine(state, quick=number > 0)
     together = [contest for contest in contests if not contest.isolated]
@@ -175,12 +182,15 @@ def run_pass(state: TimingState, contests: Sequence[Contest], number: int) -> No
             for contest in group:
                 begun = time.monotonic()
                 time_contest(state, contest, supervisors, number)
-                if state.execution.plan.gate is not None:  # what is left is then a matter of time, not of cells
+                if state.execution.plan.gate is not None:  # progress then counts time instead of cells
                     state.execution.watch.advance(time.monotonic() - begun)
 
 
 def start_supervisors(state: TimingState, stack: ExitStack, arms: Iterable[str]) -> dict[str, WorkerSupervisor]:
-    """Start a worker for every arm, side by side, and suspend them."""
+    """Start a worker for every arm in parallel, and suspend them all.
+
+    stack: closes the supervisors.
+    """
     execution = state.execution
     supervisors = {arm: stack.enter_context(execution.supervisor(arm, execution.threads)) for arm in sorted(arms)}
 
@@ -200,13 +210,17 @@ def start_supervisors(state: TimingState, stack: ExitStack, arms: Iterable[str])
 
 
 def _alive(state: TimingState, contest: Contest) -> list[Cell]:
-    """The cells of a contest that are still timed: the undecided ones, and the base that they are compared with."""
+    """Return the cells of a contest that are still timed: the undecided ones and their base."""
     left, base = [cell for cell in contest.cells if cell.number not in state.done], contest.base
     return left if not left or base is None or base in left or base.number in state.failed else [base, *left]
 
 
 def time_contest(state: TimingState, contest: Contest, supervisors: dict[str, WorkerSupervisor], number: int) -> None:
-    """Make the problem ready in every arm, then time blocks in turns, and put the passes on disk."""
+    """Prepare the problem in every arm, time blocks in turns, and write the passes to disk.
+
+    supervisors: by arm.
+    number: of the pass, from 0.
+    """
     shuffle = random.Random(f"{number} {contest.cells[0].line}")
     cells = _alive(state, contest)
     shuffle.shuffle(cells)
@@ -238,7 +252,11 @@ def time_contest(state: TimingState, contest: Contest, supervisors: dict[str, Wo
 def prepare(
     state: TimingState, contest: Contest, cell: Cell, supervisors: dict[str, WorkerSupervisor], number: int
 ) -> Pass | None:
-    """Make the problem ready in one arm and suspend it again; None where it cannot be timed, which is recorded."""
+    """Prepare the problem in one arm and suspend it again; return None, after recording why, if it cannot be timed.
+
+    supervisors: by arm.
+    number: of the pass, from 0.
+    """
     passes = contest.timing.passes if state.execution.plan.gate is None else "?"
     state.execution.watch.working(
         cell.backend, f"pass {number + 1}/{passes}  {cell.label}  {cell.line.split(maxsplit=1)[0]}"
@@ -256,7 +274,7 @@ def prepare(
 
 
 def ask_until_sure(supervisor: WorkerSupervisor, ask: Callable[[], Asked]) -> Asked:
-    """Ask; what accuses a backend by times alone is asked of fresh processes, and stands where two of three agree."""
+    """Ask, and repeat an accusation that rests on times alone in fresh processes: it stands if two of three agree."""
     accused = 0
     for trial in range(TRIALS):
         asked = ask()
@@ -268,9 +286,10 @@ def ask_until_sure(supervisor: WorkerSupervisor, ask: Callable[[], Asked]) -> As
 
 
 def drop_rounds(found: dict[int, list[Timed]], visits: int) -> dict[int, list[Timed]]:
-    """Leave out all blocks of a round, ABBA, of which one was disturbed: what is left is balanced again.
+    """Drop all blocks of a round (ABBA) in which one was disturbed, so that the rest stays balanced.
 
-    visits: blocks of a round, those of all arms.
+    found: blocks by cell number.
+    visits: blocks of a round, over all arms.
     """
     disturbed = {
         block.visit // visits: block.visit for blocks in found.values() for block, _ in blocks if block.dropped
@@ -286,7 +305,11 @@ def drop_rounds(found: dict[int, list[Timed]], visits: int) -> dict[int, list[Ti
 
 
 def order_blocks(cells: Sequence[Cell], blocks: int, shuffle: random.Random) -> Iterator[Cell]:
-    """ABBA for any number of arms: a shuffled order and its reverse, anew for every two blocks."""
+    """Yield cells in ABBA order for any number of arms: for every two blocks a new shuffled order and its reverse.
+
+    blocks: for each cell, an even number.
+    shuffle: source of the random order.
+    """
     for _ in range(blocks // 2):
         order = list(cells)
         shuffle.shuffle(order)
@@ -297,12 +320,16 @@ def order_blocks(cells: Sequence[Cell], blocks: int, shuffle: random.Random) -> 
 def time_block(
     state: TimingState, cell: Cell, supervisor: WorkerSupervisor, timing: Timing, visit: int
 ) -> Timed | Checked:
-    """Wake an arm, time a block, suspend it again; with the control kernel before and the machine's counters around."""
+    """Resume an arm, time a block, suspend it again; run the control kernel before and read machine counters around it.
+
+    visit: position of the block in the contest's order.
+    Returns the block with the worker's samples, or the outcome of the cell if there are none.
+    """
     control_ns = measure_control()
     usual_ns = state.note_control(control_ns)
     pids = [supervisor.worker.pid] if supervisor.worker is not None else []
     before, still = read_counters(pids), all(map(wait_until_stopped, pids))
-    begun, used = time.perf_counter_ns(), read_use(pids)  # wall time is read around the rest, so that it is no less
+    begun, used = time.perf_counter_ns(), read_use(pids)  # the wall time encloses the rest, so that it is no shorter
     supervisor.resume()
     reply, _, _ = supervisor.sample(cell, timing)
     cpu_ns, waited, delayed = (now - then for now, then in zip(read_use(pids), used, strict=True))
@@ -324,5 +351,5 @@ def time_block(
 
 
 def read_use(pids: Sequence[int]) -> tuple[int, int, int]:
-    """So far, in ns: processor time of processes and what they started, their waiting for a core, and our own."""
+    """Return ns so far: processor time of processes with descendants, their wait for a core, and this process's."""
     return sum(map(tree_ns, pids)), sum(map(waited_ns, pids)), waited_ns(os.getpid())

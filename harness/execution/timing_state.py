@@ -1,4 +1,4 @@
-"""The state of the timing stage, and what becomes of its cells: kept passes, failures, and the results at the end."""
+"""State of the timing stage, and the outcomes of its cells: kept passes, failures, and final results."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from harness.record.run import NO_PASS, Block, Measurement, Pass, result_of
 from harness.worker.protocol import Checked, Measured, MeasurePeak, Sampled
 
 PEAK_LIMIT_S = 120.0
-USUAL_AFTER = 3  # blocks whose device clock makes a usual one
+USUAL_AFTER = 3  # blocks after which the median of the device's clock counts as the usual clock
 Timed = tuple[Block, Sampled]
 
 
 @dataclass(slots=True)
 class TimingState:
-    """What was measured, which cells are done, and which of them have no time.
+    """Measured passes, cells that are done, and cells that have no time; all by number of the cell.
 
-    control_ns, device_mhz: the control kernel, and the device's clock after blocks, in this run so far, in order of
-        size.
+    last: last reply to `prepare`, the seconds it took and the process number.
+    control_ns, device_mhz: sorted times of the control kernel, and clocks of the device after blocks, in this run so
+        far.
     """
 
     execution: Execution
@@ -42,18 +43,18 @@ class TimingState:
     begun: float = field(default_factory=time.monotonic)
 
     def backend(self, cell: Cell) -> Backend:
-        """The backend that a cell is about."""
+        """Return the backend of a cell."""
         return self.execution.registry.backends[self.execution.plan.arm(cell.backend).backend]
 
     def note_control(self, control_ns: int) -> float:
-        """Add a time of the control kernel; its median so far."""
+        """Add a time of the control kernel in ns; return the median so far."""
         bisect.insort(self.control_ns, control_ns)
         return float(self.control_ns[len(self.control_ns) // 2])
 
     def note_clock(self, gpu: Sequence[Gpu]) -> float:
-        """Add the device's clock after a block; the median of the blocks before, 0 where there are too few.
+        """Add the device's clock after a block; return the median in MHz of the blocks before, 0 if there are too few.
 
-        A clock that hard work has lowered to the power cap says nothing about what is usual for other work.
+        A clock lowered by the power cap under heavy load is not added, as it is not the usual clock for other work.
         """
         before = self.device_mhz[len(self.device_mhz) // 2] if len(self.device_mhz) >= USUAL_AFTER else 0.0
         if gpu and not gpu[-1].reasons & POWER_CAP:
@@ -62,7 +63,11 @@ class TimingState:
 
 
 def keep(state: TimingState, cell: Cell, facts: Pass, blocks: Sequence[Timed]) -> None:
-    """Put the pass of a cell on disk, before the next contest begins; then see whether its clock can be believed."""
+    """Write the pass of a cell to disk before the next contest begins; then check whether its clock is plausible.
+
+    facts: of the pass, without samples.
+    blocks: of the pass, with the worker's samples.
+    """
     execution, sampled = state.execution, [reply for _, reply in blocks]
     one = replace(
         facts, samples_ns=tuple(value for reply in sampled for value in reply.samples_ns),
@@ -91,7 +96,10 @@ def keep(state: TimingState, cell: Cell, facts: Pass, blocks: Sequence[Timed]) -
 
 
 def fail(state: TimingState, cell: Cell, reply: Checked) -> None:
-    """Record a cell that cannot be timed (any more)."""
+    """Record a cell that cannot be timed, or can no longer be.
+
+    reply: its outcome, with the reason.
+    """
     _, seconds, pid = state.last[cell.number]
     state.done.add(cell.number)
     state.failed.add(cell.number)
@@ -113,7 +121,7 @@ def conclude(state: TimingState, cell: Cell) -> None:
         return
     reply, seconds, pid = state.last[cell.number]
     lie = find_impossible(state, cell, passes)
-    if lie:  # before anybody is accused, the machine gets another chance to show what it can do
+    if lie:  # measure the machine's peak once more before a backend is accused
         measure_machine(state, quick=False)
         lie = find_impossible(state, cell, passes)
     state.execution.record(
@@ -125,9 +133,11 @@ def conclude(state: TimingState, cell: Cell) -> None:
 
 
 def find_impossible(state: TimingState, cell: Cell, passes: Sequence[Pass]) -> str:
-    """Why a cell's times are below what the machine can do; empty where they are not.
+    """Return why a cell's times are below what the machine can do; "" if they are not.
 
-    The peak was measured with the threads that the arms were given, which not every pool obeys: all cores count.
+    passes: of the cell.
+    The peak was measured with the number of threads of the arms, which not every thread pool obeys: it is scaled to all
+    cores.
     """
     execution = state.execution
     cores = int(execution.run.header.environment.get("cores", 1))
@@ -137,7 +147,7 @@ def find_impossible(state: TimingState, cell: Cell, passes: Sequence[Pass]) -> s
 
 
 def measure_machine(state: TimingState, *, quick: bool) -> None:
-    """Measure the peaks of the devices in a worker of its own, with the threads that the backends get."""
+    """Measure the peaks of the devices in a separate worker, with the same number of threads as the backends."""
     execution = state.execution
     for device in sorted({state.backend(cell).device for cell in execution.cells_of("speed")}):
         execution.watch.working("machine", f"peak of products and copies on {device}")

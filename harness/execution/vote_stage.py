@@ -1,4 +1,4 @@
-"""How a vote goes: every backend's worker answers, the odd one out is named, with the law that it breaks and where."""
+"""Vote stage: every backend's worker answers; an outvoted backend is named, with the law that it breaks and where."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ SILENT = Deviation(kind="structure", worst=0.0, compared=0, what="nothing that c
 
 
 def hold_vote(registry: Registry, supervisors: Mapping[str, WorkerSupervisor], cells: Sequence[Cell]) -> list[Result]:
-    """Ask the backends of some cells, all of one problem, for their outputs; one result for each cell."""
+    """Ask the backends for their outputs on one problem and compare them; return one result for each cell.
+
+    supervisors: by arm.
+    cells: all of one problem, one for each arm.
+    """
     from harness.worker.execute import read_outputs
 
     problem = cells[0].problem
@@ -48,7 +52,13 @@ def hold_vote(registry: Registry, supervisors: Mapping[str, WorkerSupervisor], c
 
 
 def judge_voter(verdict: Verdict, name: str, voters: int) -> tuple[Outcome, str, Deviation | None]:
-    """Outcome, reason and deviation of one voter; who belongs to no majority of at least three is not passed."""
+    """Return outcome, reason and deviation of one voter.
+
+    voters: number of answers.
+    A voter passes if it belongs to the majority, or, with a deviation that proves nothing, if it cannot be compared or
+    no answers contradict each other. It fails if the majority contradicts it, or if answers contradict each other
+    without a majority. With fewer than VOTERS answers and no contradiction it is skipped.
+    """
     if name in verdict.odd:
         deviation = verdict.odd[name]
         return "failed", f"alone against {', '.join(verdict.majority)}: {deviation.describe()}", deviation
@@ -63,9 +73,12 @@ def judge_voter(verdict: Verdict, name: str, voters: int) -> tuple[Outcome, str,
 
 
 def blame(registry: Registry, supervisor: WorkerSupervisor, cell: Cell) -> str:
-    """The first law of the suite that an outvoted backend breaks, on whole numbers and on the problem itself.
+    """Describe the first law of the suite that an outvoted backend breaks, on whole numbers and on the problem itself.
 
-    The comparison with the reference comes last: it says that an answer is wrong, and a law says what is wrong with it.
+    supervisor: of the outvoted backend.
+    cell: of the vote.
+    The comparison with the reference comes last: it only says that an answer is wrong, while another law says in which
+    way.
     """
     names = sorted(registry.suite(cell.suite).laws, key=lambda name: registry.law(name).role == "reference")
     problems = dict.fromkeys((cell.problem.with_(data="integer"), cell.problem))

@@ -1,4 +1,4 @@
-"""The run's side of a worker: start it, ask it with a time and a memory limit, and see how it died."""
+"""Parent side of a worker: start it, send requests with limits of time and memory, and find out how it died."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ READ_BYTES = 2**20
 
 
 class WorkerDiedError(Exception):
-    """The worker is gone: crashed, out of time or out of memory; `outcome` says which, the text says how.
+    """The worker is gone: crashed, out of time or out of memory; `outcome` is that of its cell, the text says how.
 
-    starved: whether it ended for want of memory, as far as can be told.
+    starved: whether it probably ended for lack of memory.
     """
 
     def __init__(self, outcome: str, reason: str, *, starved: bool = False) -> None:
@@ -39,7 +39,7 @@ class WorkerDiedError(Exception):
 
 
 class Worker:
-    """A child process that answers one request after the other."""
+    """A child process that answers requests in order."""
 
     def __init__(
         self,
@@ -48,10 +48,11 @@ class Worker:
         place: Place | None = None,
         settings: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """Start it, in a place of its own if one is given.
+        """Start the process, in the given place or in this environment.
 
-        threads: None leaves thread counts as the user's environment has them.
-        settings: environment variables of its arm; they are there before any library is loaded.
+        log: file to which its output is appended.
+        threads: None leaves thread counts as in the user's environment.
+        settings: environment variables of its arm, set before any library is loaded.
         """
         environment = {**os.environ, **(place.variables if place else {}), **dict(settings)}
         if threads is not None:
@@ -74,9 +75,9 @@ class Worker:
         os.close(their_in)
         os.close(their_out)
         self.target, self.source = os.fdopen(our_out, "wb"), our_in
-        self.received = bytearray()  # of replies that were not heard yet
-        self.tickets: deque[int] = deque()  # of the requests that were not answered yet
-        self.family: list[psutil.Process] = []  # the worker and what it started, as suspended last
+        self.received = bytearray()  # of replies not yet read
+        self.tickets: deque[int] = deque()  # of requests not yet answered
+        self.family: list[psutil.Process] = []  # the worker and its descendants, as suspended last
         self.suspended = False
 
     @property
@@ -85,7 +86,7 @@ class Worker:
         return self.process.pid
 
     def suspend(self, *, look_again: bool = True) -> None:
-        """Stop the worker and what it started: a process that waits is not idle, its thread pools spin.
+        """Suspend the worker and its descendants: a waiting process is not idle, as its thread pools spin.
 
         look_again: whether it may have started processes since it was suspended last.
         """
@@ -102,7 +103,7 @@ class Worker:
         self.suspended = True
 
     def resume(self) -> None:
-        """Let the worker and what it started go on."""
+        """Resume the worker and its descendants."""
         import psutil
 
         for process in self.family:
@@ -111,7 +112,11 @@ class Worker:
         self.suspended = False
 
     def ask(self, request: Request, time_s: float, memory_bytes: int) -> Reply:
-        """Send a request and wait for its reply; raises WorkerDiedError, and the worker is then gone."""
+        """Send a request and wait for its reply.
+
+        time_s, memory_bytes: limits until the whole reply has arrived.
+        Raises WorkerDiedError; the worker is then gone.
+        """
         self.tell(request)
         return self.hear(time_s, memory_bytes)
 
@@ -124,9 +129,10 @@ class Worker:
             raise self._died() from None
 
     def hear(self, time_s: float, memory_bytes: int) -> Reply:
-        """Wait for the next reply; raises WorkerDiedError, and the worker is then gone.
+        """Wait for the next reply.
 
-        time_s, memory_bytes: what the worker may use until the whole reply is there.
+        time_s, memory_bytes: limits until the whole reply has arrived.
+        Raises WorkerDiedError; the worker is then gone.
         """
         deadline, late = time.monotonic() + time_s, False
         ticket = self.tickets.popleft()
@@ -136,7 +142,7 @@ class Worker:
                 raise WorkerDiedError(
                     "timeout", f"no answer within the limit of {time_s:g} s a cell; the worker was killed"
                 )
-            late = time.monotonic() > deadline  # looks once more: what has arrived by now counts
+            late = time.monotonic() > deadline  # reads once more: a reply that has arrived by now counts
             if not self._read() and (used := self._memory()) > memory_bytes:
                 self.kill()
                 raise WorkerDiedError(
@@ -148,7 +154,7 @@ class Worker:
         return reply
 
     def _take(self, ticket: int) -> Reply | None:
-        """Take a reply from what has arrived. Raises WorkerDiedError where it is no reply to the request."""
+        """Take a reply from the received bytes; None if incomplete. Raises WorkerDiedError if they are no reply."""
         try:
             return take_reply(self.received, ticket)
         except FrameError as error:
@@ -157,7 +163,7 @@ class Worker:
             raise WorkerDiedError("crashed", f"{why}; the worker was killed") from None
 
     def _read(self) -> bool:
-        """Wait a moment for bytes, and keep them; whether there were any. Raises WorkerDiedError at their end."""
+        """Wait briefly for bytes and keep them; return True if any came. Raises WorkerDiedError at the pipe's end."""
         try:
             if not select.select([self.source], [], [], POLL_S)[0]:
                 return False
@@ -170,7 +176,7 @@ class Worker:
         return True
 
     def _memory(self) -> int:
-        """Resident bytes of the worker, 0 where it is gone."""
+        """Return the resident bytes of the worker, 0 if it is gone."""
         import psutil
 
         try:
@@ -196,7 +202,7 @@ class Worker:
         return (fatal or lines or [""])[-1][:200]
 
     def kill(self) -> None:
-        """End the worker and everything that it started."""
+        """Kill the worker and its process group."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.process.wait()
@@ -207,7 +213,7 @@ class Worker:
             self.source = -1
 
     def close(self) -> None:
-        """Let the worker end by itself; kill it if it does not, or cannot because it is suspended."""
+        """Let the worker end by itself; kill it if it does not, or if it is suspended."""
         if self.suspended:
             self.kill()
             return

@@ -1,4 +1,4 @@
-"""The worker of one backend: started when needed, replaced when it dies, given up when it dies again and again."""
+"""Supervisor of one backend's worker: started on demand, restarted when it dies, given up after repeated deaths."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 
 START_S = 120.0
 MOST_DEATHS = 3
-AHEAD = 4  # requests that a worker has at most, the one that it is at included
+AHEAD = 4  # most requests that a worker has at a time, including the current one
 
 
 class WorkerSupervisor:
-    """Gives the cells of one backend (of one arm) to its worker, one after the other."""
+    """Runs the cells of one backend (of one arm) in its worker, one after the other."""
 
     def __init__(
         self,
@@ -59,12 +59,20 @@ class WorkerSupervisor:
         failed_starts: Counter[str] | None = None,
         look: Callable[[str, Loaded], None] | None = None,
     ) -> None:
-        """Make a crew without a worker.
+        """Make a supervisor without a worker.
 
-        settings: environment variables of the arm. observe: whether the worker is to say which instruction sets its
-        libraries use; that loads and calls them, so that it is not asked of workers that take times.
-        look: told what each worker has loaded once it is ready, again once it has called the backend, and at its end.
-        failed_starts: how often in a row workers of an arm died while starting, where several crews share the count.
+        folder: of the log.
+        memory_bytes: limit of a cell, unless the cell has its own.
+        threads: of the worker; None leaves them unchanged.
+        extra: `--plugin` arguments.
+        arm: name of the arm; "" for the backend's own.
+        place: environment of the arm; None for this one.
+        settings: environment variables of the arm.
+        observe: whether the worker reports the instruction sets that its libraries use. This loads and calls the
+            libraries, so it is not done in workers that time.
+        failed_starts: by arm, how many workers in a row died while starting; supervisors may share it.
+        look: receives the files that each worker has loaded: when it is ready, after it has first prepared a problem,
+            and at its end.
         """
         self.backend, self.memory_bytes, self.threads, self.place = backend, memory_bytes, threads, place
         self.settings = settings
@@ -81,17 +89,18 @@ class WorkerSupervisor:
         self.look, self.looks_again = look, False
 
     def check(self, cell: Cell, formula: str) -> Result:
-        """Apply the cell's law, whose formula goes into the result."""
+        """Apply the cell's law; `formula` goes into the result."""
         reply, seconds, pid = self._do(cell, Check(law=cell.law, problem=cell.line), cell.time_limit_s)
         return self._result(cell, formula, reply, seconds, pid)
 
     def check_all(
         self, cells: Sequence[Cell], formulas: Mapping[str, str], begin: Callable[[Cell], None]
     ) -> Iterator[tuple[Cell, Result]]:
-        """Apply the laws of cells in order; the worker has a few requests ahead and never waits for the next.
+        """Apply the laws of cells in order; the worker has a few requests queued and never waits for the next.
 
-        formulas: by law. begin: told of each cell before it is waited for.
-        A worker that dies costs the cell that it was at; the next one is asked what it had ahead.
+        formulas: by law.
+        begin: receives each cell before its reply is awaited.
+        A worker that dies costs only its current cell; the queued requests are sent to the next worker.
         """
         waiting, asked = deque(cells), deque[Cell]()
         while waiting or asked:
@@ -123,7 +132,7 @@ class WorkerSupervisor:
         return reply
 
     def _given_up(self) -> Checked | None:
-        """What becomes of every further cell once too many in a row have ended the worker."""
+        """Return the outcome of all further cells after too many deaths in a row, or after `stop`; None before."""
         deaths = max(self.deaths, self.failed_starts[self.arm])
         if deaths >= MOST_DEATHS or self.stopped:
             return Checked("skipped", f"{deaths} cells in a row ended the worker; {GAVE_UP}")
@@ -136,7 +145,11 @@ class WorkerSupervisor:
         )  # fmt: skip
 
     def prepare(self, cell: Cell, number: int, mode: Mode, *, probe: bool) -> tuple[Checked, float, int]:
-        """Make the cell ready to be timed in this process; the reply, the seconds it took and the process."""
+        """Prepare the cell for timing in this process; return the reply, the seconds it took and the process number.
+
+        number: of the pass.
+        probe: whether to run the honesty checks.
+        """
         request = Prepare(problem=cell.line, number=number, mode=mode, slowdown=cell.slowdown or 0.0, probe=probe)
         reply = self._do(cell, request, cell.time_limit_s)
         if self.looks_again:
@@ -144,30 +157,30 @@ class WorkerSupervisor:
         return reply
 
     def sample(self, cell: Cell, timing: Timing) -> tuple[Sampled | Checked, float, int]:
-        """Time one block of the cell that was made ready last."""
+        """Time a block of the cell prepared last; return the reply, the seconds it took and the process number."""
         request = Sample(budget_ns=int(timing.block_s * 1e9), warm_ns=WARM_NS, least=timing.least_samples)
         return self._do(cell, request, cell.time_limit_s)
 
     def release(self) -> None:
-        """Let the worker forget what was made ready."""
+        """Let the worker free the problem prepared last."""
         if self.worker is not None:
             try:
                 self.worker.ask(Release(), START_S, self.memory_bytes)
-            except WorkerDiedError as error:  # while arrays were freed; what was timed before stands
+            except WorkerDiedError as error:  # while arrays were freed; earlier times stay valid
                 self.died(error)
 
     def suspend(self, *, look_again: bool = True) -> None:
-        """Stop the worker until it is resumed, so that it disturbs nobody."""
+        """Suspend the worker until it is resumed, so that it does not disturb others."""
         if self.worker is not None:
             self.worker.suspend(look_again=look_again)
 
     def resume(self) -> None:
-        """Let the worker go on."""
+        """Resume the worker."""
         if self.worker is not None:
             self.worker.resume()
 
     def answer(self, cell: Cell) -> tuple[Answered | Checked, float, int]:
-        """The cell's outputs, or what became of it instead; the seconds it took and the process."""
+        """Return the cell's outputs or the outcome that prevented them, the seconds it took and the process number."""
         return self._do(cell, Answer(problem=cell.line), cell.time_limit_s)
 
     def _do(self, cell: Cell, request: Request, time_s: float) -> tuple[Any, float, int]:
@@ -192,7 +205,7 @@ class WorkerSupervisor:
         self.worker, self.ready, self.deaths = None, None, self.deaths + 1
 
     def launch(self) -> tuple[Worker, Ready]:
-        """The live worker and what its backend said; raises WorkerDiedError where it dies while starting."""
+        """Return the live worker, started if needed, and its report. Raises WorkerDiedError if it dies at its start."""
         if self.worker is not None and self.ready is not None:
             return self.worker, self.ready
         self.worker = Worker(self.log, self.threads, self.place, self.settings)
@@ -207,7 +220,7 @@ class WorkerSupervisor:
         return self.worker, reply
 
     def list_files(self) -> None:
-        """Tell what the worker has loaded, if anybody is to be told. Raises what `look` raises."""
+        """Pass the files that the worker has loaded to `look`, if there is one. Raises what `look` raises."""
         self.looks_again = False
         if self.look is None or self.worker is None or self.worker.suspended or self.stopped:
             return
@@ -220,7 +233,7 @@ class WorkerSupervisor:
         self.look(self.arm, Loaded(files=frozenset(reply.files), packages=frozenset(reply.packages)))
 
     def stop(self) -> None:
-        """Kill the worker at once; the ask in flight ends with WorkerDiedError."""
+        """Kill the worker at once; the request in flight ends with WorkerDiedError."""
         self.stopped = True
         if self.worker is not None:
             self.worker.kill()
@@ -233,7 +246,7 @@ class WorkerSupervisor:
 
 
 def explain_death(cell: Cell, error: WorkerDiedError) -> Checked:
-    """What a worker's end makes of its cell; one that may take all free memory and did is skipped."""
+    """Return the outcome of a cell whose worker died; one that may take all free memory, and did, is skipped."""
     if error.starved and cell.need_bytes:
         much = not is_short(cell.memory_bytes, cell.need_bytes)
         hint = ", which is less than half of it: see workspace() of the backend" if much else ""
@@ -242,7 +255,7 @@ def explain_death(cell: Cell, error: WorkerDiedError) -> Checked:
 
 
 def plugins_for(registry: Registry, backend: str) -> tuple[str, ...]:
-    """The plugins that a worker loads: the backend's own, and those with laws or networks."""
+    """Return the plugins that a worker loads: the backend's own, and those with laws or networks."""
     return tuple(
         row.name
         for row in registry.rows

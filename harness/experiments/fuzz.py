@@ -1,4 +1,4 @@
-"""The search: laws applied to drawn problems in the backend's worker until one breaks, and then made small."""
+"""Fuzzing: apply laws to drawn problems in the backend's workers until one breaks, then reduce the problem."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 SUITE = "correctness"
-CELL_S = 20.0  # a drawn problem takes milliseconds; what takes so long hangs
-HANG_S = 2.0  # and what hung once has hung again after ten times the slowest cell so far, but not before this
-SHRINK_S = 20.0  # a finding is made smaller for so long at least, however little time is left
-BURST = 10  # examples of one run of Hypothesis, which after so many varies what it has instead of drawing afresh
-MOST_BURSTS = 10**6  # in one search; each has a seed of its own
+CELL_S = 20.0  # time limit of a cell; a drawn problem takes milliseconds, so a longer call hangs
+HANG_S = 2.0  # least limit while reducing a problem that hangs; above it, ten times the slowest cell so far
+SHRINK_S = 20.0  # least time for reducing a finding, even if less is left
+BURST = 10  # examples of one run of Hypothesis, which later varies earlier examples instead of drawing new ones
+MOST_BURSTS = 10**6  # in one search; each has its own seed
 
 
 class _BrokenError(Exception):
-    """A law is broken by the drawn problem."""
+    """The drawn problem breaks a law."""
 
 
-class _Over(BaseException):  # not an Exception, so that Hypothesis lets it through
-    """The time or the number of examples is spent."""
+class _Over(BaseException):  # not an Exception, so that Hypothesis does not catch it
+    """The time or the number of examples is used up."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Bounds:
-    """When to stop: after seconds, after a number of drawn problems, or after findings; None is no bound."""
+    """Limits of a search: seconds, drawn problems, and findings; None is no limit."""
 
     seconds: float | None = None
     examples: int | None = None
@@ -55,17 +55,17 @@ class Bounds:
 
     @property
     def left_s(self) -> float:
-        """Seconds that are left."""
+        """Remaining seconds."""
         return float("inf") if self.seconds is None else self.begun + self.seconds - time.monotonic()
 
     def spent(self, drawn: int) -> bool:
-        """Whether the time, or the number of drawn problems, is used up."""
+        """Return True if the time, or the number of drawn problems, is used up."""
         return self.left_s <= 0 or (self.examples is not None and drawn >= self.examples)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A broken law: its result on the smallest problem, and after how many problems the first one was met."""
+    """A broken law: its result on the smallest problem, and the first problem with its number among those drawn."""
 
     result: Result
     first: str
@@ -74,14 +74,20 @@ class Finding:
 
 @dataclass(slots=True)
 class Bench:
-    """One backend in its workers, to which laws are applied, and the counts of what was tried.
+    """One backend with its workers, and counts of its problems.
 
-    backend: its name, with settings behind it if it has any. Half of the laws are asked of a worker with one thread,
-    half of one with all.
-    drawn: problems drawn; problems, applications: those on which a law was applied, and how often one was.
-    passed: lines of drawn problems that broke no law, which are not tried again.
-    limit_s, slowest_s: after what time a cell hangs, and what the slowest that answered took.
-    refusal: the first reason why a law was not applied.
+    backend: name, with settings after it if there are any. Half of the laws run in a worker with one thread, half in
+        one with all.
+    folder: of the workers' logs.
+    extra: `--plugin` arguments.
+    watch: called before each cell.
+    drawn: problems drawn.
+    problems, applications: problems on which a law was applied, and number of applications.
+    passed: lines of drawn problems that broke no law; they are not tried again.
+    limit_s: time limit of a cell.
+    slowest_s: time of the slowest cell that answered.
+    now: law and problem of the current cell.
+    refusal: first reason why a law was not applied.
     """
 
     registry: Registry
@@ -101,16 +107,16 @@ class Bench:
     supervisors: dict[int, WorkerSupervisor] = field(default_factory=dict)  # by number of threads
 
     def __post_init__(self) -> None:
-        """Read the arm; workers start with the first question."""
+        """Parse the arm; workers start with the first request."""
         self.arm = parse_arm(self.backend)
 
     @property
     def supervisor(self) -> WorkerSupervisor:
-        """The crew with one thread."""
-        return self.crew_of(ONE)
+        """Supervisor of the worker with one thread."""
+        return self.supervisor_of(ONE)
 
-    def crew_of(self, threads: int) -> WorkerSupervisor:
-        """The crew with so many threads."""
+    def supervisor_of(self, threads: int) -> WorkerSupervisor:
+        """Return the supervisor of the worker with a number of threads."""
         if threads not in self.supervisors:
             settings = self.arm.environment.settings
             self.supervisors[threads] = WorkerSupervisor(
@@ -125,9 +131,10 @@ class Bench:
             supervisor.close()
 
     def cells(self, problem: Problem, laws: Sequence[str], threads: int | None = None) -> tuple[Cell, ...]:
-        """The cells of the laws that apply to a problem, planned as a run would plan them.
+        """Return the cells of the laws that apply to a problem, planned as in a run.
 
-        threads: what all of them are asked with; None deals them out.
+        laws: names.
+        threads: of all of them; None divides them between one thread and all.
         """
         applied = [name for name in laws if self.registry.law(name).applies(problem)]
         if not applied:
@@ -139,17 +146,17 @@ class Bench:
         ).cells  # fmt: skip
 
     def judge(self, cell: Cell) -> Result:
-        """What became of a cell; a crew that gives up is replaced, so that a backend that dies is asked on."""
+        """Return the result of a cell; replace a supervisor that has given up, to go on testing a crashing backend."""
         if cell.decided is not None:
             self.refusal = self.refusal or cell.reason
             return result_of(cell, cell.decided, reason=cell.reason)
         self.now = f"{cell.law}  {cell.line}"
         self.watch(self)
         threads = count_threads(cell.threads, len(allowed_processors()))
-        if self.crew_of(threads).deaths >= MOST_DEATHS:
+        if self.supervisor_of(threads).deaths >= MOST_DEATHS:
             self.supervisors.pop(threads).close()
-        supervisor = self.crew_of(threads)
-        started = supervisor.worker is not None  # else its start is in the seconds
+        supervisor = self.supervisor_of(threads)
+        started = supervisor.worker is not None  # otherwise the seconds include its start
         result = supervisor.check(cell, self.registry.law(cell.law).formula)
         if started and result.outcome != "timeout":
             self.slowest_s = max(self.slowest_s, result.seconds)
@@ -160,7 +167,11 @@ class Bench:
         return result
 
     def first_wrong(self, problem: Problem, laws: Sequence[str], threads: int | None = None) -> Result | None:
-        """The first law that the backend breaks on a problem, or None."""
+        """Return the result of the first law that the backend breaks on a problem; None if it breaks none.
+
+        laws: names.
+        threads: of all laws; None divides them between one thread and all.
+        """
         before = self.applications
         wrong = None
         for cell in self.cells(problem, laws, threads):
@@ -172,9 +183,9 @@ class Bench:
         return wrong
 
     def replay(self, case: Case) -> Result | None:
-        """What becomes of a case today, with one thread and then with all, as it does not say with which it failed.
+        """Return the present result of a case, with one thread and then with all, since it does not record the number.
 
-        None where its law no longer applies to its problem.
+        None if its law no longer applies to its problem.
         """
         result = None
         for threads in (ONE, count_threads(ALL, len(allowed_processors()))):
@@ -187,9 +198,9 @@ class Bench:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Domain:
-    """Problems to draw from, the one law that they are asked (all of them where it is empty), and bursts in a turn.
+    """Problems to draw from, the only law applied to them ("" for all), and the number of bursts in a turn.
 
-    problems: a strategy, which is begun anew with each burst, or problems without end.
+    problems: a strategy, which restarts with each burst, or an endless iterator.
     """
 
     problems: SearchStrategy[Problem] | Iterator[Problem]
@@ -197,17 +208,19 @@ class Domain:
     bursts: int = 1
 
     def asked(self, laws: Sequence[str]) -> tuple[str, ...]:
-        """Return which of these laws are asked here."""
+        """Return which of these laws are applied here."""
         return tuple(law for law in laws if self.law in ("", law))
 
 
 def search(
     bench: Bench, laws: Sequence[str], domains: Sequence[Domain], bounds: Bounds, number: int
 ) -> Iterator[Finding]:
-    """Broken laws one after the other, each made small; a law that broke is left out from then on.
+    """Yield broken laws one after the other, each on a reduced problem; a broken law is not applied again.
 
-    domains: drawn from in turn. number: the seed; the same one draws the same problems, as long as the laws break in
-    the same way and the code is the same: Hypothesis now and then draws a number that stands in a source file.
+    laws: names.
+    domains: drawn from in turn.
+    number: the seed. The same seed draws the same problems, as long as the laws break in the same way and the code is
+        the same: Hypothesis occasionally draws a constant that occurs in a source file.
     """
     left, found = list(laws), 0
     bursts = [domain for domain in domains for _ in range(domain.bursts)]
@@ -228,7 +241,7 @@ def _hunt(
     bench: Bench, laws: tuple[str, ...], problems: SearchStrategy[Problem] | Iterator[Problem], bounds: Bounds,
     number: int,
 ) -> Finding | None:  # fmt: skip
-    """Draw a few problems; where one breaks a law, find the smallest problem on which it breaks in the same way."""
+    """Draw a few problems; if one breaks a law, find the smallest problem on which it breaks in the same way."""
     hunt = _Hunt(bench, laws, bounds)
     with contextlib.suppress(_BrokenError, _Over):
         if isinstance(problems, Iterator):
@@ -244,7 +257,7 @@ def _hunt(
 
 
 def _draw_examples(problems: SearchStrategy[Problem], hunt: _Hunt, number: int) -> None:
-    """Let Hypothesis draw a few problems, and make smaller the one that breaks a law. number: the seed."""
+    """Let Hypothesis draw a few problems and reduce one that breaks a law. number: the seed."""
     from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
     from hypothesis.errors import Flaky
 
@@ -253,12 +266,12 @@ def _draw_examples(problems: SearchStrategy[Problem], hunt: _Hunt, number: int) 
         suppress_health_check=list(HealthCheck), report_multiple_bugs=False, verbosity=Verbosity.quiet,
         print_blob=False,
     )(seed(number)(given(problems)(hunt.attempt)))  # fmt: skip
-    with contextlib.suppress(Flaky):  # it broke once and did not again, a finding too
+    with contextlib.suppress(Flaky):  # it broke once and not again, which is a finding too
         attempt()
 
 
 class _Hunt:
-    """What one search remembers: the result that it makes small, once there is one."""
+    """State of one search: the finding that is being reduced, once there is one."""
 
     def __init__(self, bench: Bench, laws: tuple[str, ...], bounds: Bounds) -> None:
         self.bench, self.laws, self.bounds = bench, laws, bounds
@@ -266,7 +279,7 @@ class _Hunt:
         self.deadline = time.monotonic() + bounds.left_s
 
     def attempt(self, problem: Problem) -> None:
-        """Apply the laws; once one is broken, that one alone. Raises in one place: Hypothesis tells faults by it."""
+        """Apply the laws, then only a broken one. Raises in one place, by which Hypothesis tells errors apart."""
         if time.monotonic() > self.deadline:
             raise _Over
         found = self._draw(problem) if self.finding is None else self._shrink(problem, self.finding)
@@ -275,7 +288,7 @@ class _Hunt:
             raise _BrokenError
 
     def breaks(self, problem: Problem) -> bool:
-        """Return whether the law that was found broken is so on a simpler problem too, which then is the finding."""
+        """Return True if the broken law breaks on a simpler problem too, which then becomes the finding."""
         assert self.finding is not None
         if time.monotonic() > self.deadline:
             raise _Over
@@ -300,7 +313,7 @@ class _Hunt:
         return Finding(result=wrong, first=wrong.problem, example=bench.drawn)
 
     def _shrink(self, problem: Problem, finding: Finding) -> Finding | None:
-        """The finding on this problem, if the same law is broken there with the same outcome."""
+        """Return the finding on this problem if the same law breaks there with the same outcome; else None."""
         wrong = self.bench.first_wrong(problem, (finding.result.law,), finding.result.threads or None)
         if wrong is None or wrong.outcome != finding.result.outcome:
             return None

@@ -1,4 +1,4 @@
-"""The corpus: cases that failed before, as text that a person can read, keep in a repository and merge.
+"""The corpus: cases that failed before, as text files that can be read, versioned and merged.
 
 A folder with one file per backend, NAME.txt, and one line per case: the law's name, a tab, the canonical problem line.
 """
@@ -24,7 +24,7 @@ class Case:
 
 
 def open_corpus(folder: str | Path) -> Path:
-    """The folder of a corpus, which need not exist yet. Raises UsageError where it could not be written."""
+    """Return the folder of a corpus, which need not exist yet. Raises UsageError if it cannot be a folder."""
     path = Path(folder).expanduser()
     nearest = next(p for p in (path, *path.absolute().parents) if p.exists())
     if not nearest.is_dir():
@@ -33,9 +33,11 @@ def open_corpus(folder: str | Path) -> Path:
 
 
 def read_cases(folder: Path, backend: str, laws: Container[str] | None = None) -> tuple[Case, ...]:
-    """The cases of a backend, each once, oldest first; none where it has no file.
+    """Return the cases of a backend without duplicates, oldest first; empty if it has no file.
 
-    laws: the names that a law may have (None: any). Raises UsageError, with file and line, for anything else.
+    folder: of the corpus.
+    laws: allowed names; None allows any.
+    Raises UsageError for a file that cannot be read and, with file and line, for a line that is not a valid case.
     """
     path = case_file(folder, backend)
     try:
@@ -66,7 +68,10 @@ def _read_line(line: str, where: str, laws: Container[str] | None) -> Case:
 
 
 def append_case(folder: Path, backend: str, case: Case) -> bool:
-    """Add a case at the end, unless it is there already; whether it was added. Raises UsageError as reading does."""
+    """Append a case unless it is there already; return True if it was appended. Raises UsageError as `read_cases` does.
+
+    folder: of the corpus; it is made if needed.
+    """
     if case in read_cases(folder, backend):
         return False
     path = case_file(folder, backend)
@@ -80,5 +85,5 @@ def append_case(folder: Path, backend: str, case: Case) -> bool:
 
 
 def case_file(folder: Path, backend: str) -> Path:
-    """The file of a backend."""
-    return folder / f"{backend.replace('/', '_')}.txt"  # settings may hold paths
+    """Return the file of a backend."""
+    return folder / f"{backend.replace('/', '_')}.txt"  # settings may contain paths

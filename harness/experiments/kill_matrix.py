@@ -1,6 +1,7 @@
-"""How a kill matrix is made: every law is asked of every faulty backend, until it catches it or has no problem left.
+"""Build a kill matrix: apply every law to every faulty backend until it catches the fault or has no problem left.
 
-A law is asked on some of its problems, spread evenly over all; on all of them only where no law has caught a fault yet.
+A law is applied to some of its problems, spread evenly over all; to the remaining ones only if no law has caught the
+fault.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from harness.record.run import WRONG
 PREFIX = "faulty:"  # begins the name of a backend with a planted fault
 MEMORY_BYTES = 6 * 2**30
 MOST = 32
-Watch = Callable[[str, str, int], None]  # fault, what became of it, applications of laws
+Watch = Callable[[str, str, int], None]  # fault, its result, number of applications of laws
 
 
 def make_matrix(
@@ -37,10 +38,16 @@ def make_matrix(
     jobs: int = 2,
     watch: Watch = lambda fault, what, tried: None,
 ) -> KillMatrix:
-    """Ask laws of faulty backends in workers; `quick` goes on to the next fault as soon as one is caught.
+    """Apply laws to faulty backends in workers, several backends at a time.
 
-    laws: names, those of suite `correctness` where none is given. folder: where the workers' logs go. most: problems
-    on which each law is asked at first.
+    faults: names of faulty backends.
+    laws: names; empty for those of suite `correctness`.
+    folder: of the workers' logs.
+    plugins: `--plugin` arguments.
+    quick: whether to go on to the next fault as soon as one law has caught it; the matrix is then incomplete.
+    most: approximate number of problems that each law is first applied to.
+    jobs: faulty backends at a time.
+    watch: called after each fault.
     """
     names = tuple(laws or registry.suite("correctness").laws)
     kills: dict[tuple[str, str], Kill] = {}
@@ -61,13 +68,16 @@ def make_matrix(
 def hunt(
     registry: Registry, fault: str, laws: Sequence[str], folder: Path, plugins: Sequence[str], quick: bool, most: int
 ) -> tuple[list[Kill], int]:
-    """The kills of one fault, one for each law that catches it, and how many times a law was applied."""
+    """Return the kills of one fault, one for each law that catches it, and the number of applications of laws.
+
+    laws, folder, plugins, quick, most: as for `make_matrix`.
+    """
     by_law: dict[str, list[Cell]] = defaultdict(list)
     for cell in plan_run(registry, ["correctness"], [fault], (), laws).cells:
         if cell.decided is None:
             by_law[cell.law].append(cell)
     some = {law: cells[:: max(1, len(cells) // most)] for law, cells in by_law.items()}
-    with closing(_crews(registry, fault, folder, plugins)) as supervisors:
+    with closing(_open_supervisors(registry, fault, folder, plugins)) as supervisors:
         kills, tried = _ask(some, supervisors, fault, quick)
         if not kills:
             rest = {law: [cell for cell in cells if cell not in some[law]] for law, cells in by_law.items()}
@@ -79,7 +89,7 @@ def hunt(
 def _ask(
     by_law: Mapping[str, Sequence[Cell]], supervisors: Generator[WorkerSupervisor], fault: str, quick: bool
 ) -> tuple[list[Kill], int]:
-    """Apply laws until each has caught the fault or has no cell left; `quick` ends with the first kill."""
+    """Apply laws until each has caught the fault or has no cell left; `quick` stops after the first kill."""
     kills: list[Kill] = []
     tried = 0
     for law, cells in by_law.items():
@@ -97,8 +107,10 @@ def _ask(
     return kills, tried
 
 
-def _crews(registry: Registry, fault: str, folder: Path, plugins: Sequence[str]) -> Generator[WorkerSupervisor]:
-    """A crew for every law: the same one, until a worker has died in it."""
+def _open_supervisors(
+    registry: Registry, fault: str, folder: Path, plugins: Sequence[str]
+) -> Generator[WorkerSupervisor]:
+    """Yield a supervisor for every law: the same one, until its worker has died."""
     while True:
         with closing(WorkerSupervisor(registry, fault, folder, MEMORY_BYTES, 1, tuple(plugins))) as supervisor:
             while supervisor.deaths == 0:

@@ -1,4 +1,4 @@
-"""Qualification: identical arms, and arms with known slow-downs, through the very gate that later fails a build."""
+"""Qualification: run identical arms, and arms with known slow-downs, through the same gate that later fails a build."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AGAIN = ":again"
 
 
 def make_arms(registry: Registry, backends: Sequence[str]) -> tuple[Arm, ...]:
-    """Every backend twice, as a family of its own."""
+    """Return two arms for every backend, as a family."""
     arms = []
     for name in backends:
         registry.backend(name)
@@ -35,7 +35,7 @@ def make_arms(registry: Registry, backends: Sequence[str]) -> tuple[Arm, ...]:
 
 
 def name_suites(slowdowns: Sequence[float]) -> tuple[str, ...]:
-    """The suite of identical arms, and those of known slow-downs."""
+    """Return the names of the suites of identical arms and of known slow-downs (shares, such as 0.02)."""
     return (SUITE, *(f"{SUITE}+{100 * slowdown:g}" for slowdown in slowdowns))
 
 

@@ -1,1 +1,1 @@
-"""Comparing two revisions for somebody's build: what to compare, what the findings are, and where a change began."""
+"""Comparison of two revisions that can fail a build: what to compare, accepted changes, where a change began."""

@@ -1,4 +1,4 @@
-"""Writing the acceptance of a comparison: which of its findings the repository's blessings accept."""
+"""Write the acceptance of a comparison: which of its findings the repository's blessings accept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from harness.record.acceptance import FILE, Acceptance
 
 
 def write_acceptance(report: GateReport, repository: Path | None) -> Acceptance:
-    """Ask the repository's blessings about every cell that is slower or missing; keep and return the answers."""
+    """Look up the repository's blessings for every slower or missing cell; store and return the answers.
+
+    Nothing is written if the repository has no blessings.
+    """
     blessings = () if repository is None else read_blessings(repository)
     found = Acceptance()
     for cell in report.cells if blessings else ():

@@ -1,4 +1,4 @@
-"""Finding the commit that made a cell slower or wrong, and telling an answer from a comparison that cannot tell."""
+"""Find the commit that made a cell slower or wrong, by binary search with comparisons that may be undecided."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ from harness.plan.gate import Gate
 from harness.plugins.manager import Registry
 
 Answer = Literal["good", "bad", "unclear"]
-MORE = 2.0  # times the budget, for a commit that the first comparison left undecided
+MORE = 2.0  # factor on the budget for a commit that the first comparison left undecided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One commit that was tried: what it is, and what was seen."""
+    """One tested commit and its result.
+
+    ratio: new / good end, if the cell was timed.
+    """
 
     revision: str
     answer: Answer
@@ -34,9 +37,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bisection:
-    """Where a change began: `suspects`, one commit or those among which nothing could decide, oldest first.
+    """Result of a search: `suspects` is one commit, or those between which nothing could be decided, oldest first.
 
-    change: how much slower the bad end is than the good one; None where it is wrong or missing instead.
+    change: how much slower the bad end is than the good one; None if it is wrong or missing instead.
     """
 
     suspects: tuple[str, ...]
@@ -45,12 +48,12 @@ class Bisection:
 
     @property
     def found(self) -> bool:
-        """Whether it is one commit."""
+        """True if a single commit remains."""
         return len(self.suspects) == 1
 
 
 class NothingToFindError(Exception):
-    """The ends do not differ, or it could not be shown that they do; `unclear` tells which."""
+    """The ends do not differ, or a difference could not be shown (`unclear`)."""
 
     def __init__(self, reason: str, *, unclear: bool) -> None:
         super().__init__(reason)
@@ -58,7 +61,11 @@ class NothingToFindError(Exception):
 
 
 def list_commits(repository: Path, good: str, bad: str) -> list[str]:
-    """Commits after `good` up to `bad`, oldest first, a merge as one. Raises UsageError where there are none."""
+    """Return the commits after `good` up to `bad`, oldest first, a merge as one. Raises UsageError if there are none.
+
+    repository: its top folder.
+    good, bad: revisions; `good` must be an ancestor of `bad`, else UsageError.
+    """
     try:
         git(repository, "merge-base", "--is-ancestor", good, bad)
     except GitError:
@@ -70,7 +77,7 @@ def list_commits(repository: Path, good: str, bad: str) -> list[str]:
 
 
 def bisect(commits: Sequence[str], test: Callable[[str], Step]) -> Bisection:
-    """Halve the commits, the last of which is known to be bad; those that cannot tell are gone round."""
+    """Search the commits by bisection. The last one is known to be bad; commits that cannot be judged are skipped."""
     low, high, steps, unclear = -1, len(commits) - 1, [], set()
     while left := [at for at in range(low + 1, high) if at not in unclear]:
         at = min(left, key=lambda one: abs(one - (low + high) / 2))
@@ -88,10 +95,13 @@ def bisect(commits: Sequence[str], test: Callable[[str], Step]) -> Bisection:
 def find_change(
     registry: Registry, wanted: Wanted, gate: Gate, watch: Watch, commits: Sequence[str], tell: Callable[[Step], None]
 ) -> Bisection:
-    """Show that the last commit is worse than `wanted.base`, then find the commit in which it became so.
+    """Show that the last commit is worse than `wanted.base`, then find the commit that made it so.
 
-    A commit counts as bad where it lies nearer to the bad end: beyond the root of the whole change.
-    Raises NothingToFindError where the ends do not differ for sure.
+    wanted: a comparison of one cell.
+    commits: candidates, oldest first; the last one is the bad end.
+    tell: receives each step.
+    A commit counts as bad if it is closer to the bad end: beyond the square root of the total change.
+    Raises NothingToFindError if the ends do not surely differ, UsageError if the bad end cannot run.
     """
     ends = _compare(registry, wanted, gate, watch, commits[-1])
     if ends.new.outcome == "unavailable":
@@ -109,7 +119,7 @@ def find_change(
 
     def test(revision: str) -> Step:
         step = try_commit(registry, wanted, gate, watch, revision, timed=change is not None)
-        if step.answer == "unclear" and step.ratio is not None:  # more passes would help
+        if step.answer == "unclear" and step.ratio is not None:  # undecided times: more passes may decide
             tell(step)
             more = replace(gate, budget_s=MORE * gate.budget_s)
             step = try_commit(registry, wanted, more, watch, revision, timed=True)
@@ -122,7 +132,11 @@ def find_change(
 def try_commit(
     registry: Registry, wanted: Wanted, gate: Gate, watch: Watch, revision: str, *, timed: bool
 ) -> Step:  # fmt: skip
-    """Compare one commit with the good end; one that cannot be made ready is unclear, with the reason."""
+    """Compare one commit with the good end; a commit that cannot be prepared is unclear, with the reason.
+
+    revision: the commit.
+    timed: whether times decide, rather than correctness.
+    """
     try:
         found = _compare(registry, wanted, gate, watch, revision)
     except UsageError as error:
@@ -134,11 +148,11 @@ def try_commit(
 
 
 def read_answer(found: Compared, *, timed: bool) -> Answer:
-    """What a finding says of a commit; where times are asked for, a cell that has none cannot tell."""
+    """Return what a finding says about a commit; if times decide, a cell without a time is unclear."""
     if timed:
         answers: dict[str, Answer] = {"SLOWER": "bad", "SAME": "good", "FASTER": "good"}
         return answers.get(found.finding, "unclear")
-    if found.new.outcome == "unavailable":  # it does not load, which says nothing of what is asked
+    if found.new.outcome == "unavailable":  # it does not load, which says nothing about the change
         return "unclear"
     return "bad" if found.finding in ("BROKEN", "MISSING") else "good" if found.new.outcome == "passed" else "unclear"
 
@@ -153,7 +167,7 @@ def _compare(registry: Registry, wanted: Wanted, gate: Gate, watch: Watch, revis
 
 
 def _folder(wanted: Wanted, revision: str) -> str | None:
-    """A new folder for each comparison, where one was asked for."""
+    """Return a new output folder for a comparison; None if no output was requested."""
     if wanted.output is None:
         return None
     tries = (Path(wanted.output, f"{revision[:12]}{suffix}") for suffix in ("", "-more"))

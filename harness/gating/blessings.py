@@ -1,8 +1,8 @@
-"""Blessings: known changes of cells that somebody accepted, with the reason, in a file that lies in git.
+"""Blessings: accepted changes of cells, each with the reason, in a file under version control.
 
-A blessing names the commit that made the change. It accepts the verdict of a comparison exactly where that commit lies
-between base and head, so that it ends by itself once the change is part of the base, and where the change is no larger
-than what was accepted.
+A blessing names the commit that made the change. It accepts the verdict of a comparison if that commit lies between
+base and head, so that it expires once the change is part of the base, and if the change is no larger than the accepted
+one.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from harness.record.run import Run
 
 FILE = "harness-blessings.json"
 BLESSABLE = ("SLOWER", "MISSING")
-MARGIN = 0.01  # beyond the accepted ratio, that a new one must not lie for sure
-SHORT = 12  # digits of a commit where it is shown
+MARGIN = 0.01  # beyond the accepted ratio; a new ratio is refused if it is surely larger than that
+SHORT = 12  # digits of a commit in messages
 
 State = Literal["holds", "spent", "not in head", "unknown commit"]
 
 
 class Ratio(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """new / base with its 95 % interval, as it was accepted."""
+    """new / base with its 95 % interval, as accepted."""
 
     value: float
     low: float
@@ -39,10 +39,13 @@ class Ratio(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Blessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A change of a cell that was accepted.
+    """An accepted change of a cell.
 
-    commit: full hash of what made the change. ratio: None for MISSING. fingerprint: of the environment of the run that
-    showed it. Fields that this release does not know are an error, since writing the file again would lose them.
+    problem: a problem line, or an operator for all of its problems.
+    ratio: None for MISSING.
+    commit: full hash of the commit that made the change.
+    fingerprint: of the environment of the run that showed it.
+    Unknown fields are an error, since rewriting the file would lose them.
     """
 
     backend: str
@@ -56,7 +59,7 @@ class Blessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def read_blessings(folder: Path) -> tuple[Blessing, ...]:
-    """The blessings of a repository by its top folder; none without a file. Raises UsageError for a damaged one."""
+    """Return the blessings in a repository's top folder; empty without a file. Raises UsageError for a damaged file."""
     path = folder / FILE
     try:
         return tuple(msgspec.json.decode(path.read_bytes(), type=list[Blessing]))
@@ -72,12 +75,12 @@ def read_blessings(folder: Path) -> tuple[Blessing, ...]:
 
 
 def change_blessings(folder: Path, change: Callable[[tuple[Blessing, ...]], Iterable[Blessing]]) -> None:
-    """Read, change and write the blessings while no other process does. Raises UsageError, and then changes nothing."""
+    """Read, change and write the blessings under a lock. Raises UsageError, with the file unchanged."""
     from filelock import FileLock
 
     path = folder / FILE
     try:
-        lock = Path(git(folder, "rev-parse", "--absolute-git-dir"), f"{FILE}.lock")  # where git does not see it
+        lock = Path(git(folder, "rev-parse", "--absolute-git-dir"), f"{FILE}.lock")  # outside of the working tree
         with FileLock(lock):
             found = sorted(change(read_blessings(folder)), key=lambda one: (one.backend, one.problem, one.commit))
             part = path.with_name(f".{FILE}.{os.getpid()}.part")
@@ -91,7 +94,7 @@ def change_blessings(folder: Path, change: Callable[[tuple[Blessing, ...]], Iter
 
 
 def add_blessing(folder: Path, blessing: Blessing) -> None:
-    """Store a blessing; it takes the place of one of the same cell and commit."""
+    """Store a blessing; it replaces one of the same cell and commit."""
     change_blessings(folder, lambda known: [*(one for one in known if not _alike(one, blessing)), blessing])
 
 
@@ -100,7 +103,12 @@ def _alike(one: Blessing, other: Blessing) -> bool:
 
 
 def remove_blessings(folder: Path, backend: str, problem: str, commit: str = "") -> tuple[Blessing, ...]:
-    """Take away the blessings of a cell, or the one of a commit; those that were removed."""
+    """Remove the blessings of a cell, or only that of `commit`; return the removed ones.
+
+    folder: the repository's top folder.
+    backend, problem: of the cell.
+    commit: full hash; "" for all.
+    """
     removed: list[Blessing] = []
 
     def keep(known: tuple[Blessing, ...]) -> list[Blessing]:
@@ -118,9 +126,12 @@ def find_blessing(
     blessings: Sequence[Blessing], backend: str, problem: str, judgement: Judgement, base: str, head: str,
     repository: Path,
 ) -> tuple[Blessing | None, str]:  # fmt: skip
-    """The blessing that accepts a verdict of base..head, or None and why the newest of the cell does not.
+    """Return the blessing that accepts a verdict of base..head, or None and why the cell's newest one does not.
 
-    The text is empty where the verdict needs no blessing, or the cell has none.
+    backend, problem: of the cell.
+    base, head: revisions; "" if a side has none.
+    repository: its top folder.
+    The reason is "" if the verdict needs no blessing, or the cell has none.
     """
     if judgement.verdict not in BLESSABLE:
         return None, ""
@@ -135,12 +146,12 @@ def find_blessing(
 
 
 def covers(blessed: str, problem: str) -> bool:
-    """Whether what was blessed, a problem line or an operator, is about a problem."""
+    """Return True if a blessed problem line or operator includes a problem."""
     return problem == blessed or problem.partition(" ")[0] == blessed
 
 
 def _refuse(one: Blessing, judgement: Judgement, base: str, head: str, repository: Path) -> str:
-    """Why a blessing does not accept a verdict; empty where it does."""
+    """Return why a blessing does not accept a verdict; "" if it does."""
     if not base or not head:
         return f"the {'new' if base else 'base'} side does not say its revision"
     state = find_state(one, base, head, repository)
@@ -161,7 +172,12 @@ def _refuse(one: Blessing, judgement: Judgement, base: str, head: str, repositor
 
 
 def find_state(one: Blessing, base: str, head: str, repository: Path) -> State:
-    """Where the commit of a blessing lies; without a base, whether it is part of the head."""
+    """Return the state of a blessing between two revisions; without a base, whether its commit is part of the head.
+
+    base: revision; "" for none.
+    head: revision.
+    repository: its top folder.
+    """
     if not all(knows_commit(repository, name) for name in (one.commit, head, *([base] if base else []))):
         return "unknown commit"
     if not is_ancestor(repository, one.commit, head):
@@ -170,7 +186,7 @@ def find_state(one: Blessing, base: str, head: str, repository: Path) -> State:
 
 
 def knows_commit(repository: Path, name: str) -> bool:
-    """Whether a repository has a commit."""
+    """Return True if a repository contains a commit."""
     try:
         git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     except GitError:
@@ -179,7 +195,11 @@ def knows_commit(repository: Path, name: str) -> bool:
 
 
 def is_ancestor(repository: Path, one: str, other: str) -> bool:
-    """Whether a commit is another, or lies in its past; both are known."""
+    """Return True if `one` equals `other` or is its ancestor; both must be known.
+
+    repository: its top folder.
+    one, other: commits.
+    """
     try:
         git(repository, "merge-base", "--is-ancestor", one, other)
     except GitError:
@@ -188,7 +208,10 @@ def is_ancestor(repository: Path, one: str, other: str) -> bool:
 
 
 def accept_changes(comparison: Comparison, blessings: Sequence[Blessing], repository: Path) -> Comparison:
-    """The comparison with BLESSED for timed cells whose change was accepted, by the revisions of both runs."""
+    """Return the comparison with BLESSED for timed cells whose change is accepted, by the revisions of both runs.
+
+    repository: its top folder.
+    """
     if not blessings:
         return comparison
     changes = tuple(_accept(change, comparison, blessings, repository) for change in comparison.changes)
@@ -208,22 +231,22 @@ def _accept(change: Change, comparison: Comparison, blessings: Sequence[Blessing
 
 
 def describe_blessing(one: Blessing) -> str:
-    """What was accepted, where, and why, in words."""
+    """Return the accepted verdict, its commit and the reason in words."""
     return f"{one.verdict} accepted at {one.commit[:SHORT]}: {one.reason}"
 
 
 def revision_of(run: Run, arm: str) -> str:
-    """The revision that an arm or backend of a run was of, as far as the run says it."""
+    """Return the revision of an arm or backend of a run; "" if the run did not record it."""
     own = next((one.revision for one in run.header.arms if one.name == arm), "")
     found: object = own or run.header.environment.get("git", {}).get("revision", "")
     return str(found)
 
 
 def backend_of(run: Run, arm: str) -> str:
-    """The backend of an arm; itself in a run without arms."""
+    """Return the backend of an arm; the name itself in a run without arms."""
     return next((one.backend for one in run.header.arms if one.name == arm), arm)
 
 
 def ratio_of(estimate: Estimate | None) -> Ratio | None:
-    """A ratio as it is stored."""
+    """Return a ratio in the form in which it is stored."""
     return None if estimate is None else Ratio(value=estimate.value, low=estimate.low, high=estimate.high)

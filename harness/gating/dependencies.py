@@ -1,4 +1,4 @@
-"""Whether two versions of a project can share an environment: what they depend on, and what must be compiled."""
+"""Decide whether two versions of a project can share an environment: by their dependencies and compiled parts."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ EXTENSIONS = (
 
 
 def why_build(repository: Path, base: str, head: str) -> str:
-    """Why the base needs an environment of its own, in words; empty where it can share the head's.
+    """Return why the base needs its own environment; "" if it can share the head's.
 
-    base, head: revisions; an empty one is the checkout as it lies.
+    repository: its top folder.
+    base, head: revisions; "" for the working tree of the checkout.
     """
     old, new = read_declared(repository, base), read_declared(repository, head)
     for name in DECLARED:
@@ -31,7 +32,7 @@ def why_build(repository: Path, base: str, head: str) -> str:
 
 
 def read_declared(repository: Path, revision: str) -> dict[str, str]:
-    """The texts of the files that declare dependencies, at a revision or in the checkout."""
+    """Return the texts of the files that declare dependencies, at a revision or ("") in the checkout."""
     found = {}
     for name in DECLARED:
         if not revision:
@@ -41,13 +42,13 @@ def read_declared(repository: Path, revision: str) -> dict[str, str]:
             continue
         try:
             found[name] = git(repository, "show", f"{revision}:{name}")
-        except GitError:  # it has none
+        except GitError:  # the revision has no such file
             continue
     return found
 
 
 def told(name: str, text: str) -> object:
-    """What a file says of dependencies, so that comments and order of tables do not count."""
+    """Return what a file declares about dependencies, so that comments and the order of tables do not matter."""
     if name == "pyproject.toml":
         declared = parse_pyproject(text)
         project = declared.get("project", {})
@@ -60,7 +61,7 @@ def told(name: str, text: str) -> object:
 
 
 def why_compiled(declared: dict[str, str]) -> str:
-    """Why the sources of a version are not enough, as something in it is compiled; empty where they are."""
+    """Return why the sources of a version do not suffice because parts of it are compiled; "" if they do."""
     backend = str(parse_pyproject(declared.get("pyproject.toml", "")).get("build-system", {}).get("build-backend", ""))
     if backend.partition(".")[0] in COMPILING:
         return f"it is compiled by {backend}"

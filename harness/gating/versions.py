@@ -1,4 +1,4 @@
-"""Two versions of backends as arms of one run: which backends, in which environments, and what is found."""
+"""Two versions of backends as arms of one run: select the backends and their environments, and judge the run."""
 
 from __future__ import annotations
 
@@ -30,10 +30,15 @@ Build = Literal["auto", "always", "never"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is to be compared, and how: the options of `gate`, which explains them.
+    """The comparison to make: the options of `gate`, which documents them.
 
-    base, head: revisions; an empty head is the checkout as it lies, and an empty base needs base_env.
+    base, head: revisions; "" as head is the working tree of the checkout, "" as base needs base_env.
+    base_env: interpreter or virtual environment with the base installed.
     problems: lines, or problems with names and multiplicities; they replace the suites' own.
+    build: whether to build an environment for each version.
+    extras: of the package, for the builds.
+    plugins: `--plugin` arguments.
+    threads, output, command, lease_wait_s: as for `harness.execution.pipeline.start`.
     """
 
     base: str = ""
@@ -57,8 +62,10 @@ def compare_versions(
 ) -> Run:
     """Run both versions of every backend as arms of one run.
 
-    budget_s: wall time of all of it; None stands for five minutes, and ten seconds a cell where that is more.
-    Raises UsageError where the gate may compare no times, and nothing else was asked for.
+    budget_s: wall time of the whole run; None: five minutes, or one minute plus ten seconds for each timed pair, if
+        more.
+    Raises CannotTellError if the gate must not compare times and nothing else was requested, UsageError for other bad
+    input.
     """
     base, head = choose_environments(wanted, watch)
     named = [read_backend(text) for text in wanted.backends or find_backends(registry, wanted.plugins)]
@@ -83,7 +90,7 @@ def compare_versions(
 
 
 def keep_suites(registry: Registry, wanted: Wanted) -> list[str]:
-    """The suites that are asked for; where a law is named, only those of correctness. Raises UsageError for others."""
+    """Return the requested suites; if laws are named, only those of correctness. Raises UsageError for other kinds."""
     kinds = {name: registry.suite(name).kind for name in wanted.suites}
     for name, kind in kinds.items():
         if kind not in ("correctness", "speed"):
@@ -92,7 +99,7 @@ def keep_suites(registry: Registry, wanted: Wanted) -> list[str]:
 
 
 def read_backend(text: str) -> Arm:
-    """A backend with settings as `gate` takes it. Raises UsageError where it has an environment of its own."""
+    """Parse a backend with settings, as `gate` accepts it. Raises UsageError for an environment or a label."""
     arm = parse_arm(text)
     if arm.environment.elsewhere or arm.name != text:
         raise UsageError(
@@ -102,7 +109,11 @@ def read_backend(text: str) -> Arm:
 
 
 def make_arms(of: Arm, base: Environment, head: Environment) -> tuple[Arm, Arm]:
-    """Both versions of a backend with the same settings, a family of their own; the new one goes by its plain name."""
+    """Return both versions of a backend, with the same settings and as one family; the new one has the plain name.
+
+    of: backend with settings.
+    base, head: environments of the versions.
+    """
     old, new = (replace(one, settings=of.environment.settings) for one in (base, head))
     return replace(of, name=of.backend + old.text, environment=old, family=of.name), replace(
         of, environment=new, family=of.name
@@ -110,7 +121,7 @@ def make_arms(of: Arm, base: Environment, head: Environment) -> tuple[Arm, Arm]:
 
 
 def choose_environments(wanted: Wanted, watch: Watch) -> tuple[Environment, Environment]:
-    """Where base and head come from. Raises UsageError for unknown revisions."""
+    """Return the environments of base and head. Raises UsageError for unknown revisions."""
     repository = find_repository(wanted.plugins)
     hashes = [resolve_revision(repository, one) if one else "" for one in (wanted.base, wanted.head)]
     base = Environment(revision=wanted.base, interpreter=wanted.base_env, installed=bool(wanted.base_env))
@@ -126,7 +137,11 @@ def choose_environments(wanted: Wanted, watch: Watch) -> tuple[Environment, Envi
 
 
 def check_origins(registry: Registry, backends: Sequence[str], wanted: Wanted, base: Environment) -> None:
-    """Raise UsageError where a revision decides nothing about a backend, so that both versions would be the same."""
+    """Raise UsageError if a backend does not depend on the revision, so that both versions would be the same.
+
+    backends: names.
+    base: environment of the base.
+    """
     if base.build or base.installed:
         return
     repository = find_repository(wanted.plugins)
@@ -140,12 +155,12 @@ def check_origins(registry: Registry, backends: Sequence[str], wanted: Wanted, b
 
 
 def find_backends(registry: Registry, plugins: Sequence[str]) -> list[str]:
-    """Backends of the plugins that were named; without any, those whose sources lie in the repository.
+    """Return the backends of the given plugins; without plugins, those whose sources lie in the repository.
 
-    Raises UsageError where there is none.
+    Raises UsageError if there is none, or if a plugin is broken.
     """
     broken = [f"{row.name}: {row.reason}" for row in registry.rows if row.state == "broken"]
-    if broken:  # its backends would be missing without a word
+    if broken:  # its backends would be left out silently
         raise UsageError(f"plugin is broken: {'; '.join(broken)}; mend it, or leave it out with --no-plugin")
     if plugins:
         rows = [row for row in registry.rows if row.origin == "--plugin"]

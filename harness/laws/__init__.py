@@ -1,1 +1,1 @@
-"""Whether an answer is right: laws, the subject that they question, bounds and deviations."""
+"""Correctness: laws, the backend under test to which they are applied, error bounds and deviations."""

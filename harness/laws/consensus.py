@@ -1,12 +1,12 @@
-"""Voting without a reference: which of several backends' answers to one problem stand alone.
+"""Voting without a reference: find the backends whose answers to one problem are contradicted by a majority.
 
-Two backends agree where their outputs differ by at most the sum of both declared bounds: each promises to be that near
-to the truth, so two that keep their promise are no further apart. Answers that all agree with each other form a
-cluster; a cluster of more than half of at least three voters outvotes the rest.
+Two backends agree if their outputs differ by at most the sum of both declared bounds: each promises to be within its
+bound of the exact result, so two that keep their promises are no further apart. Answers that all agree with each other
+form a cluster; a cluster of more than half of at least three voters outvotes the rest.
 
 A majority can be wrong: backends that share a library, or a mistake, outvote the one that is right. A verdict is a
 suspicion that says where to look; the laws decide. The size |w| * |x| of the bounds comes from the reference on
-absolute values; the numbers that are compared do not.
+absolute values; the compared numbers do not.
 """
 
 from __future__ import annotations
@@ -31,19 +31,20 @@ Array = NDArray[Any]
 Answer = tuple[Mapping[str, Array], Numerics]
 Comparable = Callable[[str, str, str], bool]
 Names = tuple[str, ...]
-VOTERS = 3  # fewest voters of whom one can be outvoted
+VOTERS = 3  # fewest voters with which one can be outvoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a vote has shown.
+    """Result of a vote.
 
-    majority: names that agree with each other and outvote the rest, () where undecided.
-    odd: for each name that contradicts the majority, its deviation from one of them, with the pattern in the note.
-    silent: names that the vote says nothing about: nothing to compare with the majority, or only vacuous bounds.
+    majority: names that agree with each other and outvote the rest; () if undecided.
+    odd: for each name that contradicts the majority, its deviation from one member, with the pattern in the note.
+    silent: names about which the vote shows nothing: nothing to compare with the majority, or only vacuous bounds.
     clusters: all maximal sets of names that agree with each other, the largest first; they may overlap.
-    undecided: whether no single cluster outvotes the rest. contradiction: whether any two answers contradict each
-        other. text: all of this in words.
+    undecided: whether no single cluster outvotes the rest.
+    contradiction: whether any two answers contradict each other; if decided, whether any contradicts the majority.
+    text: all of this in words.
     """
 
     majority: Names = ()
@@ -56,13 +57,13 @@ class Verdict:
 
     @property
     def unanimous(self) -> bool:
-        """Whether the vote is decided and every voter belongs to the majority."""
+        """True if the vote is decided and every voter belongs to the majority."""
         return not self.undecided and not self.odd and not self.silent
 
 
 @dataclass(frozen=True, slots=True)
 class _Ballot:
-    """One answer ready to be compared: float64 outputs, and the error that is allowed to each."""
+    """One answer prepared for comparison: float64 outputs, and the allowed error of each."""
 
     outputs: dict[str, Array]
     allowed: dict[str, Array | float]
@@ -70,20 +71,20 @@ class _Ballot:
 
     @property
     def slack(self) -> float:
-        """Largest error allowed."""
+        """Largest allowed error."""
         return max(
             (float(np.max(np.nan_to_num(a, nan=math.inf), initial=0.0)) for a in self.allowed.values()), default=0.0
         )
 
     def indexes_like(self, other: _Ballot) -> bool:
-        """Whether both declare the same index for ties and NaN in a window."""
+        """Return True if both declare the same index for ties and NaN in a window."""
         mine, theirs = self.numerics, other.numerics
         return (mine.ties, mine.nan_index) == (theirs.ties, theirs.nan_index)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Poll:
-    """All ballots on one problem, and what every two of them have shown: None where nothing was comparable."""
+    """All ballots on one problem, and the deviation of each pair; None if nothing was comparable."""
 
     problem: Problem
     ballots: dict[str, _Ballot]
@@ -92,12 +93,12 @@ class _Poll:
     pairs: dict[frozenset[str], Deviation | None] = field(default_factory=dict)
 
     def differ(self, a: str, b: str) -> bool:
-        """Whether two answers contradict each other."""
+        """Return True if two answers contradict each other."""
         found = self.pairs[frozenset((a, b))]
         return found is not None and not found.passed
 
     def agree(self, a: str, b: str) -> bool:
-        """Whether two answers support each other; a comparison that proves nothing does not."""
+        """Return True if two answers support each other; a comparison that proves nothing does not."""
         found = self.pairs[frozenset((a, b))]
         return found is not None and found.passed and not found.proves_nothing
 
@@ -111,10 +112,11 @@ def vote(
 ) -> Verdict:
     """Compare all answers to one problem with each other and name those that the majority contradicts.
 
-    answers: by backend, its outputs by name (on the host, in the problem's dtype) and its declared numerics; a backend
-    that gave none has no vote. arrays: the inputs that all were given; drawn from the problem where None.
-    comparable: (output, backend, other backend) -> whether both promise the same there; besides, indices are compared
-    only between backends that declare the same index for ties and NaN.
+    answers: by backend, its outputs by name (on the host, in the problem's dtype) and its declared numerics. A backend
+        without an answer has no vote.
+    arrays: inputs of all answers; None draws them from the problem.
+    comparable: (output, backend, other backend) -> True if both promise the same there. In any case, indices are
+        compared only between backends that declare the same index for ties and NaN.
     """
     given = {k: a for k, a in (make_arrays(problem) if arrays is None else arrays).items() if a is not None}
     ballots = _prepare(problem, answers, given)
@@ -138,7 +140,7 @@ def vote(
 
 
 def _prepare(problem: Problem, answers: Mapping[str, Answer], arrays: Mapping[str, Array]) -> dict[str, _Ballot]:
-    """Widen all outputs; whole numbers of a norm-wise backend are rounded, inexact sums get their bound."""
+    """Widen all outputs; round whole numbers of norm-wise backends, and compute the bounds of inexact sums."""
     size: Array | None = None
     first, ballots = problem.operator.outputs[0], {}
     for backend, (outputs, numerics) in answers.items():
@@ -158,7 +160,7 @@ def _prepare(problem: Problem, answers: Mapping[str, Answer], arrays: Mapping[st
 
 
 def _compare(poll: _Poll, a: str, b: str) -> Deviation | None:
-    """How far answer a is from answer b, in units of both bounds together; None where nothing is comparable."""
+    """Return the deviation of answer a from answer b, in units of both bounds added; None if nothing is comparable."""
     parts = []
     for name in poll.problem.operator.outputs:
         if poll.comparable is not None and not poll.comparable(name, a, b):
@@ -172,7 +174,7 @@ def _compare(poll: _Poll, a: str, b: str) -> Deviation | None:
 
 
 def _misshape(poll: _Poll, backend: str, name: str) -> str:
-    """What is wrong with the form of an output; such an answer contradicts every other one."""
+    """Return what is wrong with the shape of an output; such an answer contradicts every other one."""
     got, wanted = poll.ballots[backend].outputs.get(name), poll.problem.shapes[name]
     if got is None:
         return f"{backend} gave no {name}"
@@ -190,7 +192,7 @@ def _compare_output(poll: _Poll, a: str, b: str, name: str) -> Deviation:
 
 
 def _excuse(left: _Ballot, right: _Ballot, name: str) -> tuple[Array, int]:
-    """The left values, with the right ones where one side declares that NaN spreads and it has; how many those are."""
+    """Return the left values, with the right ones where NaN spread in a side that declares it, and their number."""
     value, other = left.outputs[name], right.outputs[name]
     spread = np.zeros(value.shape, dtype=bool)
     for mine, theirs, ballot in ((value, other, left), (other, value, right)):
@@ -200,7 +202,7 @@ def _excuse(left: _Ballot, right: _Ballot, name: str) -> tuple[Array, int]:
 
 
 def _cluster(poll: _Poll) -> tuple[Names, ...]:
-    """All maximal sets of names that agree with each other, the largest first (Bron and Kerbosch 1973)."""
+    """Return all maximal sets of names that agree with each other, the largest first (Bron and Kerbosch 1973)."""
     names = tuple(poll.ballots)
     near = {a: {b for b in names if a != b and poll.agree(a, b)} for a in names}
 
@@ -215,13 +217,13 @@ def _cluster(poll: _Poll) -> tuple[Names, ...]:
 
 
 def _oppose(poll: _Poll, name: str, majority: Names) -> str | None:
-    """The member of the majority with the tightest bound that contradicts a name; None where none does."""
+    """Return the member of the majority with the tightest bound that contradicts a name; None if none does."""
     by_slack = sorted(majority, key=lambda member: poll.ballots[member].slack)
     return next((member for member in by_slack if poll.differ(name, member)), None)
 
 
 def _explain(poll: _Poll, name: str, other: str) -> Deviation:
-    """The deviation of one answer from another, with its pattern in the note."""
+    """Return the deviation of one answer from another, with its pattern in the note."""
     found = _compare(poll, name, other)
     assert found is not None
     if found.kind == "structure":
@@ -245,7 +247,7 @@ def _describe_majority(majority: Names, odd: Mapping[str, Deviation], silent: Na
 
 
 def _describe_split(poll: _Poll, clusters: tuple[Names, ...], leading: int) -> str:
-    """Why nothing is decided, who agrees with whom, and where the first two differ."""
+    """Return why the vote is undecided, who agrees with whom, and where the first two differ."""
     voters = len(poll.ballots)
     if voters < VOTERS:
         why = f"undecided, {voters} of at least {VOTERS} voters"

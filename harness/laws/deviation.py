@@ -1,4 +1,4 @@
-"""How far an answer is from what it must be, element by element, in units of its bound."""
+"""Deviation of an answer from the right one, element by element, in units of its bound."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ Kind = Literal["exact", "bound", "norm", "structure", "declared"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deviation:
-    """The outcome of one comparison; a law returns it and never asserts.
+    """Result of one comparison; a law returns it and never asserts.
 
-    worst: largest |got - wanted| / bound (0 where equal, inf where the bound is 0); passed if at most 1.
-    vacuous: how many of the compared elements prove nothing (the bound is as large as the value).
-    effective_bits: -log2 of the error relative to sqrt(K)(|w| * |x|), None where nothing was rounded.
-    ulps: the worst error in units in the last place of the wanted value, where something was rounded wrongly.
-    note: where the wrong elements lie, in words.
-    observed: what the backend does, in a word or two, where a law looks at a declaration.
-    exhibit: what there is to be shown beside the verdict.
-    idle: why the law had nothing to look at in this backend; it proves nothing then, through no comparison of its own.
+    worst: largest |got - wanted| / bound (0 if equal, inf if the bound is 0); passed if at most 1.
+    vacuous: number of compared elements that prove nothing, as their bound is as large as the value.
+    effective_bits: -log2 of the error relative to sqrt(K)(|w| * |x|); None if nothing was rounded.
+    ulps: worst error in units in the last place of the wanted value, if the comparison failed.
+    note: position of the wrong elements, in words.
+    observed: behaviour of the backend, in a word or two, if a law checks a declaration.
+    exhibit: figures and pictures for the report.
+    idle: why the law had nothing to check in this backend, so that it proves nothing; "" otherwise.
     """
 
     kind: Kind
@@ -48,16 +48,16 @@ class Deviation:
 
     @property
     def passed(self) -> bool:
-        """Whether every element lies within its bound (NaN does not)."""
+        """True if every element lies within its bound (NaN does not)."""
         return self.worst <= 1.0
 
     @property
     def proves_nothing(self) -> bool:
-        """Whether nothing was compared, or only against bounds as large as the values."""
+        """True if nothing was compared, or only with bounds as large as the values."""
         return self.compared == 0 or self.vacuous == self.compared
 
     def describe(self) -> str:
-        """The worst element in words."""
+        """Return the worst element in words."""
         if self.kind in ("structure", "declared"):
             return self.what
         if self.passed:
@@ -72,7 +72,11 @@ class Deviation:
 def compare(got: Array, wanted: Array, bound: Array | float = 0.0, *, what: str, kind: Kind = "exact") -> Deviation:
     """Compare two arrays of one shape element by element; equal infinities and NaN at the same place agree.
 
-    got, wanted: any dtype; bound: same shape or a scalar, the allowed |got - wanted|.
+    got, wanted: any dtype.
+    bound: allowed |got - wanted|, of the same shape or a scalar.
+    what: name of the array, for messages.
+    kind: of the bound.
+    For different shapes, the deviation is a failed statement.
     """
     if got.shape != wanted.shape:
         return statement(False, f"{what}: got shape {tuple(got.shape)}, wanted {tuple(wanted.shape)}")
@@ -106,7 +110,7 @@ def compare(got: Array, wanted: Array, bound: Array | float = 0.0, *, what: str,
 
 
 def _ratios(got: Array, wanted: Array, limit: Array) -> Array:
-    """|got - wanted| / limit, 0 where equal, and infinite where the limit is 0 or the error is no number."""
+    """Return |got - wanted| / limit: 0 if equal, else inf if the limit is 0 or the error is NaN."""
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         error = np.abs(got - wanted)
         if np.isfinite(error).all() and (limit > 0).all():  # the usual case, at a third of the time
@@ -117,23 +121,28 @@ def _ratios(got: Array, wanted: Array, limit: Array) -> Array:
 
 
 def statement(holds: bool, what: str) -> Deviation:
-    """A statement that is true or false: shapes, indices, positions."""
+    """Return the deviation for a statement that is true or false, about shapes, indices or positions."""
     return Deviation(kind="structure", worst=0.0 if holds else math.inf, compared=1, what=what)
 
 
 def nothing_to_show(why: str) -> Deviation:
-    """A law that had nothing to look at in a backend: shown as proving nothing, with the reason."""
+    """Return the deviation of a law that had nothing to check in a backend: it proves nothing, and says why."""
     return Deviation(kind="structure", worst=0.0, compared=0, what=why, idle=why)
 
 
 def declaration(holds: bool, promise: str, observed: str) -> Deviation:
-    """What a backend declares against what it does; both are said where they do not agree."""
+    """Return the deviation of a backend's behaviour from its declaration; both appear in the message if they differ.
+
+    holds: whether they agree.
+    promise: the declaration.
+    observed: the behaviour, in a word or two.
+    """
     what = f"declared {promise}, observed {observed}"
     return Deviation(kind="declared", worst=0.0 if holds else math.inf, compared=1, what=what, observed=observed)
 
 
 def worst_of(*deviations: Deviation) -> Deviation:
-    """The worst of several comparisons, with their counts added up and the fewest effective bits."""
+    """Return the worst of several comparisons, with their counts added and the smallest number of effective bits."""
     if len(deviations) == 1:
         return deviations[0]
     worst = max(deviations, key=lambda d: math.inf if math.isnan(d.worst) else d.worst)

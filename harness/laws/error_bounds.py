@@ -7,8 +7,8 @@ lambda sqrt(K) u with probability below 2 K exp(-lambda^2 / 2), which for lambda
 Per norm (fft): |got - y| <= 12 u log2(n) ||x|| ||w|| + u_out A, over the image, the channels of the group and the
 kernel (form of Percival 2003; the largest factor measured over kernels of 9 to 4608 taps was 0.19).
 Per norm (winograd): |got - y| <= c u ||x|| ||w|| + u_out A, with c by the tile; the bound grows exponentially with it
-(Barabasz, Anderson, Soodhalter and Gregg 2020). Measured on F(2,3) and F(4,3) were 1.2 and 4.9; c leaves room for six
-times as much.
+(Barabasz, Anderson, Soodhalter and Gregg 2020). Measured on F(2,3) and F(4,3) were 1.2 and 4.9; c allows six times as
+much. The bounds per norm also include the rounding of the output, u_out |y| + underflow.
 """
 
 from __future__ import annotations
@@ -50,16 +50,22 @@ def check_outputs(
     got: Mapping[str, Array],
     wanted: Mapping[str, Array],
 ) -> Deviation:
-    """Compare outputs with the reference: exactly on whole numbers, else within the bound of the declared class."""
+    """Compare outputs with the reference: exactly for exact sums, else within the bound of the declared class.
+
+    arrays: inputs by name.
+    got, wanted: outputs by name; `wanted` as computed by the reference in float64.
+    """
     return make_check(problem, numerics, arrays, wanted)(got)
 
 
 def make_check(
     problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], wanted: Mapping[str, Array]
 ) -> Callable[[Mapping[str, Array]], Deviation]:
-    """Make the comparison of outputs with the reference, for several answers to one problem.
+    """Return a function that compares outputs with the reference, for several answers to one problem.
 
-    Exactly on whole numbers, else within the bound of the declared class, which is computed once.
+    arrays: inputs by name.
+    wanted: outputs by name, as computed by the reference in float64.
+    The comparison is exact for exact sums, else within the bound of the declared class, which is computed once.
     """
     if not is_exact(problem, numerics, arrays):
         name = problem.operator.outputs[0]
@@ -79,7 +85,7 @@ def make_check(
 
 
 def judge_each(check: Callable[[Mapping[str, Array]], Deviation], answers: Sequence[Mapping[str, Array]]) -> Deviation:
-    """Compare several answers to one problem, and join what is found; answers of the same bits are compared once."""
+    """Return the worst deviation of several answers to one problem; answers equal in all bits are compared once."""
     first, *others = answers
     found = check(first)
     return worst_of(found, *(found if _same_bits(first, other) else check(other) for other in others))
@@ -95,7 +101,7 @@ def _same_bits(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
 def _as_declared(
     problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], wanted: Mapping[str, Array]
 ) -> Mapping[str, Array]:
-    """The reference's maxima, indexed by the rules that the backend declares for ties and NaN."""
+    """Return the reference's maxima, with indices by the rules that the backend declares for ties and NaN."""
     if problem.operator is not Operator.max_pool:
         return wanted
     if numerics.ties == "first" and (numerics.nan_index == "first" or not np.isnan(arrays["x"]).any()):
@@ -105,10 +111,12 @@ def _as_declared(
 
 
 def is_exact(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) -> bool:
-    """Whether every order of summation must give the same bits (or, for norm classes, round to them).
+    """Return True if every order of summation must give the same bits (or, for norm classes, round to them).
 
-    Selection always is. Sums of whole numbers are, if K max|x| max|w| + max|b| <= 2^p and every factor fits the format
-    to which inputs are rounded, checked on the data.
+    arrays: inputs by name.
+    Always true for selections, never for means and their gradients. True for sums of whole numbers if K max|x| max|w| +
+    max|b| <= 2^p, or A itself is at most 2^p, and every factor is exact in the format to which inputs are rounded,
+    checked on the data. Norm classes also need an error bound below 1/2.
     """
     if problem.operator in SELECTS:
         return True
@@ -141,14 +149,23 @@ def is_exact(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) 
 def judge(
     problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], got: Array, wanted: Array, what: str
 ) -> Deviation:
-    """Compare one output with its float64 reference within the bound of the declared class."""
+    """Compare one output with its float64 reference within the bound of the declared class.
+
+    arrays: inputs by name.
+    what: name of the output, for messages.
+    """
     return make_judge(problem, numerics, arrays, wanted, what)(got)
 
 
 def make_judge(
     problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], wanted: Array, what: str
 ) -> Callable[[Array], Deviation]:
-    """Make the comparison of one output with its float64 reference; the bound is computed once."""
+    """Return a function that compares one output with its float64 reference; the bound is computed once.
+
+    arrays: inputs by name.
+    wanted: the output in float64.
+    what: name of the output, for messages.
+    """
     size = magnitude(problem, arrays)
     limits = limit(problem, numerics, arrays, size)
     kind: Kind = "norm" if numerics.normwise else "bound"
@@ -165,7 +182,7 @@ def make_judge(
 
 
 def _as_spread(got: Array, wanted: Array) -> Array:
-    """Take over what is not finite in an answer: a transform carries NaN everywhere."""
+    """Replace wanted values by those of the answer that are not finite: a transform spreads NaN everywhere."""
     wide = got.astype(np.float64)
     spread = np.isfinite(wanted) & ~np.isfinite(wide)
     return np.where(spread | np.isnan(wide) & ~np.isfinite(wanted), got, wanted)
@@ -180,7 +197,7 @@ def _explained(
     allowed: Array | float,
     name: str,
 ) -> Deviation:
-    """A failed comparison with the shape of its error and its units in the last place."""
+    """Return a failed comparison with the pattern of its error and the worst error in units in the last place."""
     if found.passed or got.shape != wanted.shape:
         return found
     bias = arrays.get("b") if name == "y" else None
@@ -189,28 +206,33 @@ def _explained(
 
 
 def magnitude(problem: Problem, arrays: Mapping[str, Array]) -> Array:
-    """A: the operator on absolute values, |w| * |x| + |b|."""
+    """Return A = |w| * |x| + |b|, the operator applied to absolute values; of the shape of the first output."""
     absolute = {name: np.abs(a) if name != "indices" else a for name, a in arrays.items()}
     return reference.compute(problem, absolute)[problem.operator.outputs[0]]
 
 
 def limit(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], size: Array) -> Array:
-    """Bound on the error of the sums, before the output is rounded; `size` is the operator's magnitude A."""
+    """Return the bound on the error of the sums, before the output is rounded.
+
+    arrays: inputs by name.
+    size: the operator's magnitude A.
+    """
     if numerics.normwise:
         return norm_bound(problem, numerics, arrays) + FORMATS[problem.dtype].u * size
     return relative_bound(problem, numerics) * size + accumulation(problem) * FORMATS[problem.dtype].smallest
 
 
 def rounding(problem: Problem, wanted: Array) -> Array:
-    """Bound on rounding the output to its dtype."""
+    """Return the bound on the error of rounding the output to its dtype."""
     out = FORMATS[problem.dtype]
     return np.asarray(out.u * np.abs(wanted) + out.smallest)
 
 
 def relative_bound(problem: Problem, numerics: Numerics) -> float:
-    """Factor of A: 2 u_in + gamma, for the accumulation length, and u_out for each rounding before the last one.
+    """Return the factor of A: 2 u_in + gamma (1 + u_out), and u_out for each rounding of the output before the last.
 
-    A gradient of means may round its shares, each dy over a divisor, before they are added up.
+    gamma is that of the accumulation length. A gradient of means may round each of its terms, dy over a divisor, before
+    adding them.
     """
     length, sums, out = accumulation(problem), numerics.sums_in(problem.dtype), FORMATS[problem.dtype]
     early = numerics.output_roundings - 1 + (problem.operator is Operator.avg_pool_grad)
@@ -222,17 +244,17 @@ def relative_bound(problem: Problem, numerics: Numerics) -> float:
 
 
 def input_rounding(problem: Problem, numerics: Numerics) -> float:
-    """Unit roundoff to which inputs may be rounded: 0 unless the backend declares it and the problem permits it."""
+    """Return the unit roundoff of rounded inputs: 0 unless the backend declares it and the problem permits it."""
     if numerics.rounds_input_to is None or problem.math == "ieee":
         return 0.0
     return FORMATS[numerics.rounds_input_to].u
 
 
 def norm_bound(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) -> Array:
-    """Bound c u ||first|| ||second|| for each output map, shaped to broadcast over space.
+    """Return the bound c u ||first|| ||second|| for each output map, shaped to broadcast over space.
 
-    c: 12 log2(n) for fft, a constant of the tile for winograd. NaN and Inf are left out of the norms: what they
-    reach is compared by kind, not by size.
+    c: 12 log2(n) for fft, a constant of the tile for winograd. NaN and Inf are left out of the norms: outputs affected
+        by them are compared by class only.
     """
     reach = problem.window.reach(problem.kernel)
     points = math.prod(n + r for n, r in zip(problem.forward_spatial, reach, strict=True))
@@ -242,7 +264,7 @@ def norm_bound(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]
 
 
 def _norm_products(problem: Problem, arrays: Mapping[str, Array]) -> Array:
-    """||first|| ||second|| per image and output channel (or per o and c for the kernel's gradient)."""
+    """Return ||first|| ||second|| per image and output channel (or per o and c for the gradient of the kernel)."""
     operator, groups, flat = problem.operator, problem.window.groups, (1,) * problem.axes
     if operator is Operator.conv_bias_grad:
         dy = arrays["dy"]

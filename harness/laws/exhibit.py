@@ -1,4 +1,4 @@
-"""What a law shows beside its verdict: figures, curves and pictures that a report draws."""
+"""Exhibits of a law: figures, curves and pictures that a report shows in addition to the verdict."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A picture of 8 bits a channel: shape (h, w), or (h, w, 3) for red, green and blue; rows from the top."""
+    """A picture of 8 bits a channel: shape (h, w), or (h, w, 3) for red, green and blue; rows from top to bottom."""
 
     shape: tuple[int, ...]
     pixels: bytes
@@ -15,10 +15,13 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exhibit:
-    """figures: one number each; curves: one number per step; pictures: in the order in which they are shown.
+    """Data that a law provides for the report.
 
+    figures: single numbers.
+    curves: one number per step.
+    pictures: in the order in which they are shown.
     matrices: rows of numbers, such as a kernel.
-    parts: problem lines of which the result's own problem is made, and how often it needs each.
+    parts: by problem line, how often the result's own problem uses each part.
     """
 
     figures: dict[str, float] = field(default_factory=dict)

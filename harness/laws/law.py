@@ -1,4 +1,4 @@
-"""The law: a named statement with its formula, the operators that it needs and when it applies."""
+"""Laws: named statements, each with its formula, the operators that it needs and its conditions."""
 
 from __future__ import annotations
 
@@ -24,15 +24,18 @@ Role = Literal["", "reference", "arithmetic", "network"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Law:
-    """A statement about operators that an implementation keeps or breaks.
+    """A statement about operators that an implementation satisfies or violates.
 
-    needs: operators that the statement speaks of, for a given problem.
+    remarks: explanation after the formula.
+    tolerance: kind of the comparison.
+    needs: operators in the statement, for a given problem.
     applies: whether its conditions hold for a problem, of an operator or of a network.
     restates: operators whose derivation from the others is this very statement; it is then true by construction.
-    copies: how many times all arrays of a problem are held at once, beside what the backend needs; None where the law
-        is for small problems, and the planner's own estimate holds.
-    role: what else reads its results: `reference` knows every element of the answer, so that it says that an answer is
-        wrong and not why, `arithmetic` measures how a backend rounds, `network` the error of a whole network.
+    copies: number of copies of all arrays of a problem held at once, in addition to the backend's workspace; None for a
+        law on small problems, for which the planner's own estimate holds.
+    role: further use of its results. `reference`: it knows every element of the answer, so it says that an answer is
+        wrong but not why. `arithmetic`: it measures how a backend rounds. `network`: it measures the error of a whole
+        network.
     """
 
     name: str
@@ -47,7 +50,7 @@ class Law:
     role: Role = ""
 
     def __post_init__(self) -> None:
-        """Refuse a law that could not be planned or shown."""
+        """Reject a law that could not be planned or reported."""
         check_word("law", self.name)
         check_one_of(f"tolerance of law '{self.name}'", self.tolerance, get_args(Kind))
         check_one_of(f"role of law '{self.name}'", self.role, get_args(Role))
@@ -55,11 +58,11 @@ class Law:
             check_callable(f"law '{self.name}', {name}", getattr(self, name), "a function")
 
     def routes(self, backend: Backend, problem: Problem) -> dict[Operator, Route]:
-        """How the backend gets each operator that the law needs, on this problem's geometry."""
+        """Return the backend's route to each operator that the law needs, for this problem's geometry."""
         return {operator: resolve(backend, _as(problem, operator)) for operator in self.needs(problem)}
 
     def route(self, backend: Backend, problem: Problem | NetworkProblem) -> Route:
-        """The weakest of these routes: one unsupported operator makes the law unsupported."""
+        """Return the weakest of these routes: one unsupported operator makes the law unsupported."""
         if isinstance(problem, NetworkProblem):
             return resolve(backend, problem)
         routes = self.routes(backend, problem)
@@ -83,9 +86,13 @@ def law(
     copies: float | None = None,
     role: Role = "",
 ) -> Callable[[Check], Law]:
-    """Make a Law of a function; its name is the function's, its formula the first line of the docstring.
+    """Make a Law from a function: its name is the function's, its formula the first line of the docstring.
 
-    needs: None stands for the problem's own operator. role: of `Law.role`; most laws have none.
+    tolerance: kind of the comparison.
+    when: conditions on a problem of an operator.
+    needs: operators in the statement; None for the problem's own.
+    restates, copies, role: as in `Law`.
+    The decorator raises ValueError if the function has no docstring.
     """
     return partial(
         _make_law,
@@ -101,7 +108,12 @@ def law(
 def network_law(
     *, tolerance: Kind, when: Callable[[NetworkProblem], bool], role: Role = ""
 ) -> Callable[[Any], Law]:  # fmt: skip
-    """The same for a statement about whole networks, whose check takes a NetworkUnderTest and a NetworkProblem."""
+    """Make a Law about whole networks from a function that takes a NetworkUnderTest and a NetworkProblem.
+
+    tolerance: kind of the comparison.
+    when: conditions on a network problem.
+    role: as in `Law`.
+    """
     return partial(
         _make_law,
         tolerance=tolerance,
@@ -112,7 +124,7 @@ def network_law(
 
 
 def _make_law(check: Any, **conditions: Any) -> Law:
-    """The law of the function that checks it, with its name, formula and remarks."""
+    """Return the law of a checking function, with name, formula and remarks taken from it."""
     text = inspect.getdoc(check)
     if not text:
         raise ValueError(f"law {check.__name__} has no docstring, wanted its formula in the first line")
@@ -122,7 +134,7 @@ def _make_law(check: Any, **conditions: Any) -> Law:
 
 
 def _as(problem: Problem, operator: Operator) -> Problem:
-    """The same geometry under another operator, for resolving its route."""
+    """Return the same geometry with another operator, to resolve its route."""
     if operator is problem.operator:
         return problem
     if problem.operator is Operator.conv_transpose:

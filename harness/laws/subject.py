@@ -1,4 +1,4 @@
-"""The implementation under test, called with NumPy arrays: what laws and verification talk to."""
+"""The backend under test, called with NumPy arrays: the interface for laws and verification."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ Array = NDArray[Any]
 
 
 class NotExactError(Exception):
-    """A law that compares whole numbers met sums too large for its dtype: it cannot be applied there."""
+    """A law that compares whole numbers cannot be applied: sums are too large for the dtype."""
 
 
 class NoRoomError(Exception):
-    """A law on large arrays met less memory than they need: it cannot be applied there."""
+    """A law on large arrays cannot be applied: there is less memory than they need."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A prepared call: `call` and `synchronize` are what is timed, `fetch` brings the outputs to the host."""
+    """A prepared call. `call` and the backend's synchronisation are timed; `fetch` copies the outputs to the host."""
 
     problem: Problem
     backend: Backend
@@ -46,7 +46,7 @@ class Prepared:
         return result
 
     def fetch(self, result: Any) -> dict[str, Array]:
-        """Outputs by name as NumPy arrays of their own. Raises ValueError where a shape or dtype is wrong."""
+        """Return the outputs by name as new NumPy arrays. Raises ValueError for a wrong shape or dtype."""
         host = {k: np.array(self.backend.to_host(a)) for k, a in name_outputs(self.problem, result).items()}
         for name, a in host.items():
             check_form(self.problem, name, a)
@@ -54,12 +54,16 @@ class Prepared:
 
 
 def _unturned(problem: Problem) -> Problem:
-    """Return the correlation that a backend computes: w is turned beforehand where the problem is a convolution."""
+    """Return the correlation that a backend computes: for a problem with `flip`, w is flipped beforehand."""
     return problem.with_(flip=False) if problem.flip else problem
 
 
 def check_form(problem: Problem, name: str, a: Array) -> None:
-    """Raise ValueError unless an output has the shape and dtype that the problem asks for."""
+    """Raise ValueError unless an output has the shape and dtype of the problem.
+
+    name: of the output.
+    a: the output on the host.
+    """
     shape, dtype = problem.shapes[name], dtype_of(problem.dtype)
     if a.shape != shape:
         raise ValueError(f"{problem.operator} gave {name} of shape {a.shape}, wanted {shape}")
@@ -69,20 +73,20 @@ def check_form(problem: Problem, name: str, a: Array) -> None:
 
 
 class BackendUnderTest:
-    """One backend seen through the operators, in the dtype, layout and data regime of a problem.
+    """One backend as seen by laws, in the dtype, layout and data regime of a problem.
 
-    On whole numbers a norm-wise backend's outputs are rounded, after checking that its bound is below 1/2.
+    On whole numbers, outputs of a norm-wise backend are rounded, after checking that its bound is below 1/2.
     """
 
     def __init__(self, backend: Backend, problem: Problem) -> None:
         self.backend, self.problem = backend, problem
 
     def numerics(self, problem: Problem | None = None) -> Numerics:
-        """What the backend declares for a problem."""
+        """Return the numerics that the backend declares for a problem."""
         return self.backend.numerics_for(problem or self.problem)
 
     def arrange(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        """Arrays in the problem's dtype and memory layout; indices stay whole numbers."""
+        """Return arrays in the problem's dtype and memory layout; indices stay whole numbers."""
         dtype = dtype_of(problem.dtype)
         turned = turn(problem, {name: a for name, a in arrays.items() if a is not None})
         return {
@@ -90,29 +94,29 @@ class BackendUnderTest:
         }
 
     def devices(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Any]:
-        """Arrays of the backend's own kind, in the problem's dtype and memory layout."""
+        """Return arrays of the backend's own type, in the problem's dtype and memory layout."""
         return {name: self.backend.to_device(a) for name, a in self.arrange(problem, arrays).items()}
 
     def prepare(self, problem: Problem, arrays: Mapping[str, Array]) -> Prepared:
-        """Prepare the call that is timed."""
+        """Prepare the timed call."""
         return self.prepare_devices(problem, self.devices(problem, arrays))
 
     def prepare_devices(self, problem: Problem, devices: Mapping[str, Any]) -> Prepared:
-        """Prepare the call that is timed, on the backend's own arrays."""
+        """Prepare the timed call on the backend's own arrays."""
         return Prepared(problem, self.backend, prepare(self.backend, _unturned(problem), devices))
 
     def plain(self, problem: Problem, devices: Mapping[str, Any]) -> Prepared:
-        """The call of the backend's plain methods on its own arrays, as they lie in memory."""
+        """Return the call of the backend's plain methods on its own arrays, which are not copied."""
         plain = _unturned(problem)
         return Prepared(problem, self.backend, lambda: run(self.backend, plain, devices))
 
     def run(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        """Run a problem through the backend's plain methods; outputs by name, on the host."""
+        """Run a problem with the backend's plain methods; return outputs by name, on the host."""
         call = self.plain(problem, self.devices(problem, arrays))
         return call.fetch(call.run())
 
     def whole(self, problem: Problem, arrays: Mapping[str, Array | None]) -> dict[str, Array]:
-        """Run a problem on whole numbers; float64 outputs, exact by the checked bound. Raises NotExactError."""
+        """Run a problem on whole numbers; return float64 outputs, exact by the checked bound. Raises NotExactError."""
         given = {name: a for name, a in arrays.items() if a is not None}
         numerics = self.numerics(problem)
         if not is_exact(problem, numerics, given):
@@ -122,25 +126,43 @@ class BackendUnderTest:
         rounds = numerics.normwise and problem.operator not in SELECTS
         return {k: np.rint(a) if rounds else a for k, a in wide.items()}
 
-    # The operators on whole numbers, by shape alone; laws are written with these.
+    # The operators on whole numbers, with shapes taken from the arrays; laws use these.
 
     def conv(
         self, x: Array, w: Array, b: Array | None = None, window: Window | None = None, *, flip: bool = False
     ) -> Array:
-        """y = conv(x, w, b); the window defaults to the problem's."""
+        """Return y = conv(x, w, b).
+
+        x, w, b: n c *s, o c/g *k and o.
+        window: None for the problem's.
+        flip: whether to flip the kernel.
+        Raises NotExactError.
+        """
         problem = self._problem(Operator.conv, x.shape, w.shape, window, bias=b is not None, flip=flip)
         return self.whole(problem, {"x": x, "w": w, "b": b})["y"]
 
     def input_grad(self, dy: Array, w: Array, x_shape: Sizes, window: Window | None = None) -> Array:
-        """dx = conv_input_grad(dy, w)."""
+        """Return dx = conv_input_grad(dy, w).
+
+        dy, w: n o *p and o c/g *k.
+        x_shape: of dx.
+        window: None for the problem's.
+        Raises NotExactError.
+        """
         return self.whole(self._problem(Operator.conv_input_grad, x_shape, w.shape, window), {"dy": dy, "w": w})["dx"]
 
     def weight_grad(self, dy: Array, x: Array, w_shape: Sizes, window: Window | None = None) -> Array:
-        """dw = conv_weight_grad(dy, x)."""
+        """Return dw = conv_weight_grad(dy, x).
+
+        dy, x: n o *p and n c *s.
+        w_shape: of dw.
+        window: None for the problem's.
+        Raises NotExactError.
+        """
         return self.whole(self._problem(Operator.conv_weight_grad, x.shape, w_shape, window), {"dy": dy, "x": x})["dw"]
 
     def bias_grad(self, dy: Array) -> Array:
-        """db = conv_bias_grad(dy)."""
+        """Return db = conv_bias_grad(dy). Raises NotExactError."""
         problem = self.problem.with_(operator=Operator.conv_bias_grad, bias=False)
         return self.whole(problem, {"dy": dy})["db"]
 

@@ -1,6 +1,6 @@
-"""Turning a backend's threads, and seeing whether they turned: by the processor time that other threads spend.
+"""Change a backend's number of threads and observe the effect, by the processor time of other threads.
 
-Time spent by threads that have ended counts too, so that pools which are made for every call are seen as well.
+Time of threads that have ended is included, so that thread pools made for each call are seen as well.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ from typing import Any, Literal
 from harness.backend.base import Backend
 from harness.machine.threads import THREAD_VARIABLES
 
-SHARE = 0.05  # of a call's processor time on other threads: more says that the work was shared out
-AT_ONCE = 1.2  # processor time over wall time: more says that threads worked at the same time
-AGAIN = 3  # measurements, of which the smallest counts: what comes now and then is not the call's
+SHARE = 0.05  # of a call's processor time on other threads; a larger share means that the work was shared
+AT_ONCE = 1.2  # processor time over wall time; a larger ratio means that threads worked at the same time
+AGAIN = 3  # measurements, of which the smallest counts: occasional work of other threads is not part of the call
 TRIES, CALM_S = 30, 0.01  # a busy machine may stretch the time for which threads spin
-LEAST_NS = 2_000_000  # calls are repeated until they have taken so much processor time: clocks have steps
+LEAST_NS = 2_000_000  # least processor time of repeated calls, because of the resolution of the clocks
 
 State = Literal["turned", "alone", "ignored"]
-_controllers: list[Any] = []  # finding the libraries of a process takes milliseconds; once they are loaded they stay
+_controllers: list[Any] = []  # cached, as finding the libraries takes milliseconds, and loaded ones stay loaded
 
 
 @dataclass(frozen=True, slots=True)
 class Turning:
-    """What became of a call when its threads were turned.
+    """Effect of changing the number of threads of a call.
 
-    turned: several threads work with a high limit, and one with a limit of one. alone: no other thread ever works.
-    ignored: several work with a limit of one. what: that in words and figures.
+    state: `turned`, several threads work with a high limit, and one with a limit of one; `alone`, no other thread ever
+        works; `ignored`, several threads work with a limit of one.
+    what: the state in words and figures.
     """
 
     state: State
@@ -39,22 +40,26 @@ class Turning:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Who did the work of some calls: share of the processor time on other threads, and processor over wall time."""
+    """Distribution of the work of some calls.
+
+    others: share of the processor time on other threads.
+    at_once: processor time over wall time.
+    """
 
     others: float
     at_once: float
 
 
 def has_switch(backend: Backend) -> bool:
-    """Whether a backend turns its threads itself."""
+    """Return True if a backend sets its number of threads itself."""
     return callable(getattr(backend, "set_threads", None))
 
 
 @contextmanager
 def limit_threads(backend: Backend, threads: int) -> Iterator[int]:
-    """Let a backend compute with so many threads, and as before afterwards; gives the number that it says it uses.
+    """Limit a backend to a number of threads, and restore it afterwards; yields the number that the backend reports.
 
-    By the backend's own `set_threads` where it has one, else by the pools that threadpoolctl finds in the process.
+    Uses the backend's `set_threads` if it has one, else the pools that threadpoolctl finds in the process.
     """
     if not has_switch(backend):
         with _pools().limit(limits=threads):
@@ -67,32 +72,32 @@ def limit_threads(backend: Backend, threads: int) -> Iterator[int]:
 
 
 def set_threads(backend: Backend, threads: int) -> int:
-    """Call the backend's `set_threads`; the number in effect, which is the one asked for where it gives none."""
+    """Call the backend's `set_threads`; return the number in effect, which is `threads` if it returns None."""
     given = backend.set_threads(threads)  # type: ignore[attr-defined]
     return threads if given is None else int(given)
 
 
 def grant_threads(backend: Backend, threads: int) -> None:
-    """Tell a backend that sets its own threads how many it has, as the environment tells its libraries."""
+    """Set the number of threads of a backend that sets it itself, as the environment does for its libraries."""
     if has_switch(backend):
         set_threads(backend, threads)
 
 
 def granted_threads() -> int:
-    """Threads that the environment grants to this process; else its processors."""
+    """Return the number of threads that the environment grants this process; else its number of processors."""
     values = (os.environ.get(name, "") for name in THREAD_VARIABLES)
     return next((int(value) for value in values if value.isdigit() and int(value)), os.cpu_count() or 1)
 
 
 def watch_threads(backend: Backend, call: Callable[[], Any], counts: Sequence[int]) -> Turning:
-    """Turn the threads of a call, and see which of them work.
+    """Change the number of threads of a call, and observe which threads work.
 
-    With a limit of one, a pool of one thread may do what the caller asks: only a backend's own switch can be such a
-    pool's, and it is ignored where several threads work at the same time, or where it says that more are in effect.
-    counts: numbers of threads beyond one that are tried until other threads are seen to work.
+    counts: numbers above one, tried until other threads are seen to work.
+    With a limit of one, a pool of one thread may do the work for the caller. Only a backend's own switch can be that of
+    such a pool; it is ignored if several threads work at the same time, or if it reports more than one.
     """
     switch = has_switch(backend)
-    # One first: nothing must be left of earlier calls when others are looked for.
+    # One thread first, so that no thread of an earlier call is still active.
     with limit_threads(backend, 1) as granted:
         if granted > 1:
             return Turning("ignored", f"{granted} threads are in effect")
@@ -110,12 +115,12 @@ def watch_threads(backend: Backend, call: Callable[[], Any], counts: Sequence[in
 
 
 def is_calm(work: Work, *, switch: bool) -> bool:
-    """Whether a limit of one was kept, as far as can be seen."""
+    """Return True if a limit of one was kept, as far as can be seen."""
     return work.at_once < AT_ONCE if switch else work.others < SHARE
 
 
 def watch_calm_work(call: Callable[[], Any], *, switch: bool) -> Work:
-    """The first work that keeps to one thread, or else the last: threads that had work spin on for a while."""
+    """Return the first work that keeps to one thread, else the last: threads spin for a while after their work."""
     for _ in range(TRIES):
         call()
         work = watch_work(call)
@@ -126,7 +131,7 @@ def watch_calm_work(call: Callable[[], Any], *, switch: bool) -> Work:
 
 
 def watch_work(call: Callable[[], Any]) -> Work:
-    """Who does the work of a call."""
+    """Measure how the work of a call is distributed over threads."""
     wall, whole, own = time.perf_counter_ns(), time.process_time_ns(), time.thread_time_ns()
     spent = 0
     while spent < LEAST_NS:

@@ -1,11 +1,11 @@
-"""Verification of a timed call: whole for small problems, by maps and by random signs for large ones.
+"""Verification of a timed call: complete for small problems, by maps and by random signs for large ones.
 
-Maps: a few (image, output channel) maps, the last of both among them, are recomputed in full.
+Maps: a few (image, output channel) maps, including the last of both, are recomputed completely.
 Signs (Freivalds): with random signs s over images and r over output channels, sum_no s_n r_o y_no = conv(sum_n s_n x_n,
 sum_o r_o w_o) + (sum_n s_n)(sum_o r_o b_o) costs 1/(N O) of the problem and touches every element. By Hoeffding the sum
 of the errors exceeds 8 ||e||_2 with probability below 3e-14, and ||e||_2 over n and o is at most the bound of one map
-whose operands are sqrt(sum_n x_n^2) and sqrt(sum_o w_o^2) (Minkowski). The same for gradients, over the two axes that
-are not summed; for means over all maps. Maxima are checked to be elements of their window everywhere.
+whose operands are sqrt(sum_n x_n^2) and sqrt(sum_o w_o^2) (Minkowski). Likewise for gradients, over the two axes that
+are not summed, and for means, over all maps. Maxima are checked everywhere to be the elements at their indices.
 """
 
 from __future__ import annotations
@@ -35,7 +35,11 @@ POOLED = frozenset({Operator.max_pool, Operator.avg_pool, Operator.avg_pool_grad
 def verify(
     problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], outputs: Mapping[str, Array]
 ) -> Deviation:
-    """Compare a call's outputs with the reference, in time that stays small beside the call's own."""
+    """Compare a call's outputs with the reference, in a time that is small compared with the call's own.
+
+    arrays: inputs by name, on the host.
+    outputs: by name, on the host.
+    """
     if problem.flops <= WHOLE_FLOPS or problem.flip or problem.operator not in (*_CARRIERS, *POOLED):
         return check_outputs(problem, numerics, arrays, outputs, reference.compute(problem, arrays))
     if problem.operator in POOLED:
@@ -46,7 +50,7 @@ def verify(
 
 
 def _check_map(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], got: Array, number: int) -> Deviation:
-    """Recompute one output map: an image and output channel, or an (o, c) pair of the kernel's gradient."""
+    """Recompute one output map: an image and output channel, or an (o, c) pair of the gradient of the kernel."""
     rng = generator(problem, f"map{number}")
     first, second = (int(rng.integers(n)) if number else n - 1 for n in got.shape[:2])
     part, inputs = _one_map(problem, arrays, first, second)
@@ -87,7 +91,7 @@ def _one_map(
     return problem.with_(x=x, w=w, window=window), inputs
 
 
-# The two inputs, and for each the axis of its output (image or channel) over which it is contracted.
+# The two inputs, each with the axis over which it is contracted (images or channels of the output).
 _CARRIERS: dict[Operator, tuple[tuple[str, str], tuple[str, str]]] = {
     Operator.conv: (("x", "images"), ("w", "rows")),
     Operator.conv_input_grad: (("dy", "images"), ("w", "columns")),
@@ -128,7 +132,7 @@ def _check_signs(problem: Problem, numerics: Numerics, arrays: Mapping[str, Arra
 def _contract(a: Array, axis: str, signs: Array, power: int) -> Array:
     """Sum a^power times signs over images (n), over rows or columns of a kernel, or over channels of each group (g c).
 
-    Image by image, so that the wide copy stays in the cache.
+    Processes one image at a time, so that the float64 copy stays in the cache.
     """
     groups = signs.shape[0]
     if axis == "rows":
@@ -154,7 +158,7 @@ def _split_channels(a: Array, groups: int, axis: int) -> Array:
 
 
 def _contracted_problem(problem: Problem) -> Problem:
-    """The same problem with one image and one output channel per group (for dw, one pair of channels per group)."""
+    """Return the problem with one image and one output channel per group (for dw, one pair of channels per group)."""
     assert problem.w is not None
     groups, (o, c, *kernel) = problem.window.groups, problem.w
     if problem.operator is Operator.conv_weight_grad:
@@ -168,7 +172,11 @@ def _contracted_problem(problem: Problem) -> Problem:
 def verify_pool(
     problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], outputs: Mapping[str, Array]
 ) -> Deviation:
-    """Pooling of large arrays: some maps in full; then all maps, means by random signs and maxima by their places."""
+    """Verify pooling of large arrays: some maps completely; then all, means by random signs and maxima by indices.
+
+    arrays: inputs by name, on the host.
+    outputs: by name, on the host.
+    """
     name, first = problem.operator.inputs[0], problem.operator.outputs[0]
     part = problem.with_(x=(1, 1, *problem.x[2:]))
     rng, parts = generator(problem, "maps"), []
@@ -191,7 +199,7 @@ def verify_pool(
 
 
 def _check_places(problem: Problem, x: Array, y: Array, indices: Array) -> Deviation:
-    """y = x[indices] everywhere, and -inf where a window of padding only has no index."""
+    """Check y = x[indices] everywhere, and -inf for a window of padding only, which has no index."""
     flat, places = x.reshape(*problem.x[:2], -1), indices.reshape(*problem.x[:2], -1)
     there = (places >= 0) & (places < flat.shape[2])
     chosen = np.where(there, np.take_along_axis(flat, np.where(there, places, 0), axis=2), -np.inf)

@@ -1,1 +1,1 @@
-"""What is going to be done: suites, problem sets, cells, and the pure function that plans them."""
+"""The plan of a run: suites, problem sets, cells, and the pure function that makes them."""

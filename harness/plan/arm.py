@@ -1,4 +1,4 @@
-"""The arm: one side of a comparison, a backend in an environment."""
+"""Arms: the sides of a comparison, each a backend in an environment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from harness.errors import UsageError
 
-# No revision holds a colon, so that these never begin one.
+# A revision cannot contain a colon, so these markers are never part of one.
 INTERPRETER, INSTALLED, BUILD, SET = "@env:", "@installed:", "@build:", "@set:"
 WANTED = (
     "BACKEND, BACKEND@REVISION, BACKEND@env:PATH, BACKEND@installed:PATH or BACKEND@REVISION@build:, "
@@ -18,16 +18,17 @@ WANTED = (
 Settings = tuple[tuple[str, str], ...]  # environment variables with their values, in the order of the command line
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _NEXT = re.compile(r",(?=[A-Za-z_]\w*=)", re.ASCII)  # any other comma belongs to a value
-_OTHERS = ("PYTHONPATH",)  # variables that the harness sets itself, beside those of thread counts
+_OTHERS = ("PYTHONPATH",)  # variables that the harness sets itself, in addition to those of thread counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """Where a backend comes from: a git revision, an interpreter or its virtual environment; with neither, here.
+    """Origin of a backend: a git revision, an interpreter or its virtual environment; with neither, this environment.
 
-    installed: the backend is the one that is installed in the interpreter, and none of this checkout's sources.
-    build: a virtual environment is made for the revision, and the revision installed in it with `extras`.
-    settings: environment variables that its processes are started with.
+    installed: whether the backend is the one installed in the interpreter, and not from this checkout's sources.
+    build: whether to make a virtual environment for the revision, with the revision installed in it.
+    extras: of the package, for the build.
+    settings: environment variables of its processes.
     """
 
     revision: str = ""
@@ -39,22 +40,22 @@ class Environment:
 
     @property
     def elsewhere(self) -> bool:
-        """Whether it is another one than that of the command itself."""
+        """True if it is not the environment of the command itself."""
         return bool(self.revision or self.interpreter)
 
     @property
     def place(self) -> Environment:
-        """The same without its settings: arms that differ in them alone share a worktree and an interpreter."""
+        """The environment without settings: arms that differ only in settings share a worktree and an interpreter."""
         return replace(self, settings=())
 
     @property
     def libraries(self) -> str:
-        """Whose libraries it has, as on the command line; empty where they are those of here."""
+        """Origin of its libraries, as on the command line; "" if they are those of this environment."""
         return replace(self, revision="").text
 
     @property
     def text(self) -> str:
-        """As it stands behind a backend's name on the command line."""
+        """The part after a backend's name on the command line."""
         text = f"@{self.revision}" if self.revision else ""
         if self.build:
             text += BUILD + self.extras
@@ -68,10 +69,10 @@ HERE = Environment()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """A backend in an environment, under a name that no other arm of the run has.
+    """A backend in an environment, with a name that is unique in the run.
 
-    family: arms of one family are interleaved on each problem, and the first of them is the base of the others.
-    switch: the kind of instruction set that its settings lower, where `--isa` made the arm for that alone.
+    family: arms of one family are interleaved on each problem; the first one is the base of the others.
+    switch: kind of instruction set that its settings lower, if `--isa` made the arm; "" otherwise.
     """
 
     name: str
@@ -82,18 +83,18 @@ class Arm:
 
     @property
     def text(self) -> str:
-        """As the command line takes it, without a label."""
+        """The arm as on the command line, without a label."""
         return self.backend + self.environment.text
 
 
 def parse_arm(text: str) -> Arm:
-    """Read an arm as the command line has it; without a label, the text is its name. Raises UsageError."""
+    """Parse an arm of the command line; without a label, the text is its name. Raises UsageError."""
     label, whole = _split_label(text)
     body, set_here, given = whole.partition(SET)
     settings = _read_settings(text, given) if set_here else ()
     marker = next((one for one in (INTERPRETER, INSTALLED, BUILD) if one in body), "")
     place, _, rest = body.partition(marker) if marker else (body, "", "")
-    backend, at, revision = place.partition("@")  # a revision may hold more of them: HEAD@{1}, @{upstream}
+    backend, at, revision = place.partition("@")  # a revision may contain more of them: HEAD@{1}, @{upstream}
     if not backend or any(c.isspace() or c == "/" for c in backend):
         raise _refuse(text, "no name of a backend")
     if at and (not revision.strip() or revision.startswith("-")):
@@ -110,7 +111,7 @@ def parse_arm(text: str) -> Arm:
 
 
 def parse_arms(texts: Iterable[str]) -> tuple[Arm, ...]:
-    """Read several arms. Raises UsageError, also where two of them have one name."""
+    """Parse several arms. Raises UsageError, also if two of them have the same name."""
     arms = tuple(parse_arm(text) for text in texts)
     for name, count in Counter(arm.name for arm in arms).items():
         if count > 1:
@@ -122,14 +123,14 @@ def parse_arms(texts: Iterable[str]) -> tuple[Arm, ...]:
 
 
 def write_settings(settings: Settings) -> str:
-    """Settings as they stand at the end of an arm; empty where there are none."""
+    """Return settings in the form of the command line; "" if there are none."""
     return SET + ",".join(f"{name}={value}" for name, value in settings) if settings else ""
 
 
 def check_settings(arms: Iterable[Arm], reserved: Iterable[str]) -> None:
-    """Raise UsageError where an arm sets a variable that the harness sets itself in this run.
+    """Raise UsageError if an arm sets a variable that the harness sets itself in this run.
 
-    reserved: names of the variables of thread counts, where the run decides about them.
+    reserved: names of the variables of thread counts, if the run sets them.
     """
     threads = frozenset(reserved)
     for arm in arms:
@@ -147,7 +148,7 @@ def check_settings(arms: Iterable[Arm], reserved: Iterable[str]) -> None:
 
 
 def _read_settings(arm: str, text: str) -> Settings:
-    """Variables and values of `A=1,B=2` or `A=1@set:B=2`. Raises UsageError."""
+    """Parse variables and values of `A=1,B=2` or `A=1@set:B=2`. Raises UsageError."""
     found: dict[str, str] = {}
     for one in (part for word in text.split(SET) for part in _NEXT.split(word)):
         name, equals, value = one.partition("=")
@@ -164,7 +165,7 @@ def _read_settings(arm: str, text: str) -> Settings:
 
 
 def _split_label(text: str) -> tuple[str | None, str]:
-    """The label and the rest; an equals sign behind an at sign belongs to a path or a revision."""
+    """Return the label and the rest; an equals sign after an at sign belongs to a path or a revision."""
     label, equals, body = text.partition("=")
     if not equals or "@" in label:
         return None, text

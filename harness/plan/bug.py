@@ -11,24 +11,27 @@ from harness.problems.line import parse_line
 from harness.problems.problem import Problem
 
 Shown = Literal["failed", "error", "crashed", "timeout"]
-SET = "@set:"  # stands before NAME=VALUE in the name of an arm that has environment variables of its own
+SET = "@set:"  # precedes NAME=VALUE in the name of an arm with its own environment variables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownBug:
     """One public report of a wrong implementation.
 
-    project, number: OWNER/NAME and the issue or pull request there; number 0 where this harness found it and nobody
-        has reported it as far as known, with `name` to tell it apart.
-    backends: names of the backends that it concerns, whether anyone offers them here or not.
-    lines, laws: what shows it; every law is applied to every line where its conditions hold.
-    shows: outcomes that are this bug. see: what is seen, in words.
-    package, since, fixed: which of the libraries that a backend reports, first and first good version; empty where
-        they are not known.
-    flag: flag of the processor that it needs, as /proc/cpuinfo has it. set: environment variables that it needs.
+    project, number: OWNER/NAME and the number of the issue or pull request. Number 0 is a bug found by this harness
+        without a known report; `name` distinguishes it.
+    backends: names of the affected backends, registered here or not.
+    lines, laws: what shows it; every law is applied to every line that meets its conditions.
+    shows: outcomes that are this bug.
+    see: visible effect, in words.
+    package, since, fixed: the affected one of the libraries that a backend reports, its first bad and first good
+        version; "" if unknown.
+    flag: processor flag that it needs, as in /proc/cpuinfo.
+    set: environment variables that it needs.
     threads: of the worker; 0 leaves them to the run.
-    seen: where it was seen, with versions; unseen: why it cannot be reproduced where it was looked for. One of both.
-    domain: why the lines lie outside what the suite `correctness` can draw; empty where they lie inside.
+    seen, unseen: where it was seen, with versions, or why it cannot be reproduced where that was tried. Exactly one is
+        set.
+    domain: why the lines are outside of what the suite `correctness` can draw; "" if they are inside.
     """
 
     project: str
@@ -52,7 +55,7 @@ class KnownBug:
 
     @property
     def id(self) -> str:
-        """The reference that people know: owner/name#number, or owner/name:name."""
+        """Usual reference: owner/name#number, or owner/name:name."""
         return f"{self.project}#{self.number}" if self.number else f"{self.project}:{self.name}"
 
     @property
@@ -62,20 +65,20 @@ class KnownBug:
 
     @property
     def alone(self) -> bool:
-        """Whether it needs a process of its own: it may end or spoil it, or needs another number of threads."""
+        """True if it needs its own process: it may end or corrupt the process, or needs another number of threads."""
         return bool(self.threads or {"crashed", "timeout"} & {*self.shows})
 
     def arm(self, backend: str) -> str:
-        """Name of the arm that shows it: the backend, with the environment variables that it needs."""
+        """Return the name of the arm that shows it: the backend with the environment variables that the bug needs."""
         return backend + SET + ",".join(f"{k}={v}" for k, v in self.set.items()) if self.set else backend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedBug:
-    """A known bug as a run asks one backend about it.
+    """A known bug as tested on one backend in a run.
 
-    cells: how many cells were planned. hindrance: why it cannot show here, whatever the backend answers; empty where
-    nothing is known to be in the way.
+    cells: number of planned cells.
+    hindrance: why it cannot show here, whatever the backend answers; "" if no reason is known.
     """
 
     bug: KnownBug
@@ -85,10 +88,10 @@ class AskedBug:
 
     @property
     def arm(self) -> str:
-        """Name of the arm that is asked."""
+        """Name of the tested arm."""
         return self.bug.arm(self.backend)
 
     @property
     def as_arm(self) -> Arm:
-        """The arm that is asked, with its environment variables."""
+        """The tested arm, with its environment variables."""
         return Arm(name=self.arm, backend=self.backend, environment=Environment(settings=tuple(self.bug.set.items())))

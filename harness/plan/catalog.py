@@ -1,4 +1,4 @@
-"""The catalog: everything that a plan can name, and the errors for names that nothing has."""
+"""The catalog: everything that a plan can name, and the errors for unknown names."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ class Catalog:
 
     @property
     def listed(self) -> tuple[str, ...]:
-        """Names of the backends that are asked where none is named."""
+        """Names of the backends that are tested by default."""
         return tuple(name for name, backend in self.backends.items() if backend.listed)
 
     def backend(self, name: str) -> Backend:
-        """Backend by name, or the error that lists the known ones."""
+        """Return a backend by name. Raises UsageError that lists the known names."""
         if name not in self.backends:
             raise unknown("backend", name, self.backends, "python -m harness list backends")
         return self.backends[name]
 
     def suite(self, name: str) -> Suite:
-        """Suite by name, or the error that lists the known ones."""
+        """Return a suite by name. Raises UsageError that lists the known names."""
         if name not in self.suites:
             raise unknown("suite", name, self.suites, "python -m harness list suites")
         return self.suites[name]
 
     def law(self, name: str) -> Law:
-        """Law by name, or the error that lists the known ones."""
+        """Return a law by name. Raises UsageError that lists the known names."""
         if name not in self.laws:
             raise unknown("law", name, self.laws, "python -m harness list laws")
         return self.laws[name]
 
     def network(self, name: str) -> Architecture:
-        """Architecture by name, or the error that lists the known ones."""
+        """Return an architecture by name. Raises UsageError that lists the known names."""
         if name not in self.networks:
             raise unknown("network", name, self.networks, "python -m harness list networks")
         return self.networks[name]

@@ -1,4 +1,4 @@
-"""The cell: one planned unit, suite x backend x problem x law."""
+"""Cells: the units of a plan, suite x backend x problem x law."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.plan.bug import AskedBug
 from harness.plan.gate import Gate
 from harness.plan.task import Task
 
-MAJORITY = "agrees-with-the-majority"  # stands where the cells of a vote have no law of their own
+MAJORITY = "agrees-with-the-majority"  # law of the cells of a vote
 MAJORITY_FORMULA = "|y - y'| <= bound + bound' for more than half of at least three backends"
 
 
@@ -19,15 +19,17 @@ MAJORITY_FORMULA = "|y - y'| <= bound + bound' for more than half of at least th
 class Cell:
     """One unit of a plan; every cell gets exactly one result.
 
-    backend: the name of the arm, which is the backend's own unless arms were given.
-    role: of its law (`Law.role`). slowdown: in a qualification, the share of a call that is added as known work, 0 for
-        none; None elsewhere.
-    isolate: in processes that time nothing else; where laws are checked, in a process for the cells of one label.
-    decided: outcome that the plan alone decides, or None where a worker is asked; an error where the backend raised.
-    estimate_s: what the planner thinks it costs.
-    threads: how many a law is asked with; 0 stands for as many as the machine has processors.
-    memory_bytes, need_bytes: of a cell that may take all free memory: its limit, and what the planner thinks it needs;
-        0 for others, which share the run's limit.
+    backend: name of the arm, which is the backend's own name unless arms were given.
+    law: name; "" for a timed cell.
+    role: of the law (`Law.role`).
+    slowdown: in a qualification, known work added to each call as a share of it, 0 for none; None elsewhere.
+    isolate: for timed cells, use processes that time nothing else; for laws, a process for the cells with the same
+        label.
+    decided: outcome decided by the plan alone, None if a worker decides; `error` if the backend raised while planning.
+    estimate_s: cost estimated by the planner.
+    threads: of the worker for a law; 0 for as many as the machine has processors.
+    memory_bytes, need_bytes: limit and estimated need of a cell that may take all free memory; 0 for others, which
+        share the run's limit.
     """
 
     number: int
@@ -54,9 +56,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one cell may take, estimated and enforced; `time_s` None leaves each suite its own budget and limit.
+    """Limits of one cell, used for estimates and enforced.
 
-    free_bytes: what a cell of a suite that fills the memory may take instead of memory_bytes; None for the same.
+    time_s: None uses each suite's own budget and limit.
+    free_bytes: replaces memory_bytes for cells of a suite that fills the memory; None for the same limit.
     """
 
     time_s: float | None = None
@@ -66,11 +69,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All cells of a run, in the order of suites, arms and problems.
+    """All cells of a run, ordered by suite, arm and problem.
 
-    arms: where they were given. bugs: known ones, on a backend each, whether cells could be planned or not.
-    gate: what decides when there are enough passes, None for a number fixed beforehand.
-    mode: of the caches while timing, None for the suites' own.
+    backends: names of the arms.
+    arms: empty unless they were given.
+    gate: decides when there are enough passes; None for a fixed number.
+    bugs: known bugs, each on one backend, even if no cells could be planned.
+    mode: of the caches while timing; None for the suites' own.
     """
 
     cells: tuple[Cell, ...]
@@ -83,6 +88,6 @@ class Plan:
     mode: Literal["hot", "cold"] | None = None
 
     def arm(self, name: str) -> Arm:
-        """The arm of a name: one that was given, that a known bug needs, or the backend of that name, here."""
+        """Return an arm by name: a given one, one of a known bug, or the backend of that name in this environment."""
         known = (one.as_arm for one in self.bugs)
         return next((arm for arm in (*self.arms, *known) if arm.name == name), Arm(name=name, backend=name))

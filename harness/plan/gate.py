@@ -1,25 +1,28 @@
-"""The gate: what counts as a change, how often is looked, and what it may cost."""
+"""Settings of the gate: which change counts, when to decide, and the time budget."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-LOOKS = (6, 9, 13, 19, 28, 40, 60)  # passes; each about half as many again as the last
+LOOKS = (6, 9, 13, 19, 28, 40, 60)  # passes; each about 1.5 times the one before
 DELTA, LEVEL = 0.01, 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """How an interleaved comparison decides.
+    """Settings of the decisions of an interleaved comparison.
 
-    delta: relative change that counts; level: share of false verdicts among all that are given.
-    looks: numbers of passes after which is decided; budget_s: wall time for all passes.
-    blocks, block_s: visits to a cell in a pass, and the time of the samples in each.
-    armed: whether the verdicts make the exit code.
-    apart: whether each suite is a comparison of its own, with its own share of false verdicts.
-    whole: whether the budget is that of the whole run, and not of its passes alone.
-    untimed: why no times were compared though they were asked for; empty where they were.
-    resolve: what an armed gate lets pass undecided: cells in which a slow-down of this share is ruled out; 0 for none.
+    delta: relative change that counts.
+    level: share of false verdicts among all verdicts.
+    looks: numbers of passes after which to decide.
+    budget_s: wall time of all passes.
+    blocks: visits to a cell in a pass.
+    block_s: time for samples in each visit.
+    armed: whether the verdicts determine the exit code.
+    apart: whether each suite is a separate comparison, with its own share of false verdicts.
+    whole: whether the budget covers the whole run instead of its passes.
+    resolve: an armed gate passes an undecided cell if a slow-down of this share is ruled out; 0 passes none.
+    untimed: why times were not compared though requested; "" if they were.
     """
 
     delta: float = DELTA

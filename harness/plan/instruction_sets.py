@@ -1,6 +1,6 @@
-"""Instruction sets as arms: the switches of libraries that choose code by processor, and the levels of each.
+"""Instruction sets as arms: the switches of libraries that choose code by processor, and the levels of each switch.
 
-A level is written only where the processor has it: ATen and OpenBLAS believe what they are told, and die of it.
+A level is used only if the processor supports it: ATen and OpenBLAS obey unchecked, and crash.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NONE, EVERY = "none", "all"
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A value of a switch, and the flags that a processor needs for it, as Linux names them in /proc/cpuinfo."""
+    """A value of a switch, and the processor flags that it needs, named as in /proc/cpuinfo of Linux."""
 
     value: str
     needs: tuple[str, ...] = ()
@@ -28,9 +28,9 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """An environment variable that lowers the instruction set of one library, with its levels from low to high.
+    """An environment variable that lowers the instruction set of one library, with its levels in ascending order.
 
-    vendor: the only maker of processors for which the library obeys; empty where it always does.
+    vendor: the only processor vendor for which the library obeys; "" if it always does.
     """
 
     variable: str
@@ -44,7 +44,7 @@ _VNNI = (*_AVX512, "avx512_vnni")
 _BF16 = (*_VNNI, "avx512_bf16")
 _AMX = (*_BF16, "amx_tile", "amx_int8", "amx_bf16")
 
-# What the processor has beyond the highest level here is still what runs where nothing is set.
+# Without a setting, a library still uses instructions of the processor beyond the highest level here.
 TABLE = {
     # https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html
     "onednn": Switch("ONEDNN_MAX_CPU_ISA", (
@@ -74,9 +74,10 @@ assert {*TABLE, "numpy"} == SWITCHES
 
 @dataclass(frozen=True, slots=True)
 class Processor:
-    """What decides about levels: flags and maker of the processor, and what NumPy can leave out on it.
+    """Properties of the processor that determine the levels: flags, vendor, and what NumPy can disable on it.
 
-    numpy: the features that NumPy has code for beyond its baseline, and that this processor has, in NumPy's order.
+    numpy: features beyond NumPy's baseline for which NumPy has code and which this processor supports, in NumPy's
+        order.
     """
 
     flags: frozenset[str]
@@ -85,7 +86,7 @@ class Processor:
 
 
 def read_processor(cpuinfo: str | None) -> Processor:
-    """The processor of /proc/cpuinfo's text. Raises UsageError where it says nothing of instruction sets."""
+    """Parse the text of /proc/cpuinfo. Raises UsageError if it does not list instruction sets."""
     words: dict[str, str] = {}
     for line in (cpuinfo or "").splitlines():
         name, colon, value = line.partition(":")
@@ -101,18 +102,18 @@ def read_processor(cpuinfo: str | None) -> Processor:
 
 
 def open_numpy() -> Any:
-    """The module of NumPy that knows its baseline, what it has code for beyond that, and what the processor has."""
+    """Return the module of NumPy with its baseline, its features beyond that, and the processor's features."""
     return importlib.import_module("numpy._core._multiarray_umath")
 
 
 def _numpy_features() -> tuple[str, ...]:
-    """What can be disabled: NumPy refuses to start where a feature of its baseline is."""
+    """Return the features that can be disabled: NumPy does not start if one of its baseline is disabled."""
     numpy = open_numpy()
     return tuple(name for name in numpy.__cpu_dispatch__ if numpy.__cpu_features__.get(name))
 
 
 def settings_of(switch: str, processor: Processor) -> list[tuple[str, str]]:
-    """Variable and value of every level of a switch that the processor has, from low to high."""
+    """Return variable and value of every level of a switch that the processor supports, in ascending order."""
     if switch == "numpy":
         features = processor.numpy
         return [(NUMPY, ",".join(features[at:])) for at in range(len(features))]
@@ -123,7 +124,7 @@ def settings_of(switch: str, processor: Processor) -> list[tuple[str, str]]:
 
 
 def choose_switches(wanted: Sequence[str]) -> frozenset[str]:
-    """Names of switches from the values of `--isa`. Raises UsageError for unknown ones, and `none` beside others."""
+    """Return the switches for the values of `--isa`. Raises UsageError for unknown ones, and for `none` with others."""
     names = frozenset(wanted or (NONE,))
     known = {*SWITCHES, NONE, EVERY}
     if unknown := sorted(names - known):
@@ -136,10 +137,12 @@ def choose_switches(wanted: Sequence[str]) -> frozenset[str]:
 def spread_arms(
     arms: Iterable[Arm], switches: frozenset[str], backend_of: Sequence[Backend], processor: Processor
 ) -> tuple[Arm, ...]:
-    """Every arm as it is, and behind it one for each level of each switch that its backend knows.
+    """Return every arm followed by one arm for each level of each switch that its backend declares.
 
-    backend_of: the backends of the arms, in their order. A variable that an arm sets itself is left as it is.
-    Raises UsageError where no backend knows any of the switches.
+    switches: names of the switches to use.
+    backend_of: the backends of the arms, in their order.
+    A variable that an arm sets itself is left unchanged.
+    Raises UsageError if no backend declares any of the switches.
     """
     found: list[Arm] = []
     for arm, backend in zip(arms, backend_of, strict=True):

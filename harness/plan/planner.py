@@ -1,4 +1,4 @@
-"""Planning: a pure function from what is wanted to cells; nothing is run and nothing is dropped."""
+"""Planner: a pure function from a selection to cells; it runs nothing and drops nothing."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from harness.plan.gate import Gate
 from harness.plan.suite import Depth, NamedProblem, Suite
 from harness.plan.task import Task, estimate_work, estimate_workspace
 
-COPIES_CHECKED, COPIES_TIMED = 6, 12  # of all arrays that a worker holds at once, those in float64 counted twice
-# Timed, nothing of a network but one layer at a time is in float64. Resident memory of a worker in a step, in units of
+COPIES_CHECKED, COPIES_TIMED = 6, 12  # of all arrays, held by a worker at once; those in float64 count twice
+# While timing, only one layer of a network at a time is in float64. Resident memory of a worker in a step, in units of
 # the network's bytes: 2.9 for ResNet-152, 3.0 for ResNet-50, 4.2 for ResNet-34, 5.4 for AlexNet.
 COPIES_OF_NETWORK = 5
-CALLS_PER_LAW = 4  # a law runs an operator a few times and the reference beside it
-CALL_S = 2e-4  # of a backend's method that the harness calls once for each group
-LEAST_S = 0.002  # what a cell takes however small its problem is
+CALLS_PER_LAW = 4  # a law runs an operator a few times, and the reference
+CALL_S = 2e-4  # overhead of a backend's method that the harness calls once for each group
+LEAST_S = 0.002  # duration of a cell with a tiny problem
 CALLS_PER_PASS = 6  # first call, warm-up, three samples, and the verification
 
 
@@ -49,11 +49,17 @@ def plan_run(
 ) -> Plan:
     """Plan suites x arms x problems x laws. Raises UsageError for unknown names and for an empty plan.
 
-    backends: names, all of them where neither they nor arms are given. problems, laws: replace the suite's own.
-    networks: only problems of these, which are those named NETWORK/ANYTHING.
-    depth: `quick` leaves out optional problems; `full` asks each suite's deeper problems too, and leaves out none.
-    threads: of every worker; None asks half of the laws with one and half with all, and leaves times to the libraries.
-    flags: of the processor, as far as they are known.
+    suites: names.
+    backends: names; if neither they nor arms are given, all that are tested by default.
+    problems, laws: replace those of the suites.
+    limits: of a cell; None for the defaults.
+    arms: replace `backends`.
+    gate: decides when there are enough passes; None for the suites' fixed number.
+    mode: of the caches while timing; None for the suites' own.
+    networks: only problems of these networks, which are named NETWORK/ANYTHING.
+    depth: `quick` leaves out optional problems; `full` adds each suite's deeper problems and leaves out none.
+    threads: of every worker; None plans half of the laws with one and half with all, and leaves times to the libraries.
+    flags: of the processor; None if unknown.
     """
     limits = limits or Limits()
     names = tuple(dict.fromkeys(backends or catalog.listed))
@@ -83,7 +89,7 @@ def plan_run(
         items = _once(asked, applied)
         bases = {arm.family: arm.name for arm in reversed(chosen)}
         for arm in chosen:
-            if arm.switch and suite.kind != "correctness":  # made for the laws
+            if arm.switch and suite.kind != "correctness":  # such an arm is for laws only
                 continue
             answers = _Answers(suite, catalog.backend(arm.backend), arm.name, limits, threads)
             if suite.timing.slowdown is not None:
@@ -102,7 +108,7 @@ def plan_run(
 
 
 def _of_bugs(suite: Suite, problems: Sequence[NamedProblem], networks: Sequence[str]) -> bool:
-    """Whether a suite asks its known bugs; problems that are given are asked of any backend instead."""
+    """Return True if a suite tests its known bugs; given problems are instead tested on any backend."""
     return suite.bugs is not None and not (problems or networks)
 
 
@@ -118,9 +124,9 @@ def _plan_bugs(
     catalog: Catalog, suite: Suite, backends: Sequence[str], laws: Sequence[Law], limits: Limits,
     cells: list[Cell], numbers: Iterator[int], flags: frozenset[str] | None, threads: int | None,
 ) -> Iterator[AskedBug]:  # fmt: skip
-    """Add the cells of every known bug, on every backend that it names and that is wanted; each bug as it is asked.
+    """Add the cells of every known bug on each selected backend that it names; yield each bug with its backend.
 
-    What the processor lacks is not asked: a line of it may show another bug here.
+    Cells of a bug that needs a missing processor flag are not run: its lines may show another bug here.
     """
     assert suite.bugs is not None
     for bug in suite.bugs():
@@ -145,14 +151,14 @@ def _of_networks(problems: Sequence[NamedProblem], networks: Sequence[str]) -> S
 
 
 def _check_partners(catalog: Catalog, problems: Sequence[NamedProblem]) -> None:
-    """Raise UsageError where a mixed network names a backend that nobody knows."""
+    """Raise UsageError if a mixed network names an unknown backend."""
     for named in problems:
         if isinstance(named.problem, NetworkProblem) and named.problem.mixed:
             catalog.backend(named.problem.mixed)
 
 
 def _expand(catalog: Catalog, names: Sequence[str]) -> list[Suite]:
-    """Suites by name, a whole replaced by its parts, each once."""
+    """Return suites by name without duplicates, with each whole replaced by its parts."""
     found: dict[str, Suite] = {}
     for name in names:
         suite = catalog.suite(name)
@@ -163,7 +169,7 @@ def _expand(catalog: Catalog, names: Sequence[str]) -> list[Suite]:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A problem with what does not depend on the backend: its line, a number for its geometry, the laws that apply."""
+    """A problem with its line, a number for its geometry, and the laws that apply: all that no backend changes."""
 
     named: NamedProblem
     line: str
@@ -172,7 +178,7 @@ class _Item:
 
 
 def _once(items: Sequence[NamedProblem], laws: Sequence[Law]) -> list[_Item]:
-    """Each problem once, under its first name: a problem line is the key of its results."""
+    """Return each problem once, under its first name: a problem line is the key of its results."""
     first: dict[str, _Item] = {}
     known: dict[tuple[Any, ...], int] = {}
     for named in items:
@@ -186,7 +192,7 @@ def _once(items: Sequence[NamedProblem], laws: Sequence[Law]) -> list[_Item]:
 
 
 def geometry(problem: Task) -> tuple[Any, ...]:
-    """Everything of a problem that routes and costs depend on: all but the data and its seed."""
+    """Return everything that routes and costs of a problem depend on: all but the data and its seed."""
     if isinstance(problem, NetworkProblem):
         return (problem.with_(seed=0),)
     return (
@@ -197,7 +203,7 @@ def geometry(problem: Task) -> tuple[Any, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Cost:
-    """What a cell is estimated to cost, and the reason to skip it."""
+    """Estimated cost of a cell, and the reason to skip it; "" for none."""
 
     seconds: float = 0.0
     need_bytes: int = 0
@@ -206,7 +212,7 @@ class _Cost:
 
 
 class _Answers:
-    """What one backend answers to the problems of one suite; each geometry is asked once."""
+    """Answers of one backend for the problems of one suite, computed once for each geometry."""
 
     def __init__(self, suite: Suite, backend: Backend, arm: str, limits: Limits, threads: int | None) -> None:
         self.suite, self.backend, self.arm, self.limits, self.threads = suite, backend, arm, limits, threads
@@ -220,7 +226,7 @@ class _Answers:
         self.routes: dict[tuple[int, str], Route] = {}
 
     def route(self, item: _Item, law: Law | None) -> Route:
-        """Route of the problem, or the weakest of those that a law needs."""
+        """Return the route of the problem, or the weakest of the routes that a law needs."""
         key = (item.geometry, law.name if law else "")
         if key not in self.routes:
             problem = item.named.problem
@@ -228,7 +234,7 @@ class _Answers:
                 return Route(kind="unsupported", reason="votes are held on operators, not on networks")
             try:
                 route = law.route(self.backend, problem) if law else resolve(self.backend, problem)
-            except (Exception, SystemExit) as error:  # a backend's own answer is not the end of the plan
+            except (Exception, SystemExit) as error:  # an error of a backend must not end the planning
                 route = Route(
                     kind="unsupported", reason=f"planning raised {type(error).__name__}: {error}", raised=True
                 )
@@ -236,7 +242,7 @@ class _Answers:
         return self.routes[key]
 
     def cost(self, item: _Item, law: Law | None) -> _Cost:
-        """Estimated seconds and bytes, and the reason to skip (empty where there is none)."""
+        """Return estimated seconds and bytes, and the reason to skip; "" for none."""
         copies = law.copies if law else None
         key = (item.geometry, copies)
         if key not in self.costs:
@@ -248,7 +254,7 @@ class _Answers:
             work, workspace = estimate_work(self.backend, problem), estimate_workspace(self.backend, problem)
             seconds = self.calls * (work / self.backend.rate + CALL_S * _count_calls(self.backend, problem))
             need = int((copies or self._copies(problem)) * problem.bytes + workspace)
-            if copies and self.backend.device != "cpu":  # which holds the arrays itself, and what it needs for them
+            if copies and self.backend.device != "cpu":  # the device holds the arrays and its workspace itself
                 need -= problem.bytes + workspace
         except (Exception, SystemExit) as error:  # as above
             return _Cost(reason=f"its estimate raised {type(error).__name__}: {error}", raised=True)
@@ -262,15 +268,15 @@ class _Answers:
         return _Cost(seconds, need, reason)
 
     def _copies(self, problem: Task) -> float:
-        """How many times all of a problem's arrays a worker holds at once."""
+        """Return how many times a worker holds all of a problem's arrays at once."""
         if self.suite.kind == "speed" and isinstance(problem, NetworkProblem):
             return COPIES_OF_NETWORK
         copies = COPIES_TIMED if self.suite.kind == "speed" else COPIES_CHECKED
-        return copies / 2 if problem.dtype == "float64" else copies  # what is wider than it costs no more
+        return copies / 2 if problem.dtype == "float64" else copies  # copies in float64 are then no wider
 
 
 def _count_calls(backend: Backend, problem: Task) -> int:
-    """Return how many calls of one group each the harness makes of a problem; 0 where the backend takes it whole."""
+    """Return how many single-group calls the harness makes for a problem; 0 if the backend takes it as a whole."""
     if backend.grouped or isinstance(problem, NetworkProblem):
         return 0
     derived_pool = problem.operator.pools and problem.operator not in native_operators(backend)
@@ -279,9 +285,9 @@ def _count_calls(backend: Backend, problem: Task) -> int:
 
 
 def _leave_out(answers: _Answers, items: Sequence[_Item], depth: Depth) -> Mapping[str, str]:
-    """Return the optional problems that are not asked at a depth, by line, with the reason.
+    """Return the optional problems that are left out at a depth, by line, with the reason.
 
-    By default those for which no time is left, where the cheapest come first.
+    At the default depth, the cheapest problems are kept until the suite's time for them is used up.
     """
     breadth_s = answers.suite.breadth_s
     if depth == "full" or (depth == "default" and breadth_s == math.inf):
@@ -309,7 +315,7 @@ def _cell(answers: _Answers, item: _Item, law: Law | None, number: int, left_out
     route, named, kind = answers.route(item, law), item.named, answers.suite.kind
     assert kind != "whole", "a whole is expanded before it is planned"
     dealt = deal_threads(item.line, law.name) if law is not None and kind == "correctness" else ONE
-    # Another version of the backend may have what this one lacks: its worker is asked.
+    # Another version of the backend may support what this one lacks, so its worker decides.
     unsupported = route.kind == "unsupported" and not answers.elsewhere
     cost = _Cost() if unsupported else answers.cost(item, law)
     skip, fills = cost.reason or left_out, answers.suite.fills_memory

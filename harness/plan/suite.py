@@ -26,11 +26,11 @@ _PROBLEMS = "a tuple of harness.NamedProblem"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedProblem:
-    """A problem with the name that people know it by, and how often its network uses it.
+    """A problem with its usual name, and how often its network uses it.
 
-    isolate: time it in processes that time nothing else, where it would leave traces in its neighbours' caches.
-    laws: names of the only laws of its suite that it is asked; empty for all whose conditions hold.
-    optional: one of very many, left out where a backend would need longer for them than the suite's `breadth_s`.
+    isolate: time it in processes that time nothing else, because it affects the caches of its neighbours.
+    laws: names of the only laws of its suite that are applied; empty for all whose conditions hold.
+    optional: one of very many, left out if they would take a backend longer than the suite's `breadth_s`.
     Raises UsageError for values of a wrong type; a list of laws is converted.
     """
 
@@ -42,7 +42,7 @@ class NamedProblem:
     optional: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what would fail only when the plan is made."""
+        """Reject values that would otherwise fail only during planning."""
         check_type("NamedProblem name", self.name, str, "a text")
         what = f"NamedProblem '{self.name}'"
         check_type(f"{what}, problem", self.problem, Task, "a harness.Problem, such as parse_line(text) gives")
@@ -54,14 +54,14 @@ class NamedProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemSet:
-    """Named problems from one source, made when they are asked for."""
+    """Named problems from one source, made on request."""
 
     name: str
     description: str
     problems: Callable[[], tuple[NamedProblem, ...]]
 
     def __post_init__(self) -> None:
-        """Refuse what would fail only when the problems are asked for."""
+        """Reject values that would otherwise fail only when the problems are requested."""
         check_word("ProblemSet name", self.name)
         check_type(f"ProblemSet '{self.name}', description", self.description, str, "a text")
         check_callable(f"ProblemSet '{self.name}', problems", self.problems, f"a function that gives {_PROBLEMS}")
@@ -69,13 +69,15 @@ class ProblemSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How a speed suite samples: passes of fresh processes, and in each several blocks of every cell.
+    """Sampling of a speed suite: passes of fresh processes, each with several blocks of every cell.
 
-    passes: how many, where no gate decides when there are enough; sample_s: time for samples of a cell in a pass.
-    blocks: visits to a cell in a pass, an even number, in an order that reads the same from both ends.
-    least_samples: in a block, however long a call takes. mode: caches hot, or flushed before every call.
-    slowdown: in a qualification, the share of a call that is added as known work in every arm but the first; None
-        elsewhere.
+    passes: number, unless a gate decides when there are enough.
+    sample_s: time for samples of a cell in a pass.
+    blocks: visits to a cell in a pass, an even number, in palindromic order.
+    least_samples: smallest number in a block, however long a call takes.
+    mode: caches hot, or flushed before every call.
+    slowdown: in a qualification, known work added to each call in all arms but the first, as a share of the call;
+        None elsewhere.
     """
 
     passes: int = 3
@@ -86,7 +88,7 @@ class Timing:
     slowdown: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a plan by which nothing would be timed."""
+        """Reject settings with which nothing would be timed."""
         check_number("Timing passes", self.passes, "a whole number of at least 1", least=1, whole=True)
         check_number("Timing sample_s", self.sample_s, "seconds above 0", above=0)
         check_number("Timing blocks", self.blocks, "an even number of at least 2", least=2, whole=True)
@@ -109,21 +111,21 @@ def _itself(problem: NamedProblem) -> tuple[NamedProblem, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """What is asked of a backend.
+    """A test of backends.
 
     kind: correctness applies `laws` to `problems`, consensus lets all backends vote on them, speed times them, whole
         runs the suites named in `parts`.
-    of_networks: problems that a suite of networks makes of all architectures that plugins handed over.
-    bugs: known bugs that it asks of the backends that they name, instead of problems of all backends.
-    take: what it makes of a problem that is given instead of its own, such as the layers of a network.
-    laws: names of the laws to apply wherever their conditions hold; in a vote, to whoever is outvoted.
-    budget_s: what one cell should cost; one that is estimated to cost more is skipped.
-    time_limit_s: after what time a cell's worker is killed; far above the budget, for machines that are busy.
-    deeper: problems that are asked beside the others where the depth is `full`.
-    breadth_s: estimated seconds that one backend may spend on optional problems, cheapest first; without limit where
-        the depth is `full`.
-    fills_memory: its problems may take all memory that is free: each cell has a process of its own, while no other
-        runs, and one that runs out of memory is skipped.
+    of_networks: builds problems from the registered architectures; None for a suite without networks.
+    bugs: known bugs, tested on the backends that they name, instead of problems on all backends.
+    take: maps a user-given problem to the problems that this suite runs, such as the layers of a network.
+    laws: names of the laws to apply to every problem that meets their conditions; in a vote, to outvoted backends only.
+    budget_s: a cell that is estimated to take longer is skipped.
+    time_limit_s: after this time a cell's worker is killed; far above the budget, for busy machines.
+    deeper: additional problems at depth `full`.
+    breadth_s: estimated seconds that one backend may spend on optional problems, cheapest first; no limit at depth
+        `full`.
+    fills_memory: whether its problems may take all free memory: each cell then has its own process while no other runs,
+        and a cell that runs out of memory is skipped.
     """
 
     name: str
@@ -143,7 +145,7 @@ class Suite:
     fills_memory: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what would leave a run without cells, or fail only when the plan is made."""
+        """Reject a suite that would leave a run without cells, or fail only during planning."""
         check_word("Suite name", self.name)
         what = f"suite '{self.name}'"
         check_one_of(f"kind of {what}", self.kind, ("correctness", "consensus", "speed", "whole"))
@@ -162,10 +164,10 @@ class Suite:
         check_type(f"{what}, fills_memory", self.fills_memory, bool, "True or False")
 
     def all_problems(self, networks: Sequence[Architecture], depth: Depth = "default") -> tuple[NamedProblem, ...]:
-        """Return the problems of the suite at a depth, of networks too where it is about them."""
+        """Return the problems of the suite at a depth, including those of networks."""
         asked = self.problems() + (self.deeper() if depth == "full" else ())
         return asked + (self.of_networks(networks) if self.of_networks is not None else ())
 
     def take_all(self, given: Sequence[NamedProblem]) -> tuple[NamedProblem, ...]:
-        """Problems that are asked instead of the suite's own."""
+        """Return the problems to run for user-given ones, instead of the suite's own."""
         return tuple(problem for one in given for problem in self.take(one))

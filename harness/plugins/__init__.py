@@ -1,1 +1,1 @@
-"""The plugin interface: backends, hooks, how plugins are found, and how a backend gets each operator."""
+"""The plugin interface: hooks, and how plugins are found and loaded."""

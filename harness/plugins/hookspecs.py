@@ -1,4 +1,4 @@
-"""The hooks, one line each; `register` is called once for every object that is handed over."""
+"""The hooks of a plugin; each `register_*` hook gets a function `register`, to be called once for every object."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def register_backends(register: Callable[[Backend], None]) -> None:
-    """Hand over backends.
+    """Register backends.
 
     :param register: takes one Backend object; its name must be new.
     """
@@ -30,7 +30,7 @@ def register_backends(register: Callable[[Backend], None]) -> None:
 
 @hookspec
 def register_suites(register: Callable[[Suite | Law], None]) -> None:
-    """Hand over suites, and the laws that they apply.
+    """Register suites, and the laws that they apply.
 
     :param register: takes one Suite or one Law; its name must be new among its kind.
     """
@@ -38,7 +38,7 @@ def register_suites(register: Callable[[Suite | Law], None]) -> None:
 
 @hookspec
 def register_problems(register: Callable[[ProblemSet], None]) -> None:
-    """Hand over named problem sets.
+    """Register named problem sets.
 
     :param register: takes one ProblemSet; its name must be new.
     """
@@ -46,7 +46,7 @@ def register_problems(register: Callable[[ProblemSet], None]) -> None:
 
 @hookspec
 def register_networks(register: Callable[[Architecture], None]) -> None:
-    """Hand over architectures of networks.
+    """Register architectures of networks.
 
     :param register: takes one Architecture; its name must be new.
     """
@@ -54,7 +54,7 @@ def register_networks(register: Callable[[Architecture], None]) -> None:
 
 @hookspec
 def register_reporters(register: Callable[[Reporter], None]) -> None:
-    """Hand over reporters, each of which writes one format.
+    """Register reporters, each of which writes one format.
 
     :param register: takes one Reporter; its name must be new.
     """
@@ -62,7 +62,7 @@ def register_reporters(register: Callable[[Reporter], None]) -> None:
 
 @hookspec
 def result_recorded(run: Run, result: Result) -> None:
-    """See each result, after it is on disk.
+    """Receive each result after it was written to disk.
 
     :param run: the run so far, without its results.
     :param result: the result just recorded.
@@ -71,7 +71,7 @@ def result_recorded(run: Run, result: Result) -> None:
 
 @hookspec
 def run_finished(run: Run) -> None:
-    """See the run when it has ended, complete or not.
+    """Receive the run when it has ended, complete or not.
 
     :param run: the run with all results.
     """

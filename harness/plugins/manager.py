@@ -1,4 +1,4 @@
-"""Finding and loading plugins, each by itself: a broken one is a row with its reason, never the end of the command."""
+"""Find and load plugins independently: one that fails to load is reported and does not abort the command."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Origin = Literal["built-in", "entry point", "--plugin"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginRow:
-    """One plugin as `python -m harness plugins` shows it: where from, what it gave, or why it is broken."""
+    """One plugin as `python -m harness plugins` shows it: its origin, what it registered, or why it is broken."""
 
     name: str
     origin: Origin
@@ -74,7 +74,7 @@ class Registry(Catalog):
     manager: pluggy.PluginManager = field(default_factory=lambda: fresh_manager())
 
     def reporter(self, name: str) -> Reporter:
-        """Reporter by the name of its format, or the error that lists the known ones."""
+        """Return a reporter by the name of its format. Raises UsageError that lists the known names."""
         if name not in self.reporters:
             raise unknown("format", name, self.reporters, "python -m harness report --help")
         return self.reporters[name]
@@ -84,9 +84,10 @@ class Registry(Catalog):
         formats: Iterable[str] = (),
         writer: Literal["write", "write_comparison", "write_kills", "write_history"] = "write",
     ) -> list[Reporter]:
-        """Reporters of these formats; where none is named, the default ones that have such a writer.
+        """Return the reporters of these formats; without formats, the default ones that have the writer.
 
-        Raises UsageError where a format is unknown, or has no such writer.
+        writer: name of the method that will be called.
+        Raises UsageError if a format is unknown or lacks the writer.
         """
         able = [one for one in self.reporters.values() if getattr(one, writer) is not None]
         chosen = [self.reporter(name) for name in formats]
@@ -98,15 +99,18 @@ class Registry(Catalog):
 
 
 def fresh_manager() -> pluggy.PluginManager:
-    """A new manager with the hooks and no plugin; there is no global one."""
+    """Return a new manager with the hooks and no plugin; there is no global one."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     return manager
 
 
 def load_plugins(extra: Iterable[str] = (), blocked: Iterable[str] = (), only: Iterable[str] | None = None) -> Registry:
-    """Load built-ins, entry points and `extra` (module or ./file.py); `only` limits it to those names.
+    """Load built-in plugins, entry points and `extra`.
 
+    extra: modules or paths of Python files.
+    blocked: names of plugins that are not loaded.
+    only: load only plugins with these names; None for all.
     Raises UsageError for an `extra` path that does not exist or a `blocked` name that no plugin has.
     """
     registry = Registry()
@@ -138,13 +142,13 @@ def _sources(extra: Iterable[str]) -> list[tuple[str, Origin, Any]]:
             )
         else:
             found.append((name, "--plugin", name))
-    named = set(extra)  # a module that is also an entry point is one plugin, the one that was asked for
+    named = set(extra)  # a module that is also an entry point is one plugin, loaded as the explicit one
     found = [one for one in found if one[1] != "entry point" or one[2].value not in named]
     return list({name: (name, origin, source) for name, origin, source in found}.values())
 
 
 def _load_one(registry: Registry, name: str, origin: Origin, source: Any) -> PluginRow:
-    """Import, validate and call one plugin; whatever goes wrong is the row's reason, and leaves nothing behind."""
+    """Import, validate and call one plugin; after an error, the row has the reason and nothing is registered."""
     scratch = fresh_manager()
     try:
         module = _import(source)
@@ -155,7 +159,7 @@ def _load_one(registry: Registry, name: str, origin: Origin, source: Any) -> Plu
         given = _collect(scratch, registry)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # a plugin may raise anything, SystemExit included; the command goes on
+    except BaseException as error:  # a plugin may raise anything, including SystemExit; the command continues
         return PluginRow(name=name, origin=origin, state="broken", reason=_reason(error))
     registry.manager.register(module, name)
     for kind, items in given.items():
@@ -184,7 +188,7 @@ def _import(source: Any) -> ModuleType:
 
 
 def _collect(scratch: pluggy.PluginManager, registry: Registry) -> dict[str, dict[str, Any]]:
-    """Call the registering hooks of one plugin; its objects by kind and name, all checked."""
+    """Call the registering hooks of one plugin; return its objects by kind and name, all checked."""
     from harness.analysis.reporter import Reporter
     from harness.laws.law import Law
     from harness.networks.architecture import Architecture
@@ -225,7 +229,7 @@ def _collect(scratch: pluggy.PluginManager, registry: Registry) -> dict[str, dic
 
 
 def refuse_broken(registry: Registry) -> None:
-    """Raise UsageError where a plugin is broken that was named, with --plugin or in `plugins=`."""
+    """Raise UsageError if a plugin that was named, with --plugin or in `plugins=`, is broken."""
     for row in registry.rows:
         if row.state == "broken" and row.origin == "--plugin":
             raise UsageError(f"plugin {row.name} is broken: {row.reason}")

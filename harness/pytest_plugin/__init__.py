@@ -1,1 +1,1 @@
-"""Doors for other programs: pytest runs cells as its tests."""
+"""Plugin for pytest: runs cells as tests."""

@@ -1,4 +1,4 @@
-"""A session of pytest with cells in it: planned before collection, counted by their reports, judged at the end."""
+"""Cells in a pytest session: planned before collection, counted by their reports, judged at the end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from harness.worker.protocol import Checked
 
 
 def open_collection(config: pytest.Config) -> CellCollection:
-    """Load plugins and plan what the options ask for. Raises pytest.UsageError with one line."""
+    """Load plugins and plan the cells that the options select. Raises pytest.UsageError with one line."""
     plugins, here = find_plugins(config), str(config.invocation_params.dir)
     if here not in sys.path:  # as for `python -m harness` and `python -m pytest`
         sys.path.insert(0, here)
@@ -47,12 +47,12 @@ def open_collection(config: pytest.Config) -> CellCollection:
 
 
 def read(config: pytest.Config, name: str) -> list[str]:
-    """Values of an option, those of the ini file where the command line has none."""
+    """Return the values of an option, or those of the ini file if the command line has none."""
     return list(config.getoption(f"harness_{name}") or config.getini(f"harness_{name}"))
 
 
 def read_threads(config: pytest.Config) -> int | None:
-    """Number of threads, None where none is asked for. Raises UsageError."""
+    """Return the number of threads, None if none is given. Raises UsageError."""
     given = config.getoption("harness_threads")
     text = str(config.getini("harness_threads") if given is None else given)
     if text and not (text.isdecimal() and int(text) > 0):
@@ -61,7 +61,7 @@ def read_threads(config: pytest.Config) -> int | None:
 
 
 def find_plugins(config: pytest.Config) -> list[str]:
-    """Plugins to load; files of the command line lie under its folder, files of the ini file under that one's."""
+    """Return the plugins to load; files are relative to the folder of the command line, or to that of the ini file."""
     if given := config.getoption("harness_plugins"):
         return [str(config.invocation_params.dir / name) if name.endswith(".py") else name for name in given]
     folder = config.inipath.parent if config.inipath else config.rootpath
@@ -69,12 +69,12 @@ def find_plugins(config: pytest.Config) -> list[str]:
 
 
 def show(config: pytest.Config, plugin: str) -> str:
-    """A plugin as one would type it where pytest was started."""
+    """Return a plugin as it would be typed in the folder where pytest was started."""
     return os.path.relpath(plugin, config.invocation_params.dir) if plugin.endswith(".py") else plugin
 
 
 class CellCollection:
-    """The plugin that does the work; there is one only where a suite was asked for."""
+    """The pytest plugin that does the work; it exists only if a suite is selected."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class CellCollection:
     def pytest_make_collect_report(
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-        """Put the cells behind what the session collects by itself."""
+        """Add the cells after the session's own collection."""
         report = yield
         if isinstance(collector, pytest.Session):
             assert report.result is not None
@@ -143,19 +143,19 @@ class CellCollection:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Send the result with the report, so that it also comes from another process."""
+        """Send the result with the report, so that it also arrives from another process."""
         report = yield
         if isinstance(item, CellItem) and item.result is not None and (report.when == "call" or report.skipped):
             vars(report)["harness_result"] = msgspec.to_builtins(item.result)
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the result."""
+        """Store the result."""
         if found := getattr(report, "harness_result", None):
             self.results.append(msgspec.convert(found, Result))
 
     def pytest_report_header(self) -> list[str]:
-        """What is planned, and which plugins are broken."""
+        """Return the planned cells, and the broken plugins."""
         plan = self.plan
         return [
             f"harness: {len(plan.cells)} cells of {', '.join(plan.suites)} on {', '.join(plan.backends)}",
@@ -164,7 +164,7 @@ class CellCollection:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """A session in which too much proves nothing, or of whose cells none ran, is not a success."""
+        """Replace a successful exit status if too many results prove nothing, or if no cell ran."""
         if exitstatus == pytest.ExitCode.OK and self.results and not hasattr(self.config, "workerinput"):
             if find_overdrawn(self.results):
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -176,7 +176,7 @@ class CellCollection:
         return any(result.outcome in RAN for result in self.results)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Count the cells by outcome, and say what proves nothing."""
+        """Print counts of the cells by outcome, and results that prove nothing."""
         if not self.results:
             return
         counts = ", ".join(f"{number} {name}" for name, number in count_outcomes(self.results).items() if number)

@@ -1,4 +1,4 @@
-"""What a cell needs of its session: plugins, the header of the run, threads."""
+"""Context of a cell in a pytest session: plugins, the header of the run, threads."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from harness.worker.protocol import Ready, Start
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What the cells of one session share.
+    """Data shared by the cells of one session.
 
-    header: of the run that they would make. threads: number of threads, None for that of the libraries.
-    reasons: why a backend cannot run here, empty where it can; filled when its first cell runs.
+    header: of the run that they would make.
+    threads: number of threads; None leaves it to the libraries.
+    reasons: by backend, why it cannot run here, "" if it can; filled when its first cell runs.
     """
 
     registry: Registry
@@ -34,14 +35,14 @@ class Context:
 
     @contextmanager
     def keep_steady(self, backend: str) -> Iterator[str]:
-        """Keep the repository's filters of warnings from deciding about a cell, and set the number of threads.
+        """Isolate a cell from the repository's warning filters, and set the number of threads.
 
-        Gives the reason why the backend cannot run here, empty where it can.
+        Yields the reason why the backend cannot run here, "" if it can.
         """
         with ExitStack() as stack:
             stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("default")
-            if backend not in self.reasons:  # asked before threads are set: it loads the libraries that have them
+            if backend not in self.reasons:  # before threads are set, as the probe loads the libraries
                 start = Start(plugins=(), extra=(), backend=backend)
                 ready = answer(State(registry=self.registry, start=start), start)
                 assert isinstance(ready, Ready)

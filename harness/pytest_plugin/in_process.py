@@ -1,4 +1,4 @@
-"""What becomes of a cell in this very process: a law applied, or a call made ready and timed by pytest-benchmark."""
+"""Run a cell in this process: apply a law, or prepare a call that pytest-benchmark times."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from harness.worker.timed_problem import Session, open_session
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """What a worker would have replied, and what was raised on the way, for its traceback."""
+    """The reply of a worker for the same cell, and the exception behind it, for its traceback."""
 
     reply: Checked
     raised: Exception | None = None
@@ -44,7 +44,7 @@ def judge_law(choose: Callable[[], Seen], law: Law) -> Judged:
 
 
 def judge_work(choose: Callable[[], Seen], work: Callable[[], Deviation]) -> Judged:
-    """Do some work on a problem as if it were a law, so that whatever it raises is sorted as a law's errors are."""
+    """Run `work` as if it were a law, so that its exceptions are mapped to outcomes like a law's."""
     name = work.__name__
     law = Law(
         name=name, formula="", remarks="", tolerance="structure", applies=lambda _: True, needs=lambda _: (),
@@ -54,7 +54,12 @@ def judge_work(choose: Callable[[], Seen], work: Callable[[], Deviation]) -> Jud
 
 
 def open_timing(choose: Callable[[], Seen], cell: Cell, mode: Mode) -> tuple[Session | None, Judged]:
-    """Make a cell ready to be timed, verify its answers and ask whether its times can be true."""
+    """Prepare a cell for timing: verify its answers and run the honesty checks.
+
+    choose: builds the backend under test.
+    mode: of the caches.
+    Returns the session, None if the cell cannot be timed, and the reply.
+    """
     opened: list[Session] = []
 
     def make_ready() -> Deviation:
@@ -85,12 +90,16 @@ class Turns:
         self.next = (member + 1) % len(self.session.members)
 
     def renew_next(self) -> None:
-        """Give the member whose turn is next contents that were never there."""
+        """Fill the arrays of the next member with contents that were never used."""
         self.session.renew(self.next)
 
 
 def time_session(session: Session, timing: Timing, benchmark: Any) -> Judged:
-    """Let pytest-benchmark time calls on inputs that were moved on, and verify the last answers."""
+    """Let pytest-benchmark time calls on rotated inputs, and verify the last answers.
+
+    timing: of the suite.
+    benchmark: fixture of pytest-benchmark.
+    """
     turns = Turns(session)
 
     def time_calls() -> Deviation:
@@ -115,13 +124,13 @@ def time_session(session: Session, timing: Timing, benchmark: Any) -> Judged:
 
 
 def choose_rounds(round_ns: float, timing: Timing) -> tuple[int, int]:
-    """How many rounds of this length take about the time that the suite gives a cell, and how many warm up."""
+    """Return how many rounds of this length take about the suite's time for a cell, and how many to warm up."""
     rounds = math.ceil(timing.sample_s * 1e9 / max(round_ns, 1.0))
     return max(timing.blocks * timing.least_samples, rounds), max(1, math.ceil(WARM_NS / max(round_ns, 1.0)))
 
 
 def without_result(works: Sequence[Callable[[], Any]]) -> Callable[[], None]:
-    """A function that does all of this, and whose result pytest-benchmark does not take for arguments."""
+    """Return a function that runs all of these and returns None: pytest-benchmark would take a result for arguments."""
 
     def call() -> None:
         for work in works:
@@ -131,7 +140,7 @@ def without_result(works: Sequence[Callable[[], Any]]) -> Callable[[], None]:
 
 
 def forget_times(benchmark: Any) -> None:
-    """Take back the times of answers that are wrong: neither tables nor files are to show them."""
+    """Remove the times of wrong answers, so that neither tables nor files show them."""
     benchmark.has_error = True
     if benchmark.stats is not None:
         benchmark.stats.stats.data.clear()

@@ -1,4 +1,4 @@
-"""Cells as nodes of pytest: `harness::SUITE::BACKEND::LAW[LABEL: LINE]` and `harness::SUITE::BACKEND[LABEL: LINE]`."""
+"""Cells as pytest nodes: `harness::SUITE::BACKEND::LAW[LABEL: LINE]` and `harness::SUITE::BACKEND[LABEL: LINE]`."""
 
 from __future__ import annotations
 
@@ -27,11 +27,14 @@ MISSING = (
 
 
 class WrongCellError(Exception):
-    """A cell is wrong, and nothing was raised that would say so."""
+    """A cell is wrong although nothing was raised."""
 
 
 class Cells(pytest.Collector):
-    """Cells under one name: all, those of a suite, or those of a backend."""
+    """Cells under one name: all of them, those of a suite, or those of a backend.
+
+    make: returns the child nodes.
+    """
 
     def __init__(self, *, make: Callable[[Cells], Iterable[pytest.Item | pytest.Collector]], **given: Any) -> None:
         super().__init__(**given)
@@ -39,15 +42,15 @@ class Cells(pytest.Collector):
         self.obj = None  # pytest looks for a module here when a fixture of that scope is used
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
-        """Make what lies below."""
+        """Make the child nodes."""
         return self.make(self)
 
 
 class Named(pytest.Item):
-    """A node whose id is read from its text.
+    """A node whose id is that of its parent followed by its name.
 
-    pytest 9.2 and later tell parameters in brackets apart in ids that they read, as `--last-failed` does, and would
-    not find an id in which they are part of the name.
+    pytest 9.2 and later separate parameters in brackets when they read an id, as for `--last-failed`, and would not
+    find an id in which brackets are part of the name.
     """
 
     def __init__(self, name: str, parent: pytest.Collector, **given: Any) -> None:
@@ -55,7 +58,7 @@ class Named(pytest.Item):
 
 
 class CellItem(pytest.Item):
-    """One cell as a test; `result` is what it came to, None before."""
+    """One cell as a test; `result` is None before it has run."""
 
     def __init__(self, *, context: Context, cell: Cell, **given: Any) -> None:
         super().__init__(**given)
@@ -65,12 +68,12 @@ class CellItem(pytest.Item):
             self.stop_early(Checked(cell.decided, cell.reason))
 
     def stop_early(self, reply: Checked) -> None:
-        """Let pytest skip the cell, whose result is known before anything is run."""
+        """Let pytest skip a cell whose result is known before it runs."""
         self.conclude(reply, 0.0)
         self.add_marker(pytest.mark.skip(reason=f"{reply.outcome}: {reply.reason}"))
 
     def conclude(self, reply: Checked, seconds: float) -> Result:
-        """The result that a worker's reply comes to, also for whoever reads the report."""
+        """Make the result from a worker's reply, and add it to the report's properties."""
         cell, law = self.cell, self.context.registry.laws.get(self.cell.law)
         self.result = result_of(
             cell, reply.outcome, reason=reply.reason or cell.route.reason, deviation=reply.deviation,
@@ -80,11 +83,14 @@ class CellItem(pytest.Item):
         return self.result
 
     def choose(self) -> Seen:
-        """The cell's backend as its law or its clock sees it."""
+        """Return the cell's backend under test."""
         return choose_subject(self.context.registry, self.context.backend(self.cell), self.cell.line)
 
     def settle(self, judged: Judged, begun: float = 0.0) -> None:
-        """Pass, skip or fail as the cell did; raises what its backend raised."""
+        """Pass, skip or fail as the cell did; raise what its backend raised.
+
+        begun: monotonic time in s at which the cell began; 0 records no duration.
+        """
         result = self.conclude(judged.reply, time.monotonic() - begun if begun else 0.0)
         if judged.raised is not None:
             raise judged.raised
@@ -94,7 +100,7 @@ class CellItem(pytest.Item):
             pytest.skip(f"{result.outcome}: {result.reason}")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """What is wrong in the words of the harness, then the frames of the backend where it raised."""
+        """Return the harness's description of the fault, followed by the frames of the backend if it raised."""
         if self.result is None or self.result.outcome not in WRONG:
             return super().repr_failure(excinfo)
         told = describe_result(self.result, repeat_command(self.context.header, self.result))
@@ -105,7 +111,7 @@ class CellItem(pytest.Item):
         return f"{told}\n\n{frames}"
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Place and name in pytest's headlines: a cell has no file of its own."""
+        """Return place and name for pytest's headlines; a cell has no file."""
         return self.config.rootpath / ROOT, 0, self.nodeid.partition("::")[2]
 
 
@@ -126,7 +132,7 @@ class LawCell(CellItem, Named):
 
 
 class TimeCell(CellItem, pytest.Function, Named):
-    """A problem that is timed; a function of pytest, because it asks for pytest-benchmark's fixture."""
+    """A timed problem; a pytest function, because it requests the fixture of pytest-benchmark."""
 
     def __init__(self, **given: Any) -> None:
         def time_cell(benchmark: Any) -> None:
@@ -135,7 +141,7 @@ class TimeCell(CellItem, pytest.Function, Named):
         super().__init__(callobj=time_cell, **given)
 
     def getparent(self, cls: Any) -> Any:
-        """The nearest parent of a kind; a fixture of a module's scope lives as long as the cells of a suite."""
+        """Return the nearest parent of a kind; a module-scoped fixture lives as long as the cells of a suite."""
         return super().getparent(cls) or (self.parent if cls is pytest.Module else None)
 
     def measure(self, benchmark: Any) -> None:
@@ -149,7 +155,7 @@ class TimeCell(CellItem, pytest.Function, Named):
                 session, judged = None, Judged(reply=Checked(cell.decided, cell.reason))
             else:
                 session, judged = open_timing(self.choose, cell, timing.mode)
-            if session is None:  # through the fixture, which else complains that it was not used
+            if session is None:  # through the fixture, which otherwise complains that it was not used
                 benchmark.pedantic(self.settle, args=(judged, begun))
                 return
             benchmark.group, benchmark.param = cell.line, cell.backend
@@ -164,7 +170,7 @@ class TimeCell(CellItem, pytest.Function, Named):
 
 
 def list_properties(result: Result) -> list[tuple[str, object]]:
-    """What JUnit's file says of a cell beside its outcome."""
+    """Return the properties of a cell for the JUnit file, in addition to its outcome."""
     found = result.deviation
     values = {
         "suite": result.suite, "backend": result.backend, "law": result.law, "label": result.label,
@@ -177,7 +183,7 @@ def list_properties(result: Result) -> list[tuple[str, object]]:
 
 
 def describe_result(result: Result, repeat: str) -> str:
-    """A wrong result as `harness run` prints it."""
+    """Return a wrong result as `harness run` prints it."""
     lines = [f"{result.outcome}  {result.backend}  {result.law or 'timing'}   {result.formula}".rstrip()]
     for name, text in (("problem", result.problem), *describe_failure(result), ("repeat", repeat)):
         lines.append(f"    {name:<9}{text}")
@@ -185,12 +191,12 @@ def describe_result(result: Result, repeat: str) -> str:
 
 
 def leave_out_ours(excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
-    """The frames from the first one on that is neither the harness's nor pytest's: those of the backend."""
+    """Return the traceback from the first frame outside of the harness and pytest: the backend's part."""
     frames = excinfo.traceback
     names = [str(entry.frame.f_globals.get("__name__", "")).partition(".")[0] for entry in frames]
     return frames[next((at for at, name in enumerate(names) if name not in OURS), len(names)) :]
 
 
 def filter_frames(excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
-    """The same for a traceback that is to be shown, which must not be empty."""
+    """Return the same for a traceback that is displayed, which must not be empty."""
     return leave_out_ours(excinfo) or excinfo.traceback

@@ -1,6 +1,6 @@
 """The pytest plugin `conv-harness`: `pytest --harness-suite correctness --harness-backend mine` runs cells as tests.
 
-It is loaded by every pytest of its environment, so that nothing else is imported until a suite is asked for.
+Every pytest of its environment loads this module, so nothing else is imported until a suite is selected.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ OPTIONS = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --harness-suite and its companions; each has an ini option in the plural, which the command line replaces."""
+    """Add --harness-suite and related options.
+
+    Each has an ini option in the plural, which the command line replaces.
+    """
     group = parser.getgroup("harness", "conv-harness: laws and times of backends as tests")
     for name, (metavar, text) in OPTIONS.items():
         group.addoption(
@@ -31,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Plan the cells where a suite is asked for."""
+    """Plan the cells if a suite is selected."""
     config.addinivalue_line("markers", "harness: a cell of a suite of conv-harness")
     suites = config.getoption("harness_suites") or config.getini("harness_suites")
     if not suites or config.pluginmanager.hasplugin(NAME):

@@ -1,1 +1,1 @@
-"""Child processes: one backend each; they may crash, hang or run out of memory, and cost only the cell in flight."""
+"""Child processes, one backend each. A crash, a hang or lack of memory costs only the cell in flight."""

@@ -1,4 +1,4 @@
-"""`python -m harness.worker IN OUT`: answers requests on two inherited pipes until the first one closes."""
+"""Worker process, `python -m harness.worker IN OUT`: answers requests from pipe IN on pipe OUT until IN closes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str]) -> None:
-    """Serve requests; the worker's own output goes to its log, so that a backend's prints disturb nothing."""
+    """Serve requests on the two inherited file descriptors; a backend's prints go to the worker's log instead."""
     faulthandler.enable()
     adopt_orphans()
     source, target = map(int, arguments)
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> None:
 
 @dataclass(slots=True)
 class State:
-    """What a worker keeps between requests."""
+    """State of a worker between requests."""
 
     registry: Registry = field(default_factory=Registry)
     start: Start | None = None
@@ -56,7 +56,7 @@ class State:
 
 
 def serve(source: BinaryIO, target: BinaryIO) -> None:
-    """Answer every request with one reply."""
+    """Answer every request with one reply until the source ends."""
     state = State()
     while (received := receive(source)) is not None:
         request, ticket = received
@@ -66,7 +66,7 @@ def serve(source: BinaryIO, target: BinaryIO) -> None:
 
 
 def answer(state: State, request: Request) -> Reply:
-    """The reply to one request."""
+    """Return the reply to one request."""
     if isinstance(request, MeasurePeak):
         from harness.measure.peak import measure_peak
 
@@ -95,7 +95,7 @@ def answer(state: State, request: Request) -> Reply:
         case Sample():
             return execute.time_block(state.session, request)
         case Prepare():
-            state.session = None  # its arrays go before the next ones come
+            state.session = None  # frees its arrays before the next ones are allocated
             state.session, reply = execute.prepare(choose(request.problem), request)
             return reply
         case Release():
@@ -104,7 +104,7 @@ def answer(state: State, request: Request) -> Reply:
 
 
 def _probe(registry: Registry, request: Start) -> Ready:
-    """Load and probe the backend; the reason why it cannot run here is data, not an error."""
+    """Load and probe the backend; the reason why it cannot run here is part of the reply, not an error."""
     backend = registry.backends.get(request.backend)
     if backend is None:
         broken = [f"{row.name}: {row.reason}" for row in registry.rows if row.state == "broken"]

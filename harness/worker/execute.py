@@ -1,4 +1,4 @@
-"""What a worker does with a cell: apply a law, answer for a vote, or make a call ready and time blocks of it."""
+"""Work of a worker on one cell: apply a law, answer for a vote, or prepare a call and time blocks of it."""
 
 from __future__ import annotations
 
@@ -30,9 +30,12 @@ Found = TypeVar("Found", Checked, Answered, Sampled)
 
 
 def choose_subject(registry: Registry, backend: Backend, line: str, extra: tuple[str, ...] = ()) -> Seen:
-    """The backend as those see it who ask about a problem; in a mixed network with the partner that the line names.
+    """Build the backend under test for a problem line; for a mixed network also load the partner that the line names.
 
-    A worker loads one backend; a partner is loaded beside it, from all plugins, when a line asks for it.
+    registry: plugins of this worker, which usually loads one backend.
+    line: problem line of an operator or of a network.
+    extra: `--plugin` arguments. All plugins are loaded, with these, if the registry lacks the partner.
+    Raises LineError or GeometryError for an invalid line, UsageError for an unknown partner.
     """
     problem = parse_task(line, registry.networks)
     if not isinstance(problem, NetworkProblem):
@@ -44,10 +47,10 @@ def choose_subject(registry: Registry, backend: Backend, line: str, extra: tuple
 
 
 def check(choose: Callable[[], Seen], law: Law) -> Checked:
-    """Apply a law; whatever the backend raises is its error, not the worker's end.
+    """Apply a law; an exception of the backend becomes the outcome `error` and does not end the worker.
 
-    What the plan has decided for its own version of the backend is decided here for any other: a law about refusals
-    would else be passed by whoever does not support the problem.
+    The route is resolved here too. The planner resolved it for its own version of the backend only; a law about
+    refusals would otherwise be passed by any version that does not support the problem.
     """
 
     def work() -> Checked:
@@ -57,12 +60,15 @@ def check(choose: Callable[[], Seen], law: Law) -> Checked:
             return Checked("unsupported", route.reason)
         return _judge(law.check(subject, subject.problem))
 
-    with np.errstate(all="ignore"):  # NaN, Inf and subnormals are data here, not accidents
+    with np.errstate(all="ignore"):  # NaN, Inf and subnormals are test data here
         return _guard(work)
 
 
 def prepare(choose: Callable[[], Seen], request: Prepare) -> tuple[Session | None, Checked]:
-    """Make a problem ready on the very arrays, process and plan that are then timed; no time without verification."""
+    """Prepare a problem on the same arrays, process and plan that are timed later; verify its answers first.
+
+    Returns the session, None if the problem cannot be timed, and the reply with the outcome.
+    """
     opened: list[Session] = []
 
     def work() -> Checked:
@@ -78,7 +84,7 @@ def prepare(choose: Callable[[], Seen], request: Prepare) -> tuple[Session | Non
 
 
 def time_block(session: Session | None, request: Sample) -> Sampled | Checked:
-    """Time a block of the session's problem; a wrong answer in it is the cell's result."""
+    """Time a block of the session's problem; a wrong answer in it becomes the cell's result."""
     if session is None:
         return Checked("error", "nothing was made ready to be timed")
     with np.errstate(all="ignore"):
@@ -86,7 +92,7 @@ def time_block(session: Session | None, request: Sample) -> Sampled | Checked:
 
 
 def answer(backend: Backend, request: Answer) -> Checked | Answered:
-    """The outputs of a problem as the backend's plain methods give them."""
+    """Return the outputs of a problem as computed by the backend's plain methods, or the outcome that prevented it."""
     problem = parse_line(request.problem)
 
     def work() -> Answered:
@@ -98,7 +104,7 @@ def answer(backend: Backend, request: Answer) -> Checked | Answered:
 
 
 def read_outputs(answered: Answered) -> dict[str, np.ndarray]:
-    """The arrays of an answer."""
+    """Return the arrays of an answer by name."""
     return {name: np.frombuffer(b.data, np.float64).reshape(b.shape) for name, b in answered.outputs.items()}
 
 
@@ -126,7 +132,7 @@ def _judge(deviation: Deviation) -> Checked:
 
 
 def describe_error(error: Exception) -> str:
-    """One line: the error, and where in the backend it was raised."""
+    """Return one line: the error, and the file and line where the backend raised it."""
     text = " ".join(str(error).split()) or "no message"
     if isinstance(error, HarnessError):
         return text

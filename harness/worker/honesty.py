@@ -1,15 +1,16 @@
-"""Whether a time can be true: ways in which a call can look fast without doing its work in the timed region.
+"""Honesty checks: detect calls that look fast because they do not do their work in the timed region.
 
-An answer remembered by address is caught by the rotation of the inputs, a time below the roofline by the run itself,
-and a patched clock by the clock of the parent. What is asked here, of a session that has been verified:
+Answers cached by address are caught by rotating the inputs, times below the roofline by the run itself, and a patched
+clock by the parent's clock. A verified session is checked here for:
 
-- lazy: the work is done when the result is looked at; bringing it to the host then takes longer than bringing equal
-  arrays that were only copied there.
-- unfinished: the work goes on after synchronisation (another thread or stream); a result changes after it was taken.
-- remembered: answers do not follow their inputs, or calls on inputs that were seen before are faster than calls on
-  new ones.
+- lazy work: the result is computed when it is read. Copying it to the host then takes longer than copying equal arrays
+  that were only stored on the device.
+- unfinished work: it continues after synchronisation (another thread or stream), so that a result changes after it was
+  taken.
+- remembered answers: they do not follow their inputs, or calls on inputs seen before are faster than calls on new ones.
 
-What rests on times is asked in pairs, each side right after the other, until the pairs agree (Wald's sequential test).
+Checks that rest on times measure pairs, both sides right after each other, until the evidence suffices (Wald's
+sequential test).
 """
 
 from __future__ import annotations
@@ -32,26 +33,26 @@ from harness.worker.timed_subject import TimedOperator
 
 MOST_FLUSH_BYTES = 2**27
 STIRRED = frozenset({"normal", "uniform", "wide", "integer"})
-SETTLE_S = 0.02  # how long unfinished work is given to show itself
-LATEST_S = 3.0  # and where the result is wrong: a busy machine may keep its thread from running
-WORTH_NS = 20_000  # differences below this are the machine's own
-LARGE_SHARE = 0.5  # of a call's time, done elsewhere, is no accident
-LAZY_CHANCE = 0.95  # of a pair of fetches to show it: an interruption of the shorter side hides it
-# Where every timed call has contents of its own, what is remembered changes no time, and is said only where it is much.
+SETTLE_S = 0.02  # waiting time in which unfinished work can change a result
+LATEST_S = 3.0  # the same for a wrong result: on a busy machine the unfinished thread may not get a core
+WORTH_NS = 20_000  # smaller differences are noise of the machine
+LARGE_SHARE = 0.5  # hidden work below this share of a call's time is not reported
+LAZY_CHANCE = 0.95  # probability that a pair of fetches shows lazy work: an interruption of the shorter side hides it
+# If every timed call has new contents, remembering changes no time, and is reported only if its effect is large.
 PLAIN_SHARE, PLAIN_NS, PLAIN_CHANCE = 0.25, 10_000, 0.9
-# Elsewhere it is in the times: the least share of a call that is looked for is 10 %, and the line is drawn below it.
+# Otherwise it changes the times: the smallest effect to find is 10 % of a call, and the threshold lies below it.
 LEAST_SHARE, LEAST_NS, LEAST_CHANCE = 0.06, 500, 0.75
-SOME, MANY = 8, 32  # calls on either side of a pair, where a sample is many calls
-LONG_NS = 2_000_000  # from here on a single call on either side
-INNOCENT = 0.5  # most chance of a pair to speak against a right backend: both its sides are then the same
+SOME, MANY = 8, 32  # calls on each side of a pair, if a sample is many calls
+LONG_NS = 2_000_000  # for longer calls, a single one on each side
+INNOCENT = 0.5  # largest probability that a pair speaks against an honest backend, as both sides are then alike
 ACCUSED, ACQUITTED = math.log(1e4), math.log(1 / 20)
 MOST_PAIRS = 120
 
 
 def find_lie(session: Session) -> LieError | None:
-    """The reason why the session's times would not be true; None where none is found.
+    """Return why the session's times are not true; None if nothing was found.
 
-    Raises WrongAnswerError where an answer is wrong, CannotTellError where times are too uneven to say anything.
+    Raises WrongAnswerError for a wrong answer, CannotTellError if times are too uneven to decide.
     """
     if found := find_unfinished(session):
         return LieError(found)
@@ -64,13 +65,16 @@ def find_lie(session: Session) -> LieError | None:
 
 
 def _problem(session: Session) -> Problem:
-    """The operator's problem: networks are not asked what needs one."""
+    """Return the operator's problem; checks that need one are not applied to networks."""
     assert isinstance(session.problem, Problem)
     return session.problem
 
 
 def find_unfinished(session: Session) -> str:
-    """A result that is not complete when synchronisation ends, or changes later."""
+    """Return a description of a result that is incomplete after synchronisation or changes later; "" if none is.
+
+    Raises WrongAnswerError if the result stays wrong for LATEST_S seconds without changing.
+    """
     member = session.members[0]
     result = member.run()
     early = member.fetch(result)
@@ -91,10 +95,10 @@ def find_unfinished(session: Session) -> str:
 
 
 def find_lazy(session: Session) -> str:
-    """Results that are computed when they are brought to the host.
+    """Return a description of results that are computed when they are copied to the host; "" if they are not.
 
-    A first look is cheap. What it finds may be the caches' doing, as a copy was written on this core, a result on
-    others: it counts where pairs say the same whose sides are both brought from memory.
+    The first test is cheap, but a difference may be an effect of the caches: the copy was written on this core, the
+    result on others. It therefore counts only if pairs with flushed caches, both sides read from memory, confirm it.
     """
     if not decide(lambda: _hides(session, *_fetch_pair(session)), LAZY_CHANCE):
         return ""
@@ -115,13 +119,13 @@ def find_lazy(session: Session) -> str:
 
 
 def _hides(session: Session, lazy_ns: float, plain_ns: float) -> bool:
-    """Whether bringing a result takes so long that work must be hidden in it."""
+    """Return True if copying a result to the host takes so long that it must include work."""
     hidden = lazy_ns - 2 * plain_ns
     return hidden > WORTH_NS and hidden > LARGE_SHARE * session.ready.single_ns
 
 
 def _fetch_pair(session: Session, flush: Callable[[], None] | None = None, first: int = 0) -> tuple[int, int]:
-    """Time of bringing a result to the host, and of bringing equal arrays; `first` says which of them comes first."""
+    """Return the times in ns of copying a result, and equal arrays, to the host; `first` 1 copies the latter first."""
     backend, member = session.timed.backend, session.members[0]
     copies = {name: backend.to_device(a.copy(order="K")) for name, a in member.fetch(member.run()).items()}
     plain = tuple(copies.values()) if len(copies) > 1 else next(iter(copies.values()))
@@ -135,7 +139,7 @@ def _fetch_pair(session: Session, flush: Callable[[], None] | None = None, first
 
 
 def _make_flush(session: Session) -> Callable[[], None]:
-    """A function that writes memory beyond the caches of the host, where the results lie there."""
+    """Return a function that overwrites the host's caches if results are in its memory; else one that does nothing."""
     if session.timed.backend.device != "cpu":
         return lambda: None
     from harness.measure.caches import TIMES, last_cache_bytes
@@ -145,6 +149,7 @@ def _make_flush(session: Session) -> Callable[[], None]:
 
 
 def _fetch_ns(session: Session, result: Any) -> int:
+    """Return the time in ns of copying a result to the host."""
     to_host, begun = session.timed.backend.to_host, time.perf_counter_ns()
     for a in name_outputs(_problem(session), result).values():
         np.asarray(to_host(a)).copy()
@@ -152,9 +157,10 @@ def _fetch_ns(session: Session, result: Any) -> int:
 
 
 def find_stale(session: Session) -> str:
-    """An answer that does not follow one changed element.
+    """Return a description of an answer that does not follow one changed element; "" if it does.
 
-    Asked where one element can be changed and the data stay of their regime, so that the same comparison holds.
+    Checked only for data regimes in which one element can change without leaving the regime, so that the same
+    comparison is valid.
     """
     problem = _problem(session)
     if problem.data not in STIRRED:
@@ -171,10 +177,10 @@ def find_stale(session: Session) -> str:
 
 
 def find_remembered(session: Session) -> str:
-    """Calls that are faster on inputs that were there before than on new ones.
+    """Return a description of calls that are faster on inputs seen before than on new ones; "" if none are.
 
-    New contents differ in every number, so that no part of an earlier answer is any use. Both sides write the inputs
-    just before each call, so that they lie in the same caches. Raises CannotTellError.
+    New contents differ in every number, so that no part of an earlier answer can be reused. Both sides write the inputs
+    right before each call, so that they lie in the same caches. Raises CannotTellError if the pairs never agree.
     """
     plain = PLAIN_SHARE, PLAIN_NS, PLAIN_CHANCE
     share, worth_ns, guilty = plain if session.never_repeats else (LEAST_SHARE, LEAST_NS, LEAST_CHANCE)
@@ -201,11 +207,13 @@ def find_remembered(session: Session) -> str:
 
 
 def decide(speaks_against: Callable[[], bool], guilty: float) -> bool | None:
-    """Ask for pairs until they say what they are: True guilty, False innocent, None where they never agree.
+    """Decide from repeated pairs: True guilty, False innocent, None if the evidence does not suffice after MOST_PAIRS.
 
-    Wald's sequential probability ratio test (1945) of one chance of a pair against another: where the chance is at
-    most INNOCENT, it says guilty once in 10 000 times at most, however uneven times are; where it is `guilty` or more,
-    innocent about once in 20 times.
+    speaks_against: measures one pair; returns True if it speaks against the backend.
+    guilty: probability that a pair speaks against a guilty backend.
+    Wald's sequential probability ratio test (1945). With a true probability of at most INNOCENT, it returns True at
+    most once in 10 000 times, however uneven the times are; with `guilty` or more, it returns False about once in 20
+    times.
     """
     against, favour = math.log(guilty / INNOCENT), math.log((1 - guilty) / (1 - INNOCENT))
     evidence = 0.0
@@ -219,12 +227,12 @@ def decide(speaks_against: Callable[[], bool], guilty: float) -> bool | None:
 
 
 def _time_pair(session: Session, calls: int, number: int) -> tuple[float, float]:
-    """First deciles of calls on new contents, and of calls on contents of the calls before, members in turn.
+    """Return first deciles in ns of calls on new contents and of calls on those of the call before; members alternate.
 
-    Which side comes first changes from pair to pair, so that what the order does to times speaks for neither.
+    The order of the two sides alternates from pair to pair, so that an effect of the order favours neither.
     """
     turns = [(number // 2 + call) % len(session.members) for call in range(calls)]
-    for member in dict.fromkeys(turns):  # untimed: where the known side is first, this is what it knows
+    for member in dict.fromkeys(turns):  # untimed: gives the known side its contents if it comes first
         session.renew(member)
         session.ready.clock.time(session.members[member].call)
     if number % 2:
@@ -235,7 +243,7 @@ def _time_pair(session: Session, calls: int, number: int) -> tuple[float, float]
 
 
 def _time_calls(session: Session, write: Callable[[int], None], turns: Sequence[int]) -> float:
-    """First decile in ns of a call of each of these members, whose inputs are written just before."""
+    """Return the first decile in ns of one call of each of these members, with inputs written right before each."""
     times = []
     for member in turns:
         write(member)
@@ -244,7 +252,7 @@ def _time_calls(session: Session, write: Callable[[int], None], turns: Sequence[
 
 
 def _stir(problem: Problem, arrays: dict[str, Any], number: int) -> None:
-    """Change one element of the first input; whole numbers to another of the same size, real ones to a new one."""
+    """Change one element of the first input: negate an integer (0 becomes 1), replace a real number."""
     a = next(iter(arrays.values()))
     if all(a.shape):
         at = tuple((number * 7 + axis) % n for axis, n in enumerate(a.shape))

@@ -1,6 +1,6 @@
-"""Which instruction sets the libraries of this process use, asked of the libraries themselves.
+"""Find out which instruction sets the libraries of this process use, by asking the libraries themselves.
 
-Each is asked only where it is loaded. What cannot be asked is left out: an absent answer is no answer.
+Only loaded libraries are asked. One that does not answer is left out of the result.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from harness.plan.instruction_sets import open_numpy
 
 
 def observe_instructions(names: Iterable[str]) -> dict[str, str]:
-    """What libraries say that they use, by the name of their switch."""
+    """Return the instruction set that each library reports, by the name of its switch (a key of OBSERVERS)."""
     found = {}
     for name in names:
-        with contextlib.suppress(Exception):  # a private attribute that a version lacks, a library that is not there
+        with contextlib.suppress(Exception):  # a version without the private attribute, or a library not installed
             if answer := OBSERVERS[name]():
                 found[name] = answer
     return found
 
 
 def _ask_onednn() -> str:
-    """The line `info,cpu,isa:` that oneDNN prints before its first primitive, once its verbose mode is on."""
+    """Return the value of the line `info,cpu,isa:`, which oneDNN prints before its first primitive in verbose mode."""
     torch = sys.modules["torch"]
 
     def call() -> None:
@@ -44,7 +44,7 @@ def _ask_aten() -> str:
 
 
 def _ask_mkl() -> str:
-    """What oneMKL prints of the processor that it computes for."""
+    """Return the processor architecture that oneMKL prints in verbose mode."""
     torch = sys.modules["torch"]
     if not torch.backends.mkl.is_available():
         return ""
@@ -59,7 +59,7 @@ def _ask_mkl() -> str:
 
 
 def _ask_openblas() -> str:
-    """Kernels of all copies of OpenBLAS in this process: NumPy and SciPy bring one each."""
+    """Return the kernels of all copies of OpenBLAS in this process; NumPy and SciPy each have their own copy."""
     from threadpoolctl import threadpool_info
 
     pools = [pool for pool in threadpool_info() if pool["internal_api"] == "openblas"]
@@ -67,7 +67,7 @@ def _ask_openblas() -> str:
 
 
 def _ask_numpy() -> str:
-    """The highest feature that is on, of those that NumPy chooses between."""
+    """Return the highest enabled feature among those for which NumPy has code."""
     numpy = open_numpy()
     features: dict[str, bool] = numpy.__cpu_features__
     on = [name for name in (*numpy.__cpu_baseline__, *numpy.__cpu_dispatch__) if features.get(name)]
@@ -80,7 +80,7 @@ OBSERVERS: dict[str, Callable[[], str]] = {
 
 
 def _listen(call: Callable[[], Any]) -> str:
-    """What a call prints from C on standard output, which is buffered there."""
+    """Return what a call prints to standard output from C, whose buffer is flushed before and after."""
     libc = ctypes.CDLL(None)
     with tempfile.TemporaryFile() as file:
         sys.stdout.flush()

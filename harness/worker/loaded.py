@@ -1,4 +1,4 @@
-"""What a process has loaded: the files of its modules and of the libraries that are mapped into it."""
+"""Files loaded by this process: its modules and the libraries mapped into it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def list_loaded() -> tuple[str, ...]:
 
 
 def _list_mapped() -> set[str]:
-    """Return the files that are mapped as code; none where the system does not tell."""
+    """Return the files that are mapped as code; empty if the system does not provide the map."""
     try:
         lines = MAPS.read_text(errors="replace").splitlines()
     except OSError:
@@ -30,7 +30,7 @@ def _list_mapped() -> set[str]:
 
 
 def list_package_folders() -> tuple[str, ...]:
-    """Return the real paths of the folders in which this interpreter has its library and installed packages."""
+    """Return the real paths of the folders with this interpreter's standard library and installed packages."""
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     folders = [sysconfig.get_path(name) for name in names]
     folders += [sys.prefix, sysconfig.get_config_var("LIBDIR") or "", *site.getsitepackages()]

@@ -1,7 +1,7 @@
-"""Messages between the run and a worker: msgpack frames on pipes of their own.
+"""Messages between the run and a worker: msgpack frames on dedicated pipes.
 
-In front of a frame stand its length and the ticket of its request, a number that nobody can tell beforehand: what a
-backend writes to the pipe by itself is not taken for the reply to a question.
+A frame is preceded by its length and the ticket of its request. The ticket is a random number, so that bytes which a
+backend writes to the pipe by itself are not mistaken for a reply.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from harness.measure.device_clock import Gpu
 from harness.record.run import Outcome, Pass, Peak
 
 HEAD = struct.Struct("<IQ")  # length, ticket
-MOST_BYTES = 2**31 - 1  # of a frame; what announces more is no frame
+MOST_BYTES = 2**31 - 1  # of a frame; a longer one is rejected
 
 
 class Start(msgspec.Struct, tag="start", frozen=True):
-    """Load these plugins and probe this backend (no backend: the worker measures the machine).
+    """Load these plugins and probe this backend (backend "": the worker only measures the machine).
 
-    observe: whether to say which instruction sets the backend's libraries use.
-    threads: for backends that set their own; None where the worker is to leave them as they are.
+    observe: whether to report the instruction sets that the backend's libraries use.
+    threads: for backends that set their own number of threads; None leaves it unchanged.
     """
 
     plugins: tuple[str, ...]
@@ -41,9 +41,10 @@ class Check(msgspec.Struct, tag="check", frozen=True):
 
 
 class Prepare(msgspec.Struct, tag="prepare", frozen=True):
-    """Make a problem ready to be timed: plan, call, verify; `probe` also asks whether its times can be true.
+    """Prepare a problem for timing: plan, call, verify; with `probe`, also run the honesty checks.
 
-    number: of the pass; slowdown: share of a call that is added to it as known work.
+    number: of the pass.
+    slowdown: known work added to each call, as a share of the call.
     """
 
     problem: str
@@ -54,7 +55,11 @@ class Prepare(msgspec.Struct, tag="prepare", frozen=True):
 
 
 class Sample(msgspec.Struct, tag="sample", frozen=True):
-    """Time a block of the problem that was made ready last, after untimed calls for `warm_ns`."""
+    """Time a block of the problem prepared last, after untimed calls for `warm_ns`.
+
+    budget_ns: time for the samples.
+    least: smallest number of samples.
+    """
 
     budget_ns: int
     warm_ns: int
@@ -62,31 +67,36 @@ class Sample(msgspec.Struct, tag="sample", frozen=True):
 
 
 class Release(msgspec.Struct, tag="release", frozen=True):
-    """Forget the problem that was made ready last."""
+    """Free the problem prepared last."""
 
 
 class Answer(msgspec.Struct, tag="answer", frozen=True):
-    """Give the outputs of a problem, for a vote."""
+    """Compute the outputs of a problem, for a vote."""
 
     problem: str
 
 
 class MeasurePeak(msgspec.Struct, tag="peak", frozen=True):
-    """Measure the machine's own peak on a device; `quick` where it was measured before in this run."""
+    """Measure the machine's own peak on a device; `quick` if it was measured before in this run."""
 
     device: str = "cpu"
     quick: bool = False
 
 
 class ListFiles(msgspec.Struct, tag="files", frozen=True):
-    """Say what the process has loaded."""
+    """List the files that the process has loaded."""
 
 
 Request = Start | ListFiles | Check | Prepare | Sample | Release | Answer | MeasurePeak
 
 
 class Ready(msgspec.Struct, tag="ready", frozen=True):
-    """The backend is loaded; `reason` says why it cannot run here, `process` what its process has loaded."""
+    """Result of loading and probing a backend.
+
+    reason: why the backend cannot run here; "" if it can.
+    versions: of its libraries.
+    process: threads, Python version, registered backends and, if observed, instruction sets.
+    """
 
     reason: str
     versions: dict[str, str]
@@ -94,9 +104,9 @@ class Ready(msgspec.Struct, tag="ready", frozen=True):
 
 
 class Checked(msgspec.Struct, tag="checked", frozen=True):
-    """What became of a cell; `samples` holds what is known of a cell that was made ready, still without samples.
+    """Outcome of a cell; `samples` is the pass of a prepared cell, still without samples.
 
-    by_time: whether it is an accusation that rests on times alone, and stands only if it is seen again.
+    by_time: whether the outcome is an accusation that rests on times alone; it stands only if it is confirmed.
     """
 
     outcome: Outcome
@@ -107,11 +117,12 @@ class Checked(msgspec.Struct, tag="checked", frozen=True):
 
 
 class Sampled(msgspec.Struct, tag="sampled", frozen=True):
-    """Samples of one block in ns per call; host_ns, timed_ns and spent_ns are sums over the block.
+    """Samples of one block in ns per call; host_ns, timed_ns, verify_ns and spent_ns are sums over the block.
 
-    cpu_ns: processor time of the process and its descendants during the samples; span_ns: their wall time; waited_ns:
-        how long the process's first thread waited for a core in it.
-    gpu: the device before the first sample and after the last; empty where its clock cannot be read.
+    cpu_ns: processor time of the process and its descendants during the samples.
+    span_ns: wall time of the samples.
+    waited_ns: time in span_ns for which the process's first thread waited for a core.
+    gpu: state of the device before the first sample and after the last; empty if its clock cannot be read.
     """
 
     samples_ns: tuple[float, ...]
@@ -140,7 +151,7 @@ class Answered(msgspec.Struct, tag="answered", frozen=True):
 
 
 class FilesLoaded(msgspec.Struct, tag="loaded", frozen=True):
-    """Real paths of what the process has loaded, and of the folders where its interpreter has its packages."""
+    """Real paths of the files that the process has loaded, and of its interpreter's package folders."""
 
     files: tuple[str, ...]
     packages: tuple[str, ...]
@@ -160,14 +171,17 @@ replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
 
 def send(stream: BinaryIO, message: Request | Reply, ticket: int) -> None:
-    """Write one frame and flush it."""
+    """Write one frame and flush it.
+
+    ticket: of the request; a reply carries the same one.
+    """
     body = _encoder.encode(message)
     stream.write(HEAD.pack(len(body), ticket) + body)
     stream.flush()
 
 
 def receive(stream: BinaryIO) -> tuple[Request, int] | None:
-    """Read one request and its ticket; None where the other side is gone."""
+    """Read one request and its ticket; return None if the other side has closed the pipe."""
     head = stream.read(HEAD.size)
     if len(head) < HEAD.size:
         return None
@@ -177,13 +191,13 @@ def receive(stream: BinaryIO) -> tuple[Request, int] | None:
 
 
 class FrameError(ValueError):
-    """Bytes that are no frame, or not the one that was waited for."""
+    """Bytes that are not a frame, or not the expected one."""
 
 
 def take_reply(received: bytearray, ticket: int) -> Reply | None:
-    """Take the first reply from the bytes that have arrived; None where it is not whole yet.
+    """Remove the first reply from the received bytes and return it; return None if it is not complete yet.
 
-    Raises FrameError where the bytes are not the reply to the request with this ticket.
+    Raises FrameError if the bytes are not the reply to the request with this ticket.
     """
     if len(received) < HEAD.size:
         return None

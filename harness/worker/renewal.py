@@ -1,9 +1,9 @@
-"""Contents that a process has never seen, made in place just before a call, untimed.
+"""Renew the contents of input arrays in place, untimed, right before a call, so that the process has never seen them.
 
-An exclusive or with a secret word exchanges bits in the fraction of every number of an array. No image, row or element
-is what it was in any call before, so that nothing can be taken from an earlier answer. Signs and exponents stay, and
-with them the regime of the data. It is one pass over the memory that the call is about to read; the caches stay hot.
-When the words are used up, new contents are drawn.
+The contents are combined by exclusive or with a secret word, which changes bits in the fraction of every number. No
+image, row or element equals that of an earlier call, so that nothing can be reused from an earlier answer. Signs and
+exponents stay the same, and so does the data regime. Renewal is one pass over memory that the call is about to read;
+the caches stay hot. When the words are used up, new contents are drawn.
 """
 
 from __future__ import annotations
@@ -19,18 +19,20 @@ from numpy.typing import NDArray
 from harness.networks.graph import INPUT
 
 Array = NDArray[Any]
-RENEWED = frozenset({"normal", "uniform", "wide"})  # regimes in which any fraction is as good as any other
-NAMES = frozenset({"x", "dy", INPUT})  # where indices of maxima are given, the array that has them stays with them
+RENEWED = frozenset({"normal", "uniform", "wide"})  # regimes in which every fraction is allowed
+NAMES = frozenset({"x", "dy", INPUT})  # but only dy if indices are given: they are those of the maxima of x
 FRACTION_BITS = {"float64": 52, "float32": 23, "float16": 10, "bfloat16": 7}
-LARGE_BITS = 3  # one of these upper bits differs from the drawn contents: an answer to those would be seen to be wrong
+LARGE_BITS = 3  # one of these upper bits differs from the drawn contents, so that an answer to those is seen as wrong
 
 
 @dataclass(slots=True, kw_only=True)
 class Renewal:
-    """The arrays of one call that can be renewed.
+    """Renewable arrays of one call.
 
-    words: whole numbers in the same memory, by name. word: what all of them have been combined with since they were
-    filled; used: words that are spent.
+    words: by name, integer views of the same memory.
+    bits: of a fraction.
+    word: exclusive-or of all words applied since the arrays were filled.
+    used: words that are spent.
     """
 
     words: dict[str, Any]
@@ -40,11 +42,11 @@ class Renewal:
 
     @property
     def spent(self) -> bool:
-        """Whether most of the words have been used."""
+        """True if more than half of the words have been used."""
         return 2 * len(self.used) > 1 << self.bits
 
     def renew(self) -> None:
-        """Exchange the contents for others that were never there."""
+        """Replace the contents by new ones that were never used."""
         small = self.bits - LARGE_BITS
         while (word := secrets.randbits(self.bits)) >> small == 0 or word in self.used:
             pass
@@ -53,7 +55,7 @@ class Renewal:
         self.word = word
 
     def repeat(self) -> None:
-        """Write the same contents again, as `renew` writes."""
+        """Write the same contents again, in the same way as `renew` writes new ones."""
         self._combine(0)
 
     def _combine(self, word: int) -> None:
@@ -61,19 +63,24 @@ class Renewal:
             view ^= word
 
     def apply(self, host: Mapping[str, Array], word: int) -> dict[str, Array]:
-        """What the arrays held when they had been combined with a word, from what they were filled with."""
+        """Return what the arrays held after combination with a word, given the contents that they were filled with."""
         return dict(host) | {name: combine(host[name], word) for name in self.words if word}
 
 
 def combine(a: Array, word: int) -> Array:
-    """A copy with the bits of a word exchanged in every number."""
+    """Return a copy in which every number is combined with a word by exclusive or."""
     words = a.view(f"int{8 * a.itemsize}") ^ word
     made: Array = words.view(a.dtype)
     return made
 
 
 def make_renewal(arrays: Mapping[str, Any], dtype: str, regime: str) -> Renewal | None:
-    """The renewal of device arrays; None in other regimes, and where no array lets its bits be seen."""
+    """Return the renewal of device arrays; None for other regimes or dtypes, or if an array has no integer view.
+
+    arrays: by name.
+    dtype: format name of the problem.
+    regime: data regime of the inputs.
+    """
     if regime not in RENEWED or dtype not in FRACTION_BITS:
         return None
     names = {"dy"} if "indices" in arrays else NAMES
@@ -84,7 +91,7 @@ def make_renewal(arrays: Mapping[str, Any], dtype: str, regime: str) -> Renewal 
 
 
 def view_words(a: Any, dtype: str) -> Any:
-    """An array of NumPy, PyTorch or CuPy as whole numbers in the same memory; None for any other."""
+    """Return an integer view of the memory of a NumPy, PyTorch or CuPy array; None for any other array."""
     if str(getattr(a, "dtype", "")).rpartition(".")[2] != dtype:
         return None
     whole, library = f"int{8 * a.dtype.itemsize}", type(a).__module__.partition(".")[0]

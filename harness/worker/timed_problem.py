@@ -1,10 +1,10 @@
-"""One problem made ready to be timed in this process: a pool of inputs whose contents move on, and verified answers.
+"""One problem prepared for timing in this process: a pool of inputs with rotating contents, and verified answers.
 
-Calls are bound to arrays of their own, one set for each member of the pool. Between blocks the contents of the arrays
-that a call must read anew (all but w and b, which a plan may keep in its own form) move on to the next member, in
-place: an answer remembered by address, or computed while planning, is then a wrong answer. The contents beyond the
-first come from a seed that nobody knew before. Within a block every call that is timed by itself gets contents that
-were never there (`harness.worker.renewal`): nothing can be taken from an earlier answer, not even a part.
+Each member of the pool is a call bound to its own set of arrays. Between blocks, the contents of the arrays that a call
+must read anew (all but w and b, which a plan may keep in its own form) move on to the next member, in place: an answer
+cached by address, or computed while planning, is then wrong. Contents beyond the first are drawn from a secret seed.
+Within a block, every call that is timed by itself gets contents that were never used before (`harness.worker.renewal`):
+no part of an earlier answer can be reused.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from harness.worker.timed_subject import Member, TimedNetwork, TimedSubject, cho
 
 Array = NDArray[Any]
 POOL = 2
-TRIES = 3  # of a block in which every sample was interrupted, before its clock is called a liar
-BETWEEN_NS = 500  # between the readings of two clocks around one call of several
+TRIES = 3  # of a block whose clocks disagree in every sample, before they are reported
+BETWEEN_NS = 500  # allowed per call between the readings of two clocks, if the calls of a sample are timed one by one
 
 
 class LieError(Exception):
-    """A time cannot be true; `by_time` where nothing but other times says so, which must be seen again to stand."""
+    """A time cannot be true; `by_time` if only other times say so, which must be confirmed."""
 
     def __init__(self, reason: str, *, by_time: bool = False) -> None:
         super().__init__(reason)
@@ -47,11 +47,11 @@ class LieError(Exception):
 
 
 class CannotTellError(Exception):
-    """Times are too uneven to say whether they are true."""
+    """Times are too uneven to decide whether they are true."""
 
 
 class WrongAnswerError(Exception):
-    """An answer of a call that is timed is not what its inputs ask for."""
+    """A timed call returned a wrong answer for its inputs."""
 
     def __init__(self, deviation: Deviation, when: str) -> None:
         super().__init__(f"{when}: {deviation.describe()}" if when else deviation.describe())
@@ -60,7 +60,7 @@ class WrongAnswerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One set of inputs: on the host, what calls read anew on the device, and the verified outputs."""
+    """One set of inputs: all on the host, the ones that calls read anew on the device, and the verified outputs."""
 
     host: dict[str, Array]
     device: dict[str, Any]
@@ -69,7 +69,11 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A call of a block that was looked at: its member, its outputs, and what its arrays held."""
+    """A call of a block, kept for verification: its member, its outputs, and what its arrays held.
+
+    host: contents that the arrays were filled with.
+    renewal, word: how they were renewed since then.
+    """
 
     member: int
     outputs: dict[str, Array]
@@ -80,10 +84,13 @@ class Seen:
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """What the process holds between the requests about one problem.
+    """State of the process between the requests about one problem.
 
-    held: on the host, what each member's arrays were filled with last. renewals: how they are renewed, if they are.
-    settle: waits until a device has written the contents, so that no time of a call holds a part of it.
+    held: what each member's arrays were filled with last, on the host.
+    renewals: of each member's arrays; None if they cannot be renewed.
+    settle: waits until the device has written the contents, so that no part of the writing is timed with a call.
+    verify_ns: time spent on verification in blocks so far.
+    seen: call kept for verification; None if there is none.
     """
 
     problem: Task
@@ -103,20 +110,20 @@ class Session:
 
     @property
     def renewed(self) -> bool:
-        """Whether contents can be renewed in place."""
+        """True if the contents of all members can be renewed in place."""
         return all(renewal is not None for renewal in self.renewals)
 
     @property
     def never_repeats(self) -> bool:
-        """Whether every timed call has contents of its own."""
+        """True if every timed call gets its own contents."""
         return self.renewed and (self.ready.loops == 1 or self.ready.apart)
 
     def content_of(self, member: int) -> Content:
-        """What a member's arrays were filled with before the block."""
+        """Return the contents that a member's arrays were filled with before the block."""
         return self.contents[(member + self.turn) % len(self.contents)]
 
     def rotate(self) -> None:
-        """Move every member's verified contents on, in place; w and b stay."""
+        """Move every member's verified contents on to the next member, in place; w and b stay."""
         self.turn += 1
         self.restore()
 
@@ -127,7 +134,7 @@ class Session:
             self._fill(member, content.host, content.device)
 
     def renew(self, member: int) -> None:
-        """Give a member's arrays contents that were never there, in place where they can be renewed."""
+        """Fill a member's arrays with contents that were never used, in place if they can be renewed."""
         renewal = self.renewals[member]
         if renewal is not None and not renewal.spent:
             renewal.renew()
@@ -136,7 +143,7 @@ class Session:
         self.settle()
 
     def repeat(self, member: int) -> None:
-        """Write the contents of a member's arrays once more, by the very work with which `renew` writes others."""
+        """Write the contents of a member's arrays once more, with exactly the work by which `renew` writes new ones."""
         renewal = self.renewals[member]
         if renewal is not None:
             renewal.repeat()
@@ -145,7 +152,7 @@ class Session:
         self.settle()
 
     def _draw(self, member: int, *, new: bool) -> None:
-        """Draw contents from a seed that nobody knew before, and fill a member's arrays with them or with the old."""
+        """Draw contents from a secret seed, and fill a member's arrays with them (`new`) or with the old ones."""
         timed, old = self.timed, self.held[member]
         drawn = {name: a for name, a in timed.draw(secrets.randbits(30)).items() if not timed.keeps(name)}
         choices = (timed.own({name: old[name] for name in drawn}), timed.own(drawn))
@@ -159,14 +166,14 @@ class Session:
             renewal.used.clear()
 
     def disagree(self, device_ns: float, host_ns: float) -> str:
-        """Why the two clocks of a sample cannot both be right; empty where they can."""
+        """Return why the two clocks of a sample cannot both be right; "" if they can."""
         if self.facts.clock == "host":
             between = BETWEEN_NS * self.ready.loops if self.ready.apart else 0
             return elapsed_disagrees(device_ns, host_ns, self.ready.clock.launch_ns + between)
         return clocks_disagree(device_ns, host_ns, self.ready.clock.launch_ns)
 
     def look(self, member: int, result: Any) -> None:
-        """Keep the outputs of a call and what its arrays hold, for `check_seen`."""
+        """Keep the outputs of a call and the contents of its arrays, for `check_seen`."""
         begun = time.perf_counter_ns()
         renewal = self.renewals[member]
         outputs = self.members[member].fetch(result)
@@ -174,18 +181,22 @@ class Session:
         self.verify_ns += time.perf_counter_ns() - begun
 
     def check_seen(self, when: str) -> None:
-        """Compare what was looked at last with what its inputs ask for. Raises WrongAnswerError."""
+        """Verify the call that was kept last against its inputs. Raises WrongAnswerError."""
         if self.seen is not None:
             seen, self.seen = self.seen, None
             self._compare(seen, when)
 
     def check(self, member: int, result: Any, when: str) -> None:
-        """Compare a result with what its inputs ask for, as they are now. Raises WrongAnswerError."""
+        """Verify a result against the present contents of its inputs. Raises WrongAnswerError.
+
+        member: index of the call in the pool.
+        when: context for the error text.
+        """
         self.look(member, result)
         self.check_seen(when)
 
     def _compare(self, seen: Seen, when: str) -> None:
-        """Bit for bit with verified outputs of the same contents, or else afresh."""
+        """Compare bit for bit with verified outputs of the same contents; if none match, verify afresh."""
         begun = time.perf_counter_ns()
         content = next((c for c in self.contents if c.host is seen.host and not seen.word), None)
         if content is None or not equal_outputs(seen.outputs, content.outputs):
@@ -197,7 +208,7 @@ class Session:
 
 
 def fill(arrays: Mapping[str, Any], contents: Mapping[str, Any]) -> None:
-    """Overwrite the arrays that calls read anew with other contents. Raises UnsupportedError where they are fixed."""
+    """Overwrite the arrays that calls read anew with other contents. Raises UnsupportedError for immutable arrays."""
     for name, fresh in contents.items():
         try:
             arrays[name][...] = fresh
@@ -208,9 +219,9 @@ def fill(arrays: Mapping[str, Any], contents: Mapping[str, Any]) -> None:
 
 
 def open_session(subject: BackendUnderTest | NetworkUnderTest, request: Prepare) -> Session:
-    """Draw inputs, plan, call once and verify, for every member of the pool; then see how long a call takes.
+    """Draw inputs, plan, call once and verify for every member of the pool, then calibrate the time of a call.
 
-    Raises WrongAnswerError where an answer is wrong.
+    Raises WrongAnswerError for a wrong answer, UnsupportedError for arrays that cannot be filled in place.
     """
     begun, backend, timed = time.perf_counter_ns(), subject.backend, choose_timed_subject(subject)
     meter, first = MemoryMeter(backend.device), timed.draw(None)
@@ -241,7 +252,7 @@ def open_session(subject: BackendUnderTest | NetworkUnderTest, request: Prepare)
         ready=make_ready([member.call for member in members], clock, request.mode, backend.device),
         deviation=notes[0],
     )  # fmt: skip
-    if session.renewed:  # calls that are queued on a device would wait for each other if they were timed one by one
+    if session.renewed:  # calls queued on a device would wait for each other if they were timed one by one
         session.ready = replace(session.ready, renew=session.renew, apart=clock.name == "host")
     session.ready = ready = calibrate(session.ready, request.slowdown)
     if session.renewed:
@@ -256,13 +267,13 @@ def open_session(subject: BackendUnderTest | NetworkUnderTest, request: Prepare)
 
 
 def sample(session: Session, request: Sample) -> Sampled:
-    """Move the inputs on, warm up, time a block, and verify the answer of a call that nobody can tell beforehand.
+    """Rotate the inputs, warm up, time a block, and verify the answer of a call chosen at random.
 
-    Raises WrongAnswerError where it is wrong, LieError where the clocks disagree.
+    Raises WrongAnswerError if it is wrong, LieError if the clocks disagree.
     """
     begun, verified = time.perf_counter_ns(), session.verify_ns
     session.rotate()
-    whole = isinstance(session.timed, TimedNetwork)  # verifying a whole network afresh takes too long
+    whole = isinstance(session.timed, TimedNetwork)  # verifying a whole network afresh would take too long
     first = bool(secrets.randbelow(2))
     if whole and first:
         check_known(session)
@@ -280,32 +291,39 @@ def sample(session: Session, request: Sample) -> Sampled:
 
 
 def time_truly(session: Session, request: Sample, look: Look | None) -> Timed:
-    """Time a block, again where its clocks disagree. Raises LieError where they do so in every sample of all tries."""
+    """Time a block, repeated if its clocks disagree in every sample. Raises LieError if they do so in TRIES blocks.
+
+    look: receives one timed call for verification; None verifies none.
+    """
     for _ in range(TRIES):
         block = time_block(session.ready, request.budget_ns, request.warm_ns, request.least, look)
         lies = [session.disagree(device_ns, host_ns) for device_ns, host_ns in block.clocks]
-        if not all(lies):  # one interrupted sample is no lie
+        if not all(lies):  # a single sample may have been interrupted
             return block
     raise LieError(lies[0], by_time=True)
 
 
 def check_known(session: Session) -> None:
-    """Call on verified contents, untimed, and compare bit for bit. Raises WrongAnswerError."""
+    """Call on verified contents, untimed, and compare with the verified outputs. Raises WrongAnswerError."""
     member = secrets.randbelow(len(session.members))
     session.check(member, session.members[member].run(), "in a timed call")
 
 
 def _nothing() -> None:
-    """Do nothing: a processor's stores are there when they are done."""
+    """Do nothing: stores of a processor are complete when they return."""
 
 
 def combine_all(host: Mapping[str, Array], renewal: Renewal | None, word: int) -> dict[str, Array]:
-    """What arrays held that were filled with these and renewed by this word."""
+    """Return what arrays held that were filled with `host` and then renewed with a word.
+
+    renewal: of the arrays; None if they cannot be renewed.
+    word: exclusive-or of the words applied since then.
+    """
     return dict(host) if renewal is None else renewal.apply(host, word)
 
 
 def time_once(call: Callable[[], Any]) -> tuple[Any, int]:
-    """Result and duration in ns of one call."""
+    """Return the result and the duration in ns of one call."""
     start = time.perf_counter_ns()
     result = call()
     return result, time.perf_counter_ns() - start

@@ -1,4 +1,4 @@
-"""What a session times: one operator or a whole network, drawn, bound to arrays, and judged in one form."""
+"""What a session times: one operator or a whole network, with one interface to draw, bind and judge it."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from harness.problems.data import make_arrays
 from harness.problems.problem import Problem
 
 Array = NDArray[Any]
-KEPT = frozenset({"w", "b"})  # what a plan may keep in a form of its own
+KEPT = frozenset({"w", "b"})  # inputs that a plan may keep in its own form
 
 
 class Member(Protocol):
-    """A call bound to arrays: `call` and `synchronize` are what is timed, `fetch` brings the outputs to the host."""
+    """A call bound to arrays: `call` and the synchronisation after it are timed, `fetch` copies outputs to the host."""
 
     @property
     def call(self) -> Any:
-        """The call without arguments."""
+        """Call without arguments."""
 
     def run(self) -> Any:
         """Call once and wait until every queued operation has ended."""
 
     def fetch(self, result: Any) -> dict[str, Array]:
-        """Outputs by name, on the host."""
+        """Return the outputs by name, on the host."""
 
 
 class TimedSubject(Protocol):
@@ -47,32 +47,32 @@ class TimedSubject(Protocol):
 
     @property
     def subject(self) -> BackendUnderTest | NetworkUnderTest:
-        """The backend as its problem sees it."""
+        """Backend under test."""
 
     @property
     def backend(self) -> Backend:
-        """Whose time it is."""
+        """Backend that is timed."""
 
     def draw(self, seed: int | None) -> dict[str, Array]:
-        """Arrays on the host, from the problem's own seed; of another one at least those that it does not keep."""
+        """Return host arrays from a seed, None for the problem's own; for another seed at least those that change."""
 
     def keeps(self, name: str) -> bool:
-        """Whether a plan may keep an array in a form of its own; the others change between blocks."""
+        """Return True if a plan may keep an array in its own form; all others change between blocks."""
 
     def own(self, host: Mapping[str, Array]) -> dict[str, Any]:
-        """Device arrays that share no memory with the host's, so that they can be filled again."""
+        """Return device arrays that share no memory with the host arrays, so that they can be filled again."""
 
     def bind(self, devices: Mapping[str, Any]) -> Member:
-        """Plan the call that is timed."""
+        """Plan the timed call on these device arrays."""
 
     @property
     def regime(self) -> str:
-        """Regime of the data that calls read anew."""
+        """Data regime of the arrays that calls read anew."""
 
     def judge(self, host: Mapping[str, Array], outputs: Mapping[str, Array], seed: int | None = None) -> Deviation:
-        """How far outputs are from what these arrays ask for.
+        """Return the deviation of outputs from the right answer for these host arrays.
 
-        seed: of what a large problem is verified by, where nobody is to know it beforehand; else the problem's own.
+        seed: for the random checks of a large problem, if it must be secret; None uses the problem's own.
         """
 
 
@@ -85,71 +85,79 @@ class TimedOperator:
 
     @property
     def backend(self) -> Backend:
-        """Whose time it is."""
+        """Backend that is timed."""
         return self.subject.backend
 
     def draw(self, seed: int | None) -> dict[str, Array]:
-        """Arrays of the problem."""
+        """Return the input arrays of the problem, from its own seed or another one."""
         return make_arrays(self.problem if seed is None else self.problem.with_(seed=seed))
 
     def keeps(self, name: str) -> bool:
-        """Kernels and biases."""
+        """Return True for kernels and biases."""
         return name in KEPT
 
     def own(self, host: Mapping[str, Array]) -> dict[str, Any]:
-        """Copies in the problem's dtype and memory layout."""
+        """Return copies on the device, in the problem's dtype and memory layout."""
         return self.subject.devices(self.problem, {name: a.copy(order="K") for name, a in host.items()})
 
     def bind(self, devices: Mapping[str, Any]) -> Prepared:
-        """The backend's own plan."""
+        """Return the backend's own plan."""
         return self.subject.prepare_devices(self.problem, devices)
 
     @property
     def regime(self) -> str:
-        """The problem's."""
+        """Data regime of the problem."""
         return self.problem.data
 
     def judge(self, host: Mapping[str, Array], outputs: Mapping[str, Array], seed: int | None = None) -> Deviation:
-        """Against the reference, within the bound of the declared class."""
+        """Compare with the reference, within the error bound of the declared algorithm class.
+
+        host, outputs: by name.
+        seed: for the random checks of a large problem; None uses the problem's own.
+        """
         problem = self.problem if seed is None else self.problem.with_(seed=seed)
         return verify(problem, self.subject.numerics(self.problem), host, outputs)
 
 
 @dataclass(frozen=True, slots=True)
 class TimedNetwork:
-    """A whole network, by the plain methods of the backend: no plan outlives a call."""
+    """A whole network, computed by the plain methods of the backend: no plan outlives a call."""
 
     subject: NetworkUnderTest
 
     @property
     def backend(self) -> Backend:
-        """Whose time it is."""
+        """Backend that is timed."""
         return self.subject.backend
 
     def draw(self, seed: int | None) -> dict[str, Array]:
-        """Parameters, statistics, input and target; of another seed the last two, which alone change."""
+        """Return parameters, statistics, input and target; for another seed only the last two, which alone change."""
         problem = self.subject.problem
         return make_values(problem) | make_ends(problem) if seed is None else make_ends(problem.with_(seed=seed))
 
     def keeps(self, name: str) -> bool:
-        """Parameters and statistics."""
+        """Return True for parameters and statistics."""
         return name not in (INPUT, TARGET)
 
     def own(self, host: Mapping[str, Array]) -> dict[str, Any]:
-        """Copies on the device."""
+        """Return copies on the device."""
         return self.subject.to_device({name: a.copy() for name, a in host.items()})
 
     def bind(self, devices: Mapping[str, Any]) -> PreparedPass:
-        """A pass on these arrays."""
+        """Return a pass on these arrays."""
         return PreparedPass(self.subject, partial(self.subject.run, devices, devices, keep=False))
 
     @property
     def regime(self) -> str:
-        """Of the input."""
+        """Data regime of the input."""
         return "normal"
 
     def judge(self, host: Mapping[str, Array], outputs: Mapping[str, Array], seed: int | None = None) -> Deviation:
-        """Every layer of another pass on the same arrays against the reference, and this pass against that one."""
+        """Verify each layer of a second pass on the same arrays with the reference, and compare the two passes.
+
+        host, outputs: by name.
+        seed: not used.
+        """
         devices = self.own(host)
         layers, tape = verify_layers(self.subject, devices, devices)
         again = self.subject.fetch_results(tape)
@@ -159,7 +167,7 @@ class TimedNetwork:
 
 
 def describe_network(problem: NetworkProblem) -> Exhibit:
-    """Parameters, activations and layers, for reports, which do not know the graph."""
+    """Return parameters, operations, activation bytes and layers for reports, which do not know the graph."""
     network = problem.network
     figures = {
         "parameters": float(network.count()), "operations": float(problem.flops),
@@ -169,12 +177,12 @@ def describe_network(problem: NetworkProblem) -> Exhibit:
 
 
 def choose_timed_subject(subject: BackendUnderTest | NetworkUnderTest) -> TimedSubject:
-    """Choose how the problem of a backend is timed: one operator or a whole network."""
+    """Return the timed form of a backend under test: one operator or a whole network."""
     if isinstance(subject, NetworkUnderTest):
         return TimedNetwork(subject)
     return TimedOperator(subject, subject.problem)
 
 
 def equal_outputs(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
-    """Whether all outputs are the same, bit for bit."""
+    """Return True if all outputs are equal bit for bit."""
     return all(np.array_equal(first[name], a) for name, a in second.items())

@@ -1,1 +1,1 @@
-"""How an answer is wrong, in words: the pattern of the values and the region of the indices."""
+"""Diagnosis of a wrong answer in words: the pattern of the values and the region of the indices."""

@@ -1,7 +1,7 @@
-"""How an answer is wrong, in words: what stands in place of the wanted numbers, and where.
+"""Pattern of a wrong answer in words: which values replace the wanted ones, and where.
 
-A rule is stated only where it is exact: it explains every wrong element, within the error that is allowed there, and
-contradicts no right one. Each is first tried on a few wrong elements, so that an array of a million takes milliseconds.
+A rule is stated only if it is exact: it explains every wrong element, within the error allowed there, and contradicts
+no right one. Each rule is first tried on a few wrong elements, so that an array of a million takes milliseconds.
 """
 
 from __future__ import annotations
@@ -22,17 +22,20 @@ Array = NDArray[Any]
 Wide = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 SAMPLES = 64  # wrong elements on which a rule is tried first
-LOUD = 4.0  # how often the allowed error a difference must be before it is given a cause
+LOUD = 4.0  # times the allowed error: smaller differences are not explained
 SHORT = ((8, "bfloat16"), (11, "float16 or tf32"), (24, "float32"))
 
 
 def describe_pattern(
     got: Array, wanted: Array, bound: Array | float = 0.0, *, kernel: bool = False, bias: Array | None = None
 ) -> str:
-    """Say in a few words how a wrong answer differs from the wanted one; "" where there is nothing to say.
+    """Describe in a few words how a wrong answer differs from the wanted one; "" if there is nothing to say.
 
-    got, wanted: any dtype, n c *s; with `kernel` o c *k; or (o,). bound: same shape or a scalar, the allowed
-    |got - wanted|. bias: b (o,) of the problem, where it has one. Never raises.
+    got, wanted: any dtype, n c *s; with `kernel` o c *k; or (o,).
+    bound: allowed |got - wanted|, of the same shape or a scalar.
+    kernel: whether the arrays are gradients of the kernel.
+    bias: b (o,) of the problem, if it has one.
+    Never raises.
     """
     try:
         with np.errstate(all="ignore"):
@@ -42,10 +45,12 @@ def describe_pattern(
 
 
 def ulps(got: Array, wanted: Array, dtype_name: str) -> float:
-    """Distance of the worst element in units in the last place that the wanted value has in a format.
+    """Return the distance of the worst element, in units in the last place of the wanted value in a format.
 
-    got, wanted: same shape, any dtype; dtype_name: a key of FORMATS, else KeyError. 0 where all are equal, inf where
-    NaN or an infinity stands on one side only. Below the normal range a unit is the smallest subnormal.
+    got, wanted: same shape, any dtype.
+    dtype_name: a key of FORMATS, else KeyError.
+    0 if all are equal, inf if NaN or an infinity is on one side only. Below the normal range a unit is the smallest
+    subnormal.
     """
     form = FORMATS[dtype_name]
     g, t = np.asarray(got).astype(np.float64), np.asarray(wanted).astype(np.float64)
@@ -99,14 +104,14 @@ def _name_axes(axes: int, kernel: bool) -> tuple[str, ...]:
 
 
 def _count_bits(got: Array, values: Wide) -> int:
-    """Significand bits of the answer; an answer that was widened to float64 shows it in its values."""
+    """Return the significand bits of the answer; for one that was widened to float64, as found from its values."""
     name = str(got.dtype)
     bits = FORMATS[name].bits if name in FORMATS else 53
     return 24 if bits == 53 and bool(np.all(_is_short(values, 24))) else bits
 
 
 def _is_short(values: Wide, bits: int) -> Flags:
-    """Whether numbers fit a significand."""
+    """Return True for numbers that fit a significand of `bits` bits."""
     scaled = np.ldexp(np.frexp(values)[0], bits)
     return np.asarray(scaled == np.rint(scaled))
 
@@ -124,7 +129,7 @@ def _constant(case: Case) -> str:
 
 
 def _offset(case: Case, bias: Array | None, kernel: bool) -> str:
-    """A constant too much or too little in each channel, image or map."""
+    """Describe a constant offset of each channel, image or map."""
     shape, space = case.g.shape, tuple(range(2, case.g.ndim))
     if kernel or not space:
         return ""
@@ -149,14 +154,14 @@ def _offset(case: Case, bias: Array | None, kernel: bool) -> str:
         if known:
             return known
         if np.ptp(middle[loud]) <= 4 * most.max():
-            return ""  # one constant: said of the values
+            return ""  # one constant for all elements: `_added` describes it
         hint = ", as of a bias lost or added twice" if kept == (1,) and bias is None else ""
         return f"got each {words} off by a constant of its own{hint}"
     return ""
 
 
 def _describe_bias(middle: Wide, loud: Flags, room: Wide, bias: Array | None) -> str:
-    """What was done to the bias, where its values are known; arrays: 1 c."""
+    """Describe an error in the bias, if its values are known; arrays: 1 c."""
     if bias is None or np.size(bias) != middle.size:
         return ""
     b = np.asarray(bias).astype(np.float64).reshape(middle.shape)
@@ -176,7 +181,7 @@ def _values(case: Case) -> str:
 
 
 def _same_value(case: Case, value: float) -> str:
-    """One value in place of all: nothing written, not a number, cut off."""
+    """Describe one value in place of all wrong ones: nothing written, NaN, or cut off."""
     few = case.count < LEAST
     if (few and value and math.isfinite(value)) or not case.every_wrong(lambda g, t, limit: agree(g, value, 0.0)):
         return ""
@@ -188,7 +193,7 @@ def _same_value(case: Case, value: float) -> str:
 
 
 def _scaled(case: Case, g: Wide, t: Wide, limit: Wide) -> str:
-    """The wanted value times one factor, given with as few digits as the data allow."""
+    """Describe the wanted value times one factor, written with as few digits as the data allow."""
     pivot = int(np.argmax(np.abs(t)))
     factor = float(g[pivot] / t[pivot]) if t[pivot] else math.nan
     if not math.isfinite(factor) or not factor:
@@ -209,7 +214,7 @@ def _scaled(case: Case, g: Wide, t: Wide, limit: Wide) -> str:
 
 
 def _round(factor: float) -> Iterator[tuple[float, str]]:
-    """Simpler numbers near a factor: one or two digits, a small fraction, one over a whole number, more digits."""
+    """Yield simpler numbers near a factor: one or two digits, small fraction, one over a whole number, more digits."""
     digits = [f"{factor:.{d}g}" for d in range(1, 17)]
     yield from ((float(text), text) for text in digits[:2])
     small = Fraction(factor).limit_denominator(64)
@@ -221,7 +226,7 @@ def _round(factor: float) -> Iterator[tuple[float, str]]:
 
 
 def _added(case: Case, g: Wide, t: Wide, limit: Wide) -> str:
-    """The wanted value plus one constant."""
+    """Describe the wanted value plus one constant."""
     difference = g - t
     constant = float(difference.max() + difference.min()) / 2
     if not (np.abs(difference - constant) <= 2 * limit).all() or not (abs(constant) > 2 * LOUD * limit).all():
@@ -232,7 +237,7 @@ def _added(case: Case, g: Wide, t: Wide, limit: Wide) -> str:
 
 
 def _shortened(case: Case, g: Wide, t: Wide, limit: Wide) -> str:
-    """The wanted value rounded to fewer bits than the answer has."""
+    """Describe the wanted value rounded to fewer bits than the answer has."""
     for bits, name in SHORT:
         if bits >= case.bits or _is_short(t, bits).any():
             continue

@@ -1,4 +1,4 @@
-"""Whether a wrong answer holds the wanted numbers at other places: turned, moved, in another order.
+"""Detect a wrong answer that holds the wanted numbers at other places: transposed, flipped, shifted or reordered.
 
 Each rule is first tried on a few wrong elements, so that an array of a million takes milliseconds, then on all.
 """
@@ -19,16 +19,19 @@ Wide = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 LEAST = 4  # fewest wrong elements that a rule about values must explain
 SHIFTS = 3  # largest shift along an axis
-CHANNELS = 256  # most images or channels among which another one's answer is looked for
-BLOCK = 1 << 15  # elements that are compared together, so that what is between stays in the cache
+CHANNELS = 256  # most images or channels among which a reordering is searched
+BLOCK = 1 << 15  # elements compared at once, so that intermediate arrays stay in the cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """A comparison that failed, with a sample of its wrong elements.
 
-    g, t: got and wanted, limit: allowed error, wrong: flags, all of one shape; names: of the axes;
-    flat: flat places of the sample, at: the same as an index; bits: significand bits of the answer.
+    g, t, limit, wrong: got, wanted, allowed error and flags, all of one shape.
+    count: number of wrong elements.
+    names: of the axes.
+    flat, at: places of the sample, flat and as an index.
+    bits: significand bits of the answer.
     """
 
     g: Wide
@@ -47,7 +50,7 @@ class Case:
         return tuple(axis for axis in range(2, self.g.ndim) if self.g.shape[axis] > 1)
 
     def fits(self, t: Wide, limit: Wide) -> bool:
-        """Whether an array explains the answer: the sample first, then every element."""
+        """Return True if an array explains the answer: first on the sample, then on every element."""
         values = self.g[self.at]
         return (
             _varied(values)
@@ -56,7 +59,7 @@ class Case:
         )
 
     def every_wrong(self, rule: Callable[[Wide, Wide, Wide], Flags]) -> bool:
-        """Whether a rule (got, wanted, limit) holds for every wrong element; block by block, until one breaks it."""
+        """Return True if a rule (got, wanted, limit) holds for all wrong elements; stop at the first failing block."""
         flat = [a.reshape(-1) for a in (self.g, self.t, self.limit)]
         right = ~self.wrong.reshape(-1)
         return all(
@@ -66,7 +69,10 @@ class Case:
 
 
 def agree(g: Array, t: Array | float, limit: Array | float) -> Flags:
-    """Elements within their bound, equal, or not numbers on both sides."""
+    """Return flags of elements that are within their bound, equal, or NaN on both sides.
+
+    g, t, limit: got, wanted and allowed error, of one shape or broadcast.
+    """
     same = np.abs(g - t) <= limit
     if not same.all():
         same |= (g == t) | ((g != g) & (t != t))
@@ -74,17 +80,17 @@ def agree(g: Array, t: Array | float, limit: Array | float) -> Flags:
 
 
 def _varied(values: Wide) -> bool:
-    """Whether values are enough, and different enough, for a rule that explains them to mean something."""
+    """Return True if values are numerous and different enough for a rule that explains them to be meaningful."""
     return values.size >= LEAST and bool((values != values.flat[0]).any())
 
 
 def describe_rearrangement(case: Case) -> str:
-    """Say how the wanted numbers are rearranged in the answer; "" where they are not."""
+    """Describe how the wanted numbers are rearranged in the answer; "" if they are not."""
     return _orientation(case) or _selection(case) or _shift(case) or _layout(case)
 
 
 def _orientation(case: Case) -> str:
-    """Spatial axes exchanged, flipped, or both."""
+    """Describe spatial axes that are exchanged, flipped, or both."""
     space = case.space
     for order in itertools.permutations(space):
         axes = list(range(case.g.ndim))
@@ -114,7 +120,7 @@ def _describe_order(axes: tuple[int, ...], order: tuple[int, ...], names: tuple[
 
 
 def _layout(case: Case) -> str:
-    """The wanted numbers written to memory in another order of the axes."""
+    """Describe wanted numbers written to memory in another order of the axes."""
     axes = tuple(axis for axis, n in enumerate(case.g.shape) if n > 1)
     sizes = [case.g.shape[axis] for axis in axes]
     t, limit, g = case.t.reshape(sizes), np.squeeze(case.limit), case.g.reshape(-1)
@@ -133,7 +139,7 @@ def _layout(case: Case) -> str:
 
 
 def _selection(case: Case) -> str:
-    """Images, channels or filters in another order, or one of them in place of all."""
+    """Describe images, channels or filters in another order, or one of them in place of all."""
     for axis in range(min(2, case.g.ndim)):
         n = case.g.shape[axis]
         if not 2 <= n <= CHANNELS:
@@ -149,7 +155,7 @@ def _selection(case: Case) -> str:
 
 
 def _selections(match: Flags, name: str) -> Iterator[tuple[NDArray[np.intp], str]]:
-    """Orders that a sample admits, with their names; match[i, j]: got i agrees with wanted j."""
+    """Yield the orders that are possible for a sample, with their names; match[i, j]: got i agrees with wanted j."""
     n = match.shape[0]
     every = np.arange(n)
     named = [(np.full(n, i), f"the answer of {name} {i} for every {name}") for i in np.flatnonzero(match.all(axis=0))]
@@ -173,7 +179,7 @@ def _selections(match: Flags, name: str) -> Iterator[tuple[NDArray[np.intp], str
 
 
 def _shift(case: Case) -> str:
-    """The wanted answer moved by a few positions; what lies outside of it is not looked at."""
+    """Describe a shift of the wanted answer by a few positions; elements without a counterpart are not compared."""
     space, shape = case.space, case.g.shape
     if not space:
         return ""

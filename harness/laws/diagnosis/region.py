@@ -1,7 +1,7 @@
-"""Where the wrong elements of an array lie, in words: conditions on the index of each axis, all or one of them.
+"""Region of the wrong elements of an array, in words: conditions on the index of each axis, all or one of which hold.
 
-A region is stated only where it is exact on the outside, that is every wrong element lies in it, and dense: all of its
-elements are wrong, or most of them (a wrong sum of whole numbers is right by chance now and then).
+A region is stated only if it contains every wrong element and is dense: all of its elements are wrong, or most of them
+(a wrong sum of whole numbers is occasionally right by chance).
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from numpy.typing import NDArray
 Flags = NDArray[np.bool_]
 Counts = NDArray[Any]
 DENSE = 0.9  # least share of wrong elements in a region that is stated
-CORES = (0.9, 0.75, 0.6)  # shares of wrong elements from which on a row belongs to the border
-PERIODS = 64  # longest period that is looked for
+CORES = (0.9, 0.75, 0.6)  # least shares of wrong elements in a row that belongs to the border
+PERIODS = 64  # longest period that is searched
 LISTED = 4  # most indices that are listed one by one
 OUTSIDE = 4  # fewest right elements outside of a region, except in a small array
-MARGIN = 8.0  # bits that a rule of the wider kinds must save against a list of the wrong elements
+MARGIN = 8.0  # bits that the more general kinds of rules must save compared with a list of the wrong elements
 MULTIPLES = (32, 16, 8, 4)
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A region in words, how many elements it has, and how many bits its choice among the possible ones takes."""
+    """A region in words, its number of elements, and the bits needed to choose it among the possible regions."""
 
     text: str
     size: int
@@ -35,9 +35,10 @@ class _Found:
 
 
 def describe_region(wrong: Flags, names: Sequence[str], point: str = "position") -> str:
-    """Say where the wrong elements are, or give "" where no region fits.
+    """Describe where the wrong elements are; "" if no region fits.
 
-    wrong: any shape; names: one for each axis, the first two of (image, channel) or (filter, channel);
+    wrong: any shape.
+    names: one for each axis, the first two of (image, channel) or (filter, channel).
     point: word for an index on all axes after the second, "position" or "tap".
     """
     count = int(np.count_nonzero(wrong))
@@ -56,7 +57,7 @@ def describe_region(wrong: Flags, names: Sequence[str], point: str = "position")
 
 
 def _search(wrong: Flags, count: int, names: Sequence[str], point: str) -> list[_Found]:
-    """Regions that hold all wrong elements and are dense: by axes, by the flat place in a map, by the flat place."""
+    """Return dense regions that contain all wrong elements: by axes, by the flat place in a map, by the flat place."""
     views = [(wrong, tuple(names))]
     if wrong.ndim > 3:
         views.append((wrong.reshape(*wrong.shape[:2], -1), (*names[:2], f"flat {point}")))
@@ -77,22 +78,22 @@ def _search(wrong: Flags, count: int, names: Sequence[str], point: str) -> list[
 
 
 def _tells(outside: int, size: int) -> bool:
-    """Whether enough elements lie outside of a region: a few alone may be right by chance."""
+    """Return True if enough elements lie outside of a region: a few may be right by chance."""
     return outside >= OUTSIDE or 4 * outside >= size
 
 
 def _choices(size: int, count: int) -> float:
-    """Bits that it takes to list so many elements out of so many: log2 of the binomial coefficient."""
+    """Return the bits needed to list `count` of `size` elements: log2 of the binomial coefficient."""
     return (math.lgamma(size + 1) - math.lgamma(count + 1) - math.lgamma(size - count + 1)) / math.log(2)
 
 
 def _cost(sizes: Iterable[int]) -> float:
-    """Bits of one condition on each of some axes: about four kinds of rule at each index."""
+    """Return the bits of one condition on each of some axes: about four kinds of rule at each index."""
     return sum(math.log2(4 * n) for n in sizes)
 
 
 def _count(flags: Flags) -> list[Counts]:
-    """Number of wrong elements at each index of each axis."""
+    """Return the number of wrong elements at each index of each axis."""
     if flags.ndim < 3:
         return [np.asarray(flags.sum(axis=tuple(b for b in range(flags.ndim) if b != a))) for a in range(flags.ndim)]
     dtype = np.float32 if flags.size < 2**24 else np.float64  # whole numbers that the significand holds
@@ -104,7 +105,7 @@ def _count(flags: Flags) -> list[Counts]:
 
 
 def _product(shares: list[Counts], names: Sequence[str], point: str) -> _Found | None:
-    """The smallest product of index sets that holds all wrong elements."""
+    """Return the smallest product of index sets that contains all wrong elements."""
     hull = [share > 0 for share in shares]
     size = math.prod(int(np.count_nonzero(h)) for h in hull)
     texts, places = [], [h for h in hull[2:] if h.size > 1]
@@ -125,7 +126,7 @@ def _both(texts: list[str]) -> str:
 
 
 def _union(flags: Flags, shares: list[Counts], names: Sequence[str]) -> _Found | None:
-    """Everything but a product of index sets that holds no wrong element: a border, for one."""
+    """Return everything except a product of index sets without wrong elements, such as a border."""
     hull = [share > 0 for share in shares]
     within = [int(np.count_nonzero(h)) for h in hull]
     common = [describe_indices(h, name) for h, name in zip(hull, names, strict=True)]
@@ -151,9 +152,9 @@ def _union(flags: Flags, shares: list[Counts], names: Sequence[str]) -> _Found |
 
 
 def describe_indices(chosen: Flags, name: str) -> str | None:
-    """Say which indices of one axis are chosen: "" for all of them, None where no short rule fits.
+    """Describe which indices of one axis are chosen: "" for all of them, None if no short rule fits.
 
-    A few are listed one by one, unless the axis is a flat one: there a list names no more than some elements.
+    A few are listed individually, unless the axis is flat: a list would then only name some elements.
     """
     n, places = chosen.size, np.flatnonzero(chosen)
     k = places.size
@@ -177,7 +178,7 @@ def describe_indices(chosen: Flags, name: str) -> str | None:
 
 
 def _remark(first: int, n: int, end: bool) -> str:
-    """What is worth knowing of a tail: how long it is, and whether it begins at a multiple of a vector length."""
+    """Return remarks on a tail: its length, and whether it begins at a multiple of a vector length."""
     remarks = []
     if first == 0:
         remarks.append("the first")
@@ -188,7 +189,7 @@ def _remark(first: int, n: int, end: bool) -> str:
 
 
 def _describe_period(chosen: Flags, name: str) -> str | None:
-    """Say that the choice repeats, where it does so at least once in full."""
+    """Describe a choice that repeats, with at least one full repetition."""
     n = chosen.size
     for m in range(2, min(PERIODS, n // 2) + 1):
         head = chosen[: 16 * m]
@@ -209,7 +210,7 @@ def _describe_period(chosen: Flags, name: str) -> str | None:
 
 
 def _describe_gaps(chosen: Flags, places: NDArray[Any], name: str) -> str | None:
-    """Say which indices are left out, or list the few that are chosen."""
+    """Describe the indices that are left out, or list the few that are chosen."""
     left = np.flatnonzero(~chosen)
     begin, end = int(left[0]), int(left[-1])
     if left.size == 1:

@@ -1,13 +1,14 @@
-"""How far rounding may carry a whole network: the answer of the network itself to noise of the size of each rounding.
+"""Error bounds of whole networks: the response of the network itself to noise of the size of each rounding error.
 
-The network is evaluated in float64, and again with random noise added to what every operator and every piece of glue
-gives, as large as the rounding errors that the backend's class of algorithm commits there (Monte Carlo arithmetic,
-Parker 1997; that roundings behave like random variables: Higham and Mary 2019). Every layer adds its share and passes
-on what it got, so the bound grows with depth as this network makes it grow. For each array t, with D the root mean
+The network is evaluated in float64, and again with random noise added to the outputs of every operator and every
+element-wise operation, as large as the rounding errors of the backend's algorithm class there (Monte Carlo arithmetic,
+Parker 1997; for rounding errors as random variables, Higham and Mary 2019). Every layer adds its share and passes on
+its input's, so the bound grows with depth as this network makes it grow. For each array t, with D the root mean
 square over DRAWS of ||t noisy - t||:
     ||got - t|| <= LAMBDA (D + u ||t||).
-Noise of an operator with sums of K products a b: sqrt(K) u max(rms(y), sqrt(K) rms(a) rms(b)) for direct and gemm,
-with log2(points) for sqrt(K) in fft and the constant of the tile in winograd, and u_in of rounded inputs beside it.
+Noise of an operator with sums of K products a b: (q u + 2 u_in + r u_out) max(rms(y), sqrt(K) rms(a) rms(b)), with
+q = sqrt(K) for direct and gemm, at least log2(points) for fft and the constant of the tile for winograd, u_in for
+rounded inputs (else 0), and r roundings of the output.
 """
 
 from __future__ import annotations
@@ -32,16 +33,20 @@ from harness.problems.problem import Problem
 Array = NDArray[Any]
 NumericsFor = Callable[[Node, Problem], Numerics]
 DRAWS = 2
-GLUE_UNITS = 8  # roundings of one piece of glue, powers and exponentials among them
+GLUE_UNITS = 8  # rounding errors of one element-wise operation, including powers and exponentials
 
 
 def compute_reference(node: Node, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The outputs of an operator by the reference, float64."""
+    """Return the outputs of an operator computed by the reference, in float64.
+
+    node: ignored; part of the interface of a `Compute`.
+    problem, arrays: of the operator, inputs by name.
+    """
     return reference.compute(problem, arrays)
 
 
 def follow(compute: Compute, decisions: Mapping[str, Array]) -> Compute:
-    """The same, but maxima take the elements that were taken before."""
+    """Return the same computation, but with maxima replaced by the elements that were chosen before."""
 
     def followed(node: Node, problem: Problem, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
         if problem.operator is not Operator.max_pool:
@@ -52,7 +57,7 @@ def follow(compute: Compute, decisions: Mapping[str, Array]) -> Compute:
 
 
 def take(x: Array, indices: Array) -> Array:
-    """The elements of every map at flat places; x n c *s, indices n c *p."""
+    """Return the elements of every map at flat places; x n c *s, indices n c *p."""
     flat = x.reshape(*x.shape[:2], -1)
     return np.take_along_axis(flat, indices.reshape(*x.shape[:2], -1), axis=2).reshape(indices.shape)
 
@@ -65,7 +70,14 @@ def evaluate(
     decisions: Mapping[str, Array] | None = None,
     touch: Callable[[str, Array], Array] = lambda name, a: a,
 ) -> Tape:
-    """Forwards, and backwards where there is a target, in float64; decisions are followed where they are given."""
+    """Run forwards, and backwards if there is a target, in float64.
+
+    compute: runs one operator.
+    values: parameters and statistics by name.
+    ends: input and, for a training step, target.
+    decisions: choices of maxima and rectifiers to follow; None decides anew.
+    touch: called with name and value of each array; returns the array that replaces it.
+    """
     wide = {name: a.astype(np.float64) for name, a in values.items()}
     compute = compute if decisions is None else follow(compute, decisions)
     tape = forward(network, compute, wide, ends[INPUT].astype(np.float64), decisions=decisions, touch=touch)
@@ -75,7 +87,7 @@ def evaluate(
 
 
 def arrays_of(tape: Tape) -> dict[str, Any]:
-    """Every array that two evaluations are compared in: outputs, loss, error terms, gradients."""
+    """Return all arrays in which two evaluations are compared: outputs, loss, error terms, gradients."""
     found = {f"y of {name}": a for name, a in tape.outputs.items() if name != INPUT}
     found |= {f"error of {name}": a for name, a in tape.errors.items()} | tape.gradients
     return found if tape.loss is None else found | {"loss": np.asarray(tape.loss, dtype=np.float64)}
@@ -90,7 +102,15 @@ def response(
     decisions: Mapping[str, Array],
     seed: int,
 ) -> dict[str, float]:
-    """D for every array of `arrays_of`: how far noise of the size of the roundings moves it."""
+    """Return D for every array of `arrays_of`: how far noise of the size of the rounding errors moves it.
+
+    numerics_for: declared numerics for each node and problem.
+    values: parameters and statistics by name.
+    ends: input and, for a training step, target.
+    truth: evaluation in float64.
+    decisions: of maxima and rectifiers, as made by the backend.
+    seed: of the noise.
+    """
     wanted, squares = arrays_of(truth), dict.fromkeys(arrays_of(truth), 0.0)
     u = FORMATS[network.dtype].u
     for draw in range(DRAWS):
@@ -106,7 +126,7 @@ def response(
 
 
 def compute_noisily(numerics_for: NumericsFor, rng: np.random.Generator) -> Compute:
-    """The reference, with noise as large as roundings on every sum; selections stay exact."""
+    """Return the reference with noise as large as rounding errors added to every sum; selections stay exact."""
 
     def noisy(node: Node, problem: Problem, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
         outputs = compute_reference(node, problem, arrays)
@@ -120,17 +140,24 @@ def compute_noisily(numerics_for: NumericsFor, rng: np.random.Generator) -> Comp
 
 
 def stir(rng: np.random.Generator, a: Array, size: float) -> Array:
-    """An array with noise on every element, so large relative to it."""
+    """Return an array with noise on every element, of standard size `size` relative to the element.
+
+    rng: source of the noise.
+    """
     return a + (size * a) * draw_noise(rng, a.shape)
 
 
 def draw_noise(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Normal numbers; float32 is as good here and drawn in half the time."""
+    """Return normal numbers; float32 suffices here and is drawn in half the time."""
     return rng.standard_normal(shape, dtype=np.float32)
 
 
 def rounding_size(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], y: Array) -> float:
-    """Standard size of the rounding errors of one operator; 0 for a selection."""
+    """Return the standard size of the rounding errors of one operator; 0 for a selection.
+
+    arrays: inputs by name.
+    y: the output.
+    """
     if problem.operator is Operator.max_pool:
         return 0.0
     length, u, out = accumulation(problem), numerics.sums_in(problem.dtype).u, FORMATS[problem.dtype].u
@@ -152,19 +179,26 @@ def rounding_size(problem: Problem, numerics: Numerics, arrays: Mapping[str, Arr
 
 
 def root_mean_square(a: Array) -> float:
-    """sqrt(mean of a^2)."""
+    """Return sqrt(mean of a^2)."""
     return math.sqrt(float(np.mean(np.square(a, dtype=np.float64)))) if a.size else 0.0
 
 
 def allowed(wanted: Array, moved: float, u: float) -> float:
-    """The bound on ||got - wanted||."""
+    """Return the bound on ||got - wanted||.
+
+    moved: D, the response to noise.
+    u: unit roundoff of the network's dtype.
+    """
     return LAMBDA * (moved + u * float(np.linalg.norm(wanted)))
 
 
 def depth_bound(network: Network, work: Work, numerics_for: NumericsFor) -> float:
-    """Bound on ||a - b|| / ||b|| of two passes of one implementation that sums in another order each time.
+    """Return the bound on ||a - b|| / ||b|| of two passes of one implementation that sums in a different order each.
 
-    LAMBDA times the sum of sqrt(K) u over all operators, as if every layer passed on all it got.
+    work: forwards or a training step.
+    numerics_for: declared numerics for each node and problem.
+    The bound is LAMBDA times the sum of sqrt(K) u over all operators, as if every layer passed on its whole input
+    error.
     """
     total = 0.0
     for node in network.nodes:

@@ -1,4 +1,4 @@
-"""A backend seen through a whole network: what network laws and verification talk to."""
+"""A backend under test on a whole network: the interface for network laws and verification."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Array = NDArray[Any]
 
 
 class NetworkUnderTest:
-    """One backend, or two that take turns from operator to operator, on the network of a problem."""
+    """One backend, or two that alternate from operator to operator, on the network of a problem."""
 
     def __init__(self, backend: Backend, problem: NetworkProblem, partner: Backend | None = None) -> None:
         self.backend, self.problem, self.partner = backend, problem, partner
@@ -31,27 +31,32 @@ class NetworkUnderTest:
 
     @property
     def network(self) -> Network:
-        """The graph."""
+        """Graph of the network."""
         return self.problem.network
 
     def numerics_for(self, node: Node, problem: Problem) -> Numerics:
-        """What the backend that computes a node declares for one of its problems."""
+        """Return the numerics that the backend of a node declares for one of its problems."""
         return self.computer(node).numerics_for(problem)
 
     def computer(self, node: Node) -> Backend:
-        """The backend that computes a node."""
+        """Return the backend that computes a node."""
         return self.partner if self.partner is not None and node.name in self.theirs else self.backend
 
     def draw(self) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Values, and input and target, on the host."""
+        """Return values, and input and target, on the host."""
         return make_values(self.problem), make_ends(self.problem)
 
     def to_device(self, arrays: Mapping[str, Array]) -> dict[str, Any]:
-        """Arrays of the backend's own kind."""
+        """Return arrays of the backend's own type."""
         return {name: self.backend.to_device(a) for name, a in arrays.items()}
 
     def compute(self, node: Node, problem: Problem, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
-        """One operator by the backend's plain methods. Raises ValueError where an output has the wrong shape."""
+        """Compute one operator by the plain methods of its backend. Raises ValueError if an output has the wrong shape.
+
+        node: of the graph.
+        problem: one of the node's problems.
+        arrays: inputs by name, of the first backend's type, as are the returned outputs.
+        """
         mine, theirs = self.backend, self.computer(node)
         if theirs is not mine:
             arrays = {name: theirs.to_device(on_host(mine, a)) for name, a in arrays.items()}
@@ -69,20 +74,26 @@ class NetworkUnderTest:
     def run(
         self, values: Mapping[str, Any], ends: Mapping[str, Any], compute: Compute | None = None, *, keep: bool = True
     ) -> Tape:
-        """The pass that the problem asks for, on the backend's own arrays."""
+        """Run the pass that the problem specifies, on the backend's own arrays.
+
+        values: parameters and statistics by name.
+        ends: input and, for a training step, target.
+        compute: runs one operator; None for this subject's `compute`.
+        keep: whether to keep all outputs and error terms, or to drop each after its last use.
+        """
         compute = compute or self.compute
         step = self.problem.work == "step"
         tape = forward(self.network, compute, values, ends[INPUT], keep=keep or step)
         return backward(self.network, compute, values, tape, ends[TARGET], keep=keep) if step else tape
 
     def evaluate(self, values: Mapping[str, Array], ends: Mapping[str, Array]) -> Tape:
-        """The same from and to the host. Raises ValueError where something is not of the problem's dtype."""
+        """Run the pass from and to the host. Raises ValueError if an array is not of the problem's dtype."""
         tape = self.run(self.to_device(values), self.to_device(ends))
         self.backend.synchronize()
         return self.fetch(tape)
 
     def fetch(self, tape: Tape) -> Tape:
-        """A tape on the host."""
+        """Return a tape on the host. Raises ValueError if an array is not of the problem's dtype."""
 
         def bring(arrays: Mapping[str, Any]) -> dict[str, Array]:
             return {name: on_host(self.backend, a) for name, a in arrays.items()}
@@ -99,7 +110,7 @@ class NetworkUnderTest:
         return found
 
     def fetch_results(self, tape: Tape) -> dict[str, Array]:
-        """Output, loss and gradients of a tape by name, on the host."""
+        """Return output, loss and gradients of a tape by name, on the host."""
         found = {"y": tape.outputs[self.network.output.name], **tape.gradients}
         if tape.loss is not None:
             found["loss"] = tape.loss
@@ -107,7 +118,7 @@ class NetworkUnderTest:
 
 
 def _shares(backend: Backend, problem: NetworkProblem) -> frozenset[str]:
-    """Nodes that a partner computes: every other operator, and those that the backend lacks."""
+    """Return the nodes that a partner computes: every other operator, and all that the backend lacks."""
     operators = [node for node in problem.network.nodes if node.problem is not None]
     lacking = {
         node.name for node in operators
@@ -117,13 +128,13 @@ def _shares(backend: Backend, problem: NetworkProblem) -> frozenset[str]:
 
 
 def on_host(backend: Backend, a: Any) -> Array:
-    """A copy as a NumPy array."""
+    """Return a copy as a NumPy array."""
     return np.array(backend.to_host(a))
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedPass:
-    """A pass that is timed: `call` gives the tape on the device."""
+    """A timed pass: `call` returns the tape on the device."""
 
     subject: NetworkUnderTest
     call: Callable[[], Tape]
@@ -135,5 +146,5 @@ class PreparedPass:
         return tape
 
     def fetch(self, tape: Tape) -> dict[str, Array]:
-        """Output, loss and gradients by name, on the host."""
+        """Return output, loss and gradients by name, on the host."""
         return self.subject.fetch_results(tape)

@@ -1,4 +1,4 @@
-"""Verification of a whole network: layer by layer against the reference, and as a whole against the truth."""
+"""Verification of a whole network: layer by layer against the reference, and as a whole against float64."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ Array = NDArray[Any]
 def verify_layers(
     subject: NetworkUnderTest, values: Mapping[str, Any], ends: Mapping[str, Any]
 ) -> tuple[Deviation, Tape]:
-    """Run a pass and compare every operator in it with the reference, on the very arrays that it was given.
+    """Run a pass and compare every operator in it with the reference, on the same arrays.
 
-    values, ends: on the device. The deviation is the worst one and says which layer; the tape is on the device.
+    values, ends: on the device.
+    Returns the worst deviation, with the name of the layer, and the tape on the device.
     """
     found: list[Deviation] = []
 
@@ -53,7 +54,8 @@ def verify_whole(
 ) -> Deviation:
     """Compare outputs, error terms and gradients of a tape on the host with torch autograd, or with the reference.
 
-    Both follow the decisions of the tape, which must be such that rounding explains each that is not the truth's own.
+    values, ends: on the host.
+    Both follow the decisions of the tape; rounding must explain every decision that differs from the one in float64.
     """
     truth = find_truth(subject, values, ends, tape.decisions)
     moved = response(subject.network, subject.numerics_for, values, ends, truth, tape.decisions, subject.problem.seed)
@@ -65,7 +67,11 @@ def verify_whole(
 def find_truth(
     subject: NetworkUnderTest, values: Mapping[str, Array], ends: Mapping[str, Array], decisions: Mapping[str, Array]
 ) -> Tape:
-    """The same pass in float64: by torch and its automatic differentiation, else by the reference."""
+    """Run the same pass in float64, by torch and its automatic differentiation, or by the reference without torch.
+
+    values, ends: on the host.
+    decisions: of maxima and rectifiers, which the pass follows.
+    """
     try:
         from harness.networks.autograd import differentiate
 
@@ -75,12 +81,15 @@ def find_truth(
 
 
 def compare_norms(name: str, got: Array, wanted: Array, relative: float) -> Deviation:
-    """||got - wanted|| against a share of ||wanted||."""
+    """Compare ||got - wanted|| with `relative` times ||wanted||.
+
+    name: of the array, for messages.
+    """
     return _within(name, got, wanted.astype(np.float64), relative * float(np.linalg.norm(wanted.astype(np.float64))))
 
 
 def _within(name: str, got: Array, wanted: Array, bound: float) -> Deviation:
-    """||got - wanted|| in units of its bound."""
+    """Return ||got - wanted|| in units of its bound."""
     if got.shape != wanted.shape:
         return statement(False, f"{name}: got shape {got.shape}, wanted {wanted.shape}")
     error, size = float(np.linalg.norm(got.astype(np.float64) - wanted)), float(np.linalg.norm(wanted))
@@ -93,7 +102,7 @@ def _within(name: str, got: Array, wanted: Array, bound: float) -> Deviation:
 
 
 def _check_decisions(subject: NetworkUnderTest, tape: Tape, truth: Tape, moved: Mapping[str, float]) -> list[Deviation]:
-    """Where a rectifier or a maximum decided otherwise than the truth would, the two choices must lie close."""
+    """Check that where a rectifier or maximum decided differently from float64, the two choices are close."""
     found = []
     for node in subject.network.nodes:
         if node.name not in tape.decisions:

@@ -1,1 +1,1 @@
-"""Judging problems too large to be copied: random samples and random contraction, block by block."""
+"""Verification of problems too large to copy: random samples and random contraction, block by block."""

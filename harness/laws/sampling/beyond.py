@@ -1,6 +1,6 @@
-"""A call on arrays beyond what 32 bits can address, judged on samples and by random contraction of every element.
+"""A call on arrays beyond 32-bit addresses, verified by samples and by random contraction of every element.
 
-Beside the arrays themselves and what the backend needs, some blocks of 2^19 elements are held.
+Memory on the host, in addition to the arrays and the backend's workspace: some blocks of 2^19 elements.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from harness.problems.tile import amplitude
 from harness.problems.window import Sizes
 
 Array = NDArray[Any]
-RANDOM_PLACES = 8  # of every array, beside those at its ends and around its limits
+RANDOM_PLACES = 8  # of every array, in addition to those at its ends and around limits of addresses
 SAMPLED_WORK = 2**28  # elements that all samples of the kernel's and the bias's gradient may read
 SEARCHED = 1500  # more outputs that are recomputed to name a wrong one
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Where addresses break: elements of an array, and bytes; each is met at its half (signed) and its multiples."""
+    """Limits of addresses, in elements of an array and in bytes; sampled at their halves (signed) and multiples."""
 
     elements: int = 2**31
     bytes: int = 2**32
 
 
 def is_beyond(problem: Problem, bounds: Bounds = Bounds()) -> bool:
-    """Whether an array of a problem has more elements or more bytes than 32 bits can address."""
+    """Return True if an array of a problem has more elements or more bytes than 32 bits can address."""
     return any(
         math.prod(shape) > bounds.elements or math.prod(shape) * dtype_bytes(problem, name) > bounds.bytes
         for name, shape in problem.shapes.items()
@@ -54,7 +54,7 @@ def is_beyond(problem: Problem, bounds: Bounds = Bounds()) -> bool:
 
 
 def draw_arrays(subject: BackendUnderTest, problem: Problem) -> Held:
-    """Draw the inputs; raises NotExactError where the backend's sums of them are not exact."""
+    """Draw the inputs. Raises NotExactError if the backend's sums of them are not exact."""
     numerics = subject.numerics(problem)
     check_exact(problem, numerics, subject.backend.name)
     held = draw_held(subject, problem)
@@ -65,7 +65,7 @@ def draw_arrays(subject: BackendUnderTest, problem: Problem) -> Held:
 
 
 def call_backend(held: Held) -> None:
-    """Run the prepared call, and keep its outputs."""
+    """Run the prepared call and keep its outputs."""
     prepared = held.subject.prepare_devices(held.problem, held.arrays)
     take_outputs(held, prepared.run())
 
@@ -93,7 +93,11 @@ def _judge(held: Held, bounds: Bounds) -> Deviation:
 
 
 def check_exact(problem: Problem, numerics: Numerics, name: str) -> None:
-    """Raise NotExactError unless every sum must give the same bits, or round to them, from the shapes alone."""
+    """Raise NotExactError unless, by the shapes alone, every sum must give the same bits, or round to them.
+
+    numerics: as declared by the backend.
+    name: of the backend, for the message.
+    """
     if problem.operator in SELECTS:
         return
     (largest, share), longest = amplitude(problem), accumulation(problem)
@@ -107,7 +111,7 @@ def check_exact(problem: Problem, numerics: Numerics, name: str) -> None:
 
 
 def _divides_exactly(problem: Problem) -> bool:
-    """Whether every divisor of a mean is a power of two: along an axis it is at most the kernel's size."""
+    """Return True if every divisor of a mean is a power of two: along an axis it is at most the kernel's size."""
     if problem.operator not in (Operator.avg_pool, Operator.avg_pool_grad):
         return True
     padded = not problem.window.count_include_pad and any(side for pair in problem.window.padding for side in pair)
@@ -116,7 +120,7 @@ def _divides_exactly(problem: Problem) -> bool:
 
 
 def _bound_of_norms(problem: Problem, numerics: Numerics, largest: int) -> float:
-    """The bound of a norm-wise algorithm, from the largest norms that the data can have."""
+    """Return the bound of a norm-wise algorithm, from the largest norms that the data can have."""
     reach = problem.window.reach(problem.kernel)
     points = math.prod(n + r for n, r in zip(problem.forward_spatial, reach, strict=True))
     factor = WINOGRAD[numerics.tile] if numerics.algorithm == "winograd" else 12.0 * max(1.0, math.log2(points))
@@ -133,7 +137,10 @@ def _bound_of_norms(problem: Problem, numerics: Numerics, largest: int) -> float
 
 
 def find_offsets(problem: Problem, name: str, bounds: Bounds) -> list[int]:
-    """Flat offsets of an array that are worth a look: its ends, those around limits, and some at random."""
+    """Return flat offsets of an array to sample: its ends, those around limits of addresses, and random ones.
+
+    name: of the array.
+    """
     size, item = math.prod(problem.shapes[name]), dtype_bytes(problem, name)
     limits = {bounds.elements // 2, bounds.elements, bounds.bytes // 2 // item, bounds.bytes // item}
     around = {k * limit + step for limit in limits for k in (1, 2, 3) for step in (-1, 0, 1)}
@@ -143,7 +150,7 @@ def find_offsets(problem: Problem, name: str, bounds: Bounds) -> list[int]:
 
 
 def _check_inputs(held: Held, bounds: Bounds) -> Iterator[Deviation]:
-    """The inputs still hold what was drawn, at the places that are sampled."""
+    """Check that the inputs still hold the drawn values at the sampled places."""
     for name, tile in held.tiles.items():
         offsets = find_offsets(held.problem, name, bounds)
         there = [tuple(slice(i, i + 1) for i in held.locate(name, offset)) for offset in offsets]
@@ -153,7 +160,7 @@ def _check_inputs(held: Held, bounds: Bounds) -> Iterator[Deviation]:
 
 
 def _check_places(held: Held, bounds: Bounds) -> Deviation:
-    """Recompute outputs: at the offsets of every output, and those that read the elements at the offsets of inputs."""
+    """Recompute outputs at the offsets of every output, and outputs that read the inputs' elements at theirs."""
     problem, places = held.problem, dict[Sizes, None]()
     for name in problem.shapes:
         for offset in find_offsets(problem, name, bounds):
@@ -165,7 +172,7 @@ def _check_places(held: Held, bounds: Bounds) -> Deviation:
 
 
 def compare_places(held: Held, places: list[Sizes]) -> Deviation:
-    """The outputs at some indices against what they must be."""
+    """Compare the outputs at some indices with recomputed ones."""
     wanted, parts = [recompute(held, at) for at in places], []
     for number, name in enumerate(held.problem.operator.outputs):
         got = [float(held.read(name, tuple(slice(i, i + 1) for i in at)).reshape(())) for at in places]
@@ -175,7 +182,7 @@ def compare_places(held: Held, places: list[Sizes]) -> Deviation:
 
 
 def _output_at(held: Held, name: str, at: Sizes) -> Sizes:
-    """An output that reads, or is, the element of an array at an index; of several channels one by the index."""
+    """Return the index of an output that reads, or is, an element of an array; `at` selects among several channels."""
     problem, out = held.problem, held.problem.operator.outputs[0]
     if name in problem.operator.outputs:
         return at
@@ -210,7 +217,7 @@ def _convolution_output(held: Held, name: str, at: Sizes, shape: Sizes, turn: in
 
 
 def _reader(held: Held, name: str, place: Sizes, turn: int) -> Sizes:
-    """Positions of an output whose window holds a position of the first input; any where there is none."""
+    """Return positions of an output whose window contains a position of the first input; any if there is none."""
     forwards, found = held.problem.operator in (Operator.conv, Operator.max_pool, Operator.avg_pool), []
     shape = held.problem.output[2:]
     for axis, at, size in zip(axes_of(held.problem), place, shape, strict=True):
@@ -220,7 +227,7 @@ def _reader(held: Held, name: str, place: Sizes, turn: int) -> Sizes:
 
 
 def _search(held: Held) -> Deviation | None:
-    """A wrong output by its index, among random ones and those beyond the first half; None where none is met."""
+    """Return a wrong output with its index, searched among random ones and those beyond the first half; else None."""
     if held.problem.operator in (Operator.conv_weight_grad, Operator.conv_bias_grad):
         tries = max(8, min(SEARCHED, SAMPLED_WORK // accumulation(held.problem)))
     else:
@@ -236,7 +243,7 @@ def _search(held: Held) -> Deviation | None:
 
 
 def _check_maxima(held: Held) -> Deviation:
-    """Every maximum and every index; the first block that differs ends it."""
+    """Compare every maximum and every index; stops after the first block that differs."""
     compared = 0
     for box, y, indices in pool_blocks(held, held.subject.numerics(held.problem).ties):
         got = {"y": held.read("y", box).astype(np.float32), "indices": held.read("indices", box)}
@@ -250,7 +257,7 @@ def _check_maxima(held: Held) -> Deviation:
 
 
 def _check_contraction(held: Held) -> Iterator[Deviation]:
-    """Both sides of the random contraction, in every round."""
+    """Compare both sides of the random contraction, in every round."""
     size, what = math.prod(held.problem.output), f"random contraction of {held.problem.operator.outputs[0]}"
     for number, (got, wanted) in enumerate(contract_problem(held)):
         value, apart = (math.nan, math.nan) if got is None else (_as_float(got), _as_float(got - wanted))

@@ -46,12 +46,12 @@ from harness.problems.window import Sizes
 Array = NDArray[Any]
 ROUNDS = 2
 LEAST_POSITIONS = 2**12
-SHORT, LONG = 64, 2**13  # lengths of vectors: up to the first they are multiplied out, up to the second with others
+SHORT, LONG = 64, 2**13  # inner axes are combined while their product is below SHORT and the next axis below LONG
 SCATTERS = frozenset({Operator.conv_input_grad, Operator.conv_transpose})
 
 
 def contract_problem(held: Held) -> Iterator[tuple[Fraction | None, Fraction]]:
-    """Both sides of the identity, in every round: of the outputs that are held, and of the inputs.
+    """Yield both sides of the identity for every round: that of the held outputs and that of the inputs.
 
     None stands for outputs that are not finite.
     """
@@ -69,7 +69,11 @@ def contract_problem(held: Held) -> Iterator[tuple[Fraction | None, Fraction]]:
 
 
 def form(held: Held, name: str, rounds: Sequence[Sequence[Weigh]]) -> list[Fraction | None]:
-    """Contract every axis of an array with weights, once for each round; None where the sum is not finite."""
+    """Contract every axis of an array with weights, once for each round; None if the sum is not finite.
+
+    name: of the array.
+    rounds: for each round, the weights of every axis.
+    """
     shape, totals = held.problem.shapes[name], [_Total() for _ in rounds]
     for box in split(shape, memory_order(shape, held.problem.layout), held.block):
         a = held.read(name, box)
@@ -79,7 +83,7 @@ def form(held: Held, name: str, rounds: Sequence[Sequence[Weigh]]) -> list[Fract
 
 
 def _form_flat(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fraction | None]:
-    """The same for dx of maximum pooling, with weights over the flat positions of its maps."""
+    """Contract dx of maximum pooling likewise, with weights over the flat positions of its maps."""
     shape, totals = held.problem.shapes["dx"], [_Total() for _ in rounds]
     for box in split(shape, memory_order(shape, held.problem.layout), held.block):
         a, places = held.read("dx", box), _flat_places(box[2:], shape[2:])
@@ -90,7 +94,7 @@ def _form_flat(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fraction
 
 
 class _Total:
-    """An exact sum of float64 numbers, none where one of them is not finite."""
+    """An exact sum of float64 numbers; None once one of them is not finite."""
 
     def __init__(self) -> None:
         self.value: Fraction | None = Fraction(0)
@@ -101,7 +105,7 @@ class _Total:
 
 
 def _contract(a: Array, vectors: Sequence[Array]) -> float:
-    """Sum of a times the outer product of one vector per axis; the innermost axes in memory first, as one product."""
+    """Sum a times the outer product of one vector per axis; the innermost axes in memory come first, as one product."""
     channels = a.shape[1] if a.ndim > 2 and not a.flags.c_contiguous else 0
     if channels:  # channels last in memory
         a, vectors = np.moveaxis(a, 1, -1), [vectors[0], *vectors[2:], vectors[1]]
@@ -120,14 +124,14 @@ def _contract(a: Array, vectors: Sequence[Array]) -> float:
 
 
 def _bias_side(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fraction | None]:
-    """sum b[o] dy[n,o,i]."""
+    """Return sum b[o] dy[n,o,i]."""
     ones: Weigh = lambda start, stop: np.ones(stop - start)  # noqa: E731 - typed
     sides: list[list[Weigh]] = [[ones, channels, *[ones] * held.problem.axes] for (channels,) in rounds]
     return form(held, "dy", sides)
 
 
 def _mean_side(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fraction | None]:
-    """The weights of every input of a mean, or of every dy of its gradient, axis by axis."""
+    """Return the weighted sum of the inputs of a mean, or of dy of its gradient, with weights moved axis by axis."""
     forwards = held.problem.operator is Operator.avg_pool
     gather = mean_weights if forwards else spread_weights
     sides: list[list[Weigh]] = [
@@ -138,7 +142,7 @@ def _mean_side(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fraction
 
 
 def _selected_side(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fraction | None]:
-    """sum a[n] b[c] g[indices[n,c,i]] dy[n,c,i]."""
+    """Return sum a[n] b[c] g[indices[n,c,i]] dy[n,c,i]."""
     shape, totals = held.problem.shapes["dy"], [_Total() for _ in rounds]
     for box in split(shape, memory_order(shape, held.problem.layout), held.block):
         dy, indices = held.read("dy", box), held.read("indices", box)
@@ -151,14 +155,14 @@ def _selected_side(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Frac
 
 
 def _flat_places(box: Box, spatial: Sizes) -> Array:
-    """Flat positions of a box of a map."""
+    """Return the flat positions of a box of a map."""
     grids = np.ix_(*(np.arange(at.start, at.stop) for at in box))
     steps = [math.prod(spatial[axis + 1 :]) for axis in range(len(spatial))]
     return np.asarray(reduce(np.add, [grid * step for grid, step in zip(grids, steps, strict=True)]))
 
 
 def _product_side(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fraction | None]:
-    """Sum of Z times W over channels and taps, block by block of the first input, plus the weights of the bias."""
+    """Sum Z times W over channels and taps, block by block of the first input, and add the weights of the bias."""
     problem, totals = held.problem, [_Total() for _ in rounds]
     assert problem.w is not None
     name, groups, scatters = problem.operator.inputs[0], problem.window.groups, problem.operator in SCATTERS
@@ -187,12 +191,12 @@ def _product_side(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fract
 
 
 def _grouped(order: tuple[int, ...]) -> tuple[int, ...]:
-    """An order of axes n c *s, with c split into groups and channels of a group."""
+    """Return an order of axes n c *s, with c split into groups and channels of a group."""
     return tuple(b for axis in order for b in ((1, 2) if axis == 1 else (axis + (axis > 1),)))
 
 
 def _correlate(a: Array, images: Array, matrices: Sequence[Array]) -> Array:
-    """Z of a block: (channels, taps), from a of shape n c *s and a matrix (positions, kernel) for each axis."""
+    """Return Z of a block, (channels, taps), from a of shape n c *s and a matrix (positions, kernel) for each axis."""
     flat = a.reshape(*a.shape[:2], -1)
     columns = []
     for taps in np.ndindex(*(m.shape[1] for m in matrices)):
@@ -206,7 +210,7 @@ def _correlate(a: Array, images: Array, matrices: Sequence[Array]) -> Array:
 
 
 def _kernel_sums(held: Held, group: slice, within: slice, rounds: Sequence[Weights]) -> list[Array]:
-    """W of some channels of the first input, (channels, taps): w contracted over the channels of the output."""
+    """Return W of some channels of the first input, (channels, taps): w contracted over the channels of the output."""
     problem = held.problem
     assert problem.w is not None
     outs, ins = problem.w[0] // problem.window.groups, problem.w[1]
@@ -232,7 +236,7 @@ def _kernel_sums(held: Held, group: slice, within: slice, rounds: Sequence[Weigh
 
 
 def _row_weights(weights: Weights, rows: slice, columns: slice, outs: int, ins: int) -> Array:
-    """Weights of the output channels that some columns of rows of w belong to: (rows or 1, 1, columns)."""
+    """Return weights of the output channels of some columns of rows of w: (rows or 1, 1, columns)."""
     if rows.start // outs == (rows.stop - 1) // outs:
         first = rows.start // outs * ins
         return weights(first + columns.start, first + columns.stop).reshape(1, 1, -1)
@@ -245,7 +249,7 @@ def _kernel_part(held: Held, rows: slice, columns: slice) -> Array:
 
 
 def _bias_weights(held: Held, weights: Sequence[Weights]) -> Fraction:
-    """sum a[n] b[o] g[i] bias[o]."""
+    """Return sum a[n] b[o] g[i] bias[o]."""
     shape, products = held.problem.y, []
     for axis, weigh in enumerate(weights):
         sums = []
@@ -257,7 +261,7 @@ def _bias_weights(held: Held, weights: Sequence[Weights]) -> Fraction:
 
 
 def _product_of_channels(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fraction | None]:
-    """Sum of D times E over images and positions, channels in pieces."""
+    """Sum D times E over images and positions, with the channels in pieces."""
     problem, totals = held.problem, [_Total() for _ in rounds]
     assert problem.w is not None
     groups, outs, ins = problem.window.groups, problem.w[0] // problem.window.groups, problem.w[1]
@@ -282,7 +286,7 @@ def _sizes(box: Sequence[slice]) -> Sizes:
 
 
 def _slab(problem: Problem, places: Sequence[slice]) -> tuple[list[slice], list[int]]:
-    """The positions of x that a box of outputs reads, and where each axis of it begins before padding is cut off."""
+    """Return the positions of x that a box of outputs reads, and the begin of each axis including padding."""
     slab, begins = [], []
     for axis, at in zip(axes_of(problem), places, strict=True):
         begin = at.start * axis.stride - axis.begin
@@ -301,7 +305,7 @@ def _sum_channels(
     rounds: Sequence[Weights],
     sums: Sequence[Array],
 ) -> None:
-    """Add to each sum, (n, g, *places), the channels of every group, weighted; channels in pieces."""
+    """Add to each sum, (n, g, *places), the weighted channels of every group; channels in pieces."""
     images, group, places = box
     held_at_once = max(1, held.block // max(1, sums[0][:, 0].size))
     for at, channel in split((group.stop - group.start, channels), (0, 1), held_at_once):
@@ -320,7 +324,7 @@ def _sum_channels(
 def _correlate_taps(
     problem: Problem, x: Array, shape: Sizes, begins: Sequence[int], weights: Sequence[Weights]
 ) -> Array:
-    """E of a box: sum over taps of g[u] x[n, g, s i + d u - b], where x begins at the first position of the box."""
+    """Return E of a box: sum over taps of g[u] x[n, g, s i + d u - b], where x begins at the box's first position."""
     total, axes = np.zeros(shape), axes_of(problem)
     tables = [weigh(0, axis.kernel) for weigh, axis in zip(weights, axes, strict=True)]
     for taps in np.ndindex(*problem.kernel):
@@ -340,7 +344,7 @@ def _correlate_taps(
 
 
 def dot(a: Array, b: Array) -> Fraction | float:
-    """Exact sum of the products of whole numbers; not finite where one of them is not."""
+    """Return the exact sum of products of whole numbers; not finite if one of them is not."""
     most = float(np.max(np.abs(a), initial=0.0)) * float(np.max(np.abs(b), initial=0.0)) * a.size
     if not most > 2.0**EXACT_BITS or not math.isfinite(most):
         return float(np.vdot(a, b))

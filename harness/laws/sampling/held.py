@@ -1,4 +1,4 @@
-"""Arrays of a problem too large to be copied: they stay with the backend, and are read on the host block by block."""
+"""Arrays of a problem too large to copy: they stay with the backend and are read on the host block by block."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from harness.problems.window import Sizes
 
 Array = NDArray[Any]
 Box = tuple[slice, ...]
-BLOCK = 2**19  # elements that are held on the host at once
-_HALF_MASK, _HALF_SCALE = np.int32(-0x70000001), np.float32(2.0**112)  # sign and what float16 has of bits; exponents
+BLOCK = 2**19  # elements held on the host at once
+_HALF_MASK, _HALF_SCALE = np.int32(-0x70000001), np.float32(2.0**112)  # sign and bits of float16; exponent offset
 
 
 @dataclass(slots=True)
 class Held:
-    """The arrays of a problem as the backend's own, by name, with the tiles that filled the inputs.
+    """The arrays of a problem by name, of the backend's own type, with the tiles that filled the inputs.
 
-    rounds: whether outputs are rounded to whole numbers, as those of norm-wise algorithms are.
-    block: elements that are read at once.
+    rounds: whether outputs are rounded to whole numbers, as for norm-wise algorithms.
+    block: elements read at once.
     """
 
     subject: BackendUnderTest
@@ -42,11 +42,11 @@ class Held:
     block: int = BLOCK
 
     def raw(self, name: str, at: tuple[Any, ...]) -> Array:
-        """Part of an array on the host, in its own dtype."""
+        """Return part of an array on the host, in its own dtype."""
         return np.asarray(self.subject.backend.to_host(self.arrays[name][at]))
 
     def read(self, name: str, at: tuple[Any, ...]) -> Array:
-        """Part of an array on the host: float64, or the whole numbers of indices."""
+        """Return part of an array on the host in float64, or whole numbers for indices."""
         part = self.raw(name, at)
         if name == "indices":
             return part
@@ -54,7 +54,7 @@ class Held:
         return np.rint(wide, out=wide) if self.rounds and name in self.problem.operator.outputs else wide
 
     def locate(self, name: str, offset: int) -> Sizes:
-        """Index of the element at a flat offset in memory."""
+        """Return the index of the element at a flat offset in memory."""
         shape = self.problem.shapes[name]
         order = memory_order(shape, self.problem.layout)
         there = np.unravel_index(offset, tuple(shape[axis] for axis in order))
@@ -62,9 +62,9 @@ class Held:
 
 
 def widen(a: Array) -> Array:
-    """Copy to float64; float16 by shifting its bits, some five times as fast as NumPy's own conversion.
+    """Copy to float64; float16 by shifting its bits, about five times as fast as NumPy's own conversion.
 
-    Infinities and NaN of float16 become numbers of 2^16 and more, which no wanted value is.
+    Infinities and NaN of float16 become numbers of 2^16 and more, which are never wanted values.
     """
     if a.dtype != np.float16:
         return a.astype(np.float64)
@@ -78,9 +78,9 @@ def widen(a: Array) -> Array:
 
 
 def draw_held(subject: BackendUnderTest, problem: Problem) -> Held:
-    """Draw the inputs into arrays of the backend's own, tile by tile; `indices` are the caller's.
+    """Draw the inputs into arrays of the backend's own type, tile by tile; `indices` are left to the caller.
 
-    Raises UnsupportedError where such arrays cannot be filled in place.
+    Raises UnsupportedError if such arrays cannot be filled in place.
     """
     held = Held(subject, problem, {}, {})
     for name in problem.operator.inputs:
@@ -99,14 +99,18 @@ def draw_held(subject: BackendUnderTest, problem: Problem) -> Held:
 
 
 def make_blank(like: Any, size: int) -> Any:
-    """Make an uninitialised one-dimensional array beside another one."""
+    """Make an uninitialised one-dimensional array of another array's dtype, on its device."""
     from array_api_compat import array_namespace
 
     return array_namespace(like).empty(size, dtype=like.dtype, **beside(like))
 
 
 def shape_flat(flat: Any, shape: Sizes, layout: str) -> Any:
-    """View a one-dimensional array as n c *s in a memory layout."""
+    """View a one-dimensional array as n c *s in a memory layout.
+
+    shape: n c *s.
+    layout: of the problem.
+    """
     from array_api_compat import array_namespace
 
     xp, order = array_namespace(flat), memory_order(shape, layout)
@@ -115,7 +119,7 @@ def shape_flat(flat: Any, shape: Sizes, layout: str) -> Any:
 
 
 def take_outputs(held: Held, result: Any) -> None:
-    """Keep a call's outputs. Raises ValueError where a shape or dtype is wrong."""
+    """Keep a call's outputs. Raises ValueError for a wrong shape or dtype."""
     for name, a in name_outputs(held.problem, result).items():
         wanted = held.problem.shapes[name]
         if tuple(a.shape) != wanted:
@@ -126,9 +130,10 @@ def take_outputs(held: Held, result: Any) -> None:
 
 
 def split(shape: Sizes, order: tuple[int, ...], most: int) -> Iterator[Box]:
-    """Boxes that cover an array in memory order: inner axes whole, one in pieces, the outer ones one by one.
+    """Yield boxes that cover an array in memory order: inner axes whole, one in pieces, the outer ones index by index.
 
-    order: axes from the outermost to the innermost; most: elements of a box.
+    order: axes from the outermost to the innermost.
+    most: largest number of elements of a box.
     """
     steps, left = [1] * len(shape), max(1, most)
     for axis in reversed(order):
@@ -140,5 +145,5 @@ def split(shape: Sizes, order: tuple[int, ...], most: int) -> Iterator[Box]:
 
 
 def dtype_bytes(problem: Problem, name: str) -> int:
-    """Bytes of one element of an array."""
+    """Return the bytes of one element of an array."""
     return 8 if name == "indices" else dtype_of(problem.dtype).itemsize

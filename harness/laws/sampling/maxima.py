@@ -1,7 +1,7 @@
 """Maximum pooling of a large problem, block by block: every maximum and every index, in one pass over the taps.
 
-On whole numbers a key x T + (T - 1 - t), with t the number of the tap and T how many there are, holds a value and its
-tap: the largest key of a window is its maximum at the first place, and x T + t gives the last one.
+On whole numbers a key x T + (T - 1 - t), with t the number of the tap and T their count, encodes a value and its tap:
+the largest key of a window is its maximum at the first place, and x T + t yields the last one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ Array = NDArray[Any]
 
 
 def pool_blocks(held: Held, ties: str) -> Iterator[tuple[Box, Array, Array]]:
-    """Boxes that cover the output, each with its maxima (float32) and flat indices; -inf and -1 of padding only."""
+    """Yield boxes that cover the output, with maxima (float32) and flat indices; -inf and -1 for padding only.
+
+    ties: which of equal maxima has the index, "first" or "last".
+    """
     shape = held.problem.y
     growth = max(1.0, math.prod(held.problem.x[2:]) / math.prod(shape[2:]))
     for box in split(shape, memory_order(shape, held.problem.layout), max(1, int(held.block / growth))):
@@ -52,7 +55,7 @@ def _pool(held: Held, box: Box, ties: str) -> tuple[Array, Array]:
 
 
 def _read_slab(held: Held, box: Box, axes: tuple[Axis, ...]) -> tuple[Array, Array]:
-    """What a box of outputs reads, padded with -inf, as float32; and the flat position of the first tap of each."""
+    """Return the inputs of a box of outputs, padded with -inf, as float32, and the flat position of each first tap."""
     inner, into, extent, firsts = [], [], [], []
     for axis, at in zip(axes, box[2:], strict=True):
         begin = at.start * axis.stride - axis.begin
@@ -70,19 +73,19 @@ def _read_slab(held: Held, box: Box, axes: tuple[Axis, ...]) -> tuple[Array, Arr
 
 
 def _tap_offsets(held: Held, axes: tuple[Axis, ...]) -> Array:
-    """Flat distance of each tap, in row-major order, from the first one."""
+    """Return the flat distance of each tap, in row-major order, from the first one."""
     return _flatten(held, [np.arange(axis.kernel, dtype=np.int64) * axis.dilation for axis in axes]).reshape(-1)
 
 
 def _flatten(held: Held, places: list[Array]) -> Array:
-    """Flat positions in a map, from positions along each axis."""
+    """Return flat positions in a map, from positions along each axis."""
     spatial = held.problem.x[2:]
     steps = [math.prod(spatial[axis + 1 :]) for axis in range(len(spatial))]
     return np.asarray(reduce(np.add.outer, [place * step for place, step in zip(places, steps, strict=True)]))
 
 
 def draw_indices(held: Held) -> None:
-    """Fill `indices` with those of the maxima of x, the first of equals, block by block."""
+    """Fill `indices` with those of the maxima of x, the first of equal ones, block by block."""
     backend = held.subject.backend
     like, shape = backend.to_device(np.zeros(1, dtype=np.int64)), held.problem.y
     flat = make_blank(like, math.prod(shape))

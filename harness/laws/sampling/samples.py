@@ -1,4 +1,4 @@
-"""Single outputs of a large problem, recomputed by plain loops over the windows that they read, and nothing else."""
+"""Single outputs of a large problem, recomputed by plain loops over the windows that they read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCATTERS = frozenset({Operator.conv_input_grad, Operator.conv_transpose})
 
 
 def recompute(held: Held, at: Sizes) -> tuple[float, ...]:
-    """What the operator's outputs must be at an index of its first output; exact, in float64."""
+    """Return the right values of the operator's outputs at an index of the first output; exact, in float64."""
     operator = held.problem.operator
     if operator is Operator.conv_weight_grad:
         return (_weight_grad(held, at),)
@@ -41,13 +41,13 @@ def recompute(held: Held, at: Sizes) -> tuple[float, ...]:
 
 
 def _taps(pairs: list[list[tuple[int, int]]]) -> Iterator[tuple[Sizes, Sizes]]:
-    """Positions and taps over all axes, from those of each axis."""
+    """Yield positions and taps over all axes, from those of each axis."""
     for chosen in itertools.product(*pairs):
         yield tuple(place for place, _ in chosen), tuple(tap for _, tap in chosen)
 
 
 def _channels(problem: Problem) -> tuple[int, int]:
-    """Output and input channels of one group of `conv`."""
+    """Return output and input channels of one group of `conv`."""
     assert problem.w is not None
     return problem.w[0] // problem.window.groups, problem.w[1]
 
@@ -90,7 +90,7 @@ def _weight_grad(held: Held, at: Sizes) -> float:
 
 
 def _max_pool(held: Held, at: Sizes) -> tuple[float, float]:
-    """The largest of a window, and its flat index by the declared rule for ties; -inf and -1 of padding only."""
+    """Return the maximum of a window and its flat index by the declared rule for ties; -inf and -1 for padding only."""
     axes, spatial, best, index = axes_of(held.problem), held.problem.x[2:], -math.inf, -1
     last = held.subject.numerics(held.problem).ties == "last"
     for j, _ in _taps([axis.reads(i) for axis, i in zip(axes, at[2:], strict=True)]):
@@ -112,7 +112,7 @@ def _max_pool_grad(held: Held, at: Sizes) -> float:
 
 
 def _divisor(problem: Problem, place: Sizes) -> float:
-    """How many taps of the mean at an output position count."""
+    """Return the divisor of the mean at an output position."""
     return math.prod(float(count_divisors(problem, axis, i, i + 1)[0]) for axis, i in enumerate(place))
 
 

@@ -1,4 +1,4 @@
-"""Random weights of the axes of an output, and what becomes of them on the other side of a window."""
+"""Random weights of the axes of an output, and their transfer to the other side of a window."""
 
 from __future__ import annotations
 
@@ -27,24 +27,29 @@ MOST_WEIGHT, EXACT_BITS = 16, 53
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Random whole weights of one axis, none of them 0."""
+    """Random whole weights of one axis, none of which is 0."""
 
     table: NDArray[np.int8]
 
     def __call__(self, start: int, stop: int) -> Array:
-        """Weights from start to stop, as float64."""
+        """Return the weights from start to stop, as float64."""
         size = self.table.size
         if start // size == (stop - 1) // size:
             return self.table[start % size : (stop - 1) % size + 1].astype(np.float64)
         return self.at(np.arange(start, stop))
 
     def at(self, places: Array) -> Array:
-        """Weights at any positions."""
+        """Return the weights at any positions."""
         return np.asarray(self.table[places % self.table.size]).astype(np.float64)
 
 
 def make_weights(problem: Problem, axis: str, number: int, size: int, largest: int) -> Weights:
-    """Draw the weights of an axis for a round: -largest to largest without 0."""
+    """Draw the weights of an axis for a round, from -largest to largest without 0.
+
+    axis: name of the axis, which selects the seed together with `number`.
+    number: of the round.
+    size: length of the axis.
+    """
     rng = seeded_generator(problem.seed, f"weights of {axis} in round {number}")
     values = rng.integers(1, largest, size=min(size, LONGEST), endpoint=True, dtype=np.int8)
     values *= rng.integers(0, 1, size=values.size, endpoint=True, dtype=np.int8) * np.int8(2) - np.int8(1)
@@ -52,7 +57,7 @@ def make_weights(problem: Problem, axis: str, number: int, size: int, largest: i
 
 
 def choose_largest(problem: Problem) -> int:
-    """Largest weight with which the sum over a block stays exact in float64, at most 16."""
+    """Return the largest weight with which the sum over a block stays exact in float64, at most 16."""
     largest = amplitude(problem)[0]
     size = min(accumulation(problem) * largest**2 + largest, 2.0 ** FORMATS[problem.dtype].bits)
     bits = EXACT_BITS - math.log2(BLOCK) - math.log2(size)
@@ -60,7 +65,11 @@ def choose_largest(problem: Problem) -> int:
 
 
 def mean_weights(problem: Problem, number: int, weights: Weights) -> Weigh:
-    """h[j] = sum of g[i] / divisor[i] over outputs i and taps that read input j."""
+    """Return weights h[j] = sum of g[i] / divisor[i] over outputs i and taps that read input j.
+
+    number: of the spatial axis.
+    weights: g.
+    """
     axis = axes_of(problem)[number]
 
     @lru_cache(maxsize=4)  # consecutive blocks mostly share their places along an axis
@@ -78,7 +87,11 @@ def mean_weights(problem: Problem, number: int, weights: Weights) -> Weigh:
 
 
 def spread_weights(problem: Problem, number: int, weights: Weights) -> Weigh:
-    """h[i] = sum of g[j] over the inputs j that output i reads, over divisor[i]."""
+    """Return weights h[i] = sum of g[j] over the inputs j that output i reads, divided by divisor[i].
+
+    number: of the spatial axis.
+    weights: g.
+    """
     axis = axes_of(problem)[number]
 
     @lru_cache(maxsize=4)  # consecutive blocks mostly share their places along an axis
@@ -98,7 +111,7 @@ def _strided(weights: Weights, at: slice) -> Array:
 
 
 def _outputs_reading(axis: Axis, start: int, stop: int, u: int) -> tuple[int, int]:
-    """The range of outputs whose tap u reads an input from start to stop."""
+    """Return the range of outputs whose tap u reads an input from start to stop."""
     shift = axis.dilation * u - axis.begin
     first = max(0, -((shift - start) // axis.stride))  # ceil((start - shift) / stride)
     last = min(axis.p, (stop - 1 - shift) // axis.stride + 1)
@@ -106,9 +119,11 @@ def _outputs_reading(axis: Axis, start: int, stop: int, u: int) -> tuple[int, in
 
 
 def tap_weights(axis: Axis, weights: Weights, at: slice, scatters: bool) -> Array:
-    """Weight that each position of the first input has for each tap: (positions, kernel).
+    """Return the weight that each position of the first input has for each tap: (positions, kernel).
 
-    conv: g[i] where tap u of output i reads this position; scatters: g[j] where this position adds to output j.
+    at: the positions.
+    scatters: False for conv: g[i] where tap u of output i reads this position. True: g[j] where this position adds to
+        output j.
     """
     matrix = np.zeros((at.stop - at.start, axis.kernel))
     for u in range(axis.kernel):
