@@ -8,15 +8,19 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import harness
+
 
 def make_bare_environment(folder, requirements):
-    """Make an environment that has these requirements only; its interpreter."""
+    """Make an environment that has the harness and these requirements only; its interpreter."""
     venv.create(folder, with_pip=False)
     (packages,) = folder.glob("lib/python*/site-packages")
     for one in find_distributions(requirements):
-        for top in {path.parts[0] for path in one.files if not path.is_absolute() and path.parts[0] != ".."}:
-            if top != "__pycache__":
-                (packages / top).symlink_to(Path(one.locate_file(top)).resolve())
+        tops = {path.parts[0] for path in one.files if not path.is_absolute()} - {"..", "__pycache__"}
+        for top in tops:
+            (packages / top).symlink_to(Path(one.locate_file(top)).resolve())
+    for name in ("harness", "backends", "suites", "reports"):
+        (packages / name).symlink_to(Path(harness.__file__).parents[1] / name)
     return folder / "bin" / Path(sys.executable).name
 
 
