@@ -14,7 +14,7 @@ from reports.frames import COMPARISON_COLUMNS
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def test_every_hook_is_documented_with_its_signature():
