@@ -1,6 +1,9 @@
 # make run    creates .venv, installs, runs the default suite and says where the report lies
 # make test   creates the same .venv with the tools of development and runs the tests
 # make check  lint and types
+# make coverage  runs the tests and says which lines they run, in processes that they start too (TESTS: which tests)
+# make wheel  builds dist/*.whl and dist/*.tar.gz
+# make lock   writes requirements*.lock anew from pyproject.toml and constraints.txt (docs/installation.md)
 # make conjunctions      plants every condition by which libraries choose code as a fault, and 1 000 random
 #                        conjunctions of them: what the suite correctness kills (minutes)
 # make gpu-wheels        fills .gpu-wheels with what a machine with a CUDA device but no network may lack
@@ -14,8 +17,14 @@ BIN := $(VENV)/bin
 SOURCES := pyproject.toml constraints.txt
 OUTPUT ?= gpu-check
 MINUTES ?= 8
+TESTS ?=
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --constraint constraints.txt --custom-compile-command "make lock"
 
-.PHONY: run test check conjunctions clean gpu-wheels gpu-wheels-check gpu-check
+NEEDS := from harness.execution.environment_build import list_worker_needs; print(*list_worker_needs(), sep='\n')
+
+.PHONY: run test check coverage wheel lock conjunctions clean gpu-wheels gpu-wheels-check gpu-check
 
 run: $(VENV)/installed
 	$(BIN)/python -m harness run suite
@@ -27,6 +36,22 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+coverage: $(VENV)/installed-dev
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest -n auto $(TESTS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
+
+wheel: $(VENV)/installed-dev
+	$(PIP) --group build
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+
+lock: $(VENV)/installed-dev
+	$(PIP) --group lock
+	$(LOCK) --extra ci --extra learn --extra onnx --group dev --group build --group lock -o requirements.lock
+	$(BIN)/python -c "$(NEEDS)" | $(LOCK:pyproject.toml=-) -o requirements-worker.lock
 
 conjunctions: $(VENV)/installed-dev
 	$(BIN)/python tests/benchmarks/bench_conjunctions.py
@@ -44,12 +69,14 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: $(BIN)/python $(SOURCES)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[torch]'
+	$(PIP) --editable '.[torch]'
 	touch $@
 
+# pip knows dependency groups since 25.1; the one that a new environment brings may be older.
 $(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(PIP) 'pip>=25.1'
+	$(PIP) --editable '.[ci,learn,onnx,torch]' --group dev
 	touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build dist *.egg-info

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+import harness
 from harness.execution.worker_supervisor import WorkerSupervisor
 from harness.plugins.manager import load_plugins
 
 ROOT = Path(__file__).parent.parent
+SOURCES = Path(harness.__file__).parents[1]  # of the packages: ROOT, or where the wheel under test is installed
 FAULTY = tuple(str(path) for path in sorted((ROOT / "tests" / "faulty").glob("*.py")) if path.stem != "dying")
 DYING = str(ROOT / "tests" / "faulty" / "dying.py")
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import harness
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SOURCES
 
 # The rooms of the harness in the order in which data passes through them: each imports only earlier ones.
 ROOMS = (
@@ -23,7 +23,7 @@ OTHERS = {"harness": {"backends", "suites", "reports"}, "backends": {"suites", "
 
 @pytest.mark.parametrize("package", OTHERS)
 def test_packages_depend_on_the_harness_only(package):
-    for path in (ROOT / package).rglob("*.py"):
+    for path in (SOURCES / package).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
@@ -34,8 +34,8 @@ def test_packages_depend_on_the_harness_only(package):
 def _read_imports(package="harness"):
     """Module -> modules of the package that it imports anywhere: in functions and for types as well."""
     paths = {}
-    for path in (ROOT / package).rglob("*.py"):
-        dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in (SOURCES / package).rglob("*.py"):
+        dotted = ".".join(path.relative_to(SOURCES).with_suffix("").parts)
         paths[dotted.removesuffix(".__init__")] = path
     imports = {}
     for module, path in paths.items():
@@ -76,9 +76,9 @@ def test_no_circle_of_files(package):
 
 
 def test_no_loose_module_and_no_name_that_others_need():
-    loose = {path.stem for path in (ROOT / "harness").glob("*.py")}
+    loose = {path.stem for path in (SOURCES / "harness").glob("*.py")}
     assert loose == {"__init__", "__main__", "errors", "exit_codes", "git"}
-    folders = {path.name for path in (ROOT / "harness").iterdir() if (path / "__init__.py").exists()}
+    folders = {path.name for path in (SOURCES / "harness").iterdir() if (path / "__init__.py").exists()}
     assert folders == set(ROOMS) - loose
     assert not folders & {"spec", "test", "tests", *harness.__all__}  # tools and public functions go by these
 
@@ -109,5 +109,5 @@ def test_help_imports_little():
 @pytest.mark.parametrize("package", ["harness", "backends", "suites", "reports"])
 def test_every_folder_of_code_is_a_package(package):
     """A folder without an __init__.py is left out of a wheel without a word."""
-    for path in (ROOT / package).rglob("*.py"):
+    for path in (SOURCES / package).rglob("*.py"):
         assert (path.parent / "__init__.py").exists(), path.parent

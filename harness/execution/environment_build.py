@@ -6,16 +6,17 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
 
-# Dependencies of the harness that a worker imports, in addition to those of the backend.
-WORKER_NEEDS = (
-    "array-api-compat", "filelock", "ml-dtypes", "msgspec", "numpy", "pluggy", "psutil", "scipy", "threadpoolctl",
-)  # fmt: skip
+DISTRIBUTION = "conv-harness"
+WORKER_EXTRA = "worker"  # of pyproject.toml: names what a worker imports of the harness's own dependencies
+REQUIRED = re.compile(r"\s*([A-Za-z0-9][\w.-]*)")  # the name at the start of a requirement
+EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
 PACKAGED = ("pyproject.toml", "setup.py", "setup.cfg")
 REQUIREMENTS = "requirements.txt"
 LIMIT_S = 1800.0
@@ -58,7 +59,8 @@ def build_environment(tree: Path, folder: Path, extras: str, what: str) -> str:
             "installs, or an environment that is ready (BACKEND@env:PATH, gate --base-env)"
         )
     _run([sys.executable, "-m", "venv", str(folder)], what)
-    pip = [str(interpreter), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", *wanted, *WORKER_NEEDS]
+    pip = [str(interpreter), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", *wanted]
+    pip += list_worker_needs()
     versions = list_versions(tree)
     asked = {_plain(name) for name in list_asked(tree)}
     for lines in (versions, [line for line in versions if _plain(line.partition("==")[0]) not in asked]):
@@ -69,6 +71,38 @@ def build_environment(tree: Path, folder: Path, extras: str, what: str) -> str:
             return str(interpreter)
     _run(pip, what)  # its requirements need other versions of further packages too
     return str(interpreter)
+
+
+def list_worker_needs() -> list[str]:
+    """List the requirements of a worker among the harness's own dependencies, such as `numpy>=2.1`.
+
+    They are read from pyproject.toml where the harness runs from its checkout, else from the installed metadata.
+    Raises UsageError where neither says what a worker needs.
+    """
+    project = parse_pyproject(_read(Path(__file__).parents[2] / "pyproject.toml")).get("project", {})
+    if project.get("name") == DISTRIBUTION:
+        return select_needs(project["dependencies"], project["optional-dependencies"][WORKER_EXTRA])
+    try:
+        lines = metadata.requires(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        lines = []
+    extra = [line for line in lines if (match := EXTRA.search(line)) and match[1] == WORKER_EXTRA]
+    if not extra:
+        raise UsageError(
+            f"needs of a worker: got no extra '{WORKER_EXTRA}' in the installed metadata of {DISTRIBUTION}; wanted "
+            "version 0.1 or later, installed with pip"
+        )
+    return select_needs([line for line in lines if not EXTRA.search(line)], extra)
+
+
+def select_needs(dependencies: Iterable[str], names: Iterable[str]) -> list[str]:
+    """Select the dependencies that are named, with their versions. Raises UsageError where a name is none of them."""
+    bounds = {_plain(match[1]): line.strip() for line in dependencies if (match := REQUIRED.match(line))}
+    wanted = [_plain(match[1]) for name in names if (match := REQUIRED.match(name))]
+    for name in wanted:
+        if name not in bounds:
+            raise UsageError(f"extra '{WORKER_EXTRA}': got '{name}', wanted one of the dependencies of {DISTRIBUTION}")
+    return [bounds[name] for name in wanted]
 
 
 def list_versions(tree: Path) -> list[str]:
@@ -85,7 +119,7 @@ def list_asked(tree: Path) -> list[str]:
     project = parse_pyproject(_read(tree / "pyproject.toml")).get("project", {})
     lines = [*project.get("dependencies", ()), *_read(tree / REQUIREMENTS).splitlines()]
     lines += [line for extra in project.get("optional-dependencies", {}).values() for line in extra]
-    found = (re.match(r"\s*([A-Za-z0-9][\w.-]*)", line) for line in lines)
+    found = (REQUIRED.match(line) for line in lines)
     return [match[1] for match in found if match]
 
 
