@@ -56,6 +56,8 @@ def command(
     faults = _choose(registry, sources, backends)
     for law in laws:
         registry.law(law)
+    if output is not None:
+        _make_folder(output)  # before the minutes that the matrix takes
     with tempfile.TemporaryDirectory() as folder:
         matrix = make_matrix(
             registry,
@@ -134,8 +136,16 @@ def print_matrix(matrix: KillMatrix) -> None:
         console.print(f"[red]survivors[/red]: {', '.join(matrix.survivors)}", soft_wrap=True)
 
 
+def _make_folder(output: str) -> None:
+    try:
+        Path(output).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"output folder cannot be written: got '{output}' ({error.strerror}), wanted a writable place; see --output"
+        ) from None
+
+
 def _write(registry: Registry, matrix: KillMatrix, folder: Path) -> list[Path]:
     """Every format that knows how to write a kill matrix."""
-    folder.mkdir(parents=True, exist_ok=True)
     reporters = registry.reporters_for(writer="write_kills")
     return [path for one in reporters if one.write_kills for path in one.write_kills(matrix, folder)]

@@ -65,7 +65,7 @@ def command(
     from harness.cli.options import command_line
     from harness.cli.progress import choose_watch
     from harness.cli.summary import print_ending
-    from harness.execution.pipeline import start
+    from harness.execution.pipeline import check_start, start
     from harness.experiments.qualify import make_arms, name_suites, qualify_run
     from harness.plan.gate import Gate
     from harness.plan.planner import plan_run
@@ -77,11 +77,13 @@ def command(
         return ExitCode.OK
     registry = load_registry(plugins, without)
     gate = Gate(delta=read_share(delta), budget_s=read_seconds(budget), apart=True)
+    wait_s = read_seconds(lease_wait) if lease_wait else None
+    check_start(output)
     names = name_suites(() if no_power else SLOWDOWNS)
     plan = plan_run(registry, names, arms=make_arms(registry, backends or CHOSEN), gate=gate)
     run = start(
         registry, plan, ("qualify",), output, plugins, None, threads, choose_watch(), command_line(sys.argv[1:]),
-        lease_wait_s=read_seconds(lease_wait) if lease_wait else None,
+        lease_wait_s=wait_s,
     )  # fmt: skip
     arm_comparison = compare_to_base(run)
     if find_exit_code(run):

@@ -84,7 +84,7 @@ def command(
     from harness.cli.options import command_line
     from harness.cli.progress import choose_watch
     from harness.errors import UsageError
-    from harness.execution.pipeline import start
+    from harness.execution.pipeline import check_start, start
     from harness.plan.arm import parse_arms
     from harness.plan.planner import plan_run
     from harness.record.environment import describe_environment
@@ -100,12 +100,15 @@ def command(
     reporters = registry.reporters_for(formats)
     known = read_qualification(name_environment(describe_environment(threads)))
     given = read_problems(problems, problem_files, registry.networks)
+    check_start(output, chosen, plugins)
     wait_s = read_seconds(lease_wait) if lease_wait else None
-    cells = plan_run(registry, names, problems=given, arms=chosen[1:], threads=threads).cells
-    gate = make_gate(delta, known, budget, sum(cell.decided is None for cell in cells), armed=armed)
+    gate = make_gate(delta, known, budget, 0, armed=armed)
     if reason := refuse(gate, known):
         print(f"error: the gate is not armed: {reason}", file=sys.stderr)
         return ExitCode.CANNOT_TELL
+    if not budget:
+        cells = plan_run(registry, names, problems=given, arms=chosen[1:], threads=threads).cells
+        gate = make_gate(delta, known, None, sum(cell.decided is None for cell in cells), armed=armed)
     plan = plan_run(registry, names, problems=given, arms=chosen, gate=gate, mode=mode, threads=threads)
     watch = choose_watch()
     try:
