@@ -240,7 +240,7 @@ def finish(execution: Execution) -> Run:
 
 
 def check_start(output: str | Path | None, arms: Sequence[Arm] = (), plugins: Sequence[str] = ()) -> None:
-    """Raise UsageError for what start would refuse, as far as it shows at once: planning a whole suite takes a while."""
+    """Raise UsageError for what start would refuse, as far as it shows at once; a plan of a whole suite takes long."""
     check_directory(None if output is None else str(output))
     check_environments((arm.environment.place for arm in arms), plugins)
 

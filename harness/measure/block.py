@@ -34,7 +34,7 @@ WARM_NS = 5_000_000  # of untimed calls after an arm was suspended: its threads 
 READINGS = 1_000  # of a clock around nothing
 MOST_READINGS = 20  # of what was used, each of which takes some microseconds; a time slice is hundreds of them
 
-_now = time.perf_counter_ns  # bound before any backend is loaded
+read_clock = time.perf_counter_ns  # bound before any backend is loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +115,8 @@ def make_ready(calls: Sequence[Callable[[], Any]], clock: Clock, mode: Mode, dev
 def calibrate(ready: Ready, slowdown: float = 0.0) -> Ready:
     """Time single calls, choose how many make a sample, and make the work that slows each sample down by a share."""
     times: list[float] = []
-    begun = _now()
-    while len(times) < LEAST_CALLS or _now() - begun < CALIBRATION_NS:
+    begun = read_clock()
+    while len(times) < LEAST_CALLS or read_clock() - begun < CALIBRATION_NS:
         member = len(times) % len(ready.calls)
         _renew(ready, member)
         times.append(ready.clock.time(ready.calls[member])[1])
@@ -140,7 +140,7 @@ def time_block(ready: Ready, budget_ns: int, warm_ns: int, least: int, look: Loo
     look: is given member and result of calls that nobody can tell beforehand, untimed, before anything else is done;
     the last time for a call that is any of the block's with equal chances.
     """
-    begun, below_ns = _now(), descendants_ns()
+    begun, below_ns = read_clock(), descendants_ns()
     warmups = _warm(ready, warm_ns) + _raise_clock(ready, warm_ns)
     before = ready.read_gpu() if ready.read_gpu else None
     samples: list[float] = []
@@ -158,7 +158,7 @@ def time_block(ready: Ready, budget_ns: int, warm_ns: int, least: int, look: Loo
     below_ns = descendants_ns() - below_ns
     return Timed(
         samples_ns=tuple(samples), clocks=tuple(clocks), timed_ns=round(spent), warmups=warmups,
-        cpu_ns=round(used.cpu_ns + below_ns * used.span_ns / max(1, _now() - begun)),
+        cpu_ns=round(used.cpu_ns + below_ns * used.span_ns / max(1, read_clock() - begun)),
         span_ns=used.span_ns, waited_ns=used.waited_ns, gpu=(before, after) if before and after else (),
     )  # fmt: skip
 
@@ -217,16 +217,16 @@ def read_use() -> Use:
 
     Asking for processor time is where the system often takes the core away.
     """
-    read_waited = _waited()
+    read_waited = waited_reader()
     for _ in range(MOST_READINGS):
-        use = Use(waited_ns=read_waited(), cpu_ns=own_ns(), span_ns=_now())
+        use = Use(waited_ns=read_waited(), cpu_ns=own_ns(), span_ns=read_clock())
         if read_waited() == use.waited_ns:
             break
     return use
 
 
 @cache
-def _waited() -> Callable[[], int]:
+def waited_reader() -> Callable[[], int]:
     """The reader of this thread's waiting; blocks of a process are timed by one thread."""
     return make_waited()
 
@@ -269,8 +269,8 @@ def _run_many(calls: tuple[Callable[[], Any], ...], rounds: int, member: int, ex
 
 def _warm(ready: Ready, warm_ns: int) -> int:
     """Untimed calls until the time is spent, at least one where any time is given; a cold cache needs no more."""
-    count, begun = 0, _now()
-    while warm_ns and (count == 0 or _now() - begun < warm_ns):
+    count, begun = 0, read_clock()
+    while warm_ns and (count == 0 or read_clock() - begun < warm_ns):
         ready.clock.time(ready.calls[count % len(ready.calls)])
         count += 1
         if ready.flush is not None:
@@ -280,16 +280,16 @@ def _warm(ready: Ready, warm_ns: int) -> int:
 
 def _raise_clock(ready: Ready, warm_ns: int) -> int:
     """Untimed calls until the clock of a device that was idle rises no more, RAISE_NS at most; how many."""
-    count, begun, highest, still = 0, _now(), 0.0, 0
-    while warm_ns and ready.read_gpu and _now() - begun < RAISE_NS:
+    count, begun, highest, still = 0, read_clock(), 0.0, 0
+    while warm_ns and ready.read_gpu and read_clock() - begun < RAISE_NS:
         gpu = ready.read_gpu()
         if gpu is None:
             break
         still = 0 if gpu.sm_mhz > RISES * highest else still + 1
         if still == STILL:
             break
-        highest, until = max(highest, gpu.sm_mhz), _now() + warm_ns
-        while _now() < until:
+        highest, until = max(highest, gpu.sm_mhz), read_clock() + warm_ns
+        while read_clock() < until:
             ready.clock.time(ready.calls[count % len(ready.calls)])
             count += 1
     return count

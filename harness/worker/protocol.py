@@ -154,14 +154,14 @@ class Measured(msgspec.Struct, tag="measured", frozen=True):
 
 Reply = Ready | Checked | Sampled | Answered | Measured | FilesLoaded
 
-_encoder = msgspec.msgpack.Encoder()
+encoder = msgspec.msgpack.Encoder()
 requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
 
 def send(stream: BinaryIO, message: Request | Reply, ticket: int) -> None:
     """Write one frame and flush it."""
-    body = _encoder.encode(message)
+    body = encoder.encode(message)
     stream.write(HEAD.pack(len(body), ticket) + body)
     stream.flush()
 
