@@ -1,5 +1,6 @@
 # make run    creates .venv, installs, runs the default suite and says where the report lies
-# make test   creates the same .venv with the tools of development and runs the tests
+# make test   creates the same .venv with the tools of development and runs the tests that are not marked slow
+# make test-all  runs all tests
 # make check  lint and types
 # make conjunctions      plants every condition by which libraries choose code as a fault, and 1 000 random
 #                        conjunctions of them: what the suite correctness kills (minutes)
@@ -12,16 +13,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml constraints.txt
+SPREAD := -n auto --dist worksteal --durations=10
 OUTPUT ?= gpu-check
 MINUTES ?= 8
 
-.PHONY: run test check conjunctions clean gpu-wheels gpu-wheels-check gpu-check
+.PHONY: run test test-all check conjunctions clean gpu-wheels gpu-wheels-check gpu-check
 
 run: $(VENV)/installed
 	$(BIN)/python -m harness run suite
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest $(SPREAD) -m "not slow"
+
+test-all: $(VENV)/installed-dev
+	$(BIN)/python -m pytest $(SPREAD)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .

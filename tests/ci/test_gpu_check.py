@@ -343,6 +343,7 @@ def test_a_folder_that_is_too_large_is_refused(tmp_path):
 # --- what parts are made of ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_few_problems_meet_every_law_and_most_of_its_operators_and_dtypes():
     facets = facets_of(BACKENDS)
     lines = choose_lines(facets, LINES)
@@ -362,6 +363,7 @@ def test_parts_begin_with_tests_and_a_cover_of_laws_and_end_with_all_laws():
     assert len(names) == len(set(names))
 
 
+@pytest.mark.slow
 def test_no_part_asks_for_a_time_that_the_plan_leaves_out_as_too_dear():
     """Plans are made with rates of a processor: what a device does in a millisecond may seem to take minutes."""
     registry = load_plugins((LAYERS,))

@@ -87,6 +87,7 @@ def test_the_command_that_is_printed_repeats_the_case(found, tmp_path):
     assert "failed  faulty:width-tail-lost" in again.stdout
 
 
+@pytest.mark.slow
 def test_the_same_seed_finds_the_same(found, tmp_path):
     done, _ = found
     again = _tail_lost(tmp_path)
@@ -114,6 +115,7 @@ def test_a_right_backend_is_clean_and_what_is_mended_passes(tmp_path):
     assert re.search(r"seed \d+\n", done.stdout)
 
 
+@pytest.mark.slow
 def test_a_backend_that_crashes_is_asked_on(tmp_path):
     (tmp_path / "crashing.py").write_text(CRASHING)
     done = fuzz(

@@ -135,8 +135,8 @@ def test_a_broken_plugin_is_shown_by_plugins_and_is_an_error_where_it_was_named(
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("backends", ["numpy-direct", "available", "cupy-fft", "unavailable"]),
-        ("suites", ["correctness", "speed-short", "suite"]),
+        pytest.param("backends", ["numpy-direct", "available", "cupy-fft", "unavailable"], marks=pytest.mark.slow),
+        pytest.param("suites", ["correctness", "speed-short", "suite"], marks=pytest.mark.slow),
         ("problems", ["lenet5", "resnet50", "sweep-kernel"]),
         ("operators", ["conv_weight_grad", "indices", "derived"]),
         ("laws", ["wide-convolution-commutes", "x ⊛_wide w = w ⊛_wide x"]),
@@ -153,8 +153,17 @@ def test_a_problem_set_is_listed_by_its_lines():
     assert "conv x=1x1x32x32 w=6x1x5x5" in done.stdout
 
 
-def test_a_dry_run_prints_the_plan_and_runs_nothing(tmp_path):
+@pytest.mark.slow
+def test_a_dry_run_of_the_whole_suite_prints_the_plan_and_runs_nothing(tmp_path):
     done = run_harness("run", "suite", "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "speed-short" in done.stdout
+    assert "fft has no max_pool" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_prints_the_plan_and_runs_nothing(tmp_path):
+    done = run_harness("run", "suite", "--dry-run", "--problem", "max_pool x=1x2x9 kernel=3", cwd=tmp_path)
     assert done.returncode == 0
     assert "speed-short" in done.stdout
     assert "fft has no max_pool" in done.stdout

@@ -57,6 +57,7 @@ def test_a_gate_is_not_armed_on_a_machine_that_nobody_qualified(tmp_path):
     assert "the gate is not armed: this machine is not qualified; run `python -m harness qualify`" in done.stderr
 
 
+@pytest.mark.slow
 def test_too_few_passes_qualify_nothing(tmp_path):
     done = run_harness("qualify", "--backend", "im2col", "--no-power", "--budget", "1s", "--output",
                        str(tmp_path / "run"), state=tmp_path)  # fmt: skip
@@ -83,6 +84,7 @@ def test_a_gate_is_not_armed_beyond_what_a_machine_is_qualified_for(tmp_path, mo
     assert message in done.stderr
 
 
+@pytest.mark.slow
 def test_an_armed_gate_says_what_it_cannot_tell(tmp_path, monkeypatch):
     monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path))
     write_qualification(
