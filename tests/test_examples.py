@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 def test_the_python_door(tmp_path):
     done = subprocess.run(
         [sys.executable, str(ROOT / "examples" / "from_python.py")], cwd=ROOT, capture_output=True, text=True,
-        timeout=120, env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        timeout=600, env={"PYTHONPATH": str(ROOT), "PATH": ""},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("takes") == 2

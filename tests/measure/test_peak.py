@@ -118,7 +118,7 @@ def test_a_copy_moves_all_bytes():
 
 
 def test_calls_side_by_side_run_in_threads_of_their_own_at_the_same_time():
-    meeting = threading.Barrier(3, timeout=10)
+    meeting = threading.Barrier(3, timeout=600)
     assert run_side_by_side([meeting.wait] * 3) > 0
     assert not meeting.broken
 
