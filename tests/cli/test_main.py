@@ -9,6 +9,7 @@ import time
 import pytest
 
 import harness
+from harness.cli.main import main
 from tests.conftest import DYING, ROOT
 
 PROBLEM = "conv x=1x2x9 w=3x2x3 data=integer"
@@ -73,13 +74,25 @@ def test_help_names_every_command_and_exit_code():
         (["lsit"], "No such command 'lsit'"),
     ],
 )
-def test_bad_input_is_one_clear_line_and_exit_2(arguments, words):
-    done = run_harness(*arguments)
+def test_bad_input_is_one_clear_line_and_exit_2(arguments, words, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    _assert_one_error(capsys.readouterr().err, words)
+
+
+def test_a_process_ends_as_its_command_does():
+    done = run_harness("run", "corectness")
     assert done.returncode == 2, done.stderr
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    _assert_one_error(done.stderr, "unknown suite: got 'corectness'")
+
+
+def _assert_one_error(said, words):
+    errors = [line for line in said.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert words in errors[0]
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in said
 
 
 def test_a_plugin_of_ones_own_is_run_and_reported(mine, tmp_path):

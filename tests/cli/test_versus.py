@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from harness.analysis.qualification import Qualification, name_environment, write_qualification
+from harness.cli.main import main
 from harness.record.environment import describe_environment
 from tests.conftest import ROOT
 
@@ -44,10 +45,13 @@ def test_identical_arms_are_compared_and_reported(tmp_path):
         (["a=im2col", "b=im2col", "--budget", "much"], "got 'much', wanted a duration"),
     ],
 )
-def test_bad_input_is_one_clear_line_and_exit_2(tmp_path, arguments, message):
-    done = run_harness("versus", *arguments, "--output", str(tmp_path / "run"), state=tmp_path)
-    assert done.returncode == 2
-    (line,) = done.stderr.strip().splitlines()
+def test_bad_input_is_one_clear_line_and_exit_2(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        main(["versus", *arguments, "--output", str(tmp_path / "run")])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("error: ") and message in line
 
 
