@@ -95,6 +95,7 @@ def _assert_one_error(said, words):
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_a_plugin_of_ones_own_is_run_and_reported(mine, tmp_path):
     done = run_harness(
         "run", "suite", "--plugin", str(mine), "--backend", "mine", "--problem", PROBLEM,
@@ -212,6 +213,7 @@ def _text(path):
     return path.read_text() if path.exists() else ""
 
 
+@pytest.mark.slow
 def test_compare_tells_what_broke(mine, tmp_path):
     arguments = ("run", "correctness", "--plugin", str(mine), "--backend", "mine", "--problem", PROBLEM, "--output")
     assert run_harness(*arguments, str(tmp_path / "base")).returncode == 0
