@@ -60,7 +60,9 @@ def test_no_law_is_broken(backend, tmp_path):
     _run(backend, tmp_path)
 
 
-@pytest.mark.parametrize("backend", CPU)
+@pytest.mark.parametrize(
+    "backend", [pytest.param(name, marks=[pytest.mark.slow] if name == "scipy-signal" else []) for name in CPU]
+)
 def test_no_law_is_broken_on_a_problem_of_every_operator(backend, tmp_path):
     run = harness.run("correctness", backends=[backend], problems=EXACT, output=tmp_path / "run")
     assert not [f"{r.problem} {r.law}: {r.reason}" for r in run.results if r.outcome in WRONG]

@@ -9,6 +9,7 @@ import tarfile
 import time
 import zipfile
 from argparse import ArgumentTypeError
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -150,12 +151,8 @@ def test_a_check_that_is_asked_to_end_cuts_its_part_and_begins_no_other(tmp_path
 
 
 def test_a_part_that_does_not_heed_the_request_is_ended(tmp_path):
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which the part inherits: it is deaf from its first moment
-    try:
-        part = _python("import time; time.sleep(100)", limit_s=1)
-        found = run_part(part, 100, tmp_path / "log", os.environ, grace_s=1)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    deaf = ("sh", "-c", "trap '' INT; exec sleep 100")  # from its first moments on, which Python would not be
+    found = run_part(replace(_python("", limit_s=2), command=deaf), 100, tmp_path / "log", os.environ, grace_s=1)
     assert (found.state, found.exit_code) == ("cut", -9)
 
 

@@ -184,7 +184,7 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupt_leaves_a_readable_incomplete_run(tmp_path, number):
     folder = tmp_path / "run"
     child = subprocess.Popen(
