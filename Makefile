@@ -1,5 +1,6 @@
 # make run    creates .venv, installs, runs the default suite and says where the report lies
-# make test   creates the same .venv with the tools of development and runs the tests
+# make test   creates the same .venv with the tools of development and runs the tests that are not marked slow
+# make test-all  runs all tests
 # make check  lint and types
 # make coverage  runs the tests and says which lines they run, in processes that they start too (TESTS: which tests)
 # make wheel  builds dist/*.whl and dist/*.tar.gz
@@ -15,6 +16,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml constraints.txt
+SPREAD := -n auto --dist worksteal --durations=10
 OUTPUT ?= gpu-check
 MINUTES ?= 8
 TESTS ?=
@@ -24,13 +26,16 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-versio
 
 NEEDS := from harness.execution.environment_build import list_worker_needs; print(*list_worker_needs(), sep='\n')
 
-.PHONY: run test check coverage wheel lock conjunctions clean gpu-wheels gpu-wheels-check gpu-check
+.PHONY: run test test-all check coverage wheel lock conjunctions clean gpu-wheels gpu-wheels-check gpu-check
 
 run: $(VENV)/installed
 	$(BIN)/python -m harness run suite
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest $(SPREAD) -m "not slow"
+
+test-all: $(VENV)/installed-dev
+	$(BIN)/python -m pytest $(SPREAD)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .

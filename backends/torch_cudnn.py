@@ -171,46 +171,46 @@ class TorchOperators(Backend):
 
     def conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Array:
         """Correlate x with w and add b."""
-        return self._settled(_plan_conv(x, w, b, window))()
+        return self.settle(_plan_conv(x, w, b, window))()
 
     def conv_input_grad(self, dy: Array, w: Array, x_shape: Sizes, window: Window) -> Array:
         """Give dx: the backward function with only its first output asked for."""
-        return self._settled(_plan_conv_input_grad(dy, w, x_shape, window))()
+        return self.settle(_plan_conv_input_grad(dy, w, x_shape, window))()
 
     def conv_weight_grad(self, dy: Array, x: Array, w_shape: Sizes, window: Window) -> Array:
         """Give dw: the backward function with only its second output asked for."""
-        return self._settled(_plan_conv_weight_grad(dy, x, w_shape, window))()
+        return self.settle(_plan_conv_weight_grad(dy, x, w_shape, window))()
 
     def conv_bias_grad(self, dy: Array) -> Array:
         """Give db, the sum over all but the channels."""
-        return self._settled(_plan_conv_bias_grad(dy))()
+        return self.settle(_plan_conv_bias_grad(dy))()
 
     def conv_transpose(self, x: Array, w: Array, b: Array | None, window: Window, output_padding: Sizes) -> Array:
         """Apply the transpose of `conv` to x and add b."""
-        return self._settled(_plan_conv_transpose(x, w, b, window, output_padding))()
+        return self.settle(_plan_conv_transpose(x, w, b, window, output_padding))()
 
     def max_pool(self, x: Array, window: Window) -> tuple[Array, Array]:
         """Give y and indices; the first of equals wins, and of several NaN the last one is indexed."""
-        y, indices = self._settled(plan_max_pool(x, window))()
+        y, indices = self.settle(plan_max_pool(x, window))()
         return y, indices
 
     def max_pool_grad(self, dy: Array, x: Array, indices: Array, window: Window) -> Array:
         """Give dx, each dy added at its index."""
-        return self._settled(plan_max_pool_grad(dy, x, indices, window))()
+        return self.settle(plan_max_pool_grad(dy, x, indices, window))()
 
     def avg_pool(self, x: Array, window: Window) -> Array:
         """Give y, the mean over each window."""
-        return self._settled(plan_avg_pool(x, window))()
+        return self.settle(plan_avg_pool(x, window))()
 
     def avg_pool_grad(self, dy: Array, x_shape: Sizes, window: Window) -> Array:
         """Give dx, each dy spread evenly over its window."""
-        return self._settled(plan_avg_pool_grad(dy, x_shape, window))()
+        return self.settle(plan_avg_pool_grad(dy, x_shape, window))()
 
     def prepare(self, problem: Problem, arrays: Mapping[str, Any]) -> Call:
         """Settle the geometry; the call that is left is the torch function itself where torch has the window."""
-        return self._settled(PLANS[problem.operator](*arguments(problem, arrays)), problem.math)
+        return self.settle(PLANS[problem.operator](*arguments(problem, arrays)), problem.math)
 
-    def _settled(self, call: Call, math: str = "ieee") -> Call:
+    def settle(self, call: Call, math: str = "ieee") -> Call:
         """Make the call that sets the switches of the device first; the CPU has none to set."""
         return call
 
@@ -380,7 +380,8 @@ class TorchCudnn(TorchOperators):
             return f"no cuDNN: torch.backends.cudnn.is_available() is False (torch {torch.__version__})"
         return super()._try()
 
-    def _settled(self, call: Call, math: str = "ieee") -> Call:
+    def settle(self, call: Call, math: str = "ieee") -> Call:
+        """Make the call that allows TF32 where the problem does, and forbids it elsewhere."""
         import torch
 
         return partial(_with_tf32, torch.backends.cudnn, torch.backends.cuda.matmul, math == "tf32", call)

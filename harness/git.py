@@ -76,6 +76,11 @@ def describe_checkout(repository: Path | None, timeout_s: float | None = None) -
         return "", True
 
 
+def list_files(repository: Path, revision: str) -> frozenset[str]:
+    """Paths of all files of a commit, relative to the repository's top folder."""
+    return frozenset(git(repository, "ls-tree", "-r", "-z", "--full-tree", "--name-only", revision).split("\0"))
+
+
 @contextmanager
 def open_worktree(repository: Path, revision: str, path: Path) -> Iterator[Path]:
     """Check out a revision into a worktree at `path`; remove the worktree at the end.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from harness import Law, NamedProblem, Suite, hookimpl
 from harness.generate.covering import covering_problems
@@ -14,6 +15,7 @@ from suites.laws import all_laws
 from suites.shrunk_layers import all_shrunk_problems, shrunk_problems
 
 
+@cache
 def asked_problems() -> tuple[NamedProblem, ...]:
     """Return chosen geometries, generated ones in which every three values meet, and those on specialised paths."""
     apart = (*correctness_problems(), *covering_problems())

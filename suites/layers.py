@@ -15,7 +15,8 @@ FIRST_CONVOLUTION = "input"  # the layer that reads the picture needs no input g
 
 
 @cache
-def _layers() -> dict[str, Any]:
+def read_layers() -> dict[str, Any]:
+    """Return the stored layers by network."""
     text = resources.files("suites").joinpath("data/network_layers.json").read_text()
     found: dict[str, Any] = json.loads(text)
     return found
@@ -23,12 +24,12 @@ def _layers() -> dict[str, Any]:
 
 def network_names() -> tuple[str, ...]:
     """Every network and layer list: those of two axes in the data file, those of one and of three in the table."""
-    return (*_layers(), *NETWORKS)
+    return (*read_layers(), *NETWORKS)
 
 
 def _source(network: str) -> str:
     """Where a list of layers is from."""
-    return NETWORKS[network].source if network in NETWORKS else str(_layers()[network]["source"])
+    return NETWORKS[network].source if network in NETWORKS else str(read_layers()[network]["source"])
 
 
 def forward_layers(network: str, batch: int) -> Iterator[tuple[str, Problem, int, bool]]:
@@ -38,7 +39,7 @@ def forward_layers(network: str, batch: int) -> Iterator[tuple[str, Problem, int
             problem = parse_line(one.line)
             yield one.name, problem.with_(x=(batch * problem.x[0], *problem.x[1:])), one.times, one.first
         return
-    for layer in _layers()[network]["layers"]:
+    for layer in read_layers()[network]["layers"]:
         yield layer["layer"], layer_problem(layer, batch), 1, layer.get("in") == FIRST_CONVOLUTION
 
 

@@ -59,7 +59,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Node:
+class Node:
     """One node of a model: its operator, attributes and arrays in ONNX's order; a left-out input is None."""
 
     kind: str
@@ -81,8 +81,8 @@ def load_cases() -> tuple[Case, ...]:
     except ImportError:
         raise UsageError(NOT_INSTALLED) from None
     try:
-        nodes = sorted((*_read_built(), *_read_stored()), key=lambda node: node.name)
-        cases = tuple(_make_case(node, number) for number, node in enumerate(nodes, 1))
+        nodes = sorted((*read_built(), *read_stored()), key=lambda node: node.name)
+        cases = tuple(make_case(node, number) for number, node in enumerate(nodes, 1))
     except (ImportError, OSError, LookupError, ValueError) as error:
         raise UsageError(f"onnx {onnx.__version__}: its cases cannot be read ({error}), wanted onnx 1.23") from error
     if len(cases) != WANTED:
@@ -93,7 +93,7 @@ def load_cases() -> tuple[Case, ...]:
 # --- reading the package -----------------------------------------------------------------------------------------
 
 
-def _read_built() -> Iterator[_Node]:
+def read_built() -> Iterator[Node]:
     """Cases that the package builds while a module is imported.
 
     Only the modules of our operators are: its own loader imports all of them, takes twice as long and warns.
@@ -110,7 +110,7 @@ def _read_built() -> Iterator[_Node]:
             yield _read_graph("node", case.name, case.model.graph, given, expected)
 
 
-def _read_stored() -> Iterator[_Node]:
+def read_stored() -> Iterator[Node]:
     """Cases that lie in the package's folder, as a model with one set of inputs and outputs."""
     import onnx
     from onnx.backend.test.loader import load_model_tests
@@ -143,22 +143,22 @@ def _find_node(graph: Any) -> tuple[Any, Sizes] | None:
     return None
 
 
-def _read_graph(kind: str, name: str, graph: Any, given: Sequence[Any], expected: Sequence[Any]) -> _Node:
+def _read_graph(kind: str, name: str, graph: Any, given: Sequence[Any], expected: Sequence[Any]) -> Node:
     """The node with its arrays; `given` and `expected` belong to the model, which holds its weights itself."""
     found = _find_node(graph)
     assert found is not None
     node, axes = found
-    values = {tensor.name: _array(tensor) for tensor in graph.initializer}
+    values = {tensor.name: read_array(tensor) for tensor in graph.initializer}
     free = [item.name for item in graph.input if item.name not in values]
-    values |= zip(free, map(_array, given), strict=True)
+    values |= zip(free, map(read_array, given), strict=True)
     values[node.input[0]] = np.expand_dims(values[graph.node[0].input[0]], axes)
-    return _Node(
+    return Node(
         kind=kind,
         name=name,
         operator=node.op_type,
         attributes=_attributes(node),
         inputs=[values[name] if name else None for name in node.input],
-        outputs=[np.expand_dims(_array(tensor), axes) for tensor in expected],
+        outputs=[np.expand_dims(read_array(tensor), axes) for tensor in expected],
     )
 
 
@@ -168,7 +168,7 @@ def _attributes(node: Any) -> dict[str, Any]:
     return {item.name: helper.get_attribute_value(item) for item in node.attribute}
 
 
-def _array(tensor: Any) -> Array:
+def read_array(tensor: Any) -> Array:
     """An array of a floating dtype; whole numbers as float32. Raises ValueError where that is not exact."""
     from onnx import numpy_helper
 
@@ -184,7 +184,7 @@ def _array(tensor: Any) -> Array:
 # --- turning a node into a case ----------------------------------------------------------------------------------
 
 
-def _make_case(node: _Node, number: int) -> Case:
+def make_case(node: Node, number: int) -> Case:
     """The case of a node. Raises ValueError, with its name, where a node cannot be said as a problem."""
     try:
         if unknown := node.attributes.keys() - ATTRIBUTES:
@@ -197,12 +197,12 @@ def _make_case(node: _Node, number: int) -> Case:
         raise ValueError(f"{node.name}: {error}") from error
     if "indices" in outputs:
         by_column = node.attributes.get("storage_order", 0) == 1
-        outputs["indices"] = _place_per_map(outputs["indices"], problem.x, by_column)
+        outputs["indices"] = place_per_map(outputs["indices"], problem.x, by_column)
     slack = _carry_rounding(problem, DECIMALS[node.name]) if node.name in DECIMALS else 0.0
     return Case(kind=node.kind, name=node.name, problem=problem, inputs=inputs, outputs=outputs, slack=slack)
 
 
-def _make_problem(node: _Node, inputs: Mapping[str, Array], number: int) -> Problem:
+def _make_problem(node: Node, inputs: Mapping[str, Array], number: int) -> Problem:
     operator, x, w = OPERATORS[node.operator], inputs["x"], inputs.get("w")
     window, extra = make_window(node.operator, node.attributes, x.shape[2:], None if w is None else w.shape)
     return Problem(
@@ -218,7 +218,7 @@ def _make_problem(node: _Node, inputs: Mapping[str, Array], number: int) -> Prob
     )
 
 
-def _place_per_map(indices: Array, x: Sizes, by_column: bool) -> Array:
+def place_per_map(indices: Array, x: Sizes, by_column: bool) -> Array:
     """Places in the whole tensor x, turned into places in each map, row by row."""
     spatial = x[2:]
     maps = np.arange(math.prod(x[:2])).reshape(*x[:2], *(1,) * len(spatial))

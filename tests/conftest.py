@@ -1,4 +1,7 @@
+import os
+import shutil
 import signal
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +20,19 @@ DYING = str(ROOT / "tests" / "faulty" / "dying.py")
 # A shell that puts the tests in the background lets them ignore interrupts, and what they start would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config):
+    """Let no test wait for another's device or compile what another has compiled.
+
+    Every process has leases of its own. Where no bytecode may be written beside sources, it goes into a folder that all
+    processes share: without it every command that a test starts compiles the harness and its libraries anew.
+    """
+    folder = tempfile.mkdtemp(prefix="harness-tests-")
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    os.environ["HARNESS_LEASE_DIR"] = os.path.join(folder, "leases")
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        os.environ.setdefault("PYTHONPYCACHEPREFIX", os.path.join(folder, "bytecode"))
 
 
 @cache

@@ -3,22 +3,26 @@
 import subprocess
 import sys
 
+import pytest
+
 import harness
 from harness.analysis.exit_code import find_exit_code
 from harness.record.run import WRONG
 from tests.conftest import ROOT
 
 
+@pytest.mark.slow
 def test_the_python_door(tmp_path):
     done = subprocess.run(
         [sys.executable, str(ROOT / "examples" / "from_python.py")], cwd=ROOT, capture_output=True, text=True,
-        timeout=120, env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        timeout=600, env={"PYTHONPATH": str(ROOT), "PATH": ""},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("takes") == 2
     assert "failed" not in done.stdout
 
 
+@pytest.mark.slow
 def test_the_backend_of_ones_own_is_right():
     import tempfile
 
@@ -35,6 +39,14 @@ def test_the_backend_of_ones_own_is_right():
     assert run.counts["passed"] > 500
     routes = {result.route.kind for result in run.results}
     assert routes == {"native", "derived", "unsupported"}
+
+
+def test_the_backend_of_ones_own_is_right_on_a_few_problems(tmp_path):
+    lines = ["conv x=2x3x8x9 w=4x3x3x2 pad=1 data=integer", "max_pool x=2x3x9x8 kernel=3x2 data=integer"]
+    plugin = str(ROOT / "examples" / "mine.py")
+    run = harness.run("correctness", backends=["mine"], plugins=[plugin], problems=lines, output=tmp_path / "run")
+    assert not [f"{one.law} {one.problem}: {one.reason}" for one in run.results if one.outcome in WRONG]
+    assert run.counts["passed"] > 20
 
 
 def test_the_network_of_ones_own_is_right(tmp_path):

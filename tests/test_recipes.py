@@ -71,9 +71,9 @@ def shell(script, folder, variables):
 @pytest.mark.parametrize(
     ("base", "head", "options", "budget", "code", "shown"),
     [
-        ("begin", "same", LAWS, "60s", 0, "✅ passed: neither slower nor wrong"),
+        pytest.param("begin", "same", LAWS, "60s", 0, "✅ passed: neither slower nor wrong", marks=pytest.mark.slow),
         ("same", "broken", LAWS, "60s", 1, "❌ failed: 1 BROKEN"),
-        ("begin", "same", TIMES, "1s", 0, "⚠️ cannot tell: "),
+        pytest.param("begin", "same", TIMES, "1s", 0, "⚠️ cannot tell: ", marks=pytest.mark.slow),
     ],
 )
 def test_the_gate_on_github(repository, qualified, tmp_path, base, head, options, budget, code, shown):
@@ -93,7 +93,7 @@ def test_the_gate_on_github(repository, qualified, tmp_path, base, head, options
     assert (repository / "gate" / "report" / "junit.xml").is_file()
 
 
-@pytest.mark.parametrize(("head", "code"), [("same", 0), ("broken", 1)])
+@pytest.mark.parametrize(("head", "code"), [("same", 0), pytest.param("broken", 1, marks=pytest.mark.slow)])
 def test_the_gate_on_gitlab(repository, qualified, head, code):
     commands, variables, allowed = read_gitlab()
     git(repository, "switch", "--quiet", "--detach", head)
@@ -105,6 +105,7 @@ def test_the_gate_on_gitlab(repository, qualified, head, code):
     assert (repository / "gate" / "report" / "junit.xml").is_file()
 
 
+@pytest.mark.slow
 def test_the_history_on_github_grows_on_its_branch(repository, tmp_path):
     steps, variables = read_steps("history.yml", "history")
     names = ["Fetch the history", "Time", "Show", "Keep"]

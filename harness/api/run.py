@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.capture.workload import name_problems
 from harness.errors import UsageError
-from harness.execution.pipeline import start
+from harness.execution.pipeline import check_start, start
 from harness.execution.progress import Silent, Watch
 from harness.machine.limits import usable_memory
 from harness.machine.system import ROOT, read_flags, read_text
@@ -62,6 +62,7 @@ def run(
     limits = limits or Limits(free_bytes=usable_memory())
     arms = choose_arms(registry, backends, names, isa)
     given = name_problems(problems, registry.networks)
+    check_start(output, arms, plugins)
     plan = plan_run(
         registry, names, backends, given, laws, limits, arms, threads=threads, depth=depth, flags=read_flags()
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import load_registry, plugin_options
+from harness.errors import UsageError
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def command(
     faults = choose_faults(registry, sources, backends)
     for law in laws:
         registry.law(law)
+    if output is not None:
+        _make_folder(output)  # before the minutes that the matrix takes
     with tempfile.TemporaryDirectory() as folder:
         matrix = make_matrix(
             registry,
@@ -108,8 +111,16 @@ def print_matrix(matrix: KillMatrix) -> None:
         console.print(f"[red]survivors[/red]: {', '.join(matrix.survivors)}", soft_wrap=True)
 
 
+def _make_folder(output: str) -> None:
+    try:
+        Path(output).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"output folder cannot be written: got '{output}' ({error.strerror}), wanted a writable place; see --output"
+        ) from None
+
+
 def _write(registry: Registry, matrix: KillMatrix, folder: Path) -> list[Path]:
     """Every format that knows how to write a kill matrix."""
-    folder.mkdir(parents=True, exist_ok=True)
     reporters = registry.reporters_for(writer="write_kills")
     return [path for one in reporters if one.write_kills for path in one.write_kills(matrix, folder)]

@@ -102,7 +102,7 @@ def command(
     from harness.cli.progress import choose_watch
     from harness.cli.report import write_reports
     from harness.cli.summary import print_plan, print_summary
-    from harness.execution.pipeline import start
+    from harness.execution.pipeline import check_start, start
     from harness.machine.limits import usable_memory
     from harness.machine.system import read_flags
     from harness.plan.cell import Limits
@@ -114,10 +114,13 @@ def command(
         memory_bytes=read_bytes(memory_limit) if memory_limit else Limits().memory_bytes,
         free_bytes=None if memory_limit else usable_memory(),
     )
+    wait_s = read_seconds(lease_wait) if lease_wait else None
     reporters = registry.reporters_for(formats)
     names = suites or ("suite",)
     given = read_problems(problems, problem_files, registry.networks)
     arms = choose_arms(registry, backends, names, isa)
+    if not dry_run:
+        check_start(output, arms, plugins)
     plan = plan_run(
         registry,
         names,
@@ -141,7 +144,7 @@ def command(
     try:
         run = start(
             registry, plan, names, output, plugins, jobs, threads, watch, command_line(sys.argv[1:]), flags,
-            read_seconds(lease_wait) if lease_wait else None,
+            wait_s,
         )  # fmt: skip
     except KeyboardInterrupt:
         if watch.ended is not None:

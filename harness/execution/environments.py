@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata, util
@@ -21,7 +21,7 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.execution.environment_build import build_environment, is_package
 from harness.execution.provenance import Origins, Side, list_installed
-from harness.git import describe_checkout, find_repository, open_worktree, resolve_revision
+from harness.git import describe_checkout, find_repository, list_files, open_worktree, resolve_revision
 from harness.plan.arm import Arm, Environment
 from harness.plugins.hookspecs import PROJECT
 from harness.plugins.manager import BUILTIN
@@ -125,6 +125,21 @@ def open_places(
         yield places
 
 
+def check_environments(environments: Iterable[Environment], plugins: Sequence[str]) -> None:
+    """Raise UsageError now where open_places would raise it for an interpreter, a revision or a file; makes nothing."""
+    repository = find_repository(plugins)
+    for environment in dict.fromkeys(environments):
+        _find_interpreter(environment.interpreter)
+        if environment.revision:
+            revision = resolve_revision(repository, environment.revision)
+            assert repository is not None, "a revision was resolved in it"
+            tree = repository / f"{revision}:"  # no folder: its files are known from the listing
+            site = _Site(environment, repository, tree, tree, None, list_files(repository, revision))
+            _find_files(site, plugins)
+            if not (environment.build or environment.installed):  # else the sources may have any layout
+                _find_own_modules(site, plugins)
+
+
 def find_origins(arms: Sequence[Arm], places: Mapping[Environment, Place], plugins: Sequence[str]) -> Origins | None:
     """Return the required origins of each arm's files; None if no arm comes from another environment.
 
@@ -153,6 +168,7 @@ class _Site:
     tree: worktree of the revision; None if files are taken from this checkout.
     instrument: folder with links to the packages that all arms share.
     alone: virtual environment in which the backend is installed; None if it runs from sources.
+    listed: files of the revision, relative to the tree; None if the tree itself shows them.
     """
 
     environment: Environment
@@ -160,6 +176,7 @@ class _Site:
     tree: Path | None
     instrument: Path
     alone: Path | None
+    listed: Collection[str] | None = None
 
     @property
     def home(self) -> Path | None:
@@ -184,10 +201,16 @@ class _Site:
             return path
         return self.tree / path.relative_to(self.repository)
 
+    def has(self, path: Path) -> bool:
+        """Whether a path of the tree is there."""
+        if self.listed is None or self.tree is None:
+            return path.exists()
+        return path.relative_to(self.tree).as_posix() in self.listed
+
     def demand(self, path: Path) -> Path:
         """Return the counterpart of a file. Raises UsageError if the revision has none."""
         there = self.map(path)
-        if there != path and not there.exists():
+        if there != path and not self.has(there):
             assert self.repository is not None, "otherwise it is its own counterpart"
             raise UsageError(
                 f"revision '{self.environment.revision}' has no file '{path.relative_to(self.repository)}', "
@@ -197,8 +220,7 @@ class _Site:
 
 
 def _make_place(site: _Site, interpreter: str, plugins: Sequence[str]) -> Place:
-    files = {name: Path(name).expanduser().resolve() for name in plugins if name.endswith(".py")}
-    there = {name: str(site.demand(path)) for name, path in files.items()}
+    files, there = _find_files(site, plugins)
     modules = _find_own_modules(site, plugins)
     here = Path.cwd()
     variables = {"PYTHONPATH": os.pathsep.join(_search_path(site, here, modules))}
@@ -222,6 +244,12 @@ def _make_place(site: _Site, interpreter: str, plugins: Sequence[str]) -> Place:
         versions=versions,
         what=f"{where}{short}, Python {versions['python']}{of}",
     )
+
+
+def _find_files(site: _Site, plugins: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]:
+    """Files of plugins here, and their counterparts. Raises UsageError where a revision has none."""
+    files = {name: Path(name).expanduser().resolve() for name in plugins if name.endswith(".py")}
+    return files, {name: str(site.demand(path)) for name, path in files.items()}
 
 
 def _search_path(site: _Site, here: Path, modules: Mapping[str, Path]) -> list[str]:

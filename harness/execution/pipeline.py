@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.errors import UsageError
 from harness.execution.context import Execution, estimate_cell
-from harness.execution.environments import Place, find_origins, open_places
+from harness.execution.environments import Place, check_environments, find_origins, open_places
 from harness.execution.progress import Watch
 from harness.execution.switching import leave_out_idle_arms, still_to_ask
 from harness.execution.timing_stage import time_problems
@@ -21,7 +21,7 @@ from harness.machine.threads import ALL, count_threads
 from harness.plan.arm import Arm
 from harness.plan.cell import Cell, Plan
 from harness.plugins.manager import Registry
-from harness.record.directory import new_directory, read_run, write_header
+from harness.record.directory import check_directory, new_directory, read_run, write_header
 from harness.record.environment import describe_environment
 from harness.record.journal import EndEntry
 from harness.record.run import FORMAT, ArmRecord, Ending, Header, Run, result_of
@@ -251,6 +251,12 @@ def finish(execution: Execution) -> Run:
         except Exception as error:
             execution.watch.working("plugins", f"{implementation.plugin_name} in run_finished: {error}")
     return run
+
+
+def check_start(output: str | Path | None, arms: Sequence[Arm] = (), plugins: Sequence[str] = ()) -> None:
+    """Raise UsageError for what start would refuse, as far as it shows at once; a plan of a whole suite takes long."""
+    check_directory(None if output is None else str(output))
+    check_environments((arm.environment.place for arm in arms), plugins)
 
 
 def start(

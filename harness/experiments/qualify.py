@@ -9,7 +9,7 @@ from harness.analysis.arm_comparison import ArmComparison, compare_to_base
 from harness.analysis.exit_code import find_exit_code
 from harness.analysis.qualification import SUITE, Qualification, qualify_run, read_qualification, write_qualification
 from harness.errors import HarnessError
-from harness.execution.pipeline import start
+from harness.execution.pipeline import check_start, start
 from harness.execution.progress import Watch
 from harness.exit_codes import ExitCode
 from harness.plan.arm import Arm
@@ -70,6 +70,7 @@ def run_arms(
     folder of the run. threads: of every worker. power: False for identical arms alone. lease_wait_s: how long to wait
     for a device in use.
     """
+    check_start(output)
     gate = Gate(delta=delta, budget_s=budget_s, apart=True)
     names = name_suites(SLOWDOWNS if power else ())
     plan = plan_run(registry, names, arms=make_arms(registry, backends or CHOSEN), gate=gate)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from harness.capture.workload import name_problems
 from harness.errors import CannotTellError, UsageError
-from harness.execution.pipeline import start
+from harness.execution.pipeline import check_start, start
 from harness.execution.progress import Watch
 from harness.gating.arming import make_gate, read_known, refuse
 from harness.plan.arm import parse_arms
@@ -58,12 +58,15 @@ def time_arms(registry: Registry, contest: Contest, watch: Watch) -> Run:
     for name in contest.suites:
         if registry.suite(name).kind != "speed":
             raise UsageError(f"suite: got '{name}', a suite of {registry.suite(name).kind}, wanted one of speed")
+    check_start(contest.output, arms, contest.plugins)
     known, given = read_known(contest.threads), name_problems(contest.problems, registry.networks)
-    cells = plan_run(registry, contest.suites, problems=given, arms=arms[1:], threads=contest.threads).cells
-    timed = sum(cell.decided is None for cell in cells)
-    gate = make_gate(contest.delta, known, contest.budget_s, timed, armed=contest.armed)
+    gate = make_gate(contest.delta, known, contest.budget_s, 0, armed=contest.armed)
     if reason := refuse(gate, known):
         raise CannotTellError(f"the gate is not armed: {reason}")
+    if contest.budget_s is None:
+        cells = plan_run(registry, contest.suites, problems=given, arms=arms[1:], threads=contest.threads).cells
+        timed = sum(cell.decided is None for cell in cells)
+        gate = make_gate(contest.delta, known, None, timed, armed=contest.armed)
     plan = plan_run(
         registry, contest.suites, problems=given, arms=arms, gate=gate, mode=contest.mode, threads=contest.threads
     )

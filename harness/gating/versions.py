@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from harness.capture.workload import name_problems
 from harness.errors import CannotTellError, UsageError
-from harness.execution.pipeline import start
+from harness.execution.pipeline import check_start, start
 from harness.execution.progress import Watch
 from harness.gating.dependencies import why_build
 from harness.git import find_repository, resolve_revision
@@ -71,6 +71,7 @@ def compare_versions(
     named = [read_backend(text) for text in wanted.backends or find_backends(registry, wanted.plugins)]
     check_origins(registry, [one.backend for one in named], wanted, base)
     arms = [arm for one in named for arm in make_arms(one, base, head)]
+    check_start(wanted.output, arms, wanted.plugins)
     problems = name_problems(wanted.problems, registry.networks)
     suites = keep_suites(registry, wanted)
     kinds = {name: registry.suite(name).kind for name in suites}

@@ -34,7 +34,7 @@ WARM_NS = 5_000_000  # untimed calls after an arm was suspended: its threads wak
 READINGS = 1_000  # of a clock around an empty call
 MOST_READINGS = 20  # each takes some microseconds; a time slice is hundreds of times as long
 
-_now = time.perf_counter_ns  # bound before any backend is loaded
+read_clock = time.perf_counter_ns  # bound before any backend is loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +122,8 @@ def calibrate(ready: Ready, slowdown: float = 0.0) -> Ready:
     slowdown: extra work as a share of the usual time of a sample; 0 for none.
     """
     times: list[float] = []
-    begun = _now()
-    while len(times) < LEAST_CALLS or _now() - begun < CALIBRATION_NS:
+    begun = read_clock()
+    while len(times) < LEAST_CALLS or read_clock() - begun < CALIBRATION_NS:
         member = len(times) % len(ready.calls)
         _renew(ready, member)
         times.append(ready.clock.time(ready.calls[member])[1])
@@ -148,7 +148,7 @@ def time_block(ready: Ready, budget_ns: int, warm_ns: int, least: int, look: Loo
     look: called with the member and the result of unpredictable calls, untimed, before anything else happens; the last
         of these calls is any call of the block with equal probability (reservoir sampling).
     """
-    begun, below_ns = _now(), descendants_ns()
+    begun, below_ns = read_clock(), descendants_ns()
     warmups = _warm(ready, warm_ns) + _raise_clock(ready, warm_ns)
     before = ready.read_gpu() if ready.read_gpu else None
     samples: list[float] = []
@@ -166,7 +166,7 @@ def time_block(ready: Ready, budget_ns: int, warm_ns: int, least: int, look: Loo
     below_ns = descendants_ns() - below_ns
     return Timed(
         samples_ns=tuple(samples), clocks=tuple(clocks), timed_ns=round(spent), warmups=warmups,
-        cpu_ns=round(used.cpu_ns + below_ns * used.span_ns / max(1, _now() - begun)),
+        cpu_ns=round(used.cpu_ns + below_ns * used.span_ns / max(1, read_clock() - begun)),
         span_ns=used.span_ns, waited_ns=used.waited_ns, gpu=(before, after) if before and after else (),
     )  # fmt: skip
 
@@ -225,16 +225,16 @@ def read_use() -> Use:
 
     The query for processor time is a point at which the scheduler often preempts the thread.
     """
-    read_waited = _waited()
+    read_waited = waited_reader()
     for _ in range(MOST_READINGS):
-        use = Use(waited_ns=read_waited(), cpu_ns=own_ns(), span_ns=_now())
+        use = Use(waited_ns=read_waited(), cpu_ns=own_ns(), span_ns=read_clock())
         if read_waited() == use.waited_ns:
             break
     return use
 
 
 @cache
-def _waited() -> Callable[[], int]:
+def waited_reader() -> Callable[[], int]:
     """Reader of the time this thread waited for a core; one thread times all blocks of a process."""
     return make_waited()
 
@@ -277,8 +277,8 @@ def _run_many(calls: tuple[Callable[[], Any], ...], rounds: int, member: int, ex
 
 def _warm(ready: Ready, warm_ns: int) -> int:
     """Make untimed calls for `warm_ns`, at least one unless it is 0, one only for cold caches; return their number."""
-    count, begun = 0, _now()
-    while warm_ns and (count == 0 or _now() - begun < warm_ns):
+    count, begun = 0, read_clock()
+    while warm_ns and (count == 0 or read_clock() - begun < warm_ns):
         ready.clock.time(ready.calls[count % len(ready.calls)])
         count += 1
         if ready.flush is not None:
@@ -288,16 +288,16 @@ def _warm(ready: Ready, warm_ns: int) -> int:
 
 def _raise_clock(ready: Ready, warm_ns: int) -> int:
     """Make untimed calls until the clock of an idle device stops rising, for at most RAISE_NS; return their number."""
-    count, begun, highest, still = 0, _now(), 0.0, 0
-    while warm_ns and ready.read_gpu and _now() - begun < RAISE_NS:
+    count, begun, highest, still = 0, read_clock(), 0.0, 0
+    while warm_ns and ready.read_gpu and read_clock() - begun < RAISE_NS:
         gpu = ready.read_gpu()
         if gpu is None:
             break
         still = 0 if gpu.sm_mhz > RISES * highest else still + 1
         if still == STILL:
             break
-        highest, until = max(highest, gpu.sm_mhz), _now() + warm_ns
-        while _now() < until:
+        highest, until = max(highest, gpu.sm_mhz), read_clock() + warm_ns
+        while read_clock() < until:
             ready.clock.time(ready.calls[count % len(ready.calls)])
             count += 1
     return count

@@ -24,7 +24,7 @@ LAUNCH_NS = 20_000  # host time to record two events and to wait for the device
 MOST_LAUNCH_NS = 200_000  # upper limit for slow drivers, as in a virtual machine; a larger one would hide work
 EMPTY_CALLS = 15
 
-_now = time.perf_counter_ns
+read_clock = time.perf_counter_ns
 _monotonic = partial(time.clock_gettime_ns, time.CLOCK_MONOTONIC)
 
 
@@ -50,7 +50,7 @@ class HostClock:
     def __init__(
         self,
         synchronize: Callable[[], None],
-        now: Callable[[], int] = _now,
+        now: Callable[[], int] = read_clock,
         second: Callable[[], int] = _monotonic,
     ) -> None:
         self.synchronize, self.now, self.second = synchronize, now, second
@@ -86,13 +86,13 @@ class CudaClock:
     def time(self, run: Callable[[], Any]) -> tuple[Any, float, float]:
         """Return the result of `run()`, ns between the events, and ns by the host clock until every stream was idle."""
         self.wait()  # exclude work that was queued before
-        begun = _now()
+        begun = read_clock()
         self.begin.record()
         result = run()
         self.end.record()
         self.synchronize()
         self.wait()
-        host_ns = _now() - begun
+        host_ns = read_clock() - begun
         return result, self._elapsed_ms() * 1e6, host_ns
 
     def _measure_launch(self) -> float:
@@ -103,11 +103,11 @@ class CudaClock:
         apart = []
         for _ in range(EMPTY_CALLS):
             self.wait()
-            begun = _now()
+            begun = read_clock()
             self.begin.record()
             self.end.record()
             self.wait()
-            host_ns = _now() - begun
+            host_ns = read_clock() - begun
             apart.append(host_ns - self._elapsed_ms() * 1e6)
         return min(MOST_LAUNCH_NS, max(LAUNCH_NS, 2 * statistics.median(apart)))
 

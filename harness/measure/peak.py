@@ -57,13 +57,13 @@ def _measure_cpu(quick: bool) -> Peak:
     from harness.record.run import Peak
 
     tries, budget_ns = (QUICK_TRIES, QUICK_BUDGET_NS) if quick else (TRIES, BUDGET_NS)
-    begun, others, threads = _now(), _others_ns(), _count_threads()
+    begun, others, threads = _now(), read_others_ns(), _count_threads()
     counts = {threads} if quick else {1, threads}
     copies = {str(size): max(_copy_rate(size, count, tries) for count in counts) for size in COPY_BYTES}
     rates = _numpy_rates(threads, budget_ns)
     if not quick or "torch" in sys.modules:
         rates += _torch_rates(budget_ns)
-    disturbed = _others_ns() - others > OTHERS * (_now() - begun)
+    disturbed = read_others_ns() - others > OTHERS * (_now() - begun)
     best: dict[str, float] = {}
     for name, together, alone in rates:
         best[name] = max(best.get(name, 0.0), mend(together, alone, threads, disturbed))
@@ -88,7 +88,7 @@ def widen(rates: dict[str, float]) -> dict[str, float]:
     return rates | {name: max(rates[name], rates["float32"]) for name in narrow}
 
 
-def _others_ns() -> int:
+def read_others_ns() -> int:
     """Processor time used so far by other processes, or stolen, in ns; 0 if the system does not report it."""
     try:
         with open("/proc/stat", "rb") as file:
@@ -202,11 +202,11 @@ def _copy_rate(size: int, threads: int, tries: int) -> float:
     """Bytes read and written per ns by all threads together, within a working set of `size` bytes."""
     share = max(1, size // 2 // threads)
     times = max(1, LEAST_COPIED // (2 * share * threads))
-    copies = [_make_copy(share, times) for _ in range(threads)]
-    return max(2 * share * threads * times / _side_by_side(copies) for _ in range(tries))
+    copies = [make_copy(share, times) for _ in range(threads)]
+    return max(2 * share * threads * times / run_side_by_side(copies) for _ in range(tries))
 
 
-def _make_copy(size: int, times: int) -> Callable[[], None]:
+def make_copy(size: int, times: int) -> Callable[[], None]:
     """Make a call that copies the same bytes `times` times without holding the interpreter's lock.
 
     One element is the whole array, and all elements have the same address, so that each copy is one memmove.
@@ -220,7 +220,7 @@ def _make_copy(size: int, times: int) -> Callable[[], None]:
     return partial(np.copyto, target, source)
 
 
-def _side_by_side(calls: Sequence[Callable[[], Any]]) -> int:
+def run_side_by_side(calls: Sequence[Callable[[], Any]]) -> int:
     """Run each call in its own thread; time from the first start to the last end, in ns."""
     if len(calls) == 1:
         return _time(calls[0])
@@ -261,7 +261,7 @@ def _torch_cuda(torch: Any, budget_ns: int) -> tuple[dict[str, float], dict[int,
 
     rates = {}
     for name in ("float64", "float32", "tf32", "bfloat16", "float16"):
-        with _tf32(torch, allowed=name == "tf32"):
+        with switch_tf32(torch, allowed=name == "tf32"):
             made = partial(make, dtype="float32" if name == "tf32" else name)
             rates[name] = best_rate(made, CUDA_SIZES, budget_ns)
     copies = {}
@@ -272,7 +272,7 @@ def _torch_cuda(torch: Any, budget_ns: int) -> tuple[dict[str, float], dict[int,
 
 
 @contextmanager
-def _tf32(torch: Any, *, allowed: bool) -> Iterator[None]:
+def switch_tf32(torch: Any, *, allowed: bool) -> Iterator[None]:
     """Switch TF32 in cuBLAS on or off, and restore the previous state afterwards.
 
     Uses the old switch, which sets the new one of torch 2.9 (`fp32_precision`) too; the new one alone would contradict

@@ -18,11 +18,12 @@ from harness.problems.window import Sizes, Window
 Array = NDArray[Any]
 
 
-def _steps(sizes: Sizes) -> Iterator[Sizes]:
+def walk(sizes: Sizes) -> Iterator[Sizes]:
+    """Yield every position of these sizes, the last axis fastest."""
     return itertools.product(*map(range, sizes))
 
 
-def _source(position: Sizes, tap: Sizes, window: Window) -> Sizes:
+def find_source(position: Sizes, tap: Sizes, window: Window) -> Sizes:
     """Input position s*i + d*u - begin of a tap u at an output position i (specification, section 5)."""
     return tuple(
         i * s + u * d - begin
@@ -30,7 +31,8 @@ def _source(position: Sizes, tap: Sizes, window: Window) -> Sizes:
     )
 
 
-def _inside(place: Sizes, spatial: Sizes) -> bool:
+def lies_inside(place: Sizes, spatial: Sizes) -> bool:
+    """Whether a position is one of the input, and not of its padding."""
     return all(0 <= at < n for at, n in zip(place, spatial, strict=True))
 
 
@@ -39,13 +41,13 @@ def conv(x: Array, w: Array, b: Array | None, window: Window) -> Array:
     n_images, spatial, kernel = x.shape[0], x.shape[2:], w.shape[2:]
     y = np.zeros((n_images, w.shape[0], *window.output_shape(spatial, kernel)))
     per_group = w.shape[0] // window.groups
-    for n, o in _steps((n_images, w.shape[0])):
-        for i in _steps(y.shape[2:]):
+    for n, o in walk((n_images, w.shape[0])):
+        for i in walk(y.shape[2:]):
             total = 0.0 if b is None else float(b[o])
             for c in range(w.shape[1]):
-                for u in _steps(kernel):
-                    place = _source(i, u, window)
-                    if _inside(place, spatial):
+                for u in walk(kernel):
+                    place = find_source(i, u, window)
+                    if lies_inside(place, spatial):
                         channel = o // per_group * w.shape[1] + c
                         total += float(w[(o, c, *u)]) * float(x[(n, channel, *place)])
             y[(n, o, *i)] = total
@@ -56,12 +58,12 @@ def conv_input_grad(dy: Array, w: Array, x_shape: Sizes, window: Window) -> Arra
     """dx[n, c, s*i + d*u - begin] += w[o,c,u] dy[n,o,i]: the transpose of `conv` (specification, section 5)."""
     dx = np.zeros(x_shape)
     per_group = w.shape[0] // window.groups
-    for n, o in _steps(dy.shape[:2]):
-        for i in _steps(dy.shape[2:]):
+    for n, o in walk(dy.shape[:2]):
+        for i in walk(dy.shape[2:]):
             for c in range(w.shape[1]):
-                for u in _steps(w.shape[2:]):
-                    place = _source(i, u, window)
-                    if _inside(place, x_shape[2:]):
+                for u in walk(w.shape[2:]):
+                    place = find_source(i, u, window)
+                    if lies_inside(place, x_shape[2:]):
                         channel = o // per_group * w.shape[1] + c
                         dx[(n, channel, *place)] += float(w[(o, c, *u)]) * float(dy[(n, o, *i)])
     return dx
@@ -71,12 +73,12 @@ def conv_weight_grad(dy: Array, x: Array, w_shape: Sizes, window: Window) -> Arr
     """dw[o,c,u] = sum over n, i of dy[n,o,i] x[n, c, s*i + d*u - begin] (specification 1.6, 1.12)."""
     dw = np.zeros(w_shape)
     per_group = w_shape[0] // window.groups
-    for o, c in _steps(w_shape[:2]):
-        for u in _steps(w_shape[2:]):
+    for o, c in walk(w_shape[:2]):
+        for u in walk(w_shape[2:]):
             for n in range(x.shape[0]):
-                for i in _steps(dy.shape[2:]):
-                    place = _source(i, u, window)
-                    if _inside(place, x.shape[2:]):
+                for i in walk(dy.shape[2:]):
+                    place = find_source(i, u, window)
+                    if lies_inside(place, x.shape[2:]):
                         channel = o // per_group * w_shape[1] + c
                         dw[(o, c, *u)] += float(dy[(n, o, *i)]) * float(x[(n, channel, *place)])
     return dw
@@ -85,8 +87,8 @@ def conv_weight_grad(dy: Array, x: Array, w_shape: Sizes, window: Window) -> Arr
 def conv_bias_grad(dy: Array) -> Array:
     """db[o] = sum over n, i of dy[n,o,i] (specification 1.14)."""
     db = np.zeros(dy.shape[1])
-    for n, o in _steps(dy.shape[:2]):
-        for i in _steps(dy.shape[2:]):
+    for n, o in walk(dy.shape[:2]):
+        for i in walk(dy.shape[2:]):
             db[o] += float(dy[(n, o, *i)])
     return db
 
@@ -96,7 +98,7 @@ def conv_transpose(x: Array, w: Array, b: Array | None, window: Window, output_p
     spatial = window.transposed_shape(x.shape[2:], w.shape[2:], output_padding)
     y = conv_input_grad(x, w, (x.shape[0], w.shape[1] * window.groups, *spatial), window)
     if b is not None:
-        for n, c in _steps(y.shape[:2]):
+        for n, c in walk(y.shape[:2]):
             y[n, c] += float(b[c])
     return y
 
@@ -107,11 +109,11 @@ def max_pool(x: Array, window: Window) -> tuple[Array, Array]:
     spatial = x.shape[2:]
     shape = (*x.shape[:2], *window.output_shape(spatial, window.kernel))
     y, indices = np.full(shape, -math.inf), np.full(shape, -1, dtype=np.int64)
-    for n, c in _steps(shape[:2]):
-        for i in _steps(shape[2:]):
-            for u in _steps(window.kernel):
-                place = _source(i, u, window)
-                if not _inside(place, spatial):
+    for n, c in walk(shape[:2]):
+        for i in walk(shape[2:]):
+            for u in walk(window.kernel):
+                place = find_source(i, u, window)
+                if not lies_inside(place, spatial):
                     continue
                 value, best, at = float(x[(n, c, *place)]), y[(n, c, *i)], (n, c, *i)
                 if indices[at] < 0 or value > best or (math.isnan(value) and not math.isnan(best)):
@@ -123,8 +125,8 @@ def max_pool(x: Array, window: Window) -> tuple[Array, Array]:
 def max_pool_grad(dy: Array, x: Array, indices: Array, window: Window) -> Array:
     """dx[n, c, indices[n,c,i]] += dy[n,c,i] (specification 1.17)."""
     dx = np.zeros((*x.shape[:2], math.prod(x.shape[2:])))
-    for n, c in _steps(dy.shape[:2]):
-        for i in _steps(dy.shape[2:]):
+    for n, c in walk(dy.shape[:2]):
+        for i in walk(dy.shape[2:]):
             if indices[(n, c, *i)] >= 0:
                 dx[n, c, indices[(n, c, *i)]] += float(dy[(n, c, *i)])
     return dx.reshape(x.shape)
@@ -146,10 +148,10 @@ def avg_pool(x: Array, window: Window) -> Array:
     assert window.kernel is not None
     spatial = x.shape[2:]
     y = np.zeros((*x.shape[:2], *window.output_shape(spatial, window.kernel)))
-    for n, c in _steps(y.shape[:2]):
-        for i in _steps(y.shape[2:]):
-            places = [_source(i, u, window) for u in _steps(window.kernel)]
-            total = math.fsum(float(x[(n, c, *place)]) for place in places if _inside(place, spatial))
+    for n, c in walk(y.shape[:2]):
+        for i in walk(y.shape[2:]):
+            places = [find_source(i, u, window) for u in walk(window.kernel)]
+            total = math.fsum(float(x[(n, c, *place)]) for place in places if lies_inside(place, spatial))
             y[(n, c, *i)] = total / max(1, _divisor(i, spatial, window))
     return y
 
@@ -158,11 +160,11 @@ def avg_pool_grad(dy: Array, x_shape: Sizes, window: Window) -> Array:
     """dx[n, c, s*i + d*u - begin] += dy[n,c,i] / divisor[i] (specification 1.17)."""
     assert window.kernel is not None
     dx = np.zeros(x_shape)
-    for n, c in _steps(dy.shape[:2]):
-        for i in _steps(dy.shape[2:]):
+    for n, c in walk(dy.shape[:2]):
+        for i in walk(dy.shape[2:]):
             share = float(dy[(n, c, *i)]) / max(1, _divisor(i, x_shape[2:], window))
-            for u in _steps(window.kernel):
-                place = _source(i, u, window)
-                if _inside(place, x_shape[2:]):
+            for u in walk(window.kernel):
+                place = find_source(i, u, window)
+                if lies_inside(place, x_shape[2:]):
                     dx[(n, c, *place)] += share
     return dx

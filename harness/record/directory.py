@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import os
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,6 +58,26 @@ def new_directory(wanted: str | None, suites: tuple[str, ...]) -> Path:
             ) from None
         return path
     raise AssertionError("count() never ends")
+
+
+def check_directory(wanted: str | None) -> None:
+    """Raise UsageError now where new_directory would raise it later; nothing is left behind.
+
+    A default folder is only looked at, since other runs may be making theirs beside it.
+    """
+    if wanted is None:
+        folder = next(path for path in (Path(DEFAULT), Path.cwd()) if path.exists())
+        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+            raise UsageError(f"output folder cannot be written: got '{folder}', see --output")
+        return
+    path = Path(wanted)
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        new_directory(wanted, ())
+    finally:
+        with suppress(OSError):  # what was not made, or is used by now
+            for folder in (path / "workers", *made):
+                folder.rmdir()
 
 
 def write_header(path: Path, header: Header) -> Journal:

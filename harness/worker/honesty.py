@@ -167,7 +167,7 @@ def find_stale(session: Session) -> str:
         return ""
     arrays = session.devices[0]
     session.members[0].run()
-    _stir(problem, arrays, secrets.randbits(16))
+    stir(problem, arrays, secrets.randbits(16))
     host = {name: np.asarray(session.timed.backend.to_host(a)).copy(order="K") for name, a in arrays.items()}
     host = {name: a.astype(session.contents[0].host[name].dtype) for name, a in turn(problem, host).items()}
     outputs = session.members[0].fetch(session.members[0].run())
@@ -251,7 +251,7 @@ def _time_calls(session: Session, write: Callable[[int], None], turns: Sequence[
     return steady(times)
 
 
-def _stir(problem: Problem, arrays: dict[str, Any], number: int) -> None:
+def stir(problem: Problem, arrays: dict[str, Any], number: int) -> None:
     """Change one element of the first input: negate an integer (0 becomes 1), replace a real number."""
     a = next(iter(arrays.values()))
     if all(a.shape):

@@ -165,7 +165,7 @@ class Measured(msgspec.Struct, tag="measured", frozen=True):
 
 Reply = Ready | Checked | Sampled | Answered | Measured | FilesLoaded
 
-_encoder = msgspec.msgpack.Encoder()
+encoder = msgspec.msgpack.Encoder()
 requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
@@ -175,7 +175,7 @@ def send(stream: BinaryIO, message: Request | Reply, ticket: int) -> None:
 
     ticket: of the request; a reply carries the same one.
     """
-    body = _encoder.encode(message)
+    body = encoder.encode(message)
     stream.write(HEAD.pack(len(body), ticket) + body)
     stream.flush()
 

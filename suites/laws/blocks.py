@@ -31,13 +31,13 @@ def receptive_field(subject: BackendUnderTest, problem: Problem) -> Deviation:
     size = small.w[0] * math.prod(out)
     units = np.eye(size).reshape(size, small.w[0], *out)
     dx = subject.input_grad(units, nonzero(problem, "w", small.w), (size, *small.x[1:]), window)
-    field = _field(spatial, out, window.reach(problem.kernel), window)
+    field = mark_fields(spatial, out, window.reach(problem.kernel), window)
     own = np.kron(np.eye(groups), np.ones((small.w[0] // groups, channels // groups)))  # o c
     wanted = np.multiply.outer(own, field).swapaxes(1, 2).reshape(dx.shape)
     return equal((dx != 0).astype(float), wanted, "support of dx")
 
 
-def _field(spatial: Sizes, out: Sizes, reach: Sizes, window: Window) -> Array:
+def mark_fields(spatial: Sizes, out: Sizes, reach: Sizes, window: Window) -> Array:
     """1 where a position of the input lies in the receptive field of an output position, else 0: p *s."""
     fields = []
     for n, p, r, s, d, (begin, _) in zip(

@@ -104,7 +104,7 @@ def loss_follows_its_gradient(subject: NetworkUnderTest, problem: NetworkProblem
         loss = _loss(subject, tape.decisions, values | moved, ends | {INPUT: moved[INPUT]})
         remainders.append(abs(loss - base - h * slope))
     floor = ROUNDINGS * FORMATS[problem.dtype].u * abs(base)
-    return _judge_remainders(remainders, [h * abs(slope) for h in STEPS], floor)
+    return judge_remainders(remainders, [h * abs(slope) for h in STEPS], floor)
 
 
 def _size(a: Array) -> float:
@@ -146,7 +146,7 @@ def _follow(subject: NetworkUnderTest, decisions: Mapping[str, Array]) -> Comput
     return compute
 
 
-def _judge_remainders(remainders: list[float], firsts: list[float], floor: float) -> Deviation:
+def judge_remainders(remainders: list[float], firsts: list[float], floor: float) -> Deviation:
     """The order of the last two falls that end above the floor; a remainder that rounding hides is of every order.
 
     Steps of which rounding hides the whole change of the loss prove nothing.

@@ -51,7 +51,7 @@ def batches_concatenate(subject: BackendUnderTest, problem: Problem) -> Deviatio
     return equal(together, np.concatenate(apart), "conv of both batches")
 
 
-def _inside(problem: Problem) -> tuple[slice, ...]:
+def find_interior(problem: Problem) -> tuple[slice, ...]:
     """Output positions whose windows lie wholly in the input, per axis."""
     reach, window = problem.window.reach(problem.kernel), problem.window
     return tuple(
@@ -61,7 +61,7 @@ def _inside(problem: Problem) -> tuple[slice, ...]:
 
 
 def _has_inside(problem: Problem) -> bool:
-    return filled_conv(problem) and all(at.stop > at.start for at in _inside(problem))
+    return filled_conv(problem) and all(at.stop > at.start for at in find_interior(problem))
 
 
 @law(tolerance="exact", when=_has_inside)
@@ -73,7 +73,7 @@ def constant_stays_constant(subject: BackendUnderTest, problem: Problem) -> Devi
     _, drawn, b = _operands(problem)
     found = []
     for w, what in ((drawn, "conv of a constant"), (np.abs(drawn), "conv of a constant by |w|")):
-        y = subject.conv(np.full(problem.x, 2.0), w, b, flip=problem.flip)[(*EVERY, *_inside(problem))]
+        y = subject.conv(np.full(problem.x, 2.0), w, b, flip=problem.flip)[(*EVERY, *find_interior(problem))]
         sums = 2 * w.reshape(w.shape[0], -1).sum(axis=1) + (0 if b is None else b)
         found.append(equal(y, np.broadcast_to(by_channel(sums, problem.axes), y.shape), what))
     return worst_of(*found)

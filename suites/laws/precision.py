@@ -41,10 +41,10 @@ def scales_by_powers_of_two(subject: BackendUnderTest, problem: Problem) -> Devi
     if not numerics.deterministic:
         own = 2 * (limit(problem, numerics, arrays, magnitude(problem, arrays)) + rounding(problem, y))
     for factor in (-1.0, *(2.0**k for k in POWERS.get(problem.dtype, (20, -20)))):
-        _refuse_overflow(problem, arrays, factor)
+        refuse_overflow(problem, arrays, factor)
         scaled = {key: a * a.dtype.type(factor) if key in _scaled(problem) else a for key, a in arrays.items()}
         got = subject.run(problem, scaled)[name]
-        allowed = abs(factor) * own + _underflow(problem, y, factor)
+        allowed = abs(factor) * own + find_underflow(problem, y, factor)
         what = "f(-x)" if factor < 0 else f"f(2^{round(math.log2(factor))} x)"
         deviations.append(compare(got, factor * y, allowed, what=what, kind="exact" if own.ndim == 0 else "bound"))
     return worst_of(*deviations)
@@ -59,14 +59,15 @@ def _away_from_zero(a: Array) -> Array:
     return np.asarray(np.copysign(np.abs(wide) + 0.25, wide).astype(a.dtype))
 
 
-def _underflow(problem: Problem, y: Array, factor: float) -> Array:
+def find_underflow(problem: Problem, y: Array, factor: float) -> Array:
     """The smallest number of either side where one of them is no normal number, else 0."""
     smallest = FORMATS[problem.dtype].smallest
     normal = smallest * 2.0 ** (FORMATS[problem.dtype].bits - 1)
     return np.where(min(1.0, abs(factor)) * np.abs(y) < normal, (1 + abs(factor)) * smallest, 0.0)
 
 
-def _refuse_overflow(problem: Problem, arrays: dict[str, Array], factor: float) -> None:
+def refuse_overflow(problem: Problem, arrays: dict[str, Array], factor: float) -> None:
+    """Raise NotExactError where a scaled sum could leave the range of float16."""
     if problem.dtype != "float16":
         return
     largest = float(np.max(magnitude(problem, arrays))) * abs(factor)
@@ -85,7 +86,7 @@ def one_term_is_a_copy(subject: BackendUnderTest, problem: Problem) -> Deviation
     alone = problem.with_(bias=False)
     arrays = {name: a for name, a in make_arrays(alone).items() if name != "b"}
     fixed = problem.operator.inputs[0] if problem.operator is Operator.conv_weight_grad else "w"
-    arrays[fixed] = _one_term(problem).astype(dtype_of(problem.dtype))
+    arrays[fixed] = make_one_term(problem).astype(dtype_of(problem.dtype))
     wanted = reference.compute(alone, arrays)[problem.operator.outputs[0]]  # in float64 it is the copy
     numerics, name = subject.numerics(alone), problem.operator.outputs[0]
     got = subject.run(alone, arrays)[name]
@@ -95,7 +96,7 @@ def one_term_is_a_copy(subject: BackendUnderTest, problem: Problem) -> Deviation
     return compare(got, wanted, lost * np.abs(wanted), what=name, kind="bound" if lost else "exact")
 
 
-def _one_term(problem: Problem) -> Array:
+def make_one_term(problem: Problem) -> Array:
     """The second operand that leaves one term in every sum: a 1 for each output channel, at places that differ."""
     shape, groups = kernel_shape(problem), problem.window.groups
     if problem.operator is Operator.conv_weight_grad:

@@ -61,7 +61,7 @@ def spectrum(a: Array, lengths: Sizes) -> Array:
     return np.asarray(np.fft.fftn(padded))
 
 
-def _transforms(wide: Wide, lengths: Sizes) -> float:
+def bound_transforms(wide: Wide, lengths: Sizes) -> float:
     """Rounding of the law's own three transforms: |F(x) F(k) - F(y)| <= 3 eta log2(N) sqrt(N) |x|_1 |k|_1.
 
     A transform of N numbers has ||error|| <= eta log2(N) ||F(a)|| with eta = 7 u (Higham 2002, theorem 24.2, with
@@ -90,7 +90,7 @@ def convolution_theorem(subject: BackendUnderTest, problem: Problem) -> Deviatio
     deviations = []
     for lengths in (wide.lengths, tuple(1 << (n.bit_length() - 1) for n in wide.x.shape)):
         wanted = spectrum(wide.x, lengths) * spectrum(wide.k, lengths)
-        allowed = float(wide.error.sum()) + _transforms(wide, lengths)
+        allowed = float(wide.error.sum()) + bound_transforms(wide, lengths)
         got, name = spectrum(wide.y, lengths), "x".join(map(str, lengths))
         deviations.append(compare(_parts(got), _parts(wanted), allowed, what=f"F_{name}(x ⊛ k)", kind="norm"))
     return worst_of(*deviations)
@@ -106,7 +106,7 @@ def parseval_identity(subject: BackendUnderTest, problem: Problem) -> Deviation:
     wide = answer(subject, problem)
     points = math.prod(wide.lengths)
     wanted = np.linalg.norm(wide.product.reshape(-1)) / math.sqrt(points)
-    allowed = np.linalg.norm(wide.error.reshape(-1)) + _transforms(wide, wide.lengths)
+    allowed = np.linalg.norm(wide.error.reshape(-1)) + bound_transforms(wide, wide.lengths)
     got = np.linalg.norm(wide.y.reshape(-1))
     return compare(np.asarray([got]), np.asarray([wanted]), float(allowed), what="‖x ⊛ k‖", kind="norm")
 

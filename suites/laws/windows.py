@@ -226,13 +226,13 @@ def order_in_a_window_is_free(subject: BackendUnderTest, problem: Problem) -> De
     Stride of at least the kernel, no padding; bit by bit for maxima, by sums of whole numbers for means.
     """
     x = wide(problem, "x", problem.x)
-    shuffled = _shuffle(problem, x)
+    shuffled = shuffle_windows(problem, x)
     if problem.operator is MAX:
         return equal(max_pool(subject, problem, shuffled)[0], max_pool(subject, problem, x)[0], "y of permuted windows")
     return equal(window_sums(subject, problem, shuffled), window_sums(subject, problem, x), "sums of permuted windows")
 
 
-def _shuffle(problem: Problem, x: Array) -> Array:
+def shuffle_windows(problem: Problem, x: Array) -> Array:
     """The elements of every window that fits into the input, all in the same new order."""
     kernel = problem.kernel
     taps = [at[(at < n).all(axis=1)] for at, n in zip(places(problem), problem.x[2:], strict=True)]

@@ -255,6 +255,7 @@ def compared(tmp_path_factory):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_transform_is_told_from_a_window(compared):
     results = reports.frame(compared)
     semantics = semantics_table(results).set_index("law")

@@ -30,6 +30,7 @@ LINES = (
 )
 
 
+EXACT = tuple(f"{line} data=integer" for line in LINES)
 CHEAP = 5e5  # operations
 EVERY = 9  # of the problems on specialised code paths; .ci/run asks all of them in a run of its own
 NOT_EXACT = ("are not exact in", "nothing about subnormals", "are only known to")  # reasons to skip an exact law
@@ -53,9 +54,21 @@ def _run(backend, folder):
     assert len(asked) < 40  # the plan leaves out dear ones
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", CPU)
 def test_no_law_is_broken(backend, tmp_path):
     _run(backend, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "backend", [pytest.param(name, marks=[pytest.mark.slow] if name == "scipy-signal" else []) for name in CPU]
+)
+def test_no_law_is_broken_on_a_problem_of_every_operator(backend, tmp_path):
+    run = harness.run("correctness", backends=[backend], problems=EXACT, output=tmp_path / "run")
+    assert not [f"{r.problem} {r.law}: {r.reason}" for r in run.results if r.outcome in WRONG]
+    assert find_exit_code(run) == 0
+    passed = {parse_line(r.problem).operator for r in run.results if r.outcome == "passed"}
+    assert passed >= set(native_operators(load_plugins().backend(backend)))
 
 
 @pytest.mark.parametrize("backend", [pytest.param(name, marks=pytest.mark.gpu(name)) for name in CUDA])
@@ -132,7 +145,7 @@ def test_torch_is_switched_to_the_arithmetic_of_the_problem_by_switches_that_agr
     torch = pytest.importorskip("torch")
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32
-    call = load_plugins().backend("torch-cudnn")._settled(lambda: (matmul.allow_tf32, cudnn.allow_tf32), math)
+    call = load_plugins().backend("torch-cudnn").settle(lambda: (matmul.allow_tf32, cudnn.allow_tf32), math)
     try:
         assert call() == (math == "tf32",) * 2
     finally:

@@ -240,7 +240,7 @@ def test_a_missing_onnx_is_said(network, monkeypatch):
 
 
 def test_windows_are_those_of_every_case_of_the_onnx_package():
-    nodes = sorted((*onnx_cases._read_built(), *onnx_cases._read_stored()), key=lambda node: node.name)
+    nodes = sorted((*onnx_cases.read_built(), *onnx_cases.read_stored()), key=lambda node: node.name)
     problems = [case.problem for case in onnx_cases.load_cases()]
     assert len(nodes) == len(problems)
     for node, problem in zip(nodes, problems, strict=True):

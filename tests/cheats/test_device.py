@@ -62,6 +62,7 @@ def test_an_answer_that_was_left_in_freed_memory_has_no_time(results_of, library
     assert (result.outcome in ("error", "failed"), result.measurement) == (True, None), result.reason
 
 
+@pytest.mark.slow
 def test_every_cheat_says_why_it_cannot_run_or_has_a_result(tmp_path):
     for library in ("torch", "cupy"):
         run = time_once(tmp_path / library, PLUGIN, f"cheat:{library}-freed-memory", "conv x=1x2x9 w=3x2x3")

@@ -68,14 +68,14 @@ def test_answers_are_looked_at_that_nobody_can_tell_beforehand(cheats, name):
             sample(session, Sample(budget_ns=1, warm_ns=0, least=200))
 
 
-@pytest.mark.parametrize("name", ["right-on-known", "finishes-in-the-gap"])
+@pytest.mark.parametrize("name", ["right-on-known", pytest.param("finishes-in-the-gap", marks=pytest.mark.slow)])
 def test_other_work_than_what_was_asked_for_has_no_time(tmp_path, name):
     (result,) = time_once(tmp_path, PARTIAL, f"cheat:{name}", LONG).results
     assert result.outcome in ("failed", "error"), result.reason
     assert result.measurement is None
 
 
-@pytest.mark.parametrize("name", ["ignores-threads", "works-elsewhere"])
+@pytest.mark.parametrize("name", ["ignores-threads", pytest.param("works-elsewhere", marks=pytest.mark.slow)])
 def test_more_threads_than_allowed_are_an_error_with_numbers(tmp_path, name):
     (result,) = time_once(tmp_path, PARTIAL, f"cheat:{name}", LONG).results
     assert (result.outcome, result.measurement) == ("error", None), result.reason
@@ -83,6 +83,7 @@ def test_more_threads_than_allowed_are_an_error_with_numbers(tmp_path, name):
     assert "1 thread has at most" in result.reason
 
 
+@pytest.mark.slow
 def test_a_long_plan_is_shown_and_no_error(tmp_path):
     from harness.analysis.tables import result_rows
 

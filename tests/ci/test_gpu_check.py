@@ -9,6 +9,7 @@ import tarfile
 import time
 import zipfile
 from argparse import ArgumentTypeError
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -150,8 +151,8 @@ def test_a_check_that_is_asked_to_end_cuts_its_part_and_begins_no_other(tmp_path
 
 
 def test_a_part_that_does_not_heed_the_request_is_ended(tmp_path):
-    code = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(100)"
-    found = run_part(_python(code, limit_s=1), 100, tmp_path / "log", os.environ, grace_s=1)
+    deaf = ("sh", "-c", "trap '' INT; exec sleep 100")  # from its first moments on, which Python would not be
+    found = run_part(replace(_python("", limit_s=2), command=deaf), 100, tmp_path / "log", os.environ, grace_s=1)
     assert (found.state, found.exit_code) == ("cut", -9)
 
 
@@ -299,9 +300,9 @@ requirements.WHEELS = Path(sys.argv[1])
 print(requirements.name_of("One_Two>=3"), sys.modules["packaging"].__file__)
 """
     bare = [sys.executable, "-I", "-S", "-c", code]
-    done = subprocess.run([*bare, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*bare, str(tmp_path)], capture_output=True, text=True, timeout=600)
     assert done.stdout.startswith("one-two ") and "packaging-99.0" in done.stdout, done.stderr
-    done = subprocess.run([*bare, str(tmp_path / "none")], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*bare, str(tmp_path / "none")], capture_output=True, text=True, timeout=600)
     assert "WheelError: packaging: got no pip, no packaging and no wheel of it" in done.stderr
 
 
@@ -343,6 +344,7 @@ def test_a_folder_that_is_too_large_is_refused(tmp_path):
 # --- what parts are made of ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_few_problems_meet_every_law_and_most_of_its_operators_and_dtypes():
     facets = facets_of(BACKENDS)
     lines = choose_lines(facets, LINES)
@@ -362,6 +364,7 @@ def test_parts_begin_with_tests_and_a_cover_of_laws_and_end_with_all_laws():
     assert len(names) == len(set(names))
 
 
+@pytest.mark.slow
 def test_no_part_asks_for_a_time_that_the_plan_leaves_out_as_too_dear():
     """Plans are made with rates of a processor: what a device does in a millisecond may seem to take minutes."""
     registry = load_plugins((LAYERS,))
@@ -424,7 +427,7 @@ def test_without_a_device_every_part_for_one_is_unavailable_with_its_reason(tmp_
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device: run `make gpu-check`")
     command = [sys.executable, str(ROOT / ".ci" / "gpu_check.py"), "--output", str(tmp_path / "out"), "--minutes", "3"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=600)
     assert done.returncode == 4, done.stdout + done.stderr
     probe, *parts = json.loads((tmp_path / "out" / "results.json").read_text())["parts"]
     assert probe["state"] == "good"
@@ -438,7 +441,7 @@ def test_without_a_device_every_part_for_one_is_unavailable_with_its_reason(tmp_
 
 def _ask(*options):
     command = [sys.executable, str(ROOT / ".ci" / "gpu_check.py"), *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
 
 
 def test_an_output_folder_that_cannot_be_used_is_refused(tmp_path):
@@ -467,7 +470,7 @@ def test_an_unknown_backend_is_refused_before_anything_is_run(tmp_path):
 
 def test_an_old_python_is_told_which_one_is_wanted():
     code = f"import sys; sys.path.insert(0, {str(ROOT / '.ci')!r}); sys.version_info = (3, 10, 4); import gpucheck"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert done.returncode == 2
     assert done.stderr.startswith("error: Python: got 3.10, wanted 3.11 or newer")
     assert done.stderr.count("\n") == 1
@@ -475,7 +478,7 @@ def test_an_old_python_is_told_which_one_is_wanted():
 
 def test_make_hands_a_folder_with_a_blank_on():
     command = ["make", "-n", "gpu-check", "OUTPUT=a b", "PYTHON=/my python/bin/python"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert '"/my python/bin/python" .ci/gpu_check.py --output "a b"' in done.stdout
 
 
@@ -486,7 +489,7 @@ def test_a_check_that_is_asked_to_end_leaves_what_it_has_in_good_order(tmp_path)
         for line in check.stdout:
             if "versions and devices" in line:
                 check.terminate()
-        assert check.wait(timeout=60) == 4
+        assert check.wait(timeout=600) == 4
     probe, layers, same = json.loads((tmp_path / "out" / "results.json").read_text())["parts"]
     assert (probe["state"], layers["state"] in ("cut", "skipped"), same["state"]) == ("good", True, "skipped")
     assert "SIGTERM" in layers["reason"] and "SIGTERM" in same["reason"]

@@ -132,6 +132,6 @@ def test_a_file_that_is_none_is_one_line_and_exit_code_2(folder, arguments):
 
 def run(*arguments):
     return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], capture_output=True, text=True, timeout=120,
+        [sys.executable, "-m", "harness", *arguments], capture_output=True, text=True, timeout=600,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip

@@ -34,10 +34,10 @@ def gate(repository, tmp_path, *arguments):
     [
         ("begin", "same", 0, "4 cells, a change of 1 % counts: 4 UNCHANGED"),
         ("same", "broken", 1, "failed: 1 BROKEN"),
-        ("broken", "broken", 0, "WRONG BEFORE"),
-        ("broken", "same", 0, "MENDED"),
+        pytest.param("broken", "broken", 0, "WRONG BEFORE", marks=pytest.mark.slow),
+        pytest.param("broken", "same", 0, "MENDED", marks=pytest.mark.slow),
         ("broken", "lost", 3, "failed: 1 MISSING"),
-        ("lost", "broken", 0, "1 NEW"),
+        pytest.param("lost", "broken", 0, "1 NEW", marks=pytest.mark.slow),
     ],
 )
 def test_laws_of_both_versions_make_the_exit_code(repository, tmp_path, base, head, code, said):
@@ -50,6 +50,7 @@ def test_laws_of_both_versions_make_the_exit_code(repository, tmp_path, base, he
     assert len(git(repository, "worktree", "list").splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_checkout_as_it_lies_is_compared_and_said_to_be_dirty(repository, tmp_path):
     copy = _copy(repository, tmp_path)
     path = copy / BROKEN.file
@@ -67,6 +68,7 @@ def test_a_checkout_as_it_lies_is_compared_and_said_to_be_dirty(repository, tmp_
     assert "| BROKEN | `kernels` | `agrees-with-reference` | `conv_input_grad" in text
 
 
+@pytest.mark.slow
 def test_an_operator_that_was_dropped_on_purpose_is_accepted(repository, tmp_path):
     copy = _copy(repository, tmp_path)
     options = ("--base", "broken", "--head", "lost", "--suite", "kernels-laws")
@@ -83,6 +85,7 @@ def test_an_operator_that_was_dropped_on_purpose_is_accepted(repository, tmp_pat
     assert "1 BLESSED" in done.stdout and "nobody takes means" in done.stdout
 
 
+@pytest.mark.slow
 def test_times_are_interleaved_and_too_short_a_budget_cannot_tell(repository, tmp_path):
     done = gate(repository, tmp_path, "--base", "begin", "--head", "same", "--suite", "kernels-speed", "--budget", "1s")
     assert done.returncode == 5, done.stdout + done.stderr
@@ -109,7 +112,8 @@ def test_a_law_by_itself_needs_no_times(repository, tmp_path):
         (["--base", "same", "--backend", "kernel"], "unknown backend: got 'kernel'"),
         (["--base", "same", "--budget", "soon"], "got 'soon', wanted a duration"),
         (["--base", "same", "--resolve", "much"], "share: got 'much'"),
-        (["--base", "needs"], "does not build: ERROR"),
+        pytest.param(["--base", "needs", "--suite", "kernels-laws"], "does not build: ERROR",
+                     marks=[pytest.mark.slow, pytest.mark.builds]),
         (["--base", "same", "--head", "same", "--summary", "/nowhere/summary.md", "--suite", "kernels-laws"],
          "summary: got '/nowhere/summary.md'"),
     ],
@@ -140,8 +144,8 @@ def test_a_plugin_that_the_base_lacks_is_named(repository, tmp_path):
             5,
             "cannot tell: times were not compared, this machine is not qual",
         ),
-        ("broken", ("kernels-laws", "kernels-speed"), 1, "failed: 1 BROKEN"),
-        ("same", ("kernels-laws",), 0, "passed: neither slower nor wrong"),
+        pytest.param("broken", ("kernels-laws", "kernels-speed"), 1, "failed: 1 BROKEN", marks=pytest.mark.slow),
+        pytest.param("same", ("kernels-laws",), 0, "passed: neither slower nor wrong", marks=pytest.mark.slow),
         ("same", ("kernels-speed",), 5, "the gate is not armed: this machine is not qualified"),
     ],
 )
@@ -155,6 +159,7 @@ def test_a_machine_that_is_not_qualified_compares_no_times_but_laws_all_the_same
     assert said in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_base_that_cannot_run_is_not_passed_over(repository, tmp_path):
     copy = _copy(repository, tmp_path)
     (copy / "kernels" / "built.py").write_text("IMAGES = 1\n")  # in no revision, as what a compiler made would be
@@ -168,6 +173,7 @@ def test_a_base_that_cannot_run_is_not_passed_over(repository, tmp_path):
     assert "nothing ran that could be compared; the base cannot run here" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_backend_that_the_new_version_does_not_hand_over_is_missed(repository, tmp_path):
     copy = _copy(repository, tmp_path)
     path = copy / "kernels" / "plugin.py"
@@ -201,6 +207,7 @@ def _copy(repository, tmp_path):
     return copy
 
 
+@pytest.mark.slow
 def test_bisect_finds_the_commit_that_broke_a_law(repository, tmp_path):
     done = harness(
         "bisect", "--good", "begin", "--bad", "lost", "--plugin", "kernels.plugin", "--law", "agrees-with-reference",

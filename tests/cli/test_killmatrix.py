@@ -38,6 +38,7 @@ def test_a_survivor_is_named_and_fails_the_command(capsys):
         (("--faults", FAULTY / "right.py"), "no backend whose name begins with 'faulty:'"),
         (("--faults", FAULTY / "forward.py", "--backend", "faulty:fliped"), "did you mean 'faulty:flipped'"),
         (("--faults", FAULTY / "forward.py", "--law", "tap-prob"), "did you mean 'tap-probe'"),
+        (("--faults", FAULTY / "forward.py", "--output", "/proc/none/matrix"), "output folder cannot be written"),
     ],
 )
 def test_bad_input_is_one_line(arguments, words, capsys):

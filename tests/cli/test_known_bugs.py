@@ -7,6 +7,7 @@ from harness import api
 from harness.analysis.analyse import analyse
 from harness.analysis.bugs import bug_rows
 from harness.analysis.exit_code import find_exit_code
+from harness.capture.workload import name_problems
 from harness.cli.summary import print_summary
 from harness.errors import UsageError
 from harness.plan.arm import parse_arm
@@ -148,7 +149,8 @@ def test_bugs_are_not_for_arms_and_not_for_backends_that_no_row_names(plugin):
 
 
 def test_other_suites_do_not_ask_a_backend_that_is_asked_by_name_alone():
-    plan = plan_run(load_plugins(), ["correctness"], laws=["tap-probe"])
+    problems = name_problems(["conv x=1x2x9 w=3x2x3 data=integer"])
+    plan = plan_run(load_plugins(), ["correctness"], problems=problems, laws=["tap-probe"])
     assert "torch-as-released" not in plan.backends
-    named = plan_run(load_plugins(), ["correctness"], ["torch-as-released"], laws=["tap-probe"])
+    named = plan_run(load_plugins(), ["correctness"], ["torch-as-released"], problems, ["tap-probe"])
     assert named.backends == ("torch-as-released",)

@@ -9,6 +9,7 @@ import time
 import pytest
 
 import harness
+from harness.cli.main import main
 from tests.conftest import DYING, ROOT
 
 PROBLEM = "conv x=1x2x9 w=3x2x3 data=integer"
@@ -33,7 +34,7 @@ def run_harness(*arguments, cwd=ROOT, **options):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     return subprocess.run(
         [sys.executable, "-m", "harness", *arguments], cwd=cwd, env=environment, capture_output=True, text=True,
-        timeout=120, **options,
+        timeout=600, **options,
     )  # fmt: skip
 
 
@@ -73,15 +74,28 @@ def test_help_names_every_command_and_exit_code():
         (["lsit"], "No such command 'lsit'"),
     ],
 )
-def test_bad_input_is_one_clear_line_and_exit_2(arguments, words):
-    done = run_harness(*arguments)
+def test_bad_input_is_one_clear_line_and_exit_2(arguments, words, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    _assert_one_error(capsys.readouterr().err, words)
+
+
+def test_a_process_ends_as_its_command_does():
+    done = run_harness("run", "corectness")
     assert done.returncode == 2, done.stderr
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    _assert_one_error(done.stderr, "unknown suite: got 'corectness'")
+
+
+def _assert_one_error(said, words):
+    errors = [line for line in said.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert words in errors[0]
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_a_plugin_of_ones_own_is_run_and_reported(mine, tmp_path):
     done = run_harness(
         "run", "suite", "--plugin", str(mine), "--backend", "mine", "--problem", PROBLEM,
@@ -111,7 +125,7 @@ def test_a_mistake_is_failed_with_the_law_and_a_command_that_repeats_it(mine, tm
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     again = subprocess.run(
         f"{sys.executable} -m harness {repeat} --output {tmp_path}/again", shell=True, cwd=ROOT, env=environment,
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert again.returncode == 1
     assert [result.law for result in harness.load(tmp_path / "again").results] == ["tap-probe"]
@@ -135,8 +149,8 @@ def test_a_broken_plugin_is_shown_by_plugins_and_is_an_error_where_it_was_named(
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("backends", ["numpy-direct", "available", "cupy-fft", "unavailable"]),
-        ("suites", ["correctness", "speed-short", "suite"]),
+        pytest.param("backends", ["numpy-direct", "available", "cupy-fft", "unavailable"], marks=pytest.mark.slow),
+        pytest.param("suites", ["correctness", "speed-short", "suite"], marks=pytest.mark.slow),
         ("problems", ["lenet5", "resnet50", "sweep-kernel"]),
         ("operators", ["conv_weight_grad", "indices", "derived"]),
         ("laws", ["wide-convolution-commutes", "x ⊛_wide w = w ⊛_wide x"]),
@@ -153,7 +167,8 @@ def test_a_problem_set_is_listed_by_its_lines():
     assert "conv x=1x1x32x32 w=6x1x5x5" in done.stdout
 
 
-def test_a_dry_run_prints_the_plan_and_runs_nothing(tmp_path):
+@pytest.mark.slow
+def test_a_dry_run_of_the_whole_suite_prints_the_plan_and_runs_nothing(tmp_path):
     done = run_harness("run", "suite", "--dry-run", cwd=tmp_path)
     assert done.returncode == 0
     assert "speed-short" in done.stdout
@@ -161,7 +176,15 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_dry_run_prints_the_plan_and_runs_nothing(tmp_path):
+    done = run_harness("run", "suite", "--dry-run", "--problem", "max_pool x=1x2x9 kernel=3", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "speed-short" in done.stdout
+    assert "fft has no max_pool" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupt_leaves_a_readable_incomplete_run(tmp_path, number):
     folder = tmp_path / "run"
     child = subprocess.Popen(
@@ -170,11 +193,11 @@ def test_an_interrupt_leaves_a_readable_incomplete_run(tmp_path, number):
          "--law", "agrees-with-reference", "--output", str(folder)],
         cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline and "result" not in _text(folder / "journal.jsonl"):
         time.sleep(0.05)
     child.send_signal(number)
-    out, err = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=600)
     assert child.returncode == 130, err
     assert "INCOMPLETE: interrupted after 1 of 2 cells" in out
     assert "Traceback" not in err
@@ -190,6 +213,7 @@ def _text(path):
     return path.read_text() if path.exists() else ""
 
 
+@pytest.mark.slow
 def test_compare_tells_what_broke(mine, tmp_path):
     arguments = ("run", "correctness", "--plugin", str(mine), "--backend", "mine", "--problem", PROBLEM, "--output")
     assert run_harness(*arguments, str(tmp_path / "base")).returncode == 0
@@ -250,7 +274,7 @@ def test_what_is_skipped_says_why_and_a_repeat_keeps_the_limits(mine, tmp_path):
 
 def test_tables_are_not_cut_where_there_is_no_terminal(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "harness", "list", "operators"], cwd=ROOT, capture_output=True, text=True, timeout=60,
+        [sys.executable, "-m", "harness", "list", "operators"], cwd=ROOT, capture_output=True, text=True, timeout=600,
         env={k: v for k, v in os.environ.items() if k != "COLUMNS"} | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert "cupy-fft" in done.stdout

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from harness.analysis.qualification import Qualification, name_environment, write_qualification
+from harness.cli.main import main
 from harness.record.environment import describe_environment
 from tests.conftest import ROOT
 
@@ -44,10 +45,13 @@ def test_identical_arms_are_compared_and_reported(tmp_path):
         (["a=im2col", "b=im2col", "--budget", "much"], "got 'much', wanted a duration"),
     ],
 )
-def test_bad_input_is_one_clear_line_and_exit_2(tmp_path, arguments, message):
-    done = run_harness("versus", *arguments, "--output", str(tmp_path / "run"), state=tmp_path)
-    assert done.returncode == 2
-    (line,) = done.stderr.strip().splitlines()
+def test_bad_input_is_one_clear_line_and_exit_2(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        main(["versus", *arguments, "--output", str(tmp_path / "run")])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("error: ") and message in line
 
 
@@ -57,6 +61,7 @@ def test_a_gate_is_not_armed_on_a_machine_that_nobody_qualified(tmp_path):
     assert "the gate is not armed: this machine is not qualified; run `python -m harness qualify`" in done.stderr
 
 
+@pytest.mark.slow
 def test_too_few_passes_qualify_nothing(tmp_path):
     done = run_harness("qualify", "--backend", "im2col", "--no-power", "--budget", "1s", "--output",
                        str(tmp_path / "run"), state=tmp_path)  # fmt: skip
@@ -83,6 +88,7 @@ def test_a_gate_is_not_armed_beyond_what_a_machine_is_qualified_for(tmp_path, mo
     assert message in done.stderr
 
 
+@pytest.mark.slow
 def test_an_armed_gate_says_what_it_cannot_tell(tmp_path, monkeypatch):
     monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path))
     write_qualification(

@@ -86,6 +86,8 @@ def test_the_checkout_itself_is_no_installed_version(repository, tmp_path):
         pass
 
 
+@pytest.mark.slow
+@pytest.mark.builds
 def test_a_revision_is_built_with_the_versions_of_here(repository):
     built, told = Environment(revision="v1", build=True), []
     with open_places([built], ["pack"], told.append) as places:

@@ -63,7 +63,7 @@ def test_the_report_says_with_which_setting_alone_an_answer_is_wrong(mine, tmp_p
     assert repeat[repeat.index("--backend") + 1] == "mine@set:MY_LEVEL=low"
     assert repeat[repeat.index("--threads") + 1] == str(run.results[1].threads)
     again = subprocess.run(
-        [sys.executable, *repeat[1:], "--output", str(tmp_path / "again")], cwd=ROOT, capture_output=True, timeout=120
+        [sys.executable, *repeat[1:], "--output", str(tmp_path / "again")], cwd=ROOT, capture_output=True, timeout=600
     )
     assert again.returncode == 1
     from reports import markdown, page

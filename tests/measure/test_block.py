@@ -26,7 +26,7 @@ class MovedClock:
 
 def _ready(monkeypatch, call_ns, members=2, **more):
     clock, calls = MovedClock(), []
-    monkeypatch.setattr("harness.measure.block._now", lambda: clock.now)
+    monkeypatch.setattr("harness.measure.block.read_clock", lambda: clock.now)
 
     def make(member):
         def call():
@@ -134,7 +134,7 @@ def test_a_core_that_is_lost_between_two_readings_leaves_no_more_waiting_than_ti
             waits[0] += 7_000
         return found
 
-    monkeypatch.setattr("harness.measure.block._waited", lambda: read_waited)
+    monkeypatch.setattr("harness.measure.block.waited_reader", lambda: read_waited)
     found = time_block(ready, 4_000_000, 0, 4, lambda member, result: None)
     assert waits[0] > 0
     assert found.span_ns - found.waited_ns == found.timed_ns

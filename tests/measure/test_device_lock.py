@@ -62,7 +62,7 @@ def start(script, *arguments, **variables):
 
 
 def said_by(process):
-    return process.communicate(timeout=60)[0].strip()
+    return process.communicate(timeout=600)[0].strip()
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def refuse(line):
 def test_processes_never_overlap_inside_the_lease(tmp_path):
     intruders = [start(INTRUDE, str(tmp_path / "inside")) for _ in range(3)]
     for intruder in intruders:
-        intruder.communicate(timeout=60)
+        intruder.communicate(timeout=600)
     assert [intruder.returncode for intruder in intruders] == [0, 0, 0]
 
 

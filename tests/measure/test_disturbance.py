@@ -166,9 +166,10 @@ def test_the_switches_of_all_threads_are_read():
     thread = threading.Thread(target=lambda: [time.sleep(0.001) for _ in iter(stop.is_set, True)])
     thread.start()
     try:
-        before = read_counters([os.getpid()])
-        time.sleep(0.03)
-        after = read_counters([os.getpid()])
+        before = after = read_counters([os.getpid()])
+        while thread.native_id not in after.switches or difference(before, after).voluntary <= 1:  # it sleeps for ever
+            time.sleep(0.03)
+            after = read_counters([os.getpid()])
     finally:
         stop.set()
         thread.join()

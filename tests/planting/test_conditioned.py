@@ -43,6 +43,7 @@ UNASKED = {  # faults that no problem of the suite shows: what no problem meets,
 }  # fmt: skip
 
 
+@pytest.mark.slow  # makes all problems
 def test_a_call_shows_the_problem_that_it_is_said_to_show():
     asked = [one.problem for one in asked_problems() if not one.problem.flip and one.problem.bytes < 20_000]
     for problem in random.Random(0).sample(asked, 100):
@@ -56,6 +57,7 @@ def test_complex_numbers_show_no_problem():
     assert problem_of_call(Operator.conv_bias_grad, (np.ones((1, 2, 3), complex),)) is None
 
 
+@pytest.mark.slow  # makes all problems
 @pytest.mark.parametrize("operator", Operator)
 def test_a_spoil_changes_answers_where_its_conditions_hold_and_nowhere_else(operator):
     elsewhere = [one.problem for one in asked_problems()[::40]]

@@ -2,7 +2,7 @@ from hypothesis import given, settings
 
 from harness import parse_line
 from harness.problems.accumulation import accumulation
-from harness.problems.loops import _inside, _source, _steps
+from harness.problems.loops import find_source, lies_inside, walk
 from tests.problems.strategies import problems
 
 
@@ -13,8 +13,8 @@ def test_taps_on_padding_are_not_counted(problem):
 
     out = problem.x[2:] if problem.operator == "conv_transpose" else problem.y[2:]
     counted = sum(
-        _inside(_source(i, u, problem.window), problem.forward_spatial)
-        for i in _steps(out) for u in _steps(problem.kernel)
+        lies_inside(find_source(i, u, problem.window), problem.forward_spatial)
+        for i in walk(out) for u in walk(problem.kernel)
     )  # fmt: skip
     assert count_taps(problem) == counted
 

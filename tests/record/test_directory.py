@@ -5,7 +5,7 @@ import pytest
 import harness
 from harness import UsageError
 from harness.analysis.exit_code import find_exit_code
-from harness.record.directory import new_directory, read_run
+from harness.record.directory import check_directory, new_directory, read_run
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,30 @@ def test_an_output_folder_in_use_or_not_writable(tmp_path):
         new_directory(str(tmp_path / "full"), ("suite",))
     with pytest.raises(UsageError, match="output folder cannot be"):
         new_directory(str(tmp_path / "full" / "file" / "below"), ("suite",))
+
+
+def test_an_output_folder_is_checked_without_a_trace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    for wanted, match in (
+        ("full", "is in use"),
+        ("full/file/below", "cannot be"),
+        ("/proc/none/run", "cannot be written"),
+    ):
+        with pytest.raises(UsageError, match=f"output folder {match}"):
+            check_directory(wanted)
+    (tmp_path / "empty").mkdir()
+    for wanted in (None, "empty", "new", "empty/and/deep"):
+        check_directory(wanted)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["empty", "full", "full/file"]
+
+
+def test_a_default_folder_that_is_none_is_said_at_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "harness-runs").touch()
+    with pytest.raises(UsageError, match="output folder cannot be written: got 'harness-runs'"):
+        check_directory(None)
 
 
 def test_two_runs_at_the_same_second_get_two_directories(tmp_path, monkeypatch):

@@ -256,7 +256,7 @@ def test_pytest_benchmark_itself_loads_and_compares_two_files(timed, tmp_path):
     assert [one["name"] for one in loaded] == ["speed[a]", "speed[b]"] * 2
     done = subprocess.run(
         [sys.executable, "-m", "pytest_benchmark", "compare", "old/pytest-benchmark.json", "new/pytest-benchmark.json"],
-        capture_output=True, text=True, cwd=tmp_path, timeout=60,
+        capture_output=True, text=True, cwd=tmp_path, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert f"benchmark '{PLAIN}': 4 tests" in done.stdout

@@ -8,11 +8,11 @@ from harness.networks.graph import INPUT
 from harness.networks.problem import NetworkProblem
 from harness.problems.operator import Operator
 from suites.architectures import ARCHITECTURES
-from suites.layers import _layers, layer_problem
+from suites.layers import layer_problem, read_layers
 from tests.networks.gradients import worst
 
 BY_NAME = {one.name: one for one in ARCHITECTURES}
-STORED = [name for name in BY_NAME if name in _layers()]
+STORED = [name for name in BY_NAME if name in read_layers()]
 JOINS = {"add": "add", "cat": "concat", "cropcat": "concat", "upsample_to": "expand"}
 QUICK = ("lenet5", "block", "dcgan_generator", "resnet18")
 
@@ -44,7 +44,7 @@ def _shape_of(problem):
 @pytest.mark.parametrize("name", STORED)
 def test_layers_are_the_stored_ones(name):
     nodes = {node.name: node for node in _native(name).nodes if node.problem is not None}
-    stored = {layer["layer"]: layer for layer in _layers()[name]["layers"]}
+    stored = {layer["layer"]: layer for layer in read_layers()[name]["layers"]}
     assert set(stored) <= set(nodes)
     for rest in set(nodes) - set(stored):  # the lists leave out fully connected layers
         assert nodes[rest].kind == Operator.conv and nodes[rest].problem.kernel == nodes[rest].problem.x[2:], rest
@@ -67,7 +67,7 @@ def _sources(network, name, names):
 
 @pytest.mark.parametrize("name", STORED)
 def test_layers_read_what_the_stored_ones_read(name):
-    network, found = _native(name), _layers()[name]
+    network, found = _native(name), read_layers()[name]
     joins = {join: parts for join, parts in found["joins"].items() if join != INPUT}
     names = {layer["layer"] for layer in found["layers"]} | set(joins)
     nodes = {node.name: node for node in network.nodes}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness import BackendUnderTest, Window, parse_line
-from suites.laws.blocks import _field, inception_module, receptive_field, residual_unit
+from suites.laws.blocks import inception_module, mark_fields, receptive_field, residual_unit
 from tests.faulty.backward import InputGradFlipped
 from tests.faulty.forward import Flipped
 from tests.faulty.right import Right
@@ -19,20 +19,20 @@ def _apply(law, backend, line):
 
 
 def test_the_field_of_three_taps_two_apart_spans_five_positions():
-    assert _field((7,), (3,), (5,), Window.of(1, dilation=2)).tolist() == [
+    assert mark_fields((7,), (3,), (5,), Window.of(1, dilation=2)).tolist() == [
         [1, 0, 1, 0, 1, 0, 0], [0, 1, 0, 1, 0, 1, 0], [0, 0, 1, 0, 1, 0, 1]
     ]  # fmt: skip
 
 
 def test_padding_clips_the_field_and_strides_move_it():
     window = Window.of(1, stride=2, padding=((1, 1),))
-    assert _field((4,), (2,), (3,), window).tolist() == [[1, 1, 0, 0], [0, 1, 1, 1]]
+    assert mark_fields((4,), (2,), (3,), window).tolist() == [[1, 1, 0, 0], [0, 1, 1, 1]]
 
 
 def test_the_field_of_a_plane_is_the_product_of_its_axes():
     window = Window.of(2)
-    rows, columns = _field((3,), (2,), (2,), Window.of(1)), _field((4,), (2,), (3,), Window.of(1))
-    assert np.array_equal(_field((3, 4), (2, 2), (2, 3), window), np.kron(rows, columns).reshape(4, 3, 4))
+    rows, columns = mark_fields((3,), (2,), (2,), Window.of(1)), mark_fields((4,), (2,), (3,), Window.of(1))
+    assert np.array_equal(mark_fields((3, 4), (2, 2), (2, 3), window), np.kron(rows, columns).reshape(4, 3, 4))
 
 
 @pytest.mark.parametrize("law", [receptive_field, residual_unit, inception_module], ids=lambda law: law.name)

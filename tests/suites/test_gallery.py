@@ -101,9 +101,13 @@ def test_gaussians_are_sampled_and_renormalised():
     assert square[0, 3] / square[2, 2] == pytest.approx(np.exp(-(2**2 + 1) / (2 * gallery.SIGMA_2D**2)))
 
 
-def test_the_laws_are_asked_of_the_gallery_and_of_nothing_else(registry):
-    assert [sum(law.applies(problem) for problem in PROBLEMS) for law in LAWS] == [1] * len(LAWS)
+@pytest.mark.slow  # makes all problems
+def test_the_laws_are_asked_of_no_other_problem():
     assert not any(law.applies(item.problem) for law in LAWS for item in asked_problems())
+
+
+def test_the_laws_are_asked_of_the_gallery(registry):
+    assert [sum(law.applies(problem) for problem in PROBLEMS) for law in LAWS] == [1] * len(LAWS)
     assert registry.suites["gallery"].laws == tuple(f"gallery-{name}" for name in GALLERY)
     assert all(registry.laws[law.name] is law for law in LAWS)
     assert "gallery" not in registry.suites["suite"].parts
@@ -140,6 +144,7 @@ def test_without_scikit_learn_the_laws_say_what_to_install(monkeypatch):
     assert "scikit-learn or Pillow is not installed" in done.reason and "conv-harness[learn]" in done.reason
 
 
+@pytest.mark.slow
 def test_a_run_shows_its_pictures_side_by_side(tmp_path):
     run = harness.run(
         "gallery", backends=["im2col", "faulty:one-nan"], laws=["gallery-identity", "gallery-emboss"],

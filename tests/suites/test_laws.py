@@ -22,10 +22,10 @@ from tests.faulty import (
     threads,
 )
 from tests.faulty.right import Right
+from tests.suites.asked import ASKED
 from tests.suites.killers import FOUND_BY, KILLERS, SOON
 
 LAWS = {law.name: law for law in all_laws()}
-PROBLEMS = [item.problem for item in asked_problems() if not item.laws]  # the rest is asked one law only
 MODULES = (
     algebra,
     backward,
@@ -49,7 +49,12 @@ def _outcome(backend, law, problem):
 
 
 def _where(law):
-    return [problem for problem in PROBLEMS if law.applies(problem)]
+    return [problem for problem in ASKED if law.applies(problem)]
+
+
+@pytest.mark.slow  # makes all problems
+def test_all_other_problems_are_asked_one_law():
+    assert [one.problem for one in asked_problems() if not one.laws] == ASKED
 
 
 @pytest.mark.parametrize("name", LAWS)

@@ -70,6 +70,7 @@ def test_a_gradient_of_the_wrong_sign_learns_nothing():
     assert f"wanted {100 * WANTED:g} %" in found.what
 
 
+@pytest.mark.slow
 def test_what_is_shown_is_what_was_learnt(registry, monkeypatch):
     monkeypatch.setattr(learning, "WANTED", 0.5)  # one epoch is not enough for the share that is wanted of ten
     found = _apply(digits_are_learnt, registry.backends["im2col"])

@@ -117,13 +117,13 @@ def test_small_errors_of_gradients_are_seen_by_the_taylor_test(name, networks_re
     ],
 )
 def test_the_order_of_a_remainder_is_that_of_its_last_falls_above_rounding(remainders, passed):
-    assert networks._judge_remainders(remainders, [1.0] * len(remainders), 1e-8).passed == passed
+    assert networks.judge_remainders(remainders, [1.0] * len(remainders), 1e-8).passed == passed
 
 
 def test_a_taylor_test_of_which_rounding_hides_everything_proves_nothing():
     hidden, seen = (
-        networks._judge_remainders([1e-9, 1e-9], [1e-9] * 2, 1e-8),
-        networks._judge_remainders([0.0], [1.0], 1e-8),
+        networks.judge_remainders([1e-9, 1e-9], [1e-9] * 2, 1e-8),
+        networks.judge_remainders([0.0], [1.0], 1e-8),
     )
     assert hidden.proves_nothing
     assert not seen.proves_nothing

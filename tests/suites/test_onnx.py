@@ -13,7 +13,7 @@ from harness.problems import reference
 from suites import onnx_cases
 from suites.geometries import correctness_problems
 from suites.onnx import check_case, is_case, onnx_case, onnx_problems
-from suites.onnx_cases import NOT_INSTALLED, OPERATORS, WANTED, _array, _make_case, _Node, _place_per_map, load_cases
+from suites.onnx_cases import NOT_INSTALLED, OPERATORS, WANTED, Node, load_cases, make_case, place_per_map, read_array
 from suites.speed import speed_problems
 from tests.asking import ask
 from tests.conftest import ROOT
@@ -168,21 +168,21 @@ def test_indices_over_the_whole_tensor_become_places_in_a_map():
     x = (2, 3, 4, 5)
     places = np.random.default_rng(0).integers(20, size=(2, 3, 2, 2))
     maps = np.arange(6).reshape(2, 3, 1, 1)
-    assert np.array_equal(_place_per_map(places + 20 * maps, x, by_column=False), places)
+    assert np.array_equal(place_per_map(places + 20 * maps, x, by_column=False), places)
     rows, columns = divmod(places, 5)
-    assert np.array_equal(_place_per_map(columns * 4 + rows + 20 * maps, x, by_column=True), places)
+    assert np.array_equal(place_per_map(columns * 4 + rows + 20 * maps, x, by_column=True), places)
 
 
 def test_whole_numbers_become_float32_where_it_holds_them():
-    assert _array(np.array([-128, 127], dtype=np.int8)).dtype == np.float32
+    assert read_array(np.array([-128, 127], dtype=np.int8)).dtype == np.float32
     with pytest.raises(ValueError, match="int32 values that float32 does not hold"):
-        _array(np.array([2**24 + 1], dtype=np.int32))
+        read_array(np.array([2**24 + 1], dtype=np.int32))
 
 
 def _node(operator, **attributes):
     w = np.ones((1, 1, 3), dtype=np.float32) if operator.startswith("Conv") else None
     x = np.ones((1, 1, 7), dtype=np.float32)
-    return _Node(kind="node", name="made", operator=operator, attributes=attributes, inputs=[x, w], outputs=[x])
+    return Node(kind="node", name="made", operator=operator, attributes=attributes, inputs=[x, w], outputs=[x])
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def _node(operator, **attributes):
 )
 def test_padding_is_made_explicit(operator, attributes, line):
     wanted = parse_line(f"{OPERATORS[operator]} x=1x1x7 {line} data=integer seed=1")
-    assert _make_case(_node(operator, **attributes), 1).problem == wanted
+    assert make_case(_node(operator, **attributes), 1).problem == wanted
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_padding_is_made_explicit(operator, attributes, line):
 )
 def test_what_cannot_be_said_is_told_with_its_case(attributes, told):
     with pytest.raises(ValueError, match=told):
-        _make_case(_node("ConvTranspose", **attributes), 1)
+        make_case(_node("ConvTranspose", **attributes), 1)
 
 
 # --- the package -------------------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ def test_without_the_package_the_suite_says_what_to_install(monkeypatch):
 def test_another_number_of_cases_is_told_with_the_version(monkeypatch):
     import onnx
 
-    monkeypatch.setattr(onnx_cases, "_read_stored", lambda: iter(()))
+    monkeypatch.setattr(onnx_cases, "read_stored", lambda: iter(()))
     with pytest.raises(UsageError, match=f"onnx {onnx.__version__} has 60 such cases, wanted 106 as in onnx 1.23"):
         onnx_problems()
 

@@ -117,7 +117,7 @@ def test_rounded_inputs_pass_only_where_they_are_declared_and_permitted():
 @pytest.mark.parametrize("shape", CONVOLUTIONS.values(), ids=CONVOLUTIONS)
 def test_every_sum_of_the_copy_has_at_most_one_term_and_the_copy_is_not_empty(operator, shape):
     problem = parse_line(f"{operator} {shape}")
-    fixed = precision._one_term(problem)
+    fixed = precision.make_one_term(problem)
     first = {"conv": ("x", problem.x), "conv_input_grad": ("dy", problem.y), "conv_weight_grad": ("x", problem.x)}
     name, size = first[operator]
     arrays = {name: np.ones(size), "dy" if operator == "conv_weight_grad" else "w": fixed}
@@ -129,8 +129,8 @@ def test_every_sum_of_the_copy_has_at_most_one_term_and_the_copy_is_not_empty(op
 def test_an_output_below_the_normal_numbers_may_be_off_by_the_smallest_one():
     problem = parse_line("conv x=1x1x3 w=1x1x1 dtype=float16")
     y = np.array([1.0, 2.0**-14, 2.0**-15])
-    assert precision._underflow(problem, y, 8.0).tolist() == [0, 0, 9 * 2.0**-24]
-    assert precision._underflow(problem, y, 0.5).tolist() == [0, 1.5 * 2.0**-24, 1.5 * 2.0**-24]
+    assert precision.find_underflow(problem, y, 8.0).tolist() == [0, 0, 9 * 2.0**-24]
+    assert precision.find_underflow(problem, y, 0.5).tolist() == [0, 1.5 * 2.0**-24, 1.5 * 2.0**-24]
 
 
 class Flushes(Right):
@@ -153,6 +153,6 @@ def test_a_threshold_breaks_the_scaling_and_a_nondeterministic_backend_keeps_its
 def test_sums_that_would_overflow_float16_are_refused():
     problem = parse_line("conv x=1x9000x1 w=1x9000x1 dtype=float16 data=uniform")
     arrays = {"x": np.full(problem.x, 1.0), "w": np.full(problem.w, 1.0)}
-    precision._refuse_overflow(problem, arrays, 1.0)
+    precision.refuse_overflow(problem, arrays, 1.0)
     with pytest.raises(precision.NotExactError, match="float16"):
-        precision._refuse_overflow(problem, arrays, 8.0)
+        precision.refuse_overflow(problem, arrays, 8.0)

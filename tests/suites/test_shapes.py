@@ -5,7 +5,7 @@ import pytest
 
 from harness import parse_line
 from suites.geometries import CONVOLUTIONS
-from suites.laws.parts import _inside
+from suites.laws.parts import find_interior
 from suites.laws.shapes import cut
 
 
@@ -31,7 +31,7 @@ def test_windows_inside_are_those_that_hold_no_padding(shape):
     problem = parse_line(f"conv {shape} data=integer")
     reach, window = problem.window.reach(problem.kernel), problem.window
     for at, n, p, r, s, (begin, _) in zip(
-        _inside(problem), problem.x[2:], problem.y[2:], reach, window.stride, window.padding, strict=True
+        find_interior(problem), problem.x[2:], problem.y[2:], reach, window.stride, window.padding, strict=True
     ):
         held = [i for i in range(p) if i * s - begin >= 0 and i * s - begin + r <= n]
         assert held == list(np.arange(p)[at]) or (not held and at.stop <= at.start)

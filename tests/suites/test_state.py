@@ -11,13 +11,13 @@ import harness
 from harness import Operator, parse_line
 from harness.analysis.analyse import analyse
 from harness.analysis.rows import semantics_rows
-from suites.correctness import asked_problems
 from suites.laws import all_laws, concurrency, neighbours
 from suites.laws.alone import is_chosen
 from tests.asking import ask
 from tests.faulty import state
 from tests.faulty.right import Right
 from tests.reports.made import make_run, result
+from tests.suites.asked import ASKED
 from tests.suites.killers import FOUND_BY
 
 NAMES = (
@@ -25,7 +25,6 @@ NAMES = (
     "prepared-calls-stay-apart", "calls-at-once-agree",
 )  # fmt: skip
 LAWS = {law.name: law for law in all_laws() if law.name in NAMES}
-ASKED = [item.problem for item in asked_problems() if not item.laws]  # the rest is asked one law only
 CHOSEN = [problem for problem in ASKED if is_chosen(problem)]
 AT_ONCE = LAWS["calls-at-once-agree"]
 CONV = "conv x=2x3x11x14 w=5x3x3x2 bias stride=2,1 pad=1:0,2:1 dilation=1,2 data=integer"

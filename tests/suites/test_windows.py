@@ -111,7 +111,7 @@ def test_a_wrong_size_is_a_failure_that_names_both(operator):
 def test_permuted_windows_hold_the_same_numbers_in_other_places():
     problem = parse_line("max_pool x=1x2x7x8 kernel=2x3 stride=3,4 data=distinct")
     x = np.arange(112.0).reshape(problem.x)
-    shuffled = windows._shuffle(problem, x)
+    shuffled = windows.shuffle_windows(problem, x)
     for row, column in itertools.product((0, 3), (0, 4)):
         before, after = (a[..., row : row + 2, column : column + 3].reshape(2, 6) for a in (x, shuffled))
         assert (before != after).all()

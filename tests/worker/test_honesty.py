@@ -10,7 +10,7 @@ from harness.laws.subject import BackendUnderTest
 from harness.problems.data import make_arrays
 from harness.problems.line import parse_line
 from harness.worker.execute import time_block
-from harness.worker.honesty import LONG_NS, STIRRED, _stir, decide, find_remembered
+from harness.worker.honesty import LONG_NS, STIRRED, decide, find_remembered, stir
 from harness.worker.protocol import Prepare, Sample, Sampled
 from harness.worker.timed_problem import open_session, sample
 from tests.asking import make_ready
@@ -51,7 +51,7 @@ def test_a_stirred_element_is_another_one_each_time(regime):
     arrays = make_arrays(problem)
     for number in range(20):
         before = arrays["x"].copy()
-        _stir(problem, arrays, number)
+        stir(problem, arrays, number)
         assert (arrays["x"] != before).sum() == 1
 
 

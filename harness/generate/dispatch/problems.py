@@ -40,7 +40,7 @@ KERNELED = (Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, 
 @cache
 def dispatch_problems() -> tuple[NamedProblem, ...]:
     """Build the problems dispatch/OPERATOR/0000 and so on; deterministic in content and order."""
-    return tuple(_name("", _chosen))
+    return tuple(_name("", choose_rows))
 
 
 def dear_dispatch_problems() -> tuple[NamedProblem, ...]:
@@ -81,7 +81,7 @@ def estimate_cost(problem: Problem) -> float:
     return problem.flops + 4 * problem.bytes + 10 * maps * (padded + columns)
 
 
-_ARRAYS: Mapping[str, tuple[Operator, Mapping[str, Sequence[Value]], Sequence[Pair]]] = {
+ARRAYS: Mapping[str, tuple[Operator, Mapping[str, Sequence[Value]], Sequence[Pair]]] = {
     "layers": (Operator.conv, values.LAYERS, values.LAYERS_FORBIDDEN),
     "sums": (Operator.conv_bias_grad, values.SUMS, ()),
     "maxima": (Operator.max_pool, values.MAXIMA, values.POOLS_FORBIDDEN),
@@ -96,21 +96,23 @@ _CROSSED: Mapping[str, tuple[Mapping[str, Sequence[Value]], Mapping[str, Sequenc
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
+class Candidate:
+    """A row, the conditions that hold for its problem, and whether the problem is dear."""
+
     row: Row
     flags: bytes
     is_dear: bool
 
 
 @cache
-def _chosen(array: str) -> tuple[Row, ...]:
+def choose_rows(array: str) -> tuple[Row, ...]:
     """Rows that are tested by default: first whole layers, then all that add triples of conditions.
 
     The window of a layer is a condition in the first selection only. Common layers therefore occur with each count and
     each form (a first layer with three channels in float32), not only their parts.
     """
-    cheap = [one for one in _candidates(array) if not one.is_dear]
-    narrow, named = _narrow(array), _ARRAYS[array][1].get("window", ())
+    cheap = [one for one in list_candidates(array) if not one.is_dear]
+    narrow, named = narrow_conditions(array), ARRAYS[array][1].get("window", ())
     flags = [bytes(one.flags[place] for place in narrow) for one in cheap]
     whole = [number for number, one in enumerate(cheap) if "window" in one.row]
     layers = [flags[n] + bytes(cheap[n].row["window"] == window for window in named) for n in whole]
@@ -121,37 +123,38 @@ def _chosen(array: str) -> tuple[Row, ...]:
 
 def _dear(array: str) -> tuple[Row, ...]:
     """Expensive rows that are worth testing in addition to the chosen ones."""
-    dear, narrow = [one for one in _candidates(array) if one.is_dear], _narrow(array)
-    known = (_judge(array, row).flags for row in _chosen(array))
+    dear, narrow = [one for one in list_candidates(array) if one.is_dear], narrow_conditions(array)
+    known = (judge_row(array, row).flags for row in choose_rows(array))
     flags, met = ([bytes(one[place] for place in narrow) for one in some] for some in ([d.flags for d in dear], known))
     return tuple(dear[number].row for number in choose(flags, met, LEAST_NEW))
 
 
 @cache
-def _narrow(array: str) -> list[int]:
-    factors = [one.factor for one in conditions_for(_ARRAYS[array][0])]
-    return list_narrow([one.flags for one in _candidates(array) if not one.is_dear], factors)
+def narrow_conditions(array: str) -> list[int]:
+    """List the places of the conditions of an array that are to meet in threes (`list_narrow`)."""
+    factors = [one.factor for one in conditions_for(ARRAYS[array][0])]
+    return list_narrow([one.flags for one in list_candidates(array) if not one.is_dear], factors)
 
 
 @cache
-def _candidates(array: str) -> tuple[_Candidate, ...]:
+def list_candidates(array: str) -> tuple[Candidate, ...]:
     """Candidate rows, with the conditions that hold for their problems.
 
     Each expensive row is followed by a cheap one that keeps one reason for its cost: its batch, its space or a count.
     """
     found = []
     for number, row in enumerate(_list_rows(array)):
-        found.append(_judge(array, row))
+        found.append(judge_row(array, row))
         if found[-1].is_dear:
             light = [name for name in values.LIGHT if name in row]
             kept = light[number % len(light)]
-            found.append(_judge(array, row | {name: values.LIGHT[name] for name in light if name != kept}))
+            found.append(judge_row(array, row | {name: values.LIGHT[name] for name in light if name != kept}))
     return tuple(found)
 
 
 def _list_rows(array: str) -> Iterator[Row]:
     """Yield the rows of an array, then those of combined parts, then whole windows in random forms."""
-    _, columns, forbidden = _ARRAYS[array]
+    _, columns, forbidden = ARRAYS[array]
     yield from count_classes(columns, forbidden)
     if array in _CROSSED:
         parts, forms, impossible = _CROSSED[array]
@@ -160,9 +163,10 @@ def _list_rows(array: str) -> Iterator[Row]:
         yield from cross({name: columns[name] for name in ("window", "space")}, forms, counted, forbidden)
 
 
-def _judge(array: str, row: Row) -> _Candidate:
-    problem = _shape(_ARRAYS[array][0], row)
-    return _Candidate(row, flags_of(problem), estimate_cost(problem) > DEAR)
+def judge_row(array: str, row: Row) -> Candidate:
+    """Find the conditions and the cost of a row of an array."""
+    problem = _shape(ARRAYS[array][0], row)
+    return Candidate(row, flags_of(problem), estimate_cost(problem) > DEAR)
 
 
 def problem_of(operator: Operator, row: Row) -> Problem:

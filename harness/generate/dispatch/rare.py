@@ -69,7 +69,7 @@ def rare_problems() -> tuple[NamedProblem, ...]:
     """Build the problems rare/OPERATOR/000 and so on; deterministic in content and order."""
     found: dict[Problem, str] = {}
     for operators, columns in ((KERNELED, CONVOLUTIONS), (POOLS, WINDOWS)):
-        rows = _cover_pairs(columns)
+        rows = cover_pairs(columns)
         for operator in operators:
             for number, row in enumerate(rows):
                 found.setdefault(_lighten(operator, row, number), f"rare/{operator}/{number:03d}")
@@ -80,7 +80,7 @@ def rare_problems() -> tuple[NamedProblem, ...]:
     return tuple(ask_elements(name, problem) for problem, name in found.items())
 
 
-def _cover_pairs(columns: Mapping[str, Sequence[Value]]) -> tuple[Row, ...]:
+def cover_pairs(columns: Mapping[str, Sequence[Value]]) -> tuple[Row, ...]:
     """Rows that contain every two values of different columns: each begins with a missing pair, completed greedily."""
     unmet = dict.fromkeys(
         frozenset(((a, x), (b, y)))
@@ -118,7 +118,7 @@ def _problem_of(operator: Operator, row: Row, number: int) -> Problem:
     kernel = (POOLED if operator.pools else KERNELS)[row["kernel"]]
     axes = len(kernel)
     stride = (2, *(1,) * (axes - 1)) if row["stride"] == "first" else (int(row["stride"]),) * axes
-    begin, end = zip(*_sides(str(row["padding"]), kernel, stride), strict=True)
+    begin, end = zip(*find_sides(str(row["padding"]), kernel, stride), strict=True)
     c, o = _count(row["c"], number // 4), _count(row.get("o", 8), number // 4 + 5)
     groups = str(row.get("groups", "one"))
     problem = build(
@@ -138,7 +138,7 @@ def _problem_of(operator: Operator, row: Row, number: int) -> Problem:
     return with_long_numbers(problem)
 
 
-def _sides(padding: str, kernel: Sizes, stride: Sizes) -> Iterator[tuple[int, int]]:
+def find_sides(padding: str, kernel: Sizes, stride: Sizes) -> Iterator[tuple[int, int]]:
     """Yield the padding at the begin and at the end of each axis.
 
     least: the minimum for ceil(n / s) windows if s divides n, the odd element at the end (TensorFlow's SAME).

@@ -39,7 +39,7 @@ def describe_pattern(
     """
     try:
         with np.errstate(all="ignore"):
-            return _describe(got, wanted, bound, kernel, bias)
+            return apply_rules(got, wanted, bound, kernel, bias)
     except Exception:  # a diagnosis must not turn a failed comparison into an error
         return ""
 
@@ -65,7 +65,8 @@ def ulps(got: Array, wanted: Array, dtype_name: str) -> float:
     return float(np.where(np.isfinite(distance), distance, math.inf).max())
 
 
-def _describe(got: Array, wanted: Array, bound: Array | float, kernel: bool, bias: Array | None) -> str:
+def apply_rules(got: Array, wanted: Array, bound: Array | float, kernel: bool, bias: Array | None) -> str:
+    """Say what describe_pattern says, without its guard against errors."""
     got, wanted = np.asarray(got), np.asarray(wanted)
     if got.shape != wanted.shape or got.size < 2 or "c" in (got.dtype.kind, wanted.dtype.kind):
         return ""

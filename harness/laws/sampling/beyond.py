@@ -79,14 +79,14 @@ def judge_held(held: Held, bounds: Bounds = Bounds()) -> Deviation:
 
 
 def _judge(held: Held, bounds: Bounds) -> Deviation:
-    parts = [_check_places(held, bounds), *_check_inputs(held, bounds)]
+    parts = [check_places(held, bounds), *_check_inputs(held, bounds)]
     if held.problem.operator is Operator.max_pool:
         parts.append(_check_maxima(held))
     else:
-        parts += _check_contraction(held)
+        parts += check_contraction(held)
     found = worst_of(*parts)
     if not found.passed and all(part.passed for part in parts if part.index):
-        named = _search(held)
+        named = find_wrong(held)
         if named is not None:
             return replace(named, compared=found.compared, note=f"{named.note}; {found.describe()}".strip("; "))
     return found
@@ -159,7 +159,7 @@ def _check_inputs(held: Held, bounds: Bounds) -> Iterator[Deviation]:
         yield replace(found, index=held.locate(name, offsets[found.index[0]]))
 
 
-def _check_places(held: Held, bounds: Bounds) -> Deviation:
+def check_places(held: Held, bounds: Bounds) -> Deviation:
     """Recompute outputs at the offsets of every output, and outputs that read the inputs' elements at theirs."""
     problem, places = held.problem, dict[Sizes, None]()
     for name in problem.shapes:
@@ -226,7 +226,7 @@ def _reader(held: Held, name: str, place: Sizes, turn: int) -> Sizes:
     return tuple(found)
 
 
-def _search(held: Held) -> Deviation | None:
+def find_wrong(held: Held) -> Deviation | None:
     """Return a wrong output with its index, searched among random ones and those beyond the first half; else None."""
     if held.problem.operator in (Operator.conv_weight_grad, Operator.conv_bias_grad):
         tries = max(8, min(SEARCHED, SAMPLED_WORK // accumulation(held.problem)))
@@ -256,7 +256,7 @@ def _check_maxima(held: Held) -> Deviation:
     return Deviation(kind="exact", worst=0.0, compared=compared, what="y and indices", index=(0,))
 
 
-def _check_contraction(held: Held) -> Iterator[Deviation]:
+def check_contraction(held: Held) -> Iterator[Deviation]:
     """Compare both sides of the random contraction, in every round."""
     size, what = math.prod(held.problem.output), f"random contraction of {held.problem.operator.outputs[0]}"
     for number, (got, wanted) in enumerate(contract_problem(held)):

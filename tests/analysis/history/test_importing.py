@@ -182,7 +182,7 @@ def test_two_processes_write_one_history_at_once(tmp_path):
         )
         for n in range(2)
     ]  # fmt: skip
-    said = [process.communicate(timeout=60) for process in both]
+    said = [process.communicate(timeout=600) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert sum(int(out) for out, _ in said) == count + 2  # each file is new to one of the two only
     history = read_history(runs, revisions=())

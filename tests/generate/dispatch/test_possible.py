@@ -27,6 +27,7 @@ def _impossible(operator):
     ]
 
 
+@pytest.mark.slow  # makes all problems
 @pytest.mark.parametrize("operator", list(Operator))
 def test_no_problem_that_is_asked_meets_what_counts_as_impossible(operator):
     problems = (*correctness_problems(), *covering_problems(), *dispatch_problems())
@@ -40,7 +41,7 @@ def test_no_problem_that_is_asked_meets_what_counts_as_impossible(operator):
 )
 def test_other_draws_do_not_meet_it_either(operator):
     conditions, draw = conditions_for(operator), random.Random(7)
-    columns = possible._POOLS if operator.pools else possible._CONVOLUTIONS
+    columns = possible.list_columns(operator)
     rows = [{name: draw.choice(values) for name, values in columns.items()} for _ in range(400)]
     known = [(row, problem) for row in rows if (problem := make_problem(operator, row)) is not None]
     met = []
@@ -59,7 +60,7 @@ def test_other_draws_do_not_meet_it_either(operator):
 @pytest.mark.parametrize("operator", [Operator.conv, Operator.conv_bias_grad, Operator.max_pool, Operator.avg_pool])
 def test_every_condition_that_applies_has_a_witness(operator):
     """A new condition without a witness needs a value in the columns of the search."""
-    draw, columns = random.Random(1), possible._POOLS if operator.pools else possible._CONVOLUTIONS
+    draw, columns = random.Random(1), possible.list_columns(operator)
     rows = [{name: draw.choice(values) for name, values in columns.items()} for _ in range(1500)]
     problems = [problem for row in rows if (problem := make_problem(operator, row)) is not None]
     missing = [

@@ -10,7 +10,7 @@ from harness.generate.dispatch.problems import LAW, dispatch_problems, estimate_
 
 @pytest.mark.parametrize("columns", [rare.CONVOLUTIONS, rare.WINDOWS])
 def test_every_two_values_meet_in_a_row(columns):
-    rows = rare._cover_pairs(columns)
+    rows = rare.cover_pairs(columns)
     for (a, xs), (b, ys) in itertools.combinations(columns.items(), 2):
         assert {(row[a], row[b]) for row in rows} == set(itertools.product(xs, ys))
 
@@ -28,5 +28,5 @@ def test_counts_between_the_nice_ones_are_asked(operator):
 
 
 def test_the_least_padding_divides_what_a_stride_leaves():
-    assert list(rare._sides("least", (3, 5, 1), (2, 2, 2))) == [(0, 1), (1, 2), (0, 0)]
+    assert list(rare.find_sides("least", (3, 5, 1), (2, 2, 2))) == [(0, 1), (1, 2), (0, 0)]
     assert Operator.conv_bias_grad not in {one.problem.operator for one in rare.rare_problems()}

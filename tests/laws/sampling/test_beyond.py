@@ -120,8 +120,8 @@ def test_addresses_that_overflow_are_found(line, array):
 
 @pytest.mark.parametrize(("line", "array"), LARGE)
 def test_the_pass_over_every_element_finds_them_without_samples(line, array, monkeypatch):
-    monkeypatch.setattr(beyond, "_check_places", lambda held, bounds: held and _nothing())
-    monkeypatch.setattr(beyond, "_search", lambda held: None)
+    monkeypatch.setattr(beyond, "check_places", lambda held, bounds: held and _nothing())
+    monkeypatch.setattr(beyond, "find_wrong", lambda held: None)
     problem = _read(line, "data=integer dtype=float16")
     for spoil in WRITES if array in problem.operator.outputs else READS:
         found = _judge(Overflowing(problem.operator, array, spoil, LIMIT), problem)
@@ -192,7 +192,7 @@ def test_a_fault_that_samples_miss_is_named_by_its_index(monkeypatch):
             y[1, 2, 1:] += 1  # not at an end, nor at a limit
             return y
 
-    monkeypatch.setattr(beyond, "_check_places", lambda held, bounds: _nothing())
+    monkeypatch.setattr(beyond, "check_places", lambda held, bounds: _nothing())
     found = _judge(Flaw(), _read("conv x=3x8x13x17 w=5x8x1x1"))
     assert found.what == "y"
     assert found.index[:2] == (1, 2)
@@ -208,8 +208,8 @@ def test_an_input_that_the_call_changes_is_found(monkeypatch):
 
     problem = _read("conv x=3x8x13x17 w=5x8x1x1")
     assert not _judge(Writes(), problem).passed
-    monkeypatch.setattr(beyond, "_check_places", lambda held, bounds: _nothing())
-    monkeypatch.setattr(beyond, "_check_contraction", lambda held: [_nothing()])
+    monkeypatch.setattr(beyond, "check_places", lambda held, bounds: _nothing())
+    monkeypatch.setattr(beyond, "check_contraction", lambda held: [_nothing()])
     found = _judge(Writes(), problem)
     assert (found.passed, found.what, found.index) == (False, "x after the call", (0, 0, 0, 0))
 
