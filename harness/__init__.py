@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.api.comparing import gate, versus
     from harness.api.faults import killmatrix
     from harness.api.machine import doctor, qualify
-    from harness.api.run import load, run
+    from harness.api.running import load, run
     from harness.backend.base import Backend
     from harness.errors import GeometryError, HarnessError, LineError, UsageError
     from harness.exit_codes import ExitCode
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "harness.api.run": ("load", "run"),
+    "harness.api.running": ("load", "run"),
     "harness.api.comparing": ("gate", "versus"),
     "harness.api.faults": ("killmatrix",),
     "harness.api.machine": ("doctor", "qualify"),

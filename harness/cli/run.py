@@ -97,7 +97,7 @@ def command(
     python -m harness run networks networks-speed network-layers --network resnet50
     """
     from harness.analysis.analyse import analyse
-    from harness.api.run import choose_arms
+    from harness.api.running import choose_arms
     from harness.cli.options import command_line
     from harness.cli.progress import choose_watch
     from harness.cli.report import write_reports

@@ -63,7 +63,7 @@ def new_directory(wanted: str | None, suites: tuple[str, ...]) -> Path:
 def check_directory(wanted: str | None) -> None:
     """Raise UsageError now where new_directory would raise it later; nothing is left behind.
 
-    A default folder is only looked at, since other runs may be making theirs beside it.
+    A default folder is only looked at, since other runs may be making theirs at the same time.
     """
     if wanted is None:
         folder = next(path for path in (Path(DEFAULT), Path.cwd()) if path.exists())

@@ -11,7 +11,7 @@ from tests.gating.twenty import SETTINGS, git
 
 PLANNERS = (
     "harness.plan.planner", "harness.gating.versions", "harness.gating.arms", "harness.experiments.qualify",
-    "harness.api.run",
+    "harness.api.running",
 )  # fmt: skip
 OUTPUT = ("--output", "/proc/none/run")
 

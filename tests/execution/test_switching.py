@@ -145,7 +145,7 @@ def test_bad_input_is_one_line_and_leaves_no_folder(tmp_path, arguments, why):
 
 
 def test_levels_are_not_timed():
-    from harness.api.run import choose_arms
+    from harness.api.running import choose_arms
 
     registry = load_plugins()
     try:
