@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from harness import api
+from harness.api import running as api
 from harness.cli.main import main
 from harness.errors import UsageError
 from tests.gating.twenty import SETTINGS, git
