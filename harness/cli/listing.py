@@ -188,7 +188,7 @@ def _example(operator: Operator) -> Problem:
     """A plain two-dimensional problem of an operator."""
     from harness.problems.line import parse_line
 
-    shape = "kernel=2x2" if operator.pools else "w=4x3x3x3" if operator != "conv_transpose" else "w=3x4x3x3"
+    shape = "kernel=2x2" if operator.pools else "w=3x4x3x3" if operator.spec.transposed else "w=4x3x3x3"
     return parse_line(f"{operator} x=2x3x8x8 {shape}")
 
 

@@ -125,9 +125,9 @@ def _as(problem: Problem, operator: Operator) -> Problem:
     """The same geometry under another operator, for resolving its route."""
     if operator is problem.operator:
         return problem
-    if problem.operator is Operator.conv_transpose:
+    if problem.operator.spec.transposed:
         return problem.with_(operator=operator, x=problem.y, output_padding=None, bias=False)
-    if operator is Operator.conv_transpose:
+    if operator.spec.transposed:
         return problem.with_(operator=operator, x=problem.y, output_padding=(0,) * problem.axes)
     if problem.operator.pools and not operator.pools:
         channels = problem.x[1]

@@ -3,14 +3,13 @@ from hypothesis import given, settings
 from harness import parse_line
 from harness.problems.accumulation import accumulation
 from harness.problems.loops import _inside, _source, _steps
+from harness.problems.operators.cost import count_taps
 from tests.problems.strategies import problems
 
 
 @given(problems())
 @settings(max_examples=100, deadline=None, derandomize=True)
 def test_taps_on_padding_are_not_counted(problem):
-    from harness.problems.problem import count_taps
-
     out = problem.x[2:] if problem.operator == "conv_transpose" else problem.y[2:]
     counted = sum(
         _inside(_source(i, u, problem.window), problem.forward_spatial)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from harness.generate.build import MAXIMA, Choices, build
+from harness.generate.build import Choices, build
 from harness.generate.covering import Row
 from harness.generate.dispatch import values
 from harness.generate.dispatch.choosing import choose, list_narrow
@@ -26,7 +26,7 @@ from harness.generate.domains import Pair, Value
 from harness.plan.suite import NamedProblem
 from harness.problems.data import can_be_distinct
 from harness.problems.operator import Operator
-from harness.problems.problem import MEANS, Problem
+from harness.problems.problem import Problem
 
 LAW = "agrees-with-reference"  # the one law that these problems are asked: it knows every element
 DEAR = 6e6  # operations above which a problem is not asked by default
@@ -34,7 +34,6 @@ DEAR = 6e6  # operations above which a problem is not asked by default
 # counts as a condition, any other, and a sum of dy alone, which costs little.
 LEAST_OF_LAYER, LEAST_NEW, LEAST_OF_SUM = 12, 2, 1
 LONG_FORMATS = ("float32", "float64")  # formats that are wider than another one to which factors may be rounded
-KERNELED = (Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, Operator.conv_transpose)
 
 
 @cache
@@ -52,7 +51,7 @@ def _name(kind: str, rows: Callable[[str], Sequence[Row]]) -> Iterator[NamedProb
     """Yield the problems of all operators, equal ones once; operators that share a geometry share rows."""
     known: set[Problem] = set()
     for operator in Operator:
-        for number, row in enumerate(rows(_array_of(operator))):
+        for number, row in enumerate(rows(operator.spec.family)):
             problem = problem_of(operator, row)
             if problem not in known:
                 known.add(problem)
@@ -62,15 +61,6 @@ def _name(kind: str, rows: Callable[[str], Sequence[Row]]) -> Iterator[NamedProb
 def ask_elements(name: str, problem: Problem) -> NamedProblem:
     """Name a problem of which every element is asked, and nothing else."""
     return NamedProblem(name=name, problem=problem, laws=(LAW,), optional=True)
-
-
-def _array_of(operator: Operator) -> str:
-    """Name the array of an operator's layers."""
-    if operator in KERNELED:
-        return "layers"
-    if operator is Operator.conv_bias_grad:
-        return "sums"
-    return "means" if operator in MEANS else "maxima"
 
 
 def estimate_cost(problem: Problem) -> float:
@@ -168,7 +158,7 @@ def _judge(array: str, row: Row) -> _Candidate:
 def problem_of(operator: Operator, row: Row) -> Problem:
     """Build the problem of a row: maxima on distinct numbers where the dtype has enough, sums on long ones."""
     problem = _shape(operator, row)
-    if operator in MAXIMA:
+    if operator.spec.indexed:
         return problem.with_(data="distinct") if can_be_distinct(problem) else problem
     return with_long_numbers(problem)
 
@@ -179,7 +169,7 @@ def with_long_numbers(problem: Problem) -> Problem:
     A path that rounds its factors to a shorter format gives the right sums of short numbers (mlx#4242). Short formats
     have no room for long numbers, and a maximum has no sum.
     """
-    if problem.dtype not in LONG_FORMATS or problem.operator in MAXIMA:
+    if problem.dtype not in LONG_FORMATS or problem.operator.spec.indexed:
         return problem
     return problem.with_(data="long", seed=zlib.crc32(problem.line.encode()) % 2)
 

@@ -17,7 +17,6 @@ from harness.problems.problem import Problem
 from harness.problems.window import Sizes
 
 Array = NDArray[Any]
-SCATTERS = frozenset({Operator.conv_input_grad, Operator.conv_transpose})
 
 
 def recompute(held: Held, at: Sizes) -> tuple[float, ...]:
@@ -37,7 +36,7 @@ def recompute(held: Held, at: Sizes) -> tuple[float, ...]:
         return (_avg_pool(held, at),)
     if operator is Operator.avg_pool_grad:
         return (_avg_pool_grad(held, at),)
-    return (_scatter(held, at) if operator in SCATTERS else _conv(held, at),)
+    return (_scatter(held, at) if operator.spec.scatters else _conv(held, at),)
 
 
 def _taps(pairs: list[list[tuple[int, int]]]) -> Iterator[tuple[Sizes, Sizes]]:
