@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from harness.problems.operators.avg_pool import AVG_POOL, AVG_POOL_GRAD
+from harness.problems.operators.avg_pool import AVG_POOL
+from harness.problems.operators.avg_pool_grad import AVG_POOL_GRAD
 from harness.problems.operators.conv import CONV
-from harness.problems.operators.conv_gradients import CONV_BIAS_GRAD, CONV_INPUT_GRAD, CONV_WEIGHT_GRAD
+from harness.problems.operators.conv_bias_grad import CONV_BIAS_GRAD
+from harness.problems.operators.conv_input_grad import CONV_INPUT_GRAD
 from harness.problems.operators.conv_transpose import CONV_TRANSPOSE
-from harness.problems.operators.max_pool import MAX_POOL, MAX_POOL_GRAD
+from harness.problems.operators.conv_weight_grad import CONV_WEIGHT_GRAD
+from harness.problems.operators.max_pool import MAX_POOL
+from harness.problems.operators.max_pool_grad import MAX_POOL_GRAD
 from harness.problems.operators.spec import OperatorSpec
 
 

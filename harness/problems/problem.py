@@ -226,10 +226,13 @@ class Problem:
 
 def _read_operator(name: object) -> Operator:
     """The operator of a name. Raises UsageError where there is none."""
-    from harness.problems.validation import check_one_of
+    found = Operator.__members__.get(name) if isinstance(name, str) else None
+    if found is None:
+        from harness.problems.validation import check_one_of
 
-    check_one_of("operator", name, tuple(Operator))
-    return Operator(str(name))
+        check_one_of("operator", name, tuple(Operator))
+        raise AssertionError("an operator that is allowed has a name")
+    return found
 
 
 def _by(sizes: Sizes) -> str:

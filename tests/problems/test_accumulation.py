@@ -2,8 +2,8 @@ from hypothesis import given, settings
 
 from harness import parse_line
 from harness.problems.accumulation import accumulation
-from harness.problems.loops import _inside, _source, _steps
 from harness.problems.operators.cost import count_taps
+from harness.problems.operators.positions import find_source, is_inside, steps
 from tests.problems.strategies import problems
 
 
@@ -12,8 +12,8 @@ from tests.problems.strategies import problems
 def test_taps_on_padding_are_not_counted(problem):
     out = problem.x[2:] if problem.operator == "conv_transpose" else problem.y[2:]
     counted = sum(
-        _inside(_source(i, u, problem.window), problem.forward_spatial)
-        for i in _steps(out) for u in _steps(problem.kernel)
+        is_inside(find_source(i, u, problem.window), problem.forward_spatial)
+        for i in steps(out) for u in steps(problem.kernel)
     )  # fmt: skip
     assert count_taps(problem) == counted
 

@@ -20,7 +20,7 @@ from harness.laws.error_bounds import LAMBDA, WINOGRAD
 from harness.laws.sampling.contraction import contract_problem
 from harness.laws.sampling.held import Held, draw_held, dtype_bytes, take_outputs
 from harness.laws.sampling.maxima import draw_indices, pool_blocks
-from harness.laws.sampling.samples import recompute
+from harness.laws.sampling.samples import RECOMPUTED, recompute
 from harness.laws.sampling.windows import axes_of
 from harness.laws.subject import BackendUnderTest, NotExactError
 from harness.problems.accumulation import accumulation
@@ -54,7 +54,9 @@ def is_beyond(problem: Problem, bounds: Bounds = Bounds()) -> bool:
 
 
 def draw_arrays(subject: BackendUnderTest, problem: Problem) -> Held:
-    """Draw the inputs; raises NotExactError where the backend's sums of them are not exact."""
+    """Draw the inputs; raises NotExactError where the backend's sums are not exact, or outputs cannot be sampled."""
+    if problem.operator not in RECOMPUTED:
+        raise NotExactError(f"nothing says what one output of {problem.operator} is beside the whole array")
     numerics = subject.numerics(problem)
     check_exact(problem, numerics, subject.backend.name)
     held = draw_held(subject, problem)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from harness.problems.operators.spec import Geometry
+from harness.problems.operators.geometry import Geometry
 from harness.problems.window import Sizes
 
 REMEMBERED = 4096  # axes of windows; the problems of a suite share a few hundred

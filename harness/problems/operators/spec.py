@@ -1,101 +1,16 @@
-"""What the harness knows about one operator, as a value, and what an operator reads of a problem."""
+"""What the harness knows about one operator, as a value."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, Self, TypeVar
+from typing import Any, Literal
 
-from harness.problems.window import Sizes, Window
+from harness.problems.operators.derivation import Derivation
+from harness.problems.operators.geometry import Arrays, Change, Geometry
+from harness.problems.window import Sizes
 
 Family = Literal["layers", "sums", "maxima", "means"]
-Arrays = Mapping[str, Any]
-P = TypeVar("P", bound="Geometry")
-
-
-class Geometry(Protocol):
-    """The part of `harness.Problem` that operators read; `Problem` itself is made of operators."""
-
-    @property
-    def operator(self) -> str:
-        """Name of the operator."""
-        ...
-
-    @property
-    def x(self) -> Sizes:
-        """Shape of the input of the forward operator, (N, C, *S); of conv_transpose its own."""
-        ...
-
-    @property
-    def w(self) -> Sizes | None:
-        """Shape of the kernel, (O, C/groups, *K); None for pooling."""
-        ...
-
-    @property
-    def window(self) -> Window:
-        """Stride, padding, dilation, groups and modes."""
-        ...
-
-    @property
-    def bias(self) -> bool:
-        """Whether a bias is added."""
-        ...
-
-    @property
-    def output_padding(self) -> Sizes | None:
-        """Positions appended per axis; None unless the operator is transposed."""
-        ...
-
-    @property
-    def dtype(self) -> str:
-        """Name of the dtype."""
-        ...
-
-    @property
-    def y(self) -> Sizes:
-        """Shape of the forward operator's output."""
-        ...
-
-    @property
-    def forward_spatial(self) -> Sizes:
-        """Spatial size of the side that the window moves over."""
-        ...
-
-    @property
-    def axes(self) -> int:
-        """Number of spatial axes."""
-        ...
-
-    @property
-    def kernel(self) -> Sizes:
-        """Kernel sizes K per axis."""
-        ...
-
-    @property
-    def output(self) -> Sizes:
-        """Shape of the first array that the operator gives."""
-        ...
-
-    def with_(self, **changes: object) -> Self:
-        """The same problem with some fields changed; bias and data follow the operator."""
-        ...
-
-
-class Change(Protocol):
-    """Makes one problem of another."""
-
-    def __call__(self, problem: P, /) -> P:
-        """The problem after the change."""
-        ...
-
-
-def under(name: str) -> Change:
-    """The same problem under the operator of this name."""
-
-    def change(problem: P, /) -> P:
-        return problem.with_(operator=name)
-
-    return change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +38,8 @@ class OperatorSpec:
     inputs, outputs: names of its arrays in the order of its arguments and results; `b` only where there is a bias.
     factors: inputs that are multiplied with each other; one name where there is a single operand.
     arguments: positional arguments of the backend's method, from a problem and its arrays by name.
+    reference, loops: the operator in float64 with the signature of the backend's method: fast, and by plain loops.
+    derivations: ways to get it from other operators, the cheapest first.
     sum_length: longest sum that makes one output element, without the bias: the K of the error bounds.
     flops: floating-point operations of the direct algorithm.
     family: operators that share generated geometry: kernel arrays, sums of dy alone, maxima, means.
@@ -146,6 +63,8 @@ class OperatorSpec:
     outputs: tuple[str, ...]
     factors: tuple[str, ...]
     arguments: Callable[[Geometry, Arrays], tuple[Any, ...]]
+    reference: Callable[..., Any]
+    loops: Callable[..., Any]
     sum_length: Callable[[Geometry], int]
     flops: Callable[[Geometry], int]
     family: Family
@@ -160,6 +79,7 @@ class OperatorSpec:
     special: str = ""
     gradient_lengths: Callable[[Geometry], Sizes] = _no_lengths
     gradients: tuple[Gradient, ...] = ()
+    derivations: tuple[Derivation, ...] = ()
     early_roundings: int = 0
     unread: frozenset[str] = frozenset()
 
