@@ -169,7 +169,8 @@ def with_long_numbers(problem: Problem) -> Problem:
     A path that rounds its factors to a shorter format gives the right sums of short numbers (mlx#4242). Short formats
     have no room for long numbers, and a maximum has no sum.
     """
-    if problem.dtype not in LONG_FORMATS or problem.operator.spec.indexed:
+    spec = problem.operator.spec
+    if problem.dtype not in LONG_FORMATS or spec.indexed or "long" in spec.refused_data:
         return problem
     return problem.with_(data="long", seed=zlib.crc32(problem.line.encode()) % 2)
 

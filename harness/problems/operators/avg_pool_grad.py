@@ -95,7 +95,6 @@ AVG_POOL_GRAD = OperatorSpec(
     flops=count_pool_flops,
     family="means",
     pools=True,
-    scatters=True,
     divides=True,
     sums_exactly=False,
     refused_data=MEANS,

@@ -94,7 +94,6 @@ CONV = OperatorSpec(
     sum_length=count_gathered,
     flops=count_product_flops,
     family="layers",
-    takes_bias=True,
     refused_data=SUMS,
     gradient_lengths=count_gradient_sums,
     gradients=(

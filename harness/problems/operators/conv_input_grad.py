@@ -136,7 +136,6 @@ CONV_INPUT_GRAD = OperatorSpec(
     sum_length=count_scattered,
     flops=count_product_flops,
     family="layers",
-    scatters=True,
     refused_data=SUMS,
     gradient_lengths=count_gradient_sums,
     derivations=(

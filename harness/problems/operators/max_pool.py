@@ -116,6 +116,7 @@ MAX_POOL = OperatorSpec(
     family="maxima",
     pools=True,
     selects=True,
+    linear=False,
     gradients=(
         Gradient(name="dx", problem=under("max_pool_grad"), takes={"dy": "dy", "x": "x", "indices": "indices"}),
     ),

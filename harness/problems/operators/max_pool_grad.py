@@ -53,6 +53,5 @@ MAX_POOL_GRAD = OperatorSpec(
     flops=count_pool_flops,
     family="maxima",
     pools=True,
-    scatters=True,
     unread=frozenset({"x"}),
 )

@@ -45,10 +45,9 @@ class OperatorSpec:
     family: operators that share generated geometry: kernel arrays, sums of dy alone, maxima, means.
     pools: has a kernel size in place of a kernel array, and permits ceil mode and divisors.
     transposed: has output_padding; the window moves over its output, and `x` has a position for each window.
-    scatters: adds to output positions from the windows that hold them, rather than reading a window for each.
-    takes_bias: permits a bias.
     divides: divides by a count of taps, so that `exclude_pad` makes a difference.
     selects: copies elements of its input without arithmetic.
+    linear: is linear in each of its factors, and so odd.
     sums_exactly: gives exact sums of whole numbers that are small enough.
     refused_data: data regimes that it does not permit, with the reason.
     special: the input that special data regimes change, where it is not the first: what the window moves over.
@@ -70,10 +69,9 @@ class OperatorSpec:
     family: Family
     pools: bool = False
     transposed: bool = False
-    scatters: bool = False
-    takes_bias: bool = False
     divides: bool = False
     selects: bool = False
+    linear: bool = True
     sums_exactly: bool = True
     refused_data: Mapping[str, str] = field(default_factory=dict)
     special: str = ""
@@ -82,6 +80,16 @@ class OperatorSpec:
     derivations: tuple[Derivation, ...] = ()
     early_roundings: int = 0
     unread: frozenset[str] = frozenset()
+
+    @property
+    def takes_bias(self) -> bool:
+        """Whether it permits a bias."""
+        return "b" in self.inputs
+
+    @property
+    def scatters(self) -> bool:
+        """Whether it adds each input to the output positions of its window, rather than reading a window for each."""
+        return self.transposed or self.outputs[0] == "dx"
 
     @property
     def indexed(self) -> bool:
