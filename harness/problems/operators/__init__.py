@@ -1,1 +1,1 @@
-"""The operators, one file for each family: arrays, permitted fields, cost, data, reference, gradients, derivations."""
+"""The operators, one file each: arrays, permitted fields, cost, data, references, gradients and derivations."""
