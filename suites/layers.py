@@ -57,8 +57,8 @@ def layer_problem(layer: dict[str, Any], batch: int) -> Problem:
     )  # fmt: skip
     if operator.pools:
         return Problem(operator=operator, x=x, window=window)
-    rows, columns = (layer["k"], layer["c"]) if operator is Operator.conv else (layer["c"], layer["k"])
-    extra = tuple(layer.get("output_padding", (0, 0))) if operator is Operator.conv_transpose else None
+    rows, columns = (layer["c"], layer["k"]) if operator.spec.transposed else (layer["k"], layer["c"])
+    extra = tuple(layer.get("output_padding", (0, 0))) if operator.spec.transposed else None
     w = (rows, columns // layer["groups"], *kernel)
     return Problem(operator=operator, x=x, w=w, window=window, output_padding=extra)
 
@@ -81,11 +81,19 @@ def network_problems(network: str, batch: int, *, gradients: bool = True) -> tup
 
 
 def _gradients(forward: Problem, first: bool) -> Sequence[Operator]:
-    if forward.operator is Operator.conv:
-        return (Operator.conv_input_grad,) * (not first) + (Operator.conv_weight_grad,)
-    if forward.operator is Operator.conv_transpose:
-        return ()
-    return (Operator.max_pool_grad if forward.operator is Operator.max_pool else Operator.avg_pool_grad,)
+    """Gradients by the input and the kernel; that of pooling also where it reads the input of the network."""
+    found = gradient_operators(forward)
+    found.pop("db", None)
+    if first and "dw" in found:
+        del found["dx"]
+    return tuple(found.values())
+
+
+def gradient_operators(forward: Problem) -> dict[str, Operator]:
+    """Operators of the gradients, by dx, dw and db; none of a transposed one, whose own are those of a convolution."""
+    if forward.operator.spec.transposed:
+        return {}
+    return {one.name: one.problem(forward).operator for one in forward.operator.spec.gradients}
 
 
 def network_sets() -> tuple[ProblemSet, ...]:

@@ -12,18 +12,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
-from harness import NamedProblem, Operator, Problem
+from harness import NamedProblem, Problem
 from harness.generate.dispatch.problems import ask_elements, with_long_numbers
-from suites.layers import network_names, network_problems
+from suites.layers import gradient_operators, network_names, network_problems
 
 BATCH = 2
 MOST_WEIGHTS = 40_000  # of a kernel that is asked by default: drawing larger ones takes longer than all that it shows
-GRADIENTS = {
-    Operator.conv: (Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, Operator.conv_bias_grad),
-    Operator.conv_transpose: (Operator.conv_transpose,),
-    Operator.max_pool: (Operator.max_pool, Operator.max_pool_grad),
-    Operator.avg_pool: (Operator.avg_pool, Operator.avg_pool_grad),
-}
 FORMS = (
     ("float32", "channels-first"), ("float16", "channels-last"), ("float32", "channels-last"),
     ("bfloat16", "channels-last"), ("float16", "channels-first"),
@@ -57,14 +51,14 @@ def distinct_layers() -> tuple[tuple[str, Problem], ...]:
     for network in network_names():
         for named in network_problems(network, BATCH, gradients=False):
             assert isinstance(named.problem, Problem)
-            for operator in GRADIENTS[named.problem.operator]:
+            for operator in (named.problem.operator, *gradient_operators(named.problem).values()):
                 found.setdefault(shrink(named.problem).with_(operator=operator), named.name)
     return tuple((name, problem) for problem, name in found.items())
 
 
 def shrink(problem: Problem) -> Problem:
     """Return the problem on the smallest space that is like its own; conv_transpose keeps the parity of its input."""
-    if problem.operator is Operator.conv_transpose:
+    if problem.operator.spec.transposed:
         spatial = tuple(min(n, 2 + n % 2) for n in problem.x[2:])
     else:
         spatial = tuple(_shrink_axis(problem, axis) for axis in range(problem.axes))

@@ -73,7 +73,7 @@ def test_no_private_name_is_reached_for():
 @pytest.mark.parametrize(
     "source",
     [
-        "from harness.problems.loops import _steps",
+        "from harness.problems.taps import _steps",
         "from suites.laws import blocks\nblocks._field(1)",
         "module.deep._name = 3",
         "monkeypatch.setattr('harness.measure.block._now', lambda: 0)",

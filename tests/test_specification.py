@@ -14,7 +14,7 @@ import pytest
 
 from harness import GeometryError, Numerics, Operator, Problem, Window
 from harness.laws import error_bounds
-from harness.problems import loops, reference
+from harness.problems import reference
 from harness.problems.accumulation import accumulation
 from harness.problems.numerics import DTYPES, FORMATS
 from harness.problems.problem import REGIMES
@@ -322,14 +322,14 @@ def test_products_and_gradients_of_one_channel(formulas, flip):
         conv = Problem(operator=Operator.conv, x=(1, 1, n), w=(1, 1, m), window=window, flip=flip, dtype="float64")
         x, w, dy = _arrays(rng, n, m, conv.y[2])
         arrays = {"x": x[None, None], "w": w[None, None], "dy": dy[None, None]}
-        y = reference.compute(conv, arrays, loops)["y"]
+        y = reference.compute_by_loops(conv, arrays)["y"]
         assert y.ravel().tolist() == product(w, x)[::s]
-        dx = reference.compute(conv.with_(operator=Operator.conv_input_grad), arrays, loops)["dx"].ravel()
+        dx = reference.compute_by_loops(conv.with_(operator=Operator.conv_input_grad), arrays)["dx"].ravel()
         turned = w[::-1] if flip else w  # a turned kernel forwards is the kernel as it is backwards
         wanted = formulas["input_gradient"](dy, turned, s)
         assert dx.tolist() == wanted + [0] * (n - len(wanted))  # what no window reaches has no gradient
         if s == 1:
-            dw = reference.compute(conv.with_(operator=Operator.conv_weight_grad), arrays, loops)["dw"].ravel()
+            dw = reference.compute_by_loops(conv.with_(operator=Operator.conv_weight_grad), arrays)["dw"].ravel()
             gradient = formulas["kernel_gradient"](dy, x)
             assert dw.tolist() == (gradient[::-1] if flip else gradient)
             back = formulas["correlate" if flip else "convolve"]  # the other product

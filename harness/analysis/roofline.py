@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 from harness.problems.numerics import FORMATS, Numerics, dtype_of
-from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 from harness.record.run import Peak
 
@@ -54,7 +53,7 @@ def executed_flops(problem: Problem, numerics: Numerics) -> float:
     6 with any smaller tile; for other kernels and numbers of axes the same arithmetic says how many. Of an FFT nothing
     is known from the problem. Pooling and sums over dy are no products: they are bound by bytes alone.
     """
-    if problem.operator.pools or problem.operator is Operator.conv_bias_grad or numerics.algorithm == "fft":
+    if not problem.operator.spec.multiplies or numerics.algorithm == "fft":
         return 0.0
     if numerics.algorithm != "winograd":
         return float(problem.flops)
@@ -105,10 +104,9 @@ def least_bytes(problem: Problem) -> int:
     item, index = dtype_of(problem.dtype).itemsize, (math.prod(problem.x[2:]).bit_length() + 7) // 8
     touched, windows, taps = (math.prod(shares) for shares in zip(*_shares(problem), strict=True))
     read = {"x": touched, "dy": windows, "w": taps}  # b and all outputs are needed as a whole
-    if problem.operator is Operator.conv_transpose:
+    if problem.operator.spec.transposed:
         read["x"] = windows
-    if problem.operator is Operator.max_pool_grad:
-        read["x"] = 0.0
+    read |= dict.fromkeys(problem.operator.spec.unread, 0.0)
     total = 0.0
     for name, shape in problem.shapes.items():
         total += read.get(name, 1.0) * math.prod(shape) * (index if name == "indices" else item)
@@ -117,7 +115,7 @@ def least_bytes(problem: Problem) -> int:
 
 def _shares(problem: Problem) -> list[tuple[float, float, float]]:
     """Per axis: shares of the covered positions that a window touches, of windows, and of taps that meet any."""
-    inner = problem.x[2:] if problem.operator is Operator.conv_transpose else problem.y[2:]
+    inner = problem.x[2:] if problem.operator.spec.transposed else problem.y[2:]
     found = []
     for n, p, m, s, d, (begin, _) in zip(
         problem.forward_spatial, inner, problem.kernel, problem.window.stride, problem.window.dilation,

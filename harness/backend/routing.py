@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any, Literal
 
 from harness.backend.base import Backend
-from harness.backend.derivations import Derivation, derivations
+from harness.backend.derivations import derivations
 from harness.errors import HarnessError
 from harness.networks.problem import NetworkProblem
 from harness.problems.calling import bind, name_outputs
 from harness.problems.operator import Operator
+from harness.problems.operators.derivation import Derivation
 from harness.problems.problem import Problem
 
 

@@ -11,7 +11,6 @@ from typing import Any
 from harness.capture.onnx_window import OPERATORS, make_window
 from harness.capture.workload import Tally, Workload, gradient_problems
 from harness.errors import HarnessError, UsageError
-from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 
 NOT_INSTALLED = "onnx is not installed, wanted it to capture an ONNX file: pip install 'conv-harness[onnx]'"
@@ -191,7 +190,7 @@ def read_node(node: Any, values: Mapping[str, Value]) -> Problem | None:
     window, extra = make_window(kind, given, x[2:], w)
     return Problem(
         operator=operator, x=x, w=w, window=window, bias=len(node.input) > 2 and bool(node.input[2]),
-        output_padding=extra if operator is Operator.conv_transpose else None, dtype=dtype,
+        output_padding=extra if operator.spec.transposed else None, dtype=dtype,
     )  # fmt: skip
 
 

@@ -47,10 +47,10 @@ def make_window(kind: str, given: Mapping[str, Any], spatial: Sizes, w: Sizes | 
         groups=given.get("group", 1),
         kernel=kernel if operator.pools else None,
         ceil_mode=operator.pools and bool(given.get("ceil_mode", 0)),
-        count_include_pad=operator is not Operator.avg_pool or bool(given.get("count_include_pad", 0)),
+        count_include_pad=not operator.spec.divides or bool(given.get("count_include_pad", 0)),
     )
     plain.check_steps(axes)
-    if operator is Operator.conv_transpose:
+    if operator.spec.transposed:
         return fit_transposed(given, spatial, kernel, plain)
     if mode.startswith("SAME"):
         sizes = zip(spatial, stride, plain.reach(kernel), strict=True)

@@ -19,7 +19,6 @@ from harness.networks.problem import NetworkProblem
 from harness.plan.suite import NamedProblem
 from harness.plan.task import Task, parse_task
 from harness.problems.line import parse_line
-from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 from harness.problems.window import Sizes, Window
 
@@ -104,25 +103,14 @@ def gradient_problems(forward: Problem, *, x: bool = True, w: bool = True, b: bo
     that convolution's kernel gradient with x and dy exchanged (for w). The bias gradient sums dy, whatever the window.
     forward: problem of the forward operator. x, w, b: True for each gradient that is needed; pooling has x only.
     """
-    operator = forward.operator
-    if operator.pools:
-        if x:
-            yield forward.with_(operator=Operator(f"{operator}_grad"))
-        return
-    assert forward.w is not None
-    transposed = operator is Operator.conv_transpose
-    base = forward.with_(
-        operator=Operator.conv, bias=False, x=forward.y if transposed else forward.x, output_padding=None
-    )  # fmt: skip
-    if x:
-        yield base if transposed else base.with_(operator=Operator.conv_input_grad)
-    if w:
-        yield base.with_(operator=Operator.conv_weight_grad)
-    if b and transposed:
-        w_shape = (forward.y[1], forward.y[1], *(1,) * forward.axes)
-        yield base.with_(operator=Operator.conv_bias_grad, w=w_shape, window=Window.of(forward.axes))
-    elif b:
-        yield base.with_(operator=Operator.conv_bias_grad)
+    wanted = {"dx": x, "dw": w, "db": b}
+    for gradient in forward.operator.spec.gradients:
+        if wanted[gradient.name]:
+            problem = gradient.problem(forward)
+            if gradient.name == "db" and forward.operator.spec.transposed:
+                kernel = (forward.y[1], forward.y[1], *(1,) * forward.axes)
+                problem = problem.with_(x=forward.y, w=kernel)
+            yield problem
 
 
 # --- the file ----------------------------------------------------------------------------------------------------

@@ -89,6 +89,7 @@ def list_backends(registry: Registry, plugins: tuple[str, ...]) -> Table:
     from harness.cli.summary import plain_table
     from harness.execution.worker_process import WorkerDiedError
     from harness.execution.worker_supervisor import WorkerSupervisor
+    from harness.problems.operator import Operator
 
     table = plain_table("backend", "state", "class", "dtypes", "native operators", "libraries")
     with tempfile.TemporaryDirectory() as folder:
@@ -109,9 +110,15 @@ def list_backends(registry: Registry, plugins: tuple[str, ...]) -> Table:
     for name, backend in registry.backends.items():
         state, libraries = probed[name]
         operators = native_operators(backend)
-        native = "all nine" if len(operators) == 9 else ", ".join(operators)
+        native = f"all {spell(len(Operator))}" if len(operators) == len(Operator) else ", ".join(operators)
         table.add_row(name, state, backend.numerics.algorithm, ", ".join(backend.dtypes), native, libraries)
     return table
+
+
+def spell(number: int) -> str:
+    """A number in a sentence: small ones as words."""
+    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+    return words[number] if number < len(words) else str(number)
 
 
 def list_suites(registry: Registry) -> Table:
@@ -188,7 +195,7 @@ def _example(operator: Operator) -> Problem:
     """A plain two-dimensional problem of an operator."""
     from harness.problems.line import parse_line
 
-    shape = "kernel=2x2" if operator.pools else "w=4x3x3x3" if operator != "conv_transpose" else "w=3x4x3x3"
+    shape = "kernel=2x2" if operator.pools else "w=3x4x3x3" if operator.spec.transposed else "w=4x3x3x3"
     return parse_line(f"{operator} x=2x3x8x8 {shape}")
 
 

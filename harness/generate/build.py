@@ -13,10 +13,6 @@ from harness.problems.operator import Operator
 from harness.problems.problem import REGIMES, Problem
 from harness.problems.window import Padding, Sizes, Window
 
-MAXIMA = frozenset({Operator.max_pool, Operator.max_pool_grad})
-MEANS = frozenset({Operator.avg_pool, Operator.avg_pool_grad})
-BIASED = frozenset({Operator.conv, Operator.conv_transpose})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
@@ -67,7 +63,7 @@ class Choices:
 
     @property
     def _dense(self) -> bool:
-        return self.operator in MAXIMA and not self.hollow
+        return self.operator.spec.indexed and not self.hollow
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
@@ -89,7 +85,8 @@ class Choices:
 def build(choices: Choices) -> Problem:
     """Build the problem. Raises GeometryError only if a choice lies outside every domain."""
     operator, sizes = choices.operator, choices.sizes
-    pools, transposed = operator.pools, operator is Operator.conv_transpose
+    spec = operator.spec
+    pools, transposed = spec.pools, spec.transposed
     groups = 1 if pools else choices.groups
     rows, columns = choices.outputs * groups, choices.channels * groups
     spatial = tuple(o if transposed else n for n, o in sizes)
@@ -100,14 +97,14 @@ def build(choices: Choices) -> Problem:
         groups=groups,
         kernel=choices.kernel if pools else None,
         ceil_mode=pools and choices.ceil,
-        count_include_pad=not (operator in MEANS and choices.exclude_pad),
+        count_include_pad=not (spec.divides and choices.exclude_pad),
     )
     return Problem(
         operator=operator,
         x=(choices.batch, rows if transposed else columns, *spatial),
         w=None if pools else (rows, choices.channels, *choices.kernel),
         window=window,
-        bias=operator in BIASED and choices.bias,
+        bias=spec.takes_bias and choices.bias,
         output_padding=_remainders(choices) if transposed else None,
         flip=not pools and choices.flip,
         dtype=choices.dtype,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
+from harness.problems.operator import Operator
 from harness.problems.window import Sizes
 
 Value = str | int
@@ -114,14 +115,14 @@ _COMMON: Mapping[str, tuple[Value, ...]] = {
 }
 # channels: per group, or of the whole input if the convolution is depthwise; outputs: per group.
 COVERED_CONVOLUTIONS: Mapping[str, tuple[Value, ...]] = {
-    "operator": ("conv", "conv_input_grad", "conv_weight_grad", "conv_bias_grad", "conv_transpose"),
+    "operator": tuple(operator.value for operator in Operator if not operator.pools),
     **_COMMON,
     "groups": ("one", "two", "depthwise"),
     "outputs": (5, 1, 16, 17),
     "extra": ("plain", "bias", "flip"),
 }
 COVERED_POOLS: Mapping[str, tuple[Value, ...]] = {
-    "operator": ("max_pool", "max_pool_grad", "avg_pool", "avg_pool_grad"),
+    "operator": tuple(operator.value for operator in Operator if operator.pools),
     **_COMMON,
     "channels": (3, 16, 17),
     "rounding": ("floor", "ceil"),
@@ -129,11 +130,9 @@ COVERED_POOLS: Mapping[str, tuple[Value, ...]] = {
 }
 # Forbidden pairs: values that do not apply to an operator, and values that would duplicate another one.
 FORBIDDEN: tuple[Pair, ...] = (
-    (("operator", "conv_input_grad"), ("extra", "bias")),
-    (("operator", "conv_weight_grad"), ("extra", "bias")),
-    (("operator", "conv_bias_grad"), ("extra", "bias")),
-    (("groups", "two"), ("channels", 1)),  # would be depthwise with two channels
-    (("groups", "depthwise"), ("channels", 1)),  # would be one group
+    *((("operator", operator.value), ("extra", "bias")) for operator in Operator if not operator.spec.takes_bias),
+    (("groups", "two"), ("channels", 1)),  # is depthwise with two channels
+    (("groups", "depthwise"), ("channels", 1)),  # is one group
     (("groups", "depthwise"), ("outputs", 16)),  # depthwise convolutions have few outputs of each channel
     (("groups", "depthwise"), ("outputs", 17)),
     (("channels", 33), ("width", 32)),  # large in one dimension only, so that each problem is cheap
@@ -141,9 +140,8 @@ FORBIDDEN: tuple[Pair, ...] = (
     (("outputs", 17), ("width", 32)),
 )
 FORBIDDEN_POOLS: tuple[Pair, ...] = (
-    (("operator", "max_pool"), ("divisor", "exclude")),
-    (("operator", "max_pool_grad"), ("divisor", "exclude")),
-    (("kernel", "point"), ("begin", 1)),  # windows that hold padding only have no maximum
+    *((("operator", operator.value), ("divisor", "exclude")) for operator in Operator if not operator.spec.divides),
+    (("kernel", "point"), ("begin", 1)),  # windows that hold padding only, which have no maximum
     (("kernel", "point"), ("begin", 2)),
     (("kernel", "point"), ("end", 1)),
     (("kernel", "point"), ("end", 2)),

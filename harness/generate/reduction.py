@@ -11,9 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.errors import GeometryError
-from harness.generate.build import MAXIMA
 from harness.generate.dispatch.possible import is_hollow
-from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 from harness.problems.window import Sizes
 
@@ -41,7 +39,7 @@ def list_simpler(problem: Problem) -> Iterator[Problem]:
             simpler = problem.with_(**changes)
         except GeometryError:
             continue
-        if simpler != problem and not (simpler.operator in MAXIMA and is_hollow(simpler)):
+        if simpler != problem and not (simpler.operator.spec.indexed and is_hollow(simpler)):
             yield simpler
 
 
@@ -105,7 +103,7 @@ def _change_counts(problem: Problem) -> Iterator[Changes]:
 def _counted(problem: Problem, rows: int, columns: int, groups: int) -> Changes:
     """Changes to a kernel with `rows` and `columns` per group."""
     assert problem.w is not None
-    channels = groups * (rows if problem.operator is Operator.conv_transpose else columns)
+    channels = groups * (rows if problem.operator.spec.transposed else columns)
     return {
         "x": _put(problem.x, 1, channels),
         "w": (rows * groups, columns, *problem.w[2:]),

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from harness.laws.deviation import Deviation, Kind, compare, statement, worst_of
 from harness.laws.diagnosis.pattern import describe_pattern
-from harness.laws.error_bounds import SELECTS, is_exact, limit, magnitude, rounding
+from harness.laws.error_bounds import is_exact, limit, magnitude, rounding
 from harness.problems.data import make_arrays
 from harness.problems.numerics import Numerics
 from harness.problems.problem import Problem
@@ -147,7 +147,7 @@ def _prepare(problem: Problem, answers: Mapping[str, Answer], arrays: Mapping[st
         wide = {name: np.asarray(a).astype(np.float64) for name, a in outputs.items()}
         allowed: dict[str, Array | float] = dict.fromkeys(wide, 0.0)
         if is_exact(problem, numerics, arrays):
-            if numerics.normwise and problem.operator not in SELECTS:
+            if numerics.normwise and not problem.operator.spec.selects:
                 wide = {name: np.rint(a) for name, a in wide.items()}
         elif problem.data == "subnormal":
             allowed[first] = math.inf  # no bound is promised at the scale of subnormals

@@ -26,7 +26,6 @@ from harness.laws.diagnosis.pattern import describe_pattern, ulps
 from harness.problems import reference
 from harness.problems.accumulation import accumulation
 from harness.problems.numerics import FORMATS, Numerics
-from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 
 Array = NDArray[Any]
@@ -34,13 +33,6 @@ LAMBDA = 8.0
 WINOGRAD = {2: 8.0, 4: 32.0, 6: 160.0}  # c, per tile
 BOTH_SIGNS = frozenset({"normal", "integer", "distinct", "subnormal", "wide", "onehot", "zeros", "nonfinite", "long"})
 WHOLE = frozenset({"integer", "distinct", "subnormal", "long"})
-SELECTS = frozenset({Operator.max_pool})
-PAIRS: dict[Operator, tuple[str, str]] = {
-    Operator.conv: ("x", "w"),
-    Operator.conv_transpose: ("x", "w"),
-    Operator.conv_input_grad: ("dy", "w"),
-    Operator.conv_weight_grad: ("dy", "x"),
-}
 
 
 def check_outputs(
@@ -72,7 +64,7 @@ def make_check(
         judged = make_judge(problem, numerics, arrays, wanted[name], what=name)
         return lambda got: judged(got[name])
     declared = _as_declared(problem, numerics, arrays, wanted)
-    rounds = numerics.normwise and problem.operator not in SELECTS
+    rounds = numerics.normwise and not problem.operator.spec.selects
 
     def check(got: Mapping[str, Array]) -> Deviation:
         parts = []
@@ -101,8 +93,8 @@ def _same_bits(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
 def _as_declared(
     problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], wanted: Mapping[str, Array]
 ) -> Mapping[str, Array]:
-    """Return the reference's maxima, with indices by the rules that the backend declares for ties and NaN."""
-    if problem.operator is not Operator.max_pool:
+    """The reference's maxima, indexed by the rules that the backend declares for ties and NaN."""
+    if not problem.operator.spec.selects:
         return wanted
     if numerics.ties == "first" and (numerics.nan_index == "first" or not np.isnan(arrays["x"]).any()):
         return wanted
@@ -118,14 +110,14 @@ def is_exact(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) 
     max|b| <= 2^p, or A itself is at most 2^p, and every factor is exact in the format to which inputs are rounded,
     checked on the data. Norm classes also need an error bound below 1/2.
     """
-    if problem.operator in SELECTS:
+    if problem.operator.spec.selects:
         return True
-    if problem.data not in WHOLE or problem.operator in (Operator.avg_pool, Operator.avg_pool_grad):
+    if problem.data not in WHOLE or not problem.operator.spec.sums_exactly:
         return False
     sizes = [
         float(np.max(np.abs(a.astype(np.float64)), initial=0.0))
         for name, a in arrays.items()
-        if name in PAIRS.get(problem.operator, ("dy",))
+        if name in problem.operator.spec.factors
     ]
     p = min(numerics.sums_in(problem.dtype).bits, FORMATS[problem.dtype].bits)
     limit, rounded = 2.0**p, input_rounding(problem, numerics)
@@ -231,11 +223,10 @@ def rounding(problem: Problem, wanted: Array) -> Array:
 def relative_bound(problem: Problem, numerics: Numerics) -> float:
     """Return the factor of A: 2 u_in + gamma (1 + u_out), and u_out for each rounding of the output before the last.
 
-    gamma is that of the accumulation length. A gradient of means may round each of its terms, dy over a divisor, before
-    adding them.
+    Operators may round terms before they are added up: a gradient of means its shares, each dy over a divisor.
     """
     length, sums, out = accumulation(problem), numerics.sums_in(problem.dtype), FORMATS[problem.dtype]
-    early = numerics.output_roundings - 1 + (problem.operator is Operator.avg_pool_grad)
+    early = numerics.output_roundings - 1 + problem.operator.spec.early_roundings
     # Tensor cores and truncating accumulators lose a full unit in the last place, not half of one.
     u = 2 * sums.u if numerics.rounds_input_to else sums.u
     worst = length * u / (1 - length * u) if length * u < 0.5 else math.inf
@@ -266,20 +257,20 @@ def norm_bound(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]
 def _norm_products(problem: Problem, arrays: Mapping[str, Array]) -> Array:
     """Return ||first|| ||second|| per image and output channel (or per o and c for the gradient of the kernel)."""
     operator, groups, flat = problem.operator, problem.window.groups, (1,) * problem.axes
-    if operator is Operator.conv_bias_grad:
+    if not operator.spec.multiplies and operator.spec.sums_positions:
         dy = arrays["dy"]
         return _norms(dy, (0, *range(2, dy.ndim))) * math.sqrt(accumulation(problem))
     if operator.pools:
         a = arrays[operator.inputs[0]]  # a depthwise convolution with ones, over divisors of at least 1
         return (_norms(a, tuple(range(2, a.ndim))) * math.sqrt(math.prod(problem.kernel))).reshape(*a.shape[:2], *flat)
-    first, second = (arrays[name] for name in PAIRS[operator])
-    if operator is Operator.conv_weight_grad:
+    first, second = (arrays[name] for name in operator.spec.factors)
+    if operator.spec.sums_positions:
         rows = _norms(first, (0, *range(2, first.ndim))).reshape(groups, first.shape[1] // groups, 1)  # g o/g 1
         columns = _norms(second, (0, *range(2, second.ndim))).reshape(groups, 1, second.shape[1] // groups)  # g 1 c/g
         return (rows * columns).reshape(first.shape[1], second.shape[1] // groups, *flat)
     images = _norms(first.reshape(first.shape[0], groups, math.prod(first.shape[1:]) // groups), (2,))  # n g
     by_group = second.reshape(groups, second.shape[0] // groups, *second.shape[1:])
-    kept = 1 if operator is Operator.conv else 2  # output channels: o/g forwards, c/g backwards
+    kept = 2 if operator.spec.scatters else 1  # output channels: o/g forwards, c/g backwards
     kernels = _norms(by_group, tuple(a for a in range(1, by_group.ndim) if a != kept))
     return (images[:, :, None] * kernels[None]).reshape(first.shape[0], groups * kernels.shape[1], *flat)
 

@@ -137,9 +137,9 @@ def _as(problem: Problem, operator: Operator) -> Problem:
     """Return the same geometry with another operator, to resolve its route."""
     if operator is problem.operator:
         return problem
-    if problem.operator is Operator.conv_transpose:
+    if problem.operator.spec.transposed:
         return problem.with_(operator=operator, x=problem.y, output_padding=None, bias=False)
-    if operator is Operator.conv_transpose:
+    if operator.spec.transposed:
         return problem.with_(operator=operator, x=problem.y, output_padding=(0,) * problem.axes)
     if problem.operator.pools and not operator.pools:
         channels = problem.x[1]

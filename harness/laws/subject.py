@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.backend.base import Backend
 from harness.backend.routing import prepare, run
-from harness.laws.error_bounds import SELECTS, is_exact
+from harness.laws.error_bounds import is_exact
 from harness.problems.calling import name_outputs
 from harness.problems.data import arrange
 from harness.problems.numerics import Numerics, dtype_of
@@ -123,7 +123,7 @@ class BackendUnderTest:
             raise NotExactError(f"sums of {problem.line} are not exact in {problem.dtype} ({numerics.algorithm})")
         outputs = self.run(problem, given)
         wide = {k: a if a.dtype.kind == "i" else a.astype(np.float64) for k, a in outputs.items()}
-        rounds = numerics.normwise and problem.operator not in SELECTS
+        rounds = numerics.normwise and not problem.operator.spec.selects
         return {k: np.rint(a) if rounds else a for k, a in wide.items()}
 
     # The operators on whole numbers, with shapes taken from the arrays; laws use these.

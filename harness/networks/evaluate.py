@@ -13,7 +13,6 @@ from typing import Any
 
 from harness.networks.elementwise import GLUE, LOSSES
 from harness.networks.graph import INPUT, Network, Node, last_readers
-from harness.problems.operator import Operator
 
 Compute = Callable[[Node, Any, Mapping[str, Any]], Mapping[str, Any]]
 Touch = Callable[[str, Any], Any]  # (name, array) -> array to use instead
@@ -143,13 +142,12 @@ def gradient_arrays(
     node: node of the operator. name: dx, dw or db, a key of `Node.gradients`. own: parameters of the node, by short
         name. x: input. dy: error of the output. decisions: argmax indices of max pooling, by node.
     """
-    if node.kind == Operator.max_pool:
-        return {"dy": dy, "x": x, "indices": decisions[node.name]}
-    if name == "db" or node.kind == Operator.avg_pool:
-        return {"dy": dy}
-    if node.kind == Operator.conv_transpose:
-        return {"x": dy, "w": own["w"]} if name == "dx" else {"dy": x, "x": dy}
-    return {"dy": dy, "w": own["w"]} if name == "dx" else {"dy": dy, "x": x}
+    assert node.problem is not None
+    known = {**own, "x": x, "dy": dy}
+    if node.name in decisions:
+        known["indices"] = decisions[node.name]
+    takes = next(one.takes for one in node.problem.operator.spec.gradients if one.name == name)
+    return {wanted: known[given] for wanted, given in takes.items()}
 
 
 def values_of(node: Node, values: Mapping[str, Any]) -> dict[str, Any]:

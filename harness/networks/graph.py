@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.problems.operator import Operator
 from harness.problems.problem import ITEM_BYTES, Problem
-from harness.problems.window import Sizes, Window
+from harness.problems.window import Sizes
 
 INPUT = "input"  # name of the network's input
 Work = Literal["forward", "step"]  # outputs alone, or outputs, loss and all gradients
@@ -46,32 +45,8 @@ class Node:
         problem = self.problem
         if problem is None:
             return {}
-        if problem.operator is Operator.max_pool:
-            return {"dx": problem.with_(operator=Operator.max_pool_grad)}
-        if problem.operator is Operator.avg_pool:
-            return {"dx": problem.with_(operator=Operator.avg_pool_grad)}
-        if problem.operator is Operator.conv:
-            found = {
-                "dx": problem.with_(operator=Operator.conv_input_grad),
-                "dw": problem.with_(operator=Operator.conv_weight_grad),
-            }
-        else:
-            base = problem.with_(operator=Operator.conv, x=problem.y, output_padding=None, bias=False)
-            found = {"dx": base, "dw": base.with_(operator=Operator.conv_weight_grad)}
-        if problem.bias:
-            found["db"] = _bias_problem(problem)
-        return found
-
-
-def _bias_problem(problem: Problem) -> Problem:
-    """Problem of conv_bias_grad on arrays of the output's shape."""
-    if problem.operator is Operator.conv:
-        return problem.with_(operator=Operator.conv_bias_grad)
-    ones, (n, channels, *space) = (1,) * problem.axes, problem.y
-    window = Window(stride=ones, padding=((0, 0),) * problem.axes, dilation=ones)
-    return problem.with_(
-        operator=Operator.conv_bias_grad, x=(n, 1, *space), w=(channels, 1, *ones), window=window, output_padding=None
-    )
+        gradients = problem.operator.spec.gradients
+        return {one.name: one.problem(problem) for one in gradients if one.name != "db" or problem.bias}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

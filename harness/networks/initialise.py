@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from harness.networks.graph import INPUT, Network, Node
 from harness.networks.problem import NetworkProblem
 from harness.problems.numerics import dtype_of
-from harness.problems.operator import Operator
 from harness.problems.seeds import seeded_generator
 
 Array = NDArray[Any]
@@ -77,7 +76,7 @@ def _draw(node: Node, name: str, shape: tuple[int, ...], seed: int, power: float
     rng = seeded_generator(seed, f"{node.name}.{name}")
     if name == "w":
         assert node.problem is not None
-        if node.kind == Operator.conv_transpose:
+        if node.problem.operator.spec.transposed:
             fan = node.problem.x[1] // node.problem.window.groups * math.prod(node.problem.kernel)
             fan = max(1, fan // math.prod(node.problem.window.stride))
         else:

@@ -6,30 +6,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 
 
 def arguments(problem: Problem, arrays: Mapping[str, Any]) -> tuple[Any, ...]:
     """Positional arguments of the operator's method, as the plugin interface documents them."""
-    window = problem.window
-    match problem.operator:
-        case Operator.conv:
-            return arrays["x"], arrays["w"], arrays.get("b"), window
-        case Operator.conv_input_grad:
-            return arrays["dy"], arrays["w"], problem.x, window
-        case Operator.conv_weight_grad:
-            return arrays["dy"], arrays["x"], problem.w, window
-        case Operator.conv_bias_grad:
-            return (arrays["dy"],)
-        case Operator.conv_transpose:
-            return arrays["x"], arrays["w"], arrays.get("b"), window, problem.output_padding
-        case Operator.max_pool | Operator.avg_pool:
-            return arrays["x"], window
-        case Operator.max_pool_grad:
-            return arrays["dy"], arrays["x"], arrays["indices"], window
-        case Operator.avg_pool_grad:
-            return arrays["dy"], problem.x, window
+    return problem.operator.spec.arguments(problem, arrays)
 
 
 def bind(source: Any, problem: Problem, arrays: Mapping[str, Any]) -> Callable[[], Any]:

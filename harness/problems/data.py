@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from harness.problems.accumulation import accumulation
 from harness.problems.numerics import FORMATS, dtype_of
-from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 from harness.problems.reference import max_pool
 from harness.problems.seeds import seeded_generator
@@ -31,7 +30,6 @@ Array = NDArray[Any]
 LARGEST = 8  # whole numbers up to 8 keep products readable; escape probability of a wrong tap is 1/17 an element
 SHORT = 3  # the largest whole number that meets long ones
 WIDEST = {"float16": 3}  # powers of two of `wide`, on either side; 20 unless the dtype is short of exponents
-MOVED_OVER = {Operator.conv_weight_grad: "x"}  # the array that a special regime makes special; else the first input
 
 
 def generator(problem: Problem, name: str) -> np.random.Generator:
@@ -46,23 +44,12 @@ def amplitude(problem: Problem) -> tuple[int, float]:
     With K the longest sum of the operator and of its gradients and p the significand bits of the dtype,
     K (a+1)^2 <= 2^p; the +1 leaves room for a unit step. Where even a = 1 is too much, entries are thinned out.
     """
-    operators = [problem.operator]
-    if not problem.operator.pools:
-        operators += [Operator.conv_weight_grad, Operator.conv_input_grad]
-    longest = max(_length(problem, operator) for operator in operators)
+    longest = max(accumulation(problem), *problem.operator.spec.gradient_lengths(problem), 0)
     limit = 2.0 ** FORMATS[problem.dtype].bits
     largest = int(math.sqrt(limit / longest)) - 1
     if largest >= 1:
         return min(LARGEST, largest), 1.0
     return 1, limit / (4 * longest)
-
-
-def _length(problem: Problem, operator: Operator) -> int:
-    if problem.operator is Operator.conv_transpose and operator is not Operator.conv_transpose:
-        images, positions = problem.x[0], math.prod(problem.x[2:])
-        assert problem.w is not None
-        return max(images * positions, problem.w[1] * math.prod(problem.kernel) + 1)
-    return accumulation(problem, operator)
 
 
 def draw(problem: Problem, name: str, shape: Sizes) -> Array:
@@ -72,7 +59,7 @@ def draw(problem: Problem, name: str, shape: Sizes) -> Array:
         return rng.random(shape, dtype=np.float32 if dtype.itemsize <= 4 else np.float64).astype(dtype)
     if problem.data == "distinct":
         return _distinct(rng, shape, problem)
-    special = name == MOVED_OVER.get(problem.operator, problem.operator.inputs[0])
+    special = name == problem.operator.spec.moved_over
     if problem.data == "long":
         return _long(rng, shape, problem, lengthened=name == long_factor(problem)).astype(dtype)
     if problem.data in ("integer", "subnormal"):
@@ -100,9 +87,8 @@ def _whole(rng: np.random.Generator, shape: Sizes, problem: Problem) -> Array:
 
 def long_factor(problem: Problem) -> str:
     """Name the array that `long` gives many bits."""
-    factors = problem.operator.inputs[: 1 if problem.operator.pools else 2]
-    named = [name for name in factors if name != "b"]
-    return named[problem.seed % len(named)]
+    factors = problem.operator.spec.factors
+    return factors[problem.seed % len(factors)]
 
 
 def _long(rng: np.random.Generator, shape: Sizes, problem: Problem, *, lengthened: bool) -> Array:
@@ -111,7 +97,7 @@ def _long(rng: np.random.Generator, shape: Sizes, problem: Problem, *, lengthene
     s is 3, or 1 where that leaves the long array fewer than two bits more than the shortest format to which factors of
     this dtype are rounded (TF32, float32). None of the short numbers is 0, so that each of the long ones is seen.
     """
-    limit, length = 2.0 ** FORMATS[problem.dtype].bits, _length(problem, problem.operator)
+    limit, length = 2.0 ** FORMATS[problem.dtype].bits, accumulation(problem)
     wanted = 4 / FORMATS["float32" if problem.dtype == "float64" else "tf32"].u
     short = SHORT if limit / (SHORT * length) >= wanted else 1
     if not lengthened:

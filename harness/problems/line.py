@@ -84,7 +84,7 @@ class _Reader:
             ceil_mode="ceil" in self.fields,
             count_include_pad="exclude_pad" not in self.fields,
         )
-        transposed = self.operator is Operator.conv_transpose or "output_padding" in self.fields
+        transposed = self.operator.spec.transposed or "output_padding" in self.fields
         try:
             return Problem(
                 operator=self.operator,

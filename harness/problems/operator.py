@@ -1,61 +1,56 @@
-"""The nine operators and the names of the arrays that they take and give."""
+"""The operators by name; each is described in a file of `harness.problems.operators`."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
+from harness.problems.operators.avg_pool import AVG_POOL
+from harness.problems.operators.avg_pool_grad import AVG_POOL_GRAD
+from harness.problems.operators.conv import CONV
+from harness.problems.operators.conv_bias_grad import CONV_BIAS_GRAD
+from harness.problems.operators.conv_input_grad import CONV_INPUT_GRAD
+from harness.problems.operators.conv_transpose import CONV_TRANSPOSE
+from harness.problems.operators.conv_weight_grad import CONV_WEIGHT_GRAD
+from harness.problems.operators.max_pool import MAX_POOL
+from harness.problems.operators.max_pool_grad import MAX_POOL_GRAD
+from harness.problems.operators.spec import OperatorSpec
+
 
 class Operator(StrEnum):
-    """An operator (specification, sections 3 to 5); its value is its name on the command line."""
+    """An operator (specification, sections 3 to 5): the value is its name, `spec` describes it."""
 
-    conv = "conv"
-    conv_input_grad = "conv_input_grad"
-    conv_weight_grad = "conv_weight_grad"
-    conv_bias_grad = "conv_bias_grad"
-    conv_transpose = "conv_transpose"
-    max_pool = "max_pool"
-    max_pool_grad = "max_pool_grad"
-    avg_pool = "avg_pool"
-    avg_pool_grad = "avg_pool_grad"
+    _value_: str
+    spec: OperatorSpec
+
+    def __new__(cls, spec: OperatorSpec | str) -> Operator:
+        """Make a member of its spec; a name looks a member up and never comes here."""
+        assert isinstance(spec, OperatorSpec)
+        member = str.__new__(cls, spec.name)
+        member._value_ = spec.name
+        member.spec = spec
+        return member
+
+    conv = CONV
+    conv_input_grad = CONV_INPUT_GRAD
+    conv_weight_grad = CONV_WEIGHT_GRAD
+    conv_bias_grad = CONV_BIAS_GRAD
+    conv_transpose = CONV_TRANSPOSE
+    max_pool = MAX_POOL
+    max_pool_grad = MAX_POOL_GRAD
+    avg_pool = AVG_POOL
+    avg_pool_grad = AVG_POOL_GRAD
 
     @property
     def pools(self) -> bool:
         """Whether the operator has a pooling window instead of a kernel array."""
-        return self in POOLS
+        return self.spec.pools
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the arrays that the operator takes; `b` only where the problem has a bias."""
-        return _INPUTS[self]
+        return self.spec.inputs
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the arrays that the operator gives."""
-        return _OUTPUTS[self]
-
-
-POOLS = frozenset({Operator.max_pool, Operator.max_pool_grad, Operator.avg_pool, Operator.avg_pool_grad})
-
-_INPUTS: dict[Operator, tuple[str, ...]] = {
-    Operator.conv: ("x", "w", "b"),
-    Operator.conv_input_grad: ("dy", "w"),
-    Operator.conv_weight_grad: ("dy", "x"),
-    Operator.conv_bias_grad: ("dy",),
-    Operator.conv_transpose: ("x", "w", "b"),
-    Operator.max_pool: ("x",),
-    Operator.max_pool_grad: ("dy", "x", "indices"),
-    Operator.avg_pool: ("x",),
-    Operator.avg_pool_grad: ("dy",),
-}
-
-_OUTPUTS: dict[Operator, tuple[str, ...]] = {
-    Operator.conv: ("y",),
-    Operator.conv_input_grad: ("dx",),
-    Operator.conv_weight_grad: ("dw",),
-    Operator.conv_bias_grad: ("db",),
-    Operator.conv_transpose: ("y",),
-    Operator.max_pool: ("y", "indices"),
-    Operator.max_pool_grad: ("dx",),
-    Operator.avg_pool: ("y",),
-    Operator.avg_pool_grad: ("dx",),
-}
+        return self.spec.outputs

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Literal, NoReturn, get_args
 
 from harness.errors import GeometryError
 from harness.problems.numerics import DTYPES
-from harness.problems.operator import POOLS, Operator
+from harness.problems.operator import Operator
 from harness.problems.window import Sizes, Window
 
 Layout = Literal["channels-first", "channels-last"]
@@ -20,11 +19,9 @@ Regime = Literal[
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 REGIMES: tuple[Regime, ...] = get_args(Regime)
 MATHS = ("ieee", "tf32")
-MEANS = frozenset({Operator.avg_pool, Operator.avg_pool_grad})
 TEXTS = {  # fields of a line that are words, with their defaults
     "dtype": "float32", "math": "ieee", "layout": "channels-first", "data": "normal",
 }  # fmt: skip
-REMEMBERED = 4096  # axes of windows; the problems of a suite share a few hundred
 ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
 
@@ -76,11 +73,10 @@ class Problem:
             )
         if self.dtype not in DTYPES or self.layout not in LAYOUTS or self.data not in REGIMES or self.math not in MATHS:
             self._refuse_word()
-        if self.data == "distinct" and not self.operator.pools:
-            raise GeometryError(f"{self.operator}: distinct data has no ties and belongs to pooling; wanted other data")
-        if self.data == "subnormal" and self.operator in MEANS:
-            raise GeometryError(f"{self.operator}: subnormal data is for exact sums and maxima; wanted other data")
-        if self.operator.pools:
+        spec = self.operator.spec
+        if self.data in spec.refused_data:
+            raise GeometryError(f"{self.operator}: {spec.refused_data[self.data]}")
+        if spec.pools:
             self._check_pool()
         else:
             self._check_kernel(axes)
@@ -121,13 +117,12 @@ class Problem:
         """Turn what has one reading into the field's own type, and refuse the rest. Raises UsageError."""
         from harness.problems.validation import check_one_of, check_type, read_sizes
 
-        check_one_of("operator", self.operator, tuple(Operator))
+        object.__setattr__(self, "operator", _read_operator(self.operator))
         check_type("window", self.window, Window, "a harness.Window, such as Window.of(2, padding=1)")
         for name in ("bias", "flip"):
             check_type(name, getattr(self, name), bool, "True or False")
         check_type("seed", self.seed, int, "a whole number")
         check_one_of("dtype", self.dtype, DTYPES)
-        object.__setattr__(self, "operator", Operator(self.operator))
         object.__setattr__(self, "x", read_sizes("x", self.x, "N, C and 1 to 3 sizes, such as (8, 64, 56, 56)"))
         for name, wanted in (("w", "O, C/groups and a size per axis"), ("output_padding", "a number per axis")):
             if getattr(self, name) is not None:
@@ -163,9 +158,10 @@ class Problem:
             )
         if self.window.ceil_mode or not self.window.count_include_pad:
             raise GeometryError(f"{self.operator} has no ceil mode and no divisor; those belong to pooling")
-        if self.bias and self.operator not in (Operator.conv, Operator.conv_transpose):
+        spec = self.operator.spec
+        if self.bias and not spec.takes_bias:
             raise GeometryError(f"{self.operator} takes no bias; leave the field out")
-        if (self.output_padding is not None) != (self.operator is Operator.conv_transpose):
+        if (self.output_padding is not None) != spec.transposed:
             raise GeometryError(f"{self.operator}: output_padding belongs to conv_transpose, and only to it")
         if self.output_padding is not None:
             self.window.check_transposed(self.x, w, self.output_padding)
@@ -203,7 +199,7 @@ class Problem:
     @property
     def flops(self) -> int:
         """Floating-point operations of the direct algorithm; taps that fall on padding are not counted."""
-        return count_flops(self)
+        return self.operator.spec.flops(self)
 
     @property
     def bytes(self) -> int:
@@ -219,11 +215,24 @@ class Problem:
     def with_(self, **changes: object) -> Problem:
         """The same problem with some fields changed; bias and data follow the operator."""
         operator = changes.get("operator", self.operator)
-        if operator not in (Operator.conv, Operator.conv_transpose):
+        if not isinstance(operator, Operator):
+            operator = changes["operator"] = _read_operator(operator)
+        if not operator.spec.takes_bias:
             changes.setdefault("bias", False)
-        if (self.data == "distinct" and operator not in POOLS) or (self.data == "subnormal" and operator in MEANS):
+        if self.data in operator.spec.refused_data:
             changes.setdefault("data", "integer")
         return replace(self, **changes)  # type: ignore[arg-type]  # replace() checks the names itself
+
+
+def _read_operator(name: object) -> Operator:
+    """The operator of a name. Raises UsageError where there is none."""
+    found = Operator.__members__.get(name) if isinstance(name, str) else None
+    if found is None:
+        from harness.problems.validation import check_one_of
+
+        check_one_of("operator", name, tuple(Operator))
+        raise AssertionError("an operator that is allowed has a name")
+    return found
 
 
 def _by(sizes: Sizes) -> str:
@@ -262,36 +271,3 @@ def format_line(problem: Problem) -> str:
     if problem.seed:
         parts.append(f"seed={problem.seed}")
     return " ".join(parts)
-
-
-def count_taps(problem: Problem) -> int:
-    """Number of (position, tap) pairs of one map that fall inside the input, over all axes."""
-    window = problem.window
-    out = problem.x[2:] if problem.operator is Operator.conv_transpose else problem.y[2:]
-    begins = (begin for begin, _ in window.padding)
-    axes = zip(problem.forward_spatial, out, problem.kernel, window.stride, window.dilation, begins, strict=True)
-    return math.prod(_count_axis_taps(*axis) for axis in axes)
-
-
-@lru_cache(maxsize=REMEMBERED)
-def _count_axis_taps(n: int, p: int, m: int, s: int, d: int, begin: int) -> int:
-    """Count the pairs of a position i < p and a tap u < m that read inside: 0 <= i s + u d - begin < n."""
-    inside = 0
-    for tap in range(m):
-        offset = tap * d - begin
-        first = max(0, -(offset // s)) if offset < 0 else 0
-        last = min(p - 1, (n - 1 - offset) // s)
-        inside += max(0, last - first + 1)
-    return inside
-
-
-def count_flops(problem: Problem) -> int:
-    """Operations of the direct algorithm: a multiplication and an addition per tap, channel pair and image."""
-    taps, images = count_taps(problem), problem.x[0]
-    if problem.operator is Operator.conv_bias_grad:
-        return math.prod(problem.y)
-    if problem.operator.pools:
-        return taps * images * problem.x[1]
-    assert problem.w is not None
-    bias = math.prod(problem.output) if problem.bias else 0
-    return 2 * taps * images * problem.w[0] * problem.w[1] + bias

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from harness.problems.accumulation import accumulation
 from harness.problems.numerics import FORMATS, dtype_of
-from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 from harness.problems.seeds import seeded_generator
 from harness.problems.window import Sizes
@@ -25,7 +24,6 @@ Array = NDArray[Any]
 PERIOD = 4_194_301  # the largest prime below 2^22
 LARGE = 2**28  # elements of an array from which a problem's whole numbers are tiled
 LARGEST_FACTOR, LARGEST_MAXIMUM = 3, 8  # whole numbers in sums, and where maxima are only selected
-ONE_ARRAY = frozenset({Operator.conv_bias_grad, Operator.avg_pool, Operator.avg_pool_grad, Operator.max_pool_grad})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,8 @@ def make_tile(problem: Problem, name: str) -> Tile:
     rng, (largest, share) = seeded_generator(problem.seed, f"tile of {name}"), amplitude(problem)
     values = rng.integers(-largest, largest, size=PERIOD, endpoint=True, dtype=np.int8)
     if share < 1.0:
-        values *= rng.random(PERIOD, dtype=np.float32) < (share if problem.operator in ONE_ARRAY else math.sqrt(share))
+        kept = math.sqrt(share) if problem.operator.spec.multiplies else share
+        values *= rng.random(PERIOD, dtype=np.float32) < kept
     return Tile(values.astype(dtype_of(problem.dtype)))
 
 
@@ -65,7 +64,7 @@ def amplitude(problem: Problem) -> tuple[int, float]:
     With K the longest sum and p the significand bits, K a^2 + a <= 2^p. Where even a = 1 is too much, entries are
     thinned out until the sums of absolute products are about 2^p / 8.
     """
-    if problem.operator is Operator.max_pool:
+    if problem.operator.spec.selects:
         return LARGEST_MAXIMUM, 1.0
     longest, limit = accumulation(problem), 2.0 ** FORMATS[problem.dtype].bits
     for largest in range(LARGEST_FACTOR, 0, -1):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Numerics, Operator, Problem, Window, declaration, law
-from harness.laws.error_bounds import PAIRS, input_rounding, magnitude
+from harness.laws.error_bounds import input_rounding, magnitude
 from harness.problems import reference
 from harness.problems.accumulation import accumulation
 from harness.problems.data import generator, make_arrays
@@ -62,7 +62,7 @@ def inner_products(subject: BackendUnderTest, problem: Problem, a: Array, b: Arr
         x=shape, w=w, window=plain, bias=False, output_padding=None if extra is None else (0,) * problem.axes,
         layout="channels-first", data="normal",
     )  # fmt: skip
-    names = PAIRS[operator]
+    names = operator.spec.factors
     prepared = subject.prepare(probe, {names[0]: first, names[1]: second})
     out = prepared.fetch(prepared.run())[operator.outputs[0]]
     return np.asarray(out.astype(np.float64).reshape(-1))
@@ -116,7 +116,7 @@ def declared_arithmetic(problem: Problem, numerics: Numerics) -> Arithmetic:
 
 @law(
     tolerance="declared",
-    when=lambda p: p.operator in PAIRS and p.data == "normal" and not p.flip,
+    when=lambda p: p.operator.spec.multiplies and p.data == "normal" and not p.flip,
     role="arithmetic",
 )
 def arithmetic_is_declared(subject: BackendUnderTest, problem: Problem) -> Deviation:

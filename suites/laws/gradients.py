@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law, worst_of
-from harness.laws.error_bounds import PAIRS
 from harness.problems.accumulation import accumulation
 from harness.problems.data import amplitude, generator
 from harness.problems.numerics import FORMATS
@@ -215,7 +214,7 @@ def linear_operators(subject: BackendUnderTest, problem: Problem) -> Deviation:
     alone = problem.with_(bias=False)
     arrays = {name: wide(alone, name, shape) for name, shape in alone.shapes.items() if name in problem.operator.inputs}
     output, deviations = problem.operator.outputs[0], []
-    for name in PAIRS.get(problem.operator, ("dy",)):
+    for name in problem.operator.spec.factors:
         a, c = (_thin_step(alone, f"{part} of {name}", arrays[name].shape) for part in ("a", "c"))
         joint, *parts = (subject.whole(alone, {**arrays, name: value})[output] for value in (2 * a - 3 * c, a, c))
         deviations.append(equal(joint, 2 * parts[0] - 3 * parts[1], f"{output} of 2a - 3c for {name}"))

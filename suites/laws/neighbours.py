@@ -9,16 +9,10 @@ from functools import lru_cache
 
 from harness import GeometryError, Operator, Problem, Window
 from harness.problems.numerics import DTYPES
-from harness.problems.operator import POOLS
 
 BATCHES = (1, 33, 2, 0, 5)  # grows past 32, shrinks from above 16, becomes empty, and grows again
 WIDE_CHANNELS = 16  # from here on, many libraries take other code for 3x3 and 1x1 kernels
 MOST_PADDING = 24  # tried to keep the shape of an output
-CONVOLUTIONS = (
-    Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, Operator.conv_bias_grad,
-    Operator.conv_transpose,
-)  # fmt: skip
-MEANS = (Operator.avg_pool, Operator.avg_pool_grad)
 
 Neighbours = tuple[tuple[str, Problem], ...]
 
@@ -58,13 +52,13 @@ def near_windows(problem: Problem) -> Neighbours:
         "more padding": lambda: _with_padding(problem, (begin + 1, end)),
         "the axes of its window exchanged": lambda: _with_exchanged_axes(problem),
     }
-    if problem.operator in POOLS:
+    if problem.operator.pools:
         changes["the other ceil mode"] = lambda: problem.with_(window=replace(window, ceil_mode=not window.ceil_mode))
-    if problem.operator in MEANS:
+    if problem.operator.spec.divides:
         changes["the other divisor"] = lambda: problem.with_(
             window=replace(window, count_include_pad=not window.count_include_pad)
         )
-    if problem.operator in (Operator.conv, Operator.conv_transpose):
+    if problem.operator.spec.takes_bias:
         changes["no bias" if problem.bias else "a bias"] = lambda: problem.with_(bias=not problem.bias)
         more = problem.with_(x=(problem.x[0] + 7, *problem.x[1:]))  # a shape that is met without a bias first
         changes["no bias, on more images"] = lambda: more.with_(bias=False)
@@ -95,10 +89,9 @@ def near_sizes(problem: Problem) -> Neighbours:
 @lru_cache(maxsize=256)
 def near_operators(problem: Problem) -> Neighbours:
     """The other operators on the geometry of the given one."""
-    family = POOLS if problem.operator in POOLS else CONVOLUTIONS
-    if problem.operator is Operator.conv_transpose:
-        family = ()
-    others = [op for op in Operator if op in family and op not in (problem.operator, Operator.conv_transpose)]
+    own = problem.operator
+    alike = [op for op in Operator if op.pools is own.pools and not op.spec.transposed and op is not own]
+    others = [] if own.spec.transposed else alike
     return tuple(_build(problem, {op.value: lambda op=op: _with_operator(problem, op) for op in others}))  # type: ignore[misc]
 
 
@@ -219,7 +212,7 @@ def _with_other_groups(problem: Problem) -> Problem | None:
     rows, inner = problem.w[:2]
     now = problem.window.groups
     groups = next((g for g in range(2, rows + 1) if rows % g == 0), 1) if now == 1 else 1
-    channels = problem.x[1] if problem.operator is Operator.conv_transpose else inner * groups
+    channels = problem.x[1] if problem.operator.spec.transposed else inner * groups
     return problem.with_(x=(problem.x[0], channels, *problem.x[2:]), window=replace(problem.window, groups=groups))
 
 
@@ -236,6 +229,6 @@ def _plain(problem: Problem, taps: int, padding: int) -> Problem:
 def _with_operator(problem: Problem, operator: Operator) -> Problem:
     """Another operator on the same geometry."""
     window = problem.window
-    if operator in POOLS and operator not in MEANS:
+    if operator.pools and not operator.spec.divides:
         window = replace(window, count_include_pad=True)
     return problem.with_(operator=operator, window=window)

@@ -26,7 +26,7 @@ def _real(problem: Problem) -> bool:
     return problem.data in ("normal", "uniform") and 0 not in (*problem.x, *(problem.w or ()))
 
 
-@law(tolerance="exact", when=lambda p: _real(p) and p.operator is not Operator.max_pool)
+@law(tolerance="exact", when=lambda p: _real(p) and p.operator.spec.linear)
 def scales_by_powers_of_two(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(2^k x) = 2^k f(x) and f(-x) = -f(x), to the bit
 

@@ -7,7 +7,7 @@ import numpy as np
 
 import harness
 from harness.problems import reference
-from harness.problems.taps import fit
+from harness.problems.taps import fit, tap_slices
 from tests.faulty.right import Right
 
 
@@ -44,7 +44,7 @@ class LastTieWins(Right):
         places = np.arange(math.prod(x.shape[2:])).reshape(1, 1, *x.shape[2:])
         padded, places = fit(x, cover, -np.inf, np), fit(places, cover, -1, np)
         indices = np.full(y.shape, -1)
-        for _, at in reference.tap_slices(out, window.kernel, window):
+        for _, at in tap_slices(out, window.kernel, window):
             here = (slice(None), slice(None), *at)
             indices = np.where(padded[here] == y, places[here], indices)
         return y, indices

@@ -4,7 +4,6 @@ import random
 from functools import cache, partial
 
 from harness.errors import GeometryError
-from harness.generate.build import MAXIMA
 from harness.generate.dispatch import possible
 from harness.generate.dispatch.drawing import domain, layer_of
 from harness.problems.numerics import DTYPES
@@ -61,7 +60,7 @@ def _score(make, chosen, tests):
         problem = make(chosen)
     except GeometryError:
         problem = None
-    if problem is None or (problem.operator in MAXIMA and possible.is_hollow(problem)):
+    if problem is None or (problem.operator.spec.indexed and possible.is_hollow(problem)):
         return -1, None
     seen = as_seen(problem)
     return sum(map(bool, (test(seen) for test in tests))), problem

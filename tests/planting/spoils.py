@@ -4,7 +4,6 @@ import numpy as np
 
 from harness.problems import reference
 from harness.problems.operator import Operator
-from harness.problems.problem import MEANS
 from harness.problems.taps import EVERY, fit, inner, tap_slices
 
 KERNELED_FIRST = (Operator.conv, Operator.conv_input_grad, Operator.conv_transpose)
@@ -89,7 +88,7 @@ def small_factor_in_last_channel(y, operator, args):
 def _step(y, operator):
     import ml_dtypes
 
-    return 2.0**-6 if operator in MEANS else float(ml_dtypes.finfo(y.dtype).eps)
+    return 2.0**-6 if operator.spec.divides else float(ml_dtypes.finfo(y.dtype).eps)
 
 
 def shifted_by_one(y, operator, args):

@@ -2,19 +2,18 @@ from hypothesis import given, settings
 
 from harness import parse_line
 from harness.problems.accumulation import accumulation
-from harness.problems.loops import find_source, lies_inside, walk
+from harness.problems.operators.cost import count_taps
+from harness.problems.operators.positions import find_source, is_inside, steps
 from tests.problems.strategies import problems
 
 
 @given(problems())
 @settings(max_examples=100, deadline=None, derandomize=True)
 def test_taps_on_padding_are_not_counted(problem):
-    from harness.problems.problem import count_taps
-
     out = problem.x[2:] if problem.operator == "conv_transpose" else problem.y[2:]
     counted = sum(
-        lies_inside(find_source(i, u, problem.window), problem.forward_spatial)
-        for i in walk(out) for u in walk(problem.kernel)
+        is_inside(find_source(i, u, problem.window), problem.forward_spatial)
+        for i in steps(out) for u in steps(problem.kernel)
     )  # fmt: skip
     assert count_taps(problem) == counted
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness import Window, parse_line
-from harness.problems import loops
+from harness.problems.operators.conv import conv_by_loops
 from suites.geometries import CONVOLUTIONS
 from suites.laws.matrices import kronecker, multiplicity, toeplitz
 from suites.laws.shapes import cut
@@ -25,7 +25,7 @@ def test_the_matrix_is_that_of_the_plain_loops(shape):
     small = cut(parse_line(f"conv {shape} data=integer"), channels=2, outputs=2, windows=2)
     rng = np.random.default_rng(3)
     x, w = (rng.integers(-4, 5, size=size).astype(np.float64) for size in (small.x, small.w))
-    y = loops.conv(x, w, None, small.window)
+    y = conv_by_loops(x, w, None, small.window)
     assert np.array_equal((toeplitz(w, small.x, small.window) @ x.reshape(-1)).reshape(y.shape), y)
 
 

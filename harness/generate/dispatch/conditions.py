@@ -309,8 +309,8 @@ def sum_conditions() -> tuple[Condition, ...]:
 
 
 def conditions_for(operator: Operator) -> tuple[Condition, ...]:
-    """Return the conditions that an operator can meet, factor by factor."""
-    if operator is Operator.conv_bias_grad:
+    """Return the conditions of the model that an operator can meet, factor by factor."""
+    if operator.spec.family == "sums":
         return sum_conditions()
     return pooling_conditions() if operator.pools else convolution_conditions()
 

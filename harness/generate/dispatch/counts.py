@@ -12,13 +12,17 @@ from functools import cache
 from harness.generate.dispatch.problems import ask_elements
 from harness.plan.suite import NamedProblem
 from harness.problems.line import parse_line
+from harness.problems.operator import Operator
 
 WIDTHS = (257, 513, 1025, 4097)
 BEYOND_16_BITS = 65537
 FORMS = ("", " layout=channels-last", " dtype=float16", " dtype=float64 layout=channels-last")  # taken in turn
 KERNELED = ("conv", "conv_input_grad", "conv_weight_grad")
-POOLS = ("max_pool", "max_pool_grad", "avg_pool", "avg_pool_grad")
-SHORT_SUMS = ("conv", "conv_input_grad", "conv_transpose", *POOLS)  # integers stay exact in a 16-bit format
+POOLS = tuple(operator.value for operator in Operator if operator.pools)
+INDEXED = tuple(name for name in POOLS if Operator(name).spec.indexed)
+SUMMED = tuple(name for name in POOLS if name not in INDEXED)
+# Operators whose sums of whole numbers stay exact in a short format.
+SHORT_SUMS = tuple(operator.value for operator in Operator if not operator.spec.sums_positions)
 
 
 @cache
@@ -105,10 +109,10 @@ def _deep_windows() -> list[tuple[str, str]]:
     for taps, kernel, x in ((64, "9x9", "2x3x9x9"), (256, "16x17", "3x5x17x18"), (1024, "33x32", "1x4x33x32")):
         for layout in ("", " layout=channels-last"):
             name, shape = f"taps-{taps}", f"x={x} kernel={kernel}"
-            found += [(name, f"{operator} {shape} data=distinct{layout}") for operator in POOLS[:2]]
+            found += [(name, f"{operator} {shape} data=distinct{layout}") for operator in INDEXED]
             found += [
                 (name, f"{operator} {shape} dtype={dtype} data=uniform{layout}")
-                for operator in POOLS[2:]
+                for operator in SUMMED
                 for dtype in ("float16", "bfloat16", "float32")
             ]
     return found

@@ -137,7 +137,7 @@ def _shared_line(line: str) -> str:
     """Line of the forward problem of a gradient, for which the same conditions hold."""
     name, _, rest = line.partition(" ")
     operator = Operator(name)
-    return line if operator is Operator.conv_transpose else f"{representative(operator)} {rest}"
+    return line if operator.spec.transposed else f"{representative(operator)} {rest}"
 
 
 @lru_cache(maxsize=REMEMBERED)

@@ -14,13 +14,13 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from harness.generate.build import BIASED, Choices, build
+from harness.generate.build import Choices, build
 from harness.generate.dispatch import values
 from harness.generate.dispatch.problems import estimate_cost
 from harness.generate.dispatch.values import WindowClass
 from harness.problems.numerics import DTYPES
 from harness.problems.operator import Operator
-from harness.problems.problem import LAYOUTS, MEANS, Problem
+from harness.problems.problem import LAYOUTS, Problem
 from harness.problems.window import Sizes
 
 DEAR = 3e6  # operations: a random problem that costs more is made smaller
@@ -158,9 +158,9 @@ def layer_of(operator: Operator, axes: int, chosen: Mapping[str, Any], dear: flo
         channels=channels,
         outputs=outputs,
         groups=groups,
-        bias=operator in BIASED and chosen["bias"],
+        bias=operator.spec.takes_bias and chosen["bias"],
         ceil=window.ceil or chosen["ceil"],
-        exclude_pad=operator in MEANS and chosen["exclude_pad"],
+        exclude_pad=operator.spec.divides and chosen["exclude_pad"],
         dtype=chosen["dtype"],
         layout=chosen["layout"],
         data=chosen["data"],

@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import GeometryError
-from harness.generate.build import BIASED, MAXIMA, MEANS, Choices, build
+from harness.generate.build import Choices, build
 from harness.generate.dispatch import values
 from harness.generate.dispatch.conditions import (
     BATCHES,
@@ -80,8 +80,8 @@ class Possible:
 def applies(condition: Condition, operator: Operator) -> bool:
     """Return True if a condition applies to an operator: those of bias and divisor only if it has one."""
     if condition.factor == "bias":
-        return operator in BIASED
-    return condition.factor != "divisor" or operator in MEANS
+        return operator.spec.takes_bias
+    return condition.factor != "divisor" or operator.spec.divides
 
 
 def find_possible(operator: Operator) -> Possible:
@@ -94,12 +94,8 @@ def find_possible(operator: Operator) -> Possible:
 
 
 def representative(operator: Operator) -> Operator:
-    """Return the operator that stands for all with the same geometry and table of conditions."""
-    if operator in MAXIMA:
-        return Operator.max_pool
-    if operator in MEANS:
-        return Operator.avg_pool
-    return operator if operator is Operator.conv_bias_grad else Operator.conv
+    """Return the operator that answers for all that have its geometry and its table of conditions."""
+    return next(other for other in Operator if other.spec.family == operator.spec.family)
 
 
 def list_columns(operator: Operator) -> Mapping[str, Sequence[Any]]:
@@ -174,7 +170,7 @@ def make_problem(operator: Operator, traits: Traits) -> Problem | None:
         )  # fmt: skip
     except GeometryError:
         return None
-    return None if operator in MAXIMA and is_hollow(problem) else problem
+    return None if operator.spec.indexed and is_hollow(problem) else problem
 
 
 def _pad(name: str, r: int) -> tuple[int, int]:

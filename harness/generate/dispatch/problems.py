@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from harness.generate.build import MAXIMA, Choices, build
+from harness.generate.build import Choices, build
 from harness.generate.covering import Row
 from harness.generate.dispatch import values
 from harness.generate.dispatch.choosing import choose, list_narrow
@@ -26,15 +26,14 @@ from harness.generate.domains import Pair, Value
 from harness.plan.suite import NamedProblem
 from harness.problems.data import can_be_distinct
 from harness.problems.operator import Operator
-from harness.problems.problem import MEANS, Problem
+from harness.problems.problem import Problem
 
 LAW = "agrees-with-reference"  # the only law for these problems: it checks every element
 DEAR = 6e6  # operations above which a problem is not tested by default
 # New triples of conditions that make a problem worth its cost: of a whole layer, whose window counts as a condition;
 # of any other problem; and of a sum of dy, which is cheap.
 LEAST_OF_LAYER, LEAST_NEW, LEAST_OF_SUM = 12, 2, 1
-LONG_FORMATS = ("float32", "float64")  # formats for which a shorter one exists to which factors may be rounded
-KERNELED = (Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, Operator.conv_transpose)
+LONG_FORMATS = ("float32", "float64")  # formats that are wider than another one to which factors may be rounded
 
 
 @cache
@@ -52,7 +51,7 @@ def _name(kind: str, rows: Callable[[str], Sequence[Row]]) -> Iterator[NamedProb
     """Yield the problems of all operators without duplicates; operators with the same geometry share rows."""
     known: set[Problem] = set()
     for operator in Operator:
-        for number, row in enumerate(rows(_array_of(operator))):
+        for number, row in enumerate(rows(operator.spec.family)):
             problem = problem_of(operator, row)
             if problem not in known:
                 known.add(problem)
@@ -62,15 +61,6 @@ def _name(kind: str, rows: Callable[[str], Sequence[Row]]) -> Iterator[NamedProb
 def ask_elements(name: str, problem: Problem) -> NamedProblem:
     """Name a problem for the one law that checks every element."""
     return NamedProblem(name=name, problem=problem, laws=(LAW,), optional=True)
-
-
-def _array_of(operator: Operator) -> str:
-    """Name of the array for an operator."""
-    if operator in KERNELED:
-        return "layers"
-    if operator is Operator.conv_bias_grad:
-        return "sums"
-    return "means" if operator in MEANS else "maxima"
 
 
 def estimate_cost(problem: Problem) -> float:
@@ -172,7 +162,7 @@ def judge_row(array: str, row: Row) -> Candidate:
 def problem_of(operator: Operator, row: Row) -> Problem:
     """Build the problem of a row: distinct numbers for maxima if the dtype has enough, long numbers for sums."""
     problem = _shape(operator, row)
-    if operator in MAXIMA:
+    if operator.spec.indexed:
         return problem.with_(data="distinct") if can_be_distinct(problem) else problem
     return with_long_numbers(problem)
 
@@ -183,7 +173,8 @@ def with_long_numbers(problem: Problem) -> Problem:
     A path that rounds its factors to a shorter format still sums short numbers correctly (mlx#4242). 16-bit formats
     have no room for long numbers, and a maximum has no sum; such problems are returned unchanged.
     """
-    if problem.dtype not in LONG_FORMATS or problem.operator in MAXIMA:
+    spec = problem.operator.spec
+    if problem.dtype not in LONG_FORMATS or spec.indexed or "long" in spec.refused_data:
         return problem
     return problem.with_(data="long", seed=zlib.crc32(problem.line.encode()) % 2)
 

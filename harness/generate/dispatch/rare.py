@@ -13,9 +13,9 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
-from harness.generate.build import MAXIMA, Choices, build
+from harness.generate.build import Choices, build
 from harness.generate.covering import Row
-from harness.generate.dispatch.problems import KERNELED, ask_elements, estimate_cost, with_long_numbers
+from harness.generate.dispatch.problems import ask_elements, estimate_cost, with_long_numbers
 from harness.generate.domains import Value
 from harness.plan.suite import NamedProblem
 from harness.problems.data import can_be_distinct
@@ -24,8 +24,9 @@ from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 from harness.problems.window import Sizes
 
-MOST = 1e7  # operations of a problem; some rare values are large counts of positions or channels
-POOLS = (Operator.max_pool, Operator.max_pool_grad, Operator.avg_pool, Operator.avg_pool_grad)
+MOST = 1e7  # operations of a problem: many positions or channels are what is rare of some
+KERNELED = tuple(operator for operator in Operator if operator.spec.family == "layers")
+POOLS = tuple(operator for operator in Operator if operator.pools)
 KERNELS: Mapping[Value, Sizes] = {
     "1x3": (1, 3), "3x1": (3, 1), "5x1": (5, 1), "1x5": (1, 5), "3x3": (3, 3), "5x5": (5, 5), "7x7": (7, 7),
     "6x6": (6, 6), "9x9": (9, 9), "3x5": (3, 5), "1-D 5": (5,), "1-D 25": (25,), "3x3x3": (3, 3, 3), "1x3x3": (1, 3, 3),
@@ -133,7 +134,7 @@ def _problem_of(operator: Operator, row: Row, number: int) -> Problem:
             data="integer",
         )
     )  # fmt: skip
-    if operator in MAXIMA and can_be_distinct(problem):
+    if operator.spec.indexed and can_be_distinct(problem):
         return problem.with_(data="distinct")
     return with_long_numbers(problem)
 

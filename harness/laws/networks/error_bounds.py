@@ -20,14 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.laws.error_bounds import LAMBDA, PAIRS, WINOGRAD, input_rounding
+from harness.laws.error_bounds import LAMBDA, WINOGRAD, input_rounding
 from harness.networks.evaluate import Compute, Tape, backward, forward
 from harness.networks.graph import INPUT, Network, Node, Work, problems_of
 from harness.networks.initialise import TARGET
 from harness.problems import reference
 from harness.problems.accumulation import accumulation
 from harness.problems.numerics import FORMATS, Numerics
-from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 
 Array = NDArray[Any]
@@ -49,7 +48,7 @@ def follow(compute: Compute, decisions: Mapping[str, Array]) -> Compute:
     """Return the same computation, but with maxima replaced by the elements that were chosen before."""
 
     def followed(node: Node, problem: Problem, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
-        if problem.operator is not Operator.max_pool:
+        if not problem.operator.spec.selects:
             return compute(node, problem, arrays)
         return {"y": take(arrays["x"], decisions[node.name]), "indices": decisions[node.name]}
 
@@ -153,17 +152,13 @@ def draw_noise(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 
 def rounding_size(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], y: Array) -> float:
-    """Return the standard size of the rounding errors of one operator; 0 for a selection.
-
-    arrays: inputs by name.
-    y: the output.
-    """
-    if problem.operator is Operator.max_pool:
+    """Standard size of the rounding errors of one operator; 0 for a selection."""
+    if problem.operator.spec.selects:
         return 0.0
     length, u, out = accumulation(problem), numerics.sums_in(problem.dtype).u, FORMATS[problem.dtype].u
     size, spread = root_mean_square(y), math.sqrt(length)
-    if problem.operator in PAIRS:
-        first, second = PAIRS[problem.operator]
+    if problem.operator.spec.multiplies:
+        first, second = problem.operator.spec.factors
         size = max(size, spread * root_mean_square(arrays[first]) * root_mean_square(arrays[second]))
     else:
         size = max(size, root_mean_square(next(iter(arrays.values()))))

@@ -20,7 +20,6 @@ from harness.networks.graph import INPUT, Node
 from harness.networks.initialise import TARGET
 from harness.problems import reference
 from harness.problems.numerics import FORMATS
-from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 
 Array = NDArray[Any]
@@ -109,8 +108,7 @@ def _check_decisions(subject: NetworkUnderTest, tape: Tape, truth: Tape, moved: 
             continue
         (source,) = node.inputs
         x, chosen = truth.outputs[source], tape.decisions[node.name]
-        if node.kind == Operator.max_pool:
-            assert node.problem is not None
+        if node.problem is not None:
             gap = reference.max_pool(x, node.problem.window)[0] - take(x, chosen)
         else:
             gap = np.where(chosen != (x > 0), np.abs(x), 0.0)

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.laws.deviation import Deviation, compare, worst_of
-from harness.laws.error_bounds import LAMBDA, PAIRS, SELECTS, WINOGRAD
+from harness.laws.error_bounds import LAMBDA, WINOGRAD
 from harness.laws.sampling.contraction import contract_problem
 from harness.laws.sampling.held import Held, draw_held, dtype_bytes, take_outputs
 from harness.laws.sampling.maxima import draw_indices, pool_blocks
-from harness.laws.sampling.samples import recompute
+from harness.laws.sampling.samples import RECOMPUTED, recompute
 from harness.laws.sampling.windows import axes_of
 from harness.laws.subject import BackendUnderTest, NotExactError
 from harness.problems.accumulation import accumulation
@@ -54,12 +54,14 @@ def is_beyond(problem: Problem, bounds: Bounds = Bounds()) -> bool:
 
 
 def draw_arrays(subject: BackendUnderTest, problem: Problem) -> Held:
-    """Draw the inputs. Raises NotExactError if the backend's sums of them are not exact."""
+    """Draw the inputs; raises NotExactError where the backend's sums are not exact, or outputs cannot be sampled."""
+    if problem.operator not in RECOMPUTED:
+        raise NotExactError(f"nothing says what one output of {problem.operator} is beside the whole array")
     numerics = subject.numerics(problem)
     check_exact(problem, numerics, subject.backend.name)
     held = draw_held(subject, problem)
-    held.rounds = numerics.normwise and problem.operator not in SELECTS
-    if problem.operator is Operator.max_pool_grad:
+    held.rounds = numerics.normwise and not problem.operator.spec.selects
+    if "indices" in problem.operator.inputs:
         draw_indices(held)
     return held
 
@@ -80,7 +82,7 @@ def judge_held(held: Held, bounds: Bounds = Bounds()) -> Deviation:
 
 def _judge(held: Held, bounds: Bounds) -> Deviation:
     parts = [check_places(held, bounds), *_check_inputs(held, bounds)]
-    if held.problem.operator is Operator.max_pool:
+    if held.problem.operator.spec.selects:
         parts.append(_check_maxima(held))
     else:
         parts += check_contraction(held)
@@ -93,12 +95,8 @@ def _judge(held: Held, bounds: Bounds) -> Deviation:
 
 
 def check_exact(problem: Problem, numerics: Numerics, name: str) -> None:
-    """Raise NotExactError unless, by the shapes alone, every sum must give the same bits, or round to them.
-
-    numerics: as declared by the backend.
-    name: of the backend, for the message.
-    """
-    if problem.operator in SELECTS:
+    """Raise NotExactError unless every sum must give the same bits, or round to them, from the shapes alone."""
+    if problem.operator.spec.selects:
         return
     (largest, share), longest = amplitude(problem), accumulation(problem)
     bits = min(numerics.sums_in(problem.dtype).bits, FORMATS[problem.dtype].bits)
@@ -111,8 +109,8 @@ def check_exact(problem: Problem, numerics: Numerics, name: str) -> None:
 
 
 def _divides_exactly(problem: Problem) -> bool:
-    """Return True if every divisor of a mean is a power of two: along an axis it is at most the kernel's size."""
-    if problem.operator not in (Operator.avg_pool, Operator.avg_pool_grad):
+    """Whether every divisor of a mean is a power of two: along an axis it is at most the kernel's size."""
+    if problem.operator.spec.sums_exactly:
         return True
     padded = not problem.window.count_include_pad and any(side for pair in problem.window.padding for side in pair)
     inside = padded or problem.window.ceil_mode
@@ -124,11 +122,11 @@ def _bound_of_norms(problem: Problem, numerics: Numerics, largest: int) -> float
     reach = problem.window.reach(problem.kernel)
     points = math.prod(n + r for n, r in zip(problem.forward_spatial, reach, strict=True))
     factor = WINOGRAD[numerics.tile] if numerics.algorithm == "winograd" else 12.0 * max(1.0, math.log2(points))
-    first, second = (math.prod(problem.shapes[name]) for name in PAIRS.get(problem.operator, ("dy", "dy")))
-    if problem.operator in PAIRS and problem.operator is not Operator.conv_weight_grad:
+    first, second = (math.prod(problem.shapes[name]) for name in (problem.operator.spec.factors * 2)[:2])
+    if problem.operator.spec.multiplies and not problem.operator.spec.sums_positions:
         assert problem.w is not None
         first = first // problem.x[0] // problem.window.groups
-        second = second // problem.w[0 if problem.operator is Operator.conv else 1]
+        second = second // problem.w[1 if problem.operator.spec.scatters else 0]
     sums = numerics.sums_in(problem.dtype).u * factor * math.sqrt(first) * math.sqrt(second) * largest**2
     return sums + FORMATS[problem.dtype].u * LAMBDA
 
@@ -165,8 +163,7 @@ def check_places(held: Held, bounds: Bounds) -> Deviation:
     for name in problem.shapes:
         for offset in find_offsets(problem, name, bounds):
             places[_output_at(held, name, held.locate(name, offset))] = None
-    sums_all = problem.operator in (Operator.conv_weight_grad, Operator.conv_bias_grad)
-    affordable = max(4, SAMPLED_WORK // accumulation(problem)) if sums_all else len(places)
+    affordable = max(4, SAMPLED_WORK // accumulation(problem)) if problem.operator.spec.sums_positions else len(places)
     chosen = list(places)[:: max(1, -(-len(places) // affordable))]
     return compare_places(held, chosen)
 
@@ -190,7 +187,7 @@ def _output_at(held: Held, name: str, at: Sizes) -> Sizes:
     if problem.operator is Operator.conv_bias_grad:
         return (at[1],)
     if problem.operator.pools:
-        if problem.operator is Operator.max_pool_grad and name != "x":
+        if "indices" in problem.operator.inputs and name != "x":
             index = int(held.read("indices", tuple(slice(i, i + 1) for i in at)).reshape(()))
             return (*at[:2], *map(int, np.unravel_index(max(0, index), shape[2:])))
         return (*at[:2], *_reader(held, name, at[2:], turn)) if name != "x" or out != "dx" else at
@@ -206,7 +203,7 @@ def _convolution_output(held: Held, name: str, at: Sizes, shape: Sizes, turn: in
         if name == "dy":
             return (at[1], turn % ins, *(turn % m for m in shape[2:]))
         return (at[1] // ins * outs + turn % outs, at[1] % ins, *(turn % m for m in shape[2:]))
-    forwards = problem.operator is Operator.conv
+    forwards = not problem.operator.spec.scatters
     image, space = turn % shape[0], tuple((turn * 7919) % p for p in shape[2:])
     if name == "b":
         return (image, at[0], *space)
@@ -217,8 +214,8 @@ def _convolution_output(held: Held, name: str, at: Sizes, shape: Sizes, turn: in
 
 
 def _reader(held: Held, name: str, place: Sizes, turn: int) -> Sizes:
-    """Return positions of an output whose window contains a position of the first input; any if there is none."""
-    forwards, found = held.problem.operator in (Operator.conv, Operator.max_pool, Operator.avg_pool), []
+    """Positions of an output whose window holds a position of the first input; any where there is none."""
+    forwards, found = not held.problem.operator.spec.scatters, []
     shape = held.problem.output[2:]
     for axis, at, size in zip(axes_of(held.problem), place, shape, strict=True):
         pairs = axis.readers(at) if forwards else axis.reads(at)
@@ -227,8 +224,8 @@ def _reader(held: Held, name: str, place: Sizes, turn: int) -> Sizes:
 
 
 def find_wrong(held: Held) -> Deviation | None:
-    """Return a wrong output with its index, searched among random ones and those beyond the first half; else None."""
-    if held.problem.operator in (Operator.conv_weight_grad, Operator.conv_bias_grad):
+    """A wrong output by its index, among random ones and those beyond the first half; None where none is met."""
+    if held.problem.operator.spec.sums_positions:
         tries = max(8, min(SEARCHED, SAMPLED_WORK // accumulation(held.problem)))
     else:
         tries = SEARCHED

@@ -46,8 +46,7 @@ from harness.problems.window import Sizes
 Array = NDArray[Any]
 ROUNDS = 2
 LEAST_POSITIONS = 2**12
-SHORT, LONG = 64, 2**13  # inner axes are combined while their product is below SHORT and the next axis below LONG
-SCATTERS = frozenset({Operator.conv_input_grad, Operator.conv_transpose})
+SHORT, LONG = 64, 2**13  # lengths of vectors: up to the first they are multiplied out, up to the second with others
 
 
 def contract_problem(held: Held) -> Iterator[tuple[Fraction | None, Fraction]]:
@@ -58,7 +57,7 @@ def contract_problem(held: Held) -> Iterator[tuple[Fraction | None, Fraction]]:
     problem = held.problem
     name = problem.operator.outputs[0]
     shape, largest = problem.shapes[name], choose_largest(problem)
-    flat = problem.operator is Operator.max_pool_grad  # its indices are flat over space
+    flat = "indices" in problem.operator.inputs  # its indices are flat over space
     shape = (*shape[:2], math.prod(shape[2:])) if flat else shape
     rounds = [
         [make_weights(problem, f"axis {axis}", number, size, largest) for axis, size in enumerate(shape)]
@@ -131,9 +130,8 @@ def _bias_side(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fraction
 
 
 def _mean_side(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fraction | None]:
-    """Return the weighted sum of the inputs of a mean, or of dy of its gradient, with weights moved axis by axis."""
-    forwards = held.problem.operator is Operator.avg_pool
-    gather = mean_weights if forwards else spread_weights
+    """The weights of every input of a mean, or of every dy of its gradient, axis by axis."""
+    gather = spread_weights if held.problem.operator.spec.scatters else mean_weights
     sides: list[list[Weigh]] = [
         [images, channels, *(gather(held.problem, axis, weights) for axis, weights in enumerate(space))]
         for images, channels, *space in rounds
@@ -165,7 +163,7 @@ def _product_side(held: Held, rounds: Sequence[Sequence[Weights]]) -> list[Fract
     """Sum Z times W over channels and taps, block by block of the first input, and add the weights of the bias."""
     problem, totals = held.problem, [_Total() for _ in rounds]
     assert problem.w is not None
-    name, groups, scatters = problem.operator.inputs[0], problem.window.groups, problem.operator in SCATTERS
+    name, groups, scatters = problem.operator.inputs[0], problem.window.groups, problem.operator.spec.scatters
     n, c, *space = problem.shapes[name]
     virtual, order = (n, groups, c // groups, *space), _grouped(memory_order((n, c, *space), problem.layout))
     seen: tuple[slice, slice] | None = None
@@ -215,7 +213,7 @@ def _kernel_sums(held: Held, group: slice, within: slice, rounds: Sequence[Weigh
     assert problem.w is not None
     outs, ins = problem.w[0] // problem.window.groups, problem.w[1]
     count, taps = group.stop - group.start, math.prod(problem.kernel)
-    if problem.operator in SCATTERS:
+    if problem.operator.spec.scatters:
         rows = slice(group.start * outs + within.start, (group.stop - 1) * outs + within.stop)
         sums = [np.zeros((rows.stop - rows.start, taps)) for _ in rounds]
         for at, columns in split((rows.stop - rows.start, ins), (0, 1), max(1, held.block // taps)):

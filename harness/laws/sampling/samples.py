@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,27 +17,12 @@ from harness.problems.problem import Problem
 from harness.problems.window import Sizes
 
 Array = NDArray[Any]
-SCATTERS = frozenset({Operator.conv_input_grad, Operator.conv_transpose})
 
 
 def recompute(held: Held, at: Sizes) -> tuple[float, ...]:
-    """Return the right values of the operator's outputs at an index of the first output; exact, in float64."""
-    operator = held.problem.operator
-    if operator is Operator.conv_weight_grad:
-        return (_weight_grad(held, at),)
-    if operator is Operator.conv_bias_grad:
-        shape = held.problem.shapes["dy"]
-        positions = split((shape[0], 1, *shape[2:]), tuple(range(len(shape))), held.block)
-        return (sum(float(held.read("dy", (n, at[0], *space)).sum()) for n, _, *space in positions),)
-    if operator is Operator.max_pool:
-        return _max_pool(held, at)
-    if operator is Operator.max_pool_grad:
-        return (_max_pool_grad(held, at),)
-    if operator is Operator.avg_pool:
-        return (_avg_pool(held, at),)
-    if operator is Operator.avg_pool_grad:
-        return (_avg_pool_grad(held, at),)
-    return (_scatter(held, at) if operator in SCATTERS else _conv(held, at),)
+    """What the operator's outputs must be at an index of its first output; exact, in float64."""
+    found = RECOMPUTED[held.problem.operator](held, at)
+    return found if isinstance(found, tuple) else (found,)
 
 
 def _taps(pairs: list[list[tuple[int, int]]]) -> Iterator[tuple[Sizes, Sizes]]:
@@ -89,6 +74,13 @@ def _weight_grad(held: Held, at: Sizes) -> float:
     return total
 
 
+def _bias_grad(held: Held, at: Sizes) -> float:
+    """db[o] = sum over n, i of dy[n,o,i]."""
+    shape = held.problem.shapes["dy"]
+    positions = split((shape[0], 1, *shape[2:]), tuple(range(len(shape))), held.block)
+    return sum(float(held.read("dy", (n, at[0], *space)).sum()) for n, _, *space in positions)
+
+
 def _max_pool(held: Held, at: Sizes) -> tuple[float, float]:
     """Return the maximum of a window and its flat index by the declared rule for ties; -inf and -1 for padding only."""
     axes, spatial, best, index = axes_of(held.problem), held.problem.x[2:], -math.inf, -1
@@ -132,3 +124,16 @@ def _avg_pool_grad(held: Held, at: Sizes) -> float:
         dy = float(held.read("dy", (*at[:2], *(slice(a, a + 1) for a in i))).reshape(()))
         total += dy / _divisor(held.problem, i)
     return total
+
+
+RECOMPUTED: dict[Operator, Callable[[Held, Sizes], float | tuple[float, ...]]] = {
+    Operator.conv: _conv,
+    Operator.conv_input_grad: _scatter,
+    Operator.conv_transpose: _scatter,
+    Operator.conv_weight_grad: _weight_grad,
+    Operator.conv_bias_grad: _bias_grad,
+    Operator.max_pool: _max_pool,
+    Operator.max_pool_grad: _max_pool_grad,
+    Operator.avg_pool: _avg_pool,
+    Operator.avg_pool_grad: _avg_pool_grad,
+}

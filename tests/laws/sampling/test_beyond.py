@@ -319,3 +319,10 @@ def test_a_norm_wise_answer_is_rounded():
     assert not _judge(
         type("Exact", (Near,), {"numerics": replace(Near.numerics, algorithm="direct")})(), problem
     ).passed
+
+
+def test_an_operator_that_cannot_be_sampled_is_not_judged(monkeypatch):
+    monkeypatch.delitem(beyond.RECOMPUTED, Operator.avg_pool)
+    problem = parse_line("avg_pool x=2x3x8x8 kernel=2x2 stride=2 data=integer")
+    with pytest.raises(NotExactError, match="one output of avg_pool"):
+        beyond.draw_arrays(BackendUnderTest(Right(), problem), problem)

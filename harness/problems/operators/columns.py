@@ -1,0 +1,57 @@
+"""Array helpers of the fast float64 references.
+
+Windows are written out where they are small, so that sums are one matrix product; large ones run tap by tap over
+strided slices, channels by BLAS.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.problems.taps import view_windows
+from harness.problems.window import Sizes, Window
+
+Array = NDArray[Any]
+MOST_COLUMNS = 2**20  # elements of all windows together: 8 MiB in float64
+MOST_PARTS = 2**15  # elements of all that a transposed product adds up: what leaves the first cache is slower at once
+
+
+def widen(a: Array) -> Array:
+    """The array in float64."""
+    return np.asarray(a).astype(np.float64)
+
+
+def split_groups(a: Array, groups: int) -> Array:
+    """Split channels and flatten space: (n, c, *s) to (n, g, c/g, prod s)."""
+    return a.reshape(a.shape[0], groups, a.shape[1] // groups, math.prod(a.shape[2:]))
+
+
+def write_columns(padded: Array, groups: int, out: Sizes, kernel: Sizes, window: Window) -> Array:
+    """Every window of the covered input, written out as a column: n g (c/g prod k) (prod out)."""
+    images, channels = padded.shape[:2]
+    rows = channels // groups * math.prod(kernel)
+    return view_windows(padded, out, kernel, window).reshape(images, groups, rows, math.prod(out))
+
+
+def is_small(x_shape: Sizes, out: Sizes, kernel: Sizes) -> bool:
+    """Whether the windows of all maps are better written out at once; otherwise operators go tap by tap."""
+    return math.prod(kernel) > 1 and _count(x_shape, out, kernel) <= MOST_COLUMNS
+
+
+def has_few_parts(x_shape: Sizes, out: Sizes, kernel: Sizes) -> bool:
+    """The same for the parts of a transposed product."""
+    return math.prod(kernel) > 1 and _count(x_shape, out, kernel) <= MOST_PARTS
+
+
+def _count(x_shape: Sizes, out: Sizes, kernel: Sizes) -> int:
+    """Elements of all windows of all maps."""
+    return math.prod(x_shape[:2]) * math.prod(out) * math.prod(kernel)
+
+
+def multiplies_first(channels: int, window: Window) -> bool:
+    """Whether one output channel is cheaper by channels than by taps: many channels, and no position skipped."""
+    return channels >= 8 and math.prod(window.stride) == 1

@@ -1,0 +1,58 @@
+"""What mathematics gives a backend that lacks an operator: each derivation names the problems that it needs.
+
+A derivation is planned and run by the same code: `needs` says which problems of the same backend answer it, and
+`compute` runs them. Array work goes through the array namespace of the arrays, so it stays on the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from harness.problems.operators.geometry import Arrays, Geometry, P
+
+SHORT = frozenset({"float16", "bfloat16"})
+Runner = Callable[[P, Arrays], tuple[Any, ...]]
+
+
+class Need(Protocol):
+    """Finds the problem to be answered instead of another; None where the derivation does not apply."""
+
+    def __call__(self, problem: P, /) -> P | None:
+        """The problem that is needed."""
+        ...
+
+
+class Compute(Protocol):
+    """Runs the needed problem and turns its answer into the outputs of the first one."""
+
+    def __call__(self, run: Runner[P], problem: P, arrays: Arrays, /) -> tuple[Any, ...]:
+        """Outputs of the first problem, in their order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derivation:
+    """One way to answer a problem by other problems of the same backend; `via` names it in tables."""
+
+    via: str
+    needs: Need
+    compute: Compute
+
+
+def namespace(a: Any) -> Any:
+    """The array namespace of an array."""
+    from array_api_compat import array_namespace
+
+    return array_namespace(a)
+
+
+def take_one(values: tuple[Any, ...]) -> Any:
+    """The only output that matters."""
+    return values[0]
+
+
+def widen_short(problem: Geometry, a: Any) -> Any:
+    """The array in float32 where its own format is too short to sum in."""
+    return namespace(a).astype(a, namespace(a).float32) if problem.dtype in SHORT else a

@@ -1,0 +1,61 @@
+"""What mean pooling and its gradient share: divisors, and the depthwise convolution with ones that they are."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.problems.operators.derivation import SHORT, namespace
+from harness.problems.operators.geometry import Geometry, P
+from harness.problems.taps import beside, divisors
+from harness.problems.window import Sizes, Window
+
+Array = NDArray[Any]
+
+
+def divisor_map(spatial: Sizes, window: Window) -> Array:
+    """Divisor of every mean-pooling window, shape P."""
+    counts = [np.asarray(axis, dtype=np.float64) for axis in divisors(spatial, window)]
+    return reduce(np.multiply.outer, counts)
+
+
+def count_divisor(position: Sizes, spatial: Sizes, window: Window) -> int:
+    """Taps that count: inside the input, or inside input and explicit padding; never the ceil overhang."""
+    assert window.kernel is not None
+    count = 1
+    for axis, (n, (begin, end)) in enumerate(zip(spatial, window.padding, strict=True)):
+        low, high = (-begin, n + end) if window.count_include_pad else (0, n)
+        start = position[axis] * window.stride[axis] - begin
+        count *= sum(low <= start + u * window.dilation[axis] < high for u in range(window.kernel[axis]))
+    return count
+
+
+def pool_as_conv(problem: P, operator: str) -> P:
+    """The depthwise convolution with ones of the covered input, under `conv` or its input gradient."""
+    window, kernel = problem.window, problem.kernel
+    cover = window.cover(problem.x[2:], kernel)
+    channels = problem.x[1]
+    extent = tuple(n + b + e for n, (b, e) in zip(problem.x[2:], cover, strict=True))
+    return problem.with_(
+        operator=operator,
+        dtype="float32" if problem.dtype in SHORT else problem.dtype,
+        x=(problem.x[0], channels, *extent),
+        w=(channels, min(1, channels), *kernel),  # without channels there is no group to be one of
+        window=Window.of(problem.axes, stride=window.stride, dilation=window.dilation, groups=max(1, channels)),
+    )
+
+
+def ones_kernel(like: Any, problem: Geometry) -> Any:
+    """The depthwise kernel of ones, beside an array of its dtype."""
+    shape = (problem.x[1], min(1, problem.x[1]), *problem.kernel)
+    return namespace(like).ones(shape, dtype=like.dtype, **beside(like))
+
+
+def device_divisors(like: Any, problem: Geometry) -> Any:
+    """Divisor of every window, shape P, beside an array of its dtype."""
+    xp = namespace(like)
+    rows = [xp.asarray(row, dtype=like.dtype, **beside(like)) for row in divisors(problem.x[2:], problem.window)]
+    return reduce(lambda a, b: a[..., None] * b, rows)

@@ -1,0 +1,112 @@
+"""What the harness knows about one operator, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from harness.problems.operators.derivation import Derivation
+from harness.problems.operators.geometry import Arrays, Change, Geometry
+from harness.problems.window import Sizes
+
+Family = Literal["layers", "sums", "maxima", "means"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gradient:
+    """One gradient of a forward operator.
+
+    name: what it gives: dx, dw or db. problem: poses it, from the forward problem.
+    takes: for each input of that problem, the array of the pass that it is: dy, x, w or indices.
+    """
+
+    name: str
+    problem: Change
+    takes: Mapping[str, str]
+
+
+def _no_lengths(problem: Geometry) -> Sizes:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OperatorSpec:
+    """Everything that other rooms ask about an operator.
+
+    name: of the operator in problem lines, and of the method of a backend.
+    inputs, outputs: names of its arrays in the order of its arguments and results; `b` only where there is a bias.
+    factors: inputs that are multiplied with each other; one name where there is a single operand.
+    arguments: positional arguments of the backend's method, from a problem and its arrays by name.
+    reference, loops: the operator in float64 with the signature of the backend's method: fast, and by plain loops.
+    derivations: ways to get it from other operators, the cheapest first.
+    sum_length: longest sum that makes one output element, without the bias: the K of the error bounds.
+    flops: floating-point operations of the direct algorithm.
+    family: operators that share generated geometry: kernel arrays, sums of dy alone, maxima, means.
+    pools: has a kernel size in place of a kernel array, and permits ceil mode and divisors.
+    transposed: has output_padding; the window moves over its output, and `x` has a position for each window.
+    divides: divides by a count of taps, so that `exclude_pad` makes a difference.
+    selects: copies elements of its input without arithmetic.
+    linear: is linear in each of its factors, and so odd.
+    sums_exactly: gives exact sums of whole numbers that are small enough.
+    refused_data: data regimes that it does not permit, with the reason.
+    special: the input that special data regimes change, where it is not the first: what the window moves over.
+    gradient_lengths: longest sums of the gradients that laws take of the same data.
+    gradients: of a forward operator, in the order dx, dw, db.
+    early_roundings: how often a term may be rounded before it is added.
+    unread: inputs that an implementation need not read.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    factors: tuple[str, ...]
+    arguments: Callable[[Geometry, Arrays], tuple[Any, ...]]
+    reference: Callable[..., Any]
+    loops: Callable[..., Any]
+    sum_length: Callable[[Geometry], int]
+    flops: Callable[[Geometry], int]
+    family: Family
+    pools: bool = False
+    transposed: bool = False
+    divides: bool = False
+    selects: bool = False
+    linear: bool = True
+    sums_exactly: bool = True
+    refused_data: Mapping[str, str] = field(default_factory=dict)
+    special: str = ""
+    gradient_lengths: Callable[[Geometry], Sizes] = _no_lengths
+    gradients: tuple[Gradient, ...] = ()
+    derivations: tuple[Derivation, ...] = ()
+    early_roundings: int = 0
+    unread: frozenset[str] = frozenset()
+
+    @property
+    def takes_bias(self) -> bool:
+        """Whether it permits a bias."""
+        return "b" in self.inputs
+
+    @property
+    def scatters(self) -> bool:
+        """Whether it adds each input to the output positions of its window, rather than reading a window for each."""
+        return self.transposed or self.outputs[0] == "dx"
+
+    @property
+    def indexed(self) -> bool:
+        """Whether it takes or gives indices, so that a window of padding only has no answer."""
+        return "indices" in self.inputs or "indices" in self.outputs
+
+    @property
+    def moved_over(self) -> str:
+        """The input that the window moves over, which special data regimes change."""
+        return self.special or self.inputs[0]
+
+    @property
+    def sums_positions(self) -> bool:
+        """Whether each output is a sum over all images and positions: the gradients of a kernel or a bias."""
+        return self.outputs[0] in ("dw", "db")
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether it is a product of two arrays, and linear in each."""
+        return len(self.factors) == 2

@@ -1,0 +1,26 @@
+"""Bounds hold what they say that they permit."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from harness import Numerics, Operator, parse_line
+from harness.laws.error_bounds import check_outputs
+from harness.problems import reference
+from harness.problems.data import make_arrays
+
+
+@pytest.mark.parametrize("early", [0, 1])
+def test_a_gradient_of_means_may_round_its_shares_first(early, monkeypatch):
+    operator = Operator.avg_pool_grad
+    assert operator.spec.early_roundings == 1
+    monkeypatch.setattr(operator, "spec", replace(operator.spec, early_roundings=early))
+    problem = parse_line("avg_pool_grad x=8x8x40 kernel=3 dtype=float16 data=uniform")
+    arrays = make_arrays(problem)
+    shares = (arrays["dy"] / np.float16(3)).astype(np.float16)
+    summed = parse_line("avg_pool_grad x=8x8x40 kernel=3 dtype=float64")
+    dx = 3 * reference.compute(summed, {"dy": shares.astype(np.float64)})["dx"]
+    numerics = Numerics(accumulator={"float16": "float32"})
+    wanted = reference.compute(problem, arrays)
+    assert check_outputs(problem, numerics, arrays, {"dx": dx.astype(np.float16)}, wanted).passed is bool(early)
