@@ -17,7 +17,7 @@ from backends.fft_plan import Plan, Tile, make_plan
 from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing
 from harness.backend.base import Backend
 from harness.plugins.hookspecs import hookimpl
-from harness.problems.calling import arguments, bind
+from harness.problems.calling import bind_operator, operator_arguments
 from harness.problems.numerics import Numerics
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
@@ -70,7 +70,9 @@ class FFT(Backend):
     def prepare(self, problem: Problem, arrays: Mapping[str, Array]) -> Callable[[], Any]:
         """Plan, and transform the kernel; the call transforms and multiplies."""
         prepared = _PREPARED.get(problem.operator)
-        return prepared(self, *arguments(problem, arrays)) if prepared else bind(self, problem, arrays)
+        return (
+            prepared(self, *operator_arguments(problem, arrays)) if prepared else bind_operator(self, problem, arrays)
+        )
 
     def conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Array:
         """y = inverse transform of (transform of x times conjugate transform of w), plus b."""

@@ -18,7 +18,7 @@ from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing
 from backends.reductions import Reductions, grown, module_of, widen
 from harness.backend.base import Backend
 from harness.plugins.hookspecs import hookimpl
-from harness.problems.calling import arguments, bind
+from harness.problems.calling import bind_operator, operator_arguments
 from harness.problems.numerics import Numerics
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
@@ -239,7 +239,7 @@ class Im2col(Reductions, Backend):
     def prepare(self, problem: Problem, arrays: Mapping[str, Array]) -> Callable[[], Any]:
         """Allocate the buffers and lay the kernel out as a matrix; the call gathers and multiplies."""
         plan = _PLANS.get(problem.operator)
-        return plan(self, *arguments(problem, arrays)) if plan else bind(self, problem, arrays)
+        return plan(self, *operator_arguments(problem, arrays)) if plan else bind_operator(self, problem, arrays)
 
     def conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Array:
         """y = kernel matrix times columns, plus b."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from backends.guards import check_gradient, is_empty, pool_shape, sum_of_nothing
-from harness.problems.taps import EVERY, divisors, fit, inner, tap_slices, view_windows
+from harness.problems.taps import EVERY, inner_slices, mean_divisors, pad_or_crop, tap_slices, view_windows
 from harness.problems.window import Padding, Sizes, Window
 
 Array = Any
@@ -85,7 +85,7 @@ class Reductions:
         y, indices = xp.empty(shape, dtype=x.dtype), xp.empty(shape, dtype="int64")
         if is_empty(shape):
             return y, indices
-        padded = fit(widen(x), window.cover(spatial, window.kernel), -math.inf, xp)
+        padded = pad_or_crop(widen(x), window.cover(spatial, window.kernel), -math.inf, xp)
         inside = _first_inside(xp, spatial, out, window)
         start, offsets = _linear_places(xp, spatial, out, window)
         for at in map_blocks(shape, math.prod(padded.shape[2:]) * padded.itemsize, self.pool_bytes):
@@ -119,7 +119,7 @@ class Reductions:
         y = xp.empty(shape, dtype=x.dtype)
         if is_empty(shape):
             return y
-        padded = fit(x, window.cover(x.shape[2:], window.kernel), 0.0, xp)
+        padded = pad_or_crop(x, window.cover(x.shape[2:], window.kernel), 0.0, xp)
         share = _divisor_map(xp, x.shape[2:], window, widen(x[:0]).dtype)
         for at in map_blocks(x.shape, math.prod(padded.shape[2:]) * x.itemsize, self.pool_bytes):
             y[at] = _along_axes(xp.add, widen(padded[at]), out, window) / share
@@ -147,7 +147,7 @@ class Reductions:
                     for one, reads in _axis_windows(axis, out, window):
                         wider[reads] += total[one]
                 total = wider
-            dx[at] = total[(*EVERY, *inner(x_shape[2:], cover))]
+            dx[at] = total[(*EVERY, *inner_slices(x_shape[2:], cover))]
         return dx
 
 
@@ -220,5 +220,5 @@ def _first_inside(xp: Any, spatial: Sizes, out: Sizes, window: Window) -> Array:
 
 
 def _divisor_map(xp: Any, spatial: Sizes, window: Window, dtype: Any) -> Array:
-    rows = [xp.asarray(row, dtype=dtype) for row in divisors(spatial, window)]
+    rows = [xp.asarray(row, dtype=dtype) for row in mean_divisors(spatial, window)]
     return reduce(lambda a, b: a[..., None] * b, rows)

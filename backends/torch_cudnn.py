@@ -39,7 +39,7 @@ from backends.torch_pooling import (
 )
 from harness.backend.base import Backend
 from harness.plugins.hookspecs import hookimpl
-from harness.problems.calling import arguments
+from harness.problems.calling import operator_arguments
 from harness.problems.numerics import Numerics, dtype_of
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
@@ -208,7 +208,7 @@ class TorchOperators(Backend):
 
     def prepare(self, problem: Problem, arrays: Mapping[str, Any]) -> Call:
         """Settle the geometry; the call that is left is the torch function itself where torch has the window."""
-        return self.settle(PLANS[problem.operator](*arguments(problem, arrays)), problem.math)
+        return self.settle(PLANS[problem.operator](*operator_arguments(problem, arrays)), problem.math)
 
     def settle(self, call: Call, math: str = "ieee") -> Call:
         """Make the call that sets the switches of the device first; the CPU has none to set."""

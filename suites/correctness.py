@@ -8,7 +8,7 @@ from functools import cache
 from harness import Law, NamedProblem, Suite, hookimpl
 from harness.generate.covering import covering_problems
 from harness.generate.dispatch.counts import count_problems
-from harness.generate.dispatch.problems import dear_dispatch_problems, dispatch_problems
+from harness.generate.dispatch.problems import costly_dispatch_problems, dispatch_problems
 from harness.generate.dispatch.rare import rare_problems
 from suites.geometries import correctness_problems
 from suites.laws import all_laws
@@ -24,7 +24,7 @@ def asked_problems() -> tuple[NamedProblem, ...]:
 
 def deeper_problems() -> tuple[NamedProblem, ...]:
     """Return what takes minutes: every layer of every network in every form, and the dear rows of the arrays."""
-    return (*all_shrunk_problems(), *dear_dispatch_problems())
+    return (*all_shrunk_problems(), *costly_dispatch_problems())
 
 
 @hookimpl

@@ -15,10 +15,10 @@ import pytest
 from harness import GeometryError, Numerics, Operator, Problem, Window
 from harness.laws import error_bounds
 from harness.problems import reference
-from harness.problems.accumulation import accumulation
+from harness.problems.accumulation import longest_sum
 from harness.problems.numerics import DTYPES, FORMATS
 from harness.problems.problem import REGIMES
-from harness.problems.taps import divisors
+from harness.problems.taps import mean_divisors
 from suites.laws.kernels import KERNELS
 from tests.conftest import ROOT
 
@@ -306,7 +306,7 @@ def test_divisors_are_those_of_mean_pooling(formulas, padding_counts, ceil):
             [formulas["divisor"](i, *axis, padding_counts) for i in range(size)]
             for axis, size in zip(axes, window.output_shape(spatial, kernel), strict=True)
         ]
-        assert divisors(spatial, window) == wanted
+        assert mean_divisors(spatial, window) == wanted
 
 
 def _arrays(rng, *sizes):
@@ -351,7 +351,7 @@ def test_lengths_of_sums_are_those_of_the_table():
             problem = Problem(operator=operator, bias=bias, **fields)
             positions = math.prod(problem.y[2:])
             names = {"C": 4, "O": 6, "G": 2, "N": 3, "taps": 6, "positions": positions, "bias": bias}
-            assert eval(text, {}, names) == accumulation(problem), operator
+            assert eval(text, {}, names) == longest_sum(problem), operator
 
 
 def _problems_of_bounds():
@@ -378,13 +378,13 @@ def test_factors_of_the_bound_are_those_of_the_code(formulas, numerics, maths):
         u = (2 if numerics.rounds_input_to else 1) * numerics.sums_in(problem.dtype).u
         u_in = FORMATS["tf32"].u if numerics.rounds_input_to and maths == "tf32" else 0.0
         roundings = numerics.output_roundings + (problem.operator is Operator.avg_pool_grad)
-        length = accumulation(problem)
+        length = longest_sum(problem)
         both = problem.data not in ("uniform", "constant", "negative")
         factor = formulas["element_factor"](length, u, u_in, out.u, roundings, both)
         assert error_bounds.relative_bound(problem, numerics) == pytest.approx(factor, rel=1e-12)
         magnitude = np.asarray([1e-3, 3.0, 1e4])
         y = np.asarray([0.0, -2.0, 1e3])
-        found = error_bounds.limit(problem, numerics, {}, magnitude) + error_bounds.rounding(problem, y)
+        found = error_bounds.sum_bound(problem, numerics, {}, magnitude) + error_bounds.rounding_bound(problem, y)
         wanted = formulas["element_bound"](factor, length, magnitude, y, out.u, out.smallest)
         np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
@@ -398,7 +398,7 @@ def test_norm_bounds_are_those_of_the_code(formulas, numerics):
     factor = formulas["norm_factor"](numerics.algorithm, points, numerics.tile)
     wanted = factor * 2.0**-24 * np.linalg.norm(arrays["x"]) * np.linalg.norm(arrays["w"])
     magnitude = np.ones(problem.y)
-    found = error_bounds.limit(problem, numerics, arrays, magnitude)
+    found = error_bounds.sum_bound(problem, numerics, arrays, magnitude)
     np.testing.assert_allclose(found, wanted + 2.0**-24 * magnitude, rtol=1e-12)
 
 

@@ -82,7 +82,7 @@ class Choices:
         return tuple(found)
 
 
-def build(choices: Choices) -> Problem:
+def build_problem(choices: Choices) -> Problem:
     """Build the problem. Raises GeometryError only if a choice lies outside every domain."""
     operator, sizes = choices.operator, choices.sizes
     spec = operator.spec
@@ -130,7 +130,7 @@ def differ(values: Sequence[int], domain: Sequence[int]) -> Sizes:
     return tuple(taken)
 
 
-def spread(choices: Choices, tier: Tier, quantities: Collection[str] = QUANTITIES) -> Choices:
+def spread_choices(choices: Choices, tier: Tier, quantities: Collection[str] = QUANTITIES) -> Choices:
     """Make the values of each quantity pairwise distinct, as far as its domain permits, so that mix-ups become visible.
 
     choices: start values. tier: domains of the values. quantities: names from QUANTITIES. kernel, stride and dilation
@@ -173,7 +173,7 @@ def fitting_regimes(operator: Operator, dtype: str) -> tuple[str, ...]:
     found = []
     for data in REGIMES:
         try:
-            build(replace(one, data=data))
+            build_problem(replace(one, data=data))
         except GeometryError:
             continue
         found.append(data)

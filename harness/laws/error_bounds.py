@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from harness.laws.deviation import Deviation, Kind, compare, worst_of
 from harness.laws.diagnosis.pattern import describe_pattern, ulps
 from harness.problems import reference
-from harness.problems.accumulation import accumulation
+from harness.problems.accumulation import longest_sum
 from harness.problems.numerics import FORMATS, Numerics
 from harness.problems.problem import Problem
 
@@ -76,7 +76,9 @@ def make_check(
     return check
 
 
-def judge_each(check: Callable[[Mapping[str, Array]], Deviation], answers: Sequence[Mapping[str, Array]]) -> Deviation:
+def check_answers(
+    check: Callable[[Mapping[str, Array]], Deviation], answers: Sequence[Mapping[str, Array]]
+) -> Deviation:
     """Return the worst deviation of several answers to one problem; answers equal in all bits are compared once."""
     first, *others = answers
     found = check(first)
@@ -127,7 +129,7 @@ def is_exact(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) 
         if numerics.normwise or not numerics.keeps_subnormals or rounded:
             return False
         limit *= FORMATS[problem.dtype].smallest
-    most = accumulation(problem) * math.prod(sizes)
+    most = longest_sum(problem) * math.prod(sizes)
     if "b" in arrays and arrays["b"] is not None:
         most += float(np.max(np.abs(arrays["b"].astype(np.float64)), initial=0.0))
     if most > limit:
@@ -138,7 +140,7 @@ def is_exact(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) 
     return not numerics.normwise or float(np.max(norm_bound(problem, numerics, arrays), initial=0.0)) < 0.5
 
 
-def judge(
+def judge_output(
     problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], got: Array, wanted: Array, what: str
 ) -> Deviation:
     """Compare one output with its float64 reference within the bound of the declared class.
@@ -159,16 +161,16 @@ def make_judge(
     what: name of the output, for messages.
     """
     size = magnitude(problem, arrays)
-    limits = limit(problem, numerics, arrays, size)
+    limits = sum_bound(problem, numerics, arrays, size)
     kind: Kind = "norm" if numerics.normwise else "bound"
     spreads = problem.data == "nonfinite" and not numerics.nan_local
 
     def check(got: Array) -> Deviation:
         expected = _as_spread(got, wanted) if spreads else wanted
-        allowed = limits + rounding(problem, expected)
+        allowed = limits + rounding_bound(problem, expected)
         deviation = compare(got, expected, allowed, what=what, kind=kind)
         explained = _explained(deviation, problem, arrays, got, expected, allowed, what)
-        return _with_bits(explained, got, expected, size, accumulation(problem))
+        return _with_bits(explained, got, expected, size, longest_sum(problem))
 
     return check
 
@@ -203,7 +205,7 @@ def magnitude(problem: Problem, arrays: Mapping[str, Array]) -> Array:
     return reference.compute(problem, absolute)[problem.operator.outputs[0]]
 
 
-def limit(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], size: Array) -> Array:
+def sum_bound(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], size: Array) -> Array:
     """Return the bound on the error of the sums, before the output is rounded.
 
     arrays: inputs by name.
@@ -211,10 +213,10 @@ def limit(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], siz
     """
     if numerics.normwise:
         return norm_bound(problem, numerics, arrays) + FORMATS[problem.dtype].u * size
-    return relative_bound(problem, numerics) * size + accumulation(problem) * FORMATS[problem.dtype].smallest
+    return relative_bound(problem, numerics) * size + longest_sum(problem) * FORMATS[problem.dtype].smallest
 
 
-def rounding(problem: Problem, wanted: Array) -> Array:
+def rounding_bound(problem: Problem, wanted: Array) -> Array:
     """Return the bound on the error of rounding the output to its dtype."""
     out = FORMATS[problem.dtype]
     return np.asarray(out.u * np.abs(wanted) + out.smallest)
@@ -225,7 +227,7 @@ def relative_bound(problem: Problem, numerics: Numerics) -> float:
 
     Operators may round terms before they are added up: a gradient of means its shares, each dy over a divisor.
     """
-    length, sums, out = accumulation(problem), numerics.sums_in(problem.dtype), FORMATS[problem.dtype]
+    length, sums, out = longest_sum(problem), numerics.sums_in(problem.dtype), FORMATS[problem.dtype]
     early = numerics.output_roundings - 1 + problem.operator.spec.early_roundings
     # Tensor cores and truncating accumulators lose a full unit in the last place, not half of one.
     u = 2 * sums.u if numerics.rounds_input_to else sums.u
@@ -259,7 +261,7 @@ def _norm_products(problem: Problem, arrays: Mapping[str, Array]) -> Array:
     operator, groups, flat = problem.operator, problem.window.groups, (1,) * problem.axes
     if not operator.spec.multiplies and operator.spec.sums_positions:
         dy = arrays["dy"]
-        return _norms(dy, (0, *range(2, dy.ndim))) * math.sqrt(accumulation(problem))
+        return _norms(dy, (0, *range(2, dy.ndim))) * math.sqrt(longest_sum(problem))
     if operator.pools:
         a = arrays[operator.inputs[0]]  # a depthwise convolution with ones, over divisors of at least 1
         return (_norms(a, tuple(range(2, a.ndim))) * math.sqrt(math.prod(problem.kernel))).reshape(*a.shape[:2], *flat)

@@ -50,7 +50,7 @@ class Work:
     at_once: float
 
 
-def has_switch(backend: Backend) -> bool:
+def has_thread_switch(backend: Backend) -> bool:
     """Return True if a backend sets its number of threads itself."""
     return callable(getattr(backend, "set_threads", None))
 
@@ -61,7 +61,7 @@ def limit_threads(backend: Backend, threads: int) -> Iterator[int]:
 
     Uses the backend's `set_threads` if it has one, else the pools that threadpoolctl finds in the process.
     """
-    if not has_switch(backend):
+    if not has_thread_switch(backend):
         with _pools().limit(limits=threads):
             yield threads
         return
@@ -79,7 +79,7 @@ def set_threads(backend: Backend, threads: int) -> int:
 
 def grant_threads(backend: Backend, threads: int) -> None:
     """Set the number of threads of a backend that sets it itself, as the environment does for its libraries."""
-    if has_switch(backend):
+    if has_thread_switch(backend):
         set_threads(backend, threads)
 
 
@@ -96,7 +96,7 @@ def watch_threads(backend: Backend, call: Callable[[], Any], counts: Sequence[in
     With a limit of one, a pool of one thread may do the work for the caller. Only a backend's own switch can be that of
     such a pool; it is ignored if several threads work at the same time, or if it reports more than one.
     """
-    switch = has_switch(backend)
+    switch = has_thread_switch(backend)
     # One thread first, so that no thread of an earlier call is still active.
     with limit_threads(backend, 1) as granted:
         if granted > 1:

@@ -34,7 +34,7 @@ def operators_of(problem: Task) -> Mapping[Problem, int]:
     return problem.network.layers(problem.work) if isinstance(problem, NetworkProblem) else {problem: 1}
 
 
-def is_short(free_bytes: int, need_bytes: int) -> bool:
+def is_memory_short(free_bytes: int, need_bytes: int) -> bool:
     """Return True if running out of memory does not count against a backend: less than twice the estimate was free.
 
     With more free memory, the backend used more than it declared. False if either number is unknown (0).

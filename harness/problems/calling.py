@@ -9,14 +9,14 @@ from typing import Any
 from harness.problems.problem import Problem
 
 
-def arguments(problem: Problem, arrays: Mapping[str, Any]) -> tuple[Any, ...]:
+def operator_arguments(problem: Problem, arrays: Mapping[str, Any]) -> tuple[Any, ...]:
     """Positional arguments of the operator's method, as the plugin interface documents them."""
     return problem.operator.spec.arguments(problem, arrays)
 
 
-def bind(source: Any, problem: Problem, arrays: Mapping[str, Any]) -> Callable[[], Any]:
+def bind_operator(source: Any, problem: Problem, arrays: Mapping[str, Any]) -> Callable[[], Any]:
     """A call without arguments of the problem's operator on these arrays."""
-    return partial(getattr(source, problem.operator.value), *arguments(problem, arrays))
+    return partial(getattr(source, problem.operator.value), *operator_arguments(problem, arrays))
 
 
 def name_outputs(problem: Problem, result: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.problems.accumulation import accumulation
+from harness.problems.accumulation import longest_sum
 from harness.problems.numerics import FORMATS, dtype_of
 from harness.problems.problem import Problem
 from harness.problems.reference import max_pool
@@ -32,19 +32,19 @@ SHORT = 3  # the largest whole number that meets long ones
 WIDEST = {"float16": 3}  # powers of two of `wide`, on either side; 20 unless the dtype is short of exponents
 
 
-def generator(problem: Problem, name: str) -> np.random.Generator:
+def array_generator(problem: Problem, name: str) -> np.random.Generator:
     """Random generator of one array: depends on the seed and the array's name, not on the order of calls."""
     return seeded_generator(problem.seed, name)
 
 
 @lru_cache(maxsize=16)
-def amplitude(problem: Problem) -> tuple[int, float]:
+def exact_amplitude(problem: Problem) -> tuple[int, float]:
     """Largest whole number a, and the share of non-zeros, so that all sums stay exact.
 
     With K the longest sum of the operator and of its gradients and p the significand bits of the dtype,
     K (a+1)^2 <= 2^p; the +1 leaves room for a unit step. Where even a = 1 is too much, entries are thinned out.
     """
-    longest = max(accumulation(problem), *problem.operator.spec.gradient_lengths(problem), 0)
+    longest = max(longest_sum(problem), *problem.operator.spec.gradient_lengths(problem), 0)
     limit = 2.0 ** FORMATS[problem.dtype].bits
     largest = int(math.sqrt(limit / longest)) - 1
     if largest >= 1:
@@ -52,9 +52,9 @@ def amplitude(problem: Problem) -> tuple[int, float]:
     return 1, limit / (4 * longest)
 
 
-def draw(problem: Problem, name: str, shape: Sizes) -> Array:
+def draw_array(problem: Problem, name: str, shape: Sizes) -> Array:
     """Draw one array in the problem's regime and dtype."""
-    rng, dtype = generator(problem, name), dtype_of(problem.dtype)
+    rng, dtype = array_generator(problem, name), dtype_of(problem.dtype)
     if problem.data == "uniform":
         return rng.random(shape, dtype=np.float32 if dtype.itemsize <= 4 else np.float64).astype(dtype)
     if problem.data == "distinct":
@@ -80,7 +80,7 @@ def draw(problem: Problem, name: str, shape: Sizes) -> Array:
 
 def _whole(rng: np.random.Generator, shape: Sizes, problem: Problem) -> Array:
     """Whole numbers under the exactness bound."""
-    largest, share = amplitude(problem)
+    largest, share = exact_amplitude(problem)
     values = rng.integers(-largest, largest, size=shape, endpoint=True, dtype=np.int8)
     return values if share >= 1.0 else values * (rng.random(shape) < math.sqrt(share))
 
@@ -97,7 +97,7 @@ def _long(rng: np.random.Generator, shape: Sizes, problem: Problem, *, lengthene
     s is 3, or 1 where that leaves the long array fewer than two bits more than the shortest format to which factors of
     this dtype are rounded (TF32, float32). None of the short numbers is 0, so that each of the long ones is seen.
     """
-    limit, length = 2.0 ** FORMATS[problem.dtype].bits, accumulation(problem)
+    limit, length = 2.0 ** FORMATS[problem.dtype].bits, longest_sum(problem)
     wanted = 4 / FORMATS["float32" if problem.dtype == "float64" else "tf32"].u
     short = SHORT if limit / (SHORT * length) >= wanted else 1
     if not lengthened:
@@ -164,11 +164,11 @@ def make_arrays(problem: Problem) -> dict[str, Array]:
         elif name in shapes and large:
             arrays[name] = make_tiled(problem, name, shapes[name])
         elif name in shapes:
-            arrays[name] = arrange(draw(problem, name, shapes[name]), problem.layout)
+            arrays[name] = apply_layout(draw_array(problem, name, shapes[name]), problem.layout)
     return arrays
 
 
-def arrange(a: Array, layout: str) -> Array:
+def apply_layout(a: Array, layout: str) -> Array:
     """Lay an array out in memory: contiguous as n c *s, or with the channels last; the shape stays."""
     if layout == "channels-first" or a.ndim < 3:
         return np.ascontiguousarray(a)

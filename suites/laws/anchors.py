@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Problem, law, worst_of
-from harness.problems.taps import EVERY, fit, tap_slices
+from harness.problems.taps import EVERY, pad_or_crop, tap_slices
 from suites.laws.common import Array, equal, kernel_shape, whole_conv, wide
 from suites.laws.shapes import by_channel, filled_conv
 
@@ -17,7 +17,7 @@ def tap_probe(subject: BackendUnderTest, problem: Problem) -> Deviation:
     Every tap; each output channel reads one input channel, another one at each tap.
     """
     x, shape, groups = wide(problem, "x", problem.x), kernel_shape(problem), problem.window.groups
-    padded = fit(x, problem.window.cover(x.shape[2:], shape[2:]), 0.0, np)
+    padded = pad_or_crop(x, problem.window.cover(x.shape[2:], shape[2:]), 0.0, np)
     o = np.arange(shape[0])
     deviations = []
     for number, (tap, at) in enumerate(tap_slices(problem.y[2:], shape[2:], problem.window)):

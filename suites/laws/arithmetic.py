@@ -10,8 +10,8 @@ import numpy as np
 from harness import BackendUnderTest, Deviation, Numerics, Operator, Problem, Window, declaration, law
 from harness.laws.error_bounds import input_rounding, magnitude
 from harness.problems import reference
-from harness.problems.accumulation import accumulation
-from harness.problems.data import generator, make_arrays
+from harness.problems.accumulation import longest_sum
+from harness.problems.data import array_generator, make_arrays
 from harness.problems.numerics import FORMATS, dtype_of
 from harness.problems.taps import ALL
 from suites.laws.common import Array
@@ -70,7 +70,7 @@ def inner_products(subject: BackendUnderTest, problem: Problem, a: Array, b: Arr
 
 def measure_inputs(subject: BackendUnderTest, problem: Problem, terms: int) -> int:
     """Bits of a single factor that reach the result, all other terms being zero; the worse of both operands."""
-    rng, dtype = generator(problem, "inputs"), dtype_of(problem.dtype)
+    rng, dtype = array_generator(problem, "inputs"), dtype_of(problem.dtype)
     values = (1.0 + rng.random(TRIALS)).astype(dtype).astype(np.float64)
     at = int(rng.integers(terms))
     one = np.zeros(terms)
@@ -89,7 +89,7 @@ def measure_sums(subject: BackendUnderTest, problem: Problem, terms: int) -> int
 
     Each trial puts the three terms elsewhere; products of powers of two reach beyond the range of short formats.
     """
-    rng = generator(problem, "sums")
+    rng = array_generator(problem, "sums")
     best = BITS[0]
     for bits in BITS:
         if bits > 24 and problem.dtype != "float64":
@@ -129,7 +129,7 @@ def arithmetic_is_declared(subject: BackendUnderTest, problem: Problem) -> Devia
     if numerics.normwise:
         observed = _measure_locality(subject, problem)
         return declaration(observed == NORMWISE, NORMWISE, observed)
-    terms = min(4096, max(8, accumulation(problem)))
+    terms = min(4096, max(8, longest_sum(problem)))
     measured = Arithmetic(inputs=measure_inputs(subject, problem, terms), sums=measure_sums(subject, problem, terms))
     promise = declared_arithmetic(problem, numerics)
     return declaration(measured == promise, str(promise), str(measured))

@@ -21,7 +21,7 @@ import numpy as np
 
 import harness
 from harness import BackendUnderTest, Deviation, Problem, law, statement, worst_of
-from harness.laws.subject import Prepared
+from harness.laws.subject import PreparedCall
 from harness.problems.data import make_arrays
 from harness.problems.window import Sizes
 from suites.laws import neighbours
@@ -58,10 +58,10 @@ class Caller:
     """One of several that call at once: its case, how it makes its call, and what tells it in a message."""
 
     case: Case
-    make: Callable[[], Prepared]
+    make: Callable[[], PreparedCall]
 
     @classmethod
-    def of(cls, case: Case, call: Prepared) -> Caller:
+    def of(cls, case: Case, call: PreparedCall) -> Caller:
         """Make the same call each time."""
         return cls(case, lambda: call)
 

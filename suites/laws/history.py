@@ -10,7 +10,7 @@ from typing import Any
 from harness import BackendUnderTest, Deviation, Operator, Problem, law, worst_of
 from harness.backend.base import native_operators
 from harness.backend.routing import UnsupportedError
-from harness.problems.calling import bind
+from harness.problems.calling import bind_operator
 from harness.problems.data import make_arrays
 from suites.laws import neighbours
 from suites.laws.alone import Answers, Case, is_chosen, make_case, make_case_of
@@ -103,7 +103,7 @@ def refused_calls_leave_no_trace(subject: BackendUnderTest, problem: Problem) ->
     parts = [answers.ask(base, plain, "at first")]
     for what, illegal in illegal_windows(problem):
         with contextlib.suppress(Exception):  # whether it is refused is the matter of another law
-            bind(subject.backend, illegal, answers.own(base))()
+            bind_operator(subject.backend, illegal, answers.own(base))()
         parts.append(answers.ask(base, plain, f"after {what}"))
     return worst_of(*parts, answers.ask(base, prepared, "at the end, prepared at the begin"))
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from harness import Deviation, Exhibit, statement
 from harness.laws.law import network_law
-from harness.laws.networks.error_bounds import take
-from harness.laws.networks.subject import NetworkUnderTest, on_host
-from harness.laws.networks.verify import verify_layers, verify_whole
+from harness.laws.networks.error_bounds import take_elements
+from harness.laws.networks.subject import NetworkUnderTest, copy_to_host
+from harness.laws.networks.verify import verify_network, verify_network_layers
 from harness.networks.elementwise import LOSSES
 from harness.networks.evaluate import Compute, Tape, forward, namespace
 from harness.networks.graph import INPUT, Node
@@ -57,7 +57,7 @@ def error_terms_layer_by_layer(subject: NetworkUnderTest, problem: NetworkProble
     on the very arrays that it was given, so that the first wrong layer is named and no other is blamed.
     """
     values, ends = subject.draw()
-    return verify_layers(subject, subject.to_device(values), subject.to_device(ends))[0]
+    return verify_network_layers(subject, subject.to_device(values), subject.to_device(ends))[0]
 
 
 @network_law(tolerance="norm", when=_plain, role="network")
@@ -70,7 +70,7 @@ def network_equals_autograd(subject: NetworkUnderTest, problem: NetworkProblem) 
     that rounding explains.
     """
     values, ends = subject.draw()
-    return verify_whole(subject, subject.evaluate(values, ends), values, ends)
+    return verify_network(subject, subject.evaluate(values, ends), values, ends)
 
 
 @network_law(tolerance="norm", when=lambda p: p.work == "step" and bool(p.mixed))
@@ -80,7 +80,7 @@ def mixed_backends_agree(subject: NetworkUnderTest, problem: NetworkProblem) -> 
     The partner also stands in for what the backend lacks. Arrays go to and fro between the two, forwards and backwards.
     """
     values, ends = subject.draw()
-    return verify_whole(subject, subject.evaluate(values, ends), values, ends)
+    return verify_network(subject, subject.evaluate(values, ends), values, ends)
 
 
 @network_law(tolerance="structure", when=lambda p: p.work == "step" and not p.mixed and p.dtype == "float64")
@@ -131,7 +131,7 @@ def _loss(
     y = tape.outputs[subject.network.output.name]
     loss, _ = LOSSES[subject.network.loss](namespace(y), y, target)
     backend.synchronize()
-    return float(on_host(backend, loss))
+    return float(copy_to_host(backend, loss))
 
 
 def _follow(subject: NetworkUnderTest, decisions: Mapping[str, Array]) -> Compute:
@@ -140,7 +140,7 @@ def _follow(subject: NetworkUnderTest, decisions: Mapping[str, Array]) -> Comput
     def compute(node: Node, problem: Problem, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
         if problem.operator is not Operator.max_pool:
             return subject.compute(node, problem, arrays)
-        taken = take(on_host(subject.backend, arrays["x"]), decisions[node.name])
+        taken = take_elements(copy_to_host(subject.backend, arrays["x"]), decisions[node.name])
         return {"y": subject.backend.to_device(taken)}
 
     return compute

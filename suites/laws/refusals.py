@@ -9,7 +9,7 @@ from typing import Any
 from harness import BackendUnderTest, Deviation, HarnessError, Operator, Problem, Window, law, statement
 from harness.backend.base import native_operators
 from harness.backend.routing import UnsupportedError
-from harness.problems.calling import bind
+from harness.problems.calling import bind_operator
 from harness.problems.data import make_arrays
 
 TYPED = (HarnessError, ValueError, TypeError, RuntimeError)  # an IndexError or a division by zero is an accident
@@ -84,7 +84,7 @@ def illegal_windows_are_refused(subject: BackendUnderTest, problem: Problem) -> 
 def _ask(subject: BackendUnderTest, illegal: Any, devices: Arrays) -> str:
     """What came instead of a typed error, or nothing."""
     try:
-        result = bind(subject.backend, illegal, devices)()
+        result = bind_operator(subject.backend, illegal, devices)()
         subject.backend.synchronize()
     except TYPED:
         return ""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from harness.generate.build import Choices, build
+from harness.generate.build import Choices, build_problem
 from harness.generate.covering import Row
 from harness.generate.dispatch import values
 from harness.generate.dispatch.choosing import choose, list_narrow
@@ -42,7 +42,7 @@ def dispatch_problems() -> tuple[NamedProblem, ...]:
     return tuple(_name("", choose_rows))
 
 
-def dear_dispatch_problems() -> tuple[NamedProblem, ...]:
+def costly_dispatch_problems() -> tuple[NamedProblem, ...]:
     """Build further problems that are worth testing, but too expensive to test by default."""
     return tuple(_name("dear-", _dear))
 
@@ -196,7 +196,7 @@ def _shape(operator: Operator, row: Row) -> Problem:
     if window.padding == "over":
         remainder = (1,) * axes  # else the last window would hold padding only
     c, o, groups = _count(operator, row, window, number)
-    return build(
+    return build_problem(
         Choices(
             operator=operator,
             out=out,

@@ -25,14 +25,14 @@ from harness.networks.evaluate import Compute, Tape, backward, forward
 from harness.networks.graph import INPUT, Network, Node, Work, problems_of
 from harness.networks.initialise import TARGET
 from harness.problems import reference
-from harness.problems.accumulation import accumulation
+from harness.problems.accumulation import longest_sum
 from harness.problems.numerics import FORMATS, Numerics
 from harness.problems.problem import Problem
 
 Array = NDArray[Any]
 NumericsFor = Callable[[Node, Problem], Numerics]
-DRAWS = 2
-GLUE_UNITS = 8  # rounding errors of one element-wise operation, including powers and exponentials
+NOISE_DRAWS = 2
+GLUE_ROUNDINGS = 8  # rounding errors of one element-wise operation, including powers and exponentials
 
 
 def compute_reference(node: Node, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Array]:
@@ -50,12 +50,12 @@ def follow(compute: Compute, decisions: Mapping[str, Array]) -> Compute:
     def followed(node: Node, problem: Problem, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
         if not problem.operator.spec.selects:
             return compute(node, problem, arrays)
-        return {"y": take(arrays["x"], decisions[node.name]), "indices": decisions[node.name]}
+        return {"y": take_elements(arrays["x"], decisions[node.name]), "indices": decisions[node.name]}
 
     return followed
 
 
-def take(x: Array, indices: Array) -> Array:
+def take_elements(x: Array, indices: Array) -> Array:
     """Return the elements of every map at flat places; x n c *s, indices n c *p."""
     flat = x.reshape(*x.shape[:2], -1)
     return np.take_along_axis(flat, indices.reshape(*x.shape[:2], -1), axis=2).reshape(indices.shape)
@@ -112,15 +112,15 @@ def response(
     """
     wanted, squares = arrays_of(truth), dict.fromkeys(arrays_of(truth), 0.0)
     u = FORMATS[network.dtype].u
-    for draw in range(DRAWS):
+    for draw in range(NOISE_DRAWS):
         rng = np.random.default_rng((seed, draw))
 
         def touch(name: str, a: Array, rng: np.random.Generator = rng) -> Array:
-            return stir(rng, a, GLUE_UNITS * u)
+            return add_relative_noise(rng, a, GLUE_ROUNDINGS * u)
 
         noisy = evaluate(network, compute_noisily(numerics_for, rng), values, ends, decisions, touch)
         for name, a in arrays_of(noisy).items():
-            squares[name] += float(np.sum((a - wanted[name]) ** 2)) / DRAWS
+            squares[name] += float(np.sum((a - wanted[name]) ** 2)) / NOISE_DRAWS
     return {name: math.sqrt(square) for name, square in squares.items()}
 
 
@@ -138,7 +138,7 @@ def compute_noisily(numerics_for: NumericsFor, rng: np.random.Generator) -> Comp
     return noisy
 
 
-def stir(rng: np.random.Generator, a: Array, size: float) -> Array:
+def add_relative_noise(rng: np.random.Generator, a: Array, size: float) -> Array:
     """Return an array with noise on every element, of standard size `size` relative to the element.
 
     rng: source of the noise.
@@ -155,7 +155,7 @@ def rounding_size(problem: Problem, numerics: Numerics, arrays: Mapping[str, Arr
     """Standard size of the rounding errors of one operator; 0 for a selection."""
     if problem.operator.spec.selects:
         return 0.0
-    length, u, out = accumulation(problem), numerics.sums_in(problem.dtype).u, FORMATS[problem.dtype].u
+    length, u, out = longest_sum(problem), numerics.sums_in(problem.dtype).u, FORMATS[problem.dtype].u
     size, spread = root_mean_square(y), math.sqrt(length)
     if problem.operator.spec.multiplies:
         first, second = problem.operator.spec.factors
@@ -198,5 +198,5 @@ def depth_bound(network: Network, work: Work, numerics_for: NumericsFor) -> floa
     total = 0.0
     for node in network.nodes:
         for problem in problems_of(node, work):
-            total += math.sqrt(accumulation(problem)) * numerics_for(node, problem).sums_in(problem.dtype).u
+            total += math.sqrt(longest_sum(problem)) * numerics_for(node, problem).sums_in(problem.dtype).u
     return LAMBDA * total

@@ -23,7 +23,7 @@ from harness.laws.sampling.maxima import draw_indices, pool_blocks
 from harness.laws.sampling.samples import RECOMPUTED, recompute
 from harness.laws.sampling.windows import axes_of
 from harness.laws.subject import BackendUnderTest, NotExactError
-from harness.problems.accumulation import accumulation
+from harness.problems.accumulation import longest_sum
 from harness.problems.numerics import FORMATS, Numerics
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
@@ -45,7 +45,7 @@ class Bounds:
     bytes: int = 2**32
 
 
-def is_beyond(problem: Problem, bounds: Bounds = Bounds()) -> bool:
+def is_beyond_32_bits(problem: Problem, bounds: Bounds = Bounds()) -> bool:
     """Return True if an array of a problem has more elements or more bytes than 32 bits can address."""
     return any(
         math.prod(shape) > bounds.elements or math.prod(shape) * dtype_bytes(problem, name) > bounds.bytes
@@ -53,7 +53,7 @@ def is_beyond(problem: Problem, bounds: Bounds = Bounds()) -> bool:
     )
 
 
-def draw_arrays(subject: BackendUnderTest, problem: Problem) -> Held:
+def draw_large_arrays(subject: BackendUnderTest, problem: Problem) -> Held:
     """Draw the inputs; raises NotExactError where the backend's sums are not exact, or outputs cannot be sampled."""
     if problem.operator not in RECOMPUTED:
         raise NotExactError(f"nothing says what one output of {problem.operator} is beside the whole array")
@@ -66,13 +66,13 @@ def draw_arrays(subject: BackendUnderTest, problem: Problem) -> Held:
     return held
 
 
-def call_backend(held: Held) -> None:
+def call_on_large_arrays(held: Held) -> None:
     """Run the prepared call and keep its outputs."""
     prepared = held.subject.prepare_devices(held.problem, held.arrays)
     take_outputs(held, prepared.run())
 
 
-def judge_held(held: Held, bounds: Bounds = Bounds()) -> Deviation:
+def judge_large_outputs(held: Held, bounds: Bounds = Bounds()) -> Deviation:
     """Compare samples, then every element: maxima one by one, sums by random contraction."""
     from threadpoolctl import threadpool_limits
 
@@ -98,7 +98,7 @@ def check_exact(problem: Problem, numerics: Numerics, name: str) -> None:
     """Raise NotExactError unless every sum must give the same bits, or round to them, from the shapes alone."""
     if problem.operator.spec.selects:
         return
-    (largest, share), longest = amplitude(problem), accumulation(problem)
+    (largest, share), longest = amplitude(problem), longest_sum(problem)
     bits = min(numerics.sums_in(problem.dtype).bits, FORMATS[problem.dtype].bits)
     most = longest * largest**2 + largest if share == 1.0 else longest * share
     exact = most <= 2.0**bits and _divides_exactly(problem)
@@ -163,7 +163,7 @@ def check_places(held: Held, bounds: Bounds) -> Deviation:
     for name in problem.shapes:
         for offset in find_offsets(problem, name, bounds):
             places[_output_at(held, name, held.locate(name, offset))] = None
-    affordable = max(4, SAMPLED_WORK // accumulation(problem)) if problem.operator.spec.sums_positions else len(places)
+    affordable = max(4, SAMPLED_WORK // longest_sum(problem)) if problem.operator.spec.sums_positions else len(places)
     chosen = list(places)[:: max(1, -(-len(places) // affordable))]
     return compare_places(held, chosen)
 
@@ -226,7 +226,7 @@ def _reader(held: Held, name: str, place: Sizes, turn: int) -> Sizes:
 def find_wrong(held: Held) -> Deviation | None:
     """A wrong output by its index, among random ones and those beyond the first half; None where none is met."""
     if held.problem.operator.spec.sums_positions:
-        tries = max(8, min(SEARCHED, SAMPLED_WORK // accumulation(held.problem)))
+        tries = max(8, min(SEARCHED, SAMPLED_WORK // longest_sum(held.problem)))
     else:
         tries = SEARCHED
     name = held.problem.operator.outputs[0]

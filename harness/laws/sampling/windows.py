@@ -79,7 +79,7 @@ def axes_of(problem: Problem) -> tuple[Axis, ...]:
 
 
 def count_divisors(problem: Problem, number: int, start: int, stop: int) -> NDArray[Any]:
-    """Return the divisor of a mean along an axis, for outputs start to stop (`harness.problems.taps.divisors`).
+    """Return the divisor of a mean along an axis, for outputs start to stop (`harness.problems.taps.mean_divisors`).
 
     number: of the spatial axis.
     """

@@ -19,7 +19,7 @@ from harness.problems.operators.means import count_divisor, device_divisors, div
 from harness.problems.operators.positions import find_source, is_inside, steps
 from harness.problems.operators.refused import MEANS
 from harness.problems.operators.spec import Gradient, OperatorSpec
-from harness.problems.taps import ALL, EVERY, fit
+from harness.problems.taps import ALL, EVERY, pad_or_crop
 from harness.problems.window import Window
 
 Array = NDArray[Any]
@@ -32,7 +32,7 @@ def avg_pool(x: Array, window: Window) -> Array:
     """y = sum over the window / divisor (specification, section 4), by axis; 0/0 for padding alone is 0."""
     assert window.kernel is not None
     out = window.output_shape(x.shape[2:], window.kernel)
-    total = fit(widen(x), window.cover(x.shape[2:], window.kernel), 0.0, np)
+    total = pad_or_crop(widen(x), window.cover(x.shape[2:], window.kernel), 0.0, np)
     for axis in reversed(range(len(out))):  # the last axis first: what follows runs over shorter rows
         total = _sum_axis(total, axis, out[axis], window)
     return np.asarray(total / divisor_map(x.shape[2:], window))
@@ -70,7 +70,7 @@ def _as_conv(problem: P, /) -> P | None:
 def _compute_avg_pool(run: Runner[P], problem: P, arrays: Arrays, /) -> tuple[Any, ...]:
     """Mean pooling = depthwise convolution with ones, over the divisor; short formats are summed in float32."""
     x, inner = widen_short(problem, arrays["x"]), pool_as_conv(problem, "conv")
-    covered = fit(x, problem.window.cover(problem.x[2:], problem.kernel), 0.0, namespace(x))
+    covered = pad_or_crop(x, problem.window.cover(problem.x[2:], problem.kernel), 0.0, namespace(x))
     total = take_one(run(inner, {"x": covered, "w": ones_kernel(x, problem)}))
     return (namespace(x).astype(total / device_divisors(x, problem), arrays["x"].dtype),)
 

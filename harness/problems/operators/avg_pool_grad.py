@@ -18,7 +18,7 @@ from harness.problems.operators.means import count_divisor, device_divisors, div
 from harness.problems.operators.positions import find_source, is_inside, steps
 from harness.problems.operators.refused import MEANS
 from harness.problems.operators.spec import OperatorSpec
-from harness.problems.taps import ALL, EVERY, fit, inner
+from harness.problems.taps import ALL, EVERY, inner_slices, pad_or_crop
 from harness.problems.window import Sizes, Window
 
 Array = NDArray[Any]
@@ -32,7 +32,7 @@ def avg_pool_grad(dy: Array, x_shape: Sizes, window: Window) -> Array:
     total = widen(dy) / divisor_map(x_shape[2:], window)
     for axis in range(len(out)):
         total = _spread_axis(total, axis, grown[axis], window)
-    return np.ascontiguousarray(total[(*EVERY, *inner(x_shape[2:], cover))])
+    return np.ascontiguousarray(total[(*EVERY, *inner_slices(x_shape[2:], cover))])
 
 
 def _spread_axis(a: Array, axis: int, length: int, window: Window) -> Array:
@@ -76,7 +76,9 @@ def _compute_avg_pool_grad(run: Runner[P], problem: P, arrays: Arrays, /) -> tup
     begins = tuple(slice(b, None) for b, _ in cover)
     kept = (max(0, size - b) for size, (b, _) in zip(covered.shape[2:], cover, strict=True))
     ends = tuple((0, n - size) for n, size in zip(problem.x[2:], kept, strict=True))
-    return (namespace(dy).astype(fit(covered[(*EVERY, *begins)], ends, 0.0, namespace(dy)), arrays["dy"].dtype),)
+    return (
+        namespace(dy).astype(pad_or_crop(covered[(*EVERY, *begins)], ends, 0.0, namespace(dy)), arrays["dy"].dtype),
+    )
 
 
 def _grad_arguments(problem: Geometry, arrays: Arrays) -> tuple[Any, ...]:

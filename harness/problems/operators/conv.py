@@ -14,7 +14,7 @@ from harness.problems.operators.geometry import Arrays, Geometry, under
 from harness.problems.operators.positions import find_source, is_inside, steps
 from harness.problems.operators.refused import SUMS
 from harness.problems.operators.spec import Gradient, OperatorSpec
-from harness.problems.taps import ALL, EVERY, fit, tap_slices
+from harness.problems.taps import ALL, EVERY, pad_or_crop, tap_slices
 from harness.problems.window import Sizes, Window
 
 Array = NDArray[Any]
@@ -24,7 +24,7 @@ def conv(x: Array, w: Array, b: Array | None, window: Window) -> Array:
     """y[n,o,i] = b[o] + sum over c, u of w[o,c,u] x[n, c, s*i + d*u - begin] (specification, sections 1 and 3)."""
     x, w, groups = widen(x), widen(w), window.groups
     out = window.output_shape(x.shape[2:], w.shape[2:])
-    padded = fit(x, window.cover(x.shape[2:], w.shape[2:]), 0.0, np)
+    padded = pad_or_crop(x, window.cover(x.shape[2:], w.shape[2:]), 0.0, np)
     if is_small(x.shape, out, w.shape[2:]):
         y = w.reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:])) @ write_columns(
             padded, groups, out, w.shape[2:], window

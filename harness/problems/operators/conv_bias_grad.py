@@ -15,7 +15,7 @@ from harness.problems.operators.geometry import Arrays, Geometry, P
 from harness.problems.operators.positions import steps
 from harness.problems.operators.refused import SUMS
 from harness.problems.operators.spec import OperatorSpec
-from harness.problems.taps import beside
+from harness.problems.taps import device_options
 from harness.problems.window import Window
 
 Array = NDArray[Any]
@@ -46,7 +46,7 @@ def _compute_bias_grad(run: Runner[P], problem: P, arrays: Arrays, /) -> tuple[A
     assert inner is not None and inner.w is not None
     dy = arrays["dy"]
     xp = namespace(dy)
-    ones = xp.ones(inner.w, dtype=dy.dtype, **beside(dy))
+    ones = xp.ones(inner.w, dtype=dy.dtype, **device_options(dy))
     maps = xp.permute_dims(dy, (1, 0, *range(2, dy.ndim)))
     return (take_one(run(inner, {"x": maps, "w": ones})).reshape(-1),)
 

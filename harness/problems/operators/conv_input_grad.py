@@ -15,7 +15,7 @@ from harness.problems.operators.geometry import Arrays, Geometry, P
 from harness.problems.operators.positions import find_source, is_inside, steps
 from harness.problems.operators.refused import SUMS
 from harness.problems.operators.spec import OperatorSpec
-from harness.problems.taps import ALL, EVERY, beside, inner, tap_slices, window_slices
+from harness.problems.taps import ALL, EVERY, device_options, inner_slices, tap_slices, window_slices
 from harness.problems.window import Sizes, Window
 
 Array = NDArray[Any]
@@ -35,7 +35,7 @@ def conv_input_grad(dy: Array, w: Array, x_shape: Sizes, window: Window) -> Arra
         for tap, at in tap_slices(dy.shape[2:], kernel, window):
             part = by_group[(ALL, *EVERY, *tap)].transpose(0, 2, 1) @ columns
             padded[(*EVERY, *at)] += part.reshape(*x_shape[:2], *dy.shape[2:])
-    return np.ascontiguousarray(padded[(*EVERY, *inner(x_shape[2:], cover))])
+    return np.ascontiguousarray(padded[(*EVERY, *inner_slices(x_shape[2:], cover))])
 
 
 def _add_windows(padded: Array, parts: Array, window: Window) -> None:
@@ -89,7 +89,7 @@ def _compute_input_grad(run: Runner[P], problem: P, arrays: Arrays, /) -> tuple[
     dy, w = arrays["dy"], arrays["w"]
     xp, groups, window = namespace(dy), problem.window.groups, problem.window
     assert needed is not None
-    stuffed = xp.zeros(needed.x, dtype=dy.dtype, **beside(dy))
+    stuffed = xp.zeros(needed.x, dtype=dy.dtype, **device_options(dy))
     target, source = [], []
     for size, p, s, reach, (begin, _) in zip(
         needed.x[2:], dy.shape[2:], window.stride, window.reach(w.shape[2:]), window.padding, strict=True

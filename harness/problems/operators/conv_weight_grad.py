@@ -15,7 +15,7 @@ from harness.problems.operators.geometry import Arrays, Geometry, P
 from harness.problems.operators.positions import find_source, is_inside, steps
 from harness.problems.operators.refused import SUMS
 from harness.problems.operators.spec import OperatorSpec
-from harness.problems.taps import ALL, EVERY, fit, tap_slices
+from harness.problems.taps import ALL, EVERY, pad_or_crop, tap_slices
 from harness.problems.window import Sizes, Window
 
 Array = NDArray[Any]
@@ -24,7 +24,7 @@ Array = NDArray[Any]
 def conv_weight_grad(dy: Array, x: Array, w_shape: Sizes, window: Window) -> Array:
     """dw[o,c,u] = sum over n, i of dy[n,o,i] x[n, c, s*i + d*u - begin] (specification 1.6, 1.12)."""
     dy, x, groups = widen(dy), widen(x), window.groups
-    padded = fit(x, window.cover(x.shape[2:], w_shape[2:]), 0.0, np)
+    padded = pad_or_crop(x, window.cover(x.shape[2:], w_shape[2:]), 0.0, np)
     columns = split_groups(dy, groups)
     if is_small(x.shape, dy.shape[2:], w_shape[2:]):
         windows = write_columns(padded, groups, dy.shape[2:], w_shape[2:], window)
@@ -101,7 +101,7 @@ def _compute_weight_grad(run: Runner[P], problem: P, arrays: Arrays, /) -> tuple
     assert inner is not None and problem.w is not None
     x, dy = arrays["x"], arrays["dy"]
     xp, rest = namespace(x), tuple(range(2, x.ndim))
-    covered = fit(x, problem.window.cover(problem.x[2:], problem.w[2:]), 0.0, xp)
+    covered = pad_or_crop(x, problem.window.cover(problem.x[2:], problem.w[2:]), 0.0, xp)
     swapped = {"x": xp.permute_dims(covered, (1, 0, *rest)), "w": xp.permute_dims(dy, (1, 0, *rest))}
     return (xp.permute_dims(take_one(run(inner, swapped)), (1, 0, *rest)),)
 

@@ -13,7 +13,7 @@ from harness.problems.operators.cost import count_pool_flops
 from harness.problems.operators.geometry import Arrays, Geometry, under
 from harness.problems.operators.positions import find_source, is_inside, steps
 from harness.problems.operators.spec import Gradient, OperatorSpec
-from harness.problems.taps import EVERY, fit, tap_slices
+from harness.problems.taps import EVERY, pad_or_crop, tap_slices
 from harness.problems.window import Sizes, Window
 
 Array = NDArray[Any]
@@ -30,7 +30,7 @@ def max_pool(x: Array, window: Window, ties: str = "first", nan_index: str = "fi
     out, cover = window.output_shape(spatial, window.kernel), window.cover(spatial, window.kernel)
     places = np.arange(math.prod(spatial), dtype=np.int64).reshape(1, 1, *spatial)
     wide = x if x.dtype.itemsize > 2 else x.astype(np.float32)  # exact, and compared many times as fast
-    places, padded = fit(places, cover, -1, np), fit(wide, cover, -math.inf, np)
+    places, padded = pad_or_crop(places, cover, -1, np), pad_or_crop(wide, cover, -math.inf, np)
     special = not np.isfinite(wide).all()
     plain = ties == "first" and not special
     if plain and x.size and is_small(x.shape, out, window.kernel):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from harness.problems.operators.derivation import SHORT, namespace
 from harness.problems.operators.geometry import Geometry, P
-from harness.problems.taps import beside, divisors
+from harness.problems.taps import device_options, mean_divisors
 from harness.problems.window import Sizes, Window
 
 Array = NDArray[Any]
@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 def divisor_map(spatial: Sizes, window: Window) -> Array:
     """Divisor of every mean-pooling window, shape P."""
-    counts = [np.asarray(axis, dtype=np.float64) for axis in divisors(spatial, window)]
+    counts = [np.asarray(axis, dtype=np.float64) for axis in mean_divisors(spatial, window)]
     return reduce(np.multiply.outer, counts)
 
 
@@ -51,11 +51,14 @@ def pool_as_conv(problem: P, operator: str) -> P:
 def ones_kernel(like: Any, problem: Geometry) -> Any:
     """The depthwise kernel of ones, beside an array of its dtype."""
     shape = (problem.x[1], min(1, problem.x[1]), *problem.kernel)
-    return namespace(like).ones(shape, dtype=like.dtype, **beside(like))
+    return namespace(like).ones(shape, dtype=like.dtype, **device_options(like))
 
 
 def device_divisors(like: Any, problem: Geometry) -> Any:
     """Divisor of every window, shape P, beside an array of its dtype."""
     xp = namespace(like)
-    rows = [xp.asarray(row, dtype=like.dtype, **beside(like)) for row in divisors(problem.x[2:], problem.window)]
+    rows = [
+        xp.asarray(row, dtype=like.dtype, **device_options(like))
+        for row in mean_divisors(problem.x[2:], problem.window)
+    ]
     return reduce(lambda a, b: a[..., None] * b, rows)

@@ -9,7 +9,7 @@ from harness import GeometryError, Operator, Problem, UsageError, Window, parse_
 from harness.generate.dispatch.conditions import conditions_for
 from harness.generate.dispatch.possible import representative
 from harness.problems import reference
-from harness.problems.accumulation import accumulation
+from harness.problems.accumulation import longest_sum
 from harness.problems.data import make_arrays
 from harness.problems.operators.spec import OperatorSpec
 
@@ -68,9 +68,9 @@ def test_an_output_is_a_sum_of_as_many_products_as_declared(operator):
     arrays = {name: np.ones_like(a) if name in operator.spec.factors else a for name, a in make_arrays(problem).items()}
     largest = _run(problem, arrays).max()
     if operator.spec.sums_exactly and "indices" not in operator.inputs:
-        assert largest == accumulation(problem)
+        assert largest == longest_sum(problem)
     else:
-        assert largest <= accumulation(problem)
+        assert largest <= longest_sum(problem)
 
 
 @EVERY
@@ -154,7 +154,7 @@ def test_whole_numbers_leave_room_for_the_sums_of_the_gradients(operator):
     lengths = operator.spec.gradient_lengths(problem)
     for gradient in operator.spec.gradients:
         if gradient.name != "db":
-            assert accumulation(gradient.problem(problem)) <= max(lengths)
+            assert longest_sum(gradient.problem(problem)) <= max(lengths)
 
 
 def test_special_data_goes_where_the_window_moves():
