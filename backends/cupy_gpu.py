@@ -13,11 +13,7 @@ from typing import Any, ClassVar
 
 from backends.fft import FFT
 from backends.im2col import Im2col
-from harness.backend.base import Backend
-from harness.plugins.hookspecs import hookimpl
-from harness.problems.numerics import Numerics
-from harness.problems.operator import Operator
-from harness.problems.problem import Problem
+from harness import Backend, Numerics, Operator, Problem, hookimpl
 
 Array = Any
 
@@ -37,7 +33,7 @@ class OnCupy(Backend):
     """What differs on a CUDA device, for a backend that goes through the library of its arrays."""
 
     device = "cuda"
-    instruction_sets = ()
+    instruction_sets: ClassVar[tuple[str, ...]] = ()
     clock = "cuda"
     block_bytes: ClassVar[int] = BLOCK_BYTES
 

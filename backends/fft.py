@@ -15,14 +15,8 @@ from typing import Any, ClassVar
 
 from backends.fft_plan import Plan, Tile, make_plan
 from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing
-from harness.backend.base import Backend
-from harness.plugins.hookspecs import hookimpl
-from harness.problems.calling import arguments, bind
-from harness.problems.numerics import Numerics
-from harness.problems.operator import Operator
-from harness.problems.problem import Problem
-from harness.problems.taps import EVERY
-from harness.problems.window import Sizes, Window
+from harness import Backend, Numerics, Operator, Problem, Window, hookimpl
+from harness.problems import EVERY, Sizes, bind_operator, operator_arguments
 
 Array = Any
 Slices = tuple[slice, ...]
@@ -32,7 +26,7 @@ class FFT(Backend):
     """Transforms over space; float16 is computed in float32. On CuPy only the two transfers differ."""
 
     name = "fft"
-    instruction_sets = ("openblas", "numpy")
+    instruction_sets: ClassVar[tuple[str, ...]] = ("openblas", "numpy")
     rate = 3e9
     numerics = Numerics(algorithm="fft", nan_local=False)
     takes_complex = True
@@ -70,7 +64,9 @@ class FFT(Backend):
     def prepare(self, problem: Problem, arrays: Mapping[str, Array]) -> Callable[[], Any]:
         """Plan, and transform the kernel; the call transforms and multiplies."""
         prepared = _PREPARED.get(problem.operator)
-        return prepared(self, *arguments(problem, arrays)) if prepared else bind(self, problem, arrays)
+        return (
+            prepared(self, *operator_arguments(problem, arrays)) if prepared else bind_operator(self, problem, arrays)
+        )
 
     def conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Array:
         """y = inverse transform of (transform of x times conjugate transform of w), plus b."""

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from harness.problems.window import Sizes, Window
+from harness import Window
+from harness.problems import Sizes
 
 TILE_LENGTHS = (16, 32, 48, 64, 96, 128, 256, 1024, 4096, 16384)
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.errors import GeometryError
-from harness.problems.taps import beside
-from harness.problems.window import Sizes, Window
+from harness import GeometryError, Window
+from harness.problems import Sizes, device_options
 
 Array = Any
 
@@ -49,7 +48,7 @@ def sum_of_nothing(like: Array, shape: Sizes, b: Array | None = None) -> Array:
     """The answer to an empty problem, of the dtype and library of `like`: zeros, or the bias of each channel."""
     from array_api_compat import array_namespace
 
-    y = array_namespace(like).zeros(shape, dtype=like.dtype, **beside(like))
+    y = array_namespace(like).zeros(shape, dtype=like.dtype, **device_options(like))
     if b is not None:
         y += b.reshape(1, -1, *(1,) * (len(shape) - 2))
     return y

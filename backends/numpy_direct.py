@@ -15,11 +15,8 @@ from typing import Any
 
 from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing, transposed_shape
 from backends.reductions import BLOCK_BYTES, Reductions, grown, widen
-from harness.backend.base import Backend
-from harness.plugins.hookspecs import hookimpl
-from harness.problems.numerics import Numerics
-from harness.problems.taps import EVERY, fit, inner, tap_slices
-from harness.problems.window import Sizes, Window
+from harness import Backend, Numerics, Window, hookimpl
+from harness.problems import EVERY, Sizes, inner_slices, pad_or_crop, tap_slices
 
 Array = Any
 MIN_STEP = 512
@@ -49,7 +46,7 @@ class NumpyDirect(Reductions, Backend):
         if is_empty(x.shape, w.shape):
             return sum_of_nothing(x, shape, b)
         dtype, out = x.dtype, shape[2:]
-        x, w = fit(widen(x), window.cover(x.shape[2:], w.shape[2:]), 0.0, np), widen(w)
+        x, w = pad_or_crop(widen(x), window.cover(x.shape[2:], w.shape[2:]), 0.0, np), widen(w)
         if len(out) > 1 and 1 < w.shape[1] < FOLD_CHANNELS:
             x, w, window = _fold_last_axis(x, w, window, out[-1])
         rows = tuple(-(-n // s) for n, s in zip(x.shape[2:], window.stride, strict=True))
@@ -80,7 +77,7 @@ class NumpyDirect(Reductions, Backend):
         if is_empty(dy.shape, x.shape):
             return sum_of_nothing(dy, w_shape)
         groups, out = window.groups, dy.shape[2:]
-        padded = fit(x, window.cover(x.shape[2:], w_shape[2:]), 0.0, np)
+        padded = pad_or_crop(x, window.cover(x.shape[2:], w_shape[2:]), 0.0, np)
         dw = np.zeros((math.prod(w_shape[2:]), groups, w_shape[0] // groups, w_shape[1]), dtype=widen(dy[:0]).dtype)
         for at in _image_blocks(x.shape[0], math.prod((x.shape[1], *out)) * dw.itemsize):
             rows = _channels_first(widen(dy[at]), groups)
@@ -196,7 +193,7 @@ def _input_sums(dy: Array, w: Array, x_shape: Sizes, window: Window) -> Array:
         for a, (_, tap) in zip(taps, tap_slices(out, w.shape[2:], window), strict=True):
             _product(a, rows, part)
             target[(*EVERY, *tap)] += part.reshape(*target.shape[:2], *out)
-    return padded[(*EVERY, *inner(x_shape[2:], cover))].swapaxes(0, 1)
+    return padded[(*EVERY, *inner_slices(x_shape[2:], cover))].swapaxes(0, 1)
 
 
 def _finish(sums: Array, b: Array | None, dtype: Any) -> Array:

@@ -13,13 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing
-from harness.backend.base import Backend
-from harness.plugins.hookspecs import hookimpl
-from harness.problems.numerics import Numerics
-from harness.problems.operator import Operator
-from harness.problems.problem import Problem
-from harness.problems.taps import EVERY, fit
-from harness.problems.window import Sizes, Window
+from harness import Backend, Numerics, Operator, Problem, Window, hookimpl
+from harness.problems import EVERY, Sizes, pad_or_crop
 
 Array = Any
 CALL_NS = 8000.0  # a call of correlate2d on nothing
@@ -82,7 +77,7 @@ class ScipySignal(Backend):
         shape = conv_shape(x.shape, w.shape, window)
         if is_empty(x.shape, w.shape):
             return sum_of_nothing(x, shape, b)
-        covered = fit(_widen(x), window.cover(x.shape[2:], w.shape[2:]), 0.0, np)
+        covered = pad_or_crop(_widen(x), window.cover(x.shape[2:], w.shape[2:]), 0.0, np)
         taps = _stuff(_widen(w), window.dilation).conj()  # SciPy conjugates it back; what is real stays as it is
         y = _by_group(covered, taps, window.groups)[(*EVERY, *_every(window.stride))]
         if b is not None:
@@ -97,12 +92,12 @@ class ScipySignal(Backend):
         if is_empty(dy.shape, w.shape):
             return sum_of_nothing(dy, x_shape)
         groups, reach = window.groups, window.reach(w.shape[2:])
-        wide = fit(_stuff(_widen(dy), window.stride), tuple((m - 1, m - 1) for m in reach), 0.0, np)
+        wide = pad_or_crop(_stuff(_widen(dy), window.stride), tuple((m - 1, m - 1) for m in reach), 0.0, np)
         turned = np.flip(_stuff(_widen(w), window.dilation), axis=tuple(range(2, w.ndim)))
         swapped = turned.reshape(groups, -1, *turned.shape[1:]).swapaxes(1, 2).reshape(x_shape[1], -1, *reach)
         covered = _by_group(wide, swapped, groups)[(*EVERY, *(slice(begin, None) for begin, _ in window.padding))]
         ends = tuple((0, n - size) for n, size in zip(x_shape[2:], covered.shape[2:], strict=True))
-        return np.ascontiguousarray(fit(covered, ends, 0.0, np), dtype=dy.dtype)
+        return np.ascontiguousarray(pad_or_crop(covered, ends, 0.0, np), dtype=dy.dtype)
 
     def conv_weight_grad(self, dy: Array, x: Array, w_shape: Sizes, window: Window) -> Array:
         """dw = the covered input correlated with the zero-stuffed dy, summed over images, subsampled."""
@@ -111,7 +106,7 @@ class ScipySignal(Backend):
         check_gradient(dy.shape, conv_shape(x.shape, w_shape, window))
         if is_empty(dy.shape, x.shape):
             return sum_of_nothing(dy, w_shape)
-        covered = fit(_widen(x), window.cover(x.shape[2:], w_shape[2:]), 0.0, np).swapaxes(0, 1)
+        covered = pad_or_crop(_widen(x), window.cover(x.shape[2:], w_shape[2:]), 0.0, np).swapaxes(0, 1)
         stuffed = _stuff(_widen(dy), window.stride).swapaxes(0, 1)
         o, c = w_shape[0] // window.groups, w_shape[1]
         parts = [

@@ -16,14 +16,8 @@ from typing import Any
 
 from backends.guards import check_gradient, conv_shape, is_empty, pool_shape, sum_of_nothing, transposed_shape
 from backends.reductions import widen
-from harness.backend.base import Backend
-from harness.plugins.hookspecs import hookimpl
-from harness.problems.calling import arguments
-from harness.problems.numerics import Numerics
-from harness.problems.operator import Operator
-from harness.problems.problem import Problem
-from harness.problems.taps import divisors, fit, tap_slices
-from harness.problems.window import Sizes, Window
+from harness import Backend, Numerics, Operator, Problem, Window, hookimpl
+from harness.problems import Sizes, mean_divisors, operator_arguments, pad_or_crop, tap_slices
 
 Array = Any
 Matrix = Any
@@ -102,7 +96,7 @@ class Sparse(Backend):
 
     def prepare(self, problem: Problem, arrays: Mapping[str, Array]) -> Callable[[], Any]:
         """Make the matrix, or for the kernel's gradient its pattern; the call multiplies."""
-        return _PREPARED[problem.operator](*arguments(problem, arrays))
+        return _PREPARED[problem.operator](*operator_arguments(problem, arrays))
 
     def conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Array:
         """y = C x + b."""
@@ -172,7 +166,7 @@ def find_places(spatial: Sizes, kernel: Sizes, window: Window) -> Array:
     import numpy as np
 
     numbers = np.arange(math.prod(spatial)).reshape(1, 1, *spatial)
-    covered = fit(numbers, window.cover(spatial, kernel), -1, np)[0, 0]
+    covered = pad_or_crop(numbers, window.cover(spatial, kernel), -1, np)[0, 0]
     out = window.output_shape(spatial, kernel)
     return np.stack([covered[at].reshape(-1) for _, at in tap_slices(out, kernel, window)], axis=1)
 
@@ -190,7 +184,7 @@ def make_means(spatial: Sizes, window: Window, dtype: Any) -> Matrix:
     assert window.kernel is not None
     pattern = make_pattern(find_places(spatial, window.kernel, window), math.prod(spatial), 1, 1, 1)
     shares = np.ones(1)
-    for row in divisors(spatial, window):
+    for row in mean_divisors(spatial, window):
         shares = np.multiply.outer(shares, 1 / np.asarray(row))
     return pattern.hold(np.repeat(shares.reshape(-1).astype(dtype), np.diff(pattern.starts)))
 

@@ -12,12 +12,8 @@ from typing import Any, ClassVar
 
 from backends.torch_calls import aten, begins, function, is_symmetric
 from backends.torch_cudnn import MEAN_POOLS, SHORT, Torch
-from harness.backend.base import Backend
-from harness.plugins.hookspecs import hookimpl
-from harness.problems.calling import bind
-from harness.problems.numerics import Numerics
-from harness.problems.problem import Problem
-from harness.problems.window import Sizes, Window
+from harness import Backend, Numerics, Problem, Window, hookimpl
+from harness.problems import Sizes, bind_operator
 
 Array = Any
 
@@ -130,7 +126,7 @@ class TorchAsReleased(Torch):
 
     def prepare(self, problem: Problem, arrays: Any) -> Callable[[], Any]:
         """Bind the plain method."""
-        return bind(self, problem, arrays)
+        return bind_operator(self, problem, arrays)
 
     def to_device(self, array: Any) -> Array:
         """Share the memory of the NumPy array, with its strides; torch takes no negative ones."""

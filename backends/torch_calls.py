@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from harness.problems.window import Padding, Sizes, Window
+from harness import Window
+from harness.problems import Padding, Sizes
 
 Array = Any
 Call = Callable[[], Any]

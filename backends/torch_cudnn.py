@@ -37,13 +37,8 @@ from backends.torch_pooling import (
     plan_max_pool,
     plan_max_pool_grad,
 )
-from harness.backend.base import Backend
-from harness.plugins.hookspecs import hookimpl
-from harness.problems.calling import arguments
-from harness.problems.numerics import Numerics, dtype_of
-from harness.problems.operator import Operator
-from harness.problems.problem import Problem
-from harness.problems.window import Sizes, Window
+from harness import Backend, Numerics, Operator, Problem, Window, hookimpl
+from harness.problems import Sizes, dtype_of, operator_arguments
 
 Array = Any
 
@@ -208,7 +203,7 @@ class TorchOperators(Backend):
 
     def prepare(self, problem: Problem, arrays: Mapping[str, Any]) -> Call:
         """Settle the geometry; the call that is left is the torch function itself where torch has the window."""
-        return self._settled(PLANS[problem.operator](*arguments(problem, arrays)), problem.math)
+        return self._settled(PLANS[problem.operator](*operator_arguments(problem, arrays)), problem.math)
 
     def _settled(self, call: Call, math: str = "ieee") -> Call:
         """Make the call that sets the switches of the device first; the CPU has none to set."""

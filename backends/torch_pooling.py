@@ -9,9 +9,8 @@ from typing import Any
 
 from backends.guards import check_gradient, is_empty, pool_shape, sum_of_nothing
 from backends.torch_calls import Call, aten, begins, blank, canonical, function, grown, is_symmetric, opposite, refit
-from harness.problems.problem import Problem
-from harness.problems.taps import divisors
-from harness.problems.window import Sizes, Window
+from harness import Problem, Window
+from harness.problems import Sizes, mean_divisors
 
 Array = Any
 
@@ -100,7 +99,7 @@ def plan_max_pool(x: Array, window: Window) -> Call:
     # on three axes or on a CUDA device, a place of another window: it is the first element of the input.
     first = _first_places(x, window)
     if direct:
-        found = partial(pool, x, kernel, stride, begins(window), dilation, window.ceil_mode, True)
+        found: Call = partial(pool, x, kernel, stride, begins(window), dilation, window.ceil_mode, True)
     else:
         found = _padded_max_pool(x, window)
 
@@ -155,7 +154,7 @@ def plan_avg_pool(x: Array, window: Window) -> Call:
     if _is_direct(x.shape[2:], window):
         return partial(pool, x, kernel, stride, begins(window), window.ceil_mode, window.count_include_pad)
     widen = refit(x.shape[2:], window.cover(x.shape[2:], kernel))
-    divisor = _divisor_map(x, divisors(x.shape[2:], window))
+    divisor = _divisor_map(x, mean_divisors(x.shape[2:], window))
     # Sums are larger than means: a short format could overflow.
     return lambda: (pool(widen(x).to(divisor.dtype), kernel, stride, 0, False, True, 1) / divisor).to(x.dtype)
 
@@ -172,7 +171,7 @@ def plan_avg_pool_grad(dy: Array, x_shape: Sizes, window: Window) -> Call:
     if _is_direct(x_shape[2:], window):
         modes = (window.ceil_mode, window.count_include_pad, None)
         return partial(backward, dy, blank(dy, x_shape), kernel, stride, begins(window), *modes)
-    cover, divisor = window.cover(x_shape[2:], kernel), _divisor_map(dy, divisors(x_shape[2:], window))
+    cover, divisor = window.cover(x_shape[2:], kernel), _divisor_map(dy, mean_divisors(x_shape[2:], window))
     padded = blank(dy, grown(x_shape, cover)).to(divisor.dtype)
     crop, zeros = refit(padded.shape[2:], opposite(cover)), (0,) * window.axes
     return lambda: crop(backward(dy / divisor, padded, kernel, stride, zeros, False, True, 1)).to(dy.dtype)

@@ -6,8 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from harness import Law, NamedProblem, Operator, Problem, Suite, hookimpl
-from harness.generate.build import Choices, build, spread
-from harness.generate.domains import TAILS, TINY, VOLUME
+from harness.generate import TAILS, TINY, VOLUME, Choices, build_problem, spread_choices
 from suites.laws import all_laws
 
 COUNT, SEED = 120, 20
@@ -46,7 +45,7 @@ def draw_problem(rng: random.Random, operator: Operator) -> Problem:
         flip=rng.random() < 0.2, ceil=rng.random() < 0.5, exclude_pad=rng.random() < 0.5, dtype=rng.choice(DTYPES),
         layout=rng.choice(("channels-first", "channels-last")), data=rng.choice(DATA), seed=rng.randrange(2**16),
     )  # fmt: skip
-    return build(spread(choices, tier))
+    return build_problem(spread_choices(choices, tier))
 
 
 @hookimpl

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness import Law, NamedProblem, Suite, hookimpl
-from harness.generate.covering import covering_problems
-from harness.generate.dispatch.counts import count_problems
-from harness.generate.dispatch.problems import dear_dispatch_problems, dispatch_problems
-from harness.generate.dispatch.rare import rare_problems
+from harness.generate import (
+    costly_dispatch_problems,
+    count_problems,
+    covering_problems,
+    dispatch_problems,
+    rare_problems,
+)
 from suites.geometries import correctness_problems
 from suites.laws import all_laws
 from suites.shrunk_layers import all_shrunk_problems, shrunk_problems
@@ -22,7 +25,7 @@ def asked_problems() -> tuple[NamedProblem, ...]:
 
 def deeper_problems() -> tuple[NamedProblem, ...]:
     """Return what takes minutes: every layer of every network in every form, and the dear rows of the arrays."""
-    return (*all_shrunk_problems(), *dear_dispatch_problems())
+    return (*all_shrunk_problems(), *costly_dispatch_problems())
 
 
 @hookimpl

@@ -15,7 +15,7 @@ from importlib import resources
 import msgspec
 
 from harness import Law, NamedProblem, Problem, ProblemSet, Suite, UsageError, hookimpl
-from harness.plan.bug import KnownBug
+from harness.plan import KnownBug
 
 NAME = "known-bugs"
 TABLE = "data/known_bugs.toml"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness import Law, NamedProblem, Suite, hookimpl
-from harness.networks.problem import NetworkProblem
+from harness import Law, NamedProblem, NetworkProblem, Suite, hookimpl
 from suites.architectures.lenet import LENET5
 from suites.laws.learning import LAWS
 from suites.training import BATCH

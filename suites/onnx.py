@@ -24,7 +24,7 @@ from harness import (
     law,
     worst_of,
 )
-from harness.laws.error_bounds import is_exact, limit, magnitude, rounding
+from harness.laws import is_exact, magnitude, rounding_bound, sum_bound
 from suites.onnx_cases import WANTED, Case, load_cases
 
 THEIRS = Numerics(algorithm="direct")  # what is granted to the package's own values
@@ -53,8 +53,8 @@ def check_case(subject: BackendUnderTest, case: Case) -> Deviation:
     if is_exact(problem, numerics, case.inputs):
         return compare(np.rint(y) if numerics.normwise else y, wanted, what="y")
     size = magnitude(problem, case.inputs)
-    allowed = sum(limit(problem, one, case.inputs, size) for one in (numerics, THEIRS))
-    allowed = allowed + 2 * rounding(problem, wanted) + case.slack
+    allowed = sum(sum_bound(problem, one, case.inputs, size) for one in (numerics, THEIRS))
+    allowed = allowed + 2 * rounding_bound(problem, wanted) + case.slack
     return compare(y, wanted, allowed, what="y", kind="norm" if numerics.normwise else "bound")
 
 

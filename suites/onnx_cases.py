@@ -24,9 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import HarnessError, Problem, UsageError
-from harness.capture.onnx_window import OPERATORS, make_window
-from harness.problems.reference import avg_pool
-from harness.problems.window import Sizes
+from harness.capture import ONNX_OPERATORS, make_onnx_window
+from harness.problems import Sizes, reference
 
 Array = NDArray[Any]
 
@@ -100,7 +99,7 @@ def _read_built() -> Iterator[_Node]:
     """
     package = "onnx.backend.test.case.node"
     state = np.random.get_state()  # each module seeds NumPy's own generator, which belongs to the caller
-    for name in OPERATORS:
+    for name in ONNX_OPERATORS:
         import_module(f"{package}.{name.lower()}")
     built = import_module(package)._NodeTestCases
     np.random.set_state(state)
@@ -135,9 +134,9 @@ def _read_tensors(folder: Path, what: str) -> list[Any]:
 def _find_node(graph: Any) -> tuple[Any, Sizes] | None:
     """The node of one of our operators and the axes of size 1 put around it; None where a model is anything else."""
     kinds = [node.op_type for node in graph.node]
-    if len(kinds) == 1 and kinds[0] in OPERATORS:
+    if len(kinds) == 1 and kinds[0] in ONNX_OPERATORS:
         return graph.node[0], ()
-    if kinds[::2] == ["Unsqueeze", "Squeeze"] and kinds[1] in OPERATORS:
+    if kinds[::2] == ["Unsqueeze", "Squeeze"] and kinds[1] in ONNX_OPERATORS:
         before, after = (tuple(_attributes(node)["axes"]) for node in graph.node[::2])
         return (graph.node[1], before) if before == after else None
     return None
@@ -189,7 +188,7 @@ def _make_case(node: _Node, number: int) -> Case:
     try:
         if unknown := node.attributes.keys() - ATTRIBUTES:
             raise ValueError(f"attributes {', '.join(sorted(unknown))}, which are not known here")
-        names = OPERATORS[node.operator].inputs
+        names = ONNX_OPERATORS[node.operator].inputs
         inputs = {name: a for name, a in zip(names, node.inputs, strict=False) if a is not None}
         problem = _make_problem(node, inputs, number)
         outputs = dict(zip(problem.operator.outputs, node.outputs, strict=False))
@@ -203,8 +202,8 @@ def _make_case(node: _Node, number: int) -> Case:
 
 
 def _make_problem(node: _Node, inputs: Mapping[str, Array], number: int) -> Problem:
-    operator, x, w = OPERATORS[node.operator], inputs["x"], inputs.get("w")
-    window, extra = make_window(node.operator, node.attributes, x.shape[2:], None if w is None else w.shape)
+    operator, x, w = ONNX_OPERATORS[node.operator], inputs["x"], inputs.get("w")
+    window, extra = make_onnx_window(node.operator, node.attributes, x.shape[2:], None if w is None else w.shape)
     return Problem(
         operator=operator,
         x=x.shape,
@@ -231,7 +230,7 @@ def _place_per_map(indices: Array, x: Sizes, by_column: bool) -> Array:
 def _carry_rounding(problem: Problem, decimals: int) -> Array:
     """h + avg_pool(h), with h half a unit of the last decimal: what rounded outputs and rounded inputs may be off."""
     half = 0.5 * 10.0**-decimals
-    return np.asarray(half + avg_pool(np.full(problem.x, half), problem.window))
+    return np.asarray(half + reference.avg_pool(np.full(problem.x, half), problem.window))
 
 
 def _name_regime(arrays: Iterable[Array]) -> str:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import cache
 
 from harness import NamedProblem, Operator, Problem
-from harness.generate.dispatch.problems import ask_elements, with_long_numbers
+from harness.generate import ask_elements, with_long_numbers
 from suites.layers import network_names, network_problems
 
 BATCH = 2

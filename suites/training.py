@@ -18,14 +18,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.backend.routing import UnsupportedError
-from harness.laws.networks.error_bounds import DRAWS, GLUE_UNITS, compute_noisily, compute_reference, stir
-from harness.laws.networks.subject import NetworkUnderTest, on_host
-from harness.networks.evaluate import Compute, Touch, backward, forward
-from harness.networks.graph import Network
-from harness.networks.initialise import make_values
-from harness.networks.problem import NetworkProblem
-from harness.problems.numerics import FORMATS, dtype_of
+from harness import NetworkProblem
+from harness.backend import UnsupportedError
+from harness.laws import (
+    GLUE_ROUNDINGS,
+    NOISE_DRAWS,
+    NetworkUnderTest,
+    add_relative_noise,
+    compute_noisily,
+    compute_reference,
+    copy_to_host,
+)
+from harness.networks import Compute, Network, Touch, backward, forward, make_values
+from harness.problems import FORMATS, dtype_of
 
 Array = NDArray[Any]
 Batches = Iterable[tuple[Any, Any]]  # input and target
@@ -126,7 +131,7 @@ def train(subject: NetworkUnderTest, digits: Digits, epochs: int = EPOCHS) -> Tr
     descent = _descend_on(subject, digits, values)
     for _ in range(epochs):
         some = list(islice(descent, steps))
-        losses += [float(on_host(subject.backend, loss)) for loss in some]
+        losses += [float(copy_to_host(subject.backend, loss)) for loss in some]
         accuracies.append(count_right(subject, digits, values) / len(digits.held_x))
     return Training(losses=tuple(losses), accuracies=tuple(accuracies), seconds=time.perf_counter() - begun)
 
@@ -139,7 +144,7 @@ def count_right(subject: NetworkUnderTest, digits: Digits, values: Mapping[str, 
         some = np.arange(first, first + n) % whole  # the last batch is filled up with the first digits
         x = subject.backend.to_device(digits.held_x[some])
         tape = forward(subject.network, subject.compute, values, x, keep=False)
-        found.append(on_host(subject.backend, tape.outputs[subject.network.output.name]))
+        found.append(copy_to_host(subject.backend, tape.outputs[subject.network.output.name]))
     outputs = np.concatenate(found)[:whole].reshape(whole, -1)
     return int(np.count_nonzero(outputs.argmax(axis=1) == digits.held_labels))
 
@@ -148,7 +153,7 @@ def trace_losses(subject: NetworkUnderTest, digits: Digits, steps: int) -> Array
     """The losses of the first steps, on the backend."""
     values = subject.to_device(make_values(subject.problem))
     descent = _descend_on(subject, digits, values)
-    return np.array([float(on_host(subject.backend, loss)) for loss in islice(descent, steps)])
+    return np.array([float(copy_to_host(subject.backend, loss)) for loss in islice(descent, steps)])
 
 
 def _descend_on(subject: NetworkUnderTest, digits: Digits, values: dict[str, Any]) -> Iterator[Any]:
@@ -160,12 +165,12 @@ def _descend_on(subject: NetworkUnderTest, digits: Digits, values: dict[str, Any
 def expect_losses(subject: NetworkUnderTest, digits: Digits, steps: int) -> tuple[Array, Array]:
     """The losses of the first steps in float64 by the reference, and how far the backend's roundings may move them.
 
-    The second is D: the root mean square over DRAWS of how far noise moves a loss, the largest up to each step.
+    The second is D: the root mean square over NOISE_DRAWS of how far noise moves a loss, the largest up to each step.
     """
     wanted, squares = _trace_reference(subject, digits, steps, None), np.zeros(steps)
-    for draw in range(DRAWS):
+    for draw in range(NOISE_DRAWS):
         rng = np.random.default_rng((subject.problem.seed, draw))
-        squares += (_trace_reference(subject, digits, steps, rng) - wanted) ** 2 / DRAWS
+        squares += (_trace_reference(subject, digits, steps, rng) - wanted) ** 2 / NOISE_DRAWS
     return wanted, np.maximum.accumulate(np.sqrt(squares))
 
 
@@ -179,6 +184,7 @@ def _trace_reference(subject: NetworkUnderTest, digits: Digits, steps: int, rng:
     u = FORMATS[problem.dtype].u
     descent = descend(
         network, compute_noisily(subject.numerics_for, rng), values, batches,
-        touch=lambda name, a: stir(rng, a, GLUE_UNITS * u), settle=lambda a: stir(rng, a, u),
+        touch=lambda name, a: add_relative_noise(rng, a, GLUE_ROUNDINGS * u),
+        settle=lambda a: add_relative_noise(rng, a, u),
     )  # fmt: skip
     return np.array(list(islice(descent, steps)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from harness.problems.calling import bind
+from harness.problems.calling import bind_operator
 from harness.problems.numerics import Numerics
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
@@ -65,7 +65,7 @@ class Backend:
 
     def prepare(self, problem: Problem, arrays: Mapping[str, Any]) -> Callable[[], Any]:
         """Plan, search and allocate (not timed); give the call that is timed. Arrays are on the device."""
-        return bind(self, problem, arrays)
+        return bind_operator(self, problem, arrays)
 
     def to_device(self, array: Any) -> Any:
         """Turn a NumPy array into the backend's own kind."""

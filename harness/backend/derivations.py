@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
-from harness.problems.taps import EVERY, beside, divisors, fit
+from harness.problems.taps import EVERY, device_options, mean_divisors, pad_or_crop
 from harness.problems.window import Window
 
 Arrays = Mapping[str, Any]
@@ -125,7 +125,7 @@ def _compute_input_grad(run: Runner, problem: Problem, arrays: Arrays) -> tuple[
     dy, w = arrays["dy"], arrays["w"]
     xp, groups, window = _xp(dy), problem.window.groups, problem.window
     assert inner is not None
-    stuffed = xp.zeros(inner.x, dtype=dy.dtype, **beside(dy))
+    stuffed = xp.zeros(inner.x, dtype=dy.dtype, **device_options(dy))
     target, source = [], []
     for size, p, s, reach, (begin, _) in zip(
         inner.x[2:], dy.shape[2:], window.stride, window.reach(w.shape[2:]), window.padding, strict=True
@@ -161,7 +161,7 @@ def _compute_weight_grad(run: Runner, problem: Problem, arrays: Arrays) -> tuple
     assert inner is not None and problem.w is not None
     x, dy = arrays["x"], arrays["dy"]
     xp, rest = _xp(x), tuple(range(2, x.ndim))
-    covered = fit(x, problem.window.cover(problem.x[2:], problem.w[2:]), 0.0, xp)
+    covered = pad_or_crop(x, problem.window.cover(problem.x[2:], problem.w[2:]), 0.0, xp)
     swapped = {"x": xp.permute_dims(covered, (1, 0, *rest)), "w": xp.permute_dims(dy, (1, 0, *rest))}
     return (xp.permute_dims(_one(run(inner, swapped)), (1, 0, *rest)),)
 
@@ -177,7 +177,7 @@ def _compute_bias_grad(run: Runner, problem: Problem, arrays: Arrays) -> tuple[A
     assert inner is not None and inner.w is not None
     dy = arrays["dy"]
     xp = _xp(dy)
-    ones = xp.ones(inner.w, dtype=dy.dtype, **beside(dy))
+    ones = xp.ones(inner.w, dtype=dy.dtype, **device_options(dy))
     maps = xp.permute_dims(dy, (1, 0, *range(2, dy.ndim)))
     return (_one(run(inner, {"x": maps, "w": ones})).reshape(-1),)
 
@@ -239,7 +239,7 @@ def _pool_as_conv(problem: Problem, operator: Operator) -> Problem:
 
 def _ones_kernel(like: Any, problem: Problem) -> Any:
     shape = (problem.x[1], min(1, problem.x[1]), *problem.kernel)
-    return _xp(like).ones(shape, dtype=like.dtype, **beside(like))
+    return _xp(like).ones(shape, dtype=like.dtype, **device_options(like))
 
 
 def _widen(problem: Problem, a: Any) -> Any:
@@ -249,14 +249,17 @@ def _widen(problem: Problem, a: Any) -> Any:
 
 def _divisor_map(like: Any, problem: Problem) -> Any:
     xp = _xp(like)
-    rows = [xp.asarray(row, dtype=like.dtype, **beside(like)) for row in divisors(problem.x[2:], problem.window)]
+    rows = [
+        xp.asarray(row, dtype=like.dtype, **device_options(like))
+        for row in mean_divisors(problem.x[2:], problem.window)
+    ]
     return reduce(lambda a, b: a[..., None] * b, rows)
 
 
 def _compute_avg_pool(run: Runner, problem: Problem, arrays: Arrays) -> tuple[Any, ...]:
     """Mean pooling = depthwise convolution with ones, over the divisor; short formats are summed in float32."""
     x, inner = _widen(problem, arrays["x"]), _pool_as_conv(problem, Operator.conv)
-    covered = fit(x, problem.window.cover(problem.x[2:], problem.kernel), 0.0, _xp(x))
+    covered = pad_or_crop(x, problem.window.cover(problem.x[2:], problem.kernel), 0.0, _xp(x))
     total = _one(run(inner, {"x": covered, "w": _ones_kernel(x, problem)}))
     return (_xp(x).astype(total / _divisor_map(x, problem), arrays["x"].dtype),)
 
@@ -269,7 +272,7 @@ def _compute_avg_pool_grad(run: Runner, problem: Problem, arrays: Arrays) -> tup
     begins = tuple(slice(b, None) for b, _ in cover)
     kept = (max(0, size - b) for size, (b, _) in zip(covered.shape[2:], cover, strict=True))
     ends = tuple((0, n - size) for n, size in zip(problem.x[2:], kept, strict=True))
-    return (_xp(dy).astype(fit(covered[(*EVERY, *begins)], ends, 0.0, _xp(dy)), arrays["dy"].dtype),)
+    return (_xp(dy).astype(pad_or_crop(covered[(*EVERY, *begins)], ends, 0.0, _xp(dy)), arrays["dy"].dtype),)
 
 
 LIFT = Derivation(via="the 2-D operator on one row", needs=_lifted, compute=_compute_lifted)

@@ -11,7 +11,7 @@ from harness.backend.base import Backend
 from harness.backend.derivations import Derivation, derivations
 from harness.errors import HarnessError
 from harness.networks.problem import NetworkProblem
-from harness.problems.calling import bind, name_outputs
+from harness.problems.calling import bind_operator, name_outputs
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 
@@ -37,7 +37,7 @@ class Route:
         return {"native": "native", "derived": f"derived via {self.via}"}.get(self.kind, f"unsupported: {self.reason}")
 
 
-def resolve(backend: Backend, problem: Problem | NetworkProblem) -> Route:
+def find_route(backend: Backend, problem: Problem | NetworkProblem) -> Route:
     """Find the route of a problem, or of all operators of a network; pure, asks only what the backend declares."""
     if isinstance(problem, NetworkProblem):
         return _resolve_network(backend, problem)
@@ -53,7 +53,7 @@ def _resolve_network(backend: Backend, problem: NetworkProblem) -> Route:
     """Native where every operator is; unsupported where one is and no partner stands in for it."""
     derived: dict[str, str] = {}
     for layer in problem.network.layers(problem.work):
-        route = resolve(backend, layer)
+        route = find_route(backend, layer)
         if route.kind == "unsupported" and not problem.mixed:
             return route
         if route.kind == "derived":
@@ -63,7 +63,7 @@ def _resolve_network(backend: Backend, problem: NetworkProblem) -> Route:
     return Route(kind="derived", via="; ".join(derived.values())) if derived else Route(kind="native")
 
 
-def refusal(backend: Backend, problem: Problem) -> str | None:
+def refusal_reason(backend: Backend, problem: Problem) -> str | None:
     """Why a problem is not computed by the backend's own method, or None."""
     if not callable(getattr(backend, problem.operator.value, None)):
         return f"{backend.name} has no {problem.operator}"
@@ -83,7 +83,7 @@ def _find(backend: Backend, problem: Problem, seen: frozenset[Operator] = frozen
 
     seen: operators that led here, so that two operators never derive each other.
     """
-    reason = refusal(backend, problem)
+    reason = refusal_reason(backend, problem)
     if reason is None or problem.dtype not in backend.dtypes:
         return reason
     for derivation in derivations(problem.operator):
@@ -113,7 +113,7 @@ def run(backend: Backend, problem: Problem, arrays: Mapping[str, Any], seen: fro
     if isinstance(found, str):
         raise UnsupportedError(found)
     if found is None:
-        return bind(backend, problem, arrays)()
+        return bind_operator(backend, problem, arrays)()
 
     def inner(sub: Problem, parts: Mapping[str, Any]) -> tuple[Any, ...]:
         deeper = seen if sub.operator is problem.operator else seen | {problem.operator}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.capture.onnx_window import OPERATORS, make_window
+from harness.capture.onnx_window import ONNX_OPERATORS, make_onnx_window
 from harness.capture.workload import Tally, Workload, gradient_problems
 from harness.errors import HarnessError, UsageError
 from harness.problems.operator import Operator
@@ -173,7 +173,7 @@ def read_node(node: Any, values: Mapping[str, Value]) -> Problem | None:
     from onnx import helper
 
     kind = node.op_type
-    if kind not in OPERATORS or node.domain not in DOMAINS:
+    if kind not in ONNX_OPERATORS or node.domain not in DOMAINS:
         if kind in PRODUCTS:
             raise UsageError(PRODUCT)
         if FAMILY.search(kind):
@@ -182,12 +182,12 @@ def read_node(node: Any, values: Mapping[str, Value]) -> Problem | None:
     given = {item.name: helper.get_attribute_value(item) for item in node.attribute}
     if given.get("storage_order"):
         raise UsageError("storage_order=1: indices column by column, which the harness has not")
-    operator = OPERATORS[kind]
+    operator = ONNX_OPERATORS[kind]
     x, dtype = find_shape(node.input[0], values)
     w = None if operator.pools else find_shape(node.input[1], values)[0]
     if len(x) not in (3, 4, 5):
         raise UsageError(f"its input has {len(x)} dimensions, wanted 3, 4 or 5")
-    window, extra = make_window(kind, given, x[2:], w)
+    window, extra = make_onnx_window(kind, given, x[2:], w)
     return Problem(
         operator=operator, x=x, w=w, window=window, bias=len(node.input) > 2 and bool(node.input[2]),
         output_padding=extra if operator is Operator.conv_transpose else None, dtype=dtype,

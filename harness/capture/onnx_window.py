@@ -16,7 +16,7 @@ from harness.errors import GeometryError
 from harness.problems.operator import Operator
 from harness.problems.window import Padding, Sizes, Window
 
-OPERATORS = {
+ONNX_OPERATORS = {
     "Conv": Operator.conv,
     "ConvTranspose": Operator.conv_transpose,
     "MaxPool": Operator.max_pool,
@@ -27,13 +27,15 @@ OPERATORS = {
 MODES = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 
 
-def make_window(kind: str, given: Mapping[str, Any], spatial: Sizes, w: Sizes | None) -> tuple[Window, Sizes | None]:
+def make_onnx_window(
+    kind: str, given: Mapping[str, Any], spatial: Sizes, w: Sizes | None
+) -> tuple[Window, Sizes | None]:
     """The window, and the output_padding of a transposed convolution.
 
     kind: the node's operator, one of OPERATORS. given: its attributes. spatial: sizes of its input's maps.
     w: shape of its kernel, None for pooling. Raises GeometryError for attributes that do not fit the input.
     """
-    operator, axes = OPERATORS[kind], len(spatial)
+    operator, axes = ONNX_OPERATORS[kind], len(spatial)
     kernel = w[2:] if w else spatial if kind.startswith("Global") else tuple(given.get("kernel_shape", ()))
     stride, dilation = (tuple(given.get(name, (1,) * axes)) for name in ("strides", "dilations"))
     mode = read_mode(given)

@@ -173,13 +173,13 @@ def list_networks(registry: Registry) -> Table:
 
 def list_operators(registry: Registry) -> Table:
     """Every operator with its arrays, and how each backend gets it."""
-    from harness.backend.routing import resolve
+    from harness.backend.routing import find_route
     from harness.cli.summary import plain_table
     from harness.problems.operator import Operator
 
     table = plain_table("operator", "takes", "gives", *registry.backends)
     for operator in Operator:
-        routes = [resolve(backend, _example(operator)).kind for backend in registry.backends.values()]
+        routes = [find_route(backend, _example(operator)).kind for backend in registry.backends.values()]
         table.add_row(operator.value, ", ".join(operator.inputs), ", ".join(operator.outputs), *routes)
     return table
 

@@ -14,7 +14,7 @@ from harness.measure.block import WARM_NS, Mode
 from harness.plan.arm import Settings
 from harness.plan.cell import Cell
 from harness.plan.suite import Timing
-from harness.plan.task import is_short
+from harness.plan.task import is_memory_short
 from harness.plugins.manager import Registry
 from harness.record.run import GAVE_UP, Result, result_of
 from harness.worker.protocol import (
@@ -235,7 +235,7 @@ class WorkerSupervisor:
 def explain_death(cell: Cell, error: WorkerDiedError) -> Checked:
     """What a worker's end makes of its cell; one that may take all free memory and did is skipped."""
     if error.starved and cell.need_bytes:
-        much = not is_short(cell.memory_bytes, cell.need_bytes)
+        much = not is_memory_short(cell.memory_bytes, cell.need_bytes)
         hint = ", which is less than half of it: see workspace() of the backend" if much else ""
         return Checked("skipped", f"out of memory (estimated {cell.need_bytes / 2**30:.3g} GiB{hint}): {error}")
     return Checked("timeout" if error.outcome == "timeout" else "crashed", str(error))

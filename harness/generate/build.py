@@ -86,7 +86,7 @@ class Choices:
         return tuple(found)
 
 
-def build(choices: Choices) -> Problem:
+def build_problem(choices: Choices) -> Problem:
     """The problem of these choices. Raises GeometryError only where a choice lies outside every domain."""
     operator, sizes = choices.operator, choices.sizes
     pools, transposed = operator.pools, operator is Operator.conv_transpose
@@ -133,7 +133,7 @@ def differ(values: Sequence[int], domain: Sequence[int]) -> Sizes:
     return tuple(taken)
 
 
-def spread(choices: Choices, tier: Tier, quantities: Collection[str] = QUANTITIES) -> Choices:
+def spread_choices(choices: Choices, tier: Tier, quantities: Collection[str] = QUANTITIES) -> Choices:
     """Make the values of each quantity pairwise different, as far as its domain permits: mix-ups then show.
 
     kernel, stride, dilation: over the axes; padding: over the axes and sides; counts: batch, channels and outputs;
@@ -175,7 +175,7 @@ def fitting_regimes(operator: Operator, dtype: str) -> tuple[str, ...]:
     found = []
     for data in REGIMES:
         try:
-            build(replace(one, data=data))
+            build_problem(replace(one, data=data))
         except GeometryError:
             continue
         found.append(data)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 from harness.generate import domains
-from harness.generate.build import Choices, build, fitting_regimes
+from harness.generate.build import Choices, build_problem, fitting_regimes
 from harness.generate.domains import Pair, Value
 from harness.plan.suite import NamedProblem
 from harness.problems.operator import Operator
@@ -36,7 +36,7 @@ def problem_of(row: Row, number: int) -> Problem:
     operator, axes = Operator(str(row["operator"])), int(row["axes"])
     width, channels, groups = int(row["width"]), int(row["channels"]), row.get("groups", "one")
     depthwise = groups == "depthwise"
-    return build(
+    return build_problem(
         Choices(
             operator=operator,
             out=(*domains.OTHER_SIZES[: axes - 1], width),

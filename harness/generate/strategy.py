@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from harness.generate import domains
-from harness.generate.build import Choices, build, fitting_regimes, spread
+from harness.generate.build import Choices, build_problem, fitting_regimes, spread_choices
 from harness.generate.domains import TINY, VOLUME, Tier
 from harness.problems.numerics import DTYPES
 from harness.problems.operator import Operator
@@ -65,8 +65,8 @@ def problems(
     for name, mode in modes.items():
         narrow = narrow.plain(name) if mode == "plain" else narrow
     choices = replace(_draw_window(draw, operator, space, narrow), **outside)
-    choices = spread(choices, tier, [name for name, mode in modes.items() if mode == "apart"])
-    return build(_fill(choices) if modes["size"] == "full" else _pad(choices, modes["padding"]))
+    choices = spread_choices(choices, tier, [name for name, mode in modes.items() if mode == "apart"])
+    return build_problem(_fill(choices) if modes["size"] == "full" else _pad(choices, modes["padding"]))
 
 
 def _fill(choices: Choices) -> Choices:

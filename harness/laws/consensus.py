@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from harness.laws.deviation import Deviation, Kind, compare, statement, worst_of
 from harness.laws.diagnosis.pattern import describe_pattern
-from harness.laws.error_bounds import SELECTS, is_exact, limit, magnitude, rounding
+from harness.laws.error_bounds import SELECTS, is_exact, magnitude, rounding_bound, sum_bound
 from harness.problems.data import make_arrays
 from harness.problems.numerics import Numerics
 from harness.problems.problem import Problem
@@ -152,7 +152,7 @@ def _prepare(problem: Problem, answers: Mapping[str, Answer], arrays: Mapping[st
         elif first in wide and wide[first].shape == problem.output:
             with np.errstate(all="ignore"):
                 size = magnitude(problem, arrays) if size is None else size
-                allowed[first] = limit(problem, numerics, arrays, size) + rounding(problem, wide[first])
+                allowed[first] = sum_bound(problem, numerics, arrays, size) + rounding_bound(problem, wide[first])
         ballots[backend] = _Ballot(wide, allowed, numerics)
     return ballots
 

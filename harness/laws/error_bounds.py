@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from harness.laws.deviation import Deviation, Kind, compare, worst_of
 from harness.laws.diagnosis.pattern import describe_pattern, ulps
 from harness.problems import reference
-from harness.problems.accumulation import accumulation
+from harness.problems.accumulation import longest_sum
 from harness.problems.numerics import FORMATS, Numerics
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
@@ -35,7 +35,7 @@ WINOGRAD = {2: 8.0, 4: 32.0, 6: 160.0}  # c, per tile
 BOTH_SIGNS = frozenset({"normal", "integer", "distinct", "subnormal", "wide", "onehot", "zeros", "nonfinite", "long"})
 WHOLE = frozenset({"integer", "distinct", "subnormal", "long"})
 SELECTS = frozenset({Operator.max_pool})
-PAIRS: dict[Operator, tuple[str, str]] = {
+FACTORS: dict[Operator, tuple[str, str]] = {
     Operator.conv: ("x", "w"),
     Operator.conv_transpose: ("x", "w"),
     Operator.conv_input_grad: ("dy", "w"),
@@ -78,7 +78,9 @@ def make_check(
     return check
 
 
-def judge_each(check: Callable[[Mapping[str, Array]], Deviation], answers: Sequence[Mapping[str, Array]]) -> Deviation:
+def check_answers(
+    check: Callable[[Mapping[str, Array]], Deviation], answers: Sequence[Mapping[str, Array]]
+) -> Deviation:
     """Compare several answers to one problem, and join what is found; answers of the same bits are compared once."""
     first, *others = answers
     found = check(first)
@@ -117,7 +119,7 @@ def is_exact(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) 
     sizes = [
         float(np.max(np.abs(a.astype(np.float64)), initial=0.0))
         for name, a in arrays.items()
-        if name in PAIRS.get(problem.operator, ("dy",))
+        if name in FACTORS.get(problem.operator, ("dy",))
     ]
     p = min(numerics.sums_in(problem.dtype).bits, FORMATS[problem.dtype].bits)
     limit, rounded = 2.0**p, input_rounding(problem, numerics)
@@ -127,7 +129,7 @@ def is_exact(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) 
         if numerics.normwise or not numerics.keeps_subnormals or rounded:
             return False
         limit *= FORMATS[problem.dtype].smallest
-    most = accumulation(problem) * math.prod(sizes)
+    most = longest_sum(problem) * math.prod(sizes)
     if "b" in arrays and arrays["b"] is not None:
         most += float(np.max(np.abs(arrays["b"].astype(np.float64)), initial=0.0))
     if most > limit:
@@ -138,7 +140,7 @@ def is_exact(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) 
     return not numerics.normwise or float(np.max(norm_bound(problem, numerics, arrays), initial=0.0)) < 0.5
 
 
-def judge(
+def judge_output(
     problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], got: Array, wanted: Array, what: str
 ) -> Deviation:
     """Compare one output with its float64 reference within the bound of the declared class."""
@@ -150,16 +152,16 @@ def make_judge(
 ) -> Callable[[Array], Deviation]:
     """Make the comparison of one output with its float64 reference; the bound is computed once."""
     size = magnitude(problem, arrays)
-    limits = limit(problem, numerics, arrays, size)
+    limits = sum_bound(problem, numerics, arrays, size)
     kind: Kind = "norm" if numerics.normwise else "bound"
     spreads = problem.data == "nonfinite" and not numerics.nan_local
 
     def check(got: Array) -> Deviation:
         expected = _as_spread(got, wanted) if spreads else wanted
-        allowed = limits + rounding(problem, expected)
+        allowed = limits + rounding_bound(problem, expected)
         deviation = compare(got, expected, allowed, what=what, kind=kind)
         explained = _explained(deviation, problem, arrays, got, expected, allowed, what)
-        return _with_bits(explained, got, expected, size, accumulation(problem))
+        return _with_bits(explained, got, expected, size, longest_sum(problem))
 
     return check
 
@@ -194,14 +196,14 @@ def magnitude(problem: Problem, arrays: Mapping[str, Array]) -> Array:
     return reference.compute(problem, absolute)[problem.operator.outputs[0]]
 
 
-def limit(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], size: Array) -> Array:
+def sum_bound(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], size: Array) -> Array:
     """Bound on the error of the sums, before the output is rounded; `size` is the operator's magnitude A."""
     if numerics.normwise:
         return norm_bound(problem, numerics, arrays) + FORMATS[problem.dtype].u * size
-    return relative_bound(problem, numerics) * size + accumulation(problem) * FORMATS[problem.dtype].smallest
+    return relative_bound(problem, numerics) * size + longest_sum(problem) * FORMATS[problem.dtype].smallest
 
 
-def rounding(problem: Problem, wanted: Array) -> Array:
+def rounding_bound(problem: Problem, wanted: Array) -> Array:
     """Bound on rounding the output to its dtype."""
     out = FORMATS[problem.dtype]
     return np.asarray(out.u * np.abs(wanted) + out.smallest)
@@ -212,7 +214,7 @@ def relative_bound(problem: Problem, numerics: Numerics) -> float:
 
     A gradient of means may round its shares, each dy over a divisor, before they are added up.
     """
-    length, sums, out = accumulation(problem), numerics.sums_in(problem.dtype), FORMATS[problem.dtype]
+    length, sums, out = longest_sum(problem), numerics.sums_in(problem.dtype), FORMATS[problem.dtype]
     early = numerics.output_roundings - 1 + (problem.operator is Operator.avg_pool_grad)
     # Tensor cores and truncating accumulators lose a full unit in the last place, not half of one.
     u = 2 * sums.u if numerics.rounds_input_to else sums.u
@@ -246,11 +248,11 @@ def _norm_products(problem: Problem, arrays: Mapping[str, Array]) -> Array:
     operator, groups, flat = problem.operator, problem.window.groups, (1,) * problem.axes
     if operator is Operator.conv_bias_grad:
         dy = arrays["dy"]
-        return _norms(dy, (0, *range(2, dy.ndim))) * math.sqrt(accumulation(problem))
+        return _norms(dy, (0, *range(2, dy.ndim))) * math.sqrt(longest_sum(problem))
     if operator.pools:
         a = arrays[operator.inputs[0]]  # a depthwise convolution with ones, over divisors of at least 1
         return (_norms(a, tuple(range(2, a.ndim))) * math.sqrt(math.prod(problem.kernel))).reshape(*a.shape[:2], *flat)
-    first, second = (arrays[name] for name in PAIRS[operator])
+    first, second = (arrays[name] for name in FACTORS[operator])
     if operator is Operator.conv_weight_grad:
         rows = _norms(first, (0, *range(2, first.ndim))).reshape(groups, first.shape[1] // groups, 1)  # g o/g 1
         columns = _norms(second, (0, *range(2, second.ndim))).reshape(groups, 1, second.shape[1] // groups)  # g 1 c/g

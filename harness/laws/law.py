@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Literal, get_args
 
 from harness.backend.base import Backend
-from harness.backend.routing import Route, resolve
+from harness.backend.routing import Route, find_route
 from harness.laws.deviation import Deviation, Kind
 from harness.laws.subject import BackendUnderTest
 from harness.networks.problem import NetworkProblem
@@ -56,12 +56,12 @@ class Law:
 
     def routes(self, backend: Backend, problem: Problem) -> dict[Operator, Route]:
         """How the backend gets each operator that the law needs, on this problem's geometry."""
-        return {operator: resolve(backend, _as(problem, operator)) for operator in self.needs(problem)}
+        return {operator: find_route(backend, _as(problem, operator)) for operator in self.needs(problem)}
 
     def route(self, backend: Backend, problem: Problem | NetworkProblem) -> Route:
         """The weakest of these routes: one unsupported operator makes the law unsupported."""
         if isinstance(problem, NetworkProblem):
-            return resolve(backend, problem)
+            return find_route(backend, problem)
         routes = self.routes(backend, problem)
         for route in routes.values():
             if route.kind == "unsupported":

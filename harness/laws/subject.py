@@ -13,7 +13,7 @@ from harness.backend.base import Backend
 from harness.backend.routing import prepare, run
 from harness.laws.error_bounds import SELECTS, is_exact
 from harness.problems.calling import name_outputs
-from harness.problems.data import arrange
+from harness.problems.data import apply_layout
 from harness.problems.numerics import Numerics, dtype_of
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
@@ -32,7 +32,7 @@ class NoRoomError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedCall:
     """A prepared call: `call` and `synchronize` are what is timed, `fetch` brings the outputs to the host."""
 
     problem: Problem
@@ -86,25 +86,26 @@ class BackendUnderTest:
         dtype = dtype_of(problem.dtype)
         turned = turn(problem, {name: a for name, a in arrays.items() if a is not None})
         return {
-            name: arrange(a if name == "indices" else a.astype(dtype), problem.layout) for name, a in turned.items()
+            name: apply_layout(a if name == "indices" else a.astype(dtype), problem.layout)
+            for name, a in turned.items()
         }
 
     def devices(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Any]:
         """Arrays of the backend's own kind, in the problem's dtype and memory layout."""
         return {name: self.backend.to_device(a) for name, a in self.arrange(problem, arrays).items()}
 
-    def prepare(self, problem: Problem, arrays: Mapping[str, Array]) -> Prepared:
+    def prepare(self, problem: Problem, arrays: Mapping[str, Array]) -> PreparedCall:
         """Prepare the call that is timed."""
         return self.prepare_devices(problem, self.devices(problem, arrays))
 
-    def prepare_devices(self, problem: Problem, devices: Mapping[str, Any]) -> Prepared:
+    def prepare_devices(self, problem: Problem, devices: Mapping[str, Any]) -> PreparedCall:
         """Prepare the call that is timed, on the backend's own arrays."""
-        return Prepared(problem, self.backend, prepare(self.backend, _unturned(problem), devices))
+        return PreparedCall(problem, self.backend, prepare(self.backend, _unturned(problem), devices))
 
-    def plain(self, problem: Problem, devices: Mapping[str, Any]) -> Prepared:
+    def plain(self, problem: Problem, devices: Mapping[str, Any]) -> PreparedCall:
         """The call of the backend's plain methods on its own arrays, as they lie in memory."""
         plain = _unturned(problem)
-        return Prepared(problem, self.backend, lambda: run(self.backend, plain, devices))
+        return PreparedCall(problem, self.backend, lambda: run(self.backend, plain, devices))
 
     def run(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Run a problem through the backend's plain methods; outputs by name, on the host."""

@@ -45,7 +45,7 @@ class Work:
     at_once: float
 
 
-def has_switch(backend: Backend) -> bool:
+def has_thread_switch(backend: Backend) -> bool:
     """Whether a backend turns its threads itself."""
     return callable(getattr(backend, "set_threads", None))
 
@@ -56,7 +56,7 @@ def limit_threads(backend: Backend, threads: int) -> Iterator[int]:
 
     By the backend's own `set_threads` where it has one, else by the pools that threadpoolctl finds in the process.
     """
-    if not has_switch(backend):
+    if not has_thread_switch(backend):
         with _pools().limit(limits=threads):
             yield threads
         return
@@ -74,7 +74,7 @@ def set_threads(backend: Backend, threads: int) -> int:
 
 def grant_threads(backend: Backend, threads: int) -> None:
     """Tell a backend that sets its own threads how many it has, as the environment tells its libraries."""
-    if has_switch(backend):
+    if has_thread_switch(backend):
         set_threads(backend, threads)
 
 
@@ -91,7 +91,7 @@ def watch_threads(backend: Backend, call: Callable[[], Any], counts: Sequence[in
     pool's, and it is ignored where several threads work at the same time, or where it says that more are in effect.
     counts: numbers of threads beyond one that are tried until other threads are seen to work.
     """
-    switch = has_switch(backend)
+    switch = has_thread_switch(backend)
     # One first: nothing must be left of earlier calls when others are looked for.
     with limit_threads(backend, 1) as granted:
         if granted > 1:

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.laws.deviation import Deviation, compare, worst_of
-from harness.laws.error_bounds import LAMBDA, check_outputs, judge, limit, magnitude
+from harness.laws.error_bounds import LAMBDA, check_outputs, judge_output, magnitude, sum_bound
 from harness.problems import reference
-from harness.problems.data import generator
+from harness.problems.data import array_generator
 from harness.problems.numerics import FORMATS, Numerics
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
@@ -47,11 +47,11 @@ def verify(
 
 def _check_map(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], got: Array, number: int) -> Deviation:
     """Recompute one output map: an image and output channel, or an (o, c) pair of the kernel's gradient."""
-    rng = generator(problem, f"map{number}")
+    rng = array_generator(problem, f"map{number}")
     first, second = (int(rng.integers(n)) if number else n - 1 for n in got.shape[:2])
     part, inputs = _one_map(problem, arrays, first, second)
     wanted = reference.compute(part, inputs)[problem.operator.outputs[0]]
-    found = judge(
+    found = judge_output(
         part, numerics, inputs, got[first : first + 1, second : second + 1], wanted, what=problem.operator.outputs[0]
     )
     return replace(found, index=(first, second, *found.index[2:]))
@@ -103,7 +103,7 @@ def _check_signs(problem: Problem, numerics: Numerics, arrays: Mapping[str, Arra
     for carrier, axis in _CARRIERS[problem.operator]:
         a, shape = arrays[carrier], part.shapes[carrier]
         sizes = {"images": a.shape[:1], "rows": (groups, a.shape[0] // groups), "columns": (groups, a.shape[1])}
-        sign = generator(problem, f"signs of {carrier}").choice(
+        sign = array_generator(problem, f"signs of {carrier}").choice(
             (-1.0, 1.0), size=sizes.get(axis, (groups, a.shape[1] // groups))
         )
         signs.append(sign)
@@ -121,7 +121,7 @@ def _check_signs(problem: Problem, numerics: Numerics, arrays: Mapping[str, Arra
     wanted = reference.compute(part, contracted)[name]
     size, out = magnitude(part, norms), FORMATS[problem.dtype]
     terms = math.sqrt(got.size / wanted.size)
-    allowed = LAMBDA * (limit(part, numerics, norms, size) + out.u * size + terms * out.smallest)
+    allowed = LAMBDA * (sum_bound(part, numerics, norms, size) + out.u * size + terms * out.smallest)
     return compare(found.reshape(wanted.shape), wanted, allowed, what=f"random signs of {name}", kind="bound")
 
 
@@ -171,7 +171,7 @@ def verify_pool(
     """Pooling of large arrays: some maps in full; then all maps, means by random signs and maxima by their places."""
     name, first = problem.operator.inputs[0], problem.operator.outputs[0]
     part = problem.with_(x=(1, 1, *problem.x[2:]))
-    rng, parts = generator(problem, "maps"), []
+    rng, parts = array_generator(problem, "maps"), []
     for number in range(MAPS):
         at = tuple(slice(i, i + 1) for i in (int(rng.integers(n)) if number else n - 1 for n in problem.x[:2]))
         given = {name: arrays[name][at]}
@@ -185,7 +185,7 @@ def verify_pool(
     norms = {name: np.sqrt(np.einsum("nc...,nc...->...", a, a)).reshape(size)}
     wanted, found = reference.compute(part, contracted)[first], np.einsum("nc...,nc->...", outputs[first], signs)
     bound, out = magnitude(part, norms), FORMATS[problem.dtype]
-    allowed = LAMBDA * (limit(part, numerics, norms, bound) + out.u * bound + math.sqrt(signs.size) * out.smallest)
+    allowed = LAMBDA * (sum_bound(part, numerics, norms, bound) + out.u * bound + math.sqrt(signs.size) * out.smallest)
     what = f"random signs of {first}"
     return worst_of(*parts, compare(found.reshape(wanted.shape), wanted, allowed, what=what, kind="bound"))
 

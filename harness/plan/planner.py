@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from harness.backend.base import Backend, native_operators
-from harness.backend.routing import Route, resolve
+from harness.backend.routing import Route, find_route
 from harness.errors import UsageError
 from harness.laws.law import Law
 from harness.machine.threads import ONE, THREAD_VARIABLES, deal_threads
@@ -226,7 +226,7 @@ class _Answers:
             if isinstance(problem, NetworkProblem) and self.suite.kind == "consensus":
                 return Route(kind="unsupported", reason="votes are held on operators, not on networks")
             try:
-                route = law.route(self.backend, problem) if law else resolve(self.backend, problem)
+                route = law.route(self.backend, problem) if law else find_route(self.backend, problem)
             except (Exception, SystemExit) as error:  # a backend's own answer is not the end of the plan
                 route = Route(
                     kind="unsupported", reason=f"planning raised {type(error).__name__}: {error}", raised=True

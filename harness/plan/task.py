@@ -34,7 +34,7 @@ def operators_of(problem: Task) -> Mapping[Problem, int]:
     return problem.network.layers(problem.work) if isinstance(problem, NetworkProblem) else {problem: 1}
 
 
-def is_short(free_bytes: int, need_bytes: int) -> bool:
+def is_memory_short(free_bytes: int, need_bytes: int) -> bool:
     """Whether running out of memory says nothing of a backend: there was less than twice what was to be needed.
 
     Where there was more, it took what it did not declare. False where nothing is known of either.

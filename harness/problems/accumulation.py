@@ -8,7 +8,7 @@ from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 
 
-def accumulation(problem: Problem, operator: Operator | None = None) -> int:
+def longest_sum(problem: Problem, operator: Operator | None = None) -> int:
     """Longest sum that makes one output element: the K of the error bounds (Higham 2002, section 3.1).
 
     operator: another one of the same geometry, such as a gradient; the problem's own where nothing is given.

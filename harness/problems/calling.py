@@ -10,7 +10,7 @@ from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 
 
-def arguments(problem: Problem, arrays: Mapping[str, Any]) -> tuple[Any, ...]:
+def operator_arguments(problem: Problem, arrays: Mapping[str, Any]) -> tuple[Any, ...]:
     """Positional arguments of the operator's method, as the plugin interface documents them."""
     window = problem.window
     match problem.operator:
@@ -32,9 +32,9 @@ def arguments(problem: Problem, arrays: Mapping[str, Any]) -> tuple[Any, ...]:
             return arrays["dy"], problem.x, window
 
 
-def bind(source: Any, problem: Problem, arrays: Mapping[str, Any]) -> Callable[[], Any]:
+def bind_operator(source: Any, problem: Problem, arrays: Mapping[str, Any]) -> Callable[[], Any]:
     """A call without arguments of the problem's operator on these arrays."""
-    return partial(getattr(source, problem.operator.value), *arguments(problem, arrays))
+    return partial(getattr(source, problem.operator.value), *operator_arguments(problem, arrays))
 
 
 def name_outputs(problem: Problem, result: Any) -> dict[str, Any]:

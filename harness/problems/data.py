@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.problems.accumulation import accumulation
+from harness.problems.accumulation import longest_sum
 from harness.problems.numerics import FORMATS, dtype_of
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
@@ -31,16 +31,15 @@ Array = NDArray[Any]
 LARGEST = 8  # whole numbers up to 8 keep products readable; escape probability of a wrong tap is 1/17 an element
 SHORT = 3  # the largest whole number that meets long ones
 WIDEST = {"float16": 3}  # powers of two of `wide`, on either side; 20 unless the dtype is short of exponents
-MOVED_OVER = {Operator.conv_weight_grad: "x"}  # the array that a special regime makes special; else the first input
 
 
-def generator(problem: Problem, name: str) -> np.random.Generator:
+def array_generator(problem: Problem, name: str) -> np.random.Generator:
     """Random generator of one array: depends on the seed and the array's name, not on the order of calls."""
     return seeded_generator(problem.seed, name)
 
 
 @lru_cache(maxsize=16)
-def amplitude(problem: Problem) -> tuple[int, float]:
+def exact_amplitude(problem: Problem) -> tuple[int, float]:
     """Largest whole number a, and the share of non-zeros, so that all sums stay exact.
 
     With K the longest sum of the operator and of its gradients and p the significand bits of the dtype,
@@ -62,17 +61,17 @@ def _length(problem: Problem, operator: Operator) -> int:
         images, positions = problem.x[0], math.prod(problem.x[2:])
         assert problem.w is not None
         return max(images * positions, problem.w[1] * math.prod(problem.kernel) + 1)
-    return accumulation(problem, operator)
+    return longest_sum(problem, operator)
 
 
-def draw(problem: Problem, name: str, shape: Sizes) -> Array:
+def draw_array(problem: Problem, name: str, shape: Sizes) -> Array:
     """Draw one array in the problem's regime and dtype."""
-    rng, dtype = generator(problem, name), dtype_of(problem.dtype)
+    rng, dtype = array_generator(problem, name), dtype_of(problem.dtype)
     if problem.data == "uniform":
         return rng.random(shape, dtype=np.float32 if dtype.itemsize <= 4 else np.float64).astype(dtype)
     if problem.data == "distinct":
         return _distinct(rng, shape, problem)
-    special = name == MOVED_OVER.get(problem.operator, problem.operator.inputs[0])
+    special = name == special_input(problem)
     if problem.data == "long":
         return _long(rng, shape, problem, lengthened=name == long_factor(problem)).astype(dtype)
     if problem.data in ("integer", "subnormal"):
@@ -91,9 +90,14 @@ def draw(problem: Problem, name: str, shape: Sizes) -> Array:
     return normal.astype(dtype)
 
 
+def special_input(problem: Problem) -> str:
+    """Name the array that the window moves over: the one that regimes such as `nonfinite` make special."""
+    return "x" if problem.operator is Operator.conv_weight_grad else problem.operator.inputs[0]
+
+
 def _whole(rng: np.random.Generator, shape: Sizes, problem: Problem) -> Array:
     """Whole numbers under the exactness bound."""
-    largest, share = amplitude(problem)
+    largest, share = exact_amplitude(problem)
     values = rng.integers(-largest, largest, size=shape, endpoint=True, dtype=np.int8)
     return values if share >= 1.0 else values * (rng.random(shape) < math.sqrt(share))
 
@@ -178,11 +182,11 @@ def make_arrays(problem: Problem) -> dict[str, Array]:
         elif name in shapes and large:
             arrays[name] = make_tiled(problem, name, shapes[name])
         elif name in shapes:
-            arrays[name] = arrange(draw(problem, name, shapes[name]), problem.layout)
+            arrays[name] = apply_layout(draw_array(problem, name, shapes[name]), problem.layout)
     return arrays
 
 
-def arrange(a: Array, layout: str) -> Array:
+def apply_layout(a: Array, layout: str) -> Array:
     """Lay an array out in memory: contiguous as n c *s, or with the channels last; the shape stays."""
     if layout == "channels-first" or a.ndim < 3:
         return np.ascontiguousarray(a)

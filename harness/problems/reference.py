@@ -15,9 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.problems.calling import bind, name_outputs
+from harness.problems.calling import bind_operator, name_outputs
 from harness.problems.problem import Problem
-from harness.problems.taps import ALL, EVERY, divisors, fit, inner, tap_slices, view_windows, window_slices
+from harness.problems.taps import (
+    ALL,
+    EVERY,
+    inner_slices,
+    mean_divisors,
+    pad_or_crop,
+    tap_slices,
+    view_windows,
+    window_slices,
+)
 from harness.problems.window import Sizes, Window
 
 Array = NDArray[Any]
@@ -52,7 +61,7 @@ def conv(x: Array, w: Array, b: Array | None, window: Window) -> Array:
     """y[n,o,i] = b[o] + sum over c, u of w[o,c,u] x[n, c, s*i + d*u - begin] (SPEC sections 1 and 3)."""
     x, w, groups = _wide(x), _wide(w), window.groups
     out = window.output_shape(x.shape[2:], w.shape[2:])
-    padded = fit(x, window.cover(x.shape[2:], w.shape[2:]), 0.0, np)
+    padded = pad_or_crop(x, window.cover(x.shape[2:], w.shape[2:]), 0.0, np)
     if _is_small(x.shape, out, w.shape[2:]):
         y = w.reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:])) @ _columns(
             padded, groups, out, w.shape[2:], window
@@ -108,7 +117,7 @@ def conv_input_grad(dy: Array, w: Array, x_shape: Sizes, window: Window) -> Arra
         for tap, at in tap_slices(dy.shape[2:], kernel, window):
             part = by_group[(ALL, *EVERY, *tap)].transpose(0, 2, 1) @ columns
             padded[(*EVERY, *at)] += part.reshape(*x_shape[:2], *dy.shape[2:])
-    return np.ascontiguousarray(padded[(*EVERY, *inner(x_shape[2:], cover))])
+    return np.ascontiguousarray(padded[(*EVERY, *inner_slices(x_shape[2:], cover))])
 
 
 def _add_windows(padded: Array, parts: Array, window: Window) -> None:
@@ -129,7 +138,7 @@ def _add_windows(padded: Array, parts: Array, window: Window) -> None:
 def conv_weight_grad(dy: Array, x: Array, w_shape: Sizes, window: Window) -> Array:
     """dw[o,c,u] = sum over n, i of dy[n,o,i] x[n, c, s*i + d*u - begin] (1.6, 1.12)."""
     dy, x, groups = _wide(dy), _wide(x), window.groups
-    padded = fit(x, window.cover(x.shape[2:], w_shape[2:]), 0.0, np)
+    padded = pad_or_crop(x, window.cover(x.shape[2:], w_shape[2:]), 0.0, np)
     columns = _by_group(dy, groups)
     if _is_small(x.shape, dy.shape[2:], w_shape[2:]):
         windows = _columns(padded, groups, dy.shape[2:], w_shape[2:], window)
@@ -191,7 +200,7 @@ def max_pool(x: Array, window: Window, ties: str = "first", nan_index: str = "fi
     out, cover = window.output_shape(spatial, window.kernel), window.cover(spatial, window.kernel)
     places = np.arange(math.prod(spatial), dtype=np.int64).reshape(1, 1, *spatial)
     wide = x if x.dtype.itemsize > 2 else x.astype(np.float32)  # exact, and compared many times as fast
-    places, padded = fit(places, cover, -1, np), fit(wide, cover, -math.inf, np)
+    places, padded = pad_or_crop(places, cover, -1, np), pad_or_crop(wide, cover, -math.inf, np)
     special = not np.isfinite(wide).all()
     plain = ties == "first" and not special
     if plain and x.size and _is_small(x.shape, out, window.kernel):
@@ -247,7 +256,7 @@ def max_pool_grad(dy: Array, x: Array, indices: Array, window: Window) -> Array:
 
 def divisor_map(spatial: Sizes, window: Window) -> Array:
     """Divisor of every mean-pooling window, shape P."""
-    counts = [np.asarray(axis, dtype=np.float64) for axis in divisors(spatial, window)]
+    counts = [np.asarray(axis, dtype=np.float64) for axis in mean_divisors(spatial, window)]
     return reduce(np.multiply.outer, counts)
 
 
@@ -255,7 +264,7 @@ def avg_pool(x: Array, window: Window) -> Array:
     """y = sum over the window / divisor (SPEC section 4), axis by axis; 0/0 for a window of padding only is 0."""
     assert window.kernel is not None
     out = window.output_shape(x.shape[2:], window.kernel)
-    total = fit(_wide(x), window.cover(x.shape[2:], window.kernel), 0.0, np)
+    total = pad_or_crop(_wide(x), window.cover(x.shape[2:], window.kernel), 0.0, np)
     for axis in reversed(range(len(out))):  # the last axis first: what follows runs over shorter rows
         total = _sum_axis(total, axis, out[axis], window)
     return np.asarray(total / divisor_map(x.shape[2:], window))
@@ -269,7 +278,7 @@ def avg_pool_grad(dy: Array, x_shape: Sizes, window: Window) -> Array:
     total = _wide(dy) / divisor_map(x_shape[2:], window)
     for axis in range(len(out)):
         total = _spread_axis(total, axis, grown[axis], window)
-    return np.ascontiguousarray(total[(*EVERY, *inner(x_shape[2:], cover))])
+    return np.ascontiguousarray(total[(*EVERY, *inner_slices(x_shape[2:], cover))])
 
 
 def _sum_axis(a: Array, axis: int, p: int, window: Window) -> Array:
@@ -308,7 +317,7 @@ def compute(problem: Problem, arrays: Mapping[str, Array], source: Any = None) -
     """Reference outputs of a problem by name; `source` is this module, or `harness.problems.loops`."""
     inputs = turn(problem, arrays)
     with np.errstate(invalid="ignore", over="ignore"):  # NaN and Inf are data, not accidents
-        outputs = name_outputs(problem, bind(source or sys.modules[__name__], problem, inputs)())
+        outputs = name_outputs(problem, bind_operator(source or sys.modules[__name__], problem, inputs)())
     return turn(problem, outputs)
 
 

@@ -16,7 +16,7 @@ ALL: Any = slice(None)
 EVERY: tuple[Any, ...] = (ALL, ALL)  # all images and channels
 
 
-def fit(x: Any, padding: Padding, value: float, xp: Any) -> Any:
+def pad_or_crop(x: Any, padding: Padding, value: float, xp: Any) -> Any:
     """Pad the spatial axes of x with a value; a negative end crops what lies beyond.
 
     x: n c *s, any array namespace xp with `full` and slice assignment; returns x itself where nothing changes.
@@ -29,12 +29,12 @@ def fit(x: Any, padding: Padding, value: float, xp: Any) -> Any:
     x = x[(*EVERY, *map(slice, kept))]
     if kept == extent:
         return x
-    out = xp.full((*x.shape[:2], *extent), value, dtype=x.dtype, **beside(x))
-    out[(*EVERY, *inner(kept, padding))] = x
+    out = xp.full((*x.shape[:2], *extent), value, dtype=x.dtype, **device_options(x))
+    out[(*EVERY, *inner_slices(kept, padding))] = x
     return out
 
 
-def inner(spatial: Sizes, padding: Padding) -> Slices:
+def inner_slices(spatial: Sizes, padding: Padding) -> Slices:
     """Where an array of this spatial size lies inside its padded form."""
     return tuple(slice(b, b + n) for n, (b, _) in zip(spatial, padding, strict=True))
 
@@ -65,12 +65,12 @@ def view_windows(padded: NDArray[Any], out: Sizes, kernel: Sizes, window: Window
     return as_strided(padded, (*padded.shape[:2], *kernel, *out), (*padded.strides[:2], *taps, *moves), writeable=False)
 
 
-def beside(x: Any) -> dict[str, Any]:
+def device_options(x: Any) -> dict[str, Any]:
     """Arguments that make a new array on the device of x: only torch needs them said."""
     return {"device": x.device} if type(x).__module__.partition(".")[0] == "torch" else {}
 
 
-def divisors(spatial: Sizes, window: Window) -> list[list[int]]:
+def mean_divisors(spatial: Sizes, window: Window) -> list[list[int]]:
     """Per axis, how many taps of each mean-pooling window count (SPEC section 4): the divisor is their product.
 
     With count_include_pad those inside input and explicit padding, else those inside the input; never the

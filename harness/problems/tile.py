@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.problems.accumulation import accumulation
+from harness.problems.accumulation import longest_sum
 from harness.problems.numerics import FORMATS, dtype_of
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
@@ -67,7 +67,7 @@ def amplitude(problem: Problem) -> tuple[int, float]:
     """
     if problem.operator is Operator.max_pool:
         return LARGEST_MAXIMUM, 1.0
-    longest, limit = accumulation(problem), 2.0 ** FORMATS[problem.dtype].bits
+    longest, limit = longest_sum(problem), 2.0 ** FORMATS[problem.dtype].bits
     for largest in range(LARGEST_FACTOR, 0, -1):
         if longest * largest**2 + largest <= limit:
             return largest, 1.0

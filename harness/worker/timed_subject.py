@@ -15,8 +15,8 @@ from harness.laws.deviation import Deviation, worst_of
 from harness.laws.exhibit import Exhibit
 from harness.laws.networks.error_bounds import depth_bound
 from harness.laws.networks.subject import NetworkUnderTest, PreparedPass
-from harness.laws.networks.verify import compare_norms, verify_layers
-from harness.laws.subject import BackendUnderTest, Prepared
+from harness.laws.networks.verify import compare_norms, verify_network_layers
+from harness.laws.subject import BackendUnderTest, PreparedCall
 from harness.laws.verify import verify
 from harness.networks.graph import INPUT
 from harness.networks.initialise import TARGET, make_ends, make_values
@@ -100,7 +100,7 @@ class TimedOperator:
         """Copies in the problem's dtype and memory layout."""
         return self.subject.devices(self.problem, {name: a.copy(order="K") for name, a in host.items()})
 
-    def bind(self, devices: Mapping[str, Any]) -> Prepared:
+    def bind(self, devices: Mapping[str, Any]) -> PreparedCall:
         """The backend's own plan."""
         return self.subject.prepare_devices(self.problem, devices)
 
@@ -151,7 +151,7 @@ class TimedNetwork:
     def judge(self, host: Mapping[str, Array], outputs: Mapping[str, Array], seed: int | None = None) -> Deviation:
         """Every layer of another pass on the same arrays against the reference, and this pass against that one."""
         devices = self.own(host)
-        layers, tape = verify_layers(self.subject, devices, devices)
+        layers, tape = verify_network_layers(self.subject, devices, devices)
         again = self.subject.fetch_results(tape)
         bound = depth_bound(self.subject.network, self.subject.problem.work, self.subject.numerics_for)
         parts = [compare_norms(f"{name} of a timed call", outputs[name], a, bound) for name, a in again.items()]

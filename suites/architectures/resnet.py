@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable
 from functools import partial
 
-from harness.networks.architecture import Architecture
-from harness.networks.builder import NetworkBuilder
-from harness.networks.graph import INPUT
+from harness import Architecture, NetworkBuilder
+from harness.networks import INPUT
 from suites.architectures.units import conv_norm, unit, valid
 
 Residual = Callable[..., str]
@@ -53,7 +52,7 @@ def add_stem(net: NetworkBuilder) -> str:
     return net.max_pool("maxpool", x, 3, stride=2, pad=1)
 
 
-def _draw_resnet(net: NetworkBuilder, residual: Residual, depths: tuple[int, int, int, int]) -> None:
+def _draw_resnet(net: NetworkBuilder, residual: Residual, depths: tuple[int, ...]) -> None:
     x, gain = add_stem(net), branch_gain(sum(depths))
     for stage, depth in enumerate(depths, 1):
         for number in range(depth):

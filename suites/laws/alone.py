@@ -9,15 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from harness import BackendUnderTest, Deviation, Problem, statement
-from harness.backend.base import Backend
-from harness.backend.routing import resolve
-from harness.laws.error_bounds import check_outputs
-from harness.laws.subject import Prepared
-from harness.problems import reference
-from harness.problems.calling import bind, name_outputs
-from harness.problems.data import make_arrays
-from harness.problems.numerics import dtype_of
+from harness import Backend, BackendUnderTest, Deviation, Problem, statement
+from harness.backend import find_route
+from harness.laws import PreparedCall, check_outputs
+from harness.problems import bind_operator, dtype_of, make_arrays, name_outputs, reference
 from suites.laws.common import Array
 
 FEW_ELEMENTS = 1000  # of x: these laws make some hundred calls each, so they take small problems
@@ -79,13 +74,13 @@ class Answers:
         """Whether a prepared call is anything but the plain method bound to its arrays."""
         backend = self.subject.backend
         own = getattr(backend.prepare, "__func__", None) is not Backend.prepare
-        return own and resolve(backend, problem).kind == "native"
+        return own and find_route(backend, problem).kind == "native"
 
     def takes(self, problem: Problem) -> bool:
         """Whether the backend computes the problem, as far as it declares."""
         if 0 in problem.x[:1] and not self.subject.numerics(problem).empty_batch:
             return False
-        return resolve(self.subject.backend, problem).kind != "unsupported"
+        return find_route(self.subject.backend, problem).kind != "unsupported"
 
     def cases(self, problems: Iterable[tuple[str, Problem]]) -> list[Case]:
         """Cases of those problems that the backend takes."""
@@ -95,19 +90,19 @@ class Answers:
         """Device arrays of a case, which share no memory with the case."""
         return self.subject.devices(case.problem, {name: a.copy(order="K") for name, a in case.arrays.items()})
 
-    def plain(self, case: Case, devices: Mapping[str, Any] | None = None) -> Prepared:
+    def plain(self, case: Case, devices: Mapping[str, Any] | None = None) -> PreparedCall:
         """A call of plain methods on these device arrays, or on new ones."""
         given, backend = self.own(case) if devices is None else devices, self.subject.backend
         call = self.subject.plain(case.problem, given)
-        if resolve(backend, case.problem).kind == "native":  # the way is known, and not looked for in every call
-            call = replace(call, call=bind(backend, case.problem, given))
+        if find_route(backend, case.problem).kind == "native":  # the way is known, and not looked for in every call
+            call = replace(call, call=bind_operator(backend, case.problem, given))
         return call
 
-    def prepared(self, case: Case) -> Prepared:
+    def prepared(self, case: Case) -> PreparedCall:
         """A prepared call on new device arrays."""
         return self.subject.prepare_devices(case.problem, self.own(case))
 
-    def fetch(self, case: Case, call: Prepared, result: Any) -> dict[str, Array]:
+    def fetch(self, case: Case, call: PreparedCall, result: Any) -> dict[str, Array]:
         """Outputs on the host; where their form is that of the answer without asking the problem for it again."""
         dtype = dtype_of(case.problem.dtype)
         host = {k: np.array(self.subject.backend.to_host(a)) for k, a in name_outputs(case.problem, result).items()}
@@ -115,7 +110,7 @@ class Answers:
             return host
         return call.fetch(result)
 
-    def ask(self, case: Case, call: Prepared, how: str) -> Deviation:
+    def ask(self, case: Case, call: PreparedCall, how: str) -> Deviation:
         """Make a call and judge its outputs."""
         return self.judge(case, self.fetch(case, call, call.run()), how)
 

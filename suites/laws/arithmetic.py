@@ -8,13 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Numerics, Operator, Problem, Window, declaration, law
-from harness.laws.error_bounds import PAIRS, input_rounding, magnitude
-from harness.problems import reference
-from harness.problems.accumulation import accumulation
-from harness.problems.data import generator, make_arrays
-from harness.problems.numerics import FORMATS, dtype_of
-from harness.problems.taps import ALL
-from suites.laws.common import Array
+from harness.laws import FACTORS, input_rounding, magnitude
+from harness.problems import FORMATS, array_generator, dtype_of, longest_sum, make_arrays, reference
+from suites.laws.common import ALL, Array
 
 TRIALS = 16
 NORMWISE = "an error per norm"
@@ -62,7 +58,7 @@ def inner_products(subject: BackendUnderTest, problem: Problem, a: Array, b: Arr
         x=shape, w=w, window=plain, bias=False, output_padding=None if extra is None else (0,) * problem.axes,
         layout="channels-first", data="normal",
     )  # fmt: skip
-    names = PAIRS[operator]
+    names = FACTORS[operator]
     prepared = subject.prepare(probe, {names[0]: first, names[1]: second})
     out = prepared.fetch(prepared.run())[operator.outputs[0]]
     return np.asarray(out.astype(np.float64).reshape(-1))
@@ -70,7 +66,7 @@ def inner_products(subject: BackendUnderTest, problem: Problem, a: Array, b: Arr
 
 def measure_inputs(subject: BackendUnderTest, problem: Problem, terms: int) -> int:
     """Bits of a single factor that reach the result, all other terms being zero; the worse of both operands."""
-    rng, dtype = generator(problem, "inputs"), dtype_of(problem.dtype)
+    rng, dtype = array_generator(problem, "inputs"), dtype_of(problem.dtype)
     values = (1.0 + rng.random(TRIALS)).astype(dtype).astype(np.float64)
     at = int(rng.integers(terms))
     one = np.zeros(terms)
@@ -89,7 +85,7 @@ def measure_sums(subject: BackendUnderTest, problem: Problem, terms: int) -> int
 
     Each trial puts the three terms elsewhere; products of powers of two reach beyond the range of short formats.
     """
-    rng = generator(problem, "sums")
+    rng = array_generator(problem, "sums")
     best = BITS[0]
     for bits in BITS:
         if bits > 24 and problem.dtype != "float64":
@@ -116,7 +112,7 @@ def declared_arithmetic(problem: Problem, numerics: Numerics) -> Arithmetic:
 
 @law(
     tolerance="declared",
-    when=lambda p: p.operator in PAIRS and p.data == "normal" and not p.flip,
+    when=lambda p: p.operator in FACTORS and p.data == "normal" and not p.flip,
     role="arithmetic",
 )
 def arithmetic_is_declared(subject: BackendUnderTest, problem: Problem) -> Deviation:
@@ -129,7 +125,7 @@ def arithmetic_is_declared(subject: BackendUnderTest, problem: Problem) -> Devia
     if numerics.normwise:
         observed = _measure_locality(subject, problem)
         return declaration(observed == NORMWISE, NORMWISE, observed)
-    terms = min(4096, max(8, accumulation(problem)))
+    terms = min(4096, max(8, longest_sum(problem)))
     measured = Arithmetic(inputs=measure_inputs(subject, problem, terms), sums=measure_sums(subject, problem, terms))
     promise = declared_arithmetic(problem, numerics)
     return declaration(measured == promise, str(promise), str(measured))

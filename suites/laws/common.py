@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import Deviation, Operator, Problem, compare
-from harness.problems.data import draw, generator
-from harness.problems.window import Sizes
+from harness.problems import Sizes, array_generator, draw_array
 
 Array = NDArray[Any]
+ALL: Any = slice(None)  # any type: NumPy's annotations know no mixed indices that are unpacked
 
 
 def whole_conv(problem: Problem) -> bool:
@@ -31,12 +31,12 @@ def whole_avg_pool(problem: Problem) -> bool:
 
 def wide(problem: Problem, name: str, shape: Sizes) -> Array:
     """An array of the problem's data, widened to float64 for computing on the side of the law."""
-    return np.asarray(draw(problem, name, shape).astype(np.float64))
+    return np.asarray(draw_array(problem, name, shape).astype(np.float64))
 
 
 def step(problem: Problem, name: str, shape: Sizes) -> Array:
     """A direction of whole numbers -1, 0 and 1."""
-    return generator(problem, name).integers(-1, 1, size=shape, endpoint=True).astype(np.float64)
+    return array_generator(problem, name).integers(-1, 1, size=shape, endpoint=True).astype(np.float64)
 
 
 def kernel_shape(problem: Problem) -> Sizes:

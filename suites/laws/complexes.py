@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Problem, law, worst_of
-from harness.backend.routing import UnsupportedError, refusal
-from harness.laws.error_bounds import is_exact
-from harness.laws.subject import NotExactError
-from harness.problems.data import arrange
-from harness.problems.reference import rot180
+from harness.backend import UnsupportedError, refusal_reason
+from harness.laws import NotExactError, is_exact
+from harness.problems import apply_layout, rot180
 from suites.laws.common import Array, equal, kernel_shape, step, wide
 from suites.laws.shapes import filled_conv
 
@@ -47,7 +45,7 @@ def _refuse(subject: BackendUnderTest, problem: Problem) -> None:
     """Raise UnsupportedError where the backend's own method does not take complex arrays."""
     if not subject.backend.takes_complex:
         raise UnsupportedError(f"{subject.backend.name} takes no complex arrays")
-    reason = refusal(subject.backend, problem.with_(flip=False))
+    reason = refusal_reason(subject.backend, problem.with_(flip=False))
     if reason is not None:
         raise UnsupportedError(reason)
 
@@ -59,7 +57,7 @@ def _conv(subject: BackendUnderTest, problem: Problem, x: Array, w: Array, b: Ar
     if not is_exact(problem, numerics, sizes):
         raise NotExactError(f"complex sums of {problem.line} are not exact in {dtype} ({numerics.algorithm})")
     given: tuple[Array | None, ...] = (x, rot180(w) if problem.flip else w, b)
-    devices = [None if a is None else backend.to_device(arrange(a.astype(dtype), problem.layout)) for a in given]
+    devices = [None if a is None else backend.to_device(apply_layout(a.astype(dtype), problem.layout)) for a in given]
     y = backend.conv(*devices, problem.window)  # type: ignore[attr-defined]  # refusal() has seen it
     backend.synchronize()
     host = np.array(backend.to_host(y))

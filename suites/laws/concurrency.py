@@ -21,9 +21,8 @@ import numpy as np
 
 import harness
 from harness import BackendUnderTest, Deviation, Problem, law, statement, worst_of
-from harness.laws.subject import Prepared
-from harness.problems.data import make_arrays
-from harness.problems.window import Sizes
+from harness.laws import PreparedCall
+from harness.problems import Sizes, make_arrays
 from suites.laws import neighbours
 from suites.laws.alone import Answers, Case, Outputs, is_chosen, make_case, make_case_of
 
@@ -58,10 +57,10 @@ class Caller:
     """One of several that call at once: its case, how it makes its call, and what tells it in a message."""
 
     case: Case
-    make: Callable[[], Prepared]
+    make: Callable[[], PreparedCall]
 
     @classmethod
-    def of(cls, case: Case, call: Prepared) -> Caller:
+    def of(cls, case: Case, call: PreparedCall) -> Caller:
         """Make the same call each time."""
         return cls(case, lambda: call)
 

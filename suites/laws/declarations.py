@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, law, statement, worst_of
-from harness.laws.error_bounds import check_outputs
-from harness.problems import reference
-from harness.problems.data import MOVED_OVER, make_arrays
+from harness.laws import check_outputs
+from harness.problems import make_arrays, reference, special_input
 from suites.laws.common import equal
 
 
@@ -36,7 +35,7 @@ def nan_stays_local(subject: BackendUnderTest, problem: Problem) -> Deviation:
     transforms of the whole input cannot be; within the bound, and not to the bit, where it is not deterministic.
     """
     arrays, numerics, output = make_arrays(problem), subject.numerics(), problem.operator.outputs[0]
-    name = MOVED_OVER.get(problem.operator, problem.operator.inputs[0])
+    name = special_input(problem)
     poisoned = {**arrays, name: arrays[name].copy(order="K")}
     poisoned[name][tuple((n - 1) // 2 for n in arrays[name].shape)] = np.nan
     wanted = reference.compute(problem, poisoned)

@@ -10,13 +10,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness import BackendUnderTest, Deviation, Law, Operator, Problem, Window, compare, law, worst_of
-from harness.backend.routing import UnsupportedError
-from harness.laws.error_bounds import judge, limit, magnitude, rounding
-from harness.laws.exhibit import Exhibit, Picture
-from harness.problems import reference
-from harness.problems.numerics import FORMATS, dtype_of
-from harness.problems.window import Sizes
+from harness import (
+    BackendUnderTest,
+    Deviation,
+    Exhibit,
+    Law,
+    Operator,
+    Picture,
+    Problem,
+    Window,
+    compare,
+    law,
+    worst_of,
+)
+from harness.backend import UnsupportedError
+from harness.laws import judge_output, magnitude, rounding_bound, sum_bound
+from harness.problems import FORMATS, Sizes, dtype_of, reference
 from suites.laws.common import Array
 from suites.laws.kernels import KERNELS, gaussian
 
@@ -105,8 +114,8 @@ def _filter(subject: BackendUnderTest, problem: Problem, kernel: Array, shows_ph
     arrays = {"x": wrap_around(photograph, kernel.shape), "w": kernel[None, None].astype(dtype)}
     wanted = reference.compute(problem, arrays)["y"]
     got = subject.run(problem, arrays)["y"]
-    found = judge(problem, numerics, arrays, got, wanted, what="y")
-    bound = limit(problem, numerics, arrays, magnitude(problem, arrays)) + rounding(problem, wanted)
+    found = judge_output(problem, numerics, arrays, got, wanted, what="y")
+    bound = sum_bound(problem, numerics, arrays, magnitude(problem, arrays)) + rounding_bound(problem, wanted)
     brightness = compare_brightness(got, photograph, arrays["w"], bound)
     pictures = {"photograph": paint(photograph)} if shows_photograph else {}
     error = np.abs(got.astype(np.float64) - wanted)

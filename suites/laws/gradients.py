@@ -7,12 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law, worst_of
-from harness.laws.error_bounds import PAIRS
-from harness.problems.accumulation import accumulation
-from harness.problems.data import amplitude, generator
-from harness.problems.numerics import FORMATS
-from harness.problems.taps import EVERY, fit
-from harness.problems.window import Sizes
+from harness.laws import FACTORS
+from harness.problems import EVERY, FORMATS, Sizes, array_generator, exact_amplitude, longest_sum, pad_or_crop
 from suites.laws.common import Array, equal, inner, kernel_shape, step, whole_conv, wide
 from suites.laws.shapes import by_channel, cut, filled_conv
 
@@ -40,7 +36,7 @@ def weight_gradient_is_correlation(subject: BackendUnderTest, problem: Problem) 
     x~ is the padded input; one group.
     """
     x, w, dy = _arrays(problem)
-    covered = fit(x, problem.window.cover(x.shape[2:], w.shape[2:]), 0.0, np)
+    covered = pad_or_crop(x, problem.window.cover(x.shape[2:], w.shape[2:]), 0.0, np)
     window = Window.of(problem.axes, stride=problem.window.dilation, dilation=problem.window.stride)
     wanted = subject.conv(covered.swapaxes(0, 1), dy.swapaxes(0, 1), window=window).swapaxes(0, 1)
     return equal(subject.weight_grad(dy, x, w.shape), wanted, "dw")
@@ -214,7 +210,7 @@ def linear_operators(subject: BackendUnderTest, problem: Problem) -> Deviation:
     alone = problem.with_(bias=False)
     arrays = {name: wide(alone, name, shape) for name, shape in alone.shapes.items() if name in problem.operator.inputs}
     output, deviations = problem.operator.outputs[0], []
-    for name in PAIRS.get(problem.operator, ("dy",)):
+    for name in FACTORS.get(problem.operator, ("dy",)):
         a, c = (_thin_step(alone, f"{part} of {name}", arrays[name].shape) for part in ("a", "c"))
         joint, *parts = (subject.whole(alone, {**arrays, name: value})[output] for value in (2 * a - 3 * c, a, c))
         deviations.append(equal(joint, 2 * parts[0] - 3 * parts[1], f"{output} of 2a - 3c for {name}"))
@@ -223,8 +219,8 @@ def linear_operators(subject: BackendUnderTest, problem: Problem) -> Deviation:
 
 def _thin_step(problem: Problem, name: str, shape: Sizes) -> Array:
     """A direction with so few numbers beside 0 that sums of five times as much stay exact in the dtype."""
-    share = 2.0 ** FORMATS[problem.dtype].bits / (8 * amplitude(problem)[0] * max(1, accumulation(problem)))
-    return step(problem, name, shape) * (generator(problem, f"share of {name}").random(shape) < share)
+    share = 2.0 ** FORMATS[problem.dtype].bits / (8 * exact_amplitude(problem)[0] * max(1, longest_sum(problem)))
+    return step(problem, name, shape) * (array_generator(problem, f"share of {name}").random(shape) < share)
 
 
 @law(tolerance="exact", when=filled_conv, needs=(INPUT, WEIGHT, BIAS))

@@ -8,10 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, law, worst_of
-from harness.backend.base import native_operators
-from harness.backend.routing import UnsupportedError
-from harness.problems.calling import bind
-from harness.problems.data import make_arrays
+from harness.backend import UnsupportedError, native_operators
+from harness.problems import bind_operator, make_arrays
 from suites.laws import neighbours
 from suites.laws.alone import Answers, Case, is_chosen, make_case, make_case_of
 from suites.laws.common import Array
@@ -103,7 +101,7 @@ def refused_calls_leave_no_trace(subject: BackendUnderTest, problem: Problem) ->
     parts = [answers.ask(base, plain, "at first")]
     for what, illegal in illegal_windows(problem):
         with contextlib.suppress(Exception):  # whether it is refused is the matter of another law
-            bind(subject.backend, illegal, answers.own(base))()
+            bind_operator(subject.backend, illegal, answers.own(base))()
         parts.append(answers.ask(base, plain, f"after {what}"))
     return worst_of(*parts, answers.ask(base, prepared, "at the end, prepared at the begin"))
 
@@ -130,7 +128,7 @@ class _Plans:
     def drop(self, name: str) -> None:
         """Let go of a call, its arrays and its result, and collect what only refers to itself."""
         for held in (self.cases, self.devices, self.calls, self.results):
-            held.pop(name, None)  # type: ignore[attr-defined]
+            held.pop(name, None)
         gc.collect(1)
 
     def run(self, name: str, how: str) -> None:

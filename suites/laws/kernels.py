@@ -8,10 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Law, Operator, Problem, compare, law, worst_of
-from harness.laws.error_bounds import check_outputs, limit, magnitude
-from harness.problems import reference
-from harness.problems.data import draw
-from harness.problems.numerics import FORMATS
+from harness.laws import check_outputs, magnitude, sum_bound
+from harness.problems import FORMATS, draw_array, reference
 from suites.laws.common import Array
 
 SIGMA = 0.8
@@ -56,7 +54,7 @@ def _is_picture(problem: Problem) -> bool:
 def _make_law(name: str, formula: str, kernel: Callable[[], Array]) -> Law:
     def check(subject: BackendUnderTest, problem: Problem) -> Deviation:
         """Filter the picture and a constant one: y = w ⋆ x, and brightness follows the sum of the kernel."""
-        x = draw(problem, "x", problem.x)
+        x = draw_array(problem, "x", problem.x)
         w = np.zeros((1, 1, 3, 3))
         small = kernel()
         w[0, 0, 1 - small.shape[0] // 2 : 2 + small.shape[0] // 2, :] = small
@@ -88,7 +86,7 @@ def _separates(subject: BackendUnderTest, problem: Problem, x: Array, w: Array) 
     passes = ((x, w), (x, row), (blurred, column))
     allowed = 8 * FORMATS[problem.dtype].u * size
     for image, kernel in passes:
-        allowed = allowed + limit(problem, subject.numerics(), {"x": image, "w": kernel}, size)
+        allowed = allowed + sum_bound(problem, subject.numerics(), {"x": image, "w": kernel}, size)
     return compare(twice, once.astype(np.float64), allowed, what="two passes", kind="bound")
 
 

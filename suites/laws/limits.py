@@ -8,18 +8,17 @@ from dataclasses import replace
 from typing import TypeVar
 
 from harness import BackendUnderTest, Deviation, Exhibit, Problem, law
-from harness.laws.sampling.beyond import call_backend, draw_arrays, is_beyond, judge_held
-from harness.laws.subject import NoRoomError
-from harness.machine.limits import read_free_memory
-from harness.measure.memory import MemoryMeter, read_resident
-from harness.plan.task import is_short
+from harness.laws import NoRoomError, call_on_large_arrays, draw_large_arrays, is_beyond_32_bits, judge_large_outputs
+from harness.machine import read_free_memory
+from harness.measure import MemoryMeter, read_resident
+from harness.plan import is_memory_short
 
 COPIES = 1.3  # of all arrays: the arrays themselves, which stay with the backend, blocks, and the process
 Made = TypeVar("Made")
 
 
 def _applies(problem: Problem) -> bool:
-    return problem.data == "integer" and not problem.flip and is_beyond(problem)
+    return problem.data == "integer" and not problem.flip and is_beyond_32_bits(problem)
 
 
 @law(tolerance="exact", when=_applies, copies=COPIES)
@@ -38,9 +37,9 @@ def agrees_beyond_limits(subject: BackendUnderTest, problem: Problem) -> Deviati
 def _apply(subject: BackendUnderTest, problem: Problem, free: int) -> Deviation:
     meters = [MemoryMeter("cpu") for _ in range(3)]
     before = read_resident()
-    held = _measured(meters[0], lambda: draw_arrays(subject, problem))
-    _measured(meters[1], lambda: call_backend(held))
-    found = _measured(meters[2], lambda: judge_held(held))
+    held = _measured(meters[0], lambda: draw_large_arrays(subject, problem))
+    _measured(meters[1], lambda: call_on_large_arrays(held))
+    found = _measured(meters[2], lambda: judge_large_outputs(held))
     figures = {
         "array bytes": problem.bytes, "free bytes": free, "bytes of the process before": before,
         "peak while drawing": meters[0].top_bytes, "peak of the call": meters[1].top_bytes,
@@ -67,7 +66,7 @@ def _enough_memory(subject: BackendUnderTest, need: int) -> Iterator[int]:
     try:
         yield free or 0
     except Exception as error:
-        if is_out_of_memory(error) and (free is None or is_short(free, need)):
+        if is_out_of_memory(error) and (free is None or is_memory_short(free, need)):
             text = " ".join(str(error).split())
             raise NoRoomError(f"out of memory (estimated {need / 2**30:.3g} GiB): {text}"[:400]) from None
         raise

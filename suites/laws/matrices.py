@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law, worst_of
-from harness.problems.reference import rot180
-from harness.problems.taps import EVERY, fit, inner, tap_slices
-from harness.problems.window import Sizes
+from harness.problems import EVERY, Sizes, inner_slices, pad_or_crop, rot180, tap_slices
 from suites.laws.common import Array, equal, kernel_shape, wide
 from suites.laws.shapes import by_channel, cut, filled_conv, nonzero
 
@@ -49,7 +47,7 @@ def toeplitz(w: Array, x_shape: Sizes, window: Window) -> Array:
     spatial, out = x_shape[2:], window.output_shape(x_shape[2:], w.shape[2:])
     o, c = w.shape[0] // window.groups, w.shape[1]
     numbers = np.arange(1, math.prod(spatial) + 1).reshape(1, 1, *spatial)
-    numbers = fit(numbers, window.cover(spatial, w.shape[2:]), 0, np)  # 0 stands for padding
+    numbers = pad_or_crop(numbers, window.cover(spatial, w.shape[2:]), 0, np)  # 0 stands for padding
     matrix = np.zeros((window.groups, o, math.prod(out), window.groups, c, math.prod(spatial)))
     by_group = w.reshape(window.groups, o, *w.shape[1:])
     for tap, at in tap_slices(out, w.shape[2:], window):
@@ -147,7 +145,7 @@ def multiplicity(spatial: Sizes, kernel: Sizes, window: Window) -> Array:
     held = np.zeros((1, 1, *(n + b + max(0, e) for n, (b, e) in zip(spatial, cover, strict=True))))
     for _, at in tap_slices(window.output_shape(spatial, kernel), kernel, window):
         held[(*EVERY, *at)] += 1
-    return np.asarray(held[(*EVERY, *inner(spatial, cover))][0, 0])
+    return np.asarray(held[(*EVERY, *inner_slices(spatial, cover))][0, 0])
 
 
 @law(tolerance="exact", when=filled_conv)

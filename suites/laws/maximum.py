@@ -10,7 +10,7 @@ from functools import reduce
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Problem, Window, law, statement, worst_of
-from harness.problems.taps import EVERY, fit
+from harness.problems import EVERY, pad_or_crop
 from suites.laws.common import Array, equal, step, wide
 from suites.laws.windows import (
     MAX,
@@ -189,7 +189,7 @@ def maximum_of_a_constant(subject: BackendUnderTest, problem: Problem) -> Deviat
 
 def _covered(problem: Problem, x: Array) -> Array:
     """The input with -inf around it wherever a window looks, and cut where none does."""
-    return np.asarray(fit(x, problem.window.cover(problem.x[2:], problem.kernel), -np.inf, np))
+    return np.asarray(pad_or_crop(x, problem.window.cover(problem.x[2:], problem.kernel), -np.inf, np))
 
 
 def _looks_outside(problem: Problem) -> bool:

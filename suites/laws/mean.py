@@ -8,11 +8,8 @@ from functools import reduce
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, Window, compare, law, worst_of
-from harness.laws.error_bounds import check_outputs
-from harness.laws.subject import NotExactError
-from harness.problems import reference
-from harness.problems.numerics import FORMATS
-from harness.problems.taps import EVERY, fit
+from harness.laws import NotExactError, check_outputs
+from harness.problems import EVERY, FORMATS, pad_or_crop, reference
 from suites.laws.common import equal, step, whole_avg_pool, wide
 from suites.laws.windows import (
     AVG,
@@ -87,7 +84,7 @@ def mean_padding_is_explicit_zeros(subject: BackendUnderTest, problem: Problem) 
     x, window = wide(problem, "x", problem.x), problem.window
     inside = replace(window, padding=((0, 0),) * problem.axes, count_include_pad=False)
     y, error = avg_pool(subject, problem, x, replace(window, count_include_pad=True))
-    explicit, other = avg_pool(subject, problem, np.asarray(fit(x, _reached(problem), 0.0, np)), inside)
+    explicit, other = avg_pool(subject, problem, np.asarray(pad_or_crop(x, _reached(problem), 0.0, np)), inside)
     return compare(y, explicit, error + other, what="padded avg_pool", kind="bound")
 
 
@@ -110,7 +107,7 @@ def mean_leaves_out_the_overhang(subject: BackendUnderTest, problem: Problem) ->
         rest.append(slice(low, low + (fits - 1) * d + 1) if over else slice(0, (p - 1) * s + (m - 1) * d + 1))
         kernel.append(fits)
     y, error = avg_pool(subject, problem, x, replace(window, count_include_pad=True))
-    padded = fit(x, window.padding, 0.0, np)[(*EVERY, *rest)]
+    padded = pad_or_crop(x, window.padding, 0.0, np)[(*EVERY, *rest)]
     cut, other = avg_pool(subject, problem, padded, replace(bare(window), kernel=tuple(kernel)))
     at = (*EVERY, *last)
     return compare(y[at], cut, error[at] + other, what="avg_pool in the overhang", kind="bound")

@@ -11,11 +11,8 @@ from typing import Any
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, GeometryError, Problem, law, statement, worst_of
-from harness.laws.error_bounds import check_outputs
-from harness.laws.subject import Prepared
-from harness.problems import reference
-from harness.problems.data import make_arrays
-from harness.problems.taps import beside
+from harness.laws import PreparedCall, check_outputs
+from harness.problems import device_options, make_arrays, reference
 from suites.laws.common import Array
 
 GARBAGE = -(2**31)  # what lies around whole numbers, where floating-point arrays have NaN around them
@@ -45,7 +42,7 @@ def _own(subject: BackendUnderTest, case: _Case) -> dict[str, Any]:
     return subject.devices(case.problem, {name: a.copy(order="K") for name, a in case.arrays.items()})
 
 
-def _judge(subject: BackendUnderTest, case: _Case, call: Prepared, how: str) -> Deviation:
+def _judge(subject: BackendUnderTest, case: _Case, call: PreparedCall, how: str) -> Deviation:
     """Run a call and compare it with the reference; `how` names the circumstances."""
     return _compare(subject, case, call.fetch(call.run()), how)
 
@@ -72,7 +69,7 @@ def _filled(like: Any, shape: tuple[int, ...]) -> Any:
     """A new array full of what must not be read."""
     xp = _xp(like)
     floating = xp.isdtype(like.dtype, "real floating") if str(like.dtype) != "bfloat16" else True
-    return xp.full(shape, float("nan") if floating else GARBAGE, dtype=like.dtype, **beside(like))
+    return xp.full(shape, float("nan") if floating else GARBAGE, dtype=like.dtype, **device_options(like))
 
 
 def _permuted(a: Any, order: tuple[int, ...]) -> Any:

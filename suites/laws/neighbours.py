@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from harness import GeometryError, Operator, Problem, Window
-from harness.problems.numerics import DTYPES
-from harness.problems.operator import POOLS
+from harness.problems import DTYPES, POOLS
 
 BATCHES = (1, 33, 2, 0, 5)  # grows past 32, shrinks from above 16, becomes empty, and grows again
 WIDE_CHANNELS = 16  # from here on, many libraries take other code for 3x3 and 1x1 kernels
@@ -95,11 +94,11 @@ def near_sizes(problem: Problem) -> Neighbours:
 @lru_cache(maxsize=256)
 def near_operators(problem: Problem) -> Neighbours:
     """The other operators on the geometry of the given one."""
-    family = POOLS if problem.operator in POOLS else CONVOLUTIONS
+    family: Collection[Operator] = POOLS if problem.operator in POOLS else CONVOLUTIONS
     if problem.operator is Operator.conv_transpose:
         family = ()
     others = [op for op in Operator if op in family and op not in (problem.operator, Operator.conv_transpose)]
-    return tuple(_build(problem, {op.value: lambda op=op: _with_operator(problem, op) for op in others}))  # type: ignore[misc]
+    return tuple(_build(problem, {op.value: partial(_with_operator, problem, op) for op in others}))
 
 
 def _build(problem: Problem, changes: dict[str, Callable[[], Problem | None]]) -> Iterator[tuple[str, Problem]]:

@@ -11,19 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import Deviation, Exhibit, statement
-from harness.laws.law import network_law
-from harness.laws.networks.error_bounds import take
-from harness.laws.networks.subject import NetworkUnderTest, on_host
-from harness.laws.networks.verify import verify_layers, verify_whole
-from harness.networks.elementwise import LOSSES
-from harness.networks.evaluate import Compute, Tape, forward, namespace
-from harness.networks.graph import INPUT, Node
-from harness.networks.initialise import TARGET
-from harness.networks.problem import NetworkProblem
-from harness.problems.numerics import FORMATS
-from harness.problems.operator import Operator
-from harness.problems.problem import Problem
+from harness import Deviation, Exhibit, NetworkProblem, Operator, Problem, network_law, statement
+from harness.laws import NetworkUnderTest, copy_to_host, take_elements, verify_network, verify_network_layers
+from harness.networks import INPUT, LOSSES, TARGET, Compute, Node, Tape, forward
+from harness.problems import FORMATS
 
 Array = NDArray[Any]
 STEPS = tuple(2.0**-k for k in range(6, 19, 2))  # of the Taylor test, each a quarter of the one before
@@ -57,7 +48,7 @@ def error_terms_layer_by_layer(subject: NetworkUnderTest, problem: NetworkProble
     arrays that it was given, so that the first wrong layer is named and no other is blamed.
     """
     values, ends = subject.draw()
-    return verify_layers(subject, subject.to_device(values), subject.to_device(ends))[0]
+    return verify_network_layers(subject, subject.to_device(values), subject.to_device(ends))[0]
 
 
 @network_law(tolerance="norm", when=_plain, role="network")
@@ -70,7 +61,7 @@ def network_equals_autograd(subject: NetworkUnderTest, problem: NetworkProblem) 
     that rounding explains.
     """
     values, ends = subject.draw()
-    return verify_whole(subject, subject.evaluate(values, ends), values, ends)
+    return verify_network(subject, subject.evaluate(values, ends), values, ends)
 
 
 @network_law(tolerance="norm", when=lambda p: p.work == "step" and bool(p.mixed))
@@ -80,7 +71,7 @@ def mixed_backends_agree(subject: NetworkUnderTest, problem: NetworkProblem) -> 
     The partner also stands in for what the backend lacks. Arrays go to and fro between the two, forwards and backwards.
     """
     values, ends = subject.draw()
-    return verify_whole(subject, subject.evaluate(values, ends), values, ends)
+    return verify_network(subject, subject.evaluate(values, ends), values, ends)
 
 
 @network_law(tolerance="structure", when=lambda p: p.work == "step" and not p.mixed and p.dtype == "float64")
@@ -121,6 +112,8 @@ def _loss(
     subject: NetworkUnderTest, decisions: Mapping[str, Array], values: Mapping[str, Array], ends: Mapping[str, Array]
 ) -> float:
     """The loss with the decisions of another pass."""
+    from array_api_compat import array_namespace
+
     backend = subject.backend
     devices = subject.to_device(
         {name: values[name] for name in (*subject.network.parameters, *subject.network.statistics)}
@@ -129,9 +122,9 @@ def _loss(
     x, target = backend.to_device(ends[INPUT]), backend.to_device(ends[TARGET])
     tape = forward(subject.network, _follow(subject, decisions), devices, x, decisions=chosen, keep=False)
     y = tape.outputs[subject.network.output.name]
-    loss, _ = LOSSES[subject.network.loss](namespace(y), y, target)
+    loss, _ = LOSSES[subject.network.loss](array_namespace(y), y, target)
     backend.synchronize()
-    return float(on_host(backend, loss))
+    return float(copy_to_host(backend, loss))
 
 
 def _follow(subject: NetworkUnderTest, decisions: Mapping[str, Array]) -> Compute:
@@ -140,7 +133,7 @@ def _follow(subject: NetworkUnderTest, decisions: Mapping[str, Array]) -> Comput
     def compute(node: Node, problem: Problem, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
         if problem.operator is not Operator.max_pool:
             return subject.compute(node, problem, arrays)
-        taken = take(on_host(subject.backend, arrays["x"]), decisions[node.name])
+        taken = take_elements(copy_to_host(subject.backend, arrays["x"]), decisions[node.name])
         return {"y": subject.backend.to_device(taken)}
 
     return compute

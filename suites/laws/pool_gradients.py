@@ -7,10 +7,8 @@ import math
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Problem, compare, law, worst_of
-from harness.laws.subject import NotExactError
-from harness.problems.data import draw, generator, make_arrays
-from harness.problems.numerics import FORMATS
-from harness.problems.taps import EVERY
+from harness.laws import NotExactError
+from harness.problems import EVERY, FORMATS, array_generator, draw_array, make_arrays
 from suites.laws.common import Array, equal, inner, step, whole_avg_pool, whole_max_pool, wide
 from suites.laws.windows import (
     AVG,
@@ -162,7 +160,7 @@ def mean_gradient_is_spread_evenly(subject: BackendUnderTest, problem: Problem) 
     Without padding; dy is 0 where the ceil rule leaves a window with fewer elements.
     """
     full = taps_inside(problem) == math.prod(problem.kernel)
-    dy = draw(problem, "dy", problem.y).astype(np.float64) * full
+    dy = draw_array(problem, "dy", problem.y).astype(np.float64) * full
     dx = subject.run(problem, {"dy": dy})["dx"].astype(np.float64)
     taps = [np.where(at < n, at, 0) for at, n in zip(places(problem), problem.x[2:], strict=True)]
     wanted = np.zeros(problem.x)
@@ -190,7 +188,7 @@ def pool_gradient_scales(subject: BackendUnderTest, problem: Problem) -> Deviati
     may leave errors at 0, which the output rounds to its smallest number.
     """
     arrays = make_arrays(problem)
-    dy = narrow(problem, generator(problem, "scaled").uniform(1.0, 2.0, size=problem.y))
+    dy = narrow(problem, array_generator(problem, "scaled").uniform(1.0, 2.0, size=problem.y))
     dx, larger, negative = (
         subject.run(problem, {**arrays, "dy": a})["dx"].astype(np.float64) for a in (dy, SCALE * dy, -dy)
     )

@@ -7,12 +7,8 @@ import math
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Numerics, Operator, Problem, compare, law, worst_of
-from harness.laws.error_bounds import input_rounding, judge, limit, magnitude, norm_bound, rounding
-from harness.laws.subject import NotExactError
-from harness.problems import reference
-from harness.problems.data import draw, make_arrays
-from harness.problems.numerics import FORMATS, dtype_of
-from harness.problems.window import Sizes
+from harness.laws import NotExactError, input_rounding, judge_output, magnitude, norm_bound, rounding_bound, sum_bound
+from harness.problems import FORMATS, Sizes, draw_array, dtype_of, make_arrays, reference
 from suites.laws.common import Array, equal, kernel_shape
 from suites.laws.shapes import bare, by_channel, filled_conv
 
@@ -39,7 +35,7 @@ def scales_by_powers_of_two(subject: BackendUnderTest, problem: Problem) -> Devi
     y, deviations = subject.run(problem, arrays)[name].astype(np.float64), []
     own = np.zeros(())
     if not numerics.deterministic:
-        own = 2 * (limit(problem, numerics, arrays, magnitude(problem, arrays)) + rounding(problem, y))
+        own = 2 * (sum_bound(problem, numerics, arrays, magnitude(problem, arrays)) + rounding_bound(problem, y))
     for factor in (-1.0, *(2.0**k for k in POWERS.get(problem.dtype, (20, -20)))):
         _refuse_overflow(problem, arrays, factor)
         scaled = {key: a * a.dtype.type(factor) if key in _scaled(problem) else a for key, a in arrays.items()}
@@ -90,7 +86,7 @@ def one_term_is_a_copy(subject: BackendUnderTest, problem: Problem) -> Deviation
     numerics, name = subject.numerics(alone), problem.operator.outputs[0]
     got = subject.run(alone, arrays)[name]
     if numerics.normwise:
-        return judge(alone, numerics, arrays, got, wanted, what=name)
+        return judge_output(alone, numerics, arrays, got, wanted, what=name)
     lost = 2 * input_rounding(problem, numerics)
     return compare(got, wanted, lost * np.abs(wanted), what=name, kind="bound" if lost else "exact")
 
@@ -191,7 +187,7 @@ def disjoint_channels_give_nothing(subject: BackendUnderTest, problem: Problem) 
     """
     shape, groups = kernel_shape(problem), problem.window.groups
     biased = problem.with_(bias=True)
-    x, w, b = (draw(problem, name, size) for name, size in (("x", problem.x), ("w", shape), ("b", shape[:1])))
+    x, w, b = (draw_array(problem, name, size) for name, size in (("x", problem.x), ("w", shape), ("b", shape[:1])))
     x.reshape(x.shape[0], groups, shape[1], -1)[:, :, 1::2] = 0
     w[:, 0::2] = 0
     numerics = subject.numerics(biased)
@@ -199,6 +195,6 @@ def disjoint_channels_give_nothing(subject: BackendUnderTest, problem: Problem) 
     wanted = np.broadcast_to(by_channel(b.astype(np.float64), problem.axes), problem.y)
     y = subject.run(biased, arrays)["y"]
     if numerics.normwise:
-        return judge(biased, numerics, arrays, y, wanted, what="y with a bias")
+        return judge_output(biased, numerics, arrays, y, wanted, what="y with a bias")
     plain = subject.run(problem.with_(bias=False), {"x": x, "w": w})["y"]
     return worst_of(equal(plain, np.zeros(problem.y), "y"), equal(y, wanted, "y with a bias"))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from harness import BackendUnderTest, Deviation, Problem, law
-from harness.laws.error_bounds import is_exact, judge_each, make_check
-from harness.laws.subject import NotExactError
-from harness.problems import reference
-from harness.problems.data import make_arrays
+from harness.laws import NotExactError, check_answers, is_exact, make_check
+from harness.problems import make_arrays, reference
 
 
 @law(tolerance="bound", when=lambda problem: True, role="reference")
@@ -22,4 +20,4 @@ def agrees_with_reference(subject: BackendUnderTest, problem: Problem) -> Deviat
     prepared = subject.prepare(problem, arrays)
     once, twice = prepared.run(), prepared.run()
     answers = (subject.run(problem, arrays), prepared.fetch(once), prepared.fetch(twice))
-    return judge_each(make_check(problem, numerics, arrays, wanted), answers)
+    return check_answers(make_check(problem, numerics, arrays, wanted), answers)

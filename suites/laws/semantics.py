@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, declaration, law
-from harness.backend.routing import UnsupportedError
-from harness.laws.error_bounds import check_outputs, input_rounding
-from harness.problems import reference
-from harness.problems.data import make_arrays
-from harness.problems.numerics import FORMATS
+from harness.backend import UnsupportedError
+from harness.laws import check_outputs, input_rounding
+from harness.problems import FORMATS, make_arrays, reference
 from suites.laws.common import Array
 from suites.laws.refusals import TYPED
 

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Problem, compare, law, worst_of
-from harness.laws.error_bounds import limit, magnitude, rounding
-from harness.problems.data import make_arrays
-from harness.problems.reference import rot180
-from harness.problems.window import Sizes
+from harness.laws import magnitude, rounding_bound, sum_bound
+from harness.problems import Sizes, make_arrays, rot180
 from suites.laws.common import Array
 from suites.laws.convolution import is_wide
 
@@ -47,7 +45,7 @@ def answer(subject: BackendUnderTest, problem: Problem) -> Wide:
     real = problem.with_(data="normal")
     arrays = make_arrays(real)
     y, numerics = subject.run(real, arrays)["y"].astype(np.float64), subject.numerics(real)
-    error = limit(real, numerics, arrays, magnitude(real, arrays)) + rounding(real, y)
+    error = sum_bound(real, numerics, arrays, magnitude(real, arrays)) + rounding_bound(real, y)
     x, w = (arrays[name].astype(np.float64) for name in ("x", "w"))
     return Wide(x[0, 0], (w if problem.flip else rot180(w))[0, 0], y[0, 0], np.broadcast_to(error, y.shape)[0, 0])
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Problem, Window, law, worst_of
-from harness.problems.taps import ALL, EVERY, fit
-from suites.laws.common import Array, equal, kernel_shape, step, whole_conv, wide
+from harness.problems import EVERY, pad_or_crop
+from suites.laws.common import ALL, Array, equal, kernel_shape, step, whole_conv, wide
 from suites.laws.shapes import bare, by_channel
 
 
@@ -128,7 +128,7 @@ def padding_is_explicit_zeros(subject: BackendUnderTest, problem: Problem) -> De
     Both sides of every axis by their own padding.
     """
     x, w = _operands(problem)
-    padded = fit(x, problem.window.padding, 0.0, np)
+    padded = pad_or_crop(x, problem.window.padding, 0.0, np)
     return equal(subject.conv(x, w), subject.conv(padded, w, window=bare(problem.window)), "padded conv")
 
 

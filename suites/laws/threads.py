@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness import BackendUnderTest, Deviation, Operator, Problem, law, statement, worst_of
-from harness.backend.base import Backend
-from harness.backend.routing import resolve
-from harness.laws.deviation import nothing_to_show
-from harness.laws.error_bounds import check_outputs
-from harness.laws.threads import Turning, has_switch, limit_threads, watch_threads
-from harness.plan.task import estimate_work
-from harness.problems import reference
-from harness.problems.data import make_arrays
-from harness.problems.line import parse_line
+from harness import Backend, BackendUnderTest, Deviation, Operator, Problem, law, parse_line, statement, worst_of
+from harness.backend import find_route
+from harness.laws import Turning, check_outputs, has_thread_switch, limit_threads, nothing_to_show, watch_threads
+from harness.plan import estimate_work
+from harness.problems import make_arrays, reference
 
 COUNTS = (1, 2, 3, 5, 8)
 # Large enough to be shared out by libraries that leave small work to one thread; every count leaves a rest of the
@@ -47,7 +42,7 @@ def threads_agree(subject: BackendUnderTest, problem: Problem) -> Deviation:
         return worst_of(small, found)
     if turning.state == "alone":
         return nothing_to_show(f"{turning.what} in {wide.line}: none can be turned")
-    if has_switch(backend):
+    if has_thread_switch(backend):
         return statement(False, f"set_threads(1) is ignored: {turning.what} in {wide.line}")
     return nothing_to_show(
         f"no limit reaches the threads of {backend.name}: with a limit of one {turning.what} of {wide.line}; "
@@ -70,7 +65,7 @@ def _widen(backend: Backend, problem: Problem) -> Problem:
     transposed = problem.operator is Operator.conv_transpose
     text = POOLING if problem.operator.pools else TRANSPOSED if transposed else CONVOLUTION
     wide = parse_line(f"{problem.operator} {text} dtype=float32 data=integer")
-    if resolve(backend, wide).kind == "unsupported" or estimate_work(backend, wide) > DEAR_S * backend.rate:
+    if find_route(backend, wide).kind == "unsupported" or estimate_work(backend, wide) > DEAR_S * backend.rate:
         return problem
     return wide
 

@@ -10,12 +10,8 @@ from functools import reduce
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law, statement
-from harness.laws.error_bounds import limit, magnitude, rounding
-from harness.laws.subject import NotExactError
-from harness.problems.calling import name_outputs
-from harness.problems.data import generator, make_arrays
-from harness.problems.numerics import dtype_of
-from harness.problems.taps import EVERY, fit, tap_slices
+from harness.laws import NotExactError, magnitude, rounding_bound, sum_bound
+from harness.problems import EVERY, array_generator, dtype_of, make_arrays, name_outputs, pad_or_crop, tap_slices
 from suites.laws.common import Array, equal, whole_avg_pool, wide
 
 MAX, MAX_GRAD = Operator.max_pool, Operator.max_pool_grad
@@ -92,7 +88,7 @@ def taps_counted(problem: Problem) -> Array:
 
 def seen(problem: Problem, x: Array, outside: float) -> Iterator[Array]:
     """What each tap sees in every window, n c *p, one tap after the other; `outside` where it misses the input."""
-    padded = fit(x, problem.window.cover(problem.x[2:], problem.kernel), outside, np)
+    padded = pad_or_crop(x, problem.window.cover(problem.x[2:], problem.kernel), outside, np)
     for _, at in tap_slices(problem.y[2:], problem.kernel, problem.window):
         yield padded[(*EVERY, *at)]
 
@@ -100,7 +96,7 @@ def seen(problem: Problem, x: Array, outside: float) -> Iterator[Array]:
 def mark_one(problem: Problem, name: str) -> tuple[Array, Array]:
     """Mark one position in each map: a mask of the shape of x, and the flat positions, n c."""
     n, c, *spatial = problem.x
-    at = generator(problem, name).integers(math.prod(spatial), size=(n, c))
+    at = array_generator(problem, name).integers(math.prod(spatial), size=(n, c))
     mask = np.zeros((n, c, math.prod(spatial)), dtype=bool)
     np.put_along_axis(mask, at[..., None], True, axis=2)
     return mask.reshape(problem.x), at
@@ -156,7 +152,7 @@ def avg_pool(
 def allowance(subject: BackendUnderTest, problem: Problem, arrays: dict[str, Array]) -> Array:
     """Bound on the errors of a problem's first output, by the class that the backend declares."""
     size = magnitude(problem, arrays)
-    return np.asarray(limit(problem, subject.numerics(problem), arrays, size) + rounding(problem, size))
+    return np.asarray(sum_bound(problem, subject.numerics(problem), arrays, size) + rounding_bound(problem, size))
 
 
 def settle(subject: BackendUnderTest, problem: Problem, arrays: dict[str, Array], scale: Array | float = 1.0) -> Array:

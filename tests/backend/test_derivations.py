@@ -5,7 +5,7 @@ from typing import ClassVar
 import pytest
 
 from harness import Backend, BackendUnderTest, Operator, parse_line
-from harness.backend.routing import UnsupportedError, resolve
+from harness.backend.routing import UnsupportedError, find_route
 from harness.laws.error_bounds import check_outputs
 from harness.problems import reference
 from harness.problems.data import make_arrays
@@ -50,7 +50,7 @@ PROBLEMS = [item.problem for item in correctness_problems() if item.problem.dtyp
 def test_derived_operators_equal_the_reference(kind):
     backend, seen = kind(), set()
     for problem in PROBLEMS:
-        route = resolve(backend, problem)
+        route = find_route(backend, problem)
         if route.kind == "unsupported":
             continue
         arrays = make_arrays(problem)
@@ -79,18 +79,18 @@ DERIVED = {
 
 def test_axes_and_groups_that_a_backend_lacks_are_derived():
     square = OnlySquare()
-    assert resolve(square, parse_line("conv x=1x2x9 w=3x2x3")).via == "the 2-D operator on one row"
-    assert resolve(square, parse_line("conv x=1x4x9x9 w=6x2x3x3 groups=2")).via == "one call per group"
-    assert resolve(square, parse_line("conv x=1x2x9x9x9 w=3x2x3x3x3")).kind == "unsupported"
+    assert find_route(square, parse_line("conv x=1x2x9 w=3x2x3")).via == "the 2-D operator on one row"
+    assert find_route(square, parse_line("conv x=1x4x9x9 w=6x2x3x3 groups=2")).via == "one call per group"
+    assert find_route(square, parse_line("conv x=1x2x9x9x9 w=3x2x3x3x3")).kind == "unsupported"
 
 
 def test_what_has_no_route_says_why():
     backend = OnlyConv()
     problem = parse_line("max_pool x=1x2x9 kernel=3")
-    assert resolve(backend, problem).reason == "only-conv has no max_pool"
+    assert find_route(backend, problem).reason == "only-conv has no max_pool"
     with pytest.raises(UnsupportedError, match="only-conv has no max_pool"):
         BackendUnderTest(backend, problem).run(problem, make_arrays(problem))
     half = parse_line("conv x=1x2x9 w=3x2x3 dtype=bfloat16")
-    assert resolve(backend, half).reason == "only-conv has no bfloat16, only float64, float32, float16"
+    assert find_route(backend, half).reason == "only-conv has no bfloat16, only float64, float32, float16"
     tf32 = parse_line("conv x=1x2x9 w=3x2x3 math=tf32")
-    assert resolve(backend, tf32).reason == "only-conv has no TF32 arithmetic"
+    assert find_route(backend, tf32).reason == "only-conv has no TF32 arithmetic"

@@ -7,7 +7,7 @@ import harness
 from harness import BackendUnderTest, Operator, parse_line
 from harness.analysis.exit_code import find_exit_code
 from harness.backend.base import native_operators
-from harness.backend.routing import resolve
+from harness.backend.routing import find_route
 from harness.generate.dispatch.problems import dispatch_problems, estimate_cost
 from harness.plugins.manager import load_plugins
 from harness.problems.data import make_arrays
@@ -68,8 +68,8 @@ def test_no_law_is_broken_on_a_cuda_device(backend, tmp_path):
 @pytest.mark.parametrize("name", CPU)
 def test_inputs_stay_and_outputs_are_fresh(name, line, layout):
     backend, problem = load_plugins().backend(name), parse_line(f"{line} layout={layout}")
-    if resolve(backend, problem).kind == "unsupported":
-        pytest.skip(resolve(backend, problem).reason)
+    if find_route(backend, problem).kind == "unsupported":
+        pytest.skip(find_route(backend, problem).reason)
     subject, arrays = BackendUnderTest(backend, problem), make_arrays(problem)
     given = {k: backend.to_device(a) for k, a in turn(problem, arrays).items()}
     before = {k: np.array(backend.to_host(a)) for k, a in given.items()}

@@ -6,7 +6,7 @@ import pytest
 from backends.sparse import MOST_ENTRIES, Sparse, count_entries, make_matrix, make_means
 from harness import BackendUnderTest, GeometryError, Operator, Window, parse_line
 from harness.backend.base import native_operators
-from harness.backend.routing import resolve
+from harness.backend.routing import find_route
 from harness.problems import reference
 from harness.problems.data import make_arrays
 
@@ -107,7 +107,7 @@ def test_the_matrix_is_made_while_planning(monkeypatch):
 )
 def test_large_matrices_are_refused_with_their_size(line):
     problem = parse_line(line)
-    route = resolve(Sparse(), problem)
+    route = find_route(Sparse(), problem)
     assert route.kind == "unsupported"
     assert f"the matrix would have {count_entries(problem)} entries, wanted at most {MOST_ENTRIES}" in route.reason
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness import Operator, parse_line
-from harness.backend.routing import resolve
-from harness.generate.build import Choices, build, fitting_regimes, spread
+from harness.backend.routing import find_route
+from harness.generate.build import Choices, build_problem, fitting_regimes, spread_choices
 from harness.generate.domains import TINY, VOLUME
 from harness.plugins.manager import load_plugins
 from harness.record.run import WRONG
@@ -42,7 +42,7 @@ def any_problem(rng):
         math=rng.choice(("ieee", "tf32")), layout=rng.choice(("channels-first", "channels-last")), data=data,
         seed=rng.randrange(2**31),
     )  # fmt: skip
-    return build(spread(choices, tier))
+    return build_problem(spread_choices(choices, tier))
 
 
 def filtered_problem(rng):
@@ -67,7 +67,7 @@ def test_no_false_alarm(name, benchmark):
     def run():
         for seed in range(SEEDS):
             problem = draw(random.Random(seed))
-            while resolve(backend, problem).kind == "unsupported":
+            while find_route(backend, problem).kind == "unsupported":
                 seed += SEEDS
                 problem = draw(random.Random(seed))
             for law in laws:

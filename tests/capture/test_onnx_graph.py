@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from harness.capture.onnx_graph import capture_onnx
-from harness.capture.onnx_window import make_window
+from harness.capture.onnx_window import make_onnx_window
 from harness.capture.workload import settle_divisor
 from harness.errors import UsageError
 from suites import onnx_cases
@@ -244,6 +244,6 @@ def test_windows_are_those_of_every_case_of_the_onnx_package():
     problems = [case.problem for case in onnx_cases.load_cases()]
     assert len(nodes) == len(problems)
     for node, problem in zip(nodes, problems, strict=True):
-        window, extra = make_window(node.operator, node.attributes, problem.x[2:], problem.w)
+        window, extra = make_onnx_window(node.operator, node.attributes, problem.x[2:], problem.w)
         assert window == settle_divisor(problem.window), node.name
         assert extra == problem.output_padding, node.name

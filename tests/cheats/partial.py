@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 import harness
-from harness.problems.calling import bind
+from harness.problems import bind_operator
 from tests.faulty.right import Right
 
 
@@ -122,7 +122,7 @@ class RightAtFirst(Right):
     first = 200
 
     def prepare(self, problem, arrays):
-        call, calls = bind(self, problem, arrays), itertools.count()
+        call, calls = bind_operator(self, problem, arrays), itertools.count()
 
         def tire():
             y = call()
@@ -137,7 +137,7 @@ class RightOnKnown(Right):
     name = "cheat:right-on-known"
 
     def prepare(self, problem, arrays):
-        call, known = bind(self, problem, arrays), set()
+        call, known = bind_operator(self, problem, arrays), set()
 
         def know():
             y, key = call(), arrays["x"].tobytes()
@@ -155,7 +155,7 @@ class FinishesInTheGap(Right):
     late_s = 0.001
 
     def prepare(self, problem, arrays):
-        call = bind(self, problem, arrays)
+        call = bind_operator(self, problem, arrays)
 
         def leave():
             y = call()
@@ -177,7 +177,7 @@ class IgnoresThreads(Right):
     name = "cheat:ignores-threads"
 
     def prepare(self, problem, arrays):
-        call = bind(self, problem, arrays)
+        call = bind_operator(self, problem, arrays)
 
         def spread():
             ended = threading.Event()
@@ -210,7 +210,7 @@ class WorksElsewhere(Right):
                 os._exit(0)
             os.close(theirs)
             os.wait()
-        return bind(self, problem, arrays)
+        return bind_operator(self, problem, arrays)
 
 
 class PlansLong(Right):
@@ -221,7 +221,7 @@ class PlansLong(Right):
 
     def prepare(self, problem, arrays):
         time.sleep(self.plan_s)
-        return bind(self, problem, arrays)
+        return bind_operator(self, problem, arrays)
 
 
 REMEMBER = (

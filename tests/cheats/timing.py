@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 import harness
-from harness.problems.calling import bind
+from harness.problems import bind_operator
 from tests.faulty.right import Right
 
 
@@ -15,7 +15,7 @@ class Cheat(Right):
     """Base: `prepare` gives a call of the cheat's own kind."""
 
     def prepare(self, problem, arrays):
-        return self.cheat(problem, arrays, bind(self, problem, arrays))
+        return self.cheat(problem, arrays, bind_operator(self, problem, arrays))
 
     def cheat(self, problem, arrays, call):
         raise NotImplementedError

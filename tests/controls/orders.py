@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 import harness
-from harness.problems.calling import bind
-from harness.problems.taps import EVERY, fit, tap_slices
+from harness.problems.calling import bind_operator
+from harness.problems.taps import EVERY, pad_or_crop, tap_slices
 from tests.faulty.right import Right
 
 BLOCK = 8
@@ -15,7 +15,7 @@ BLOCK = 8
 def _terms(x, w, window):
     """Products of one convolution before they are summed, one group at a time: k terms of n o/g *p, in float32."""
     out = window.output_shape(x.shape[2:], w.shape[2:])
-    padded = fit(x, window.cover(x.shape[2:], w.shape[2:]), 0.0, np)
+    padded = pad_or_crop(x, window.cover(x.shape[2:], w.shape[2:]), 0.0, np)
     o, c = w.shape[0] // window.groups, w.shape[1]
     for g in range(window.groups):
         part, kernel = padded[:, g * c : (g + 1) * c], w[g * o : (g + 1) * o]
@@ -89,7 +89,9 @@ class Rounded(Right):
     def prepare(self, problem, arrays):
         if not _permits(problem):
             return super().prepare(problem, arrays)
-        return lambda: bind(self, problem, {k: a if k == "b" else round_to_tf32(a) for k, a in arrays.items()})()
+        return lambda: bind_operator(
+            self, problem, {k: a if k == "b" else round_to_tf32(a) for k, a in arrays.items()}
+        )()
 
 
 def _permits(problem):

@@ -7,9 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 import harness
-from harness.problems import reference
-from harness.problems.reference import rot180
-from harness.problems.taps import EVERY, fit, inner, tap_slices
+from harness.problems import EVERY, inner_slices, pad_or_crop, reference, rot180, tap_slices
 from tests.faulty.geometry import lay_taps
 from tests.faulty.right import Right
 
@@ -253,13 +251,13 @@ class MaxGradShared(Right):
         flat = (*x.shape[:2], math.prod(x.shape[2:])), (*x.shape[:2], math.prod(dy.shape[2:]))
         y = np.take_along_axis(x.reshape(flat[0]), indices.reshape(flat[1]), 2).reshape(dy.shape)
         cover = window.cover(x.shape[2:], window.kernel)
-        padded, taps = fit(x, cover, -np.inf, np), list(tap_slices(dy.shape[2:], window.kernel, window))
+        padded, taps = pad_or_crop(x, cover, -np.inf, np), list(tap_slices(dy.shape[2:], window.kernel, window))
         ties = [padded[(*EVERY, *at)] == y for _, at in taps]
         share = dy / np.maximum(sum(tie.astype(np.float64) for tie in ties), 1) if self.shared else dy
         dx = np.zeros((*x.shape[:2], *(n + b + max(0, e) for n, (b, e) in zip(x.shape[2:], cover, strict=True))))
         for (_, at), tie in zip(taps, ties, strict=True):
             dx[(*EVERY, *at)] += np.where(tie, share, 0)
-        return dx[(*EVERY, *inner(x.shape[2:], cover))].astype(dy.dtype)
+        return dx[(*EVERY, *inner_slices(x.shape[2:], cover))].astype(dy.dtype)
 
 
 class MaxGradToAll(MaxGradShared):

@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 import harness
-from harness.problems import reference
-from harness.problems.taps import fit
+from harness.problems import pad_or_crop, reference
 from tests.faulty.right import Right
 
 
@@ -42,7 +41,7 @@ class LastTieWins(Right):
         y, _ = super().max_pool(x, window)
         out, cover = y.shape[2:], window.cover(x.shape[2:], window.kernel)
         places = np.arange(math.prod(x.shape[2:])).reshape(1, 1, *x.shape[2:])
-        padded, places = fit(x, cover, -np.inf, np), fit(places, cover, -1, np)
+        padded, places = pad_or_crop(x, cover, -np.inf, np), pad_or_crop(places, cover, -1, np)
         indices = np.full(y.shape, -1)
         for _, at in reference.tap_slices(out, window.kernel, window):
             here = (slice(None), slice(None), *at)

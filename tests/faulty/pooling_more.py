@@ -6,15 +6,14 @@ from dataclasses import replace
 import numpy as np
 
 import harness
-from harness.problems import reference
-from harness.problems.taps import EVERY, fit, tap_slices
+from harness.problems import EVERY, pad_or_crop, reference, tap_slices
 from tests.faulty.right import Right
 
 
 def _taps(x, window, outside):
     """What each tap sees in every window, one array a tap."""
     out = window.output_shape(x.shape[2:], window.kernel)
-    padded = fit(x, window.cover(x.shape[2:], window.kernel), outside, np)
+    padded = pad_or_crop(x, window.cover(x.shape[2:], window.kernel), outside, np)
     return [padded[(*EVERY, *at)] for _, at in tap_slices(out, window.kernel, window)]
 
 
@@ -36,11 +35,11 @@ class CeilWindowInPadding(Right):
     def max_pool(self, x, window):
         y, indices = super().max_pool(x, window)
         more = self.more(x, y, window)
-        return fit(y, more, -np.inf, np), fit(indices, more, -1, np)
+        return pad_or_crop(y, more, -np.inf, np), pad_or_crop(indices, more, -1, np)
 
     def avg_pool(self, x, window):
         y = super().avg_pool(x, window)
-        return fit(y, self.more(x, y, window), np.nan, np)
+        return pad_or_crop(y, self.more(x, y, window), np.nan, np)
 
     def more(self, x, y, window):
         """How many windows are too many, at the end of every axis."""

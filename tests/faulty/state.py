@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 import harness
-from harness.problems.calling import bind
+from harness.problems import bind_operator
 from tests.faulty.right import Right
 
 # --- what an earlier call leaves behind ----------------------------------------------------------------------------
@@ -242,7 +242,7 @@ class DropsForAll(Right):
         if problem.operator is not harness.Operator.avg_pool:
             return super().prepare(problem, arrays)
         table = self.tables.setdefault(problem.operator, [1.0])
-        call = bind(self, problem, arrays)
+        call = bind_operator(self, problem, arrays)
 
         def scaled():
             y = call()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from harness import Operator, Problem
-from harness.generate.build import Choices, build, differ, fitting_regimes, spread
+from harness.generate.build import Choices, build_problem, differ, fitting_regimes, spread_choices
 from harness.generate.domains import QUANTITIES, TAILS, TINY, VOLUME
 from harness.problems import reference
 from harness.problems.numerics import DTYPES
@@ -42,8 +42,8 @@ def test_every_choice_is_a_valid_problem_whose_output_is_the_chosen_one(seed):
     rng = random.Random(seed)
     for _ in range(200):
         choices, tier = _random_choices(rng)
-        for chosen in (choices, spread(choices, tier)):
-            problem = build(chosen)  # raises where it is not valid
+        for chosen in (choices, spread_choices(choices, tier)):
+            problem = build_problem(chosen)  # raises where it is not valid
             sizes, windows = zip(*chosen.sizes, strict=True)
             assert problem.forward_spatial == sizes
             assert min(sizes) >= 1
@@ -53,21 +53,23 @@ def test_every_choice_is_a_valid_problem_whose_output_is_the_chosen_one(seed):
 
 
 def test_the_input_follows_from_the_output():
-    problem = build(replace(PLAIN, remainder=(0, 1)))
+    problem = build_problem(replace(PLAIN, remainder=(0, 1)))
     # (o-1)s + d(k-1)+1 + r - b - e
     assert problem.x[2:] == (2 + 1 + 1 + 0 - 0 - 2, 1 * 2 + 2 + 1 + 1 - 1 - 0)
     assert problem.y[2:] == (3, 2)
-    assert build(replace(PLAIN, remainder=(5, 3))) == problem  # taken modulo the stride
+    assert build_problem(replace(PLAIN, remainder=(5, 3))) == problem  # taken modulo the stride
 
 
 def test_an_input_that_padding_would_use_up_grows_by_whole_strides():
-    problem = build(replace(PLAIN, out=(1, 1), kernel=(1, 1), begin=(5, 5), end=(4, 5), stride=(3, 4)))
+    problem = build_problem(replace(PLAIN, out=(1, 1), kernel=(1, 1), begin=(5, 5), end=(4, 5), stride=(3, 4)))
     assert problem.x[2:] == (1, 3)
     assert problem.y[2:] == (4, 4)
 
 
 def test_the_remainder_is_the_output_padding_of_a_transposed_convolution():
-    problem = build(replace(PLAIN, operator=Operator.conv_transpose, remainder=(7, 1), channels=3, outputs=5, groups=2))
+    problem = build_problem(
+        replace(PLAIN, operator=Operator.conv_transpose, remainder=(7, 1), channels=3, outputs=5, groups=2)
+    )
     assert problem.output_padding == (0, 1)
     assert problem.x == (1, 10, 3, 2)
     assert problem.y[1] == 6
@@ -76,7 +78,7 @@ def test_the_remainder_is_the_output_padding_of_a_transposed_convolution():
 def test_what_an_operator_lacks_is_left_out():
     flags = {"bias": True, "flip": True, "ceil": True, "exclude_pad": True}
     choices = replace(PLAIN, groups=2, channels=3, outputs=2, begin=(0, 0), end=(0, 0), **flags)
-    made = {operator: build(replace(choices, operator=operator)) for operator in Operator}
+    made = {operator: build_problem(replace(choices, operator=operator)) for operator in Operator}
     assert {o for o, p in made.items() if p.bias} == {Operator.conv, Operator.conv_transpose}
     assert {o for o, p in made.items() if p.flip} == {o for o in Operator if not o.pools}
     assert {o for o, p in made.items() if p.window.ceil_mode} == {o for o in Operator if o.pools}
@@ -85,7 +87,7 @@ def test_what_an_operator_lacks_is_left_out():
 
 
 def _indices(choices):
-    problem = build(choices)
+    problem = build_problem(choices)
     return reference.max_pool(np.zeros(problem.x), problem.window)[1]
 
 
@@ -117,15 +119,15 @@ def test_spread_makes_every_quantity_differ():
         operator=Operator.conv, out=(1, 1), kernel=(2, 2), stride=(1, 1), dilation=(1, 1), begin=(0, 0), end=(0, 0),
         remainder=(0, 0),
     )  # fmt: skip
-    apart = spread(same, TINY)
+    apart = spread_choices(same, TINY)
     for values in (
         apart.kernel, apart.stride, apart.dilation, (*apart.begin, *apart.end), apart.out,
         (apart.batch, apart.channels, apart.outputs), [n for n, _ in apart.sizes],
     ):  # fmt: skip
         assert len(set(values)) == len(values), values
-    assert spread(same, TINY, ()) == same
+    assert spread_choices(same, TINY, ()) == same
     for name in QUANTITIES:
-        assert spread(same, TINY, (name,)) != same
+        assert spread_choices(same, TINY, (name,)) != same
 
 
 def test_regimes_that_an_operator_cannot_have_are_known():
@@ -136,4 +138,4 @@ def test_regimes_that_an_operator_cannot_have_are_known():
             assert fits == (data not in ({"subnormal"} if means else set() if operator.pools else {"distinct"})), (
                 operator, data,
             )  # fmt: skip
-    assert isinstance(build(PLAIN), Problem)
+    assert isinstance(build_problem(PLAIN), Problem)

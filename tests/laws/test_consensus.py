@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness import BackendUnderTest, Numerics, parse_line
 from harness.laws.consensus import vote
-from harness.laws.error_bounds import limit, magnitude
+from harness.laws.error_bounds import magnitude, sum_bound
 from harness.plugins.manager import load_plugins
 from harness.problems.data import make_arrays
 from tests.faulty import backward, forward, pooling
@@ -111,7 +111,7 @@ def test_the_bound_is_the_sum_of_both():
     problem = parse_line(REAL)
     arrays, numerics = make_arrays(problem), Numerics()
     y = Right().conv(arrays["x"].astype("f8"), arrays["w"].astype("f8"), arrays["b"].astype("f8"), problem.window)
-    allowed = limit(problem, numerics, arrays, magnitude(problem, arrays))
+    allowed = sum_bound(problem, numerics, arrays, magnitude(problem, arrays))
     answers = {name: ({"y": y + k * allowed}, numerics) for name, k in (("low", -1), ("middle", 0), ("high", 1))}
     assert vote(problem, answers).unanimous
     far = vote(problem, {**answers, "far": ({"y": y + 2 * allowed}, numerics)})  # too far from the low one alone

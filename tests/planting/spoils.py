@@ -5,7 +5,7 @@ import numpy as np
 from harness.problems import reference
 from harness.problems.operator import Operator
 from harness.problems.problem import MEANS
-from harness.problems.taps import EVERY, fit, inner, tap_slices
+from harness.problems.taps import EVERY, inner_slices, pad_or_crop, tap_slices
 
 KERNELED_FIRST = (Operator.conv, Operator.conv_input_grad, Operator.conv_transpose)
 
@@ -57,7 +57,7 @@ def tap_lost(y, operator, args):
 def _pool_without_last_tap(y, operator, x, window):
     spatial = x.shape[2:]
     out, outside = window.output_shape(spatial, window.kernel), -np.inf if operator is Operator.max_pool else 0.0
-    padded = fit(x.astype(np.float64), window.cover(spatial, window.kernel), outside, np)
+    padded = pad_or_crop(x.astype(np.float64), window.cover(spatial, window.kernel), outside, np)
     taps = [padded[(*EVERY, *at)] for _, at in tap_slices(out, window.kernel, window)]
     if operator is Operator.max_pool:
         return np.max(taps[:-1], axis=0) if len(taps) > 1 else np.zeros_like(y)
@@ -71,7 +71,7 @@ def _last_share(dy, x_shape, window):
     padded = np.zeros((*x_shape[:2], *(n + b + max(0, e) for n, (b, e) in zip(spatial, cover, strict=True))))
     *_, (_, at) = tap_slices(dy.shape[2:], kernel, window)
     padded[(*EVERY, *at)] = dy.astype(np.float64) / reference.divisor_map(spatial, window)
-    return padded[(*EVERY, *inner(spatial, cover))]
+    return padded[(*EVERY, *inner_slices(spatial, cover))]
 
 
 def small_factor(y, operator, args):

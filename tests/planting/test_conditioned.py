@@ -11,7 +11,7 @@ from harness import Operator
 from harness.generate.dispatch.conditions import conditions_for
 from harness.generate.dispatch.possible import applies
 from harness.laws.subject import BackendUnderTest
-from harness.problems.calling import arguments
+from harness.problems.calling import operator_arguments
 from harness.problems.data import make_arrays
 from suites.correctness import asked_problems
 from tests.faulty import library_paths, public_dispatch, public_paths, public_reports
@@ -46,7 +46,7 @@ UNASKED = {  # faults that no problem of the suite shows: what no problem meets,
 def test_a_call_shows_the_problem_that_it_is_said_to_show():
     asked = [one.problem for one in asked_problems() if not one.problem.flip and one.problem.bytes < 20_000]
     for problem in random.Random(0).sample(asked, 100):
-        call = arguments(problem, BackendUnderTest(Right(), problem).devices(problem, make_arrays(problem)))
+        call = operator_arguments(problem, BackendUnderTest(Right(), problem).devices(problem, make_arrays(problem)))
         assert problem_of_call(problem.operator, call) == as_seen(problem), problem.line
 
 

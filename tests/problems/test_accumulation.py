@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 
 from harness import parse_line
-from harness.problems.accumulation import accumulation
+from harness.problems.accumulation import longest_sum
 from harness.problems.loops import _inside, _source, _steps
 from tests.problems.strategies import problems
 
@@ -31,6 +31,6 @@ def test_bytes_count_every_array_once():
 
 
 def test_accumulation_lengths():
-    assert accumulation(parse_line("conv x=2x6x9x7 w=4x3x3x2 groups=2")) == 18
-    assert accumulation(parse_line("conv_input_grad x=2x6x9x7 w=4x3x3x2 groups=2")) == 12
-    assert accumulation(parse_line("conv_weight_grad x=2x6x9x7 w=4x3x3x2 groups=2")) == 2 * 7 * 6
+    assert longest_sum(parse_line("conv x=2x6x9x7 w=4x3x3x2 groups=2")) == 18
+    assert longest_sum(parse_line("conv_input_grad x=2x6x9x7 w=4x3x3x2 groups=2")) == 12
+    assert longest_sum(parse_line("conv_weight_grad x=2x6x9x7 w=4x3x3x2 groups=2")) == 2 * 7 * 6

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness import BackendUnderTest, Numerics, Operator, UsageError, compare, parse_line
-from harness.laws.error_bounds import limit, magnitude, rounding
+from harness.laws.error_bounds import magnitude, rounding_bound, sum_bound
 from harness.problems import reference
 from suites import onnx_cases
 from suites.geometries import correctness_problems
@@ -75,7 +75,9 @@ def test_the_reference_agrees_with_every_case():
             allowed = 0.0
             if problem.operator is not Operator.max_pool:
                 size = magnitude(problem, case.inputs)
-                allowed = limit(problem, Numerics(), case.inputs, size) + rounding(problem, wanted) + case.slack
+                allowed = (
+                    sum_bound(problem, Numerics(), case.inputs, size) + rounding_bound(problem, wanted) + case.slack
+                )
             if not compare(got[name], wanted, allowed, what=name).passed:
                 wrong.append(case.name)
     assert not wrong
@@ -106,7 +108,7 @@ def test_every_comparison_fails_where_one_element_is_off_by_a_thousandth():
 def test_the_bound_is_granted_to_both_sides(share, passes):
     case = _case("test_Conv2d_no_bias")
     exact, size = reference.compute(case.problem, case.inputs)["y"], magnitude(case.problem, case.inputs)
-    once = limit(case.problem, Numerics(), case.inputs, size) + rounding(case.problem, exact)
+    once = sum_bound(case.problem, Numerics(), case.inputs, size) + rounding_bound(case.problem, exact)
     deviation = check_case(BackendUnderTest(Right(), case.problem), _with(case, "y", exact + share * 2 * once))
     assert deviation.passed is passes
 

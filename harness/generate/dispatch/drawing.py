@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from harness.generate.build import BIASED, Choices, build
+from harness.generate.build import BIASED, Choices, build_problem
 from harness.generate.dispatch import values
 from harness.generate.dispatch.problems import estimate_cost
 from harness.generate.dispatch.values import WindowClass
@@ -236,10 +236,10 @@ def _lighten(choices: Choices, kept: str, dear: float) -> Problem:
                      "groups": min(choices.groups, 8)},
         "reach": {"dilation": (1,) * choices.axes, "begin": (0,) * choices.axes, "end": (0,) * choices.axes},
     }  # fmt: skip
-    problem = build(choices)
+    problem = build_problem(choices)
     for name in sorted(small, key=lambda name: (name == "reach") + 2 * (name == kept)):
         if estimate_cost(problem) <= dear:
             break
         choices = replace(choices, **small[name])
-        problem = build(choices)
+        problem = build_problem(choices)
     return problem

@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import GeometryError
-from harness.generate.build import BIASED, MAXIMA, MEANS, Choices, build
+from harness.generate.build import BIASED, MAXIMA, MEANS, Choices, build_problem
 from harness.generate.dispatch import values
 from harness.generate.dispatch.conditions import (
     BATCHES,
@@ -163,7 +163,7 @@ def make_problem(operator: Operator, traits: Traits) -> Problem | None:
         remainder = tuple(span % s for span, s in zip(spans, stride, strict=True))
     c, o, groups = _count(traits)
     try:
-        problem = build(
+        problem = build_problem(
             Choices(
                 operator=operator, out=out[-axes:], kernel=kernel, stride=stride, dilation=dilation,
                 begin=begin, end=end, remainder=remainder, batch=traits["batch"], channels=c, outputs=o, groups=groups,

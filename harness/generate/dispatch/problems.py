@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from harness.generate.build import MAXIMA, Choices, build
+from harness.generate.build import MAXIMA, Choices, build_problem
 from harness.generate.covering import Row
 from harness.generate.dispatch import values
 from harness.generate.dispatch.choosing import choose, list_narrow
@@ -43,7 +43,7 @@ def dispatch_problems() -> tuple[NamedProblem, ...]:
     return tuple(_name("", _chosen))
 
 
-def dear_dispatch_problems() -> tuple[NamedProblem, ...]:
+def costly_dispatch_problems() -> tuple[NamedProblem, ...]:
     """Return those that are worth being asked beside them, but for what they cost."""
     return tuple(_name("dear-", _dear))
 
@@ -201,7 +201,7 @@ def _shape(operator: Operator, row: Row) -> Problem:
     if window.padding == "over":
         remainder = (1,) * axes  # else the last window would hold padding alone
     c, o, groups = _count(operator, row, window, number)
-    return build(
+    return build_problem(
         Choices(
             operator=operator,
             out=out,

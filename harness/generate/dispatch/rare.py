@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
-from harness.generate.build import MAXIMA, Choices, build
+from harness.generate.build import MAXIMA, Choices, build_problem
 from harness.generate.covering import Row
 from harness.generate.dispatch.problems import KERNELED, ask_elements, estimate_cost, with_long_numbers
 from harness.generate.domains import Value
@@ -121,7 +121,7 @@ def _problem_of(operator: Operator, row: Row, number: int) -> Problem:
     begin, end = zip(*_sides(str(row["padding"]), kernel, stride), strict=True)
     c, o = _count(row["c"], number // 4), _count(row.get("o", 8), number // 4 + 5)
     groups = str(row.get("groups", "one"))
-    problem = build(
+    problem = build_problem(
         Choices(
             operator=operator, out=SPACES[row["space"]][axes - 1], kernel=kernel, stride=stride, dilation=(1,) * axes,
             begin=begin, end=end, remainder=(0,) * axes, batch=int(row["batch"]),

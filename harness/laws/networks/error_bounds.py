@@ -4,7 +4,7 @@ The network is evaluated in float64, and again with random noise added to what e
 gives, as large as the rounding errors that the backend's class of algorithm commits there (Monte Carlo arithmetic,
 Parker 1997; that roundings behave like random variables: Higham and Mary 2019). Every layer adds its share and passes
 on what it got, so the bound grows with depth as this network makes it grow. For each array t, with D the root mean
-square over DRAWS of ||t noisy - t||:
+square over NOISE_DRAWS of ||t noisy - t||:
     ||got - t|| <= LAMBDA (D + u ||t||).
 Noise of an operator with sums of K products a b: sqrt(K) u max(rms(y), sqrt(K) rms(a) rms(b)) for direct and gemm,
 with log2(points) for sqrt(K) in fft and the constant of the tile in winograd, and u_in of rounded inputs beside it.
@@ -19,20 +19,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.laws.error_bounds import LAMBDA, PAIRS, WINOGRAD, input_rounding
+from harness.laws.error_bounds import FACTORS, LAMBDA, WINOGRAD, input_rounding
 from harness.networks.evaluate import Compute, Tape, backward, forward
 from harness.networks.graph import INPUT, Network, Node, Work, problems_of
 from harness.networks.initialise import TARGET
 from harness.problems import reference
-from harness.problems.accumulation import accumulation
+from harness.problems.accumulation import longest_sum
 from harness.problems.numerics import FORMATS, Numerics
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 
 Array = NDArray[Any]
 NumericsFor = Callable[[Node, Problem], Numerics]
-DRAWS = 2
-GLUE_UNITS = 8  # roundings of one piece of glue, powers and exponentials among them
+NOISE_DRAWS = 2
+GLUE_ROUNDINGS = 8  # roundings of one piece of glue, powers and exponentials among them
 
 
 def compute_reference(node: Node, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Array]:
@@ -46,12 +46,12 @@ def follow(compute: Compute, decisions: Mapping[str, Array]) -> Compute:
     def followed(node: Node, problem: Problem, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
         if problem.operator is not Operator.max_pool:
             return compute(node, problem, arrays)
-        return {"y": take(arrays["x"], decisions[node.name]), "indices": decisions[node.name]}
+        return {"y": take_elements(arrays["x"], decisions[node.name]), "indices": decisions[node.name]}
 
     return followed
 
 
-def take(x: Array, indices: Array) -> Array:
+def take_elements(x: Array, indices: Array) -> Array:
     """The elements of every map at flat places; x n c *s, indices n c *p."""
     flat = x.reshape(*x.shape[:2], -1)
     return np.take_along_axis(flat, indices.reshape(*x.shape[:2], -1), axis=2).reshape(indices.shape)
@@ -93,15 +93,15 @@ def response(
     """D for every array of `arrays_of`: how far noise of the size of the roundings moves it."""
     wanted, squares = arrays_of(truth), dict.fromkeys(arrays_of(truth), 0.0)
     u = FORMATS[network.dtype].u
-    for draw in range(DRAWS):
+    for draw in range(NOISE_DRAWS):
         rng = np.random.default_rng((seed, draw))
 
         def touch(name: str, a: Array, rng: np.random.Generator = rng) -> Array:
-            return stir(rng, a, GLUE_UNITS * u)
+            return add_relative_noise(rng, a, GLUE_ROUNDINGS * u)
 
         noisy = evaluate(network, compute_noisily(numerics_for, rng), values, ends, decisions, touch)
         for name, a in arrays_of(noisy).items():
-            squares[name] += float(np.sum((a - wanted[name]) ** 2)) / DRAWS
+            squares[name] += float(np.sum((a - wanted[name]) ** 2)) / NOISE_DRAWS
     return {name: math.sqrt(square) for name, square in squares.items()}
 
 
@@ -119,7 +119,7 @@ def compute_noisily(numerics_for: NumericsFor, rng: np.random.Generator) -> Comp
     return noisy
 
 
-def stir(rng: np.random.Generator, a: Array, size: float) -> Array:
+def add_relative_noise(rng: np.random.Generator, a: Array, size: float) -> Array:
     """An array with noise on every element, so large relative to it."""
     return a + (size * a) * draw_noise(rng, a.shape)
 
@@ -133,10 +133,10 @@ def rounding_size(problem: Problem, numerics: Numerics, arrays: Mapping[str, Arr
     """Standard size of the rounding errors of one operator; 0 for a selection."""
     if problem.operator is Operator.max_pool:
         return 0.0
-    length, u, out = accumulation(problem), numerics.sums_in(problem.dtype).u, FORMATS[problem.dtype].u
+    length, u, out = longest_sum(problem), numerics.sums_in(problem.dtype).u, FORMATS[problem.dtype].u
     size, spread = root_mean_square(y), math.sqrt(length)
-    if problem.operator in PAIRS:
-        first, second = PAIRS[problem.operator]
+    if problem.operator in FACTORS:
+        first, second = FACTORS[problem.operator]
         size = max(size, spread * root_mean_square(arrays[first]) * root_mean_square(arrays[second]))
     else:
         size = max(size, root_mean_square(next(iter(arrays.values()))))
@@ -169,5 +169,5 @@ def depth_bound(network: Network, work: Work, numerics_for: NumericsFor) -> floa
     total = 0.0
     for node in network.nodes:
         for problem in problems_of(node, work):
-            total += math.sqrt(accumulation(problem)) * numerics_for(node, problem).sums_in(problem.dtype).u
+            total += math.sqrt(longest_sum(problem)) * numerics_for(node, problem).sums_in(problem.dtype).u
     return LAMBDA * total

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.backend.base import Backend
-from harness.backend.routing import resolve, run
+from harness.backend.routing import find_route, run
 from harness.networks.evaluate import Compute, Tape, backward, forward
 from harness.networks.graph import INPUT, Network, Node, problems_of
 from harness.networks.initialise import TARGET, make_ends, make_values
@@ -54,7 +54,7 @@ class NetworkUnderTest:
         """One operator by the backend's plain methods. Raises ValueError where an output has the wrong shape."""
         mine, theirs = self.backend, self.computer(node)
         if theirs is not mine:
-            arrays = {name: theirs.to_device(on_host(mine, a)) for name, a in arrays.items()}
+            arrays = {name: theirs.to_device(copy_to_host(mine, a)) for name, a in arrays.items()}
         outputs = name_outputs(problem, run(theirs, problem, arrays))
         for name, a in outputs.items():
             if tuple(a.shape) != problem.shapes[name]:
@@ -63,7 +63,7 @@ class NetworkUnderTest:
                     f"wanted {problem.shapes[name]}"
                 )
         if theirs is not mine:
-            outputs = {name: mine.to_device(on_host(theirs, a)) for name, a in outputs.items()}
+            outputs = {name: mine.to_device(copy_to_host(theirs, a)) for name, a in outputs.items()}
         return outputs
 
     def run(
@@ -85,12 +85,12 @@ class NetworkUnderTest:
         """A tape on the host."""
 
         def bring(arrays: Mapping[str, Any]) -> dict[str, Array]:
-            return {name: on_host(self.backend, a) for name, a in arrays.items()}
+            return {name: copy_to_host(self.backend, a) for name, a in arrays.items()}
 
         found = Tape(
             outputs=bring(tape.outputs), decisions=bring(tape.decisions), errors=bring(tape.errors),
             gradients=bring(tape.gradients),
-            loss=None if tape.loss is None else float(on_host(self.backend, tape.loss)),
+            loss=None if tape.loss is None else float(copy_to_host(self.backend, tape.loss)),
         )  # fmt: skip
         wanted = dtype_of(self.problem.dtype)
         for name, a in (found.outputs | found.errors | found.gradients).items():
@@ -103,7 +103,7 @@ class NetworkUnderTest:
         found = {"y": tape.outputs[self.network.output.name], **tape.gradients}
         if tape.loss is not None:
             found["loss"] = tape.loss
-        return {name: on_host(self.backend, a) for name, a in found.items()}
+        return {name: copy_to_host(self.backend, a) for name, a in found.items()}
 
 
 def _shares(backend: Backend, problem: NetworkProblem) -> frozenset[str]:
@@ -111,12 +111,12 @@ def _shares(backend: Backend, problem: NetworkProblem) -> frozenset[str]:
     operators = [node for node in problem.network.nodes if node.problem is not None]
     lacking = {
         node.name for node in operators
-        if any(resolve(backend, one).kind == "unsupported" for one in problems_of(node, problem.work))
+        if any(find_route(backend, one).kind == "unsupported" for one in problems_of(node, problem.work))
     }  # fmt: skip
     return frozenset({node.name for node in operators[1::2]} | lacking)
 
 
-def on_host(backend: Backend, a: Any) -> Array:
+def copy_to_host(backend: Backend, a: Any) -> Array:
     """A copy as a NumPy array."""
     return np.array(backend.to_host(a))
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from harness.laws.deviation import Deviation, compare, statement, worst_of
 from harness.laws.error_bounds import LAMBDA
-from harness.laws.networks.error_bounds import allowed, arrays_of, compute_reference, evaluate, response, take
-from harness.laws.networks.subject import NetworkUnderTest, on_host
+from harness.laws.networks.error_bounds import allowed, arrays_of, compute_reference, evaluate, response, take_elements
+from harness.laws.networks.subject import NetworkUnderTest, copy_to_host
 from harness.laws.verify import verify
 from harness.networks.evaluate import Tape
 from harness.networks.graph import INPUT, Node
@@ -26,7 +26,7 @@ from harness.problems.problem import Problem
 Array = NDArray[Any]
 
 
-def verify_layers(
+def verify_network_layers(
     subject: NetworkUnderTest, values: Mapping[str, Any], ends: Mapping[str, Any]
 ) -> tuple[Deviation, Tape]:
     """Run a pass and compare every operator in it with the reference, on the very arrays that it was given.
@@ -37,8 +37,8 @@ def verify_layers(
 
     def witness(node: Node, problem: Problem, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
         outputs = subject.compute(node, problem, arrays)
-        given = {name: on_host(subject.backend, a) for name, a in arrays.items() if a is not None}
-        got = {name: on_host(subject.backend, a) for name, a in outputs.items()}
+        given = {name: copy_to_host(subject.backend, a) for name, a in arrays.items() if a is not None}
+        got = {name: copy_to_host(subject.backend, a) for name, a in outputs.items()}
         deviation = verify(problem, subject.numerics_for(node, problem), given, got)
         found.append(replace(deviation, what=f"{node.name}, {problem.operator}: {deviation.what}"))
         return outputs
@@ -48,7 +48,7 @@ def verify_layers(
     return worst_of(*found), tape
 
 
-def verify_whole(
+def verify_network(
     subject: NetworkUnderTest, tape: Tape, values: Mapping[str, Array], ends: Mapping[str, Array]
 ) -> Deviation:
     """Compare outputs, error terms and gradients of a tape on the host with torch autograd, or with the reference.
@@ -102,7 +102,7 @@ def _check_decisions(subject: NetworkUnderTest, tape: Tape, truth: Tape, moved: 
         x, chosen = truth.outputs[source], tape.decisions[node.name]
         if node.kind == Operator.max_pool:
             assert node.problem is not None
-            gap = reference.max_pool(x, node.problem.window)[0] - take(x, chosen)
+            gap = reference.max_pool(x, node.problem.window)[0] - take_elements(x, chosen)
         else:
             gap = np.where(chosen != (x > 0), np.abs(x), 0.0)
         moves = moved.get(f"y of {source}", 0.0)

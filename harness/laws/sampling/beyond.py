@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.laws.deviation import Deviation, compare, worst_of
-from harness.laws.error_bounds import LAMBDA, PAIRS, SELECTS, WINOGRAD
+from harness.laws.error_bounds import FACTORS, LAMBDA, SELECTS, WINOGRAD
 from harness.laws.sampling.contraction import contract_problem
 from harness.laws.sampling.held import Held, draw_held, dtype_bytes, take_outputs
 from harness.laws.sampling.maxima import draw_indices, pool_blocks
 from harness.laws.sampling.samples import recompute
 from harness.laws.sampling.windows import axes_of
 from harness.laws.subject import BackendUnderTest, NotExactError
-from harness.problems.accumulation import accumulation
+from harness.problems.accumulation import longest_sum
 from harness.problems.numerics import FORMATS, Numerics
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
@@ -45,7 +45,7 @@ class Bounds:
     bytes: int = 2**32
 
 
-def is_beyond(problem: Problem, bounds: Bounds = Bounds()) -> bool:
+def is_beyond_32_bits(problem: Problem, bounds: Bounds = Bounds()) -> bool:
     """Whether an array of a problem has more elements or more bytes than 32 bits can address."""
     return any(
         math.prod(shape) > bounds.elements or math.prod(shape) * dtype_bytes(problem, name) > bounds.bytes
@@ -53,7 +53,7 @@ def is_beyond(problem: Problem, bounds: Bounds = Bounds()) -> bool:
     )
 
 
-def draw_arrays(subject: BackendUnderTest, problem: Problem) -> Held:
+def draw_large_arrays(subject: BackendUnderTest, problem: Problem) -> Held:
     """Draw the inputs; raises NotExactError where the backend's sums of them are not exact."""
     numerics = subject.numerics(problem)
     check_exact(problem, numerics, subject.backend.name)
@@ -64,13 +64,13 @@ def draw_arrays(subject: BackendUnderTest, problem: Problem) -> Held:
     return held
 
 
-def call_backend(held: Held) -> None:
+def call_on_large_arrays(held: Held) -> None:
     """Run the prepared call, and keep its outputs."""
     prepared = held.subject.prepare_devices(held.problem, held.arrays)
     take_outputs(held, prepared.run())
 
 
-def judge_held(held: Held, bounds: Bounds = Bounds()) -> Deviation:
+def judge_large_outputs(held: Held, bounds: Bounds = Bounds()) -> Deviation:
     """Compare samples, then every element: maxima one by one, sums by random contraction."""
     from threadpoolctl import threadpool_limits
 
@@ -96,7 +96,7 @@ def check_exact(problem: Problem, numerics: Numerics, name: str) -> None:
     """Raise NotExactError unless every sum must give the same bits, or round to them, from the shapes alone."""
     if problem.operator in SELECTS:
         return
-    (largest, share), longest = amplitude(problem), accumulation(problem)
+    (largest, share), longest = amplitude(problem), longest_sum(problem)
     bits = min(numerics.sums_in(problem.dtype).bits, FORMATS[problem.dtype].bits)
     most = longest * largest**2 + largest if share == 1.0 else longest * share
     exact = most <= 2.0**bits and _divides_exactly(problem)
@@ -120,8 +120,8 @@ def _bound_of_norms(problem: Problem, numerics: Numerics, largest: int) -> float
     reach = problem.window.reach(problem.kernel)
     points = math.prod(n + r for n, r in zip(problem.forward_spatial, reach, strict=True))
     factor = WINOGRAD[numerics.tile] if numerics.algorithm == "winograd" else 12.0 * max(1.0, math.log2(points))
-    first, second = (math.prod(problem.shapes[name]) for name in PAIRS.get(problem.operator, ("dy", "dy")))
-    if problem.operator in PAIRS and problem.operator is not Operator.conv_weight_grad:
+    first, second = (math.prod(problem.shapes[name]) for name in FACTORS.get(problem.operator, ("dy", "dy")))
+    if problem.operator in FACTORS and problem.operator is not Operator.conv_weight_grad:
         assert problem.w is not None
         first = first // problem.x[0] // problem.window.groups
         second = second // problem.w[0 if problem.operator is Operator.conv else 1]
@@ -159,7 +159,7 @@ def _check_places(held: Held, bounds: Bounds) -> Deviation:
         for offset in find_offsets(problem, name, bounds):
             places[_output_at(held, name, held.locate(name, offset))] = None
     sums_all = problem.operator in (Operator.conv_weight_grad, Operator.conv_bias_grad)
-    affordable = max(4, SAMPLED_WORK // accumulation(problem)) if sums_all else len(places)
+    affordable = max(4, SAMPLED_WORK // longest_sum(problem)) if sums_all else len(places)
     chosen = list(places)[:: max(1, -(-len(places) // affordable))]
     return compare_places(held, chosen)
 
@@ -222,7 +222,7 @@ def _reader(held: Held, name: str, place: Sizes, turn: int) -> Sizes:
 def _search(held: Held) -> Deviation | None:
     """A wrong output by its index, among random ones and those beyond the first half; None where none is met."""
     if held.problem.operator in (Operator.conv_weight_grad, Operator.conv_bias_grad):
-        tries = max(8, min(SEARCHED, SAMPLED_WORK // accumulation(held.problem)))
+        tries = max(8, min(SEARCHED, SAMPLED_WORK // longest_sum(held.problem)))
     else:
         tries = SEARCHED
     name = held.problem.operator.outputs[0]

@@ -16,7 +16,7 @@ from harness.laws.subject import BackendUnderTest, check_form
 from harness.problems.calling import name_outputs
 from harness.problems.numerics import dtype_of
 from harness.problems.problem import Problem
-from harness.problems.taps import beside
+from harness.problems.taps import device_options
 from harness.problems.tile import Tile, make_tile, memory_order
 from harness.problems.window import Sizes
 
@@ -102,7 +102,7 @@ def make_blank(like: Any, size: int) -> Any:
     """Make an uninitialised one-dimensional array beside another one."""
     from array_api_compat import array_namespace
 
-    return array_namespace(like).empty(size, dtype=like.dtype, **beside(like))
+    return array_namespace(like).empty(size, dtype=like.dtype, **device_options(like))
 
 
 def shape_flat(flat: Any, shape: Sizes, layout: str) -> Any:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.laws.sampling.held import BLOCK
 from harness.laws.sampling.windows import Axis, axes_of, count_divisors
-from harness.problems.accumulation import accumulation
+from harness.problems.accumulation import longest_sum
 from harness.problems.numerics import FORMATS
 from harness.problems.problem import Problem
 from harness.problems.seeds import seeded_generator
@@ -54,7 +54,7 @@ def make_weights(problem: Problem, axis: str, number: int, size: int, largest: i
 def choose_largest(problem: Problem) -> int:
     """Largest weight with which the sum over a block stays exact in float64, at most 16."""
     largest = amplitude(problem)[0]
-    size = min(accumulation(problem) * largest**2 + largest, 2.0 ** FORMATS[problem.dtype].bits)
+    size = min(longest_sum(problem) * largest**2 + largest, 2.0 ** FORMATS[problem.dtype].bits)
     bits = EXACT_BITS - math.log2(BLOCK) - math.log2(size)
     return max(1, min(MOST_WEIGHT, int(2 ** (bits / (problem.axes + 2)))))
 

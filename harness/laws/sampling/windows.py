@@ -71,7 +71,7 @@ def axes_of(problem: Problem) -> tuple[Axis, ...]:
 
 
 def count_divisors(problem: Problem, number: int, start: int, stop: int) -> NDArray[Any]:
-    """Number of taps that a mean counts along an axis, for outputs start to stop (`harness.problems.taps.divisors`)."""
+    """Number of taps that a mean counts along an axis, for outputs start to stop (as `mean_divisors`)."""
     axis, (begin, end) = axes_of(problem)[number], problem.window.padding[number]
     low, high = (-begin, axis.n + end) if problem.window.count_include_pad else (0, axis.n)
     first = np.arange(start, stop) * axis.stride - axis.begin

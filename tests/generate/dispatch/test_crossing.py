@@ -10,7 +10,7 @@ import pytest
 from harness.generate.dispatch import problems, values
 from harness.generate.dispatch.conditions import conditions_of
 from harness.generate.dispatch.crossing import FORMS_EACH, TURNS, count_classes, cross
-from harness.generate.dispatch.problems import DEAR, dear_dispatch_problems, dispatch_problems, estimate_cost
+from harness.generate.dispatch.problems import DEAR, costly_dispatch_problems, dispatch_problems, estimate_cost
 
 WINDOWS = {"kernel": ("a", "b", "c"), "stride": (1, 2), "space": ("one", "odd"), "padding": ("none", "same")}
 FORMS = {"batch": (1, 2, 5), "dtype": ("float32", "float16")}
@@ -54,10 +54,10 @@ def test_problems_that_are_asked_by_default_are_cheap_and_the_others_are_not():
     assert (
         max(estimate_cost(one.problem) for one in dispatch_problems()) <= 2 * DEAR
     )  # gradients are weighed as forward
-    dear = [one.problem for one in dear_dispatch_problems()]
+    dear = [one.problem for one in costly_dispatch_problems()]
     assert min(estimate_cost(problem) for problem in dear) > DEAR / 2
     assert not {problem.line for problem in dear} & {one.problem.line for one in dispatch_problems()}
-    assert len({one.name for one in (*dispatch_problems(), *dear_dispatch_problems())}) == len(dear) + len(
+    assert len({one.name for one in (*dispatch_problems(), *costly_dispatch_problems())}) == len(dear) + len(
         dispatch_problems()
     )
 

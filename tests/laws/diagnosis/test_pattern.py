@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays_of
 from harness import Numerics, parse_line
 from harness.laws.diagnosis import pattern
 from harness.laws.diagnosis.pattern import describe_pattern, ulps
-from harness.laws.error_bounds import is_exact, limit, magnitude, rounding
+from harness.laws.error_bounds import is_exact, magnitude, rounding_bound, sum_bound
 from harness.problems import reference
 from harness.problems.data import make_arrays
 
@@ -32,7 +32,7 @@ def _solve(line, regime):
     wanted = reference.compute(problem, arrays)[problem.operator.outputs[0]]
     if is_exact(problem, Numerics(), arrays):
         return arrays, wanted, wanted.astype(np.float32), 0.0
-    bound = limit(problem, Numerics(), arrays, magnitude(problem, arrays)) + rounding(problem, wanted)
+    bound = sum_bound(problem, Numerics(), arrays, magnitude(problem, arrays)) + rounding_bound(problem, wanted)
     return arrays, wanted, wanted.astype(np.float32), bound
 
 

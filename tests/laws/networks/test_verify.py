@@ -6,9 +6,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from harness.laws.networks.error_bounds import allowed, response, take
+from harness.laws.networks.error_bounds import allowed, response, take_elements
 from harness.laws.networks.subject import NetworkUnderTest
-from harness.laws.networks.verify import compare_norms, find_truth, verify_layers, verify_whole
+from harness.laws.networks.verify import compare_norms, find_truth, verify_network, verify_network_layers
 from harness.networks.problem import parse_network
 from harness.problems.numerics import FORMATS
 from tests.faulty.right import Right
@@ -42,19 +42,19 @@ class TakesTheSecond(Right):
     def max_pool(self, x, window):
         _, indices = super().max_pool(x, window)
         second = np.maximum(indices - 1, 0)
-        return take(x, second), second
+        return take_elements(x, second), second
 
 
 def _whole(backend, line):
     subject = NetworkUnderTest(backend, parse_network(line, NETWORKS))
     values, ends = subject.draw()
-    return verify_whole(subject, subject.evaluate(values, ends), values, ends)
+    return verify_network(subject, subject.evaluate(values, ends), values, ends)
 
 
 def _layers(backend, line):
     subject = NetworkUnderTest(backend, parse_network(line, NETWORKS))
     values, ends = subject.draw()
-    return verify_layers(subject, values, ends)[0]
+    return verify_network_layers(subject, values, ends)[0]
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -108,7 +108,7 @@ def test_the_reference_stands_in_for_torch(monkeypatch):
     by_reference = find_truth(subject, values, ends, tape.decisions)
     assert by_torch.gradients["dx"] is not by_reference.gradients["dx"]
     assert np.allclose(by_torch.gradients["dx"], by_reference.gradients["dx"], rtol=1e-10, atol=1e-14)
-    assert verify_whole(subject, tape, values, ends).passed
+    assert verify_network(subject, tape, values, ends).passed
 
 
 def test_norms_are_compared_with_a_share_of_what_is_wanted():

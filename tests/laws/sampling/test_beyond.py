@@ -11,12 +11,12 @@ from harness.backend.routing import UnsupportedError
 from harness.laws.sampling import beyond, held, maxima
 from harness.laws.sampling.beyond import (
     Bounds,
-    call_backend,
+    call_on_large_arrays,
     check_exact,
-    draw_arrays,
+    draw_large_arrays,
     find_offsets,
-    is_beyond,
-    judge_held,
+    is_beyond_32_bits,
+    judge_large_outputs,
 )
 from harness.laws.sampling.contraction import contract_problem
 from harness.laws.sampling.samples import recompute
@@ -89,15 +89,15 @@ def _read(line, data="data=integer"):
 
 
 def _hold(backend, problem):
-    found = draw_arrays(BackendUnderTest(backend, problem), problem)
+    found = draw_large_arrays(BackendUnderTest(backend, problem), problem)
     found.block = BLOCK
     return found
 
 
 def _judge(backend, problem, bounds=SMALL):
     arrays = _hold(backend, problem)
-    call_backend(arrays)
-    return judge_held(arrays, bounds)
+    call_on_large_arrays(arrays)
+    return judge_large_outputs(arrays, bounds)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
@@ -160,7 +160,7 @@ def _first_round(arrays):
 def test_one_wrong_element_anywhere_breaks_the_contraction(line):
     problem = _read(line)
     arrays = _hold(Right(), problem)
-    call_backend(arrays)
+    call_on_large_arrays(arrays)
     output = arrays.arrays[problem.operator.outputs[0]]
     for offset in np.random.default_rng(3).integers(output.size, size=5):
         at = arrays.locate(problem.operator.outputs[0], int(offset)) if output.ndim > 1 else (int(offset),)
@@ -179,7 +179,7 @@ def test_one_wrong_element_anywhere_breaks_the_contraction(line):
 def test_slices_that_change_places_break_the_contraction(axis):
     problem = _read("conv x=3x4x13x17 w=6x4x3x3")
     arrays = _hold(Right(), problem)
-    call_backend(arrays)
+    call_on_large_arrays(arrays)
     y = np.swapaxes(arrays.arrays["y"], 0, axis)
     y[[0, 1]] = y[[1, 0]]
     assert any(got != wanted for got, wanted in contract_problem(arrays))
@@ -244,11 +244,11 @@ def test_arrays_that_cannot_be_filled_are_not_supported(monkeypatch):
 
 
 def test_limits_are_elements_and_bytes():
-    assert is_beyond(parse_line("conv x=1x8x16777217x16 w=1x8x1x1 dtype=float16"))  # 2^31 + 128 elements
-    assert is_beyond(parse_line("conv x=1x8x8388609x16 w=1x8x1x1 dtype=float32"))  # 2^32 + 512 bytes
-    assert is_beyond(parse_line("max_pool x=1x1x536870914 kernel=2 dtype=float16"))  # of indices
-    assert not is_beyond(parse_line("conv x=1x8x16777216x16 w=1x8x1x1 dtype=float16"))
-    assert not is_beyond(parse_line("max_pool x=1x1x536870912 kernel=2 dtype=float16"))
+    assert is_beyond_32_bits(parse_line("conv x=1x8x16777217x16 w=1x8x1x1 dtype=float16"))  # 2^31 + 128 elements
+    assert is_beyond_32_bits(parse_line("conv x=1x8x8388609x16 w=1x8x1x1 dtype=float32"))  # 2^32 + 512 bytes
+    assert is_beyond_32_bits(parse_line("max_pool x=1x1x536870914 kernel=2 dtype=float16"))  # of indices
+    assert not is_beyond_32_bits(parse_line("conv x=1x8x16777216x16 w=1x8x1x1 dtype=float16"))
+    assert not is_beyond_32_bits(parse_line("max_pool x=1x1x536870912 kernel=2 dtype=float16"))
 
 
 def test_samples_lie_around_every_limit_of_every_array():
