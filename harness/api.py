@@ -37,12 +37,15 @@ def run(
     depth: Depth = "default",
     isa: Sequence[str] = (),
 ) -> Run:
-    """Run suites (the whole `suite` where none is named) and give the Run; its directory is `run.path`.
+    """Run suites and give the Run; its directory is `run.path`.
 
-    backends, problems, laws: names and problem lines; empty stands for all that the suites have. A backend may be an
-    arm, such as `torch@set:ONEDNN_MAX_CPU_ISA=AVX2`; isa: instruction sets as in `run --isa`. A problem may also be a
-    Path, of a file that `python -m harness capture` writes: all of its problems, with names and multiplicities.
+    suites: names; the whole `suite` where none is given. backends, problems, laws: names and problem lines; empty
+    stands for all that the suites have. A backend may be an arm, such as `torch@set:ONEDNN_MAX_CPU_ISA=AVX2`; isa:
+    instruction sets as in `run --isa`. A problem may also be a Path, of a file that `python -m harness capture` writes:
+    all of its problems, with names and multiplicities.
     plugins: modules or ./files.py to load beside the built-in ones; without: plugins to leave out.
+    output: the run's directory, a new one where None. limits: what cells may cost. jobs: workers at a time. threads: of
+    each worker. watch: is told of every cell.
     depth: `quick` leaves out the problems on specialised code paths; `full` asks what takes minutes a backend.
     Raises UsageError for what cannot be found or written, and for a plugin that is named here and broken.
     """

@@ -11,9 +11,9 @@ from tests.conftest import ROOT
 
 # The rooms of the harness in the order in which data passes through them: each imports only earlier ones.
 ROOMS = (
-    "lazy", "exit_codes", "errors", "git", "problems", "machine", "networks", "backend", "laws", "plan", "generate", "capture",
-    "record", "measure", "analysis", "plugins", "worker", "execution", "gating", "experiments", "api", "pytest_plugin",
-    "cli",
+    "lazy", "exit_codes", "errors", "git", "problems", "machine", "networks", "backend", "laws", "plan", "generate",
+    "capture", "record", "measure", "analysis", "plugins", "worker", "execution", "gating", "experiments", "api",
+    "pytest_plugin", "cli",
 )  # fmt: skip
 FACE = ("harness", "harness.__main__")  # imports whatever it makes public, when it is asked for
 

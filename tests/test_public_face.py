@@ -14,7 +14,11 @@ ROOMS = sorted(
     f"harness.{path.parent.name}" for path in (ROOT / "harness").glob("*/__init__.py") if "__all__" in path.read_text()
 )
 FACES = {name: import_module(name) for name in ("harness", *ROOMS)}
-OPEN = {"harness": {"__version__"}}  # public without standing in `__all__`
+MODULES = {
+    f"{name}.{public}": getattr(face, public)
+    for name, face in FACES.items() for public in face.__all__ if inspect.ismodule(getattr(face, public))
+}  # fmt: skip
+OPEN = {"harness": {"__version__", "__file__"}}  # public without standing in `__all__`
 
 
 def _read(path):
@@ -73,29 +77,45 @@ def test_the_inside_imports_files_and_no_faces():
 # --- what plugins import ------------------------------------------------------------------------------------------
 
 
+def _is_ours(module):
+    return (module or "").partition(".")[0] == "harness"
+
+
+def _list_public(module):
+    """Names that a plugin may use of a face, or of a module that a face names."""
+    if module in FACES:
+        rooms = {face.rpartition(".")[2] for face in FACES if face.rpartition(".")[0] == module}
+        return {*FACES[module].__all__, *OPEN.get(module, ()), *rooms}
+    own = {name: value for name, value in vars(MODULES[module]).items() if inspect.isfunction(value)}
+    return {name for name, value in own.items() if value.__module__ == module and name[0] != "_"}
+
+
 def find_private(tree):
     """Yield the line and the text of each use of something that is not public."""
-    for node in ast.walk(tree):
+    known = {name: name for name in (*FACES, *MODULES)}  # expression -> module
+    nodes = sorted(ast.walk(tree), key=lambda node: getattr(node, "lineno", 0))
+    for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
-                if alias.name.partition(".")[0] == "harness" and alias.name not in FACES:
+                if _is_ours(alias.name) and alias.name not in FACES:
                     yield node.lineno, f"import {alias.name}"
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "harness":
-            public = FACES[node.module].__all__ if node.module in FACES else ()
+                elif alias.asname and alias.name in FACES:
+                    known[alias.asname] = alias.name
+        elif isinstance(node, ast.ImportFrom) and _is_ours(node.module):
+            public = {*FACES[node.module].__all__, *OPEN.get(node.module, ())} if node.module in FACES else ()
             for alias in node.names:
-                if alias.name not in {*public, *OPEN.get(node.module, ())}:
+                if alias.name not in public:
                     yield node.lineno, f"from {node.module} import {alias.name}"
-        elif isinstance(node, ast.Attribute):
-            base = ast.unparse(node.value)
-            if base in FACES and node.attr not in FACES[base].__all__ and f"{base}.{node.attr}" not in FACES:
-                if node.attr not in OPEN.get(base, ()):
-                    yield node.lineno, f"{base}.{node.attr}"
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in (
-            "import_module",
-            "__import__",
-        ):
-            if any("harness" in ast.unparse(given) for given in node.args):
-                yield node.lineno, ast.unparse(node)
+                elif f"{node.module}.{alias.name}" in MODULES:
+                    known[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and (module := known.get(ast.unparse(node.value))):
+            if node.attr not in _list_public(module):
+                yield node.lineno, f"{module}.{node.attr}"
+        elif isinstance(node, ast.Call) and any(
+            isinstance(given, ast.Constant) and re.match(r"harness\.", str(given.value)) for given in node.args
+        ):  # import_module("harness.…"), patch("harness.…")
+            yield node.lineno, ast.unparse(node)
 
 
 def _blocks(path):
@@ -110,7 +130,9 @@ SOURCES |= {f"{name}": _blocks(ROOT / name) for name in ("README.md", "docs/plug
 
 
 def test_plugins_use_public_names_only():
-    assert len(SOURCES["docs/plugins.md"]) > 1
+    assert len(SOURCES) > 80
+    assert SOURCES["docs/plugins.md"]
+    assert SOURCES["README.md"]
     wrong = [
         f"{name}:{line} {text}"
         for name, codes in SOURCES.items() for code in codes for line, text in find_private(ast.parse(code))
@@ -129,6 +151,8 @@ def test_plugins_use_public_names_only():
         "import harness\nharness.api.run()",
         "import harness.problems\nharness.problems.data.make_arrays",
         "import importlib\nimportlib.import_module('harness.worker.protocol')",
+        "import harness as h\nh.api",
+        "from harness.problems import reference as r\nr._wide(a)",
     ],
 )
 def test_a_private_name_is_seen(code):
@@ -144,41 +168,49 @@ def _public():
         for public in face.__all__:
             value = getattr(face, public)
             yield f"{name}.{public}", value
-            if inspect.ismodule(value):
-                for part, held in vars(value).items():
-                    if inspect.isfunction(held) and part[0] != "_" and held.__module__ == value.__name__:
-                        yield f"{name}.{public}.{part}", held
+    for name, module in MODULES.items():
+        for part in _list_public(name):
+            yield f"{name}.{part}", getattr(module, part)
 
 
 def _callables():
-    """Yield the dotted name and the value of each public class, function, method and property."""
+    """Yield the dotted name, the value and the owner of each public class, function, method and property."""
     for name, value in _public():
         if inspect.isclass(value) and value.__module__.startswith("harness."):
-            yield name, value
+            yield name, value, None
             for part, member in vars(value).items():
                 if isinstance(member, classmethod | staticmethod):
                     member = member.__func__
                 if part[0] != "_" and (inspect.isfunction(member) or isinstance(member, property)):
-                    yield f"{name}.{part}", member
+                    yield f"{name}.{part}", member, value
         elif inspect.isfunction(value):
-            yield name, value
+            yield name, value, None
 
 
-def find_undescribed(name, function):
-    """List what a docstring leaves out: all of it, or parameters of a function with three or more."""
+def find_undescribed(name, function, owner=None):
+    """List what a docstring leaves out: all of it, or parameters of a function with three or more.
+
+    A parameter is described as `name: text` or `name, other: text`, by the function or by the class that owns it; an
+    operator of the reference has the signature of a backend's method, which `Backend` describes.
+    """
     text = inspect.getdoc(function) or ""
     if not text:
         return ["docstring"]
     if not inspect.isfunction(function):
         return []
-    if name.rpartition(".")[2] in Operator.__members__:  # the signature of a backend's method, described there
-        text += inspect.getdoc(Backend)
     parameters = [part for part in inspect.signature(function).parameters if part not in ("self", "cls")]
-    return [part for part in parameters if len(parameters) > 2 and not re.search(rf"\b{part}\b", text)]
+    if len(parameters) < 3:
+        return []
+    if name.startswith("harness.problems.reference.") and function.__name__ in Operator.__members__:
+        (signature,) = re.findall(rf"\b{function.__name__}\((.*?)\)", inspect.getdoc(Backend))
+        parameters = [part for part in parameters if part not in signature.split(", ")]
+    text += "\n" + (inspect.getdoc(owner) or "" if owner else "")
+    described = r"(?:^|[\s(])(?:\w+, )*{}(?:, \w+)*:\s"
+    return [part for part in parameters if not re.search(described.format(part), text)]
 
 
 def test_what_is_public_is_documented():
-    found = {name: find_undescribed(name, value) for name, value in _callables()}
+    found = {name: find_undescribed(name, value, owner) for name, value, owner in _callables()}
     assert len(found) > 200
     assert not {name: missing for name, missing in found.items() if missing}
 
@@ -188,12 +220,19 @@ def test_a_public_constant_is_described_by_its_face():
         if not (inspect.isroutine(value) or (inspect.isclass(value) and value.__module__.startswith("harness."))):
             face, _, public = name.rpartition(".")
             if name != "harness.hookimpl":  # pluggy's marker, described in docs/plugins.md
-                assert re.search(rf"`{public}`[^:]*: \w", FACES[face].__doc__), name
+                assert re.search(rf"`{public}`[^:]*: \S", FACES[face].__doc__), name
+
+
+def test_every_public_name_is_listed_in_the_documents():
+    text = (ROOT / "docs" / "plugins.md").read_text().partition("## Public names")[2]
+    rows = re.findall(r"\| `([a-z.]+)`: [^|]+ \| (.+) \|", text)
+    listed = {name: re.findall(r"`(\w+)`", names) for name, names in rows}
+    assert listed == {name: face.__all__ for name, face in FACES.items()}
 
 
 def test_what_is_not_described_is_seen():
     def bare(first, second, third):
-        """Use first and second."""
+        """Use first and third. first, second: two."""
 
     def silent():
         pass

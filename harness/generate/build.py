@@ -87,7 +87,7 @@ class Choices:
 
 
 def build_problem(choices: Choices) -> Problem:
-    """The problem of these choices. Raises GeometryError only where a choice lies outside every domain."""
+    """Build the problem of these choices. Raises GeometryError only where a choice lies outside every domain."""
     operator, sizes = choices.operator, choices.sizes
     pools, transposed = operator.pools, operator is Operator.conv_transpose
     groups = 1 if pools else choices.groups
@@ -136,8 +136,9 @@ def differ(values: Sequence[int], domain: Sequence[int]) -> Sizes:
 def spread_choices(choices: Choices, tier: Tier, quantities: Collection[str] = QUANTITIES) -> Choices:
     """Make the values of each quantity pairwise different, as far as its domain permits: mix-ups then show.
 
-    kernel, stride, dilation: over the axes; padding: over the axes and sides; counts: batch, channels and outputs;
-    size: outputs and inputs over the axes.
+    choices: what to change. tier: the domains of the values. quantities: which to change, of kernel, stride, dilation
+    (over the axes), padding (over the axes and sides), counts (batch, channels and outputs), and size (outputs and
+    inputs over the axes).
     """
     changes: dict[str, Any] = {}
     for name in ("kernel", "stride", "dilation"):

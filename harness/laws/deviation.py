@@ -72,7 +72,8 @@ class Deviation:
 def compare(got: Array, wanted: Array, bound: Array | float = 0.0, *, what: str, kind: Kind = "exact") -> Deviation:
     """Compare two arrays of one shape element by element; equal infinities and NaN at the same place agree.
 
-    got, wanted: any dtype; bound: same shape or a scalar, the allowed |got - wanted|.
+    got, wanted: any dtype. bound: same shape or a scalar, the allowed |got - wanted|. what: name of what is compared,
+    as reports show it. kind: "exact", or "bound" or "norm" where elements may prove nothing, as the bound is large.
     """
     if got.shape != wanted.shape:
         return statement(False, f"{what}: got shape {tuple(got.shape)}, wanted {tuple(wanted.shape)}")
@@ -117,23 +118,26 @@ def _ratios(got: Array, wanted: Array, limit: Array) -> Array:
 
 
 def statement(holds: bool, what: str) -> Deviation:
-    """A statement that is true or false: shapes, indices, positions."""
+    """Make the Deviation of a statement that is true or false: about shapes, indices or positions."""
     return Deviation(kind="structure", worst=0.0 if holds else math.inf, compared=1, what=what)
 
 
 def nothing_to_show(why: str) -> Deviation:
-    """A law that had nothing to look at in a backend: shown as proving nothing, with the reason."""
+    """Make the Deviation of a law that had nothing to look at in a backend; it proves nothing: why."""
     return Deviation(kind="structure", worst=0.0, compared=0, what=why, idle=why)
 
 
 def declaration(holds: bool, promise: str, observed: str) -> Deviation:
-    """What a backend declares against what it does; both are said where they do not agree."""
+    """Make the Deviation of what a backend declares against what it does; both are said where they do not agree.
+
+    holds: whether they agree. promise: what is declared, in words. observed: what the backend does, in words.
+    """
     what = f"declared {promise}, observed {observed}"
     return Deviation(kind="declared", worst=0.0 if holds else math.inf, compared=1, what=what, observed=observed)
 
 
 def worst_of(*deviations: Deviation) -> Deviation:
-    """The worst of several comparisons, with their counts added up and the fewest effective bits."""
+    """Give the worst of several comparisons, with their counts added up and the fewest effective bits."""
     if len(deviations) == 1:
         return deviations[0]
     worst = max(deviations, key=lambda d: math.inf if math.isnan(d.worst) else d.worst)

@@ -50,16 +50,21 @@ def check_outputs(
     got: Mapping[str, Array],
     wanted: Mapping[str, Array],
 ) -> Deviation:
-    """Compare outputs with the reference: exactly on whole numbers, else within the bound of the declared class."""
+    """Compare outputs with the reference: exactly on whole numbers, else within the bound of the declared class.
+
+    problem: what was asked. numerics: what the backend declares for it. arrays: inputs by name. got: the backend's
+    outputs by name. wanted: the reference's.
+    """
     return make_check(problem, numerics, arrays, wanted)(got)
 
 
 def make_check(
     problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], wanted: Mapping[str, Array]
 ) -> Callable[[Mapping[str, Array]], Deviation]:
-    """Make the comparison of outputs with the reference, for several answers to one problem.
+    """Make the comparison of outputs with the reference, for several answers to one problem: see `check_outputs`.
 
-    Exactly on whole numbers, else within the bound of the declared class, which is computed once.
+    The bound is computed once. problem: what was asked. numerics: what the backend declares. arrays: inputs by name.
+    wanted: the reference's outputs by name.
     """
     if not is_exact(problem, numerics, arrays):
         name = problem.operator.outputs[0]
@@ -81,7 +86,10 @@ def make_check(
 def check_answers(
     check: Callable[[Mapping[str, Array]], Deviation], answers: Sequence[Mapping[str, Array]]
 ) -> Deviation:
-    """Compare several answers to one problem, and join what is found; answers of the same bits are compared once."""
+    """Compare several answers to one problem by a check of `make_check`, and give the worst.
+
+    Answers of the same bits are compared once.
+    """
     first, *others = answers
     found = check(first)
     return worst_of(found, *(found if _same_bits(first, other) else check(other) for other in others))
@@ -111,6 +119,7 @@ def is_exact(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) 
 
     Selection always is. Sums of whole numbers are, if K max|x| max|w| + max|b| <= 2^p and every factor fits the format
     to which inputs are rounded, checked on the data.
+    problem: what is asked. numerics: what the backend declares for it. arrays: inputs by name.
     """
     if problem.operator in SELECTS:
         return True
@@ -143,7 +152,11 @@ def is_exact(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) 
 def judge_output(
     problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], got: Array, wanted: Array, what: str
 ) -> Deviation:
-    """Compare one output with its float64 reference within the bound of the declared class."""
+    """Compare one output with its float64 reference within the bound of the declared class.
+
+    problem: what was asked. numerics: what the backend declares for it. arrays: inputs by name. got, wanted: the first
+    output, of the backend and of the reference. what: its name, as reports show it.
+    """
     return make_judge(problem, numerics, arrays, wanted, what)(got)
 
 
@@ -191,20 +204,24 @@ def _explained(
 
 
 def magnitude(problem: Problem, arrays: Mapping[str, Array]) -> Array:
-    """A: the operator on absolute values, |w| * |x| + |b|."""
+    """A: the operator on absolute values, |w| * |x| + |b|, in float64 and of the shape of the first output."""
     absolute = {name: np.abs(a) if name != "indices" else a for name, a in arrays.items()}
     return reference.compute(problem, absolute)[problem.operator.outputs[0]]
 
 
 def sum_bound(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], size: Array) -> Array:
-    """Bound on the error of the sums, before the output is rounded; `size` is the operator's magnitude A."""
+    """Bound on the error of the sums, per element of the output, before the output is rounded.
+
+    problem: what is asked. numerics: what the backend declares for it. arrays: inputs by name. size: `magnitude` of
+    them.
+    """
     if numerics.normwise:
         return norm_bound(problem, numerics, arrays) + FORMATS[problem.dtype].u * size
     return relative_bound(problem, numerics) * size + longest_sum(problem) * FORMATS[problem.dtype].smallest
 
 
 def rounding_bound(problem: Problem, wanted: Array) -> Array:
-    """Bound on rounding the output to its dtype."""
+    """Bound on rounding the output to its dtype: u_out |wanted| plus the smallest subnormal, per element."""
     out = FORMATS[problem.dtype]
     return np.asarray(out.u * np.abs(wanted) + out.smallest)
 
@@ -224,7 +241,7 @@ def relative_bound(problem: Problem, numerics: Numerics) -> float:
 
 
 def input_rounding(problem: Problem, numerics: Numerics) -> float:
-    """Unit roundoff to which inputs may be rounded: 0 unless the backend declares it and the problem permits it."""
+    """Unit roundoff to which inputs may be rounded; 0 unless the backend declares it and the problem permits it."""
     if numerics.rounds_input_to is None or problem.math == "ieee":
         return 0.0
     return FORMATS[numerics.rounds_input_to].u
@@ -235,6 +252,7 @@ def norm_bound(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]
 
     c: 12 log2(n) for fft, a constant of the tile for winograd. NaN and Inf are left out of the norms: what they
     reach is compared by kind, not by size.
+    problem: what is asked. numerics: what the backend declares for it. arrays: inputs by name.
     """
     reach = problem.window.reach(problem.kernel)
     points = math.prod(n + r for n, r in zip(problem.forward_spatial, reach, strict=True))

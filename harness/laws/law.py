@@ -85,7 +85,10 @@ def law(
 ) -> Callable[[Check], Law]:
     """Make a Law of a function; its name is the function's, its formula the first line of the docstring.
 
-    needs: None stands for the problem's own operator. role: of `Law.role`; most laws have none.
+    tolerance: how its comparisons are made, a kind of `Deviation`. when: whether the law applies to a problem.
+    needs: operators that it calls; None for the problem's own. restates: operators whose derivation is this very
+    statement. copies: arrays that a law for large problems holds at once, in copies of all. role: of `Law.role`; most
+    laws have none.
     """
     return partial(
         _make_law,
@@ -101,7 +104,11 @@ def law(
 def network_law(
     *, tolerance: Kind, when: Callable[[NetworkProblem], bool], role: Role = ""
 ) -> Callable[[Any], Law]:  # fmt: skip
-    """The same for a statement about whole networks, whose check takes a NetworkUnderTest and a NetworkProblem."""
+    """Make a Law about whole networks of a function that takes a NetworkUnderTest and a NetworkProblem.
+
+    tolerance: how its comparisons are made, a kind of `Deviation`. when: whether the law applies to a network's
+    problem. role: of `Law.role`; most laws have none.
+    """
     return partial(
         _make_law,
         tolerance=tolerance,

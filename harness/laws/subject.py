@@ -33,7 +33,10 @@ class NoRoomError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PreparedCall:
-    """A prepared call: `call` and `synchronize` are what is timed, `fetch` brings the outputs to the host."""
+    """A prepared call: `call` and `synchronize` are what is timed, `fetch` brings the outputs to the host.
+
+    problem: what it computes. backend: on what.
+    """
 
     problem: Problem
     backend: Backend
@@ -128,20 +131,30 @@ class BackendUnderTest:
     def conv(
         self, x: Array, w: Array, b: Array | None = None, window: Window | None = None, *, flip: bool = False
     ) -> Array:
-        """y = conv(x, w, b); the window defaults to the problem's."""
+        """Compute y = conv(x, w, b) on whole numbers.
+
+        x: n c *s. w: o c/g *k. b: o, or None. window: None for the problem's. flip: whether the kernel is turned by 180
+        degrees.
+        """
         problem = self._problem(Operator.conv, x.shape, w.shape, window, bias=b is not None, flip=flip)
         return self.whole(problem, {"x": x, "w": w, "b": b})["y"]
 
     def input_grad(self, dy: Array, w: Array, x_shape: Sizes, window: Window | None = None) -> Array:
-        """dx = conv_input_grad(dy, w)."""
+        """Compute dx = conv_input_grad(dy, w) on whole numbers.
+
+        dy: n o *p. w: o c/g *k. x_shape: n c *s. window: None for the problem's.
+        """
         return self.whole(self._problem(Operator.conv_input_grad, x_shape, w.shape, window), {"dy": dy, "w": w})["dx"]
 
     def weight_grad(self, dy: Array, x: Array, w_shape: Sizes, window: Window | None = None) -> Array:
-        """dw = conv_weight_grad(dy, x)."""
+        """Compute dw = conv_weight_grad(dy, x) on whole numbers.
+
+        dy: n o *p. x: n c *s. w_shape: o c/g *k. window: None for the problem's.
+        """
         return self.whole(self._problem(Operator.conv_weight_grad, x.shape, w_shape, window), {"dy": dy, "x": x})["dw"]
 
     def bias_grad(self, dy: Array) -> Array:
-        """db = conv_bias_grad(dy)."""
+        """Compute db = conv_bias_grad(dy) on whole numbers; dy n o *p."""
         problem = self.problem.with_(operator=Operator.conv_bias_grad, bias=False)
         return self.whole(problem, {"dy": dy})["db"]
 

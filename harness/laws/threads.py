@@ -89,7 +89,8 @@ def watch_threads(backend: Backend, call: Callable[[], Any], counts: Sequence[in
 
     With a limit of one, a pool of one thread may do what the caller asks: only a backend's own switch can be such a
     pool's, and it is ignored where several threads work at the same time, or where it says that more are in effect.
-    counts: numbers of threads beyond one that are tried until other threads are seen to work.
+    backend: whose threads. call: what they work on. counts: numbers of threads beyond one, tried until other threads
+    work.
     """
     switch = has_thread_switch(backend)
     # One first: nothing must be left of earlier calls when others are looked for.

@@ -54,7 +54,10 @@ class Architecture:
             check_type(f"{what}, option {name}", value, int, "a whole number")
 
     def draw(self, n: int, size: int, dtype: str, options: Mapping[str, int]) -> Network:
-        """The graph for a batch of n, a spatial size (0: native) and a dtype. Raises GeometryError."""
+        """Draw the graph. Raises GeometryError.
+
+        n: batch. size: of every spatial axis, 0 for the native one. dtype: its name. options: of the build, by name.
+        """
         space = (size,) * (len(self.input) - 1) if size else self.input[1:]
         builder = NetworkBuilder((n, self.input[0], *space), dtype)
         self.build(builder, **{**self.options, **options})

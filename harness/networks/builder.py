@@ -17,7 +17,13 @@ Pad = int | Sequence[int | tuple[int, int]]
 
 
 class NetworkBuilder:
-    """A network while it is drawn; names stand for the arrays that nodes give."""
+    """A network while it is drawn; names stand for the arrays that nodes give.
+
+    In every method, name: of the new node, which the method returns. x, inputs: names of the nodes that it reads.
+    channels: of the output. kernel, stride, dilation, output_padding: one number for all axes, or one for each. pad:
+    the same, or (begin, end) per axis. groups: of channels. bias: whether there is one. space: spatial sizes of the
+    output. Methods raise GeometryError where the shapes do not fit.
+    """
 
     def __init__(self, shape: Sizes, dtype: str = "float32") -> None:
         self.input, self.dtype = tuple(shape), dtype
@@ -65,11 +71,11 @@ class NetworkBuilder:
         return self._operator(name, x, problem)
 
     def max_pool(self, name: str, x: str, kernel: PerAxis, **window: Any) -> str:
-        """Add a max pooling; keywords as for `avg_pool`."""
+        """Add a max pooling; window: keywords as for `avg_pool`."""
         return self._pool(Operator.max_pool, name, x, kernel, **window)
 
     def avg_pool(self, name: str, x: str, kernel: PerAxis, **window: Any) -> str:
-        """Add a mean pooling; stride (the kernel's size unless given), pad, dilation, ceil, include_pad."""
+        """Add a mean pooling; window: stride (the kernel's size unless given), pad, dilation, ceil, include_pad."""
         return self._pool(Operator.avg_pool, name, x, kernel, **window)
 
     def global_pool(self, name: str, x: str) -> str:
@@ -89,14 +95,17 @@ class NetworkBuilder:
         return self._glue("tanh", f"{x}.tanh", (x,))
 
     def lrn(self, name: str, x: str, *, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> str:
-        """Add local response normalisation over `size` channels (Krizhevsky 2012, section 3.3)."""
+        """Add local response normalisation: y = x (k + alpha/size sum of x^2)^-beta (Krizhevsky 2012, section 3.3).
+
+        size: of the sum, in neighbouring channels. alpha, beta, k: as in the formula.
+        """
         return self._glue("lrn", name, (x,), {"size": size, "alpha": alpha, "beta": beta, "k": k})
 
     def norm(self, name: str, x: str, *, eps: float = 1e-5, scale: bool = True, gain: float = 1.0) -> str:
         """Add batch normalisation with fixed statistics (Ioffe and Szegedy 2015).
 
-        scale: whether it has a gamma. gain: what gamma is drawn around; below 1 at the end of a residual branch, as
-        fixed statistics do not hold back what many additions let grow.
+        eps: added to the variance. scale: whether there is a gamma. gain: what gamma is drawn around; below 1 at the
+        end of a residual branch, as fixed statistics do not hold back what many additions let grow.
         """
         channels = (self.shape(x)[1],)
         learnt = {"gamma": channels, "beta": channels} if scale else {"beta": channels}
@@ -104,7 +113,7 @@ class NetworkBuilder:
         return self._glue("norm", name, (x,), {"eps": eps, "gain": gain}, learnt, fixed)
 
     def scale(self, name: str, x: str, factor: float) -> str:
-        """Add a multiplication by a constant."""
+        """Add a multiplication by a constant; factor: the constant."""
         return self._glue("scale", name, (x,), {"factor": factor})
 
     def add(self, name: str, *inputs: str) -> str:

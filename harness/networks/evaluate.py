@@ -53,10 +53,12 @@ def forward(
     touch: Touch = _as_it_is,
     keep: bool = True,
 ) -> Tape:
-    """Evaluate every node. values: parameters and statistics as node.name.
+    """Evaluate every node.
 
-    decisions: rectifiers let through what these say, instead of what is positive (maxima are their computer's matter).
-    keep: hold every output for the way back, or drop each after its last reader.
+    network: the graph. compute: gives the outputs of an operator. values: parameters and statistics as node.name. x:
+    the input. decisions: rectifiers let through what these say, instead of what is positive (maxima are their
+    computer's matter). touch: sees every array that glue gives, and gives what is used. keep: hold every output for the
+    way back, or drop each after its last reader.
     """
     xp, tape, last = namespace(x), Tape(outputs={INPUT: x}), last_readers(network.nodes)
     for node in network.nodes:
@@ -92,7 +94,8 @@ def backward(
 ) -> Tape:
     """Add the loss, the error term of every node and all gradients to the tape of a forward pass.
 
-    keep: hold every error term, or drop each when its node is done.
+    network, compute, values, touch: as in `forward`. tape: of the forward pass, which is changed and returned. target:
+    of the loss. keep: hold every error term, or drop each when its node is done.
     """
     y = tape.outputs[network.output.name]
     xp = namespace(y)

@@ -11,7 +11,7 @@ from harness.problems.problem import Problem
 def longest_sum(problem: Problem, operator: Operator | None = None) -> int:
     """Longest sum that makes one output element: the K of the error bounds (Higham 2002, section 3.1).
 
-    operator: another one of the same geometry, such as a gradient; the problem's own where nothing is given.
+    operator: another operator of the same geometry, such as a gradient; None for the problem's own.
     """
     operator = operator or problem.operator
     if operator is Operator.conv_bias_grad or operator is Operator.conv_weight_grad:

@@ -11,7 +11,7 @@ from harness.problems.problem import Problem
 
 
 def operator_arguments(problem: Problem, arrays: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Positional arguments of the operator's method, as the plugin interface documents them."""
+    """Positional arguments of a backend's method for the problem's operator, from its arrays by name."""
     window = problem.window
     match problem.operator:
         case Operator.conv:
@@ -33,7 +33,11 @@ def operator_arguments(problem: Problem, arrays: Mapping[str, Any]) -> tuple[Any
 
 
 def bind_operator(source: Any, problem: Problem, arrays: Mapping[str, Any]) -> Callable[[], Any]:
-    """A call without arguments of the problem's operator on these arrays."""
+    """Bind an operator to its arguments: a call without arguments, which gives one array, or two for max_pool.
+
+    source: a backend, or `reference`. problem: names the operator and its window. arrays: by name, of the source's
+    kind.
+    """
     return partial(getattr(source, problem.operator.value), *operator_arguments(problem, arrays))
 
 

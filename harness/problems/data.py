@@ -34,7 +34,7 @@ WIDEST = {"float16": 3}  # powers of two of `wide`, on either side; 20 unless th
 
 
 def array_generator(problem: Problem, name: str) -> np.random.Generator:
-    """Random generator of one array: depends on the seed and the array's name, not on the order of calls."""
+    """Random generator of one array, by the problem's seed and the array's name; the order of calls is no matter."""
     return seeded_generator(problem.seed, name)
 
 
@@ -65,7 +65,10 @@ def _length(problem: Problem, operator: Operator) -> int:
 
 
 def draw_array(problem: Problem, name: str, shape: Sizes) -> Array:
-    """Draw one array in the problem's regime and dtype."""
+    """Draw one array in the problem's regime and dtype.
+
+    problem: gives seed, regime and dtype. name: of the array, such as "x". shape: of the array, any number of axes.
+    """
     rng, dtype = array_generator(problem, name), dtype_of(problem.dtype)
     if problem.data == "uniform":
         return rng.random(shape, dtype=np.float32 if dtype.itemsize <= 4 else np.float64).astype(dtype)
@@ -187,7 +190,7 @@ def make_arrays(problem: Problem) -> dict[str, Array]:
 
 
 def apply_layout(a: Array, layout: str) -> Array:
-    """Lay an array out in memory: contiguous as n c *s, or with the channels last; the shape stays."""
+    """Lay an array n c *s out in memory, and keep its shape: "channels-first" or "channels-last"."""
     if layout == "channels-first" or a.ndim < 3:
         return np.ascontiguousarray(a)
     last = np.ascontiguousarray(a.transpose(0, *range(2, a.ndim), 1))

@@ -314,7 +314,11 @@ def rot180(w: Array) -> Array:
 
 
 def compute(problem: Problem, arrays: Mapping[str, Array], source: Any = None) -> dict[str, Array]:
-    """Reference outputs of a problem by name; `source` is this module, or `harness.problems.loops`."""
+    """Reference outputs of a problem by name, in float64.
+
+    problem: names the operator and its window. arrays: its inputs by name. source: a module with a function for each
+    operator; None for this one, `harness.problems.loops` for the plain loops.
+    """
     inputs = turn(problem, arrays)
     with np.errstate(invalid="ignore", over="ignore"):  # NaN and Inf are data, not accidents
         outputs = name_outputs(problem, bind_operator(source or sys.modules[__name__], problem, inputs)())

@@ -19,7 +19,8 @@ EVERY: tuple[Any, ...] = (ALL, ALL)  # all images and channels
 def pad_or_crop(x: Any, padding: Padding, value: float, xp: Any) -> Any:
     """Pad the spatial axes of x with a value; a negative end crops what lies beyond.
 
-    x: n c *s, any array namespace xp with `full` and slice assignment; returns x itself where nothing changes.
+    x: n c *s. padding: begin and end per axis, in elements. value: of the padding. xp: the array namespace of x, with
+    `full` and slice assignment. Gives x itself where nothing changes.
     """
     if not any(side for pair in padding for side in pair):
         return x
@@ -35,12 +36,16 @@ def pad_or_crop(x: Any, padding: Padding, value: float, xp: Any) -> Any:
 
 
 def inner_slices(spatial: Sizes, padding: Padding) -> Slices:
-    """Where an array of this spatial size lies inside its padded form."""
+    """Slices of an array's spatial axes inside its padded form."""
     return tuple(slice(b, b + n) for n, (b, _) in zip(spatial, padding, strict=True))
 
 
 def tap_slices(out: Sizes, kernel: Sizes, window: Window) -> Iterator[tuple[Sizes, Slices]]:
-    """Every tap in row-major order with the strided slices that it reads from the covered input."""
+    """Every tap in row-major order, with the strided slices that it reads from the covered input.
+
+    out, kernel: spatial sizes of the output and of the kernel. window: its padding is not read, as the input is
+    covered: `pad_or_crop(x, window.cover(...), ...)`.
+    """
     axes = [
         [slice(u * d, u * d + (p - 1) * s + 1, s) for u in range(m)]
         for m, d, p, s in zip(kernel, window.dilation, out, window.stride, strict=True)
@@ -49,7 +54,10 @@ def tap_slices(out: Sizes, kernel: Sizes, window: Window) -> Iterator[tuple[Size
 
 
 def window_slices(out: Sizes, kernel: Sizes, window: Window) -> Iterator[tuple[Sizes, Slices]]:
-    """Every window in row-major order with the slices of the covered input that its taps read."""
+    """Every window in row-major order, with the slices of the covered input that its taps read.
+
+    out, kernel: spatial sizes of the output and of the kernel. window: as in `tap_slices`.
+    """
     axes = [
         [slice(i * s, i * s + (m - 1) * d + 1, d) for i in range(p)]
         for m, d, p, s in zip(kernel, window.dilation, out, window.stride, strict=True)
@@ -58,7 +66,11 @@ def window_slices(out: Sizes, kernel: Sizes, window: Window) -> Iterator[tuple[S
 
 
 def view_windows(padded: NDArray[Any], out: Sizes, kernel: Sizes, window: Window) -> NDArray[Any]:
-    """Every window of the covered input, taps before positions: a view of shape n c *k *out, not to be written to."""
+    """Every window of the covered input, taps before positions: a read-only view of shape n c *k *out.
+
+    padded: n c *s, covered as in `tap_slices`. out, kernel: spatial sizes of the output and of the kernel. window:
+    gives stride and dilation.
+    """
     steps = padded.strides[2:]
     taps = (step * d for step, d in zip(steps, window.dilation, strict=True))
     moves = (step * s for step, s in zip(steps, window.stride, strict=True))
@@ -66,7 +78,7 @@ def view_windows(padded: NDArray[Any], out: Sizes, kernel: Sizes, window: Window
 
 
 def device_options(x: Any) -> dict[str, Any]:
-    """Arguments that make a new array on the device of x: only torch needs them said."""
+    """Keyword arguments that make a new array on the device of x: `device` for torch, none for others."""
     return {"device": x.device} if type(x).__module__.partition(".")[0] == "torch" else {}
 
 

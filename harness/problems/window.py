@@ -86,7 +86,11 @@ class Window:
         ceil_mode: bool = False,
         count_include_pad: bool = True,
     ) -> Window:
-        """Build a Window for a number of axes; a single number stands for every axis and side."""
+        """Build a Window for a number of axes; a single number stands for every axis and side.
+
+        axes: number of spatial axes, 1 to 3. stride, dilation: steps in elements. padding: in elements, or (begin, end)
+        per axis. groups: of channels. kernel, ceil_mode, count_include_pad: for pooling alone.
+        """
         return cls(
             stride=(stride,) * axes if isinstance(stride, int) else stride,
             padding=((padding, padding),) * axes if isinstance(padding, int) else padding,
@@ -133,7 +137,11 @@ class Window:
             )
 
     def check_transposed(self, x: Sizes, w: Sizes, output_padding: Sizes) -> None:
-        """The same for conv_transpose: w has a row for each channel of x; output_padding is below the stride."""
+        """Raise GeometryError unless a transposed convolution is possible.
+
+        x: shape of its input. w: shape of its kernel, with a row for each channel of x. output_padding: below the
+        stride.
+        """
         self.check_steps(len(x) - 2)
         if self.groups < 1 or w[0] % self.groups:
             raise GeometryError(f"impossible geometry: groups {self.groups} does not divide the channels (C {w[0]})")
@@ -184,7 +192,11 @@ class Window:
         return _output_shape(self, tuple(spatial), tuple(kernel))
 
     def transposed_shape(self, spatial: Sizes, kernel: Sizes, output_padding: Sizes) -> Sizes:
-        """Output sizes of conv_transpose per axis: (p-1)s + m' - b - e + output_padding (SPEC section 3)."""
+        """Output sizes of conv_transpose per axis: (p-1)s + m' - b - e + output_padding (SPEC section 3).
+
+        spatial, kernel: sizes per axis of its input and of the kernel. output_padding: elements added at the end of
+        each axis.
+        """
         return tuple(
             (p - 1) * s + reach - begin - end + extra
             for p, s, reach, (begin, end), extra in zip(

@@ -44,7 +44,7 @@ def dispatch_problems() -> tuple[NamedProblem, ...]:
 
 
 def costly_dispatch_problems() -> tuple[NamedProblem, ...]:
-    """Return those that are worth being asked beside them, but for what they cost."""
+    """Return more problems on specialised paths, which `dispatch_problems` leaves out for what they cost."""
     return tuple(_name("dear-", _dear))
 
 

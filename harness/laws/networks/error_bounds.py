@@ -36,7 +36,10 @@ GLUE_ROUNDINGS = 8  # roundings of one piece of glue, powers and exponentials am
 
 
 def compute_reference(node: Node, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The outputs of an operator by the reference, float64."""
+    """Compute the outputs of an operator by the reference, in float64: a `Compute`.
+
+    node: not read. problem: what is asked. arrays: inputs by name.
+    """
     return reference.compute(problem, arrays)
 
 
@@ -52,7 +55,7 @@ def follow(compute: Compute, decisions: Mapping[str, Array]) -> Compute:
 
 
 def take_elements(x: Array, indices: Array) -> Array:
-    """The elements of every map at flat places; x n c *s, indices n c *p."""
+    """Take the elements of every map at flat places; x n c *s, indices n c *p."""
     flat = x.reshape(*x.shape[:2], -1)
     return np.take_along_axis(flat, indices.reshape(*x.shape[:2], -1), axis=2).reshape(indices.shape)
 
@@ -106,7 +109,7 @@ def response(
 
 
 def compute_noisily(numerics_for: NumericsFor, rng: np.random.Generator) -> Compute:
-    """The reference, with noise as large as roundings on every sum; selections stay exact."""
+    """Make a `Compute` of the reference, with noise as large as roundings on every sum; selections stay exact."""
 
     def noisy(node: Node, problem: Problem, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
         outputs = compute_reference(node, problem, arrays)
@@ -120,7 +123,10 @@ def compute_noisily(numerics_for: NumericsFor, rng: np.random.Generator) -> Comp
 
 
 def add_relative_noise(rng: np.random.Generator, a: Array, size: float) -> Array:
-    """An array with noise on every element, so large relative to it."""
+    """Add normal noise to every element of an array.
+
+    rng: draws the noise. a: any shape. size: standard deviation of the noise, relative to the element.
+    """
     return a + (size * a) * draw_noise(rng, a.shape)
 
 

@@ -51,7 +51,11 @@ class NetworkUnderTest:
         return {name: self.backend.to_device(a) for name, a in arrays.items()}
 
     def compute(self, node: Node, problem: Problem, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
-        """One operator by the backend's plain methods. Raises ValueError where an output has the wrong shape."""
+        """Compute one operator by the backend's plain methods; gives outputs by name.
+
+        node: of the network. problem: what the node asks. arrays: its inputs by name, on the device.
+        Raises ValueError where an output has the wrong shape.
+        """
         mine, theirs = self.backend, self.computer(node)
         if theirs is not mine:
             arrays = {name: theirs.to_device(copy_to_host(mine, a)) for name, a in arrays.items()}
@@ -69,7 +73,11 @@ class NetworkUnderTest:
     def run(
         self, values: Mapping[str, Any], ends: Mapping[str, Any], compute: Compute | None = None, *, keep: bool = True
     ) -> Tape:
-        """The pass that the problem asks for, on the backend's own arrays."""
+        """Run the pass that the problem asks for, on the backend's own arrays.
+
+        values: parameters and statistics by node.name. ends: input and target. compute: what computes operators; None
+        for this backend. keep: hold every array, or drop each after its last reader.
+        """
         compute = compute or self.compute
         step = self.problem.work == "step"
         tape = forward(self.network, compute, values, ends[INPUT], keep=keep or step)
@@ -117,7 +125,7 @@ def _shares(backend: Backend, problem: NetworkProblem) -> frozenset[str]:
 
 
 def copy_to_host(backend: Backend, a: Any) -> Array:
-    """A copy as a NumPy array."""
+    """Copy one of a backend's arrays to the host, as a NumPy array."""
     return np.array(backend.to_host(a))
 
 

@@ -31,7 +31,8 @@ def verify_network_layers(
 ) -> tuple[Deviation, Tape]:
     """Run a pass and compare every operator in it with the reference, on the very arrays that it was given.
 
-    values, ends: on the device. The deviation is the worst one and says which layer; the tape is on the device.
+    subject: the backend on the network. values, ends: on the device, as `NetworkUnderTest.draw` names them. The
+    deviation is the worst one and says which layer; the tape is on the device.
     """
     found: list[Deviation] = []
 
@@ -51,9 +52,11 @@ def verify_network_layers(
 def verify_network(
     subject: NetworkUnderTest, tape: Tape, values: Mapping[str, Array], ends: Mapping[str, Array]
 ) -> Deviation:
-    """Compare outputs, error terms and gradients of a tape on the host with torch autograd, or with the reference.
+    """Compare outputs, error terms and gradients of a tape with torch autograd, or with the reference.
 
-    Both follow the decisions of the tape, which must be such that rounding explains each that is not the truth's own.
+    subject: the backend on the network. tape: of its pass, on the host. values, ends: on the host, as
+    `NetworkUnderTest.draw` gives them. Both follow the decisions of the tape, which must be such that rounding explains
+    each that is not the truth's own.
     """
     truth = find_truth(subject, values, ends, tape.decisions)
     moved = response(subject.network, subject.numerics_for, values, ends, truth, tape.decisions, subject.problem.seed)

@@ -54,7 +54,7 @@ def is_beyond_32_bits(problem: Problem, bounds: Bounds = Bounds()) -> bool:
 
 
 def draw_large_arrays(subject: BackendUnderTest, problem: Problem) -> Held:
-    """Draw the inputs; raises NotExactError where the backend's sums of them are not exact."""
+    """Draw the inputs on the backend's device. Raises NotExactError where the backend's sums of them are not exact."""
     numerics = subject.numerics(problem)
     check_exact(problem, numerics, subject.backend.name)
     held = draw_held(subject, problem)
@@ -65,7 +65,7 @@ def draw_large_arrays(subject: BackendUnderTest, problem: Problem) -> Held:
 
 
 def call_on_large_arrays(held: Held) -> None:
-    """Run the prepared call, and keep its outputs."""
+    """Run the prepared call on arrays of `draw_large_arrays`, and keep its outputs with them."""
     prepared = held.subject.prepare_devices(held.problem, held.arrays)
     take_outputs(held, prepared.run())
 
