@@ -1,7 +1,7 @@
 """The generic backends on CuPy arrays: matrix products by cuBLAS (`cupy`), Fourier transforms by cuFFT (`cupy-fft`).
 
 Nothing is computed here. The code of `backends.im2col` and `backends.fft` goes through the library of its arrays, so
-that what is checked with NumPy on any machine is what runs on the GPU.
+the code that NumPy checks on any machine is the code that runs on the GPU.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PRODUCTS = (Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, 
 
 
 def rounds_to_tf32() -> bool:
-    """Whether CuPy lets cuBLAS round float32 to TF32: its one switch, read from the environment."""
+    """Whether CuPy lets cuBLAS round float32 to TF32, by the environment variable that switches it."""
     return os.environ.get("CUPY_TF32", "0") not in ("", "0")
 
 
@@ -83,7 +83,7 @@ class OnCupy(Backend):
         cupy.cuda.Device().synchronize()
 
     def versions(self) -> dict[str, str]:
-        """Versions of CuPy and of the CUDA runtime that it uses, the latter as CUDA counts: 1000 major + 10 minor."""
+        """Versions of CuPy and of the CUDA runtime that it uses, the latter as 1000 major + 10 minor."""
         import cupy
 
         return {"cupy": cupy.__version__, "cuda": str(cupy.cuda.runtime.runtimeGetVersion())}
@@ -111,6 +111,6 @@ class CupyFFT(OnCupy, FFT):
 
 @hookimpl
 def register_backends(register: Callable[[Backend], None]) -> None:
-    """Hand over both backends."""
+    """Register both backends."""
     register(CupyIm2col())
     register(CupyFFT())

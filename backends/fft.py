@@ -129,7 +129,7 @@ _granted: dict[str, int] = {}  # by `set_threads`
 
 
 def _workers() -> int:
-    """Threads of a transform: those that were set or that the environment grants, else this process's processors."""
+    """Threads of a transform: as set, else as the environment grants, else the processors of this process."""
     if "threads" in _granted:
         return _granted["threads"]
     granted = os.environ.get("OMP_NUM_THREADS", "")
@@ -137,7 +137,7 @@ def _workers() -> int:
 
 
 def _transform(name: str, a: Array, **options: Any) -> Array:
-    """One of SciPy's transforms, which may overwrite what is given, or CuPy's of the same name."""
+    """Call one of SciPy's transforms, which may overwrite its input, or CuPy's of the same name."""
     if type(a).__module__.startswith("cupy"):
         return getattr(import_module("cupyx.scipy.fft"), name)(a, **options)
     return getattr(import_module("scipy.fft"), name)(a, workers=_workers(), overwrite_x=True, **options)
@@ -268,5 +268,5 @@ def _tap_places(plan: Plan, xp: Any) -> Iterator[tuple[Any, Any]]:
 
 @hookimpl
 def register_backends(register: Callable[[Backend], None]) -> None:
-    """Hand over the backend."""
+    """Register the backend."""
     register(FFT())

@@ -2,7 +2,7 @@
 
 Strides: position s*i + d*u - begin is place i + t of stride phase r, with t = (d*u - begin) // s and r the remainder.
 Every phase of the input is then a channel of its own, correlated at stride 1, and no product is wasted.
-Padding: the kernel's taps stand at t modulo the length L, and L leaves enough zeros that whatever wraps around reads 0.
+Padding: the kernel's taps stand at t modulo the length L, and L leaves enough zeros for wrapped positions to read 0.
 Large maps are cut into tiles, transformed like further images, so that the kernel's spectrum stays small.
 """
 
@@ -76,7 +76,7 @@ class Plan:
 
     @property
     def dtype(self) -> str:
-        """Name of the dtype of what is transformed."""
+        """Name of the dtype of the transformed arrays."""
         return f"float{8 * self.item}" if self.real else f"complex{16 * self.item}"
 
     @property

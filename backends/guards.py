@@ -1,6 +1,6 @@
-"""What a backend does before it computes: refuse windows that do not fit, and answer problems with nothing in them.
+"""Guards that run before a backend computes: refuse windows that do not fit, and answer empty problems.
 
-Written once and for arrays of any library, so that no backend's own arithmetic divides by zero or reshapes nothing.
+They take arrays of any library, so that no backend's own arithmetic divides by zero or reshapes an empty array.
 The checks take shapes and cost some microseconds; they raise GeometryError.
 """
 

@@ -369,5 +369,5 @@ def _weight_grad(columns: Columns, dy: Array, x: Array, w_shape: Sizes, sums: Ar
 
 @hookimpl
 def register_backends(register: Callable[[Backend], None]) -> None:
-    """Hand over the backend."""
+    """Register the backend."""
     register(Im2col())

@@ -210,5 +210,5 @@ def _finish(sums: Array, b: Array | None, dtype: Any) -> Array:
 
 @hookimpl
 def register_backends(register: Callable[[Backend], None]) -> None:
-    """Hand over the backend."""
+    """Register the backend."""
     register(NumpyDirect())

@@ -203,5 +203,5 @@ def _correlate_planes(x: Array, w: Array, together: bool) -> Array:
 
 @hookimpl
 def register_backends(register: Callable[[Backend], None]) -> None:
-    """Hand over the backend."""
+    """Register the backend."""
     register(ScipySignal())

@@ -278,5 +278,5 @@ _PREPARED: dict[Operator, Callable[..., Callable[[], Array]]] = {
 
 @hookimpl
 def register_backends(register: Callable[[Backend], None]) -> None:
-    """Hand over the backend."""
+    """Register the backend."""
     register(Sparse())

@@ -140,5 +140,5 @@ class TorchAsReleased(Torch):
 
 @hookimpl
 def register_backends(register: Callable[[Backend], None]) -> None:
-    """Hand over PyTorch as it is released."""
+    """Register PyTorch as it is released."""
     register(TorchAsReleased())

@@ -50,7 +50,7 @@ def draw_problem(rng: random.Random, operator: Operator) -> Problem:
 
 @hookimpl
 def register_suites(register: Callable[[Suite | Law], None]) -> None:
-    """Hand over the vote; whoever is outvoted is asked the laws."""
+    """Register the vote; a backend that is outvoted is asked the laws."""
     register(
         Suite(
             name="consensus",

@@ -24,13 +24,13 @@ def asked_problems() -> tuple[NamedProblem, ...]:
 
 
 def deeper_problems() -> tuple[NamedProblem, ...]:
-    """Return what takes minutes: every layer of every network in every form, and the dear rows of the arrays."""
+    """Return problems that take minutes: every layer of every network in every form, and costly rows of the arrays."""
     return (*all_shrunk_problems(), *costly_dispatch_problems())
 
 
 @hookimpl
 def register_suites(register: Callable[[Suite | Law], None]) -> None:
-    """Hand over the laws, and the suite that applies them."""
+    """Register the laws, and the suite that applies them."""
     laws = all_laws()
     for law in laws:
         register(law)

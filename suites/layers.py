@@ -22,7 +22,7 @@ def _layers() -> dict[str, Any]:
 
 
 def network_names() -> tuple[str, ...]:
-    """Every network and layer list: those of two axes in the data file, those of one and of three in the table."""
+    """Every network and layer list: with two axes in the data file, with one and three axes in the table."""
     return (*_layers(), *NETWORKS)
 
 

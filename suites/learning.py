@@ -17,7 +17,7 @@ def learning_problems() -> tuple[NamedProblem, ...]:
 
 @hookimpl
 def register_suites(register: Callable[[Suite | Law], None]) -> None:
-    """Hand over the laws of learning and the suite."""
+    """Register the laws of learning and the suite."""
     for law in LAWS:
         register(law)
     register(

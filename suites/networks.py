@@ -56,14 +56,14 @@ def _layers(whole: NetworkProblem) -> Iterator[NamedProblem]:
 
 @hookimpl
 def register_networks(register: Callable[[Architecture], None]) -> None:
-    """Hand over the architectures."""
+    """Register the architectures."""
     for one in ARCHITECTURES:
         register(one)
 
 
 @hookimpl
 def register_suites(register: Callable[[Suite | Law], None]) -> None:
-    """Hand over the laws of networks and the suites."""
+    """Register the laws of networks and the suites."""
     for law in LAWS:
         register(law)
     register(

@@ -78,7 +78,7 @@ def onnx_problems() -> tuple[NamedProblem, ...]:
 
 @hookimpl
 def register_suites(register: Callable[[Suite | Law], None]) -> None:
-    """Hand over the law and the suite; the cases are read when they are asked for."""
+    """Register the law and the suite; the cases are read when they are asked for."""
     register(onnx_case)
     register(
         Suite(

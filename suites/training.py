@@ -41,7 +41,7 @@ SIDE, BORDER = 32, 1  # pixels of a side, and of background that is put around a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digits:
-    """Pictures n 1 h w, with mean 0 and deviation 1 over those to be trained on, and their labels n."""
+    """Pictures n 1 h w, with mean 0 and deviation 1 over the training set, and their labels n."""
 
     x: Array
     labels: Array
@@ -86,7 +86,7 @@ def load_digits(dtype: str = "float32") -> Digits:
 
 
 def draw_batches(digits: Digits, problem: NetworkProblem) -> Iterator[tuple[Array, Array]]:
-    """Batches of the problem's n without end, every epoch in a new order; what does not fill a batch waits for it.
+    """Batches of the problem's n without end, every epoch in a new order; what fills no batch is left out.
 
     Gives x n c h w and one-hot targets n 10 1 1.
     """

@@ -23,7 +23,7 @@ def branch_gain(blocks: int) -> float:
 
 
 def _add_basic(net: NetworkBuilder, name: str, x: str, channels: int, stride: int, gain: float) -> str:
-    """Two 3x3 convolutions beside the identity, or beside a 1x1 projection where the shape changes."""
+    """Add two 3x3 convolutions to the identity, or to a 1x1 projection where the shape changes."""
     y = unit(net, f"{name}.conv1", x, {"channels": channels, "kernel": 3, "stride": stride, "pad": 1})
     y = conv_norm(net, f"{name}.conv2", y, {"channels": channels, "kernel": 3, "pad": 1}, gain=gain)
     return _join(net, name, x, y, stride)
@@ -32,7 +32,7 @@ def _add_basic(net: NetworkBuilder, name: str, x: str, channels: int, stride: in
 def add_bottleneck(
     net: NetworkBuilder, name: str, x: str, channels: int, stride: int, gain: float, dilation: int = 1
 ) -> str:
-    """A 1x1, a 3x3 and a 1x1 convolution to four times the channels, beside the identity or a projection."""
+    """Add a 1x1, a 3x3 and a 1x1 convolution to four times the channels to the identity or a projection."""
     middle = {"channels": channels, "kernel": 3, "stride": stride, "pad": dilation, "dilation": dilation}
     y = unit(net, f"{name}.conv1", x, valid(channels, 1))
     y = unit(net, f"{name}.conv2", y, middle)

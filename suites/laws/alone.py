@@ -1,4 +1,4 @@
-"""The answers that problems have alone: what laws compare with when calls follow each other or overlap."""
+"""Answers of problems that are called alone, for comparison with calls that follow each other or overlap."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Answers:
         return find_route(self.subject.backend, problem).kind != "unsupported"
 
     def cases(self, problems: Iterable[tuple[str, Problem]]) -> list[Case]:
-        """Cases of those problems that the backend takes."""
+        """Cases of the problems that the backend takes."""
         return [make_case(what, problem) for what, problem in problems if self.takes(problem)]
 
     def own(self, case: Case) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Laws of what networks are built of: receptive fields, residual units and inception modules."""
+"""Laws of the blocks of networks: receptive fields, residual units and inception modules."""
 
 from __future__ import annotations
 

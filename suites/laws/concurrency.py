@@ -1,4 +1,4 @@
-"""Laws of concurrency: two calls at the same time give what each of them gives alone."""
+"""Laws of concurrency: two calls at the same time give the same answers as each call alone."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Stage(Answers):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One of several that call at once: its case, how it makes its call, and what tells it in a message."""
+    """One of several callers at once: its case, the way it calls, and its name in messages."""
 
     case: Case
     make: Callable[[], PreparedCall]
@@ -373,7 +373,7 @@ def _attempt_some(answers: Answers, one: Caller, how: str) -> Deviation:
 
 @contextmanager
 def _quick_switches() -> Iterator[None]:
-    """Let threads that hold the interpreter give it up as often as it can be asked for."""
+    """Let threads that hold the interpreter give it up as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)
     try:

@@ -1,4 +1,4 @@
-"""Laws that hold a backend to what it declares of its arithmetic."""
+"""Laws that hold a backend to its declared arithmetic."""
 
 from __future__ import annotations
 

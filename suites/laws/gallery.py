@@ -149,7 +149,7 @@ def _brightness(photograph: Array, w: Array) -> Array:
 
 
 def paint(y: Array) -> Picture:
-    """Colours 3 1 h w as a picture: what is below 0 is black, what is above 1 as bright as can be, NaN is black."""
+    """Colours 3 1 h w as a picture: values below 0 and NaN are black, values above 1 as bright as possible."""
     shown = np.clip(np.nan_to_num(y.astype(np.float64), nan=0.0), 0, 1)[:, 0].transpose(1, 2, 0)
     pixels = np.rint(255 * shown).astype(np.uint8)
     return Picture(shape=pixels.shape, pixels=pixels.tobytes())

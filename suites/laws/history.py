@@ -1,4 +1,4 @@
-"""Laws of history: a call gives what it gives alone, whatever was called, prepared, refused or dropped before."""
+"""Laws of history: a call gives the same answer after any calls, preparations, refusals and drops as it gives alone."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class _Plans:
         self.calls[name] = self.subject.prepare_devices(case.problem, self.devices[name])
 
     def drop(self, name: str) -> None:
-        """Let go of a call, its arrays and its result, and collect what only refers to itself."""
+        """Drop a call, its arrays and its result, and collect cycles of references."""
         for held in (self.cases, self.devices, self.calls, self.results):
             held.pop(name, None)
         gc.collect(1)

@@ -55,7 +55,7 @@ def _measured(meter: MemoryMeter, make: Callable[[], Made]) -> Made:
 
 @contextmanager
 def _enough_memory(subject: BackendUnderTest, need: int) -> Iterator[int]:
-    """Raise NoRoomError where memory is short, at the start or later; what is free else, 0 where it is not known.
+    """Give the free bytes, 0 where unknown. Raises NoRoomError where memory is short, at the start or later.
 
     On another device only its own allocator knows. Memory that runs out although there was twice as much is an error.
     """

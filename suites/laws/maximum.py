@@ -1,4 +1,4 @@
-"""Laws of max pooling: a maximum is chosen, never computed, so that they hold bit by bit (SPEC section 4)."""
+"""Laws of max pooling: a maximum is chosen, never computed, so the laws hold bit by bit (SPEC section 4)."""
 
 from __future__ import annotations
 

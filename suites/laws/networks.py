@@ -99,7 +99,7 @@ def loss_follows_its_gradient(subject: NetworkUnderTest, problem: NetworkProblem
 
 
 def _size(a: Array) -> float:
-    """Root mean square, 1 for zeros: steps are relative to what they change."""
+    """Root mean square, 1 for zeros: steps are relative to the arrays that they change."""
     return float(np.sqrt(np.mean(a * a))) or 1.0
 
 

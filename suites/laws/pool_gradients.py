@@ -1,4 +1,4 @@
-"""Laws of the gradients of both poolings: what is conserved, where it goes, and linearity (SPEC section 5)."""
+"""Laws of the gradients of both poolings: conservation, places and linearity (SPEC section 5)."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def maximum_gradient_is_conserved(subject: BackendUnderTest, problem: Problem) -
 
 
 def _steps_within(problem: Problem) -> bool:
-    """Whether distinct numbers, and those 1 beside them, are numbers of the dtype."""
+    """Whether the dtype holds distinct numbers, and each of them plus and minus 1."""
     return 2 * math.prod(problem.x[2:]) + 3 <= 1 << FORMATS[problem.dtype].bits
 
 

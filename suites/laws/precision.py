@@ -1,4 +1,4 @@
-"""Laws that show what precision a backend really computes with; none of them needs a reference value."""
+"""Laws that show the precision with which a backend computes; none of them needs a reference value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Negative conformance: what is impossible must be refused, by an error that a caller can catch by its type."""
+"""Negative conformance: impossible calls must be refused, by an error that a caller can catch by its type."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def illegal_windows_are_refused(subject: BackendUnderTest, problem: Problem) -> 
 
 
 def _ask(subject: BackendUnderTest, illegal: Any, devices: Arrays) -> str:
-    """What came instead of a typed error, or nothing."""
+    """Name the outcome that came instead of a typed error, or nothing."""
     try:
         result = bind_operator(subject.backend, illegal, devices)()
         subject.backend.synchronize()

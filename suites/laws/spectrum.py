@@ -51,7 +51,7 @@ def answer(subject: BackendUnderTest, problem: Problem) -> Wide:
 
 
 def spectrum(a: Array, lengths: Sizes) -> Array:
-    """F_N(a): the Fourier transform of these lengths; what is longer is wrapped around first."""
+    """F_N(a): the Fourier transform of these lengths; longer arrays are wrapped around first."""
     padded = np.pad(a, tuple((0, -size % n) for size, n in zip(a.shape, lengths, strict=True)))
     for axis, n in enumerate(lengths):
         shape = (*padded.shape[:axis], -1, n, *padded.shape[axis + 1 :])

@@ -1,4 +1,4 @@
-"""Metamorphic laws of convolution: what must happen when shapes, windows, batches and channels are changed."""
+"""Metamorphic laws of convolution: effects of changed shapes, windows, batches and channels."""
 
 from __future__ import annotations
 

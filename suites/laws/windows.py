@@ -1,4 +1,4 @@
-"""What the laws of pooling share: windows counted tap by tap, and the laws that both poolings keep (SPEC section 4)."""
+"""Laws that both poolings keep, and windows counted tap by tap (SPEC section 4)."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def taps_counted(problem: Problem) -> Array:
 
 
 def seen(problem: Problem, x: Array, outside: float) -> Iterator[Array]:
-    """What each tap sees in every window, n c *p, one tap after the other; `outside` where it misses the input."""
+    """The numbers that each tap reads in every window, n c *p, tap by tap; `outside` where it misses the input."""
     padded = pad_or_crop(x, problem.window.cover(problem.x[2:], problem.kernel), outside, np)
     for _, at in tap_slices(problem.y[2:], problem.kernel, problem.window):
         yield padded[(*EVERY, *at)]
