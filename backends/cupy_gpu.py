@@ -1,7 +1,7 @@
 """The generic backends on CuPy arrays: matrix products by cuBLAS (`cupy`), Fourier transforms by cuFFT (`cupy-fft`).
 
 Nothing is computed here. The code of `backends.im2col` and `backends.fft` goes through the library of its arrays, so
-that what is checked with NumPy on any machine is what runs on the GPU.
+the code that NumPy checks on any machine is the code that runs on the GPU.
 """
 
 from __future__ import annotations
@@ -13,11 +13,7 @@ from typing import Any, ClassVar
 
 from backends.fft import FFT
 from backends.im2col import Im2col
-from harness.backend.base import Backend
-from harness.plugins.hookspecs import hookimpl
-from harness.problems.numerics import Numerics
-from harness.problems.operator import Operator
-from harness.problems.problem import Problem
+from harness import Backend, Numerics, Operator, Problem, hookimpl
 
 Array = Any
 
@@ -29,7 +25,7 @@ PRODUCTS = (Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, 
 
 
 def rounds_to_tf32() -> bool:
-    """Whether CuPy lets cuBLAS round float32 to TF32: its one switch, read from the environment."""
+    """Whether CuPy lets cuBLAS round float32 to TF32, by the environment variable that switches it."""
     return os.environ.get("CUPY_TF32", "0") not in ("", "0")
 
 
@@ -37,7 +33,7 @@ class OnCupy(Backend):
     """What differs on a CUDA device, for a backend that goes through the library of its arrays."""
 
     device = "cuda"
-    instruction_sets = ()
+    instruction_sets: ClassVar[tuple[str, ...]] = ()
     clock = "cuda"
     block_bytes: ClassVar[int] = BLOCK_BYTES
 
@@ -87,7 +83,7 @@ class OnCupy(Backend):
         cupy.cuda.Device().synchronize()
 
     def versions(self) -> dict[str, str]:
-        """Versions of CuPy and of the CUDA runtime that it uses, the latter as CUDA counts: 1000 major + 10 minor."""
+        """Versions of CuPy and of the CUDA runtime that it uses, the latter as 1000 major + 10 minor."""
         import cupy
 
         return {"cupy": cupy.__version__, "cuda": str(cupy.cuda.runtime.runtimeGetVersion())}
@@ -115,6 +111,6 @@ class CupyFFT(OnCupy, FFT):
 
 @hookimpl
 def register_backends(register: Callable[[Backend], None]) -> None:
-    """Hand over both backends."""
+    """Register both backends."""
     register(CupyIm2col())
     register(CupyFFT())

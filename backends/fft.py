@@ -15,14 +15,8 @@ from typing import Any, ClassVar
 
 from backends.fft_plan import Plan, Tile, make_plan
 from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing
-from harness.backend.base import Backend
-from harness.plugins.hookspecs import hookimpl
-from harness.problems.calling import bind_operator, operator_arguments
-from harness.problems.numerics import Numerics
-from harness.problems.operator import Operator
-from harness.problems.problem import Problem
-from harness.problems.taps import EVERY
-from harness.problems.window import Sizes, Window
+from harness import Backend, Numerics, Operator, Problem, Window, hookimpl
+from harness.problems import EVERY, Sizes, bind_operator, operator_arguments
 
 Array = Any
 Slices = tuple[slice, ...]
@@ -32,7 +26,7 @@ class FFT(Backend):
     """Transforms over space; float16 is computed in float32. On CuPy only the two transfers differ."""
 
     name = "fft"
-    instruction_sets = ("openblas", "numpy")
+    instruction_sets: ClassVar[tuple[str, ...]] = ("openblas", "numpy")
     rate = 3e9
     numerics = Numerics(algorithm="fft", nan_local=False)
     takes_complex = True
@@ -135,7 +129,7 @@ _granted: dict[str, int] = {}  # by `set_threads`
 
 
 def _workers() -> int:
-    """Threads of a transform: those that were set or that the environment grants, else this process's processors."""
+    """Threads of a transform: as set, else as the environment grants, else the processors of this process."""
     if "threads" in _granted:
         return _granted["threads"]
     granted = os.environ.get("OMP_NUM_THREADS", "")
@@ -143,7 +137,7 @@ def _workers() -> int:
 
 
 def _transform(name: str, a: Array, **options: Any) -> Array:
-    """One of SciPy's transforms, which may overwrite what is given, or CuPy's of the same name."""
+    """Call one of SciPy's transforms, which may overwrite its input, or CuPy's of the same name."""
     if type(a).__module__.startswith("cupy"):
         return getattr(import_module("cupyx.scipy.fft"), name)(a, **options)
     return getattr(import_module("scipy.fft"), name)(a, workers=_workers(), overwrite_x=True, **options)
@@ -274,5 +268,5 @@ def _tap_places(plan: Plan, xp: Any) -> Iterator[tuple[Any, Any]]:
 
 @hookimpl
 def register_backends(register: Callable[[Backend], None]) -> None:
-    """Hand over the backend."""
+    """Register the backend."""
     register(FFT())

@@ -2,7 +2,7 @@
 
 Strides: position s*i + d*u - begin is place i + t of stride phase r, with t = (d*u - begin) // s and r the remainder.
 Every phase of the input is then a channel of its own, correlated at stride 1, and no product is wasted.
-Padding: the kernel's taps stand at t modulo the length L, and L leaves enough zeros that whatever wraps around reads 0.
+Padding: the kernel's taps stand at t modulo the length L, and L leaves enough zeros for wrapped positions to read 0.
 Large maps are cut into tiles, transformed like further images, so that the kernel's spectrum stays small.
 """
 
@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from harness.problems.window import Sizes, Window
+from harness import Window
+from harness.problems import Sizes
 
 TILE_LENGTHS = (16, 32, 48, 64, 96, 128, 256, 1024, 4096, 16384)
 
@@ -75,7 +76,7 @@ class Plan:
 
     @property
     def dtype(self) -> str:
-        """Name of the dtype of what is transformed."""
+        """Name of the dtype of the transformed arrays."""
         return f"float{8 * self.item}" if self.real else f"complex{16 * self.item}"
 
     @property

@@ -1,6 +1,6 @@
-"""What a backend does before it computes: refuse windows that do not fit, and answer problems with nothing in them.
+"""Guards that run before a backend computes: refuse windows that do not fit, and answer empty problems.
 
-Written once and for arrays of any library, so that no backend's own arithmetic divides by zero or reshapes nothing.
+They take arrays of any library, so that no backend's own arithmetic divides by zero or reshapes an empty array.
 The checks take shapes and cost some microseconds; they raise GeometryError.
 """
 
@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.errors import GeometryError
-from harness.problems.taps import device_options
-from harness.problems.window import Sizes, Window
+from harness import GeometryError, Window
+from harness.problems import Sizes, device_options
 
 Array = Any
 

@@ -16,14 +16,8 @@ from typing import Any, ClassVar
 
 from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing
 from backends.reductions import Reductions, grown, module_of, widen
-from harness.backend.base import Backend
-from harness.plugins.hookspecs import hookimpl
-from harness.problems.calling import bind_operator, operator_arguments
-from harness.problems.numerics import Numerics
-from harness.problems.operator import Operator
-from harness.problems.problem import Problem
-from harness.problems.taps import EVERY, tap_slices, window_slices
-from harness.problems.window import Sizes, Window
+from harness import Backend, Numerics, Operator, Problem, Window, hookimpl
+from harness.problems import EVERY, Sizes, bind_operator, operator_arguments, tap_slices, window_slices
 
 Array = Any
 Dtype = Any
@@ -213,7 +207,7 @@ class Im2col(Reductions, Backend):
     """Columns and matrix products; float16 is computed in float32. On CuPy only the two transfers differ."""
 
     name = "im2col"
-    instruction_sets = ("openblas", "numpy")
+    instruction_sets: ClassVar[tuple[str, ...]] = ("openblas", "numpy")
     rate = 5e9
     numerics = Numerics(algorithm="gemm")
     takes_complex = True
@@ -375,5 +369,5 @@ def _weight_grad(columns: Columns, dy: Array, x: Array, w_shape: Sizes, sums: Ar
 
 @hookimpl
 def register_backends(register: Callable[[Backend], None]) -> None:
-    """Hand over the backend."""
+    """Register the backend."""
     register(Im2col())

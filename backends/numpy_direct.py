@@ -15,11 +15,8 @@ from typing import Any
 
 from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing, transposed_shape
 from backends.reductions import BLOCK_BYTES, Reductions, grown, widen
-from harness.backend.base import Backend
-from harness.plugins.hookspecs import hookimpl
-from harness.problems.numerics import Numerics
-from harness.problems.taps import EVERY, inner_slices, pad_or_crop, tap_slices
-from harness.problems.window import Sizes, Window
+from harness import Backend, Numerics, Window, hookimpl
+from harness.problems import EVERY, Sizes, inner_slices, pad_or_crop, tap_slices
 
 Array = Any
 MIN_STEP = 512
@@ -213,5 +210,5 @@ def _finish(sums: Array, b: Array | None, dtype: Any) -> Array:
 
 @hookimpl
 def register_backends(register: Callable[[Backend], None]) -> None:
-    """Hand over the backend."""
+    """Register the backend."""
     register(NumpyDirect())

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from backends.guards import check_gradient, is_empty, pool_shape, sum_of_nothing
-from harness.problems.taps import EVERY, inner_slices, mean_divisors, pad_or_crop, tap_slices, view_windows
-from harness.problems.window import Padding, Sizes, Window
+from harness import Window
+from harness.problems import EVERY, Padding, Sizes, inner_slices, mean_divisors, pad_or_crop, tap_slices, view_windows
 
 Array = Any
 Index = tuple[slice, ...]
@@ -85,6 +85,7 @@ class Reductions:
         y, indices = xp.empty(shape, dtype=x.dtype), xp.empty(shape, dtype="int64")
         if is_empty(shape):
             return y, indices
+        assert window.kernel is not None  # `pool_shape` refuses a window without one
         padded = pad_or_crop(widen(x), window.cover(spatial, window.kernel), -math.inf, xp)
         inside = _first_inside(xp, spatial, out, window)
         start, offsets = _linear_places(xp, spatial, out, window)
@@ -119,6 +120,7 @@ class Reductions:
         y = xp.empty(shape, dtype=x.dtype)
         if is_empty(shape):
             return y
+        assert window.kernel is not None  # `pool_shape` refuses a window without one
         padded = pad_or_crop(x, window.cover(x.shape[2:], window.kernel), 0.0, xp)
         share = _divisor_map(xp, x.shape[2:], window, widen(x[:0]).dtype)
         for at in map_blocks(x.shape, math.prod(padded.shape[2:]) * x.itemsize, self.pool_bytes):
@@ -132,6 +134,7 @@ class Reductions:
         dx = xp.empty(x_shape, dtype=dy.dtype)
         if is_empty(x_shape):
             return dx
+        assert window.kernel is not None  # `pool_shape` refuses a window without one
         cover = window.cover(x_shape[2:], window.kernel)
         sizes, share = grown(x_shape[2:], cover), _divisor_map(xp, x_shape[2:], window, widen(dy[:0]).dtype)
         for at in map_blocks(x_shape, math.prod(sizes) * dy.itemsize, self.pool_bytes):

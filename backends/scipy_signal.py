@@ -13,13 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing
-from harness.backend.base import Backend
-from harness.plugins.hookspecs import hookimpl
-from harness.problems.numerics import Numerics
-from harness.problems.operator import Operator
-from harness.problems.problem import Problem
-from harness.problems.taps import EVERY, pad_or_crop
-from harness.problems.window import Sizes, Window
+from harness import Backend, Numerics, Operator, Problem, Window, hookimpl
+from harness.problems import EVERY, Sizes, pad_or_crop
 
 Array = Any
 CALL_NS = 8000.0  # a call of correlate2d on nothing
@@ -208,5 +203,5 @@ def _correlate_planes(x: Array, w: Array, together: bool) -> Array:
 
 @hookimpl
 def register_backends(register: Callable[[Backend], None]) -> None:
-    """Hand over the backend."""
+    """Register the backend."""
     register(ScipySignal())

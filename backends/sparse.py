@@ -16,14 +16,8 @@ from typing import Any
 
 from backends.guards import check_gradient, conv_shape, is_empty, pool_shape, sum_of_nothing, transposed_shape
 from backends.reductions import widen
-from harness.backend.base import Backend
-from harness.plugins.hookspecs import hookimpl
-from harness.problems.calling import operator_arguments
-from harness.problems.numerics import Numerics
-from harness.problems.operator import Operator
-from harness.problems.problem import Problem
-from harness.problems.taps import mean_divisors, pad_or_crop, tap_slices
-from harness.problems.window import Sizes, Window
+from harness import Backend, Numerics, Operator, Problem, Window, hookimpl
+from harness.problems import Sizes, mean_divisors, operator_arguments, pad_or_crop, tap_slices
 
 Array = Any
 Matrix = Any
@@ -284,5 +278,5 @@ _PREPARED: dict[Operator, Callable[..., Callable[[], Array]]] = {
 
 @hookimpl
 def register_backends(register: Callable[[Backend], None]) -> None:
-    """Hand over the backend."""
+    """Register the backend."""
     register(Sparse())

@@ -12,12 +12,8 @@ from typing import Any, ClassVar
 
 from backends.torch_calls import aten, begins, function, is_symmetric
 from backends.torch_cudnn import MEAN_POOLS, SHORT, Torch
-from harness.backend.base import Backend
-from harness.plugins.hookspecs import hookimpl
-from harness.problems.calling import bind_operator
-from harness.problems.numerics import Numerics
-from harness.problems.problem import Problem
-from harness.problems.window import Sizes, Window
+from harness import Backend, Numerics, Problem, Window, hookimpl
+from harness.problems import Sizes, bind_operator
 
 Array = Any
 
@@ -144,5 +140,5 @@ class TorchAsReleased(Torch):
 
 @hookimpl
 def register_backends(register: Callable[[Backend], None]) -> None:
-    """Hand over PyTorch as it is released."""
+    """Register PyTorch as it is released."""
     register(TorchAsReleased())

@@ -1,4 +1,4 @@
-"""PyTorch's functions, and what they need to be told: windows, layouts and paddings in its words."""
+"""PyTorch's functions and their arguments: windows, layouts and paddings in PyTorch's terms."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from harness.problems.window import Padding, Sizes, Window
+from harness import Window
+from harness.problems import Padding, Sizes
 
 Array = Any
 Call = Callable[[], Any]
@@ -28,7 +29,7 @@ def grown(shape: Sizes, cover: Padding) -> Sizes:
 
 
 def opposite(padding: Padding) -> Padding:
-    """What undoes a padding."""
+    """Inverse of a padding: crops in its place."""
     return tuple((-begin, -end) for begin, end in padding)
 
 

@@ -1,6 +1,6 @@
 """PyTorch: oneDNN and its own kernels on the CPU (`torch`), cuDNN on a GPU (`torch-cudnn`).
 
-Every operator is a plan: what can be settled beforehand is, and a call without arguments is left. Where the window
+Every operator is a plan: the geometry is settled beforehand, and a call without arguments is left. Where the window
 is one that torch has itself (the same padding on both sides, for pooling at most half of the kernel), that call is
 the torch function and nothing else. Elsewhere the input is padded or cropped first, inside the call.
 
@@ -37,13 +37,8 @@ from backends.torch_pooling import (
     plan_max_pool,
     plan_max_pool_grad,
 )
-from harness.backend.base import Backend
-from harness.plugins.hookspecs import hookimpl
-from harness.problems.calling import operator_arguments
-from harness.problems.numerics import Numerics, dtype_of
-from harness.problems.operator import Operator
-from harness.problems.problem import Problem
-from harness.problems.window import Sizes, Window
+from harness import Backend, Numerics, Operator, Problem, Window, hookimpl
+from harness.problems import Sizes, dtype_of, operator_arguments
 
 Array = Any
 
@@ -162,7 +157,7 @@ PLANS: dict[Operator, Callable[..., Call]] = {
 
 
 class TorchOperators(Backend):
-    """What both backends share: the nine operators, and the way of arrays to and from torch."""
+    """The nine operators on torch tensors, and conversion to and from NumPy arrays; the base of both backends."""
 
     dtypes = ("float64", "float32", "float16", "bfloat16")
     rate = 5e9
@@ -288,7 +283,7 @@ class Torch(TorchOperators):
         return int(torch.get_num_threads())
 
     def supports(self, problem: Problem) -> str | None:
-        """Beside what torch lacks everywhere: mean pooling of short formats on three axes."""
+        """Refuse mean pooling of short formats on three axes as well."""
         if problem.operator in MEAN_POOLS and problem.axes == 3 and problem.dtype in SHORT:
             return f"torch has no {problem.dtype} in 3-D {problem.operator} on the CPU"
         return super().supports(problem)
@@ -298,7 +293,7 @@ class Torch(TorchOperators):
 
         Measured on a CPU without half-precision instructions: input gradients round after each tap, the kernel's
         gradient after each image, gradients of pooling after each window. With bfloat16 instructions, which flush
-        subnormals, oneDNN convolves, and multiplies what lies beside a window by zero.
+        subnormals, oneDNN convolves, and multiplies elements outside a window by zero.
         """
         taps = prod(problem.kernel)
         roundings = {
@@ -406,6 +401,6 @@ def _with_tf32(cudnn: Any, matmul: Any, allowed: bool, call: Call) -> Any:
 
 @hookimpl
 def register_backends(register: Callable[[Backend], None]) -> None:
-    """Hand over PyTorch on the CPU and on a CUDA device."""
+    """Register PyTorch on the CPU and on a CUDA device."""
     register(Torch())
     register(TorchCudnn())

@@ -9,9 +9,8 @@ from typing import Any
 
 from backends.guards import check_gradient, is_empty, pool_shape, sum_of_nothing
 from backends.torch_calls import Call, aten, begins, blank, canonical, function, grown, is_symmetric, opposite, refit
-from harness.problems.problem import Problem
-from harness.problems.taps import mean_divisors
-from harness.problems.window import Sizes, Window
+from harness import Problem, Window
+from harness.problems import Sizes, mean_divisors
 
 Array = Any
 
@@ -100,7 +99,7 @@ def plan_max_pool(x: Array, window: Window) -> Call:
     # on three axes or on a CUDA device, a place of another window: it is the first element of the input.
     first = _first_places(x, window)
     if direct:
-        found = partial(pool, x, kernel, stride, begins(window), dilation, window.ceil_mode, True)
+        found: Call = partial(pool, x, kernel, stride, begins(window), dilation, window.ceil_mode, True)
     else:
         found = _padded_max_pool(x, window)
 

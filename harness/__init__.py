@@ -5,7 +5,7 @@ What a plugin imports lives here; everything is loaded when it is first asked fo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.analysis.analyse import Analysis, analyse
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.exit_codes import ExitCode
     from harness.laws.deviation import Deviation, compare, declaration, statement, worst_of
     from harness.laws.exhibit import Exhibit, Picture
-    from harness.laws.law import Law, law
+    from harness.laws.law import Law, law, network_law
     from harness.laws.subject import BackendUnderTest
     from harness.networks.architecture import Architecture
     from harness.networks.builder import NetworkBuilder
@@ -32,57 +32,45 @@ if TYPE_CHECKING:
     from harness.problems.problem import Problem
     from harness.problems.window import Window
     from harness.record.run import Measurement, Pass, Result, Run
+else:
+    from harness.lazy import load_lazily
+
+    __getattr__, __dir__ = load_lazily(
+        __name__,
+        {
+            "analysis.analyse": "Analysis analyse",
+            "analysis.reporter": "Reporter",
+            "api.comparing": "gate versus",
+            "api.faults": "killmatrix",
+            "api.machine": "doctor qualify",
+            "api.running": "load run",
+            "backend.base": "Backend",
+            "errors": "GeometryError HarnessError LineError UsageError",
+            "exit_codes": "ExitCode",
+            "laws.deviation": "Deviation compare declaration statement worst_of",
+            "laws.exhibit": "Exhibit Picture",
+            "laws.law": "Law law network_law",
+            "laws.subject": "BackendUnderTest",
+            "networks.architecture": "Architecture",
+            "networks.builder": "NetworkBuilder",
+            "networks.problem": "NetworkProblem",
+            "plan.suite": "NamedProblem ProblemSet Suite Timing",
+            "plugins.hookspecs": "hookimpl",
+            "problems.line": "parse_line",
+            "problems.numerics": "Numerics",
+            "problems.operator": "Operator",
+            "problems.problem": "Problem",
+            "problems.window": "Window",
+            "record.run": "Measurement Pass Result Run",
+        },
+    )
 
 __version__ = "0.1.0"
-
-_HOMES = {
-    "harness.api.running": ("load", "run"),
-    "harness.api.comparing": ("gate", "versus"),
-    "harness.api.faults": ("killmatrix",),
-    "harness.api.machine": ("doctor", "qualify"),
-    "harness.laws.deviation": ("Deviation", "compare", "declaration", "statement", "worst_of"),
-    "harness.laws.law": ("Law", "law"),
-    "harness.laws.subject": ("BackendUnderTest",),
-    "harness.laws.exhibit": ("Exhibit", "Picture"),
-    "harness.networks.architecture": ("Architecture",),
-    "harness.networks.problem": ("NetworkProblem",),
-    "harness.networks.builder": ("NetworkBuilder",),
-    "harness.errors": ("GeometryError", "HarnessError", "LineError", "UsageError"),
-    "harness.exit_codes": ("ExitCode",),
-    "harness.plan.suite": ("NamedProblem", "ProblemSet", "Suite", "Timing"),
-    "harness.analysis.analyse": ("Analysis", "analyse"),
-    "harness.analysis.reporter": ("Reporter",),
-    "harness.backend.base": ("Backend",),
-    "harness.plugins.hookspecs": ("hookimpl",),
-    "harness.record.run": ("Measurement", "Pass", "Result", "Run"),
-    "harness.problems.line": ("parse_line",),
-    "harness.problems.numerics": ("Numerics",),
-    "harness.problems.operator": ("Operator",),
-    "harness.problems.problem": ("Problem",),
-    "harness.problems.window": ("Window",),
-}
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Analysis", "Architecture", "Backend", "BackendUnderTest", "Deviation", "Exhibit", "ExitCode", "GeometryError",
     "HarnessError", "Law", "LineError", "Measurement", "NamedProblem", "NetworkBuilder", "NetworkProblem",
     "Numerics", "Operator", "Pass", "Picture", "Problem", "ProblemSet", "Reporter", "Result", "Run", "Suite",
     "Timing", "UsageError", "Window", "analyse", "compare", "declaration", "doctor", "gate", "hookimpl",
-    "killmatrix", "law", "load", "parse_line", "qualify", "run", "statement", "versus", "worst_of",
+    "killmatrix", "law", "load", "network_law", "parse_line", "qualify", "run", "statement", "versus", "worst_of",
 ]  # fmt: skip
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used (PEP 562)."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'harness' has no attribute '{name}'")
-    from importlib import import_module
-
-    value = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """Public names."""
-    return sorted(__all__)

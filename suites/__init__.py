@@ -1,1 +1,1 @@
-"""What is asked of a backend: laws, the geometries that they are asked on, real networks and sweeps."""
+"""Questions to a backend: laws, the geometries on which they are asked, real networks and sweeps."""

@@ -6,8 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from harness import Law, NamedProblem, Operator, Problem, Suite, hookimpl
-from harness.generate.build import Choices, build_problem, spread_choices
-from harness.generate.domains import TAILS, TINY, VOLUME
+from harness.generate import TAILS, TINY, VOLUME, Choices, build_problem, spread_choices
 from suites.laws import all_laws
 
 COUNT, SEED = 120, 20
@@ -51,7 +50,7 @@ def draw_problem(rng: random.Random, operator: Operator) -> Problem:
 
 @hookimpl
 def register_suites(register: Callable[[Suite | Law], None]) -> None:
-    """Hand over the vote; whoever is outvoted is asked the laws."""
+    """Register the vote; a backend that is outvoted is asked the laws."""
     register(
         Suite(
             name="consensus",

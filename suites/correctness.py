@@ -6,10 +6,13 @@ from collections.abc import Callable
 from functools import cache
 
 from harness import Law, NamedProblem, Suite, hookimpl
-from harness.generate.covering import covering_problems
-from harness.generate.dispatch.counts import count_problems
-from harness.generate.dispatch.problems import costly_dispatch_problems, dispatch_problems
-from harness.generate.dispatch.rare import rare_problems
+from harness.generate import (
+    costly_dispatch_problems,
+    count_problems,
+    covering_problems,
+    dispatch_problems,
+    rare_problems,
+)
 from suites.geometries import correctness_problems
 from suites.laws import all_laws
 from suites.shrunk_layers import all_shrunk_problems, shrunk_problems
@@ -23,13 +26,13 @@ def asked_problems() -> tuple[NamedProblem, ...]:
 
 
 def deeper_problems() -> tuple[NamedProblem, ...]:
-    """Return what takes minutes: every layer of every network in every form, and the dear rows of the arrays."""
+    """Return problems that take minutes: every layer of every network in every form, and costly rows of the arrays."""
     return (*all_shrunk_problems(), *costly_dispatch_problems())
 
 
 @hookimpl
 def register_suites(register: Callable[[Suite | Law], None]) -> None:
-    """Hand over the laws, and the suite that applies them."""
+    """Register the laws, and the suite that applies them."""
     laws = all_laws()
     for law in laws:
         register(law)

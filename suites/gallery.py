@@ -16,7 +16,7 @@ def gallery_problems() -> tuple[NamedProblem, ...]:
 
 @hookimpl
 def register_suites(register: Callable[[Suite | Law], None]) -> None:
-    """Hand over the laws of the gallery and the suite."""
+    """Register the laws of the gallery and the suite."""
     for law in LAWS:
         register(law)
     register(

@@ -1,4 +1,4 @@
-"""Suite `known-bugs`: public reports of wrong implementations, asked of what is installed here.
+"""Suite `known-bugs`: public reports of wrong implementations, checked against the installed libraries.
 
 The reports stand in data/known_bugs.toml. Other suites ask every backend every problem; this one asks each report of
 the backends that it names.
@@ -15,7 +15,7 @@ from importlib import resources
 import msgspec
 
 from harness import Law, NamedProblem, Problem, ProblemSet, Suite, UsageError, hookimpl
-from harness.plan.bug import KnownBug
+from harness.plan import KnownBug
 
 NAME = "known-bugs"
 TABLE = "data/known_bugs.toml"
@@ -51,7 +51,7 @@ def read_bugs(text: str, name: str) -> tuple[KnownBug, ...]:
 
 
 def _check(bug: KnownBug, where: str) -> None:
-    """Raise UsageError for what the types do not say."""
+    """Raise UsageError for contradictions that types cannot express."""
     if bool(bug.number) == bool(bug.name):
         raise UsageError(f"{where}: got number {bug.number} and name '{bug.name}', wanted one of them")
     if bool(bug.seen) == bool(bug.unseen):
@@ -61,7 +61,7 @@ def _check(bug: KnownBug, where: str) -> None:
 
 
 def find_gaps(reaches: Callable[[Problem], bool]) -> list[str]:
-    """Name what the table and a generator of problems disagree on, a line each; nothing where they agree.
+    """Name the bugs on which the table and a generator of problems disagree, a line each.
 
     reaches: whether the generator can draw a problem. A row whose lines it cannot all draw says why in `domain`, and
     only such a row does.
@@ -88,7 +88,7 @@ def law_names() -> tuple[str, ...]:
 
 @hookimpl
 def register_suites(register: Callable[[Suite | Law], None]) -> None:
-    """Hand over the suite."""
+    """Register the suite."""
     register(
         Suite(
             name=NAME,
@@ -104,5 +104,5 @@ def register_suites(register: Callable[[Suite | Law], None]) -> None:
 
 @hookimpl
 def register_problems(register: Callable[[ProblemSet], None]) -> None:
-    """Hand over the lines as a problem set."""
+    """Register the lines as a problem set."""
     register(ProblemSet(name=NAME, description=SOURCE, problems=bug_problems))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Any
 
@@ -102,7 +102,7 @@ def network_sets() -> tuple[ProblemSet, ...]:
         ProblemSet(
             name=name,
             description=_source(name),
-            problems=lambda name=name: network_problems(name, 1),
+            problems=partial(network_problems, name, 1),
         )
         for name in network_names()
     )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness import Law, NamedProblem, Suite, hookimpl
-from harness.networks.problem import NetworkProblem
+from harness import Law, NamedProblem, NetworkProblem, Suite, hookimpl
 from suites.architectures.lenet import LENET5
 from suites.laws.learning import LAWS
 from suites.training import BATCH
@@ -18,7 +17,7 @@ def learning_problems() -> tuple[NamedProblem, ...]:
 
 @hookimpl
 def register_suites(register: Callable[[Suite | Law], None]) -> None:
-    """Hand over the laws of learning and the suite."""
+    """Register the laws of learning and the suite."""
     for law in LAWS:
         register(law)
     register(

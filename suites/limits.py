@@ -63,7 +63,7 @@ def limit_problems() -> tuple[NamedProblem, ...]:
 
 @hookimpl
 def register_suites(register: Callable[[Suite | Law], None]) -> None:
-    """Hand over the law of addresses and its suite."""
+    """Register the law of addresses and its suite."""
     register(agrees_beyond_limits)
     register(
         Suite(

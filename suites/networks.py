@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from harness import Law, NamedProblem, Suite, Timing, hookimpl
-from harness.networks.architecture import Architecture
-from harness.networks.graph import problems_of
-from harness.networks.problem import NetworkProblem
-from harness.problems.problem import Problem
+from harness import Architecture, Law, NamedProblem, NetworkProblem, Problem, Suite, Timing, hookimpl
+from harness.networks import problems_of
 from suites.architectures import ARCHITECTURES
 from suites.laws.networks import LAWS
 
@@ -59,14 +56,14 @@ def _layers(whole: NetworkProblem) -> Iterator[NamedProblem]:
 
 @hookimpl
 def register_networks(register: Callable[[Architecture], None]) -> None:
-    """Hand over the architectures."""
+    """Register the architectures."""
     for one in ARCHITECTURES:
         register(one)
 
 
 @hookimpl
 def register_suites(register: Callable[[Suite | Law], None]) -> None:
-    """Hand over the laws of networks and the suites."""
+    """Register the laws of networks and the suites."""
     for law in LAWS:
         register(law)
     register(

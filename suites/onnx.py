@@ -24,7 +24,7 @@ from harness import (
     law,
     worst_of,
 )
-from harness.laws.error_bounds import is_exact, magnitude, rounding_bound, sum_bound
+from harness.laws import is_exact, magnitude, rounding_bound, sum_bound
 from suites.onnx_cases import WANTED, Case, load_cases
 
 THEIRS = Numerics(algorithm="direct")  # what is granted to the package's own values
@@ -78,7 +78,7 @@ def onnx_problems() -> tuple[NamedProblem, ...]:
 
 @hookimpl
 def register_suites(register: Callable[[Suite | Law], None]) -> None:
-    """Hand over the law and the suite; the cases are read when they are asked for."""
+    """Register the law and the suite; the cases are read when they are asked for."""
     register(onnx_case)
     register(
         Suite(

@@ -24,9 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import HarnessError, Problem, UsageError
-from harness.capture.onnx_window import ONNX_OPERATORS, make_onnx_window
-from harness.problems.reference import avg_pool
-from harness.problems.window import Sizes
+from harness.capture import ONNX_OPERATORS, make_onnx_window
+from harness.problems import Sizes, reference
 
 Array = NDArray[Any]
 
@@ -46,7 +45,7 @@ class Case:
 
     kind: the package's own word for where it comes from: node, pytorch-converted or pytorch-operator.
     problem: its seed is the case's number from 1, in the order of names; its `data` says what the arrays are like.
-    inputs: the operator's arrays by name. outputs: those that the case states; max pooling may leave indices out.
+    inputs: the operator's arrays by name. outputs: as the case states them; max pooling may leave indices out.
     slack: how far off the outputs may be where they and the inputs are decimals that somebody has rounded.
     """
 
@@ -74,7 +73,7 @@ class Node:
 def load_cases() -> tuple[Case, ...]:
     """All cases in the order of their names, read once in a process.
 
-    Raises UsageError where onnx is not installed, or where its cases are not those that are known here.
+    Raises UsageError where onnx is not installed, or where its cases differ from the known ones.
     """
     try:
         import onnx
@@ -125,7 +124,7 @@ def read_stored() -> Iterator[Node]:
 
 
 def _read_tensors(folder: Path, what: str) -> list[Any]:
-    """The tensors in input_0.pb, input_1.pb and so on, or those of the outputs."""
+    """The tensors in input_0.pb, input_1.pb and so on, or in output_0.pb and so on."""
     from onnx import TensorProto
 
     count = len(list(folder.glob(f"{what}_*.pb")))
@@ -229,13 +228,13 @@ def place_per_map(indices: Array, x: Sizes, by_column: bool) -> Array:
 
 
 def _carry_rounding(problem: Problem, decimals: int) -> Array:
-    """h + avg_pool(h), with h half a unit of the last decimal: what rounded outputs and rounded inputs may be off."""
+    """h + avg_pool(h), with h half a unit of the last decimal: the most that rounded outputs and inputs may be off."""
     half = 0.5 * 10.0**-decimals
-    return np.asarray(half + avg_pool(np.full(problem.x, half), problem.window))
+    return np.asarray(half + reference.avg_pool(np.full(problem.x, half), problem.window))
 
 
 def _name_regime(arrays: Iterable[Array]) -> str:
-    """What the arrays are like: whole numbers, real numbers of both signs, or of one."""
+    """Name the regime of the arrays: whole numbers, real numbers of both signs, or of one."""
     whole, low, high = True, 0.0, 0.0
     for a in arrays:
         whole &= bool(np.all(a == np.rint(a)))

@@ -34,7 +34,7 @@ def qualify_problems(first: int = 0, step: int = 1) -> tuple[NamedProblem, ...]:
 
 @hookimpl
 def register_suites(register: Callable[[Suite | Law], None]) -> None:
-    """Hand over the suite, and one for each known slow-down, among which its problems are dealt out."""
+    """Register the suite, and one for each known slow-down, among which its problems are dealt out."""
     description = "calls of 10 us to 50 ms"
     register(
         Suite(

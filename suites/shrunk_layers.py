@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import cache
 
 from harness import NamedProblem, Problem
-from harness.generate.dispatch.problems import ask_elements, with_long_numbers
+from harness.generate import ask_elements, with_long_numbers
 from suites.layers import gradient_operators, network_names, network_problems
 
 BATCH = 2
@@ -30,7 +30,7 @@ def shrunk_problems() -> tuple[NamedProblem, ...]:
 
 
 def all_shrunk_problems() -> tuple[NamedProblem, ...]:
-    """Return what the default leaves out: large kernels, and every dtype and layout of all."""
+    """Return the problems that the default leaves out: large kernels, and every dtype and layout of all."""
     known = {named.problem.line for named in shrunk_problems()}
     return tuple(named for named in _ask(deep=True) if named.problem.line not in known)
 
@@ -72,7 +72,7 @@ def _shrink_axis(problem: Problem, axis: int) -> int:
 
 
 def _traits(problem: Problem, axis: int, n: int) -> tuple[object, ...] | None:
-    """Return what a smaller size of an axis must share with the layer's own; None where no window fits."""
+    """Return the traits that a smaller size of an axis must share with the layer's own; None where no window fits."""
     window, m, s = problem.window, problem.kernel[axis], problem.window.stride[axis]
     begin, end = window.padding[axis]
     span = n + begin + end - window.reach(problem.kernel)[axis]

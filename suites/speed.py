@@ -53,7 +53,7 @@ def short_problems() -> tuple[NamedProblem, ...]:
 
 @hookimpl
 def register_suites(register: Callable[[Suite | Law], None]) -> None:
-    """Hand over the full and the short speed suite."""
+    """Register the full and the short speed suite."""
     register(
         Suite(
             name="speed",
@@ -77,6 +77,6 @@ def register_suites(register: Callable[[Suite | Law], None]) -> None:
 
 @hookimpl
 def register_problems(register: Callable[[ProblemSet], None]) -> None:
-    """Hand over the networks and the sweeps as problem sets."""
+    """Register the networks and the sweeps as problem sets."""
     for one in (*network_sets(), *sweep_sets()):
         register(one)

@@ -57,7 +57,7 @@ SWEEPS: dict[str, Sweep] = {
 
 
 def sweep_problems(quantity: str, values: tuple[int, ...] = ()) -> tuple[NamedProblem, ...]:
-    """The problems of a sweep, or those of the given values only."""
+    """The problems of a sweep, or of the given values alone."""
     sweep = SWEEPS[quantity]
     points = {value: replace(sweep.start, **{sweep.field: value}) for value in values or sweep.values}
     return tuple(

@@ -18,20 +18,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.backend.routing import UnsupportedError
-from harness.laws.networks.error_bounds import (
+from harness import NetworkProblem
+from harness.backend import UnsupportedError
+from harness.laws import (
     GLUE_ROUNDINGS,
     NOISE_DRAWS,
+    NetworkUnderTest,
     add_relative_noise,
     compute_noisily,
     compute_reference,
+    copy_to_host,
 )
-from harness.laws.networks.subject import NetworkUnderTest, copy_to_host
-from harness.networks.evaluate import Compute, Touch, backward, forward
-from harness.networks.graph import Network
-from harness.networks.initialise import make_values
-from harness.networks.problem import NetworkProblem
-from harness.problems.numerics import FORMATS, dtype_of
+from harness.networks import Compute, Network, Touch, backward, forward, make_values
+from harness.problems import FORMATS, dtype_of
 
 Array = NDArray[Any]
 Batches = Iterable[tuple[Any, Any]]  # input and target
@@ -42,7 +41,7 @@ SIDE, BORDER = 32, 1  # pixels of a side, and of background that is put around a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digits:
-    """Pictures n 1 h w, with mean 0 and deviation 1 over those to be trained on, and their labels n."""
+    """Pictures n 1 h w, with mean 0 and deviation 1 over the training set, and their labels n."""
 
     x: Array
     labels: Array
@@ -87,7 +86,7 @@ def load_digits(dtype: str = "float32") -> Digits:
 
 
 def draw_batches(digits: Digits, problem: NetworkProblem) -> Iterator[tuple[Array, Array]]:
-    """Batches of the problem's n without end, every epoch in a new order; what does not fill a batch waits for it.
+    """Batches of the problem's n without end, every epoch in a new order; what fills no batch is left out.
 
     Gives x n c h w and one-hot targets n 10 1 1.
     """
@@ -166,7 +165,7 @@ def _descend_on(subject: NetworkUnderTest, digits: Digits, values: dict[str, Any
 def expect_losses(subject: NetworkUnderTest, digits: Digits, steps: int) -> tuple[Array, Array]:
     """The losses of the first steps in float64 by the reference, and how far the backend's roundings may move them.
 
-    The second is D: the root mean square over DRAWS of how far noise moves a loss, the largest up to each step.
+    The second is D: the root mean square over NOISE_DRAWS of how far noise moves a loss, the largest up to each step.
     """
     wanted, squares = _trace_reference(subject, digits, steps, None), np.zeros(steps)
     for draw in range(NOISE_DRAWS):

@@ -9,7 +9,7 @@ from harness import Law, Suite, hookimpl
 
 @hookimpl
 def register_suites(register: Callable[[Suite | Law], None]) -> None:
-    """Hand over the whole."""
+    """Register the whole."""
     register(
         Suite(
             name="suite",

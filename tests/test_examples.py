@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
 import harness
 from harness.analysis.exit_code import find_exit_code
+from harness.problems import reference
 from harness.record.run import WRONG
 from tests.conftest import ROOT
 
@@ -54,3 +56,27 @@ def test_the_network_of_ones_own_is_right(tmp_path):
     problem = "network tiny step n=2"
     run = harness.run("networks", backends=["im2col"], plugins=[plugin], problems=[problem], output=tmp_path / "run")
     assert [result.outcome for result in run.results] == ["passed"] * 3
+
+
+def test_the_law_of_ones_own_passes_what_is_right(tmp_path):
+    plugin = str(ROOT / "examples" / "law.py")
+    run = harness.run("ones", backends=["im2col", "fft"], plugins=[plugin], output=tmp_path / "run")
+    assert [result.outcome for result in run.results] == ["passed"] * 4
+    assert {result.law for result in run.results} == {"ones-sum-the-window"}
+
+
+@pytest.mark.parametrize("error", [0.0, 1e-5])
+def test_the_law_of_ones_own_sees_a_small_error(error):
+    class Off(harness.Backend):
+        name = "off"
+
+        def conv(self, x, w, b, window):
+            y = reference.conv(x, w, b, window)
+            y.flat[-1] += error * abs(x).sum()
+            return y.astype(x.dtype)
+
+    example = import_module("examples.law")
+    problem = example.list_problems()[0].problem
+    assert example.ones_sum_the_window.applies(problem)
+    found = example.ones_sum_the_window.check(harness.BackendUnderTest(Off(), problem), problem)
+    assert (found.passed, found.vacuous) == (not error, 0)

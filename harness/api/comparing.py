@@ -32,6 +32,9 @@ def versus(
     arms: the base and the others, such as "im2col@HEAD~1", "im2col". The rest as in `harness.gating.arms.Contest`.
     plugins: modules or ./files.py to load; without: plugins to leave out. watch: observer of the progress.
     Raises UsageError for what cannot be used, CannotTellError where `armed` is asked for on an unqualified machine.
+    suites: of speed. problems: they replace those of the suites. delta: relative change that counts.
+    budget_s: wall time of all passes. mode: of the caches. armed: True if verdicts make the exit code.
+    threads: of every worker. output: new folder of the run. lease_wait_s: how long to wait for a device in use.
     """
     contest = Contest(
         arms=arms, suites=suites, problems=problems, delta=delta, budget_s=budget_s, mode=mode, armed=armed,
@@ -56,6 +59,8 @@ def gate(
     resolve: undecided cells pass where a slow-down of this share is ruled out. build, extras: of the base's
     environment. unqualified: True to compare times on a machine never qualified. The rest as in `versus`.
     `.exit_code` is that of the command. Raises UsageError for what cannot be used.
+    threads: of every worker. plugins: modules or ./files.py to load; without: plugins to leave out. output: new folder
+    of the run. lease_wait_s: how long to wait for a device in use. watch: observer of the progress.
     """
     wanted = Wanted(
         base=base, head=head, base_env=base_env, backends=backends, suites=suites, problems=problems, laws=laws,

@@ -31,6 +31,8 @@ def qualify(
     backends: by default numpy-direct, im2col and torch. budget_s: wall time of all passes. delta: change that counts.
     power: False for identical arms alone. threads: of every worker. `.failures` says why a gate may not be armed here.
     Raises NotQualifiedError for a run that is wrong, incomplete or too short.
+    plugins: modules or ./files.py to load; without: plugins to leave out. output: new folder of the run.
+    lease_wait_s: how long to wait for a device in use. watch: observer of the progress.
     """
     run = run_arms(
         load_all(plugins, without), backends, delta, budget_s, None if output is None else str(output), plugins,

@@ -45,6 +45,8 @@ def run(
     plugins: modules or ./files.py to load beside the built-in ones; without: plugins to leave out.
     depth: `quick` leaves out the problems on specialised code paths; `full` asks what takes minutes a backend.
     Raises UsageError for what cannot be found or written, and for a plugin that is named here and broken.
+    suites: names. output: new folder of the run. limits: of time and memory of each cell.
+    jobs: workers at the same time. threads: of every worker. watch: observer of the progress.
     """
     for name, value in (
         ("backends", backends),

@@ -46,6 +46,7 @@ def check_outputs(
 
     arrays: inputs by name.
     got, wanted: outputs by name; `wanted` as computed by the reference in float64.
+    problem: the problem. numerics: as declared by the backend.
     """
     return make_check(problem, numerics, arrays, wanted)(got)
 
@@ -58,6 +59,7 @@ def make_check(
     arrays: inputs by name.
     wanted: outputs by name, as computed by the reference in float64.
     The comparison is exact for exact sums, else within the bound of the declared class, which is computed once.
+    problem: the problem. numerics: as declared by the backend.
     """
     if not is_exact(problem, numerics, arrays):
         name = problem.operator.outputs[0]
@@ -111,6 +113,7 @@ def is_exact(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) 
     Always true for selections, never for means and their gradients. True for sums of whole numbers if K max|x| max|w| +
     max|b| <= 2^p, or A itself is at most 2^p, and every factor is exact in the format to which inputs are rounded,
     checked on the data. Norm classes also need an error bound below 1/2.
+    problem: the problem. numerics: as declared by the backend.
     """
     if problem.operator.spec.selects:
         return True
@@ -147,6 +150,7 @@ def judge_output(
 
     arrays: inputs by name.
     what: name of the output, for messages.
+    problem: the problem. numerics: as declared by the backend. got, wanted: the output, and that of the reference.
     """
     return make_judge(problem, numerics, arrays, wanted, what)(got)
 
@@ -210,6 +214,7 @@ def sum_bound(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array],
 
     arrays: inputs by name.
     size: the operator's magnitude A.
+    problem: the problem. numerics: as declared by the backend.
     """
     if numerics.normwise:
         return norm_bound(problem, numerics, arrays) + FORMATS[problem.dtype].u * size
@@ -248,6 +253,7 @@ def norm_bound(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]
 
     c: 12 log2(n) for fft, a constant of the tile for winograd. NaN and Inf are left out of the norms: outputs affected
         by them are compared by class only.
+    problem: the problem. numerics: as declared by the backend. arrays: inputs by name.
     """
     reach = problem.window.reach(problem.kernel)
     points = math.prod(n + r for n, r in zip(problem.forward_spatial, reach, strict=True))

@@ -95,6 +95,7 @@ def watch_threads(backend: Backend, call: Callable[[], Any], counts: Sequence[in
     counts: numbers above one, tried until other threads are seen to work.
     With a limit of one, a pool of one thread may do the work for the caller. Only a backend's own switch can be that of
     such a pool; it is ignored if several threads work at the same time, or if it reports more than one.
+    backend: owner of the threads. call: the work.
     """
     switch = has_thread_switch(backend)
     # One thread first, so that no thread of an earlier call is still active.

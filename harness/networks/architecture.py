@@ -59,6 +59,7 @@ class Architecture:
 
         n: batch size. size: size of every spatial axis, 0 for the native shape. options: values that replace the
             defaults.
+        dtype: of all arrays.
         """
         space = (size,) * (len(self.input) - 1) if size else self.input[1:]
         builder = NetworkBuilder((n, self.input[0], *space), dtype)

@@ -44,7 +44,10 @@ class NetworkBuilder:
         self, name: str, x: str, channels: int, kernel: PerAxis, *, stride: PerAxis = 1, pad: Pad = 0,
         dilation: PerAxis = 1, groups: int = 1, bias: bool = True,
     ) -> str:  # fmt: skip
-        """Add a convolution with `channels` output channels, and a bias unless `bias` is False."""
+        """Add a convolution with `channels` output channels, and a bias unless `bias` is False.
+
+        bias: True to add a bias for each output channel.
+        """
         shape = self.shape(x)
         axes = len(shape) - 2
         problem = Problem(
@@ -78,7 +81,10 @@ class NetworkBuilder:
         return self._operator(name, x, problem)
 
     def max_pool(self, name: str, x: str, kernel: PerAxis, **window: Any) -> str:
-        """Add max pooling; keywords as for `avg_pool`."""
+        """Add max pooling; keywords as for `avg_pool`.
+
+        window: sizes and steps of the pooling.
+        """
         return self._pool(Operator.max_pool, name, x, kernel, **window)
 
     def avg_pool(self, name: str, x: str, kernel: PerAxis, **window: Any) -> str:
@@ -86,6 +92,7 @@ class NetworkBuilder:
 
         stride: the kernel's size unless given. pad, dilation: as for `conv`. ceil: round the output size up.
         include_pad: count padding in the divisor.
+        window: sizes and steps of the pooling.
         """
         return self._pool(Operator.avg_pool, name, x, kernel, **window)
 
@@ -109,6 +116,7 @@ class NetworkBuilder:
         """Add local response normalisation over `size` channels (Krizhevsky 2012, section 3.3).
 
         alpha, beta, k: y = x (k + alpha/size sum x^2)^-beta.
+        size: channels in each sum.
         """
         return self._glue("lrn", name, (x,), {"size": size, "alpha": alpha, "beta": beta, "k": k})
 
@@ -125,7 +133,10 @@ class NetworkBuilder:
         return self._glue("norm", name, (x,), {"eps": eps, "gain": gain}, learnt, fixed)
 
     def scale(self, name: str, x: str, factor: float) -> str:
-        """Add a multiplication by the constant `factor`."""
+        """Add a multiplication by the constant `factor`.
+
+        factor: what the array is multiplied by.
+        """
         return self._glue("scale", name, (x,), {"factor": factor})
 
     def add(self, name: str, *inputs: str) -> str:
@@ -144,14 +155,20 @@ class NetworkBuilder:
         return self._glue("concat", name, inputs, shape=(first[0], sum(s[1] for s in shapes), *first[2:]))
 
     def crop(self, name: str, x: str, space: Sizes) -> str:
-        """Add a centre crop to the spatial sizes `space`."""
+        """Add a centre crop to the spatial sizes `space`.
+
+        space: size per axis that is kept.
+        """
         shape = self.shape(x)
         if any(small > large for small, large in zip(space, shape[2:], strict=True)):
             raise GeometryError(f"{name}: got {shape[2:]} to be cropped to {space}, wanted a smaller size")
         return self._glue("crop", name, (x,), shape=(*shape[:2], *space))
 
     def expand(self, name: str, x: str, space: Sizes) -> str:
-        """Add a broadcast of one number per channel, as after `global_pool`, to the spatial sizes `space`."""
+        """Add a broadcast of one number per channel, as after `global_pool`, to the spatial sizes `space`.
+
+        space: size per axis of the result.
+        """
         shape = self.shape(x)
         if set(shape[2:]) != {1}:
             raise GeometryError(f"{name}: got {shape[2:]} to be expanded to {space}, wanted a single number a channel")

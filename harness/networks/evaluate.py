@@ -60,6 +60,7 @@ def forward(
     decisions: masks that replace x > 0 in ReLUs; maxima are decided by `compute`.
     touch: called with the name and output of every operation that is not an operator; returns the array to use.
     keep: True to keep every output for the backward pass; False to drop each after its last reader.
+    network: the graph.
     """
     xp, tape, last = namespace(x), Tape(outputs={INPUT: x}), last_readers(network.nodes)
     for node in network.nodes:
@@ -97,6 +98,7 @@ def backward(
 
     compute, values, touch: as in `forward`. target: shape of the output.
     keep: True to keep every error; False to drop each after its node.
+    network: the graph. tape: of the forward pass; it is changed and returned.
     """
     y = tape.outputs[network.output.name]
     xp = namespace(y)

@@ -1,1 +1,24 @@
-"""The plan of a run: suites, problem sets, cells, and the pure function that makes them."""
+"""What is going to be done: suites, problem sets, cells, and the pure function that plans them.
+
+`harness` names suites and problem sets; what else plugins use of this room is public here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.plan.bug import KnownBug
+    from harness.plan.task import estimate_work, is_memory_short
+else:
+    from harness.lazy import load_lazily
+
+    __getattr__, __dir__ = load_lazily(
+        __name__,
+        {
+            "bug": "KnownBug",
+            "task": "estimate_work is_memory_short",
+        },
+    )
+
+__all__ = ["KnownBug", "estimate_work", "is_memory_short"]

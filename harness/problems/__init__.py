@@ -1,1 +1,63 @@
-"""The specification: what an operator, a window and a problem are, and the float64 reference."""
+"""The specification: what an operator, a window and a problem are, their arrays, and the float64 reference.
+
+Operators, problems and windows themselves are names of `harness`; what else plugins use of this room is public here.
+Arrays are shaped n c *s, with s the sizes of 1 to 3 spatial axes.
+
+`Sizes`: a tuple of int, one size or step per axis. `Padding`: (begin, end) per axis, in elements.
+`DTYPES`: names of the dtypes that problems have. `FORMATS`: name of a dtype, or "tf32" -> `Format`.
+`EVERY`: the index of all images and channels: `x[(*EVERY, *at)]` cuts along spatial axes alone.
+`reference`: module with a float64 function for each operator, with the signature of a backend's method, and
+`reference.compute(problem, arrays)`, which gives the outputs of a problem by name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.problems import reference as reference
+    from harness.problems.accumulation import longest_sum
+    from harness.problems.calling import bind_operator, name_outputs, operator_arguments
+    from harness.problems.data import (
+        apply_layout,
+        array_generator,
+        draw_array,
+        exact_amplitude,
+        make_arrays,
+    )
+    from harness.problems.numerics import DTYPES, FORMATS, Format, dtype_of
+    from harness.problems.reference import rot180
+    from harness.problems.taps import (
+        EVERY,
+        device_options,
+        inner_slices,
+        mean_divisors,
+        pad_or_crop,
+        tap_slices,
+        view_windows,
+        window_slices,
+    )
+    from harness.problems.window import Padding, Sizes
+else:
+    from harness.lazy import load_lazily
+
+    __getattr__, __dir__ = load_lazily(
+        __name__,
+        {
+            "accumulation": "longest_sum",
+            "calling": "bind_operator name_outputs operator_arguments",
+            "data": "apply_layout array_generator draw_array exact_amplitude make_arrays",
+            "numerics": "DTYPES FORMATS Format dtype_of",
+            "reference": "rot180",
+            "taps": "EVERY device_options inner_slices mean_divisors pad_or_crop tap_slices view_windows window_slices",
+            "window": "Padding Sizes",
+        },
+        modules=("reference",),
+    )
+
+__all__ = [
+    "DTYPES", "EVERY", "FORMATS", "Format", "Padding", "Sizes", "apply_layout", "array_generator",
+    "bind_operator", "device_options", "draw_array", "dtype_of", "exact_amplitude", "inner_slices", "longest_sum",
+    "make_arrays", "mean_divisors", "name_outputs", "operator_arguments", "pad_or_crop", "reference", "rot180",
+    "tap_slices", "view_windows", "window_slices",
+]  # fmt: skip

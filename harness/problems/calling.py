@@ -15,7 +15,10 @@ def operator_arguments(problem: Problem, arrays: Mapping[str, Any]) -> tuple[Any
 
 
 def bind_operator(source: Any, problem: Problem, arrays: Mapping[str, Any]) -> Callable[[], Any]:
-    """A call without arguments of the problem's operator on these arrays."""
+    """A call without arguments of the problem's operator on these arrays.
+
+    source: object with a function for each operator. problem: the problem. arrays: inputs by name.
+    """
     return partial(getattr(source, problem.operator.value), *operator_arguments(problem, arrays))
 
 

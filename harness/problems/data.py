@@ -53,7 +53,10 @@ def exact_amplitude(problem: Problem) -> tuple[int, float]:
 
 
 def draw_array(problem: Problem, name: str, shape: Sizes) -> Array:
-    """Draw one array in the problem's regime and dtype."""
+    """Draw one array in the problem's regime and dtype.
+
+    problem: the problem. name: of the array. shape: n c *s.
+    """
     rng, dtype = array_generator(problem, name), dtype_of(problem.dtype)
     if problem.data == "uniform":
         return rng.random(shape, dtype=np.float32 if dtype.itemsize <= 4 else np.float64).astype(dtype)

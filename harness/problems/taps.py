@@ -20,6 +20,7 @@ def pad_or_crop(x: Any, padding: Padding, value: float, xp: Any) -> Any:
     """Pad the spatial axes of x with a value; a negative end crops what lies beyond.
 
     x: n c *s, any array namespace xp with `full` and slice assignment; returns x itself where nothing changes.
+    padding: (begin, end) per axis; negative numbers crop. value: of the padding. xp: array namespace.
     """
     if not any(side for pair in padding for side in pair):
         return x
@@ -40,7 +41,10 @@ def inner_slices(spatial: Sizes, padding: Padding) -> Slices:
 
 
 def tap_slices(out: Sizes, kernel: Sizes, window: Window) -> Iterator[tuple[Sizes, Slices]]:
-    """Every tap in row-major order with the strided slices that it reads from the covered input."""
+    """Every tap in row-major order with the strided slices that it reads from the covered input.
+
+    out: sizes of the output. kernel: sizes of the kernel. window: the window.
+    """
     axes = [
         [slice(u * d, u * d + (p - 1) * s + 1, s) for u in range(m)]
         for m, d, p, s in zip(kernel, window.dilation, out, window.stride, strict=True)
@@ -49,7 +53,10 @@ def tap_slices(out: Sizes, kernel: Sizes, window: Window) -> Iterator[tuple[Size
 
 
 def window_slices(out: Sizes, kernel: Sizes, window: Window) -> Iterator[tuple[Sizes, Slices]]:
-    """Every window in row-major order with the slices of the covered input that its taps read."""
+    """Every window in row-major order with the slices of the covered input that its taps read.
+
+    out: sizes of the output. kernel: sizes of the kernel. window: the window.
+    """
     axes = [
         [slice(i * s, i * s + (m - 1) * d + 1, d) for i in range(p)]
         for m, d, p, s in zip(kernel, window.dilation, out, window.stride, strict=True)
@@ -58,7 +65,10 @@ def window_slices(out: Sizes, kernel: Sizes, window: Window) -> Iterator[tuple[S
 
 
 def view_windows(padded: NDArray[Any], out: Sizes, kernel: Sizes, window: Window) -> NDArray[Any]:
-    """Every window of the covered input, taps before positions: a view of shape n c *k *out, not to be written to."""
+    """Every window of the covered input, taps before positions: a view of shape n c *k *out, not to be written to.
+
+    padded: input with its padding. out: sizes of the output. kernel: sizes of the kernel. window: the window.
+    """
     steps = padded.strides[2:]
     taps = (step * d for step, d in zip(steps, window.dilation, strict=True))
     moves = (step * s for step, s in zip(steps, window.stride, strict=True))

@@ -86,7 +86,11 @@ class Window:
         ceil_mode: bool = False,
         count_include_pad: bool = True,
     ) -> Window:
-        """Build a Window for a number of axes; a single number stands for every axis and side."""
+        """Build a Window for a number of axes; a single number stands for every axis and side.
+
+        axes: number of spatial axes. stride, dilation, kernel: one number for all axes, or one for each. padding: one
+        number, one for each axis, or (begin, end) for each axis. groups, ceil_mode, count_include_pad: as in `Window`.
+        """
         return cls(
             stride=(stride,) * axes if isinstance(stride, int) else stride,
             padding=((padding, padding),) * axes if isinstance(padding, int) else padding,
@@ -133,7 +137,10 @@ class Window:
             )
 
     def check_transposed(self, x: Sizes, w: Sizes, output_padding: Sizes) -> None:
-        """The same for conv_transpose: w has a row for each channel of x; output_padding is below the stride."""
+        """The same for conv_transpose: w has a row for each channel of x; output_padding is below the stride.
+
+        x, w: shapes of the input and the kernel. output_padding: one number for each axis.
+        """
         self.check_steps(len(x) - 2)
         if self.groups < 1 or w[0] % self.groups:
             raise GeometryError(f"impossible geometry: groups {self.groups} does not divide the channels (C {w[0]})")
@@ -184,7 +191,10 @@ class Window:
         return _output_shape(self, tuple(spatial), tuple(kernel))
 
     def transposed_shape(self, spatial: Sizes, kernel: Sizes, output_padding: Sizes) -> Sizes:
-        """Output sizes of conv_transpose per axis: (p-1)s + m' - b - e + output_padding (specification, section 3)."""
+        """Output sizes of conv_transpose per axis: (p-1)s + m' - b - e + output_padding (specification, section 3).
+
+        spatial: sizes of the input. kernel: sizes of the kernel. output_padding: one number for each axis.
+        """
         return tuple(
             (p - 1) * s + reach - begin - end + extra
             for p, s, reach, (begin, end), extra in zip(

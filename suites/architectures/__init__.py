@@ -1,6 +1,6 @@
 """Networks that many tools know, drawn as graphs; small ones first."""
 
-from harness.networks.architecture import Architecture
+from harness import Architecture
 from suites.architectures.alexnet import ALEXNET_GROUPED, ALEXNET_ONE_TOWER
 from suites.architectures.block import BLOCK
 from suites.architectures.dcgan import DCGAN_GENERATOR

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from harness.networks.architecture import Architecture
-from harness.networks.builder import NetworkBuilder
-from harness.networks.graph import INPUT
+from harness import Architecture, NetworkBuilder
+from harness.networks import INPUT
 
 
 def _draw_generator(net: NetworkBuilder) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from harness.networks.architecture import Architecture
-from harness.networks.builder import NetworkBuilder
+from harness import Architecture, NetworkBuilder
 from suites.architectures.resnet import add_bottleneck, add_stem, branch_gain
 from suites.architectures.units import same, unit, valid
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.networks.architecture import Architecture
-from harness.networks.builder import NetworkBuilder
-from harness.networks.graph import INPUT
+from harness import Architecture, NetworkBuilder
+from harness.networks import INPUT
 from suites.architectures.units import Step, Style, chain, same, unit, valid
 
 

@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable
 from functools import partial
 
-from harness.networks.architecture import Architecture
-from harness.networks.builder import NetworkBuilder
-from harness.networks.graph import INPUT
+from harness import Architecture, NetworkBuilder
+from harness.networks import INPUT
 from suites.architectures.units import conv_norm, unit, valid
 
 Residual = Callable[..., str]
@@ -24,7 +23,7 @@ def branch_gain(blocks: int) -> float:
 
 
 def _add_basic(net: NetworkBuilder, name: str, x: str, channels: int, stride: int, gain: float) -> str:
-    """Two 3x3 convolutions beside the identity, or beside a 1x1 projection where the shape changes."""
+    """Add two 3x3 convolutions to the identity, or to a 1x1 projection where the shape changes."""
     y = unit(net, f"{name}.conv1", x, {"channels": channels, "kernel": 3, "stride": stride, "pad": 1})
     y = conv_norm(net, f"{name}.conv2", y, {"channels": channels, "kernel": 3, "pad": 1}, gain=gain)
     return _join(net, name, x, y, stride)
@@ -33,7 +32,7 @@ def _add_basic(net: NetworkBuilder, name: str, x: str, channels: int, stride: in
 def add_bottleneck(
     net: NetworkBuilder, name: str, x: str, channels: int, stride: int, gain: float, dilation: int = 1
 ) -> str:
-    """A 1x1, a 3x3 and a 1x1 convolution to four times the channels, beside the identity or a projection."""
+    """Add a 1x1, a 3x3 and a 1x1 convolution to four times the channels to the identity or a projection."""
     middle = {"channels": channels, "kernel": 3, "stride": stride, "pad": dilation, "dilation": dilation}
     y = unit(net, f"{name}.conv1", x, valid(channels, 1))
     y = unit(net, f"{name}.conv2", y, middle)
@@ -53,7 +52,7 @@ def add_stem(net: NetworkBuilder) -> str:
     return net.max_pool("maxpool", x, 3, stride=2, pad=1)
 
 
-def _draw_resnet(net: NetworkBuilder, residual: Residual, depths: tuple[int, int, int, int]) -> None:
+def _draw_resnet(net: NetworkBuilder, residual: Residual, depths: tuple[int, ...]) -> None:
     x, gain = add_stem(net), branch_gain(sum(depths))
     for stage, depth in enumerate(depths, 1):
         for number in range(depth):

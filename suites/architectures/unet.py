@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from harness.networks.architecture import Architecture
-from harness.networks.builder import NetworkBuilder
-from harness.networks.graph import INPUT
+from harness import Architecture, NetworkBuilder
+from harness.networks import INPUT
 
 WIDTHS = (64, 128, 256, 512)
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.networks.builder import NetworkBuilder, PerAxis
+from harness import NetworkBuilder
+from harness.networks import PerAxis
 
 Step = Mapping[str, Any]  # channels, kernel and window of a convolution, as `NetworkBuilder.conv` takes them
 

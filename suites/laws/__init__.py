@@ -1,4 +1,4 @@
-"""The laws, by what they speak of; each is a function whose docstring begins with its formula."""
+"""The laws, by subject; each is a function whose docstring begins with its formula."""
 
 from harness import Law
 from suites.laws import (

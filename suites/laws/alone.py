@@ -1,4 +1,4 @@
-"""The answers that problems have alone: what laws compare with when calls follow each other or overlap."""
+"""Answers of problems that are called alone, for comparison with calls that follow each other or overlap."""
 
 from __future__ import annotations
 
@@ -9,15 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from harness import BackendUnderTest, Deviation, Problem, statement
-from harness.backend.base import Backend
-from harness.backend.routing import find_route
-from harness.laws.error_bounds import check_outputs
-from harness.laws.subject import PreparedCall
-from harness.problems import reference
-from harness.problems.calling import bind_operator, name_outputs
-from harness.problems.data import make_arrays
-from harness.problems.numerics import dtype_of
+from harness import Backend, BackendUnderTest, Deviation, Problem, statement
+from harness.backend import find_route
+from harness.laws import PreparedCall, check_outputs
+from harness.problems import bind_operator, dtype_of, make_arrays, name_outputs, reference
 from suites.laws.common import Array
 
 FEW_ELEMENTS = 1000  # of x: these laws make some hundred calls each, so they take small problems
@@ -88,7 +83,7 @@ class Answers:
         return find_route(self.subject.backend, problem).kind != "unsupported"
 
     def cases(self, problems: Iterable[tuple[str, Problem]]) -> list[Case]:
-        """Cases of those problems that the backend takes."""
+        """Cases of the problems that the backend takes."""
         return [make_case(what, problem) for what, problem in problems if self.takes(problem)]
 
     def own(self, case: Case) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Problem, law, worst_of
-from harness.problems.taps import EVERY, pad_or_crop, tap_slices
+from harness.problems import EVERY, pad_or_crop, tap_slices
 from suites.laws.common import Array, equal, kernel_shape, whole_conv, wide
 from suites.laws.shapes import by_channel, filled_conv
 
@@ -24,7 +26,8 @@ def tap_probe(subject: BackendUnderTest, problem: Problem) -> Deviation:
         c = (o + number) % shape[1]
         w = np.zeros(shape)
         place = _turned(tap, shape[2:]) if problem.flip else tap
-        w[(o, c, *place)] = 1.0
+        at_tap: tuple[Any, ...] = (o, c, *place)
+        w[at_tap] = 1.0
         wanted = padded[(*EVERY, *at)][:, o // (shape[0] // groups) * shape[1] + c]
         deviations.append(equal(subject.conv(x, w, flip=problem.flip), wanted, f"y for tap {list(tap)}"))
     return worst_of(*deviations)

@@ -1,4 +1,4 @@
-"""The arithmetic that a backend really does, measured by probes and compared with what it declares."""
+"""The arithmetic of a backend, measured by probes and compared with its declaration."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Numerics, Operator, Problem, Window, declaration, law
-from harness.laws.error_bounds import input_rounding, magnitude
-from harness.problems import reference
-from harness.problems.accumulation import longest_sum
-from harness.problems.data import array_generator, make_arrays
-from harness.problems.numerics import FORMATS, dtype_of
-from harness.problems.taps import ALL
-from suites.laws.common import Array
+from harness.laws import input_rounding, magnitude
+from harness.problems import FORMATS, array_generator, dtype_of, longest_sum, make_arrays, reference
+from suites.laws.common import ALL, Array
 
 TRIALS = 16
 NORMWISE = "an error per norm"
@@ -107,7 +103,7 @@ def measure_sums(subject: BackendUnderTest, problem: Problem, terms: int) -> int
 
 
 def declared_arithmetic(problem: Problem, numerics: Numerics) -> Arithmetic:
-    """What the declaration implies for a problem."""
+    """Arithmetic that the declaration implies for a problem."""
     own = FORMATS[problem.dtype].bits
     rounded = input_rounding(problem, numerics) > 0 and numerics.rounds_input_to is not None
     inputs = FORMATS[numerics.rounds_input_to].bits if rounded and numerics.rounds_input_to else own
@@ -136,7 +132,7 @@ def arithmetic_is_declared(subject: BackendUnderTest, problem: Problem) -> Devia
 
 
 def _measure_locality(subject: BackendUnderTest, problem: Problem) -> str:
-    """Whether one huge number makes larger errors in windows that do not hold it, which only transforms of a whole do.
+    """Whether one huge number makes larger errors in windows without it, as only transforms of a whole input do.
 
     Asked where it shows: convolution in a dtype whose own rounding does not hide it.
     """

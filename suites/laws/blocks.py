@@ -1,4 +1,4 @@
-"""Laws of what networks are built of: receptive fields, residual units and inception modules."""
+"""Laws of the blocks of networks: receptive fields, residual units and inception modules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import reduce
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law
-from harness.problems.window import Sizes
+from harness.problems import Sizes
 from suites.laws.common import Array, equal, wide
 from suites.laws.shapes import cut, filled_conv, nonzero
 
@@ -47,7 +47,7 @@ def mark_fields(spatial: Sizes, out: Sizes, reach: Sizes, window: Window) -> Arr
         fields.append(((offset >= 0) & (offset < r) & (offset % d == 0)).astype(float))
     field = reduce(np.multiply.outer, fields)  # p1 s1 p2 s2 ...
     axes = range(len(spatial))
-    return field.transpose(*(2 * a for a in axes), *(2 * a + 1 for a in axes)).reshape(-1, *spatial)
+    return np.asarray(field.transpose(*(2 * a for a in axes), *(2 * a + 1 for a in axes)).reshape(-1, *spatial))
 
 
 def _is_odd(problem: Problem) -> bool:

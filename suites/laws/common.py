@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import Deviation, Operator, Problem, compare
-from harness.problems.data import array_generator, draw_array
-from harness.problems.window import Sizes
+from harness.problems import Sizes, array_generator, draw_array
 
 Array = NDArray[Any]
+ALL: Any = slice(None)  # any type: NumPy's annotations know no mixed indices that are unpacked
 
 
 def whole_conv(problem: Problem) -> bool:

@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Problem, law, worst_of
-from harness.backend.routing import UnsupportedError, refusal_reason
-from harness.laws.error_bounds import is_exact
-from harness.laws.subject import NotExactError
-from harness.problems.data import apply_layout
-from harness.problems.reference import rot180
+from harness.backend import UnsupportedError, refusal_reason
+from harness.laws import NotExactError, is_exact
+from harness.problems import apply_layout, rot180
 from suites.laws.common import Array, equal, kernel_shape, step, wide
 from suites.laws.shapes import filled_conv
 

@@ -1,4 +1,4 @@
-"""Laws of concurrency: two calls at the same time give what each of them gives alone."""
+"""Laws of concurrency: two calls at the same time give the same answers as each call alone."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ import numpy as np
 
 import harness
 from harness import BackendUnderTest, Deviation, Problem, law, statement, worst_of
-from harness.laws.subject import PreparedCall
-from harness.problems.data import make_arrays
-from harness.problems.window import Sizes
+from harness.laws import PreparedCall
+from harness.problems import Sizes, make_arrays
 from suites.laws import neighbours
 from suites.laws.alone import Answers, Case, Outputs, is_chosen, make_case, make_case_of
 
@@ -55,7 +54,7 @@ class Stage(Answers):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One of several that call at once: its case, how it makes its call, and what tells it in a message."""
+    """One of several callers at once: its case, the way it calls, and its name in messages."""
 
     case: Case
     make: Callable[[], PreparedCall]
@@ -374,7 +373,7 @@ def _attempt_some(answers: Answers, one: Caller, how: str) -> Deviation:
 
 @contextmanager
 def _quick_switches() -> Iterator[None]:
-    """Let threads that hold the interpreter give it up as often as it can be asked for."""
+    """Let threads that hold the interpreter give it up as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law
-from harness.problems.reference import rot180
+from harness.problems import rot180
 from suites.laws.common import equal, kernel_shape, whole_conv, wide
 
 

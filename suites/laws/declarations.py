@@ -1,4 +1,4 @@
-"""Laws that hold a backend to what it declares of its arithmetic."""
+"""Laws that hold a backend to its declared arithmetic."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, law, statement, worst_of
-from harness.laws.error_bounds import check_outputs
-from harness.problems import reference
-from harness.problems.data import make_arrays
+from harness.laws import check_outputs
+from harness.problems import make_arrays, reference
 from suites.laws.common import equal
 
 

@@ -10,13 +10,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness import BackendUnderTest, Deviation, Law, Operator, Problem, Window, compare, law, worst_of
-from harness.backend.routing import UnsupportedError
-from harness.laws.error_bounds import judge_output, magnitude, rounding_bound, sum_bound
-from harness.laws.exhibit import Exhibit, Picture
-from harness.problems import reference
-from harness.problems.numerics import FORMATS, dtype_of
-from harness.problems.window import Sizes
+from harness import (
+    BackendUnderTest,
+    Deviation,
+    Exhibit,
+    Law,
+    Operator,
+    Picture,
+    Problem,
+    Window,
+    compare,
+    law,
+    worst_of,
+)
+from harness.backend import UnsupportedError
+from harness.laws import judge_output, magnitude, rounding_bound, sum_bound
+from harness.problems import FORMATS, Sizes, dtype_of, reference
 from suites.laws.common import Array
 from suites.laws.kernels import KERNELS, gaussian
 
@@ -140,7 +149,7 @@ def _brightness(photograph: Array, w: Array) -> Array:
 
 
 def paint(y: Array) -> Picture:
-    """Colours 3 1 h w as a picture: what is below 0 is black, what is above 1 as bright as can be, NaN is black."""
+    """Colours 3 1 h w as a picture: values below 0 and NaN are black, values above 1 as bright as possible."""
     shown = np.clip(np.nan_to_num(y.astype(np.float64), nan=0.0), 0, 1)[:, 0].transpose(1, 2, 0)
     pixels = np.rint(255 * shown).astype(np.uint8)
     return Picture(shape=pixels.shape, pixels=pixels.tobytes())

@@ -7,11 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law, worst_of
-from harness.problems.accumulation import longest_sum
-from harness.problems.data import array_generator, exact_amplitude
-from harness.problems.numerics import FORMATS
-from harness.problems.taps import EVERY, pad_or_crop
-from harness.problems.window import Sizes
+from harness.problems import EVERY, FORMATS, Sizes, array_generator, exact_amplitude, longest_sum, pad_or_crop
 from suites.laws.common import Array, equal, inner, kernel_shape, step, whole_conv, wide
 from suites.laws.shapes import by_channel, cut, filled_conv
 
@@ -222,7 +218,7 @@ def linear_operators(subject: BackendUnderTest, problem: Problem) -> Deviation:
 
 
 def _thin_step(problem: Problem, name: str, shape: Sizes) -> Array:
-    """A direction with so few numbers beside 0 that sums of five times as much stay exact in the dtype."""
+    """A direction with so few numbers other than 0 that sums of five times as much stay exact in the dtype."""
     share = 2.0 ** FORMATS[problem.dtype].bits / (8 * exact_amplitude(problem)[0] * max(1, longest_sum(problem)))
     return step(problem, name, shape) * (array_generator(problem, f"share of {name}").random(shape) < share)
 

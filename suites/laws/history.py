@@ -1,4 +1,4 @@
-"""Laws of history: a call gives what it gives alone, whatever was called, prepared, refused or dropped before."""
+"""Laws of history: a call gives the same answer after any calls, preparations, refusals and drops as it gives alone."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, law, worst_of
-from harness.backend.base import native_operators
-from harness.backend.routing import UnsupportedError
-from harness.problems.calling import bind_operator
-from harness.problems.data import make_arrays
+from harness.backend import UnsupportedError, native_operators
+from harness.problems import bind_operator, make_arrays
 from suites.laws import neighbours
 from suites.laws.alone import Answers, Case, is_chosen, make_case, make_case_of
 from suites.laws.common import Array
@@ -128,9 +126,9 @@ class _Plans:
         self.calls[name] = self.subject.prepare_devices(case.problem, self.devices[name])
 
     def drop(self, name: str) -> None:
-        """Let go of a call, its arrays and its result, and collect what only refers to itself."""
+        """Drop a call, its arrays and its result, and collect cycles of references."""
         for held in (self.cases, self.devices, self.calls, self.results):
-            held.pop(name, None)  # type: ignore[attr-defined]
+            held.pop(name, None)
         gc.collect(1)
 
     def run(self, name: str, how: str) -> None:

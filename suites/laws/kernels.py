@@ -8,10 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Law, Operator, Problem, compare, law, worst_of
-from harness.laws.error_bounds import check_outputs, magnitude, sum_bound
-from harness.problems import reference
-from harness.problems.data import draw_array
-from harness.problems.numerics import FORMATS
+from harness.laws import check_outputs, magnitude, sum_bound
+from harness.problems import FORMATS, draw_array, reference
 from suites.laws.common import Array
 
 SIGMA = 0.8
@@ -71,7 +69,7 @@ def _make_law(name: str, formula: str, kernel: Callable[[], Array]) -> Law:
 
 
 def _filter(subject: BackendUnderTest, problem: Problem, x: Array, w: Array) -> Deviation:
-    """y against shifted sums in float64; inside a constant picture those are the sum of the kernel times it."""
+    """Compare y with shifted sums in float64; inside a constant picture these are the kernel's sum times its value."""
     arrays = {"x": x.astype(x.dtype), "w": w.astype(x.dtype)}
     wanted = reference.compute(problem, arrays)
     return check_outputs(problem, subject.numerics(), arrays, subject.run(problem, arrays), wanted)

@@ -6,13 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness import Deviation, compare, statement
-from harness.laws.error_bounds import LAMBDA
-from harness.laws.exhibit import Exhibit
-from harness.laws.law import network_law
-from harness.laws.networks.subject import NetworkUnderTest
-from harness.networks.problem import NetworkProblem
-from harness.problems.numerics import FORMATS
+from harness import Deviation, Exhibit, NetworkProblem, compare, network_law, statement
+from harness.laws import LAMBDA, NetworkUnderTest
+from harness.problems import FORMATS
 from suites.training import BATCH, EPOCHS, SIDE, Training, expect_losses, load_digits, trace_losses, train
 
 WANTED = 0.97  # of the held-out digits

@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from harness import BackendUnderTest, Deviation, Exhibit, Problem, law
-from harness.laws.sampling.beyond import call_on_large_arrays, draw_large_arrays, is_beyond_32_bits, judge_large_outputs
-from harness.laws.subject import NoRoomError
-from harness.machine.limits import read_free_memory
-from harness.measure.memory import MemoryMeter, read_resident
-from harness.plan.task import is_memory_short
+from harness.laws import NoRoomError, call_on_large_arrays, draw_large_arrays, is_beyond_32_bits, judge_large_outputs
+from harness.machine import read_free_memory
+from harness.measure import MemoryMeter, read_resident
+from harness.plan import is_memory_short
 
 COPIES = 1.3  # of all arrays: the arrays themselves, which stay with the backend, blocks, and the process
 Made = TypeVar("Made")
@@ -56,7 +55,7 @@ def _measured(meter: MemoryMeter, make: Callable[[], Made]) -> Made:
 
 @contextmanager
 def _enough_memory(subject: BackendUnderTest, need: int) -> Iterator[int]:
-    """Raise NoRoomError where memory is short, at the start or later; what is free else, 0 where it is not known.
+    """Give the free bytes, 0 where unknown. Raises NoRoomError where memory is short, at the start or later.
 
     On another device only its own allocator knows. Memory that runs out although there was twice as much is an error.
     """

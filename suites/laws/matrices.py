@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law, worst_of
-from harness.problems.reference import rot180
-from harness.problems.taps import EVERY, inner_slices, pad_or_crop, tap_slices
-from harness.problems.window import Sizes
+from harness.problems import EVERY, Sizes, inner_slices, pad_or_crop, rot180, tap_slices
 from suites.laws.common import Array, equal, kernel_shape, wide
 from suites.laws.shapes import by_channel, cut, filled_conv, nonzero
 

@@ -1,4 +1,4 @@
-"""Laws of max pooling: a maximum is chosen, never computed, so that they hold bit by bit (specification, section 4)."""
+"""Laws of max pooling: a maximum is chosen, never computed, so the laws hold bit by bit (specification, section 4)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import reduce
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Problem, Window, law, statement, worst_of
-from harness.problems.taps import EVERY, pad_or_crop
+from harness.problems import EVERY, pad_or_crop
 from suites.laws.common import Array, equal, step, wide
 from suites.laws.windows import (
     MAX,

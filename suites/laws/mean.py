@@ -8,11 +8,8 @@ from functools import reduce
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, Window, compare, law, worst_of
-from harness.laws.error_bounds import check_outputs
-from harness.laws.subject import NotExactError
-from harness.problems import reference
-from harness.problems.numerics import FORMATS
-from harness.problems.taps import EVERY, pad_or_crop
+from harness.laws import NotExactError, check_outputs
+from harness.problems import EVERY, FORMATS, pad_or_crop, reference
 from suites.laws.common import equal, step, whole_avg_pool, wide
 from suites.laws.windows import (
     AVG,

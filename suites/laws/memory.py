@@ -1,4 +1,4 @@
-"""Laws of memory: what a backend reads, writes and keeps, on arrays that are laid out to trip it."""
+"""Laws of memory: reads, writes and kept arrays of a backend, on layouts that are likely to break it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,8 @@ from typing import Any
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, GeometryError, Problem, law, statement, worst_of
-from harness.laws.error_bounds import check_outputs
-from harness.laws.subject import PreparedCall
-from harness.problems import reference
-from harness.problems.data import make_arrays
-from harness.problems.taps import device_options
+from harness.laws import PreparedCall, check_outputs
+from harness.problems import device_options, make_arrays, reference
 from suites.laws.common import Array
 
 GARBAGE = -(2**31)  # what lies around whole numbers, where floating-point arrays have NaN around them
@@ -41,7 +38,7 @@ def _case(problem: Problem, arrays: Mapping[str, Array] | None = None) -> _Case:
 
 
 def _own(subject: BackendUnderTest, case: _Case) -> dict[str, Any]:
-    """Device arrays that share no memory with those of the case, so that they can be overwritten."""
+    """Device arrays that share no memory with the case's own, so that they can be overwritten."""
     return subject.devices(case.problem, {name: a.copy(order="K") for name, a in case.arrays.items()})
 
 
@@ -69,7 +66,7 @@ def _xp(a: Any) -> Any:
 
 
 def _filled(like: Any, shape: tuple[int, ...]) -> Any:
-    """A new array full of what must not be read."""
+    """A new array full of numbers that must not be read."""
     xp = _xp(like)
     floating = xp.isdtype(like.dtype, "real floating") if str(like.dtype) != "bfloat16" else True
     return xp.full(shape, float("nan") if floating else GARBAGE, dtype=like.dtype, **device_options(like))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from harness import GeometryError, Operator, Problem, Window
-from harness.problems.numerics import DTYPES
+from harness.problems import DTYPES
 
 BATCHES = (1, 33, 2, 0, 5)  # grows past 32, shrinks from above 16, becomes empty, and grows again
 WIDE_CHANNELS = 16  # from here on, many libraries take other code for 3x3 and 1x1 kernels

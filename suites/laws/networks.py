@@ -11,19 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import Deviation, Exhibit, statement
-from harness.laws.law import network_law
-from harness.laws.networks.error_bounds import take_elements
-from harness.laws.networks.subject import NetworkUnderTest, copy_to_host
-from harness.laws.networks.verify import verify_network, verify_network_layers
-from harness.networks.elementwise import LOSSES
-from harness.networks.evaluate import Compute, Tape, forward, namespace
-from harness.networks.graph import INPUT, Node
-from harness.networks.initialise import TARGET
-from harness.networks.problem import NetworkProblem
-from harness.problems.numerics import FORMATS
-from harness.problems.operator import Operator
-from harness.problems.problem import Problem
+from harness import Deviation, Exhibit, NetworkProblem, Operator, Problem, network_law, statement
+from harness.laws import NetworkUnderTest, copy_to_host, take_elements, verify_network, verify_network_layers
+from harness.networks import INPUT, LOSSES, TARGET, Compute, Node, Tape, forward
+from harness.problems import FORMATS
 
 Array = NDArray[Any]
 STEPS = tuple(2.0**-k for k in range(6, 19, 2))  # of the Taylor test, each a quarter of the one before
@@ -108,7 +99,7 @@ def loss_follows_its_gradient(subject: NetworkUnderTest, problem: NetworkProblem
 
 
 def _size(a: Array) -> float:
-    """Root mean square, 1 for zeros: steps are relative to what they change."""
+    """Root mean square, 1 for zeros: steps are relative to the arrays that they change."""
     return float(np.sqrt(np.mean(a * a))) or 1.0
 
 
@@ -121,6 +112,8 @@ def _loss(
     subject: NetworkUnderTest, decisions: Mapping[str, Array], values: Mapping[str, Array], ends: Mapping[str, Array]
 ) -> float:
     """The loss with the decisions of another pass."""
+    from array_api_compat import array_namespace
+
     backend = subject.backend
     devices = subject.to_device(
         {name: values[name] for name in (*subject.network.parameters, *subject.network.statistics)}
@@ -129,7 +122,7 @@ def _loss(
     x, target = backend.to_device(ends[INPUT]), backend.to_device(ends[TARGET])
     tape = forward(subject.network, _follow(subject, decisions), devices, x, decisions=chosen, keep=False)
     y = tape.outputs[subject.network.output.name]
-    loss, _ = LOSSES[subject.network.loss](namespace(y), y, target)
+    loss, _ = LOSSES[subject.network.loss](array_namespace(y), y, target)
     backend.synchronize()
     return float(copy_to_host(backend, loss))
 

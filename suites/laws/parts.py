@@ -9,7 +9,7 @@ from functools import reduce
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law, worst_of
-from harness.problems.taps import EVERY
+from harness.problems import EVERY
 from suites.laws.common import Array, equal, kernel_shape, wide
 from suites.laws.shapes import by_channel, cut, filled_conv, nonzero
 

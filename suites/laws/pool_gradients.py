@@ -1,4 +1,4 @@
-"""Laws of the gradients of pooling: what is conserved, where it goes, and linearity (specification, section 5)."""
+"""Laws of the gradients of both poolings: conservation, places and linearity (specification, section 5)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import math
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Problem, compare, law, worst_of
-from harness.laws.subject import NotExactError
-from harness.problems.data import array_generator, draw_array, make_arrays
-from harness.problems.numerics import FORMATS
-from harness.problems.taps import EVERY
+from harness.laws import NotExactError
+from harness.problems import EVERY, FORMATS, array_generator, draw_array, make_arrays
 from suites.laws.common import Array, equal, inner, step, whole_avg_pool, whole_max_pool, wide
 from suites.laws.windows import (
     AVG,
@@ -78,7 +76,7 @@ def maximum_gradient_is_conserved(subject: BackendUnderTest, problem: Problem) -
 
 
 def _steps_within(problem: Problem) -> bool:
-    """Whether distinct numbers, and those 1 beside them, are numbers of the dtype."""
+    """Whether the dtype holds distinct numbers, and each of them plus and minus 1."""
     return 2 * math.prod(problem.x[2:]) + 3 <= 1 << FORMATS[problem.dtype].bits
 
 

@@ -1,4 +1,4 @@
-"""Laws that show what precision a backend really computes with; none of them needs a reference value."""
+"""Laws that show the precision with which a backend computes; none of them needs a reference value."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ import math
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Numerics, Operator, Problem, compare, law, worst_of
-from harness.laws.error_bounds import input_rounding, judge_output, magnitude, norm_bound, rounding_bound, sum_bound
-from harness.laws.subject import NotExactError
-from harness.problems import reference
-from harness.problems.data import draw_array, make_arrays
-from harness.problems.numerics import FORMATS, dtype_of
-from harness.problems.window import Sizes
+from harness.laws import NotExactError, input_rounding, judge_output, magnitude, norm_bound, rounding_bound, sum_bound
+from harness.problems import FORMATS, Sizes, draw_array, dtype_of, make_arrays, reference
 from suites.laws.common import Array, equal, kernel_shape
 from suites.laws.shapes import bare, by_channel, filled_conv
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from harness import BackendUnderTest, Deviation, Problem, law
-from harness.laws.error_bounds import check_answers, is_exact, make_check
-from harness.laws.subject import NotExactError
-from harness.problems import reference
-from harness.problems.data import make_arrays
+from harness.laws import NotExactError, check_answers, is_exact, make_check
+from harness.problems import make_arrays, reference
 
 
 @law(tolerance="bound", when=lambda problem: True, role="reference")

@@ -1,4 +1,4 @@
-"""Negative conformance: what is impossible must be refused, by an error that a caller can catch by its type."""
+"""Negative conformance: impossible calls must be refused, by an error that a caller can catch by its type."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from harness import BackendUnderTest, Deviation, HarnessError, Operator, Problem, Window, law, statement
-from harness.backend.base import native_operators
-from harness.backend.routing import UnsupportedError
-from harness.problems.calling import bind_operator
-from harness.problems.data import make_arrays
+from harness.backend import UnsupportedError, native_operators
+from harness.problems import bind_operator, make_arrays
 
 TYPED = (HarnessError, ValueError, TypeError, RuntimeError)  # an IndexError or a division by zero is an accident
 
@@ -18,7 +16,7 @@ Arrays = Mapping[str, Any]
 
 
 class _Illegal:
-    """A problem's window, or its output padding, made impossible; what `bind` needs of a problem, unchecked."""
+    """The parts of a problem that `bind_operator` reads, unchecked, with an impossible window or output padding."""
 
     def __init__(self, problem: Problem, window: Window, output_padding: tuple[int, ...] | None = None) -> None:
         self.operator, self.x, self.w, self.window = problem.operator, problem.x, problem.w, window
@@ -82,7 +80,7 @@ def illegal_windows_are_refused(subject: BackendUnderTest, problem: Problem) -> 
 
 
 def _ask(subject: BackendUnderTest, illegal: Any, devices: Arrays) -> str:
-    """What came instead of a typed error, or nothing."""
+    """Name the outcome that came instead of a typed error, or nothing."""
     try:
         result = bind_operator(subject.backend, illegal, devices)()
         subject.backend.synchronize()

@@ -1,4 +1,4 @@
-"""Declared semantics: what a backend may choose, and must say; each law shows what it does beside what it declares."""
+"""Declared semantics: choices that a backend is free to make, and must declare; each law compares both."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, declaration, law
-from harness.backend.routing import UnsupportedError
-from harness.laws.error_bounds import check_outputs, input_rounding
-from harness.problems import reference
-from harness.problems.data import make_arrays
-from harness.problems.numerics import FORMATS
+from harness.backend import UnsupportedError
+from harness.laws import check_outputs, input_rounding
+from harness.problems import FORMATS, make_arrays, reference
 from suites.laws.common import Array
 from suites.laws.refusals import TYPED
 
@@ -90,7 +88,7 @@ def signed_zeros_as_declared(subject: BackendUnderTest, problem: Problem) -> Dev
 
 
 def _shape_of(subject: BackendUnderTest, problem: Problem, arrays: Mapping[str, Array]) -> tuple[int, ...] | str:
-    """Shape of the first output, before the harness checks it; or what was raised."""
+    """Shape of the first output, before the harness checks it; or the error that was raised."""
     try:
         result: Any = subject.plain(problem, subject.devices(problem, arrays)).run()
     except UnsupportedError:
@@ -147,7 +145,7 @@ def divisor_rule(subject: BackendUnderTest, problem: Problem) -> Deviation:
 
 
 def _empty(problem: Problem) -> bool:
-    """Geometries on which emptiness is asked: whole numbers, no turned kernel."""
+    """Geometries for laws of empty arrays: whole numbers, no turned kernel."""
     return problem.data == "integer" and not problem.flip
 
 

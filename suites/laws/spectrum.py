@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Problem, compare, law, worst_of
-from harness.laws.error_bounds import magnitude, rounding_bound, sum_bound
-from harness.problems.data import make_arrays
-from harness.problems.reference import rot180
-from harness.problems.window import Sizes
+from harness.laws import magnitude, rounding_bound, sum_bound
+from harness.problems import Sizes, make_arrays, rot180
 from suites.laws.common import Array
 from suites.laws.convolution import is_wide
 
@@ -53,7 +51,7 @@ def answer(subject: BackendUnderTest, problem: Problem) -> Wide:
 
 
 def spectrum(a: Array, lengths: Sizes) -> Array:
-    """F_N(a): the Fourier transform of these lengths; what is longer is wrapped around first."""
+    """F_N(a): the Fourier transform of these lengths; longer arrays are wrapped around first."""
     padded = np.pad(a, tuple((0, -size % n) for size, n in zip(a.shape, lengths, strict=True)))
     for axis, n in enumerate(lengths):
         shape = (*padded.shape[:axis], -1, n, *padded.shape[axis + 1 :])

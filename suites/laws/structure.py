@@ -1,4 +1,4 @@
-"""Metamorphic laws of convolution: what must happen when shapes, windows, batches and channels are changed."""
+"""Metamorphic laws of convolution: effects of changed shapes, windows, batches and channels."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Problem, Window, law, worst_of
-from harness.problems.taps import ALL, EVERY, pad_or_crop
-from suites.laws.common import Array, equal, kernel_shape, step, whole_conv, wide
+from harness.problems import EVERY, pad_or_crop
+from suites.laws.common import ALL, Array, equal, kernel_shape, step, whole_conv, wide
 from suites.laws.shapes import bare, by_channel
 
 

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness import BackendUnderTest, Deviation, Operator, Problem, law, statement, worst_of
-from harness.backend.base import Backend
-from harness.backend.routing import find_route
-from harness.laws.deviation import nothing_to_show
-from harness.laws.error_bounds import check_outputs
-from harness.laws.threads import Turning, has_thread_switch, limit_threads, watch_threads
-from harness.plan.task import estimate_work
-from harness.problems import reference
-from harness.problems.data import make_arrays
-from harness.problems.line import parse_line
+from harness import Backend, BackendUnderTest, Deviation, Operator, Problem, law, parse_line, statement, worst_of
+from harness.backend import find_route
+from harness.laws import Turning, check_outputs, has_thread_switch, limit_threads, nothing_to_show, watch_threads
+from harness.plan import estimate_work
+from harness.problems import make_arrays, reference
 
 COUNTS = (1, 2, 3, 5, 8)
 # Large enough to be shared out by libraries that leave small work to one thread; every count leaves a rest of the

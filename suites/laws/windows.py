@@ -1,4 +1,4 @@
-"""What the laws of pooling share: windows counted tap by tap, and laws of both poolings (specification, section 4)."""
+"""Laws that both poolings keep, and windows counted tap by tap (specification, section 4)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,8 @@ from functools import reduce
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law, statement
-from harness.laws.error_bounds import magnitude, rounding_bound, sum_bound
-from harness.laws.subject import NotExactError
-from harness.problems.calling import name_outputs
-from harness.problems.data import array_generator, make_arrays
-from harness.problems.numerics import dtype_of
-from harness.problems.taps import EVERY, pad_or_crop, tap_slices
+from harness.laws import NotExactError, magnitude, rounding_bound, sum_bound
+from harness.problems import EVERY, array_generator, dtype_of, make_arrays, name_outputs, pad_or_crop, tap_slices
 from suites.laws.common import Array, equal, whole_avg_pool, wide
 
 MAX, MAX_GRAD = Operator.max_pool, Operator.max_pool_grad
@@ -91,7 +87,7 @@ def taps_counted(problem: Problem) -> Array:
 
 
 def seen(problem: Problem, x: Array, outside: float) -> Iterator[Array]:
-    """What each tap sees in every window, n c *p, one tap after the other; `outside` where it misses the input."""
+    """The numbers that each tap reads in every window, n c *p, tap by tap; `outside` where it misses the input."""
     padded = pad_or_crop(x, problem.window.cover(problem.x[2:], problem.kernel), outside, np)
     for _, at in tap_slices(problem.y[2:], problem.kernel, problem.window):
         yield padded[(*EVERY, *at)]

@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 import harness
-from harness.problems.calling import bind_operator
+from harness.problems import bind_operator
 from tests.faulty.right import Right
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 import harness
-from harness.problems.reference import rot180
+from harness.problems import rot180
 from tests.faulty.right import Right
 
 

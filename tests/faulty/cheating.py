@@ -7,8 +7,7 @@ import ml_dtypes
 import numpy as np
 
 import harness
-from harness.problems import reference
-from harness.problems.data import make_arrays
+from harness.problems import make_arrays, reference
 from tests.faulty.right import Right
 
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 import harness
-from harness.problems import reference
-from harness.problems.reference import rot180
+from harness.problems import reference, rot180
 from tests.faulty.right import Right
 
 

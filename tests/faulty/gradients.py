@@ -7,9 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 import harness
-from harness.problems import reference
-from harness.problems.reference import rot180
-from harness.problems.taps import EVERY, inner_slices, pad_or_crop, tap_slices
+from harness.problems import EVERY, inner_slices, pad_or_crop, reference, rot180, tap_slices
 from tests.faulty.geometry import lay_taps
 from tests.faulty.right import Right
 

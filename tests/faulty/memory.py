@@ -9,9 +9,7 @@ from numpy.lib.array_utils import byte_bounds
 from numpy.lib.stride_tricks import as_strided
 
 import harness
-from harness.problems import reference
-from harness.problems.reference import rot180
-from harness.problems.taps import EVERY
+from harness.problems import EVERY, reference, rot180
 from tests.faulty.right import Right
 
 

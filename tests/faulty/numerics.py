@@ -7,8 +7,7 @@ import ml_dtypes
 import numpy as np
 
 import harness
-from harness.problems import reference
-from harness.problems.taps import EVERY, tap_slices
+from harness.problems import EVERY, reference, tap_slices
 from tests.faulty.right import Right
 
 HALF, BRAIN = np.dtype("float16"), np.dtype(ml_dtypes.bfloat16)

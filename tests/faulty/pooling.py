@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 import harness
-from harness.problems import reference
-from harness.problems.taps import pad_or_crop, tap_slices
+from harness.problems import pad_or_crop, reference, tap_slices
 from tests.faulty.right import Right
 
 

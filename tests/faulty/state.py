@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 import harness
-from harness.problems.calling import bind_operator
+from harness.problems import bind_operator
 from tests.faulty.right import Right
 
 # --- what an earlier call leaves behind ----------------------------------------------------------------------------

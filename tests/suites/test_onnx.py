@@ -13,7 +13,16 @@ from harness.problems import reference
 from suites import onnx_cases
 from suites.geometries import correctness_problems
 from suites.onnx import check_case, is_case, onnx_case, onnx_problems
-from suites.onnx_cases import NOT_INSTALLED, OPERATORS, WANTED, Node, load_cases, make_case, place_per_map, read_array
+from suites.onnx_cases import (
+    NOT_INSTALLED,
+    ONNX_OPERATORS,
+    WANTED,
+    Node,
+    load_cases,
+    make_case,
+    place_per_map,
+    read_array,
+)
 from suites.speed import speed_problems
 from tests.asking import ask
 from tests.conftest import ROOT
@@ -200,7 +209,7 @@ def _node(operator, **attributes):
     ],
 )
 def test_padding_is_made_explicit(operator, attributes, line):
-    wanted = parse_line(f"{OPERATORS[operator]} x=1x1x7 {line} data=integer seed=1")
+    wanted = parse_line(f"{ONNX_OPERATORS[operator]} x=1x1x7 {line} data=integer seed=1")
     assert make_case(_node(operator, **attributes), 1).problem == wanted
 
 

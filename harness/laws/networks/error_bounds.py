@@ -142,6 +142,7 @@ def add_relative_noise(rng: np.random.Generator, a: Array, size: float) -> Array
     """Return an array with noise on every element, of standard size `size` relative to the element.
 
     rng: source of the noise.
+    a: array. size: relative size of the noise.
     """
     return a + (size * a) * draw_noise(rng, a.shape)
 

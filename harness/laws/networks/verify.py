@@ -32,6 +32,7 @@ def verify_network_layers(
 
     values, ends: on the device.
     Returns the worst deviation, with the name of the layer, and the tape on the device.
+    subject: the backend on the network.
     """
     found: list[Deviation] = []
 
@@ -55,6 +56,7 @@ def verify_network(
 
     values, ends: on the host.
     Both follow the decisions of the tape; rounding must explain every decision that differs from the one in float64.
+    subject: the backend on the network. tape: of its pass, on the host.
     """
     truth = find_truth(subject, values, ends, tape.decisions)
     moved = response(subject.network, subject.numerics_for, values, ends, truth, tape.decisions, subject.problem.seed)
