@@ -1,4 +1,4 @@
-"""Comparisons as functions: arms in turns, two versions, two stored runs."""
+"""Comparisons as functions: arms in turns, two versions, or two stored runs."""
 
 from __future__ import annotations
 
@@ -29,9 +29,13 @@ def versus(
 ) -> Analysis:  # fmt: skip
     """Time arms in turns on this machine, as `python -m harness versus`; `.arm_comparison` has the verdicts.
 
-    arms: the base and the others, such as "im2col@HEAD~1", "im2col". The rest as in `harness.gating.arms.Contest`.
-    plugins: modules or ./files.py to load; without: plugins to leave out. watch: observer of the progress.
-    Raises UsageError for what cannot be used, CannotTellError where `armed` is asked for on an unqualified machine.
+    arms: the base and the others, such as "im2col@HEAD~1", "im2col". suites: names of suites of timed problems.
+    problems: problem lines or named problems to time instead of those of the suites. delta: relative change that
+    counts. budget_s: wall time of all passes. mode: "hot" or "cold" caches; by default that of the suites. armed: True
+    to let verdicts decide `.exit_code`. threads: of every worker. plugins: modules or ./files.py to load. without:
+    plugins to leave out. output: new folder for the run. lease_wait_s: longest wait for a device in use, by default
+    without limit. watch: observer of the progress. Raises UsageError for invalid arguments, CannotTellError if `armed`
+    is set on an unqualified machine.
     """
     contest = Contest(
         arms=arms, suites=suites, problems=problems, delta=delta, budget_s=budget_s, mode=mode, armed=armed,
@@ -51,11 +55,12 @@ def gate(
 ) -> Analysis:  # fmt: skip
     """Compare two versions of backends for a build, as `python -m harness gate`; `.gate_report` has the findings.
 
-    base, head: revisions; an empty head is the checkout. base_env: environment of the base instead of a revision.
-    backends, suites, problems, laws: what is compared. budget_s: wall time of all of it; delta: change that counts;
-    resolve: undecided cells pass where a slow-down of this share is ruled out. build, extras: of the base's
-    environment. unqualified: True to compare times on a machine never qualified. The rest as in `versus`.
-    `.exit_code` is that of the command. Raises UsageError for what cannot be used.
+    base, head: revisions; an empty head is the checkout. base_env: environment of the base, instead of a revision.
+    backends, suites, problems, laws: what is compared. budget_s: wall time of everything. delta: relative change that
+    counts. resolve: undecided cells pass if a slow-down of this share is ruled out. build, extras: of the environment
+    of the base. unqualified: True to compare times on a machine that was never qualified. threads, plugins, without,
+    output, lease_wait_s, watch: as in `versus`. `.exit_code` is that of the command. Raises UsageError for invalid
+    arguments.
     """
     wanted = Wanted(
         base=base, head=head, base_env=base_env, backends=backends, suites=suites, problems=problems, laws=laws,
@@ -70,7 +75,10 @@ def gate(
 
 
 def judge_versions(run: Run, repository: Path | None) -> Analysis:
-    """Analyse a run of two versions, and keep with it which findings the repository's blessings accept."""
+    """Analyse a run of two versions, and store with it which findings are accepted.
+
+    repository: its blessings accept findings; None for none.
+    """
     analysis = analyse(run)
     assert analysis.gate_report is not None
     return analysis.accepting(write_acceptance(analysis.gate_report, repository))
@@ -88,7 +96,7 @@ def compare(base: str | Path | Run, new: str | Path | Run, threshold: float = 0.
 
 
 def load_all(plugins: Sequence[str], without: Sequence[str]) -> Registry:
-    """Load plugins. Raises UsageError where one that is named is broken."""
+    """Load plugins. Raises UsageError if a named one is broken."""
     registry = load_plugins(plugins, without)
     refuse_broken(registry)
     return registry

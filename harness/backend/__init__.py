@@ -1,1 +1,1 @@
-"""The contract of a backend, and how each of its operators is found: native, derived or unsupported."""
+"""The contract of a backend, and the routes to its operators: native, derived or unsupported."""
