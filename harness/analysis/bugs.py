@@ -59,7 +59,7 @@ def _judge(asked: AskedBug, results: Sequence[Result], versions: Mapping[str, st
     outside = asked.hindrance or _outside(asked, versions)
     if outside:
         return row("does not apply", outside)
-    for outcome in ("unavailable", "unsupported"):  # of the whole row; of a part of it, see below
+    for outcome in ("unavailable", "unsupported"):  # of all results; a part of them counts as open, see below
         if results and all(one.outcome == outcome for one in results):
             return row("does not apply", results[0].reason)
     if len(results) < asked.cells or not results:

@@ -19,7 +19,7 @@ cores, best and worst differed by a factor of 1.31 in float32 (527 and 401 GFLOP
 bfloat16: a run with a single measurement may underestimate the peak by that much. The best convolution of any shape was
 2 % above the best product. Skipping the work gains more; the impossible time of gpu-mode 162 is 1.34 times its peak.
 """
-READ_GAIN = 1.5  # a copy may fetch each line of its target before it writes it: 3 transfers where 2 are counted
+READ_GAIN = 1.5  # a copy may fetch each line of its target before writing it: 3 transfers, of which 2 are counted
 TILE = 8  # outputs per axis of the largest tile in use of Winograd's F(m, r); beyond, errors swamp float32
 
 

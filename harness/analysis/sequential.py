@@ -150,7 +150,7 @@ def weigh_ranks(samples: Array, bound: float) -> Array:
     from scipy.stats import wilcoxon
 
     method = "exact" if samples.shape[-1] <= 50 else "asymptotic"
-    with np.errstate(invalid="ignore"):  # where every pass is on the bound there are no ranks
+    with np.errstate(invalid="ignore"):  # if every pass is on the bound, there are no ranks
         found = wilcoxon(samples - bound, alternative="greater", method=method, axis=-1).pvalue
     return np.where(np.isnan(found), 1.0, found)
 

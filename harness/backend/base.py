@@ -56,7 +56,7 @@ class Backend:
         return self.numerics
 
     def workspace(self, problem: Problem) -> int:
-        """Return the bytes that a call needs in addition to its arrays; the planner skips cells beyond the memory limit."""
+        """Return the bytes that a call needs in addition to its arrays; they count towards the memory limit."""
         return 0
 
     def work(self, problem: Problem) -> float:

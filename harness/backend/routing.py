@@ -102,8 +102,9 @@ def _find(backend: Backend, problem: Problem, seen: frozenset[Operator] = frozen
 def prepare(backend: Backend, problem: Problem, arrays: Mapping[str, Any]) -> Callable[[], Any]:
     """Return the call that is timed: from the backend's own `prepare` for a native operator, else the derivation.
 
-    backend: its own methods compute the result. problem: the operator and shapes. arrays: inputs on the device, by
-    name. The call returns one array, or two for max_pool. A call without a route raises UnsupportedError.
+    backend: its own methods compute the result. problem: the operator and shapes.
+    arrays: inputs on the device, by name.
+    The call returns one array, or two for max_pool. A call without a route raises UnsupportedError.
     """
     found = _find(backend, problem)
     if found is None:
@@ -114,9 +115,9 @@ def prepare(backend: Backend, problem: Problem, arrays: Mapping[str, Any]) -> Ca
 def run(backend: Backend, problem: Problem, arrays: Mapping[str, Any], seen: frozenset[Operator] = frozenset()) -> Any:
     """Run a problem on device arrays by its route, with the plain methods of the backend.
 
-    backend: computes all parts. problem: the operator and shapes. arrays: inputs on the device, by name. seen:
-    operators on the path to here, which no derivation uses again. Returns one array, or a tuple of arrays. Raises
-    UnsupportedError if there is no route.
+    backend: computes all parts. problem: the operator and shapes. arrays: inputs on the device, by name.
+    seen: operators on the path to here, which no derivation uses again.
+    Returns one array, or a tuple of arrays. Raises UnsupportedError if there is no route.
     """
     found = _find(backend, problem, seen)
     if isinstance(found, str):

@@ -1,4 +1,4 @@
-"""`harness killmatrix`: planted faults against laws; which law catches what, and what survives."""
+"""`harness killmatrix`: apply laws to planted faults; show which law catches which fault, and survivors."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class _Progress:
 
 
 def print_matrix(matrix: KillMatrix) -> None:
-    """Laws by kills, with the faults that only they catch; then what survives, and the smallest set of laws."""
+    """Print laws by kills, with the faults that only they catch; then the smallest set of laws, and survivors."""
     from harness.cli.summary import open_console, plain_table
 
     console = open_console()
@@ -109,7 +109,7 @@ def print_matrix(matrix: KillMatrix) -> None:
 
 
 def _write(registry: Registry, matrix: KillMatrix, folder: Path) -> list[Path]:
-    """Every format that knows how to write a kill matrix."""
+    """Write every format that supports a kill matrix."""
     folder.mkdir(parents=True, exist_ok=True)
     reporters = registry.reporters_for(writer="write_kills")
     return [path for one in reporters if one.write_kills for path in one.write_kills(matrix, folder)]
