@@ -111,8 +111,8 @@ def _judge_compared(run: Run, cell: Compared, *, can_tell: bool) -> Finding | No
 def judge_cell(run: Run, result: Result, row: Row | None, *, can_tell: bool = True) -> Finding | None:
     """Return the finding of a cell; None if it passed.
 
-    run: the run of the cell. result: of the cell. row: its verdict, if arms were compared. can_tell: True if the
-    machine was quiet enough for verdicts.
+    run: the run of the cell. result: of the cell. row: its verdict, if arms were compared.
+    can_tell: True if the machine was quiet enough for verdicts.
     """
     if result.outcome in WRONG:
         (_, reason), *where = describe_failure(result)

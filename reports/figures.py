@@ -2,8 +2,10 @@
 
 Backend names and problem lines are untrusted, and Plotly interprets some HTML: every text is escaped.
 Points carry the number of their row in the page's table of cells, from which the page makes the hover text.
-Common parameters: rows: timed problems. backends: names in the order of their colours. positions: maps a timed cell to
-the number of its row.
+
+Common parameters of functions:
+rows: timed problems. backends: names in the order of their colours.
+positions: maps a timed cell to the number of its row.
 """
 
 from __future__ import annotations

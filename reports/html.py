@@ -28,8 +28,8 @@ class Shown:
 def render(template: str, path: Path, context: dict[str, Any]) -> tuple[Path, ...]:
     """Write one page from a template.
 
-    template: file name. path: of the page. context: variables of the template; Plotly is embedded only if its `figures`
-    are not empty.
+    template: file name. path: of the page.
+    context: variables of the template; Plotly is embedded only if its `figures` are not empty.
     """
     import jinja2
     from markupsafe import Markup

@@ -19,10 +19,11 @@ def clopper_pearson(failures: int, trials: int, confidence: float = 0.95) -> tup
 def bound_rate(failures: int, trials: int, confidence: float = 0.95) -> float:
     """Return the one-sided upper bound of a rate (Clopper and Pearson 1934).
 
-    failures: number of events. trials: number of independent trials. confidence: probability that the bound is not
-    exceeded. The bound is the largest rate at which that few failures have at least the probability 1 - confidence;
-    without a failure it is about 3 / trials at 95 %.
-    Raises ValueError for failures outside 0 to trials, and for a confidence outside 0 to 1.
+    failures: number of events. trials: number of independent trials.
+    confidence: probability that the bound is not exceeded, between 0 and 1.
+    The bound is the largest rate at which that few failures have at least the probability 1 - confidence; without a
+    failure it is about 3 / trials at 95 %.
+    Raises ValueError for failures outside 0 to trials, and for any other confidence.
     """
     from scipy.special import betaincinv
 

@@ -25,8 +25,8 @@ class FailureGroup:
 def group_failures(results: Iterable[Result], most: int, each: int) -> list[FailureGroup]:
     """Group wrong results by backend and law.
 
-    results: results of a run; only wrong ones are taken. most: approximate limit of all results; every group keeps at
-    least one. each: limit of one group.
+    results: results of a run; only wrong ones are taken.
+    most: approximate limit of all results; every group keeps at least one. each: limit of one group.
     """
     groups: dict[tuple[str, str], list[Result]] = {}
     for result in results:

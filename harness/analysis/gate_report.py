@@ -40,9 +40,9 @@ MEANING: dict[Finding, str] = {
 class Compared:
     """One cell of both versions: its results, the finding and its reason.
 
-    judgement: of the times, None for a law. ruled_out: True if the cell is undecided, but a slow-down of the gate's
-    `resolve` is ruled out. baseless: True if the base could not run the cell although it may be able to; more time
-    cannot decide such a cell.
+    judgement: of the times, None for a law.
+    ruled_out: True if the cell is undecided, but a slow-down of the gate's `resolve` is ruled out.
+    baseless: True if the base could not run the cell although it may be able to; more time cannot decide such a cell.
     """
 
     backend: str
@@ -139,8 +139,8 @@ class GateReport:
 def judge_gate(arm_comparison: ArmComparison, acceptance: Acceptance = NOTHING_ACCEPTED) -> GateReport:
     """Judge every cell of a run of two versions.
 
-    arm_comparison: of the run; the first arm of a family is its base, the second the new version. acceptance: findings
-    that were accepted beforehand, by cell.
+    arm_comparison: of the run; the first arm of a family is its base, the second the new version.
+    acceptance: findings that were accepted beforehand, by cell.
     """
     run, gate = arm_comparison.run, arm_comparison.gate
     backends = {arm.name: arm.backend for arm in run.header.arms}

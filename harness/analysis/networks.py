@@ -21,8 +21,8 @@ WORKS = ("forward", "step")
 class NetworkRow:
     """One network on one backend.
 
-    given: input of the timed passes, as fields of the problem line. speed: results of timed passes, by work. laws:
-    results of laws on this network, on any input.
+    given: input of the timed passes, as fields of the problem line. speed: results of timed passes, by work.
+    laws: results of laws on this network, on any input.
     """
 
     network: str

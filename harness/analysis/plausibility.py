@@ -51,8 +51,8 @@ def describe_too_fast(
 ) -> str:
     """Return the reason why a time is impossible on this machine; empty if it is possible, or nothing is known.
 
-    problem: the timed operator or network. backend: its declared arithmetic and device. passes: their kept samples; the
-    smallest one counts. peaks: rates measured in this run.
+    problem: the timed operator or network. backend: its declared arithmetic and device.
+    passes: their kept samples; the smallest one counts. peaks: rates measured in this run.
     spare: factor by which the machine may be faster than its peak, for threads that were not used to measure it.
     foreign: True if the backend ran with other libraries than the measurement of the peak.
     """

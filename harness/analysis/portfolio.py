@@ -42,10 +42,11 @@ class Choice:
 class Portfolio:
     """A pass over a network, by its layers.
 
-    singles_ns: sum over the layers for each backend that has a time for all of them. best: the fastest of these; empty
-    if there is none. mixed_ns: sum of the best times of all layers. gain: best / mixed, cross-validated over passes;
-    None if it cannot be estimated. unjudged: problem lines that are not part of the gain, because fewer than two of
-    their passes count. untimed: problem lines without a time on any backend.
+    singles_ns: sum over the layers for each backend that has a time for all of them.
+    best: the fastest of these; empty if there is none. mixed_ns: sum of the best times of all layers.
+    gain: best / mixed, cross-validated over passes; None if it cannot be estimated.
+    unjudged: problem lines that are not part of the gain, because fewer than two of their passes count.
+    untimed: problem lines without a time on any backend.
     """
 
     network: str
@@ -80,8 +81,8 @@ def find_portfolios(run: Run) -> tuple[Portfolio, ...]:
 def build_portfolio(network: str, parts: Mapping[str, int], timed: Mapping[str, Mapping[str, Result]]) -> Portfolio:
     """Build the portfolio of one pass.
 
-    network: problem line of the pass. parts: number of occurrences by problem line of a layer. timed: results by
-    problem line and backend.
+    network: problem line of the pass. parts: number of occurrences by problem line of a layer.
+    timed: results by problem line and backend.
     """
     layers = {line: timed[line] for line in parts if line in timed}
     choices = tuple(_choose(line, parts[line], found) for line, found in layers.items())
@@ -127,8 +128,9 @@ def _find_gain(
     """best / mixed with its 95 % interval, by the jackknife over passes, because layers may lack passes.
 
     The choices for two passes share most of their data, so the gains are not independent: the interval is widened by
-    the correction of Nadeau and Bengio (2003, Inference for the Generalization Error) for cross-validation. layers:
-    times of every backend by line, with at least two common passes. complete: backends with times for all layers.
+    the correction of Nadeau and Bengio (2003, Inference for the Generalization Error) for cross-validation.
+    layers: times of every backend by line, with at least two common passes.
+    complete: backends with times for all layers.
     """
     common = {line: _common(found) for line, found in layers.items()}
     numbers = sorted(set.union(*common.values()))

@@ -1,6 +1,6 @@
 """Qualification of a machine: counts of false alarms and of detected slow-downs, as evidence for its verdicts.
 
-One file for each environment (fingerprint, threads and variables), outside any project; every qualification adds to
+One file for each environment (fingerprint, threads and variables), outside any project. Every qualification adds to
 its counts.
 """
 

@@ -66,8 +66,8 @@ def executed_flops(problem: Problem, numerics: Numerics) -> float:
 def product_rate(problem: Problem, numerics: Numerics, peak: Peak) -> float | None:
     """Return operations per ns of the fastest matrix product in a suitable format; None if none was measured.
 
-    problem: its dtype and math give the required format. numerics: may round inputs to TF32. peak: measured rates. A
-    format that contains every value of the dtype is suitable. A vector register of a processor holds two float32 values
+    problem: its dtype and math determine the required format. numerics: may round inputs to TF32. peak: measured rates.
+    A format that contains every value of the dtype is suitable. A vector register of a processor holds two float32 values
     or one float64 value, so the faster rate of the two, scaled by that factor, bounds the other.
     """
     tf32 = problem.dtype == "float32" and "tf32" in (problem.math, numerics.rounds_input_to)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class SemanticsRow:
     """One law that checks a declaration.
 
-    differs: True if backends differ on a problem. cells: for each backend, the observed values, most frequent first,
-    and True if a result is wrong.
+    differs: True if backends differ on a problem.
+    cells: for each backend, the observed values, most frequent first, and True if a result is wrong.
     """
 
     law: str

@@ -29,8 +29,9 @@ THRESHOLD = 0.10
 class Change:
     """One cell in both runs: its outcomes, the ratio new / base of its times, and the verdict with its reason.
 
-    base, new: outcomes, empty if a run has no such cell. BLESSED: the cell was SLOWER or MISSING, and that was accepted
-    (harness.gating.blessings); the reason says what and why.
+    base, new: outcomes, empty if a run has no such cell.
+    BLESSED: the cell was SLOWER or MISSING, and that was accepted (harness.gating.blessings); the reason says what and
+    why.
     """
 
     suite: str
@@ -50,8 +51,8 @@ class Change:
 class Comparison:
     """Comparison of two runs.
 
-    threshold: relative change of time that counts. obstacles: reasons why their times cannot be compared, empty if they
-    can.
+    threshold: relative change of time that counts.
+    obstacles: reasons why their times cannot be compared, empty if they can.
     """
 
     base: Run

@@ -1,9 +1,9 @@
 """Sequential tests of the passes of one cell: p-values of slower, faster and the same, adjusted for repeated looks.
 
-A sample holds log(new / base) of every pass, in order; functions take samples along the last axis of an array.
-Testing after 6, 9, 13 ... passes and stopping at the first significant result would inflate the error far beyond the
-level. The error is therefore spent over the looks: the p-value of a look is divided by the share of that look, and the
-smallest so far counts (weighted Bonferroni, valid under any dependence between the looks).
+A sample holds log(new / base) of every pass, in order; functions take samples along the last axis of an array. Testing
+after 6, 9, 13 ... passes and stopping at the first significant result would inflate the error far beyond the level. The
+error is therefore spent over the looks: the p-value of a look is divided by the share of that look, and the smallest so
+far counts (weighted Bonferroni, valid under any dependence between the looks).
 """
 
 from __future__ import annotations
@@ -179,9 +179,9 @@ STATISTICS = (STUDENT, TRIMMED, WILCOXON)
 def weigh_claims(samples: Array, bound: float, statistic: Statistic) -> Array:
     """Return the p-values of the three claims at one look, shape (3, cells).
 
-    samples: log ratios, shape (cells, passes). bound: change that counts, as the logarithm of a ratio. statistic: the
-    test. Slower: centre > bound. Faster: centre < -bound. The same: between the two, by two one-sided tests, the larger
-    p.
+    samples: log ratios, shape (cells, passes). bound: change that counts, as the logarithm of a ratio.
+    statistic: the test. Slower: centre > bound. Faster: centre < -bound. The same: between the two, by two one-sided
+    tests, the larger p.
     """
     import numpy as np
 
@@ -193,9 +193,9 @@ def weigh_claims(samples: Array, bound: float, statistic: Statistic) -> Array:
 def replay(samples: Sequence[Sequence[float]], design: Design, statistic: Statistic, *, ended: bool = False) -> Array:
     """Return sequentially adjusted p-values of slower, faster and the same, shape (3, cells); 1 before the first look.
 
-    samples: log(new / base) of the passes of each cell. design: looks, shares and bound. statistic: the test. ended:
-    True if no more passes will follow (see `Design.looks_at`). The values depend only on the looks that the passes
-    allow, so more passes can only lower them.
+    samples: log(new / base) of the passes of each cell. design: looks, shares and bound. statistic: the test.
+    ended: True if no more passes will follow (see `Design.looks_at`).
+    The values depend only on the looks that the passes allow, so more passes can only lower them.
     """
     import numpy as np
 

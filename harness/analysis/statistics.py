@@ -1,8 +1,8 @@
 """Estimates from samples: a median with its interval, and the ratio of two measurements, over processes.
 
-The process is the unit of replication: each pass yields one time from its blocks (their medians for a time, their
-first deciles for a ratio), and intervals are Student's over the logarithms of the passes' times. A single pass has no
-such interval; its samples yield one for the median within that process (order statistics), and it is marked as such.
+The process is the unit of replication: each pass yields one time from its blocks (their medians for a time, their first
+deciles for a ratio), and intervals are Student's over the logarithms of the passes' times. A single pass has no such
+interval; its samples yield one for the median within that process (order statistics), and it is marked as such.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def pass_values(
 ) -> dict[int, float]:
     """Map the number of each pass to the time of a call in ns: geometric mean over the blocks that count.
 
-    passes: of one measurement. estimate: time of one block from its samples. A pass without a block that counts is
-    absent.
+    passes: of one measurement.
+    estimate: time of one block from its samples. A pass without a block that counts is absent.
     """
     found = {}
     for one in passes:

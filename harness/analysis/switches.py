@@ -16,8 +16,9 @@ PROVES_NOTHING = "proves nothing"
 class SettingRow:
     """An arm among the arms of its backend that differ only in settings.
 
-    backend: the arm without its settings. setting: empty if nothing is set. observed: settings reported by its
-    libraries. counts: results of laws by outcome; results that prove nothing are counted separately.
+    backend: the arm without its settings. setting: empty if nothing is set.
+    observed: settings reported by its libraries.
+    counts: results of laws by outcome; results that prove nothing are counted separately.
     """
 
     arm: str

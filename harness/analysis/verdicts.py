@@ -42,8 +42,9 @@ class Judgement:
     """Judgement of the passes of a cell.
 
     ratio: new / base with its 95 % interval over processes, not widened for looks and cells; None below two passes.
-    p_slower, p_faster, p_same: adjusted for the looks, but not for the number of cells. more_passes: for INCONCLUSIVE,
-    expected number of further passes, from the centre and spread so far; None if unknown.
+    p_slower, p_faster, p_same: adjusted for the looks, but not for the number of cells.
+    more_passes: for INCONCLUSIVE, expected number of further passes, from the centre and spread so far; None if
+    unknown.
     """
 
     verdict: Verdict
@@ -61,13 +62,15 @@ def judge(
 ) -> dict[K, Judgement]:
     """Judge all cells together.
 
-    log_ratios: log(new / base) of the passes of each cell, in order. design: looks, bound and level. statistic: the
-    test. ended: True if no more passes will follow, so that the passes since the last look are tested too (see
-    `Design.looks_at`); a run that is continued is judged as if it had not ended. Slower and faster form one family of
-    two hypotheses per cell, equivalent to the procedure on two-sided p-values: at least one of the two null hypotheses
-    is true, and Benjamini and Yekutieli (2005) show that wrong directions then count as false discoveries. Two claims
-    about one cell require contradicting looks; the one with the smaller p-value is taken. Raises ValueError for ratios
-    that are not finite.
+    log_ratios: log(new / base) of the passes of each cell, in order. design: looks, bound and level.
+    statistic: the test.
+    ended: True if no more passes will follow, so that the passes since the last look are tested too (see
+    `Design.looks_at`); a run that is continued is judged as if it had not ended.
+    Slower and faster form one family of two hypotheses per cell, equivalent to the procedure on two-sided p-values: at
+    least one of the two null hypotheses is true, and Benjamini and Yekutieli (2005) show that wrong directions then
+    count as false discoveries. Two claims about one cell require contradicting looks; the one with the smaller p-value
+    is taken.
+    Raises ValueError for ratios that are not finite.
     """
     import numpy as np
 
@@ -97,7 +100,8 @@ def overall(log_ratios: Mapping[K, Sequence[float]], statistic: Statistic = TRIM
 
     log_ratios: log(new / base) of the passes of each cell. Each pass contributes its mean over cells, so that a small
     change common to all cells becomes visible. Only the first passes, which all cells have, are used; otherwise the
-    cells that were decided late would dominate. Raises ValueError for fewer than two passes that all cells have.
+    cells that were decided late would dominate.
+    Raises ValueError for fewer than two passes that all cells have.
     """
     import numpy as np
 
@@ -124,10 +128,10 @@ def needed_passes(
 ) -> int | None:
     """Return how many further passes the nearest claim needs, with a probability of 80 %.
 
-    sample: log ratios so far; their centre and spread are taken as the true ones. design: looks and bound. statistic:
-    the test. thresholds: p-values that suffice for a change and for SAME. Beyond the planned looks, further ones with
-    the share of the last are assumed. None if no number up to FARTHEST suffices, and for a sample of fewer than two
-    passes.
+    sample: log ratios so far; their centre and spread are taken as the true ones. design: looks and bound.
+    statistic: the test. thresholds: p-values that suffice for a change and for SAME.
+    Beyond the planned looks, further ones with the share of the last are assumed. None if no number up to FARTHEST
+    suffices, and for a sample of fewer than two passes.
     """
     import numpy as np
     from scipy.special import stdtrit

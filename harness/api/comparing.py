@@ -30,12 +30,13 @@ def versus(
     """Time arms in turns on this machine, as `python -m harness versus`; `.arm_comparison` has the verdicts.
 
     arms: the base and the others, such as "im2col@HEAD~1", "im2col". suites: names of suites of timed problems.
-    problems: problem lines or named problems to time instead of those of the suites. delta: relative change that
-    counts. budget_s: wall time of all passes. mode: "hot" or "cold" caches; by default that of the suites. armed: True
-    to let verdicts decide `.exit_code`. threads: of every worker. plugins: modules or ./files.py to load. without:
-    plugins to leave out. output: new folder for the run. lease_wait_s: longest wait for a device in use, by default
-    without limit. watch: observer of the progress. Raises UsageError for invalid arguments, CannotTellError if `armed`
-    is set on an unqualified machine.
+    problems: problem lines or named problems to time instead of those of the suites.
+    delta: relative change that counts. budget_s: wall time of all passes (`harness.gating.arms` has both defaults).
+    mode: "hot" or "cold" caches; by default that of the suites. armed: True to let verdicts decide `.exit_code`.
+    threads: of every worker. plugins: modules or ./files.py to load. without: plugins to leave out.
+    output: new folder for the run. lease_wait_s: longest wait for a device in use, by default without limit.
+    watch: observer of the progress.
+    Raises UsageError for invalid arguments, CannotTellError if `armed` is set on an unqualified machine.
     """
     contest = Contest(
         arms=arms, suites=suites, problems=problems, delta=delta, budget_s=budget_s, mode=mode, armed=armed,
@@ -56,11 +57,13 @@ def gate(
     """Compare two versions of backends for a build, as `python -m harness gate`; `.gate_report` has the findings.
 
     base, head: revisions; an empty head is the checkout. base_env: environment of the base, instead of a revision.
-    backends, suites, problems, laws: what is compared. budget_s: wall time of everything. delta: relative change that
-    counts. resolve: undecided cells pass if a slow-down of this share is ruled out. build, extras: of the environment
-    of the base. unqualified: True to compare times on a machine that was never qualified. threads, plugins, without,
-    output, lease_wait_s, watch: as in `versus`. `.exit_code` is that of the command. Raises UsageError for invalid
-    arguments.
+    backends, suites, problems, laws: what is compared. budget_s: wall time of everything.
+    delta: relative change that counts. resolve: undecided cells pass if a slow-down of this share is ruled out.
+    build, extras: of the environment of the base.
+    unqualified: True to compare times on a machine that was never qualified.
+    threads, plugins, without, output, lease_wait_s, watch: as in `versus`.
+    `.exit_code` is that of the command.
+    Raises UsageError for invalid arguments.
     """
     wanted = Wanted(
         base=base, head=head, base_env=base_env, backends=backends, suites=suites, problems=problems, laws=laws,
@@ -87,8 +90,9 @@ def judge_versions(run: Run, repository: Path | None) -> Analysis:
 def compare(base: str | Path | Run, new: str | Path | Run, threshold: float = 0.10) -> Comparison:
     """Compare two stored runs cell by cell, as `python -m harness compare`.
 
-    base, new: run directories, or runs. threshold: relative change of time that counts. Changes that the repository in
-    the current folder accepts are BLESSED. Raises UsageError for a run that cannot be read.
+    base, new: run directories, or runs. threshold: relative change of time that counts.
+    Changes that the repository in the current folder accepts are BLESSED.
+    Raises UsageError for a run that cannot be read.
     """
     old, later = (side if isinstance(side, Run) else read_run(side) for side in (base, new))
     comparison, repository = compare_runs(old, later, threshold), find_repository(())

@@ -28,10 +28,11 @@ def qualify(
 ) -> Qualification:  # fmt: skip
     """Compare identical arms and known slow-downs, as `python -m harness qualify`; return all counts of this machine.
 
-    backends: by default numpy-direct, im2col and torch. budget_s: wall time of all passes. delta: relative change that
-    counts. power: False for identical arms only. threads: of every worker. plugins, without, output, lease_wait_s,
-    watch: as in `versus`. `.failures` has the reasons why a gate must not be armed here. Raises NotQualifiedError for a
-    run that is wrong, incomplete or too short.
+    backends: by default numpy-direct, im2col and torch. budget_s: wall time of all passes.
+    delta: relative change that counts. power: False for identical arms only. threads: of every worker.
+    plugins, without, output, lease_wait_s, watch: as in `versus`.
+    `.failures` has the reasons why a gate must not be armed here.
+    Raises NotQualifiedError for a run that is wrong, incomplete or too short.
     """
     run = run_arms(
         load_all(plugins, without), backends, delta, budget_s, None if output is None else str(output), plugins,

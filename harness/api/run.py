@@ -39,14 +39,17 @@ def run(
 ) -> Run:
     """Run suites and return the Run; its directory is `run.path`.
 
-    suites: names, by default `suite`. backends, problems, laws: names and problem lines, by default all of the suites.
-    A backend may be an arm, such as `torch@set:ONEDNN_MAX_CPU_ISA=AVX2`. A problem may also be the Path of a file
-    written by `python -m harness capture`, for all of its problems with names and multiplicities. plugins: modules or
-    ./files.py to load in addition to the built-in ones. without: plugins to leave out. output: new folder for the run.
-    limits: of time and memory. jobs: number of parallel workers for laws. threads: of every worker. watch: observer of
-    the progress. depth: `quick` leaves out the problems on specialised code paths; `full` adds problems that take
-    minutes per backend. isa: instruction sets, as in `run --isa`. Raises UsageError for names that are unknown, files
-    that cannot be written, and named plugins that are broken.
+    suites: names, by default `suite`.
+    backends, problems, laws: names and problem lines, by default all of the suites. A backend may be an arm, such as
+    `torch@set:ONEDNN_MAX_CPU_ISA=AVX2`. A problem may also be the Path of a file written by `python -m harness
+    capture`, for all of its problems with names and multiplicities.
+    plugins: modules or ./files.py to load in addition to the built-in ones. without: plugins to leave out.
+    output: new folder for the run. limits: of time and memory. jobs: number of parallel workers for laws.
+    threads: of every worker. watch: observer of the progress.
+    depth: `quick` leaves out the problems on specialised code paths; `full` adds problems that take minutes per
+    backend.
+    isa: instruction sets, as in `run --isa`.
+    Raises UsageError for names that are unknown, files that cannot be written, and named plugins that are broken.
     """
     for name, value in (
         ("backends", backends),
@@ -75,8 +78,9 @@ def choose_arms(
 ) -> tuple[Arm, ...]:
     """Parse backends into arms as `run` takes them; empty if all of them are plain names, which need no arms.
 
-    registry: for the instruction sets that each backend declares. texts: names of backends or arms. suites: names; with
-    `isa`, one must apply laws. isa: instruction sets of which every level becomes an arm of its own, or `all`.
+    registry: for the instruction sets that each backend declares. texts: names of backends or arms.
+    suites: names; with `isa`, one must apply laws.
+    isa: instruction sets of which every level becomes an arm of its own, or `all`.
     Raises UsageError for invalid texts, and for `isa` without a suite that applies laws.
     """
     switches = choose_switches(isa)

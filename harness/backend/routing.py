@@ -117,7 +117,8 @@ def run(backend: Backend, problem: Problem, arrays: Mapping[str, Any], seen: fro
 
     backend: computes all parts. problem: the operator and shapes. arrays: inputs on the device, by name.
     seen: operators on the path to here, which no derivation uses again.
-    Returns one array, or a tuple of arrays. Raises UnsupportedError if there is no route.
+    Returns one array, or a tuple of arrays.
+    Raises UnsupportedError if there is no route.
     """
     found = _find(backend, problem, seen)
     if isinstance(found, str):

@@ -24,8 +24,8 @@ _LEAST = 6  # in shorter names, a different letter makes a different word
 def find_meant(name: str, absent: Collection[str], known: Iterable[str]) -> str | None:
     """Find the missing name that a defined name probably stands for; None if there is none.
 
-    name: a name that the backend defines. absent: the names of `known` that it does not define. known: names that the
-    harness looks up.
+    name: a name that the backend defines. absent: the names of `known` that it does not define.
+    known: names that the harness looks up.
     """
     for one in absent:
         if _is_near(name, one):

@@ -25,9 +25,9 @@ def print_coverage(
 ) -> None:
     """Print the table of conditions, the numbers of pairs, and the pairs that were not asked, backend by backend.
 
-    console: to print on. run: the run to show. backends, operators: show only these, all of the run by default. law:
-    count only its cells, or None for all. every: True to print all lines. Raises UsageError for a name that the run
-    does not have.
+    console: to print on. run: the run to show. backends, operators: show only these, all of the run by default.
+    law: count only its cells, or None for all. every: True to print all lines.
+    Raises UsageError for a name that the run does not have.
     """
     from rich.markup import escape
 

@@ -141,8 +141,8 @@ class _Session:
     def try_backend(self, name: str, logs: Path, seconds: float | None, examples: int | None) -> None:
         """Replay and search for one backend, and print a summary.
 
-        name: backend or arm. logs: folder for the logs of workers. seconds: time limit, or None. examples: number of
-        problems to draw, or None.
+        name: backend or arm. logs: folder for the logs of workers. seconds: time limit, or None.
+        examples: number of problems to draw, or None.
         """
         from harness.execution.worker_process import WorkerDiedError
         from harness.experiments.fuzz import Bench, Bounds

@@ -127,8 +127,8 @@ def conclude(
 ) -> None:  # fmt: skip
     """Print the findings and the conclusion, write the reports, and append the summary.
 
-    analysis: of the run. reporters: formats to write. summary: file to append to, or None. interrupted: True if the run
-    was interrupted; its exit code then tells so, and no conclusion is printed.
+    analysis: of the run. reporters: formats to write. summary: file to append to, or None.
+    interrupted: True if the run was interrupted; its exit code then tells so, and no conclusion is printed.
     """
     from harness.cli.report import write_reports
     from harness.cli.summary import print_ending, print_wrong

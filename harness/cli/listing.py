@@ -66,8 +66,9 @@ def show_coverage(
 ) -> None:
     """Print which conditions a run asked.
 
-    run: run directory. backends, operators: show only these, all by default. law: count only its cells, or None for
-    all. every: True to print all lines. Raises UsageError for an unknown run, backend, operator or law.
+    run: run directory. backends, operators: show only these, all by default.
+    law: count only its cells, or None for all. every: True to print all lines.
+    Raises UsageError for an unknown run, backend, operator or law.
     """
     from harness.cli.coverage import print_coverage
     from harness.cli.summary import open_console

@@ -121,7 +121,8 @@ def read_seconds(text: str) -> float:
 def read_cell(text: str, networks: Mapping[str, Architecture] | None = None) -> tuple[str, str]:
     """Parse 'BACKEND PROBLEM LINE' into the backend (or arm) and the canonical problem line.
 
-    networks: networks that a line may name, by default the built-in ones. Raises UsageError, LineError.
+    networks: networks that a line may name, by default the built-in ones.
+    Raises UsageError, LineError.
     """
     from harness.networks.problem import is_network_line
     from harness.plan.task import parse_task

@@ -81,9 +81,9 @@ class Series:
 class Shift:
     """A change of a series, in terms of commits.
 
-    good: last point of another commit before the change interval, None if there is none. bad: first point certainly
-    after the change. first: most likely first point after the change. inside: True if the change lies between runs of
-    one commit, so that the code cannot be its cause.
+    good: last point of another commit before the change interval, None if there is none.
+    bad: first point certainly after the change. first: most likely first point after the change.
+    inside: True if the change lies between runs of one commit, so that the code cannot be its cause.
     """
 
     change: Change
@@ -109,9 +109,9 @@ class Shift:
 class History:
     """All requested series, the longest first.
 
-    runs: number of runs. sources: in the order of the points. environments: description of each environment. notices:
-    files that could not be read, or only from their journal. shifts: by key, for every series that was judged; None if
-    changes were not requested.
+    runs: number of runs. sources: in the order of the points. environments: description of each environment.
+    notices: files that could not be read, or only from their journal.
+    shifts: by key, for every series that was judged; None if changes were not requested.
     """
 
     folder: Path
@@ -141,8 +141,8 @@ def read_history(
     """Read the series of all runs below a folder.
 
     folder: folder of run directories. backends: names, all by default. problem: a problem line, or part of one.
-    since: seconds since 1970. revisions: all known revisions, oldest first; by default those of the repository in the
-    current folder.
+    since: seconds since 1970.
+    revisions: all known revisions, oldest first; by default those of the repository in the current folder.
     Raises UsageError if there is no run, no such backend, or no time to show.
     """
     store = open_store(folder)

@@ -158,8 +158,9 @@ def is_whole(path: Path) -> bool:
 def query_times(runs: Sequence[StoredRun], sides: pa.Table, part: str) -> tuple[pa.Table, list[str]]:
     """Return every verified time of the requested sides, ordered by series and source, and notices on damaged runs.
 
-    runs: runs to query. sides: columns file (path of the table), side (backend of its results), source (number in the
-    order of the points of a series), backend, environment. part: text that problem lines must contain.
+    runs: runs to query.
+    sides: columns file (path of the table), side (backend of its results), source (number in the order of the points of
+    a series), backend, environment. part: text that problem lines must contain.
     Columns of the result: backend, problem, mode, environment, source, median_ns, low_ns, high_ns.
     Raises UsageError if the runs cannot be queried.
     """
