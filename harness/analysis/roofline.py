@@ -67,8 +67,8 @@ def product_rate(problem: Problem, numerics: Numerics, peak: Peak) -> float | No
     """Return operations per ns of the fastest matrix product in a suitable format; None if none was measured.
 
     problem: its dtype and math determine the required format. numerics: may round inputs to TF32. peak: measured rates.
-    A format that contains every value of the dtype is suitable. A vector register of a processor holds two float32 values
-    or one float64 value, so the faster rate of the two, scaled by that factor, bounds the other.
+    A format that contains every value of the dtype is suitable. A vector register of a processor holds two float32
+    values or one float64 value, so the faster rate of the two, scaled by that factor, bounds the other.
     """
     tf32 = problem.dtype == "float32" and "tf32" in (problem.math, numerics.rounds_input_to)
     wanted, rates = "tf32" if tf32 else problem.dtype, dict(peak.gemm_gflops)

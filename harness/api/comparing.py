@@ -31,7 +31,7 @@ def versus(
 
     arms: the base and the others, such as "im2col@HEAD~1", "im2col". suites: names of suites of timed problems.
     problems: problem lines or named problems to time instead of those of the suites.
-    delta: relative change that counts. budget_s: wall time of all passes. Defaults: `harness.gating.arming.make_gate`.
+    delta: relative change that counts. budget_s: wall time of all passes. See `harness.gating.arming` for defaults.
     mode: "hot" or "cold" caches; by default that of the suites. armed: True to let verdicts decide `.exit_code`.
     threads: of every worker. plugins: modules or ./files.py to load. without: plugins to leave out.
     output: new folder for the run. lease_wait_s: longest wait for a device in use, by default without limit.
