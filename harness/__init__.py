@@ -1,6 +1,7 @@
-"""Checks and times any implementation of convolution, pooling and their gradients.
+"""Check and time any implementation of convolution, pooling and their gradients.
 
-What a plugin imports lives here; everything is loaded when it is first asked for, so that `import harness` is cheap.
+The public names, including everything that a plugin imports. Each is loaded on first use, so that `import harness` is
+cheap.
 """
 
 from __future__ import annotations

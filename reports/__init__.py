@@ -1,4 +1,4 @@
-"""What a person or a program reads after a run: pandas frames, CSV and Markdown tables, Parquet files, HTML pages.
+"""Reports of a run for people and programs: pandas frames, CSV and Markdown tables, Parquet files, HTML pages.
 
 In a notebook: `reports.frame(harness.load("RUN"))`.
 """

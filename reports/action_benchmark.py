@@ -1,4 +1,4 @@
-"""Timed cells for github-action-benchmark, as its tool `customSmallerIsBetter` reads them."""
+"""Timed cells for github-action-benchmark, in the format of its tool `customSmallerIsBetter`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Timed cells as `pytest --benchmark-json` writes them, for `pytest-benchmark compare` and services that read it."""
+"""Timed cells in the format of `pytest --benchmark-json`, for `pytest-benchmark compare` and services that read it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 
 def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
-    """Write pytest-benchmark.json; raises UsageError where pytest-benchmark is not installed.
+    """Write pytest-benchmark.json.
 
-    Its summaries take all samples together; intervals over processes are what the other formats show.
+    Its summaries combine all samples; intervals over processes are in the other formats.
+    Raises UsageError if pytest-benchmark is not installed.
     """
     try:
         from pytest_benchmark import __version__
-        from pytest_benchmark.stats import Stats  # noqa: F401 -- the error below is better told before anything is made
+        from pytest_benchmark.stats import Stats  # noqa: F401 -- fail before anything is made
     except ImportError:
         from harness.errors import UsageError
 
@@ -41,7 +42,7 @@ def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
 
 
 def _benchmark(result: Result) -> dict[str, Any]:
-    """One benchmark; its group is the problem, so that backends stand below each other."""
+    """One benchmark; its group is the problem, so that the backends of a problem form one table."""
     assert result.measurement is not None
     passes = result.measurement.passes
     name = f"{result.suite}[{result.backend}]"
@@ -58,13 +59,13 @@ def _benchmark(result: Result) -> dict[str, Any]:
 
 
 def _summarise(result: Result) -> dict[str, Any]:
-    """Fields and samples in seconds a call, of the blocks that count (of the first pass where none does)."""
+    """Fields and samples in seconds per call, of the blocks that count (of the first pass if none does)."""
     from pytest_benchmark.stats import Stats
 
     assert result.measurement is not None
     passes = result.measurement.passes
     kept = [sample for one in passes for block in one.kept for sample in block] or passes[0].samples_ns
-    make: Any = Stats  # without types
+    make: Any = Stats  # untyped
     stats = make()
     for sample in kept:
         stats.update(sample / 1e9)
@@ -73,7 +74,7 @@ def _summarise(result: Result) -> dict[str, Any]:
 
 
 def _machine(run: Run) -> dict[str, Any]:
-    """The machine under the names of pytest-benchmark; hosts have no name here, their fingerprint tells them apart."""
+    """The machine under the names of pytest-benchmark; the fingerprint replaces the host name."""
     env = run.header.environment
     return {
         "node": env.get("fingerprint", ""), "processor": env.get("cpu", ""), "machine": env.get("machine", ""),

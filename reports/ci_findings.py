@@ -1,4 +1,4 @@
-"""What continuous integration must be told of a run: what is wrong with each cell, and with the run as a whole."""
+"""Findings of a run for continuous integration: faults of each cell, and of the run as a whole."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Level = Literal["failure", "error", "open", "idle"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Why something does not count as passed.
+    """Reason why a cell or a run does not count as passed.
 
-    level: failure or error where the build should fail, open where nothing could be shown, idle where nothing ran.
-    kind: the outcome or verdict. message: one line or more; details: lines of name and text beside it.
+    level: failure or error if the build should fail, open if nothing could be shown, idle if nothing ran.
+    kind: the outcome or verdict. message: one line or more. details: further lines, each a name and a text.
     """
 
     level: Level
@@ -37,30 +37,30 @@ class Finding:
 
     @property
     def text(self) -> str:
-        """The message and the details below each other."""
+        """The message, followed by the details."""
         return "\n".join([self.message, *(f"{name}: {words}" for name, words in self.details)])
 
 
 def timed_results(run: Run) -> list[Result]:
-    """Results whose time may be shown: verified in the process that timed them, by a check that proved something."""
+    """Return the results whose time may be shown: verified in the process that timed them, and not vacuous."""
     return [r for r in run.results if r.outcome == "passed" and not r.vacuous and r.measurement is not None]
 
 
 def name_timed(result: Result) -> str:
-    """A name of a timed cell that no other cell of its run has, and that is the same in every run."""
+    """Return the name of a timed cell: unique in its run, and the same in every run."""
     return f"{result.suite}.{result.backend} {result.problem}"
 
 
 def rows_by_cell(arm_comparison: ArmComparison | None) -> dict[int, Row]:
-    """What was said of each cell of an arm that has a base; empty where arms were not compared."""
+    """Map the number of each cell of an arm that has a base to its row; empty if arms were not compared."""
     return {} if arm_comparison is None else {row.new.cell: row for row in arm_comparison.rows}
 
 
 def judge_cells(analysis: Analysis) -> Iterator[tuple[Result, Row | None, Finding | None]]:
-    """Every result, its verdict where arms were compared, and what is wrong with it.
+    """Yield every result, its row in a comparison of arms, and its finding.
 
-    Where two versions were compared for a build, what was wrong before is none of its business, nor is a cell that is
-    not decided where a large slow-down is ruled out.
+    In a comparison of two versions for a build, cells that were wrong before have no failure, nor do undecided cells if
+    a large slow-down is ruled out.
     """
     run, arm_comparison = analysis.run, analysis.verdicts
     rows, can_tell = rows_by_cell(arm_comparison), arm_comparison is None or arm_comparison.can_tell
@@ -74,7 +74,10 @@ def judge_cells(analysis: Analysis) -> Iterator[tuple[Result, Row | None, Findin
 
 
 def judge_versions(analysis: Analysis) -> dict[int, Finding | None] | None:
-    """The same by cell where two versions were compared for a build, as its exit code has it; None elsewhere."""
+    """Return findings by number of the cell for a comparison of two versions; None for any other run.
+
+    Results of the base are idle. The findings agree with the exit code of the gate.
+    """
     run = analysis.run
     if run.header.gate is None or not run.header.gate.whole:
         return None
@@ -106,9 +109,10 @@ def _judge_compared(run: Run, cell: Compared, *, can_tell: bool) -> Finding | No
 
 
 def judge_cell(run: Run, result: Result, row: Row | None, *, can_tell: bool = True) -> Finding | None:
-    """What is wrong with a cell; None where it passed.
+    """Return the finding of a cell; None if it passed.
 
-    row: its verdict, where arms were compared; can_tell: whether the machine was quiet enough for verdicts.
+    run: the run of the cell. result: of the cell. row: its verdict, if arms were compared.
+    can_tell: True if the machine was quiet enough for verdicts.
     """
     if result.outcome in WRONG:
         (_, reason), *where = describe_failure(result)
@@ -146,7 +150,7 @@ def _repeat(run: Run, result: Result) -> tuple[tuple[str, str], ...]:
 
 
 def judge_whole(analysis: Analysis) -> Iterator[Finding]:
-    """Why a run is no success, beyond its cells: incomplete, nothing ran, too much proves nothing, a busy machine."""
+    """Yield findings on the run itself: incomplete, nothing ran, too much proves nothing, or a busy machine."""
     run, arm_comparison = analysis.run, analysis.verdicts
     if run.header.gate is not None and run.header.gate.whole:
         assert analysis.gate_report is not None
@@ -164,7 +168,7 @@ def judge_whole(analysis: Analysis) -> Iterator[Finding]:
 
 
 def _judge_gate(report: GateReport) -> Iterator[Finding]:
-    """What a gate says of the whole: its conclusion, where that is not in the cells."""
+    """Findings of a gate as a whole: its conclusion, if no cell shows it, and missing backends."""
     if report.exit_code in (ExitCode.INCOMPLETE, ExitCode.CANNOT_TELL):
         level: Level = "open" if report.exit_code == ExitCode.CANNOT_TELL else "error"
         yield Finding(level=level, kind="gate", message=conclude_gate(report))

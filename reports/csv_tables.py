@@ -1,4 +1,4 @@
-"""Frames as CSV files, with a file that explains their columns. Missing values are empty fields."""
+"""Frames as CSV files, plus a file that documents their columns. Missing values are empty fields."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
-    """Write results.csv, samples.csv, blocks.csv, semantics.csv, arithmetic.csv, two tables of coverage and schema.csv.
+    """Write the tables of a run as CSV files, and schema.csv.
 
-    And verdicts.csv, where arms were compared, and networks.csv, where networks were run.
+    The tables: results, samples, blocks, semantics, arithmetic and two of coverage; verdicts if arms were compared, and
+    networks if networks were run.
     """
     tables = analysis.frames
     backends = list(tables["semantics"].columns[len(SEMANTICS_COLUMNS) :])
@@ -36,9 +37,9 @@ def _write(tables: dict[str, pd.DataFrame], folder: Path) -> tuple[Path, ...]:
 
 
 def _write_table(table: pd.DataFrame, path: Path) -> Path:
-    """Write one table with Arrow, in a tenth of the time that pandas takes.
+    """Write one table with Arrow, in a tenth of the time of pandas.
 
-    Truth values are True and False; a missing value is empty, an empty text is "".
+    Booleans are True and False; a missing value is empty, an empty text is "".
     """
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -1,7 +1,11 @@
 """Figures of the page, as Plotly specifications: heat maps, growth curves, roofline, ratios of two runs.
 
-Backend names and problem lines come from strangers, and Plotly reads a small HTML: every text is escaped.
+Backend names and problem lines are untrusted, and Plotly interprets some HTML: every text is escaped.
 Points carry the number of their row in the page's table of cells, from which the page makes the hover text.
+
+Common parameters of functions:
+rows: timed problems. backends: names in the order of their colours.
+positions: maps a timed cell to the number of its row.
 """
 
 from __future__ import annotations
@@ -20,13 +24,13 @@ from reports.words import time_words
 if TYPE_CHECKING:
     from harness.record.run import Peak
 
-# Okabe and Ito's palette, which the colour-blind can tell apart; yellow and black, lost on light or dark, left out
+# Okabe and Ito's palette for colour blindness, without yellow and black, which vanish on a light or dark page
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SYMBOLS = (0, 1, 2, 5, 3, 4, 17, 6)  # Plotly's circle, square, diamond, triangle up, cross, x, star, triangle down
-OPEN = 100  # added to a symbol, it gives the open one
+OPEN = 100  # offset from a symbol to its open form
 DASHES = ("solid", "dash", "dot", "dashdot")
 NEUTRAL = "#888888"
-SCALE = ((0.0, "#eaf2f8"), (0.35, "#a3c8e2"), (0.7, "#3f7fb3"), (1.0, "#0a3055"))  # one hue, dark is slow
+SCALE = ((0.0, "#eaf2f8"), (0.35, "#a3c8e2"), (0.7, "#3f7fb3"), (1.0, "#0a3055"))  # one hue; dark is slow
 ROW_PX, HEAD_PX = 26, 110
 _DECADES = {"type": "log", "dtick": 1, "exponentformat": "none"}
 _LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
@@ -37,7 +41,7 @@ CLOSE_TICKS = [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 1.75, 2, 2.5]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One figure: a name for its tab or heading, what it shows, its height, and data and layout for Plotly."""
+    """One figure: id, title of its tab or heading, height in pixels, and data and layout for Plotly."""
 
     id: str
     title: str
@@ -49,7 +53,10 @@ Position = dict[tuple[str, str, str, str], int]  # (suite, backend, label, probl
 
 
 def make_figure(id: str, title: str, height: int, data: list[Any], layout: dict[str, Any]) -> Figure:
-    """Check the parts with Plotly itself, and leave out its large default template."""
+    """Make a figure: Plotly itself checks data and layout; its large default template is left out.
+
+    id: unique in the page. title: of its tab or heading. height: in pixels. data: traces. layout: of Plotly.
+    """
     import json
 
     import plotly.graph_objects as go
@@ -65,7 +72,7 @@ def _marker(number: int) -> dict[str, Any]:
 
 
 def _marked(marker: dict[str, Any], cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Give the backend's marker, open where the operator is derived."""
+    """Marker of the backend, open for a derived operator."""
     symbols = [marker["symbol"] + OPEN * (cell["route"] == "derived") for cell in cells]
     return {**marker, "symbol": symbols if len(set(symbols)) > 1 else symbols[0]}
 
@@ -75,7 +82,7 @@ def _where(rows: Position, row: SpeedRow, backend: str) -> int:
 
 
 def heat_maps(rows: Sequence[SpeedRow], backends: Sequence[str], positions: Position) -> list[Figure]:
-    """One heat map of times for every operator, and one for the sweeps."""
+    """Return one heat map of times for every operator, and one for the sweeps."""
     groups: dict[str, list[SpeedRow]] = {}
     for row in rows:
         groups.setdefault(SWEEPS if sweep_point(row.label) else row.operator, []).append(row)
@@ -112,7 +119,7 @@ def _heat_map(id: str, name: str, rows: Sequence[SpeedRow], backends: Sequence[s
 
 
 def _decades(ratio: float) -> float:
-    """Give the decimal logarithm of a ratio, at least 0, with the digits that a colour can show."""
+    """Decimal logarithm of a ratio, at least 0, with the digits that a colour can show."""
     return round(math.log10(max(1.0, ratio)), 2)
 
 
@@ -123,7 +130,7 @@ def _time_text(cell: dict[str, Any] | None, fastest: bool) -> str:
 
 
 def _ratio_bar(top: float) -> dict[str, Any]:
-    """Make a colour bar below the map, in times as slow as the fastest."""
+    """Colour bar below the map, in multiples of the time of the fastest."""
     steps = [1, 2, 5, *(m * 10**e for e in range(1, math.ceil(top) + 1) for m in ((1, 2, 5) if top < 2 else (1,)))]
     shown = [s for s in steps if math.log10(s) <= top]
     return {
@@ -135,7 +142,7 @@ def _ratio_bar(top: float) -> dict[str, Any]:
 
 
 def _row_names(rows: Sequence[SpeedRow]) -> list[str]:
-    """Labels of a map's rows; with the dtype, or else the problem line, where a label alone is not enough."""
+    """Labels of the rows of a map; with the dtype, or else the problem line, if a label is ambiguous."""
     labels = [row.label for row in rows]
     typed = [f"{row.label} {row.dtype}" for row in rows]
     names = []
@@ -147,7 +154,7 @@ def _row_names(rows: Sequence[SpeedRow]) -> list[str]:
 
 
 def growth_curves(rows: Sequence[SpeedRow], backends: Sequence[str], positions: Position) -> list[Figure]:
-    """One figure for every swept axis (and operator and dtype): median time over the axis, a line for each backend."""
+    """Return one figure for every swept axis, operator and dtype: median times, a line for each backend."""
     groups: dict[tuple[str, str, str], list[tuple[float, SpeedRow]]] = {}
     for row in rows:
         point = sweep_point(row.label)
@@ -194,7 +201,7 @@ def _curves(id: str, title: str, axis: str, ticks: Sequence[float], data: list[A
         "xaxis": {"type": "log", "title": {"text": html.escape(axis)}, "tickvals": list(ticks),
                   "ticktext": [f"{tick:g}" for tick in ticks]},
         "yaxis": {**_DECADES, "title": {"text": "median time of a call (ms)"},
-                  "range": [min(medians) - 0.5, max(medians) + 0.5]},  # where error bars are long, curves stay legible
+                  "range": [min(medians) - 0.5, max(medians) + 0.5]},  # long error bars must not flatten the curves
         "legend": _LEGEND,
         "margin": {"t": 30, "b": 45, "l": 65, "r": 15},
     }  # fmt: skip
@@ -202,10 +209,13 @@ def _curves(id: str, title: str, axis: str, ticks: Sequence[float], data: list[A
 
 
 def roofline(rows: Sequence[SpeedRow], backends: Sequence[str], peak: Peak, positions: Position) -> Figure | None:
-    """GFLOP/s over arithmetic intensity under the roof that this run measured; None where nothing has a rate."""
+    """Return GFLOP/s over arithmetic intensity, below the roof measured in this run; None if no backend has a rate.
+
+    peak: measured rates of the machine.
+    """
     from harness import parse_line
 
-    rows = [row for row in rows if not is_network_line(row.problem)]  # whose arrays may stay in caches
+    rows = [row for row in rows if not is_network_line(row.problem)]  # arrays of networks may stay in caches
     intensity = {row.problem: (p.flops / p.bytes if (p := parse_line(row.problem)).flops else 0.0) for row in rows}
     data = []
     for number, backend in enumerate(backends):
@@ -232,7 +242,7 @@ def roofline(rows: Sequence[SpeedRow], backends: Sequence[str], peak: Peak, posi
 
 
 def _roofs(peak: Peak, least: float, most: float) -> list[dict[str, Any]]:
-    """Draw the bandwidth slope up to each dtype's GEMM rate, and the rate from there on."""
+    """Lines of the roof: the slope of the bandwidth up to the GEMM rate of each dtype, and that rate beyond."""
     roofs = []
     for number, (dtype, rate) in enumerate(peak.gemm_gflops.items()):
         ridge = rate / peak.copy_gbs
@@ -247,7 +257,10 @@ def _roofs(peak: Peak, least: float, most: float) -> list[dict[str, Any]]:
 
 
 def ratio_plots(records: Sequence[dict[str, Any]], threshold: float) -> list[Figure]:
-    """Draw new time over base time with its interval, one figure for each backend, slowest first."""
+    """Return figures of new time over base time with its interval, one for each backend, slowest first.
+
+    records: of the table of the comparison. threshold: relative change that counts.
+    """
     groups: dict[str, list[tuple[int, dict[str, Any]]]] = {}
     for number, record in enumerate(records):
         if record["ratio"] is not None:
@@ -283,10 +296,10 @@ def _ratio_plot(id: str, backend: str, found: list[tuple[int, dict[str, Any]]], 
 
 
 def _short(value: float) -> float:
-    """Round the value to three significant digits, so that the page stays small."""
+    """Value rounded to three significant digits, to keep the page small."""
     return float(f"{value:.3g}")
 
 
 def specs(figures: Iterable[Figure]) -> dict[str, Any]:
-    """Specifications of figures by id, as the page draws them."""
+    """Return the specifications of figures by id, as the page draws them."""
     return {figure.id: figure.spec for figure in figures}

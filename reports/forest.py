@@ -1,4 +1,4 @@
-"""Pictures of a comparison of arms: a forest of ratios with intervals, and for each cell a strip of its passes."""
+"""Figures of a comparison of arms: a forest of ratios with intervals, and for each cell a strip of its passes."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 TINTS = {"SLOWER": COLOURS[1], "FASTER": COLOURS[2], "SAME": COLOURS[0], "INCONCLUSIVE": NEUTRAL}
 BAND = "rgba(136,136,136,0.18)"
-TALLEST_PX, LEAST_NAMED_PX = 1800, 13  # beyond, rows become thin and lose their names
+TALLEST_PX, LEAST_NAMED_PX = 1800, 13  # taller figures get thin rows without names
 LONGEST_NAME = 60
-FARTHEST = 2.5  # intervals are cut at so many times the farthest ratio
-WIDE = math.log(2)  # from here on a ratio needs a logarithmic axis
-CROWDED = 2.5  # decades; on more of them only powers of ten have room
+FARTHEST = 2.5  # intervals are cut at that multiple of the farthest ratio
+WIDE = math.log(2)  # wider ranges need a logarithmic axis
+CROWDED = 2.5  # decades; wider axes have room for powers of ten only
 STRIP_W, STRIP_H, STRIP_PAD = 300, 84, 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strip:
-    """The ratios of a cell's passes in order, as places in a picture of STRIP_W x STRIP_H, with what they say.
+    """The ratios of the passes of a cell in order, as positions in a picture of STRIP_W x STRIP_H, with their texts.
 
-    dots: x, y and words; band: y of its top and its height; one: y of the ratio 1; ends: ratios at top and bottom.
+    dots: x, y and text. band: y of its top, and its height. one: y of the ratio 1. ends: ratios at top and bottom.
     """
 
     dots: tuple[tuple[float, float, str], ...]
@@ -40,7 +40,10 @@ class Strip:
 
 
 def forests(arm_comparison: ArmComparison) -> list[Figure]:
-    """One forest for every arm and known slow-down, the largest ratio on top; cells without a ratio are left out."""
+    """Return one forest for every arm and known slow-down, the largest ratio on top.
+
+    Cells without a ratio are left out.
+    """
     figures: list[Figure] = []
     for group in groups_of(arm_comparison):
         for arm in arm_comparison.run.header.arms:
@@ -82,7 +85,7 @@ def _estimate(row: Row) -> tuple[float, float, float]:
 
 
 def _marks(verdict: str, tint: str, rows: Sequence[Row]) -> dict[str, Any]:
-    """The points of one verdict with their intervals."""
+    """Points of one verdict with their intervals."""
     found = [(n, *_estimate(row)) for n, row in enumerate(rows) if row.judgement.verdict == verdict]
     return {
         "type": "scatter", "mode": "markers", "name": verdict, "hoverinfo": "text",
@@ -96,7 +99,7 @@ def _marks(verdict: str, tint: str, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _words(row: Row) -> str:
-    """What is shown at a point."""
+    """Hover text of a point."""
     value, interval = ratio_words(row.judgement.ratio)
     lines = [
         f"<b>{html.escape(row.new.backend)}, {html.escape(row.new.label)}</b>", html.escape(row.new.problem),
@@ -106,7 +109,7 @@ def _words(row: Row) -> str:
 
 
 def _ratio_axis(estimates: Sequence[tuple[float, float, float]], delta: float) -> dict[str, Any]:
-    """An axis for all ratios and the band; intervals that are far wider than the ratios differ are cut."""
+    """Axis for all ratios and the band; intervals far wider than the range of the ratios are cut."""
     reach = FARTHEST * max(2 * math.log1p(delta), *(abs(math.log(value)) for _, value, _ in estimates))
     ends = [math.log(end) for low, _, high in estimates for end in (low, high)]
     least = max(-reach, min(-1.5 * math.log1p(delta), *ends))
@@ -121,14 +124,14 @@ def _ratio_axis(estimates: Sequence[tuple[float, float, float]], delta: float) -
 
 
 def _names(rows: Sequence[Row]) -> list[str]:
-    """Labels of the rows; the problem line where a label alone is not enough."""
+    """Labels of the rows; the problem line if a label is ambiguous."""
     labels = [row.new.label for row in rows]
     names = [label if labels.count(label) == 1 else row.new.problem for row, label in zip(rows, labels, strict=True)]
     return [f"{html.escape(shorten(name, LONGEST_NAME))} " for name in names]
 
 
 def make_strip(row: Row, delta: float) -> Strip | None:
-    """The passes of a cell in order; None where no pass timed both sides."""
+    """Return the strip of the passes of a cell; None if no pass timed both sides."""
     ratios = row_ratios(row)
     if not ratios:
         return None

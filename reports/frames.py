@@ -1,6 +1,6 @@
 """Tables of a run as pandas frames, for notebooks and programs.
 
-Each function takes a run, or its analysis where one is at hand, so that nothing is computed twice.
+Each function takes a run, or its analysis if there is one, so that nothing is computed twice.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
 
 
 def frame(of: Run | Analysis) -> pd.DataFrame:
-    """One row for each result, with the columns, order and dtypes of RESULT_COLUMNS."""
+    """Return one row for each result, with the columns, order and dtypes of RESULT_COLUMNS."""
     return _take(of, "results")
 
 
 def samples_frame(of: Run | Analysis) -> pd.DataFrame:
-    """One row for each raw sample, with the columns of SAMPLE_COLUMNS; `cell` joins it to `frame`."""
+    """Return one row for each raw sample, with the columns SAMPLE_COLUMNS; `cell` joins it to `frame`."""
     return _take(of, "samples")
 
 
 def blocks_frame(of: Run | Analysis) -> pd.DataFrame:
-    """One row for each block of samples, with the columns of BLOCK_COLUMNS; `cell` joins it to `frame`."""
+    """Return one row for each block of samples, with the columns BLOCK_COLUMNS; `cell` joins it to `frame`."""
     return _take(of, "blocks")
 
 
 def networks_frame(of: Run | Analysis) -> pd.DataFrame:
-    """One row for each network, input and backend, with the columns of NETWORK_COLUMNS."""
+    """Return one row for each network, input and backend, with the columns NETWORK_COLUMNS."""
     return _take(of, "networks")
 
 
 def verdicts_frame(of: Run | Analysis) -> pd.DataFrame:
-    """One row for each cell of an arm that has a base, worst first, with the columns of VERDICT_COLUMNS.
+    """Return one row for each cell of an arm that has a base, worst first, with the columns VERDICT_COLUMNS.
 
-    Raises KeyError where the run compared no arms.
+    Raises KeyError if the run compared no arms.
     """
     return _take(of, "verdicts")
 

@@ -1,4 +1,4 @@
-"""What is wrong with a run as workflow commands of GitHub: `cat annotations.txt` in a step shows them at the change."""
+"""Findings of a run as workflow commands of GitHub: `cat annotations.txt` in a step shows them at the change."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from harness import Result
     from harness.analysis.analyse import Analysis
 
-MOST = 10  # GitHub shows ten errors and ten warnings of a step
+MOST = 10  # GitHub shows ten errors and ten warnings per step
 LEVELS = ("error", "failure", "open")
 
 
 def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
-    """Write annotations.txt: what is wrong with the run and the worst cells, ten in all, and how many more there are.
+    """Write annotations.txt: findings on the run and the worst cells, ten in all, and how many more there are.
 
-    Empty where nothing is wrong.
+    Empty if nothing is wrong.
     """
     path = folder / "annotations.txt"
     path.write_text("".join(f"{line}\n" for line in _lines(analysis)), encoding="utf-8", errors="backslashreplace")
@@ -42,7 +42,7 @@ def _lines(analysis: Analysis) -> Iterator[str]:
 
 
 def _worst_first(analysis: Analysis) -> list[tuple[Result, Finding]]:
-    """Wrong cells, those without a comparison first and then by error; then missing, slower and inconclusive ones."""
+    """Wrong cells, by decreasing error (infinite without a comparison); then missing, slower, inconclusive ones."""
     ranked = []
     for result, row, found in judge_cells(analysis):
         if found is None or found.level == "idle" or (found.level == "open" and found.kind != "INCONCLUSIVE"):
@@ -54,7 +54,7 @@ def _worst_first(analysis: Analysis) -> list[tuple[Result, Finding]]:
 
 
 def _error(result: Result) -> float:
-    """Largest error in units of its bound; infinite where it is not a number, or nothing was compared."""
+    """Largest error in units of its bound; infinite if it is not a number, or nothing was compared."""
     worst = math.inf if result.deviation is None else result.deviation.worst
     return math.inf if math.isnan(worst) else worst
 
@@ -65,10 +65,10 @@ def _command(found: Finding, title: str) -> str:
 
 
 def escape_data(text: str) -> str:
-    """A message, so that it stays on one line and nothing in it is a command (as @actions/core does it)."""
+    """Escape a message, so that it stays on one line and contains no command (as @actions/core does)."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def escape_property(text: str) -> str:
-    """A property, in which colons and commas have a meaning too."""
+    """Escape a property, in which colons and commas have a meaning too."""
     return escape_data(text).replace(":", "%3A").replace(",", "%2C")

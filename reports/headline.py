@@ -1,4 +1,4 @@
-"""The headline of a report: what a run or a comparison comes to, in words."""
+"""The headline of a report: the overall verdict on a run or a comparison, in words."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ State = Literal["good", "bad", "open"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a run or a comparison comes to, in words.
+    """Overall verdict on a run or a comparison, in words.
 
-    incomplete: where it stopped, empty where it came to its end.
-    overdrawn: a line for each backend of which too large a share of the passed results proves nothing.
+    incomplete: where it stopped, empty if it is complete.
+    overdrawn: a line for each backend with too large a share of passed results that prove nothing.
     """
 
     state: State
@@ -39,7 +39,7 @@ class Verdict:
 
 
 def judge_run(run: Run) -> Verdict:
-    """Give the verdict on a run: what is wrong, or that all is well, and what did not run."""
+    """Return the verdict on a run: its wrong cells, or that all cells passed, and the cells that did not run."""
     counts = run.counts
     wrong, ran = sum(counts[o] for o in WRONG), sum(counts[o] for o in RAN)
     idle = _list_counts({o: counts[o] for o in OUTCOMES if o not in RAN})
@@ -63,7 +63,7 @@ def judge_run(run: Run) -> Verdict:
 
 
 def judge_comparison(comparison: Comparison) -> Verdict:
-    """Give the verdict on a comparison: broken or slower or missing cells first."""
+    """Return the verdict on a comparison of runs: broken, slower or missing cells first."""
     counts = comparison.counts
     named = {name: counts[name] for name in ("BROKEN", "SLOWER", "MISSING") if counts[name]}
     state: State
@@ -99,11 +99,11 @@ SAID = {
 }
 
 
-VERSIONS: dict[ExitCode, State] = {ExitCode.OK: "good", ExitCode.CANNOT_TELL: "open"}  # of a gate; others are bad
+VERSIONS: dict[ExitCode, State] = {ExitCode.OK: "good", ExitCode.CANNOT_TELL: "open"}  # of a gate; all others are bad
 
 
 def judge_analysis(analysis: Analysis) -> Verdict:
-    """The verdict on a run: of its gate, of its comparison of arms, or of its outcomes."""
+    """Return the verdict on a run: of its gate, of its comparison of arms, or of its outcomes."""
     if analysis.verdicts is None:
         return judge_run(analysis.run)
     if not analysis.verdicts.gate.whole:
@@ -113,7 +113,7 @@ def judge_analysis(analysis: Analysis) -> Verdict:
 
 
 def judge_arms(arm_comparison: ArmComparison) -> Verdict:
-    """The verdict on a comparison of arms: what is wrong, then what became slower, faster, or is the same."""
+    """Return the verdict on a comparison of arms: wrong cells, then numbers of slower, faster and unchanged cells."""
     wrong = judge_run(arm_comparison.run)
     qualification = any(row.new.slowdown is not None for row in arm_comparison.rows)
     state, text, notes = _judge_qualification(arm_comparison) if qualification else _judge_cells(arm_comparison)
@@ -130,7 +130,7 @@ def judge_arms(arm_comparison: ArmComparison) -> Verdict:
 
 
 def _judge_versions(report: GateReport) -> Verdict:
-    """The conclusion of a gate, which its exit code has too."""
+    """Conclusion of a gate, in agreement with its exit code."""
     arm_comparison = report.arm_comparison
     counts = ", ".join(f"{number} {name}" for name, number in report.counts.items() if number)
     state: State = VERSIONS.get(report.exit_code, "bad")
@@ -156,7 +156,7 @@ def _judge_cells(arm_comparison: ArmComparison) -> tuple[State, str, list[str]]:
 
 
 def _judge_qualification(arm_comparison: ArmComparison) -> tuple[State, str, list[str]]:
-    """Identical arms that were called different, and known slow-downs that were found."""
+    """Verdict on a qualification: identical arms called different, and known slow-downs found."""
     found = qualify_run(arm_comparison.run, arm_comparison)
     alarms = f"{found.alarms} of {count(found.cells, 'identical pair')} called different"
     seen = [f"{format_percents(float(share))} in {hits} of {of}" for share, (hits, of) in found.powers.items()]
@@ -173,12 +173,12 @@ def _judge_qualification(arm_comparison: ArmComparison) -> tuple[State, str, lis
 
 
 def _tell(arm_comparison: ArmComparison) -> Iterator[str]:
-    """Whether the machine was quiet enough, in a sentence."""
+    """A sentence on whether the machine was quiet enough."""
     can = "can" if arm_comparison.can_tell else "cannot"
     share, most = format_percents(arm_comparison.dropped), format_percents(MOST_DROPPED)
     yield f"The machine {can} tell: {share} of the blocks were left out, at most {most} may be."
 
 
 def format_percents(share: float) -> str:
-    """A share in percent with as few digits as it needs, three at most."""
+    """Format a share in percent with as few digits as it needs, at most three."""
     return f"{100 * share:.3g} %"

@@ -1,4 +1,4 @@
-"""The history of many runs as CSV and as one page: a figure for each series, drawn when it is looked at."""
+"""The history of many runs as CSV and as one page: a figure for each series, drawn when it becomes visible."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from harness.analysis.history.series import History, Series, Shift
 
 MOST_FIGURES = 200
-DIGITS = 5  # of times in the page
+DIGITS = 5  # significant digits of times in the page
 KEY = ("backend", "problem", "mode", "environment")
 
 
 def write_csv(history: History, folder: Path) -> tuple[Path, ...]:
-    """Write history.csv, a row for every point, and changes.csv, a row for every change."""
+    """Write history.csv, with a row for every point, and changes.csv, with a row for every change."""
     from pyarrow import csv
 
     tables = {"history": points_table(history), "changes": changes_table(history)}
@@ -30,7 +30,7 @@ def write_csv(history: History, folder: Path) -> tuple[Path, ...]:
 
 
 def points_table(history: History) -> pa.Table:
-    """One row for every point: its series, its place in it, where it comes from, and the time with its interval."""
+    """Return one row for every point: its series, its index, its source, and the time with its interval."""
     import numpy as np
     import pyarrow as pa
 
@@ -62,7 +62,7 @@ def _join(columns: Sequence[Any]) -> Any:
 
 
 def changes_table(history: History) -> pa.Table:
-    """One row for every change, the largest first: its series, between which commits, and the ratio of the levels."""
+    """Return one row for every change, the largest first: series, range of commits, and ratio of the levels."""
     import pyarrow as pa
 
     kinds = {"point": pa.int64(), "inside": pa.bool_(), **dict.fromkeys(("ratio", "low", "high", "p"), pa.float64())}
@@ -79,7 +79,7 @@ def changes_table(history: History) -> pa.Table:
 
 
 def list_shifts(history: History) -> list[tuple[Series, Shift]]:
-    """All changes with their series, the largest first."""
+    """Return all changes with their series, the largest first."""
     found = [(one, shift) for one in history.series for shift in (history.shifts or {}).get(one.key, ())]
     return sorted(found, key=lambda pair: -pair[1].size)
 
@@ -115,13 +115,13 @@ def write_html(history: History, folder: Path) -> tuple[Path, ...]:
 
 
 def choose_series(history: History) -> list[Series]:
-    """The series that get a figure: those with changes first, then the longest."""
+    """Return the series that get a figure: those with most changes first, then the longest."""
     shifts = history.shifts or {}
     return sorted(history.series, key=lambda one: -len(shifts.get(one.key, ())))[:MOST_FIGURES]
 
 
 def pack(history: History, shown: Sequence[Series]) -> dict[str, Any]:
-    """What the page draws from: sources that it needs once, and series as columns; nothing where there is no point."""
+    """Return the data of the page: each source once, and series as columns; empty if there is no point."""
     if not shown:
         return {}
     used = sorted({number for one in shown for number in one.sources.tolist()})
@@ -154,5 +154,5 @@ def _pack_series(series: Series, place: dict[int, int], shifts: Sequence[Shift])
 
 
 def _short(times_ns: Any) -> list[float]:
-    """Times in ms with as many digits as a figure can show."""
+    """Times in ms with DIGITS significant digits."""
     return [float(f"{value / 1e6:.{DIGITS}g}") for value in times_ns.tolist()]

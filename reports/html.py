@@ -13,9 +13,10 @@ from harness.analysis.number_format import format_time
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A column of the table of cells: its name in the records, its heading, how values are shown, whether to filter.
+    """A column of the table of cells.
 
-    Without a heading it is not in the table, but figures read it.
+    name: in the records. title: heading; a column with an empty one is not in the table, but figures read it.
+    kind: format of its values. filter: True to offer a filter.
     """
 
     name: str
@@ -25,7 +26,11 @@ class Shown:
 
 
 def render(template: str, path: Path, context: dict[str, Any]) -> tuple[Path, ...]:
-    """Write one page from a template; plotly goes into it only where there are figures."""
+    """Write one page from a template.
+
+    template: file name. path: of the page.
+    context: variables of the template; Plotly is embedded only if its `figures` are not empty.
+    """
     import jinja2
     from markupsafe import Markup
 
@@ -44,7 +49,10 @@ def render(template: str, path: Path, context: dict[str, Any]) -> tuple[Path, ..
 
 
 def pack(records: Sequence[dict[str, Any]], columns: Sequence[Shown]) -> dict[str, Any]:
-    """Turn records into columns: each different text once, numbers joined with three digits; a page must stay small."""
+    """Convert records into columns, to keep the page small.
+
+    Each distinct text is stored once; numbers are joined with three significant digits.
+    """
     made = []
     for column in columns:
         values = [record[column.name] for record in records]
@@ -57,7 +65,7 @@ def pack(records: Sequence[dict[str, Any]], columns: Sequence[Shown]) -> dict[st
 
 
 def _plain(value: float | None) -> str:
-    """Write a number as JavaScript reads it: short, infinity as a word, nothing where there is none."""
+    """Number as JavaScript reads it: short, infinity as a word, empty if missing."""
     if value is None or math.isnan(value):
         return ""
     if math.isinf(value):

@@ -1,7 +1,7 @@
-"""A run as JUnit XML: what Jenkins, GitLab and most actions of GitHub read of tests, written cell by cell.
+"""A run as JUnit XML, the test format of Jenkins, GitLab and most actions of GitHub, written cell by cell.
 
-Root, suites and cases as in https://github.com/jenkinsci/xunit-plugin, junit-10.xsd; where arms were compared, cases
-have properties too, as pytest writes them.
+Root, suites and cases as in https://github.com/jenkinsci/xunit-plugin, junit-10.xsd; if arms were compared, cases have
+properties too, as pytest writes them.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from harness.analysis.arm_comparison import Row
 
 ELEMENTS = {"failure": "failure", "error": "error", "open": "skipped", "idle": "skipped"}
-WHOLE = "run"  # name of the suite that tells what is wrong with the run as a whole
+WHOLE = "run"  # name of the suite with the findings on the run as a whole
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, section 2.2
 Judged = tuple["Result", "Row | None", Finding | None]
 
 
 def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
-    """Write junit.xml: a suite for each suite and backend, a case for each cell; one more where the run is no success.
+    """Write junit.xml: a suite for each suite and backend, a case for each cell, and a suite for findings on the run.
 
-    Results that prove nothing, and verdicts of a machine that cannot tell, are skipped and not passed.
+    Results that prove nothing, and verdicts of a machine that was not quiet enough, are skipped instead of passed.
     """
     suites: dict[tuple[str, str], list[Judged]] = {}
     for result, row, found in judge_cells(analysis):

@@ -1,4 +1,4 @@
-"""The kill matrix as CSV, Markdown and one HTML page: laws down, faults across."""
+"""The kill matrix as CSV, Markdown and one HTML page: laws as rows, faults as columns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PREFIX = "faulty:"
 
 
 def kill_frame(matrix: KillMatrix) -> pd.DataFrame:
-    """One row for every law and fault: whether it was caught, on which problem, how and why."""
+    """Return one row for every law and fault: whether it was caught, with the problem, outcome and reason."""
     import pandas as pd
 
     columns = ("law", "fault", "caught", "outcome", "problem", "reason")
@@ -37,7 +37,7 @@ def write_csv(matrix: KillMatrix, folder: Path) -> tuple[Path, ...]:
 
 
 def write_markdown(matrix: KillMatrix, folder: Path) -> tuple[Path, ...]:
-    """Write killmatrix.md: laws by kills, with what only they catch, and what survives."""
+    """Write killmatrix.md: laws by kills, with the faults that only they catch, and survivors."""
     unique = matrix.unique
     lines = [
         "# Kill matrix", "", f"**{_verdict(matrix)}**", "", f"{matrix.tried} applications of {len(matrix.laws)} laws.",
@@ -53,7 +53,7 @@ def write_markdown(matrix: KillMatrix, folder: Path) -> tuple[Path, ...]:
 
 
 def write_html(matrix: KillMatrix, folder: Path) -> tuple[Path, ...]:
-    """Write killmatrix.html: the matrix as a picture, each field with the problem that told the two apart."""
+    """Write killmatrix.html: the matrix as a picture; each field names the problem on which the fault was caught."""
     from reports.html import render
 
     laws, faults = by_kills(matrix), by_killers(matrix)
@@ -75,17 +75,17 @@ def write_html(matrix: KillMatrix, folder: Path) -> tuple[Path, ...]:
 
 
 def by_kills(matrix: KillMatrix) -> list[str]:
-    """Laws, those that catch most first."""
+    """Sort laws by decreasing number of caught faults."""
     return sorted(matrix.laws, key=lambda law: -len(matrix.killed(law)))
 
 
 def by_killers(matrix: KillMatrix) -> list[str]:
-    """Faults, those that are hardest to catch first."""
+    """Sort faults by increasing number of laws that catch them."""
     return sorted(matrix.faults, key=lambda fault: len(matrix.killers(fault)))
 
 
 def _field(matrix: KillMatrix, law: str, fault: str) -> tuple[str, str]:
-    """Class and words of one field."""
+    """Class and text of one field."""
     kill = matrix.kills.get((law, fault))
     if kill is None:
         return "", ""

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from harness.analysis.run_comparison import Comparison
     from harness.record.run import Run
 
-COMMENT_ROOM = 18_000  # of a long section where arms were compared: all must fit a comment of 65536 characters
-ROOM = 400_000  # characters of one long section; the two that there may be stay below 1 MiB together
+COMMENT_ROOM = 18_000  # of a long section if arms were compared: all must fit a comment of 65536 characters
+ROOM = 400_000  # characters of one long section; at most two together stay below 1 MiB
 LONGEST = 1000  # characters of a reason
 QUIET = frozenset({"SAME", "UNCHANGED"})
 FIRST = (OUTCOMES, SETTINGS)

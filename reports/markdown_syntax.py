@@ -1,4 +1,4 @@
-"""Markdown that shows any text as it is: tables, escaped text, code, and a section that has only so much room."""
+"""Markdown syntax: tables, escaped text, code, and sections of limited length."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 
 
 def section(title: str, *lines: str) -> Iterator[str]:
-    """Begin a section: its heading, and what its table shows."""
+    """Begin a section: its heading, and lines that describe its table."""
     yield from ("", f"## {title}", "", *lines, "")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int) -> Iterator[str]:
-    """Make a table; the last `numbers` columns are right-aligned."""
+    """Yield the lines of a table.
+
+    head: headings. rows: escaped cells. numbers: how many columns at the end are right-aligned.
+    """
     yield f"| {' | '.join(head)} |"
     yield f"|{'|'.join('---:' if n >= len(head) - numbers else '---' for n in range(len(head)))}|"
     for row in rows:
@@ -19,19 +22,22 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int) -> I
 
 
 def escape(text: str) -> str:
-    """Text that Markdown and HTML leave alone, on one line."""
+    """Escape text for Markdown and HTML, on one line."""
     flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
     return "".join(f"\\{c}" if c in "\\`*_[]|#~" else c for c in flat)
 
 
 def cell(main: str, note: str = "", *, wrong: bool = False) -> str:
-    """Escaped text of a table's cell, with a note in brackets behind it; bold where it is wrong."""
+    """Return the escaped text of a cell of a table.
+
+    main: the value. note: follows it in brackets. wrong: True for bold.
+    """
     text = escape(f"{main} ({note})" if main and note else main or note)
     return f"**{text}**" if text and wrong else text
 
 
 def code(text: str) -> str:
-    """Text as a code span, whatever quotes it has."""
+    """Return text as a code span, whatever backquotes it contains."""
     flat, fence = " ".join(text.split()), "`"
     while fence in flat:
         fence += "`"
@@ -40,7 +46,10 @@ def code(text: str) -> str:
 
 
 def fit(lines: Iterable[str], what: str, room: int) -> Iterator[str]:
-    """Give the lines as long as there is room for them, and how many were left out."""
+    """Yield the lines that fit into the room, and a note on how many were left out.
+
+    lines: of a section. what: name of the lines in the note. room: in bytes.
+    """
     left = 0
     for line in lines:
         room -= len(line.encode())

@@ -55,7 +55,7 @@ CHANGE_COLUMNS = (
 
 
 def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
-    """Write report.html, and gallery.html where results have pictures."""
+    """Write report.html, and gallery.html if results have pictures."""
     run = analysis.run
     context: dict[str, Any] = {
         "title": f"Run {run.path.name}",

@@ -1,4 +1,4 @@
-"""Frames as Parquet files, which pandas reads back with their dtypes and run facts."""
+"""Frames as Parquet files; pandas reads them back with their dtypes and the facts of the run."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from harness.analysis.analyse import Analysis
     from harness.analysis.run_comparison import Comparison
 
-KEPT = ("results", "samples", "blocks", "networks", "verdicts")  # the others are made of these
+KEPT = ("results", "samples", "blocks", "networks", "verdicts")  # the others are computed from these
 
 
 def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
     """Write results.parquet, samples.parquet and blocks.parquet.
 
-    And verdicts.parquet, where arms were compared, and networks.parquet, where networks were run.
+    Also verdicts.parquet if arms were compared, and networks.parquet if networks were run.
     """
     frames = analysis.frames
     return tuple(_write(frames[name], folder / f"{name}.parquet") for name in KEPT if name in frames)

@@ -1,4 +1,4 @@
-"""The built-in reporters: CSV, Markdown, HTML and Parquet; and those for CI, written when they are asked for."""
+"""The built-in reporters: CSV, Markdown, HTML and Parquet; and formats for CI, written only on request."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FOR_CI = (
 
 @hookimpl
 def register_reporters(register: Callable[[Reporter], None]) -> None:
-    """Hand over one reporter for each format."""
+    """Register one reporter for each format."""
     register(
         Reporter(
             name="csv",

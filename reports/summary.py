@@ -1,4 +1,4 @@
-"""A short Markdown summary of a comparison of two versions: fits a comment on a pull request, or a job's summary."""
+"""A short Markdown summary of a comparison of two versions, for a comment on a pull request or a job summary."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIGNS = {ExitCode.OK: "✅", ExitCode.CANNOT_TELL: "⚠️"}  # of every other e
 
 
 def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
-    """Write summary.md; a run that compared no versions says so in it."""
+    """Write summary.md; for a run that compared no versions it says so."""
     path = folder / "summary.md"
     path.write_text("\n".join(_fit(_lines(analysis))) + "\n", encoding="utf-8")
     return (path,)

@@ -1,4 +1,4 @@
-"""Values of a run in words: facts of the machine, precision, laws, times and ratios."""
+"""Values of a run as text: facts of the machine, precision, laws, times and ratios."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 _CLASS = re.compile(r"inputs in ([^,;]+), sums in ([^,;]+)")  # the class of arithmetic, as its law writes it
 _GUESS = re.compile(r" \(TF32 or float16\)")
-FARTHEST = 1000  # ratios beyond, as the ends of intervals of two passes may be, are only called so
-UNCERTAIN = 1.5  # upper over lower end of an interval, from which on a time is marked as rough
+FARTHEST = 1000  # larger ratios, such as ends of intervals of two passes, are shown as "> 1000"
+UNCERTAIN = 1.5  # upper over lower end of an interval, above which a time is marked as rough
 
 
 def run_facts(run: Run) -> list[tuple[str, str]]:
-    """Machine, versions, peaks and command of a run, by name; only what is known."""
+    """Return machine, versions, peaks and command of a run as names and values; only known ones."""
     header, env = run.header, run.header.environment
     libraries = {**env.get("libraries", {})}
     for versions in run.versions.values():
@@ -70,7 +70,10 @@ def _pairs(values: dict[str, Any]) -> str:
 
 
 def arithmetic_words(cell: dict[str, Any]) -> tuple[str, str, bool]:
-    """One backend's precision: fewest effective bits, the class with what else there is to know, and if all is well."""
+    """Return the precision of one backend: fewest effective bits, a note, and True if all is well.
+
+    The note has the class of arithmetic, and numbers of comparisons that failed or prove nothing.
+    """
     bits = "" if cell["least_bits"] is None else format_number(cell["least_bits"], 3)
     if not bits and cell["comparisons"]:
         bits = "failed" if cell["failed"] else "no error"
@@ -85,13 +88,13 @@ def arithmetic_words(cell: dict[str, Any]) -> tuple[str, str, bool]:
 
 
 def time_words(cell: dict[str, Any]) -> str:
-    """Write a median time: ~ where its interval is wide, * where the operator is derived and so is not ranked."""
+    """Return a median time: ~ if its interval is wide, * if the operator is derived and therefore not ranked."""
     rough = "~" if cell["high_ns"] > UNCERTAIN * cell["low_ns"] else ""
     return rough + format_time(cell["median_ns"]) + ("*" if cell["route"] == "derived" else "")
 
 
 def law_words(row: dict[str, Any]) -> tuple[str, str]:
-    """One law on one backend: passed of those that ran, and what else there is to know."""
+    """Return the numbers of passed and ran applications of one law on one backend, and a note."""
     idle = row["planned"] - row["ran"]
     notes = (
         f"worst {format_number(row['worst'], 2)}" if row["worst"] is not None else "",
@@ -102,13 +105,13 @@ def law_words(row: dict[str, Any]) -> tuple[str, str]:
 
 
 def setup_words(made: dict[str, Any], side: str) -> str:
-    """What planning and the first call took on one side of a row of the table of verdicts."""
+    """Return the times of planning and of the first call, for one side of a row of the table of verdicts."""
     times = [made[f"{side}_{name}_ns"] for name in ("prepare", "first")]
     return "" if None in times else " + ".join(map(format_time, times))
 
 
 def ratio_words(ratio: Estimate | None) -> tuple[str, str]:
-    """A ratio and its interval, with the digits that a change of a tenth of a percent needs."""
+    """Return a ratio and its interval, with the digits needed for a change of a tenth of a percent."""
     if ratio is None:
         return "", ""
     return _short(ratio.value), f"{_short(ratio.low)} to {_short(ratio.high)}"

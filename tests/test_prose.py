@@ -13,7 +13,10 @@ from tests.conftest import ROOT
 # Revised rooms: folders with all that is below them, or files. The list grows until it holds all four packages.
 DONE = (
     "harness/machine", "harness/measure", "harness/networks", "harness/generate", "harness/capture", "harness/record",
-    "harness/git.py", "harness/errors.py", "harness/exit_codes.py",
+    "harness/analysis", "harness/api", "harness/cli", "reports",
+    "harness/backend/__init__.py", "harness/backend/base.py", "harness/backend/declarations.py",
+    "harness/backend/routing.py", "harness/backend/spelling.py", "harness/backend/switches.py",
+    "harness/__init__.py", "harness/__main__.py", "harness/git.py", "harness/errors.py", "harness/exit_codes.py",
 )  # fmt: skip
 PACKAGES = ("harness", "backends", "suites", "reports")
 CLAUSE = re.compile(
@@ -45,11 +48,14 @@ def _comments(source):
 def _undescribed(tree):
     """Line, function and parameter of public functions with MANY parameters, of which no docstring tells.
 
-    A parameter may be described by the function, by its class, or by its module, where many functions share it.
+    A parameter may be described by the function, by its class, or by its module, where many functions share it. A
+    command is described to its user: by `help` of its options, see `_unhelpful`.
     """
     for scope in (tree, *(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name[0] != "_")):
         for node in scope.body:
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name[0] == "_":
+                continue
+            if _is_command(node):
                 continue
             told = " ".join(ast.get_docstring(place) or "" for place in (tree, scope, node))
             arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
@@ -58,6 +64,21 @@ def _undescribed(tree):
                 yield from (
                     (node.lineno, node.name, name) for name in names if not re.search(rf"\b{re.escape(name)}\b", told)
                 )
+
+
+def _is_command(node):
+    """Return True for a command of click, whose docstring is its help text."""
+    calls = (one.func for one in node.decorator_list if isinstance(one, ast.Call))
+    return any(isinstance(called, ast.Attribute) and called.attr == "command" for called in calls)
+
+
+def _unhelpful(tree):
+    """Line and first name of options of click without a help text."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "click.option":
+            texts = [one.value for one in node.keywords if one.arg == "help"]
+            if not texts or (isinstance(texts[0], ast.Constant) and not texts[0].value):
+                yield node.lineno, ast.unparse(node.args[0])
 
 
 def find_faults(source, path):
@@ -71,6 +92,7 @@ def find_faults(source, path):
     for line, text in _comments(source):
         found += [f"{path}:{line} comment has '{hit[0]}'" for hit in DIALECT.finditer(text)]
     found += [f"{path}:{line} {function} does not describe '{name}'" for line, function, name in _undescribed(tree)]
+    found += [f"{path}:{line} option {name} has no help" for line, name in _unhelpful(tree)]
     return found
 
 
@@ -106,6 +128,12 @@ def is_late(now):
 
 def _mix(a, b, c):
     """Mean of the three."""
+
+
+@click.command("read")
+@click.option("--zone", help="Time zone.")
+def read(clock, zone, output):
+    """Read CLOCK."""
 '''
 
 
@@ -129,6 +157,9 @@ def test_plain_prose_has_no_faults():
         ("warm: number", "Number", "clocks.py:7 time does not describe 'warm'"),
         ("A clock; synchronize:", "A clock:", "clocks.py:7 time does not describe 'synchronize'"),
         ("is_late(now)", "is_late(now, then, never)", "clocks.py:14 is_late does not describe 'never'"),
+        (', help="Time zone."', "", "clocks.py:23 option '--zone' has no help"),
+        ("Time zone.", "", "clocks.py:23 option '--zone' has no help"),
+        ('click.command("read")', "cache", "clocks.py:24 read does not describe 'clock'"),
     ],
 )
 def test_faults_are_found(old, new, fault):

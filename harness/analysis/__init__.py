@@ -1,1 +1,1 @@
-"""What the samples and outcomes of a run say: verdicts, comparisons, findings and tables."""
+"""Analysis of the samples and outcomes of a run: verdicts, comparisons, findings and tables."""

@@ -34,23 +34,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Analysis:
-    """What a run says.
+    """Everything that reports show of a run.
 
     run: header and results. acceptance: findings of a comparison that were accepted beforehand.
-    Every property is computed when it is first read, and kept.
+    Every property is computed on first access and cached.
     """
 
     run: Run
     acceptance: Acceptance
 
     def __getattr__(self, name: str) -> NoReturn:
-        """Tell a reporter of the older form, which took a Run, where the run is."""
+        """Raise AttributeError; for an attribute of Run, tell a reporter of the older form to use `analysis.run`."""
         told = f"; a reporter takes an Analysis, and the run is `analysis.run` (`analysis.run.{name}`)"
         raise AttributeError(f"'Analysis' has no attribute '{name}'{told if name in RUN_NAMES else ''}")
 
     @cached_property
     def exit_code(self) -> ExitCode:
-        """Exit code of the command that made the run: that of its gate, its armed comparison, or the run itself."""
+        """Exit code of the command that made the run: of its gate, of its armed comparison, or of the run itself."""
         if self.arm_comparison is None:
             return find_exit_code(self.run, self.bugs)
         if not self.arm_comparison.gate.whole:
@@ -60,19 +60,20 @@ class Analysis:
 
     @cached_property
     def arm_comparison(self) -> ArmComparison | None:
-        """Every timed cell against its base; None where the run compared no arms."""
+        """Every timed cell compared with its base; None if the run compared no arms."""
         return None if self.run.header.gate is None else compare_to_base(self.run)
 
     @cached_property
     def gate_report(self) -> GateReport | None:
-        """Every cell of two versions, laws and times; None where the run compared no arms."""
+        """Every cell of two versions, laws and times; None if the run compared no arms."""
         return None if self.arm_comparison is None else judge_gate(self.arm_comparison, self.acceptance)
 
     @cached_property
     def verdicts(self) -> ArmComparison | None:
-        """The comparison of arms as it is shown; None where the run compared no arms.
+        """The comparison of arms as reports show it; None if the run compared no arms.
 
-        In a gate, a cell that one version could not time has no verdict: its outcome tells. Accepted findings say so.
+        A gate shows no verdict for a cell that one version could not time: its outcome is reported instead. Accepted
+        findings carry the reason why they were accepted.
         """
         comparison = self.arm_comparison
         if comparison is None or not comparison.gate.whole:
@@ -98,7 +99,7 @@ class Analysis:
 
     @cached_property
     def portfolios(self) -> tuple[Portfolio, ...]:
-        """The best backend of each layer, for every pass of a network whose layers were timed."""
+        """The best backend of each layer, for every pass over a network whose layers were timed."""
         return find_portfolios(self.run)
 
     @cached_property
@@ -113,19 +114,19 @@ class Analysis:
 
     @cached_property
     def wrong_only_in(self) -> Mapping[int, str]:
-        """Settings in which a wrong cell is wrong, where it is right in others; by number of cell."""
+        """Map the number of a wrong cell to the settings in which it is wrong, if it is right in others."""
         return explain_settings(self.run)
 
     @cached_property
     def results(self) -> pd.DataFrame:
-        """One row for each result, with the columns RESULT_COLUMNS; shared, so take a copy before changing it."""
+        """One row for each result, with the columns RESULT_COLUMNS; shared, so copy it before changing it."""
         from harness.analysis.frames import results_frame
 
         return results_frame(self.run)
 
     @cached_property
     def semantics(self) -> pd.DataFrame:
-        """What backends were seen to do where they may choose, one row for each law that observed anything."""
+        """Observed behaviour of backends where they have a choice: one row for each law that observed anything."""
         from harness.analysis.frames import semantics_table
 
         return semantics_table(self.results)
@@ -166,11 +167,14 @@ class Analysis:
         return ratios_to_fastest(self.run, self.speed)
 
     def failures(self, most: int, each: int) -> list[FailureGroup]:
-        """Wrong results by backend and law (see `group_failures`)."""
+        """Return wrong results grouped by backend and law.
+
+        most, each: limits of results in all and of one group (see `group_failures`).
+        """
         return group_failures(self.run.results, most, each)
 
     def accepting(self, acceptance: Acceptance) -> Analysis:
-        """Return the same analysis with other acceptances; what does not depend on them is kept."""
+        """Return the same analysis with other acceptances; cached properties that do not depend on them are kept."""
         changed = Analysis(run=self.run, acceptance=acceptance)
         kept = {name: value for name, value in vars(self).items() if name not in BY_ACCEPTANCE}
         vars(changed).update(kept)
@@ -184,7 +188,7 @@ BY_ACCEPTANCE = frozenset({"acceptance", "gate_report", "verdicts", "exit_code"}
 def analyse(run: Run, acceptance: Acceptance | None = None) -> Analysis:
     """Analyse a run.
 
-    acceptance: findings that were accepted; by default those that are kept with the run.
-    Raises UsageError where the kept ones cannot be read.
+    acceptance: findings that were accepted; by default those stored with the run.
+    Raises UsageError if the stored ones cannot be read.
     """
     return Analysis(run=run, acceptance=read_acceptance(run) if acceptance is None else acceptance)

@@ -1,4 +1,4 @@
-"""Where every arm of a run stands against its base: verdicts cell by cell, and one effect for each arm."""
+"""Comparison of every arm of a run with its base: a verdict for each cell, and one effect for each arm."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DECIDED: tuple[Verdict, ...] = ("SLOWER", "FASTER", "SAME")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One cell against its base: the results of both (base None where it has none) and what the passes say."""
+    """One cell and its base: the results of both (base is None if there is none), and the judgement of their passes."""
 
     base: Result | None
     new: Result
@@ -30,17 +30,17 @@ class Row:
 
     @property
     def payback(self) -> Payback:
-        """After how many calls the arm has paid for what its plan costs more than the base's."""
+        """Number of calls after which the arm has recovered what its setup costs more than that of the base."""
         base, new = (side.measurement.passes if side and side.measurement else () for side in (self.base, self.new))
         return pay_back(base, new, self.judgement.ratio)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmComparison:
-    """All cells of a run against their bases.
+    """All cells of a run compared with their bases.
 
     overall: geometric mean of new / base over the cells of each arm, with its interval; arms without ratios are absent.
-    dropped: share of the blocks that the rule left out; above its limit the run cannot tell.
+    dropped: share of the blocks that were dropped as disturbed; above MOST_DROPPED, the run cannot give verdicts.
     """
 
     run: Run
@@ -51,7 +51,7 @@ class ArmComparison:
 
     @property
     def can_tell(self) -> bool:
-        """Whether the machine was quiet enough for verdicts."""
+        """True if the machine was quiet enough for verdicts."""
         return self.dropped <= MOST_DROPPED
 
     @property
@@ -64,7 +64,10 @@ class ArmComparison:
 
     @property
     def exit_code(self) -> ExitCode:
-        """That of the run; with an armed gate SLOWER (or missing) and CANNOT_TELL where it is inconclusive too."""
+        """Exit code of the run; if that is OK and the gate is armed, of the verdicts.
+
+        SLOWER also stands for missing cells. CANNOT_TELL: too many blocks were dropped, or a cell is inconclusive.
+        """
         code = find_exit_code(self.run)
         if code or not self.gate.armed:
             return code
@@ -79,7 +82,10 @@ class ArmComparison:
 
 
 def compare_to_base(run: Run, gate: Gate | None = None) -> ArmComparison:
-    """Judge every timed cell of a run against the first arm of its family; the gate is the run's own unless given."""
+    """Judge every timed cell of a run against the first arm of its family.
+
+    gate: by default the gate of the run.
+    """
     gate = gate or run.header.gate or Gate()
     pairs = pair_results(run)
     ratios = {number: log_ratios(*map(_passes, pair)) for number, pair in enumerate(pairs)}
@@ -102,10 +108,11 @@ def compare_to_base(run: Run, gate: Gate | None = None) -> ArmComparison:
 def judge_cells(
     ratios: Mapping[int, Sequence[float]], suites: Mapping[int, str], gate: Gate, *, ended: bool = False
 ) -> dict[int, Judgement]:
-    """Judge cells by number, while a run goes on or when it has ended.
+    """Judge cells, during a run or at its end.
 
-    Where suites are judged apart, the first is what the others are seen against: its cells are judged by themselves,
-    and every cell of another suite as if it were the only one beside them.
+    ratios: log(new / base) of the passes of each cell, by number of the cell. suites: suite of each cell.
+    gate: if it judges suites `apart`, the cells of the first suite are judged together, and each cell of another suite
+    as if it were the only one added to them. ended: True if no more passes will follow.
     """
     if not gate.apart:
         return judge(ratios, Design.of(gate), ended=ended)
@@ -118,7 +125,10 @@ def judge_cells(
 
 
 def pair_results(run: Run) -> list[tuple[Result | None, Result]]:
-    """Every timed cell of every arm that has a base, and the base's cell; those that neither arm ran are none."""
+    """Return (base, new) for every timed cell of an arm that has a base.
+
+    base: None if the base has no such cell. Pairs that neither arm ran are left out.
+    """
     base_of = run.header.base_of
     timed = {(r.suite, r.problem, r.backend): r for r in run.results if r.kind == "speed"}
     pairs = [(timed.get((r.suite, r.problem, base_of[r.backend])), r) for r in timed.values()]
@@ -134,6 +144,6 @@ def _passes(result: Result | None) -> Sequence[Pass]:
 
 
 def dropped_share(run: Run) -> float:
-    """Share of the timed blocks that the rule left out."""
+    """Return the share of the timed blocks that were dropped as disturbed."""
     blocks = [b for r in run.results if r.measurement is not None for one in r.measurement.passes for b in one.blocks]
     return sum(bool(block.dropped) for block in blocks) / len(blocks) if blocks else 0.0

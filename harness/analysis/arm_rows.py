@@ -17,7 +17,7 @@ from harness.record.run import Result, Run
 WORST_FIRST = ("SLOWER", "MISSING", "INCONCLUSIVE", "FASTER", "SAME")
 
 
-REVISION = 10  # characters that tell revisions apart
+REVISION = 10  # characters of an abbreviated revision
 
 
 _NUMBER = re.compile(r"\d[\d.]*%?")
@@ -25,9 +25,9 @@ _NUMBER = re.compile(r"\d[\d.]*%?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Rows that belong together, worst first: all of them, or in a qualification those of one known slow-down.
+    """A group of rows, worst first: all rows, or in a qualification the rows of one known slow-down.
 
-    slowdown: as a share, 0 for identical arms; None where the run is no qualification.
+    slowdown: as a share, 0 for identical arms; None if the run is no qualification.
     """
 
     slowdown: float | None
@@ -35,7 +35,7 @@ class Group:
 
     @property
     def title(self) -> str:
-        """What the group is, in words; empty where it is everything."""
+        """Title of the group; empty if it contains all rows."""
         if self.slowdown is None:
             return ""
         return f"slowed down by {100 * self.slowdown:g} %" if self.slowdown else "identical arms"
@@ -53,7 +53,7 @@ class Effect:
 
 
 def worst_first(rows: Iterable[Row]) -> list[Row]:
-    """Rows by verdict, the largest ratio of each first."""
+    """Sort rows by verdict, then by decreasing ratio."""
     return sorted(rows, key=lambda row: (WORST_FIRST.index(row.judgement.verdict), -_ratio(row)))
 
 
@@ -62,12 +62,12 @@ def _ratio(row: Row) -> float:
 
 
 def base_name(arm_comparison: ArmComparison, arm: str) -> str:
-    """The first arm of an arm's family; empty where the header does not know the arm."""
+    """Return the first arm of an arm's family; empty if the header does not list the arm."""
     return arm_comparison.run.header.base_of.get(arm, "")
 
 
 def groups_of(arm_comparison: ArmComparison) -> list[Group]:
-    """The rows by known slow-down, the smallest first; one group where the run is no qualification."""
+    """Group rows by known slow-down, the smallest first; one group if the run is no qualification."""
     found: dict[float | None, list[Row]] = defaultdict(list)
     for row in worst_first(arm_comparison.rows):
         found[row.new.slowdown].append(row)
@@ -76,13 +76,16 @@ def groups_of(arm_comparison: ArmComparison) -> list[Group]:
 
 
 def dropped_reasons(run: Run) -> list[tuple[str, int]]:
-    """Why blocks were left out and how many, most frequent first; reasons that differ in numbers alone are one."""
+    """Count the dropped blocks by reason, most frequent first.
+
+    Reasons that differ only in numbers are counted as one.
+    """
     blocks = (b for r in run.results if r.measurement is not None for one in r.measurement.passes for b in one.blocks)
     return Counter(_NUMBER.sub("…", block.dropped) for block in blocks if block.dropped).most_common()
 
 
 def effects(arm_comparison: ArmComparison) -> list[Effect]:
-    """One effect for each arm and group; arms without two passes that all their cells have are left out."""
+    """Return one effect for each arm and group; arms with a cell of fewer than two passes are left out."""
     found = []
     for group in groups_of(arm_comparison):
         by_arm: dict[str, dict[int, list[float]]] = defaultdict(dict)
@@ -100,14 +103,14 @@ def effects(arm_comparison: ArmComparison) -> list[Effect]:
 
 
 def row_ratios(row: Row) -> dict[int, float]:
-    """log(new / base) by number of the pass, of the passes in which both were timed."""
+    """Map the number of each pass in which both sides were timed to log(new / base)."""
     sides = [side.measurement.passes if side and side.measurement else () for side in (row.base, row.new)]
     both = sorted(pass_values(sides[0]).keys() & pass_values(sides[1]).keys())
     return dict(zip(both, log_ratios(*sides), strict=True))
 
 
 def verdict_row(arm_comparison: ArmComparison, row: Row) -> dict[str, Any]:
-    """A row of the table of verdicts."""
+    """Return a row of the table of verdicts, as VERDICT_COLUMNS."""
     new, found, base = row.new, row.judgement, row.base
     ratio = found.ratio
     return {
@@ -124,7 +127,7 @@ def verdict_row(arm_comparison: ArmComparison, row: Row) -> dict[str, Any]:
 
 
 def describe_reason(row: Row) -> str:
-    """Why there is no verdict; where a side has no time, what became of it."""
+    """Return the reason for a missing verdict; for MISSING, the outcome of each side without a time."""
     if row.judgement.verdict != "MISSING":
         return row.judgement.reason
     sides = [(name, side) for name, side in (("base", row.base), ("new", row.new)) if not (side and side.measurement)]
@@ -144,7 +147,7 @@ def _time(result: Result | None) -> float | None:
 
 
 def _setup(side: str, result: Result | None) -> dict[str, float | None]:
-    """Medians over passes of planning and of the first call."""
+    """Medians over passes of the times of planning and of the first call, in ns."""
     passes = result.measurement.passes if result is not None and result.measurement is not None else ()
     return {
         f"{side}_prepare_ns": statistics.median(p.prepare_ns for p in passes) if passes else None,
@@ -153,7 +156,7 @@ def _setup(side: str, result: Result | None) -> dict[str, float | None]:
 
 
 def arm_rows(arm_comparison: ArmComparison) -> list[tuple[str, str, str, str, str]]:
-    """Name, backend, base (empty for a base), revision with its mark, and interpreter of every arm."""
+    """Return name, backend, base (empty for a base), revision with its mark, and interpreter of every arm."""
     return [
         (
             arm.name, arm.backend, "" if (base := base_name(arm_comparison, arm.name)) == arm.name else base,

@@ -1,10 +1,15 @@
-"""Exact binomial intervals: how often something happens, from how often it happened."""
+"""Exact binomial intervals of a rate, from the number of failures in a number of trials."""
 
 from __future__ import annotations
 
 
 def clopper_pearson(failures: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Two-sided interval of the rate behind `failures` in `trials` (Clopper and Pearson 1934); (0, 1) for no trials."""
+    """Return the exact two-sided interval of a rate (Clopper and Pearson 1934).
+
+    failures: number of events. trials: number of independent trials; 0 makes the interval (0, 1).
+    confidence: probability that the interval covers the rate, between 0 and 1.
+    Raises ValueError for failures outside 0 to trials, and for any other confidence.
+    """
     return (
         1 - bound_rate(trials - failures, trials, (1 + confidence) / 2),
         bound_rate(failures, trials, (1 + confidence) / 2),
@@ -12,9 +17,13 @@ def clopper_pearson(failures: int, trials: int, confidence: float = 0.95) -> tup
 
 
 def bound_rate(failures: int, trials: int, confidence: float = 0.95) -> float:
-    """One-sided upper bound: the largest rate at which so few failures are no rarer than 1 - confidence.
+    """Return the one-sided upper bound of a rate (Clopper and Pearson 1934).
 
-    Without a failure that is about 3 / trials at 95 %.
+    failures: number of events. trials: number of independent trials.
+    confidence: probability that the bound is not exceeded, between 0 and 1.
+    The bound is the largest rate at which that few failures have at least the probability 1 - confidence; without a
+    failure it is about 3 / trials at 95 %.
+    Raises ValueError for failures outside 0 to trials, and for any other confidence.
     """
     from scipy.special import betaincinv
 

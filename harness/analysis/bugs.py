@@ -1,6 +1,6 @@
-"""What a run says of known bugs: present, absent, does not apply, or undecided; made from what is on disk alone.
+"""Status of known bugs in a run: present, absent, does not apply, or undecided; computed from stored results alone.
 
-Absent is said only where every law was applied to every line, passed, and compared something that proves it.
+A bug is absent only if every law was applied to every line, passed, and its comparison proves something.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STATUSES: tuple[Status, ...] = ("present", "undecided", "absent", "does not appl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BugRow:
-    """One known bug on one backend, and why it is said to be there or not."""
+    """One known bug on one backend: its status, the reason for it, and the results."""
 
     asked: AskedBug
     status: Status
@@ -29,7 +29,7 @@ class BugRow:
 
 
 def bug_rows(run: Run) -> tuple[BugRow, ...]:
-    """A row for every known bug and backend that the run asked, in the order of the table."""
+    """Return a row for every known bug and backend that the run tested, in the order of the table."""
     found: dict[tuple[str, str], list[Result]] = {}
     for result in run.results:
         found.setdefault((result.label, result.backend), []).append(result)
@@ -40,7 +40,7 @@ def bug_rows(run: Run) -> tuple[BugRow, ...]:
 
 
 def count_statuses(rows: Sequence[BugRow]) -> dict[Status, int]:
-    """How many rows have each status, in the order of STATUSES, without those that no row has."""
+    """Count rows by status, in the order of STATUSES; statuses without a row are left out."""
     counts = Counter(row.status for row in rows)
     return {status: counts[status] for status in STATUSES if counts[status]}
 
@@ -59,7 +59,7 @@ def _judge(asked: AskedBug, results: Sequence[Result], versions: Mapping[str, st
     outside = asked.hindrance or _outside(asked, versions)
     if outside:
         return row("does not apply", outside)
-    for outcome in ("unavailable", "unsupported"):  # of the whole row; of a part of it, see below
+    for outcome in ("unavailable", "unsupported"):  # of all results; a part of them counts as open, see below
         if results and all(one.outcome == outcome for one in results):
             return row("does not apply", results[0].reason)
     if len(results) < asked.cells or not results:
@@ -73,7 +73,7 @@ def _judge(asked: AskedBug, results: Sequence[Result], versions: Mapping[str, st
 
 
 def _outside(asked: AskedBug, versions: Mapping[str, str]) -> str:
-    """Why the version that is here is not one of those that have the bug; empty where it may be."""
+    """Reason why the installed version cannot have the bug; empty if it may have it."""
     bug = asked.bug
     here = versions.get(bug.package, "")
     if not here:
@@ -86,6 +86,6 @@ def _outside(asked: AskedBug, versions: Mapping[str, str]) -> str:
 
 
 def _number(version: str) -> tuple[int, ...]:
-    """The release of a version: 2.13.0+cpu is 2, 13, 0."""
+    """Release segment of a version: 2.13.0+cpu is (2, 13, 0)."""
     found = re.match(r"\d+(?:\.\d+)*", version.lstrip("v"))
     return tuple(map(int, found[0].split("."))) if found else ()

@@ -1,4 +1,4 @@
-"""What a run asked: conditions of the model of dispatch by backend and operator."""
+"""Coverage of a run: tested conditions of the model of dispatch, by backend and operator."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def run_coverage(
 ) -> dict[str, dict[Operator, Coverage]]:
     """Return the coverage of every backend and operator that the run has cells of, in the order of the run.
 
-    A problem was asked where one of its cells ran and did not pass by a comparison that proves nothing. Layers inside
-    of whole networks do not count: their answers are not looked at one by one.
-    law, backends, operators: the only ones whose cells count, all where nothing is given.
+    A problem counts as asked if one of its cells ran, unless that cell passed by a comparison that proves nothing.
+    Layers inside whole networks do not count, because their results are not checked one by one.
+    run: the run to count. law, backends, operators: count only their cells; all cells by default.
     """
     from harness.generate.dispatch.coverage import measure_coverage
 
@@ -50,17 +50,17 @@ def run_coverage(
 
 
 def cells_of_operators(run: Run) -> Iterator[Result]:
-    """Return the results of a run that are about an operator, not about a network."""
+    """Return the results of a run that belong to an operator, not to a network."""
     return (result for result in run.results if not is_network_line(result.problem))
 
 
 def operator_of(result: Result) -> str:
-    """Return the name of the operator that a result is about."""
+    """Return the name of the operator of a result."""
     return result.problem.partition(" ")[0]
 
 
 def coverage_rows(found: Found) -> Iterator[dict[str, Any]]:
-    """Records of the table `coverage`: one for each backend, operator and condition."""
+    """Yield records of the table `coverage`: one for each backend, operator and condition."""
     for backend, coverages in found.items():
         for operator, one in coverages.items():
             for n, condition in enumerate(one.conditions):
@@ -75,7 +75,7 @@ def coverage_rows(found: Found) -> Iterator[dict[str, Any]]:
 
 
 def gap_rows(found: Found) -> Iterator[dict[str, Any]]:
-    """Records of the table `coverage-pairs`: one for each pair of conditions that was not asked together."""
+    """Yield records of the table `coverage-pairs`: one for each pair of conditions that was not asked together."""
     for backend, coverages in found.items():
         for operator, one in coverages.items():
             for a, b in one.missing:

@@ -1,4 +1,4 @@
-"""Sentences about a run that every report and the terminal say in the same words."""
+"""Sentences about a run, shared by all reports and the terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.record.run import VACUOUS_QUOTA, Outcome, Result, Run
 
 
 def describe_overdrawn(overdrawn: Mapping[str, tuple[int, int]]) -> list[str]:
-    """A line for each backend of which too large a share of the passed results proves nothing."""
+    """Return a line for each backend with too large a share of passed results that prove nothing."""
     return [
         f"{backend}: {vacuous} of {passed} passed results prove nothing ({100 * vacuous / passed:.1f} %), "
         f"above the quota of {100 * VACUOUS_QUOTA:g} %: the run does not count as a success"
@@ -19,7 +19,7 @@ def describe_overdrawn(overdrawn: Mapping[str, tuple[int, int]]) -> list[str]:
 
 
 def describe_idle(run: Run) -> list[str]:
-    """A line for each backend and law that had nothing to look at in it, with the first reason."""
+    """Return a line for each backend and law that had nothing to check in some cells, with the first reason."""
     found: dict[tuple[str, str], list[str]] = {}
     for result in run.results:
         if result.idle:
@@ -32,10 +32,10 @@ def describe_idle(run: Run) -> list[str]:
 
 
 def describe_failure(result: Result, only: str = "") -> list[tuple[str, str]]:
-    """Why a result is wrong, as named lines: reason, with the worst error in ulp, and where the wrong elements lie.
+    """Describe a wrong result as named lines: reason with the worst error in ulp, and position of the wrong elements.
 
-    The reason may end with where they lie; it is then said once, in its own line.
-    only: in which settings of its backend it is wrong, where that is known.
+    The position appears once, in its own line, even if the reason ends with it.
+    only: settings of the backend in which the result is wrong, if known.
     """
     settings = [("only", only)] if only else []
     return [*_describe_answer(result), *settings]
@@ -52,7 +52,7 @@ def _describe_answer(result: Result) -> list[tuple[str, str]]:
 
 
 def describe_outcome(run: Run, outcome: Outcome) -> list[str]:
-    """For every backend with results of an outcome, the commonest reason and how many more cells there are."""
+    """Return a line for every backend with results of an outcome: the most frequent reason, and the other cells."""
     told = []
     for backend in run.header.backends:
         reasons = [r.reason for r in run.results if r.outcome == outcome and r.backend == backend]
@@ -63,7 +63,7 @@ def describe_outcome(run: Run, outcome: Outcome) -> list[str]:
 
 
 def describe_incomplete(run: Run) -> str:
-    """Why and where a run stopped; empty for a complete one."""
+    """Return why and where a run stopped; empty for a complete run."""
     if run.complete:
         return ""
     why = run.ending.reason if run.ending and run.ending.reason else "stopped"

@@ -1,4 +1,4 @@
-"""The exit code of a run by itself, before any comparison."""
+"""Exit code of a run by itself, before any comparison."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from harness.record.run import RAN, WRONG, Run
 
 
 def find_exit_code(run: Run, bugs: Sequence[BugRow] | None = None) -> ExitCode:
-    """OK, WRONG, or INCOMPLETE where nothing ran or the run is incomplete.
+    """Return OK, WRONG, or INCOMPLETE if nothing ran or the run is incomplete.
 
-    A backend that passes by comparisons that prove nothing, beyond the quota, counts as wrong. A run that leaves
-    undecided whether a known bug is present is incomplete.
-    bugs: rows of `bug_rows`, where they are known already.
+    A backend counts as wrong if its share of passed comparisons that prove nothing exceeds the quota. A run is
+    incomplete if it leaves a known bug undecided.
+    bugs: rows of `bug_rows`, if they are known already.
     """
     if any(result.outcome in WRONG for result in run.results) or run.overdrawn:
         return ExitCode.WRONG

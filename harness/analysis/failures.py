@@ -1,4 +1,4 @@
-"""Wrong results in groups."""
+"""Groups of wrong results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from harness.record.run import WRONG, Result
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureGroup:
-    """Wrong results of one backend under one law (none for timed cells); `more` were left out."""
+    """Wrong results of one backend and one law.
+
+    law: empty for timed cells. more: number of results that were left out.
+    """
 
     backend: str
     law: str
@@ -20,7 +23,11 @@ class FailureGroup:
 
 
 def group_failures(results: Iterable[Result], most: int, each: int) -> list[FailureGroup]:
-    """Wrong results by backend and law, at most `each` of a group and about `most` in all, but one of every group."""
+    """Group wrong results by backend and law.
+
+    results: results of a run; only wrong ones are taken.
+    most: approximate limit of all results; every group keeps at least one. each: limit of one group.
+    """
     groups: dict[tuple[str, str], list[Result]] = {}
     for result in results:
         if result.outcome in WRONG:

@@ -1,6 +1,6 @@
-"""Runs as pandas frames: typed, documented columns, and the pivots that the reports show.
+"""Pandas frames of runs: typed, documented columns, and the pivots that reports show.
 
-Missing values are `pandas.NA`. `frame.attrs` carries the facts of the run.
+Missing values are `pandas.NA`. `frame.attrs` holds the facts of the run.
 """
 
 from __future__ import annotations
@@ -51,22 +51,22 @@ _DTYPES = {"string": "string", "int64": "Int64", "float64": "Float64", "bool": "
 
 
 def results_frame(run: Run) -> pd.DataFrame:
-    """One row for every result, with the columns, order and dtypes of RESULT_COLUMNS."""
+    """Return one row for every result, with the columns, order and dtypes of RESULT_COLUMNS."""
     return _framed(result_columns(run), RESULT_COLUMNS, _facts(run))
 
 
 def samples_frame(run: Run) -> pd.DataFrame:
-    """One row for every raw sample, with the columns of SAMPLE_COLUMNS; `cell` joins it to `frame`."""
+    """Return one row for every raw sample, with the columns SAMPLE_COLUMNS; `cell` joins it to the results."""
     return _typed(sample_rows(run), SAMPLE_COLUMNS, _facts(run))
 
 
 def blocks_frame(run: Run) -> pd.DataFrame:
-    """One row for every block of samples, with the columns of BLOCK_COLUMNS; `cell` joins it to `frame`."""
+    """Return one row for every block of samples, with the columns BLOCK_COLUMNS; `cell` joins it to the results."""
     return _typed(block_rows(run), BLOCK_COLUMNS, _facts(run))
 
 
 def verdicts_frame(arm_comparison: ArmComparison) -> pd.DataFrame:
-    """One row for every cell of an arm that has a base, worst first, with the columns of VERDICT_COLUMNS."""
+    """Return one row for every cell of an arm that has a base, worst first, with the columns VERDICT_COLUMNS."""
     attrs = _facts(arm_comparison.run) | {"delta": arm_comparison.gate.delta, "dropped": arm_comparison.dropped}
     return _typed(
         [verdict_row(arm_comparison, row) for row in worst_first(arm_comparison.rows)], VERDICT_COLUMNS, attrs
@@ -74,7 +74,7 @@ def verdicts_frame(arm_comparison: ArmComparison) -> pd.DataFrame:
 
 
 def networks_frame(run: Run, rows: Sequence[NetworkRow]) -> pd.DataFrame:
-    """One row for every network, what it was timed on, and backend, with the columns of NETWORK_COLUMNS."""
+    """Return one row for every network, input and backend, with the columns NETWORK_COLUMNS."""
     return _typed(network_records(rows), NETWORK_COLUMNS, _facts(run))
 
 
@@ -87,7 +87,7 @@ def coverage_frames(run: Run, found: Found) -> dict[str, pd.DataFrame]:
 
 
 def comparison_frame(comparison: Comparison) -> pd.DataFrame:
-    """One row for every cell of a comparison, with the columns of COMPARISON_COLUMNS."""
+    """Return one row for every cell of a comparison of runs, with the columns COMPARISON_COLUMNS."""
     times = [_times(run) for run in (comparison.base, comparison.new)]
     rows = []
     for change in comparison.changes:
@@ -112,7 +112,7 @@ def _times(run: Run) -> dict[tuple[str, str, str, str], float]:
 
 
 def _facts(run: Run) -> dict[str, Any]:
-    """Give what a frame must carry to be judged without its run; JSON values only, as Parquet keeps them."""
+    """Facts of the run by which a frame can be judged without it; JSON values only, as Parquet requires."""
     header = run.header
     return {
         "run": str(run.path), "format": header.format, "created": header.created, "command": header.command,
@@ -135,18 +135,21 @@ def _framed(values: Columns, columns: Sequence[Column], attrs: Mapping[Any, Any]
 
 
 def statuses(results: pd.DataFrame) -> pd.Series[Any]:
-    """Outcome of each result, with the passed ones that prove nothing told apart."""
+    """Return the outcome of each result; a passed result that proves nothing has the status "proves nothing"."""
     nothing = (results["outcome"] == "passed") & results["proves_nothing"].fillna(False)
     return results["outcome"].mask(nothing, PROVES_NOTHING).rename("status")
 
 
 def timed(results: pd.DataFrame) -> pd.DataFrame:
-    """Give the results whose time may be shown: a check passed, and it proved something."""
+    """Return the results whose time may be shown: a check passed, and it proved something."""
     return results[(statuses(results) == "passed") & results["median_ns"].notna()]
 
 
 def outcome_counts(results: pd.DataFrame) -> pd.DataFrame:
-    """Count results: backend x status. `passed` leaves out those that prove nothing, which have their own column."""
+    """Count results by backend and status.
+
+    `passed` excludes results that prove nothing; they have their own column.
+    """
     import pandas as pd
 
     order = results.attrs.get("backends") or list(results["backend"].unique())
@@ -155,10 +158,10 @@ def outcome_counts(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def law_table(results: pd.DataFrame) -> pd.DataFrame:
-    """Count what became of every law on every backend.
+    """Count the results of every law on every backend.
 
-    One row per law and backend, with the law's formula, the numbers of cells planned, of those that ran, passed (and
-    proved something) or proved nothing, and the largest error in units of its bound.
+    One row per law and backend, with the formula of the law, the numbers of cells that were planned, that ran, that
+    passed (and proved something) and that proved nothing, and the largest error in units of its bound.
     """
     import pandas as pd
 
@@ -176,10 +179,10 @@ def law_table(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def semantics_table(results: pd.DataFrame) -> pd.DataFrame:
-    """What every backend does where a law looks at a declaration.
+    """Return the observed behaviour of every backend for each law that checks a declaration.
 
-    One row per law that observed anything, in the plan's order, with the columns of `semantics_columns`; backends that
-    were asked no such law have none. A cell that ran without observing anything shows its outcome.
+    One row per law that observed anything, in the order of the plan, with the columns of `semantics_columns`; a backend
+    that was asked no such law has no column. A cell that ran without observing anything shows its outcome.
     """
     observing = set(results.loc[_observes(results), "law"].unique())
     asked = results.loc[results["law"].isin(observing) & results["outcome"].isin(list(RAN))]
@@ -194,7 +197,7 @@ def semantics_table(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def _semantics_row(law: str, cases: Sequence[tuple[str, ...]], backends: Sequence[str]) -> dict[str, Any]:
-    """One law: formula, what each backend was seen to do, and whether any two differ on a problem."""
+    """Row of one law: formula, observed behaviour of each backend, and whether any two differ on a problem."""
     own: dict[str, list[tuple[str, str]]] = {}
     seen: dict[str, dict[str, set[str]]] = {}
     for _, backend, problem, outcome, observed in cases:
@@ -211,10 +214,10 @@ def _observes(results: pd.DataFrame) -> pd.Series[bool]:
 
 
 def arithmetic_table(results: pd.DataFrame) -> pd.DataFrame:
-    """Precision that every backend really has: one row per backend, operator, dtype and math, in the plan's order.
+    """Return the precision of every backend as measured: one row per backend, operator, dtype and math.
 
-    Columns: ARITHMETIC_COLUMNS. Effective bits are those of comparisons with the float64 reference on data of REAL, by
-    the law and by the timed cells; the class of arithmetic is what the law of probes measured.
+    Columns: ARITHMETIC_COLUMNS. Effective bits come from comparisons with the float64 reference on the data in REAL, by
+    the law REFERENCE_LAW and by the timed cells; the class of arithmetic was measured by ARITHMETIC_LAW.
     """
     rows = results.loc[
         (results["role"].isin(["reference", "arithmetic"]) | results["law"].eq("")) & results["compared"].notna()
@@ -255,6 +258,6 @@ def _arithmetic_row(key: tuple[str, ...], group: Sequence[_Comparison]) -> dict[
 
 
 def _fields(results: pd.DataFrame, name: str, default: str) -> list[str]:
-    """One field of every problem line, or its default."""
+    """Values of one field of all problem lines, or its default."""
     start = f" {name}="
     return [line.partition(start)[2].partition(" ")[0] or default for line in results["problem"]]

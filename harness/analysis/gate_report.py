@@ -1,4 +1,4 @@
-"""What a comparison of two versions found, cell by cell, laws and times alike, and what it makes of a build."""
+"""Findings of a comparison of two versions, cell by cell, for laws and times, and the conclusion for a build."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Finding = Literal[
 ]  # fmt: skip
 FINDINGS: tuple[Finding, ...] = get_args(Finding)
 NOTHING_ACCEPTED = Acceptance()
-QUIET: tuple[Finding, ...] = ("SAME", "UNCHANGED", "NEW")  # what people need not look at
+QUIET: tuple[Finding, ...] = ("SAME", "UNCHANGED", "NEW")  # findings that need no attention
 MEANING: dict[Finding, str] = {
     "BROKEN": "wrong, and was not known to be wrong in the base",
     "SLOWER": "slower by more than counts",
@@ -38,10 +38,11 @@ MEANING: dict[Finding, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """One cell of both versions: its results, the finding and why.
+    """One cell of both versions: its results, the finding and its reason.
 
-    judgement: of its times, None for a law. ruled_out: whether a slow-down of the gate's `resolve` is, where it is not
-    decided. baseless: whether nothing is known of what the base can do there, which more time cannot change.
+    judgement: of the times, None for a law.
+    ruled_out: True if the cell is undecided, but a slow-down of the gate's `resolve` is ruled out.
+    baseless: True if the base could not run the cell although it may be able to; more time cannot decide such a cell.
     """
 
     backend: str
@@ -55,15 +56,15 @@ class Compared:
 
     @property
     def what(self) -> str:
-        """The law, or that it is a time."""
+        """Name of the law, or "time"."""
         return self.new.law or "time"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateReport:
-    """All cells of a comparison of versions, worst first, and what follows for a build.
+    """All cells of a comparison of versions, worst first, and the conclusion for a build.
 
-    lost: backends that the plugins of the base hand over, and those of the new version do not.
+    lost: backends that the plugins of the base register, but not those of the new version.
     """
 
     arm_comparison: ArmComparison
@@ -72,12 +73,12 @@ class GateReport:
 
     @property
     def run(self) -> Run:
-        """The run that was judged."""
+        """The judged run."""
         return self.arm_comparison.run
 
     @property
     def counts(self) -> dict[Finding, int]:
-        """Number of cells by finding, every finding named."""
+        """Number of cells by finding, with all findings as keys."""
         counts: dict[Finding, int] = dict.fromkeys(FINDINGS, 0)
         for cell in self.cells:
             counts[cell.finding] += 1
@@ -85,35 +86,39 @@ class GateReport:
 
     @property
     def silent(self) -> dict[str, int]:
-        """Cells that say nothing of the change, as neither version ran them: how many, by the new one's outcome."""
+        """Number of unchanged cells in which the new version did not run, by its outcome."""
         unchanged = (cell.new.outcome for cell in self.cells if cell.finding == "UNCHANGED")
         return dict(Counter(outcome for outcome in unchanged if outcome not in RAN))
 
     @property
     def undecided(self) -> int:
-        """Number of cells that are not decided and in which not even a large slow-down is ruled out."""
+        """Number of undecided cells in which not even a large slow-down is ruled out."""
         return sum(cell.finding == "INCONCLUSIVE" and not cell.ruled_out for cell in self.cells)
 
     @property
     def baseless(self) -> tuple[Compared, ...]:
-        """The undecided cells that the base could not run, so that more time cannot decide them."""
+        """Undecided cells that the base could not run, so that more time cannot decide them."""
         return tuple(cell for cell in self.cells if cell.finding == "INCONCLUSIVE" and cell.baseless)
 
     @property
     def blind(self) -> bool:
-        """Whether the base could not run where it should, and no cell ran on both sides."""
+        """True if the base could not run cells that it may support, and no cell ran on both sides."""
         both = any(cell.base is not None and is_answer(cell.base) and is_answer(cell.new) for cell in self.cells)
         return not both and any(cell.baseless for cell in self.cells)
 
     @property
     def overdrawn(self) -> tuple[str, ...]:
-        """New versions of which too much proves nothing, and did not in the base."""
+        """Arms of the new version with too many passed comparisons that prove nothing, unlike in their base."""
         bases = self.run.header.base_of
         return tuple(arm for arm in self.run.overdrawn if bases[arm] != arm and bases[arm] not in self.run.overdrawn)
 
     @property
     def exit_code(self) -> ExitCode:
-        """WRONG, INCOMPLETE (or nothing compared), SLOWER (or missing), CANNOT_TELL, or OK; the first that holds."""
+        """Exit code of the gate: the first of WRONG, INCOMPLETE, SLOWER, CANNOT_TELL and OK that holds.
+
+        INCOMPLETE also means that nothing was compared; SLOWER, that a cell or a backend is missing. A slower cell
+        counts only if the machine was quiet enough, a missing one always.
+        """
         counts = self.counts
         codes = {CODE[cell.finding] for cell in self.cells if cell.finding in CODE and cell.finding != "INCONCLUSIVE"}
         if ExitCode.WRONG in codes or self.overdrawn:
@@ -132,8 +137,9 @@ class GateReport:
 
 
 def judge_gate(arm_comparison: ArmComparison, acceptance: Acceptance = NOTHING_ACCEPTED) -> GateReport:
-    """Judge every cell of a run of two versions; the first arm of a family is its base, the second the new version.
+    """Judge every cell of a run of two versions.
 
+    arm_comparison: of the run; the first arm of a family is its base, the second the new version.
     acceptance: findings that were accepted beforehand, by cell.
     """
     run, gate = arm_comparison.run, arm_comparison.gate
@@ -153,7 +159,10 @@ def judge_gate(arm_comparison: ArmComparison, acceptance: Acceptance = NOTHING_A
 
 
 def find_lost(run: Run) -> tuple[str, ...]:
-    """Backends that some base's plugins hand over and no new version's; nothing where a side did not say."""
+    """Return the backends that a base registers and no new version does.
+
+    Empty if any arm did not report its list of backends.
+    """
     bases = run.header.base_of
     old = {name for arm, base in bases.items() if arm == base for name in run.offered.get(arm, ())}
     new = {name for arm, base in bases.items() if arm != base for name in run.offered.get(arm, ())}
@@ -161,7 +170,7 @@ def find_lost(run: Run) -> tuple[str, ...]:
 
 
 def pair_versions(run: Run) -> list[tuple[Result | None, Result]]:
-    """Every result of a new version, and the base's of the same cell."""
+    """Return (base, new) for every result of a new version; base is None if the base has no such cell."""
     base_of = run.header.base_of
     known = {_key(result): result for result in run.results}
     return [
@@ -205,7 +214,7 @@ def _accept(cell: Compared, acceptance: Acceptance) -> Compared:
 
 
 def describe_silent(report: GateReport) -> str:
-    """The same in words, with a reason for each; empty where there are none."""
+    """Return the counts of `silent` in words, with a reason for each outcome; empty if there are none."""
     said = []
     for outcome, number in report.silent.items():
         reason = next(c.new.reason for c in report.cells if c.new.outcome == outcome and c.finding == "UNCHANGED")
@@ -214,7 +223,7 @@ def describe_silent(report: GateReport) -> str:
 
 
 def conclude_gate(report: GateReport) -> str:
-    """What follows for a build, in one line."""
+    """Return the conclusion for a build in one line."""
     counts, resolve = report.counts, report.arm_comparison.gate.resolve
     named = [f"{counts[name]} {name}" for name in ("BROKEN", "SLOWER", "MISSING") if counts[name]]
     named += [f"backend {name} is gone" for name in report.lost]
@@ -238,7 +247,7 @@ def conclude_gate(report: GateReport) -> str:
 
 
 def _advise(report: GateReport) -> Iterator[str]:
-    """What would decide the undecided cells: more time where both sides run, a base that runs where it does not."""
+    """Advice for undecided cells: more time if both sides run, else a base that runs."""
     baseless, cells = report.baseless, len(report.cells)
     if by_time := report.undecided - len(baseless):
         yield (

@@ -1,4 +1,4 @@
-"""The kill matrix: which law catches which planted fault; what catches nothing, and what survives, shows."""
+"""The kill matrix: which law catches which planted fault, which laws catch nothing, and which faults survive."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kill:
-    """The first problem on which a law told a fault from a right implementation, and how."""
+    """The first problem on which a law distinguished a fault from a right implementation, and its result."""
 
     law: str
     fault: str
@@ -19,7 +19,11 @@ class Kill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillMatrix:
-    """Laws x faults. `tried` counts the applications of laws; `complete` is whether every law met every fault."""
+    """Laws x faults.
+
+    kills: by (law, fault); a pair without an entry was not caught. tried: number of applications of laws.
+    complete: True if every law was tried on every fault.
+    """
 
     faults: tuple[str, ...]
     laws: tuple[str, ...]
@@ -47,7 +51,7 @@ class KillMatrix:
 
     @property
     def unique(self) -> dict[str, tuple[str, ...]]:
-        """Laws that are the only one to catch some faults, with those faults."""
+        """Map each law that is the only one to catch some faults to those faults."""
         found: dict[str, list[str]] = {}
         for fault in self.faults:
             killers = self.killers(fault)
@@ -57,7 +61,7 @@ class KillMatrix:
 
     @property
     def smallest(self) -> tuple[str, ...]:
-        """A small set of laws that catches all that can be caught: each time the law that adds most (greedy cover)."""
+        """A small set of laws that catches every fault that any law catches, by greedy set cover."""
         left, chosen = set(self.faults) - set(self.survivors), []
         while left:
             best = max(self.laws, key=lambda law: len(left & set(self.killed(law))))

@@ -9,7 +9,7 @@ from harness.analysis.networks import WORKS, NetworkRow
 
 
 def network_records(rows: Sequence[NetworkRow]) -> list[dict[str, Any]]:
-    """What the frame has: a record for each row, with the columns of NETWORK_COLUMNS."""
+    """Return a record for each row, with the columns NETWORK_COLUMNS."""
     return [_record(row) for row in rows]
 
 
@@ -31,6 +31,6 @@ def _record(row: NetworkRow) -> dict[str, Any]:
 
 
 def compare_works(row: NetworkRow) -> float | None:
-    """How many forward passes a step takes."""
+    """Return the time of a step over that of a forward pass; None if either has no time."""
     forward, step = map(row.time, WORKS)
     return step.value / forward.value if forward is not None and step is not None else None

@@ -1,4 +1,4 @@
-"""What a run says of whole networks: by network, input and backend the verified times, laws, and what is missing."""
+"""Results of whole networks: verified times and laws by network, input and backend, and reasons for gaps."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ WORKS = ("forward", "step")
 class NetworkRow:
     """One network on one backend.
 
-    given: what it was timed on, as fields of its line. speed: results of timed passes, by work. laws: results of laws
-    on this network, on whatever input.
+    given: input of the timed passes, as fields of the problem line. speed: results of timed passes, by work.
+    laws: results of laws on this network, on any input.
     """
 
     network: str
@@ -31,38 +31,44 @@ class NetworkRow:
     laws: tuple[Result, ...]
 
     def measured(self, work: str) -> Measurement | None:
-        """Passes of a timed work; None where it was not timed, or its answers are not verified."""
+        """Return the passes of a timed work; None if it was not timed, or its outputs are not verified."""
         found = self.speed.get(work)
         return None if found is None or found.outcome != "passed" or found.vacuous else found.measurement
 
     def why(self, work: str) -> str:
-        """Why a work has no time; empty where it has one, or was not asked for one."""
+        """Return the reason why a work has no time; empty if it has one, or was not timed at all."""
         found = self.speed.get(work)
         if found is None or self.measured(work) is not None:
             return ""
         return "its check proves nothing" if found.vacuous else f"{found.outcome}: {found.reason}"
 
     def time(self, work: str) -> Estimate | None:
-        """Median time of a pass."""
+        """Return the median time of a pass; None if there is no verified time."""
         from harness.analysis.statistics import estimate_time
 
         measurement = self.measured(work)
         return estimate_time(measurement) if measurement is not None else None
 
     def gflops(self, work: str) -> float | None:
-        """Operations of all layers over the time, in GFLOP/s."""
+        """Return the operations of all layers over the time, in GFLOP/s; None if either is unknown."""
         time, operations = self.time(work), self.figure("operations", work)
         return operations / time.value if time is not None and operations else None
 
     def figure(self, name: str, work: str = "") -> float | None:
-        """What results of this network show: parameters; operations or activation bytes of a work."""
+        """Return a figure that results of this network show; None if none shows it.
+
+        name: such as parameters, operations or activation bytes. work: look only at the timed pass of this work.
+        """
         for result in (*self.speed.values(), *self.laws) if not work else filter(None, (self.speed.get(work),)):
             if result.exhibit is not None and name in result.exhibit.figures:
                 return result.exhibit.figures[name]
         return None
 
     def memory(self, name: str) -> int | None:
-        """Most bytes of a step that a pass measured (memory_bytes) or declared (workspace_bytes); None for none."""
+        """Return the maximum over the passes of a step, in bytes; None if unknown or 0.
+
+        name: memory_bytes (measured) or workspace_bytes (declared).
+        """
         measurement = self.measured("step")
         return max((getattr(one, name) for one in measurement.passes), default=0) or None if measurement else None
 
@@ -79,17 +85,17 @@ class NetworkRow:
 
     @property
     def passed(self) -> int:
-        """Number of those that passed and prove something."""
+        """Number of applications of laws that passed and prove something."""
         return sum(result.outcome == "passed" and not result.vacuous for result in self.laws)
 
     @property
     def broken(self) -> tuple[str, ...]:
-        """Names of laws that are broken."""
+        """Names of broken laws."""
         return tuple(dict.fromkeys(result.law for result in self.laws if result.outcome in WRONG))
 
     @property
     def idle(self) -> tuple[str, ...]:
-        """Laws that did not run, or prove nothing, with the reason; those that share one are counted."""
+        """Laws that did not run or prove nothing, with the reason; laws with the same reason are counted."""
         found = Counter((result.outcome, result.reason) for result in self.laws if result.outcome not in RAN)
         names = {(result.outcome, result.reason): result.law for result in self.laws}
         told = [f"{names[key] if n == 1 else f'{n} laws'} {key[0]}: {key[1]}" for key, n in found.items()]
@@ -97,12 +103,15 @@ class NetworkRow:
 
     @property
     def wrong(self) -> bool:
-        """Whether a law is broken, or a timed pass is not what it must be."""
+        """True if a law is broken, or the result of a timed pass is wrong."""
         return bool(self.broken) or any(result.outcome in WRONG for result in self.speed.values())
 
 
 def network_rows(run: Run) -> tuple[NetworkRow, ...]:
-    """A row for every network, input and backend that was timed, or asked for its error, in the order of the plan."""
+    """Return a row for every network, input and backend that was timed or tested by WHOLE_LAW.
+
+    Sorted by the order of networks in the plan, then input, then backend.
+    """
     speed: dict[tuple[str, str, str], dict[str, Result]] = defaultdict(dict)
     laws: dict[tuple[str, str], list[Result]] = defaultdict(list)
     networks: dict[str, None] = {}

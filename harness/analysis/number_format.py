@@ -1,4 +1,4 @@
-"""Numbers in words that people read: times, ratios, fractions and counts, each with its unit."""
+"""Numbers as text for people: times, ratios, fractions and counts, each with its unit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _SIZES = ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B"))
 
 
 def format_number(value: float, digits: int = 3) -> str:
-    """Write a number with so many significant digits, without an exponent where people would write none."""
+    """Format a number with `digits` significant digits; an exponent only for very large or small numbers."""
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else "∞"
     if value == 0:
@@ -21,31 +21,31 @@ def format_number(value: float, digits: int = 3) -> str:
 
 
 def format_time(ns: float) -> str:
-    """Write a time with its unit, three significant digits."""
+    """Format a time with its unit and three significant digits."""
     scale, unit = next(((s, u) for s, u in _UNITS if ns >= 0.9995 * s), _UNITS[-1])
     return f"{format_number(ns / scale)} {unit}"
 
 
 def format_interval(low_ns: float, high_ns: float) -> str:
-    """Write both ends of an interval, with the unit once where it is the same."""
+    """Format both ends of an interval; a common unit is written once."""
     low, high = format_time(low_ns), format_time(high_ns)
     same = low.split()[1] == high.split()[1]
     return f"{low.split()[0] if same else low} to {high}"
 
 
 def format_bytes(number: float) -> str:
-    """Write a number of bytes with its unit, three significant digits."""
+    """Format a number of bytes with its unit and three significant digits."""
     scale, unit = next(((s, u) for s, u in _SIZES if number >= 0.9995 * s), _SIZES[-1])
     return f"{format_number(number / scale)} {unit}"
 
 
 def format_percent(fraction: float) -> str:
-    """Write a fraction in percent."""
+    """Format a fraction in percent."""
     return f"{format_number(100 * fraction, 2)} %"
 
 
 def format_duration(seconds: float) -> str:
-    """Write a duration as people say it."""
+    """Format a duration in seconds, in minutes and seconds, or in hours and minutes."""
     if seconds < 100:
         return f"{format_number(seconds, 2)} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -54,10 +54,13 @@ def format_duration(seconds: float) -> str:
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
-    """Write a number with its noun in the right form."""
+    """Format a number with its noun.
+
+    number: the count. noun: singular form. plural: plural form; by default the noun with an "s".
+    """
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
 def shorten(text: str, most: int) -> str:
-    """Cut the text where it is longer than `most` characters."""
+    """Cut the text if it is longer than `most` characters."""
     return text if len(text) <= most else f"{text[: most - 1]}…"

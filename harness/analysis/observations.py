@@ -1,4 +1,4 @@
-"""What a backend was observed to do, in few words: the most frequent value, then the others with where they hold."""
+"""Summary of observed behaviour of a backend: the most frequent value, then the others with their conditions."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from harness.problems.line import parse_line
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 
-Case = tuple[str, str]  # problem line, and what was observed on it
+Case = tuple[str, str]  # problem line, observed value
 _LIST = re.compile(r"[(\[]\d+(?:, \d+)*,?[)\]]")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])")
-_HOLE = "\0"  # stands where a number stood
+_HOLE = "\0"  # placeholder of a number
 _FAMILIES: dict[str, Callable[[str], bool]] = {
     "pools": lambda operator: "pool" in operator,
     "convolutions": lambda operator: "pool" not in operator,
     "gradients": lambda operator: operator.endswith("_grad"),
     "forward": lambda operator: not operator.endswith("_grad"),
 }
-# By what the problems with one value may be told from the others, the plainest first.
+# Properties that may distinguish the problems with one value from the others, the simplest first.
 _ASPECTS: tuple[Callable[[Problem], str], ...] = (
     lambda problem: problem.operator.value,
     lambda problem: problem.dtype,
@@ -36,10 +36,11 @@ _ASPECTS: tuple[Callable[[Problem], str], ...] = (
 
 
 def describe_observed(cases: Sequence[Case]) -> str:
-    """Write what was observed on some problems, as `taken; raises ValueError (pools)`; empty where nothing was.
+    """Summarise observations on some problems, as in `taken; raises ValueError (pools)`; empty without observations.
 
-    The first value is the most frequent one and holds wherever no other does. Behind the others stands what tells
-    their problems from the rest (operators, dtypes, ...), or else their share.
+    cases: pairs of a problem line and the observed value.
+    The first value is the most frequent one; it holds for all problems that no other value names. Each other value is
+    followed by the property that distinguishes its problems (operators, dtypes, ...), or else by its share.
     """
     merged = _merge([(line, value.replace("; ", ", ")) for line, value in cases])
     found = [value for value, _ in Counter(value for _, value in merged).most_common()]
@@ -47,7 +48,7 @@ def describe_observed(cases: Sequence[Case]) -> str:
 
 
 def _merge(cases: Sequence[Case]) -> list[Case]:
-    """Make one value of those that differ in numbers alone: shapes and places are left out, numbers become a range."""
+    """Merge values that differ only in numbers: shapes and positions are left out, numbers become a range."""
     alike: dict[str, set[str]] = {}
     for _, value in cases:
         alike.setdefault(_form(value), set()).add(value)
@@ -56,7 +57,7 @@ def _merge(cases: Sequence[Case]) -> list[Case]:
 
 
 def _form(value: str) -> str:
-    """The value without its numbers; those that belong to a word (float32) stay."""
+    """The value without its numbers; digits inside a word (float32) stay."""
     return _NUMBER.sub(_HOLE, _LIST.sub("(…)", value))
 
 
@@ -70,7 +71,10 @@ def _join(form: str, values: set[str]) -> str:
 
 
 def _where(cases: Sequence[Case], value: str) -> str:
-    """What tells the problems with this value from the others: an aspect of all of them and of no other, or a share."""
+    """Property that distinguishes the problems with this value, or their share.
+
+    A property distinguishes them if its values on these problems occur on no other problem.
+    """
     told = [_tell_apart(line) for line, _ in cases]
     for aspects in zip(*told, strict=False):
         own = {aspect for aspect, (_, found) in zip(aspects, cases, strict=True) if found == value}
@@ -81,7 +85,7 @@ def _where(cases: Sequence[Case], value: str) -> str:
 
 
 def _name(chosen: set[str], among: set[str]) -> str:
-    """Names in short: a family of operators where they are all of it that was asked."""
+    """Names, or the name of a family if they are all of its operators that were asked."""
     if among <= {operator.value for operator in Operator}:
         for family, belongs in _FAMILIES.items():
             if len(chosen) > 1 and chosen == {name for name in among if belongs(name)}:
@@ -91,7 +95,7 @@ def _name(chosen: set[str], among: set[str]) -> str:
 
 @lru_cache(maxsize=4096)
 def _tell_apart(line: str) -> tuple[str, ...]:
-    """By what a problem may be told from others, the plainest first: of a network its name, its pass and its input."""
+    """Properties of a problem, the simplest first; for a network, its name, work and input."""
     if is_network_line(line):
         return split_line(line)
     problem = parse_line(line)

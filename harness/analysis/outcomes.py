@@ -1,4 +1,4 @@
-"""What the outcomes of one cell in a base and a new version say together; `compare` and `gate` read the same table."""
+"""Transition of a cell from its outcome in a base to that in a new version: one table for `compare` and `gate`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ State = Literal[
 Word = Literal["BROKEN", "MISSING", "INCONCLUSIVE", "WRONG BEFORE", "MENDED", "NEW", "UNCHANGED"]
 STATES: tuple[State, ...] = get_args(State)
 WORDS: tuple[Word, ...] = get_args(Word)
-# What an environment lacks rather than a backend does: errors that are no answer of a version.
+# Errors caused by the environment, not by the backend; they say nothing about a version.
 MISSING_FILES = ("ImportError:", "ModuleNotFoundError:", "OSError:", "FileNotFoundError:")
-Silent = frozenset[tuple[str, bool]]  # arms, and whether their times are meant or their laws
+Silent = frozenset[tuple[str, bool]]  # arm, and True for its times or False for its laws
 
 CODE: Mapping[str, ExitCode] = {
     "BROKEN": ExitCode.WRONG,
@@ -32,8 +32,8 @@ CODE: Mapping[str, ExitCode] = {
 }
 
 # A row for each state of the base, a column for each of the new version. "wrong" stands for the four outcomes in WRONG.
-# silent: the base answered no cell at all, for want of a file or a library or because its worker died: nothing is known
-# of what the base can do, and what is wrong now was not seen to be wrong before.
+# silent: the base gave no result for any cell, because a file or library is missing or its worker died. Nothing is
+# known of its abilities, and an error in the new version was not seen in the base.
 # not reached: the budget ended before the first pass.
 _NOW = ("passed", "wrong", "unsupported", "unavailable", "skipped", "absent", "not reached")
 _TABLE: dict[str, tuple[Word, ...]] = {
@@ -50,10 +50,9 @@ _TABLE: dict[str, tuple[Word, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """The states of a cell on both sides, the word for them, and why.
+    """The states of a cell on both sides, the word for the transition, and its reason.
 
-    baseless: whether nothing is known of what the base can do there, so that more time cannot decide the cell.
-    by_time: whether the word is open until the times of both sides are judged.
+    by_time: True if the word is preliminary until the times of both sides are judged.
     """
 
     was: State
@@ -64,19 +63,19 @@ class Transition:
 
     @property
     def baseless(self) -> bool:
-        """Whether the base could not run there, though it may well be able to do the cell."""
+        """True if the base could not run the cell although it may support it; more time cannot decide such a cell."""
         return self.was in ("unavailable", "silent")
 
 
 def look_up(was: State, now: State) -> Word:
-    """Read the table; `now` is never "silent", which is said of a base alone."""
+    """Look up the word for a transition; `now` is never "silent", which only a base can be."""
     return _TABLE["wrong" if was in WRONG else was][_NOW.index("wrong" if now in WRONG else now)]
 
 
 def find_transition(base: Result | None, new: Result | None, silent: Silent = frozenset()) -> Transition:
     """Judge one cell by its outcomes.
 
-    base, new: the results of both sides, None where a side has no such cell. silent: of `find_silent` for the base.
+    base, new: results of both sides, None if a side has no such cell. silent: result of `find_silent` for the base.
     """
     was, now = _state_of_base(base, silent), _state_of(new)
     word, timed = look_up(was, now), _is_timed(new or base)
@@ -85,7 +84,7 @@ def find_transition(base: Result | None, new: Result | None, silent: Silent = fr
 
 
 def find_silent(results: Iterable[Result]) -> Silent:
-    """Arms that could not run and answered no cell at all, for laws and for times apart."""
+    """Return the arms in which a cell could not run and no cell gave an answer, separately for laws and times."""
     cells: dict[tuple[str, bool], list[Result]] = defaultdict(list)
     for result in results:
         cells[result.backend, _is_timed(result)].append(result)
@@ -95,12 +94,12 @@ def find_silent(results: Iterable[Result]) -> Silent:
 
 
 def is_answer(result: Result) -> bool:
-    """Whether a cell says what a version can do: right, wrong, or an error of its own."""
+    """Return True if the result shows what a version does: passed, failed, or an error of its own."""
     return result.outcome in ("passed", "failed") or (result.outcome == "error" and not could_not_run(result))
 
 
 def could_not_run(result: Result) -> bool:
-    """Whether a cell was ended by its worker's death, or by a file or a library that is not there."""
+    """Return True if the worker died or ran into the time limit, or a file or library was missing."""
     return result.outcome in ("crashed", "timeout") or (
         result.outcome == "error" and result.reason.startswith(MISSING_FILES)
     )
@@ -118,7 +117,7 @@ def _state_of(result: Result | None) -> State:
 
 
 def _state_of_base(base: Result | None, silent: Silent) -> State:
-    """Tell a base that cannot do the cell from one of which nothing is known."""
+    """State of a base, separating a base that does not support the cell from one of which nothing is known."""
     if base is None or (base.outcome == "unavailable" and base.reason.startswith(NOT_OFFERED)):
         return "absent"
     if base.outcome == "skipped" and base.reason.endswith(GAVE_UP):
@@ -129,7 +128,7 @@ def _state_of_base(base: Result | None, silent: Silent) -> State:
 
 
 def _explain(word: Word, was: State, now: State, base: Result | None, new: Result | None) -> str:
-    """Why the word holds, in words; empty where both outcomes say it all."""
+    """Reason for the word; empty if the outcomes suffice."""
     before, after = (_describe(state, result) for state, result in ((was, base), (now, new)))
     reason = new.reason if new is not None else ""
     match word:

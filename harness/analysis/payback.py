@@ -1,7 +1,7 @@
-"""After how many calls a plan that costs more has paid for itself.
+"""Payback: number of calls after which a more expensive setup has paid for itself.
 
-n calls take setup + n t, where setup = prepare + (first call - t): a first call may plan as well. An arm overtakes its
-base after n = (setup_new - setup_base) / (t_base - t_new) calls.
+n calls take setup + n t, where setup = prepare + (first call - t), because a first call may include planning. An arm
+overtakes its base after n = (setup_new - setup_base) / (t_base - t_new) calls.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Literal
 from harness.analysis.statistics import Estimate, pass_values
 from harness.record.run import Pass
 
-DIGITS = 2  # of a number of calls, which is never known better
+DIGITS = 2  # significant digits of a number of calls, which is never known better
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payback:
-    """From which call on an arm is ahead of its base, or up to which.
+    """The call from which on an arm is ahead of its base, or up to which it is ahead.
 
-    kind: "at once", "after" so many calls, ahead "until" so many, "never", or "unknown" where neither is faster for
-        sure. calls: the number, with the ends low and high of what the passes allow; high may be infinite.
+    kind: ahead "at once", "after" or "until" a number of calls, "never", or "unknown" if neither is certainly faster.
+    calls: that number. low, high: its range over the passes; high may be infinite.
     """
 
     kind: Literal["at once", "after", "until", "never", "unknown"]
@@ -33,7 +33,7 @@ class Payback:
 
     @property
     def words(self) -> str:
-        """The same for a table."""
+        """Text for a table; empty if unknown."""
         if self.calls is None or self.low is None or self.high is None:
             return "" if self.kind == "unknown" else self.kind
         most = "any number" if math.isinf(self.high) else format_calls(self.high)
@@ -42,15 +42,17 @@ class Payback:
 
 
 def format_calls(number: float) -> str:
-    """A number of calls with two digits, at least one call."""
+    """Format a number of calls with two significant digits; at least one call."""
     whole = max(1, math.ceil(number - 1e-9))
     return str(round(whole, DIGITS - len(str(whole))) if whole >= 10**DIGITS else whole)
 
 
 def pay_back(base: Sequence[Pass], new: Sequence[Pass], ratio: Estimate | None) -> Payback:
-    """When an arm overtakes its base, from the passes of both and the ratio new / base of their calls.
+    """Compute from which call an arm overtakes its base.
 
-    The ends combine those of the ratio's interval with the least and the most that setups differ by in one pass.
+    base, new: passes of both. ratio: new / base of the times of a call, or None.
+    The range combines the ends of the interval of the ratio with the smallest and largest difference of the setups in
+    one pass.
     """
     times = pass_values(base)
     if ratio is None or not times or ratio.low <= 1 <= ratio.high:
@@ -70,5 +72,5 @@ def pay_back(base: Sequence[Pass], new: Sequence[Pass], ratio: Estimate | None) 
 
 
 def setup_ns(one: Pass, call_ns: float) -> float:
-    """What comes before the first call, and what that takes beyond a usual one, in ns."""
+    """Return planning time plus the excess of the first call over a usual call, in ns."""
     return one.prepare_ns + one.first_call_ns - call_ns

@@ -1,4 +1,4 @@
-"""Whether a time can be true, as seen from outside the process that took it: its clock, and the machine's limits."""
+"""Plausibility of times, checked outside the process that took them: by another clock, and by hardware limits."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from harness.plan.task import Task
 from harness.problems.problem import Problem
 from harness.record.run import Pass, Peak, Run
 
-SLACK_NS = 10_000_000  # a block, for the message there and back and for waking up
-CONFIRMS = "bfloat16"  # a rate that NumPy's BLAS does not have: a second library was asked for all of them
-ONE_LIBRARY = 2.0  # times as fast as one library alone the machine may be (see `harness.measure.peak`)
-LEAST_SHARE = 0.75  # of the time seen from outside, that the process must account for
+SLACK_NS = 10_000_000  # allowance for a block: messages in both directions, and waking up
+CONFIRMS = "bfloat16"  # a rate that NumPy's BLAS lacks: if present, a second library measured all rates too
+ONE_LIBRARY = 2.0  # the machine may be that many times as fast as one library (see `harness.measure.peak`)
+LEAST_SHARE = 0.75  # share of the outside time that the process must report
 
 
 def describe_clock_lie(blocks: Sequence[tuple[float, float, float, float]]) -> str:
-    """The reason why a process's clock cannot be believed, from the blocks of a pass; empty where it can.
+    """Return the reason to distrust the clock of a process, from the blocks of a pass; empty if there is none.
 
-    Of each block: ns of all samples, of the whole block by the process's clock, of the same by the clock outside, and
-    how much of that the system let both sides wait, by its own account: a busy machine makes nobody a liar.
-    A clock that lies does so in every block; a single one is an interruption.
+    blocks: for each block, in ns: sum of the samples; duration by the clock of the process; duration by the clock
+    outside; time for which the system kept both sides waiting, by its own accounting, so that a busy machine raises no
+    suspicion. A false clock shows in every block; a discrepancy in only some of them is an interruption.
     """
     hows = {_compare_clocks(*block) for block in blocks}
     if len(hows) != 1 or hows == {""}:
@@ -34,7 +34,7 @@ def describe_clock_lie(blocks: Sequence[tuple[float, float, float, float]]) -> s
 
 
 def _compare_clocks(timed_ns: float, spent_ns: float, wall_ns: float, waited_ns: float) -> str:
-    """Whether a process's clock runs ahead of the one outside, or behind; empty where neither."""
+    """Return "ahead" or "behind" for the clock of the process compared with the outside one; empty if neither."""
     if timed_ns > wall_ns or spent_ns > wall_ns:
         return "ahead"
     return "behind" if spent_ns < LEAST_SHARE * (wall_ns - waited_ns) - SLACK_NS else ""
@@ -49,10 +49,12 @@ def describe_too_fast(
     *,
     foreign: bool = False,
 ) -> str:
-    """The reason why a time is below what the machine can do at all; empty where it is possible or nobody knows.
+    """Return the reason why a time is impossible on this machine; empty if it is possible, or nothing is known.
 
-    spare: how many times as fast the machine may be as its peak, for threads that were not used to measure it.
-    foreign: whether the backend ran with other libraries than those that the peak was measured with.
+    problem: the timed operator or network. backend: its declared arithmetic and device.
+    passes: their kept samples; the smallest one counts. peaks: rates measured in this run.
+    spare: factor by which the machine may be faster than its peak, for threads that were not used to measure it.
+    foreign: True if the backend ran with other libraries than the measurement of the peak.
     """
     best = {peak.device: peak for peak in Run.best_peaks(peaks)}.get(backend.device)
     samples = [value for one in passes for block in one.kept for value in block]
@@ -70,7 +72,10 @@ def describe_too_fast(
 
 
 def _floor_ns(problem: Task, backend: Backend, peak: Peak) -> float | None:
-    """The floor of one operator, or the operations of all operators of a network: its arrays may stay in caches."""
+    """Least time of an operator, or of all operations of a network, in ns; None if unknown.
+
+    The bytes of a network do not count, because its arrays may stay in caches.
+    """
     if isinstance(problem, Problem):
         return floor_ns(problem, backend.numerics_for(problem), peak)
     total = 0.0

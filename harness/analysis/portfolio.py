@@ -1,9 +1,9 @@
-"""The best backend of each layer of a network, and what a portfolio of backends gives over the best single one.
+"""The best backend of each layer of a network, and the gain of a portfolio of backends over the best single one.
 
-A layer that is chosen because it came out fast in some passes came out fast partly by luck. The gain is therefore taken
-pass by pass: for each pass, every layer's backend (and the single backend) is chosen by all other passes, and only the
-pass that was left out says what the choice costs. Disturbed passes are left out layer by layer, as everywhere: hardly a
-pass is quiet from the first layer of a deep network to the last.
+A backend that was chosen because it was fast in some passes was partly lucky (selection bias). The gain is therefore
+cross-validated: for each pass, the backend of every layer (and the single backend) is chosen by all other passes, and
+only the pass that was left out determines the cost of the choice. Disturbed passes are left out for each layer
+separately, because hardly any pass is undisturbed in all layers of a deep network.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from harness.analysis.statistics import Estimate, estimate_time, pass_values
 from harness.analysis.verdicts import estimate_centre
 from harness.record.run import Result, Run
 
-Times = Mapping[int, float]  # ns of a call, by pass that counts
+Times = Mapping[int, float]  # ns of a call, by number of the pass; passes that do not count are absent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One distinct operator of a network: how often it occurs, its time by backend, and who is best.
+    """One distinct problem of a network: how often it occurs, its time by backend, and the best backend.
 
-    margin: second best over best, over the passes in which both count; None where there is no second, or one pass.
+    margin: second best over best, over the passes in which both count; None without a second one, or with fewer than
+    two such passes.
     """
 
     problem: str
@@ -39,12 +40,13 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portfolio:
-    """A pass over a network by its layers.
+    """A pass over a network, by its layers.
 
-    singles_ns: sums over the layers of each backend that has all of them. best: the fastest of these; empty where none
-    has all. mixed_ns: the sum of the best of each layer. gain: best / mixed, each choice judged by a pass that did not
-    make it; None where nothing can be judged. unjudged: problem lines that are not in the gain, as fewer than two of
-    their passes count. untimed: problem lines that no backend has a time for.
+    singles_ns: sum over the layers for each backend that has a time for all of them.
+    best: the fastest of these; empty if there is none. mixed_ns: sum of the best times of all layers.
+    gain: best / mixed, cross-validated over passes; None if it cannot be estimated.
+    unjudged: problem lines that are not part of the gain, because fewer than two of their passes count.
+    untimed: problem lines without a time on any backend.
     """
 
     network: str
@@ -58,9 +60,9 @@ class Portfolio:
 
 
 def find_portfolios(run: Run) -> tuple[Portfolio, ...]:
-    """One portfolio for every network pass of the run whose layers were timed as well, by problem line.
+    """Return one portfolio for every network pass of the run whose layers were timed too.
 
-    The layers of a pass are told by its own result, whichever backend it is of. Only verified times count.
+    The result of the pass itself, on any backend, lists its layers. Only verified times count.
     """
     timed: dict[str, dict[str, Result]] = {}
     for result in run.results:
@@ -77,9 +79,10 @@ def find_portfolios(run: Run) -> tuple[Portfolio, ...]:
 
 
 def build_portfolio(network: str, parts: Mapping[str, int], timed: Mapping[str, Mapping[str, Result]]) -> Portfolio:
-    """The portfolio of one pass.
+    """Build the portfolio of one pass.
 
-    parts: problem lines with how often each occurs; timed: results by line and backend.
+    network: problem line of the pass. parts: number of occurrences by problem line of a layer.
+    timed: results by problem line and backend.
     """
     layers = {line: timed[line] for line in parts if line in timed}
     choices = tuple(_choose(line, parts[line], found) for line, found in layers.items())
@@ -101,7 +104,7 @@ def _times(result: Result) -> Times:
 
 
 def _common(found: Mapping[str, Times]) -> set[int]:
-    """The passes in which all backends of a layer count."""
+    """Passes that count for all backends of a layer."""
     return set.intersection(*(set(times) for times in found.values()))
 
 
@@ -122,15 +125,16 @@ def _choose(line: str, count: int, results: Mapping[str, Result]) -> Choice:
 def _find_gain(
     layers: Mapping[str, Mapping[str, Times]], parts: Mapping[str, int], complete: Sequence[str]
 ) -> Estimate:
-    """best / mixed with its 95 % interval: the jackknife over passes, as layers may lack some.
+    """best / mixed with its 95 % interval, by the jackknife over passes, because layers may lack passes.
 
-    Two passes are judged by choices that share most of what made them, so their gains are not independent: the interval
-    is widened as Nadeau and Bengio (2003, Inference for the Generalization Error) widen that of cross-validation.
-    layers: times of every backend by line, at least two passes each that all have; complete: backends with all layers.
+    The choices for two passes share most of their data, so the gains are not independent: the interval is widened by
+    the correction of Nadeau and Bengio (2003, Inference for the Generalization Error) for cross-validation.
+    layers: times of every backend by line, with at least two common passes.
+    complete: backends with times for all layers.
     """
     common = {line: _common(found) for line, found in layers.items()}
     numbers = sorted(set.union(*common.values()))
-    costs: dict[int, dict[str, tuple[float, float]]] = {}  # by pass and line: of the single backend, and of the chosen
+    costs: dict[int, dict[str, tuple[float, float]]] = {}  # by pass and line: single backend, chosen backend
     for number in numbers:
         guess = {
             line: {name: _centre(times[other] for other in common[line] - {number}) for name, times in found.items()}
@@ -156,7 +160,7 @@ def _log_gain(
     lines: Iterable[str],
     numbers: Sequence[int],
 ) -> float:
-    """log(single / chosen), summed over the layers, each with the mean of its passes among these."""
+    """log(single / chosen), summed over the layers, each with the geometric mean of its passes among `numbers`."""
     alone = mixed = 0.0
     for line in lines:
         found = [costs[number][line] for number in numbers if line in costs[number]]

@@ -1,7 +1,7 @@
-"""What is known of how far a machine's verdicts can be trusted: counts of false alarms and of slow-downs found.
+"""Qualification of a machine: counts of false alarms and of detected slow-downs, as evidence for its verdicts.
 
-One file for each environment (its fingerprint, threads and variables), outside of any project; every qualification adds
-to its counts.
+One file for each environment (fingerprint, threads and variables), outside any project. Every qualification adds to
+its counts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from harness.analysis.arm_comparison import ArmComparison, Row
 from harness.errors import UsageError
 from harness.record.run import Run
 
-LEVEL = 0.005  # share of false alarms that is aimed at
+LEVEL = 0.005  # target share of false alarms
 SURE = 0.10  # a slow-down that every machine fit for a gate finds ...
 SURE_POWER = 0.8  # ... this often
 MOST_FLOOR = 0.10
@@ -33,12 +33,12 @@ VARIABLE = "HARNESS_STATE_DIR"
 class Qualification:
     """Counts over all qualifications of one environment.
 
-    cells: identical pairs judged; alarms: those called SLOWER or FASTER.
-    suites, false_suites: qualifications, and those with any alarm.
-    powers: for each known slow-down (as a share, in words), how many were called SLOWER, of how many.
-    floor: the change below which identical pairs still differed in the latest qualification.
-    dropped: the share of blocks that were left out in it.
-    delta: the change that counted; a gate may count no smaller one.
+    cells: judged identical pairs; alarms: number of these called SLOWER or FASTER.
+    suites, false_suites: number of qualifications, and of those with any alarm.
+    powers: for each known slow-down (its share, as text), the number of cells called SLOWER, and of all cells.
+    floor: change below which 95 % of the identical pairs stayed in the latest qualification.
+    dropped: share of blocks that were dropped in it.
+    delta: largest change that counted; a gate on this machine must not use a smaller one.
     """
 
     environment: str
@@ -54,7 +54,7 @@ class Qualification:
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """Why a gate may not be armed on this machine; empty where it may."""
+        """Reasons why a gate must not be armed on this machine; empty if it may."""
         from harness.analysis.binomial import clopper_pearson
         from harness.measure.disturbance import MOST_DROPPED
 
@@ -74,7 +74,7 @@ class Qualification:
         return tuple(found)
 
     def plus(self, other: Qualification) -> Qualification:
-        """The counts of both together."""
+        """Return the sum of both; floor and dropped are those of `other`, the later one."""
         shares = dict.fromkeys([*self.powers, *other.powers])
         return Qualification(
             environment=self.environment, created=other.created, cells=self.cells + other.cells,
@@ -91,7 +91,7 @@ def _add(one: tuple[int, int] | None, other: tuple[int, int] | None) -> tuple[in
 
 
 def state_folder() -> Path:
-    """Where qualifications lie: HARNESS_STATE_DIR, or conv-harness in the user's cache."""
+    """Return the folder of qualifications: HARNESS_STATE_DIR, or conv-harness in the user's cache."""
     given = os.environ.get(VARIABLE)
     if given:
         return Path(given)
@@ -99,18 +99,18 @@ def state_folder() -> Path:
 
 
 def name_environment(environment: Mapping[str, Any]) -> str:
-    """What a qualification holds for: the fingerprint, with the threads and variables that change how times behave."""
+    """Return the key of a qualification: fingerprint, and a checksum of the threads and variables that affect times."""
     conditions = repr((environment.get("threads"), sorted(environment.get("variables", {}).items())))
     return f"{environment['fingerprint']}-{zlib.crc32(conditions.encode()):08x}"
 
 
 def qualification_file(environment: str) -> Path:
-    """The file of one environment."""
+    """Return the file of one environment."""
     return state_folder() / "qualified" / f"{environment}.json"
 
 
 def read_qualification(environment: str) -> Qualification | None:
-    """What is known of an environment, None where nothing is. Raises UsageError for a damaged file."""
+    """Read the qualification of an environment; None if there is none. Raises UsageError for a damaged file."""
     path = qualification_file(environment)
     try:
         return msgspec.json.decode(path.read_bytes(), type=Qualification)
@@ -121,7 +121,7 @@ def read_qualification(environment: str) -> Qualification | None:
 
 
 def write_qualification(found: Qualification) -> Path:
-    """Put a qualification in its place, whole or not at all."""
+    """Write a qualification atomically and return its path. Raises UsageError if it cannot be written."""
     path = qualification_file(found.environment)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -151,11 +151,11 @@ def qualify_run(run: Run, arm_comparison: ArmComparison) -> Qualification:
 
 
 def is_alarm(row: Row) -> bool:
-    """Whether identical arms were called different."""
+    """Return True if identical arms were called different."""
     return row.judgement.verdict in ("SLOWER", "FASTER")
 
 
 def find_floor(identical: Sequence[Row]) -> float:
-    """The change that 95 % of the identical pairs stay below, as measured when their verdict was given."""
+    """Return the change below which 95 % of the identical pairs stay, as measured when their verdict was given."""
     changes = sorted(abs(row.judgement.ratio.value - 1) for row in identical if row.judgement.ratio is not None)
     return changes[min(len(changes) - 1, int(FLOOR_QUANTILE * len(changes)))] if changes else 0.0

@@ -1,4 +1,4 @@
-"""The command that repeats one result of a run."""
+"""Command line that repeats one result of a run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from harness.record.run import ArmRecord, Header, Result
 
 
 def repeat_command(header: Header, result: Result) -> str:
-    """The command that repeats a result, with the plugins that the run was given.
+    """Return the command line that repeats a result, with the plugins that the run was given.
 
-    A law is applied to the checkout as it lies, unless the arm is another revision, with the threads that it had.
+    A timed cell of arms is repeated with all arms of its family. A law runs on the current checkout, unless the arm is
+    another revision, with the same number of threads.
     """
     arm = next((one for one in header.arms if one.name == result.backend), None)
     if arm is not None and result.kind == "speed":  # a cell of arms is repeated with all of them
@@ -39,14 +40,14 @@ def repeat_command(header: Header, result: Result) -> str:
 
 
 def _repeatable(header: Header, arm: ArmRecord) -> str:
-    """An arm as `run` takes it; in a comparison of versions the checkout as it lies stands for a revision."""
+    """The arm as `run` takes it; in a comparison of versions, the current checkout replaces a revision."""
     environment = parse_arm(arm.text or arm.backend).environment
     whole = header.gate is None or not environment.elsewhere
     return (arm.text or arm.backend) if whole else arm.backend + write_settings(environment.settings)
 
 
 def _versions(header: Header, arm: ArmRecord) -> list[str]:
-    """Options of `gate` for an arm that is another revision and its base; none where it is the checkout itself."""
+    """Options of `gate` for an arm of another revision and its base; empty if the arm is the checkout itself."""
     base = next(one for one in header.arms if one.name == header.base_of[arm.name])
     old, new = (parse_arm(one.text or one.backend).environment.revision for one in (base, arm))
     return ["--base", old, "--head", new] if old and new else []

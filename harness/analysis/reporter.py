@@ -1,4 +1,4 @@
-"""The reporter: one output format, registered by a plugin."""
+"""Reporter: one output format, registered by a plugin."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reporter:
-    """One output format: writes what a run says into a file.
+    """One output format: writes a run into files.
 
-    write: takes the Analysis of a run and the folder to write into; returns the paths that it wrote.
-    write_comparison: the same for a comparison of two runs, None where the format has no such thing.
-    write_kills: the same for a kill matrix.
-    write_history: the same for the history of many runs.
-    default: whether it is written where no format is asked for.
+    write: takes the Analysis of a run and an output folder; returns the paths of the files that it wrote.
+    write_comparison: the same for a comparison of two runs; None if the format does not support it.
+    write_kills: the same for a kill matrix. write_history: the same for a history of many runs.
+    default: True if the format is written when no format is named.
     """
 
     name: str
@@ -36,7 +35,7 @@ class Reporter:
     default: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse what would fail only when a run has ended."""
+        """Check the fields now instead of at the end of a run. Raises UsageError."""
         check_word("Reporter name", self.name)
         what = f"reporter '{self.name}'"
         check_type(f"{what}, description", self.description, str, "a text")

@@ -1,7 +1,7 @@
-"""The least time that this machine could need for a problem, so that a time below it is known to be no time of it.
+"""Lower bound of the time that this machine needs for a problem; a shorter measured time must be wrong.
 
-Williams, Waterman and Patterson 2009 (the roofline): operations over the machine's rate, bytes over its bandwidth,
-whichever takes longer. Where something is not known, the floor is the lower one: it accuses.
+Roofline model (Williams, Waterman and Patterson 2009): operations over the peak rate, bytes over the peak bandwidth,
+whichever takes longer. Unknown quantities lower the bound, because a time below it is an accusation.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from harness.problems.problem import Problem
 from harness.record.run import Peak
 
 ALLOWANCE = 1.33
-"""How far below its floor a time may lie. Of 51 measurements of the peak within four minutes, on two shared cores, the
-best and the worst lay apart by a factor of 1.31 in float32 (527 and 401 GFLOP/s), 1.25 in float64, 1.14 in bfloat16: a
-run with a single one may know that much too little. The best convolution of any shape was 2 % above the best product.
-What is gained by not doing the work is more; the impossible time of gpu-mode 162 lies 1.34 beyond its peak.
+"""Factor by which a time may lie below its bound. In 51 measurements of the peak within four minutes, on two shared
+cores, best and worst differed by a factor of 1.31 in float32 (527 and 401 GFLOP/s), 1.25 in float64 and 1.14 in
+bfloat16: a run with a single measurement may underestimate the peak by that much. The best convolution of any shape was
+2 % above the best product. Skipping the work gains more; the impossible time of gpu-mode 162 is 1.34 times its peak.
 """
-READ_GAIN = 1.5  # a copy may fetch each line of its target before it writes it: 3 transfers where 2 are counted
-TILE = 8  # outputs per axis of the largest tile that anybody uses in Winograd's F(m, r); beyond, errors swamp float32
+READ_GAIN = 1.5  # a copy may fetch each line of its target before writing it: 3 transfers, of which 2 are counted
+TILE = 8  # outputs per axis of the largest tile in use of Winograd's F(m, r); beyond, errors swamp float32
 
 
 def floor_ns(problem: Problem, numerics: Numerics, peak: Peak | None) -> float | None:
-    """The least ns that a device with this peak needs for a problem, as the declared algorithm does it.
+    """Return the least time in ns in which a device with this peak can run a problem by the declared algorithm.
 
-    None where nothing can be said: no peak, no rate for the dtype, or fewer bytes than any copy that was measured.
+    problem: the operator. numerics: declared arithmetic and algorithm. peak: measured rates of the device, or None.
+    None if nothing is known: no peak, no rate for the dtype, or fewer bytes than any measured copy.
     """
     if peak is None:
         return None
@@ -41,17 +42,17 @@ def floor_ns(problem: Problem, numerics: Numerics, peak: Peak | None) -> float |
 
 
 def is_too_fast(ns: float, floor_ns: float | None) -> bool:
-    """Whether a time lies so far below the floor that the noise of the measured peak cannot be why."""
+    """Return True if a time lies further below the bound than the noise of the measured peak explains."""
     return floor_ns is not None and ns < floor_ns / ALLOWANCE
 
 
 def executed_flops(problem: Problem, numerics: Numerics) -> float:
-    """Operations that the declared algorithm cannot do without and that run at most as fast as a matrix product.
+    """Return the number of operations that the declared algorithm must run, at most at the rate of a matrix product.
 
-    Direct and gemm execute all. Winograd's F(m, r) computes m outputs of r taps with m + r - 1 multiplications instead
-    of m r, per axis (Lavin and Gray 2016): for 3x3 kernels and m = 8 that is 24/10 squared, 5.8 times fewer, and never
-    6 with any smaller tile; for other kernels and numbers of axes the same arithmetic says how many. Of an FFT nothing
-    is known from the problem. Pooling and sums over dy are no products: they are bound by bytes alone.
+    Direct and gemm run all of them. Winograd's F(m, r) computes m outputs of r taps with m + r - 1 multiplications
+    instead of m r, per axis (Lavin and Gray 2016): for 3x3 kernels and m = 8 that is 24/10 squared, 5.8 times fewer,
+    and never 6 times with a smaller tile; the same formula holds for other kernels and numbers of axes. For an FFT the
+    problem alone determines nothing. Pooling and sums over dy are not products: only their bytes bound them.
     """
     if not problem.operator.spec.multiplies or numerics.algorithm == "fft":
         return 0.0
@@ -62,10 +63,11 @@ def executed_flops(problem: Problem, numerics: Numerics) -> float:
 
 
 def product_rate(problem: Problem, numerics: Numerics, peak: Peak) -> float | None:
-    """Operations per ns of the fastest matrix product that holds the problem's numbers; None where none was measured.
+    """Return operations per ns of the fastest matrix product in a suitable format; None if none was measured.
 
-    A format that holds every value of the dtype may be used in its place. A vector register of a processor holds two
-    float32 where it holds one float64: a library that does better in one of them shows what the other could do.
+    problem: its dtype and math determine the required format. numerics: may round inputs to TF32. peak: measured rates.
+    A format that contains every value of the dtype is suitable. A vector register of a processor holds two float32
+    values or one float64 value, so the faster rate of the two, scaled by that factor, bounds the other.
     """
     tf32 = problem.dtype == "float32" and "tf32" in (problem.math, numerics.rounds_input_to)
     wanted, rates = "tf32" if tf32 else problem.dtype, dict(peak.gemm_gflops)
@@ -85,10 +87,10 @@ def _holds(name: str, wanted: str) -> bool:
 
 
 def copy_rate(moved: int, peak: Peak) -> float | None:
-    """Bytes per ns of the fastest copy that a working set of this size, or a larger one, can have.
+    """Return bytes per ns of the fastest copy for a working set of this size or a larger one; None below all sizes.
 
-    Between two sizes that were measured, that of the smaller one counts too; below all of them nothing is known, and
-    calling takes longer than moving anyway.
+    moved: size of the working set in bytes. Between two measured sizes, the smaller one counts too. Below all of them
+    nothing is known, and calls take longer than moving the data anyway.
     """
     sizes = sorted((int(size), rate) for size, rate in peak.copy_by_bytes.items())
     below = [size for size, _ in sizes if size <= moved]
@@ -96,10 +98,10 @@ def copy_rate(moved: int, peak: Peak) -> float | None:
 
 
 def least_bytes(problem: Problem) -> int:
-    """Bytes that must be read or written at least: each array once, without what no window touches.
+    """Return the least number of bytes to read and write: each array once, without elements that no window touches.
 
-    A kernel of one tap and stride 2 leaves three quarters of an image unread; taps that only ever meet padding are not
-    read either. Indices take as many bytes as the largest of them needs. Gradients of max pooling need no x.
+    A kernel of one tap with stride 2 leaves three quarters of an image unread; taps that only ever meet padding are not
+    read either. Indices take as many bytes as the largest one needs. Gradients of max pooling need no x.
     """
     item, index = dtype_of(problem.dtype).itemsize, (math.prod(problem.x[2:]).bit_length() + 7) // 8
     touched, windows, taps = (math.prod(shares) for shares in zip(*_shares(problem), strict=True))

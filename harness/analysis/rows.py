@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SemanticsRow:
-    """A law that looks at a declaration: what each backend does (most frequent first), and whether it says so."""
+    """One law that checks a declaration.
+
+    differs: True if backends differ on a problem.
+    cells: for each backend, the observed values, most frequent first, and True if a result is wrong.
+    """
 
     law: str
     formula: str
@@ -30,7 +34,7 @@ class SemanticsRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArithmeticRow:
-    """Precision under one operator, dtype and math: a record of the arithmetic table for every backend that has one."""
+    """Precision for one operator, dtype and math: a record of the arithmetic table for every backend that has one."""
 
     operator: str
     dtype: str
@@ -41,8 +45,8 @@ class ArithmeticRow:
 class SpeedRow:
     """One timed problem: a record of the frame for every backend that has a time.
 
-    fastest: the fastest backend with a native operator, None where all routes are derived; derived ones are not ranked.
-    reference_ns: its time, or the least time where none is native.
+    fastest: the fastest backend with a native operator, None if all routes are derived; derived ones are not ranked.
+    reference_ns: its time, or the least time if none is native.
     """
 
     suite: str
@@ -57,9 +61,9 @@ class SpeedRow:
 
 
 def semantics_rows(results: pd.DataFrame, table: pd.DataFrame) -> tuple[list[str], list[SemanticsRow]]:
-    """Backends and laws of declared semantics, those on which backends differ first; arithmetic has its own table.
+    """Return backends and laws of declared semantics; laws on which backends differ come first.
 
-    table: of `semantics_table`.
+    ARITHMETIC_LAW is left out, since it has its own table. table: result of `semantics_table`.
     """
     wrong = results[results["outcome"].isin(list(WRONG))]
     broken = set(zip(wrong["law"], wrong["backend"], strict=True))
@@ -76,9 +80,9 @@ def semantics_rows(results: pd.DataFrame, table: pd.DataFrame) -> tuple[list[str
 
 
 def arithmetic_rows(results: pd.DataFrame, table: pd.DataFrame) -> tuple[list[str], list[ArithmeticRow]]:
-    """Backends and the operators and dtypes under which any of them rounds, in the order of operators.
+    """Return backends, and the operators and dtypes for which any backend rounds, in the order of operators.
 
-    table: of `arithmetic_table`.
+    table: result of `arithmetic_table`.
     """
     grouped: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     for record in plain_records(table):
@@ -97,7 +101,7 @@ def arithmetic_rows(results: pd.DataFrame, table: pd.DataFrame) -> tuple[list[st
 
 
 def speed_rows(results: pd.DataFrame) -> list[SpeedRow]:
-    """Give the timed problems in the plan's order."""
+    """Return the timed problems in the order of the plan."""
     grouped: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
     for record in plain_records(timed(results)):
         grouped.setdefault(tuple(record[name] for name in ROW_KEY), {})[record["backend"]] = record
@@ -116,9 +120,10 @@ def _speed_row(cells: dict[str, dict[str, Any]]) -> SpeedRow:
 
 
 def ratios_to_fastest(run: Run, speed: Sequence[SpeedRow]) -> dict[int, Estimate]:
-    """Time over that of the row's fastest native backend by cell, from the passes in which both took turns.
+    """Return the ratio of times to the fastest native backend of the row, by number of the cell.
 
-    Cells of format 1, and of arms of another family, took no turns with it and are absent.
+    Only passes in which both were timed count. Cells of format 1 and cells of arms of another family are absent,
+    because they were not timed in turns with it.
     """
     family = {arm.name: arm.family for arm in run.header.arms}
     passes = {result.cell: result.measurement.passes for result in run.results if result.measurement is not None}
@@ -136,7 +141,7 @@ def ratios_to_fastest(run: Run, speed: Sequence[SpeedRow]) -> dict[int, Estimate
 
 
 def plain_records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Give the rows as dictionaries of plain Python values, None where a value is missing."""
+    """Yield the rows as dictionaries of plain Python values, None for missing ones."""
     columns = [table[name].astype(object).where(table[name].notna(), None).tolist() for name in table.columns]
     names = [str(name) for name in table.columns]
     for values in zip(*columns, strict=True):
@@ -144,13 +149,13 @@ def plain_records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def unavailable_backends(run: Run) -> dict[str, str]:
-    """Backends that could not be used and why; from what they said and from their results."""
+    """Map unavailable backends to their reasons, from their probes and from their results."""
     found = {r.backend: r.reason for r in run.results if r.outcome == "unavailable"}
     return {**found, **run.unavailable}
 
 
 def sweep_point(label: str) -> tuple[str, float] | None:
-    """Axis and value of a label such as sweep-kernel/3, or None for any other label."""
+    """Parse a label such as sweep-kernel/3 into axis and value; None for any other label."""
     head, _, tail = label.partition("/")
     if not head.startswith("sweep-"):
         return None
@@ -161,13 +166,13 @@ def sweep_point(label: str) -> tuple[str, float] | None:
 
 
 def backend_order(results: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """Sort the names in the order in which the run named its backends."""
+    """Sort backends in the order in which the run lists them."""
     order = list(results.attrs.get("backends", ()))
     return sorted(dict.fromkeys(names), key=lambda name: order.index(name) if name in order else len(order))
 
 
 def timed_positions(results: pd.DataFrame) -> dict[tuple[str, str, str, str], int]:
-    """Number of the row of each timed cell, by suite, backend, label and problem."""
+    """Map each timed cell (suite, backend, label, problem) to the number of its row."""
     keys = results[["suite", "backend", "label", "problem"]].itertuples(index=False, name=None)
     shown = results["cell"].isin(timed(results)["cell"])
     return {key: number for number, (key, there) in enumerate(zip(keys, shown, strict=True)) if there}

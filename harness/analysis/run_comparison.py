@@ -1,7 +1,7 @@
-"""Comparison of two stored runs, cell by cell: what changed, what is new, gone, or cannot be compared.
+"""Comparison of two stored runs, cell by cell: cells that changed, are new, are gone, or cannot be compared.
 
-The runs were made one after the other, not interleaved, and a shared machine drifts between them; so a slow-down
-counts only where the whole interval of the ratio lies beyond the threshold.
+The runs were not interleaved, and a shared machine drifts between them; therefore a slow-down counts only if the whole
+interval of the ratio lies beyond the threshold.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ THRESHOLD = 0.10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One cell in both runs: its outcomes, the ratio new/base of its times, and the verdict with its reason.
+    """One cell in both runs: its outcomes, the ratio new / base of its times, and the verdict with its reason.
 
-    base, new: the outcomes, empty where a run has no such cell.
-    BLESSED was SLOWER or MISSING, and somebody accepted it (harness.gating.blessings); the reason says which and why.
+    base, new: outcomes, empty if a run has no such cell.
+    BLESSED: the cell was SLOWER or MISSING, and that was accepted (harness.gating.blessings); the reason says what and
+    why.
     """
 
     suite: str
@@ -48,7 +49,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Two runs side by side; `obstacles` says why their times may not be compared (empty where they may)."""
+    """Comparison of two runs.
+
+    threshold: relative change of time that counts.
+    obstacles: reasons why their times cannot be compared, empty if they can.
+    """
 
     base: Run
     new: Run
@@ -58,7 +63,7 @@ class Comparison:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of cells by verdict, every verdict named."""
+        """Number of cells by verdict, with all verdicts as keys."""
         counts: dict[str, int] = dict.fromkeys(VERDICTS, 0)
         for change in self.changes:
             counts[change.verdict] += 1
@@ -66,19 +71,23 @@ class Comparison:
 
     @property
     def told(self) -> int:
-        """Number of cells that say what became of a backend: run on both sides and compared, or accepted."""
+        """Number of informative cells: run on both sides and compared, or accepted."""
         return sum(
             c.verdict == "BLESSED" or (c.verdict != "NOT COMPARABLE" and {c.base, c.new} <= RAN) for c in self.changes
         )
 
     @property
     def undecided(self) -> int:
-        """Number of cells that their outcomes leave open; times whose interval is too wide are not among them."""
+        """Number of cells left open by their outcomes; times with too wide an interval are not included."""
         return sum(change.verdict == "INCONCLUSIVE" and change.ratio is None for change in self.changes)
 
     @property
     def exit_code(self) -> ExitCode:
-        """WRONG, SLOWER (or missing), INCOMPLETE where no time or nothing could be compared, CANNOT_TELL, or OK."""
+        """Exit code: the first of WRONG, SLOWER, INCOMPLETE, CANNOT_TELL and OK that holds.
+
+        SLOWER also stands for missing cells; INCOMPLETE, for an incomplete run, and if no time or nothing could be
+        compared.
+        """
         counts = self.counts
         codes = {CODE.get(change.verdict, ExitCode.OK) for change in self.changes if change.ratio is None}
         if ExitCode.WRONG in codes:
@@ -91,12 +100,15 @@ class Comparison:
 
     @property
     def blind(self) -> bool:
-        """Whether there are times on both sides, and not one of them could be compared."""
+        """True if both sides have times, but none of them could be compared."""
         return self.counts["NOT COMPARABLE"] > 0 and all(change.ratio is None for change in self.changes)
 
 
 def compare_runs(base: Run, new: Run, threshold: float = THRESHOLD) -> Comparison:
-    """Compare two runs; threshold is the relative change of time that counts."""
+    """Compare two runs.
+
+    base, new: the earlier and the later run. threshold: relative change of time that counts.
+    """
     obstacles, silent = find_obstacles(base, new), find_silent(base.results)
     old, now = _by_key(base), _by_key(new)
     keys = list(dict.fromkeys([*old, *now]))
@@ -105,7 +117,7 @@ def compare_runs(base: Run, new: Run, threshold: float = THRESHOLD) -> Compariso
 
 
 def find_obstacles(base: Run, new: Run) -> tuple[str, ...]:
-    """Differences of the environments that forbid to compare times, in words."""
+    """Return differences of the environments that rule out a comparison of times, in words; empty if there are none."""
     a, b = base.header.environment, new.header.environment
     if all(a.get(name) == b.get(name) for name in ("fingerprint", "variables", "threads")):
         return ()
@@ -127,7 +139,7 @@ def _by_key(run: Run) -> dict[tuple[str, str, str, str], Result]:
 
 
 def conclude_comparison(comparison: Comparison) -> str:
-    """What follows from a comparison, in one line: why its exit code is what it is."""
+    """Return the conclusion of a comparison in one line: the reason for its exit code."""
     counts = comparison.counts
     match comparison.exit_code:
         case ExitCode.WRONG | ExitCode.SLOWER:
@@ -172,7 +184,7 @@ def _change(old: Result | None, now: Result | None, silent: Silent, foreign: boo
 
 
 def _judge(ratio: Estimate | None, threshold: float) -> tuple[Verdict, str]:
-    """Beyond the threshold on either side, inside it, or neither."""
+    """Verdict and reason of a ratio, by the position of its interval relative to the threshold."""
     if ratio is None:
         return "NOT COMPARABLE", "timed in one process only; an interval needs at least two passes"
     if ratio.low > 1 + threshold:

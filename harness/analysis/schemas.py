@@ -1,4 +1,4 @@
-"""Schemas of the tables that are made from a run: columns with dtype, unit and meaning."""
+"""Schemas of the tables of a run: columns with dtype, unit and meaning."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ VERDICT_COLUMNS = (
 )
 
 
-SEMANTICS_COLUMNS = (  # and one for every backend, see `semantics_columns`
+SEMANTICS_COLUMNS = (  # plus one for every backend, see `semantics_columns`
     Column("law", "string", "", "law that looks at a declaration"),
     Column("formula", "string", "", "the law's statement"),
     Column("differs", "bool", "", "whether backends show different things on a problem that they were both asked"),
@@ -149,15 +149,15 @@ TABLES: dict[str, tuple[Column, ...]] = {
 
 
 def semantics_columns(backends: Sequence[str]) -> tuple[Column, ...]:
-    """Columns of the table of semantics for these backends."""
+    """Return the columns of the table of semantics for these backends."""
     meaning = "what {} does: the most frequent, then the rest with where it holds; null where it was not asked"
     return (*SEMANTICS_COLUMNS, *(Column(name, "string", "", meaning.format(name)) for name in backends))
 
 
 def schema_table(*tables: str, backends: Sequence[str] = ()) -> pd.DataFrame:
-    """Give the schema of the named tables (all where none is named): table, column, dtype, unit, meaning.
+    """Return the schema of the named tables (all by default): table, column, dtype, unit, meaning.
 
-    backends: those that have a column in the table of semantics.
+    backends: backends with a column in the table of semantics.
     """
     import pandas as pd
 

@@ -1,9 +1,9 @@
-"""What the passes of one cell say each time they are looked at: three p-values, for slower, faster and the same.
+"""Sequential tests of the passes of one cell: p-values of slower, faster and the same, adjusted for repeated looks.
 
-A sample is the log(new / base) of every pass, in order; functions take samples along the last axis of an array.
-Looking after 6, 9, 13 ... passes and stopping at the first good one would be wrong far more often than once in twenty.
-So the error is spent over the looks: the p-value of a look is divided by the share of that look, and the smallest so
-far counts (weighted Bonferroni, which holds however the looks depend on each other).
+A sample holds log(new / base) of every pass, in order; functions take samples along the last axis of an array. Testing
+after 6, 9, 13 ... passes and stopping at the first significant result would inflate the error far beyond the level. The
+error is therefore spent over the looks: the p-value of a look is divided by the share of that look, and the smallest so
+far counts (weighted Bonferroni, valid under any dependence between the looks).
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = NDArray[np.float64]
 
-FEWEST = 3  # passes of a first look: fewer say nothing about their spread
-TRIM = 0.2  # share of the passes left out at either end
-NO_SPREAD = 1e-9  # logarithm of a ratio; no clock tells times apart that are this close
+FEWEST = 3  # passes of a first look: fewer do not determine their spread
+TRIM = 0.2  # share of the passes trimmed at either end
+NO_SPREAD = 1e-9  # logarithm of a ratio; no clock resolves so small a difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """What counts as a change, after how many passes is looked, and how much error that may cost.
+    """Design of the sequential test: the change that counts, the numbers of passes at which is tested, and the error.
 
     delta: relative change that counts; a cell is the same inside ±log1p(delta).
     level: false discovery rate over all cells, once for SLOWER and FASTER together and once for SAME.
+    looks: increasing numbers of passes.
     """
 
     delta: float = DELTA
@@ -52,7 +53,7 @@ class Design:
 
     @classmethod
     def of(cls, gate: Gate) -> Design:
-        """The design of a gate."""
+        """Return the design of a gate."""
         return cls(delta=gate.delta, level=gate.level, looks=gate.looks)
 
     @property
@@ -62,20 +63,20 @@ class Design:
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """Share of the error of each look, in proportion to its passes.
+        """Share of the error of each look, in proportion to its number of passes.
 
-        A late look turns the same error into more power, because its interval is narrower and its t has more degrees
-        of freedom; an early one saves time where a change is plain. With a spread of 1.5 % and the level of a large
-        suite, equal shares find 47 % of the changes of +2 % and take 10.3 passes for +5 %; these 56 % and 11.3;
-        shares by the square 61 % and 12.6 (python -m pytest tests/benchmarks/bench_verdicts.py -s).
+        A late look turns the same error into more power, because its interval is narrower and its t has more degrees of
+        freedom; an early one saves time if a change is obvious. With a spread of 1.5 % and the level of a large suite,
+        equal shares find 47 % of the changes of +2 % and take 10.3 passes for +5 %; these shares 56 % and 11.3;
+        quadratic shares 61 % and 12.6 (python -m pytest tests/benchmarks/bench_verdicts.py -s).
         """
         return tuple(look / sum(self.looks) for look in self.looks)
 
     def looks_at(self, passes: int, ended: bool = False) -> tuple[tuple[int, float], ...]:
-        """The looks that `passes` passes allow, each with its share.
+        """Return the looks that `passes` passes allow, each with its share.
 
-        Where the run has ended between two looks, all passes are looked at with the share of the look that never
-        came. That is fair because the wall clock ended the run, and not what the passes said.
+        ended: True if the run has ended. If it ended between two looks, all passes are tested with the share of the
+        look that was not reached. This is valid because the wall clock ended the run, not the results.
         """
         looks, shares = self.looks, self.shares
         done = sum(look <= passes for look in looks)
@@ -87,10 +88,10 @@ class Design:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistic:
-    """A way to test where the centre of a sample lies.
+    """A test of the centre of a sample.
 
     p_above: one-sided p-values of the hypothesis that the centre is at most a bound.
-    summarise: centre, standard error and degrees of freedom, from which an interval is made.
+    summarise: centre, standard error and degrees of freedom, for an interval.
     """
 
     name: str
@@ -99,13 +100,16 @@ class Statistic:
 
 
 def summarise_mean(samples: Array) -> tuple[Array, Array, float]:
-    """Mean, its standard error, and degrees of freedom."""
+    """Return the mean, its standard error, and the degrees of freedom."""
     n = samples.shape[-1]
     return samples.mean(-1), samples.std(-1, ddof=1) / n**0.5, n - 1.0
 
 
 def summarise_trimmed(samples: Array) -> tuple[Array, Array, float]:
-    """Mean without the outer fifths, with the error from the winsorised variance (Tukey and McLaughlin 1963)."""
+    """Return the 20 % trimmed mean, its standard error, and the degrees of freedom.
+
+    The error follows from the winsorised variance (Tukey and McLaughlin 1963).
+    """
     import numpy as np
 
     n = samples.shape[-1]
@@ -118,7 +122,10 @@ def summarise_trimmed(samples: Array) -> tuple[Array, Array, float]:
 
 
 def summarise_walsh(samples: Array) -> tuple[Array, Array, float]:
-    """Median of the means of all pairs (Hodges and Lehmann 1963), and the error from their order statistics."""
+    """Return the median of the means of all pairs, its standard error, and the degrees of freedom.
+
+    Hodges and Lehmann 1963; the error follows from the order statistics of the means.
+    """
     import numpy as np
 
     n = samples.shape[-1]
@@ -130,7 +137,7 @@ def summarise_walsh(samples: Array) -> tuple[Array, Array, float]:
 
 
 def weigh_signs(samples: Array, bound: float) -> Array:
-    """Sign test: it needs no spread, and from n passes claims at most 2**-n."""
+    """Return p-values of the sign test; it needs no spread, and its smallest value for n passes is 2**-n."""
     from scipy.special import bdtrc
 
     above: Array = bdtrc((samples > bound).sum(-1) - 1.0, samples.shape[-1], 0.5)
@@ -138,18 +145,18 @@ def weigh_signs(samples: Array, bound: float) -> Array:
 
 
 def weigh_ranks(samples: Array, bound: float) -> Array:
-    """Wilcoxon's signed ranks, exact up to 50 passes and normal beyond."""
+    """Return p-values of Wilcoxon's signed-rank test, exact up to 50 passes and asymptotic beyond."""
     import numpy as np
     from scipy.stats import wilcoxon
 
     method = "exact" if samples.shape[-1] <= 50 else "asymptotic"
-    with np.errstate(invalid="ignore"):  # where every pass is on the bound there are no ranks
+    with np.errstate(invalid="ignore"):  # if every pass is on the bound, there are no ranks
         found = wilcoxon(samples - bound, alternative="greater", method=method, axis=-1).pvalue
     return np.where(np.isnan(found), 1.0, found)
 
 
 def _weigh_student(summarise: Callable[[Array], tuple[Array, Array, float]]) -> Callable[[Array, float], Array]:
-    """Student's t of a summary; the sign test where the sample shows no spread, which is no evidence of none."""
+    """Student's t test of a summary; the sign test if the sample shows no spread, which proves nothing about it."""
 
     def p_above(samples: Array, bound: float) -> Array:
         import numpy as np
@@ -170,9 +177,11 @@ STATISTICS = (STUDENT, TRIMMED, WILCOXON)
 
 
 def weigh_claims(samples: Array, bound: float, statistic: Statistic) -> Array:
-    """p-values of the three claims at one look, shape (3, cells) for samples (cells, passes).
+    """Return the p-values of the three claims at one look, shape (3, cells).
 
-    Slower: centre > bound. Faster: centre < -bound. The same: between the two, by two one-sided tests, the larger p.
+    samples: log ratios, shape (cells, passes). bound: change that counts, as the logarithm of a ratio.
+    statistic: the test. Slower: centre > bound. Faster: centre < -bound. The same: between the two, by two one-sided
+    tests, the larger p.
     """
     import numpy as np
 
@@ -182,9 +191,11 @@ def weigh_claims(samples: Array, bound: float, statistic: Statistic) -> Array:
 
 
 def replay(samples: Sequence[Sequence[float]], design: Design, statistic: Statistic, *, ended: bool = False) -> Array:
-    """Sequentially adjusted p-values of slower, faster and the same, shape (3, cells); 1 before the first look.
+    """Return sequentially adjusted p-values of slower, faster and the same, shape (3, cells); 1 before the first look.
 
-    They depend on the looks that the passes allow and on nothing else, so that more passes can only lower them.
+    samples: log(new / base) of the passes of each cell. design: looks, shares and bound. statistic: the test.
+    ended: True if no more passes will follow (see `Design.looks_at`).
+    The values depend only on the looks that the passes allow, so more passes can only lower them.
     """
     import numpy as np
 

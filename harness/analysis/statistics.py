@@ -1,8 +1,8 @@
-"""What samples say: a median with an interval, and the ratio of two measurements, over processes.
+"""Estimates from samples: a median with its interval, and the ratio of two measurements, over processes.
 
-The process is the unit of replication: each pass gives one time, from its blocks (their medians for a time, their
-first deciles for a ratio), and intervals are Student's over the logarithms of the passes' times. One pass alone has no
-such interval; its samples give one for the median within that process (order statistics), and it is marked so.
+The process is the unit of replication: each pass yields one time from its blocks (their medians for a time, their first
+deciles for a ratio), and intervals are Student's over the logarithms of the passes' times. A single pass has no such
+interval; its samples yield one for the median within that process (order statistics), and it is marked as such.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A time in ns (or a ratio) with its interval, and whether the interval covers processes or one process only."""
+    """A time in ns (or a ratio) with its interval.
+
+    over: what the interval covers, processes or one process only.
+    """
 
     value: float
     low: float
@@ -31,7 +34,10 @@ class Estimate:
 
 
 def estimate_time(measurement: Measurement) -> Estimate:
-    """Median time of a call in ns: geometric mean of the passes' medians, with its 95 % interval."""
+    """Return the median time of a call in ns, with its 95 % interval.
+
+    It is the geometric mean of the times of the passes; with a single pass, the median of its samples.
+    """
     values = pass_values(measurement.passes)
     if len(values) < 2:
         one = next((one for one in measurement.passes if one.number in values), None)
@@ -44,7 +50,7 @@ def estimate_time(measurement: Measurement) -> Estimate:
 
 
 def estimate_ratio(base: Measurement, new: Measurement) -> Estimate | None:
-    """new / base with Welch's 95 % interval over passes; None where either has a single pass."""
+    """Return new / base with Welch's 95 % interval over passes; None if either has fewer than two passes that count."""
     a, b = ([math.log(value) for value in pass_values(side.passes, steady).values()] for side in (base, new))
     if len(a) < 2 or len(b) < 2:
         return None
@@ -60,9 +66,10 @@ def estimate_ratio(base: Measurement, new: Measurement) -> Estimate | None:
 def pass_values(
     passes: Sequence[Pass], estimate: Callable[[Sequence[float]], float] = statistics.median
 ) -> dict[int, float]:
-    """The time of a call in ns by number of the pass: geometric mean over the blocks that count.
+    """Map the number of each pass to the time of a call in ns: geometric mean over the blocks that count.
 
-    estimate: what one block says. A pass of which the rule dropped all blocks has no time.
+    passes: of one measurement.
+    estimate: time of one block from its samples. A pass without a block that counts is absent.
     """
     found = {}
     for one in passes:
@@ -73,7 +80,7 @@ def pass_values(
 
 
 def log_ratios(base: Sequence[Pass], new: Sequence[Pass]) -> list[float]:
-    """log(new / base) of every pass in which both were timed, in order."""
+    """Return log(new / base) of every pass in which both were timed, in order of the passes."""
     a, b = pass_values(base, steady), pass_values(new, steady)
     return [math.log(b[number] / a[number]) for number in sorted(a.keys() & b.keys())]
 

@@ -1,4 +1,4 @@
-"""In which settings of one backend an answer is wrong: arms that are the same but for environment variables."""
+"""Settings of one backend in which a result is wrong: arms that differ only in environment variables."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ PROVES_NOTHING = "proves nothing"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingRow:
-    """An arm among those of its backend that differ in settings alone.
+    """An arm among the arms of its backend that differ only in settings.
 
-    backend: the arm without its settings. setting: empty where nothing is set. observed: what its libraries said.
-    counts: results of laws by outcome, those that prove nothing apart.
+    backend: the arm without its settings. setting: empty if nothing is set.
+    observed: settings reported by its libraries.
+    counts: results of laws by outcome; results that prove nothing are counted separately.
     """
 
     arm: str
@@ -33,7 +34,7 @@ class SettingRow:
 
 
 def setting_rows(run: Run) -> list[SettingRow]:
-    """One row for each arm of a backend that was asked with several settings, in their order; none without any."""
+    """Return one row for each arm of a backend with several settings, in their order; empty without such a backend."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for result in run.results:
         if result.kind == "correctness":
@@ -48,18 +49,18 @@ def setting_rows(run: Run) -> list[SettingRow]:
 
 
 def count_columns(rows: Sequence[SettingRow]) -> list[str]:
-    """The outcomes that occur in rows, in their usual order."""
+    """Return the outcomes that occur in rows, in their usual order."""
     usual = [*OUTCOMES[:1], PROVES_NOTHING, *OUTCOMES[1:]]
     return [name for name in usual if any(row.counts.get(name) for row in rows)]
 
 
 def describe_observed_sets(observed: Mapping[str, str]) -> str:
-    """What libraries said, in one line."""
+    """Return what libraries reported, in one line."""
     return ", ".join(f"{name} {value}" for name, value in observed.items())
 
 
 def explain_settings(run: Run) -> dict[int, str]:
-    """For wrong results, by number of cell: in which settings the same cell is wrong, where it is right in others."""
+    """Map the number of a wrong cell to the settings in which it is wrong, if it is right in others."""
     grouped = _group_arms(run)
     groups = {name: of for of, arms in grouped.items() for name in arms}
     cells: dict[tuple[str, str, str, str], list[Result]] = defaultdict(list)
@@ -77,7 +78,7 @@ def explain_settings(run: Run) -> dict[int, str]:
 
 
 def _group_arms(run: Run) -> dict[str, dict[str, str]]:
-    """Settings by arm, by the arm without them; only groups of several arms."""
+    """Settings by arm, grouped by the arm without them; only groups of several arms."""
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for record in run.header.arms:
         arm = parse_arm(record.text or record.backend)
@@ -87,7 +88,7 @@ def _group_arms(run: Run) -> dict[str, dict[str, str]]:
 
 
 def _tell_apart(run: Run, settings: Mapping[str, str], wrong: Iterable[str], right: Iterable[str]) -> str:
-    """What wrong arms have and right ones do not: a setting, or what a library says that it uses."""
+    """Difference between wrong arms and right ones: a setting, or the instruction set that a library reports."""
     wrong, right = list(wrong), list(right)
     if all(settings[arm] for arm in wrong):
         return f"with {_join(settings[arm] for arm in wrong)}; right with {_join(_name(settings[a]) for a in right)}"

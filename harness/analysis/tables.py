@@ -18,7 +18,7 @@ Dtype = Literal["string", "int64", "float64", "bool"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: name, dtype, unit (empty where there is none) and what it says. Missing values are null."""
+    """One column: name, dtype, unit (empty if there is none) and meaning. Missing values are null."""
 
     name: str
     dtype: Dtype
@@ -144,7 +144,7 @@ Columns = dict[str, list[Any]]  # the values of every column by its name, all of
 
 
 def result_columns(run: Run) -> Columns:
-    """One value for every result, by the columns of RESULT_COLUMNS; column by column, as runs have 10^5 results."""
+    """Return the values of the columns RESULT_COLUMNS, one for every result; by column, as runs have 10^5 results."""
     results, peaks = run.results, {peak.device: peak for peak in run.peaks}
     made: Columns = {name: [getattr(result, name) for result in results] for name in _OF_RESULT}
     made["threads"] = [result.threads or None for result in results]
@@ -164,7 +164,7 @@ def result_columns(run: Run) -> Columns:
 
 
 def result_rows(run: Run) -> list[dict[str, Any]]:
-    """One row for every result, with the columns of RESULT_COLUMNS."""
+    """Return one row for every result, with the columns RESULT_COLUMNS."""
     return from_columns(result_columns(run))
 
 
@@ -205,7 +205,7 @@ def _timing_values(result: Result, peaks: dict[str, Peak], dtype: str) -> dict[s
 
 
 def _block_values(passes: Sequence[Pass]) -> dict[str, Any]:
-    """What passes say since format 2; nothing where they have no blocks."""
+    """Values that passes have since format 2; empty for passes without blocks."""
     import statistics
 
     blocks = [block for one in passes for block in one.blocks]
@@ -225,7 +225,7 @@ def _block_values(passes: Sequence[Pass]) -> dict[str, Any]:
 
 
 def sample_rows(run: Run) -> list[dict[str, Any]]:
-    """One row for every raw sample, with the columns of SAMPLE_COLUMNS."""
+    """Return one row for every raw sample, with the columns SAMPLE_COLUMNS."""
     return [
         {
             "cell": result.cell, "pass": one.number, "process": one.process, "loops": one.loops, "warmups": one.warmups,
@@ -239,13 +239,13 @@ def sample_rows(run: Run) -> list[dict[str, Any]]:
 
 
 def _block_of_samples(one: Pass) -> list[Block | None]:
-    """The block of every sample of a pass, in order; None where none are told apart."""
+    """Block of every sample of a pass, in order; None in a pass of format 1."""
     found: list[Block | None] = [block for block in one.blocks for _ in range(block.count)]
     return found or [None] * len(one.samples_ns)
 
 
 def block_rows(run: Run) -> list[dict[str, Any]]:
-    """One row for every block in the order of the samples, with the columns of BLOCK_COLUMNS; none for format 1."""
+    """Return one row for every block, with the columns BLOCK_COLUMNS; none for a run of format 1."""
     import statistics
 
     from harness.measure.estimator import steady
@@ -264,7 +264,7 @@ def block_rows(run: Run) -> list[dict[str, Any]]:
 
 
 def write_tables(run: Run) -> None:
-    """Write results.parquet, samples.parquet and blocks.parquet, each complete or not at all."""
+    """Write results.parquet, samples.parquet and blocks.parquet, each atomically."""
     _write(run.path / "results.parquet", result_columns(run), RESULT_COLUMNS, run)
     _write(run.path / "samples.parquet", to_columns(sample_rows(run), SAMPLE_COLUMNS), SAMPLE_COLUMNS, run)
     _write(run.path / "blocks.parquet", to_columns(block_rows(run), BLOCK_COLUMNS), BLOCK_COLUMNS, run)

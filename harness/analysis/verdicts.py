@@ -1,19 +1,19 @@
-"""Verdicts over the cells of an interleaved comparison: SLOWER, FASTER, SAME, INCONCLUSIVE or MISSING, and why.
+"""Verdicts on the cells of an interleaved comparison: SLOWER, FASTER, SAME, INCONCLUSIVE or MISSING, with reasons.
 
 A claim must hold for more than the change that counts: SLOWER needs evidence that the ratio lies beyond +delta, FASTER
-beyond -delta, and SAME needs evidence that it lies between; what has no evidence is INCONCLUSIVE, never SAME.
-Benjamini and Hochberg's procedure keeps the share of wrong claims at the level, over all cells of the comparison.
-Cells that have too few passes count too, so that the number of hypotheses does not grow during a run.
+beyond -delta, and SAME evidence that it lies between; a cell without evidence is INCONCLUSIVE, never SAME. Benjamini
+and Hochberg's procedure limits the share of wrong claims to the level, over all cells of the comparison. Cells with too
+few passes count too, so that the number of hypotheses does not grow during a run.
 
 The centre is a trimmed mean: with 5 % of passes disturbed by +5 to +50 % in either arm it finds 100 % of the changes of
-+3 %, the mean 53 % and signed ranks 99.6 %, which need half as many passes again for +5 %. Its price is calm noise:
-61 % to 70 % for +1 % against a bound of 0.3 %. False alarms of identical pairs: at most 0.3 % in every noise tried, and
-at the bound itself 1.9 % of an allowed 2.5 %; passes that are correlated (0.3) make that 6 %, or 7 % otherwise
-(python -m pytest tests/benchmarks/bench_verdicts.py -s).
++3 %, the mean 53 % and signed ranks 99.6 %, which need half as many passes again for +5 %. Its cost shows in
+undisturbed noise: 61 % to 70 % for +1 % against a bound of 0.3 %. False alarms of identical pairs: at most 0.3 % in
+every noise tried, and at the bound itself 1.9 % of an allowed 2.5 %; correlated passes (0.3) make that 6 %, or 7 %
+otherwise (python -m pytest tests/benchmarks/bench_verdicts.py -s).
 
-Everything is replayed from the passes, and nothing is remembered. With more passes the p-values can only fall
-(`replay`), so the procedure can only reject more, and a verdict that was given while the run went on stays; only where
-a cell is measured on after it, or others are, may a stronger claim that contradicts it take its place.
+Verdicts are recomputed from the passes; there is no other state. With more passes the p-values can only fall
+(`replay`), so the procedure can only reject more, and a verdict given during the run remains. Only if its cell, or
+others, are measured further can a stronger contradicting claim replace it.
 """
 
 from __future__ import annotations
@@ -31,19 +31,20 @@ if TYPE_CHECKING:
 
 Verdict = Literal["SLOWER", "FASTER", "SAME", "INCONCLUSIVE", "MISSING"]
 CLAIMS: tuple[Verdict, ...] = ("SLOWER", "FASTER", "SAME")
-POWER = 0.8  # chance of a decision that a forecast of passes aims at
-FARTHEST = 10_000  # passes; a forecast beyond means that nobody will wait for it
+POWER = 0.8  # probability of a decision, for the forecast of passes
+FARTHEST = 10_000  # passes; no forecast goes beyond
 
 K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What the passes of a cell say.
+    """Judgement of the passes of a cell.
 
     ratio: new / base with its 95 % interval over processes, not widened for looks and cells; None below two passes.
-    p_slower, p_faster, p_same: adjusted for the looks, not yet for the number of cells.
-    more_passes: for INCONCLUSIVE, how many more it may take from the centre and spread so far; None where unknowable.
+    p_slower, p_faster, p_same: adjusted for the looks, but not for the number of cells.
+    more_passes: for INCONCLUSIVE, expected number of further passes, from the centre and spread so far; None if
+    unknown.
     """
 
     verdict: Verdict
@@ -59,13 +60,17 @@ class Judgement:
 def judge(
     log_ratios: Mapping[K, Sequence[float]], design: Design, statistic: Statistic = TRIMMED, *, ended: bool = False
 ) -> dict[K, Judgement]:
-    """Judge all cells together from log(new / base) of their passes, in order.
+    """Judge all cells together.
 
-    ended: no more passes will come, so that those since the last look are looked at too (see `Design.looks_at`); a run
-    that goes on after all is judged as if it had not ended.
-    Slower and faster are one family of two hypotheses a cell, which is the procedure on two-sided p-values: at least
-    one of the two is true, and Benjamini and Yekutieli (2005) show that wrong directions are then counted as false.
-    Two claims about one cell need looks that contradict each other; the one with the smaller p-value is taken.
+    log_ratios: log(new / base) of the passes of each cell, in order. design: looks, bound and level.
+    statistic: the test.
+    ended: True if no more passes will follow, so that the passes since the last look are tested too (see
+    `Design.looks_at`); a run that is continued is judged as if it had not ended.
+    Slower and faster form one family of two hypotheses per cell, equivalent to the procedure on two-sided p-values: at
+    least one of the two null hypotheses is true, and Benjamini and Yekutieli (2005) show that wrong directions then
+    count as false discoveries. Two claims about one cell require contradicting looks; the one with the smaller p-value
+    is taken.
+    Raises ValueError for ratios that are not finite.
     """
     import numpy as np
 
@@ -83,7 +88,7 @@ def judge(
 
 
 def control_discoveries(p: Array, level: float) -> tuple[Array, float]:
-    """Benjamini and Hochberg's rejections at a level, and the p-value that would be enough for one more."""
+    """Return Benjamini and Hochberg's rejections at a level, and the p-value that suffices for one more rejection."""
     from scipy.stats import false_discovery_control
 
     rejected = false_discovery_control(p) <= level
@@ -91,10 +96,12 @@ def control_discoveries(p: Array, level: float) -> tuple[Array, float]:
 
 
 def overall(log_ratios: Mapping[K, Sequence[float]], statistic: Statistic = TRIMMED) -> Estimate:
-    """Geometric mean of new / base over cells, with its 95 % interval over passes.
+    """Return the geometric mean of new / base over cells, with its 95 % interval over passes.
 
-    Each pass gives the mean over cells, so that a change that all cells share is seen though none shows it. Only the
-    first passes, which all cells have, are taken: cells that were decided early would leave the others to speak.
+    log_ratios: log(new / base) of the passes of each cell. Each pass contributes its mean over cells, so that a small
+    change common to all cells becomes visible. Only the first passes, which all cells have, are used; otherwise the
+    cells that were decided late would dominate.
+    Raises ValueError for fewer than two passes that all cells have.
     """
     import numpy as np
 
@@ -106,7 +113,7 @@ def overall(log_ratios: Mapping[K, Sequence[float]], statistic: Statistic = TRIM
 
 
 def estimate_centre(sample: Sequence[float] | Array, statistic: Statistic = TRIMMED) -> Estimate:
-    """Ratio at the centre of log ratios, with its 95 % interval over passes; needs two."""
+    """Return the ratio at the centre of log ratios, with its 95 % interval over passes; needs two passes."""
     import numpy as np
     from scipy.special import stdtrit
 
@@ -119,10 +126,12 @@ def estimate_centre(sample: Sequence[float] | Array, statistic: Statistic = TRIM
 def needed_passes(
     sample: Sequence[float], design: Design, statistic: Statistic, thresholds: tuple[float, float]
 ) -> int | None:
-    """Passes, beyond those of the sample, after which the nearest claim would be made with 80 % probability.
+    """Return how many further passes the nearest claim needs, with a probability of 80 %.
 
-    Takes the centre and spread found for the true ones. thresholds: p-values that would do for a change and for SAME.
-    Beyond the planned looks it goes on as if there were more with the last one's share.
+    sample: log ratios so far; their centre and spread are taken as the true ones. design: looks and bound.
+    statistic: the test. thresholds: p-values that suffice for a change and for SAME.
+    Beyond the planned looks, further ones with the share of the last are assumed. None if no number up to FARTHEST
+    suffices, and for a sample of fewer than two passes.
     """
     import numpy as np
     from scipy.special import stdtrit
@@ -146,7 +155,7 @@ def needed_passes(
 
 
 def _looks_ahead(passes: int, design: Design) -> list[tuple[int, float]]:
-    """The planned looks after `passes`, then further ones, each half as many again, as far as anybody would wait."""
+    """The planned looks after `passes`, then further ones, each 1.5 times as large, up to FARTHEST."""
     looks = [(look, share) for look, share in zip(design.looks, design.shares, strict=True) if look > passes]
     further = max(passes, design.looks[-1])
     while (further := math.ceil(1.5 * further)) <= FARTHEST:
@@ -179,7 +188,7 @@ def _judge_cell(
 
 
 def _explain(passes: int, ratio: Estimate | None, design: Design, more: int | None) -> str:
-    """Why there is no verdict yet, and what would bring one."""
+    """Reason why there is no verdict yet, and what would decide."""
     if passes < design.looks[0] or ratio is None:
         return f"{passes} of the {design.looks[0]} passes before the first look"
     ends = (ratio.low, ratio.high)

@@ -1,1 +1,1 @@
-"""The commands as functions of Python: what `python -m harness` does, without its output."""
+"""The commands as Python functions: the same as `python -m harness`, without terminal output."""

@@ -1,4 +1,4 @@
-"""Comparisons as functions: arms in turns, two versions, two stored runs."""
+"""Comparisons as functions: arms in turns, two versions, or two stored runs."""
 
 from __future__ import annotations
 
@@ -75,7 +75,10 @@ def gate(
 
 
 def judge_versions(run: Run, repository: Path | None) -> Analysis:
-    """Analyse a run of two versions, and keep with it which findings the repository's blessings accept."""
+    """Analyse a run of two versions, and store with it which findings are accepted.
+
+    repository: its blessings accept findings; None for none.
+    """
     analysis = analyse(run)
     assert analysis.gate_report is not None
     return analysis.accepting(write_acceptance(analysis.gate_report, repository))
@@ -84,8 +87,9 @@ def judge_versions(run: Run, repository: Path | None) -> Analysis:
 def compare(base: str | Path | Run, new: str | Path | Run, threshold: float = 0.10) -> Comparison:
     """Compare two stored runs cell by cell, as `python -m harness compare`.
 
-    base, new: run directories, or runs. threshold: relative change of time that counts. Changes that the repository in
-    the current folder accepts are BLESSED. Raises UsageError for a run that cannot be read.
+    base, new: run directories, or runs. threshold: relative change of time that counts.
+    Changes that the repository in the current folder accepts are BLESSED.
+    Raises UsageError for a run that cannot be read.
     """
     old, later = (side if isinstance(side, Run) else read_run(side) for side in (base, new))
     comparison, repository = compare_runs(old, later, threshold), find_repository(())
@@ -93,7 +97,7 @@ def compare(base: str | Path | Run, new: str | Path | Run, threshold: float = 0.
 
 
 def load_all(plugins: Sequence[str], without: Sequence[str]) -> Registry:
-    """Load plugins. Raises UsageError where one that is named is broken."""
+    """Load plugins. Raises UsageError if a named one is broken."""
     registry = load_plugins(plugins, without)
     refuse_broken(registry)
     return registry

@@ -15,12 +15,13 @@ def killmatrix(
     *sources: str, backends: Sequence[str] = (), laws: Sequence[str] = (), quick: bool = False, most: int = MOST,
     jobs: int = 2, plugins: Sequence[str] = (), without: Sequence[str] = (),
 ) -> KillMatrix:  # fmt: skip
-    """Ask laws of planted faults, as `python -m harness killmatrix`; `.survivors` names what no law catches.
+    """Apply laws to planted faults, as `python -m harness killmatrix`; `.survivors` names faults that no law catches.
 
-    sources: folders and files with backends whose names begin with "faulty:". backends: the only ones to try.
+    sources: folders and files with backends whose names begin with "faulty:". backends: try only these.
     laws: names, by default those of the suite correctness. quick: stop at the first law that catches a fault.
-    most: problems on which a law is asked at first. jobs: faults tried side by side. plugins, without: as in `run`.
-    Raises UsageError where there is no fault.
+    most: number of problems on which a law is tried at first. jobs: number of faults tried in parallel.
+    plugins, without: as in `run`.
+    Raises UsageError if there is no fault.
     """
     files = (*list_files(sources), *plugins)
     registry = load_all(files, without)

@@ -1,4 +1,4 @@
-"""What this machine can tell: its noise, and how far its verdicts can be trusted."""
+"""Suitability of this machine: its noise, and how far its verdicts can be trusted."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from harness.plan.gate import DELTA
 
 
 def doctor(seconds: float = 2.5) -> list[Finding]:
-    """Find what makes this machine noisy, and what to do about it, as `python -m harness doctor`.
+    """Diagnose noise of this machine, with advice, as `python -m harness doctor`.
 
-    seconds: length of the probes. Nothing is changed; what cannot be read has the state "unknown".
+    seconds: duration of the probes. Nothing is changed; a property that cannot be read has the state "unknown".
     """
     return list(diagnose(seconds))
 
@@ -28,8 +28,10 @@ def qualify(
 ) -> Qualification:  # fmt: skip
     """Compare identical arms and known slow-downs, as `python -m harness qualify`; return all counts of this machine.
 
-    backends: by default numpy-direct, im2col and torch. budget_s: wall time of all passes. delta: change that counts.
-    power: False for identical arms alone. threads: of every worker. `.failures` says why a gate may not be armed here.
+    backends: by default numpy-direct, im2col and torch. budget_s: wall time of all passes.
+    delta: relative change that counts. power: False for identical arms only. threads: of every worker.
+    plugins, without, output, lease_wait_s, watch: as in `versus`.
+    `.failures` has the reasons why a gate must not be armed here.
     Raises NotQualifiedError for a run that is wrong, incomplete or too short.
     plugins: modules or ./files.py to load; without: plugins to leave out. output: new folder of the run.
     lease_wait_s: how long to wait for a device in use. watch: observer of the progress.

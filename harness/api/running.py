@@ -1,4 +1,4 @@
-"""The Python face: run suites from a program or a notebook, and read runs back."""
+"""Python interface: run suites from a program or a notebook, and read runs back."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def run(
     depth: Depth = "default",
     isa: Sequence[str] = (),
 ) -> Run:
-    """Run suites (the whole `suite` where none is named) and give the Run; its directory is `run.path`.
+    """Run suites and return the Run; its directory is `run.path`.
 
     backends, problems, laws: names and problem lines; empty stands for all that the suites have. A backend may be an
     arm, such as `torch@set:ONEDNN_MAX_CPU_ISA=AVX2`; isa: instruction sets as in `run --isa`. A problem may also be a
     Path, of a file that `python -m harness capture` writes: all of its problems, with names and multiplicities.
-    plugins: modules or ./files.py to load beside the built-in ones; without: plugins to leave out.
+    plugins: modules or ./files.py to load in addition to the built-in ones; without: plugins to leave out.
     depth: `quick` leaves out the problems on specialised code paths; `full` asks what takes minutes a backend.
     Raises UsageError for what cannot be found or written, and for a plugin that is named here and broken.
     suites: names. output: new folder of the run. limits: of time and memory of each cell.
@@ -74,10 +74,12 @@ def run(
 def choose_arms(
     registry: Registry, texts: Sequence[str], suites: Sequence[str], isa: Sequence[str] = ()
 ) -> tuple[Arm, ...]:
-    """Arms of backends as `run` takes them; none where they are named alone, which are then arms by themselves.
+    """Parse backends into arms as `run` takes them; empty if all of them are plain names, which need no arms.
 
-    isa: kinds of instruction sets of which every level is an arm of its own, or `all`.
-    Raises UsageError for what cannot be read, and where instruction sets are asked for and no law is.
+    registry: for the instruction sets that each backend declares. texts: names of backends or arms.
+    suites: names; with `isa`, one must apply laws.
+    isa: instruction sets of which every level becomes an arm of its own, or `all`.
+    Raises UsageError for invalid texts, and for `isa` without a suite that applies laws.
     """
     switches = choose_switches(isa)
     arms = parse_arms(dict.fromkeys(texts or (registry.backends if switches else ())))
@@ -93,5 +95,5 @@ def choose_arms(
 
 
 def load(path: str | Path) -> Run:
-    """Read a run directory."""
+    """Read a run directory. Raises UsageError if it cannot be read."""
     return read_run(path)

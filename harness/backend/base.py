@@ -1,4 +1,4 @@
-"""What a plugin hands over: an object with a method for every operator that it has."""
+"""Base class of backends: an object with one method for each operator that it implements."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Backend:
         conv_weight_grad(dy, x, w_shape, window) -> dw
         conv_bias_grad(dy) -> db
         conv_transpose(x, w, b, window, output_padding) -> y      w (channels of x, channels of y / groups, *K)
-        max_pool(x, window) -> (y, indices)         indices flat over the spatial axes of x, per map
+        max_pool(x, window) -> (y, indices)         indices flat over the spatial axes of x, per feature map
         max_pool_grad(dy, x, indices, window) -> dx
         avg_pool(x, window) -> y
         avg_pool_grad(dy, x_shape, window) -> dx
 
-    Arrays are of the backend's own kind. Kernels are correlated, never flipped: where a problem asks for true
-    convolution, the harness turns the kernel. What is absent is derived where mathematics allows.
+    Arrays are of the backend's own type. Kernels are correlated, never flipped: if a problem requires true
+    convolution, the harness flips the kernel. Missing operators are derived from others where mathematically possible.
     """
 
     name: ClassVar[str] = ""
@@ -34,55 +34,55 @@ class Backend:
     grouped: ClassVar[bool] = True
     device: ClassVar[str] = "cpu"
     clock: ClassVar[str] = "host"
-    rate: ClassVar[float] = 1e9  # operations of `work` per second that the planner expects, on the slow side
+    rate: ClassVar[float] = 1e9  # operations of `work` per second for the estimates of the planner, a low guess
     numerics: ClassVar[Numerics] = Numerics()
-    takes_complex: ClassVar[bool] = False  # whether `conv` takes complex arrays too
-    instruction_sets: ClassVar[tuple[str, ...]] = ()  # switches of the libraries that do the work, of SWITCHES
-    listed: ClassVar[bool] = True  # False: asked only where it is named, on the command line or by a known fault
+    takes_complex: ClassVar[bool] = False  # True if `conv` accepts complex arrays too
+    instruction_sets: ClassVar[tuple[str, ...]] = ()  # libraries used, of SWITCHES
+    listed: ClassVar[bool] = True  # False: used only if named, on the command line or by a known bug
 
     def probe(self) -> str | None:
-        """Run one tiny operation; give None, or the reason why this backend cannot run here."""
+        """Run one tiny operation; return None, or the reason why this backend cannot run here."""
         return None
 
     def supports(self, problem: Problem) -> str | None:
-        """Give None, or the reason why this problem is not computed natively.
+        """Return None, or the reason why this problem is not computed natively.
 
-        Pure, and the same whatever the data and seed: plans are made with it, outside the worker.
+        Must be pure and independent of data and seed: the planner calls it outside the worker.
         """
         return None
 
     def numerics_for(self, problem: Problem) -> Numerics:
-        """Declared arithmetic for a problem, where it is not the same for every operator."""
+        """Return the declared arithmetic for a problem; override it if it differs between problems."""
         return self.numerics
 
     def workspace(self, problem: Problem) -> int:
-        """Bytes that a call needs beside its arrays; the planner skips cells beyond the memory limit."""
+        """Return the bytes that a call needs in addition to its arrays; they count towards the memory limit."""
         return 0
 
     def work(self, problem: Problem) -> float:
-        """Operations that this algorithm really executes; the planner turns them into an estimated time."""
+        """Return the operations that this algorithm executes; the planner converts them into an estimated time."""
         return float(problem.flops)
 
     def prepare(self, problem: Problem, arrays: Mapping[str, Any]) -> Callable[[], Any]:
-        """Plan, search and allocate (not timed); give the call that is timed. Arrays are on the device."""
+        """Plan, search and allocate (not timed); return the call that is timed. Arrays are on the device."""
         return bind_operator(self, problem, arrays)
 
     def to_device(self, array: Any) -> Any:
-        """Turn a NumPy array into the backend's own kind."""
+        """Convert a NumPy array into the backend's own type, on its device."""
         return array
 
     def to_host(self, array: Any) -> Any:
-        """Turn one of the backend's arrays into a NumPy array."""
+        """Convert one of the backend's arrays into a NumPy array."""
         return array
 
     def synchronize(self) -> None:
-        """Wait until every queued operation has ended."""
+        """Wait until all queued operations have finished."""
 
     def versions(self) -> dict[str, str]:
-        """Versions of the libraries that do the work, for the record of the run."""
+        """Return the versions of the libraries that do the work, for the record of the run."""
         return {}
 
 
 def native_operators(backend: Backend) -> tuple[Operator, ...]:
-    """Operators for which the backend has a method."""
+    """Return the operators for which the backend has a method."""
     return tuple(operator for operator in Operator if callable(getattr(backend, operator.value, None)))

@@ -1,4 +1,4 @@
-"""Checks of a backend when it is registered: what its class declares, and names that are probably misspelt."""
+"""Checks of a backend at registration: declarations of its class, and probably misspelt names."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from harness.problems.numerics import DTYPES, Numerics
 from harness.problems.operator import Operator
 from harness.problems.validation import check_number, check_one_of, check_type, read_tuple, refuse
 
-SET_THREADS = "set_threads"  # the one hook that is absent unless a backend has it
+SET_THREADS = "set_threads"  # an optional hook without a default in Backend
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def check_backend(backend: object) -> None:
-    """Raise UsageError, with the member at fault and what was wanted, unless a backend can be used."""
+    """Raise UsageError, with the faulty member and the expected value, unless a backend can be used."""
     if not isinstance(backend, Backend):
         raise UsageError(f"got {backend!r}, wanted an instance of a subclass of harness.Backend")
     suspects = list(find_misspelt(backend))
@@ -80,12 +80,12 @@ _DECLARATIONS: dict[str, Callable[[str, object], None]] = {
 
 
 def _list_hooks() -> tuple[str, ...]:
-    """Public methods of Backend, and the one that it does not have itself."""
+    """Public methods of Backend, and the optional hook that it lacks."""
     return (*(name for name, value in vars(Backend).items() if callable(value) and name[0] != "_"), SET_THREADS)
 
 
 def find_misspelt(backend: Backend) -> Iterator[tuple[str, str, str]]:
-    """Find public members that are probably misspelt: the name, what is meant, and what kind of member that is."""
+    """Find public members that are probably misspelt: yield the name, the intended name, and its kind of member."""
     own = dict(_list_own(backend))
     groups = (
         (tuple(operator.value for operator in Operator), "an operator", True),
@@ -101,7 +101,7 @@ def find_misspelt(backend: Backend) -> Iterator[tuple[str, str, str]]:
 
 
 def _list_own(backend: Backend) -> Iterator[tuple[str, object]]:
-    """Public members that the backend's classes define below Backend, but for classes and properties."""
+    """Public members of the backend's classes below Backend, except classes and properties."""
     for klass in type(backend).__mro__:
         if klass in (Backend, object):
             continue

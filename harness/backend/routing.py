@@ -1,4 +1,4 @@
-"""How a backend gets an operator: native, derived (via what) or unsupported (why); and the call that follows."""
+"""Routes of a backend to an operator: native, derived (via what) or unsupported (why); and the resulting call."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from harness.problems.problem import Problem
 
 
 class UnsupportedError(HarnessError):
-    """The backend has no way to this problem."""
+    """Error of a backend that has no route to a problem."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The way to an operator: kind, and via what (derived) or why not (unsupported).
+    """The route to an operator: its kind, the operators it is derived via, or the reason why it is unsupported.
 
-    raised: whether there is no way because the backend raised when it was asked, which is an error of the backend.
+    raised: True if there is no route because the backend raised an exception when it was asked, which is its error.
     """
 
     kind: Literal["native", "derived", "unsupported"]
@@ -39,7 +39,10 @@ class Route:
 
 
 def find_route(backend: Backend, problem: Problem | NetworkProblem) -> Route:
-    """Find the route of a problem, or of all operators of a network; pure, asks only what the backend declares."""
+    """Find the route of a problem, or of all operators of a network.
+
+    Pure: it only uses declarations of the backend.
+    """
     if isinstance(problem, NetworkProblem):
         return _resolve_network(backend, problem)
     found = _find(backend, problem)
@@ -51,7 +54,7 @@ def find_route(backend: Backend, problem: Problem | NetworkProblem) -> Route:
 
 
 def _resolve_network(backend: Backend, problem: NetworkProblem) -> Route:
-    """Native where every operator is; unsupported where one is and no partner stands in for it."""
+    """Route of a network: native if all operators are; unsupported if one is and no partner replaces it."""
     derived: dict[str, str] = {}
     for layer in problem.network.layers(problem.work):
         route = find_route(backend, layer)
@@ -65,7 +68,7 @@ def _resolve_network(backend: Backend, problem: NetworkProblem) -> Route:
 
 
 def refusal_reason(backend: Backend, problem: Problem) -> str | None:
-    """Why a problem is not computed by the backend's own method, or None."""
+    """Return the reason why a problem is not computed by the backend's own method, or None."""
     if not callable(getattr(backend, problem.operator.value, None)):
         return f"{backend.name} has no {problem.operator}"
     if problem.dtype not in backend.dtypes:
@@ -80,9 +83,9 @@ def refusal_reason(backend: Backend, problem: Problem) -> str | None:
 
 
 def _find(backend: Backend, problem: Problem, seen: frozenset[Operator] = frozenset()) -> Derivation | str | None:
-    """None for native, a Derivation whose own problem has a route, or the reason why there is none.
+    """None for native, a Derivation whose own problem has a route, or the reason why there is no route.
 
-    seen: operators that led here, so that two operators never derive each other.
+    seen: operators on the path to here, so that two operators never derive each other.
     """
     reason = refusal_reason(backend, problem)
     if reason is None or problem.dtype not in backend.dtypes:
@@ -98,9 +101,11 @@ def _find(backend: Backend, problem: Problem, seen: frozenset[Operator] = frozen
 
 
 def prepare(backend: Backend, problem: Problem, arrays: Mapping[str, Any]) -> Callable[[], Any]:
-    """The call that is timed: the backend's own `prepare` where the operator is native, else the derivation.
+    """Return the call that is timed: from the backend's own `prepare` for a native operator, else the derivation.
 
-    Raises UnsupportedError where there is no route. The call gives one array, or two for max_pool.
+    backend: its own methods compute the result. problem: the operator and shapes.
+    arrays: inputs on the device, by name.
+    The call returns one array, or two for max_pool. A call without a route raises UnsupportedError.
     """
     found = _find(backend, problem)
     if found is None:
@@ -109,7 +114,13 @@ def prepare(backend: Backend, problem: Problem, arrays: Mapping[str, Any]) -> Ca
 
 
 def run(backend: Backend, problem: Problem, arrays: Mapping[str, Any], seen: frozenset[Operator] = frozenset()) -> Any:
-    """Run a problem on device arrays by its route, with the backend's plain methods."""
+    """Run a problem on device arrays by its route, with the plain methods of the backend.
+
+    backend: computes all parts. problem: the operator and shapes. arrays: inputs on the device, by name.
+    seen: operators on the path to here, which no derivation uses again.
+    Returns one array, or a tuple of arrays.
+    Raises UnsupportedError if there is no route.
+    """
     found = _find(backend, problem, seen)
     if isinstance(found, str):
         raise UnsupportedError(found)

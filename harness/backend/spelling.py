@@ -1,7 +1,7 @@
-"""Names that a backend defines and that are probably meant for a name that the harness looks up.
+"""Names defined by a backend that were probably meant as names that the harness looks up.
 
-A misspelt operator or hook is never called: the operator is derived or the default taken, and nothing fails. A name is
-suspected only where what it is taken for is absent in the backend, so that a helper beside an operator is left alone.
+A misspelt operator or hook is never called: the operator is derived or the default is used, and nothing fails. A name
+is suspected only if the backend lacks the name it resembles, so that a helper of an existing operator is left alone.
 """
 
 from __future__ import annotations
@@ -9,22 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-# Other words of the field for those that operators and hooks are named with.
+# Synonyms in the field of the words in names of operators and hooks.
 _SYNONYMS = {
     "average": "avg", "mean": "avg", "maximum": "max", "convolution": "conv", "convolve": "conv", "pooling": "pool",
     "gradient": "grad", "backward": "grad", "backwards": "grad", "bwd": "grad", "filter": "weight", "kernel": "weight",
     "data": "input", "transposed": "transpose",
 }  # fmt: skip
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
-_AXES = re.compile(r"_?[1-3][dD]|[0-9]+")  # of conv2d, which is no other operator than conv
-_APART = ({"get", "set"}, {"to", "from"})  # one letter or word apart, and no slip of the pen
-_LEAST = 6  # letters below which one other letter makes another word
+_AXES = re.compile(r"_?[1-3][dD]|[0-9]+")  # in conv2d, which is the same operator as conv
+_APART = ({"get", "set"}, {"to", "from"})  # similar words that differ on purpose
+_LEAST = 6  # in shorter names, a different letter makes a different word
 
 
 def find_meant(name: str, absent: Collection[str], known: Iterable[str]) -> str | None:
-    """Find which of the names that a backend lacks is meant by one that it has; None where none is.
+    """Find the missing name that a defined name probably stands for; None if there is none.
 
-    absent: those of `known` that the backend does not define.
+    name: a name that the backend defines. absent: the names of `known` that it does not define.
+    known: names that the harness looks up.
     """
     for one in absent:
         if _is_near(name, one):
@@ -34,7 +35,7 @@ def find_meant(name: str, absent: Collection[str], known: Iterable[str]) -> str 
 
 
 def split_words(name: str) -> tuple[str, ...]:
-    """Split a name into lower-case words in the singular, with the field's other words replaced."""
+    """Split a name into lower-case words in the singular, with synonyms replaced."""
     singular = [word[:-1] if len(word) > 5 and word.endswith("s") else word for word in _split(name)]
     return tuple(_SYNONYMS.get(word, word) for word in singular)
 
@@ -44,7 +45,7 @@ def _split(name: str) -> list[str]:
 
 
 def _is_near(name: str, known: str) -> bool:
-    """Whether two names have the same words in any order, or differ by one letter or a swap of two in all."""
+    """True if two names have the same words in any order, or differ by one slip in all."""
     got, wanted = split_words(name), split_words(known)
     if sorted(got) == sorted(wanted) or "".join(got) == "".join(wanted):
         return True
@@ -55,12 +56,12 @@ def _is_near(name: str, known: str) -> bool:
 
 
 def _is_shortened(got: tuple[str, ...], known: tuple[str, ...]) -> bool:
-    """Whether a name of a gradient leaves out one word, as input_grad and conv_grad do."""
+    """True if the name of a gradient leaves out one word, as input_grad and conv_grad do."""
     return "grad" in got and 1 < len(got) == len(known) - 1 and set(got) < set(known)
 
 
 def _is_one_slip(one: str, other: str) -> bool:
-    """Whether one letter was changed, left out or added, or two neighbours swapped."""
+    """True if one letter was changed, left out or added, or two neighbours swapped."""
     start = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     a, b = one[start:], other[start:]
     return a[1:] == b[1:] or a[1:] == b or a == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])

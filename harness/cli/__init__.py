@@ -1,1 +1,1 @@
-"""The command line; each command in a file of its own, heavy imports inside the commands."""
+"""The command line: each command in its own file, with heavy imports inside the commands."""

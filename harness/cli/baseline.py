@@ -1,4 +1,4 @@
-"""`harness baseline`: runs that are kept by name, and what changed since."""
+"""`harness baseline`: named runs, and changes since."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def folder_option(command: Command) -> Command:
 
 @click.group("baseline", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """Keep runs by name, one file each, in git or as files that CI keeps, and compare later runs with them.
+    """Keep runs by name, one file each, in git or as artifacts of CI, and compare later runs with them.
 
-    Runs that were made at different times carry the machine's drift in them: `gate --base REV`, which times both
-    versions in turns, is what to trust.
+    Runs from different times contain the drift of the machine. Trust `gate --base REV` instead, which times both
+    versions in turns.
 
     \b
     python -m harness run speed-short --backend im2col
@@ -163,14 +163,14 @@ def _read(run: str | None) -> Run:
 
 
 def _narrow(run: Run, suites: tuple[str, ...]) -> tuple[Run, int]:
-    """The run with the cells of these suites alone, and how many others there are; what has no result stays missing."""
+    """The run with only the cells of these suites, and how many others it has; cells without a result stay missing."""
     kept = tuple(result for result in run.results if result.suite in suites)
     others = len(run.results) - len(kept)
     return replace(run, results=kept, header=replace(run.header, cells=run.header.cells - others)), others
 
 
 def _commit(run: Run) -> str:
-    """The revision in short, and whether files differed from it."""
+    """Abbreviated revision, and whether files differed from it."""
     git = run.header.environment.get("git") or {}
     if not git.get("revision"):
         return "no commit"
@@ -178,12 +178,12 @@ def _commit(run: Run) -> str:
 
 
 def _same(there: dict[str, Any], here: dict[str, Any]) -> str:
-    """Whether times may be compared, up to the number of threads, which a command may choose."""
+    """Answer "yes" if times may be compared, except for the number of threads, which a command may choose."""
     return "yes" if all(there.get(name) == here.get(name) for name in ("fingerprint", "variables")) else "no"
 
 
 def _facts(run: Run) -> Iterator[tuple[str, str]]:
-    """What is known of a baseline, by name."""
+    """Names and values of what is known of a baseline."""
     header, there = run.header, run.header.environment
     yield from (("created", header.created), ("commit", _commit(run)), ("command", header.command))
     yield from (("suites", ", ".join(header.suites)), ("environment", str(there.get("fingerprint", "unknown"))))
@@ -197,7 +197,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
 
 
 def _print_all_times(run: Run) -> None:
-    """A row for every timed cell, where there are too many for the table of problems."""
+    """Print a row for every timed cell, if there are too many for the table of problems."""
     from rich.markup import escape
 
     from harness.analysis.statistics import estimate_time

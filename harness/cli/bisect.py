@@ -1,4 +1,4 @@
-"""`harness bisect`: the commit that made a cell slower or wrong, with the gate as the test."""
+"""`harness bisect`: find the commit that made a cell slower or wrong, with the gate as the test."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def command(
 ) -> int:  # fmt: skip
     """Find the commit between GOOD and BAD that made a cell slower, or wrong with --law.
 
-    First it is shown that BAD is worse than GOOD at all; then commits are halved, each compared with GOOD in turns on
-    this machine. A commit that the comparison cannot tell gets twice the budget, and is then gone round: the answer is
-    one commit (exit code 0), or the few among which nothing could decide (5). Exit code 4: the ends do not differ.
+    First it is shown that BAD is worse than GOOD; then a binary search compares commits with GOOD, timed in turns on
+    this machine. An undecided commit gets twice the budget, and is then skipped: the result is one commit (exit code
+    0), or a few that could not be separated (5). Exit code 4: the ends do not differ.
 
     \b
     python -m harness bisect --good v1.2 --cell 'im2col conv x=8x64x56x56 w=64x64x3x3 pad=1'
@@ -82,13 +82,13 @@ def _most(commits: int) -> int:
 
 
 def print_step(step: Step) -> None:
-    """A commit that was tried, and what was seen."""
+    """Print a tested commit, and its result."""
     ratio = f"{step.ratio.value:.3f} ({step.ratio.low:.3f} to {step.ratio.high:.3f})  " if step.ratio else ""
     print(f"{step.revision[:12]}  {step.answer:<8}{ratio}{step.reason}", flush=True)
 
 
 def print_found(repository: Path, found: Bisection) -> None:
-    """The commit, or those among which nothing could decide."""
+    """Print the commit, or the commits that could not be separated."""
     from harness.git import git
 
     change = "wrong" if found.change is None else f"slower, by {100 * (found.change.value - 1):.1f} % between the ends"

@@ -1,4 +1,4 @@
-"""`harness bless`: a known change is accepted, with the reason, and no longer fails a build."""
+"""`harness bless`: accept a known change, with the reason, so that it no longer fails a build."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def command(
 
 
 def read_blessed(cell: str) -> tuple[str, str]:
-    """A cell, or a backend and the name of an operator that it does not offer any more. Raises UsageError."""
+    """Parse a cell, or a backend and an operator that it no longer offers. Raises UsageError."""
     from harness.problems.operator import Operator
 
     backend, _, operator = cell.strip().partition(" ")
@@ -90,7 +90,7 @@ def _read(run: str | None) -> Run:
 def _make(
     repository: Path, run: Run, name: str, problem: str, reason: str, commit: str | None, suite: str | None
 ) -> Blessing:
-    """The blessing of a cell, by what a run says of it."""
+    """Blessing of a cell, from the results of a run."""
     from harness.gating.blessings import Blessing, ratio_of
 
     arms, ratio = {arm.name: arm for arm in run.header.arms}, None
@@ -114,7 +114,7 @@ def _make(
 
 
 def _find_missing(run: Run, name: str, problem: str) -> str | None:
-    """The new arm in which a problem, or all of an operator, cannot be done any more; None where there is none."""
+    """The new arm that no longer supports a problem, or any problem of an operator; None if there is none."""
     from harness.analysis.analyse import analyse
     from harness.gating.blessings import covers
 
@@ -127,7 +127,7 @@ def _find_missing(run: Run, name: str, problem: str) -> str | None:
 
 
 def _find_row(run: Run, name: str, problem: str, suite: str | None) -> Row:
-    """The row of a cell that is named by its backend or, where several arms have it, by its arm."""
+    """The row of a cell, named by its backend or, if several arms have it, by its arm."""
     from harness.analysis.arm_comparison import compare_to_base
     from harness.record.run import WRONG
 
@@ -152,7 +152,7 @@ def _find_row(run: Run, name: str, problem: str, suite: str | None) -> Row:
 
 
 def _find_commit(repository: Path, run: Run, base: ArmRecord, new: ArmRecord, commit: str | None) -> str:
-    """Full hash of the commit that made the change; never one that is part of the base already."""
+    """Full hash of the commit that made the change; never one that the base already contains."""
     from harness.gating.blessings import is_ancestor, knows_commit
     from harness.git import resolve_revision
 
@@ -177,7 +177,7 @@ def _remove(repository: Path, name: str, problem: str, commit: str | None) -> No
     from harness.gating.blessings import read_blessings, remove_blessings
     from harness.git import resolve_revision
 
-    if commit:  # one that the repository has lost, as after a rebase, must be removable too
+    if commit:  # commits that the repository has lost, as after a rebase, must be removable too
         known = [one.commit for one in read_blessings(repository) if one.commit.startswith(commit)]
         commit = known[0] if known else resolve_revision(repository, commit)
     removed = remove_blessings(repository, name, problem, commit or "")
@@ -188,7 +188,7 @@ def _remove(repository: Path, name: str, problem: str, commit: str | None) -> No
 
 
 def _list(repository: Path, base: str | None) -> None:
-    """Every blessing, and whether it holds between base and the checkout."""
+    """Print every blessing, and whether it holds between base and the checkout."""
     from rich.markup import escape
 
     from harness.cli.summary import open_console, plain_table

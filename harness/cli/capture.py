@@ -1,4 +1,4 @@
-"""`harness capture`: the problems of a user's own model, in a file that any suite takes."""
+"""`harness capture`: extract the problems of a user's model into a file that suites accept."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def command(
 ) -> int:  # fmt: skip
     """Take the problems of a model of your own: every convolution and pooling that it calls, and how often.
 
-    MODEL is torch:package.module:name or torch:./file.py:name, a torch module or what builds one, which is run once; or
-    onnx:model.onnx, whose graph is read. Equal calls are one problem, with its multiplicity. What cannot be taken is
-    listed with the reason. Exit code 4: nothing was taken, and no file is written.
+    MODEL is torch:package.module:name or torch:./file.py:name, a torch module or a function that builds one; the model
+    is run once. Or it is onnx:model.onnx, whose graph is read. Equal calls are one problem, with its multiplicity.
+    Calls that cannot be taken are listed with the reason. Exit code 4: nothing was taken, and no file is written.
 
     \b
     python -m harness capture torch:my_package.models:build --input 1x3x224x224
@@ -73,7 +73,11 @@ def command(
 
 
 def refuse_foreign(kind: str, *, dtype: bool, input_grad: bool, dim: bool) -> None:
-    """Refuse options of the other kind of model. Raises UsageError."""
+    """Refuse options of the other kind of model.
+
+    kind: "torch" or "onnx". dtype, input_grad, dim: True if the option was given.
+    Raises UsageError for an option of the other kind.
+    """
     from harness.errors import UsageError
 
     others = {"onnx": {"--dtype": dtype, "--input-grad": input_grad}, "torch": {"--dim": dim}}
@@ -83,7 +87,7 @@ def refuse_foreign(kind: str, *, dtype: bool, input_grad: bool, dim: bool) -> No
 
 
 def name_file(kind: str, rest: str) -> str:
-    """The model's name as that of a file in the current folder."""
+    """Return a file name in the current folder for a model."""
     if kind == "onnx":
         return f"{Path(rest).stem}.json"
     place, _, name = rest.rpartition(":")
@@ -92,7 +96,7 @@ def name_file(kind: str, rest: str) -> str:
 
 
 def print_workload(workload: Workload) -> None:
-    """The table of problems, what was left out and why, and the sums."""
+    """Print the table of problems, the calls that were left out with their reasons, and the sums."""
     from rich.markup import escape
 
     from harness.cli.summary import open_console, plain_table

@@ -1,4 +1,4 @@
-"""`harness compare`: two runs, cell by cell."""
+"""`harness compare`: compare two runs, cell by cell."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def command(
     base: str, new: str, threshold: float, everything: bool, output: str | None, formats: tuple[str, ...],
     plugins: tuple[str, ...], without: tuple[str, ...],
 ) -> int:  # fmt: skip
-    """Compare the runs in directories BASE and NEW: times with the interval of their ratio, outcomes, new and gone.
+    """Compare the runs in directories BASE and NEW: times with the interval of their ratio, and outcomes.
 
     The two runs were not interleaved, so the machine's own drift lies in every ratio; times are compared only where
     the environments are the same. A change that was accepted with `bless` is BLESSED, and does not count.
     Exit code 1: something broke; 3: slower or missing; 4: no time, or nothing, could be compared; 5: cells whose base
-    could not run, so that nothing says what became of them. The last line says which, and why.
+    could not run, so that they cannot be judged. The last line says which, and why.
 
     \b
     python -m harness compare harness-runs/before harness-runs/after --threshold 0.05
@@ -67,7 +67,12 @@ def command(
 def conclude(
     base: Run, new: Run, threshold: float, everything: bool, output: str | None, reporters: Sequence[Reporter]
 ) -> int:
-    """Compare two runs, apply the blessings of the repository here, print, write the files, and say the exit code."""
+    """Compare two runs, apply the blessings of the repository here, print and write the result; return the exit code.
+
+    base, new: the runs. threshold: relative change of time that counts. everything: True to print unchanged cells too.
+    output: folder for the files, or None. reporters: formats to write.
+    Raises UsageError if the folder cannot be written.
+    """
     from harness.api.comparing import compare
 
     comparison = compare(base, new, threshold)
@@ -84,7 +89,7 @@ def conclude(
 
 
 def print_comparison(comparison: Comparison, everything: bool) -> None:
-    """Obstacles, the table of changes, and the count of every verdict."""
+    """Print obstacles, the table of changes, and the count of every verdict."""
     from collections import Counter
 
     from rich.markup import escape

@@ -1,4 +1,4 @@
-"""`harness list coverage RUN`: which conditions of the model of dispatch a run asked, and which it did not."""
+"""`harness list coverage RUN`: print the conditions of the model of dispatch that a run asked, and the gaps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def print_coverage(
 ) -> None:
     """Print the table of conditions, the numbers of pairs, and the pairs that were not asked, backend by backend.
 
-    backends, operators: the only ones to show, all that the run has where there are none. every: leave no line out.
+    console: to print on. run: the run to show. backends, operators: show only these, all of the run by default.
+    law: count only its cells, or None for all. every: True to print all lines.
     Raises UsageError for a name that the run does not have.
     """
     from rich.markup import escape
@@ -45,7 +46,11 @@ def print_coverage(
 def choose(
     run: Run, backends: tuple[str, ...], operators: tuple[str, ...], law: str | None
 ) -> dict[str, dict[Operator, Coverage]]:
-    """Return the coverage of the named backends and operators. Raises UsageError where the run has none of a name."""
+    """Return the coverage of the named backends and operators.
+
+    run: the run to count. backends, operators: names, empty for all. law: count only its cells, or None for all.
+    Raises UsageError for a name that the run does not have, and if no cell matches.
+    """
     from harness.analysis.coverage import cells_of_operators, operator_of, run_coverage
     from harness.problems.operator import Operator
 
@@ -74,7 +79,7 @@ def choose(
 
 
 def conditions_table(coverages: Mapping[Operator, Coverage]) -> Table:
-    """Return the table of conditions by operators: numbers of problems, `never` and `not run` where there are none."""
+    """Return the table of conditions by operators: numbers of problems, or `never` or `not run`."""
     from rich.markup import escape
 
     from harness.cli.summary import plain_table
@@ -99,7 +104,7 @@ def _cell(coverage: Coverage, number: int | None) -> str:
 
 
 def pairs_table(coverages: Mapping[Operator, Coverage]) -> Table:
-    """Return the table of pairs of conditions of different factors: asked, possible, and what became of the others."""
+    """Return the table of pairs of conditions of different factors: numbers of possible, asked and missing ones."""
     from harness.cli.summary import plain_table
 
     heads = ("problems", "asked", "pairs possible", "asked", "not run", "never asked")
@@ -128,7 +133,7 @@ def _print_gaps(console: Console, operator: Operator, coverage: Coverage, *, eve
 
 
 def describe_gap(gap: Gap, most: int | None = None) -> str:
-    """Return a line: what became of the condition, its name, and the conditions that it did not meet."""
+    """Return a line: state of the condition, its name, and the conditions with which it was not combined."""
     names = [one.name for one in gap.others]
     if gap.condition is None:
         return f"{gap.state:<11}  with anything: {'; '.join(names)}"

@@ -1,4 +1,4 @@
-"""`harness doctor`: what makes this machine noisy, and what to do about it."""
+"""`harness doctor`: find noise of this machine, and give advice."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def command(seconds: float, as_json: bool) -> int:
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    """A table of all findings, and what they come to."""
+    """Print a table of all findings, and their conclusion."""
     from rich.markup import escape
 
     from harness.cli.summary import open_console, plain_table
@@ -55,7 +55,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
 
 
 def print_json(findings: Sequence[Finding]) -> None:
-    """The same as one JSON object."""
+    """Print all findings and their conclusion as one JSON object."""
     import json
     from dataclasses import asdict
 

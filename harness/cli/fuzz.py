@@ -1,4 +1,4 @@
-"""`harness fuzz`: replay what failed before, then search for problems on which a backend breaks a law."""
+"""`harness fuzz`: replay previous failures, then search for problems on which a backend breaks a law."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from harness.record.run import Result
 
 DEFAULT_TIME = "60s"
-LAYER_BURSTS = 12  # for each burst of problems that are asked all laws, which takes a third to half of the time
+LAYER_BURSTS = 12  # per burst of problems tested with all laws, such that one burst takes a third to half of the time
 
 
 @click.command("fuzz")
@@ -62,9 +62,9 @@ def command(
     """Search for problems on which a backend breaks a law, and make them as small as can be.
 
     What failed before is replayed first, from the corpus. Then problems are drawn from two domains in turn. Problems
-    of all shapes, with every axis different, are asked every law of the suite `correctness` that applies. Layers as
-    networks have them, for which libraries have special code, are compared with the reference, element by element. A
-    law that breaks is shown on the smallest problem found, stored, and left out from then on.
+    of all shapes, with every axis different, are tested with every law of the suite `correctness` that applies. Typical
+    layers of networks, for which libraries have special code, are compared with the reference, element by element. A
+    broken law is shown on the smallest problem found, stored, and left out from then on.
 
     \b
     python -m harness fuzz --backend mine --plugin ./mine.py --time 5m
@@ -97,7 +97,7 @@ def command(
     wanted = tuple(registry.law(name).name for name in laws) or registry.suite("correctness").laws
     folder = open_corpus(corpus or DEFAULT_FOLDER)
     for name in names:
-        read_cases(folder, name, registry.laws)  # unreadable ones are told before anything runs
+        read_cases(folder, name, registry.laws)  # report unreadable ones before anything runs
     session = _Session(
         registry, wanted, tuple(map(Operator, operators)) or tuple(Operator), dtypes or DTYPES,
         random.SystemRandom().randrange(2**31) if seed is None else seed, folder, plugins, open_console(),
@@ -105,7 +105,7 @@ def command(
     session.console.print(f"seed {session.seed}", markup=False)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as logs:
-        set_hypothesis_home_dir(logs)  # its cache of what sources contain is not the user's
+        set_hypothesis_home_dir(logs)  # keep its cache out of the user's folders
         for place, name in enumerate(names):
             left = None if seconds is None else max(0.0, begun + seconds - time.monotonic()) / (len(names) - place)
             session.try_backend(name, Path(logs), left, examples)
@@ -113,7 +113,7 @@ def command(
 
 
 class _Session:
-    """What one command was asked to do, and whether it found anything."""
+    """State of one command: its arguments, and its findings."""
 
     def __init__(
         self,
@@ -133,13 +133,17 @@ class _Session:
 
     @property
     def exit_code(self) -> ExitCode:
-        """WRONG where a law is broken, INCOMPLETE where none could be applied."""
+        """WRONG if a law is broken, INCOMPLETE if none could be applied, else OK."""
         if self.wrong:
             return ExitCode.WRONG
         return ExitCode.OK if self.applications else ExitCode.INCOMPLETE
 
     def try_backend(self, name: str, logs: Path, seconds: float | None, examples: int | None) -> None:
-        """Replay and search for one backend, and say at the end what was tried."""
+        """Replay and search for one backend, and print a summary.
+
+        name: backend or arm. logs: folder for the logs of workers. seconds: time limit, or None.
+        examples: number of problems to draw, or None.
+        """
         from harness.execution.worker_process import WorkerDiedError
         from harness.experiments.fuzz import Bench, Bounds
 
@@ -171,7 +175,7 @@ class _Session:
         )
 
     def _replay_and_search(self, bench: Bench, bounds: Bounds, progress: _Progress) -> int:
-        """Print every finding when it is made; how many laws are broken."""
+        """Print every finding as soon as it is made; return the number of broken laws."""
         from harness.experiments.fuzz import Domain, search
         from harness.experiments.fuzz_corpus import Case, append_case, case_file
         from harness.generate.dispatch.drawing import draw_layers
@@ -238,22 +242,22 @@ def _look(raise_again: Callable[[], None], progress: _Progress, bench: Bench) ->
 
 
 def repeat_command(result: Result, plugins: Sequence[str]) -> str:
-    """The command that applies just this law to just this problem."""
+    """Return the command that applies only this law to only this problem."""
     words = ["python", "-m", "harness", "run", result.suite, "--problem", result.problem, "--backend", result.backend]
     words += ["--law", result.law, *(word for plugin in plugins for word in ("--plugin", plugin))]
     return shlex.join([*words, *(("--threads", str(result.threads)) if result.threads else ())])
 
 
 def _without_log(reason: str) -> str:
-    """The reason without the path of the worker's log, which goes when the command ends."""
+    """The reason without the path of the worker's log, which is deleted at the end of the command."""
     return reason.partition("; log: ")[0]
 
 
 @contextmanager
 def remember_interrupts() -> Iterator[Callable[[], None]]:
-    """Give a function that raises KeyboardInterrupt if one came before.
+    """Yield a function that raises KeyboardInterrupt if an interrupt has occurred.
 
-    Python drops an interrupt that comes inside a callback of its garbage collector, and Hypothesis has one.
+    Python drops an interrupt inside a callback of its garbage collector, and Hypothesis installs one.
     """
     came: list[int] = []
 
@@ -269,7 +273,7 @@ def remember_interrupts() -> Iterator[Callable[[], None]]:
     try:
         yield raise_again
     except Exception:
-        raise_again()  # an interrupt in the midst of Hypothesis may come out as whatever that left half done
+        raise_again()  # an interrupt inside Hypothesis may surface as an unrelated error
         raise
     finally:
         signal.signal(signal.SIGINT, before)
@@ -288,7 +292,7 @@ class _Progress:
         self.status = Status("starting", console=console) if console.is_terminal else None
 
     def show(self, bench: Bench) -> None:
-        """Say what is being tried."""
+        """Show the current problem."""
         from rich.markup import escape
 
         from harness.cli.progress import PLAIN_EVERY_S
@@ -307,7 +311,7 @@ class _Progress:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Show the live line, where there is one."""
+        """Show the live line, if there is one."""
         if self.status is None:
             yield
             return
@@ -316,7 +320,7 @@ class _Progress:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Take the live line away while something is printed."""
+        """Hide the live line while something is printed."""
         if self.status is None:
             yield
             return

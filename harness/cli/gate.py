@@ -1,4 +1,4 @@
-"""`harness gate`: two versions of a backend, laws and times, in one run on this machine, and one exit code."""
+"""`harness gate`: compare two versions of a backend in one run on this machine; the exit code is the verdict."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def command(
     """Fail where the new version of a backend is slower or more wrong than its base, and nowhere else.
 
     Both versions run as arms of one comparison on this machine: laws first, then all cells are screened in a few passes
-    of fresh processes, and passes are added for those that are not clear until the budget is spent. The base is checked
-    out into a temporary worktree; where it declares other dependencies, an environment is built for it.
+    of fresh processes, and passes are added for undecided cells until the budget is spent. The base is checked out into
+    a temporary worktree; if it declares other dependencies, an environment is built for it.
 
     \b
     Exit codes: 0 neither slower nor wrong   1 BROKEN: wrong, and was not   3 SLOWER or MISSING
@@ -101,7 +101,7 @@ def command(
     gate = arm_gate(read_share(delta) if delta else None, ruled_out, threads, unqualified=unqualified)
     repository = find_repository(plugins)
     if repository is not None:
-        read_blessings(repository)  # damaged ones are better told now than in the end
+        read_blessings(repository)  # report damaged ones now, not at the end
     if summary is not None:
         append_text("", summary)
     wanted = Wanted(
@@ -125,7 +125,11 @@ def command(
 def conclude(
     analysis: Analysis, reporters: Sequence[Reporter], summary: str | None, *, interrupted: bool = False
 ) -> None:  # fmt: skip
-    """Print the findings and what follows, write the reports, and append the summary where one is asked for."""
+    """Print the findings and the conclusion, write the reports, and append the summary.
+
+    analysis: of the run. reporters: formats to write. summary: file to append to, or None.
+    interrupted: True if the run was interrupted; its exit code then tells so, and no conclusion is printed.
+    """
     from harness.cli.report import write_reports
     from harness.cli.summary import print_ending, print_wrong
 
@@ -137,7 +141,7 @@ def conclude(
     if summary is not None:
         append_summary(report.run, summary)
     print_ending(report.run, written)
-    if not interrupted:  # which is the exit code then
+    if not interrupted:  # else the exit code is that of the interrupt
         print_conclusion(report)
 
 
@@ -147,7 +151,7 @@ def append_summary(run: Run, file: str) -> None:
 
 
 def append_text(text: str, file: str) -> None:
-    """Append to a file, which is made where it is not there. Raises UsageError where it cannot be written."""
+    """Append to a file, which is created if missing. Raises UsageError if it cannot be written."""
     from harness.errors import UsageError
 
     try:
@@ -158,7 +162,7 @@ def append_text(text: str, file: str) -> None:
 
 
 def print_findings(report: GateReport) -> None:
-    """The table of what changed or could not be decided, worst first, and one effect for each backend."""
+    """Print the table of changes and undecided cells, worst first, and one effect for each backend."""
     from rich.markup import escape
 
     from harness.analysis.gate_report import QUIET, describe_silent
@@ -192,7 +196,7 @@ def print_findings(report: GateReport) -> None:
 
 
 def print_conclusion(report: GateReport) -> None:
-    """One line that says what the exit code says."""
+    """Print the conclusion, with the exit code, in one line."""
     from harness.analysis.gate_report import conclude_gate
     from harness.cli.summary import open_console
 

@@ -1,4 +1,4 @@
-"""`harness history`: times over the commits of the code, and where they changed."""
+"""`harness history`: show times over the commits of the code, and their changes."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _print(history: History, changes: bool) -> None:
 
 
 def print_series(history: History) -> None:
-    """One row for each series, the longest first."""
+    """Print one row for each series, the longest first."""
     import numpy as np
 
     from harness.cli.summary import open_console, plain_table
@@ -120,7 +120,7 @@ def print_series(history: History) -> None:
 
 
 def print_points(history: History, series: Series) -> None:
-    """The points of one series, oldest first."""
+    """Print the points of one series, oldest first."""
     from rich.markup import escape
 
     from harness.cli.summary import open_console, plain_table
@@ -143,7 +143,7 @@ def print_points(history: History, series: Series) -> None:
 
 
 def print_changes(history: History) -> None:
-    """The changes of all series, the largest first, and how many series could be judged."""
+    """Print the changes of all series, the largest first, and the number of series that could be judged."""
     from harness.analysis.history.series import LEAST_POINTS
     from harness.cli.summary import open_console, plain_table
 
@@ -172,7 +172,7 @@ def print_changes(history: History) -> None:
 
 
 def draw_trend(times_ns: Sequence[float] | NDArray[Any]) -> str:
-    """Times as a line of bars, on a logarithmic scale; neighbours are taken together where there are many."""
+    """Return times as a line of bars, on a logarithmic scale; adjacent times are combined if there are many."""
     import numpy as np
 
     logs = [float(np.median(part)) for part in np.array_split(np.log(times_ns), min(BINS, len(times_ns)))]

@@ -1,4 +1,4 @@
-"""`harness import`: timings of pytest-benchmark become runs of a history."""
+"""`harness import`: import timings of pytest-benchmark as runs of a history."""
 
 from __future__ import annotations
 

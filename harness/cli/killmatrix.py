@@ -1,4 +1,4 @@
-"""`harness killmatrix`: planted faults against laws; which law catches what, and what survives."""
+"""`harness killmatrix`: apply laws to planted faults; show which law catches which fault, and survivors."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class _Progress:
 
 
 def print_matrix(matrix: KillMatrix) -> None:
-    """Laws by kills, with the faults that only they catch; then what survives, and the smallest set of laws."""
+    """Print laws by kills, with the faults that only they catch; then the smallest set of laws, and survivors."""
     from harness.cli.summary import open_console, plain_table
 
     console = open_console()

@@ -1,4 +1,4 @@
-"""`harness list`: backends (probed), suites, problems, networks, operators, laws, and what a run asked."""
+"""`harness list`: backends (probed), suites, problems, networks, operators, laws, and the coverage of a run."""
 
 from __future__ import annotations
 
@@ -64,7 +64,12 @@ def command(
 def show_coverage(
     run: str | None, backends: tuple[str, ...], operators: tuple[str, ...], law: str | None, *, every: bool
 ) -> None:
-    """Print which conditions a run asked. Raises UsageError where there is no such run, backend, operator or law."""
+    """Print which conditions a run asked.
+
+    run: run directory. backends, operators: show only these, all by default.
+    law: count only its cells, or None for all. every: True to print all lines.
+    Raises UsageError for an unknown run, backend, operator or law.
+    """
     from harness.cli.coverage import print_coverage
     from harness.cli.summary import open_console
     from harness.errors import UsageError
@@ -78,7 +83,7 @@ def show_coverage(
 
 
 def list_backends(registry: Registry, plugins: tuple[str, ...]) -> Table:
-    """Every backend with its state (each is probed in a worker of its own), technique, dtypes and operators."""
+    """List backends with state (each is probed in its own worker), algorithm, dtypes, operators and libraries."""
     import tempfile
     from concurrent.futures import ThreadPoolExecutor
     from pathlib import Path
@@ -122,7 +127,7 @@ def spell(number: int) -> str:
 
 
 def list_suites(registry: Registry) -> Table:
-    """Every suite with its kind and size."""
+    """List suites with kind and size."""
     from rich.markup import escape
 
     from harness.cli.summary import plain_table
@@ -142,7 +147,7 @@ def list_suites(registry: Registry) -> Table:
 
 
 def list_problems(registry: Registry, sets: tuple[str, ...]) -> Table:
-    """Every problem set, or the lines of the named ones."""
+    """List problem sets, or the lines of the named ones."""
     from harness.cli.summary import plain_table
     from harness.errors import unknown
 
@@ -161,7 +166,7 @@ def list_problems(registry: Registry, sets: tuple[str, ...]) -> Table:
 
 
 def list_networks(registry: Registry) -> Table:
-    """Every network with its size, and what one forward pass of its native input takes."""
+    """List networks with their size, and the operations of one forward pass of the native input."""
     from harness.cli.summary import plain_table
     from harness.networks.problem import NetworkProblem
 
@@ -179,7 +184,7 @@ def list_networks(registry: Registry) -> Table:
 
 
 def list_operators(registry: Registry) -> Table:
-    """Every operator with its arrays, and how each backend gets it."""
+    """List operators with their arrays, and the route of each backend."""
     from harness.backend.routing import find_route
     from harness.cli.summary import plain_table
     from harness.problems.operator import Operator
@@ -192,7 +197,7 @@ def list_operators(registry: Registry) -> Table:
 
 
 def _example(operator: Operator) -> Problem:
-    """A plain two-dimensional problem of an operator."""
+    """A simple two-dimensional problem of an operator."""
     from harness.problems.line import parse_line
 
     shape = "kernel=2x2" if operator.pools else "w=3x4x3x3" if operator.spec.transposed else "w=4x3x3x3"
@@ -200,7 +205,7 @@ def _example(operator: Operator) -> Problem:
 
 
 def list_laws(registry: Registry) -> Table:
-    """Every law with its tolerance kind and formula."""
+    """List laws with tolerance kind, formula and remarks."""
     from rich.markup import escape
 
     from harness.cli.summary import plain_table

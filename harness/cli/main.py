@@ -1,4 +1,4 @@
-"""`python -m harness` and `harness`: finds the command, turns errors into one line and an exit code."""
+"""`python -m harness` and `harness`: find the command; report errors in one line, with an exit code."""
 
 from __future__ import annotations
 
@@ -33,14 +33,15 @@ COMMANDS = {
     "list": ("harness.cli.listing", "List backends, suites, problems, operators or laws."),
     "plugins": ("harness.cli.plugins", "Show every plugin, what it gave, or why it is broken."),
 }
-GC_THRESHOLDS = (50_000, 20, 50)  # plans and records are many small objects without cycles: a fifth of their time
+# Plans and records are many small objects without cycles: with the defaults, their collection took a fifth of the time.
+GC_THRESHOLDS = (50_000, 20, 50)
 
 
 class LazyGroup(click.Group):
-    """Imports a command's module when the command is asked for, so that --help stays quick."""
+    """Command group that imports the module of a command only when it is requested, so that --help stays fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Commands in the order of their use."""
+        """Return the commands in the order of their use."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -81,7 +82,7 @@ def _interrupt(number: int, frame: object) -> NoReturn:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
     gc.set_threshold(*GC_THRESHOLDS)
-    signal.signal(signal.SIGTERM, _interrupt)  # so that worktrees and workers go, and the run ends as interrupted
+    signal.signal(signal.SIGTERM, _interrupt)  # removes worktrees and workers, and ends the run as interrupted
     try:
         code = cli.main(args=arguments, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else ExitCode.OK)
@@ -96,6 +97,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         print("interrupted; what was done is on disk", file=sys.stderr)
         sys.exit(ExitCode.INTERRUPTED)
-    except BrokenPipeError:  # the reader of a pipe has left, as `| head` does
+    except BrokenPipeError:  # the reader has closed the pipe, as `| head` does
         sys.stderr.close()
         sys.exit(ExitCode.OK)

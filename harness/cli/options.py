@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their values are read."""
+"""Options shared by several commands, and parsers of their values."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def problem_options(command: Command) -> Command:
 
 
 def load_registry(plugins: Iterable[str], without: Iterable[str]) -> Registry:
-    """Load plugins for a command; one that is broken is a warning, one that was named with --plugin a UsageError."""
+    """Load plugins for a command; a broken one is a warning, or a UsageError if it was named with --plugin."""
     import sys
 
     from harness.plugins.manager import load_plugins, refuse_broken
@@ -62,9 +62,10 @@ def load_registry(plugins: Iterable[str], without: Iterable[str]) -> Registry:
 def read_problems(
     lines: Sequence[str], files: Sequence[str], networks: Mapping[str, Architecture] | None = None
 ) -> list[NamedProblem]:
-    """Problems of --problem and then of --problems. Raises UsageError, LineError, GeometryError.
+    """Read the problems of --problem, then those of --problems.
 
-    networks: those that a line may name.
+    lines: problem lines. files: files of `harness capture`. networks: networks that a line may name.
+    Raises UsageError, LineError, GeometryError.
     """
     from pathlib import Path
 
@@ -118,9 +119,10 @@ def read_seconds(text: str) -> float:
 
 
 def read_cell(text: str, networks: Mapping[str, Architecture] | None = None) -> tuple[str, str]:
-    """Backend (or arm) and canonical problem line of a 'BACKEND PROBLEM LINE'. Raises UsageError, LineError.
+    """Parse 'BACKEND PROBLEM LINE' into the backend (or arm) and the canonical problem line.
 
-    networks: those that a line may name, the built-in ones where none are given.
+    networks: networks that a line may name, by default the built-in ones.
+    Raises UsageError, LineError.
     """
     from harness.networks.problem import is_network_line
     from harness.plan.task import parse_task
@@ -140,5 +142,5 @@ def read_cell(text: str, networks: Mapping[str, Architecture] | None = None) -> 
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """The command line as one would type it again."""
+    """Return the command line as text for a shell."""
     return shlex.join(["python", "-m", "harness", *arguments])

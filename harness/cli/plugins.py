@@ -1,4 +1,4 @@
-"""`harness plugins`: every plugin, what it gave, or why it is broken."""
+"""`harness plugins`: list every plugin with what it registered, or why it is broken."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.exit_codes import ExitCode
 @click.command("plugins")
 @plugin_options
 def command(plugins: tuple[str, ...], without: tuple[str, ...]) -> int:
-    """Show every plugin: where it comes from, what it handed over, or why it is broken."""
+    """Show every plugin: where it comes from, what it registered, or why it is broken."""
     from rich.markup import escape
 
     from harness.cli.summary import open_console, plain_table

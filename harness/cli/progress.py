@@ -1,4 +1,4 @@
-"""What is shown while a run goes: a progress bar on a terminal, plain lines elsewhere."""
+"""Display of the progress of a run: a progress bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from harness.plan.cell import Plan
 from harness.record.run import WRONG, Result, Run
 
 PLAIN_EVERY_S = 5.0
-MOST_LIVE = 5  # wrong results shown while the run goes; the summary and the report have the rest
+MOST_LIVE = 5  # wrong results shown during the run; the summary and the report have the rest
 
 
 class EndingWatch(Watch, Protocol):
-    """A watch that remembers the run at its end, so that an interrupted one can still be summarised."""
+    """A watch that remembers the run at its end, so that an interrupted one can be summarised."""
 
     ended: Run | None
 
 
 def choose_watch() -> EndingWatch:
-    """A bar where standard error is a terminal, else plain lines."""
+    """Return a bar if standard error is a terminal, else plain lines."""
     console = Console(stderr=True)
     return BarWatch(console) if console.is_terminal else PlainWatch()
 
 
 class _Tally:
-    """Counts shared by both: cells done, cells wrong, work done and the time that is left."""
+    """Shared counts: finished cells, wrong cells, finished work, and remaining time."""
 
     def __init__(self) -> None:
         self.total, self.done, self.wrong = 0, 0, 0
@@ -47,7 +47,7 @@ class _Tally:
 
     @property
     def left(self) -> str:
-        """Time left, from the share of the estimated work that is done."""
+        """Remaining time, from the finished share of the estimated work."""
         share = min(1.0, self.worked / self.seconds)
         if share < 0.03:
             return "estimating"
@@ -56,7 +56,7 @@ class _Tally:
 
 
 class BarWatch(_Tally):
-    """One line with a bar, what runs now, and how long is left; wrong results stay above it."""
+    """One line with a bar, the current cell, and the remaining time; wrong results stay above it."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class BarWatch(_Tally):
         self.progress.start()
 
     def working(self, backend: str, what: str) -> None:
-        """Show which cell runs."""
+        """Show the current cell."""
         room = max(10, self.console.width - 88)
         self.progress.update(self.task, now=escape(f"{backend}: {what}"[:room]))
 
@@ -93,7 +93,7 @@ class BarWatch(_Tally):
             self.console.print(f"[red]{result.outcome}[/red] {escape(one_line(result))}", soft_wrap=True)
 
     def end(self, run: Run) -> None:
-        """Take the bar away."""
+        """Remember the run, and remove the bar."""
         self.ended = run
         self.progress.stop()
 
@@ -106,14 +106,14 @@ class PlainWatch(_Tally):
         self.last = 0.0
 
     def begin(self, plan: Plan, seconds: float) -> None:
-        """Say what is planned."""
+        """Print the size of the plan."""
         self.start(plan, seconds)
         self._say(f"{self.total} cells on {len(plan.backends)} backends, about {seconds:.0f} s")
         self.last = time.monotonic()
 
     def working(self, backend: str, what: str) -> None:
-        """Say now and then which cell runs."""
-        if not self.total:  # what is made ready before the plan begins takes long, or it would not be said
+        """Print the current cell, at most every few seconds."""
+        if not self.total:  # preparations before the plan are reported only if they take long
             self._say(f"{backend}: {what}")
         elif time.monotonic() - self.last >= PLAIN_EVERY_S:
             self.last = time.monotonic()
@@ -122,7 +122,7 @@ class PlainWatch(_Tally):
             self._say(f"[{share:3.0f}%] {self.done}/{self.total} cells{wrong}, {self.left}; {backend}: {what}")
 
     def advance(self, seconds: float) -> None:
-        """Count work."""
+        """Count finished work."""
         self.worked += seconds
 
     def recorded(self, result: Result) -> None:
@@ -140,5 +140,5 @@ class PlainWatch(_Tally):
 
 
 def one_line(result: Result) -> str:
-    """A result in one line: backend, law, problem, reason."""
+    """Return a result in one line: backend, law, problem, reason."""
     return f"{result.backend}  {result.law or 'timing'}  {result.problem}: {result.reason}"

@@ -1,4 +1,4 @@
-"""`harness qualify`: identical arms and known slow-downs through the gate; how far its verdicts can be trusted here."""
+"""`harness qualify`: pass identical arms and known slow-downs through the gate, to see how far to trust verdicts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from harness.analysis.arm_comparison import ArmComparison
     from harness.analysis.qualification import Qualification
 
-CHOSEN = ("numpy-direct", "im2col", "torch")  # as harness.experiments.qualify has them, which --help does not load
+CHOSEN = ("numpy-direct", "im2col", "torch")  # as in harness.experiments.qualify, which --help does not load
 BUDGET = "10m"
 
 
@@ -46,8 +46,8 @@ def command(
 
     Everything goes through the gate of `versus`: a pair of identical arms that is called SLOWER or FASTER is a false
     alarm, a slow-down that is not called SLOWER was missed. The counts are added up for this machine, interpreter and
-    libraries; `gate` and `versus --gate` are refused where they show that verdicts cannot be trusted here. Exit code 5:
-    they show it.
+    libraries; `gate` and `versus --gate` are refused if they show that verdicts cannot be trusted here. Exit code 5: in
+    that case.
 
     \b
     python -m harness qualify
@@ -81,7 +81,7 @@ def command(
 
 
 def print_powers(arm_comparison: ArmComparison, found: Qualification) -> None:
-    """What this run says: for every slow-down, and none, the verdicts by backend."""
+    """Print the results of this run: for every slow-down, and none, the verdicts by backend."""
     from collections import Counter
 
     from harness.cli.summary import open_console, plain_table
@@ -107,7 +107,7 @@ def print_powers(arm_comparison: ArmComparison, found: Qualification) -> None:
 
 
 def print_total(total: Qualification, path: str) -> None:
-    """What all qualifications of this environment say together, and whether a gate may be armed."""
+    """Print the results of all qualifications of this environment together, and whether a gate may be armed."""
     from harness.analysis.binomial import clopper_pearson
     from harness.cli.summary import open_console
 

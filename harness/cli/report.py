@@ -1,4 +1,4 @@
-"""`harness report`: write what a run says, from its directory alone."""
+"""`harness report`: write the reports of a run, from its directory alone."""
 
 from __future__ import annotations
 
@@ -44,7 +44,11 @@ def command(
 
 
 def write_reports(reporters: Sequence[Reporter], analysis: Analysis, folder: Path | None = None) -> tuple[Path, ...]:
-    """Write every format into a folder; raises UsageError where it cannot be written."""
+    """Write every format into a folder; return the paths of all files.
+
+    reporters: formats to write. analysis: of the run. folder: by default `report` in the run directory.
+    Raises UsageError if the folder cannot be written.
+    """
     folder = folder or analysis.run.path / "report"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What is printed when a run has ended, and the plan of a dry run."""
+"""Printed summary at the end of a run, and the plan of a dry run."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ LONGEST_WHY = 110  # characters of a reason in the table of known bugs
 
 
 def open_console() -> Console:
-    """A console as wide as the terminal; into files and pipes, wide enough that no table is cut."""
+    """Return a console as wide as the terminal; for files and pipes, wide enough that no table is cut."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=max(console.width, 240))
 
 
 def plain_table(*columns: str, numbers: int = 0) -> Table:
-    """A table without lines; the last `numbers` columns are right-aligned."""
+    """Return a table without lines; the last `numbers` columns are right-aligned."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
     for position, column in enumerate(columns):
         right = position >= len(columns) - numbers
@@ -46,12 +46,12 @@ def plain_table(*columns: str, numbers: int = 0) -> Table:
 
 
 def ratio_cells(ratio: Estimate | None) -> tuple[str, str]:
-    """A ratio and its interval as two cells of a table, empty where there is none."""
+    """Return a ratio and its interval as two cells of a table, empty if there is none."""
     return (f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}") if ratio is not None else ("", "")
 
 
 def print_effects(console: Console, arm_comparison: ArmComparison) -> None:
-    """One line for the effect of each arm over all its cells."""
+    """Print one line for the effect of each arm over all its cells."""
     for arm, effect in arm_comparison.overall.items():
         console.print(
             f"{arm}: {effect.value:.4f} of the base's time over all cells ({effect.low:.4f} to {effect.high:.4f})",
@@ -60,7 +60,7 @@ def print_effects(console: Console, arm_comparison: ArmComparison) -> None:
 
 
 def print_summary(analysis: Analysis, written: Sequence[Path] = ()) -> None:
-    """Outcomes per backend, the first wrong results with the command that repeats each, and where the report lies."""
+    """Print outcomes by backend, the first wrong results with a command that repeats each, and the paths of reports."""
     console, run = open_console(), analysis.run
     console.print(_outcome_table(run))
     _print_bugs(console, analysis)
@@ -82,7 +82,7 @@ def print_summary(analysis: Analysis, written: Sequence[Path] = ()) -> None:
 
 
 def print_ending(run: Run, written: Sequence[Path] = ()) -> None:
-    """Where the run and its page lie, and that it is incomplete where it is."""
+    """Print the paths of the run and of its page, and a note if it is incomplete."""
     console = open_console()
     if not run.complete:
         planned, done = run.header.cells, len(run.results)
@@ -95,7 +95,7 @@ def print_ending(run: Run, written: Sequence[Path] = ()) -> None:
 
 
 def print_wrong(analysis: Analysis, results: Sequence[Result] | None = None) -> None:
-    """The first wrong ones of these results (of all without any), with the command that repeats each."""
+    """Print the first wrong ones of these results (by default of all), with a command that repeats each."""
     console, run = open_console(), analysis.run
     wrong = [result for result in (run.results if results is None else results) if result.outcome in WRONG]
     for result in _one_of_each_law(wrong)[:MOST_WRONG]:
@@ -120,7 +120,7 @@ def _outcome_table(run: Run) -> Table:
 
 
 def _print_bugs(console: Console, analysis: Analysis) -> None:
-    """What became of each known bug, and how many there are of each kind."""
+    """Print the status of each known bug, and the number of bugs by status."""
     rows = analysis.bugs
     if not rows:
         return
@@ -137,7 +137,7 @@ def _print_bugs(console: Console, analysis: Analysis) -> None:
 
 
 def _print_settings(console: Console, analysis: Analysis) -> None:
-    """What the libraries of each arm use, and how many answers are wrong there, where arms differ in settings."""
+    """Print what the libraries of each arm use, and the number of wrong results there, if arms differ in settings."""
     rows = analysis.settings
     if not rows:
         return
@@ -151,7 +151,7 @@ def _print_settings(console: Console, analysis: Analysis) -> None:
 
 
 def _print_networks(console: Console, analysis: Analysis) -> None:
-    """What whole networks take forwards and in a training step, and their largest error in units of its bound."""
+    """Print times of whole networks, forward and in a training step, and the largest error in units of its bound."""
     rows = [row for row in analysis.networks if row.worst is not None or row.wrong or any(map(row.time, WORKS))]
     names = [name for name in analysis.run.header.backends if any(row.backend == name for row in rows)]
     cells = {(row.network, row.given, row.backend): _network_cell(row) for row in rows}
@@ -171,7 +171,7 @@ def _network_cell(row: NetworkRow) -> str:
 
 
 def _print_times(console: Console, run: Run) -> None:
-    """Median times and what comes before, one row for each operator's problem, where there are few enough."""
+    """Print median and setup times, one row for each operator's problem, if there are few enough."""
     timed = [r for r in run.results if r.measurement is not None and not is_network_line(r.problem)]
     rows = list(dict.fromkeys((result.label, result.problem) for result in timed))
     if not 0 < len(rows) <= MOST_TIMES:
@@ -185,25 +185,25 @@ def _print_times(console: Console, run: Run) -> None:
 
 
 def _time_cell(measurement: Measurement) -> str:
-    """Median time of a call in ms, and in brackets medians of what planning and the first call took."""
+    """Median time of a call in ms, and in brackets the medians of planning and of the first call."""
     passes = measurement.passes
     before = (statistics.median(one.prepare_ns for one in passes), statistics.median(p.first_call_ns for p in passes))
     return f"{estimate_time(measurement).value / 1e6:.4g} ({' + '.join(_format_ms(ns) for ns in before)})"
 
 
 def _format_ms(ns: float) -> str:
-    """Milliseconds with two digits, or all those before the point."""
+    """Milliseconds with two significant digits, or as an integer from 100 on."""
     return f"{ns / 1e6:.0f}" if ns >= 1e8 else f"{ns / 1e6:.2g}"
 
 
 def _print_skipped(console: Console, run: Run) -> None:
-    """Why cells were skipped, and why they are unsupported: a backend may decline what it gets wrong."""
+    """Print why cells were skipped or are unsupported: a backend may decline problems that it computes wrongly."""
     for line in [*describe_outcome(run, "skipped"), *describe_outcome(run, "unsupported")]:
         console.print(line, markup=False, soft_wrap=True)
 
 
 def _one_of_each_law(results: list[Result]) -> list[Result]:
-    """First the first result of each backend and law, then the rest."""
+    """The first result of each backend and law, then the rest."""
     seen: set[tuple[str, str]] = set()
     first: list[Result] = []
     rest: list[Result] = []
@@ -227,7 +227,7 @@ def _print_wrong(console: Console, analysis: Analysis, result: Result) -> None:
 
 
 def print_plan(plan: Plan) -> None:
-    """The plan of a dry run: one row for each suite and backend, then the cells that the plan alone decides."""
+    """Print the plan of a dry run: one row for each suite and backend, then the cells that the plan alone decides."""
     console = open_console()
     table = plain_table("suite", "backend", "cells", "to run", "unsupported", "skipped", "derived", numbers=5)
     keys = dict.fromkeys((cell.suite, cell.backend) for cell in plan.cells)

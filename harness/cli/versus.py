@@ -1,4 +1,4 @@
-"""`harness versus`: arms in turns, cell by cell, until every cell is decided or the budget is spent."""
+"""`harness versus`: time arms in turns, until every cell is decided or the budget is spent."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def command(
 
 
 def conclude(analysis: Analysis, reporters: Sequence[Reporter]) -> None:
-    """Print verdicts and what went wrong, and write the reports."""
+    """Print verdicts and wrong results, and write the reports."""
     from harness.cli.report import write_reports
     from harness.cli.summary import print_ending, print_wrong
 
@@ -113,14 +113,14 @@ def conclude(analysis: Analysis, reporters: Sequence[Reporter]) -> None:
 
 
 def setup_cell(row: Row) -> str:
-    """What planning and the first call took together in the base and in the arm, in ms."""
+    """Return the time of planning plus first call in the base and in the arm, in ms."""
     sides = [side.measurement.passes if side and side.measurement else () for side in (row.base, row.new)]
     costs = [statistics.median(p.prepare_ns + p.first_call_ns for p in side) / 1e6 if side else None for side in sides]
     return " → ".join("-" if cost is None else f"{cost:.3g}" for cost in costs)
 
 
 def print_verdicts(arm_comparison: ArmComparison) -> None:
-    """The table of verdicts, one effect for each arm, and what the machine was like."""
+    """Print the table of verdicts, one effect for each arm, and the condition of the machine."""
     from rich.markup import escape
 
     from harness.cli.summary import open_console, plain_table, print_effects, ratio_cells

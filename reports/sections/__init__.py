@@ -1,1 +1,1 @@
-"""Sections of the report of a run, one file each: what the page shows, and the same as Markdown."""
+"""Sections of the report of a run, one file each: variables of the page, and the same content as Markdown."""

@@ -1,4 +1,4 @@
-"""Arithmetic: effective bits, and the class of sums that probes measured."""
+"""Arithmetic: effective bits, and the class of sums measured by probes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def page(analysis: Analysis) -> dict[str, Any]:
-    """A row for each operator and dtype, bits over class for each backend."""
+    """Return a row for each operator and dtype, with bits and class for each backend."""
     backends, found = arithmetic_rows(analysis.results, analysis.arithmetic)
     groups: dict[str, list[tuple[str, list[tuple[str, str, str]]]]] = {}
     for row in found:
@@ -26,7 +26,7 @@ def page(analysis: Analysis) -> dict[str, Any]:
 
 
 def markdown(analysis: Analysis) -> Iterator[str]:
-    """A table of effective bits; nothing where no comparison rounds."""
+    """Yield a table of effective bits; nothing if no comparison rounds."""
     backends, found = arithmetic_rows(analysis.results, analysis.arithmetic)
     if not found:
         return

@@ -1,4 +1,4 @@
-"""The comparison of arms: effects, verdicts by cell, blocks that were left out, and the arms."""
+"""The comparison of arms: effects, verdicts by cell, dropped blocks, and the arms."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COMMENT_REASON = 160
 
 
 def page(analysis: Analysis) -> dict[str, Any]:
-    """Effects, verdicts by cell with their strips, pictures and arms; None where no arms were compared."""
+    """Return effects, verdicts by cell with their strips, figures and arms; None if no arms were compared."""
     arm_comparison = analysis.verdicts
     if arm_comparison is None:
         return {"arm_comparison": None}
@@ -56,7 +56,7 @@ def page(analysis: Analysis) -> dict[str, Any]:
 
 
 def markdown(analysis: Analysis) -> Iterator[str]:
-    """Effects, verdicts by cell, reasons for dropped blocks, and the arms; nothing where no arms were compared."""
+    """Yield effects, verdicts by cell, reasons for dropped blocks, and the arms; nothing if no arms were compared."""
     arm_comparison = analysis.verdicts
     if arm_comparison is None:
         return
@@ -104,10 +104,10 @@ def _verdicts(arm_comparison: ArmComparison, rows: Iterable[Row]) -> Iterator[st
 
 
 def cut(groups: Sequence[Group], most: int) -> list[tuple[Group, tuple[Row, ...], int]]:
-    """For every group the rows that are shown and how many are not; `most` in all, the worst of every group."""
+    """Distribute `most` shown rows over the groups: for each group, the worst rows and the number of hidden ones."""
     shares, left = {}, most
     for number, group in enumerate(sorted(groups, key=lambda group: len(group.rows))):
-        shares[group.slowdown] = min(len(group.rows), left // (len(groups) - number))  # what small ones leave is shared
+        shares[group.slowdown] = min(len(group.rows), left // (len(groups) - number))  # larger groups share the rest
         left -= shares[group.slowdown]
     return [(group, group.rows[: (n := shares[group.slowdown])], len(group.rows) - n) for group in groups]
 

@@ -1,4 +1,4 @@
-"""Known bugs: a row for each report and backend, present ones first, and how many there are of each kind."""
+"""Known bugs: a row for each report and backend, present ones first, and the numbers by status."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOTE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """One row as it is shown; link: address of the report, empty where there is none."""
+    """One row as shown. link: address of the report, empty if there is none."""
 
     id: str
     link: str
@@ -38,7 +38,7 @@ class Words:
 
 
 def bug_words(rows: Sequence[BugRow]) -> list[Words]:
-    """Rows of the table, present ones first."""
+    """Return the rows of the table, present ones first."""
     found = sorted(rows, key=lambda row: STATUSES.index(row.status))
     return [
         Words(
@@ -52,14 +52,14 @@ def bug_words(rows: Sequence[BugRow]) -> list[Words]:
 
 
 def describe_counts(rows: Sequence[BugRow]) -> str:
-    """How many rows have each status."""
+    """Return the number of rows by status, in words."""
     parts = (f"{number} {status}" for status, number in count_statuses(rows).items())
     bugs = len({row.asked.bug.id for row in rows})
     return f"{count(bugs, 'known bug')}, {len(rows)} with their backends: {', '.join(parts)}."
 
 
 def markdown(analysis: Analysis) -> Iterator[str]:
-    """Make the section of the Markdown document; nothing where no known bug was asked."""
+    """Yield the section; nothing if no known bug was tested."""
     words = bug_words(analysis.bugs)
     if not words:
         return
@@ -74,7 +74,7 @@ def markdown(analysis: Analysis) -> Iterator[str]:
 
 
 def page(analysis: Analysis) -> dict[str, Any]:
-    """Known bugs, present ones first, and how many there are of each status."""
+    """Return known bugs, present ones first, and their numbers by status."""
     rows = analysis.bugs
     return {"bugs": bug_words(rows), "bug_counts": describe_counts(rows), "bug_heads": HEADS, "bug_note": NOTE}
 

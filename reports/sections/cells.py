@@ -46,7 +46,7 @@ CELL_COLUMNS = (
 
 
 def page(analysis: Analysis) -> dict[str, Any]:
-    """Every cell, with times only where a check passed that proves something, and the columns of the results."""
+    """Return all cells, with times only if a check passed and proved something, and the schema of the results."""
     results, ratios = analysis.results, analysis.to_fastest
     times = timed(results)
     shown = results.assign(status=statuses(results))
@@ -62,13 +62,13 @@ def page(analysis: Analysis) -> dict[str, Any]:
 
 
 def _to_fastest(ratio: Estimate | None) -> dict[str, float | None]:
-    """Ratio to the fastest of the row with its interval, as three values of a record."""
+    """Ratio to the fastest backend of the row, with its interval, as three values of a record."""
     ends = (ratio.value, ratio.low, ratio.high) if ratio else (None, None, None)
     return dict(zip(("to_fastest", "to_fastest_low", "to_fastest_high"), ends, strict=True))
 
 
 def _reason(record: dict[str, Any]) -> str:
-    """Reason of a cell with its worst error in ulp, or what was observed where it passed."""
+    """Reason of a cell with its worst error in ulp, or the observed value if it passed."""
     if record["outcome"] == "passed" and record["observed"]:
         return f"observed {record['observed']}"
     worst = "" if record["ulps"] is None else f"worst error {record['ulps']:.3g} ulp"

@@ -1,4 +1,4 @@
-"""What was asked: conditions of the model of dispatch by backend and operator, with what is missing."""
+"""Coverage: conditions of the model of dispatch, by backend and operator, and gaps."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ NOTE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """One backend as it is shown.
+    """One backend as shown.
 
-    rows: factor (empty where it repeats), condition, and for each operator a text and a class of its colour.
-    gaps: for each operator the lines of what was not asked, and how many lines were left out.
+    rows: factor (empty if repeated), condition, and for each operator a text and the class of its colour.
+    gaps: for each operator, the lines of combinations that were not asked, and the number of hidden lines.
     """
 
     backend: str
@@ -43,7 +43,7 @@ class Words:
 
 
 def coverage_words(found: Found) -> list[Words]:
-    """Return what the page shows: a table and the gaps of every backend."""
+    """Return a table and the gaps of every backend."""
     return [_words(backend, coverages) for backend, coverages in found.items()]
 
 
@@ -70,7 +70,7 @@ def _words(backend: str, coverages: Mapping[Operator, Coverage]) -> Words:
 
 
 def _cell(coverage: Coverage, number: int | None) -> tuple[str, str]:
-    """Return the text of a field and its class: a shade for each decade of the number of problems."""
+    """Text of a field, and its class: a shade for each decade of the number of problems."""
     if number is None:
         return "", ""
     state = coverage.state(number, number)
@@ -94,7 +94,7 @@ def _gap_lines(operator: Operator, coverage: Coverage) -> tuple[str, list[str], 
 
 
 def _alone(coverage: Coverage, state: str) -> list[str]:
-    """Return the names of conditions that were not asked at all and are in this state."""
+    """Names of the conditions that were not asked at all and are in this state."""
     return [coverage.conditions[n].name for n in coverage.missing_alone if coverage.state(n, n) == state]
 
 
@@ -103,8 +103,8 @@ def _count_names(names: list[str]) -> str:
 
 
 def markdown(analysis: Analysis) -> Iterator[str]:
-    """Make the section of the Markdown document; nothing where the run has no cells of operators."""
-    if analysis.verdicts is not None or not analysis.coverage:  # arms are compared on problems chosen for that
+    """Yield the section; nothing if the run has no cells of operators, or compared arms."""
+    if analysis.verdicts is not None or not analysis.coverage:  # problems of a comparison of arms are chosen for that
         return
     rows = []
     for backend, coverages in analysis.coverage.items():
@@ -117,7 +117,7 @@ def markdown(analysis: Analysis) -> Iterator[str]:
 
 
 def page(analysis: Analysis) -> dict[str, Any]:
-    """Conditions and gaps by backend; none where arms were compared, on problems that were chosen for that."""
+    """Return conditions and gaps by backend; empty if arms were compared, on problems chosen for that."""
     shown = [] if analysis.verdicts is not None else coverage_words(analysis.coverage)
     return {"coverage": shown, "coverage_note": NOTE}
 

@@ -1,4 +1,4 @@
-"""Failures: wrong results by backend and law, with the command that repeats each."""
+"""Failures: wrong results by backend and law, with a command that repeats each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LONGEST = 1000  # characters of a reason
 
 
 def page(analysis: Analysis) -> dict[str, Any]:
-    """Groups of wrong results, and how one is described and repeated."""
+    """Return groups of wrong results, and functions that describe and repeat one."""
 
     def describe(result: Result) -> list[tuple[str, str]]:
         return describe_failure(result, analysis.wrong_only_in.get(result.cell, ""))
@@ -34,7 +34,7 @@ def page(analysis: Analysis) -> dict[str, Any]:
 
 
 def markdown(analysis: Analysis) -> Iterator[str]:
-    """Wrong results by backend and law; nothing where none is wrong."""
+    """Yield wrong results by backend and law; nothing if there are none."""
     groups = analysis.failures(MOST_LISTED, EACH_LISTED)
     if not groups:
         return

@@ -1,6 +1,6 @@
-"""What laws show as pictures: a table of their figures, and a page on which all backends stand side by side.
+"""Gallery: pictures shown by laws, as a table of their figures, and as a page that compares all backends.
 
-Shown are results whose exhibit has the pictures RESULT and DIFFERENCE; a PHOTOGRAPH is shown once, whoever has it.
+Only results whose exhibit has the pictures RESULT and DIFFERENCE appear; a PHOTOGRAPH is shown once, from any result.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ DIGITS = 4  # of a brightness
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A law that shows pictures, on one problem: its exhibit on some backend, and the results of all that ran.
+    """A law with pictures on one problem: an exhibit of one backend, and the results of all that ran.
 
-    title: the law, with the problem where there are several.
+    title: the law, with the problem if there are several.
     """
 
     law: str
@@ -46,7 +46,7 @@ class Row:
 
 
 def gallery_rows(run: Run) -> list[Row]:
-    """Laws and problems with pictures, in the order of the run."""
+    """Return laws and problems with pictures, in the order of the run."""
     from harness.record.run import RAN
 
     found: dict[tuple[str, str], dict[str, Result]] = {}
@@ -65,19 +65,19 @@ def gallery_rows(run: Run) -> list[Row]:
 
 
 def gallery_backends(rows: Iterable[Row]) -> list[str]:
-    """Backends of any of these rows."""
+    """Return the backends of any of these rows."""
     return list(dict.fromkeys(name for row in rows for name in row.results))
 
 
 def _pictures(result: Result) -> dict[str, Picture]:
-    """The pictures of a result that has both, else none."""
+    """Pictures of a result if it has both RESULT and DIFFERENCE, else none."""
     exhibit = result.exhibit
     pictures = {} if exhibit is None else exhibit.pictures
     return pictures if RESULT in pictures and DIFFERENCE in pictures else {}
 
 
 def field_words(result: Result | None) -> tuple[str, str, bool]:
-    """One backend's field of the table: brightness, worst difference over its bound, and whether all is well."""
+    """Return one field of the table: brightness, worst difference over its bound, and True if all is well."""
     if result is None:
         return "", "", True
     well = result.outcome == "passed"
@@ -90,12 +90,12 @@ def field_words(result: Result | None) -> tuple[str, str, bool]:
 
 
 def _bright(value: float) -> str:
-    """A brightness; what is 0 but for rounding is written so."""
+    """Format a brightness; 0 for values within rounding of it."""
     return format_number(value, DIGITS) if not abs(value) < 10.0**-DIGITS else "0"
 
 
 def row_words(row: Row) -> tuple[str, str]:
-    """Sum of the kernel and the brightness that it asks for, empty where the law says nothing of them."""
+    """Return the sum of the kernel and the brightness that it requires, empty if the law has no such figures."""
     figures = row.exhibit.figures
     return (
         f"{figures[SUM]:.{DIGITS}g}" if SUM in figures else "",
@@ -104,7 +104,7 @@ def row_words(row: Row) -> tuple[str, str]:
 
 
 def page(analysis: Analysis) -> dict[str, Any]:
-    """The table of the run's own page, where the pictures are, and what they need if there are none."""
+    """Return the table for the run's page, a link to the gallery, and a note if Pillow is missing."""
     rows = gallery_rows(analysis.run)
     backends = gallery_backends(rows)
     shown = {
@@ -119,7 +119,7 @@ def page(analysis: Analysis) -> dict[str, Any]:
 
 
 def can_paint() -> bool:
-    """Whether Pillow is there to encode pictures."""
+    """Return True if Pillow is installed, which encodes pictures."""
     try:
         import PIL.Image  # noqa: F401
     except ImportError:
@@ -128,7 +128,7 @@ def can_paint() -> bool:
 
 
 def encode(picture: Picture) -> str:
-    """A picture as a PNG in a data URI."""
+    """Encode a picture as a PNG in a data URI."""
     import base64
     import io
 
@@ -142,7 +142,7 @@ def encode(picture: Picture) -> str:
 
 
 def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
-    """Write gallery.html where results have pictures and Pillow is there."""
+    """Write gallery.html if results have pictures and Pillow is installed."""
     run = analysis.run
     rows = gallery_rows(run)
     if not rows or not can_paint():
@@ -190,7 +190,7 @@ def _field_context(result: Result) -> dict[str, Any]:
 
 
 def _left_out(run: Run, shown: Iterable[str], laws: Iterable[str]) -> dict[str, str]:
-    """Backends that were asked for pictures and ran none, with their reason."""
+    """Backends without a result for these laws, with their reasons."""
     return {
         result.backend: f"{result.outcome}: {run.unavailable.get(result.backend, result.reason)}"
         for result in run.results if result.law in laws and result.backend not in shown
@@ -198,7 +198,7 @@ def _left_out(run: Run, shown: Iterable[str], laws: Iterable[str]) -> dict[str, 
 
 
 def markdown(analysis: Analysis) -> Iterator[str]:
-    """Brightness and differences of the pictures that each kernel makes."""
+    """Yield brightness and differences of the pictures of each kernel; nothing without pictures."""
     found = gallery_rows(analysis.run)
     if not found:
         return

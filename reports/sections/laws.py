@@ -1,4 +1,4 @@
-"""Laws: passed of those that ran, by law and backend."""
+"""Laws: numbers of passed and ran applications, by law and backend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def page(analysis: Analysis) -> dict[str, Any]:
-    """A row for each law with its formula, a cell for each backend."""
+    """Return a row for each law with its formula, and a cell for each backend."""
     results = analysis.results
     found = {(row["law"], row["backend"]): row for row in plain_records(law_table(results).reset_index())}
     backends = backend_order(results, [backend for _, backend in found])
@@ -36,7 +36,7 @@ def _law_state(cell: dict[str, Any]) -> str:
 
 
 def markdown(analysis: Analysis) -> Iterator[str]:
-    """A table of laws; nothing where none was asked."""
+    """Yield a table of laws; nothing if none was applied."""
     results = analysis.results
     cells = {(row["law"], row["backend"]): row for row in plain_records(law_table(results).reset_index())}
     if not cells:

@@ -1,6 +1,6 @@
-"""Learning: how well and how fast each backend learns the digits, and the curves of their losses over each other.
+"""Learning: accuracy and time of each backend on the digits, and the curves of their losses.
 
-Names of backends come from strangers, and Plotly reads a small HTML: they are escaped.
+Names of backends are untrusted, and Plotly interprets some HTML: they are escaped.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ HEADS = ("accuracy on held-out digits", "seconds", "steps", "last loss", "curve 
 
 @dataclass(slots=True, kw_only=True)
 class Learner:
-    """One backend on one problem: what became of both laws.
+    """One backend on one problem: the results of both laws.
 
-    backend: its name, with the problem where a run has several.
+    backend: its name, with the problem if a run has several.
     """
 
     backend: str
@@ -39,12 +39,12 @@ class Learner:
     results: dict[str, Result] = field(default_factory=dict)
 
     def curve(self, law: str, name: str) -> tuple[float, ...]:
-        """A curve that a law shows; empty where there is none."""
+        """Return a curve of an exhibit of a law; empty if there is none."""
         exhibit = self._exhibit(law)
         return exhibit.curves.get(name, ()) if exhibit is not None else ()
 
     def figure(self, name: str) -> float | None:
-        """A figure of the training."""
+        """Return a figure of the training; None if there is none."""
         exhibit = self._exhibit(LEARNT)
         return exhibit.figures.get(name) if exhibit is not None else None
 
@@ -54,7 +54,7 @@ class Learner:
 
     @property
     def words(self) -> tuple[tuple[str, str], ...]:
-        """Pairs of a value and a note, under HEADS."""
+        """Pairs of a value and a note, in the order of HEADS."""
         accuracy, seconds, steps, last = map(self.figure, ("accuracy", "seconds", "steps", "last loss"))
         curve = self.results.get(CURVE)
         worst = curve.deviation.worst if curve is not None and curve.deviation is not None else None
@@ -68,7 +68,7 @@ class Learner:
 
     @property
     def well(self) -> bool:
-        """Whether nothing is wrong."""
+        """True if no result is wrong."""
         return not any(result.outcome in WRONG for result in self.results.values())
 
     def _why(self, law: str) -> str:
@@ -77,7 +77,7 @@ class Learner:
 
 
 def find_learners(run: Run) -> list[Learner]:
-    """One for every backend and problem; backends that are unavailable are named where the outcomes are."""
+    """Return one learner for every backend and problem; unavailable backends are listed with the outcomes."""
     asked = [one for one in run.results if one.law in (LEARNT, CURVE) and one.outcome != "unavailable"]
     several = len({one.problem for one in asked}) > 1
     found: dict[tuple[str, str], Learner] = {}
@@ -89,12 +89,12 @@ def find_learners(run: Run) -> list[Learner]:
 
 
 def draw_curves(learners: Sequence[Learner]) -> list[Figure]:
-    """The losses of all trainings, and how far their first steps lie from the reference; only what there is."""
+    """Return figures of the losses, and of the deviations of the first steps from the reference, if there is data."""
     return [figure for figure in (_draw_losses(learners), _draw_deviations(learners)) if figure is not None]
 
 
 def _draw_losses(learners: Sequence[Learner]) -> Figure | None:
-    """A point for every loss that is shown, in the middle of the steps of which it is the mean, over the reference."""
+    """A point for each mean loss, in the middle of its steps, over the reference."""
     shown = [(number, one) for number, one in enumerate(learners) if one.curve(LEARNT, "loss")]
     if not shown:
         return None
@@ -107,7 +107,7 @@ def _draw_losses(learners: Sequence[Learner]) -> Figure | None:
 
 
 def _draw_deviations(learners: Sequence[Learner]) -> Figure | None:
-    """|L - L64| of the first steps, and each different bound on it, the one of most backends without their names."""
+    """|L - L64| of the first steps, and each distinct bound on it; the most common bound has no names of backends."""
     shown = [(number, one) for number, one in enumerate(learners) if one.curve(CURVE, "got")]
     if not shown:
         return None
@@ -130,7 +130,7 @@ def _backend_line(number: int, one: Learner, ys: Sequence[float], each: int) -> 
 
 
 def _line(name: str, ys: Sequence[float], each: int, *, opacity: float = 1.0, **line: object) -> dict[str, Any]:
-    """One curve; what a log axis has no place for is left out."""
+    """One curve; values without a place on a logarithmic axis are left out."""
     return {
         "type": "scatter", "mode": "lines", "name": html.escape(name), "opacity": opacity,
         "x": [each * n + (each - 1) / 2 for n in range(len(ys))],
@@ -150,14 +150,14 @@ def _figure(id: str, title: str, axis: str, data: list[dict[str, Any]]) -> Figur
 
 
 def page(analysis: Analysis) -> dict[str, Any]:
-    """Learners, and the curves of their losses."""
+    """Return learners, and the curves of their losses."""
     learners = find_learners(analysis.run)
     curves = draw_curves(learners)
     return {"learners": learners, "learning_heads": HEADS, "curves": curves, "figures": specs(curves)}
 
 
 def markdown(analysis: Analysis) -> Iterator[str]:
-    """Accuracy and losses by backend; nothing where nothing was learnt."""
+    """Yield accuracy and losses by backend; nothing if nothing was learnt."""
     found = find_learners(analysis.run)
     if not found:
         return

@@ -1,4 +1,4 @@
-"""Whole networks: what each takes on each backend, how far it is from the truth, and the best backend of each layer."""
+"""Whole networks: time and error on each backend, and the best backend of each layer."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from harness.analysis.portfolio import Choice, Portfolio
 
 BEST = "best of each layer"
-MOST_LAYERS = 12  # of a portfolio that Markdown shows, those that take longest
-LONGEST_REASON = 90  # characters; failures tell all
-FARTHEST = 10  # a margin or gain beyond is only called so, and below its reciprocal
-CUT = 6  # times the least sum of a backend is where the picture ends: slow ones would leave nothing to see of fast ones
+MOST_LAYERS = 12  # of a portfolio in Markdown; the slowest ones
+LONGEST_REASON = 90  # characters; the section of failures has the whole text
+FARTHEST = 10  # larger margins and gains are shown as "> 10", and those below the reciprocal as "< 0.1"
+CUT = 6  # the figure ends at that multiple of the least sum of a backend, so that fast ones stay visible
 
 
 Cell = tuple[str, tuple[str, ...], bool]
@@ -34,20 +34,20 @@ Cell = tuple[str, tuple[str, ...], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """A backend's row of a network in words: for each of HEADS a value, notes below it, and whether that is wrong."""
+    """A backend's row of a network as text: for each of HEADS a value, notes, and True if it is wrong."""
 
     backend: str
     cells: tuple[Cell, ...]
 
     @property
     def wrong(self) -> bool:
-        """Whether anything is wrong."""
+        """True if anything is wrong."""
         return any(wrong for _, _, wrong in self.cells)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkWords:
-    """The rows of one network on one input, what it is, and the backends that are unavailable."""
+    """The rows of one network on one input, with title and note. absent: unavailable backends."""
 
     title: str
     note: str
@@ -59,7 +59,7 @@ HEADS = ("forward", "step", "step / forward", "largest error", "laws", "memory o
 
 
 def network_words(every: Sequence[NetworkRow]) -> list[NetworkWords]:
-    """All networks as they are shown; why backends are unavailable is said once, where the outcomes are."""
+    """Return all networks as shown; reasons of unavailable backends are listed with the outcomes."""
     groups: dict[tuple[str, str], list[NetworkRow]] = defaultdict(list)
     for row in every:
         groups[row.network, row.given].append(row)
@@ -114,7 +114,10 @@ def _memory_cell(row: NetworkRow) -> Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortfolioWords:
-    """A portfolio as it is shown: a headline, its layers, longest first, those without a time, and its picture."""
+    """A portfolio as shown: headline, layers by decreasing time, layers without a time, and figure.
+
+    cut: True if the figure cuts long bars.
+    """
 
     title: str
     text: str
@@ -128,7 +131,7 @@ LAYER_HEADS = ("layer", "how often", "best", "time", "second", "second / best", 
 
 
 def portfolio_words(portfolios: Sequence[Portfolio]) -> list[PortfolioWords]:
-    """Every pass over a network whose layers were timed."""
+    """Return the text of every portfolio."""
     return [_words_of(number, found) for number, found in enumerate(portfolios)]
 
 
@@ -144,7 +147,7 @@ def _words_of(number: int, found: Portfolio) -> PortfolioWords:
 
 
 def _gain_words(found: Portfolio) -> str:
-    """What a portfolio gains, and over what."""
+    """Gain of a portfolio with its interval, or the reason why it is unknown."""
     gain, missing = found.gain, len(found.unjudged)
     if gain is None:
         why = "too few of their passes count" if found.best else "there is nothing to compare it with"
@@ -171,7 +174,7 @@ def _layer_words(choice: Choice) -> tuple[str, ...]:
 
 
 def _ratio(value: float) -> str:
-    """A ratio in words; ends of intervals of few passes may be absurdly far."""
+    """Format a ratio; ends of intervals of few passes may be extreme."""
     return "< 0.1" if value < 1 / FARTHEST else f"{value:.2f}" if value <= FARTHEST else f"> {FARTHEST}"
 
 
@@ -184,12 +187,12 @@ def _longest(found: Portfolio) -> float:
 
 
 def _end(found: Portfolio) -> float:
-    """Where the picture ends, in ns."""
+    """End of the axis of the figure, in ns."""
     return min(_longest(found), CUT * min(found.singles_ns.values(), default=found.mixed_ns))
 
 
 def _draw(number: int, found: Portfolio) -> Figure:
-    """Bars of the summed time of every backend that has all layers, and of the best of each, by operator."""
+    """Bars of the summed time of every backend that has all layers, and of the best of each layer, by operator."""
     sums = dict(sorted(found.singles_ns.items(), key=lambda item: -item[1])) | {BEST: found.mixed_ns}
     spent = _spend(found)
     data = [
@@ -214,7 +217,7 @@ def _draw(number: int, found: Portfolio) -> Figure:
 
 
 def _spend(found: Portfolio) -> Mapping[tuple[str, str], float]:
-    """Summed ns by bar and operator."""
+    """Summed times in ns, by bar and operator."""
     spent: dict[tuple[str, str], float] = defaultdict(float)
     for choice in found.choices:
         for name in found.singles_ns:
@@ -224,7 +227,7 @@ def _spend(found: Portfolio) -> Mapping[tuple[str, str], float]:
 
 
 def page(analysis: Analysis) -> dict[str, Any]:
-    """Networks by backend, and their portfolios with figures."""
+    """Return networks by backend, and their portfolios with figures."""
     portfolios = portfolio_words(analysis.portfolios)
     return {
         "networks": network_words(analysis.networks), "network_heads": HEADS, "portfolios": portfolios,
@@ -233,7 +236,7 @@ def page(analysis: Analysis) -> dict[str, Any]:
 
 
 def markdown(analysis: Analysis) -> Iterator[str]:
-    """Passes over whole networks by backend, and what the best backend of each layer would give."""
+    """Yield passes over whole networks by backend, and portfolios; nothing without networks."""
     found = network_words(analysis.networks)
     if not found:
         return

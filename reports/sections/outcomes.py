@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def page(analysis: Analysis) -> dict[str, Any]:
-    """Counts by backend for the statuses that occur, with the number of timed cells."""
+    """Return counts by backend for the statuses that occur, with the number of timed cells."""
     results = analysis.results
     counts = outcome_counts(results)
     times = timed(results)["backend"].value_counts()
@@ -28,7 +28,7 @@ def page(analysis: Analysis) -> dict[str, Any]:
 
 
 def markdown(analysis: Analysis) -> Iterator[str]:
-    """A table of counts; nothing where no cell has a result."""
+    """Yield a table of counts; nothing if no cell has a result."""
     results = analysis.results
     if results.empty:
         return

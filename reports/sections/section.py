@@ -1,4 +1,4 @@
-"""The section: one part of the report of a run, for the page and for Markdown."""
+"""Section: one part of the report of a run, for the page and for Markdown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def nothing(analysis: Analysis) -> Iterator[str]:
-    """Return no line: a section of the page alone."""
+    """Return no lines, for a section of the page only."""
     return iter(())
 
 
@@ -19,10 +19,10 @@ def nothing(analysis: Analysis) -> Iterator[str]:
 class Section:
     """One part of a report.
 
-    page: variables of the template `run.html.j2`, in which every section has its place; figures by id are added up.
-    markdown: lines of the document; none where there is nothing to show.
-    lines: what the lines are called where they are cut to fit; empty where they are short.
-    share: the section may have one part in so many of the room of a long section.
+    page: variables of the template `run.html.j2`, with a place for every section; all `figures` are merged.
+    markdown: lines of the document; none if there is nothing to show.
+    lines: name of the lines in the note if they are cut to fit; empty if the section is always short.
+    share: the section gets the room of a long section, divided by this number.
     """
 
     page: Callable[[Analysis], dict[str, Any]]

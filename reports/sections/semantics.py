@@ -1,4 +1,4 @@
-"""Declared semantics: what backends were seen to do where they may choose and must say so."""
+"""Declared semantics: observed behaviour of backends where they have a choice and must declare it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONGEST_VALUE = 90  # characters of one observed value
 
 
 def page(analysis: Analysis) -> dict[str, Any]:
-    """A row for each law, a cell with its values for each backend."""
+    """Return a row for each law, with a cell of its values for each backend."""
     backends, found = semantics_rows(analysis.results, analysis.semantics)
     rows = [
         {
@@ -34,7 +34,7 @@ def page(analysis: Analysis) -> dict[str, Any]:
 
 
 def markdown(analysis: Analysis) -> Iterator[str]:
-    """A table of observations; nothing where no law looked at a declaration."""
+    """Yield a table of observations; nothing if no law checks a declaration."""
     backends, found = semantics_rows(analysis.results, analysis.semantics)
     if not found:
         return

@@ -1,4 +1,4 @@
-"""Settings: outcomes by arm, where arms of one backend differ in settings alone."""
+"""Settings: outcomes by arm, if arms of one backend differ only in settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def page(analysis: Analysis) -> dict[str, Any]:
-    """Counts by arm, where arms of one backend differ in settings, with what their libraries use."""
+    """Return counts by arm, if arms of one backend differ in settings, with what their libraries use."""
     rows = analysis.settings
     columns = count_columns(rows)
     shown = {
@@ -31,7 +31,7 @@ def page(analysis: Analysis) -> dict[str, Any]:
 
 
 def markdown(analysis: Analysis) -> Iterator[str]:
-    """Outcomes by arm, where arms of one backend differ in settings."""
+    """Yield outcomes by arm, if arms of one backend differ in settings."""
     found = analysis.settings
     if not found:
         return

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def page(analysis: Analysis) -> dict[str, Any]:
-    """Make the figures of the timed cells by section, and all of them by id."""
+    """Return the figures of the timed cells, and all of them by id."""
     rows, results = analysis.speed, analysis.results
     positions = timed_positions(results)
     backends = backend_order(results, [name for row in rows for name in row.cells])
@@ -33,7 +33,7 @@ def page(analysis: Analysis) -> dict[str, Any]:
 
 
 def markdown(analysis: Analysis) -> Iterator[str]:
-    """A table of times; nothing where no cell was timed."""
+    """Yield a table of times; nothing if no cell was timed."""
     found, results = analysis.speed, analysis.results
     if not found:
         return

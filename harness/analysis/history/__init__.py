@@ -1,1 +1,1 @@
-"""Times of many runs over the history of the code, and where they changed."""
+"""Times of many runs over the history of the code, and their changes."""

@@ -1,21 +1,21 @@
-"""Where the level of a series of times changed: steps, told apart from spikes, wandering noise and slow drift.
+"""Change points of a series of times: steps, distinguished from outliers, correlated noise and slow drift.
 
-1. Spikes: a point far from the median of its neighbours counts as if it lay 3 spreads from it, so that fewer than a
-   segment of points astray make no level (`_winsorise`).
-2. Places: the step that explains most is added again and again, all levels fitted anew. Of these models the cheapest
-   is taken, with what is left over as an AR(1) process: noise that wanders is cheaper as that than as many levels
-   (`_search`). The same on a slope, so that a slow drift is a slope and not a staircase; it is never reported.
-3. Steps below the least change that counts are dropped, the other places settled anew (`_settle`).
+1. Outliers: a point far from the median of its neighbours is moved to 3 spreads from it, so that fewer outliers than a
+   segment has points cannot form a level (`_winsorise`).
+2. Places: the step that explains most is added repeatedly, and all levels are fitted again each time. The cheapest of
+   these models is taken, with the residuals as an AR(1) process: correlated noise is cheaper as such than as many
+   levels (`_search`). The same on a slope, so that slow drift is a slope and not a staircase; it is never reported.
+3. Steps below the least change that counts are dropped, and the other places are fitted again (`_settle`).
 4. p: Student's t against half the least change (against all of it, a step of +3 % with ten points behind it would
-   stay unproven), its error widened for the correlation; then corrected for having searched the place (`_weigh`).
+   remain unproven), its error widened for the correlation; then corrected for the search of the place (`_weigh`).
 
 Series of 100 points with a spread of 1 %, 2 000 of each kind, each judged alone, flagged without a change: Gaussian 0,
-3 % spikes 0.2 %, AR(1) 0.7 0 (0.2 % with innovations of 1 %), t3 tails 0.1 %; Apache Otava flags 7 % of Gaussian ones
-(of 2 %), 21 % with spikes, 90 % of AR(1). A step of +3 % at point 20, 40, 60, 90 is found within five points in 99.8,
-99.2, 99.4, 97.5 %, at 60 with spikes in 97.6 %, with only five points behind it in 75 %; drift of +3 to +20 % is
-taken for a step in at most 0.1 %. The range of the place covers 95 to 99.9 %. Where it is weak: AR(1) 0.7 hides a
-third of the steps of +3 % (+5 %: 2 %); series of 30 points with that correlation and a spread of 3 % are flagged in
-9 %; noise that grows fourfold half-way in 6 % (python -m pytest tests/benchmarks/bench_changes.py -s).
+3 % outliers 0.2 %, AR(1) 0.7 0 (0.2 % with innovations of 1 %), t3 tails 0.1 %; Apache Otava flags 7 % of Gaussian ones
+(of 2 %), 21 % with outliers, 90 % of AR(1). A step of +3 % at point 20, 40, 60, 90 is found within five points in 99.8,
+99.2, 99.4, 97.5 %, at 60 with outliers in 97.6 %, with only five points behind it in 75 %; drift of +3 to +20 % is
+taken for a step in at most 0.1 %. The range of the place covers 95 to 99.9 %. Weaknesses: AR(1) 0.7 hides a third of
+the steps of +3 % (+5 %: 2 %); series of 30 points with that correlation and a spread of 3 % are flagged in 9 %; noise
+that grows fourfold half-way in 6 % (python -m pytest tests/benchmarks/bench_changes.py -s).
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 LEAST = 0.02
 SEGMENT = 3
 LEVEL = 0.05
-CLIP = 3.0  # spreads; what lies farther from its neighbours' median counts as if it lay there
-PENALTY = 3.0  # times log(points): what one more change must gain, as it costs a place and a level
-PATIENCE = 4  # changes, and one for every 50 points, tried beyond the best number: a short bump needs two to gain
+CLIP = 3.0  # spreads; points farther from the median of their neighbours are moved there
+PENALTY = 3.0  # times log(points): required gain of one more change, which has a place and a level as parameters
+PATIENCE = 4  # changes, plus one for every 50 points, tried beyond the best number: a short bump needs two to gain
 MOST_CORRELATED = 0.95
-NO_SPREAD = 1e-3  # logarithm of a time; series that seem calmer have been rounded
-REACH = -2 * math.log(1 - math.sqrt(CONFIDENCE))  # log likelihood, twice, that a place may lack and still be in doubt
+NO_SPREAD = 1e-3  # logarithm of a time; series with less spread have been rounded
+REACH = -2 * math.log(1 - math.sqrt(CONFIDENCE))  # twice the loss of log likelihood of a place that is still possible
 
 K = TypeVar("K", bound=Hashable)
 
@@ -54,8 +54,8 @@ class Change:
     at: index of the first point of the new level.
     earliest, latest: the step lies after point `earliest` and at or before point `latest`, with 95 % confidence.
     ratio: new level / old level with its 95 % interval over points, widened for their correlation.
-    p: that the levels differ by no more than half of the least change that counts; adjusted for the choice of the
-       place, not for the number of series.
+    p: p-value of the hypothesis that the levels differ by no more than half of the least change that counts; adjusted
+    for the choice of the place, but not for the number of series.
     """
 
     at: int
@@ -67,7 +67,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Model:
-    """Levels between cuts (first points of new levels), on one slope: what is left over, and what it costs."""
+    """Levels between cuts (first points of new levels), on one slope.
+
+    cost: penalised log likelihood (see `_cost`).
+    """
 
     cuts: tuple[int, ...]
     slope: float = 0.0
@@ -78,10 +81,12 @@ class _Model:
 def find_changes(
     series: Mapping[K, Sequence[float]], *, least: float = LEAST, segment: int = SEGMENT, level: float = LEVEL
 ) -> dict[K, tuple[Change, ...]]:
-    """Changes of every series of log times, in order of the points; () for one of fewer than two segments.
+    """Return the changes of every series of log times, in order of the points; () for fewer than two segments.
 
-    least: smallest relative change that counts. segment: fewest points of a level. level: false discovery rate over
-    the candidates of all series (Benjamini and Hochberg); a series without a candidate counts as one of p = 1.
+    series: log times by key. least: smallest relative change that counts. segment: least number of points of a level.
+    level: false discovery rate over the candidates of all series (Benjamini and Hochberg); a series without a candidate
+    counts as one of p = 1.
+    Raises UsageError for parameters out of range, ValueError for times that are not finite.
     """
     from scipy.stats import false_discovery_control
 
@@ -124,10 +129,10 @@ def _judge(points: Array, bound: float, segment: int) -> list[Change]:
 
 
 def _winsorise(points: Array, segment: int) -> Array:
-    """Points no farther than `CLIP` spreads from the median of the 2 segment - 1 around them.
+    """Points, limited to a distance of `CLIP` spreads from the median of the 2 segment - 1 points around them.
 
-    The window is the longest whose median follows a level of `segment` points; fewer astray cannot move it. Windows
-    do not reach over the ends. The spread is that of the differences of neighbours, which steps hardly touch.
+    The window is the longest whose median follows a level of `segment` points; fewer outliers cannot move it. Windows
+    do not extend beyond the ends. The spread is computed from the differences of neighbours, which steps hardly affect.
     """
     import numpy as np
 
@@ -139,10 +144,10 @@ def _winsorise(points: Array, segment: int) -> Array:
 
 
 def _search(points: Array, segment: int, *, sloped: bool) -> _Model:
-    """The cheapest of the models that adding the best step again and again leads through.
+    """The cheapest model of the sequence in which the best step is added repeatedly.
 
-    Each step is chosen with all levels (and the slope) fitted anew: `basis` are the orthonormal columns so far, and
-    sums from a place to the end give the gain of a step at every place at once.
+    Each step is chosen with all levels (and the slope) fitted again: `basis` holds the orthonormal columns so far, and
+    sums from a place to the end yield the gain of a step at every place at once.
     """
     import numpy as np
 
@@ -182,7 +187,7 @@ def _tails(values: Array) -> Array:
 
 
 def _cost(left: Array, changes: int, sloped: bool) -> float:
-    """Minus twice the log likelihood of what is left over as an AR(1) process, and the price of the parameters."""
+    """Minus twice the log likelihood of the residuals as an AR(1) process, plus the penalty of the parameters."""
     n = len(left)
     square = float(left @ left)
     rho = _correlation(left)
@@ -190,13 +195,13 @@ def _cost(left: Array, changes: int, sloped: bool) -> float:
 
 
 def _correlation(left: Array) -> float:
-    """Correlation of neighbours, from 0 on: noise that alternates needs no allowance."""
+    """Correlation of neighbours, at least 0: alternating noise needs no allowance."""
     square = float(left @ left)
     return min(max(float(left[1:] @ left[:-1]) / square, 0.0), MOST_CORRELATED) if square else 0.0
 
 
 def _settle(points: Array, model: _Model, bound: float, segment: int) -> _Model:
-    """Move every cut to its best place between its neighbours, and drop those whose step is too small to count."""
+    """Move every cut to its best place between its neighbours, and drop cuts whose step is too small to count."""
     while model.cuts:
         for _ in range(10):
             level = points - _slope(points, model) * _places(points)
@@ -225,7 +230,7 @@ def _places(points: Array) -> Array:
 
 
 def _profile(points: Array, segment: int) -> Array:
-    """Sum of squares that a step at each allowed place explains, from place `segment` to len - segment."""
+    """Sum of squares explained by a step at each allowed place, from place `segment` to len - segment."""
     import numpy as np
 
     n = len(points)
@@ -252,7 +257,7 @@ def _slope(points: Array, model: _Model) -> float:
 
 
 def _within(values: Array, cuts: Sequence[int]) -> Array:
-    """Values less the mean of their segment."""
+    """Values minus the mean of their segment."""
     import numpy as np
 
     means, sizes = _means(values, cuts)
@@ -301,14 +306,15 @@ def _triples(edges: Sequence[int]) -> list[tuple[int, int, int]]:
 
 
 def chance_of_height(height: float, n: int, segment: int) -> float:
-    """Chance that the greatest of the standardised steps at all places of n points of noise exceeds a height.
+    """Return the probability that the maximum of the standardised steps at all places in pure noise exceeds a height.
 
-    Siegmund's approximation (Sequential Analysis, 1985, chapters 10 and 11): neighbouring places correlate by about
-    1 - near, and exp(-0.583 x) allows for the places being discrete.
+    height: in standard deviations. n: number of points. segment: least number of points of a level.
+    Siegmund's approximation (Sequential Analysis, 1985, chapters 10 and 11): neighbouring places have a correlation of
+    about 1 - near, and exp(-0.583 x) corrects for the places being discrete.
     """
     import numpy as np
 
-    height = min(height, 37.0)  # beyond, nothing is left of a double
+    height = min(height, 37.0)  # beyond, a double underflows
     before = np.arange(segment, n - segment + 1)
     near = n / (2 * before * (n - before))
     crossings = float((near * np.exp(-0.583 * height * np.sqrt(2 * near))).sum())

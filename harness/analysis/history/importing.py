@@ -1,4 +1,4 @@
-"""Files of pytest-benchmark as run directories of a history."""
+"""Import of pytest-benchmark files as run directories of a history."""
 
 from __future__ import annotations
 
@@ -26,13 +26,16 @@ from harness.record.journal import EndEntry, PassEntry, ResultEntry
 from harness.record.run import FORMAT, Block, Ending, Header, Measurement, Pass, Result
 
 WANTED = "what `pytest --benchmark-json` or `report --format pytest-benchmark` writes"
-SUMMARY = ("min", "q1", "median", "q3", "max")  # stand for the samples where a file has none: the middle is the median
+SUMMARY = ("min", "q1", "median", "q3", "max")  # replace missing samples: the middle one is the median
 DEVICE_CLOCKS = frozenset({"cuda"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreign:
-    """A file as it was read: header and results of a run, named by its digest, and what was left out and why."""
+    """A file as read: header and results of a run, named by its digest.
+
+    left_out: names of the skipped benchmarks, with the reasons.
+    """
 
     file: Path
     digest: str
@@ -42,12 +45,12 @@ class Foreign:
 
     @property
     def name(self) -> str:
-        """Of the run directory; the same for the same content, so that no file counts twice."""
+        """Name of the run directory; the same for the same content, so that no file counts twice."""
         return f"imported-{self.digest}"
 
 
 def read_benchmarks(file: str | Path, command: str = "") -> Foreign:
-    """Read a file of pytest-benchmark. Raises UsageError where it is none."""
+    """Read a file of pytest-benchmark. Raises UsageError if it is none."""
     file = Path(file)
     try:
         raw = file.read_bytes()
@@ -77,9 +80,10 @@ def read_benchmarks(file: str | Path, command: str = "") -> Foreign:
 
 
 def write_foreign(foreign: Foreign, runs: str | Path) -> tuple[Path, bool]:
-    """Write it into a history as a run directory, and say whether it is new: another may have written the same before.
+    """Write the file into a history as a run directory; return its path, and True if it is new.
 
-    The directory appears with all that is in it, or not at all. Raises UsageError where it cannot be written.
+    False if the directory exists, even if another process has just written it. It is written atomically.
+    Raises UsageError if it cannot be written.
     """
     path = Path(runs) / foreign.name
     if path.exists():
@@ -90,7 +94,7 @@ def write_foreign(foreign: Foreign, runs: str | Path) -> tuple[Path, bool]:
         _write(foreign, part)
         part.rename(path)
     except OSError as error:
-        if path.is_dir():  # another process was quicker
+        if path.is_dir():  # another process was faster
             return path, False
         raise UsageError(f"import: '{path}' cannot be written ({error.strerror}); see --runs") from None
     finally:
@@ -117,7 +121,7 @@ def _name(benchmark: object) -> str:
 
 
 def _read_benchmark(benchmark: object, number: int) -> Result | str:
-    """A verified timing, or why the benchmark is left out."""
+    """A verified timing, or the reason why the benchmark is left out."""
     if not isinstance(benchmark, dict):
         return "it is no object"
     extra, stats = benchmark.get("extra_info") or {}, benchmark.get("stats") or {}
@@ -150,7 +154,7 @@ def _read_benchmark(benchmark: object, number: int) -> Result | str:
 
 
 def _canonical(line: str) -> str:
-    """The line as results are joined by it; the graph of a network may be unknown here."""
+    """The canonical line, the key of results; the graph of a network may be unknown here."""
     return " ".join(line.split()) if is_network_line(line) else parse_line(line).line
 
 
@@ -162,13 +166,13 @@ def _pass(samples: tuple[float, ...], benchmark: dict[str, Any], stats: dict[str
     return Pass(
         number=0, process=0, loops=loops if isinstance(loops, int) and loops > 0 else 1, warmups=0, clock=clock,
         device=clock if clock != "host" else "cpu", prepare_ns=0, first_call_ns=0, samples_ns=samples,
-        host_ns=math.nan if clock in DEVICE_CLOCKS else 0.0,  # the file does not say
+        host_ns=math.nan if clock in DEVICE_CLOCKS else 0.0,  # the file has no such number
         blocks=(Block(visit=0, count=len(samples)),), mode=extra.get("mode", "hot"),
     )  # fmt: skip
 
 
 def _samples_ns(stats: Mapping[str, Any]) -> tuple[tuple[float, ...], str]:
-    """Times of a call in ns and a remark; without any, the remark is why."""
+    """Times of a call in ns and a remark; without times, the remark is the reason."""
     data, remark = stats.get("data"), ""
     if not data:
         data = [stats.get(name) for name in SUMMARY]
@@ -201,7 +205,10 @@ def _header(content: dict[str, Any], machine: dict[str, Any], results: Sequence[
 
 
 def _environment(machine: dict[str, Any], commit: dict[str, Any]) -> dict[str, Any]:
-    """The machine under the harness's names. Hosts have no part in the fingerprint: CI gives every job another name."""
+    """Environment under the names of the harness.
+
+    The fingerprint excludes the host name, because CI names every job differently.
+    """
     cpu = machine["cpu"] if isinstance(machine.get("cpu"), dict) else {}
     revision = commit.get("id")
     record: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Series of times: a backend on a problem in an environment, over the commits of the code."""
+"""Series of times: one backend on one problem in one environment, over the commits of the code."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from harness.analysis.history.changes import Change
 
-SHORT = 9  # digits of a revision that people read
-LEAST_POINTS = 6  # below that, no change is looked for
+SHORT = 9  # digits of an abbreviated revision
+LEAST_POINTS = 6  # shorter series are not searched for changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Key:
-    """What makes times one series: everything that is the same in all of its points."""
+    """Key of a series: the properties that all of its points share."""
 
     backend: str
     problem: str
@@ -36,7 +36,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where points come from: one side of a run, with the code and the environment that it had."""
+    """Source of points: one side of a run, with its code and environment."""
 
     run: StoredRun
     side: str
@@ -47,18 +47,18 @@ class Source:
 
     @property
     def commit(self) -> str:
-        """The revision in short, with a plus where files differed from it; empty outside a repository."""
+        """Abbreviated revision, with a plus if files differed from it; empty outside a repository."""
         return self.revision[:SHORT] + ("+" if self.dirty and self.revision else "")
 
     @property
     def created(self) -> str:
-        """When the run began, in UTC to the second."""
+        """Time at which the run began, in UTC to the second."""
         return f"{datetime.datetime.fromtimestamp(self.run.moment, datetime.UTC):%Y-%m-%d %H:%M:%S}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Series:
-    """The points of one key in their order, as columns: numbers of sources, and times of a call in ns."""
+    """Points of one key in order, as columns: numbers of sources, and times of a call in ns."""
 
     key: Key
     sources: NDArray[Any]
@@ -71,7 +71,7 @@ class Series:
 
     @property
     def ratio(self) -> float:
-        """Last time over the median of all."""
+        """Last time over the median of all times."""
         import numpy as np
 
         return float(self.median_ns[-1] / np.median(self.median_ns))
@@ -81,9 +81,9 @@ class Series:
 class Shift:
     """A change of a series, in terms of commits.
 
-    good: the last point of another commit before it can have happened, None where there is none; bad: the first point
-    where it has for sure; first: where it most likely has. inside: whether it lies between runs of one commit, so that
-    the code is not what changed.
+    good: last point of another commit before the change interval, None if there is none.
+    bad: first point certainly after the change. first: most likely first point after the change.
+    inside: True if the change lies between runs of one commit, so that the code cannot be its cause.
     """
 
     change: Change
@@ -94,12 +94,12 @@ class Shift:
 
     @property
     def size(self) -> float:
-        """How large the change is, slower or faster, as the logarithm of the ratio."""
+        """Size of the change, faster or slower, as the absolute logarithm of the ratio."""
         return abs(math.log(self.change.ratio.value))
 
     @property
     def commits(self) -> str:
-        """The range of commits as git takes it, or the one commit within which it lies."""
+        """Range of commits in the syntax of git, or the one commit within which the change lies."""
         if self.inside:
             return f"within {self.bad.commit}"
         return f"{(self.good.commit if self.good else '') or '?'}..{self.bad.commit or '?'}"
@@ -107,10 +107,11 @@ class Shift:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class History:
-    """All series that were asked for, the longest first.
+    """All requested series, the longest first.
 
-    sources: in the order of the points; shifts: by key of every series that was judged, None where none was asked for.
-    environments: what is known of each in words. notices: what could not be read, or not in the usual way.
+    runs: number of runs. sources: in the order of the points. environments: description of each environment.
+    notices: files that could not be read, or only from their journal.
+    shifts: by key, for every series that was judged; None if changes were not requested.
     """
 
     folder: Path
@@ -123,11 +124,11 @@ class History:
 
     @property
     def short(self) -> int:
-        """Number of series with too few points to look for changes."""
+        """Number of series with too few points to search for changes."""
         return sum(len(one) < LEAST_POINTS for one in self.series)
 
     def points(self, series: Series) -> Iterator[tuple[Source, float, float, float]]:
-        """Source, median, and the ends of its interval in ns, point by point."""
+        """Yield source, median, and both ends of its interval in ns, point by point."""
         columns = (series.median_ns.tolist(), series.low_ns.tolist(), series.high_ns.tolist())
         for number, *times in zip(series.sources.tolist(), *columns, strict=True):
             yield (self.sources[number], *times)
@@ -139,9 +140,10 @@ def read_history(
 ) -> History:  # fmt: skip
     """Read the series of all runs below a folder.
 
-    problem: a problem line, or a part of one. since: seconds since 1970. revisions: all that are known, oldest first;
-    None stands for those of the repository of the current folder.
-    Raises UsageError where there is no run, no such backend, or no time to show.
+    folder: folder of run directories. backends: names, all by default. problem: a problem line, or part of one.
+    since: seconds since 1970.
+    revisions: all known revisions, oldest first; by default those of the repository in the current folder.
+    Raises UsageError if there is no run, no such backend, or no time to show.
     """
     store = open_store(folder)
     sources = list_sources(store, since)
@@ -182,7 +184,7 @@ def _describe(run: StoredRun) -> str:
 
 
 def list_sources(store: Store, since: float | None = None) -> list[Source]:
-    """The sides of all runs: the arms of a comparison, else the backends."""
+    """Return the sides of all runs: the arms of a comparison, else the backends."""
     found = []
     for run in store.runs:
         if since is not None and run.moment < since:
@@ -212,7 +214,7 @@ def list_sources(store: Store, since: float | None = None) -> list[Source]:
 
 
 def list_revisions() -> list[str]:
-    """Every commit that the repository of the current folder knows, parents first; none outside a repository."""
+    """Return all commits of the repository in the current folder, parents first; empty outside a repository."""
     from harness.git import GitError, find_repository, git
 
     repository = find_repository(())
@@ -225,10 +227,10 @@ def list_revisions() -> list[str]:
 
 
 def order_sources(sources: Iterable[Source], revisions: Sequence[str]) -> list[Source]:
-    """Sort by the history of the code; where it is not known, by when the run began.
+    """Sort sources by the history of the code; unknown revisions by the time of their run.
 
-    A commit is as old as the first run of itself or of any that comes after it. So one that is measured late stands
-    where it belongs, and unknown revisions stand among those that were new when they were measured.
+    The age of a commit is the time of the first run of this commit or of any later one. A commit that is measured late
+    therefore keeps its place in the history, and unknown revisions stand among the commits that were new at that time.
     """
     sources = list(sources)
     rank = {revision: number for number, revision in enumerate(revisions)}
@@ -242,7 +244,7 @@ def order_sources(sources: Iterable[Source], revisions: Sequence[str]) -> list[S
 
     def place(source: Source) -> tuple[float, int, bool, float, str, str]:
         number = rank.get(source.revision, -1)
-        # changes that were not committed come after the commit that they were made on
+        # uncommitted changes come after the commit they are based on
         return (
             age.get(number, source.run.moment),
             number,
@@ -268,7 +270,7 @@ def _sides(sources: Sequence[Source]) -> pa.Table:
 
 
 def _split(times: pa.Table, problem: str) -> tuple[Series, ...]:
-    """Cut ordered rows into series; where a part is a whole problem line too, it means that one only."""
+    """Cut ordered rows into series; if `problem` is a complete problem line, keep only that one."""
     import numpy as np
 
     if not times.num_rows:
@@ -289,7 +291,7 @@ def _split(times: pa.Table, problem: str) -> tuple[Series, ...]:
 
 
 def judge_history(history: History) -> History:
-    """Look for changes in every series that has enough points."""
+    """Search every series with enough points for changes, and return the history with its `shifts`."""
     import numpy as np
 
     from harness.analysis.history.changes import find_changes
@@ -304,7 +306,7 @@ def judge_history(history: History) -> History:
 
 
 def _place(change: Change, series: Series, source: Callable[[int], Source]) -> Shift:
-    """Say of a change between which commits it lies."""
+    """The change in terms of commits."""
     at = [source(int(number)) for number in series.sources]
     bad = at[change.latest]
     before = [one for one in at[: change.earliest + 1] if one.commit != bad.commit]

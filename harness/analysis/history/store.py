@@ -1,7 +1,7 @@
-"""A folder of run directories as a store: headers read one by one, tables queried where they lie with DuckDB.
+"""A folder of run directories as a store: headers are read one by one, tables are queried in place with DuckDB.
 
-Nothing is locked and nothing is kept beside the runs: each is a directory of its own, so that any number of writers may
-add to a folder, and folders are merged by copying.
+There are no locks and no index: each run is a directory of its own, so any number of writers may add to a folder, and
+folders are merged by copying.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Environment(msgspec.Struct, frozen=True):
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What a history needs of a header."""
+    """Part of a header that a history needs."""
 
     format: int
     created: str
@@ -50,7 +50,7 @@ class Head(msgspec.Struct, frozen=True):
 
     @property
     def moment(self) -> float:
-        """Seconds since 1970; a date without a zone is taken as UTC. Raises ValueError."""
+        """Seconds since 1970; a date without a zone is taken as UTC. Raises ValueError for an invalid date."""
         found = datetime.datetime.fromisoformat(self.created)
         return (found if found.tzinfo else found.replace(tzinfo=datetime.UTC)).timestamp()
 
@@ -65,13 +65,13 @@ class StoredRun:
 
     @property
     def table(self) -> Path:
-        """Its results."""
+        """Path of its results."""
         return self.path / "results.parquet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """All runs below a folder in the order of their creation, and what is to be said of those that cannot be read."""
+    """All runs below a folder in the order of their creation, and notices on runs that cannot be read."""
 
     folder: Path
     runs: tuple[StoredRun, ...]
@@ -79,7 +79,7 @@ class Store:
 
 
 def open_store(folder: str | Path) -> Store:
-    """Read the header of every run below a folder. Raises UsageError where there is no folder, or no run in it."""
+    """Read the header of every run below a folder. Raises UsageError if there is no folder, or no run in it."""
     folder = Path(folder)
     if not folder.is_dir():
         raise UsageError(f"history: got '{folder}', which is no folder, wanted one with run directories; see --runs")
@@ -112,7 +112,7 @@ def open_store(folder: str | Path) -> Store:
 
 
 def _find_directories(folder: Path, notices: list[str]) -> Iterator[Path]:
-    """Directories that are, or look like, runs; what lies inside of one is not searched."""
+    """Directories that are or look like runs; a run directory is not searched for others."""
 
     def note(error: OSError) -> None:
         notices.append(f"left out: '{error.filename}' cannot be read ({error.strerror})")
@@ -139,7 +139,7 @@ def _size(path: Path) -> int:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a Parquet file has its beginning, its end, and a footer of the length that it names."""
+    """Return True if a Parquet file has its magic bytes at both ends, and a footer that fits into it."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -155,11 +155,13 @@ def is_whole(path: Path) -> bool:
 
 
 def query_times(runs: Sequence[StoredRun], sides: pa.Table, part: str) -> tuple[pa.Table, list[str]]:
-    """Every verified time of the wanted sides, ordered by series and source; and what is to be said of damaged runs.
+    """Return every verified time of the requested sides, ordered by series and source, and notices on damaged runs.
 
-    sides: columns path, side (what results call the backend), source (number in the order of the series' points),
-        backend, environment. part: what problem lines must hold.
-    Gives columns backend, problem, mode, environment, source, median_ns, low_ns, high_ns.
+    runs: runs to query.
+    sides: columns file (path of the table), side (backend of its results), source (number in the order of the points of
+    a series), backend, environment. part: text that problem lines must contain.
+    Columns of the result: backend, problem, mode, environment, source, median_ns, low_ns, high_ns.
+    Raises UsageError if the runs cannot be queried.
     """
     notices: list[str] = []
     whole, rescued = [], []
@@ -172,7 +174,7 @@ def query_times(runs: Sequence[StoredRun], sides: pa.Table, part: str) -> tuple[
         try:
             rows = _rescue(rescued, part, notices)
             return _query(whole, rows, sides, part), notices
-        except Exception as error:  # the tables are whole, but one of them cannot be read: find out which
+        except Exception as error:  # the tables look complete, but one cannot be read: find out which
             damaged = [run for run in whole if not _answers(run, part)]
             if not damaged:
                 raise UsageError(f"history: the runs cannot be queried ({_first_line(error)})") from None
@@ -222,7 +224,7 @@ def _query(runs: Sequence[StoredRun], rescued: pa.Table, sides: pa.Table, part: 
 
 
 def _answers(run: StoredRun, part: str) -> bool:
-    """Whether the table of one run can be read to its end."""
+    """True if the table of one run can be read to its end."""
     import duckdb
 
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
@@ -234,7 +236,7 @@ def _answers(run: StoredRun, part: str) -> bool:
 
 
 def _rescue(runs: Iterable[StoredRun], part: str, notices: list[str]) -> pa.Table:
-    """The same rows from the journals of runs that have no table, or a damaged one."""
+    """The same rows from the journals of runs whose table is missing or damaged."""
     import pyarrow as pa
 
     from harness.analysis.tables import result_rows
@@ -261,7 +263,7 @@ def _rescue(runs: Iterable[StoredRun], part: str, notices: list[str]) -> pa.Tabl
 
 
 def _is_timed(row: dict[str, Any], part: str) -> bool:
-    """What TIMED says, of a row that DuckDB does not see."""
+    """The condition TIMED for a row that DuckDB does not see."""
     return (
         row["kind"] == "speed" and row["outcome"] == "passed" and (row["median_ns"] or 0) > 0
         and not row["proves_nothing"] and not row["slowdown"] and part in row["problem"]
