@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from harness.problems.data import array_generator
 from harness.problems.numerics import FORMATS, Numerics
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
+from harness.problems.taps import pad_or_crop
 
 Array = NDArray[Any]
 WHOLE_FLOPS = 4_000_000
@@ -199,8 +201,43 @@ def verify_pool(
 
 
 def _check_places(problem: Problem, x: Array, y: Array, indices: Array) -> Deviation:
-    """Check y = x[indices] everywhere, and -inf for a window of padding only, which has no index."""
+    """Check everywhere that y is the maximum of its window, and that its index is a place there with that value.
+
+    A window of padding only has the maximum -inf and no index. Ties are decided by the maps that are recomputed.
+    """
     flat, places = x.reshape(*problem.x[:2], -1), indices.reshape(*problem.x[:2], -1)
-    there = (places >= 0) & (places < flat.shape[2])
+    there = _lie_in_window(problem, indices).reshape(places.shape)
     chosen = np.where(there, np.take_along_axis(flat, np.where(there, places, 0), axis=2), -np.inf)
-    return compare(y, chosen.reshape(problem.y), what="y against x[indices]")
+    return worst_of(
+        compare(y, _find_maxima(problem, x), what="y against the maxima of the windows"),
+        compare(y, chosen.reshape(problem.y), what="y against x[indices] inside of each window"),
+    )
+
+
+def _lie_in_window(problem: Problem, indices: Array) -> Array:
+    """Return, for every output, True if its flat index is an element of the input inside of its own window."""
+    window, space = problem.window, problem.x[2:]
+    inside = (indices >= 0) & (indices < math.prod(space))
+    places = np.unravel_index(np.where(inside, indices, 0), space)
+    for axis, place in enumerate(places):
+        shape = [1] * indices.ndim
+        shape[2 + axis] = -1
+        begin = np.arange(problem.y[2 + axis]) * window.stride[axis] - window.padding[axis][0]
+        offset = place - begin.reshape(shape)
+        tap, rest = np.divmod(offset, window.dilation[axis])
+        inside &= (rest == 0) & (tap >= 0) & (tap < problem.kernel[axis])
+    return inside
+
+
+def _find_maxima(problem: Problem, x: Array) -> Array:
+    """Return the maximum of every window, axis by axis: max over (u, v) = max over u of max over v; NaN wins."""
+    window, kernel = problem.window, problem.kernel
+    wide = x if x.dtype.itemsize > 2 else x.astype(np.float32)  # exact, and compared many times as fast
+    found = pad_or_crop(wide, window.cover(problem.x[2:], kernel), -math.inf, np)
+    for axis in reversed(range(problem.axes)):  # the last axis first: what follows runs over shorter rows
+        step, out = window.stride[axis], problem.y[2 + axis]
+        starts = (u * window.dilation[axis] for u in range(kernel[axis]))
+        before = (slice(None),) * (2 + axis)
+        taps = [found[(*before, slice(start, start + (out - 1) * step + 1, step))] for start in starts]
+        found = reduce(np.maximum, taps)
+    return np.asarray(found.astype(x.dtype))

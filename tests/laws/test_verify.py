@@ -72,3 +72,56 @@ def test_windows_of_padding_only_have_no_place():
     outputs = reference.compute(problem, arrays)
     assert (outputs["indices"] < 0).any()
     assert verify(problem, Numerics(), arrays, outputs).passed
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "max_pool x=8x32x112x112 kernel=3x3 stride=2",
+        "max_pool x=8x16x112x113 kernel=3x2 stride=2,1 pad=1:0,0:1 dilation=2,3 ceil",
+        "max_pool x=8x16x12000 kernel=5 stride=1 pad=2",
+        "max_pool x=8x16x112x112 kernel=3x3 stride=1 pad=1 dtype=float16",
+    ],
+)
+@pytest.mark.parametrize("taken", ["elsewhere", "second"])
+def test_one_wrong_maximum_in_one_map_fails_though_it_is_the_element_at_its_index(line, taken):
+    problem = parse_line(line)
+    assert problem.flops > WHOLE_FLOPS
+    arrays = make_arrays(problem)
+    outputs = reference.compute(problem, arrays)
+    outputs["y"] = outputs["y"].astype(arrays["x"].dtype)
+    assert verify(problem, Numerics(), arrays, outputs).passed
+    at = (2, 7, *(5,) * problem.axes)  # in no map that is recomputed as a whole
+    flat = arrays["x"][2, 7].reshape(-1)
+    if taken == "elsewhere":  # the largest number of the map, far from the window
+        place = int(flat.astype(np.float32).argmax())
+    else:  # another element of the window
+        inside = [n for n in range(flat.size) if _is_in_window(problem, at[2:], n)]
+        place = next(n for n in inside if n != outputs["indices"][at])
+    y, indices = outputs["y"].copy(), outputs["indices"].copy()
+    y[at], indices[at] = flat[place], place
+    assert y[at] != outputs["y"][at]
+    assert not verify(problem, Numerics(), arrays, {"y": y, "indices": indices}).passed
+
+
+def test_an_index_beyond_its_window_fails_though_the_maximum_is_right():
+    problem = parse_line("max_pool x=8x32x112x112 kernel=3x3 stride=2 data=integer")
+    arrays = make_arrays(problem)
+    outputs = reference.compute(problem, arrays)
+    at, flat = (2, 7, 5, 5), arrays["x"][2, 7].reshape(-1)
+    equal = np.flatnonzero(flat == outputs["y"][at])
+    indices = outputs["indices"].copy()
+    indices[at] = next(n for n in equal[::-1] if not _is_in_window(problem, at[2:], n))
+    assert not verify(problem, Numerics(), arrays, {**outputs, "indices": indices}).passed
+
+
+def _is_in_window(problem, position, place):
+    """Whether a flat index lies in the window of an output, by the definition of a window."""
+    window = problem.window
+    return all(
+        p in [i * s - begin + u * d for u in range(k)]
+        for p, i, s, d, k, (begin, _) in zip(
+            np.unravel_index(place, problem.x[2:]), position, window.stride, window.dilation, problem.kernel,
+            window.padding, strict=True,
+        )
+    )  # fmt: skip
