@@ -6,18 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from harness.analysis.descriptions import describe_incomplete, describe_overdrawn
+from harness.analysis.descriptions import describe_incomplete
 from harness.analysis.gate_report import conclude_gate
 from harness.analysis.number_format import count
-from harness.analysis.qualification import qualify_run
 from harness.exit_codes import ExitCode
 from harness.measure.disturbance import MOST_DROPPED
-from harness.record.run import OUTCOMES, RAN, WRONG, Run
+from harness.record.run import OUTCOMES, RAN, WRONG
 
 if TYPE_CHECKING:
     from harness.analysis.analyse import Analysis
     from harness.analysis.arm_comparison import ArmComparison
-    from harness.analysis.gate_report import GateReport
     from harness.analysis.run_comparison import Comparison
 
 State = Literal["good", "bad", "open"]
@@ -38,13 +36,13 @@ class Verdict:
     overdrawn: tuple[str, ...] = ()
 
 
-def judge_run(run: Run) -> Verdict:
+def judge_run(analysis: Analysis) -> Verdict:
     """Return the verdict on a run: its wrong cells, or that all cells passed, and the cells that did not run."""
+    run, overdrawn = analysis.run, analysis.overdrawn
     counts = run.counts
     wrong, ran = sum(counts[o] for o in WRONG), sum(counts[o] for o in RAN)
     idle = _list_counts({o: counts[o] for o in OUTCOMES if o not in RAN})
     notes = [f"Did not run: {idle}."] if idle else []
-    overdrawn = describe_overdrawn(run.overdrawn)
     if run.vacuous and not overdrawn:
         notes.append(f"{run.vacuous} of those that passed prove nothing.")
     state: State = "good" if run.complete else "open"
@@ -58,7 +56,7 @@ def judge_run(run: Run) -> Verdict:
     if overdrawn and state != "bad":
         state, text = "bad", f"{text}, but too many prove nothing"
     return Verdict(
-        state=state, text=text, detail=" ".join(notes), incomplete=describe_incomplete(run), overdrawn=tuple(overdrawn)
+        state=state, text=text, detail=" ".join(notes), incomplete=analysis.incomplete, overdrawn=overdrawn
     )
 
 
@@ -105,42 +103,38 @@ VERSIONS: dict[ExitCode, State] = {ExitCode.OK: "good", ExitCode.CANNOT_TELL: "o
 def judge_analysis(analysis: Analysis) -> Verdict:
     """Return the verdict on a run: of its gate, of its comparison of arms, or of its outcomes."""
     if analysis.verdicts is None:
-        return judge_run(analysis.run)
-    if not analysis.verdicts.gate.whole:
-        return judge_arms(analysis.verdicts)
-    assert analysis.gate_report is not None
-    return _judge_versions(analysis.gate_report)
+        return judge_run(analysis)
+    return _judge_versions(analysis) if analysis.verdicts.gate.whole else judge_arms(analysis)
 
 
-def judge_arms(arm_comparison: ArmComparison) -> Verdict:
+def judge_arms(analysis: Analysis) -> Verdict:
     """Return the verdict on a comparison of arms: wrong cells, then numbers of slower, faster and unchanged cells."""
-    wrong = judge_run(arm_comparison.run)
-    qualification = any(row.new.slowdown is not None for row in arm_comparison.rows)
-    state, text, notes = _judge_qualification(arm_comparison) if qualification else _judge_cells(arm_comparison)
+    wrong, shown = judge_run(analysis), analysis.verdicts
+    assert shown is not None
+    state, text, notes = _judge_cells(shown) if analysis.qualification is None else _judge_qualification(analysis)
     if wrong.state == "bad":
         state, text = "bad", f"{wrong.text}; {text}"
         notes.append(wrong.detail)
-    incomplete = describe_incomplete(arm_comparison.run)
-    if state == "good" and (incomplete or not arm_comparison.can_tell):
+    if state == "good" and (analysis.incomplete or not shown.can_tell):
         state = "open"
     return Verdict(
-        state=state, text=text, detail=" ".join([*notes, *_tell(arm_comparison)]), incomplete=incomplete,
+        state=state, text=text, detail=" ".join([*notes, *_tell(shown)]), incomplete=analysis.incomplete,
         overdrawn=wrong.overdrawn,
     )  # fmt: skip
 
 
-def _judge_versions(report: GateReport) -> Verdict:
+def _judge_versions(analysis: Analysis) -> Verdict:
     """Conclusion of a gate, in agreement with its exit code."""
-    arm_comparison = report.arm_comparison
+    report = analysis.gate_report
+    assert report is not None
     counts = ", ".join(f"{number} {name}" for name, number in report.counts.items() if number)
-    state: State = VERSIONS.get(report.exit_code, "bad")
     notes = [
         f"{count(len(report.cells), 'cell')}: {counts}.",
-        f"A change of {format_percents(arm_comparison.gate.delta)} counts.",
+        f"A change of {format_percents(report.arm_comparison.gate.delta)} counts.",
     ]
     return Verdict(
-        state=state, text=f"The gate {conclude_gate(report)}", detail=" ".join([*notes, *_tell(arm_comparison)]),
-        incomplete=describe_incomplete(arm_comparison.run), overdrawn=(),
+        state=VERSIONS.get(report.exit_code, "bad"), text=f"The gate {conclude_gate(report)}",
+        detail=" ".join([*notes, *_tell(report.arm_comparison)]), incomplete=analysis.incomplete, overdrawn=(),
     )  # fmt: skip
 
 
@@ -155,9 +149,11 @@ def _judge_cells(arm_comparison: ArmComparison) -> tuple[State, str, list[str]]:
     return state, ", ".join(parts), [f"A change of {format_percents(arm_comparison.gate.delta)} counts."]
 
 
-def _judge_qualification(arm_comparison: ArmComparison) -> tuple[State, str, list[str]]:
+def _judge_qualification(analysis: Analysis) -> tuple[State, str, list[str]]:
     """Verdict on a qualification: identical arms called different, and known slow-downs found."""
-    found = qualify_run(arm_comparison.run, arm_comparison)
+    found, arm_comparison = analysis.qualification, analysis.verdicts
+    assert found is not None
+    assert arm_comparison is not None
     alarms = f"{found.alarms} of {count(found.cells, 'identical pair')} called different"
     seen = [f"{format_percents(float(share))} in {hits} of {of}" for share, (hits, of) in found.powers.items()]
     failures = found.failures if found.powers else ()

@@ -12,13 +12,13 @@ from harness.analysis.schemas import schema_table
 from reports.figures import ratio_plots, specs
 from reports.headline import judge_analysis, judge_comparison
 from reports.html import Shown, pack, render
-from reports.sections import gallery
 from reports.sections.arithmetic import ARITHMETIC
 from reports.sections.arms import ARMS
 from reports.sections.bugs import BUGS
 from reports.sections.cells import CELLS
 from reports.sections.coverage import COVERAGE
 from reports.sections.failures import FAILURES
+from reports.sections.gallery import GALLERY
 from reports.sections.laws import LAWS
 from reports.sections.learning import LEARNING
 from reports.sections.networks import NETWORKS
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from harness.analysis.run_comparison import Comparison
 
 SECTIONS = (
-    ARMS, OUTCOMES, SETTINGS, BUGS, FAILURES, LAWS, NETWORKS, LEARNING, gallery.GALLERY, SEMANTICS, ARITHMETIC,
+    ARMS, OUTCOMES, SETTINGS, BUGS, FAILURES, LAWS, NETWORKS, LEARNING, GALLERY, SEMANTICS, ARITHMETIC,
     COVERAGE, TIMES, CELLS,
 )  # fmt: skip
 CHANGE_COLUMNS = (
@@ -55,7 +55,7 @@ CHANGE_COLUMNS = (
 
 
 def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
-    """Write report.html, and gallery.html if results have pictures."""
+    """Write report.html."""
     run = analysis.run
     context: dict[str, Any] = {
         "title": f"Run {run.path.name}",
@@ -67,8 +67,7 @@ def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
         shown = section.page(analysis)
         figures |= shown.pop("figures", {})
         context |= shown
-    pages = render("run.html.j2", folder / "report.html", {**context, "figures": figures})
-    return (*pages, *gallery.write(analysis, folder))
+    return render("run.html.j2", folder / "report.html", {**context, "figures": figures})
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:

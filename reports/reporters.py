@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from harness import Reporter, hookimpl
+from harness import Analysis, Reporter, hookimpl
 from reports import (
     action_benchmark,
     bencher,
@@ -30,6 +31,13 @@ FOR_CI = (
     ("bencher", "bencher.json: timed cells in the Bencher Metric Format", bencher.write),
     ("annotations", "annotations.txt: the worst cells as workflow commands of GitHub", github_annotations.write),
 )  # fmt: skip
+
+
+def write_pages(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
+    """Write the page of a run, and the page of its pictures where it has any."""
+    from reports.sections import gallery
+
+    return (*page.write(analysis, folder), *gallery.write(analysis, folder))
 
 
 @hookimpl
@@ -58,7 +66,7 @@ def register_reporters(register: Callable[[Reporter], None]) -> None:
         Reporter(
             name="html",
             description="report.html: one self-contained page with figures and a table of all cells",
-            write=page.write,
+            write=write_pages,
             write_comparison=page.write_comparison,
             write_kills=kills.write_html,
             write_history=history.write_html,

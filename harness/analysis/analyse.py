@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, NoReturn
 from harness.analysis.arm_comparison import ArmComparison, compare_to_base
 from harness.analysis.bugs import BugRow, bug_rows
 from harness.analysis.coverage import run_coverage
+from harness.analysis.descriptions import describe_incomplete, describe_overdrawn
 from harness.analysis.exit_code import find_exit_code
 from harness.analysis.failures import FailureGroup, group_failures
 from harness.analysis.gate_report import GateReport, judge_gate
 from harness.analysis.networks import NetworkRow, network_rows
 from harness.analysis.portfolio import Portfolio, find_portfolios
+from harness.analysis.qualification import Qualification, qualify_run
 from harness.analysis.switches import SettingRow, explain_settings, setting_rows
 from harness.exit_codes import ExitCode
 from harness.problems.operator import Operator
@@ -86,6 +88,24 @@ class Analysis:
             if found[row.new.cell].finding in (row.judgement.verdict, "BLESSED")
         ]
         return replace(comparison, rows=tuple(rows))
+
+    @cached_property
+    def qualification(self) -> Qualification | None:
+        """Counts of false alarms and found slow-downs; None where the run is no qualification."""
+        shown = self.verdicts
+        if shown is None or all(row.new.slowdown is None for row in shown.rows):
+            return None
+        return qualify_run(self.run, shown)
+
+    @cached_property
+    def incomplete(self) -> str:
+        """Reason and place where the run stopped; empty for a complete run."""
+        return describe_incomplete(self.run)
+
+    @cached_property
+    def overdrawn(self) -> tuple[str, ...]:
+        """A line for each backend of which too many passed results prove nothing."""
+        return tuple(describe_overdrawn(self.run.overdrawn))
 
     @cached_property
     def bugs(self) -> tuple[BugRow, ...]:
@@ -182,7 +202,7 @@ class Analysis:
 
 
 RUN_NAMES = frozenset(Run.__slots__) | {name for name, value in vars(Run).items() if isinstance(value, property)}
-BY_ACCEPTANCE = frozenset({"acceptance", "gate_report", "verdicts", "exit_code"})
+BY_ACCEPTANCE = frozenset({"acceptance", "gate_report", "verdicts", "qualification", "exit_code"})
 
 
 def analyse(run: Run, acceptance: Acceptance | None = None) -> Analysis:

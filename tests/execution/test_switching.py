@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import harness
+from harness.analysis.analyse import analyse
 from harness.analysis.repeating import repeat_command
 from harness.analysis.switches import explain_settings, setting_rows
 from harness.errors import UsageError
@@ -69,7 +70,7 @@ def test_the_report_says_with_which_setting_alone_an_answer_is_wrong(mine, tmp_p
     from reports import markdown, page
 
     for writer in (markdown.write, page.write):
-        text = writer(run, tmp_path)[0].read_text()
+        text = writer(analyse(run), tmp_path)[0].read_text()
         assert "with MY_LEVEL=low; right with nothing set, MY_LEVEL=middle" in text.replace("\\_", "_")
         assert "Laws by what is set for the backend" in text
 

@@ -22,7 +22,7 @@ def _passed(backend, number, empty):
 
 def test_too_many_passed_results_that_prove_nothing_are_no_success():
     run = make_run(*_passed("mine", 90, 3), *_passed("other", 50, 1))
-    verdict = judge_run(run)
+    verdict = judge_run(analyse(run))
     assert verdict.state == "bad"
     assert verdict.text == "All 140 cells that ran passed, but too many prove nothing"
     assert verdict.overdrawn == (
@@ -34,7 +34,7 @@ def test_too_many_passed_results_that_prove_nothing_are_no_success():
 
 def test_a_share_within_the_quota_is_only_told():
     run = make_run(*_passed("mine", 50, 1))
-    verdict = judge_run(run)
+    verdict = judge_run(analyse(run))
     assert (verdict.state, verdict.overdrawn) == ("good", ())
     assert "1 of those that passed prove nothing" in verdict.detail
     assert describe_overdrawn(run.overdrawn) == []
@@ -42,7 +42,7 @@ def test_a_share_within_the_quota_is_only_told():
 
 
 def test_wrong_cells_and_too_many_empty_ones_are_both_told():
-    verdict = judge_run(make_run(*_passed("mine", 9, 9), fail()))
+    verdict = judge_run(analyse(make_run(*_passed("mine", 9, 9), fail())))
     assert verdict.state == "bad"
     assert verdict.text == "1 cell is wrong, of 10 that ran"
     assert verdict.overdrawn[0].startswith("mine: 9 of 9 passed results prove nothing (100.0 %)")

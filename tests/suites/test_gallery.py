@@ -8,7 +8,7 @@ import pytest
 import harness
 from harness.analysis.analyse import analyse
 from harness.record.run import WRONG
-from reports import page
+from reports.reporters import write_pages
 from suites.correctness import asked_problems
 from suites.gallery import gallery_problems
 from suites.laws import gallery
@@ -152,7 +152,7 @@ def test_a_run_shows_its_pictures_side_by_side(tmp_path):
     )  # fmt: skip
     outcomes = {(one.backend, one.law): one.outcome for one in run.results}
     assert set(outcomes.values()) == {"passed", "failed"}
-    report, shown = page.write(analyse(harness.load(tmp_path / "run")), tmp_path)
+    report, shown = write_pages(analyse(harness.load(tmp_path / "run")), tmp_path)
     assert (report.name, shown.name) == ("report.html", "gallery.html")
     text = shown.read_text()
     assert text.count("data:image/png;base64,") == 1 + 2 * 2 * 2  # the photograph, and two for each law and backend

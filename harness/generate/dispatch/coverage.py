@@ -128,9 +128,15 @@ def count_together(operator: Operator, lines: Collection[str]) -> NDArray[np.int
     """
     import numpy as np
 
-    flags = b"".join(_met(_shared_line(line)) for line in lines)
+    flags = b"".join(map(_flags_of_line, lines))
     met = np.frombuffer(flags, dtype=np.uint8).reshape(len(lines), len(conditions_for(operator))).astype(np.float32)
     return (met.T @ met).astype(np.int64)  # float32 is exact: counts stay far below 2^24
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _flags_of_line(line: str) -> bytes:
+    """A byte for every condition, for the line of any operator."""
+    return _met(_shared_line(line))
 
 
 def _shared_line(line: str) -> str:

@@ -93,6 +93,7 @@ def find_possible(operator: Operator) -> Possible:
     return _search(representative(operator))
 
 
+@cache
 def representative(operator: Operator) -> Operator:
     """Return the operator that answers for all that have its geometry and its table of conditions."""
     return next(other for other in Operator if other.spec.family == operator.spec.family)
