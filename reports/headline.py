@@ -55,9 +55,7 @@ def judge_run(analysis: Analysis) -> Verdict:
         text = "The only cell that ran passed" if ran == 1 else f"All {ran} cells that ran passed"
     if overdrawn and state != "bad":
         state, text = "bad", f"{text}, but too many prove nothing"
-    return Verdict(
-        state=state, text=text, detail=" ".join(notes), incomplete=analysis.incomplete, overdrawn=overdrawn
-    )
+    return Verdict(state=state, text=text, detail=" ".join(notes), incomplete=analysis.incomplete, overdrawn=overdrawn)
 
 
 def judge_comparison(comparison: Comparison) -> Verdict:

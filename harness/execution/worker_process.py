@@ -100,6 +100,9 @@ class Worker:
         for process in self.family:
             with contextlib.suppress(psutil.Error):
                 process.suspend()
+        # The system wakes and ends what is stopped when its parent dies, but not what only stops afterwards.
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         self.suspended = True
 
     def resume(self) -> None:

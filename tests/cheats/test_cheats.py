@@ -21,7 +21,7 @@ KNOWN = {
     "remembers-fingerprint": "answers do not follow one changed element",
     "plans-the-answer": "answers do not follow one changed element",
     "unfinished": "changed after synchronisation|answers do not follow one changed element",
-    "unfinished-for-long": "changed after synchronisation",
+    "unfinished-for-long": "changed after synchronisation|answers do not follow one changed element",
     "patched-clock": "its clock runs behind",
 }
 SOON = ("remembers-address", "lazy")

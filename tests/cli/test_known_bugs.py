@@ -3,13 +3,14 @@
 import pytest
 
 import harness
-from harness import api
 from harness.analysis.analyse import analyse
 from harness.analysis.bugs import bug_rows
 from harness.analysis.exit_code import find_exit_code
 from harness.capture.workload import name_problems
 from harness.cli.summary import print_summary
 from harness.errors import UsageError
+from harness.execution.pipeline import start
+from harness.execution.progress import Silent
 from harness.plan.arm import parse_arm
 from harness.plan.planner import plan_run
 from harness.plugins.manager import load_plugins
@@ -91,7 +92,7 @@ def run(plugin, tmp_path_factory):
     where = tmp_path_factory.mktemp("run") / "run"
     registry = load_plugins([plugin])
     plan = plan_run(registry, ["mine-bugs"], flags=frozenset({"avx2"}))
-    return api.start(registry, plan, ["mine-bugs"], str(where), [plugin], 2, None, api.Silent())
+    return start(registry, plan, ["mine-bugs"], str(where), [plugin], 2, None, Silent())
 
 
 def test_each_row_says_what_is_here(run):

@@ -1,10 +1,8 @@
 """A repository in a temporary folder, in which pytest is run with this plugin and no other that is installed."""
 
-import harness.pytest_plugin.collection  # noqa: F401
-from harness.plugins.manager import load_plugins
-from tests.conftest import ROOT
+import sys
 
-load_plugins()  # a session within a session forgets the modules that it was the first to import, all but their traces
+from tests.conftest import ROOT
 
 LINE = "conv x=1x2x5x6 w=3x2x3x3 pad=1 data=integer"
 CANONICAL = "conv x=1x2x5x6 w=3x2x3x3 pad=1,1 data=integer"
@@ -92,10 +90,21 @@ def register_suites(register):
 def make_repository(pytester, monkeypatch):
     """Backends and a test of its own; nothing of the session around it reaches in."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setattr("_pytest.pytester.SysModulesSnapshot.restore", lambda _: forget_modules(pytester.path))
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     pytester.makepyfile(test_own=OWN, backends_here=BACKENDS)
+
+
+def forget_modules(folder):
+    """Forget the repository's modules alone, where a session within a session would forget all that it imported.
+
+    A library of C code can be loaded once in a process, and tests of other files may run here afterwards.
+    """
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(str(folder)):
+            del sys.modules[name]
 
 
 def run_cells(pytester, *options, suite="correctness", backends=("mine",), problem=LINE, laws=(), timed=False):
