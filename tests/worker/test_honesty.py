@@ -77,7 +77,7 @@ def _sample_thrice(registry, line):
     )
     found = []
     for _ in range(3):
-        sample(session, Sample(budget_ns=1, warm_ns=0, least=1))
+        sample(session, Sample(budget_ns=1, warm_ns=0, least=20))
         found.append(tuple(session.devices[0][name].copy() for name in ("x", "w")))
     return tuple(zip(*found, strict=True))
 
