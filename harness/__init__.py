@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from harness.backend.base import Backend
     from harness.errors import GeometryError, HarnessError, LineError, UsageError
     from harness.exit_codes import ExitCode
+    from harness.laws.attachments import Attachments, Picture
     from harness.laws.deviation import Deviation, compare, declaration, statement, worst_of
-    from harness.laws.exhibit import Exhibit, Picture
     from harness.laws.law import Law, law, network_law
     from harness.laws.subject import BackendUnderTest
     from harness.networks.architecture import Architecture
@@ -49,7 +49,7 @@ else:
             "errors": "GeometryError HarnessError LineError UsageError",
             "exit_codes": "ExitCode",
             "laws.deviation": "Deviation compare declaration statement worst_of",
-            "laws.exhibit": "Exhibit Picture",
+            "laws.attachments": "Attachments Picture",
             "laws.law": "Law law network_law",
             "laws.subject": "BackendUnderTest",
             "networks.architecture": "Architecture",
@@ -69,7 +69,7 @@ else:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Analysis", "Architecture", "Backend", "BackendUnderTest", "Deviation", "Exhibit", "ExitCode", "GeometryError",
+    "Analysis", "Architecture", "Attachments", "Backend", "BackendUnderTest", "Deviation", "ExitCode", "GeometryError",
     "HarnessError", "Law", "LineError", "Measurement", "NamedProblem", "NetworkBuilder", "NetworkProblem",
     "Numerics", "Operator", "Pass", "Picture", "Problem", "ProblemSet", "Reporter", "Result", "Run", "Suite",
     "Timing", "UsageError", "Window", "analyse", "compare", "declaration", "doctor", "gate", "hookimpl",

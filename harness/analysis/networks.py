@@ -60,8 +60,8 @@ class NetworkRow:
         name: such as parameters, operations or activation bytes. work: look only at the timed pass of this work.
         """
         for result in (*self.speed.values(), *self.laws) if not work else filter(None, (self.speed.get(work),)):
-            if result.exhibit is not None and name in result.exhibit.figures:
-                return result.exhibit.figures[name]
+            if result.attachments is not None and name in result.attachments.figures:
+                return result.attachments.figures[name]
         return None
 
     def memory(self, name: str) -> int | None:

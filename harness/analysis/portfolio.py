@@ -71,8 +71,8 @@ def find_portfolios(run: Run) -> tuple[Portfolio, ...]:
             timed.setdefault(result.problem, {}).setdefault(result.backend, result)
     parts: dict[str, Mapping[str, int]] = {}
     for result in run.results:
-        if result.kind == "speed" and result.exhibit is not None and result.exhibit.parts:
-            parts.setdefault(result.problem, result.exhibit.parts)
+        if result.kind == "speed" and result.attachments is not None and result.attachments.parts:
+            parts.setdefault(result.problem, result.attachments.parts)
     return tuple(
         build_portfolio(network, layers, timed) for network, layers in parts.items() if any(p in timed for p in layers)
     )

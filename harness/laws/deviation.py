@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.laws.attachments import Attachments
 from harness.laws.diagnosis.pattern import describe_pattern
-from harness.laws.exhibit import Exhibit
 
 Array = NDArray[Any]
 Kind = Literal["exact", "bound", "norm", "structure", "declared"]
@@ -26,7 +26,7 @@ class Deviation:
     ulps: worst error in units in the last place of the wanted value, if the comparison failed.
     note: position of the wrong elements, in words.
     observed: behaviour of the backend, in a word or two, if a law checks a declaration.
-    exhibit: figures and pictures for the report.
+    attachments: figures and pictures for the report.
     idle: why the law had nothing to check in this backend, so that it proves nothing; "" otherwise.
     """
 
@@ -43,7 +43,7 @@ class Deviation:
     ulps: float | None = None
     note: str = ""
     observed: str = ""
-    exhibit: Exhibit | None = None
+    attachments: Attachments | None = None
     idle: str = ""
 
     @property

@@ -1,7 +1,7 @@
 """Readers of older formats: entries of a journal, brought to the current format before they are decoded.
 
-What later formats record was told by names before: the role of a law by the name of the law, and a known slow-down by
-the name of its suite, `qualify+3` for 3 %.
+Before format 3, names carried the role of a law (by the name of the law) and a known slow-down (by the name of its
+suite: `qualify+3` is 3 %). Before format 4, the attachments of a deviation were called its exhibit.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ ROLES_BEFORE_3 = {
     "agrees-with-reference": "reference", "arithmetic-is-declared": "arithmetic", "network-equals-autograd": "network",
 }  # fmt: skip
 QUALIFY_BEFORE_3 = "qualify"
+ATTACHMENTS = {"exhibit": "attachments"}  # the name before format 4, and now
 
 
 def upgrade_entry(entry: dict[str, Any], format: int) -> dict[str, Any]:
@@ -19,11 +20,15 @@ def upgrade_entry(entry: dict[str, Any], format: int) -> dict[str, Any]:
 
     entry: a decoded line. format: of the run, from its header.
     """
-    if format < 3 and entry.get("type") == "result":
-        result = entry["result"]
-        role = ROLES_BEFORE_3.get(result.get("law", ""), "")
-        return {**entry, "result": {**result, "role": role, "slowdown": _read_slowdown(result.get("suite", ""))}}
-    return entry
+    if format >= 4 or entry.get("type") != "result":
+        return entry
+    result = dict(entry["result"])
+    if format < 3:
+        result["role"] = ROLES_BEFORE_3.get(result.get("law", ""), "")
+        result["slowdown"] = _read_slowdown(result.get("suite", ""))
+    if deviation := result.get("deviation"):
+        result["deviation"] = {ATTACHMENTS.get(name, name): value for name, value in deviation.items()}
+    return {**entry, "result": result}
 
 
 def _read_slowdown(suite: str) -> float | None:

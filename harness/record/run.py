@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.backend.routing import Route
+from harness.laws.attachments import Attachments
 from harness.laws.deviation import Deviation
-from harness.laws.exhibit import Exhibit
 from harness.plan.bug import AskedBug
 from harness.plan.cell import Cell
 from harness.plan.gate import Gate
@@ -20,7 +20,8 @@ from harness.plan.gate import Gate
 # 2: passes have blocks (blocks.parquet), memory and host time; results leave their passes to the journal's own
 #    entries; peaks have copy rates by size; the header has arms and the gate
 # 3: results say the role of their law and the known slow-down of their arm
-FORMAT = 3
+# 4: a deviation has attachments, called an exhibit before
+FORMAT = 4
 
 Outcome = Literal["passed", "failed", "error", "crashed", "timeout", "unsupported", "unavailable", "skipped"]
 OUTCOMES: tuple[Outcome, ...] = (
@@ -141,9 +142,9 @@ class Result:
     threads: int = 0  # of a law's worker; 0 if unknown or left to the libraries
 
     @property
-    def exhibit(self) -> Exhibit | None:
-        """Data of its law, or of its verification, to show with the verdict."""
-        return None if self.deviation is None else self.deviation.exhibit
+    def attachments(self) -> Attachments | None:
+        """Data that its law, or its verification, attached for the report; None if there are none."""
+        return None if self.deviation is None else self.deviation.attachments
 
     @property
     def vacuous(self) -> bool:

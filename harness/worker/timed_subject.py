@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.backend.base import Backend
+from harness.laws.attachments import Attachments
 from harness.laws.deviation import Deviation, worst_of
-from harness.laws.exhibit import Exhibit
 from harness.laws.networks.error_bounds import depth_bound
 from harness.laws.networks.subject import NetworkUnderTest, PreparedPass
 from harness.laws.networks.verify import compare_norms, verify_network_layers
@@ -163,17 +163,17 @@ class TimedNetwork:
         again = self.subject.fetch_results(tape)
         bound = depth_bound(self.subject.network, self.subject.problem.work, self.subject.numerics_for)
         parts = [compare_norms(f"{name} of a timed call", outputs[name], a, bound) for name, a in again.items()]
-        return replace(worst_of(layers, *parts), exhibit=describe_network(self.subject.problem))
+        return replace(worst_of(layers, *parts), attachments=describe_network(self.subject.problem))
 
 
-def describe_network(problem: NetworkProblem) -> Exhibit:
+def describe_network(problem: NetworkProblem) -> Attachments:
     """Return parameters, operations, activation bytes and layers for reports, which do not know the graph."""
     network = problem.network
     figures = {
         "parameters": float(network.count()), "operations": float(problem.flops),
         "activation bytes": float(network.activation_bytes(problem.work)),
     }  # fmt: skip
-    return Exhibit(figures=figures, parts={one.line: count for one, count in network.layers(problem.work).items()})
+    return Attachments(figures=figures, parts={one.line: count for one, count in network.layers(problem.work).items()})
 
 
 def choose_timed_subject(subject: BackendUnderTest | NetworkUnderTest) -> TimedSubject:

@@ -1,6 +1,7 @@
 """Gallery: pictures shown by laws, as a table of their figures, and as a page that compares all backends.
 
-Only results whose exhibit has the pictures RESULT and DIFFERENCE appear; a PHOTOGRAPH is shown once, from any result.
+Only results with the pictures RESULT and DIFFERENCE among their attachments appear; a PHOTOGRAPH is shown once,
+from any result.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from reports.sections.section import Section
 if TYPE_CHECKING:
     from harness import Result, Run
     from harness.analysis.analyse import Analysis
-    from harness.laws.exhibit import Exhibit, Picture
+    from harness.laws.attachments import Attachments, Picture
 
 PHOTOGRAPH, RESULT, DIFFERENCE, KERNEL = "photograph", "result", "difference", "kernel"
 SUM, WANTED, GOT = "sum of the kernel", "brightness wanted", "brightness got"
@@ -32,7 +33,7 @@ DIGITS = 4  # of a brightness
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A law with pictures on one problem: an exhibit of one backend, and the results of all that ran.
+    """A law with pictures on one problem: the attachments of one backend, and the results of all that ran.
 
     title: the law, with the problem if there are several.
     """
@@ -41,7 +42,7 @@ class Row:
     title: str
     formula: str
     problem: str
-    exhibit: Exhibit
+    attachments: Attachments
     results: dict[str, Result]
 
 
@@ -56,11 +57,12 @@ def gallery_rows(run: Run) -> list[Row]:
     rows, often = [], Counter(law for law, _ in found)
     for (law, problem), results in found.items():
         first = next((result for result in results.values() if _pictures(result)), None)
-        if first is not None and (exhibit := first.exhibit) is not None:
+        if first is not None and (attachments := first.attachments) is not None:
             title = f"{law}: {problem}" if often[law] > 1 else law
-            rows.append(
-                Row(law=law, title=title, formula=first.formula, problem=problem, exhibit=exhibit, results=results)
+            row = Row(
+                law=law, title=title, formula=first.formula, problem=problem, attachments=attachments, results=results
             )
+            rows.append(row)
     return rows
 
 
@@ -71,8 +73,8 @@ def gallery_backends(rows: Iterable[Row]) -> list[str]:
 
 def _pictures(result: Result) -> dict[str, Picture]:
     """Pictures of a result if it has both RESULT and DIFFERENCE, else none."""
-    exhibit = result.exhibit
-    pictures = {} if exhibit is None else exhibit.pictures
+    attachments = result.attachments
+    pictures = {} if attachments is None else attachments.pictures
     return pictures if RESULT in pictures and DIFFERENCE in pictures else {}
 
 
@@ -81,10 +83,10 @@ def field_words(result: Result | None) -> tuple[str, str, bool]:
     if result is None:
         return "", "", True
     well = result.outcome == "passed"
-    exhibit = result.exhibit
-    if exhibit is None:
+    attachments = result.attachments
+    if attachments is None:
         return result.outcome, shorten(result.reason, LONGEST_REASON), well
-    figures = exhibit.figures
+    figures = attachments.figures
     units = f"worst {format_number(figures[UNITS], 2)}" if UNITS in figures else ""
     return (_bright(figures[GOT]) if GOT in figures else result.outcome), units, well
 
@@ -96,7 +98,7 @@ def _bright(value: float) -> str:
 
 def row_words(row: Row) -> tuple[str, str]:
     """Return the sum of the kernel and the brightness that it requires, empty if the law has no such figures."""
-    figures = row.exhibit.figures
+    figures = row.attachments.figures
     return (
         f"{figures[SUM]:.{DIGITS}g}" if SUM in figures else "",
         _bright(figures[WANTED]) if WANTED in figures else "",
@@ -156,7 +158,7 @@ def _context(run: Run, rows: list[Row]) -> dict[str, Any]:
     photograph = next((shown[PHOTOGRAPH] for shown in map(_pictures, results) if PHOTOGRAPH in shown), None)
     many = f"{wrong} of {count(len(results), 'picture')} {'is' if wrong == 1 else 'are'} wrong"
     verdict = many if wrong else "Every picture is right"
-    height, width = rows[0].exhibit.pictures[RESULT].shape[:2]
+    height, width = rows[0].attachments.pictures[RESULT].shape[:2]
     return {
         "title": f"Run {run.path.name}", "state": "bad" if wrong else "good", "text": verdict,
         "incomplete": describe_incomplete(run),
@@ -167,7 +169,7 @@ def _context(run: Run, rows: list[Row]) -> dict[str, Any]:
 
 
 def _row_context(row: Row, backends: Iterable[str]) -> dict[str, Any]:
-    kernel = row.exhibit.matrices.get(KERNEL, ())
+    kernel = row.attachments.matrices.get(KERNEL, ())
     total, wanted = row_words(row)
     return {
         "law": row.law, "formula": row.formula, "problem": row.problem, "sum": total, "wanted": wanted,
@@ -177,8 +179,8 @@ def _row_context(row: Row, backends: Iterable[str]) -> dict[str, Any]:
 
 
 def _field_context(result: Result) -> dict[str, Any]:
-    pictures, exhibit = _pictures(result), result.exhibit
-    figures = exhibit.figures if exhibit else {}
+    pictures, attachments = _pictures(result), result.attachments
+    figures = attachments.figures if attachments else {}
     words, units, well = field_words(result)
     return {
         "backend": result.backend, "outcome": result.outcome, "well": well, "bright": words if pictures else "",

@@ -20,7 +20,7 @@ from reports.sections.section import Section
 
 if TYPE_CHECKING:
     from harness.analysis.analyse import Analysis
-    from harness.laws.exhibit import Exhibit
+    from harness.laws.attachments import Attachments
     from harness.record.run import Result, Run
 
 LEARNT, CURVE = "digits-are-learnt", "loss-curve-is-the-reference-curve"
@@ -39,18 +39,18 @@ class Learner:
     results: dict[str, Result] = field(default_factory=dict)
 
     def curve(self, law: str, name: str) -> tuple[float, ...]:
-        """Return a curve of an exhibit of a law; empty if there is none."""
-        exhibit = self._exhibit(law)
-        return exhibit.curves.get(name, ()) if exhibit is not None else ()
+        """Return an attached curve of a law; empty if there is none."""
+        attachments = self._attachments(law)
+        return attachments.curves.get(name, ()) if attachments is not None else ()
 
     def figure(self, name: str) -> float | None:
         """Return a figure of the training; None if there is none."""
-        exhibit = self._exhibit(LEARNT)
-        return exhibit.figures.get(name) if exhibit is not None else None
+        attachments = self._attachments(LEARNT)
+        return attachments.figures.get(name) if attachments is not None else None
 
-    def _exhibit(self, law: str) -> Exhibit | None:
+    def _attachments(self, law: str) -> Attachments | None:
         found = self.results.get(law)
-        return None if found is None else found.exhibit
+        return None if found is None else found.attachments
 
     @property
     def words(self) -> tuple[tuple[str, str], ...]:

@@ -11,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from harness import (
+    Attachments,
     BackendUnderTest,
     Deviation,
-    Exhibit,
     Law,
     Operator,
     Picture,
@@ -125,11 +125,11 @@ def _filter(subject: BackendUnderTest, problem: Problem, kernel: Array, shows_ph
         "brightness got": float(got.astype(np.float64).mean()),
         "largest difference": float(error.max()), "largest difference in units of its bound": found.worst,
     }  # fmt: skip
-    exhibit = Exhibit(
+    attachments = Attachments(
         figures=figures, matrices={"kernel": tuple(map(tuple, kernel.tolist()))},
         pictures=pictures | {"result": paint(got), "difference": paint_difference(error)},
     )  # fmt: skip
-    return replace(worst_of(found, brightness), exhibit=exhibit)
+    return replace(worst_of(found, brightness), attachments=attachments)
 
 
 def compare_brightness(got: Array, photograph: Array, w: Array, bound: Array) -> Deviation:

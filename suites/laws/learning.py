@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness import Deviation, Exhibit, NetworkProblem, compare, network_law, statement
+from harness import Attachments, Deviation, NetworkProblem, compare, network_law, statement
 from harness.laws import LAMBDA, NetworkUnderTest
 from harness.problems import FORMATS
 from suites.training import BATCH, EPOCHS, SIDE, Training, expect_losses, load_digits, trace_losses, train
@@ -37,10 +37,10 @@ def digits_are_learnt(subject: NetworkUnderTest, problem: NetworkProblem, epochs
         f"got {100 * accuracy:.2f} % of {len(digits.held_x)} held-out digits right after {epochs} epochs, "
         f"wanted {100 * WANTED:g} %"
     )
-    return replace(statement(accuracy >= WANTED, text), exhibit=_show_training(found, epochs))
+    return replace(statement(accuracy >= WANTED, text), attachments=_show_training(found, epochs))
 
 
-def _show_training(found: Training, epochs: int) -> Exhibit:
+def _show_training(found: Training, epochs: int) -> Attachments:
     """Accuracy, seconds and the losses, of which neighbours are averaged."""
     steps = len(found.losses)
     whole = steps - steps % AVERAGED
@@ -49,7 +49,7 @@ def _show_training(found: Training, epochs: int) -> Exhibit:
         "accuracy": found.accuracies[-1], "seconds": found.seconds, "epochs": float(epochs), "steps": float(steps),
         "first loss": found.losses[0], "last loss": found.losses[-1],
     }  # fmt: skip
-    return Exhibit(figures=figures, curves={"loss": tuple(averages.tolist()), "accuracy": found.accuracies})
+    return Attachments(figures=figures, curves={"loss": tuple(averages.tolist()), "accuracy": found.accuracies})
 
 
 @network_law(tolerance="bound", when=_learns)
@@ -69,7 +69,7 @@ def loss_curve_is_the_reference_curve(
     beyond = np.flatnonzero(~(np.abs(got - wanted) <= bound))
     note = f"beyond its bound from step {beyond[0]} of {steps} on" if beyond.size else ""
     curves = {"got": tuple(got.tolist()), "wanted": tuple(wanted.tolist()), "bound": tuple(bound.tolist())}
-    return replace(found, note=note, exhibit=Exhibit(curves=curves))
+    return replace(found, note=note, attachments=Attachments(curves=curves))
 
 
 LAWS = (digits_are_learnt, loss_curve_is_the_reference_curve)

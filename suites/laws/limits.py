@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
-from harness import BackendUnderTest, Deviation, Exhibit, Problem, law
+from harness import Attachments, BackendUnderTest, Deviation, Problem, law
 from harness.laws import NoRoomError, call_on_large_arrays, draw_large_arrays, is_beyond_32_bits, judge_large_outputs
 from harness.machine import read_free_memory
 from harness.measure import MemoryMeter, read_resident
@@ -45,7 +45,7 @@ def _apply(subject: BackendUnderTest, problem: Problem, free: int) -> Deviation:
         "peak while drawing": meters[0].top_bytes, "peak of the call": meters[1].top_bytes,
         "peak while checking": meters[2].top_bytes,
     }  # fmt: skip
-    return replace(found, exhibit=Exhibit(figures={name: float(value) for name, value in figures.items()}))
+    return replace(found, attachments=Attachments(figures={name: float(value) for name, value in figures.items()}))
 
 
 def _measured(meter: MemoryMeter, make: Callable[[], Made]) -> Made:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import Deviation, Exhibit, NetworkProblem, Operator, Problem, network_law, statement
+from harness import Attachments, Deviation, NetworkProblem, Operator, Problem, network_law, statement
 from harness.laws import NetworkUnderTest, copy_to_host, take_elements, verify_network, verify_network_layers
 from harness.networks import INPUT, LOSSES, TARGET, Compute, Node, Tape, forward
 from harness.problems import FORMATS
@@ -37,7 +37,7 @@ def parameters_are_those_published(subject: NetworkUnderTest, problem: NetworkPr
     network = problem.with_(size=0, n=1).network
     count = network.count(statistics=architecture.counts == "all")
     found = statement(count == architecture.published, f"got {count} parameters, wanted {architecture.published}")
-    return replace(found, exhibit=Exhibit(figures={"parameters": float(count)}))
+    return replace(found, attachments=Attachments(figures={"parameters": float(count)}))
 
 
 @network_law(tolerance="bound", when=_plain)

@@ -17,7 +17,7 @@ def main(path):
     print("|---|---|---|---|---|---|---|")
     for result in harness.load(path).results:
         cells = [result.label.removeprefix("limits/"), result.outcome, f"{result.seconds:.0f}"]
-        figures = result.exhibit.figures if result.exhibit else {}
+        figures = result.attachments.figures if result.attachments else {}
         if figures:
             arrays = figures["array bytes"]
             peaks = [figures[f"peak {name}"] for name in ("while drawing", "of the call", "while checking")]

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from harness.backend.routing import Route
+from harness.laws.attachments import Attachments
 from harness.laws.deviation import Deviation
-from harness.laws.exhibit import Exhibit
 from harness.plan.gate import Gate
 from harness.record.run import ArmRecord, Block, Ending, Header, Measurement, Pass, Result, Run
 
@@ -92,8 +92,8 @@ def time_cell(number, arm, medians_ns, line=PLAIN, suite="speed-short", dropped=
 
 def time_network(number, backend, line, medians_ns, parts=None, **more):
     """A timed pass over a network of these layers, by problem line and how often; one of PLAIN where none are given."""
-    exhibit = Exhibit(figures=FIGURES, parts={PLAIN: 1} if parts is None else parts)
-    found = Deviation(kind="bound", worst=0.5, compared=9, exhibit=exhibit)
+    attachments = Attachments(figures=FIGURES, parts={PLAIN: 1} if parts is None else parts)
+    found = Deviation(kind="bound", worst=0.5, compared=9, attachments=attachments)
     return time_cell(number, backend, medians_ns, line, **{"suite": "networks-speed", "deviation": found, **more})
 
 

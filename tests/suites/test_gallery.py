@@ -46,7 +46,7 @@ def test_a_right_backend_keeps_the_laws_and_the_brightness(backend, name, regist
     done = _ask(registry.backends[backend], name)
     assert done.outcome == "passed", done.reason
     assert not done.deviation.proves_nothing
-    figures = done.deviation.exhibit.figures
+    figures = done.deviation.attachments.figures
     photograph = gallery.load_photograph().mean()
     assert figures["sum of the kernel"] == pytest.approx(SUMS[name], abs=1e-12)
     assert figures["brightness wanted"] == pytest.approx(SUMS[name] * photograph, abs=1e-6)
@@ -64,7 +64,7 @@ def test_other_dtypes_have_their_own_bounds(dtype):
 def test_law_is_broken_by_its_fault(name):
     done = _ask(FAULTS[KILLERS[name]](), name)
     assert done.outcome in WRONG
-    assert done.deviation.exhibit.figures["largest difference in units of its bound"] > 1
+    assert done.deviation.attachments.figures["largest difference in units of its bound"] > 1
 
 
 def test_a_turned_kernel_shows_in_emboss_alone():
@@ -73,7 +73,7 @@ def test_a_turned_kernel_shows_in_emboss_alone():
 
 
 def test_the_brightness_is_the_backend_s_own():
-    figures = _ask(forward.Rectified(), "edges").deviation.exhibit.figures
+    figures = _ask(forward.Rectified(), "edges").deviation.attachments.figures
     assert figures["brightness wanted"] == pytest.approx(0, abs=1e-12)
     assert figures["brightness got"] > 0.01
 
@@ -115,7 +115,7 @@ def test_the_laws_are_asked_of_the_gallery(registry):
 
 
 def test_the_photograph_is_shown_once_and_identity_shows_it_again():
-    identity, sharpen = (_ask(Right(), name).deviation.exhibit for name in ("identity", "sharpen"))
+    identity, sharpen = (_ask(Right(), name).deviation.attachments for name in ("identity", "sharpen"))
     assert list(identity.pictures) == ["photograph", "result", "difference"]
     assert list(sharpen.pictures) == ["result", "difference"]
     assert identity.pictures["result"] == identity.pictures["photograph"] != sharpen.pictures["result"]

@@ -52,7 +52,7 @@ def test_the_curve_is_that_of_the_reference(name, registry):
     found = _apply(loss_curve_is_the_reference_curve, registry.backends[name])
     assert 0 < found.worst < 1
     assert found.compared == 8
-    curves = found.exhibit.curves
+    curves = found.attachments.curves
     assert np.allclose(curves["got"], curves["wanted"], rtol=1e-4)
     assert curves["got"][-1] < curves["got"][0]
 
@@ -61,7 +61,7 @@ def test_short_gradients_learn_but_leave_the_curve(registry):
     found = _apply(loss_curve_is_the_reference_curve, ShortGradients())
     assert not found.passed
     assert "beyond its bound from step 1 of 8 on" in found.describe()
-    assert _apply(digits_are_learnt, ShortGradients()).exhibit.figures["accuracy"] > 0.8
+    assert _apply(digits_are_learnt, ShortGradients()).attachments.figures["accuracy"] > 0.8
 
 
 def test_a_gradient_of_the_wrong_sign_learns_nothing():
@@ -74,7 +74,7 @@ def test_a_gradient_of_the_wrong_sign_learns_nothing():
 def test_what_is_shown_is_what_was_learnt(registry, monkeypatch):
     monkeypatch.setattr(learning, "WANTED", 0.5)  # one epoch is not enough for the share that is wanted of ten
     found = _apply(digits_are_learnt, registry.backends["im2col"])
-    figures, curves = found.exhibit.figures, found.exhibit.curves
+    figures, curves = found.attachments.figures, found.attachments.curves
     assert figures["accuracy"] == curves["accuracy"][-1] > 0.8
     assert figures["steps"] == 44
     assert len(curves["loss"]) == 11

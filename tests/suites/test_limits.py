@@ -53,7 +53,7 @@ def _ask(monkeypatch, backend=None, free=2**40):
 def test_the_law_measures_what_it_holds(monkeypatch):
     reply = _ask(monkeypatch)
     assert reply.outcome == "passed"
-    figures = reply.deviation.exhibit.figures
+    figures = reply.deviation.attachments.figures
     assert figures["array bytes"] == parse_line(LINE).bytes
     assert figures["peak while checking"] >= figures["bytes of the process before"] > 0
 

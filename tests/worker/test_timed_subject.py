@@ -26,10 +26,10 @@ def networks_registry(registry):
 def test_a_pass_is_timed_and_verified_before_and_after(line, networks_registry):
     session, reply = make_ready(Right(), line, networks_registry)
     assert reply.outcome == "passed", reply.reason
-    exhibit = reply.deviation.exhibit
+    attachments = reply.deviation.attachments
     problem = parse_network(line, NETWORKS)
-    assert exhibit.figures["parameters"] == problem.network.count()
-    assert {parse_line(one): count for one, count in exhibit.parts.items()} == problem.network.layers(problem.work)
+    assert attachments.figures["parameters"] == problem.network.count()
+    assert {parse_line(one): count for one, count in attachments.parts.items()} == problem.network.layers(problem.work)
     done = sample(session, Sample(budget_ns=1_000_000, warm_ns=0, least=2))
     assert isinstance(done, Sampled)
     assert len(done.samples_ns) >= 2

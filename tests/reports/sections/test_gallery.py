@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from harness.analysis.analyse import analyse
+from harness.laws.attachments import Attachments, Picture
 from harness.laws.deviation import Deviation
-from harness.laws.exhibit import Exhibit, Picture
 from harness.plugins.manager import load_plugins
 from tests.reports.made import fail, make_run, result
 
@@ -24,7 +24,7 @@ def _picture(a):
 
 def _show(backend, law, got=0.25, worst=0.5, outcome="passed", shade=100, **pictures):
     """A result of a law with pictures of 2x4."""
-    exhibit = Exhibit(
+    attachments = Attachments(
         figures={
             "sum of the kernel": 0.5, "brightness wanted": 0.25, "brightness got": got,
             "largest difference": worst / 1000, "largest difference in units of its bound": worst,
@@ -34,7 +34,7 @@ def _show(backend, law, got=0.25, worst=0.5, outcome="passed", shade=100, **pict
             "result": _picture(np.full((2, 4, 3), shade)), "difference": _picture(np.full((2, 4), 7)),
         },
     )  # fmt: skip
-    found = Deviation(kind="bound", worst=worst, compared=24, exhibit=exhibit)
+    found = Deviation(kind="bound", worst=worst, compared=24, attachments=attachments)
     return result(backend, law, "conv x=3x1x2x6 w=1x1x1x3", outcome, found, reason="" if worst <= 1 else "y is <off>")
 
 

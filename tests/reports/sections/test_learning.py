@@ -3,8 +3,8 @@
 import pytest
 
 from harness.analysis.analyse import analyse
+from harness.laws.attachments import Attachments
 from harness.laws.deviation import Deviation
-from harness.laws.exhibit import Exhibit
 from reports import markdown, page
 from reports.sections.learning import CURVE, LEARNT, draw_curves, find_learners
 from tests.reports.made import make_run, result
@@ -15,13 +15,13 @@ FIGURES = {"accuracy": 0.9833, "seconds": 12.5, "steps": 8.0, "last loss": 0.05}
 
 def _learnt(backend, outcome="passed"):
     curves = {"loss": (2.0, 1.0, 0.5, 0.25), "accuracy": (0.5, 0.98)}
-    found = Deviation(kind="structure", worst=0.0, compared=1, exhibit=Exhibit(figures=FIGURES, curves=curves))
+    found = Deviation(kind="structure", worst=0.0, compared=1, attachments=Attachments(figures=FIGURES, curves=curves))
     return result(backend, LEARNT, LINE, outcome, found, reason="" if outcome == "passed" else "got 42 % of digits")
 
 
 def _traced(backend, worst, bound=1e-6):
-    exhibit = Exhibit(curves={"got": (2.3 + 1e-7, 2.2), "wanted": (2.3, 2.2), "bound": (bound, bound)})
-    found = Deviation(kind="bound", worst=worst, compared=2, exhibit=exhibit)
+    attachments = Attachments(curves={"got": (2.3 + 1e-7, 2.2), "wanted": (2.3, 2.2), "bound": (bound, bound)})
+    found = Deviation(kind="bound", worst=worst, compared=2, attachments=attachments)
     return result(backend, CURVE, LINE, "passed" if worst <= 1 else "failed", found, reason="" if worst <= 1 else "off")
 
 

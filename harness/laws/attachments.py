@@ -1,4 +1,4 @@
-"""Exhibits of a law: figures, curves and pictures that a report shows in addition to the verdict."""
+"""Attachments of a deviation: figures, curves and pictures that a report shows with the verdict."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exhibit:
-    """Data that a law provides for the report.
+class Attachments:
+    """Data that a law attaches to its deviation, for the report.
 
     figures: single numbers.
     curves: one number per step.
