@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from harness import NamedProblem, Operator, Suite, compare, hookimpl, law, parse_line
+from harness import NamedProblem, Operator, Suite, compare_arrays, hookimpl, law, parse_line
 from harness.laws import magnitude, rounding_bound, sum_bound
 from harness.problems import make_arrays, pad_or_crop, view_windows
 
@@ -23,7 +23,7 @@ def ones_sum_the_window(subject, problem):
 
     numerics = subject.numerics(problem)  # what the backend declares: it decides which bound applies
     bound = sum_bound(problem, numerics, arrays, magnitude(problem, arrays)) + rounding_bound(problem, wanted)
-    return compare(got, wanted, bound, what="y", kind="norm" if numerics.normwise else "bound")
+    return compare_arrays(got, wanted, bound, what="y", kind="norm" if numerics.normwise else "bound")
 
 
 def list_problems():

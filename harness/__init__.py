@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from harness.analysis.analyse import Analysis, analyse
     from harness.analysis.reporter import Reporter
-    from harness.api.comparing import gate, versus
+    from harness.api.comparing import compare, gate, versus
     from harness.api.faults import killmatrix
     from harness.api.machine import doctor, qualify
     from harness.api.running import load, run
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.errors import GeometryError, HarnessError, LineError, UsageError
     from harness.exit_codes import ExitCode
     from harness.laws.attachments import Attachments, Picture
-    from harness.laws.deviation import Deviation, compare, declaration, statement, worst_of
+    from harness.laws.deviation import Deviation, compare_arrays, declaration, statement, worst_of
     from harness.laws.law import Law, law, network_law
     from harness.laws.subject import BackendUnderTest
     from harness.networks.architecture import Architecture
@@ -41,14 +41,14 @@ else:
         {
             "analysis.analyse": "Analysis analyse",
             "analysis.reporter": "Reporter",
-            "api.comparing": "gate versus",
+            "api.comparing": "compare gate versus",
             "api.faults": "killmatrix",
             "api.machine": "doctor qualify",
             "api.running": "load run",
             "backend.base": "Backend",
             "errors": "GeometryError HarnessError LineError UsageError",
             "exit_codes": "ExitCode",
-            "laws.deviation": "Deviation compare declaration statement worst_of",
+            "laws.deviation": "Deviation compare_arrays declaration statement worst_of",
             "laws.attachments": "Attachments Picture",
             "laws.law": "Law law network_law",
             "laws.subject": "BackendUnderTest",
@@ -72,6 +72,7 @@ __all__ = [
     "Analysis", "Architecture", "Attachments", "Backend", "BackendUnderTest", "Deviation", "ExitCode", "GeometryError",
     "HarnessError", "Law", "LineError", "Measurement", "NamedProblem", "NetworkBuilder", "NetworkProblem",
     "Numerics", "Operator", "Pass", "Picture", "Problem", "ProblemSet", "Reporter", "Result", "Run", "Suite",
-    "Timing", "UsageError", "Window", "analyse", "compare", "declaration", "doctor", "gate", "hookimpl",
-    "killmatrix", "law", "load", "network_law", "parse_line", "qualify", "run", "statement", "versus", "worst_of",
+    "Timing", "UsageError", "Window", "analyse", "compare", "compare_arrays", "declaration", "doctor", "gate",
+    "hookimpl", "killmatrix", "law", "load", "network_law", "parse_line", "qualify", "run", "statement", "versus",
+    "worst_of",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ from harness import (
     Operator,
     Problem,
     Suite,
-    compare,
+    compare_arrays,
     hookimpl,
     law,
     worst_of,
@@ -48,14 +48,14 @@ def check_case(subject: BackendUnderTest, case: Case) -> Deviation:
     problem, numerics = case.problem, subject.numerics()
     got = subject.run(problem, case.inputs)
     if problem.operator is Operator.max_pool:
-        return worst_of(*(compare(got[name], wanted, what=name) for name, wanted in case.outputs.items()))
+        return worst_of(*(compare_arrays(got[name], wanted, what=name) for name, wanted in case.outputs.items()))
     y, wanted = got["y"].astype(np.float64), case.outputs["y"]
     if is_exact(problem, numerics, case.inputs):
-        return compare(np.rint(y) if numerics.normwise else y, wanted, what="y")
+        return compare_arrays(np.rint(y) if numerics.normwise else y, wanted, what="y")
     size = magnitude(problem, case.inputs)
     allowed = sum(sum_bound(problem, one, case.inputs, size) for one in (numerics, THEIRS))
     allowed = allowed + 2 * rounding_bound(problem, wanted) + case.slack
-    return compare(y, wanted, allowed, what="y", kind="norm" if numerics.normwise else "bound")
+    return compare_arrays(y, wanted, allowed, what="y", kind="norm" if numerics.normwise else "bound")
 
 
 @law(tolerance="bound", when=is_case)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Never
 
 from harness.analysis.analyse import Analysis, analyse
-from harness.analysis.run_comparison import Comparison, compare_runs
+from harness.analysis.run_comparison import THRESHOLD, Comparison, compare_runs
+from harness.errors import UsageError
 from harness.execution.progress import Silent, Watch
 from harness.gating.acceptance import write_acceptance
 from harness.gating.arming import arm_gate
@@ -19,6 +20,9 @@ from harness.plan.suite import NamedProblem
 from harness.plugins.manager import Registry, load_plugins, refuse_broken
 from harness.record.directory import read_run
 from harness.record.run import Run
+
+MOST_THRESHOLD = 10.0
+OF_ARRAYS = "arrays are compared by harness.compare_arrays(got, wanted, bound, what=...)"
 
 
 def versus(
@@ -84,13 +88,25 @@ def judge_versions(run: Run, repository: Path | None) -> Analysis:
     return analysis.accepting(write_acceptance(analysis.gate_report, repository))
 
 
-def compare(base: str | Path | Run, new: str | Path | Run, threshold: float = 0.10) -> Comparison:
-    """Compare two stored runs cell by cell, as `python -m harness compare`.
+def compare(
+    base: str | Path | Run, new: str | Path | Run, threshold: float = THRESHOLD, **unknown: Never
+) -> Comparison:
+    """Compare two stored runs cell by cell, as `python -m harness compare`; `.changes` has the findings.
 
-    base, new: run directories, or runs. threshold: relative change of time that counts.
-    Changes that the repository in the current folder accepts are BLESSED.
-    Raises UsageError for a run that cannot be read.
+    base, new: run directories, or runs. threshold: relative change of time that counts, at most 10.
+    unknown: any other argument is refused; `harness.compare_arrays` compares arrays.
+    Changes that the repository in the current folder accepts are BLESSED. `.exit_code` is that of the command.
+    Raises UsageError for anything that is not a run, or a run that cannot be read.
     """
+    for name, side in (("base", base), ("new", new)):
+        if not isinstance(side, str | Path | Run):
+            raise UsageError(f"compare: {name}: got {type(side).__name__}, wanted a run or its folder; {OF_ARRAYS}")
+    if unknown:
+        raise UsageError(f"compare: got {', '.join(unknown)}, wanted two runs and a threshold; {OF_ARRAYS}")
+    if not isinstance(threshold, float | int) or not 0 < threshold <= MOST_THRESHOLD:
+        raise UsageError(
+            f"threshold: got {threshold!r}, wanted a relative change above 0 and at most {MOST_THRESHOLD:g}"
+        )
     old, later = (side if isinstance(side, Run) else read_run(side) for side in (base, new))
     comparison, repository = compare_runs(old, later, threshold), find_repository(())
     return comparison if repository is None else accept_changes(comparison, read_blessings(repository), repository)

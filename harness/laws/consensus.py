@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.laws.deviation import Deviation, Kind, compare, statement, worst_of
+from harness.laws.deviation import Deviation, Kind, compare_arrays, statement, worst_of
 from harness.laws.diagnosis.pattern import describe_pattern
 from harness.laws.error_bounds import is_exact, magnitude, rounding_bound, sum_bound
 from harness.problems.data import make_arrays
@@ -187,7 +187,7 @@ def _compare_output(poll: _Poll, a: str, b: str, name: str) -> Deviation:
     normwise = left.numerics.normwise or right.numerics.normwise
     kind: Kind = "exact" if not np.any(allowed) else "norm" if normwise else "bound"
     value, excused = _excuse(left, right, name)
-    found = compare(value, right.outputs[name], allowed, what=name, kind=kind)
+    found = compare_arrays(value, right.outputs[name], allowed, what=name, kind=kind)
     return replace(found, vacuous=min(found.compared, found.vacuous + excused))
 
 

@@ -69,7 +69,9 @@ class Deviation:
         )
 
 
-def compare(got: Array, wanted: Array, bound: Array | float = 0.0, *, what: str, kind: Kind = "exact") -> Deviation:
+def compare_arrays(
+    got: Array, wanted: Array, bound: Array | float = 0.0, *, what: str, kind: Kind = "exact"
+) -> Deviation:
     """Compare two arrays of one shape element by element; equal infinities and NaN at the same place agree.
 
     got, wanted: any dtype.

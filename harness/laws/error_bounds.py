@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.laws.deviation import Deviation, Kind, compare, worst_of
+from harness.laws.deviation import Deviation, Kind, compare_arrays, worst_of
 from harness.laws.diagnosis.pattern import describe_pattern, ulps
 from harness.problems import reference
 from harness.problems.accumulation import longest_sum
@@ -71,7 +71,7 @@ def make_check(
     def check(got: Mapping[str, Array]) -> Deviation:
         parts = []
         for name, value in got.items():
-            found = compare(np.rint(value.astype(np.float64)) if rounds else value, declared[name], what=name)
+            found = compare_arrays(np.rint(value.astype(np.float64)) if rounds else value, declared[name], what=name)
             parts.append(_explained(found, problem, arrays, value, declared[name], 0.0, name))
         return worst_of(*parts)
 
@@ -172,7 +172,7 @@ def make_judge(
     def check(got: Array) -> Deviation:
         expected = _as_spread(got, wanted) if spreads else wanted
         allowed = limits + rounding_bound(problem, expected)
-        deviation = compare(got, expected, allowed, what=what, kind=kind)
+        deviation = compare_arrays(got, expected, allowed, what=what, kind=kind)
         explained = _explained(deviation, problem, arrays, got, expected, allowed, what)
         return _with_bits(explained, got, expected, size, longest_sum(problem))
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.laws.deviation import Deviation, compare, worst_of
+from harness.laws.deviation import Deviation, compare_arrays, worst_of
 from harness.laws.error_bounds import LAMBDA, check_outputs, judge_output, magnitude, sum_bound
 from harness.problems import reference
 from harness.problems.data import array_generator
@@ -128,7 +128,7 @@ def _check_signs(problem: Problem, numerics: Numerics, arrays: Mapping[str, Arra
     size, out = magnitude(part, norms), FORMATS[problem.dtype]
     terms = math.sqrt(got.size / wanted.size)
     allowed = LAMBDA * (sum_bound(part, numerics, norms, size) + out.u * size + terms * out.smallest)
-    return compare(found.reshape(wanted.shape), wanted, allowed, what=f"random signs of {name}", kind="bound")
+    return compare_arrays(found.reshape(wanted.shape), wanted, allowed, what=f"random signs of {name}", kind="bound")
 
 
 def _contract(a: Array, axis: str, signs: Array, power: int) -> Array:
@@ -197,7 +197,7 @@ def verify_pool(
     bound, out = magnitude(part, norms), FORMATS[problem.dtype]
     allowed = LAMBDA * (sum_bound(part, numerics, norms, bound) + out.u * bound + math.sqrt(signs.size) * out.smallest)
     what = f"random signs of {first}"
-    return worst_of(*parts, compare(found.reshape(wanted.shape), wanted, allowed, what=what, kind="bound"))
+    return worst_of(*parts, compare_arrays(found.reshape(wanted.shape), wanted, allowed, what=what, kind="bound"))
 
 
 def _check_places(problem: Problem, x: Array, y: Array, indices: Array) -> Deviation:
@@ -209,8 +209,8 @@ def _check_places(problem: Problem, x: Array, y: Array, indices: Array) -> Devia
     there = _lie_in_window(problem, indices).reshape(places.shape)
     chosen = np.where(there, np.take_along_axis(flat, np.where(there, places, 0), axis=2), -np.inf)
     return worst_of(
-        compare(y, _find_maxima(problem, x), what="y against the maxima of the windows"),
-        compare(y, chosen.reshape(problem.y), what="y against x[indices] inside of each window"),
+        compare_arrays(y, _find_maxima(problem, x), what="y against the maxima of the windows"),
+        compare_arrays(y, chosen.reshape(problem.y), what="y against x[indices] inside of each window"),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import Deviation, Operator, Problem, compare
+from harness import Deviation, Operator, Problem, compare_arrays
 from harness.problems import Sizes, array_generator, draw_array
 
 Array = NDArray[Any]
@@ -52,4 +52,4 @@ def inner(a: Array, b: Array) -> Array:
 
 def equal(got: Array, wanted: Array, what: str) -> Deviation:
     """Equality to the bit."""
-    return compare(got, wanted, what=what)
+    return compare_arrays(got, wanted, what=what)

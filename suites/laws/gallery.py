@@ -19,7 +19,7 @@ from harness import (
     Picture,
     Problem,
     Window,
-    compare,
+    compare_arrays,
     law,
     worst_of,
 )
@@ -140,7 +140,7 @@ def compare_brightness(got: Array, photograph: Array, w: Array, bound: Array) ->
     sizes = np.abs(w.astype(np.float64)).sum() * np.abs(photograph.astype(np.float64)).mean(axis=(1, 2, 3))
     allowed = np.broadcast_to(bound, got.shape).mean(axis=(1, 2, 3)) + 64 * FORMATS["float64"].u * sizes
     means = got.astype(np.float64).mean(axis=(1, 2, 3))
-    return compare(means, _brightness(photograph, w), allowed, what="mean of y", kind="bound")
+    return compare_arrays(means, _brightness(photograph, w), allowed, what="mean of y", kind="bound")
 
 
 def _brightness(photograph: Array, w: Array) -> Array:

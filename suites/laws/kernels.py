@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from harness import BackendUnderTest, Deviation, Law, Operator, Problem, compare, law, worst_of
+from harness import BackendUnderTest, Deviation, Law, Operator, Problem, compare_arrays, law, worst_of
 from harness.laws import check_outputs, magnitude, sum_bound
 from harness.problems import FORMATS, draw_array, reference
 from suites.laws.common import Array
@@ -87,7 +87,7 @@ def _separates(subject: BackendUnderTest, problem: Problem, x: Array, w: Array) 
     allowed = 8 * FORMATS[problem.dtype].u * size
     for image, kernel in passes:
         allowed = allowed + sum_bound(problem, subject.numerics(), {"x": image, "w": kernel}, size)
-    return compare(twice, once.astype(np.float64), allowed, what="two passes", kind="bound")
+    return compare_arrays(twice, once.astype(np.float64), allowed, what="two passes", kind="bound")
 
 
 KERNEL_LAWS = tuple(_make_law(name, formula, kernel) for name, (formula, kernel) in KERNELS.items())

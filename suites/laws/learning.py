@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness import Attachments, Deviation, NetworkProblem, compare, network_law, statement
+from harness import Attachments, Deviation, NetworkProblem, compare_arrays, network_law, statement
 from harness.laws import LAMBDA, NetworkUnderTest
 from harness.problems import FORMATS
 from suites.training import BATCH, EPOCHS, SIDE, Training, expect_losses, load_digits, trace_losses, train
@@ -65,7 +65,7 @@ def loss_curve_is_the_reference_curve(
     got = trace_losses(subject, digits, steps)
     wanted, moved = expect_losses(subject, digits, steps)
     bound = LAMBDA * (moved + FORMATS[problem.dtype].u * np.abs(wanted))
-    found = compare(got, wanted, bound, what="loss of step ", kind="bound")
+    found = compare_arrays(got, wanted, bound, what="loss of step ", kind="bound")
     beyond = np.flatnonzero(~(np.abs(got - wanted) <= bound))
     note = f"beyond its bound from step {beyond[0]} of {steps} on" if beyond.size else ""
     curves = {"got": tuple(got.tolist()), "wanted": tuple(wanted.tolist()), "bound": tuple(bound.tolist())}

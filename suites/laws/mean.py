@@ -7,7 +7,7 @@ from functools import reduce
 
 import numpy as np
 
-from harness import BackendUnderTest, Deviation, Operator, Problem, Window, compare, law, worst_of
+from harness import BackendUnderTest, Deviation, Operator, Problem, Window, compare_arrays, law, worst_of
 from harness.laws import NotExactError, check_outputs
 from harness.problems import EVERY, FORMATS, pad_or_crop, reference
 from suites.laws.common import equal, step, whole_avg_pool, wide
@@ -62,7 +62,7 @@ def mean_of_ones_is_one(subject: BackendUnderTest, problem: Problem) -> Deviatio
     """
     y, error = avg_pool(subject, problem, np.ones(problem.x))
     wanted = np.broadcast_to(taps_inside(problem) / taps_counted(problem), y.shape)
-    return compare(y, wanted, error, what="avg_pool(1)", kind="bound")
+    return compare_arrays(y, wanted, error, what="avg_pool(1)", kind="bound")
 
 
 def _reached(problem: Problem) -> tuple[tuple[int, int], ...]:
@@ -85,7 +85,7 @@ def mean_padding_is_explicit_zeros(subject: BackendUnderTest, problem: Problem) 
     inside = replace(window, padding=((0, 0),) * problem.axes, count_include_pad=False)
     y, error = avg_pool(subject, problem, x, replace(window, count_include_pad=True))
     explicit, other = avg_pool(subject, problem, np.asarray(pad_or_crop(x, _reached(problem), 0.0, np)), inside)
-    return compare(y, explicit, error + other, what="padded avg_pool", kind="bound")
+    return compare_arrays(y, explicit, error + other, what="padded avg_pool", kind="bound")
 
 
 @law(tolerance="bound", when=lambda problem: _real(problem) and any(overhangs(problem)))
@@ -110,7 +110,7 @@ def mean_leaves_out_the_overhang(subject: BackendUnderTest, problem: Problem) ->
     padded = pad_or_crop(x, window.padding, 0.0, np)[(*EVERY, *rest)]
     cut, other = avg_pool(subject, problem, padded, replace(bare(window), kernel=tuple(kernel)))
     at = (*EVERY, *last)
-    return compare(y[at], cut, error[at] + other, what="avg_pool in the overhang", kind="bound")
+    return compare_arrays(y[at], cut, error[at] + other, what="avg_pool in the overhang", kind="bound")
 
 
 @law(tolerance="exact", when=lambda problem: whole_avg_pool(problem) and not unpadded(problem))
@@ -153,7 +153,9 @@ def mean_lies_between(subject: BackendUnderTest, problem: Problem) -> Deviation:
     padded = (taps_counted(problem) > inside) | (inside == 0)
     low, high = np.where(padded, np.minimum(low, 0.0), low), np.where(padded, np.maximum(high, 0.0), high)
     y, error = avg_pool(subject, problem, x)
-    return compare(y, np.clip(y, low, high), error, what="avg_pool against the range of its window", kind="bound")
+    return compare_arrays(
+        y, np.clip(y, low, high), error, what="avg_pool against the range of its window", kind="bound"
+    )
 
 
 @law(tolerance="bound", when=lambda problem: _real(problem) and unpadded(problem) and problem.kernel == problem.x[2:])
@@ -165,7 +167,7 @@ def global_mean(subject: BackendUnderTest, problem: Problem) -> Deviation:
     x = wide(problem, "x", problem.x)
     y, error = avg_pool(subject, problem, x)
     wanted = x.mean(axis=tuple(range(2, x.ndim)), keepdims=True)
-    return compare(y, wanted, error, what="global avg_pool", kind="bound")
+    return compare_arrays(y, wanted, error, what="global avg_pool", kind="bound")
 
 
 # --- NaN ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from harness import BackendUnderTest, Deviation, Problem, compare, law, worst_of
+from harness import BackendUnderTest, Deviation, Problem, compare_arrays, law, worst_of
 from harness.laws import NotExactError
 from harness.problems import EVERY, FORMATS, array_generator, draw_array, make_arrays
 from suites.laws.common import Array, equal, inner, step, whole_avg_pool, whole_max_pool, wide
@@ -168,7 +168,7 @@ def mean_gradient_is_spread_evenly(subject: BackendUnderTest, problem: Problem) 
     spread = np.broadcast_to(spread, (*dy.shape[:2], *(size for at in taps for size in at.shape)))
     at = (*EVERY, *np.ix_(*(axis.reshape(-1) for axis in taps)))
     np.add.at(wanted, at, spread.reshape(wanted[at].shape))  # a tap beyond the input adds the 0 of its window
-    return compare(dx, wanted, allowance(subject, problem, {"dy": dy}), what="dx", kind="bound")
+    return compare_arrays(dx, wanted, allowance(subject, problem, {"dy": dy}), what="dx", kind="bound")
 
 
 # --- both --------------------------------------------------------------------------------------------------------
@@ -193,7 +193,9 @@ def pool_gradient_scales(subject: BackendUnderTest, problem: Problem) -> Deviati
         subject.run(problem, {**arrays, "dy": a})["dx"].astype(np.float64) for a in (dy, SCALE * dy, -dy)
     )
     noise = SCALE * FORMATS[problem.dtype].smallest if subject.numerics(problem).normwise else 0.0
-    return worst_of(compare(larger, SCALE * dx, noise, what=f"dx({SCALE:g} dy)"), equal(negative, -dx, "dx(-dy)"))
+    return worst_of(
+        compare_arrays(larger, SCALE * dx, noise, what=f"dx({SCALE:g} dy)"), equal(negative, -dx, "dx(-dy)")
+    )
 
 
 @law(tolerance="exact", when=lambda problem: problem.operator in GRADIENTS and problem.data != "nonfinite")

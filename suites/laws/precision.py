@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from harness import BackendUnderTest, Deviation, Numerics, Operator, Problem, compare, law, worst_of
+from harness import BackendUnderTest, Deviation, Numerics, Operator, Problem, compare_arrays, law, worst_of
 from harness.laws import NotExactError, input_rounding, judge_output, magnitude, norm_bound, rounding_bound, sum_bound
 from harness.problems import FORMATS, Sizes, draw_array, dtype_of, make_arrays, reference
 from suites.laws.common import Array, equal, kernel_shape
@@ -42,7 +42,9 @@ def scales_by_powers_of_two(subject: BackendUnderTest, problem: Problem) -> Devi
         got = subject.run(problem, scaled)[name]
         allowed = abs(factor) * own + find_underflow(problem, y, factor)
         what = "f(-x)" if factor < 0 else f"f(2^{round(math.log2(factor))} x)"
-        deviations.append(compare(got, factor * y, allowed, what=what, kind="exact" if own.ndim == 0 else "bound"))
+        deviations.append(
+            compare_arrays(got, factor * y, allowed, what=what, kind="exact" if own.ndim == 0 else "bound")
+        )
     return worst_of(*deviations)
 
 
@@ -89,7 +91,7 @@ def one_term_is_a_copy(subject: BackendUnderTest, problem: Problem) -> Deviation
     if numerics.normwise:
         return judge_output(alone, numerics, arrays, got, wanted, what=name)
     lost = 2 * input_rounding(problem, numerics)
-    return compare(got, wanted, lost * np.abs(wanted), what=name, kind="bound" if lost else "exact")
+    return compare_arrays(got, wanted, lost * np.abs(wanted), what=name, kind="bound" if lost else "exact")
 
 
 def make_one_term(problem: Problem) -> Array:

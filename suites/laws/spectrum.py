@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness import BackendUnderTest, Deviation, Problem, compare, law, worst_of
+from harness import BackendUnderTest, Deviation, Problem, compare_arrays, law, worst_of
 from harness.laws import magnitude, rounding_bound, sum_bound
 from harness.problems import Sizes, make_arrays, rot180
 from suites.laws.common import Array
@@ -90,7 +90,7 @@ def convolution_theorem(subject: BackendUnderTest, problem: Problem) -> Deviatio
         wanted = spectrum(wide.x, lengths) * spectrum(wide.k, lengths)
         allowed = float(wide.error.sum()) + bound_transforms(wide, lengths)
         got, name = spectrum(wide.y, lengths), "x".join(map(str, lengths))
-        deviations.append(compare(_parts(got), _parts(wanted), allowed, what=f"F_{name}(x ⊛ k)", kind="norm"))
+        deviations.append(compare_arrays(_parts(got), _parts(wanted), allowed, what=f"F_{name}(x ⊛ k)", kind="norm"))
     return worst_of(*deviations)
 
 
@@ -106,7 +106,7 @@ def parseval_identity(subject: BackendUnderTest, problem: Problem) -> Deviation:
     wanted = np.linalg.norm(wide.product.reshape(-1)) / math.sqrt(points)
     allowed = np.linalg.norm(wide.error.reshape(-1)) + bound_transforms(wide, wide.lengths)
     got = np.linalg.norm(wide.y.reshape(-1))
-    return compare(np.asarray([got]), np.asarray([wanted]), float(allowed), what="‖x ⊛ k‖", kind="norm")
+    return compare_arrays(np.asarray([got]), np.asarray([wanted]), float(allowed), what="‖x ⊛ k‖", kind="norm")
 
 
 @law(tolerance="norm", when=is_wide)
@@ -121,4 +121,4 @@ def young_inequality(subject: BackendUnderTest, problem: Problem) -> Deviation:
     most = np.asarray([np.linalg.norm(x, p) * mass for p in orders])
     got = np.asarray([np.linalg.norm(y, p) for p in orders])
     allowed = np.asarray([np.linalg.norm(error, p) for p in orders]) + y.size * U * most
-    return compare(np.maximum(got, most), most, allowed, what="‖x ⊛ k‖_p against ‖x‖_p |k|_1", kind="norm")
+    return compare_arrays(np.maximum(got, most), most, allowed, what="‖x ⊛ k‖_p against ‖x‖_p |k|_1", kind="norm")

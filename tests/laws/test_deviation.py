@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from harness import compare, statement, worst_of
+from harness import compare_arrays, statement, worst_of
 
 INF, NAN = math.inf, math.nan
 
@@ -24,7 +24,7 @@ INF, NAN = math.inf, math.nan
     ],
 )
 def test_the_error_is_counted_in_units_of_its_bound(got, wanted, bound, worst):
-    found = compare(np.array([1.0, got]), np.array([1.0, wanted]), bound, what="y", kind="bound")
+    found = compare_arrays(np.array([1.0, got]), np.array([1.0, wanted]), bound, what="y", kind="bound")
     assert found.worst == worst
     assert found.passed == (worst <= 1)
     if worst:
@@ -32,21 +32,21 @@ def test_the_error_is_counted_in_units_of_its_bound(got, wanted, bound, worst):
 
 
 def test_another_shape_fails_and_names_both():
-    found = compare(np.zeros((2, 3)), np.zeros((3, 2)), what="y")
+    found = compare_arrays(np.zeros((2, 3)), np.zeros((3, 2)), what="y")
     assert not found.passed
     assert found.describe() == "y: got shape (2, 3), wanted (3, 2)"
 
 
 def test_what_proves_nothing_is_counted():
-    found = compare(np.ones(3), np.ones(3), 2.0, what="y", kind="bound")
+    found = compare_arrays(np.ones(3), np.ones(3), 2.0, what="y", kind="bound")
     assert found.passed
     assert found.vacuous == 3
     assert found.proves_nothing
-    assert compare(np.zeros(0), np.zeros(0), what="y").proves_nothing
-    assert not compare(np.ones(3), np.ones(3), 1e-6, what="y", kind="bound").proves_nothing
+    assert compare_arrays(np.zeros(0), np.zeros(0), what="y").proves_nothing
+    assert not compare_arrays(np.ones(3), np.ones(3), 1e-6, what="y", kind="bound").proves_nothing
 
 
 def test_the_worst_of_several_stands_for_all():
-    good, bad = compare(np.ones(3), np.ones(3), what="a"), compare(np.ones(2), np.zeros(2), what="b")
+    good, bad = compare_arrays(np.ones(3), np.ones(3), what="a"), compare_arrays(np.ones(2), np.zeros(2), what="b")
     found = worst_of(good, statement(True, "c"), bad)
     assert (found.what, found.compared, found.passed) == ("b", 6, False)

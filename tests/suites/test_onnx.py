@@ -7,7 +7,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from harness import BackendUnderTest, Numerics, Operator, UsageError, compare, parse_line
+from harness import BackendUnderTest, Numerics, Operator, UsageError, compare_arrays, parse_line
 from harness.laws.error_bounds import magnitude, rounding_bound, sum_bound
 from harness.problems import reference
 from suites import onnx_cases
@@ -87,7 +87,7 @@ def test_the_reference_agrees_with_every_case():
                 allowed = (
                     sum_bound(problem, Numerics(), case.inputs, size) + rounding_bound(problem, wanted) + case.slack
                 )
-            if not compare(got[name], wanted, allowed, what=name).passed:
+            if not compare_arrays(got[name], wanted, allowed, what=name).passed:
                 wrong.append(case.name)
     assert not wrong
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.laws.deviation import Deviation, compare, statement, worst_of
+from harness.laws.deviation import Deviation, compare_arrays, statement, worst_of
 from harness.laws.error_bounds import LAMBDA
 from harness.laws.networks.error_bounds import allowed, arrays_of, compute_reference, evaluate, response, take_elements
 from harness.laws.networks.subject import NetworkUnderTest, copy_to_host
@@ -118,5 +118,5 @@ def _check_decisions(subject: NetworkUnderTest, tape: Tape, truth: Tape, moved: 
         margin = LAMBDA * allowed(x, moves, FORMATS[subject.problem.dtype].u) / math.sqrt(max(1, x.size))
         worst = float(np.max(gap, initial=0.0))
         what = f"what {node.name} chose, against the best choice"
-        found.append(compare(np.asarray(worst), np.asarray(0.0), margin, what=what, kind="bound"))
+        found.append(compare_arrays(np.asarray(worst), np.asarray(0.0), margin, what=what, kind="bound"))
     return found

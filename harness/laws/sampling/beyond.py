@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.laws.deviation import Deviation, compare, worst_of
+from harness.laws.deviation import Deviation, compare_arrays, worst_of
 from harness.laws.error_bounds import LAMBDA, WINOGRAD
 from harness.laws.sampling.contraction import contract_problem
 from harness.laws.sampling.held import Held, draw_held, dtype_bytes, take_outputs
@@ -153,7 +153,7 @@ def _check_inputs(held: Held, bounds: Bounds) -> Iterator[Deviation]:
         offsets = find_offsets(held.problem, name, bounds)
         there = [tuple(slice(i, i + 1) for i in held.locate(name, offset)) for offset in offsets]
         got = np.array([float(held.read(name, at).reshape(())) for at in there])
-        found = compare(got, tile.take(np.array(offsets)), what=f"{name} after the call")
+        found = compare_arrays(got, tile.take(np.array(offsets)), what=f"{name} after the call")
         yield replace(found, index=held.locate(name, offsets[found.index[0]]))
 
 
@@ -173,7 +173,7 @@ def compare_places(held: Held, places: list[Sizes]) -> Deviation:
     wanted, parts = [recompute(held, at) for at in places], []
     for number, name in enumerate(held.problem.operator.outputs):
         got = [float(held.read(name, tuple(slice(i, i + 1) for i in at)).reshape(())) for at in places]
-        found = compare(np.array(got), np.array([one[number] for one in wanted]), what=name)
+        found = compare_arrays(np.array(got), np.array([one[number] for one in wanted]), what=name)
         parts.append(replace(found, index=places[found.index[0]], note=""))
     return worst_of(*parts)
 
@@ -247,7 +247,7 @@ def _check_maxima(held: Held) -> Deviation:
         compared += y.size + indices.size
         for name, wanted in (("y", y), ("indices", indices)):
             if not np.array_equal(got[name], wanted):
-                found = compare(got[name], wanted, what=name)
+                found = compare_arrays(got[name], wanted, what=name)
                 where = tuple(i + at.start for i, at in zip(found.index, box, strict=True))
                 return replace(found, index=where, compared=compared)
     return Deviation(kind="exact", worst=0.0, compared=compared, what="y and indices", index=(0,))
