@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from backends.fft import FFT
 from backends.im2col import Im2col
 from harness import Backend, Numerics, Operator, Problem, hookimpl
-
-Array = Any
+from harness.problems import Array, DeviceArray
 
 NOT_INSTALLED = "cupy is not installed; install the extra: pip install 'conv-harness[cuda]'"
 BLOCK_BYTES = 256 << 20  # a GPU has no cache to stay in, and needs large products and transforms to be busy
@@ -61,7 +60,7 @@ class OnCupy(Backend):
             return replace(self.numerics, deterministic=False)
         return self.numerics
 
-    def to_device(self, array: Any) -> Array:
+    def to_device(self, array: Array) -> DeviceArray:
         """Copy a NumPy array to the device; channels that lie last are sent as such, which CuPy would reorder."""
         import cupy
         import numpy as np
@@ -70,11 +69,12 @@ class OnCupy(Backend):
             return cupy.asarray(array)
         return cupy.moveaxis(cupy.asarray(np.moveaxis(array, 1, -1)), -1, 1)
 
-    def to_host(self, array: Array) -> Any:
+    def to_host(self, array: DeviceArray) -> Array:
         """Copy an array back from the device."""
         import cupy
 
-        return cupy.asnumpy(array)
+        host: Array = cupy.asnumpy(array)
+        return host
 
     def synchronize(self) -> None:
         """Wait for the device."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
 from typing import Any, ClassVar
@@ -16,9 +16,8 @@ from typing import Any, ClassVar
 from backends.fft_plan import Plan, Tile, make_plan
 from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing
 from harness import Backend, Numerics, Operator, Problem, Window, hookimpl
-from harness.problems import EVERY, Sizes, bind_operator, operator_arguments
+from harness.problems import EVERY, Call, DeviceArray, DeviceArrays, Namespace, Sizes, bind_operator, operator_arguments
 
-Array = Any
 Slices = tuple[slice, ...]
 
 
@@ -61,26 +60,26 @@ class FFT(Backend):
         plan = self._plan_problem(problem)
         return 3 * plan.spectrum_bytes + plan.per_block * plan.map_bytes
 
-    def prepare(self, problem: Problem, arrays: Mapping[str, Array]) -> Callable[[], Any]:
+    def prepare(self, problem: Problem, arrays: DeviceArrays) -> Call:
         """Plan, and transform the kernel; the call transforms and multiplies."""
         prepared = _PREPARED.get(problem.operator)
         return (
             prepared(self, *operator_arguments(problem, arrays)) if prepared else bind_operator(self, problem, arrays)
         )
 
-    def conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Array:
+    def conv(self, x: DeviceArray, w: DeviceArray, b: DeviceArray | None, window: Window) -> DeviceArray:
         """y = inverse transform of (transform of x times conjugate transform of w), plus b."""
         return self._prepare_conv(x, w, b, window)()
 
-    def conv_input_grad(self, dy: Array, w: Array, x_shape: Sizes, window: Window) -> Array:
+    def conv_input_grad(self, dy: DeviceArray, w: DeviceArray, x_shape: Sizes, window: Window) -> DeviceArray:
         """dx = inverse transform of (transform of dy times transform of w)."""
         return self._prepare_input_grad(dy, w, x_shape, window)()
 
-    def conv_weight_grad(self, dy: Array, x: Array, w_shape: Sizes, window: Window) -> Array:
+    def conv_weight_grad(self, dy: DeviceArray, x: DeviceArray, w_shape: Sizes, window: Window) -> DeviceArray:
         """dw = inverse transform of (transform of x times conjugate transform of dy)."""
         return self._prepare_weight_grad(dy, x, w_shape, window)()
 
-    def _plan(self, like: Array, x: Sizes, w: Sizes, window: Window, backward: bool = False) -> Plan:
+    def _plan(self, like: DeviceArray, x: Sizes, w: Sizes, window: Window, backward: bool = False) -> Plan:
         real = like.dtype.kind != "c"
         item = max(4, like.dtype.itemsize) if real else like.dtype.itemsize // 2
         return make_plan(x, w, window, item, self.block_bytes, backward, real)
@@ -91,35 +90,35 @@ class FFT(Backend):
         backward = problem.operator is Operator.conv_input_grad
         return make_plan(problem.x, problem.w, problem.window, item, self.block_bytes, backward)
 
-    def _prepare_conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Callable[[], Array]:
+    def _prepare_conv(self, x: DeviceArray, w: DeviceArray, b: DeviceArray | None, window: Window) -> Call:
         shape = conv_shape(x.shape, w.shape, window)
         if is_empty(x.shape, w.shape):
             return partial(sum_of_nothing, x, shape, b)
         plan = self._plan(x, x.shape, w.shape, window)
         return partial(_multiply, plan, x, _kernel_spectrum(plan, w.conj()).conj(), b, shape)
 
-    def _prepare_input_grad(self, dy: Array, w: Array, x_shape: Sizes, window: Window) -> Callable[[], Array]:
+    def _prepare_input_grad(self, dy: DeviceArray, w: DeviceArray, x_shape: Sizes, window: Window) -> Call:
         check_gradient(dy.shape, conv_shape(x_shape, w.shape, window))
         if is_empty(dy.shape, w.shape):
             return partial(sum_of_nothing, dy, x_shape)
         plan = self._plan(dy, x_shape, w.shape, window, backward=True)
         return partial(_multiply, plan, dy, _kernel_spectrum(plan, w).swapaxes(-1, -2), None, x_shape)
 
-    def _prepare_weight_grad(self, dy: Array, x: Array, w_shape: Sizes, window: Window) -> Callable[[], Array]:
+    def _prepare_weight_grad(self, dy: DeviceArray, x: DeviceArray, w_shape: Sizes, window: Window) -> Call:
         check_gradient(dy.shape, conv_shape(x.shape, w_shape, window))
         if is_empty(dy.shape, x.shape):
             return partial(sum_of_nothing, dy, w_shape)
         return partial(_correlate, self._plan(x, x.shape, w_shape, window), x, dy, w_shape)
 
 
-_PREPARED: dict[Operator, Callable[..., Callable[[], Array]]] = {
+_PREPARED: dict[Operator, Callable[..., Call]] = {
     Operator.conv: FFT._prepare_conv,
     Operator.conv_input_grad: FFT._prepare_input_grad,
     Operator.conv_weight_grad: FFT._prepare_weight_grad,
 }
 
 
-def _namespace(a: Array) -> Any:
+def _namespace(a: DeviceArray) -> Namespace:
     from array_api_compat import array_namespace
 
     return array_namespace(a)
@@ -136,27 +135,27 @@ def _workers() -> int:
     return int(granted) if granted.isdigit() and int(granted) > 0 else os.cpu_count() or 1
 
 
-def _transform(name: str, a: Array, **options: Any) -> Array:
+def _transform(name: str, a: DeviceArray, **options: Any) -> DeviceArray:
     """Call one of SciPy's transforms, which may overwrite its input, or CuPy's of the same name."""
     if type(a).__module__.startswith("cupy"):
         return getattr(import_module("cupyx.scipy.fft"), name)(a, **options)
     return getattr(import_module("scipy.fft"), name)(a, workers=_workers(), overwrite_x=True, **options)
 
 
-def _forward(plan: Plan, a: Array) -> Array:
+def _forward(plan: Plan, a: DeviceArray) -> DeviceArray:
     """Transform over the leading axes: *l ... to f ..."""
     axes = len(plan.axes)
     spectrum = _transform("rfftn" if plan.real else "fftn", a, axes=tuple(range(axes)))
     return spectrum.reshape(-1, *a.shape[axes:])
 
 
-def _inverse(plan: Plan, spectrum: Array) -> Array:
+def _inverse(plan: Plan, spectrum: DeviceArray) -> DeviceArray:
     """Inverse of `_forward`: f ... to *l ..."""
     spectrum, axes = spectrum.reshape(*plan.spectrum, *spectrum.shape[1:]), tuple(range(len(plan.axes)))
     return _transform("irfftn" if plan.real else "ifftn", spectrum, s=plan.lengths, axes=axes)
 
 
-def _contract(xp: Any, a: Array, b: Array) -> Array:
+def _contract(xp: Namespace, a: DeviceArray, b: DeviceArray) -> DeviceArray:
     """Matrix products, one for each frequency and group; products of single channels go element by element."""
     if a.shape[-1] == 1:
         return a * b
@@ -180,8 +179,8 @@ def _cuts(plan: Plan, tile: tuple[Tile, ...], phase: Sizes | None, target: bool)
 
 
 def _pairs(
-    plan: Plan, block: list[tuple[tuple[Tile, ...], slice]], a: Array, laid: Array, target: bool
-) -> Iterator[tuple[Array, Array]]:
+    plan: Plan, block: list[tuple[tuple[Tile, ...], slice]], a: DeviceArray, laid: DeviceArray, target: bool
+) -> Iterator[tuple[DeviceArray, DeviceArray]]:
     """Views of an array n c *s and of its laid-out block *l g n r c that hold the same elements: *s g n c."""
     groups, axes = plan.groups, len(plan.axes)
     by_group = a.reshape(a.shape[0], groups, a.shape[1] // groups, *a.shape[2:])
@@ -198,7 +197,7 @@ def _pairs(
             yield part, laid[(*placed, slice(None), rows, number)]
 
 
-def _spectrum_of(plan: Plan, block: list[tuple[tuple[Tile, ...], slice]], a: Array, target: bool) -> Array:
+def _spectrum_of(plan: Plan, block: list[tuple[tuple[Tile, ...], slice]], a: DeviceArray, target: bool) -> DeviceArray:
     """Lay a block of the source or the target out and transform it: f g n r*c."""
     xp = _namespace(a)
     count = sum(images.stop - images.start for _, images in block)
@@ -210,7 +209,7 @@ def _spectrum_of(plan: Plan, block: list[tuple[tuple[Tile, ...], slice]], a: Arr
     return spectrum.reshape(*spectrum.shape[:3], -1)
 
 
-def _multiply(plan: Plan, source: Array, kernel: Array, b: Array | None, shape: Sizes) -> Array:
+def _multiply(plan: Plan, source: DeviceArray, kernel: DeviceArray, b: DeviceArray | None, shape: Sizes) -> DeviceArray:
     """Transform the source block by block, multiply by the kernel's spectrum, transform back and add the bias."""
     xp = _namespace(source)
     y = xp.zeros(shape, dtype=source.dtype)  # a phase without taps has no gradient
@@ -224,10 +223,10 @@ def _multiply(plan: Plan, source: Array, kernel: Array, b: Array | None, shape: 
     return y
 
 
-def _correlate(plan: Plan, x: Array, dy: Array, w_shape: Sizes) -> Array:
+def _correlate(plan: Plan, x: DeviceArray, dy: DeviceArray, w_shape: Sizes) -> DeviceArray:
     """Sum over blocks the products of the spectra of x and dy; the gradient is read off at the shifts."""
     xp = _namespace(x)
-    total: Any = 0
+    total: DeviceArray = 0
     for block in plan.blocks():
         first = _spectrum_of(plan, block, x, target=False)
         second = _spectrum_of(plan, block, dy, target=True).conj()
@@ -240,7 +239,7 @@ def _correlate(plan: Plan, x: Array, dy: Array, w_shape: Sizes) -> Array:
     return dw
 
 
-def _kernel_spectrum(plan: Plan, w: Array) -> Array:
+def _kernel_spectrum(plan: Plan, w: DeviceArray) -> DeviceArray:
     """Spectrum of the kernel with its taps at their shifts: f g r*c o."""
     xp = _namespace(w)
     laid = xp.zeros((*plan.lengths, plan.groups, len(plan.phases), w.shape[1], plan.outer), dtype=plan.dtype)
@@ -251,13 +250,13 @@ def _kernel_spectrum(plan: Plan, w: Array) -> Array:
     return spectrum.reshape(*spectrum.shape[:2], plan.inner, plan.outer)
 
 
-def _by_tap(plan: Plan, w: Array) -> Array:
+def _by_tap(plan: Plan, w: DeviceArray) -> DeviceArray:
     """View of a kernel o c *k with its taps first: *k g c o/g."""
     by_group = w.reshape(plan.groups, plan.outer, *w.shape[1:])
     return by_group.transpose(*range(3, by_group.ndim), 0, 2, 1)
 
 
-def _tap_places(plan: Plan, xp: Any) -> Iterator[tuple[Any, Any]]:
+def _tap_places(plan: Plan, xp: Namespace) -> Iterator[tuple[DeviceArray, DeviceArray]]:
     """For every stride phase, open meshes of its taps and of their places in the transform."""
     for choice in itertools.product(*(range(len(axis.phases)) for axis in plan.axes)):
         chosen = list(zip(plan.axes, choice, strict=True))

@@ -6,12 +6,12 @@ The checks take shapes and cost some microseconds; they raise GeometryError.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from harness import GeometryError, Window
 from harness.problems import Sizes, device_options
 
-Array = Any
+A = TypeVar("A", bound=Any)  # an array, of any library
 
 
 def conv_shape(x: Sizes, w: Sizes, window: Window) -> Sizes:
@@ -44,11 +44,11 @@ def is_empty(*shapes: Sizes) -> bool:
     return any(0 in shape for shape in shapes)
 
 
-def sum_of_nothing(like: Array, shape: Sizes, b: Array | None = None) -> Array:
+def sum_of_nothing(like: A, shape: Sizes, b: A | None = None) -> A:
     """The answer to an empty problem, of the dtype and library of `like`: zeros, or the bias of each channel."""
     from array_api_compat import array_namespace
 
-    y = array_namespace(like).zeros(shape, dtype=like.dtype, **device_options(like))
+    y: A = array_namespace(like).zeros(shape, dtype=like.dtype, **device_options(like))
     if b is not None:
         y += b.reshape(1, -1, *(1,) * (len(shape) - 2))
     return y

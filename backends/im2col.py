@@ -9,18 +9,30 @@ arrays and runs on CuPy unchanged.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing
 from backends.reductions import Reductions, grown, module_of, widen
 from harness import Backend, Numerics, Operator, Problem, Window, hookimpl
-from harness.problems import EVERY, Sizes, bind_operator, operator_arguments, tap_slices, window_slices
+from harness.problems import (
+    EVERY,
+    Call,
+    DeviceArray,
+    DeviceArrays,
+    Namespace,
+    Sizes,
+    bind_operator,
+    operator_arguments,
+    tap_slices,
+    window_slices,
+)
 
-Array = Any
-Dtype = Any
+if TYPE_CHECKING:
+    import numpy as np
+
 GATHER_CHANNELS = 8  # with fewer channels in a group, runs along space are the longer ones
 SCATTER_RATIO = 8  # sums into strided places pay for channels last only where they far outnumber a line's positions
 MERGE_BELOW = 200  # positions of a map below which products of single images are too small for full speed
@@ -116,7 +128,7 @@ class Columns:
     In memory either the channels or the positions are last, in both.
     """
 
-    def __init__(self, xp: Any, shape: Shape, dtype: Dtype, channels_last: bool) -> None:
+    def __init__(self, xp: Namespace, shape: Shape, dtype: np.dtype[Any], channels_last: bool) -> None:
         most, groups = shape.most, shape.window.groups
         c, axes = shape.channels // groups, len(shape.kernel)
         lines = (most.images, most.lines, *shape.out[1:])
@@ -134,7 +146,7 @@ class Columns:
             self.taps = xp.moveaxis(taps, 1 + axes, 1)
         self.windows = self._see_windows(xp)
 
-    def _see_windows(self, xp: Any) -> Array:
+    def _see_windows(self, xp: Namespace) -> DeviceArray:
         """Every window of the padded images, without a copy: g c/g *k n *p."""
         image, window, kernel = self.image, self.shape.window, self.shape.kernel
         steps = image.strides[3:]
@@ -149,24 +161,24 @@ class Columns:
             ),
         )
 
-    def load(self, x: Array, block: Block) -> None:
+    def load(self, x: DeviceArray, block: Block) -> None:
         """Copy the block's images into their padded form; the padding stays zero."""
         if block.line == 0:
             part = self._grouped(x, block)
             self.image[(*EVERY, slice(block.images), *self.shape.inside)] = part
 
-    def store(self, dx: Array, block: Block) -> None:
+    def store(self, dx: DeviceArray, block: Block) -> None:
         """Copy the padded images into the images of the block."""
         if block.line + block.lines == self.shape.out[0]:
             self._grouped(dx, block)[...] = self.image[(*EVERY, slice(block.images), *self.shape.inside)]
 
-    def _grouped(self, x: Array, block: Block) -> Array:
+    def _grouped(self, x: DeviceArray, block: Block) -> DeviceArray:
         """View of the block's images: n c *s to g c/g n *s."""
         groups, c = self.image.shape[:2]
         part = x[block.first : block.first + block.images]
         return part.reshape(part.shape[0], groups, c, *part.shape[2:]).transpose(1, 2, 0, *range(3, x.ndim + 1))
 
-    def gather(self, block: Block) -> Array:
+    def gather(self, block: Block) -> DeviceArray:
         """Columns of a block whose images are loaded: g n*p k*c."""
         lines = slice(block.line, block.line + block.lines)
         whole = (slice(None),) * len(self.shape.kernel)
@@ -175,7 +187,7 @@ class Columns:
         ]
         return self.part(block)
 
-    def part(self, block: Block) -> Array:
+    def part(self, block: Block) -> DeviceArray:
         """The columns that a block fills."""
         return self.matrix[:, : block.images * block.lines * self.shape.rest]
 
@@ -230,27 +242,27 @@ class Im2col(Reductions, Backend):
         merged = shape.most.images * math.prod(problem.y[1:]) if shape.most.images > 1 else 0
         return shape.bytes + item * (merged + 2 * sums)
 
-    def prepare(self, problem: Problem, arrays: Mapping[str, Array]) -> Callable[[], Any]:
+    def prepare(self, problem: Problem, arrays: DeviceArrays) -> Call:
         """Allocate the buffers and lay the kernel out as a matrix; the call gathers and multiplies."""
         plan = _PLANS.get(problem.operator)
         return plan(self, *operator_arguments(problem, arrays)) if plan else bind_operator(self, problem, arrays)
 
-    def conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Array:
+    def conv(self, x: DeviceArray, w: DeviceArray, b: DeviceArray | None, window: Window) -> DeviceArray:
         """y = kernel matrix times columns, plus b."""
         return self._plan_conv(x, w, b, window)()
 
-    def conv_input_grad(self, dy: Array, w: Array, x_shape: Sizes, window: Window) -> Array:
+    def conv_input_grad(self, dy: DeviceArray, w: DeviceArray, x_shape: Sizes, window: Window) -> DeviceArray:
         """dx = scatter of (transposed kernel matrix times dy)."""
         return self._plan_input_grad(dy, w, x_shape, window)()
 
-    def conv_weight_grad(self, dy: Array, x: Array, w_shape: Sizes, window: Window) -> Array:
+    def conv_weight_grad(self, dy: DeviceArray, x: DeviceArray, w_shape: Sizes, window: Window) -> DeviceArray:
         """dw = dy times transposed columns."""
         return self._plan_weight_grad(dy, x, w_shape, window)()
 
     def _shape(self, x: Sizes, w: Sizes, window: Window, item: int, least: int = 0) -> Shape:
         return Shape(x, w[2:], window, max(self.block_bytes, least), item)
 
-    def _plan_conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Callable[[], Array]:
+    def _plan_conv(self, x: DeviceArray, w: DeviceArray, b: DeviceArray | None, window: Window) -> Call:
         y_shape = conv_shape(x.shape, w.shape, window)
         if is_empty(x.shape, w.shape):
             return partial(sum_of_nothing, x, y_shape, b)
@@ -261,7 +273,7 @@ class Im2col(Reductions, Backend):
         columns = Columns(module_of(x), shape, matrix.dtype, w.shape[1] >= GATHER_CHANNELS)
         return partial(_conv, columns, x, matrix, b)
 
-    def _plan_input_grad(self, dy: Array, w: Array, x_shape: Sizes, window: Window) -> Callable[[], Array]:
+    def _plan_input_grad(self, dy: DeviceArray, w: DeviceArray, x_shape: Sizes, window: Window) -> Call:
         check_gradient(dy.shape, conv_shape(x_shape, w.shape, window))
         if is_empty(dy.shape, w.shape):
             return partial(sum_of_nothing, dy, x_shape)
@@ -272,7 +284,7 @@ class Im2col(Reductions, Backend):
         columns = Columns(module_of(dy), shape, matrix.dtype, w.shape[1] > SCATTER_RATIO * dy.shape[-1])
         return partial(_input_grad, columns, dy, matrix)
 
-    def _plan_weight_grad(self, dy: Array, x: Array, w_shape: Sizes, window: Window) -> Callable[[], Array]:
+    def _plan_weight_grad(self, dy: DeviceArray, x: DeviceArray, w_shape: Sizes, window: Window) -> Call:
         check_gradient(dy.shape, conv_shape(x.shape, w_shape, window))
         if is_empty(dy.shape, x.shape):
             return partial(sum_of_nothing, dy, w_shape)
@@ -284,14 +296,14 @@ class Im2col(Reductions, Backend):
         return partial(_weight_grad, columns, dy, x, w_shape, sums)
 
 
-_PLANS: dict[Operator, Callable[..., Callable[[], Array]]] = {
+_PLANS: dict[Operator, Callable[..., Call]] = {
     Operator.conv: Im2col._plan_conv,
     Operator.conv_input_grad: Im2col._plan_input_grad,
     Operator.conv_weight_grad: Im2col._plan_weight_grad,
 }
 
 
-def _kernel_matrix(w: Array, groups: int) -> Array:
+def _kernel_matrix(w: DeviceArray, groups: int) -> DeviceArray:
     """The kernel with taps before channels, as columns have them: g o/g k*c."""
     xp = module_of(w)
     by_group = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
@@ -305,7 +317,7 @@ def _is_pointwise(x_shape: Sizes, w_shape: Sizes, window: Window) -> bool:
     return math.prod(w_shape[2:]) == 1 and not moved and (area >= MERGE_BELOW or x_shape[0] == 1)
 
 
-def _multiply_maps(matrix: Array, x: Array, b: Array | None) -> Array:
+def _multiply_maps(matrix: DeviceArray, x: DeviceArray, b: DeviceArray | None) -> DeviceArray:
     """Products of a matrix (g o c) with every image, whose maps need no gather: n c *s to n o *s."""
     groups, o, c = matrix.shape
     y = module_of(x).matmul(matrix, widen(x).reshape(x.shape[0], groups, c, -1))
@@ -314,7 +326,7 @@ def _multiply_maps(matrix: Array, x: Array, b: Array | None) -> Array:
     return y.reshape(x.shape[0], groups * o, *x.shape[2:]).astype(x.dtype, copy=False)
 
 
-def _rows(a: Array, block: Block, shape: Shape) -> Array:
+def _rows(a: DeviceArray, block: Block, shape: Shape) -> DeviceArray:
     """The block's positions of an array of outputs, n o *p to g o/g n*p; a view where the block is of one image."""
     part = a[block.first : block.first + block.images]
     part = part.reshape(block.images, shape.window.groups, a.shape[1] // shape.window.groups, -1)
@@ -325,7 +337,7 @@ def _rows(a: Array, block: Block, shape: Shape) -> Array:
     return part.transpose(1, 2, 0, 3).reshape(*part.shape[1:3], -1)
 
 
-def _conv(columns: Columns, x: Array, matrix: Array, b: Array | None) -> Array:
+def _conv(columns: Columns, x: DeviceArray, matrix: DeviceArray, b: DeviceArray | None) -> DeviceArray:
     """Forward product, block by block; straight into the output where a block is of one image."""
     xp, shape, (groups, o, _) = module_of(x), columns.shape, matrix.shape
     y = xp.empty((shape.images, groups * o, *shape.out), dtype=matrix.dtype)
@@ -342,7 +354,7 @@ def _conv(columns: Columns, x: Array, matrix: Array, b: Array | None) -> Array:
     return y.astype(x.dtype, copy=False)
 
 
-def _input_grad(columns: Columns, dy: Array, matrix: Array) -> Array:
+def _input_grad(columns: Columns, dy: DeviceArray, matrix: DeviceArray) -> DeviceArray:
     """Products make the columns of each block, which are then added into the padded images."""
     xp, shape = module_of(dy), columns.shape
     dx = xp.empty((shape.images, shape.channels, *shape.spatial), dtype=dy.dtype)
@@ -354,7 +366,7 @@ def _input_grad(columns: Columns, dy: Array, matrix: Array) -> Array:
     return dx
 
 
-def _weight_grad(columns: Columns, dy: Array, x: Array, w_shape: Sizes, sums: Array) -> Array:
+def _weight_grad(columns: Columns, dy: DeviceArray, x: DeviceArray, w_shape: Sizes, sums: DeviceArray) -> DeviceArray:
     """Products of dy with the columns of each block, summed over blocks; sums: the total and a product, g o/g k*c."""
     xp, shape = module_of(dy), columns.shape
     total, product = sums

@@ -11,14 +11,16 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing, transposed_shape
 from backends.reductions import BLOCK_BYTES, Reductions, grown, widen
 from harness import Backend, Numerics, Window, hookimpl
-from harness.problems import EVERY, Sizes, inner_slices, pad_or_crop, tap_slices
+from harness.problems import EVERY, Array, Sizes, inner_slices, pad_or_crop, tap_slices
 
-Array = Any
+if TYPE_CHECKING:
+    import numpy as np
+
 MIN_STEP = 512
 FOLD_CHANNELS = 16  # with fewer input channels the products are thin: taps of the last axis are made channels
 
@@ -196,7 +198,7 @@ def _input_sums(dy: Array, w: Array, x_shape: Sizes, window: Window) -> Array:
     return padded[(*EVERY, *inner_slices(x_shape[2:], cover))].swapaxes(0, 1)
 
 
-def _finish(sums: Array, b: Array | None, dtype: Any) -> Array:
+def _finish(sums: Array, b: Array | None, dtype: np.dtype[Any]) -> Array:
     """Add the bias and round to the dtype of the problem, in one pass into a new array."""
     import numpy as np
 

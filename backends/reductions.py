@@ -16,21 +16,31 @@ import numpy as np
 
 from backends.guards import check_gradient, is_empty, pool_shape, sum_of_nothing
 from harness import Window
-from harness.problems import EVERY, Padding, Sizes, inner_slices, mean_divisors, pad_or_crop, tap_slices, view_windows
+from harness.problems import (
+    EVERY,
+    DeviceArray,
+    Namespace,
+    Padding,
+    Sizes,
+    inner_slices,
+    mean_divisors,
+    pad_or_crop,
+    tap_slices,
+    view_windows,
+)
 
-Array = Any
 Index = tuple[slice, ...]
 REDUCE_COST = 4  # how many calls on two arrays cost as much as one that reduces an axis of a small one
 FEW_TAPS, MOST_WRITTEN = 9, 1 << 20  # of a window, and elements of all windows: between them they are written out
 BLOCK_BYTES = 1 << 20  # of maps that are reduced together, so that they stay in the cache
 
 
-def module_of(a: Array) -> Any:
+def module_of(a: DeviceArray) -> Namespace:
     """Library of an array: numpy, or one with its interface, such as cupy."""
     return import_module(type(a).__module__.partition(".")[0])
 
 
-def widen(a: Array) -> Array:
+def widen(a: DeviceArray) -> DeviceArray:
     """The array in the dtype of its sums: float16 becomes float32, others stay."""
     return a.astype("float32") if a.dtype.itemsize == 2 else a
 
@@ -74,11 +84,11 @@ class Reductions:
 
     pool_bytes: int = BLOCK_BYTES
 
-    def conv_bias_grad(self, dy: Array) -> Array:
+    def conv_bias_grad(self, dy: DeviceArray) -> DeviceArray:
         """db[o] = sum over n, i of dy[n,o,i]."""
         return widen(dy).sum(axis=(0, *range(2, dy.ndim))).astype(dy.dtype)
 
-    def max_pool(self, x: Array, window: Window) -> tuple[Array, Array]:
+    def max_pool(self, x: DeviceArray, window: Window) -> tuple[DeviceArray, DeviceArray]:
         """y = max over the window, with its flat index; the first wins a tie, NaN wins over all."""
         shape = pool_shape(x.shape, window)
         xp, spatial, out = module_of(x), x.shape[2:], shape[2:]
@@ -97,7 +107,7 @@ class Reductions:
             y[at], indices[at] = _first_zeros(padded[at], top, x[at], place), place
         return y, indices
 
-    def max_pool_grad(self, dy: Array, x: Array, indices: Array, window: Window) -> Array:
+    def max_pool_grad(self, dy: DeviceArray, x: DeviceArray, indices: DeviceArray, window: Window) -> DeviceArray:
         """dx[indices] += dy, map by map."""
         check_gradient(dy.shape, pool_shape(x.shape, window))
         check_gradient(indices.shape, dy.shape)
@@ -113,7 +123,7 @@ class Reductions:
         dx = xp.bincount(flat, weights=values, minlength=maps * area)
         return dx.reshape(x.shape).astype(dy.dtype)
 
-    def avg_pool(self, x: Array, window: Window) -> Array:
+    def avg_pool(self, x: DeviceArray, window: Window) -> DeviceArray:
         """y = sum over the window / divisor; the sum is taken axis by axis."""
         shape = pool_shape(x.shape, window)
         xp, out = module_of(x), shape[2:]
@@ -127,7 +137,7 @@ class Reductions:
             y[at] = _along_axes(xp.add, widen(padded[at]), out, window) / share
         return y
 
-    def avg_pool_grad(self, dy: Array, x_shape: Sizes, window: Window) -> Array:
+    def avg_pool_grad(self, dy: DeviceArray, x_shape: Sizes, window: Window) -> DeviceArray:
         """dx += dy / divisor over each window; the spread is made axis by axis."""
         check_gradient(dy.shape, pool_shape(x_shape, window))
         xp, out = module_of(dy), dy.shape[2:]
@@ -154,7 +164,7 @@ class Reductions:
         return dx
 
 
-def _along_axes(combine: Any, a: Array, out: Sizes, window: Window) -> Array:
+def _along_axes(combine: np.ufunc, a: DeviceArray, out: Sizes, window: Window) -> DeviceArray:
     """Combine the elements of every window of the covered input by a ufunc, one axis after the other."""
     assert window.kernel is not None
     for axis in reversed(range(len(out))):  # the last axis first: what follows runs over shorter rows
@@ -167,7 +177,7 @@ def _along_axes(combine: Any, a: Array, out: Sizes, window: Window) -> Array:
     return a
 
 
-def _first_tap(padded: Array, top: Array, window: Window) -> Array:
+def _first_tap(padded: DeviceArray, top: DeviceArray, window: Window) -> DeviceArray:
     """Number of the first tap in row-major order whose value is the window's maximum; for a NaN, the first NaN."""
     assert window.kernel is not None
     xp, taps = module_of(top), math.prod(window.kernel)
@@ -187,7 +197,7 @@ def _first_tap(padded: Array, top: Array, window: Window) -> Array:
     return number
 
 
-def _first_zeros(padded: Array, top: Array, x: Array, place: Array) -> Array:
+def _first_zeros(padded: DeviceArray, top: DeviceArray, x: DeviceArray, place: DeviceArray) -> DeviceArray:
     """The maxima, with the zero that is indexed where -0 and +0 are equal: which one comes out is the processor's."""
     xp, zero = module_of(top), top == 0
     if not (zero.any() and (xp.signbit(padded) & (padded == 0)).any()):
@@ -196,7 +206,7 @@ def _first_zeros(padded: Array, top: Array, x: Array, place: Array) -> Array:
     return xp.where(zero, xp.take_along_axis(flat, at, axis=2).reshape(top.shape), top)
 
 
-def _linear_places(xp: Any, spatial: Sizes, out: Sizes, window: Window) -> tuple[Array, Array]:
+def _linear_places(xp: Namespace, spatial: Sizes, out: Sizes, window: Window) -> tuple[DeviceArray, DeviceArray]:
     """Flat index of the first tap of every window, and what each tap adds to it."""
     assert window.kernel is not None
     start, offsets = xp.zeros((), dtype="int64"), xp.zeros((), dtype="int64")
@@ -208,7 +218,7 @@ def _linear_places(xp: Any, spatial: Sizes, out: Sizes, window: Window) -> tuple
     return start, offsets.reshape(-1)
 
 
-def _first_inside(xp: Any, spatial: Sizes, out: Sizes, window: Window) -> Array:
+def _first_inside(xp: Namespace, spatial: Sizes, out: Sizes, window: Window) -> DeviceArray:
     """Flat index of the first position of every window that lies inside the input, or -1."""
     assert window.kernel is not None
     flat, known = xp.zeros((), dtype="int64"), xp.ones((), dtype=bool)
@@ -222,6 +232,6 @@ def _first_inside(xp: Any, spatial: Sizes, out: Sizes, window: Window) -> Array:
     return xp.where(known, flat, -1)
 
 
-def _divisor_map(xp: Any, spatial: Sizes, window: Window, dtype: Any) -> Array:
+def _divisor_map(xp: Namespace, spatial: Sizes, window: Window, dtype: np.dtype[Any]) -> DeviceArray:
     rows = [xp.asarray(row, dtype=dtype) for row in mean_divisors(spatial, window)]
     return reduce(lambda a, b: a[..., None] * b, rows)

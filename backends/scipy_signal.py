@@ -10,13 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing
 from harness import Backend, Numerics, Operator, Problem, Window, hookimpl
-from harness.problems import EVERY, Sizes, pad_or_crop
+from harness.problems import EVERY, Array, Sizes, pad_or_crop
 
-Array = Any
 CALL_NS = 8000.0  # a call of correlate2d on nothing
 PLANE_NS = 1.8  # a product of correlate2d
 SPACE_NS = 17.0  # a product of correlate
@@ -172,11 +170,13 @@ def _correlate_space(x: Array, w: Array) -> Array:
 
 def _correlate_slices(x: Array, w: Array, depth: int) -> Array:
     """Three axes as a sum over the first axis' taps of correlations in the plane."""
-    y: Any = 0
+    import numpy as np
+
+    total: Array = np.zeros((), dtype=x.dtype)
     for tap in range(w.shape[2]):
         planes = x[:, :, tap : tap + depth].swapaxes(1, 2)  # n d c h w
-        y = y + _correlate(planes.reshape(-1, *planes.shape[2:]), w[:, :, tap])
-    return y.reshape(x.shape[0], depth, *y.shape[1:]).swapaxes(1, 2)
+        total = total + _correlate(planes.reshape(-1, *planes.shape[2:]), w[:, :, tap])
+    return total.reshape(x.shape[0], depth, *total.shape[1:]).swapaxes(1, 2)
 
 
 def _correlate_planes(x: Array, w: Array, together: bool) -> Array:

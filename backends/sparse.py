@@ -9,18 +9,29 @@ Entries that are zero are stored all the same, so that a NaN in their place of t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backends.guards import check_gradient, conv_shape, is_empty, pool_shape, sum_of_nothing, transposed_shape
 from backends.reductions import widen
 from harness import Backend, Numerics, Operator, Problem, Window, hookimpl
-from harness.problems import Sizes, mean_divisors, operator_arguments, pad_or_crop, tap_slices
+from harness.problems import (
+    Call,
+    DeviceArray,
+    DeviceArrays,
+    Sizes,
+    mean_divisors,
+    operator_arguments,
+    pad_or_crop,
+    tap_slices,
+)
 
-Array = Any
-Matrix = Any
+if TYPE_CHECKING:
+    import numpy as np
+    from scipy.sparse import sparray
+
 MOST_ENTRIES = 1 << 22  # of a matrix: 32 MiB in float32, about what a cache holds
 INDEX_BYTES = 4
 
@@ -34,16 +45,16 @@ class Pattern:
     """
 
     shape: tuple[int, int]
-    taps: Array
-    columns: Array
-    starts: Array
+    taps: DeviceArray
+    columns: DeviceArray
+    starts: DeviceArray
 
-    def fill(self, filters: Array) -> Matrix:
+    def fill(self, filters: DeviceArray) -> sparray:
         """The matrix of filters o ...; zeros among them are entries like others."""
         values = widen(filters).reshape(filters.shape[0], -1)[:, self.taps].reshape(-1)
         return self.hold(values)
 
-    def hold(self, values: Array) -> Matrix:
+    def hold(self, values: DeviceArray) -> sparray:
         """The matrix with these entries, row by row."""
         from scipy.sparse import csr_array
 
@@ -94,35 +105,37 @@ class Sparse(Backend):
         moved = max(math.prod(shape) for shape in problem.shapes.values())
         return (item + INDEX_BYTES) * count_entries(problem) + 2 * item * moved
 
-    def prepare(self, problem: Problem, arrays: Mapping[str, Array]) -> Callable[[], Any]:
+    def prepare(self, problem: Problem, arrays: DeviceArrays) -> Call:
         """Make the matrix, or for the kernel's gradient its pattern; the call multiplies."""
         return _PREPARED[problem.operator](*operator_arguments(problem, arrays))
 
-    def conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Array:
+    def conv(self, x: DeviceArray, w: DeviceArray, b: DeviceArray | None, window: Window) -> DeviceArray:
         """y = C x + b."""
         return _prepare_conv(x, w, b, window)()
 
-    def conv_input_grad(self, dy: Array, w: Array, x_shape: Sizes, window: Window) -> Array:
+    def conv_input_grad(self, dy: DeviceArray, w: DeviceArray, x_shape: Sizes, window: Window) -> DeviceArray:
         """dx = C^T dy."""
         return _prepare_input_grad(dy, w, x_shape, window)()
 
-    def conv_transpose(self, x: Array, w: Array, b: Array | None, window: Window, output_padding: Sizes) -> Array:
+    def conv_transpose(
+        self, x: DeviceArray, w: DeviceArray, b: DeviceArray | None, window: Window, output_padding: Sizes
+    ) -> DeviceArray:
         """y = C^T x + b, with C the matrix of `conv` from y's shape to x's."""
         return _prepare_transpose(x, w, b, window, output_padding)()
 
-    def conv_weight_grad(self, dy: Array, x: Array, w_shape: Sizes, window: Window) -> Array:
+    def conv_weight_grad(self, dy: DeviceArray, x: DeviceArray, w_shape: Sizes, window: Window) -> DeviceArray:
         """dw = D x, with D[(o, t), (n, s i + d t - begin)] = dy[n,o,i]."""
         return _prepare_weight_grad(dy, x, w_shape, window)()
 
-    def conv_bias_grad(self, dy: Array) -> Array:
+    def conv_bias_grad(self, dy: DeviceArray) -> DeviceArray:
         """db = S dy, with S[o, (n,o,i)] = 1."""
         return _prepare_bias_grad(dy)()
 
-    def avg_pool(self, x: Array, window: Window) -> Array:
+    def avg_pool(self, x: DeviceArray, window: Window) -> DeviceArray:
         """y = M x for each map, with M[i, s i + d t - begin] = 1 / divisor of i."""
         return _prepare_avg_pool(x, window)()
 
-    def avg_pool_grad(self, dy: Array, x_shape: Sizes, window: Window) -> Array:
+    def avg_pool_grad(self, dy: DeviceArray, x_shape: Sizes, window: Window) -> DeviceArray:
         """dx = M^T dy."""
         return _prepare_avg_pool_grad(dy, x_shape, window)()
 
@@ -139,7 +152,7 @@ def count_entries(problem: Problem) -> int:
     return taps * problem.w[0] * (problem.x[0] if operator is Operator.conv_weight_grad else problem.w[1])
 
 
-def make_pattern(places: Array, area: int, filters: int, channels: int, groups: int) -> Pattern:
+def make_pattern(places: DeviceArray, area: int, filters: int, channels: int, groups: int) -> Pattern:
     """The pattern of a matrix with a row for each filter and row of `places`, and columns g c *s.
 
     places: for each row and tap the place in a map of `area` elements, or -1 for padding.
@@ -161,7 +174,7 @@ def make_pattern(places: Array, area: int, filters: int, channels: int, groups: 
     )
 
 
-def find_places(spatial: Sizes, kernel: Sizes, window: Window) -> Array:
+def find_places(spatial: Sizes, kernel: Sizes, window: Window) -> DeviceArray:
     """Flat place in the input that each window and tap reads, p t; -1 for padding."""
     import numpy as np
 
@@ -171,13 +184,13 @@ def find_places(spatial: Sizes, kernel: Sizes, window: Window) -> Array:
     return np.stack([covered[at].reshape(-1) for _, at in tap_slices(out, kernel, window)], axis=1)
 
 
-def make_matrix(w: Array, spatial: Sizes, window: Window) -> Matrix:
+def make_matrix(w: DeviceArray, spatial: Sizes, window: Window) -> sparray:
     """The matrix C of `conv` with kernel w over an image of this size."""
     places = find_places(spatial, w.shape[2:], window)
     return make_pattern(places, math.prod(spatial), w.shape[0], w.shape[1], window.groups).fill(w)
 
 
-def make_means(spatial: Sizes, window: Window, dtype: Any) -> Matrix:
+def make_means(spatial: Sizes, window: Window, dtype: np.dtype[Any]) -> sparray:
     """The matrix M of mean pooling over one map; padding and overhang add nothing, and count as the window says."""
     import numpy as np
 
@@ -189,7 +202,7 @@ def make_means(spatial: Sizes, window: Window, dtype: Any) -> Matrix:
     return pattern.hold(np.repeat(shares.reshape(-1).astype(dtype), np.diff(pattern.starts)))
 
 
-def _multiply(matrix: Matrix, a: Array, shape: Sizes, b: Array | None = None) -> Array:
+def _multiply(matrix: sparray, a: DeviceArray, shape: Sizes, b: DeviceArray | None = None) -> DeviceArray:
     """Product with each of the vectors that lie one after another in `a`, plus b, in the dtype of `a`."""
     product = (matrix @ widen(a).reshape(-1, matrix.shape[1]).T).T.reshape(shape)
     if b is not None:
@@ -197,14 +210,14 @@ def _multiply(matrix: Matrix, a: Array, shape: Sizes, b: Array | None = None) ->
     return product.astype(a.dtype, order="C", copy=True)
 
 
-def _prepare_conv(x: Array, w: Array, b: Array | None, window: Window) -> Callable[[], Array]:
+def _prepare_conv(x: DeviceArray, w: DeviceArray, b: DeviceArray | None, window: Window) -> Callable[[], DeviceArray]:
     shape = conv_shape(x.shape, w.shape, window)
     if is_empty(x.shape, w.shape):
         return partial(sum_of_nothing, x, shape, b)
     return partial(_multiply, make_matrix(w, x.shape[2:], window), x, shape, b)
 
 
-def _prepare_input_grad(dy: Array, w: Array, x_shape: Sizes, window: Window) -> Callable[[], Array]:
+def _prepare_input_grad(dy: DeviceArray, w: DeviceArray, x_shape: Sizes, window: Window) -> Callable[[], DeviceArray]:
     check_gradient(dy.shape, conv_shape(x_shape, w.shape, window))
     if is_empty(dy.shape, w.shape):
         return partial(sum_of_nothing, dy, x_shape)
@@ -212,15 +225,15 @@ def _prepare_input_grad(dy: Array, w: Array, x_shape: Sizes, window: Window) -> 
 
 
 def _prepare_transpose(
-    x: Array, w: Array, b: Array | None, window: Window, output_padding: Sizes
-) -> Callable[[], Array]:
+    x: DeviceArray, w: DeviceArray, b: DeviceArray | None, window: Window, output_padding: Sizes
+) -> Callable[[], DeviceArray]:
     shape = transposed_shape(x.shape, w.shape, window, output_padding)
     if is_empty(x.shape, w.shape):
         return partial(sum_of_nothing, x, shape, b)
     return partial(_multiply, make_matrix(w, shape[2:], window).T, x, shape, b)
 
 
-def _prepare_weight_grad(dy: Array, x: Array, w_shape: Sizes, window: Window) -> Callable[[], Array]:
+def _prepare_weight_grad(dy: DeviceArray, x: DeviceArray, w_shape: Sizes, window: Window) -> Callable[[], DeviceArray]:
     check_gradient(dy.shape, conv_shape(x.shape, w_shape, window))
     if is_empty(dy.shape, x.shape):
         return partial(sum_of_nothing, dy, w_shape)
@@ -229,7 +242,7 @@ def _prepare_weight_grad(dy: Array, x: Array, w_shape: Sizes, window: Window) ->
     return partial(_correlate, pattern, dy, x, w_shape, window.groups)
 
 
-def _correlate(pattern: Pattern, dy: Array, x: Array, w_shape: Sizes, groups: int) -> Array:
+def _correlate(pattern: Pattern, dy: DeviceArray, x: DeviceArray, w_shape: Sizes, groups: int) -> DeviceArray:
     """The matrix of dy, (o t) by (g n *s), times x with the channels of a group last."""
     import numpy as np
 
@@ -240,7 +253,7 @@ def _correlate(pattern: Pattern, dy: Array, x: Array, w_shape: Sizes, groups: in
     return np.ascontiguousarray(by_filter.swapaxes(1, 2)).reshape(w_shape).astype(dy.dtype)
 
 
-def _prepare_bias_grad(dy: Array) -> Callable[[], Array]:
+def _prepare_bias_grad(dy: DeviceArray) -> Callable[[], DeviceArray]:
     import numpy as np
 
     n, o = dy.shape[:2]
@@ -251,21 +264,21 @@ def _prepare_bias_grad(dy: Array) -> Callable[[], Array]:
     return partial(_multiply, counted, dy, (o,))
 
 
-def _prepare_avg_pool(x: Array, window: Window) -> Callable[[], Array]:
+def _prepare_avg_pool(x: DeviceArray, window: Window) -> Callable[[], DeviceArray]:
     shape = pool_shape(x.shape, window)
     if is_empty(shape):
         return partial(sum_of_nothing, x, shape)
     return partial(_multiply, make_means(x.shape[2:], window, widen(x[:0]).dtype), x, shape)
 
 
-def _prepare_avg_pool_grad(dy: Array, x_shape: Sizes, window: Window) -> Callable[[], Array]:
+def _prepare_avg_pool_grad(dy: DeviceArray, x_shape: Sizes, window: Window) -> Callable[[], DeviceArray]:
     check_gradient(dy.shape, pool_shape(x_shape, window))
     if is_empty(dy.shape):
         return partial(sum_of_nothing, dy, x_shape)
     return partial(_multiply, make_means(x_shape[2:], window, widen(dy[:0]).dtype).T, dy, x_shape)
 
 
-_PREPARED: dict[Operator, Callable[..., Callable[[], Array]]] = {
+_PREPARED: dict[Operator, Callable[..., Callable[[], DeviceArray]]] = {
     Operator.conv: _prepare_conv,
     Operator.conv_input_grad: _prepare_input_grad,
     Operator.conv_weight_grad: _prepare_weight_grad,

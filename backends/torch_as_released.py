@@ -8,14 +8,12 @@ computed by `convolution_backward` with all outputs of the layer asked for. It i
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from backends.torch_calls import aten, begins, function, is_symmetric
 from backends.torch_cudnn import MEAN_POOLS, SHORT, Torch
 from harness import Backend, Numerics, Problem, Window, hookimpl
-from harness.problems import Sizes, bind_operator
-
-Array = Any
+from harness.problems import Array, Call, DeviceArray, DeviceArrays, Sizes, bind_operator
 
 
 def _pads(window: Window) -> Sizes:
@@ -29,7 +27,7 @@ def _beyond_half(padding: int, kernel: int, dilation: int) -> bool:
     return 2 * padding > (kernel - 1) * dilation + 1
 
 
-def _tall(array: Array) -> Array:
+def _tall(array: DeviceArray) -> DeviceArray:
     """View of arrays with one spatial axis as arrays with two, as torch does it for pooling."""
     return array.unsqueeze(2) if array.ndim == 3 else array
 
@@ -63,37 +61,41 @@ class TorchAsReleased(Torch):
         """One rounding of the output and nothing declared away: neither roundings per tap nor flushed subnormals."""
         return self.numerics
 
-    def conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Array:
+    def conv(self, x: DeviceArray, w: DeviceArray, b: DeviceArray | None, window: Window) -> DeviceArray:
         """Call torch.nn.functional.conv1d, conv2d or conv3d."""
         call = function("conv", x.ndim - 2)
         return call(x, w, b, window.stride, _pads(window), window.dilation, window.groups)
 
-    def conv_transpose(self, x: Array, w: Array, b: Array | None, window: Window, output_padding: Sizes) -> Array:
+    def conv_transpose(
+        self, x: DeviceArray, w: DeviceArray, b: DeviceArray | None, window: Window, output_padding: Sizes
+    ) -> DeviceArray:
         """Call torch.nn.functional.conv_transpose1d, 2d or 3d."""
         call = function("conv_transpose", x.ndim - 2)
         return call(x, w, b, window.stride, _pads(window), output_padding, window.groups, window.dilation)
 
-    def conv_input_grad(self, dy: Array, w: Array, x_shape: Sizes, window: Window) -> Array:
+    def conv_input_grad(self, dy: DeviceArray, w: DeviceArray, x_shape: Sizes, window: Window) -> DeviceArray:
         """Give dx of `convolution_backward`."""
         return self._gradients(dy, dy.new_empty(x_shape), w, window)[0]
 
-    def conv_weight_grad(self, dy: Array, x: Array, w_shape: Sizes, window: Window) -> Array:
+    def conv_weight_grad(self, dy: DeviceArray, x: DeviceArray, w_shape: Sizes, window: Window) -> DeviceArray:
         """Give dw of `convolution_backward`."""
         return self._gradients(dy, x, dy.new_empty(w_shape), window)[1]
 
-    def _gradients(self, dy: Array, x: Array, w: Array, window: Window) -> Any:
+    def _gradients(self, dy: DeviceArray, x: DeviceArray, w: DeviceArray, window: Window) -> tuple[DeviceArray, ...]:
         backward, zeros = aten("convolution_backward"), [0] * (x.ndim - 2)
         rest = (None, window.stride, _pads(window), window.dilation, False, zeros, window.groups)
-        return backward(dy, x, w, *rest, [True, True, False])
+        gradients: tuple[DeviceArray, ...] = backward(dy, x, w, *rest, [True, True, False])
+        return gradients
 
-    def max_pool(self, x: Array, window: Window) -> tuple[Array, Array]:
+    def max_pool(self, x: DeviceArray, window: Window) -> tuple[DeviceArray, DeviceArray]:
         """Call torch.nn.functional.max_pool1d, 2d or 3d."""
         call, pads = function("max_pool", x.ndim - 2), _pads(window)
-        return call(  # type: ignore[no-any-return]
+        found: tuple[DeviceArray, DeviceArray] = call(
             x, window.kernel, window.stride, pads, window.dilation, window.ceil_mode, return_indices=True
         )
+        return found
 
-    def max_pool_grad(self, dy: Array, x: Array, indices: Array, window: Window) -> Array:
+    def max_pool_grad(self, dy: DeviceArray, x: DeviceArray, indices: DeviceArray, window: Window) -> DeviceArray:
         """Call `max_pool2d_with_indices_backward` or that of three axes."""
         assert window.kernel is not None
         backward = aten(f"max_pool{max(2, x.ndim - 2)}d_with_indices_backward")
@@ -103,13 +105,13 @@ class TorchAsReleased(Torch):
         dx = backward(_tall(dy), _tall(x), *geometry, window.ceil_mode, _tall(indices))
         return dx.view(x.shape)
 
-    def avg_pool(self, x: Array, window: Window) -> Array:
+    def avg_pool(self, x: DeviceArray, window: Window) -> DeviceArray:
         """Call torch.nn.functional.avg_pool1d, 2d or 3d."""
         self._refuse_dilation(window)
         call = function("avg_pool", x.ndim - 2)
         return call(x, window.kernel, window.stride, _pads(window), window.ceil_mode, window.count_include_pad)
 
-    def avg_pool_grad(self, dy: Array, x_shape: Sizes, window: Window) -> Array:
+    def avg_pool_grad(self, dy: DeviceArray, x_shape: Sizes, window: Window) -> DeviceArray:
         """Call `avg_pool2d_backward` or `avg_pool3d_backward`."""
         self._refuse_dilation(window)
         assert window.kernel is not None
@@ -124,11 +126,11 @@ class TorchAsReleased(Torch):
         if set(window.dilation) != {1}:
             raise ValueError("torch has no dilation in avg_pool")
 
-    def prepare(self, problem: Problem, arrays: Any) -> Callable[[], Any]:
+    def prepare(self, problem: Problem, arrays: DeviceArrays) -> Call:
         """Bind the plain method."""
         return bind_operator(self, problem, arrays)
 
-    def to_device(self, array: Any) -> Array:
+    def to_device(self, array: Array) -> DeviceArray:
         """Share the memory of the NumPy array, with its strides; torch takes no negative ones."""
         import torch
 

@@ -7,10 +7,7 @@ from functools import partial
 from typing import Any
 
 from harness import Window
-from harness.problems import Padding, Sizes
-
-Array = Any
-Call = Callable[[], Any]
+from harness.problems import DeviceArray, Outputs, Padding, Sizes
 
 
 def is_symmetric(window: Window) -> bool:
@@ -33,21 +30,23 @@ def opposite(padding: Padding) -> Padding:
     return tuple((-begin, -end) for begin, end in padding)
 
 
-def function(name: str, axes: int) -> Callable[..., Any]:
+def function(name: str, axes: int) -> Callable[..., Outputs]:
     """Torch's function of this name for a number of axes."""
     from torch.nn import functional
 
-    return getattr(functional, f"{name}{axes}d")  # type: ignore[no-any-return]
+    found: Callable[..., Outputs] = getattr(functional, f"{name}{axes}d")
+    return found
 
 
-def aten(name: str) -> Callable[..., Any]:
+def aten(name: str) -> Callable[..., Outputs]:
     """Backward function that has no public name; `.default` spares the search for the overload in every call."""
     import torch
 
-    return getattr(torch.ops.aten, name).default  # type: ignore[no-any-return]
+    found: Callable[..., Outputs] = getattr(torch.ops.aten, name).default
+    return found
 
 
-def refit(spatial: Sizes, padding: Padding, value: float = 0.0) -> Callable[[Array], Array]:
+def refit(spatial: Sizes, padding: Padding, value: float = 0.0) -> Callable[[DeviceArray], DeviceArray]:
     """Make the function that pads arrays of this spatial size by (begin, end), and crops where a side is negative.
 
     Where a side crops more than there is, what is left lies in the padding of the other side.
@@ -62,7 +61,7 @@ def refit(spatial: Sizes, padding: Padding, value: float = 0.0) -> Callable[[Arr
     return partial(pad, pad=sides, value=value)
 
 
-def blank(like: Array, shape: Sizes, device: Any = None) -> Array:
+def blank(like: DeviceArray, shape: Sizes, device: Any = None) -> DeviceArray:
     """Make an uninitialised tensor in the layout of another one: channels first or channels last.
 
     As a stand-in for an array of which torch reads only the shape and the layout, it costs no time.
@@ -75,7 +74,7 @@ def blank(like: Array, shape: Sizes, device: Any = None) -> Array:
     return torch.empty((shape[0], *shape[2:], shape[1]), **places).movedim(-1, 1)
 
 
-def canonical(a: Array) -> Array:
+def canonical(a: DeviceArray) -> DeviceArray:
     """View of the same memory with the strides that its layout has where no axis is of size 1.
 
     The stride of an axis of size 1 means nothing, but torch 2.13 reads a layout from it: convolutions of several

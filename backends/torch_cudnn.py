@@ -11,7 +11,7 @@ refuses `conv_transpose` and pooling.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -19,7 +19,6 @@ from typing import Any
 
 from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing, transposed_shape
 from backends.torch_calls import (
-    Call,
     aten,
     begins,
     blank,
@@ -38,9 +37,7 @@ from backends.torch_pooling import (
     plan_max_pool_grad,
 )
 from harness import Backend, Numerics, Operator, Problem, Window, hookimpl
-from harness.problems import Sizes, dtype_of, operator_arguments
-
-Array = Any
+from harness.problems import Array, Call, DeviceArray, DeviceArrays, Outputs, Sizes, dtype_of, operator_arguments
 
 NOT_INSTALLED = "torch is not installed; install the extra: pip install 'conv-harness[torch]'"
 SHORT = ("float16", "bfloat16")
@@ -53,7 +50,9 @@ MEAN_POOLS = (Operator.avg_pool, Operator.avg_pool_grad)
 # --- the operators but pooling -----------------------------------------------------------------------------------
 
 
-def _gradient(which: int, window: Window, padding: Sizes) -> Callable[[Array, Array, Array], Array]:
+def _gradient(
+    which: int, window: Window, padding: Sizes
+) -> Callable[[DeviceArray, DeviceArray, DeviceArray], DeviceArray]:
     """Make the function of dy, x and w that computes one gradient of `conv` alone: 0 is dx, 1 is dw."""
     backward, zeros = aten("convolution_backward"), (0,) * window.axes
     mask = [which == 0, which == 1, False]
@@ -61,12 +60,12 @@ def _gradient(which: int, window: Window, padding: Sizes) -> Callable[[Array, Ar
     return lambda dy, x, w: backward(dy, x, w, *rest)[which]
 
 
-def _is_short_last(a: Array) -> bool:
+def _is_short_last(a: DeviceArray) -> bool:
     """Whether this is bfloat16 with channels last on a CPU, where oneDNN 3.12 gives wrong numbers here and there."""
     return str(a.dtype) == "torch.bfloat16" and a.device.type == "cpu" and not a.is_contiguous()
 
 
-def _is_strided_point(x: Array, w_shape: Sizes, window: Window) -> bool:
+def _is_strided_point(x: DeviceArray, w_shape: Sizes, window: Window) -> bool:
     """Whether oneDNN reduces a strided 1x1 problem with channels last by a copy, which it gets wrong with AVX2.
 
     The weight gradient is then wrong, or the process dies (oneDNN issue 6035, seen with oneDNN 3.12 on Zen 3).
@@ -75,12 +74,12 @@ def _is_strided_point(x: Array, w_shape: Sizes, window: Window) -> bool:
     return strided and point and x.device.type == "cpu" and not x.is_contiguous()
 
 
-def _channels_first(call: Callable[..., Array]) -> Callable[..., Array]:
+def _channels_first(call: Callable[..., DeviceArray]) -> Callable[..., DeviceArray]:
     """Make the same function of two operands that copies them where their channels are not first."""
     return lambda a, b, *rest: call(a.contiguous(), b.contiguous(), *rest)
 
 
-def _plan_conv(x: Array, w: Array, b: Array | None, window: Window) -> Call:
+def _plan_conv(x: DeviceArray, w: DeviceArray, b: DeviceArray | None, window: Window) -> Call:
     shape = conv_shape(x.shape, w.shape, window)
     if is_empty(x.shape, w.shape):
         return partial(sum_of_nothing, x, shape, b)
@@ -96,7 +95,7 @@ def _plan_conv(x: Array, w: Array, b: Array | None, window: Window) -> Call:
     return lambda: convolve(widen(x), w, b, window.stride, 0, *rest)
 
 
-def _plan_conv_input_grad(dy: Array, w: Array, x_shape: Sizes, window: Window) -> Call:
+def _plan_conv_input_grad(dy: DeviceArray, w: DeviceArray, x_shape: Sizes, window: Window) -> Call:
     check_gradient(dy.shape, conv_shape(x_shape, w.shape, window))
     if is_empty(dy.shape, w.shape):
         return partial(sum_of_nothing, dy, x_shape)
@@ -109,7 +108,7 @@ def _plan_conv_input_grad(dy: Array, w: Array, x_shape: Sizes, window: Window) -
     return lambda: crop(gradient(dy, padded, w))
 
 
-def _plan_conv_weight_grad(dy: Array, x: Array, w_shape: Sizes, window: Window) -> Call:
+def _plan_conv_weight_grad(dy: DeviceArray, x: DeviceArray, w_shape: Sizes, window: Window) -> Call:
     check_gradient(dy.shape, conv_shape(x.shape, w_shape, window))
     if is_empty(dy.shape, x.shape):
         return partial(sum_of_nothing, dy, w_shape)
@@ -124,11 +123,13 @@ def _plan_conv_weight_grad(dy: Array, x: Array, w_shape: Sizes, window: Window) 
     return lambda: gradient(dy, widen(x), w)
 
 
-def _plan_conv_bias_grad(dy: Array) -> Call:
+def _plan_conv_bias_grad(dy: DeviceArray) -> Call:
     return partial(dy.sum, (0, *range(2, dy.ndim)))
 
 
-def _plan_conv_transpose(x: Array, w: Array, b: Array | None, window: Window, output_padding: Sizes) -> Call:
+def _plan_conv_transpose(
+    x: DeviceArray, w: DeviceArray, b: DeviceArray | None, window: Window, output_padding: Sizes
+) -> Call:
     shape = transposed_shape(x.shape, w.shape, window, output_padding)
     if is_empty(x.shape, w.shape):
         return partial(sum_of_nothing, x, shape, b)
@@ -164,44 +165,46 @@ class TorchOperators(Backend):
     takes_complex = True
     numerics = Numerics(algorithm="gemm", nan_index="last")  # its loops take every NaN that they meet
 
-    def conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Array:
+    def conv(self, x: DeviceArray, w: DeviceArray, b: DeviceArray | None, window: Window) -> DeviceArray:
         """Correlate x with w and add b."""
         return self.settle(_plan_conv(x, w, b, window))()
 
-    def conv_input_grad(self, dy: Array, w: Array, x_shape: Sizes, window: Window) -> Array:
+    def conv_input_grad(self, dy: DeviceArray, w: DeviceArray, x_shape: Sizes, window: Window) -> DeviceArray:
         """Give dx: the backward function with only its first output asked for."""
         return self.settle(_plan_conv_input_grad(dy, w, x_shape, window))()
 
-    def conv_weight_grad(self, dy: Array, x: Array, w_shape: Sizes, window: Window) -> Array:
+    def conv_weight_grad(self, dy: DeviceArray, x: DeviceArray, w_shape: Sizes, window: Window) -> DeviceArray:
         """Give dw: the backward function with only its second output asked for."""
         return self.settle(_plan_conv_weight_grad(dy, x, w_shape, window))()
 
-    def conv_bias_grad(self, dy: Array) -> Array:
+    def conv_bias_grad(self, dy: DeviceArray) -> DeviceArray:
         """Give db, the sum over all but the channels."""
         return self.settle(_plan_conv_bias_grad(dy))()
 
-    def conv_transpose(self, x: Array, w: Array, b: Array | None, window: Window, output_padding: Sizes) -> Array:
+    def conv_transpose(
+        self, x: DeviceArray, w: DeviceArray, b: DeviceArray | None, window: Window, output_padding: Sizes
+    ) -> DeviceArray:
         """Apply the transpose of `conv` to x and add b."""
         return self.settle(_plan_conv_transpose(x, w, b, window, output_padding))()
 
-    def max_pool(self, x: Array, window: Window) -> tuple[Array, Array]:
+    def max_pool(self, x: DeviceArray, window: Window) -> tuple[DeviceArray, DeviceArray]:
         """Give y and indices; the first of equals wins, and of several NaN the last one is indexed."""
         y, indices = self.settle(plan_max_pool(x, window))()
         return y, indices
 
-    def max_pool_grad(self, dy: Array, x: Array, indices: Array, window: Window) -> Array:
+    def max_pool_grad(self, dy: DeviceArray, x: DeviceArray, indices: DeviceArray, window: Window) -> DeviceArray:
         """Give dx, each dy added at its index."""
         return self.settle(plan_max_pool_grad(dy, x, indices, window))()
 
-    def avg_pool(self, x: Array, window: Window) -> Array:
+    def avg_pool(self, x: DeviceArray, window: Window) -> DeviceArray:
         """Give y, the mean over each window."""
         return self.settle(plan_avg_pool(x, window))()
 
-    def avg_pool_grad(self, dy: Array, x_shape: Sizes, window: Window) -> Array:
+    def avg_pool_grad(self, dy: DeviceArray, x_shape: Sizes, window: Window) -> DeviceArray:
         """Give dx, each dy spread evenly over its window."""
         return self.settle(plan_avg_pool_grad(dy, x_shape, window))()
 
-    def prepare(self, problem: Problem, arrays: Mapping[str, Any]) -> Call:
+    def prepare(self, problem: Problem, arrays: DeviceArrays) -> Call:
         """Settle the geometry; the call that is left is the torch function itself where torch has the window."""
         return self.settle(PLANS[problem.operator](*operator_arguments(problem, arrays)), problem.math)
 
@@ -239,7 +242,7 @@ class TorchOperators(Backend):
         got = self.conv(ones, ones, None, Window.of(1)).item()
         return None if got == 3.0 else f"torch {torch.__version__} gives 1+1+1 = {got} on {self.device}"
 
-    def to_device(self, array: Any) -> Array:
+    def to_device(self, array: Array) -> DeviceArray:
         """Copy a NumPy array into a tensor of the same layout; bfloat16 travels as whole numbers of 16 bits.
 
         A copy, because torch reads a layout from strides: NumPy leaves those of axes of size 1 undefined, and with
@@ -253,13 +256,13 @@ class TorchOperators(Backend):
         tensor = torch.from_numpy(array.view("int16")).view(torch.bfloat16) if short else torch.from_numpy(array)
         return blank(tensor, tensor.shape, self.device).copy_(tensor)
 
-    def to_host(self, array: Array) -> Any:
+    def to_host(self, array: DeviceArray) -> Array:
         """Turn a tensor into a NumPy array of the same dtype and layout."""
         import torch
 
-        if array.dtype != torch.bfloat16:
-            return array.cpu().numpy()
-        return array.cpu().view(torch.int16).numpy().view(dtype_of("bfloat16"))
+        short = array.dtype == torch.bfloat16
+        host: Array = (array.cpu().view(torch.int16) if short else array.cpu()).numpy()
+        return host.view(dtype_of("bfloat16")) if short else host
 
     def versions(self) -> dict[str, str]:
         """Versions of torch and of the oneDNN inside it."""
@@ -389,7 +392,7 @@ def _may_transform(problem: Problem) -> bool:
     return problem.dtype in ("float32", "float16") and not moved and prod(problem.kernel) > 1
 
 
-def _with_tf32(cudnn: Any, matmul: Any, allowed: bool, call: Call) -> Any:
+def _with_tf32(cudnn: Any, matmul: Any, allowed: bool, call: Call) -> Outputs:
     """Call with TF32 on or off, both in cuDNN and in cuBLAS. The switches are found beforehand: this is timed.
 
     These switches also set the ones that torch 2.9 added (`fp32_precision`). Set alone, the new ones contradict the

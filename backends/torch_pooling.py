@@ -8,12 +8,9 @@ from math import inf, prod
 from typing import Any
 
 from backends.guards import check_gradient, is_empty, pool_shape, sum_of_nothing
-from backends.torch_calls import Call, aten, begins, blank, canonical, function, grown, is_symmetric, opposite, refit
+from backends.torch_calls import aten, begins, blank, canonical, function, grown, is_symmetric, opposite, refit
 from harness import Problem, Window
-from harness.problems import Sizes, mean_divisors
-
-Array = Any
-
+from harness.problems import Call, DeviceArray, Sizes, mean_divisors
 
 # --- geometry ----------------------------------------------------------------------------------------------------
 
@@ -29,7 +26,7 @@ def _is_direct(spatial: Sizes, window: Window) -> bool:
     )
 
 
-def _first_places(x: Array, window: Window) -> Array:
+def _first_places(x: DeviceArray, window: Window) -> DeviceArray:
     """Flat index of the first position of every window inside the input; every window has one (see `supports`)."""
     import torch
 
@@ -74,7 +71,7 @@ def _on_row(plan: Callable[..., Call], window: Window, *given: Any) -> Call:
     return lambda: call().squeeze(2)
 
 
-def _divisor_map(like: Array, counts: list[list[int]]) -> Array:
+def _divisor_map(like: DeviceArray, counts: list[list[int]]) -> DeviceArray:
     """Divisor of every window, wide enough to hold sums: float32 at least."""
     import torch
 
@@ -86,7 +83,7 @@ def _divisor_map(like: Array, counts: list[list[int]]) -> Array:
 # --- the operators -----------------------------------------------------------------------------------------------
 
 
-def plan_max_pool(x: Array, window: Window) -> Call:
+def plan_max_pool(x: DeviceArray, window: Window) -> Call:
     """y and indices. Torch takes a batch of nothing, but no images without channels."""
     shape = pool_shape(x.shape, window)
     if is_empty(shape):
@@ -103,14 +100,14 @@ def plan_max_pool(x: Array, window: Window) -> Call:
     else:
         found = _padded_max_pool(x, window)
 
-    def call() -> tuple[Array, Array]:
+    def call() -> tuple[DeviceArray, DeviceArray]:
         y, indices = found()
         return y, indices.where(y != -inf, first)
 
     return call
 
 
-def _padded_max_pool(x: Array, window: Window) -> Callable[[], tuple[Array, Array]]:
+def _padded_max_pool(x: DeviceArray, window: Window) -> Callable[[], tuple[DeviceArray, DeviceArray]]:
     """Pool the input in its padding; places of the padded input are turned into those of x."""
     import torch
 
@@ -119,14 +116,14 @@ def _padded_max_pool(x: Array, window: Window) -> Callable[[], tuple[Array, Arra
     places = torch.arange(prod(spatial), device=x.device).reshape(spatial)
     places, widen = refit(spatial, cover, -1)(places).flatten(), refit(spatial, cover, -inf)
 
-    def call() -> tuple[Array, Array]:
+    def call() -> tuple[DeviceArray, DeviceArray]:
         y, padded = pool(widen(x), window.kernel, window.stride, 0, window.dilation, False, True)
         return y, places[padded]
 
     return call
 
 
-def plan_max_pool_grad(dy: Array, x: Array, indices: Array, window: Window) -> Call:
+def plan_max_pool_grad(dy: DeviceArray, x: DeviceArray, indices: DeviceArray, window: Window) -> Call:
     """dx, each dy added at its index."""
     check_gradient(dy.shape, pool_shape(x.shape, window))
     check_gradient(indices.shape, tuple(dy.shape))
@@ -142,7 +139,7 @@ def plan_max_pool_grad(dy: Array, x: Array, indices: Array, window: Window) -> C
     return lambda: dy.new_zeros(maps).scatter_add_(2, indices.flatten(2), dy.flatten(2)).view(shape)
 
 
-def plan_avg_pool(x: Array, window: Window) -> Call:
+def plan_avg_pool(x: DeviceArray, window: Window) -> Call:
     """y, the mean over each window."""
     shape = pool_shape(x.shape, window)
     if is_empty(shape):
@@ -159,7 +156,7 @@ def plan_avg_pool(x: Array, window: Window) -> Call:
     return lambda: (pool(widen(x).to(divisor.dtype), kernel, stride, 0, False, True, 1) / divisor).to(x.dtype)
 
 
-def plan_avg_pool_grad(dy: Array, x_shape: Sizes, window: Window) -> Call:
+def plan_avg_pool_grad(dy: DeviceArray, x_shape: Sizes, window: Window) -> Call:
     """dx, each dy spread evenly over its window."""
     check_gradient(dy.shape, pool_shape(x_shape, window))
     if is_empty(dy.shape):

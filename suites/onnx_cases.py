@@ -21,13 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness import HarnessError, Problem, UsageError
 from harness.capture import ONNX_OPERATORS, make_onnx_window
-from harness.problems import Sizes, reference
-
-Array = NDArray[Any]
+from harness.problems import Array, Sizes, reference
 
 WANTED = 106
 NOT_INSTALLED = "suite onnx needs the package onnx: pip install 'conv-harness[onnx]'"

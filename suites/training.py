@@ -10,13 +10,11 @@ wrong the next one starts from, so the bound grows over the steps as this descen
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness import NetworkProblem
 from harness.backend import UnsupportedError
@@ -30,10 +28,9 @@ from harness.laws import (
     copy_to_host,
 )
 from harness.networks import Compute, Network, Touch, backward, forward, make_values
-from harness.problems import FORMATS, dtype_of
+from harness.problems import FORMATS, Array, DeviceArray, DeviceArrays, dtype_of
 
-Array = NDArray[Any]
-Batches = Iterable[tuple[Any, Any]]  # input and target
+Batches = Iterable[tuple[DeviceArray, DeviceArray]]  # input and target
 BATCH, EPOCHS, RATE = 32, 10, 0.25
 HELD_OUT = 5  # every fifth digit is never trained on: 360 of 1797
 SIDE, BORDER = 32, 1  # pixels of a side, and of background that is put around a digit of 8x8 beforehand
@@ -105,9 +102,9 @@ def steps_of(digits: Digits, n: int) -> int:
 
 
 def descend(
-    network: Network, compute: Compute, values: dict[str, Any], batches: Batches,
-    touch: Touch = lambda name, a: a, settle: Callable[[Any], Any] = lambda a: a,
-) -> Iterator[Any]:  # fmt: skip
+    network: Network, compute: Compute, values: dict[str, DeviceArray], batches: Batches,
+    touch: Touch = lambda name, a: a, settle: Callable[[DeviceArray], DeviceArray] = lambda a: a,
+) -> Iterator[DeviceArray]:  # fmt: skip
     """Take a step for each batch and give its loss, before the step; values are replaced in their dictionary.
 
     touch: as in `forward`, for glue; settle: sees every updated parameter and gives what is to be used.
@@ -136,7 +133,7 @@ def train(subject: NetworkUnderTest, digits: Digits, epochs: int = EPOCHS) -> Tr
     return Training(losses=tuple(losses), accuracies=tuple(accuracies), seconds=time.perf_counter() - begun)
 
 
-def count_right(subject: NetworkUnderTest, digits: Digits, values: Mapping[str, Any]) -> int:
+def count_right(subject: NetworkUnderTest, digits: Digits, values: DeviceArrays) -> int:
     """How many of the held-out digits get the largest output at their label; in batches of the problem's n."""
     n, whole = subject.problem.n, len(digits.held_x)
     found = []
@@ -156,7 +153,7 @@ def trace_losses(subject: NetworkUnderTest, digits: Digits, steps: int) -> Array
     return np.array([float(copy_to_host(subject.backend, loss)) for loss in islice(descent, steps)])
 
 
-def _descend_on(subject: NetworkUnderTest, digits: Digits, values: dict[str, Any]) -> Iterator[Any]:
+def _descend_on(subject: NetworkUnderTest, digits: Digits, values: dict[str, DeviceArray]) -> Iterator[DeviceArray]:
     to_device = subject.backend.to_device
     batches = ((to_device(x), to_device(target)) for x, target in draw_batches(digits, subject.problem))
     return descend(subject.network, subject.compute, values, batches)

@@ -13,16 +13,14 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import log1p
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
 from harness.plan.gate import DELTA, LEVEL, LOOKS, Gate
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from harness.problems.arrays import Reals
 
-    Array: TypeAlias = NDArray[np.float64]
 
 FEWEST = 3  # passes of a first look: fewer do not determine their spread
 TRIM = 0.2  # share of the passes trimmed at either end
@@ -95,17 +93,17 @@ class Statistic:
     """
 
     name: str
-    p_above: Callable[[Array, float], Array]
-    summarise: Callable[[Array], tuple[Array, Array, float]]
+    p_above: Callable[[Reals, float], Reals]
+    summarise: Callable[[Reals], tuple[Reals, Reals, float]]
 
 
-def summarise_mean(samples: Array) -> tuple[Array, Array, float]:
+def summarise_mean(samples: Reals) -> tuple[Reals, Reals, float]:
     """Return the mean, its standard error, and the degrees of freedom."""
     n = samples.shape[-1]
     return samples.mean(-1), samples.std(-1, ddof=1) / n**0.5, n - 1.0
 
 
-def summarise_trimmed(samples: Array) -> tuple[Array, Array, float]:
+def summarise_trimmed(samples: Reals) -> tuple[Reals, Reals, float]:
     """Return the 20 % trimmed mean, its standard error, and the degrees of freedom.
 
     The error follows from the winsorised variance (Tukey and McLaughlin 1963).
@@ -121,7 +119,7 @@ def summarise_trimmed(samples: Array) -> tuple[Array, Array, float]:
     return ordered[..., cut : n - cut].mean(-1), error, kept - 1.0
 
 
-def summarise_walsh(samples: Array) -> tuple[Array, Array, float]:
+def summarise_walsh(samples: Reals) -> tuple[Reals, Reals, float]:
     """Return the median of the means of all pairs, its standard error, and the degrees of freedom.
 
     Hodges and Lehmann 1963; the error follows from the order statistics of the means.
@@ -136,15 +134,15 @@ def summarise_walsh(samples: Array) -> tuple[Array, Array, float]:
     return np.median(means, axis=-1), (means[..., -1 - low] - means[..., low]) / (2 * 1.96), n - 1.0
 
 
-def weigh_signs(samples: Array, bound: float) -> Array:
+def weigh_signs(samples: Reals, bound: float) -> Reals:
     """Return p-values of the sign test; it needs no spread, and its smallest value for n passes is 2**-n."""
     from scipy.special import bdtrc
 
-    above: Array = bdtrc((samples > bound).sum(-1) - 1.0, samples.shape[-1], 0.5)
+    above: Reals = bdtrc((samples > bound).sum(-1) - 1.0, samples.shape[-1], 0.5)
     return above
 
 
-def weigh_ranks(samples: Array, bound: float) -> Array:
+def weigh_ranks(samples: Reals, bound: float) -> Reals:
     """Return p-values of Wilcoxon's signed-rank test, exact up to 50 passes and asymptotic beyond."""
     import numpy as np
     from scipy.stats import wilcoxon
@@ -155,16 +153,16 @@ def weigh_ranks(samples: Array, bound: float) -> Array:
     return np.where(np.isnan(found), 1.0, found)
 
 
-def _weigh_student(summarise: Callable[[Array], tuple[Array, Array, float]]) -> Callable[[Array, float], Array]:
+def _weigh_student(summarise: Callable[[Reals], tuple[Reals, Reals, float]]) -> Callable[[Reals, float], Reals]:
     """Student's t test of a summary; the sign test if the sample shows no spread, which proves nothing about it."""
 
-    def p_above(samples: Array, bound: float) -> Array:
+    def p_above(samples: Reals, bound: float) -> Reals:
         import numpy as np
         from scipy.special import stdtr
 
         centre, error, freedom = summarise(samples)
         flat = error * samples.shape[-1] ** 0.5 < NO_SPREAD
-        found: Array = stdtr(freedom, (bound - centre) / np.where(flat, 1.0, error))
+        found: Reals = stdtr(freedom, (bound - centre) / np.where(flat, 1.0, error))
         return np.where(flat, weigh_signs(samples, bound), found)
 
     return p_above
@@ -176,7 +174,7 @@ WILCOXON = Statistic(name="wilcoxon", p_above=weigh_ranks, summarise=summarise_w
 STATISTICS = (STUDENT, TRIMMED, WILCOXON)
 
 
-def weigh_claims(samples: Array, bound: float, statistic: Statistic) -> Array:
+def weigh_claims(samples: Reals, bound: float, statistic: Statistic) -> Reals:
     """Return the p-values of the three claims at one look, shape (3, cells).
 
     samples: log ratios, shape (cells, passes). bound: change that counts, as the logarithm of a ratio.
@@ -190,7 +188,7 @@ def weigh_claims(samples: Array, bound: float, statistic: Statistic) -> Array:
     return np.stack([slower, faster, inside])
 
 
-def replay(samples: Sequence[Sequence[float]], design: Design, statistic: Statistic, *, ended: bool = False) -> Array:
+def replay(samples: Sequence[Sequence[float]], design: Design, statistic: Statistic, *, ended: bool = False) -> Reals:
     """Return sequentially adjusted p-values of slower, faster and the same, shape (3, cells); 1 before the first look.
 
     samples: log(new / base) of the passes of each cell. design: looks, shares and bound. statistic: the test.
@@ -207,5 +205,5 @@ def replay(samples: Sequence[Sequence[float]], design: Design, statistic: Statis
     for (passes, share), rows in groups.items():
         seen = np.array([samples[row][:passes] for row in rows])
         smallest[:, rows] = np.minimum(smallest[:, rows], weigh_claims(seen, design.bound, statistic) / share)
-    found: Array = smallest
+    found: Reals = smallest
     return found

@@ -27,7 +27,7 @@ from harness.analysis.sequential import NO_SPREAD, TRIMMED, Design, Statistic, r
 from harness.analysis.statistics import CONFIDENCE, Estimate
 
 if TYPE_CHECKING:
-    from harness.analysis.sequential import Array
+    from harness.problems.arrays import Reals
 
 Verdict = Literal["SLOWER", "FASTER", "SAME", "INCONCLUSIVE", "MISSING"]
 CLAIMS: tuple[Verdict, ...] = ("SLOWER", "FASTER", "SAME")
@@ -87,7 +87,7 @@ def judge(
     }
 
 
-def control_discoveries(p: Array, level: float) -> tuple[Array, float]:
+def control_discoveries(p: Reals, level: float) -> tuple[Reals, float]:
     """Return Benjamini and Hochberg's rejections at a level, and the p-value that suffices for one more rejection."""
     from scipy.stats import false_discovery_control
 
@@ -112,7 +112,7 @@ def overall(log_ratios: Mapping[K, Sequence[float]], statistic: Statistic = TRIM
     return estimate_centre(cells.mean(0), statistic)
 
 
-def estimate_centre(sample: Sequence[float] | Array, statistic: Statistic = TRIMMED) -> Estimate:
+def estimate_centre(sample: Sequence[float] | Reals, statistic: Statistic = TRIMMED) -> Estimate:
     """Return the ratio at the centre of log ratios, with its 95 % interval over passes; needs two passes."""
     import numpy as np
     from scipy.special import stdtrit
@@ -171,7 +171,7 @@ def _finite(key: object, sample: Sequence[float]) -> tuple[float, ...]:
 
 
 def _judge_cell(
-    sample: Sequence[float], p: Array, claimed: Array, design: Design, statistic: Statistic,
+    sample: Sequence[float], p: Reals, claimed: Reals, design: Design, statistic: Statistic,
     thresholds: tuple[float, float],
 ) -> Judgement:  # fmt: skip
     if not sample:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays
 from harness.problems.calling import bind_operator
 from harness.problems.numerics import Numerics
 from harness.problems.operator import Operator
@@ -63,17 +63,18 @@ class Backend:
         """Return the operations that this algorithm executes; the planner converts them into an estimated time."""
         return float(problem.flops)
 
-    def prepare(self, problem: Problem, arrays: Mapping[str, Any]) -> Callable[[], Any]:
+    def prepare(self, problem: Problem, arrays: DeviceArrays) -> Call:
         """Plan, search and allocate (not timed); return the call that is timed. Arrays are on the device."""
         return bind_operator(self, problem, arrays)
 
-    def to_device(self, array: Any) -> Any:
+    def to_device(self, array: Array) -> DeviceArray:
         """Convert a NumPy array into the backend's own type, on its device."""
         return array
 
-    def to_host(self, array: Any) -> Any:
+    def to_host(self, array: DeviceArray) -> Array:
         """Convert one of the backend's arrays into a NumPy array."""
-        return array
+        host: Array = array
+        return host
 
     def synchronize(self) -> None:
         """Wait until all queued operations have finished."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
+from harness.problems.arrays import DeviceArray, DeviceArrays
 from harness.problems.operator import Operator
 from harness.problems.operators.derivation import Derivation, Runner, namespace, take_one
-from harness.problems.operators.geometry import Arrays, P
+from harness.problems.operators.geometry import P
 from harness.problems.window import Window
 
 
@@ -27,7 +27,7 @@ def _lifted(problem: P, /) -> P | None:
     )  # fmt: skip
 
 
-def _compute_lifted(run: Runner[P], problem: P, arrays: Arrays, /) -> tuple[Any, ...]:
+def _compute_lifted(run: Runner[P], problem: P, arrays: DeviceArrays, /) -> tuple[DeviceArray, ...]:
     """A 1-D operator is the 2-D one on a row: indices flat over (1, n) are those over n."""
     lifted = _lifted(problem)
     assert lifted is not None
@@ -47,7 +47,7 @@ def _one_group(problem: P, /) -> P | None:
     )
 
 
-def _compute_split(run: Runner[P], problem: P, arrays: Arrays, /) -> tuple[Any, ...]:
+def _compute_split(run: Runner[P], problem: P, arrays: DeviceArrays, /) -> tuple[DeviceArray, ...]:
     """groups = block diagonal: each group is a problem of its own."""
     part, groups = _one_group(problem), problem.window.groups
     assert part is not None
@@ -59,7 +59,7 @@ def _compute_split(run: Runner[P], problem: P, arrays: Arrays, /) -> tuple[Any, 
     return (namespace(outputs[0]).concat(outputs, axis=axis),)
 
 
-def _slice_group(name: str, a: Any, g: int, groups: int) -> Any:
+def _slice_group(name: str, a: DeviceArray, g: int, groups: int) -> DeviceArray:
     axis = 0 if name in ("w", "b") else 1
     size = a.shape[axis] // groups
     return a[(slice(None),) * axis + (slice(g * size, (g + 1) * size),)]

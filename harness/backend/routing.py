@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 from harness.backend.base import Backend
 from harness.backend.derivations import derivations
 from harness.errors import HarnessError
 from harness.networks.problem import NetworkProblem
+from harness.problems.arrays import Call, DeviceArray, DeviceArrays, Outputs
 from harness.problems.calling import bind_operator, name_outputs
 from harness.problems.operator import Operator
 from harness.problems.operators.derivation import Derivation
@@ -100,7 +100,7 @@ def _find(backend: Backend, problem: Problem, seen: frozenset[Operator] = frozen
     return reason
 
 
-def prepare(backend: Backend, problem: Problem, arrays: Mapping[str, Any]) -> Callable[[], Any]:
+def prepare(backend: Backend, problem: Problem, arrays: DeviceArrays) -> Call:
     """Return the call that is timed: from the backend's own `prepare` for a native operator, else the derivation.
 
     backend: its own methods compute the result. problem: the operator and shapes.
@@ -113,7 +113,7 @@ def prepare(backend: Backend, problem: Problem, arrays: Mapping[str, Any]) -> Ca
     return partial(run, backend, problem, arrays)
 
 
-def run(backend: Backend, problem: Problem, arrays: Mapping[str, Any], seen: frozenset[Operator] = frozenset()) -> Any:
+def run(backend: Backend, problem: Problem, arrays: DeviceArrays, seen: frozenset[Operator] = frozenset()) -> Outputs:
     """Run a problem on device arrays by its route, with the plain methods of the backend.
 
     backend: computes all parts. problem: the operator and shapes. arrays: inputs on the device, by name.
@@ -127,7 +127,7 @@ def run(backend: Backend, problem: Problem, arrays: Mapping[str, Any], seen: fro
     if found is None:
         return bind_operator(backend, problem, arrays)()
 
-    def inner(sub: Problem, parts: Mapping[str, Any]) -> tuple[Any, ...]:
+    def inner(sub: Problem, parts: DeviceArrays) -> tuple[DeviceArray, ...]:
         deeper = seen if sub.operator is problem.operator else seen | {problem.operator}
         return tuple(name_outputs(sub, run(backend, sub, parts, deeper)).values())
 

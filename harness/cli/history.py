@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,10 +15,9 @@ from harness.exit_codes import ExitCode
 from harness.record.directory import DEFAULT
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from harness.analysis.history.series import History, Series, Source
     from harness.analysis.reporter import Reporter
+    from harness.problems.arrays import Array
 
 MOST_SERIES, MOST_POINTS = 60, 200  # rows of a printed table
 BARS, BINS, LEAST_SPAN = "▁▂▃▄▅▆▇█", 24, 0.1  # a line that moves by less than the span stays low
@@ -171,7 +170,7 @@ def print_changes(history: History) -> None:
     )
 
 
-def draw_trend(times_ns: Sequence[float] | NDArray[Any]) -> str:
+def draw_trend(times_ns: Sequence[float] | Array) -> str:
     """Return times as a line of bars, on a logarithmic scale; adjacent times are combined if there are many."""
     import numpy as np
 

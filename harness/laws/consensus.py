@@ -15,19 +15,17 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.laws.deviation import Deviation, Kind, compare_arrays, statement, worst_of
 from harness.laws.diagnosis.pattern import describe_pattern
 from harness.laws.error_bounds import is_exact, magnitude, rounding_bound, sum_bound
+from harness.problems.arrays import Array
 from harness.problems.data import make_arrays
 from harness.problems.numerics import Numerics
 from harness.problems.problem import Problem
 
-Array = NDArray[Any]
 Answer = tuple[Mapping[str, Array], Numerics]
 Comparable = Callable[[str, str, str], bool]
 Names = tuple[str, ...]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.laws.attachments import Attachments
 from harness.laws.diagnosis.pattern import describe_pattern
+from harness.problems.arrays import Array
 
-Array = NDArray[Any]
 Kind = Literal["exact", "bound", "norm", "structure", "declared"]
 
 

@@ -16,19 +16,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.laws.deviation import Deviation, Kind, compare_arrays, worst_of
 from harness.laws.diagnosis.pattern import describe_pattern, ulps
 from harness.problems import reference
 from harness.problems.accumulation import longest_sum
+from harness.problems.arrays import Array
 from harness.problems.numerics import FORMATS, Numerics
 from harness.problems.problem import Problem
 
-Array = NDArray[Any]
 LAMBDA = 8.0
 WINOGRAD = {2: 8.0, 4: 32.0, 6: 160.0}  # c, per tile
 BOTH_SIGNS = frozenset({"normal", "integer", "distinct", "subnormal", "wide", "onehot", "zeros", "nonfinite", "long"})

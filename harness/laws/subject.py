@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.backend.base import Backend
 from harness.backend.routing import prepare, run
 from harness.laws.error_bounds import is_exact
+from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays, Outputs
 from harness.problems.calling import name_outputs
 from harness.problems.data import apply_layout
 from harness.problems.numerics import Numerics, dtype_of
@@ -19,8 +18,6 @@ from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 from harness.problems.reference import turn
 from harness.problems.window import Sizes, Window
-
-Array = NDArray[Any]
 
 
 class NotExactError(Exception):
@@ -37,15 +34,15 @@ class PreparedCall:
 
     problem: Problem
     backend: Backend
-    call: Callable[[], Any]
+    call: Call
 
-    def run(self) -> Any:
+    def run(self) -> Outputs:
         """Call once and wait until every queued operation has ended."""
         result = self.call()
         self.backend.synchronize()
         return result
 
-    def fetch(self, result: Any) -> dict[str, Array]:
+    def fetch(self, result: Outputs) -> dict[str, Array]:
         """Return the outputs by name as new NumPy arrays. Raises ValueError for a wrong shape or dtype."""
         host = {k: np.array(self.backend.to_host(a)) for k, a in name_outputs(self.problem, result).items()}
         for name, a in host.items():
@@ -94,7 +91,7 @@ class BackendUnderTest:
             for name, a in turned.items()
         }
 
-    def devices(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Any]:
+    def devices(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, DeviceArray]:
         """Return arrays of the backend's own type, in the problem's dtype and memory layout."""
         return {name: self.backend.to_device(a) for name, a in self.arrange(problem, arrays).items()}
 
@@ -102,11 +99,11 @@ class BackendUnderTest:
         """Prepare the timed call."""
         return self.prepare_devices(problem, self.devices(problem, arrays))
 
-    def prepare_devices(self, problem: Problem, devices: Mapping[str, Any]) -> PreparedCall:
+    def prepare_devices(self, problem: Problem, devices: DeviceArrays) -> PreparedCall:
         """Prepare the timed call on the backend's own arrays."""
         return PreparedCall(problem, self.backend, prepare(self.backend, _unturned(problem), devices))
 
-    def plain(self, problem: Problem, devices: Mapping[str, Any]) -> PreparedCall:
+    def plain(self, problem: Problem, devices: DeviceArrays) -> PreparedCall:
         """Return the call of the backend's plain methods on its own arrays, which are not copied."""
         plain = _unturned(problem)
         return PreparedCall(problem, self.backend, lambda: run(self.backend, plain, devices))

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.backend.base import Backend
 from harness.machine.threads import THREAD_VARIABLES
+from harness.problems.arrays import Call
 
 SHARE = 0.05  # of a call's processor time on other threads; a larger share means that the work was shared
 AT_ONCE = 1.2  # processor time over wall time; a larger ratio means that threads worked at the same time
@@ -89,7 +90,7 @@ def granted_threads() -> int:
     return next((int(value) for value in values if value.isdigit() and int(value)), os.cpu_count() or 1)
 
 
-def watch_threads(backend: Backend, call: Callable[[], Any], counts: Sequence[int]) -> Turning:
+def watch_threads(backend: Backend, call: Call, counts: Sequence[int]) -> Turning:
     """Change the number of threads of a call, and observe which threads work.
 
     counts: numbers above one, tried until other threads are seen to work.
@@ -120,7 +121,7 @@ def is_calm(work: Work, *, switch: bool) -> bool:
     return work.at_once < AT_ONCE if switch else work.others < SHARE
 
 
-def watch_calm_work(call: Callable[[], Any], *, switch: bool) -> Work:
+def watch_calm_work(call: Call, *, switch: bool) -> Work:
     """Return the first work that keeps to one thread, else the last: threads spin for a while after their work."""
     for _ in range(TRIES):
         call()
@@ -131,7 +132,7 @@ def watch_calm_work(call: Callable[[], Any], *, switch: bool) -> Work:
     return work
 
 
-def watch_work(call: Callable[[], Any]) -> Work:
+def watch_work(call: Call) -> Work:
     """Measure how the work of a call is distributed over threads."""
     wall, whole, own = time.perf_counter_ns(), time.process_time_ns(), time.thread_time_ns()
     spent = 0

@@ -14,21 +14,19 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import reduce
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.laws.deviation import Deviation, compare_arrays, worst_of
 from harness.laws.error_bounds import LAMBDA, check_outputs, judge_output, magnitude, sum_bound
 from harness.problems import reference
+from harness.problems.arrays import Array
 from harness.problems.data import array_generator
 from harness.problems.numerics import FORMATS, Numerics
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 from harness.problems.taps import pad_or_crop
 
-Array = NDArray[Any]
 WHOLE_FLOPS = 4_000_000
 MAPS = 3
 POOLED = frozenset({Operator.max_pool, Operator.avg_pool, Operator.avg_pool_grad})

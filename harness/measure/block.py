@@ -15,15 +15,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from harness.measure.clocks import Clock, HostClock
 from harness.measure.device_clock import Gpu, make_reader
 from harness.measure.estimator import steady
 from harness.measure.processor_time import descendants_ns, make_waited, own_ns
 
+if TYPE_CHECKING:
+    from harness.problems.arrays import Call, Outputs
+
 Mode = Literal["hot", "cold"]
-Look = Callable[[int, Any], None]
+Look: TypeAlias = "Callable[[int, Outputs], None]"
 LEAST_SAMPLE_NS = 400_000  # 8000 steps of a 50 ns clock; the clock's own 60 ns are 0.02 % of it
 CALIBRATION_NS = 5_000_000
 LEAST_CALLS = 3
@@ -49,14 +52,14 @@ class Ready:
     apart: True if each call of a sample is timed by itself, with new contents before it.
     """
 
-    calls: tuple[Callable[[], Any], ...]
+    calls: tuple[Call, ...]
     clock: Clock
     loops: int = 1
     warmups: int = 0
     single_ns: float = 0.0
-    flush: Callable[[], Any] | None = None
+    flush: Callable[[], object] | None = None
     read_gpu: Callable[[], Gpu | None] | None = None
-    extra: Callable[[], Any] | None = None
+    extra: Callable[[], object] | None = None
     renew: Callable[[int], None] | None = None
     apart: bool = False
 
@@ -102,7 +105,7 @@ class Use:
         )  # fmt: skip
 
 
-def make_ready(calls: Sequence[Callable[[], Any]], clock: Clock, mode: Mode, device: str) -> Ready:
+def make_ready(calls: Sequence[Call], clock: Clock, mode: Mode, device: str) -> Ready:
     """Combine calls, clock and mode into a Ready that is not yet calibrated.
 
     calls: one for each member of the input pool. mode: "cold" adds a cache flush. device: "cpu" or "cuda".
@@ -257,14 +260,14 @@ def _renew(ready: Ready, member: int) -> None:
         ready.renew(member)
 
 
-def _run_one(call: Callable[[], Any], extra: Callable[[], Any] | None) -> Any:
+def _run_one(call: Call, extra: Callable[[], object] | None) -> Outputs:
     result = call()
     if extra is not None:
         extra()
     return result
 
 
-def _run_many(calls: tuple[Callable[[], Any], ...], rounds: int, member: int, extra: Callable[[], Any] | None) -> Any:
+def _run_many(calls: tuple[Call, ...], rounds: int, member: int, extra: Callable[[], object] | None) -> Outputs:
     """Call all members in turn, as often as a sample needs; return the last result of one member."""
     for _ in itertools.repeat(None, rounds):
         for call in calls:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.problems.arrays import Namespace
+
 
 TIMES = 2  # multiple of the last-level cache that is written
 DEVICE_TIMES = 4
@@ -15,7 +19,7 @@ so more is written than on a CPU: each partition sees half of the writes, which 
 UNKNOWN_CACHE_BYTES = 64 * 2**20
 
 
-def make_flush(device: str) -> Callable[[], Any]:
+def make_flush(device: str) -> Callable[[], object]:
     """Make a function that evicts the last-level cache of the device. Raises UsageError if no CUDA device is found."""
     if device == "cpu":
         import numpy as np
@@ -27,7 +31,7 @@ def make_flush(device: str) -> Callable[[], Any]:
     return make_device_flush(find_cuda())
 
 
-def make_device_flush(library: Any) -> Callable[[], Any]:
+def make_device_flush(library: Namespace) -> Callable[[], object]:
     """Make a function that writes DEVICE_TIMES the size of the current device's L2 and waits.
 
     library: the module torch or cupy.
@@ -47,7 +51,7 @@ def make_device_flush(library: Any) -> Callable[[], Any]:
     return flush
 
 
-def read_l2_bytes(library: Any) -> int:
+def read_l2_bytes(library: Namespace) -> int:
     """Return the L2 size of the current device in bytes, as its driver reports it; UNKNOWN_CACHE_BYTES if that is 0."""
     if library.__name__ == "torch":
         size = library.cuda.get_device_properties(library.cuda.current_device()).L2_cache_size

@@ -12,10 +12,14 @@ import time
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from harness.errors import UsageError
 
+if TYPE_CHECKING:
+    from harness.problems.arrays import Namespace
+
+T = TypeVar("T")
 LIBRARIES = ("torch", "cupy")
 TOLERANCE = 0.05
 SLACK_NS = 10_000_000  # an interruption between two readings costs a time slice
@@ -37,7 +41,7 @@ class Clock(Protocol):
     name: str
     launch_ns: float
 
-    def time(self, run: Callable[[], Any]) -> tuple[Any, float, float]:
+    def time(self, run: Callable[[], T]) -> tuple[T, float, float]:
         """Return the result of `run()`, its time in ns, and the time by a second clock around the first."""
 
 
@@ -55,7 +59,7 @@ class HostClock:
     ) -> None:
         self.synchronize, self.now, self.second = synchronize, now, second
 
-    def time(self, run: Callable[[], Any]) -> tuple[Any, float, float]:
+    def time(self, run: Callable[[], T]) -> tuple[T, float, float]:
         """Return the result of `run()` and its time in ns by both clocks."""
         around = self.second()
         begun = self.now()
@@ -74,7 +78,7 @@ class CudaClock:
 
     name = "cuda"
 
-    def __init__(self, synchronize: Callable[[], None], library: Any) -> None:
+    def __init__(self, synchronize: Callable[[], None], library: Namespace) -> None:
         self.synchronize, self.library = synchronize, library
         if library.__name__ == "torch":
             self.wait, make = library.cuda.synchronize, partial(library.cuda.Event, enable_timing=True)
@@ -83,7 +87,7 @@ class CudaClock:
         self.begin, self.end = make(), make()
         self.launch_ns = self._measure_launch()
 
-    def time(self, run: Callable[[], Any]) -> tuple[Any, float, float]:
+    def time(self, run: Callable[[], T]) -> tuple[T, float, float]:
         """Return the result of `run()`, ns between the events, and ns by the host clock until every stream was idle."""
         self.wait()  # exclude work that was queued before
         begun = read_clock()
@@ -151,7 +155,7 @@ def wait_for(device: str, synchronize: Callable[[], None]) -> Callable[[], None]
     return wait_twice
 
 
-def find_cuda() -> Any:
+def find_cuda() -> Namespace:
     """Return PyTorch or CuPy, the first with a CUDA device; a loaded module is tried first. Raises UsageError."""
     reasons = []
     for name in sorted(LIBRARIES, key=lambda name: name not in sys.modules):

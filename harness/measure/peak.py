@@ -21,6 +21,7 @@ from harness.errors import UsageError
 from harness.measure.disturbance import TICK_NS
 
 if TYPE_CHECKING:
+    from harness.problems.arrays import Namespace
     from harness.record.run import Peak
 
 SIZES = (256, 512, 1024, 1536)  # of square matrices; the rate grows with the size
@@ -37,7 +38,7 @@ OTHERS = 0.05  # share of one core; background programs of a quiet machine use l
 
 _now = time.perf_counter_ns
 Rates = list[tuple[str, float, float]]  # dtype, GFLOP/s of all threads together, and of one alone
-Make = Callable[[int], tuple[Callable[[], Any], int]]
+Make = Callable[[int], tuple[Callable[[], object], int]]
 
 
 def measure_peak(device: str = "cpu", *, quick: bool = False) -> Peak:
@@ -121,7 +122,7 @@ def best_rate(make: Make, sizes: Sequence[int], budget_ns: int, now: Callable[[]
     return best
 
 
-def _time(call: Callable[[], Any], now: Callable[[], int] = _now) -> int:
+def _time(call: Callable[[], object], now: Callable[[], int] = _now) -> int:
     begun = now()
     call()
     return max(1, now() - begun)
@@ -140,7 +141,7 @@ def _numpy_rates(threads: int, budget_ns: int) -> Rates:
     import numpy as np
     from threadpoolctl import threadpool_limits
 
-    def make(size: int, dtype: str) -> tuple[Callable[[], Any], int]:
+    def make(size: int, dtype: str) -> tuple[Callable[[], object], int]:
         a = np.full((size, size), 0.5, dtype=dtype)
         return partial(np.matmul, a, a, out=np.empty_like(a)), 2 * size**3
 
@@ -175,7 +176,7 @@ def _torch_rates(budget_ns: int) -> Rates:
     except (ImportError, OSError):
         return []
 
-    def make(size: int, dtype: Any) -> tuple[Callable[[], Any], int]:
+    def make(size: int, dtype: Any) -> tuple[Callable[[], object], int]:
         last = torch.channels_last
         x = torch.full((1, CHANNELS, size, size), 0.5, dtype=dtype).to(memory_format=last)
         w = torch.full((CHANNELS, CHANNELS, 3, 3), 0.5, dtype=dtype).to(memory_format=last)
@@ -220,13 +221,13 @@ def make_copy(size: int, times: int) -> Callable[[], None]:
     return partial(np.copyto, target, source)
 
 
-def run_side_by_side(calls: Sequence[Callable[[], Any]]) -> int:
+def run_side_by_side(calls: Sequence[Callable[[], object]]) -> int:
     """Run each call in its own thread; time from the first start to the last end, in ns."""
     if len(calls) == 1:
         return _time(calls[0])
     barrier, spans = threading.Barrier(len(calls)), []
 
-    def work(call: Callable[[], Any]) -> None:
+    def work(call: Callable[[], object]) -> None:
         barrier.wait()
         begun = _now()
         call()
@@ -251,10 +252,10 @@ def _measure_cuda(budget_ns: int) -> Peak:
     return Peak(device="cuda", gemm_gflops=rates, copy_gbs=copies[CUDA_COPY_BYTES[-1]], copy_by_bytes=by_bytes)
 
 
-def _torch_cuda(torch: Any, budget_ns: int) -> tuple[dict[str, float], dict[int, float]]:
+def _torch_cuda(torch: Namespace, budget_ns: int) -> tuple[dict[str, float], dict[int, float]]:
     wait = torch.cuda.synchronize
 
-    def make(size: int, dtype: str) -> tuple[Callable[[], Any], int]:
+    def make(size: int, dtype: str) -> tuple[Callable[[], object], int]:
         a = torch.full((size, size), 0.5, dtype=getattr(torch, dtype), device="cuda")
         out = torch.empty_like(a)
         return lambda: (torch.mm(a, a, out=out), wait()), 2 * size**3
@@ -272,7 +273,7 @@ def _torch_cuda(torch: Any, budget_ns: int) -> tuple[dict[str, float], dict[int,
 
 
 @contextmanager
-def switch_tf32(torch: Any, *, allowed: bool) -> Iterator[None]:
+def switch_tf32(torch: Namespace, *, allowed: bool) -> Iterator[None]:
     """Switch TF32 in cuBLAS on or off, and restore the previous state afterwards.
 
     Uses the old switch, which sets the new one of torch 2.9 (`fp32_precision`) too; the new one alone would contradict
@@ -287,11 +288,11 @@ def switch_tf32(torch: Any, *, allowed: bool) -> Iterator[None]:
         matmul.allow_tf32 = before
 
 
-def _cupy_cuda(cupy: Any, budget_ns: int) -> tuple[dict[str, float], dict[int, float]]:
+def _cupy_cuda(cupy: Namespace, budget_ns: int) -> tuple[dict[str, float], dict[int, float]]:
     """Measure through CuPy, whose only TF32 switch is an environment variable; it decides the float32 rate's name."""
     wait = cupy.cuda.runtime.deviceSynchronize
 
-    def make(size: int, dtype: str) -> tuple[Callable[[], Any], int]:
+    def make(size: int, dtype: str) -> tuple[Callable[[], object], int]:
         a = cupy.full((size, size), 0.5, dtype=dtype)
         out = cupy.empty_like(a)
         return lambda: (cupy.matmul(a, a, out=out), wait()), 2 * size**3
@@ -306,7 +307,7 @@ def _cupy_cuda(cupy: Any, budget_ns: int) -> tuple[dict[str, float], dict[int, f
     return rates, copies
 
 
-def _queue_rate(copy: Callable[[], Any], wait: Callable[[], Any], size: int) -> float:
+def _queue_rate(copy: Callable[[], object], wait: Callable[[], object], size: int) -> float:
     """Bytes per ns of many queued copies, so that each launch overlaps with the previous copy."""
     times = max(1, CUDA_COPIED // size)
 

@@ -7,16 +7,13 @@ followed, so that both implementations evaluate the same smooth piece of the fun
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.networks.evaluate import Tape, values_of
 from harness.networks.graph import INPUT, Network, Node
+from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.operator import Operator
-
-Array = NDArray[Any]
 
 
 def differentiate(
@@ -61,11 +58,13 @@ def differentiate(
     return tape
 
 
-def _gradient(tensor: Any) -> Array:
+def _gradient(tensor: DeviceArray) -> Array:
     return np.zeros(tuple(tensor.shape)) if tensor.grad is None else np.asarray(tensor.grad.numpy())
 
 
-def _apply(node: Node, inputs: list[Any], own: Mapping[str, Any], decisions: Mapping[str, Array] | None) -> Any:
+def _apply(
+    node: Node, inputs: list[DeviceArray], own: DeviceArrays, decisions: Mapping[str, Array] | None
+) -> DeviceArray:
     import torch
     import torch.nn.functional as functions
 
@@ -102,7 +101,7 @@ def _apply(node: Node, inputs: list[Any], own: Mapping[str, Any], decisions: Map
     raise ValueError(f"no torch form of {node.kind}")
 
 
-def _operate(node: Node, x: Any, own: Mapping[str, Any], decisions: Mapping[str, Array] | None) -> Any:
+def _operate(node: Node, x: DeviceArray, own: DeviceArrays, decisions: Mapping[str, Array] | None) -> DeviceArray:
     import torch
     import torch.nn.functional as functions
 

@@ -7,53 +7,56 @@ and those of the parameters by name. Arrays have the shape n c *s. A docstring s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from harness.networks.graph import Node
+from harness.problems.arrays import DeviceArray, DeviceArrays, Namespace
 
-Forward = Callable[[Any, Node, Sequence[Any], Mapping[str, Any]], Any]
-Backward = Callable[[Any, Node, Any, Sequence[Any], Any, Mapping[str, Any]], tuple[list[Any], dict[str, Any]]]
+Forward = Callable[[Namespace, Node, Sequence[DeviceArray], DeviceArrays], DeviceArray]
+Backward = Callable[
+    [Namespace, Node, DeviceArray, Sequence[DeviceArray], DeviceArray, DeviceArrays],
+    tuple[list[DeviceArray], dict[str, DeviceArray]],
+]
 
 
-def relu(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
+def relu(xp: Namespace, node: Node, inputs: Sequence[DeviceArray], values: DeviceArrays) -> DeviceArray:
     """y = x where `positive` is true, 0 elsewhere."""
     (x,) = inputs
     return xp.where(values["positive"], x, xp.zeros_like(x))
 
 
 def relu_grad(
-    xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
-) -> tuple[list[Any], dict[str, Any]]:
+    xp: Namespace, node: Node, dy: DeviceArray, inputs: Sequence[DeviceArray], y: DeviceArray, values: DeviceArrays
+) -> tuple[list[DeviceArray], dict[str, DeviceArray]]:
     """dx = dy where `positive` is true, 0 elsewhere (specification 1.16)."""
     return [xp.where(values["positive"], dy, xp.zeros_like(dy))], {}
 
 
-def sigmoid(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
+def sigmoid(xp: Namespace, node: Node, inputs: Sequence[DeviceArray], values: DeviceArrays) -> DeviceArray:
     """y = 1 / (1 + exp(-x)), computed as (1 + tanh(x/2)) / 2, which cannot overflow."""
     return 0.5 + 0.5 * xp.tanh(0.5 * inputs[0])
 
 
 def sigmoid_grad(
-    xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
-) -> tuple[list[Any], dict[str, Any]]:
+    xp: Namespace, node: Node, dy: DeviceArray, inputs: Sequence[DeviceArray], y: DeviceArray, values: DeviceArrays
+) -> tuple[list[DeviceArray], dict[str, DeviceArray]]:
     """dx = dy y (1 - y)."""
     return [dy * y * (1 - y)], {}
 
 
-def tanh(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
+def tanh(xp: Namespace, node: Node, inputs: Sequence[DeviceArray], values: DeviceArrays) -> DeviceArray:
     """y = tanh(x)."""
     return xp.tanh(inputs[0])
 
 
 def tanh_grad(
-    xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
-) -> tuple[list[Any], dict[str, Any]]:
+    xp: Namespace, node: Node, dy: DeviceArray, inputs: Sequence[DeviceArray], y: DeviceArray, values: DeviceArrays
+) -> tuple[list[DeviceArray], dict[str, DeviceArray]]:
     """dx = dy (1 - y^2)."""
     return [dy * (1 - y * y)], {}
 
 
-def _window_sum(xp: Any, a: Any, size: int) -> Any:
+def _window_sum(xp: Namespace, a: DeviceArray, size: int) -> DeviceArray:
     """Sums over windows of `size` channels, centred, of an array n c *s."""
     half, channels = size // 2, a.shape[1]
     total = a
@@ -63,20 +66,20 @@ def _window_sum(xp: Any, a: Any, size: int) -> Any:
     return total
 
 
-def _lrn_base(xp: Any, node: Node, x: Any) -> Any:
+def _lrn_base(xp: Namespace, node: Node, x: DeviceArray) -> DeviceArray:
     o = node.options
     return o["k"] + (o["alpha"] / o["size"]) * _window_sum(xp, x * x, int(o["size"]))
 
 
-def lrn(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
+def lrn(xp: Namespace, node: Node, inputs: Sequence[DeviceArray], values: DeviceArrays) -> DeviceArray:
     """y = x s^-beta with s = k + alpha/size sum of x^2 over `size` neighbouring channels."""
     (x,) = inputs
     return x * _lrn_base(xp, node, x) ** -node.options["beta"]
 
 
 def lrn_grad(
-    xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
-) -> tuple[list[Any], dict[str, Any]]:
+    xp: Namespace, node: Node, dy: DeviceArray, inputs: Sequence[DeviceArray], y: DeviceArray, values: DeviceArrays
+) -> tuple[list[DeviceArray], dict[str, DeviceArray]]:
     """dx = dy s^-beta - 2 alpha beta/size x sum of dy x s^(-beta-1) over the same channels."""
     (x,), o = inputs, node.options
     s = _lrn_base(xp, node, x)
@@ -84,12 +87,12 @@ def lrn_grad(
     return [dy * s ** -o["beta"] - (2 * o["alpha"] * o["beta"] / o["size"]) * x * spread], {}
 
 
-def _per_channel(a: Any, like: Any) -> Any:
+def _per_channel(a: DeviceArray, like: DeviceArray) -> DeviceArray:
     """Reshape one number per channel to broadcast over n c *s."""
     return a.reshape((1, -1, *(1,) * (len(like.shape) - 2)))
 
 
-def norm(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
+def norm(xp: Namespace, node: Node, inputs: Sequence[DeviceArray], values: DeviceArrays) -> DeviceArray:
     """y = gamma (x - mean) / sqrt(variance + eps) + beta, with gamma = 1 if there is none."""
     (x,) = inputs
     factor = (values["variance"] + node.options["eps"]) ** -0.5
@@ -102,8 +105,8 @@ def norm(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) 
 
 
 def norm_grad(
-    xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
-) -> tuple[list[Any], dict[str, Any]]:
+    xp: Namespace, node: Node, dy: DeviceArray, inputs: Sequence[DeviceArray], y: DeviceArray, values: DeviceArrays
+) -> tuple[list[DeviceArray], dict[str, DeviceArray]]:
     """dx = dy gamma / sqrt(variance + eps); dgamma = sum dy (x - mean) / sqrt(variance + eps); dbeta = sum dy."""
     (x,), factor = inputs, (values["variance"] + node.options["eps"]) ** -0.5
     axes = (0, *range(2, len(x.shape)))
@@ -114,19 +117,19 @@ def norm_grad(
     return [dy * _per_channel(factor * values["gamma"], x)], gradients
 
 
-def scale(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
+def scale(xp: Namespace, node: Node, inputs: Sequence[DeviceArray], values: DeviceArrays) -> DeviceArray:
     """y = factor x."""
     return node.options["factor"] * inputs[0]
 
 
 def scale_grad(
-    xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
-) -> tuple[list[Any], dict[str, Any]]:
+    xp: Namespace, node: Node, dy: DeviceArray, inputs: Sequence[DeviceArray], y: DeviceArray, values: DeviceArrays
+) -> tuple[list[DeviceArray], dict[str, DeviceArray]]:
     """dx = factor dy."""
     return [node.options["factor"] * dy], {}
 
 
-def add(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
+def add(xp: Namespace, node: Node, inputs: Sequence[DeviceArray], values: DeviceArrays) -> DeviceArray:
     """y = sum of the inputs."""
     total = inputs[0]
     for x in inputs[1:]:
@@ -135,20 +138,20 @@ def add(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -
 
 
 def add_grad(
-    xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
-) -> tuple[list[Any], dict[str, Any]]:
+    xp: Namespace, node: Node, dy: DeviceArray, inputs: Sequence[DeviceArray], y: DeviceArray, values: DeviceArrays
+) -> tuple[list[DeviceArray], dict[str, DeviceArray]]:
     """dx = dy for every input; an identity connection passes dy through unchanged."""
     return [dy] * len(inputs), {}
 
 
-def concat(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
+def concat(xp: Namespace, node: Node, inputs: Sequence[DeviceArray], values: DeviceArrays) -> DeviceArray:
     """y = the inputs, concatenated along the channels."""
     return xp.concat(list(inputs), axis=1)
 
 
 def concat_grad(
-    xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
-) -> tuple[list[Any], dict[str, Any]]:
+    xp: Namespace, node: Node, dy: DeviceArray, inputs: Sequence[DeviceArray], y: DeviceArray, values: DeviceArrays
+) -> tuple[list[DeviceArray], dict[str, DeviceArray]]:
     """dx = the channels of dy that belong to each input."""
     parts, at = [], 0
     for x in inputs:
@@ -162,15 +165,15 @@ def _centre(inner: Sequence[int], outer: Sequence[int]) -> tuple[slice, ...]:
     return (slice(None), slice(None), *(slice(at, at + n) for at, n in zip(starts, inner, strict=True)))
 
 
-def crop(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
+def crop(xp: Namespace, node: Node, inputs: Sequence[DeviceArray], values: DeviceArrays) -> DeviceArray:
     """y = the centre of x."""
     (x,) = inputs
     return x[_centre(node.shape[2:], x.shape[2:])]
 
 
 def crop_grad(
-    xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
-) -> tuple[list[Any], dict[str, Any]]:
+    xp: Namespace, node: Node, dy: DeviceArray, inputs: Sequence[DeviceArray], y: DeviceArray, values: DeviceArrays
+) -> tuple[list[DeviceArray], dict[str, DeviceArray]]:
     """dx = dy in the centre, 0 elsewhere."""
     (x,) = inputs
     dx = xp.zeros_like(x)
@@ -178,14 +181,14 @@ def crop_grad(
     return [dx], {}
 
 
-def expand(xp: Any, node: Node, inputs: Sequence[Any], values: Mapping[str, Any]) -> Any:
+def expand(xp: Namespace, node: Node, inputs: Sequence[DeviceArray], values: DeviceArrays) -> DeviceArray:
     """y = the single number of each channel, broadcast over the spatial axes."""
     return xp.broadcast_to(inputs[0], node.shape)
 
 
 def expand_grad(
-    xp: Any, node: Node, dy: Any, inputs: Sequence[Any], y: Any, values: Mapping[str, Any]
-) -> tuple[list[Any], dict[str, Any]]:
+    xp: Namespace, node: Node, dy: DeviceArray, inputs: Sequence[DeviceArray], y: DeviceArray, values: DeviceArrays
+) -> tuple[list[DeviceArray], dict[str, DeviceArray]]:
     """dx = sum of dy over the spatial axes."""
     return [xp.sum(dy, axis=tuple(range(2, len(node.shape))), keepdims=True)], {}
 
@@ -204,7 +207,7 @@ GLUE: dict[str, tuple[Forward, Backward]] = {
 }
 
 
-def cross_entropy(xp: Any, y: Any, target: Any) -> tuple[Any, Any]:
+def cross_entropy(xp: Namespace, y: DeviceArray, target: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
     """L = -sum t log softmax(y) / sum t over channels, and dy = (softmax(y) sum_c t - t) / sum t.
 
     xp: array namespace. y, target: n c *s; target is one-hot along the channels.
@@ -217,7 +220,7 @@ def cross_entropy(xp: Any, y: Any, target: Any) -> tuple[Any, Any]:
     return loss, (powers / total * xp.sum(target, axis=1, keepdims=True) - target) / weight
 
 
-def projection(xp: Any, y: Any, target: Any) -> tuple[Any, Any]:
+def projection(xp: Namespace, y: DeviceArray, target: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
     """L = <target, y> / N, and dy = target / N, for networks without labels.
 
     xp: array namespace. y, target: n c *s; N is the batch size.

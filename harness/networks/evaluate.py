@@ -7,15 +7,15 @@ Operators run through a callback, other operations on the arrays of the network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from harness.networks.elementwise import GLUE, LOSSES
 from harness.networks.graph import INPUT, Network, Node, last_readers
+from harness.problems.arrays import DeviceArray, DeviceArrays, Namespace
 
-Compute = Callable[[Node, Any, Mapping[str, Any]], Mapping[str, Any]]
-Touch = Callable[[str, Any], Any]  # (name, array) -> array to use instead
+Compute = Callable[[Node, DeviceArray, DeviceArrays], DeviceArrays]
+Touch = Callable[[str, DeviceArray], DeviceArray]  # (name, array) -> array to use instead
 
 
 @dataclass(slots=True)
@@ -26,31 +26,31 @@ class Tape:
     errors: dL/d(output) of every node. gradients: node.dw and so on, and dx of the input.
     """
 
-    outputs: dict[str, Any] = field(default_factory=dict)
-    decisions: dict[str, Any] = field(default_factory=dict)
-    loss: Any = None
-    errors: dict[str, Any] = field(default_factory=dict)
-    gradients: dict[str, Any] = field(default_factory=dict)
+    outputs: dict[str, DeviceArray] = field(default_factory=dict)
+    decisions: dict[str, DeviceArray] = field(default_factory=dict)
+    loss: DeviceArray = None
+    errors: dict[str, DeviceArray] = field(default_factory=dict)
+    gradients: dict[str, DeviceArray] = field(default_factory=dict)
 
 
-def namespace(a: Any) -> Any:
+def namespace(a: DeviceArray) -> Namespace:
     """Return the array namespace of an array."""
     from array_api_compat import array_namespace
 
     return array_namespace(a)
 
 
-def _unchanged(name: str, a: Any) -> Any:
+def _unchanged(name: str, a: DeviceArray) -> DeviceArray:
     return a
 
 
 def forward(
     network: Network,
     compute: Compute,
-    values: Mapping[str, Any],
-    x: Any,
+    values: DeviceArrays,
+    x: DeviceArray,
     *,
-    decisions: Mapping[str, Any] | None = None,
+    decisions: DeviceArrays | None = None,
     touch: Touch = _unchanged,
     keep: bool = True,
 ) -> Tape:
@@ -87,9 +87,9 @@ def forward(
 def backward(
     network: Network,
     compute: Compute,
-    values: Mapping[str, Any],
+    values: DeviceArrays,
     tape: Tape,
-    target: Any,
+    target: DeviceArray,
     *,
     touch: Touch = _unchanged,
     keep: bool = True,
@@ -125,8 +125,8 @@ def backward(
 
 
 def _operator_gradients(
-    node: Node, compute: Compute, own: Mapping[str, Any], x: Any, dy: Any, tape: Tape
-) -> dict[str, Any]:
+    node: Node, compute: Compute, own: DeviceArrays, x: DeviceArray, dy: DeviceArray, tape: Tape
+) -> dict[str, DeviceArray]:
     """Gradients of one operator by name, including dx."""
     found = {}
     for name, problem in node.gradients.items():
@@ -137,8 +137,8 @@ def _operator_gradients(
 
 
 def gradient_arrays(
-    node: Node, name: str, own: Mapping[str, Any], x: Any, dy: Any, decisions: Mapping[str, Any]
-) -> dict[str, Any]:
+    node: Node, name: str, own: DeviceArrays, x: DeviceArray, dy: DeviceArray, decisions: DeviceArrays
+) -> dict[str, DeviceArray]:
     """Return the input arrays of a gradient problem, by name.
 
     node: node of the operator. name: dx, dw or db, a key of `Node.gradients`. own: parameters of the node, by short
@@ -152,6 +152,6 @@ def gradient_arrays(
     return {wanted: known[given] for wanted, given in takes.items()}
 
 
-def values_of(node: Node, values: Mapping[str, Any]) -> dict[str, Any]:
+def values_of(node: Node, values: DeviceArrays) -> dict[str, DeviceArray]:
     """Return the parameters and statistics of a node by their short names."""
     return {name: values[f"{node.name}.{name}"] for name in (*node.parameters, *node.statistics)}

@@ -8,17 +8,15 @@ on the way, and a saturated softmax has no gradient.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.networks.graph import INPUT, Network, Node
 from harness.networks.problem import NetworkProblem
+from harness.problems.arrays import Array
 from harness.problems.numerics import dtype_of
 from harness.problems.seeds import seeded_generator
 
-Array = NDArray[Any]
 TARGET = "target"
 
 

@@ -3,6 +3,9 @@
 Operators, problems and windows themselves are names of `harness`; what else plugins use of this room is public here.
 Arrays are shaped n c *s, with s the sizes of 1 to 3 spatial axes.
 
+`Array`: a NumPy array of any dtype. `DeviceArray`: an array of a backend's own type; `DeviceArrays` hold them by name.
+`Outputs`: what a backend's operator returns: a DeviceArray, or a tuple of two for max_pool. `Call`: an operator bound
+to its arrays. `Namespace`: an array library.
 `Sizes`: a tuple of int, one size or step per axis. `Padding`: (begin, end) per axis, in elements.
 `DTYPES`: names of the dtypes that problems have. `FORMATS`: name of a dtype, or "tf32" -> `Format`.
 `EVERY`: the index of all images and channels: `x[(*EVERY, *at)]` cuts along spatial axes alone.
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from harness.problems import reference as reference
     from harness.problems.accumulation import longest_sum
+    from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays, Namespace, Outputs
     from harness.problems.calling import bind_operator, name_outputs, operator_arguments
     from harness.problems.data import (
         apply_layout,
@@ -45,6 +49,7 @@ else:
         __name__,
         {
             "accumulation": "longest_sum",
+            "arrays": "Array Call DeviceArray DeviceArrays Namespace Outputs",
             "calling": "bind_operator name_outputs operator_arguments",
             "data": "apply_layout array_generator draw_array exact_amplitude make_arrays",
             "numerics": "DTYPES FORMATS Format dtype_of",
@@ -56,8 +61,8 @@ else:
     )
 
 __all__ = [
-    "DTYPES", "EVERY", "FORMATS", "Format", "Padding", "Sizes", "apply_layout", "array_generator",
-    "bind_operator", "device_options", "draw_array", "dtype_of", "exact_amplitude", "inner_slices", "longest_sum",
-    "make_arrays", "mean_divisors", "name_outputs", "operator_arguments", "pad_or_crop", "reference", "rot180",
-    "tap_slices", "view_windows", "window_slices",
+    "DTYPES", "EVERY", "FORMATS", "Array", "Call", "DeviceArray", "DeviceArrays", "Format", "Namespace", "Outputs",
+    "Padding", "Sizes", "apply_layout", "array_generator", "bind_operator", "device_options", "draw_array", "dtype_of",
+    "exact_amplitude", "inner_slices", "longest_sum", "make_arrays", "mean_divisors", "name_outputs",
+    "operator_arguments", "pad_or_crop", "reference", "rot180", "tap_slices", "view_windows", "window_slices",
 ]  # fmt: skip

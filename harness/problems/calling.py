@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from harness.problems.arrays import Call, DeviceArray, DeviceArrays, Outputs
 from harness.problems.problem import Problem
 
 
-def operator_arguments(problem: Problem, arrays: Mapping[str, Any]) -> tuple[Any, ...]:
+def operator_arguments(problem: Problem, arrays: DeviceArrays) -> tuple[Any, ...]:
     """Positional arguments of the operator's method, as the plugin interface documents them."""
     return problem.operator.spec.arguments(problem, arrays)
 
 
-def bind_operator(source: Any, problem: Problem, arrays: Mapping[str, Any]) -> Callable[[], Any]:
+def bind_operator(source: object, problem: Problem, arrays: DeviceArrays) -> Call:
     """A call without arguments of the problem's operator on these arrays.
 
     source: object with a function for each operator. problem: the problem. arrays: inputs by name.
@@ -22,7 +22,7 @@ def bind_operator(source: Any, problem: Problem, arrays: Mapping[str, Any]) -> C
     return partial(getattr(source, problem.operator.value), *operator_arguments(problem, arrays))
 
 
-def name_outputs(problem: Problem, result: Any) -> dict[str, Any]:
+def name_outputs(problem: Problem, result: Outputs) -> dict[str, DeviceArray]:
     """Outputs by name; max_pool gives two, every other operator one array. Raises ValueError on another count."""
     names = problem.operator.outputs
     outputs = tuple(result) if len(names) > 1 and isinstance(result, tuple | list) else (result,)

@@ -13,12 +13,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.problems.accumulation import longest_sum
+from harness.problems.arrays import Array
 from harness.problems.numerics import FORMATS, dtype_of
 from harness.problems.problem import Problem
 from harness.problems.reference import max_pool
@@ -26,7 +25,6 @@ from harness.problems.seeds import seeded_generator
 from harness.problems.tile import is_large, make_tiled
 from harness.problems.window import Sizes
 
-Array = NDArray[Any]
 LARGEST = 8  # whole numbers up to 8 keep products readable; escape probability of a wrong tap is 1/17 an element
 SHORT = 3  # the largest whole number that meets long ones
 WIDEST = {"float16": 3}  # powers of two of `wide`, on either side; 20 unless the dtype is short of exponents

@@ -6,11 +6,10 @@ Each function has the signature of a backend's method and lies in its operator's
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from harness.problems.arrays import Array, Outputs
 from harness.problems.calling import name_outputs
 from harness.problems.operators.avg_pool import avg_pool
 from harness.problems.operators.avg_pool_grad import avg_pool_grad
@@ -30,8 +29,6 @@ __all__ = [
     "conv_transpose", "conv_weight_grad", "divisor_map", "max_pool", "max_pool_grad", "rot180", "turn",
 ]  # fmt: skip
 
-Array = NDArray[Any]
-
 
 def rot180(w: Array) -> Array:
     """Turn a kernel (o, c, *k) by 180 degrees in space."""
@@ -48,7 +45,7 @@ def compute_by_loops(problem: Problem, arrays: Mapping[str, Array]) -> dict[str,
     return _compute(problem, arrays, problem.operator.spec.loops)
 
 
-def _compute(problem: Problem, arrays: Mapping[str, Array], function: Callable[..., Any]) -> dict[str, Array]:
+def _compute(problem: Problem, arrays: Mapping[str, Array], function: Callable[..., Outputs]) -> dict[str, Array]:
     inputs = turn(problem, arrays)
     with np.errstate(invalid="ignore", over="ignore"):  # NaN and Inf are data, not accidents
         outputs = name_outputs(problem, function(*problem.operator.spec.arguments(problem, inputs)))

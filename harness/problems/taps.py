@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from numpy.lib.stride_tricks import as_strided
-from numpy.typing import NDArray
 
+from harness.problems.arrays import Array, DeviceArray, Namespace
 from harness.problems.window import Padding, Sizes, Window
 
 Slices = tuple[slice, ...]
@@ -16,7 +16,7 @@ ALL: Any = slice(None)
 EVERY: tuple[Any, ...] = (ALL, ALL)  # all images and channels
 
 
-def pad_or_crop(x: Any, padding: Padding, value: float, xp: Any) -> Any:
+def pad_or_crop(x: DeviceArray, padding: Padding, value: float, xp: Namespace) -> DeviceArray:
     """Pad the spatial axes of x with a value; a negative end crops what lies beyond.
 
     x: n c *s, any array namespace xp with `full` and slice assignment; returns x itself where nothing changes.
@@ -64,7 +64,7 @@ def window_slices(out: Sizes, kernel: Sizes, window: Window) -> Iterator[tuple[S
     return zip(itertools.product(*map(range, out)), itertools.product(*axes), strict=True)
 
 
-def view_windows(padded: NDArray[Any], out: Sizes, kernel: Sizes, window: Window) -> NDArray[Any]:
+def view_windows(padded: Array, out: Sizes, kernel: Sizes, window: Window) -> Array:
     """Every window of the covered input, taps before positions: a view of shape n c *k *out, not to be written to.
 
     padded: input with its padding. out: sizes of the output. kernel: sizes of the kernel. window: the window.
@@ -75,7 +75,7 @@ def view_windows(padded: NDArray[Any], out: Sizes, kernel: Sizes, window: Window
     return as_strided(padded, (*padded.shape[:2], *kernel, *out), (*padded.strides[:2], *taps, *moves), writeable=False)
 
 
-def device_options(x: Any) -> dict[str, Any]:
+def device_options(x: DeviceArray) -> dict[str, Any]:
     """Arguments that make a new array on the device of x: only torch needs them said."""
     return {"device": x.device} if type(x).__module__.partition(".")[0] == "torch" else {}
 

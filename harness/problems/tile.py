@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.problems.accumulation import longest_sum
+from harness.problems.arrays import Array, DeviceArray
 from harness.problems.numerics import FORMATS, dtype_of
 from harness.problems.problem import Problem
 from harness.problems.seeds import seeded_generator
 from harness.problems.window import Sizes
 
-Array = NDArray[Any]
 PERIOD = 4_194_301  # the largest prime below 2^22
 LARGE = 2**28  # elements of an array from which a problem's whole numbers are tiled
 LARGEST_FACTOR, LARGEST_MAXIMUM = 3, 8  # whole numbers in sums, and where maxima are only selected
@@ -36,7 +34,7 @@ class Tile:
         """Values at flat offsets in memory order."""
         return np.asarray(self.table[offsets % self.table.size])
 
-    def fill(self, flat: Any, table: Any) -> None:
+    def fill(self, flat: DeviceArray, table: DeviceArray) -> None:
         """Fill a one-dimensional array of any library; `table` is this tile as that library's array."""
         for start in range(0, flat.shape[0], self.table.size):
             part = flat[start : start + self.table.size]

@@ -20,11 +20,11 @@ import secrets
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from harness.measure.estimator import steady
+from harness.problems.arrays import DeviceArray, Outputs
 from harness.problems.calling import name_outputs
 from harness.problems.problem import Problem
 from harness.problems.reference import turn
@@ -148,7 +148,7 @@ def _make_flush(session: Session) -> Callable[[], None]:
     return lambda: memory.fill(1)
 
 
-def _fetch_ns(session: Session, result: Any) -> int:
+def _fetch_ns(session: Session, result: Outputs) -> int:
     """Return the time in ns of copying a result to the host."""
     to_host, begun = session.timed.backend.to_host, time.perf_counter_ns()
     for a in name_outputs(_problem(session), result).values():
@@ -251,7 +251,7 @@ def _time_calls(session: Session, write: Callable[[int], None], turns: Sequence[
     return steady(times)
 
 
-def stir(problem: Problem, arrays: dict[str, Any], number: int) -> None:
+def stir(problem: Problem, arrays: dict[str, DeviceArray], number: int) -> None:
     """Change one element of the first input: negate an integer (0 becomes 1), replace a real number."""
     a = next(iter(arrays.values()))
     if all(a.shape):

@@ -12,9 +12,9 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from harness.plan.instruction_sets import open_numpy
+from harness.problems.arrays import Call
 
 
 def observe_instructions(names: Iterable[str]) -> dict[str, str]:
@@ -79,7 +79,7 @@ OBSERVERS: dict[str, Callable[[], str]] = {
 }  # fmt: skip
 
 
-def _listen(call: Callable[[], Any]) -> str:
+def _listen(call: Call) -> str:
     """Return what a call prints to standard output from C, whose buffer is flushed before and after."""
     libc = ctypes.CDLL(None)
     with tempfile.TemporaryFile() as file:

@@ -12,13 +12,10 @@ import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-from numpy.typing import NDArray
 
 from harness.networks.graph import INPUT
+from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 
-Array = NDArray[Any]
 RENEWED = frozenset({"normal", "uniform", "wide"})  # regimes in which every fraction is allowed
 NAMES = frozenset({"x", "dy", INPUT})  # but only dy if indices are given: they are those of the maxima of x
 FRACTION_BITS = {"float64": 52, "float32": 23, "float16": 10, "bfloat16": 7}
@@ -35,7 +32,7 @@ class Renewal:
     used: words that are spent.
     """
 
-    words: dict[str, Any]
+    words: dict[str, DeviceArray]
     bits: int
     word: int = 0
     used: set[int] = field(default_factory=set)
@@ -74,7 +71,7 @@ def combine(a: Array, word: int) -> Array:
     return made
 
 
-def make_renewal(arrays: Mapping[str, Any], dtype: str, regime: str) -> Renewal | None:
+def make_renewal(arrays: DeviceArrays, dtype: str, regime: str) -> Renewal | None:
     """Return the renewal of device arrays; None for other regimes or dtypes, or if an array has no integer view.
 
     arrays: by name.
@@ -90,7 +87,7 @@ def make_renewal(arrays: Mapping[str, Any], dtype: str, regime: str) -> Renewal 
     return Renewal(words=found, bits=FRACTION_BITS[dtype])
 
 
-def view_words(a: Any, dtype: str) -> Any:
+def view_words(a: DeviceArray, dtype: str) -> DeviceArray:
     """Return an integer view of the memory of a NumPy, PyTorch or CuPy array; None for any other array."""
     if str(getattr(a, "dtype", "")).rpartition(".")[2] != dtype:
         return None

@@ -15,9 +15,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
-
-from numpy.typing import NDArray
 
 from harness.backend.routing import UnsupportedError
 from harness.laws.deviation import Deviation
@@ -27,12 +24,12 @@ from harness.measure.block import Look, Ready, Timed, calibrate, make_ready, tim
 from harness.measure.clocks import choose_clock, clocks_disagree, elapsed_disagrees, wait_for
 from harness.measure.memory import MemoryMeter
 from harness.plan.task import Task, estimate_workspace
+from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays, Outputs
 from harness.record.run import Pass
 from harness.worker.protocol import Prepare, Sample, Sampled
 from harness.worker.renewal import Renewal, make_renewal
 from harness.worker.timed_subject import Member, TimedNetwork, TimedSubject, choose_timed_subject, equal_outputs
 
-Array = NDArray[Any]
 POOL = 2
 TRIES = 3  # of a block whose clocks disagree in every sample, before they are reported
 BETWEEN_NS = 500  # allowed per call between the readings of two clocks, if the calls of a sample are timed one by one
@@ -63,7 +60,7 @@ class Content:
     """One set of inputs: all on the host, the ones that calls read anew on the device, and the verified outputs."""
 
     host: dict[str, Array]
-    device: dict[str, Any]
+    device: dict[str, DeviceArray]
     outputs: dict[str, Array]
 
 
@@ -97,7 +94,7 @@ class Session:
     timed: TimedSubject
     contents: list[Content]
     members: list[Member]
-    devices: list[dict[str, Any]]  # the arrays that the members' calls are bound to
+    devices: list[dict[str, DeviceArray]]  # the arrays that the members' calls are bound to
     held: list[dict[str, Array]]
     renewals: list[Renewal | None]
     settle: Callable[[], None]
@@ -158,7 +155,7 @@ class Session:
         choices = (timed.own({name: old[name] for name in drawn}), timed.own(drawn))
         self._fill(member, old | drawn if new else old, choices[new])
 
-    def _fill(self, member: int, host: dict[str, Array], device: Mapping[str, Any]) -> None:
+    def _fill(self, member: int, host: dict[str, Array], device: DeviceArrays) -> None:
         fill(self.devices[member], device)
         self.held[member], renewal = host, self.renewals[member]
         if renewal is not None:
@@ -172,7 +169,7 @@ class Session:
             return elapsed_disagrees(device_ns, host_ns, self.ready.clock.launch_ns + between)
         return clocks_disagree(device_ns, host_ns, self.ready.clock.launch_ns)
 
-    def look(self, member: int, result: Any) -> None:
+    def look(self, member: int, result: Outputs) -> None:
         """Keep the outputs of a call and the contents of its arrays, for `check_seen`."""
         begun = time.perf_counter_ns()
         renewal = self.renewals[member]
@@ -186,7 +183,7 @@ class Session:
             seen, self.seen = self.seen, None
             self._compare(seen, when)
 
-    def check(self, member: int, result: Any, when: str) -> None:
+    def check(self, member: int, result: Outputs, when: str) -> None:
         """Verify a result against the present contents of its inputs. Raises WrongAnswerError.
 
         member: index of the call in the pool.
@@ -207,7 +204,7 @@ class Session:
         self.verify_ns += time.perf_counter_ns() - begun
 
 
-def fill(arrays: Mapping[str, Any], contents: Mapping[str, Any]) -> None:
+def fill(arrays: DeviceArrays, contents: DeviceArrays) -> None:
     """Overwrite the arrays that calls read anew with other contents. Raises UnsupportedError for immutable arrays."""
     for name, fresh in contents.items():
         try:
@@ -322,7 +319,7 @@ def combine_all(host: Mapping[str, Array], renewal: Renewal | None, word: int) -
     return dict(host) if renewal is None else renewal.apply(host, word)
 
 
-def time_once(call: Callable[[], Any]) -> tuple[Any, int]:
+def time_once(call: Call) -> tuple[Outputs, int]:
     """Return the result and the duration in ns of one call."""
     start = time.perf_counter_ns()
     result = call()

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.backend.base import Backend
 from harness.laws.attachments import Attachments
@@ -21,10 +20,10 @@ from harness.laws.verify import verify
 from harness.networks.graph import INPUT
 from harness.networks.initialise import TARGET, make_ends, make_values
 from harness.networks.problem import NetworkProblem
+from harness.problems.arrays import Array, DeviceArray, DeviceArrays, Outputs
 from harness.problems.data import make_arrays
 from harness.problems.problem import Problem
 
-Array = NDArray[Any]
 KEPT = frozenset({"w", "b"})  # inputs that a plan may keep in its own form
 
 
@@ -32,13 +31,13 @@ class Member(Protocol):
     """A call bound to arrays: `call` and the synchronisation after it are timed, `fetch` copies outputs to the host."""
 
     @property
-    def call(self) -> Any:
+    def call(self) -> Outputs:
         """Call without arguments."""
 
-    def run(self) -> Any:
+    def run(self) -> Outputs:
         """Call once and wait until every queued operation has ended."""
 
-    def fetch(self, result: Any) -> dict[str, Array]:
+    def fetch(self, result: Outputs) -> dict[str, Array]:
         """Return the outputs by name, on the host."""
 
 
@@ -59,10 +58,10 @@ class TimedSubject(Protocol):
     def keeps(self, name: str) -> bool:
         """Return True if a plan may keep an array in its own form; all others change between blocks."""
 
-    def own(self, host: Mapping[str, Array]) -> dict[str, Any]:
+    def own(self, host: Mapping[str, Array]) -> dict[str, DeviceArray]:
         """Return device arrays that share no memory with the host arrays, so that they can be filled again."""
 
-    def bind(self, devices: Mapping[str, Any]) -> Member:
+    def bind(self, devices: DeviceArrays) -> Member:
         """Plan the timed call on these device arrays."""
 
     @property
@@ -96,11 +95,11 @@ class TimedOperator:
         """Return True for kernels and biases."""
         return name in KEPT
 
-    def own(self, host: Mapping[str, Array]) -> dict[str, Any]:
+    def own(self, host: Mapping[str, Array]) -> dict[str, DeviceArray]:
         """Return copies on the device, in the problem's dtype and memory layout."""
         return self.subject.devices(self.problem, {name: a.copy(order="K") for name, a in host.items()})
 
-    def bind(self, devices: Mapping[str, Any]) -> PreparedCall:
+    def bind(self, devices: DeviceArrays) -> PreparedCall:
         """Return the backend's own plan."""
         return self.subject.prepare_devices(self.problem, devices)
 
@@ -139,11 +138,11 @@ class TimedNetwork:
         """Return True for parameters and statistics."""
         return name not in (INPUT, TARGET)
 
-    def own(self, host: Mapping[str, Array]) -> dict[str, Any]:
+    def own(self, host: Mapping[str, Array]) -> dict[str, DeviceArray]:
         """Return copies on the device."""
         return self.subject.to_device({name: a.copy() for name, a in host.items()})
 
-    def bind(self, devices: Mapping[str, Any]) -> PreparedPass:
+    def bind(self, devices: DeviceArrays) -> PreparedPass:
         """Return a pass on these arrays."""
         return PreparedPass(self.subject, partial(self.subject.run, devices, devices, keep=False))
 

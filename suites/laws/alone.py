@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from harness import Backend, BackendUnderTest, Deviation, Problem, statement
 from harness.backend import find_route
 from harness.laws import PreparedCall, check_outputs
-from harness.problems import bind_operator, dtype_of, make_arrays, name_outputs, reference
-from suites.laws.common import Array
+from harness.problems import (
+    Array,
+    DeviceArray,
+    DeviceArrays,
+    bind_operator,
+    dtype_of,
+    make_arrays,
+    name_outputs,
+    reference,
+)
 
 FEW_ELEMENTS = 1000  # of x: these laws make some hundred calls each, so they take small problems
 Outputs = Mapping[str, Array]
@@ -86,11 +93,11 @@ class Answers:
         """Cases of the problems that the backend takes."""
         return [make_case(what, problem) for what, problem in problems if self.takes(problem)]
 
-    def own(self, case: Case) -> dict[str, Any]:
+    def own(self, case: Case) -> dict[str, DeviceArray]:
         """Device arrays of a case, which share no memory with the case."""
         return self.subject.devices(case.problem, {name: a.copy(order="K") for name, a in case.arrays.items()})
 
-    def plain(self, case: Case, devices: Mapping[str, Any] | None = None) -> PreparedCall:
+    def plain(self, case: Case, devices: DeviceArrays | None = None) -> PreparedCall:
         """A call of plain methods on these device arrays, or on new ones."""
         given, backend = self.own(case) if devices is None else devices, self.subject.backend
         call = self.subject.plain(case.problem, given)
@@ -102,7 +109,7 @@ class Answers:
         """A prepared call on new device arrays."""
         return self.subject.prepare_devices(case.problem, self.own(case))
 
-    def fetch(self, case: Case, call: PreparedCall, result: Any) -> dict[str, Array]:
+    def fetch(self, case: Case, call: PreparedCall, result: Outputs) -> dict[str, Array]:
         """Outputs on the host; where their form is that of the answer without asking the problem for it again."""
         dtype = dtype_of(case.problem.dtype)
         host = {k: np.array(self.subject.backend.to_host(a)) for k, a in name_outputs(case.problem, result).items()}

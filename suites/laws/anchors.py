@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Problem, law, worst_of
-from harness.problems import EVERY, pad_or_crop, tap_slices
-from suites.laws.common import Array, equal, kernel_shape, whole_conv, wide
+from harness.problems import EVERY, Array, pad_or_crop, tap_slices
+from suites.laws.common import equal, kernel_shape, whole_conv, wide
 from suites.laws.shapes import by_channel, filled_conv
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from harness import BackendUnderTest, Deviation, Numerics, Operator, Problem, Window, declaration, law
 from harness.laws import input_rounding, magnitude
-from harness.problems import FORMATS, array_generator, dtype_of, longest_sum, make_arrays, reference
-from suites.laws.common import ALL, Array
+from harness.problems import FORMATS, Array, array_generator, dtype_of, longest_sum, make_arrays, reference
+from suites.laws.common import ALL
 
 TRIALS = 16
 NORMWISE = "an error per norm"

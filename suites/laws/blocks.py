@@ -9,8 +9,8 @@ from functools import reduce
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law
-from harness.problems import Sizes
-from suites.laws.common import Array, equal, wide
+from harness.problems import Array, Sizes
+from suites.laws.common import equal, wide
 from suites.laws.shapes import cut, filled_conv, nonzero
 
 CONV, INPUT = Operator.conv, Operator.conv_input_grad

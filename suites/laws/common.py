@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness import Deviation, Operator, Problem, compare_arrays
-from harness.problems import Sizes, array_generator, draw_array
+from harness.problems import Array, Sizes, array_generator, draw_array
 
-Array = NDArray[Any]
 ALL: Any = slice(None)  # any type: NumPy's annotations know no mixed indices that are unpacked
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from harness import BackendUnderTest, Deviation, Problem, law, worst_of
 from harness.backend import UnsupportedError, refusal_reason
 from harness.laws import NotExactError, is_exact
-from harness.problems import apply_layout, rot180
-from suites.laws.common import Array, equal, kernel_shape, step, wide
+from harness.problems import Array, apply_layout, rot180
+from suites.laws.common import equal, kernel_shape, step, wide
 from suites.laws.shapes import filled_conv
 
 COMPLEX: dict[str, np.dtype[Any]] = {"float32": np.dtype(np.complex64), "float64": np.dtype(np.complex128)}

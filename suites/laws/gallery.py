@@ -25,8 +25,7 @@ from harness import (
 )
 from harness.backend import UnsupportedError
 from harness.laws import judge_output, magnitude, rounding_bound, sum_bound
-from harness.problems import FORMATS, Sizes, dtype_of, reference
-from suites.laws.common import Array
+from harness.problems import FORMATS, Array, Sizes, dtype_of, reference
 from suites.laws.kernels import KERNELS, gaussian
 
 PHOTOGRAPH = "china.jpg"  # 640x427, by scikit-learn

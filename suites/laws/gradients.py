@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law, worst_of
-from harness.problems import EVERY, FORMATS, Sizes, array_generator, exact_amplitude, longest_sum, pad_or_crop
-from suites.laws.common import Array, equal, inner, kernel_shape, step, whole_conv, wide
+from harness.problems import EVERY, FORMATS, Array, Sizes, array_generator, exact_amplitude, longest_sum, pad_or_crop
+from suites.laws.common import equal, inner, kernel_shape, step, whole_conv, wide
 from suites.laws.shapes import by_channel, cut, filled_conv
 
 CONV, INPUT, WEIGHT, BIAS = (

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, law, worst_of
 from harness.backend import UnsupportedError, native_operators
-from harness.problems import bind_operator, make_arrays
+from harness.laws import PreparedCall
+from harness.problems import Array, DeviceArray, Outputs, bind_operator, make_arrays
 from suites.laws import neighbours
 from suites.laws.alone import Answers, Case, is_chosen, make_case, make_case_of
-from suites.laws.common import Array
 from suites.laws.refusals import illegal_windows
 
 
@@ -115,9 +114,9 @@ class _Plans:
     def __init__(self, answers: Answers) -> None:
         self.answers, self.subject = answers, answers.subject
         self.cases: dict[str, Case] = {}
-        self.devices: dict[str, dict[str, Any]] = {}
-        self.calls: dict[str, Any] = {}
-        self.results: dict[str, Any] = {}
+        self.devices: dict[str, dict[str, DeviceArray]] = {}
+        self.calls: dict[str, PreparedCall] = {}
+        self.results: dict[str, Outputs] = {}
         self.parts: list[Deviation] = []
 
     def add(self, name: str, case: Case) -> None:

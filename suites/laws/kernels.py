@@ -9,8 +9,7 @@ import numpy as np
 
 from harness import BackendUnderTest, Deviation, Law, Operator, Problem, compare_arrays, law, worst_of
 from harness.laws import check_outputs, magnitude, sum_bound
-from harness.problems import FORMATS, draw_array, reference
-from suites.laws.common import Array
+from harness.problems import FORMATS, Array, draw_array, reference
 
 SIGMA = 0.8
 

@@ -6,14 +6,17 @@ import itertools
 import math
 from dataclasses import replace
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law, worst_of
-from harness.problems import EVERY, Sizes, inner_slices, pad_or_crop, rot180, tap_slices
-from suites.laws.common import Array, equal, kernel_shape, wide
+from harness.problems import EVERY, Array, DeviceArray, Sizes, inner_slices, pad_or_crop, rot180, tap_slices
+from suites.laws.common import equal, kernel_shape, wide
 from suites.laws.shapes import by_channel, cut, filled_conv, nonzero
+
+if TYPE_CHECKING:
+    from scipy.sparse import coo_array, csr_array
 
 CONV, INPUT, TRANSPOSE = Operator.conv, Operator.conv_input_grad, Operator.conv_transpose
 CHANNELS = 6  # of a group, at most, where every channel and tap has a unit kernel
@@ -85,7 +88,7 @@ def transpose_is_the_matrix_turned(subject: BackendUnderTest, problem: Problem) 
     )
 
 
-def kronecker(w: Array, spatial: Sizes, out: Sizes, window: Window) -> Any:
+def kronecker(w: Array, spatial: Sizes, out: Sizes, window: Window) -> csr_array:
     """The sparse matrix of `conv` with kernel w from images c *spatial to images o *out, summed over taps."""
     from scipy.sparse import block_diag, csr_array, kron
 
@@ -95,7 +98,7 @@ def kronecker(w: Array, spatial: Sizes, out: Sizes, window: Window) -> Any:
             spatial, out, w.shape[2:], window.stride, window.dilation, window.padding, strict=True
         )
     ]
-    total: Any = 0
+    total: DeviceArray = 0
     for tap in itertools.product(*map(range, w.shape[2:])):
         blocks = np.split(w[(*EVERY, *tap)], window.groups)
         chosen = [row[u] for row, u in zip(steps, tap, strict=True)]
@@ -103,7 +106,7 @@ def kronecker(w: Array, spatial: Sizes, out: Sizes, window: Window) -> Any:
     return csr_array(total)
 
 
-def _select(n: int, p: int, stride: int, shift: int) -> Any:
+def _select(n: int, p: int, stride: int, shift: int) -> coo_array:
     """S[i, stride i + shift] = 1 for the p positions i, where that lies among n numbers."""
     from scipy.sparse import coo_array
 

@@ -10,8 +10,8 @@ from functools import reduce
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Problem, Window, law, statement, worst_of
-from harness.problems import EVERY, pad_or_crop
-from suites.laws.common import Array, equal, step, wide
+from harness.problems import EVERY, Array, pad_or_crop
+from suites.laws.common import equal, step, wide
 from suites.laws.windows import (
     MAX,
     bare,

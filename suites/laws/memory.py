@@ -6,14 +6,12 @@ import contextlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, GeometryError, Problem, law, statement, worst_of
 from harness.laws import PreparedCall, check_outputs
-from harness.problems import device_options, make_arrays, reference
-from suites.laws.common import Array
+from harness.problems import Array, DeviceArray, Namespace, device_options, make_arrays, reference
 
 GARBAGE = -(2**31)  # what lies around whole numbers, where floating-point arrays have NaN around them
 CALLS = 12
@@ -37,7 +35,7 @@ def _case(problem: Problem, arrays: Mapping[str, Array] | None = None) -> _Case:
     return _Case(problem, given, reference.compute(problem, given))
 
 
-def _own(subject: BackendUnderTest, case: _Case) -> dict[str, Any]:
+def _own(subject: BackendUnderTest, case: _Case) -> dict[str, DeviceArray]:
     """Device arrays that share no memory with the case's own, so that they can be overwritten."""
     return subject.devices(case.problem, {name: a.copy(order="K") for name, a in case.arrays.items()})
 
@@ -59,20 +57,20 @@ def _named(found: Deviation, how: str) -> Deviation:
 # --- views ---------------------------------------------------------------------------------------------------------
 
 
-def _xp(a: Any) -> Any:
+def _xp(a: DeviceArray) -> Namespace:
     from array_api_compat import array_namespace
 
     return array_namespace(a)
 
 
-def _filled(like: Any, shape: tuple[int, ...]) -> Any:
+def _filled(like: DeviceArray, shape: tuple[int, ...]) -> DeviceArray:
     """A new array full of numbers that must not be read."""
     xp = _xp(like)
     floating = xp.isdtype(like.dtype, "real floating") if str(like.dtype) != "bfloat16" else True
     return xp.full(shape, float("nan") if floating else GARBAGE, dtype=like.dtype, **device_options(like))
 
 
-def _permuted(a: Any, order: tuple[int, ...]) -> Any:
+def _permuted(a: DeviceArray, order: tuple[int, ...]) -> DeviceArray:
     """The same array, lying in memory in another order of its axes."""
     xp = _xp(a)
     base = _filled(a, tuple(a.shape[axis] for axis in order))
@@ -80,7 +78,7 @@ def _permuted(a: Any, order: tuple[int, ...]) -> Any:
     return xp.permute_dims(base, tuple(order.index(axis) for axis in range(a.ndim)))
 
 
-def _backwards(a: Any) -> Any:
+def _backwards(a: DeviceArray) -> DeviceArray:
     """The last axis runs from high addresses to low ones, which torch cannot express."""
     from array_api_compat import is_torch_array
 
@@ -91,28 +89,28 @@ def _backwards(a: Any) -> Any:
     return base[..., ::-1]
 
 
-def _every_other(a: Any) -> Any:
+def _every_other(a: DeviceArray) -> DeviceArray:
     """Every second element of each row, NaN between."""
     base = _filled(a, (*a.shape[:-1], 2 * a.shape[-1]))
     base[..., ::2] = a
     return base[..., ::2]
 
 
-def _some_channels(a: Any) -> Any:
+def _some_channels(a: DeviceArray) -> DeviceArray:
     """The second half of the channels of a larger array; each channel is dense."""
     base = _filled(a, (a.shape[0], 2 * a.shape[1], *a.shape[2:]))
     base[:, a.shape[1] :] = a
     return base[:, a.shape[1] :]
 
 
-def _every_other_channel(a: Any) -> Any:
+def _every_other_channel(a: DeviceArray) -> DeviceArray:
     """Every second channel of a larger array, each of them dense, as a slice across further axes lies."""
     base = _filled(a, (a.shape[0], 2 * a.shape[1], *a.shape[2:]))
     base[:, 1::2] = a
     return base[:, 1::2]
 
 
-def _some_channels_last(a: Any) -> Any:
+def _some_channels_last(a: DeviceArray) -> DeviceArray:
     """The same of an array that lies with its channels last."""
     xp, order = _xp(a), (0, *range(2, a.ndim), 1)
     base = _filled(a, (*(a.shape[axis] for axis in order[:-1]), 2 * a.shape[1]))
@@ -120,7 +118,7 @@ def _some_channels_last(a: Any) -> Any:
     return xp.permute_dims(base[..., a.shape[1] :], tuple(order.index(axis) for axis in range(a.ndim)))
 
 
-def _frame(a: Any) -> tuple[Any, Any]:
+def _frame(a: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
     """An array inside a larger one that is NaN all around it, and the larger one."""
     base = _filled(a, tuple(size + 2 for size in a.shape))
     inside = base[tuple(slice(1, size + 1) for size in a.shape)]
@@ -128,7 +126,7 @@ def _frame(a: Any) -> tuple[Any, Any]:
     return inside, base
 
 
-VIEWS: dict[str, Callable[[Any], Any]] = {
+VIEWS: dict[str, Callable[[DeviceArray], DeviceArray]] = {
     "in Fortran order": lambda a: _permuted(a, tuple(reversed(range(a.ndim)))),
     "with channels last": lambda a: _permuted(a, (0, *range(2, a.ndim), 1)) if a.ndim > 2 else a,
     "with images last": lambda a: _permuted(a, (*range(1, a.ndim), 0)) if a.ndim > 2 else a,
@@ -223,7 +221,7 @@ def inputs_stay(subject: BackendUnderTest, problem: Problem) -> Deviation:
     return statement(not changed, f"inputs changed by the call: {', '.join(changed) or 'none'}")
 
 
-def _bits(subject: BackendUnderTest, a: Any) -> bytes:
+def _bits(subject: BackendUnderTest, a: DeviceArray) -> bytes:
     """The bits of a device array, in the order of its axes."""
     return np.array(subject.backend.to_host(a)).tobytes()
 

@@ -6,17 +6,14 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness import Attachments, Deviation, NetworkProblem, Operator, Problem, network_law, statement
 from harness.laws import NetworkUnderTest, copy_to_host, take_elements, verify_network, verify_network_layers
 from harness.networks import INPUT, LOSSES, TARGET, Compute, Node, Tape, forward
-from harness.problems import FORMATS
+from harness.problems import FORMATS, Array, DeviceArrays
 
-Array = NDArray[Any]
 STEPS = tuple(2.0**-k for k in range(6, 19, 2))  # of the Taylor test, each a quarter of the one before
 ORDER = 1.8  # of 2 that the remainder has
 ROUNDINGS = 4096  # units of the loss that rounding may hide in a difference of two of them
@@ -130,7 +127,7 @@ def _loss(
 def _follow(subject: NetworkUnderTest, decisions: Mapping[str, Array]) -> Compute:
     """The backend's operators, with maxima as they were taken before."""
 
-    def compute(node: Node, problem: Problem, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+    def compute(node: Node, problem: Problem, arrays: DeviceArrays) -> DeviceArrays:
         if problem.operator is not Operator.max_pool:
             return subject.compute(node, problem, arrays)
         taken = take_elements(copy_to_host(subject.backend, arrays["x"]), decisions[node.name])

@@ -9,8 +9,8 @@ from functools import reduce
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law, worst_of
-from harness.problems import EVERY
-from suites.laws.common import Array, equal, kernel_shape, wide
+from harness.problems import EVERY, Array
+from suites.laws.common import equal, kernel_shape, wide
 from suites.laws.shapes import by_channel, cut, filled_conv, nonzero
 
 FIRST, SECOND = 65, 3  # batches of unequal size, one above what is commonly taken at once

@@ -8,8 +8,8 @@ import numpy as np
 
 from harness import BackendUnderTest, Deviation, Problem, compare_arrays, law, worst_of
 from harness.laws import NotExactError
-from harness.problems import EVERY, FORMATS, array_generator, draw_array, make_arrays
-from suites.laws.common import Array, equal, inner, step, whole_avg_pool, whole_max_pool, wide
+from harness.problems import EVERY, FORMATS, Array, array_generator, draw_array, make_arrays
+from suites.laws.common import equal, inner, step, whole_avg_pool, whole_max_pool, wide
 from suites.laws.windows import (
     AVG,
     AVG_GRAD,

@@ -8,8 +8,8 @@ import numpy as np
 
 from harness import BackendUnderTest, Deviation, Numerics, Operator, Problem, compare_arrays, law, worst_of
 from harness.laws import NotExactError, input_rounding, judge_output, magnitude, norm_bound, rounding_bound, sum_bound
-from harness.problems import FORMATS, Sizes, draw_array, dtype_of, make_arrays, reference
-from suites.laws.common import Array, equal, kernel_shape
+from harness.problems import FORMATS, Array, Sizes, draw_array, dtype_of, make_arrays, reference
+from suites.laws.common import equal, kernel_shape
 from suites.laws.shapes import bare, by_channel, filled_conv
 
 POWERS = {"float16": (3,)}  # of two that numbers of this size bear; 20 both ways where exponents are wide

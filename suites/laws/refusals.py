@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from harness import BackendUnderTest, Deviation, HarnessError, Operator, Problem, Window, law, statement
 from harness.backend import UnsupportedError, native_operators
-from harness.problems import bind_operator, make_arrays
+from harness.problems import DeviceArrays, bind_operator, make_arrays
 
 TYPED = (HarnessError, ValueError, TypeError, RuntimeError)  # an IndexError or a division by zero is an accident
-
-Arrays = Mapping[str, Any]
 
 
 class _Illegal:
@@ -79,7 +77,7 @@ def illegal_windows_are_refused(subject: BackendUnderTest, problem: Problem) -> 
     return statement(not wrong, f"illegal windows: {'; '.join(wrong) or 'all refused'}")
 
 
-def _ask(subject: BackendUnderTest, illegal: Any, devices: Arrays) -> str:
+def _ask(subject: BackendUnderTest, illegal: Any, devices: DeviceArrays) -> str:
     """Name the outcome that came instead of a typed error, or nothing."""
     try:
         result = bind_operator(subject.backend, illegal, devices)()

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, declaration, law
 from harness.backend import UnsupportedError
 from harness.laws import check_outputs, input_rounding
-from harness.problems import FORMATS, make_arrays, reference
-from suites.laws.common import Array
+from harness.problems import FORMATS, Array, DeviceArray, Outputs, make_arrays, reference
 from suites.laws.refusals import TYPED
 
 MAX, AVG = Operator.max_pool, Operator.avg_pool
@@ -90,7 +88,7 @@ def signed_zeros_as_declared(subject: BackendUnderTest, problem: Problem) -> Dev
 def _shape_of(subject: BackendUnderTest, problem: Problem, arrays: Mapping[str, Array]) -> tuple[int, ...] | str:
     """Shape of the first output, before the harness checks it; or the error that was raised."""
     try:
-        result: Any = subject.plain(problem, subject.devices(problem, arrays)).run()
+        result: Outputs = subject.plain(problem, subject.devices(problem, arrays)).run()
     except UnsupportedError:
         raise
     except TYPED as error:
@@ -203,14 +201,14 @@ def layouts_are_taken(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """
     arrays = make_arrays(problem)
     call = subject.plain(problem, subject.devices(problem, arrays))
-    result: Any = call.run()
+    result: Outputs = call.run()
     wanted = reference.compute(problem, arrays)
     right = check_outputs(problem, subject.numerics(), arrays, call.fetch(result), wanted)
     first = result[0] if isinstance(result, tuple) else result
     return declaration(right.passed, "right in both", _order(first) if right.passed else right.describe())
 
 
-def _order(a: Any) -> str:
+def _order(a: DeviceArray) -> str:
     """In which order an array of the backend lies in memory."""
     if a.ndim < 3:
         return ""  # one axis lies in one way

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness import Problem, Window
-from harness.problems import Sizes
-from suites.laws.common import Array, kernel_shape, whole_conv, wide
+from harness.problems import Array, Sizes
+from suites.laws.common import kernel_shape, whole_conv, wide
 
 GROUPS = 2  # as many as are needed to tell groups apart
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from harness import BackendUnderTest, Deviation, Problem, compare_arrays, law, worst_of
 from harness.laws import magnitude, rounding_bound, sum_bound
-from harness.problems import Sizes, make_arrays, rot180
-from suites.laws.common import Array
+from harness.problems import Array, Sizes, make_arrays, rot180
 from suites.laws.convolution import is_wide
 
 U = 2.0**-53  # of the transforms on the side of the law

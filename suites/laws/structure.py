@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Problem, Window, law, worst_of
-from harness.problems import EVERY, pad_or_crop
-from suites.laws.common import ALL, Array, equal, kernel_shape, step, whole_conv, wide
+from harness.problems import EVERY, Array, pad_or_crop
+from suites.laws.common import ALL, equal, kernel_shape, step, whole_conv, wide
 from suites.laws.shapes import bare, by_channel
 
 

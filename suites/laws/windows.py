@@ -11,8 +11,8 @@ import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law, statement
 from harness.laws import NotExactError, magnitude, rounding_bound, sum_bound
-from harness.problems import EVERY, array_generator, dtype_of, make_arrays, name_outputs, pad_or_crop, tap_slices
-from suites.laws.common import Array, equal, whole_avg_pool, wide
+from harness.problems import EVERY, Array, array_generator, dtype_of, make_arrays, name_outputs, pad_or_crop, tap_slices
+from suites.laws.common import equal, whole_avg_pool, wide
 
 MAX, MAX_GRAD = Operator.max_pool, Operator.max_pool_grad
 AVG, AVG_GRAD = Operator.avg_pool, Operator.avg_pool_grad

@@ -23,16 +23,14 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.analysis.statistics import CONFIDENCE, Estimate
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from harness.problems.arrays import Reals
 
-    Array: TypeAlias = NDArray[np.float64]
 
 LEAST = 0.02
 SEGMENT = 3
@@ -79,7 +77,7 @@ class _Model:
 
 
 def find_changes(
-    series: Mapping[K, Sequence[float]], *, least: float = LEAST, segment: int = SEGMENT, level: float = LEVEL
+    series: Mapping[K, Sequence[float] | Reals], *, least: float = LEAST, segment: int = SEGMENT, level: float = LEVEL
 ) -> dict[K, tuple[Change, ...]]:
     """Return the changes of every series of log times, in order of the points; () for fewer than two segments.
 
@@ -107,7 +105,7 @@ def _check(least: float, segment: int, level: float) -> None:
         raise UsageError(f"level: got {level:g}, wanted a rate of errors between 0 and 0.5, as {LEVEL}")
 
 
-def _finite(key: object, points: Sequence[float]) -> Array:
+def _finite(key: object, points: Sequence[float] | Reals) -> Reals:
     import numpy as np
 
     found = np.asarray(points, dtype=float)
@@ -116,7 +114,7 @@ def _finite(key: object, points: Sequence[float]) -> Array:
     return found
 
 
-def _judge(points: Array, bound: float, segment: int) -> list[Change]:
+def _judge(points: Reals, bound: float, segment: int) -> list[Change]:
     """Candidates of one series: steps whose best estimate counts, with p-values."""
     if len(points) < 2 * segment:
         return []
@@ -128,7 +126,7 @@ def _judge(points: Array, bound: float, segment: int) -> list[Change]:
     return _weigh(calm, model, bound, segment) if model.cuts else []
 
 
-def _winsorise(points: Array, segment: int) -> Array:
+def _winsorise(points: Reals, segment: int) -> Reals:
     """Points, limited to a distance of `CLIP` spreads from the median of the 2 segment - 1 points around them.
 
     The window is the longest whose median follows a level of `segment` points; fewer outliers cannot move it. Windows
@@ -143,7 +141,7 @@ def _winsorise(points: Array, segment: int) -> Array:
     return np.clip(points, middles - CLIP * spread, middles + CLIP * spread)
 
 
-def _search(points: Array, segment: int, *, sloped: bool) -> _Model:
+def _search(points: Reals, segment: int, *, sloped: bool) -> _Model:
     """The cheapest model of the sequence in which the best step is added repeatedly.
 
     Each step is chosen with all levels (and the slope) fitted again: `basis` holds the orthonormal columns so far, and
@@ -180,13 +178,13 @@ def _search(points: Array, segment: int, *, sloped: bool) -> _Model:
     return best
 
 
-def _tails(values: Array) -> Array:
+def _tails(values: Reals) -> Reals:
     """Sums from every place to the end."""
-    found: Array = values[::-1].cumsum()[::-1]
+    found: Reals = values[::-1].cumsum()[::-1]
     return found
 
 
-def _cost(left: Array, changes: int, sloped: bool) -> float:
+def _cost(left: Reals, changes: int, sloped: bool) -> float:
     """Minus twice the log likelihood of the residuals as an AR(1) process, plus the penalty of the parameters."""
     n = len(left)
     square = float(left @ left)
@@ -194,13 +192,13 @@ def _cost(left: Array, changes: int, sloped: bool) -> float:
     return n * math.log(square * (1 - rho**2) / n + NO_SPREAD**2) + (PENALTY * changes + sloped) * math.log(n)
 
 
-def _correlation(left: Array) -> float:
+def _correlation(left: Reals) -> float:
     """Correlation of neighbours, at least 0: alternating noise needs no allowance."""
     square = float(left @ left)
     return min(max(float(left[1:] @ left[:-1]) / square, 0.0), MOST_CORRELATED) if square else 0.0
 
 
-def _settle(points: Array, model: _Model, bound: float, segment: int) -> _Model:
+def _settle(points: Reals, model: _Model, bound: float, segment: int) -> _Model:
     """Move every cut to its best place between its neighbours, and drop cuts whose step is too small to count."""
     while model.cuts:
         for _ in range(10):
@@ -223,24 +221,24 @@ def _settle(points: Array, model: _Model, bound: float, segment: int) -> _Model:
     return model
 
 
-def _places(points: Array) -> Array:
+def _places(points: Reals) -> Reals:
     import numpy as np
 
     return np.arange(len(points), dtype=float)
 
 
-def _profile(points: Array, segment: int) -> Array:
+def _profile(points: Reals, segment: int) -> Reals:
     """Sum of squares explained by a step at each allowed place, from place `segment` to len - segment."""
     import numpy as np
 
     n = len(points)
     before = np.arange(segment, n - segment + 1)
     sums = (points - points.mean()).cumsum()[before - 1]
-    found: Array = sums**2 * n / (before * (n - before))
+    found: Reals = sums**2 * n / (before * (n - before))
     return found
 
 
-def _means(values: Array, cuts: Sequence[int]) -> tuple[Array, Array]:
+def _means(values: Reals, cuts: Sequence[int]) -> tuple[Reals, Reals]:
     """Mean and number of the values between cuts."""
     import numpy as np
 
@@ -249,14 +247,14 @@ def _means(values: Array, cuts: Sequence[int]) -> tuple[Array, Array]:
     return np.add.reduceat(values, starts) / sizes, sizes
 
 
-def _slope(points: Array, model: _Model) -> float:
+def _slope(points: Reals, model: _Model) -> float:
     if not model.sloped:
         return 0.0
     ramp = _within(_places(points), model.cuts)
     return float(ramp @ points) / float(ramp @ ramp)
 
 
-def _within(values: Array, cuts: Sequence[int]) -> Array:
+def _within(values: Reals, cuts: Sequence[int]) -> Reals:
     """Values minus the mean of their segment."""
     import numpy as np
 
@@ -264,14 +262,14 @@ def _within(values: Array, cuts: Sequence[int]) -> Array:
     return values - np.repeat(means, sizes.astype(int))
 
 
-def _steps(points: Array, model: _Model) -> list[float]:
+def _steps(points: Reals, model: _Model) -> list[float]:
     import numpy as np
 
     means, _ = _means(points - model.slope * _places(points), model.cuts)
     return [float(step) for step in np.diff(means)]
 
 
-def _weigh(points: Array, model: _Model, bound: float, segment: int) -> list[Change]:
+def _weigh(points: Reals, model: _Model, bound: float, segment: int) -> list[Change]:
     """Every step of a model with its error, place and p-value."""
     from scipy.special import ndtri, stdtr, stdtrit
 

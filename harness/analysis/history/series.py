@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.analysis.history.store import Store, StoredRun, open_store, query_times
 from harness.analysis.qualification import name_environment
@@ -16,9 +16,9 @@ from harness.plan.arm import parse_arm
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from numpy.typing import NDArray
 
     from harness.analysis.history.changes import Change
+    from harness.problems.arrays import Array
 
 SHORT = 9  # digits of an abbreviated revision
 LEAST_POINTS = 6  # shorter series are not searched for changes
@@ -61,10 +61,10 @@ class Series:
     """Points of one key in order, as columns: numbers of sources, and times of a call in ns."""
 
     key: Key
-    sources: NDArray[Any]
-    median_ns: NDArray[Any]
-    low_ns: NDArray[Any]
-    high_ns: NDArray[Any]
+    sources: Array
+    median_ns: Array
+    low_ns: Array
+    high_ns: Array
 
     def __len__(self) -> int:
         return len(self.sources)

@@ -15,8 +15,7 @@ from harness.problems.line import parse_line
 from harness.problems.operator import Operator
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from harness.problems.arrays import Counts, Flags
 
 REMEMBERED = 1 << 17  # problems; reused by several report formats and backends
 
@@ -46,9 +45,9 @@ class Coverage:
     problems_asked: int
     problems_planned: int
     conditions: tuple[Condition, ...]
-    asked: NDArray[np.int64]
-    planned: NDArray[np.int64]
-    possible: NDArray[np.bool_]
+    asked: Counts
+    planned: Counts
+    possible: Flags
 
     def state(self, a: int, b: int) -> State:
         """Return the state of a pair of conditions, or of one if both indices are equal."""
@@ -90,7 +89,7 @@ class Coverage:
         return next((n for n, one in enumerate(self.conditions) if one.name == name), None)
 
 
-def _upper(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _upper(flags: Flags) -> Flags:
     """Part of a symmetric array above its diagonal, with zeros elsewhere."""
     import numpy as np
 
@@ -120,7 +119,7 @@ def measure_coverage(operator: Operator, asked: Collection[str], planned: Collec
     )  # fmt: skip
 
 
-def count_together(operator: Operator, lines: Collection[str]) -> NDArray[np.int64]:
+def count_together(operator: Operator, lines: Collection[str]) -> Counts:
     """Count the problems in which each two conditions of `conditions_for` hold; on the diagonal, in which each holds.
 
     Shape (conditions,) * 2. It is M^T M for the matrix M of problems by conditions that hold.

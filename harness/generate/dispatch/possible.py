@@ -35,8 +35,7 @@ from harness.problems.problem import LAYOUTS, Problem
 from harness.problems.window import Sizes
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from harness.problems.arrays import Flags
 
 DRAWS = 1500  # random problems, the same in each run
 CROSSINGS = 120  # attempts to build a problem for a pair that no draw contains
@@ -74,7 +73,7 @@ class Possible:
     """
 
     conditions: tuple[Condition, ...]
-    together: NDArray[np.bool_]
+    together: Flags
 
 
 def applies(condition: Condition, operator: Operator) -> bool:

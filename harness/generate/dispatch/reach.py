@@ -14,15 +14,14 @@ from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from harness.problems.arrays import Flags
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
     """Range of a set of problems, by operator: conditions that co-occur, and the largest of every size."""
 
-    together: Mapping[Operator, NDArray[np.bool_]]
+    together: Mapping[Operator, Flags]
     largest: Mapping[Operator, Mapping[str, int]]
 
     def list_misses(self, problem: Problem) -> list[str]:

@@ -9,18 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.laws.diagnosis.rearrangement import BLOCK, LEAST, Case, agree, describe_rearrangement
 from harness.laws.diagnosis.region import describe_region
+from harness.problems.arrays import Array, Flags, Reals
 from harness.problems.numerics import FORMATS
 
-Array = NDArray[Any]
-Wide = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 SAMPLES = 64  # wrong elements on which a rule is tried first
 LOUD = 4.0  # times the allowed error: smaller differences are not explained
 SHORT = ((8, "bfloat16"), (11, "float16 or tf32"), (24, "float32"))
@@ -104,14 +100,14 @@ def _name_axes(axes: int, kernel: bool) -> tuple[str, ...]:
     return ("image", "channel", *(f"axis {axis}" for axis in range(axes - 2)))
 
 
-def _count_bits(got: Array, values: Wide) -> int:
+def _count_bits(got: Array, values: Reals) -> int:
     """Return the significand bits of the answer; for one that was widened to float64, as found from its values."""
     name = str(got.dtype)
     bits = FORMATS[name].bits if name in FORMATS else 53
     return 24 if bits == 53 and bool(np.all(_is_short(values, 24))) else bits
 
 
-def _is_short(values: Wide, bits: int) -> Flags:
+def _is_short(values: Reals, bits: int) -> Flags:
     """Return True for numbers that fit a significand of `bits` bits."""
     scaled = np.ldexp(np.frexp(values)[0], bits)
     return np.asarray(scaled == np.rint(scaled))
@@ -161,7 +157,7 @@ def _offset(case: Case, bias: Array | None, kernel: bool) -> str:
     return ""
 
 
-def _describe_bias(middle: Wide, loud: Flags, room: Wide, bias: Array | None) -> str:
+def _describe_bias(middle: Reals, loud: Flags, room: Reals, bias: Array | None) -> str:
     """Describe an error in the bias, if its values are known; arrays: 1 c."""
     if bias is None or np.size(bias) != middle.size:
         return ""
@@ -193,7 +189,7 @@ def _same_value(case: Case, value: float) -> str:
     return f"got {_number(value)}"
 
 
-def _scaled(case: Case, g: Wide, t: Wide, limit: Wide) -> str:
+def _scaled(case: Case, g: Reals, t: Reals, limit: Reals) -> str:
     """Describe the wanted value times one factor, written with as few digits as the data allow."""
     pivot = int(np.argmax(np.abs(t)))
     factor = float(g[pivot] / t[pivot]) if t[pivot] else math.nan
@@ -201,7 +197,7 @@ def _scaled(case: Case, g: Wide, t: Wide, limit: Wide) -> str:
         return ""
     own = abs(factor) * float(limit[pivot] / abs(t[pivot]))  # the factor's own uncertainty
 
-    def room(g: Wide, t: Wide, limit: Wide) -> Wide:
+    def room(g: Reals, t: Reals, limit: Reals) -> Reals:
         return np.asarray(abs(factor) * limit + own * np.abs(t) + 2.0 ** (2 - case.bits) * np.abs(g))
 
     within = room(g, t, limit)
@@ -226,7 +222,7 @@ def _round(factor: float) -> Iterator[tuple[float, str]]:
     yield from ((float(text), text) for text in digits[2:])
 
 
-def _added(case: Case, g: Wide, t: Wide, limit: Wide) -> str:
+def _added(case: Case, g: Reals, t: Reals, limit: Reals) -> str:
     """Describe the wanted value plus one constant."""
     difference = g - t
     constant = float(difference.max() + difference.min()) / 2
@@ -237,13 +233,13 @@ def _added(case: Case, g: Wide, t: Wide, limit: Wide) -> str:
     return f"got the wanted value {'plus' if constant > 0 else 'minus'} {_number(abs(constant))}"
 
 
-def _shortened(case: Case, g: Wide, t: Wide, limit: Wide) -> str:
+def _shortened(case: Case, g: Reals, t: Reals, limit: Reals) -> str:
     """Describe the wanted value rounded to fewer bits than the answer has."""
     for bits, name in SHORT:
         if bits >= case.bits or _is_short(t, bits).any():
             continue
 
-        def holds(g: Wide, t: Wide, limit: Wide, bits: int = bits) -> Flags:
+        def holds(g: Reals, t: Reals, limit: Reals, bits: int = bits) -> Flags:
             return np.asarray((np.abs(g - t) <= 2.0 ** (1 - bits) * np.abs(t) + limit) & _is_short(g, bits))
 
         if holds(g, t, limit).all() and case.every_wrong(holds):

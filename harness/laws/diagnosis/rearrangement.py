@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-Wide = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from harness.problems.arrays import Array, Flags, Places, Reals
+
 LEAST = 4  # fewest wrong elements that a rule about values must explain
 SHIFTS = 3  # largest shift along an axis
 CHANNELS = 256  # most images or channels among which a reordering is searched
@@ -34,14 +32,14 @@ class Case:
     bits: significand bits of the answer.
     """
 
-    g: Wide
-    t: Wide
-    limit: Wide
+    g: Reals
+    t: Reals
+    limit: Reals
     wrong: Flags
     count: int
     names: tuple[str, ...]
-    flat: NDArray[np.intp]
-    at: tuple[NDArray[np.intp], ...]
+    flat: Places
+    at: tuple[Places, ...]
     bits: int
 
     @property
@@ -49,7 +47,7 @@ class Case:
         """Axes after the second that are longer than one."""
         return tuple(axis for axis in range(2, self.g.ndim) if self.g.shape[axis] > 1)
 
-    def fits(self, t: Wide, limit: Wide) -> bool:
+    def fits(self, t: Reals, limit: Reals) -> bool:
         """Return True if an array explains the answer: first on the sample, then on every element."""
         values = self.g[self.at]
         return (
@@ -58,7 +56,7 @@ class Case:
             and bool(agree(self.g, t, limit).all())
         )
 
-    def every_wrong(self, rule: Callable[[Wide, Wide, Wide], Flags]) -> bool:
+    def every_wrong(self, rule: Callable[[Reals, Reals, Reals], Flags]) -> bool:
         """Return True if a rule (got, wanted, limit) holds for all wrong elements; stop at the first failing block."""
         flat = [a.reshape(-1) for a in (self.g, self.t, self.limit)]
         right = ~self.wrong.reshape(-1)
@@ -79,7 +77,7 @@ def agree(g: Array, t: Array | float, limit: Array | float) -> Flags:
     return np.asarray(same)
 
 
-def _varied(values: Wide) -> bool:
+def _varied(values: Reals) -> bool:
     """Return True if values are numerous and different enough for a rule that explains them to be meaningful."""
     return values.size >= LEAST and bool((values != values.flat[0]).any())
 
@@ -154,7 +152,7 @@ def _selection(case: Case) -> str:
     return ""
 
 
-def _selections(match: Flags, name: str) -> Iterator[tuple[NDArray[np.intp], str]]:
+def _selections(match: Flags, name: str) -> Iterator[tuple[Places, str]]:
     """Yield the orders that are possible for a sample, with their names; match[i, j]: got i agrees with wanted j."""
     n = match.shape[0]
     every = np.arange(n)

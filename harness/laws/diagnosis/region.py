@@ -9,13 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Flags = NDArray[np.bool_]
-Counts = NDArray[Any]
+from harness.problems.arrays import Array, Flags
+
 DENSE = 0.9  # least share of wrong elements in a region that is stated
 CORES = (0.9, 0.75, 0.6)  # least shares of wrong elements in a row that belongs to the border
 PERIODS = 64  # longest period that is searched
@@ -92,19 +90,19 @@ def _cost(sizes: Iterable[int]) -> float:
     return sum(math.log2(4 * n) for n in sizes)
 
 
-def _count(flags: Flags) -> list[Counts]:
+def _count(flags: Flags) -> list[Array]:
     """Return the number of wrong elements at each index of each axis."""
     if flags.ndim < 3:
         return [np.asarray(flags.sum(axis=tuple(b for b in range(flags.ndim) if b != a))) for a in range(flags.ndim)]
     dtype = np.float32 if flags.size < 2**24 else np.float64  # whole numbers that the significand holds
-    rows: Counts = flags.reshape(math.prod(flags.shape[:2]), -1).astype(dtype)
+    rows: Array = flags.reshape(math.prod(flags.shape[:2]), -1).astype(dtype)
     maps = (rows @ np.ones(rows.shape[1], dtype)).reshape(flags.shape[:2])
     space = (rows.T @ np.ones(rows.shape[0], dtype)).reshape(flags.shape[2:])
     within = [space.sum(axis=tuple(b for b in range(space.ndim) if b != a)) for a in range(space.ndim)]
     return [maps.sum(axis=1), maps.sum(axis=0), *within]
 
 
-def _product(shares: list[Counts], names: Sequence[str], point: str) -> _Found | None:
+def _product(shares: list[Array], names: Sequence[str], point: str) -> _Found | None:
     """Return the smallest product of index sets that contains all wrong elements."""
     hull = [share > 0 for share in shares]
     size = math.prod(int(np.count_nonzero(h)) for h in hull)
@@ -125,7 +123,7 @@ def _both(texts: list[str]) -> str:
     return " and ".join(f"({text})" if " or " in text and len(texts) > 1 else text for text in texts)
 
 
-def _union(flags: Flags, shares: list[Counts], names: Sequence[str]) -> _Found | None:
+def _union(flags: Flags, shares: list[Array], names: Sequence[str]) -> _Found | None:
     """Return everything except a product of index sets without wrong elements, such as a border."""
     hull = [share > 0 for share in shares]
     within = [int(np.count_nonzero(h)) for h in hull]
@@ -209,7 +207,7 @@ def _describe_period(chosen: Flags, name: str) -> str | None:
     return None
 
 
-def _describe_gaps(chosen: Flags, places: NDArray[Any], name: str) -> str | None:
+def _describe_gaps(chosen: Flags, places: Array, name: str) -> str | None:
     """Describe the indices that are left out, or list the few that are chosen."""
     left = np.flatnonzero(~chosen)
     begin, end = int(left[0]), int(left[-1])

@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.laws.error_bounds import LAMBDA, WINOGRAD, input_rounding
 from harness.networks.evaluate import Compute, Tape, backward, forward
@@ -26,10 +24,10 @@ from harness.networks.graph import INPUT, Network, Node, Work, problems_of
 from harness.networks.initialise import TARGET
 from harness.problems import reference
 from harness.problems.accumulation import longest_sum
+from harness.problems.arrays import Array
 from harness.problems.numerics import FORMATS, Numerics
 from harness.problems.problem import Problem
 
-Array = NDArray[Any]
 NumericsFor = Callable[[Node, Problem], Numerics]
 NOISE_DRAWS = 2
 GLUE_ROUNDINGS = 8  # rounding errors of one element-wise operation, including powers and exponentials
@@ -85,7 +83,7 @@ def evaluate(
     return tape
 
 
-def arrays_of(tape: Tape) -> dict[str, Any]:
+def arrays_of(tape: Tape) -> dict[str, Array]:
     """Return all arrays in which two evaluations are compared: outputs, loss, error terms, gradients."""
     found = {f"y of {name}": a for name, a in tape.outputs.items() if name != INPUT}
     found |= {f"error of {name}": a for name, a in tape.errors.items()} | tape.gradients

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.backend.base import Backend
 from harness.backend.routing import find_route, run
@@ -15,11 +13,10 @@ from harness.networks.evaluate import Compute, Tape, backward, forward
 from harness.networks.graph import INPUT, Network, Node, problems_of
 from harness.networks.initialise import TARGET, make_ends, make_values
 from harness.networks.problem import NetworkProblem
+from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.calling import name_outputs
 from harness.problems.numerics import Numerics, dtype_of
 from harness.problems.problem import Problem
-
-Array = NDArray[Any]
 
 
 class NetworkUnderTest:
@@ -46,11 +43,11 @@ class NetworkUnderTest:
         """Return values, and input and target, on the host."""
         return make_values(self.problem), make_ends(self.problem)
 
-    def to_device(self, arrays: Mapping[str, Array]) -> dict[str, Any]:
+    def to_device(self, arrays: Mapping[str, Array]) -> dict[str, DeviceArray]:
         """Return arrays of the backend's own type."""
         return {name: self.backend.to_device(a) for name, a in arrays.items()}
 
-    def compute(self, node: Node, problem: Problem, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+    def compute(self, node: Node, problem: Problem, arrays: DeviceArrays) -> DeviceArrays:
         """Compute one operator by the plain methods of its backend. Raises ValueError if an output has the wrong shape.
 
         node: of the graph.
@@ -72,7 +69,7 @@ class NetworkUnderTest:
         return outputs
 
     def run(
-        self, values: Mapping[str, Any], ends: Mapping[str, Any], compute: Compute | None = None, *, keep: bool = True
+        self, values: DeviceArrays, ends: DeviceArrays, compute: Compute | None = None, *, keep: bool = True
     ) -> Tape:
         """Run the pass that the problem specifies, on the backend's own arrays.
 
@@ -95,7 +92,7 @@ class NetworkUnderTest:
     def fetch(self, tape: Tape) -> Tape:
         """Return a tape on the host. Raises ValueError if an array is not of the problem's dtype."""
 
-        def bring(arrays: Mapping[str, Any]) -> dict[str, Array]:
+        def bring(arrays: DeviceArrays) -> dict[str, Array]:
             return {name: copy_to_host(self.backend, a) for name, a in arrays.items()}
 
         found = Tape(
@@ -127,7 +124,7 @@ def _shares(backend: Backend, problem: NetworkProblem) -> frozenset[str]:
     return frozenset({node.name for node in operators[1::2]} | lacking)
 
 
-def copy_to_host(backend: Backend, a: Any) -> Array:
+def copy_to_host(backend: Backend, a: DeviceArray) -> Array:
     """Return a copy as a NumPy array."""
     return np.array(backend.to_host(a))
 

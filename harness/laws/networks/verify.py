@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.laws.deviation import Deviation, compare_arrays, statement, worst_of
 from harness.laws.error_bounds import LAMBDA
@@ -19,14 +17,13 @@ from harness.networks.evaluate import Tape
 from harness.networks.graph import INPUT, Node
 from harness.networks.initialise import TARGET
 from harness.problems import reference
+from harness.problems.arrays import Array, DeviceArrays
 from harness.problems.numerics import FORMATS
 from harness.problems.problem import Problem
 
-Array = NDArray[Any]
-
 
 def verify_network_layers(
-    subject: NetworkUnderTest, values: Mapping[str, Any], ends: Mapping[str, Any]
+    subject: NetworkUnderTest, values: DeviceArrays, ends: DeviceArrays
 ) -> tuple[Deviation, Tape]:
     """Run a pass and compare every operator in it with the reference, on the same arrays.
 
@@ -36,7 +33,7 @@ def verify_network_layers(
     """
     found: list[Deviation] = []
 
-    def witness(node: Node, problem: Problem, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+    def witness(node: Node, problem: Problem, arrays: DeviceArrays) -> DeviceArrays:
         outputs = subject.compute(node, problem, arrays)
         given = {name: copy_to_host(subject.backend, a) for name, a in arrays.items() if a is not None}
         got = {name: copy_to_host(subject.backend, a) for name, a in outputs.items()}

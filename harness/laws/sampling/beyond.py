@@ -10,10 +10,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.laws.deviation import Deviation, compare_arrays, worst_of
 from harness.laws.error_bounds import LAMBDA, WINOGRAD
@@ -31,7 +29,6 @@ from harness.problems.seeds import seeded_generator
 from harness.problems.tile import amplitude
 from harness.problems.window import Sizes
 
-Array = NDArray[Any]
 RANDOM_PLACES = 8  # of every array, in addition to those at its ends and around limits of addresses
 SAMPLED_WORK = 2**28  # elements that all samples of the kernel's and the bias's gradient may read
 SEARCHED = 1500  # more outputs that are recomputed to name a wrong one

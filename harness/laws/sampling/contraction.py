@@ -24,7 +24,6 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.laws.sampling.held import Box, Held, split
 from harness.laws.sampling.weights import (
@@ -38,12 +37,12 @@ from harness.laws.sampling.weights import (
     tap_weights,
 )
 from harness.laws.sampling.windows import axes_of
+from harness.problems.arrays import Array
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 from harness.problems.tile import memory_order
 from harness.problems.window import Sizes
 
-Array = NDArray[Any]
 ROUNDS = 2
 LEAST_POSITIONS = 2**12
 SHORT, LONG = 64, 2**13  # lengths of vectors: up to the first they are multiplied out, up to the second with others

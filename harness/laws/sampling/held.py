@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.backend.routing import UnsupportedError
 from harness.laws.subject import BackendUnderTest, check_form
+from harness.problems.arrays import Array, DeviceArray, Outputs
 from harness.problems.calling import name_outputs
 from harness.problems.numerics import dtype_of
 from harness.problems.problem import Problem
@@ -20,7 +20,6 @@ from harness.problems.taps import device_options
 from harness.problems.tile import Tile, make_tile, memory_order
 from harness.problems.window import Sizes
 
-Array = NDArray[Any]
 Box = tuple[slice, ...]
 BLOCK = 2**19  # elements held on the host at once
 _HALF_MASK, _HALF_SCALE = np.int32(-0x70000001), np.float32(2.0**112)  # sign and bits of float16; exponent offset
@@ -36,7 +35,7 @@ class Held:
 
     subject: BackendUnderTest
     problem: Problem
-    arrays: dict[str, Any]
+    arrays: dict[str, DeviceArray]
     tiles: dict[str, Tile]
     rounds: bool = False
     block: int = BLOCK
@@ -98,14 +97,14 @@ def draw_held(subject: BackendUnderTest, problem: Problem) -> Held:
     return held
 
 
-def make_blank(like: Any, size: int) -> Any:
+def make_blank(like: DeviceArray, size: int) -> DeviceArray:
     """Make an uninitialised one-dimensional array of another array's dtype, on its device."""
     from array_api_compat import array_namespace
 
     return array_namespace(like).empty(size, dtype=like.dtype, **device_options(like))
 
 
-def shape_flat(flat: Any, shape: Sizes, layout: str) -> Any:
+def shape_flat(flat: DeviceArray, shape: Sizes, layout: str) -> DeviceArray:
     """View a one-dimensional array as n c *s in a memory layout.
 
     shape: n c *s.
@@ -118,7 +117,7 @@ def shape_flat(flat: Any, shape: Sizes, layout: str) -> Any:
     return xp.permute_dims(whole, tuple(order.index(axis) for axis in range(len(shape))))
 
 
-def take_outputs(held: Held, result: Any) -> None:
+def take_outputs(held: Held, result: Outputs) -> None:
     """Keep a call's outputs. Raises ValueError for a wrong shape or dtype."""
     for name, a in name_outputs(held.problem, result).items():
         wanted = held.problem.shapes[name]

@@ -12,14 +12,12 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.laws.sampling.held import Box, Held, make_blank, shape_flat, split, widen
 from harness.laws.sampling.windows import Axis, axes_of
+from harness.problems.arrays import Array
 from harness.problems.taps import EVERY
 from harness.problems.tile import memory_order
-
-Array = NDArray[Any]
 
 
 def pool_blocks(held: Held, ties: str) -> Iterator[tuple[Box, Array, Array]]:

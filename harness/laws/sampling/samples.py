@@ -5,18 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.laws.sampling.held import Held, split
 from harness.laws.sampling.windows import axes_of, count_divisors
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 from harness.problems.window import Sizes
-
-Array = NDArray[Any]
 
 
 def recompute(held: Held, at: Sizes) -> tuple[float, ...]:

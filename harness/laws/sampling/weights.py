@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +13,12 @@ from numpy.typing import NDArray
 from harness.laws.sampling.held import BLOCK
 from harness.laws.sampling.windows import Axis, axes_of, count_divisors
 from harness.problems.accumulation import longest_sum
+from harness.problems.arrays import Array
 from harness.problems.numerics import FORMATS
 from harness.problems.problem import Problem
 from harness.problems.seeds import seeded_generator
 from harness.problems.tile import amplitude
 
-Array = NDArray[Any]
 Weigh = Callable[[int, int], Array]  # weights of the positions from start to stop of one axis
 LONGEST = 16_777_213  # the largest prime below 2^24: weights of a longer axis repeat with this period
 MOST_WEIGHT, EXACT_BITS = 16, 53

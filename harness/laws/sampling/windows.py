@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from harness.problems.arrays import Array
 from harness.problems.problem import Problem
 
 
@@ -78,7 +77,7 @@ def axes_of(problem: Problem) -> tuple[Axis, ...]:
     )  # fmt: skip
 
 
-def count_divisors(problem: Problem, number: int, start: int, stop: int) -> NDArray[Any]:
+def count_divisors(problem: Problem, number: int, start: int, stop: int) -> Array:
     """Return the divisor of a mean along an axis, for outputs start to stop (`harness.problems.taps.mean_divisors`).
 
     number: of the spatial axis.

@@ -9,21 +9,18 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.operators.columns import widen
 from harness.problems.operators.cost import count_pool_flops, count_pooled
 from harness.problems.operators.derivation import Derivation, Runner, namespace, take_one, widen_short
-from harness.problems.operators.geometry import Arrays, Geometry, P, under
+from harness.problems.operators.geometry import Geometry, P, under
 from harness.problems.operators.means import count_divisor, device_divisors, divisor_map, ones_kernel, pool_as_conv
 from harness.problems.operators.positions import find_source, is_inside, steps
 from harness.problems.operators.refused import MEANS
 from harness.problems.operators.spec import Gradient, OperatorSpec
 from harness.problems.taps import ALL, EVERY, pad_or_crop
 from harness.problems.window import Window
-
-Array = NDArray[Any]
-
 
 SUM_COST = 3  # how many additions of arrays cost as much as the sum over one axis of a small one
 
@@ -67,7 +64,7 @@ def _as_conv(problem: P, /) -> P | None:
     return pool_as_conv(problem, "conv")
 
 
-def _compute_avg_pool(run: Runner[P], problem: P, arrays: Arrays, /) -> tuple[Any, ...]:
+def _compute_avg_pool(run: Runner[P], problem: P, arrays: DeviceArrays, /) -> tuple[DeviceArray, ...]:
     """Mean pooling = depthwise convolution with ones, over the divisor; short formats are summed in float32."""
     x, inner = widen_short(problem, arrays["x"]), pool_as_conv(problem, "conv")
     covered = pad_or_crop(x, problem.window.cover(problem.x[2:], problem.kernel), 0.0, namespace(x))
@@ -75,7 +72,7 @@ def _compute_avg_pool(run: Runner[P], problem: P, arrays: Arrays, /) -> tuple[An
     return (namespace(x).astype(total / device_divisors(x, problem), arrays["x"].dtype),)
 
 
-def _arguments(problem: Geometry, arrays: Arrays) -> tuple[Any, ...]:
+def _arguments(problem: Geometry, arrays: DeviceArrays) -> tuple[Any, ...]:
     return arrays["x"], problem.window
 
 

@@ -8,20 +8,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.operators.columns import widen
 from harness.problems.operators.cost import count_pool_flops, count_pooled
 from harness.problems.operators.derivation import Derivation, Runner, namespace, take_one, widen_short
-from harness.problems.operators.geometry import Arrays, Geometry, P
+from harness.problems.operators.geometry import Geometry, P
 from harness.problems.operators.means import count_divisor, device_divisors, divisor_map, ones_kernel, pool_as_conv
 from harness.problems.operators.positions import find_source, is_inside, steps
 from harness.problems.operators.refused import MEANS
 from harness.problems.operators.spec import OperatorSpec
 from harness.problems.taps import ALL, EVERY, inner_slices, pad_or_crop
 from harness.problems.window import Sizes, Window
-
-Array = NDArray[Any]
 
 
 def avg_pool_grad(dy: Array, x_shape: Sizes, window: Window) -> Array:
@@ -68,7 +66,7 @@ def _as_input_grad(problem: P, /) -> P | None:
     return pool_as_conv(problem, "conv_input_grad")
 
 
-def _compute_avg_pool_grad(run: Runner[P], problem: P, arrays: Arrays, /) -> tuple[Any, ...]:
+def _compute_avg_pool_grad(run: Runner[P], problem: P, arrays: DeviceArrays, /) -> tuple[DeviceArray, ...]:
     """Gradient of mean pooling = depthwise conv_input_grad of dy over the divisor (specification 1.17)."""
     dy, needed = widen_short(problem, arrays["dy"]), pool_as_conv(problem, "conv_input_grad")
     covered = take_one(run(needed, {"dy": dy / device_divisors(dy, problem), "w": ones_kernel(dy, problem)}))
@@ -81,7 +79,7 @@ def _compute_avg_pool_grad(run: Runner[P], problem: P, arrays: Arrays, /) -> tup
     )
 
 
-def _grad_arguments(problem: Geometry, arrays: Arrays) -> tuple[Any, ...]:
+def _grad_arguments(problem: Geometry, arrays: DeviceArrays) -> tuple[Any, ...]:
     return arrays["dy"], problem.x, problem.window
 
 

@@ -7,15 +7,13 @@ strided slices, channels by BLAS.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from harness.problems.arrays import Array
 from harness.problems.taps import view_windows
 from harness.problems.window import Sizes, Window
 
-Array = NDArray[Any]
 MOST_COLUMNS = 2**20  # elements of all windows together: 8 MiB in float64
 MOST_PARTS = 2**15  # elements of all that a transposed product adds up: what leaves the first cache is slower at once
 

@@ -6,18 +6,16 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from harness.problems.arrays import Array, DeviceArrays
 from harness.problems.operators.columns import is_small, multiplies_first, split_groups, widen, write_columns
 from harness.problems.operators.cost import count_gathered, count_gradient_sums, count_product_flops
-from harness.problems.operators.geometry import Arrays, Geometry, under
+from harness.problems.operators.geometry import Geometry, under
 from harness.problems.operators.positions import find_source, is_inside, steps
 from harness.problems.operators.refused import SUMS
 from harness.problems.operators.spec import Gradient, OperatorSpec
 from harness.problems.taps import ALL, EVERY, pad_or_crop, tap_slices
 from harness.problems.window import Sizes, Window
-
-Array = NDArray[Any]
 
 
 def conv(x: Array, w: Array, b: Array | None, window: Window) -> Array:
@@ -79,7 +77,7 @@ def conv_by_loops(x: Array, w: Array, b: Array | None, window: Window) -> Array:
     return y
 
 
-def _arguments(problem: Geometry, arrays: Arrays) -> tuple[Any, ...]:
+def _arguments(problem: Geometry, arrays: DeviceArrays) -> tuple[Any, ...]:
     return arrays["x"], arrays["w"], arrays.get("b"), problem.window
 
 

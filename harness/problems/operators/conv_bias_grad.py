@@ -6,19 +6,17 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.operators.columns import widen
 from harness.problems.operators.cost import count_gradient_sums, count_positions
 from harness.problems.operators.derivation import Derivation, Runner, namespace, take_one
-from harness.problems.operators.geometry import Arrays, Geometry, P
+from harness.problems.operators.geometry import Geometry, P
 from harness.problems.operators.positions import steps
 from harness.problems.operators.refused import SUMS
 from harness.problems.operators.spec import OperatorSpec
 from harness.problems.taps import device_options
 from harness.problems.window import Window
-
-Array = NDArray[Any]
 
 
 def conv_bias_grad(dy: Array) -> Array:
@@ -40,7 +38,7 @@ def _bias_grad_as_conv(problem: P, /) -> P | None:
     return problem.with_(operator="conv", x=(o, n, *spatial), w=(1, n, *spatial), window=Window.of(problem.axes))
 
 
-def _compute_bias_grad(run: Runner[P], problem: P, arrays: Arrays, /) -> tuple[Any, ...]:
+def _compute_bias_grad(run: Runner[P], problem: P, arrays: DeviceArrays, /) -> tuple[DeviceArray, ...]:
     """db = dy correlated with ones over batch and space (specification 1.14)."""
     inner = _bias_grad_as_conv(problem)
     assert inner is not None and inner.w is not None
@@ -51,7 +49,7 @@ def _compute_bias_grad(run: Runner[P], problem: P, arrays: Arrays, /) -> tuple[A
     return (take_one(run(inner, {"x": maps, "w": ones})).reshape(-1),)
 
 
-def _bias_grad_arguments(problem: Geometry, arrays: Arrays) -> tuple[Any, ...]:
+def _bias_grad_arguments(problem: Geometry, arrays: DeviceArrays) -> tuple[Any, ...]:
     return (arrays["dy"],)
 
 

@@ -6,19 +6,17 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.operators.columns import has_few_parts, split_groups, widen
 from harness.problems.operators.cost import count_gradient_sums, count_product_flops, count_scattered
 from harness.problems.operators.derivation import Derivation, Runner, namespace
-from harness.problems.operators.geometry import Arrays, Geometry, P
+from harness.problems.operators.geometry import Geometry, P
 from harness.problems.operators.positions import find_source, is_inside, steps
 from harness.problems.operators.refused import SUMS
 from harness.problems.operators.spec import OperatorSpec
 from harness.problems.taps import ALL, EVERY, device_options, inner_slices, tap_slices, window_slices
 from harness.problems.window import Sizes, Window
-
-Array = NDArray[Any]
 
 
 def conv_input_grad(dy: Array, w: Array, x_shape: Sizes, window: Window) -> Array:
@@ -80,7 +78,7 @@ def _input_grad_as_conv(problem: P, /) -> P | None:
     )
 
 
-def _compute_input_grad(run: Runner[P], problem: P, arrays: Arrays, /) -> tuple[Any, ...]:
+def _compute_input_grad(run: Runner[P], problem: P, arrays: DeviceArrays, /) -> tuple[DeviceArray, ...]:
     """dx = rot180(w) wide-correlated with the zero-stuffed dy, channels swapped, padding cropped.
 
     (specification 1.8, 1.9, 1.16)
@@ -117,14 +115,14 @@ def _input_grad_as_transpose(problem: P, /) -> P | None:
     return problem.with_(operator="conv_transpose", x=problem.y, output_padding=extra)
 
 
-def _compute_input_grad_by_transpose(run: Runner[P], problem: P, arrays: Arrays, /) -> tuple[Any, ...]:
+def _compute_input_grad_by_transpose(run: Runner[P], problem: P, arrays: DeviceArrays, /) -> tuple[DeviceArray, ...]:
     """conv_input_grad(dy, w) = conv_transpose(dy, w), the remainder of the stride as output padding."""
     needed = _input_grad_as_transpose(problem)
     assert needed is not None
     return run(needed, {"x": arrays["dy"], "w": arrays["w"]})
 
 
-def _input_grad_arguments(problem: Geometry, arrays: Arrays) -> tuple[Any, ...]:
+def _input_grad_arguments(problem: Geometry, arrays: DeviceArrays) -> tuple[Any, ...]:
     return arrays["dy"], arrays["w"], problem.x, problem.window
 
 

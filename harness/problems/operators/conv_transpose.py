@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numpy.typing import NDArray
-
+from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.operators.columns import widen
 from harness.problems.operators.conv_input_grad import conv_input_grad, conv_input_grad_by_loops
 from harness.problems.operators.cost import count_gathered, count_product_flops, count_scattered
 from harness.problems.operators.derivation import SHORT, Derivation, Runner, namespace, take_one, widen_short
-from harness.problems.operators.geometry import Arrays, Geometry, P
+from harness.problems.operators.geometry import Geometry, P
 from harness.problems.operators.positions import steps
 from harness.problems.operators.refused import SUMS
 from harness.problems.operators.spec import Gradient, OperatorSpec
 from harness.problems.window import Sizes, Window
-
-Array = NDArray[Any]
 
 
 def conv_transpose(x: Array, w: Array, b: Array | None, window: Window, output_padding: Sizes) -> Array:
@@ -42,7 +39,7 @@ def _transpose_as_input_grad(problem: P, /) -> P | None:
     return problem.with_(operator="conv_input_grad", x=problem.y, output_padding=None, dtype=dtype)
 
 
-def _compute_transpose(run: Runner[P], problem: P, arrays: Arrays, /) -> tuple[Any, ...]:
+def _compute_transpose(run: Runner[P], problem: P, arrays: DeviceArrays, /) -> tuple[DeviceArray, ...]:
     """conv_transpose(z, w) = conv_input_grad(z, w), plus the bias of each output map (specification, section 3).
 
     Where there is a bias, short formats are summed in float32: a sum is rounded once, with the bias in it.
@@ -56,7 +53,7 @@ def _compute_transpose(run: Runner[P], problem: P, arrays: Arrays, /) -> tuple[A
     return (namespace(x).astype(y + widen_short(problem, b).reshape(1, -1, *(1,) * problem.axes), x.dtype),)
 
 
-def _arguments(problem: Geometry, arrays: Arrays) -> tuple[Any, ...]:
+def _arguments(problem: Geometry, arrays: DeviceArrays) -> tuple[Any, ...]:
     return arrays["x"], arrays["w"], arrays.get("b"), problem.window, problem.output_padding
 
 

@@ -6,19 +6,17 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.operators.columns import is_small, multiplies_first, split_groups, widen, write_columns
 from harness.problems.operators.cost import count_gradient_sums, count_positions, count_product_flops
 from harness.problems.operators.derivation import Derivation, Runner, namespace, take_one
-from harness.problems.operators.geometry import Arrays, Geometry, P
+from harness.problems.operators.geometry import Geometry, P
 from harness.problems.operators.positions import find_source, is_inside, steps
 from harness.problems.operators.refused import SUMS
 from harness.problems.operators.spec import OperatorSpec
 from harness.problems.taps import ALL, EVERY, pad_or_crop, tap_slices
 from harness.problems.window import Sizes, Window
-
-Array = NDArray[Any]
 
 
 def conv_weight_grad(dy: Array, x: Array, w_shape: Sizes, window: Window) -> Array:
@@ -92,7 +90,7 @@ def _weight_grad_as_conv(problem: P, /) -> P | None:
     )
 
 
-def _compute_weight_grad(run: Runner[P], problem: P, arrays: Arrays, /) -> tuple[Any, ...]:
+def _compute_weight_grad(run: Runner[P], problem: P, arrays: DeviceArrays, /) -> tuple[DeviceArray, ...]:
     """dw = x correlated with dy, batch and channels swapped, stride and dilation swapped.
 
     (specification 1.6, 1.7, 1.12)
@@ -106,7 +104,7 @@ def _compute_weight_grad(run: Runner[P], problem: P, arrays: Arrays, /) -> tuple
     return (xp.permute_dims(take_one(run(inner, swapped)), (1, 0, *rest)),)
 
 
-def _weight_grad_arguments(problem: Geometry, arrays: Arrays) -> tuple[Any, ...]:
+def _weight_grad_arguments(problem: Geometry, arrays: DeviceArrays) -> tuple[Any, ...]:
     return arrays["dy"], arrays["x"], problem.w, problem.window
 
 

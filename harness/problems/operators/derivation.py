@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from harness.problems.operators.geometry import Arrays, Geometry, P
+from harness.problems.arrays import DeviceArray, DeviceArrays, Namespace
+from harness.problems.operators.geometry import Geometry, P
 
 SHORT = frozenset({"float16", "bfloat16"})
-Runner = Callable[[P, Arrays], tuple[Any, ...]]
+Runner = Callable[[P, DeviceArrays], tuple[DeviceArray, ...]]
 
 
 class Need(Protocol):
@@ -27,7 +28,7 @@ class Need(Protocol):
 class Compute(Protocol):
     """Runs the needed problem and turns its answer into the outputs of the first one."""
 
-    def __call__(self, run: Runner[P], problem: P, arrays: Arrays, /) -> tuple[Any, ...]:
+    def __call__(self, run: Runner[P], problem: P, arrays: DeviceArrays, /) -> tuple[DeviceArray, ...]:
         """Outputs of the first problem, in their order."""
         ...
 
@@ -41,18 +42,18 @@ class Derivation:
     compute: Compute
 
 
-def namespace(a: Any) -> Any:
+def namespace(a: DeviceArray) -> Namespace:
     """The array namespace of an array."""
     from array_api_compat import array_namespace
 
     return array_namespace(a)
 
 
-def take_one(values: tuple[Any, ...]) -> Any:
+def take_one(values: tuple[DeviceArray, ...]) -> DeviceArray:
     """The only output that matters."""
     return values[0]
 
 
-def widen_short(problem: Geometry, a: Any) -> Any:
+def widen_short(problem: Geometry, a: DeviceArray) -> DeviceArray:
     """The array in float32 where its own format is too short to sum in."""
     return namespace(a).astype(a, namespace(a).float32) if problem.dtype in SHORT else a

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from harness.problems.window import Sizes, Window
 
-Arrays = Mapping[str, Any]
 P = TypeVar("P", bound="Geometry")
 
 

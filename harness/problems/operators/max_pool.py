@@ -6,17 +6,15 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from harness.problems.arrays import Array, DeviceArrays
 from harness.problems.operators.columns import is_small, write_columns
 from harness.problems.operators.cost import count_pool_flops
-from harness.problems.operators.geometry import Arrays, Geometry, under
+from harness.problems.operators.geometry import Geometry, under
 from harness.problems.operators.positions import find_source, is_inside, steps
 from harness.problems.operators.spec import Gradient, OperatorSpec
 from harness.problems.taps import EVERY, pad_or_crop, tap_slices
 from harness.problems.window import Sizes, Window
-
-Array = NDArray[Any]
 
 
 def max_pool(x: Array, window: Window, ties: str = "first", nan_index: str = "first") -> tuple[Array, Array]:
@@ -94,7 +92,7 @@ def max_pool_by_loops(x: Array, window: Window) -> tuple[Array, Array]:
     return y, indices
 
 
-def _arguments(problem: Geometry, arrays: Arrays) -> tuple[Any, ...]:
+def _arguments(problem: Geometry, arrays: DeviceArrays) -> tuple[Any, ...]:
     return arrays["x"], problem.window
 
 

@@ -6,16 +6,14 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from harness.problems.arrays import Array, DeviceArrays
 from harness.problems.operators.columns import widen
 from harness.problems.operators.cost import count_pool_flops, count_pooled
-from harness.problems.operators.geometry import Arrays, Geometry
+from harness.problems.operators.geometry import Geometry
 from harness.problems.operators.positions import steps
 from harness.problems.operators.spec import OperatorSpec
 from harness.problems.window import Window
-
-Array = NDArray[Any]
 
 
 def max_pool_grad(dy: Array, x: Array, indices: Array, window: Window) -> Array:
@@ -37,7 +35,7 @@ def max_pool_grad_by_loops(dy: Array, x: Array, indices: Array, window: Window) 
     return dx.reshape(x.shape)
 
 
-def _grad_arguments(problem: Geometry, arrays: Arrays) -> tuple[Any, ...]:
+def _grad_arguments(problem: Geometry, arrays: DeviceArrays) -> tuple[Any, ...]:
     return arrays["dy"], arrays["x"], arrays["indices"], problem.window
 
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from harness.problems.arrays import Array, DeviceArray
 from harness.problems.operators.derivation import SHORT, namespace
 from harness.problems.operators.geometry import Geometry, P
 from harness.problems.taps import device_options, mean_divisors
 from harness.problems.window import Sizes, Window
-
-Array = NDArray[Any]
 
 
 def divisor_map(spatial: Sizes, window: Window) -> Array:
@@ -48,13 +45,13 @@ def pool_as_conv(problem: P, operator: str) -> P:
     )
 
 
-def ones_kernel(like: Any, problem: Geometry) -> Any:
+def ones_kernel(like: DeviceArray, problem: Geometry) -> DeviceArray:
     """The depthwise kernel of ones, beside an array of its dtype."""
     shape = (problem.x[1], min(1, problem.x[1]), *problem.kernel)
     return namespace(like).ones(shape, dtype=like.dtype, **device_options(like))
 
 
-def device_divisors(like: Any, problem: Geometry) -> Any:
+def device_divisors(like: DeviceArray, problem: Geometry) -> DeviceArray:
     """Divisor of every window, shape P, beside an array of its dtype."""
     xp = namespace(like)
     rows = [

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from harness.problems.arrays import DeviceArrays, Outputs
 from harness.problems.operators.derivation import Derivation
-from harness.problems.operators.geometry import Arrays, Change, Geometry
+from harness.problems.operators.geometry import Change, Geometry
 from harness.problems.window import Sizes
 
 Family = Literal["layers", "sums", "maxima", "means"]
@@ -61,9 +62,9 @@ class OperatorSpec:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     factors: tuple[str, ...]
-    arguments: Callable[[Geometry, Arrays], tuple[Any, ...]]
-    reference: Callable[..., Any]
-    loops: Callable[..., Any]
+    arguments: Callable[[Geometry, DeviceArrays], tuple[Any, ...]]
+    reference: Callable[..., Outputs]
+    loops: Callable[..., Outputs]
     sum_length: Callable[[Geometry], int]
     flops: Callable[[Geometry], int]
     family: Family
