@@ -24,12 +24,12 @@ PRODUCTS = (Operator.conv, Operator.conv_input_grad, Operator.conv_weight_grad, 
 
 
 def rounds_to_tf32() -> bool:
-    """Whether CuPy lets cuBLAS round float32 to TF32, by the environment variable that switches it."""
+    """Return True if CuPy lets cuBLAS round float32 to TF32, according to the environment variable that switches it."""
     return os.environ.get("CUPY_TF32", "0") not in ("", "0")
 
 
 class OnCupy(Backend):
-    """What differs on a CUDA device, for a backend that goes through the library of its arrays."""
+    """Mixin with the CUDA side of a backend that computes through the namespace of its arrays."""
 
     device = "cuda"
     instruction_sets: ClassVar[tuple[str, ...]] = ()

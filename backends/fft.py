@@ -165,7 +165,7 @@ def _contract(xp: Namespace, a: DeviceArray, b: DeviceArray) -> DeviceArray:
 
 
 def _cuts(plan: Plan, tile: tuple[Tile, ...], phase: Sizes | None, target: bool) -> tuple[Slices, Slices]:
-    """Where a tile of the source or of the target lies in its array, and where in the transform.
+    """Slices of a tile in its array, and in the transform; of the source or the target.
 
     phase: stride phase of an array of x's size; None for one of y's size.
     """

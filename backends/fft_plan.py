@@ -1,9 +1,9 @@
-"""How a convolution by Fourier transforms is cut up: stride phases, transform lengths, tiles and blocks.
+"""Plans of a convolution by Fourier transforms: stride phases, transform lengths, tiles and blocks.
 
 Strides: position s*i + d*u - begin is place i + t of stride phase r, with t = (d*u - begin) // s and r the remainder.
-Every phase of the input is then a channel of its own, correlated at stride 1, and no product is wasted.
-Padding: the kernel's taps stand at t modulo the length L, and L leaves enough zeros for wrapped positions to read 0.
-Large maps are cut into tiles, transformed like further images, so that the kernel's spectrum stays small.
+Every phase of the input is a channel of its own, correlated at stride 1, so that no product is wasted.
+Padding: the kernel's taps are at t modulo the length L, and L leaves enough zeros for wrapped positions to read 0.
+Large feature maps are cut into tiles, transformed like further images, so that the kernel's spectrum stays small.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ TILE_LENGTHS = (16, 32, 48, 64, 96, 128, 256, 1024, 4096, 16384)
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A stretch of one axis: the source from `low` to `high` gives the targets from `first` to `last`.
+    """A section of one axis: the source from `low` to `high` determines the targets from `first` to `last`.
 
-    In the transform the source begins at place 0, the target at place first - low.
+    In the transform the source begins at place 0, and the target at place first - low.
     """
 
     low: int
@@ -46,11 +46,11 @@ class Axis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How a convolution is cut up and transformed.
+    """The division of a convolution into transforms.
 
     inner: channels of x per group, once for each stride phase; outer: channels of y per group.
-    item: bytes of a real number; real: whether the arrays are, so that half of a spectrum is enough.
-    backward: dy is the source and dx the target, else x is the source and y (or dy) the target.
+    item: bytes of a real number; real: True if the arrays are real, so that half of a spectrum is enough.
+    backward: dy is the source and dx the target; otherwise x is the source and y (or dy) the target.
     """
 
     axes: tuple[Axis, ...]
@@ -185,7 +185,13 @@ def _make_axis(size: int, out: int, kernel: int, s: int, d: int, begin: int, bac
 def make_plan(
     x: Sizes, w: Sizes, window: Window, item: int, block_bytes: int, backward: bool, real: bool = True
 ) -> Plan:
-    """Choose the tile length whose plan is the cheapest."""
+    """Choose the tile length whose plan is the cheapest.
+
+    x: shape (N, C, *S) of the input. w: shape (O, C/groups, *K) of the kernel. window: stride, padding, dilation,
+    groups.
+    item: bytes of a real number. block_bytes: memory limit of the transforms of one block.
+    backward: plan the input gradient, with dy as the source. real: True if the arrays are real.
+    """
     out, groups = window.output_shape(x[2:], w[2:]), window.groups
 
     def cut(wanted: int) -> tuple[Axis, ...]:

@@ -15,13 +15,21 @@ A = TypeVar("A", bound=Any)  # an array, of any library
 
 
 def conv_shape(x: Sizes, w: Sizes, window: Window) -> Sizes:
-    """Shape of y of `conv`."""
+    """Return the shape of y of `conv`.
+
+    x, w: shapes of the input (N, C, *S) and the kernel (O, C/groups, *K). Raises GeometryError if `window` does not
+    fit.
+    """
     window.check_conv(x, w)
     return (x[0], w[0], *window.output_shape(x[2:], w[2:]))
 
 
 def transposed_shape(x: Sizes, w: Sizes, window: Window, output_padding: Sizes) -> Sizes:
-    """Shape of y of `conv_transpose`."""
+    """Return the shape of y of `conv_transpose`.
+
+    x, w: shapes of the input (N, C, *S) and the kernel (C, O/groups, *K). output_padding: one number per axis.
+    Raises GeometryError if `window` does not fit.
+    """
     window.check_transposed(x, w, output_padding)
     return (x[0], w[1] * window.groups, *window.transposed_shape(x[2:], w[2:], output_padding))
 
@@ -40,12 +48,15 @@ def check_gradient(dy: Sizes, y: Sizes) -> None:
 
 
 def is_empty(*shapes: Sizes) -> bool:
-    """Whether an array of one of these shapes holds nothing, so that all sums over it are empty."""
+    """Return True if an array of one of these shapes has no elements, so that all sums over it are empty."""
     return any(0 in shape for shape in shapes)
 
 
 def sum_of_nothing(like: A, shape: Sizes, b: A | None = None) -> A:
-    """The answer to an empty problem, of the dtype and library of `like`: zeros, or the bias of each channel."""
+    """Return the answer to an empty problem: zeros, or the bias of each channel.
+
+    like: array of the library, dtype and device. shape: n c *s of the answer. b: bias (c,) or None.
+    """
     from array_api_compat import array_namespace
 
     y: A = array_namespace(like).zeros(shape, dtype=like.dtype, **device_options(like))

@@ -95,7 +95,7 @@ class Shape:
 
     @property
     def inside(self) -> tuple[slice, ...]:
-        """Where the image lies in its padded form."""
+        """Slices of the image in its padded form."""
         return tuple(slice(begin, begin + n) for n, (begin, _) in zip(self.spatial, self.window.padding, strict=True))
 
     @cached_property
@@ -311,7 +311,7 @@ def _kernel_matrix(w: DeviceArray, groups: int) -> DeviceArray:
 
 
 def _is_pointwise(x_shape: Sizes, w_shape: Sizes, window: Window) -> bool:
-    """Whether the maps are their own columns, and large enough for a product each."""
+    """True if feature maps are their own columns, and large enough for one matrix product each."""
     moved = any(s > 1 for s in window.stride) or any(side for pair in window.padding for side in pair)
     area = math.prod(x_shape[2:])
     return math.prod(w_shape[2:]) == 1 and not moved and (area >= MERGE_BELOW or x_shape[0] == 1)

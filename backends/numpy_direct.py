@@ -1,7 +1,7 @@
 """Direct convolution and pooling in NumPy: shifted views of the input, contracted tap by tap.
 
 No column matrix is built. The padded input is split into its stride phases, so that each tap is one contiguous,
-shifted slice of flattened space that BLAS takes as it lies; sums run in blocks that stay in the cache.
+shifted slice of flattened space that BLAS takes without a copy; sums run in blocks that stay in the cache.
 """
 
 from __future__ import annotations

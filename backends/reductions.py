@@ -51,7 +51,10 @@ def grown(spatial: Sizes, cover: Padding) -> Sizes:
 
 
 def map_blocks(shape: Sizes, map_bytes: int, limit: int) -> Iterator[Index]:
-    """Slices over images and channels (n c ...) whose maps together stay within a number of bytes."""
+    """Return slices over images and channels (n c ...) whose feature maps together stay within a memory limit.
+
+    shape: n c ... of the array. map_bytes: bytes of one feature map, with its temporaries. limit: bytes per block.
+    """
     images, channels = shape[:2]
     maps = max(1, limit // map_bytes)
     n, c = max(1, maps // channels), min(maps, channels)

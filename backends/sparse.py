@@ -38,9 +38,9 @@ INDEX_BYTES = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pattern:
-    """Where the entries of a matrix stand, row by row.
+    """Positions of the entries of a matrix, row by row.
 
-    taps: for each entry of the rows of one filter, which of the filter's numbers it is; the same for every filter.
+    taps: for each entry of the rows of one filter, the index of the filter's number; the same for every filter.
     columns, starts: `indices` and `indptr` of the CSR format.
     """
 
@@ -153,10 +153,10 @@ def count_entries(problem: Problem) -> int:
 
 
 def make_pattern(places: DeviceArray, area: int, filters: int, channels: int, groups: int) -> Pattern:
-    """The pattern of a matrix with a row for each filter and row of `places`, and columns g c *s.
+    """Return the pattern of a matrix with a row for each filter and row of `places`, and columns g c *s.
 
-    places: for each row and tap the place in a map of `area` elements, or -1 for padding.
-    channels: of one group; each filter holds the numbers c t.
+    places: for each row and tap the place in a feature map of `area` elements, or -1 for padding.
+    filters: number of output channels. channels: of one group; each filter holds the numbers c t. groups: of channels.
     """
     import numpy as np
 
@@ -175,7 +175,10 @@ def make_pattern(places: DeviceArray, area: int, filters: int, channels: int, gr
 
 
 def find_places(spatial: Sizes, kernel: Sizes, window: Window) -> DeviceArray:
-    """Flat place in the input that each window and tap reads, p t; -1 for padding."""
+    """Return the flat place in the input that each window and tap reads, p t; -1 for padding.
+
+    spatial: sizes of the input. kernel: sizes of the kernel. window: stride, padding, dilation.
+    """
     import numpy as np
 
     numbers = np.arange(math.prod(spatial)).reshape(1, 1, *spatial)
@@ -185,13 +188,19 @@ def find_places(spatial: Sizes, kernel: Sizes, window: Window) -> DeviceArray:
 
 
 def make_matrix(w: DeviceArray, spatial: Sizes, window: Window) -> sparray:
-    """The matrix C of `conv` with kernel w over an image of this size."""
+    """Return the matrix C of `conv` with kernel w (O, C/groups, *K) over an image.
+
+    spatial: sizes of the image. window: stride, padding, dilation, groups.
+    """
     places = find_places(spatial, w.shape[2:], window)
     return make_pattern(places, math.prod(spatial), w.shape[0], w.shape[1], window.groups).fill(w)
 
 
 def make_means(spatial: Sizes, window: Window, dtype: np.dtype[Any]) -> sparray:
-    """The matrix M of mean pooling over one map; padding and overhang add nothing, and count as the window says."""
+    """Return the matrix M of mean pooling over one feature map; padding and overhang add nothing.
+
+    spatial: sizes of the feature map. window: of the pooling, with its rule for the divisor. dtype: of the entries.
+    """
     import numpy as np
 
     assert window.kernel is not None

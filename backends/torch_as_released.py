@@ -1,8 +1,8 @@
-"""PyTorch's own functions on the CPU with nothing in between: what the laws find in it as it is released.
+"""PyTorch's own functions on the CPU, without corrections: the faults that laws find in the released library.
 
-The backend `torch` goes around the faults of torch, so that its answers are right. This one goes around none: arrays
-are handed to torch with the strides that NumPy gives them, empty problems are not answered here, and gradients are
-computed by `convolution_backward` with all outputs of the layer asked for. It is asked only where it is named.
+The backend `torch` avoids the faults of torch, so that its answers are right. This one avoids none: arrays are passed
+to torch with the strides that NumPy has given them, empty problems are passed to torch, and gradients are computed by
+`convolution_backward` with all outputs of the layer requested. It runs only where it is named.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _pads(window: Window) -> Sizes:
 
 
 def _beyond_half(padding: int, kernel: int, dilation: int) -> bool:
-    """Whether torch refuses a padding: it allows half of the kernel, as far as dilation spreads it."""
+    """True if torch rejects a padding: it allows half of the kernel, including the dilation."""
     return 2 * padding > (kernel - 1) * dilation + 1
 
 

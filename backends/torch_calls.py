@@ -11,7 +11,7 @@ from harness.problems import DeviceArray, Outputs, Padding, Sizes
 
 
 def is_symmetric(window: Window) -> bool:
-    """Whether torch's padding, one number per axis, can say this window."""
+    """Return True if torch's padding, one number per axis, can express this window."""
     return all(begin == end for begin, end in window.padding)
 
 
@@ -47,9 +47,10 @@ def aten(name: str) -> Callable[..., Outputs]:
 
 
 def refit(spatial: Sizes, padding: Padding, value: float = 0.0) -> Callable[[DeviceArray], DeviceArray]:
-    """Make the function that pads arrays of this spatial size by (begin, end), and crops where a side is negative.
+    """Return a function that pads arrays of this spatial size by (begin, end), and crops where a side is negative.
 
-    Where a side crops more than there is, what is left lies in the padding of the other side.
+    spatial: sizes of the arrays. padding: (begin, end) per axis, in elements. value: of the padding.
+    Where a side crops more than the array, the rest lies in the padding of the other side.
     """
     from torch.nn.functional import pad
 
@@ -62,8 +63,9 @@ def refit(spatial: Sizes, padding: Padding, value: float = 0.0) -> Callable[[Dev
 
 
 def blank(like: DeviceArray, shape: Sizes, device: Any = None) -> DeviceArray:
-    """Make an uninitialised tensor in the layout of another one: channels first or channels last.
+    """Return an uninitialised tensor in the layout of another one: channels first or channels last.
 
+    like: tensor with the layout and dtype. shape: n c *s. device: of the new tensor.
     As a stand-in for an array of which torch reads only the shape and the layout, it costs no time.
     """
     import torch

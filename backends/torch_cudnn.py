@@ -1,11 +1,11 @@
 """PyTorch: oneDNN and its own kernels on the CPU (`torch`), cuDNN on a GPU (`torch-cudnn`).
 
-Every operator is a plan: the geometry is settled beforehand, and a call without arguments is left. Where the window
-is one that torch has itself (the same padding on both sides, for pooling at most half of the kernel), that call is
-the torch function and nothing else. Elsewhere the input is padded or cropped first, inside the call.
+Every operator is a plan: the geometry is settled beforehand, and the timed call has no arguments. If torch supports
+the window itself (the same padding on both sides, for pooling at most half of the kernel), that call is the torch
+function and nothing else. Otherwise the input is padded or cropped first, inside the call.
 
-Empty problems are answered here: without input channels torch 2.13 gives `conv` as (N, 0, *P) instead of the bias, and
-refuses `conv_transpose` and pooling.
+Empty problems are answered here: without input channels torch 2.13 returns (N, 0, *P) from `conv` instead of the bias,
+and rejects `conv_transpose` and pooling.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ def _gradient(
 
 
 def _is_short_last(a: DeviceArray) -> bool:
-    """Whether this is bfloat16 with channels last on a CPU, where oneDNN 3.12 gives wrong numbers here and there."""
+    """True for bfloat16 with channels last on a CPU, for which oneDNN 3.12 computes some wrong numbers."""
     return str(a.dtype) == "torch.bfloat16" and a.device.type == "cpu" and not a.is_contiguous()
 
 
 def _is_strided_point(x: DeviceArray, w_shape: Sizes, window: Window) -> bool:
-    """Whether oneDNN reduces a strided 1x1 problem with channels last by a copy, which it gets wrong with AVX2.
+    """True if oneDNN reduces a strided 1x1 problem with channels last by a copy, which is wrong with AVX2.
 
     The weight gradient is then wrong, or the process dies (oneDNN issue 6035, seen with oneDNN 3.12 on Zen 3).
     """
@@ -386,7 +386,7 @@ class TorchCudnn(TorchOperators):
 
 
 def _may_transform(problem: Problem) -> bool:
-    """Whether cuDNN has Winograd or FFT kernels for a problem (cuDNN API reference, forward algorithms)."""
+    """True if cuDNN has Winograd or FFT kernels for a problem (cuDNN API reference, forward algorithms)."""
     window = problem.window
     moved = any(s > 1 for s in window.stride) or any(d > 1 for d in window.dilation)
     return problem.dtype in ("float32", "float16") and not moved and prod(problem.kernel) > 1

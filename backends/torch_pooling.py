@@ -16,9 +16,9 @@ from harness.problems import Call, DeviceArray, Sizes, mean_divisors
 
 
 def _is_direct(spatial: Sizes, window: Window) -> bool:
-    """Whether torch's pooling takes this window.
+    """True if torch's pooling accepts this window.
 
-    It refuses a padding of more than half of the kernel and, on three axes, an input smaller than the kernel.
+    It rejects a padding of more than half of the kernel and, on three axes, an input smaller than the kernel.
     """
     assert window.kernel is not None
     return is_symmetric(window) and all(
@@ -45,7 +45,7 @@ def _first_places(x: DeviceArray, window: Window) -> DeviceArray:
 
 
 def has_empty_window(problem: Problem) -> bool:
-    """Whether a pooling window lies in the padding alone."""
+    """Return True if a pooling window lies in the padding alone."""
     window = problem.window
     return any(
         all(not 0 <= i * s - b + u * d < n for u in range(m))
@@ -124,7 +124,10 @@ def _padded_max_pool(x: DeviceArray, window: Window) -> Callable[[], tuple[Devic
 
 
 def plan_max_pool_grad(dy: DeviceArray, x: DeviceArray, indices: DeviceArray, window: Window) -> Call:
-    """dx, each dy added at its index."""
+    """Return the call that computes dx: each dy added at its index.
+
+    dy, indices: tensors n c *p, of the outputs. x: tensor n c *s, the input of the pooling. window: of the pooling.
+    """
     check_gradient(dy.shape, pool_shape(x.shape, window))
     check_gradient(indices.shape, tuple(dy.shape))
     if is_empty(dy.shape):
@@ -157,7 +160,10 @@ def plan_avg_pool(x: DeviceArray, window: Window) -> Call:
 
 
 def plan_avg_pool_grad(dy: DeviceArray, x_shape: Sizes, window: Window) -> Call:
-    """dx, each dy spread evenly over its window."""
+    """Return the call that computes dx: each dy spread evenly over its window.
+
+    dy: tensor n c *p. x_shape: n c *s of the input of the pooling. window: of the pooling.
+    """
     check_gradient(dy.shape, pool_shape(x_shape, window))
     if is_empty(dy.shape):
         return partial(sum_of_nothing, dy, x_shape)

@@ -28,7 +28,7 @@ def network_names() -> tuple[str, ...]:
 
 
 def _source(network: str) -> str:
-    """Where a list of layers is from."""
+    """Source of a list of layers, in words."""
     return NETWORKS[network].source if network in NETWORKS else str(read_layers()[network]["source"])
 
 
@@ -64,8 +64,9 @@ def layer_problem(layer: dict[str, Any], batch: int) -> Problem:
 
 
 def network_problems(network: str, batch: int, *, gradients: bool = True) -> tuple[NamedProblem, ...]:
-    """Distinct problems of a network: each layer forwards, and its gradients.
+    """Return the distinct problems of a network: each layer forwards, and its gradients.
 
+    network: its list of layers. batch: number of images. gradients: include them.
     A layer's name is that of the first with its shape; the layer that reads the input has no input gradient.
     """
     found: dict[Problem, tuple[str, int]] = {}

@@ -39,7 +39,7 @@ def find_case(problem: Problem) -> Case | None:
 
 
 def is_case(problem: Problem) -> bool:
-    """Whether a problem is one of the cases; for seeds that no case has, without reading them."""
+    """Return True for one of the cases; for seeds that no case has, without reading them."""
     return find_case(problem) is not None
 
 
@@ -62,9 +62,9 @@ def check_case(subject: BackendUnderTest, case: Case) -> Deviation:
 def onnx_case(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """|operator(x) - y of the case| <= declared bound + direct bound + 2 u |y|; == for maxima
 
-    The outputs were computed by somebody else in the same dtype, so that they may be off by the bound of a direct
+    The expected outputs were computed by another program in the same dtype, so that they may have the error of a direct
     sum themselves. One case is written in four decimals: h + avg_pool(h) is added, with h half a unit of the last.
-    Max pooling, values and indices, and whole numbers with exact sums are compared with ==.
+    Max pooling, values and indices, and integers with exact sums are compared with ==.
     """
     case = find_case(problem)
     assert case is not None

@@ -40,10 +40,10 @@ DECIMALS = {"test_averagepool_2d_ceil_last_window_starts_on_pad": 4}  # inputs a
 class Case:
     """One case of the package.
 
-    kind: the package's own word for where it comes from: node, pytorch-converted or pytorch-operator.
-    problem: its seed is the case's number from 1, in the order of names; its `data` says what the arrays are like.
+    kind: the package's own word for its origin: node, pytorch-converted or pytorch-operator.
+    problem: its seed is the case's number from 1, in the order of names; its `data` describes the arrays.
     inputs: the operator's arrays by name. outputs: as the case states them; max pooling may leave indices out.
-    slack: how far off the outputs may be where they and the inputs are decimals that somebody has rounded.
+    slack: possible error of the outputs if they and the inputs are rounded decimals.
     """
 
     kind: str
@@ -215,7 +215,10 @@ def _make_problem(node: Node, inputs: Mapping[str, Array], number: int) -> Probl
 
 
 def place_per_map(indices: Array, x: Sizes, by_column: bool) -> Array:
-    """Places in the whole tensor x, turned into places in each map, row by row."""
+    """Convert places in the whole tensor x into places in each feature map, row by row.
+
+    indices: n c *p. x: shape n c *s. by_column: the places count columns first.
+    """
     spatial = x[2:]
     maps = np.arange(math.prod(x[:2])).reshape(*x[:2], *(1,) * len(spatial))
     places = indices - maps * math.prod(spatial)

@@ -83,9 +83,9 @@ def load_digits(dtype: str = "float32") -> Digits:
 
 
 def draw_batches(digits: Digits, problem: NetworkProblem) -> Iterator[tuple[Array, Array]]:
-    """Batches of the problem's n without end, every epoch in a new order; what fills no batch is left out.
+    """Draw batches of the problem's n without end, every epoch in a new order; an incomplete batch is left out.
 
-    Gives x n c h w and one-hot targets n 10 1 1.
+    Yields x n c h w and one-hot targets n 10 1 1.
     """
     rng, n = np.random.default_rng(problem.seed), problem.n
     one_hot = np.eye(10, dtype=digits.x.dtype)[:, :, None, None]
@@ -105,9 +105,10 @@ def descend(
     network: Network, compute: Compute, values: dict[str, DeviceArray], batches: Batches,
     touch: Touch = lambda name, a: a, settle: Callable[[DeviceArray], DeviceArray] = lambda a: a,
 ) -> Iterator[DeviceArray]:  # fmt: skip
-    """Take a step for each batch and give its loss, before the step; values are replaced in their dictionary.
+    """Take a step for each batch and yield its loss before the step; values are replaced in their dictionary.
 
-    touch: as in `forward`, for glue; settle: sees every updated parameter and gives what is to be used.
+    network: its graph. compute: runs an operator. values: parameters by name. batches: of x and targets.
+    touch: as in `forward`, for element-wise operations. settle: maps every updated parameter to the one that is used.
     """
     for x, target in batches:
         tape = backward(
@@ -120,7 +121,10 @@ def descend(
 
 
 def train(subject: NetworkUnderTest, digits: Digits, epochs: int = EPOCHS) -> Training:
-    """Train the problem's network on the backend's own arrays, from the values that its seed draws."""
+    """Train the problem's network on the backend's own arrays, from the values that its seed draws.
+
+    subject: the backend with the problem. digits: the data set. epochs: number of passes over it.
+    """
     values, steps = subject.to_device(make_values(subject.problem)), steps_of(digits, subject.problem.n)
     losses: list[float] = []
     accuracies = []
@@ -134,7 +138,10 @@ def train(subject: NetworkUnderTest, digits: Digits, epochs: int = EPOCHS) -> Tr
 
 
 def count_right(subject: NetworkUnderTest, digits: Digits, values: DeviceArrays) -> int:
-    """How many of the held-out digits get the largest output at their label; in batches of the problem's n."""
+    """Count held-out digits whose largest output is at their label, in batches of the problem's n.
+
+    subject: the backend with the problem. digits: the data set. values: parameters by name.
+    """
     n, whole = subject.problem.n, len(digits.held_x)
     found = []
     for first in range(0, whole, n):
@@ -147,7 +154,10 @@ def count_right(subject: NetworkUnderTest, digits: Digits, values: DeviceArrays)
 
 
 def trace_losses(subject: NetworkUnderTest, digits: Digits, steps: int) -> Array:
-    """The losses of the first steps, on the backend."""
+    """Return the losses of the first steps, on the backend.
+
+    subject: the backend with the problem. digits: the data set. steps: their number.
+    """
     values = subject.to_device(make_values(subject.problem))
     descent = _descend_on(subject, digits, values)
     return np.array([float(copy_to_host(subject.backend, loss)) for loss in islice(descent, steps)])
@@ -160,9 +170,11 @@ def _descend_on(subject: NetworkUnderTest, digits: Digits, values: dict[str, Dev
 
 
 def expect_losses(subject: NetworkUnderTest, digits: Digits, steps: int) -> tuple[Array, Array]:
-    """The losses of the first steps in float64 by the reference, and how far the backend's roundings may move them.
+    """Return the losses of the first steps in float64 by the reference, and the bound on their change by roundings.
 
-    The second is D: the root mean square over NOISE_DRAWS of how far noise moves a loss, the largest up to each step.
+    subject: the backend with the problem. digits: the data set. steps: their number.
+    The second is D: the root mean square over NOISE_DRAWS of the change of a loss by noise, the largest up to each
+    step.
     """
     wanted, squares = _trace_reference(subject, digits, steps, None), np.zeros(steps)
     for draw in range(NOISE_DRAWS):

@@ -221,6 +221,7 @@ def search(
     domains: drawn from in turn.
     number: the seed. The same seed draws the same problems, as long as the laws break in the same way and the code is
         the same: Hypothesis occasionally draws a constant that occurs in a source file.
+    bench: applies laws to the backend. bounds: limits of findings, problems and time.
     """
     left, found = list(laws), 0
     bursts = [domain for domain in domains for _ in range(domain.bursts)]

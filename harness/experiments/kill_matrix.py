@@ -2,6 +2,7 @@
 
 A law is applied to some of its problems, spread evenly over all; to the remaining ones only if no law has caught the
 fault.
+registry: backends and laws.
 """
 
 from __future__ import annotations
@@ -129,7 +130,10 @@ def list_files(sources: Sequence[str]) -> tuple[str, ...]:
 
 
 def choose_faults(registry: Registry, sources: Sequence[str], backends: Sequence[str]) -> tuple[str, ...]:
-    """The faults by name; raises UsageError where there are none."""
+    """Return the faulty backends by name. Raises UsageError if there is none.
+
+    registry: loaded plugins. sources: modules with faulty backends. backends: names; empty for all.
+    """
     if backends:
         return tuple(registry.backend(name).name for name in dict.fromkeys(backends))
     found = tuple(name for name in registry.backends if name.startswith(PREFIX))

@@ -49,7 +49,7 @@ class NotQualifiedError(HarnessError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Qualified:
-    """What one qualification found.
+    """Outcome of one qualification.
 
     arm_comparison: its verdicts. found: the counts of this run; total: those of all qualifications here, as stored.
     """
@@ -69,6 +69,8 @@ def run_arms(
     backends: by default CHOSEN. delta: relative change that counts. budget_s: wall time of all passes. output: new
     folder of the run. threads: of every worker. power: False for identical arms alone. lease_wait_s: how long to wait
     for a device in use.
+    registry: loaded plugins. plugins: `--plugin` arguments. watch: receives progress. command: for the header of the
+    run.
     """
     check_start(output)
     gate = Gate(delta=delta, budget_s=budget_s, apart=True)

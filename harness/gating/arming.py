@@ -1,4 +1,4 @@
-"""Whether a gate may be armed on this machine, and with what it decides."""
+"""Arming of gates: the check that this machine's verdicts can be trusted, and the settings of a gate."""
 
 from __future__ import annotations
 

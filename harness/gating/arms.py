@@ -48,6 +48,7 @@ def time_arms(registry: Registry, contest: Contest, watch: Watch) -> Run:
 
     Raises UsageError for arms, suites and problems that cannot be used, and CannotTellError where a gate is to be armed
     on a machine whose verdicts cannot be trusted.
+    registry: backends, suites and laws. contest: arms, suites and limits. watch: receives progress.
     """
     arms = parse_arms(contest.arms)
     if len(arms) < 2:

@@ -1,4 +1,7 @@
-"""Find the commit that made a cell slower or wrong, by binary search with comparisons that may be undecided."""
+"""Find the commit that made a cell slower or wrong, by binary search with comparisons that may be undecided.
+
+registry: backends, suites and laws. gate: settings of the comparison. watch: receives progress.
+"""
 
 from __future__ import annotations
 
@@ -134,8 +137,8 @@ def try_commit(
 ) -> Step:  # fmt: skip
     """Compare one commit with the good end; a commit that cannot be prepared is unclear, with the reason.
 
-    revision: the commit.
-    timed: whether times decide, rather than correctness.
+    wanted: a comparison of one cell. revision: the commit.
+    timed: True if times decide, False for correctness.
     """
     try:
         found = _compare(registry, wanted, gate, watch, revision)

@@ -132,6 +132,7 @@ def find_blessing(
     base, head: revisions; "" if a side has none.
     repository: its top folder.
     The reason is "" if the verdict needs no blessing, or the cell has none.
+    blessings: all that are known. judgement: the verdict.
     """
     if judgement.verdict not in BLESSABLE:
         return None, ""
@@ -211,6 +212,7 @@ def accept_changes(comparison: Comparison, blessings: Sequence[Blessing], reposi
     """Return the comparison with BLESSED for timed cells whose change is accepted, by the revisions of both runs.
 
     repository: its top folder.
+    blessings: all that are known.
     """
     if not blessings:
         return comparison

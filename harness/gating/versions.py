@@ -1,4 +1,7 @@
-"""Two versions of backends as arms of one run: select the backends and their environments, and judge the run."""
+"""Two versions of backends as arms of one run: select the backends and their environments, and judge the run.
+
+registry: backends, suites and laws. wanted: the requested comparison. watch: receives progress.
+"""
 
 from __future__ import annotations
 
@@ -156,7 +159,7 @@ def check_origins(registry: Registry, backends: Sequence[str], wanted: Wanted, b
 
 
 def find_backends(registry: Registry, plugins: Sequence[str]) -> list[str]:
-    """Return the backends of the given plugins; without plugins, those whose sources lie in the repository.
+    """Return the backends of the given plugins; without plugins, the backends with sources in the repository.
 
     Raises UsageError if there is none, or if a plugin is broken.
     """

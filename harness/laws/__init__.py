@@ -1,11 +1,11 @@
-"""Whether an answer is right: laws, the subject that they question, bounds and deviations.
+"""Judgement of answers: laws, the backend under test, error bounds and deviations.
 
 `harness` names what every law needs; bounds, networks, threads and large arrays are public here.
 
 `LAMBDA`: 8, the factor of probabilistic bounds: the sum of K roundings of u exceeds LAMBDA sqrt(K) u with probability
 below 3e-14 K (Higham and Mary 2019).
-`NOISE_DRAWS`: how often a network is evaluated with noise. `GLUE_ROUNDINGS`: roundings, in units of u, of one piece of
-glue between operators.
+`NOISE_DRAWS`: number of evaluations of a network with noise. `GLUE_ROUNDINGS`: roundings, in units of u, of one
+element-wise operation between operators.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def vote(
     arrays: Mapping[str, Array] | None = None,
     comparable: Comparable | None = None,
 ) -> Verdict:
-    """Compare all answers to one problem with each other and name those that the majority contradicts.
+    """Compare all answers to one problem with each other and name the backends that the majority contradicts.
 
     answers: by backend, its outputs by name (on the host, in the problem's dtype) and its declared numerics. A backend
         without an answer has no vote.

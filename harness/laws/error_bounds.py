@@ -161,6 +161,7 @@ def make_judge(
     arrays: inputs by name.
     wanted: the output in float64.
     what: name of the output, for messages.
+    problem: with dtype and data. numerics: as declared by the backend.
     """
     size = magnitude(problem, arrays)
     limits = sum_bound(problem, numerics, arrays, size)

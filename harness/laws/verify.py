@@ -39,6 +39,7 @@ def verify(
 
     arrays: inputs by name, on the host.
     outputs: by name, on the host.
+    numerics: as declared by the backend.
     """
     if problem.flops <= WHOLE_FLOPS or problem.flip or problem.operator not in (*_CARRIERS, *POOLED):
         return check_outputs(problem, numerics, arrays, outputs, reference.compute(problem, arrays))
@@ -176,6 +177,7 @@ def verify_pool(
 
     arrays: inputs by name, on the host.
     outputs: by name, on the host.
+    numerics: as declared by the backend.
     """
     name, first = problem.operator.inputs[0], problem.operator.outputs[0]
     part = problem.with_(x=(1, 1, *problem.x[2:]))

@@ -1,6 +1,6 @@
-"""What is going to be done: suites, problem sets, cells, and the pure function that plans them.
+"""Plans: suites, problem sets, cells, and the pure function that plans them.
 
-`harness` names suites and problem sets; what else plugins use of this room is public here.
+`harness` names suites and problem sets; other names of this room for plugins are public here.
 """
 
 from __future__ import annotations

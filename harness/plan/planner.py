@@ -60,6 +60,7 @@ def plan_run(
     depth: `quick` leaves out optional problems; `full` adds each suite's deeper problems and leaves out none.
     threads: of every worker; None plans half of the laws with one and half with all, and leaves times to the libraries.
     flags: of the processor; None if unknown.
+    catalog: backends, suites, laws and networks by name.
     """
     limits = limits or Limits()
     names = tuple(dict.fromkeys(backends or catalog.listed))

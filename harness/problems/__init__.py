@@ -1,16 +1,13 @@
-"""The specification: what an operator, a window and a problem are, their arrays, and the float64 reference.
+"""The specification: operators, windows and problems, their arrays, and the float64 reference.
 
-Operators, problems and windows themselves are names of `harness`; what else plugins use of this room is public here.
-Arrays are shaped n c *s, with s the sizes of 1 to 3 spatial axes.
+Operators, problems and windows themselves are names of `harness`; other names of this room for plugins are here.
+Arrays have the shape n c *s, with s the sizes of 1 to 3 spatial axes.
 
-`Array`: a NumPy array of any dtype. `DeviceArray`: an array of a backend's own type; `DeviceArrays` hold them by name.
-`Outputs`: what a backend's operator returns: a DeviceArray, or a tuple of two for max_pool. `Call`: an operator bound
-to its arrays. `Namespace`: an array library.
 `Sizes`: a tuple of int, one size or step per axis. `Padding`: (begin, end) per axis, in elements.
 `DTYPES`: names of the dtypes that problems have. `FORMATS`: name of a dtype, or "tf32" -> `Format`.
-`EVERY`: the index of all images and channels: `x[(*EVERY, *at)]` cuts along spatial axes alone.
+`EVERY`: the index of all images and channels: `x[(*EVERY, *at)]` slices along spatial axes alone.
 `reference`: module with a float64 function for each operator, with the signature of a backend's method, and
-`reference.compute(problem, arrays)`, which gives the outputs of a problem by name.
+`reference.compute(problem, arrays)`, which returns the outputs of a problem by name.
 """
 
 from __future__ import annotations

@@ -7,9 +7,10 @@ from harness.problems.problem import Problem
 
 
 def longest_sum(problem: Problem, operator: Operator | None = None) -> int:
-    """Longest sum that makes one output element: the K of the error bounds (Higham 2002, section 3.1).
+    """Return the length of the longest sum in one output element: the K of the error bounds (Higham 2002, section 3.1).
 
-    operator: another one of the same geometry, such as a gradient; the problem's own where nothing is given.
+    problem: geometry and shapes.
+    operator: another one of the same geometry, such as a gradient; by default the problem's own.
     """
     operator = operator or problem.operator
     return operator.spec.sum_length(problem) + (problem.bias and operator is problem.operator)

@@ -1,4 +1,4 @@
-"""How an operator is called: the order of its arguments, for backends and for the reference alike."""
+"""Calls of operators: the order of their arguments, for backends and for the reference alike."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from harness.problems.problem import Problem
 
 
 def operator_arguments(problem: Problem, arrays: DeviceArrays) -> tuple[Any, ...]:
-    """Positional arguments of the operator's method, as the plugin interface documents them."""
+    """Return the positional arguments of the operator's method, as `harness.Backend` documents them."""
     return problem.operator.spec.arguments(problem, arrays)
 
 
 def bind_operator(source: object, problem: Problem, arrays: DeviceArrays) -> Call:
-    """A call without arguments of the problem's operator on these arrays.
+    """Return a call without arguments of the problem's operator on these arrays.
 
     source: object with a function for each operator. problem: the problem. arrays: inputs by name.
     """
@@ -23,7 +23,10 @@ def bind_operator(source: object, problem: Problem, arrays: DeviceArrays) -> Cal
 
 
 def name_outputs(problem: Problem, result: Outputs) -> dict[str, DeviceArray]:
-    """Outputs by name; max_pool gives two, every other operator one array. Raises ValueError on another count."""
+    """Return outputs by name: two of max_pool, one array of every other operator.
+
+    Raises ValueError if their number is wrong, or if one is no array.
+    """
     names = problem.operator.outputs
     outputs = tuple(result) if len(names) > 1 and isinstance(result, tuple | list) else (result,)
     if len(outputs) != len(names):

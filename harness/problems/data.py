@@ -1,10 +1,10 @@
-"""Arrays of a problem, drawn from its seed alone: the same problem line always gives the same data.
+"""Arrays of a problem, drawn from its seed alone: the same problem line always has the same data.
 
-Whole numbers: `integer` (small, under a checked exactness bound), `distinct` (a permutation spaced by 4, so that no
-maximum is tied), `subnormal` (whole multiples of the smallest subnormal, met by whole numbers), `long` (one
-factor has as many bits as its sums stay exact with: the first where the seed is even, the second where it is odd).
+Integers: `integer` (small, within a checked exactness bound), `distinct` (a permutation spaced by 4, so that no
+maximum is tied), `subnormal` (integer multiples of the smallest subnormal; the other factor is integer), `long` (one
+factor has as many bits as its sums stay exact with: the first if the seed is even, the second if it is odd).
 Full significands: `normal` N(0,1), `uniform` U(0,1), `wide` (N(0,1) times powers of two), and five in which the array
-that the window moves over is special and the others are normal: `onehot` (one number in each map), `constant`,
+that the window moves over is special and the others are normal: `onehot` (one number in each feature map), `constant`,
 `negative`, `zeros` (half of it +0 and -0), `nonfinite` (one NaN, one +Inf and one -Inf; a quarter of w is 0).
 """
 
@@ -31,16 +31,16 @@ WIDEST = {"float16": 3}  # powers of two of `wide`, on either side; 20 unless th
 
 
 def array_generator(problem: Problem, name: str) -> np.random.Generator:
-    """Random generator of one array: depends on the seed and the array's name, not on the order of calls."""
+    """Return the random generator of one array: it depends on the seed and the name, not on the order of calls."""
     return seeded_generator(problem.seed, name)
 
 
 @lru_cache(maxsize=16)
 def exact_amplitude(problem: Problem) -> tuple[int, float]:
-    """Largest whole number a, and the share of non-zeros, so that all sums stay exact.
+    """Return the largest integer a, and the share of non-zeros, with which all sums are exact.
 
     With K the longest sum of the operator and of its gradients and p the significand bits of the dtype,
-    K (a+1)^2 <= 2^p; the +1 leaves room for a unit step. Where even a = 1 is too much, entries are thinned out.
+    K (a+1)^2 <= 2^p; the +1 leaves room for a unit step. If even a = 1 is too large, entries are thinned out.
     """
     longest = max(longest_sum(problem), *problem.operator.spec.gradient_lengths(problem), 0)
     limit = 2.0 ** FORMATS[problem.dtype].bits
@@ -80,23 +80,24 @@ def draw_array(problem: Problem, name: str, shape: Sizes) -> Array:
 
 
 def _whole(rng: np.random.Generator, shape: Sizes, problem: Problem) -> Array:
-    """Whole numbers under the exactness bound."""
+    """Integers within the exactness bound."""
     largest, share = exact_amplitude(problem)
     values = rng.integers(-largest, largest, size=shape, endpoint=True, dtype=np.int8)
     return values if share >= 1.0 else values * (rng.random(shape) < math.sqrt(share))
 
 
 def long_factor(problem: Problem) -> str:
-    """Name the array that `long` gives many bits."""
+    """Return the name of the array that has many bits in the regime `long`."""
     factors = problem.operator.spec.factors
     return factors[problem.seed % len(factors)]
 
 
 def _long(rng: np.random.Generator, shape: Sizes, problem: Problem, *, lengthened: bool) -> Array:
-    """Whole numbers of either sign with K a s + s <= 2^p: up to a in the long array, in all others 1 to s.
+    """Integers of either sign with K a s + s <= 2^p: up to a in the long array, in all others 1 to s.
 
-    s is 3, or 1 where that leaves the long array fewer than two bits more than the shortest format to which factors of
-    this dtype are rounded (TF32, float32). None of the short numbers is 0, so that each of the long ones is seen.
+    s is 3, or 1 if that would leave the long array fewer than two bits more than the shortest format to which factors
+    of
+    this dtype are rounded (TF32, float32). No short number is 0, so that each long one has an effect.
     """
     limit, length = 2.0 ** FORMATS[problem.dtype].bits, longest_sum(problem)
     wanted = 4 / FORMATS["float32" if problem.dtype == "float64" else "tf32"].u
@@ -140,12 +141,12 @@ _SPECIAL: dict[str, Callable[[np.random.Generator, Array], Array]] = {
 
 
 def can_be_distinct(problem: Problem) -> bool:
-    """Whether the dtype holds as many whole numbers 4 apart as a map has positions: 4 * area/2 <= 4 * 2^p."""
+    """Return True if the dtype holds as many integers 4 apart as a feature map has positions: 4 * area/2 <= 4 * 2^p."""
     return math.prod(problem.x[2:]) <= 2.0 ** (FORMATS[problem.dtype].bits + 1)
 
 
 def _distinct(rng: np.random.Generator, shape: Sizes, problem: Problem) -> Array:
-    """Whole numbers 4 apart, shuffled within each map, around zero; a short format repeats from map to map."""
+    """Integers 4 apart around zero, shuffled in each feature map; a short format repeats them in every feature map."""
     area = math.prod(shape[2:])
     maps = math.prod(shape[:2])
     order = np.argsort(rng.random((maps, area)), axis=1)
@@ -153,9 +154,9 @@ def _distinct(rng: np.random.Generator, shape: Sizes, problem: Problem) -> Array
 
 
 def make_arrays(problem: Problem) -> dict[str, Array]:
-    """Arrays that the problem's operator takes, by name; shapes n c *s, in the problem's dtype and layout.
+    """Return the inputs of the problem's operator by name; shapes n c *s, in the problem's dtype and layout.
 
-    Whole numbers of very large problems are tiled (see `harness.problems.tile`).
+    Integers of very large problems are tiled (see `harness.problems.tile`).
     """
     shapes, large = problem.shapes, is_large(problem)
     arrays: dict[str, Array] = {}
@@ -170,7 +171,7 @@ def make_arrays(problem: Problem) -> dict[str, Array]:
 
 
 def apply_layout(a: Array, layout: str) -> Array:
-    """Lay an array out in memory: contiguous as n c *s, or with the channels last; the shape stays."""
+    """Return an array with another memory order: contiguous as n c *s, or with channels last; the shape stays."""
     if layout == "channels-first" or a.ndim < 3:
         return np.ascontiguousarray(a)
     last = np.ascontiguousarray(a.transpose(0, *range(2, a.ndim), 1))

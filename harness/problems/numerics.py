@@ -49,24 +49,27 @@ def dtype_of(name: str) -> np.dtype[Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numerics:
-    """What a backend declares; the declaration is tested, and decides which error bound applies.
+    """Declaration of a backend's arithmetic; it is tested, and determines the error bounds.
 
     algorithm: direct and gemm promise an error per element, fft and winograd only one per norm.
     tile: for winograd, the m of F(m, r): outputs per tile and axis; its error grows quickly with it.
     accumulator: dtype of the sums, per dtype of the data; a dtype that is absent accumulates in itself.
-    output_roundings: how often a sum is rounded to the dtype of the output: once, or more where partial sums are
+    output_roundings: number of times that a sum is rounded to the dtype of the output: once, or more if partial sums
+    are
         stored in it.
     rounds_input_to: format to which inputs are rounded first ("tf32"), or None.
-    nan_local: a NaN in the input reaches only the outputs whose window holds it.
-    deterministic: the same call on the same arrays gives the same bits.
-    reentrant: calls from several threads at the same time, on arrays of their own or on the same ones, give what each
-        gives alone. A prepared call is called by one thread at a time; several prepared calls need not take turns.
-    ties: which of several equal maxima of a window is indexed, in row-major order.
-    nan_index: which of several NaN of a window is indexed.
-    signed_zeros: whether a maximum over -0 and +0 is the first of them or the positive one.
+    nan_local: a NaN in the input reaches only outputs whose window contains it.
+    deterministic: equal calls on equal arrays return equal bits.
+    reentrant: concurrent calls from several threads, on separate or shared arrays, return the same as each call alone.
+        A prepared call is called by one thread at a time; several prepared calls may be called at once.
+    ties: index of equal maxima of a window: the first or the last in row-major order, or any.
+    nan_index: index of several NaN of a window, likewise.
+    signed_zeros: sign of a maximum over -0 and +0: that of the first of them, or positive.
     keeps_subnormals: numbers below the smallest normal one are not flushed to zero.
-    empty_batch, zero_channels: a batch of nothing gives nothing, no input channels give the bias.
-    Raises UsageError for a value that is none of these.
+    empty_batch, zero_channels: support of a batch without images (an empty output) and of an input without channels
+    (the
+        bias).
+    Raises UsageError for other values.
     """
 
     algorithm: Algorithm = "direct"
@@ -111,7 +114,7 @@ class Numerics:
 
     @property
     def normwise(self) -> bool:
-        """Whether only the norm of the error is bounded, not each element."""
+        """True if only the norm of the error is bounded, not each element."""
         return self.algorithm in ("fft", "winograd")
 
     def sums_in(self, dtype: str) -> Format:

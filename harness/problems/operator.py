@@ -42,15 +42,15 @@ class Operator(StrEnum):
 
     @property
     def pools(self) -> bool:
-        """Whether the operator has a pooling window instead of a kernel array."""
+        """True if the operator has a pooling window instead of a kernel array."""
         return self.spec.pools
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of the arrays that the operator takes; `b` only where the problem has a bias."""
+        """Names of the input arrays; `b` only if the problem has a bias."""
         return self.spec.inputs
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of the arrays that the operator gives."""
+        """Names of the output arrays."""
         return self.spec.outputs

@@ -27,18 +27,18 @@ ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """An operator with everything that fixes its answer.
+    """An operator with everything that determines its answer.
 
     x: shape (N, C, *S) of the input of the forward operator; for conv_transpose, of its own input. N, C
-    and O may be 0: a batch of nothing gives nothing, and a sum over nothing leaves the bias.
+    and O may be 0: the output of an empty batch is empty, and a sum over no channels is the bias.
     w: kernel shape (O, C/groups, *K), None for pooling. Gradients are described by their forward problem.
-    flip: True for true convolution, the kernel turned by 180 degrees (specification, section 1).
+    flip: True for true convolution, with the kernel rotated by 180 degrees (specification, section 1).
     layout: order in memory; the shapes stay N, C, *S.
-    math: "ieee", or "tf32" where the problem permits inputs rounded to TF32.
+    math: "ieee", or "tf32" if the problem permits inputs rounded to TF32.
     y: shape of the forward operator's output.
     forward_spatial: spatial size of the side that the window moves over: of x, or of the output of conv_transpose.
-    The name of an operator is converted, and lists of sizes. Raises UsageError for values of a wrong type, and
-    GeometryError where the geometry is impossible (specification, section 2).
+    The name of an operator is converted, and so are lists of sizes. Raises UsageError for values of a wrong type, and
+    GeometryError if the geometry is impossible (specification, section 2).
     """
 
     operator: Operator
@@ -84,7 +84,7 @@ class Problem:
 
     @property
     def _has_types(self) -> bool:
-        """Whether nothing has to be converted; a sum tells the types of all sizes at once, and quickly."""
+        """True if nothing has to be converted; the type of one sum reveals the types of all sizes, which is fast."""
         x, w, extra = self.x, self.w, self.output_padding
         try:
             return (
@@ -183,7 +183,7 @@ class Problem:
 
     @property
     def shapes(self) -> dict[str, Sizes]:
-        """Shape of every array that the operator takes and gives, by name."""
+        """Shape of every input and output array, by name."""
         y = self.y
         known: dict[str, Sizes] = {"x": self.x, "y": y, "dy": y, "dx": self.x, "indices": y}
         if self.w is not None:
@@ -193,7 +193,7 @@ class Problem:
 
     @property
     def output(self) -> Sizes:
-        """Shape of the first array that the operator gives."""
+        """Shape of the first output array."""
         return self.shapes[self.operator.outputs[0]]
 
     @property
@@ -209,7 +209,7 @@ class Problem:
 
     @property
     def line(self) -> str:
-        """The canonical one-line text; `parse_line` gives the same Problem back."""
+        """The canonical one-line text; `parse_line` returns the same Problem from it."""
         return format_line(self)
 
     def with_(self, **changes: object) -> Problem:

@@ -41,7 +41,7 @@ def compute(problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def compute_by_loops(problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The same by plain loops: slow, and checked by eye."""
+    """Compute the outputs of a problem by plain loops: slow, and checked by eye."""
     return _compute(problem, arrays, problem.operator.spec.loops)
 
 

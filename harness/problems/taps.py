@@ -36,7 +36,7 @@ def pad_or_crop(x: DeviceArray, padding: Padding, value: float, xp: Namespace) -
 
 
 def inner_slices(spatial: Sizes, padding: Padding) -> Slices:
-    """Where an array of this spatial size lies inside its padded form."""
+    """Return the slices of an array of this spatial size in its padded form."""
     return tuple(slice(b, b + n) for n, (b, _) in zip(spatial, padding, strict=True))
 
 
@@ -81,10 +81,11 @@ def device_options(x: DeviceArray) -> dict[str, Any]:
 
 
 def mean_divisors(spatial: Sizes, window: Window) -> list[list[int]]:
-    """Per axis, how many taps of a mean-pooling window count (specification, section 4); the divisor is their product.
+    """Return, per axis, the number of taps that count in each mean-pooling window; a divisor is their product.
 
-    With count_include_pad those inside input and explicit padding, else those inside the input; never the
-    ceil overhang. A window of padding only counts 1, so that 0/0 gives 0.
+    Taps inside input and explicit padding count with count_include_pad, otherwise only taps inside the input; never in
+    the
+    ceil overhang. A window of padding only counts 1, so that 0/0 becomes 0 (specification, section 4).
     """
     assert window.kernel is not None
     out = window.output_shape(spatial, window.kernel)

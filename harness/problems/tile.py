@@ -42,7 +42,7 @@ class Tile:
 
 
 def is_large(problem: Problem) -> bool:
-    """Whether the data of a problem are tiled: whole numbers, and an array of more than 2^28 elements."""
+    """Return True if the data of a problem are tiled: integers, and an array of more than 2^28 elements."""
     return problem.data == "integer" and max(math.prod(shape) for shape in problem.shapes.values()) > LARGE
 
 
@@ -78,7 +78,10 @@ def memory_order(shape: Sizes, layout: str) -> tuple[int, ...]:
 
 
 def make_tiled(problem: Problem, name: str, shape: Sizes) -> Array:
-    """Make one whole array on the host."""
+    """Make one whole array on the host.
+
+    problem: the problem. name: of the array. shape: n c *s.
+    """
     tile, order = make_tile(problem, name), memory_order(shape, problem.layout)
     flat = np.empty(math.prod(shape), dtype=tile.table.dtype)
     tile.fill(flat, tile.table)

@@ -1,4 +1,8 @@
-"""Checks of the arguments of public constructors: convert what has one reading, and refuse the rest in one line."""
+"""Checks of the arguments of public constructors: unambiguous values are converted, others rejected in one line.
+
+what: name of the argument, for the message. value, got: the value. kind: type of the value or of its elements.
+wanted: description of the permitted values.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +23,14 @@ def refuse(what: str, got: object, wanted: str) -> UsageError:
 
 
 def read_tuple(what: str, value: Any, kind: Kind, wanted: str) -> tuple[Any, ...]:
-    """Turn a list into a tuple, and check the type of every element. Raises UsageError, for a text too."""
+    """Convert a list into a tuple, and check the type of every element. Raises UsageError, also for a string."""
     if not isinstance(value, tuple | list) or not all(_is(one, kind) for one in value):
         raise refuse(what, value, wanted)
     return tuple(value)
 
 
 def read_sizes(what: str, value: Any, wanted: str) -> tuple[int, ...]:
-    """Turn a list, or a tuple of another library's whole numbers, into a tuple of int. Raises UsageError."""
+    """Convert a list, or a tuple of another library's integers, into a tuple of int. Raises UsageError."""
     if not isinstance(value, tuple | list) or any(isinstance(one, bool) for one in value):
         raise refuse(what, value, wanted)
     try:
@@ -51,7 +55,10 @@ def check_type(what: str, value: object, kind: Kind, wanted: str) -> None:
 def check_number(
     what: str, value: Any, wanted: str, *, least: float = -math.inf, above: float = -math.inf, whole: bool = False
 ) -> None:
-    """Raise UsageError unless a value is a number, at least `least` and more than `above`; NaN is neither."""
+    """Raise UsageError unless a value is a number, at least `least` and more than `above`; NaN is rejected.
+
+    whole: only integers are permitted.
+    """
     if not _is(value, int if whole else int | float) or not (value >= least and value > above):
         raise refuse(what, value, wanted)
 

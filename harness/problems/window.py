@@ -1,4 +1,4 @@
-"""The window: how a kernel moves over its input, and the sizes that follow (specification, sections 2 and 4)."""
+"""The window: movement of a kernel over its input, and the resulting sizes (specification, sections 2 and 4)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Window:
 
     @property
     def _has_types(self) -> bool:
-        """Whether nothing has to be converted: a list has no hash, and a sum tells the types of all numbers at once."""
+        """True if nothing needs conversion: a list has no hash, and the type of a sum reveals those of its numbers."""
         kernel = self.kernel
         try:
             hash(self.padding)
@@ -137,9 +137,11 @@ class Window:
             )
 
     def check_transposed(self, x: Sizes, w: Sizes, output_padding: Sizes) -> None:
-        """The same for conv_transpose: w has a row for each channel of x; output_padding is below the stride.
+        """Raise GeometryError unless the window fits conv_transpose.
 
-        x, w: shapes of the input and the kernel. output_padding: one number for each axis.
+        x, w: shapes of the input and the kernel; w has a row for each channel of x. output_padding: one number per
+        axis,
+        smaller than the stride.
         """
         self.check_steps(len(x) - 2)
         if self.groups < 1 or w[0] % self.groups:

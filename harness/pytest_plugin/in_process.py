@@ -99,6 +99,7 @@ def time_session(session: Session, timing: Timing, benchmark: Any) -> Judged:
 
     timing: of the suite.
     benchmark: fixture of pytest-benchmark.
+    session: the prepared problem.
     """
     turns = Turns(session)
 

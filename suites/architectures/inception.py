@@ -71,7 +71,11 @@ def _add_v1_module(
 
 
 def add_pooled(net: NetworkBuilder, style: InceptionStyle, name: str, x: str, channels: int) -> str:
-    """Add the branch behind a mean over 3x3."""
+    """Add the branch with a mean over 3x3.
+
+    net: the network being built. style: of its units. name: of the new node. x: name of the input. channels: of the
+    output.
+    """
     y = net.avg_pool(f"{name}.avg", x, 3, stride=1, pad=1, include_pad=style.include_pad)
     return chain(net, f"{name}.bp", y, same(channels, 1), style=style)
 

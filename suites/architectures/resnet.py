@@ -32,7 +32,11 @@ def _add_basic(net: NetworkBuilder, name: str, x: str, channels: int, stride: in
 def add_bottleneck(
     net: NetworkBuilder, name: str, x: str, channels: int, stride: int, gain: float, dilation: int = 1
 ) -> str:
-    """Add a 1x1, a 3x3 and a 1x1 convolution to four times the channels to the identity or a projection."""
+    """Add 1x1, 3x3 and 1x1 convolutions to four times the channels, with the identity or a projection.
+
+    net: the network being built. name: of the block. x: name of the input. channels: inside the block.
+    stride, dilation: of the 3x3 convolution. gain: of the last normalisation.
+    """
     middle = {"channels": channels, "kernel": 3, "stride": stride, "pad": dilation, "dilation": dilation}
     y = unit(net, f"{name}.conv1", x, valid(channels, 1))
     y = unit(net, f"{name}.conv2", y, middle)

@@ -1,4 +1,7 @@
-"""What most networks here are made of: a convolution without bias, batch normalisation, a rectifier."""
+"""Common units of networks: a convolution without bias, batch normalisation, a rectifier.
+
+net: the network being built. name: of the unit. x: name of its input. step: its convolution. style: of all units.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ Step = Mapping[str, Any]  # channels, kernel and window of a convolution, as `Ne
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """What the units of one network have in common: eps of the normalisation, and whether it has a gamma."""
+    """Common properties of the units of a network: eps of the normalisation, and whether it has a gamma."""
 
     eps: float = 1e-5
     gamma: bool = True
@@ -30,12 +33,18 @@ def same(channels: int, kernel: PerAxis) -> Step:
 
 
 def valid(channels: int, kernel: PerAxis, stride: int = 1) -> Step:
-    """A step without padding."""
+    """Return a step without padding.
+
+    channels: of the output. kernel: sizes of the kernel. stride: one number for all axes.
+    """
     return {"channels": channels, "kernel": kernel, "stride": stride}
 
 
 def conv_norm(net: NetworkBuilder, name: str, x: str, step: Step, style: Style = PLAIN, *, gain: float = 1.0) -> str:
-    """Add a convolution without bias, `name`, and the normalisation of what it gives."""
+    """Add a convolution without bias, `name`, and the normalisation of its output.
+
+    gain: of the normalisation.
+    """
     y = net.conv(name, x, **step, bias=False)
     return net.norm(f"{name}.bn", y, eps=style.eps, scale=style.gamma, gain=gain)
 
@@ -46,7 +55,7 @@ def unit(net: NetworkBuilder, name: str, x: str, step: Step, style: Style = PLAI
 
 
 def chain(net: NetworkBuilder, name: str, x: str, *steps: Step, style: Style = PLAIN) -> str:
-    """Add units one behind the other: name.1, name.2 and so on."""
+    """Add a sequence of units: name.1, name.2 and so on."""
     for number, step in enumerate(steps, 1):
         x = unit(net, f"{name}.{number}", x, step, style)
     return x

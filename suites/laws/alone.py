@@ -27,10 +27,11 @@ Outputs = Mapping[str, Array]
 
 
 def is_chosen(problem: Problem) -> bool:
-    """Whether a law of many calls takes the problem: small, on whole numbers, with nothing in it that is even.
+    """Return True for problems of laws with many calls: small, on integers, and without symmetry.
 
-    Several images, an odd number of channels, a stride, and other padding at the begin than at the end: what differs
-    from it in one thing is then another problem, and not the same one by a symmetry.
+    Several images, an odd number of channels, a stride, and different padding at both ends: a change of one property
+    then
+    makes a different problem, not the same one by a symmetry.
     """
     window = problem.window
     return (
@@ -65,26 +66,32 @@ def make_case(what: str, problem: Problem) -> Case:
 
 
 def make_case_of(what: str, problem: Problem, arrays: Outputs) -> Case:
-    """A case on given arrays."""
+    """Return a case on given arrays.
+
+    what: its name, for messages. problem: the problem. arrays: inputs by name, n c *s.
+    """
     return Case(what, problem, arrays, reference.compute(problem, arrays))
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Judge of one backend's answers; an answer that was right once is compared by its bits from then on."""
+    """Judge of one backend's answers; an answer that was right once is compared by its bits from then on.
+
+    case: problem with its arrays. call: computes the outputs. how: circumstances of the call, for the message.
+    """
 
     subject: BackendUnderTest
     known: dict[Case, dict[str, Array]] = field(default_factory=dict)
     alone: dict[Case, dict[str, Array]] = field(default_factory=dict)
 
     def plans(self, problem: Problem) -> bool:
-        """Whether a prepared call is anything but the plain method bound to its arrays."""
+        """Return True if a prepared call differs from the plain method bound to its arrays."""
         backend = self.subject.backend
         own = getattr(backend.prepare, "__func__", None) is not Backend.prepare
         return own and find_route(backend, problem).kind == "native"
 
     def takes(self, problem: Problem) -> bool:
-        """Whether the backend computes the problem, as far as it declares."""
+        """Return True if the backend computes the problem, according to its declaration."""
         if 0 in problem.x[:1] and not self.subject.numerics(problem).empty_batch:
             return False
         return find_route(self.subject.backend, problem).kind != "unsupported"
@@ -110,7 +117,10 @@ class Answers:
         return self.subject.prepare_devices(case.problem, self.own(case))
 
     def fetch(self, case: Case, call: PreparedCall, result: Outputs) -> dict[str, Array]:
-        """Outputs on the host; where their form is that of the answer without asking the problem for it again."""
+        """Return outputs on the host; if their form is the answer's, the problem is not asked for it again.
+
+        case: problem with its arrays. call: computes outputs. result: of the call.
+        """
         dtype = dtype_of(case.problem.dtype)
         host = {k: np.array(self.subject.backend.to_host(a)) for k, a in name_outputs(case.problem, result).items()}
         if all(a.shape == case.wanted[k].shape and (k == "indices" or a.dtype == dtype) for k, a in host.items()):
@@ -122,7 +132,10 @@ class Answers:
         return self.judge(case, self.fetch(case, call, call.run()), how)
 
     def judge(self, case: Case, got: Outputs, how: str) -> Deviation:
-        """Compare outputs with the answer; `how` names the circumstances of a wrong one."""
+        """Compare outputs with the answer.
+
+        got: outputs by name.
+        """
         known = self.known.get(case)
         if _equal(got, case.wanted) or (known is not None and _equal(got, known)):
             return _right(case, got)
@@ -138,7 +151,10 @@ class Answers:
         return self.judge(case, got, "alone")
 
     def judge_bits(self, case: Case, got: Outputs, how: str) -> Deviation:
-        """Judge an answer; where the backend is deterministic, by the bits of the call alone if there was one."""
+        """Judge an answer; for a deterministic backend, by the bits of the call alone if there was one.
+
+        got: outputs by name.
+        """
         alone = self.alone.get(case)
         if alone is not None and _equal(got, alone):
             return _right(case, got)

@@ -32,9 +32,10 @@ class Arithmetic:
 
 
 def inner_products(subject: BackendUnderTest, problem: Problem, a: Array, b: Array) -> Array:
-    """<a[t], b> for every trial t, by the problem's operator on a kernel of one tap: a (trials, k), b (k,).
+    """Compute <a[t], b> for every trial t, by the problem's operator on a kernel of one tap: a (trials, k), b (k,).
 
-    Asked of the prepared call, which is what is timed and what knows the problem's `math`.
+    subject: the backend. problem: the operator, dtype and `math`.
+    The prepared call is used: it is the one that is timed, and it knows the problem's `math`.
     """
     (trials, terms), ones = a.shape, (1,) * problem.axes
     plain, operator = Window.of(problem.axes), problem.operator
@@ -65,7 +66,10 @@ def inner_products(subject: BackendUnderTest, problem: Problem, a: Array, b: Arr
 
 
 def measure_inputs(subject: BackendUnderTest, problem: Problem, terms: int) -> int:
-    """Bits of a single factor that reach the result, all other terms being zero; the worse of both operands."""
+    """Return the bits of a single factor that reach the result if all other terms are zero; the worse of both operands.
+
+    subject: the backend. problem: the operator, dtype and `math`. terms: of a sum.
+    """
     rng, dtype = array_generator(problem, "inputs"), dtype_of(problem.dtype)
     values = (1.0 + rng.random(TRIALS)).astype(dtype).astype(np.float64)
     at = int(rng.integers(terms))
@@ -81,9 +85,12 @@ def measure_inputs(subject: BackendUnderTest, problem: Problem, terms: int) -> i
 
 
 def measure_sums(subject: BackendUnderTest, problem: Problem, terms: int) -> int:
-    """Bits of the accumulator: the most of BITS for which 2^(bits-1) + 1 - 2^(bits-1) is 1, wherever the terms stand.
+    """Return the bits of the accumulator: the most of BITS for which 2^(bits-1) + 1 - 2^(bits-1) is 1.
 
-    Each trial puts the three terms elsewhere; products of powers of two reach beyond the range of short formats.
+    subject: the backend. problem: the operator, dtype and `math`. terms: of a sum.
+    It holds for all places of the terms: each trial moves them. Products of powers of two reach beyond the range of
+    short
+    formats.
     """
     rng = array_generator(problem, "sums")
     best = BITS[0]
@@ -118,8 +125,8 @@ def declared_arithmetic(problem: Problem, numerics: Numerics) -> Arithmetic:
 def arithmetic_is_declared(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """<v e_k, e_k> = v to p_in bits;  2^(p-1) + 1 - 2^(p-1) = 1 for p up to the bits of the sums
 
-    Probes of one tap, with as many terms as the problem has; what is measured must be what is declared. A norm-wise
-    declaration must be needed: beside a number 2^14 times larger, a transform loses what a window keeps.
+    Probes of one tap, with as many terms as the problem has; the measurement must equal the declaration. A norm-wise
+    declaration must be needed: next to a number 2^14 times larger, a transform loses numbers that a window keeps.
     """
     numerics = subject.numerics()
     if numerics.normwise:
@@ -132,9 +139,9 @@ def arithmetic_is_declared(subject: BackendUnderTest, problem: Problem) -> Devia
 
 
 def _measure_locality(subject: BackendUnderTest, problem: Problem) -> str:
-    """Whether one huge number makes larger errors in windows without it, as only transforms of a whole input do.
+    """True if one huge number increases the errors of windows without it, as only transforms of a whole input do.
 
-    Asked where it shows: convolution in a dtype whose own rounding does not hide it.
+    Measured only if it can show: for convolution in a dtype whose own rounding does not hide it.
     """
     hidden = problem.operator is not Operator.conv or problem.dtype not in ("float32", "float64")
     if hidden or subject.numerics().algorithm == "winograd":

@@ -38,7 +38,10 @@ def receptive_field(subject: BackendUnderTest, problem: Problem) -> Deviation:
 
 
 def mark_fields(spatial: Sizes, out: Sizes, reach: Sizes, window: Window) -> Array:
-    """1 where a position of the input lies in the receptive field of an output position, else 0: p *s."""
+    """Return 1 where a position of the input lies in the receptive field of an output position, else 0: p *s.
+
+    spatial: sizes of the input. out: sizes of the output. reach: effective kernel. window: stride and padding.
+    """
     fields = []
     for n, p, r, s, d, (begin, _) in zip(
         spatial, out, reach, window.stride, window.dilation, window.padding, strict=True
@@ -58,7 +61,7 @@ def _is_odd(problem: Problem) -> bool:
 def residual_unit(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """u(x) = conv(x, w) + x  =>  du = conv_input_grad(dy, w) + dy;  and du[p] = <dy, u(x + e_p) - u(x)>
 
-    The identity beside the branch carries dy through. The unit step at each position p in turn is exact, as the unit is
+    The identity passes dy on unchanged. The unit step at each position p in turn is exact, since the unit is
     linear. Equal width: stride 1 and padding (m'-1)/2 with the problem's odd kernel, dilation and at most two groups
     of at most two channels, as many filters; flipped or not; one image of at most m' positions an axis.
     """

@@ -13,27 +13,33 @@ ALL: Any = slice(None)  # any type: NumPy's annotations know no mixed indices th
 
 
 def whole_conv(problem: Problem) -> bool:
-    """Whether the problem is a convolution on whole numbers."""
+    """Return True if the problem is a convolution of integers."""
     return problem.operator is Operator.conv and problem.data == "integer"
 
 
 def whole_max_pool(problem: Problem) -> bool:
-    """Whether the problem is max pooling of whole numbers, tied or not."""
+    """Return True if the problem is max pooling of integers, tied or not."""
     return problem.operator is Operator.max_pool and problem.data in ("integer", "distinct")
 
 
 def whole_avg_pool(problem: Problem) -> bool:
-    """Whether the problem is mean pooling of whole numbers."""
+    """Return True if the problem is mean pooling of integers."""
     return problem.operator is Operator.avg_pool and problem.data == "integer"
 
 
 def wide(problem: Problem, name: str, shape: Sizes) -> Array:
-    """An array of the problem's data, widened to float64 for computing on the side of the law."""
+    """Draw an array of the problem's data, widened to float64 for computations of the law itself.
+
+    name: of the array. shape: n c *s.
+    """
     return np.asarray(draw_array(problem, name, shape).astype(np.float64))
 
 
 def step(problem: Problem, name: str, shape: Sizes) -> Array:
-    """A direction of whole numbers -1, 0 and 1."""
+    """Draw a direction of integers -1, 0 and 1.
+
+    problem: with the seed. name: of the array. shape: n c *s.
+    """
     return array_generator(problem, name).integers(-1, 1, size=shape, endpoint=True).astype(np.float64)
 
 
@@ -49,5 +55,8 @@ def inner(a: Array, b: Array) -> Array:
 
 
 def equal(got: Array, wanted: Array, what: str) -> Deviation:
-    """Equality to the bit."""
+    """Compare two arrays for equality, without any allowance.
+
+    got, wanted: arrays. what: their name, for the message.
+    """
     return compare_arrays(got, wanted, what=what)

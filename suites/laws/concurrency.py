@@ -151,7 +151,7 @@ def _interrupt_first_use(answers: Stage, problem: Problem, x: Sizes, line: int, 
 
 
 def _planned(answers: Answers, pair: tuple[Caller, Caller]) -> tuple[Caller, Caller]:
-    """The same as prepared calls: one that is prepared before, and one that is prepared each time."""
+    """Results of `pair` through prepared calls: one that is prepared before, and one that is prepared each time."""
     first, second = (one.case for one in pair)
     return Caller.of(first, answers.prepared(first)), Caller(second, lambda: answers.prepared(second))
 
@@ -205,7 +205,7 @@ def _interrupt_at(
 
 
 def count_lines(answers: Stage, one: Caller) -> int:
-    """How many different lines of the backend a call runs."""
+    """Return the number of different lines of the backend that a call runs."""
     call = one.make()
     thread = _Interrupted(lambda: answers.fetch(one.case, call, call.run()), ())
     thread.serve(answers.pool, lambda: None)
@@ -301,7 +301,7 @@ class _Interrupted:
 
 
 def _sleeps(thread: int) -> bool:
-    """Whether a thread of this process waits for something; where the system does not say, that it does."""
+    """True if a thread of this process waits for something, or if the system does not report it."""
     try:
         with open(f"/proc/self/task/{thread}/stat") as stat:
             return stat.read().rpartition(")")[2].split()[0] not in ("R", "D")
@@ -313,7 +313,7 @@ _known_files: dict[str, bool] = {}
 
 
 def _is_backend(path: str) -> bool:
-    """Whether a file is neither of the harness, nor a law, nor Python's or NumPy's own."""
+    """True if a file belongs neither to the harness, nor to a law, nor to Python or NumPy."""
     if path not in _known_files:
         real = os.path.realpath(path)
         *others, python = SKIPPED

@@ -8,7 +8,7 @@ from suites.laws.common import equal, kernel_shape, whole_conv, wide
 
 
 def is_wide(problem: Problem) -> bool:
-    """Whether the problem is a convolution of one channel with stride and dilation 1 and padding m-1 on every side."""
+    """Return True for a convolution of one channel with stride and dilation 1 and padding m-1 on every side."""
     if problem.operator is not Operator.conv or problem.bias or problem.w is None:
         return False
     pads = tuple((m - 1, m - 1) for m in problem.kernel)
@@ -29,7 +29,7 @@ def _swapped(problem: Problem) -> Window:
 def wide_convolution_commutes(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """x ⊛_wide w = w ⊛_wide x
 
-    One channel, stride and dilation 1. A kernel that is not turned gives rot180 of the other side.
+    One channel, stride and dilation 1. For a kernel that is not rotated, the one side is rot180 of the other.
     """
     x, w = wide(problem, "x", problem.x), wide(problem, "w", kernel_shape(problem))
     forwards = subject.conv(x, w, flip=True)

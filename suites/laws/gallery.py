@@ -132,8 +132,9 @@ def _filter(subject: BackendUnderTest, problem: Problem, kernel: Array, shows_ph
 
 
 def compare_brightness(got: Array, photograph: Array, w: Array, bound: Array) -> Deviation:
-    """The mean of each colour of y (3 1 h w) against Σw mean(x), within the mean of its bounds.
+    """Compare the mean of each colour of y (3 1 h w) with Σw mean(x), within the mean of its bounds.
 
+    got: y. photograph: x. w: kernel. bound: of each element of y.
     Means and sums round in float64 themselves, each by fewer than 32 units.
     """
     sizes = np.abs(w.astype(np.float64)).sum() * np.abs(photograph.astype(np.float64)).mean(axis=(1, 2, 3))

@@ -158,7 +158,7 @@ def transpose_is_input_gradient(subject: BackendUnderTest, problem: Problem) -> 
 
 
 def _grows(problem: Problem) -> bool:
-    """Whether there is output padding, and an output without it."""
+    """True if there is output padding, and an output without it."""
     if not _whole_transpose(problem) or not any(problem.output_padding or ()):
         return False
     none = (0,) * problem.axes

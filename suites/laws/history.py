@@ -1,4 +1,4 @@
-"""Laws of history: a call gives the same answer after any calls, preparations, refusals and drops as it gives alone."""
+"""Laws of history: after any calls, preparations, errors and drops, a call returns the same answer as alone."""
 
 from __future__ import annotations
 

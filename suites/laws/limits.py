@@ -73,7 +73,7 @@ def _enough_memory(subject: BackendUnderTest, need: int) -> Iterator[int]:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an allocator refused: NumPy raises MemoryError, torch a RuntimeError, device libraries their own."""
+    """Return True if an allocator failed: MemoryError from NumPy, RuntimeError from torch, others from devices."""
     text = f"{type(error).__name__} {error}".lower()
     return isinstance(error, MemoryError) or any(
         words in text for words in ("out of memory", "outofmemory", "can't allocate memory", "could not allocate")

@@ -46,7 +46,10 @@ def toeplitz_matrix(subject: BackendUnderTest, problem: Problem) -> Deviation:
 
 
 def toeplitz(w: Array, x_shape: Sizes, window: Window) -> Array:
-    """The matrix of `conv` with kernel w on one image: a row for each (o, *i), a column for each (c, *place)."""
+    """Return the matrix of `conv` with kernel w on one image: a row for each (o, *i), a column for each (c, *place).
+
+    w: o c/g *k. x_shape: n c *s. window: stride, padding, dilation, groups.
+    """
     spatial, out = x_shape[2:], window.output_shape(x_shape[2:], w.shape[2:])
     o, c = w.shape[0] // window.groups, w.shape[1]
     numbers = np.arange(1, math.prod(spatial) + 1).reshape(1, 1, *spatial)
@@ -62,7 +65,7 @@ def toeplitz(w: Array, x_shape: Sizes, window: Window) -> Array:
 
 
 def _has_a_small_matrix(problem: Problem) -> bool:
-    """Whether the problem is a transposed convolution of whole numbers whose matrix has few entries, and some."""
+    """True for a transposed convolution of integers whose matrix has few entries, and some."""
     if problem.operator is not TRANSPOSE or problem.data != "integer":
         return False
     return 0 < math.prod(problem.x[2:]) * math.prod(kernel_shape(problem)) <= MOST_ENTRIES and problem.x[0] > 0
@@ -89,7 +92,10 @@ def transpose_is_the_matrix_turned(subject: BackendUnderTest, problem: Problem) 
 
 
 def kronecker(w: Array, spatial: Sizes, out: Sizes, window: Window) -> csr_array:
-    """The sparse matrix of `conv` with kernel w from images c *spatial to images o *out, summed over taps."""
+    """Return the sparse matrix of `conv` with kernel w from images c *spatial to images o *out, summed over taps.
+
+    w: o c/g *k. spatial, out: sizes of input and output. window: stride, padding, dilation, groups.
+    """
     from scipy.sparse import block_diag, csr_array, kron
 
     steps = [
@@ -143,7 +149,10 @@ def _short(problem: Problem) -> tuple[Array, Array, Window]:
 
 
 def multiplicity(spatial: Sizes, kernel: Sizes, window: Window) -> Array:
-    """How many pairs of a window and a tap hold each position of the input, shape S."""
+    """Return the number of pairs of a window and a tap that read each position of the input, shape S.
+
+    spatial: sizes of the input. kernel: sizes of the kernel. window: stride, padding, dilation.
+    """
     cover = window.cover(spatial, kernel)
     held = np.zeros((1, 1, *(n + b + max(0, e) for n, (b, e) in zip(spatial, cover, strict=True))))
     for _, at in tap_slices(window.output_shape(spatial, kernel), kernel, window):

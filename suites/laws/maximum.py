@@ -31,7 +31,7 @@ SCALES = (8.0, 0.125)
 
 
 def _indexed(problem: Problem, indices: Array) -> Deviation:
-    """Whether every index lies in its own window; a window over padding alone has nothing to index."""
+    """True if every index lies in its own window; a window over padding alone has nothing to index."""
     spatial = problem.x[2:]
     area, meets = math.prod(spatial), taps_inside(problem) > 0
     given = indices[..., meets]

@@ -111,7 +111,7 @@ def _every_other_channel(a: DeviceArray) -> DeviceArray:
 
 
 def _some_channels_last(a: DeviceArray) -> DeviceArray:
-    """The same of an array that lies with its channels last."""
+    """Views of an array with channels last, strided as in `_some`."""
     xp, order = _xp(a), (0, *range(2, a.ndim), 1)
     base = _filled(a, (*(a.shape[axis] for axis in order[:-1]), 2 * a.shape[1]))
     base[..., a.shape[1] :] = xp.permute_dims(a, order)
@@ -315,9 +315,9 @@ def _others(problem: Problem) -> tuple[Problem, ...]:
 
 @law(tolerance="exact", when=_whole)
 def prepared_calls_are_steady(subject: BackendUnderTest, problem: Problem) -> Deviation:
-    """a prepared call gives f(x) each of twelve times, and f(z) after x is filled with z in place
+    """a prepared call returns f(x) each of twelve times, and f(z) after x is filled with z in place
 
-    What is prepared may keep what it made of the kernel and the bias; every other array is read by every call.
+    A prepared call may keep results computed from the kernel and the bias; every other array is read by every call.
     """
     case = _case(problem)
     devices = _own(subject, case)

@@ -137,9 +137,11 @@ def _follow(subject: NetworkUnderTest, decisions: Mapping[str, Array]) -> Comput
 
 
 def judge_remainders(remainders: list[float], firsts: list[float], floor: float) -> Deviation:
-    """The order of the last two falls that end above the floor; a remainder that rounding hides is of every order.
+    """Compare the order of the last two decreases that end above the floor with 2.
 
-    Steps of which rounding hides the whole change of the loss prove nothing.
+    remainders, firsts: of second and first order, for each step size. floor: rounding errors of the loss.
+    A remainder hidden by rounding has every order. Steps for which rounding hides the whole change of the loss prove
+    nothing.
     """
     pairs = [(before, after) for before, after in itertools.pairwise(remainders) if min(before, after) > floor]
     falls = [math.log2(before / after) / 2 for before, after in pairs]

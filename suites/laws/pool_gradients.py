@@ -76,7 +76,7 @@ def maximum_gradient_is_conserved(subject: BackendUnderTest, problem: Problem) -
 
 
 def _steps_within(problem: Problem) -> bool:
-    """Whether the dtype holds distinct numbers, and each of them plus and minus 1."""
+    """True if the dtype holds distinct numbers, and each of them plus and minus 1."""
     return 2 * math.prod(problem.x[2:]) + 3 <= 1 << FORMATS[problem.dtype].bits
 
 
@@ -175,7 +175,7 @@ def mean_gradient_is_spread_evenly(subject: BackendUnderTest, problem: Problem) 
 
 
 def _scales(problem: Problem) -> bool:
-    """Whether dy of 1 to 2 over the divisor, and sums of 8 over all windows, are normal numbers of the dtype."""
+    """True if dy of 1 to 2 over the divisor, and sums of 8 over all windows, are normal numbers of the dtype."""
     form = FORMATS[problem.dtype]
     return problem.operator in GRADIENTS and math.prod(problem.kernel) * form.smallest * 2.0 ** (form.bits + 1) <= 1.0
 

@@ -18,7 +18,7 @@ LEVEL = 8  # exponent of the constant input of the accumulator's probe
 
 
 def _real(problem: Problem) -> bool:
-    """Whether the data has full significands and no special numbers."""
+    """True if the data has full significands and no special numbers."""
     return problem.data in ("normal", "uniform") and 0 not in (*problem.x, *(problem.w or ()))
 
 
@@ -58,14 +58,20 @@ def _away_from_zero(a: Array) -> Array:
 
 
 def find_underflow(problem: Problem, y: Array, factor: float) -> Array:
-    """The smallest number of either side where one of them is no normal number, else 0."""
+    """Return the smallest number of either side if one of them is subnormal, else 0.
+
+    problem: with the dtype. y: output. factor: by which y is scaled.
+    """
     smallest = FORMATS[problem.dtype].smallest
     normal = smallest * 2.0 ** (FORMATS[problem.dtype].bits - 1)
     return np.where(min(1.0, abs(factor)) * np.abs(y) < normal, (1 + abs(factor)) * smallest, 0.0)
 
 
 def refuse_overflow(problem: Problem, arrays: dict[str, Array], factor: float) -> None:
-    """Raise NotExactError where a scaled sum could leave the range of float16."""
+    """Raise NotExactError if a scaled sum could leave the range of float16.
+
+    problem: with the dtype. arrays: inputs by name. factor: by which they are scaled.
+    """
     if problem.dtype != "float16":
         return
     largest = float(np.max(magnitude(problem, arrays))) * abs(factor)
@@ -126,7 +132,7 @@ def _terms(problem: Problem) -> int:
 def sums_keep_small_terms(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """M + 1 + ... + 1 - M = 1 + ... + 1, for M = 2^(p - 2) and p the bits of the declared accumulator
 
-    Every partial sum, in any order and grouping, fits p bits; with two bits less the ones beside M are lost. M and -M
+    Every partial sum, in any order and grouping, fits p bits; with two bits less the ones added to M are lost. M and -M
     stand at six pairs of places over channels and taps, one pair for each filter; they are products, so that short
     formats hold the factors. Any stride, dilation and groups, padding 0. For norm-wise classes M is the largest power
     of two at which the bound of the class is below 1/4, and the answer is rounded.
@@ -148,7 +154,7 @@ def sums_keep_small_terms(subject: BackendUnderTest, problem: Problem) -> Deviat
 
 
 def _places(terms: int) -> tuple[tuple[int, int], ...]:
-    """Where M and -M stand among the terms."""
+    """Places of M and -M among the terms."""
     last, middle = terms - 1, terms // 2
     return ((0, last), (last, 0), (0, 1), (last, last - 1), (0, middle), (middle, last))
 

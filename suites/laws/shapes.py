@@ -23,7 +23,7 @@ class Cut:
 
 
 def filled_conv(problem: Problem) -> bool:
-    """Whether the problem is a convolution on whole numbers with an image, a channel and a filter at least."""
+    """Return True for a convolution of integers with at least one image, channel and filter."""
     return whole_conv(problem) and 0 not in (*problem.x, *kernel_shape(problem))
 
 
@@ -53,7 +53,10 @@ def bare(window: Window) -> Window:
 
 
 def nonzero(problem: Problem, name: str, shape: Sizes) -> Array:
-    """An array of the problem's whole numbers with 1 in place of every 0."""
+    """Draw an array of the problem's integers with 1 in place of every 0.
+
+    problem: with the seed. name: of the array. shape: n c *s.
+    """
     a = wide(problem, name, shape)
     return np.where(a == 0, 1.0, a)
 

@@ -165,7 +165,7 @@ def channels_add_up(subject: BackendUnderTest, problem: Problem) -> Deviation:
 
 
 def _fits_exactly(problem: Problem) -> bool:
-    """Whether the last window of every axis ends where the padded input does."""
+    """True if the last window of every axis ends at the end of the padded input."""
     cover = problem.window.cover(problem.x[2:], problem.kernel)
     return all(end == wanted for (_, end), (_, wanted) in zip(problem.window.padding, cover, strict=True))
 
@@ -231,7 +231,7 @@ def bias_shifts(subject: BackendUnderTest, problem: Problem) -> Deviation:
 
 @law(tolerance="exact", when=lambda p: _plain(p) and p.window.groups == 1 and p.x[1] > 0)
 def impulse_response(subject: BackendUnderTest, problem: Problem) -> Deviation:
-    """x = delta at p on channel c  =>  full correlation gives rot180(w[:, c]) with its last tap at p
+    """x = delta at p on channel c  =>  full correlation is rot180(w[:, c]) with its last tap at p
 
     Stride 1, dilation 1, padding m-1; one group.
     """

@@ -1,4 +1,7 @@
-"""Laws that both poolings keep, and windows counted tap by tap (specification, section 4)."""
+"""Laws that both poolings keep, and windows counted tap by tap (specification, section 4).
+
+subject: the backend. problem: the pooling. x: input n c *s. window: of the pooling. arrays: inputs by name.
+"""
 
 from __future__ import annotations
 
@@ -22,22 +25,22 @@ AVG, AVG_GRAD = Operator.avg_pool, Operator.avg_pool_grad
 
 
 def finite_max_pool(problem: Problem) -> bool:
-    """Whether the problem is max pooling of numbers alone, whole or real."""
+    """Return True for max pooling of finite numbers, integer or real."""
     return problem.operator is MAX and problem.data != "nonfinite"
 
 
 def ordinary(problem: Problem) -> bool:
-    """Whether the problem's data are numbers whose rounding errors are bounded by their size: not subnormal ones."""
+    """Return True if the rounding errors of the problem's data are bounded by their size: not for subnormal numbers."""
     return problem.data not in ("nonfinite", "subnormal")
 
 
 def unpadded(problem: Problem) -> bool:
-    """Whether there is no explicit padding."""
+    """Return True if there is no explicit padding."""
     return not any(side for pair in problem.window.padding for side in pair)
 
 
 def apart(problem: Problem) -> bool:
-    """Whether no position lies in two windows."""
+    """Return True if no position lies in two windows."""
     window = problem.window
     return all(
         p == 1 or s >= reach
@@ -70,13 +73,13 @@ def _outer(counts: list[Array]) -> Array:
 
 
 def taps_inside(problem: Problem) -> Array:
-    """How many taps of each window lie inside the input, shape P."""
+    """Return the number of taps of each window inside the input, shape P."""
     sizes = zip(places(problem), problem.x[2:], strict=True)
     return _outer([((at >= 0) & (at < n)).sum(axis=1) for at, n in sizes])
 
 
 def taps_padded(problem: Problem) -> Array:
-    """How many taps of each window lie inside input and explicit padding, shape P; never in the ceil overhang."""
+    """Return the number of taps of each window inside input and explicit padding, shape P; no ceil overhang."""
     sizes = zip(places(problem), problem.x[2:], problem.window.padding, strict=True)
     return _outer([((at >= -begin) & (at < n + end)).sum(axis=1) for at, n, (begin, end) in sizes])
 
@@ -87,7 +90,7 @@ def taps_counted(problem: Problem) -> Array:
 
 
 def seen(problem: Problem, x: Array, outside: float) -> Iterator[Array]:
-    """The numbers that each tap reads in every window, n c *p, tap by tap; `outside` where it misses the input."""
+    """Return the numbers that each tap reads in every window, n c *p, tap by tap; `outside` if it misses the input."""
     padded = pad_or_crop(x, problem.window.cover(problem.x[2:], problem.kernel), outside, np)
     for _, at in tap_slices(problem.y[2:], problem.kernel, problem.window):
         yield padded[(*EVERY, *at)]
@@ -108,7 +111,10 @@ def holds(problem: Problem, mask: Array) -> Array:
 
 
 def nan_reaches(output: Array, held: Array, where: str) -> Deviation:
-    """Whether an output is NaN wherever it must be."""
+    """Check that an output is NaN at every place that must be.
+
+    held: mask of these places. where: their description, for the message.
+    """
     found = int(np.isnan(output[held]).sum())
     return statement(found == int(held.sum()), f"NaN in {found} of {int(held.sum())} {where}")
 
@@ -134,7 +140,7 @@ def bare(window: Window) -> Window:
 def max_pool(
     subject: BackendUnderTest, problem: Problem, x: Array, window: Window | None = None
 ) -> tuple[Array, Array]:
-    """Maxima of any input, as float64 to the bit, and their indices; the window defaults to the problem's."""
+    """Return maxima of any input, as float64 to the bit, and their indices; the window defaults to the problem's."""
     asked = problem.with_(operator=MAX, x=x.shape, window=window or problem.window)
     found = subject.run(asked, {"x": x})
     return found["y"].astype(np.float64), found["indices"].astype(np.int64)
@@ -143,23 +149,24 @@ def max_pool(
 def avg_pool(
     subject: BackendUnderTest, problem: Problem, x: Array, window: Window | None = None
 ) -> tuple[Array, Array]:
-    """Means of any input, as float64, and the bound on their errors."""
+    """Return means of any input, as float64, and the bound on their errors."""
     asked = problem.with_(operator=AVG, x=x.shape, window=window or problem.window)
     y = subject.run(asked, {"x": x})["y"].astype(np.float64)
     return y, allowance(subject, asked, {"x": x})
 
 
 def allowance(subject: BackendUnderTest, problem: Problem, arrays: dict[str, Array]) -> Array:
-    """Bound on the errors of a problem's first output, by the class that the backend declares."""
+    """Return the bound on the errors of a problem's first output, by the class that the backend declares."""
     size = magnitude(problem, arrays)
     return np.asarray(sum_bound(problem, subject.numerics(problem), arrays, size) + rounding_bound(problem, size))
 
 
 def settle(subject: BackendUnderTest, problem: Problem, arrays: dict[str, Array], scale: Array | float = 1.0) -> Array:
-    """Whole numbers of which a mean, or its gradient, is one in `scale`: rint(scale * output).
+    """Return the integers of which a mean, or its gradient, is one in `scale`: rint(scale * output).
 
-    Raises NotExactError where the inputs are not numbers of the dtype, or where the bound on the error does not tell
-    one whole number from the next.
+    Raises NotExactError if an input is no number of the dtype, or if the bound on the error exceeds half the distance
+    of
+    integers.
     """
     if any((narrow(problem, a) != a).any() for a in arrays.values()):
         raise NotExactError(f"{problem.line}: whole numbers of the input are not numbers of {problem.dtype}")
@@ -171,7 +178,7 @@ def settle(subject: BackendUnderTest, problem: Problem, arrays: dict[str, Array]
 
 
 def window_sums(subject: BackendUnderTest, problem: Problem, x: Array) -> Array:
-    """Sums of whole numbers over every window of a mean pooling, recovered from their means."""
+    """Return sums of integers over every window of a mean pooling, recovered from their means."""
     return settle(subject, problem, {"x": x}, taps_counted(problem))
 
 
@@ -179,7 +186,10 @@ def window_sums(subject: BackendUnderTest, problem: Problem, x: Array) -> Array:
 
 
 def count_windows(n: int, m: int, stride: int, dilation: int, padding: tuple[int, int], ceil: bool) -> int:
-    """Count the windows of one axis by walking over it, without the formula (specification, section 4)."""
+    """Count the windows of one axis by walking over it, without the formula (specification, section 4).
+
+    n: size of the input. m: of the kernel. stride, dilation: one number each. padding: (begin, end). ceil: ceil mode.
+    """
     (begin, end), reach = padding, (m - 1) * dilation + 1
     starts = [0]
     while starts[-1] + stride + reach <= n + begin + end or (ceil and starts[-1] + reach < n + begin + end):
@@ -210,7 +220,7 @@ def windows_are_counted(subject: BackendUnderTest, problem: Problem) -> Deviatio
 
 
 def _shuffles(problem: Problem) -> bool:
-    """Whether windows lie apart in the input itself and have an order to change."""
+    """True if windows lie apart in the input itself and have an order to change."""
     kind = finite_max_pool(problem) or whole_avg_pool(problem)
     return kind and unpadded(problem) and apart(problem) and math.prod(problem.kernel) > 1
 

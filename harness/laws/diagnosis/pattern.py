@@ -62,7 +62,11 @@ def ulps(got: Array, wanted: Array, dtype_name: str) -> float:
 
 
 def apply_rules(got: Array, wanted: Array, bound: Array | float, kernel: bool, bias: Array | None) -> str:
-    """Say what describe_pattern says, without its guard against errors."""
+    """Describe a wrong output as `describe_pattern` does, without its guard against errors.
+
+    got, wanted: outputs n c *p. bound: of the difference, likewise or a scalar. kernel: True for the gradient of a
+    kernel. bias: that was added, or None.
+    """
     got, wanted = np.asarray(got), np.asarray(wanted)
     if got.shape != wanted.shape or got.size < 2 or "c" in (got.dtype.kind, wanted.dtype.kind):
         return ""

@@ -151,7 +151,10 @@ def draw_noise(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 
 def rounding_size(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], y: Array) -> float:
-    """Standard size of the rounding errors of one operator; 0 for a selection."""
+    """Standard size of the rounding errors of one operator; 0 for a selection.
+
+    problem: the operator's. numerics: as declared by the backend. arrays: inputs by name. y: output.
+    """
     if problem.operator.spec.selects:
         return 0.0
     length, u, out = longest_sum(problem), numerics.sums_in(problem.dtype).u, FORMATS[problem.dtype].u

@@ -69,6 +69,7 @@ def find_truth(
 
     values, ends: on the host.
     decisions: of maxima and rectifiers, which the pass follows.
+    subject: the network and its backend.
     """
     try:
         from harness.networks.autograd import differentiate

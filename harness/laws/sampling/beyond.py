@@ -92,7 +92,10 @@ def _judge(held: Held, bounds: Bounds) -> Deviation:
 
 
 def check_exact(problem: Problem, numerics: Numerics, name: str) -> None:
-    """Raise NotExactError unless every sum must give the same bits, or round to them, from the shapes alone."""
+    """Raise NotExactError unless every sum must have the same bits, or round to them, by its shape.
+
+    problem: shapes and dtype. numerics: as declared by the backend. name: of the backend, for the message.
+    """
     if problem.operator.spec.selects:
         return
     (largest, share), longest = amplitude(problem), longest_sum(problem)
@@ -106,7 +109,7 @@ def check_exact(problem: Problem, numerics: Numerics, name: str) -> None:
 
 
 def _divides_exactly(problem: Problem) -> bool:
-    """Whether every divisor of a mean is a power of two: along an axis it is at most the kernel's size."""
+    """True if every divisor of a mean is a power of two: along an axis it is at most the kernel's size."""
     if problem.operator.spec.sums_exactly:
         return True
     padded = not problem.window.count_include_pad and any(side for pair in problem.window.padding for side in pair)
@@ -135,6 +138,7 @@ def find_offsets(problem: Problem, name: str, bounds: Bounds) -> list[int]:
     """Return flat offsets of an array to sample: its ends, those around limits of addresses, and random ones.
 
     name: of the array.
+    problem: shapes and dtype. bounds: largest numbers of elements and of bytes that an address of 32 bits reaches.
     """
     size, item = math.prod(problem.shapes[name]), dtype_bytes(problem, name)
     limits = {bounds.elements // 2, bounds.elements, bounds.bytes // 2 // item, bounds.bytes // item}

@@ -71,6 +71,7 @@ def form(held: Held, name: str, rounds: Sequence[Sequence[Weigh]]) -> list[Fract
 
     name: of the array.
     rounds: for each round, the weights of every axis.
+    held: all arrays of the problem.
     """
     shape, totals = held.problem.shapes[name], [_Total() for _ in rounds]
     for box in split(shape, memory_order(shape, held.problem.layout), held.block):

@@ -109,6 +109,7 @@ def shape_flat(flat: DeviceArray, shape: Sizes, layout: str) -> DeviceArray:
 
     shape: n c *s.
     layout: of the problem.
+    flat: the array.
     """
     from array_api_compat import array_namespace
 
@@ -133,6 +134,7 @@ def split(shape: Sizes, order: tuple[int, ...], most: int) -> Iterator[Box]:
 
     order: axes from the outermost to the innermost.
     most: largest number of elements of a box.
+    shape: of the array.
     """
     steps, left = [1] * len(shape), max(1, most)
     for axis in reversed(order):

@@ -16,7 +16,7 @@ from harness.problems.window import Sizes
 
 
 def recompute(held: Held, at: Sizes) -> tuple[float, ...]:
-    """What the operator's outputs must be at an index of its first output; exact, in float64."""
+    """Return the operator's outputs at an index of its first output; exact, in float64."""
     found = RECOMPUTED[held.problem.operator](held, at)
     return found if isinstance(found, tuple) else (found,)
 

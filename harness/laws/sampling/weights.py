@@ -1,4 +1,7 @@
-"""Random weights of the axes of an output, and their transfer to the other side of a window."""
+"""Random weights of the axes of an output, and their transfer to the other side of a window.
+
+problem: shapes, window and seed. axis: as in each function; for taps, the geometry of one spatial axis.
+"""
 
 from __future__ import annotations
 

@@ -81,6 +81,7 @@ def count_divisors(problem: Problem, number: int, start: int, stop: int) -> Arra
     """Return the divisor of a mean along an axis, for outputs start to stop (`harness.problems.taps.mean_divisors`).
 
     number: of the spatial axis.
+    problem: the mean pooling.
     """
     axis, (begin, end) = axes_of(problem)[number], problem.window.padding[number]
     low, high = (-begin, axis.n + end) if problem.window.count_include_pad else (0, axis.n)

@@ -1,7 +1,7 @@
 """Array helpers of the fast float64 references.
 
-Windows are written out where they are small, so that sums are one matrix product; large ones run tap by tap over
-strided slices, channels by BLAS.
+Small problems copy all windows, so that sums are one matrix product; large ones run tap by tap over strided slices,
+with channels summed by BLAS.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MOST_PARTS = 2**15  # elements of all that a transposed product adds up: what le
 
 
 def widen(a: Array) -> Array:
-    """The array in float64."""
+    """Convert an array to float64."""
     return np.asarray(a).astype(np.float64)
 
 
@@ -29,27 +29,37 @@ def split_groups(a: Array, groups: int) -> Array:
 
 
 def write_columns(padded: Array, groups: int, out: Sizes, kernel: Sizes, window: Window) -> Array:
-    """Every window of the covered input, written out as a column: n g (c/g prod k) (prod out)."""
+    """Copy every window of the covered input into a column: n g (c/g prod k) (prod out).
+
+    padded: covered input, n c *s. groups: of channels. out: spatial sizes of the output. kernel: sizes of the kernel.
+    window: stride and dilation.
+    """
     images, channels = padded.shape[:2]
     rows = channels // groups * math.prod(kernel)
     return view_windows(padded, out, kernel, window).reshape(images, groups, rows, math.prod(out))
 
 
 def is_small(x_shape: Sizes, out: Sizes, kernel: Sizes) -> bool:
-    """Whether the windows of all maps are better written out at once; otherwise operators go tap by tap."""
+    """Return True if copying the windows of all feature maps at once is faster than running tap by tap.
+
+    x_shape: n c *s. out: spatial sizes of the output. kernel: sizes of the kernel.
+    """
     return math.prod(kernel) > 1 and _count(x_shape, out, kernel) <= MOST_COLUMNS
 
 
 def has_few_parts(x_shape: Sizes, out: Sizes, kernel: Sizes) -> bool:
-    """The same for the parts of a transposed product."""
+    """Return True if a transposed product is faster with all its addends in one array than tap by tap.
+
+    x_shape: n c *s. out: spatial sizes of the output. kernel: sizes of the kernel.
+    """
     return math.prod(kernel) > 1 and _count(x_shape, out, kernel) <= MOST_PARTS
 
 
 def _count(x_shape: Sizes, out: Sizes, kernel: Sizes) -> int:
-    """Elements of all windows of all maps."""
+    """Number of elements of all windows of all feature maps."""
     return math.prod(x_shape[:2]) * math.prod(out) * math.prod(kernel)
 
 
 def multiplies_first(channels: int, window: Window) -> bool:
-    """Whether one output channel is cheaper by channels than by taps: many channels, and no position skipped."""
+    """Return True if one output channel is cheaper by channels than by taps: many channels, and stride 1."""
     return channels >= 8 and math.prod(window.stride) == 1

@@ -1,7 +1,7 @@
-"""What mathematics gives a backend that lacks an operator: each derivation names the problems that it needs.
+"""Derivations of missing operators from the operators of a backend.
 
-A derivation is planned and run by the same code: `needs` says which problems of the same backend answer it, and
-`compute` runs them. Array work goes through the array namespace of the arrays, so it stays on the device.
+A derivation is planned and run by the same code: `needs` names the problems that the same backend must answer, and
+`compute` runs them. Array operations use the namespace of the arrays, so that they stay on the device.
 """
 
 from __future__ import annotations

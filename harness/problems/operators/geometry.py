@@ -1,4 +1,4 @@
-"""What an operator reads of a problem, and functions that make one problem of another."""
+"""Properties of a problem that operators read, and functions that make one problem from another."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Geometry(Protocol):
 
     @property
     def bias(self) -> bool:
-        """Whether a bias is added."""
+        """True if a bias is added."""
         ...
 
     @property
@@ -69,7 +69,7 @@ class Geometry(Protocol):
 
     @property
     def output(self) -> Sizes:
-        """Shape of the first array that the operator gives."""
+        """Shape of the first output array."""
         ...
 
     def with_(self, **changes: object) -> Self:

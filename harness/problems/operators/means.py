@@ -1,4 +1,4 @@
-"""What mean pooling and its gradient share: divisors, and the depthwise convolution with ones that they are."""
+"""Common parts of mean pooling and its gradient: divisors, and the equivalent depthwise convolution with ones."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from harness.problems.window import Sizes, Window
 
 
 def divisor_map(spatial: Sizes, window: Window) -> Array:
-    """Divisor of every mean-pooling window, shape P."""
+    """Return the divisor of every mean-pooling window, shape P."""
     counts = [np.asarray(axis, dtype=np.float64) for axis in mean_divisors(spatial, window)]
     return reduce(np.multiply.outer, counts)
 
 
 def count_divisor(position: Sizes, spatial: Sizes, window: Window) -> int:
-    """Taps that count: inside the input, or inside input and explicit padding; never the ceil overhang."""
+    """Return the number of taps that count: inside the input, or also inside explicit padding; never the ceil overhang.
+
+    position: index of the window. spatial: sizes of the input. window: of the pooling.
+    """
     assert window.kernel is not None
     count = 1
     for axis, (n, (begin, end)) in enumerate(zip(spatial, window.padding, strict=True)):
@@ -31,7 +34,7 @@ def count_divisor(position: Sizes, spatial: Sizes, window: Window) -> int:
 
 
 def pool_as_conv(problem: P, operator: str) -> P:
-    """The depthwise convolution with ones of the covered input, under `conv` or its input gradient."""
+    """Return the depthwise convolution with ones of the covered input, under `conv` or its input gradient."""
     window, kernel = problem.window, problem.kernel
     cover = window.cover(problem.x[2:], kernel)
     channels = problem.x[1]
@@ -46,13 +49,13 @@ def pool_as_conv(problem: P, operator: str) -> P:
 
 
 def ones_kernel(like: DeviceArray, problem: Geometry) -> DeviceArray:
-    """The depthwise kernel of ones, beside an array of its dtype."""
+    """Return the depthwise kernel of ones, with the library, dtype and device of another array."""
     shape = (problem.x[1], min(1, problem.x[1]), *problem.kernel)
     return namespace(like).ones(shape, dtype=like.dtype, **device_options(like))
 
 
 def device_divisors(like: DeviceArray, problem: Geometry) -> DeviceArray:
-    """Divisor of every window, shape P, beside an array of its dtype."""
+    """Return the divisor of every window, shape P, with the library, dtype and device of another array."""
     xp = namespace(like)
     rows = [
         xp.asarray(row, dtype=like.dtype, **device_options(like))

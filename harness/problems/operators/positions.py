@@ -9,12 +9,15 @@ from harness.problems.window import Sizes, Window
 
 
 def steps(sizes: Sizes) -> Iterator[Sizes]:
-    """Every index of an array of these sizes, in row-major order."""
+    """Iterate over every index of an array of these sizes, in row-major order."""
     return itertools.product(*map(range, sizes))
 
 
 def find_source(position: Sizes, tap: Sizes, window: Window) -> Sizes:
-    """Input position s*i + d*u - begin of a tap u at an output position i (specification, section 5)."""
+    """Return the input position s*i + d*u - begin of tap u at output position i (specification, section 5).
+
+    position: i, one index per axis. tap: u, one index per axis. window: stride s, dilation d, padding.
+    """
     return tuple(
         i * s + u * d - begin
         for i, u, s, d, (begin, _) in zip(position, tap, window.stride, window.dilation, window.padding, strict=True)
@@ -22,5 +25,5 @@ def find_source(position: Sizes, tap: Sizes, window: Window) -> Sizes:
 
 
 def is_inside(place: Sizes, spatial: Sizes) -> bool:
-    """Whether a place lies in the input rather than in its padding."""
+    """Return True if a place lies in the input rather than in its padding."""
     return all(0 <= at < n for at, n in zip(place, spatial, strict=True))

@@ -1,4 +1,4 @@
-"""What the harness knows about one operator, as a value."""
+"""Description of one operator, as a value."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Family = Literal["layers", "sums", "maxima", "means"]
 class Gradient:
     """One gradient of a forward operator.
 
-    name: what it gives: dx, dw or db. problem: poses it, from the forward problem.
-    takes: for each input of that problem, the array of the pass that it is: dy, x, w or indices.
+    name: dx, dw or db. problem: maps the forward problem to that of the gradient.
+    takes: for each input of that problem, the array of the pass: dy, x, w or indices.
     """
 
     name: str
@@ -33,28 +33,28 @@ def _no_lengths(problem: Geometry) -> Sizes:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OperatorSpec:
-    """Everything that other rooms ask about an operator.
+    """Description of an operator for all other rooms.
 
     name: of the operator in problem lines, and of the method of a backend.
-    inputs, outputs: names of its arrays in the order of its arguments and results; `b` only where there is a bias.
-    factors: inputs that are multiplied with each other; one name where there is a single operand.
+    inputs, outputs: names of its arrays in the order of its arguments and results; `b` only if there is a bias.
+    factors: inputs that are multiplied with each other; one name if there is a single operand.
     arguments: positional arguments of the backend's method, from a problem and its arrays by name.
     reference, loops: the operator in float64 with the signature of the backend's method: fast, and by plain loops.
-    derivations: ways to get it from other operators, the cheapest first.
-    sum_length: longest sum that makes one output element, without the bias: the K of the error bounds.
+    derivations: derivations from other operators, the cheapest first.
+    sum_length: longest sum in one output element, without the bias: the K of the error bounds.
     flops: floating-point operations of the direct algorithm.
     family: operators that share generated geometry: kernel arrays, sums of dy alone, maxima, means.
     pools: has a kernel size in place of a kernel array, and permits ceil mode and divisors.
     transposed: has output_padding; the window moves over its output, and `x` has a position for each window.
-    divides: divides by a count of taps, so that `exclude_pad` makes a difference.
+    divides: divides by a number of taps, so that `exclude_pad` makes a difference.
     selects: copies elements of its input without arithmetic.
-    linear: is linear in each of its factors, and so odd.
-    sums_exactly: gives exact sums of whole numbers that are small enough.
-    refused_data: data regimes that it does not permit, with the reason.
-    special: the input that special data regimes change, where it is not the first: what the window moves over.
-    gradient_lengths: longest sums of the gradients that laws take of the same data.
+    linear: is linear in each of its factors, and therefore odd.
+    sums_exactly: sums of sufficiently small integers are exact.
+    refused_data: rejected data regimes, with the reason.
+    special: the input that special data regimes change, if it is not the first: the one that the window moves over.
+    gradient_lengths: longest sums of the gradients that laws compute from the same data.
     gradients: of a forward operator, in the order dx, dw, db.
-    early_roundings: how often a term may be rounded before it is added.
+    early_roundings: number of times that a term may be rounded before it is added.
     unread: inputs that an implementation need not read.
     """
 
@@ -84,30 +84,30 @@ class OperatorSpec:
 
     @property
     def takes_bias(self) -> bool:
-        """Whether it permits a bias."""
+        """True if the operator permits a bias."""
         return "b" in self.inputs
 
     @property
     def scatters(self) -> bool:
-        """Whether it adds each input to the output positions of its window, rather than reading a window for each."""
+        """True if it adds each input to the output positions of its window, rather than reading a window per output."""
         return self.transposed or self.outputs[0] == "dx"
 
     @property
     def indexed(self) -> bool:
-        """Whether it takes or gives indices, so that a window of padding only has no answer."""
+        """True if it has indices as input or output, so that a window of padding only has no answer."""
         return "indices" in self.inputs or "indices" in self.outputs
 
     @property
     def moved_over(self) -> str:
-        """The input that the window moves over, which special data regimes change."""
+        """Name of the input that the window moves over, which special data regimes change."""
         return self.special or self.inputs[0]
 
     @property
     def sums_positions(self) -> bool:
-        """Whether each output is a sum over all images and positions: the gradients of a kernel or a bias."""
+        """True if each output is a sum over all images and positions: the gradients of a kernel or a bias."""
         return self.outputs[0] in ("dw", "db")
 
     @property
     def multiplies(self) -> bool:
-        """Whether it is a product of two arrays, and linear in each."""
+        """True if it is a product of two arrays, linear in each."""
         return len(self.factors) == 2
