@@ -3,6 +3,9 @@
 Operators, problems and windows themselves are names of `harness`; other names of this room for plugins are here.
 Arrays have the shape n c *s, with s the sizes of 1 to 3 spatial axes.
 
+`Array`: a NumPy array of any dtype. `DeviceArray`: an array of a backend's own type; `DeviceArrays` hold them by name.
+`Outputs`: the return value of a backend's operator: a DeviceArray, or a tuple of two for max_pool. `Call`: an operator
+bound to its arrays. `Namespace`: an array library.
 `Sizes`: a tuple of int, one size or step per axis. `Padding`: (begin, end) per axis, in elements.
 `DTYPES`: names of the dtypes that problems have. `FORMATS`: name of a dtype, or "tf32" -> `Format`.
 `EVERY`: the index of all images and channels: `x[(*EVERY, *at)]` slices along spatial axes alone.
