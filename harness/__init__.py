@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from harness.analysis.reporter import Reporter
     from harness.api.comparing import compare, gate, versus
     from harness.api.faults import killmatrix
+    from harness.api.fuzzing import fuzz
     from harness.api.machine import doctor, qualify
     from harness.api.running import load, run
     from harness.backend.base import Backend
@@ -43,6 +44,7 @@ else:
             "analysis.reporter": "Reporter",
             "api.comparing": "compare gate versus",
             "api.faults": "killmatrix",
+            "api.fuzzing": "fuzz",
             "api.machine": "doctor qualify",
             "api.running": "load run",
             "backend.base": "Backend",
@@ -72,7 +74,7 @@ __all__ = [
     "Analysis", "Architecture", "Attachments", "Backend", "BackendUnderTest", "Deviation", "ExitCode", "GeometryError",
     "HarnessError", "Law", "LineError", "Measurement", "NamedProblem", "NetworkBuilder", "NetworkProblem",
     "Numerics", "Operator", "Pass", "Picture", "Problem", "ProblemSet", "Reporter", "Result", "Run", "Suite",
-    "Timing", "UsageError", "Window", "analyse", "compare", "compare_arrays", "declaration", "doctor", "gate",
-    "hookimpl", "killmatrix", "law", "load", "network_law", "parse_line", "qualify", "run", "statement", "versus",
-    "worst_of",
+    "Timing", "UsageError", "Window", "analyse", "compare", "compare_arrays", "declaration", "doctor", "fuzz",
+    "gate", "hookimpl", "killmatrix", "law", "load", "network_law", "parse_line", "qualify", "run", "statement",
+    "versus", "worst_of",
 ]  # fmt: skip

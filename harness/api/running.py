@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.api.arguments import refuse_text
 from harness.capture.workload import name_problems
 from harness.errors import UsageError
 from harness.execution.pipeline import check_start, start
@@ -48,16 +49,7 @@ def run(
     suites: names. output: new folder of the run. limits: of time and memory of each cell.
     jobs: workers at the same time. threads: of every worker. watch: observer of the progress.
     """
-    for name, value in (
-        ("backends", backends),
-        ("problems", problems),
-        ("laws", laws),
-        ("plugins", plugins),
-        ("isa", isa),
-    ):
-        if isinstance(value, str | Path):
-            kind = "text" if isinstance(value, str) else "path"
-            raise UsageError(f"{name}: got the {kind} '{value}', wanted a list of such, as in {name}=[{value!r}]")
+    refuse_text(backends=backends, problems=problems, laws=laws, plugins=plugins, isa=isa)
     registry = load_plugins(plugins, without)
     refuse_broken(registry)
     names = suites or ("suite",)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.analysis.fuzz_report import FuzzFinding
 from harness.execution.worker_supervisor import MOST_DEATHS, WorkerSupervisor
 from harness.experiments.fuzz_corpus import Case
 from harness.generate.reduction import reduce
@@ -61,15 +62,6 @@ class Bounds:
     def spent(self, drawn: int) -> bool:
         """Return True if the time, or the number of drawn problems, is used up."""
         return self.left_s <= 0 or (self.examples is not None and drawn >= self.examples)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """A broken law: its result on the smallest problem, and the first problem with its number among those drawn."""
-
-    result: Result
-    first: str
-    example: int
 
 
 @dataclass(slots=True)
@@ -214,7 +206,7 @@ class Domain:
 
 def search(
     bench: Bench, laws: Sequence[str], domains: Sequence[Domain], bounds: Bounds, number: int
-) -> Iterator[Finding]:
+) -> Iterator[FuzzFinding]:
     """Yield broken laws one after the other, each on a reduced problem; a broken law is not applied again.
 
     laws: names.
@@ -241,7 +233,7 @@ def search(
 def _hunt(
     bench: Bench, laws: tuple[str, ...], problems: SearchStrategy[Problem] | Iterator[Problem], bounds: Bounds,
     number: int,
-) -> Finding | None:  # fmt: skip
+) -> FuzzFinding | None:  # fmt: skip
     """Draw a few problems; if one breaks a law, find the smallest problem on which it breaks in the same way."""
     hunt = _Hunt(bench, laws, bounds)
     with contextlib.suppress(_BrokenError, _Over):
@@ -276,7 +268,7 @@ class _Hunt:
 
     def __init__(self, bench: Bench, laws: tuple[str, ...], bounds: Bounds) -> None:
         self.bench, self.laws, self.bounds = bench, laws, bounds
-        self.finding: Finding | None = None
+        self.finding: FuzzFinding | None = None
         self.deadline = time.monotonic() + bounds.left_s
 
     def attempt(self, problem: Problem) -> None:
@@ -297,7 +289,7 @@ class _Hunt:
         self.finding = found or self.finding
         return found is not None
 
-    def _draw(self, problem: Problem) -> Finding | None:
+    def _draw(self, problem: Problem) -> FuzzFinding | None:
         bench, line = self.bench, problem.line
         if line in bench.passed:
             return None
@@ -311,9 +303,9 @@ class _Hunt:
         self.deadline = max(self.deadline, time.monotonic() + SHRINK_S)
         if wrong.outcome == "timeout":
             bench.limit_s = min(CELL_S, max(HANG_S, 10 * bench.slowest_s))
-        return Finding(result=wrong, first=wrong.problem, example=bench.drawn)
+        return FuzzFinding(result=wrong, first=wrong.problem, example=bench.drawn)
 
-    def _shrink(self, problem: Problem, finding: Finding) -> Finding | None:
+    def _shrink(self, problem: Problem, finding: FuzzFinding) -> FuzzFinding | None:
         """Return the finding on this problem if the same law breaks there with the same outcome; else None."""
         wrong = self.bench.first_wrong(problem, (finding.result.law,), finding.result.threads or None)
         if wrong is None or wrong.outcome != finding.result.outcome:

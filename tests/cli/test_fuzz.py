@@ -1,6 +1,5 @@
 """`python -m harness fuzz`, run as its user runs it; bounded by numbers of examples, not by time."""
 
-import contextlib
 import math
 import os
 import re
@@ -12,7 +11,6 @@ import sys
 import pytest
 
 from harness import parse_line
-from harness.cli.fuzz import remember_interrupts
 from harness.experiments.fuzz_corpus import Case, append_case, read_cases
 from tests.conftest import DYING, ROOT
 
@@ -195,27 +193,3 @@ def test_an_interrupt_ends_the_search_and_keeps_what_was_found(tmp_path):
     assert "interrupted; what was done is on disk" in err
     assert first[1].startswith("failed  faulty:flipped")
     assert read_cases(tmp_path, "faulty:flipped")
-
-
-def test_an_interrupt_that_was_dropped_is_raised_again():
-    before = signal.getsignal(signal.SIGINT)
-    with remember_interrupts() as raise_again:
-        raise_again()  # none came yet
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
-            raise_again()
-    assert signal.getsignal(signal.SIGINT) == before
-
-
-def test_what_an_interrupt_leaves_half_done_is_told_as_the_interrupt():
-    """Hypothesis may turn an interrupt into an error of its own when it comes between two of its steps."""
-    with pytest.raises(KeyboardInterrupt), remember_interrupts():
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-        raise AssertionError("half done")
-
-
-def test_an_error_without_an_interrupt_stays_what_it_is():
-    with pytest.raises(AssertionError, match="own"), remember_interrupts():
-        raise AssertionError("its own")
