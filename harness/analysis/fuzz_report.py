@@ -45,7 +45,7 @@ class FuzzFinding:
 
     @property
     def reason(self) -> str | None:
-        """What is wrong there."""
+        """Worst element or error there."""
         return self.result.reason
 
     @property

@@ -68,7 +68,9 @@ class FuzzWatch(Protocol):
     def replayed(self, backend: str, case: Case, result: Result | None) -> None:
         """Receive a stored case that does not fail now.
 
-        backend: name or arm. case: of the corpus. result: of its law now; None if the law no longer applies.
+        backend: name or arm.
+        case: law and problem.
+        result: present one; None if the law no longer applies.
         """
 
     def found(self, finding: FuzzFinding) -> None:
