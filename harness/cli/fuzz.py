@@ -78,6 +78,7 @@ class _Terminal:
         from harness.cli.summary import open_console
 
         self.console = open_console()
+        self.backend = ""
         self.progress: _Progress | None = None
 
     def __enter__(self) -> _Terminal:
@@ -92,9 +93,9 @@ class _Terminal:
         """Print the seed."""
         self._say(f"seed {seed}")
 
-    def start(self, bounds: Bounds) -> None:
+    def start(self, backend: str, bounds: Bounds) -> None:
         """Show the live line."""
-        self.progress = _Progress(bounds)
+        self.backend, self.progress = backend, _Progress(bounds)
         self.progress.resume()
 
     def working(self, bench: Bench) -> None:
@@ -102,14 +103,14 @@ class _Terminal:
         if self.progress is not None:
             self.progress.show(bench)
 
-    def replayed(self, backend: str, case: Case, result: Result | None) -> None:
+    def replayed(self, case: Case, result: Result | None) -> None:
         """Print what became of a case of the corpus."""
         self._pause()
         if result is None:
             self._say(f"corpus: {case.law} does not apply to {case.line} any more")
         else:
             said = "passes now" if result.outcome == "passed" else f"{result.outcome}: {result.reason}"
-            self._say(f"corpus: {backend}  {case.law}  {case.line}: {said}")
+            self._say(f"corpus: {self.backend}  {case.law}  {case.line}: {said}")
         self._resume()
 
     def found(self, finding: FuzzFinding) -> None:

@@ -59,19 +59,14 @@ class FuzzWatch(Protocol):
     def begin(self, seed: int) -> None:
         """Receive the seed, before anything runs."""
 
-    def start(self, bounds: Bounds) -> None:
-        """Receive the limits of the next backend, whose worker runs."""
+    def start(self, backend: str, bounds: Bounds) -> None:
+        """Receive the next backend, whose worker runs, and its limits."""
 
     def working(self, bench: Bench) -> None:
         """Receive the state of the search, before each application of a law."""
 
-    def replayed(self, backend: str, case: Case, result: Result | None) -> None:
-        """Receive a stored case that does not fail now.
-
-        backend: name or arm.
-        case: law and problem.
-        result: present one; None if the law no longer applies.
-        """
+    def replayed(self, case: Case, result: Result | None) -> None:
+        """Receive a stored case that does not fail now, and its result; None if its law no longer applies."""
 
     def found(self, finding: FuzzFinding) -> None:
         """Receive a finding as soon as it is made."""
@@ -89,13 +84,13 @@ class SilentFuzzing:
     def begin(self, seed: int) -> None:
         """Do nothing."""
 
-    def start(self, bounds: Bounds) -> None:
+    def start(self, backend: str, bounds: Bounds) -> None:
         """Do nothing."""
 
     def working(self, bench: Bench) -> None:
         """Do nothing."""
 
-    def replayed(self, backend: str, case: Case, result: Result | None) -> None:
+    def replayed(self, case: Case, result: Result | None) -> None:
         """Do nothing."""
 
     def found(self, finding: FuzzFinding) -> None:
@@ -186,7 +181,7 @@ class _Session:
             else:
                 with remember_interrupts() as raise_again:
                     bench.watch = self._look(raise_again)
-                    self.watch.start(bounds)
+                    self.watch.start(name, bounds)
                     self._replay_and_search(bench, bounds)
                 if not bench.applications:
                     reason = bench.refusal or NOTHING_APPLIES
@@ -235,7 +230,7 @@ class _Session:
             if result is not None and result.outcome in WRONG:
                 self._keep(FuzzFinding(result=result))
             else:
-                self.watch.replayed(bench.backend, case, result)
+                self.watch.replayed(case, result)
 
     def _keep(self, finding: FuzzFinding) -> None:
         result = replace(finding.result, reason=_without_log(finding.result.reason))
