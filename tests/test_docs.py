@@ -15,6 +15,8 @@ from tests.conftest import ROOT, SOURCES
 
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = [path for path in DOCUMENTS if path.name != "performance.md"]  # a log of measurements
+WIDTH = 120
 
 
 def test_every_hook_is_documented_with_its_signature():
@@ -50,6 +52,26 @@ def test_links_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
         there = (path.parent / target).resolve()
         assert there.exists() or (SOURCES / there.relative_to(ROOT)).exists(), target
+
+
+def find_wide_lines(text):
+    """Numbers of the lines with more than 120 characters, except tables and code."""
+    code, found = False, []
+    for number, line in enumerate(text.splitlines(), 1):
+        code ^= line.lstrip().startswith("```")
+        if len(line) > WIDTH and not code and not line.startswith("|"):
+            found.append(number)
+    return found
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+def test_lines_fit_the_width(path):
+    assert find_wide_lines(path.read_text()) == []
+
+
+def test_wide_lines_are_found():
+    wide = "x" * (WIDTH + 1)
+    assert find_wide_lines(f"{wide}\n| {wide} |\n```\n{wide}\n```\n- {wide}\n{wide[1:]}") == [1, 6]
 
 
 def test_names_in_the_readme_exist():

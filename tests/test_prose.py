@@ -10,6 +10,7 @@ import pytest
 
 from harness import Backend, Operator
 from tests.conftest import ROOT
+from tests.test_docs import TEXTS
 
 # Revised rooms: folders with all that is below them, or files. The list grows until it holds all four packages.
 DONE = (
@@ -28,6 +29,11 @@ DIALECT = re.compile(
     r"as it lies|goes? round|but for|gives|(do|does) not (tell|say))\b",
     re.IGNORECASE,
 )  # fmt: skip
+DOCUMENT_DIALECT = re.compile(
+    r"\b(whoever|whosoever|nobody|somebody|anybody|those\s+(that|which|who|whose)|hand(s|ed|ing)? (\w+ )?over|beside|"
+    r"one's own|as it lies|but for)\b",
+    re.IGNORECASE,
+)
 MANY = 3  # parameters, from which on a public function describes them
 
 
@@ -120,6 +126,23 @@ def test_prose_is_plain(place):
     assert files and Path(place).parts[0] in PACKAGES
     found = [fault for path in files for fault in find_faults(path.read_text(), path.relative_to(ROOT))]
     assert not found, "see docs/style.md:\n" + "\n".join(found)
+
+
+def find_words(text):
+    """Words of a document, outside of code and quotations, that docs/style.md excludes."""
+    text = re.sub(r'```.*?```|`[^`]*`|"[^"]*"', " ", text, flags=re.DOTALL)
+    return [hit[0] for hit in DOCUMENT_DIALECT.finditer(text)]
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+def test_documents_are_plain(path):
+    assert find_words(path.read_text()) == []
+
+
+def test_words_of_documents_are_found():
+    assert find_words("Whoever asks.") == ["Whoever"]
+    assert find_words("A file\nbeside it, and those that\nwait.") == ["beside", "those that"]
+    assert find_words('`beside` ```\nnobody\n``` not "beside"; - before: "nobody\nwaits"\n') == []
 
 
 GOOD = '''"""Clocks of timed regions."""
