@@ -79,7 +79,7 @@ class FuzzWatch(Protocol):
 
 
 class SilentFuzzing:
-    """An observer that shows nothing."""
+    """An observer that shows nothing; its methods do nothing with any `backend`, `case` or `result`."""
 
     def begin(self, seed: int) -> None:
         """Do nothing."""
