@@ -29,7 +29,8 @@ def _entry(result: Result) -> dict[str, str | float]:
     assert result.measurement is not None
     time = estimate_time(result.measurement)
     told = (
-        f"problem: {result.problem}", f"backend: {result.backend}", f"suite: {result.suite}", f"route: {result.route}",
+        f"problem: {result.problem}", *((f"arm: {result.arm}",) if result.arm != result.backend else ()),
+        f"backend: {result.backend}", f"suite: {result.suite}", f"route: {result.route}",
         f"95 % interval over {time.over}, {count(len(result.measurement.passes), 'pass', 'passes')}",
     )  # fmt: skip
     return {

@@ -45,13 +45,14 @@ def _benchmark(result: Result) -> dict[str, Any]:
     """One benchmark; its group is the problem, so that the backends of a problem form one table."""
     assert result.measurement is not None
     passes = result.measurement.passes
-    name = f"{result.suite}[{result.backend}]"
+    name = f"{result.suite}[{result.arm}]"
     return {
-        "group": result.problem, "name": name, "fullname": f"{result.problem}::{name}", "param": result.backend,
-        "params": {"backend": result.backend, "problem": result.problem},
+        "group": result.problem, "name": name, "fullname": f"{result.problem}::{name}", "param": result.arm,
+        "params": {"arm": result.arm, "backend": result.backend, "problem": result.problem},
         "extra_info": {
-            "problem": result.problem, "backend": result.backend, "suite": result.suite, "label": result.label,
-            "verified": True, "route": str(result.route), "passes": len(passes), "mode": passes[0].mode,
+            "problem": result.problem, "arm": result.arm, "backend": result.backend, "suite": result.suite,
+            "label": result.label, "verified": True, "route": str(result.route), "passes": len(passes),
+            "mode": passes[0].mode,
         },
         "options": {"timer": passes[0].clock, "warmup": any(one.warmups for one in passes)},
         "stats": _summarise(result),

@@ -48,7 +48,7 @@ def timed_results(run: Run) -> list[Result]:
 
 def name_timed(result: Result) -> str:
     """Return the name of a timed cell: unique in its run, and the same in every run."""
-    return f"{result.suite}.{result.backend} {result.problem}"
+    return f"{result.suite}.{result.arm} {result.problem}"
 
 
 def rows_by_cell(arm_comparison: ArmComparison | None) -> dict[int, Row]:
@@ -141,7 +141,7 @@ def _judge_row(run: Run, row: Row, can_tell: bool) -> Finding | None:
         return Finding(level="open", kind=verdict, message=describe_reason(row))
     else:
         return None if can_tell else Finding(level="open", kind=verdict, message="the machine cannot tell")
-    base = (("base", row.base.backend),) if row.base else ()
+    base = (("base", row.base.arm),) if row.base else ()
     return Finding(level="failure", kind=verdict, message=message, details=(*base, *_repeat(run, row.new)))
 
 

@@ -23,8 +23,8 @@ def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
     networks if networks were run.
     """
     tables = analysis.frames
-    backends = list(tables["semantics"].columns[len(SEMANTICS_COLUMNS) :])
-    return _write({**tables, "schema": schema_table(*tables, backends=backends)}, folder)
+    arms = list(tables["semantics"].columns[len(SEMANTICS_COLUMNS) :])
+    return _write({**tables, "schema": schema_table(*tables, arms=arms)}, folder)
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:

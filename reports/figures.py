@@ -264,7 +264,7 @@ def ratio_plots(records: Sequence[dict[str, Any]], threshold: float) -> list[Fig
     groups: dict[str, list[tuple[int, dict[str, Any]]]] = {}
     for number, record in enumerate(records):
         if record["ratio"] is not None:
-            groups.setdefault(record["backend"], []).append((number, record))
+            groups.setdefault(record["arm"], []).append((number, record))
     return [_ratio_plot(f"ratio-{n}", name, found, threshold) for n, (name, found) in enumerate(groups.items())]
 
 

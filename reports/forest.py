@@ -47,7 +47,7 @@ def forests(arm_comparison: ArmComparison) -> list[Figure]:
     figures: list[Figure] = []
     for group in groups_of(arm_comparison):
         for arm in arm_comparison.run.header.arms:
-            rows = [row for row in group.rows if row.new.backend == arm.name and row.judgement.ratio is not None]
+            rows = [row for row in group.rows if row.new.arm == arm.name and row.judgement.ratio is not None]
             if rows:
                 title = f"{arm.name}, {group.title}" if group.title else arm.name
                 figures.append(_forest(f"forest-{len(figures)}", title, rows, arm_comparison.gate.delta, group))
@@ -102,7 +102,7 @@ def _words(row: Row) -> str:
     """Hover text of a point."""
     value, interval = ratio_words(row.judgement.ratio)
     lines = [
-        f"<b>{html.escape(row.new.backend)}, {html.escape(row.new.label)}</b>", html.escape(row.new.problem),
+        f"<b>{html.escape(row.new.arm)}, {html.escape(row.new.label)}</b>", html.escape(row.new.problem),
         f"{row.judgement.verdict}: new/base {value} ({interval}), {row.judgement.passes} passes",
     ]  # fmt: skip
     return "<br>".join(lines)

@@ -35,7 +35,7 @@ def _lines(analysis: Analysis) -> Iterator[str]:
     for found in whole:
         yield _command(found, found.kind)
     for result, found in shown:
-        yield _command(found, f"{found.kind} {result.backend} {result.law or result.label}")
+        yield _command(found, f"{found.kind} {result.arm} {result.law or result.label}")
     if len(cells) > len(shown):
         more = count(len(cells) - len(shown), "more cell is", "more cells are")
         yield f"::notice title=and more::{more} wrong, slower, missing or inconclusive; the report has them all"

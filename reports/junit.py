@@ -34,7 +34,7 @@ def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
     """
     suites: dict[tuple[str, str], list[Judged]] = {}
     for result, row, found in judge_cells(analysis):
-        suites.setdefault((result.suite, result.backend), []).append((result, row, found))
+        suites.setdefault((result.suite, result.arm), []).append((result, row, found))
     whole = list(judge_whole(analysis))
     path = folder / "junit.xml"
     with path.open("wb") as file:

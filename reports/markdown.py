@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.analysis.descriptions import describe_outcome
 from harness.analysis.frames import comparison_frame
 from harness.analysis.number_format import count, shorten
-from harness.analysis.rows import plain_records, unavailable_backends
+from harness.analysis.rows import plain_records, unavailable_arms
 from harness.analysis.run_comparison import VERDICTS
 from reports.headline import Verdict, judge_analysis, judge_comparison
 from reports.markdown_syntax import code, escape, fit, table
@@ -72,7 +72,7 @@ def _run_lines(analysis: Analysis) -> Iterator[str]:
 
 def _idle(run: Run) -> Iterator[str]:
     """Backends that are unavailable, and cells that were skipped."""
-    if unavailable := unavailable_backends(run):
+    if unavailable := unavailable_arms(run):
         yield from ("", "## Unavailable backends", "")
         yield from (f"- {escape(name)}: {escape(shorten(why, LONGEST))}" for name, why in unavailable.items())
     if skipped := describe_outcome(run, "skipped"):
@@ -119,6 +119,6 @@ def _changes(changed: Sequence[dict[str, Any]]) -> Iterator[str]:
         ratio = ""
         if row["ratio"] is not None:
             ratio = f"{row['ratio']:.3f} ({row['ratio_low']:.3f} to {row['ratio_high']:.3f})"
-        words = [escape(shorten(row[name], LONGEST)) for name in ("verdict", "backend", "law")]
+        words = [escape(shorten(row[name], LONGEST)) for name in ("verdict", "arm", "law")]
         rows.append([*words, ratio, code(row["problem"]), escape(shorten(row["reason"], LONGEST))])
     yield from table(["verdict", "backend", "law", "new/base", "problem", "why"], rows, numbers=0)

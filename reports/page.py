@@ -38,7 +38,7 @@ SECTIONS = (
 )  # fmt: skip
 CHANGE_COLUMNS = (
     Shown(name="verdict", title="verdict", kind="status", filter=True),
-    Shown(name="backend", title="backend", filter=True),
+    Shown(name="arm", title="backend", filter=True),
     Shown(name="suite", title="suite", filter=True),
     Shown(name="law", title="law", filter=True),
     Shown(name="label", title="label"),
@@ -80,8 +80,8 @@ def _comparison_context(comparison: Comparison) -> dict[str, Any]:
     plots = ratio_plots(records, comparison.threshold)
     sides = [dict(run_facts(run)) for run in (comparison.base, comparison.new)]
     names = dict.fromkeys([*sides[0], *sides[1]])
-    backends = list(dict.fromkeys(row["backend"] for row in records))
-    counts = {name: [sum(r["verdict"] == name and r["backend"] == b for r in records) for b in backends]
+    backends = list(dict.fromkeys(row["arm"] for row in records))
+    counts = {name: [sum(r["verdict"] == name and r["arm"] == b for r in records) for b in backends]
               for name, number in comparison.counts.items() if number}  # fmt: skip
     return {
         "title": f"{comparison.base.path.name} against {comparison.new.path.name}",

@@ -33,7 +33,7 @@ def digest(path: Path) -> dict[str, Any]:
     from harness.record.run import WRONG
 
     run = harness.load(path)
-    counts = Counter((one.backend, one.outcome) for one in run.results)
+    counts = Counter((one.arm, one.outcome) for one in run.results)
     wrong = [one for one in run.results if one.outcome in WRONG]
     rows = [row for row in result_rows(run) if row.get("median_ns") is not None]
     entries, _ = read_journal(path / "journal.jsonl")
@@ -66,7 +66,7 @@ def count_reasons(run: Run) -> Counter[tuple[str, str, str]]:
     from harness.record.run import WRONG
 
     judged = (*WRONG, "passed")
-    return Counter((one.backend, one.outcome, one.reason) for one in run.results if one.outcome not in judged)
+    return Counter((one.arm, one.outcome, one.reason) for one in run.results if one.outcome not in judged)
 
 
 def describe_idle(run: Run) -> str:
@@ -74,7 +74,7 @@ def describe_idle(run: Run) -> str:
 
     Results with the outcome `unsupported` are not considered.
     """
-    judged = {one.backend for one in run.results if one.outcome not in ("skipped", "unsupported")}
+    judged = {one.arm for one in run.results if one.outcome not in ("skipped", "unsupported")}
     idle: dict[str, str] = {}
     for (backend, outcome, reason), _ in count_reasons(run).most_common():
         if outcome == "skipped" and backend not in judged:
@@ -92,7 +92,7 @@ def compare(run: Run) -> list[dict[str, Any]]:
     for row in compare_to_base(run).rows:
         found, ratio = row.judgement, row.judgement.ratio
         sides = {"ratio": ratio.value, "low": ratio.low, "high": ratio.high} if ratio else {}
-        who = {"arm": row.new.backend, "problem": row.new.problem, "verdict": found.verdict}
+        who = {"arm": row.new.arm, "problem": row.new.problem, "verdict": found.verdict}
         rows.append(who | sides | {"passes": found.passes, "reason": found.reason})
     return rows
 

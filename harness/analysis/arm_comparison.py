@@ -97,7 +97,7 @@ def compare_to_base(run: Run, gate: Gate | None = None) -> ArmComparison:
     by_arm: dict[str, dict[int, list[float]]] = defaultdict(dict)
     for number, (_, new) in enumerate(pairs):
         if ratios[number]:
-            by_arm[new.backend][number] = ratios[number]
+            by_arm[new.arm][number] = ratios[number]
     return ArmComparison(
         run=run, gate=gate, dropped=dropped_share(run),
         rows=tuple(Row(base=base, new=new, judgement=judged[n]) for n, (base, new) in enumerate(pairs)),
@@ -130,8 +130,8 @@ def pair_results(run: Run) -> list[tuple[Result | None, Result]]:
     base: None if the base has no such cell. Pairs that neither arm ran are left out.
     """
     base_of = run.header.base_of
-    timed = {(r.suite, r.problem, r.backend): r for r in run.results if r.kind == "speed"}
-    pairs = [(timed.get((r.suite, r.problem, base_of[r.backend])), r) for r in timed.values()]
+    timed = {(r.suite, r.problem, r.arm): r for r in run.results if r.kind == "speed"}
+    pairs = [(timed.get((r.suite, r.problem, base_of[r.arm])), r) for r in timed.values()]
     return [
         (base, new)
         for base, new in pairs

@@ -91,7 +91,7 @@ def effects(arm_comparison: ArmComparison) -> list[Effect]:
         by_arm: dict[str, dict[int, list[float]]] = defaultdict(dict)
         for row in group.rows:
             if ratios := row_ratios(row):
-                by_arm[row.new.backend][row.new.cell] = list(ratios.values())
+                by_arm[row.new.arm][row.new.cell] = list(ratios.values())
         found += [
             Effect(
                 arm=arm, base=base_name(arm_comparison, arm), group=group.title, cells=len(cells), ratio=overall(cells),
@@ -116,7 +116,7 @@ def verdict_row(arm_comparison: ArmComparison, row: Row) -> dict[str, Any]:
     return {
         **{name: getattr(new, name) for name in ("cell", "suite", "label", "problem", "outcome")},
         **{name: getattr(found, name) for name in ("verdict", "passes", "p_slower", "p_faster", "p_same")},
-        "arm": new.backend, "base": base.backend if base else base_name(arm_comparison, new.backend),
+        "arm": new.arm, "backend": new.backend, "base": base.arm if base else base_name(arm_comparison, new.arm),
         "base_cell": base.cell if base else None, "slowdown": new.slowdown,
         "operator": new.problem.partition(" ")[0], "more_passes": found.more_passes,
         "ratio": ratio.value if ratio else None, "ratio_low": ratio.low if ratio else None,

@@ -32,7 +32,7 @@ def bug_rows(run: Run) -> tuple[BugRow, ...]:
     """Return a row for every known bug and backend that the run tested, in the order of the table."""
     found: dict[tuple[str, str], list[Result]] = {}
     for result in run.results:
-        found.setdefault((result.label, result.backend), []).append(result)
+        found.setdefault((result.label, result.arm), []).append(result)
     return tuple(
         _judge(asked, found.get((asked.bug.id, asked.arm), ()), run.versions.get(asked.arm, {}))
         for asked in run.header.bugs

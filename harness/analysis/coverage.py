@@ -1,4 +1,4 @@
-"""Coverage of a run: tested conditions of the model of dispatch, by backend and operator."""
+"""Coverage of a run: tested conditions of the model of dispatch, by arm and operator."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ if TYPE_CHECKING:
     from harness.generate.dispatch.coverage import Coverage
     from harness.record.run import Result, Run
 
-Found = Mapping[str, Mapping[Operator, "Coverage"]]  # by backend and operator
+Found = Mapping[str, Mapping[Operator, "Coverage"]]  # by arm and operator
 
 
 def run_coverage(
-    run: Run, law: str | None = None, backends: Collection[str] = (), operators: Collection[str] = ()
+    run: Run, law: str | None = None, arms: Collection[str] = (), operators: Collection[str] = ()
 ) -> dict[str, dict[Operator, Coverage]]:
-    """Return the coverage of every backend and operator that the run has cells of, in the order of the run.
+    """Return the coverage of every arm and operator that the run has cells of, in the order of the run.
 
     A problem counts as asked if one of its cells ran, unless that cell passed by a comparison that proves nothing.
     Layers inside whole networks do not count, because their results are not checked one by one.
-    run: the run to count. law, backends, operators: count only their cells; all cells by default.
+    run: the run to count. law, arms, operators: count only their cells; all cells by default.
     """
     from harness.generate.dispatch.coverage import measure_coverage
 
     asked: dict[tuple[str, str], set[str]] = defaultdict(set)
     planned: dict[tuple[str, str], set[str]] = defaultdict(set)
     for result in cells_of_operators(run):
-        key = (result.backend, operator_of(result))
-        wanted = (law is None or result.law == law) and (not backends or key[0] in backends)
+        key = (result.arm, operator_of(result))
+        wanted = (law is None or result.law == law) and (not arms or key[0] in arms)
         if wanted and (not operators or key[1] in operators):
             planned[key].add(result.problem)
             if result.outcome in RAN and not result.vacuous:
                 asked[key].add(result.problem)
-    present = {backend for backend, _ in planned}
+    present = {arm for arm, _ in planned}
     return {
-        backend: {
-            operator: measure_coverage(operator, asked[backend, operator], planned[backend, operator])
+        arm: {
+            operator: measure_coverage(operator, asked[arm, operator], planned[arm, operator])
             for operator in Operator
-            if (backend, operator) in planned
+            if (arm, operator) in planned
         }
-        for backend in dict.fromkeys((*run.header.backends, *sorted(present)))
-        if backend in present
+        for arm in dict.fromkeys((*run.header.arm_names, *sorted(present)))
+        if arm in present
     }
 
 
@@ -59,27 +59,33 @@ def operator_of(result: Result) -> str:
     return result.problem.partition(" ")[0]
 
 
-def coverage_rows(found: Found) -> Iterator[dict[str, Any]]:
-    """Yield records of the table `coverage`: one for each backend, operator and condition."""
-    for backend, coverages in found.items():
+def coverage_rows(found: Found, backend_of: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield records of the table `coverage`: one for each arm, operator and condition.
+
+    found: coverage by arm and operator. backend_of: backend of each arm.
+    """
+    for arm, coverages in found.items():
         for operator, one in coverages.items():
             for n, condition in enumerate(one.conditions):
                 possible = one.possible[n].copy()
                 possible[n] = False
                 yield {
-                    "backend": backend, "operator": operator.value, "factor": condition.factor,
-                    "condition": condition.name, "state": one.state(n, n), "asked": int(one.asked[n, n]),
-                    "planned": int(one.planned[n, n]), "pairs_asked": int((possible & (one.asked[n] > 0)).sum()),
-                    "pairs_possible": int(possible.sum()),
+                    "arm": arm, "backend": backend_of.get(arm, arm), "operator": operator.value,
+                    "factor": condition.factor, "condition": condition.name, "state": one.state(n, n),
+                    "asked": int(one.asked[n, n]), "planned": int(one.planned[n, n]),
+                    "pairs_asked": int((possible & (one.asked[n] > 0)).sum()), "pairs_possible": int(possible.sum()),
                 }  # fmt: skip
 
 
-def gap_rows(found: Found) -> Iterator[dict[str, Any]]:
-    """Yield records of the table `coverage-pairs`: one for each pair of conditions that was not asked together."""
-    for backend, coverages in found.items():
+def gap_rows(found: Found, backend_of: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield records of the table `coverage-pairs`: one for each pair of conditions that was not asked together.
+
+    found: coverage by arm and operator. backend_of: backend of each arm.
+    """
+    for arm, coverages in found.items():
         for operator, one in coverages.items():
             for a, b in one.missing:
                 yield {
-                    "backend": backend, "operator": operator.value, "condition": one.conditions[a].name,
-                    "other": one.conditions[b].name, "state": one.state(a, b),
+                    "arm": arm, "backend": backend_of.get(arm, arm), "operator": operator.value,
+                    "condition": one.conditions[a].name, "other": one.conditions[b].name, "state": one.state(a, b),
                 }  # fmt: skip

@@ -23,7 +23,7 @@ def describe_idle(run: Run) -> list[str]:
     found: dict[tuple[str, str], list[str]] = {}
     for result in run.results:
         if result.idle:
-            found.setdefault((result.backend, result.law), []).append(result.idle)
+            found.setdefault((result.arm, result.law), []).append(result.idle)
     return [
         f"{backend}: {law} proves nothing in {len(why)} cells: {why[0]}{f' (and {more} more reasons)' if more else ''}"
         for (backend, law), why in found.items()
@@ -54,8 +54,8 @@ def _describe_answer(result: Result) -> list[tuple[str, str]]:
 def describe_outcome(run: Run, outcome: Outcome) -> list[str]:
     """Return a line for every backend with results of an outcome: the most frequent reason, and the other cells."""
     told = []
-    for backend in run.header.backends:
-        reasons = [r.reason for r in run.results if r.outcome == outcome and r.backend == backend]
+    for backend in run.header.arm_names:
+        reasons = [r.reason for r in run.results if r.outcome == outcome and r.arm == backend]
         if reasons:
             more = f" (and {len(reasons) - 1} more cells)" if len(reasons) > 1 else ""
             told.append(f"{backend} {outcome}: {Counter(reasons).most_common(1)[0][0]}{more}")

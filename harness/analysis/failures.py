@@ -10,12 +10,12 @@ from harness.record.run import WRONG, Result
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureGroup:
-    """Wrong results of one backend and one law.
+    """Wrong results of one arm and one law.
 
     law: empty for timed cells. more: number of results that were left out.
     """
 
-    backend: str
+    arm: str
     law: str
     formula: str
     results: tuple[Result, ...]
@@ -23,7 +23,7 @@ class FailureGroup:
 
 
 def group_failures(results: Iterable[Result], most: int, each: int) -> list[FailureGroup]:
-    """Group wrong results by backend and law.
+    """Group wrong results by arm and law.
 
     results: results of a run; only wrong ones are taken.
     most: approximate limit of all results; every group keeps at least one. each: limit of one group.
@@ -31,12 +31,12 @@ def group_failures(results: Iterable[Result], most: int, each: int) -> list[Fail
     groups: dict[tuple[str, str], list[Result]] = {}
     for result in results:
         if result.outcome in WRONG:
-            groups.setdefault((result.backend, result.law), []).append(result)
+            groups.setdefault((result.arm, result.law), []).append(result)
     share = max(1, min(each, most // max(1, len(groups))))
     return [
         FailureGroup(
-            backend=backend, law=law, formula=found[0].formula, results=tuple(found[:share]),
+            arm=arm, law=law, formula=found[0].formula, results=tuple(found[:share]),
             more=max(0, len(found) - share),
         )
-        for (backend, law), found in groups.items()
+        for (arm, law), found in groups.items()
     ]  # fmt: skip

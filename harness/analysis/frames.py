@@ -74,15 +74,16 @@ def verdicts_frame(arm_comparison: ArmComparison) -> pd.DataFrame:
 
 
 def networks_frame(run: Run, rows: Sequence[NetworkRow]) -> pd.DataFrame:
-    """Return one row for every network, input and backend, with the columns NETWORK_COLUMNS."""
+    """Return one row for every network, input and arm, with the columns NETWORK_COLUMNS."""
     return _typed(network_records(rows), NETWORK_COLUMNS, _facts(run))
 
 
 def coverage_frames(run: Run, found: Found) -> dict[str, pd.DataFrame]:
     """Return the tables `coverage` and `coverage-pairs`, with the columns of COVERAGE_COLUMNS and GAP_COLUMNS."""
+    backend_of = {result.arm: result.backend for result in run.results}
     return {
-        "coverage": _typed(list(coverage_rows(found)), COVERAGE_COLUMNS, _facts(run)),
-        "coverage-pairs": _typed(list(gap_rows(found)), GAP_COLUMNS, _facts(run)),
+        "coverage": _typed(list(coverage_rows(found, backend_of)), COVERAGE_COLUMNS, _facts(run)),
+        "coverage-pairs": _typed(list(gap_rows(found, backend_of)), GAP_COLUMNS, _facts(run)),
     }
 
 
@@ -91,7 +92,7 @@ def comparison_frame(comparison: Comparison) -> pd.DataFrame:
     times = [_times(run) for run in (comparison.base, comparison.new)]
     rows = []
     for change in comparison.changes:
-        key = (change.suite, change.backend, change.problem, change.law)
+        key = (change.suite, change.arm, change.problem, change.law)
         row = {c.name: getattr(change, c.name, None) for c in COMPARISON_COLUMNS}
         row |= {"base_ns": times[0].get(key), "new_ns": times[1].get(key), "ratio": None}
         if change.ratio is not None:
@@ -106,7 +107,7 @@ def comparison_frame(comparison: Comparison) -> pd.DataFrame:
 
 def _times(run: Run) -> dict[tuple[str, str, str, str], float]:
     return {
-        (r.suite, r.backend, r.problem, r.law): estimate_time(r.measurement).value
+        (r.suite, r.arm, r.problem, r.law): estimate_time(r.measurement).value
         for r in run.results if r.measurement is not None
     }  # fmt: skip
 
@@ -116,9 +117,9 @@ def _facts(run: Run) -> dict[str, Any]:
     header = run.header
     return {
         "run": str(run.path), "format": header.format, "created": header.created, "command": header.command,
-        "suites": list(header.suites), "backends": list(header.backends), "complete": run.complete,
-        "cells_planned": header.cells, "fingerprint": header.environment.get("fingerprint", ""),
-        "cpu": header.environment.get("cpu", ""),
+        "suites": list(header.suites), "arms": list(header.arm_names), "backends": list(header.backends),
+        "complete": run.complete, "cells_planned": header.cells,
+        "fingerprint": header.environment.get("fingerprint", ""), "cpu": header.environment.get("cpu", ""),
     }  # fmt: skip
 
 
@@ -146,66 +147,66 @@ def timed(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def outcome_counts(results: pd.DataFrame) -> pd.DataFrame:
-    """Count results by backend and status.
+    """Count results by arm and status.
 
     `passed` excludes results that prove nothing; they have their own column.
     """
     import pandas as pd
 
-    order = results.attrs.get("backends") or list(results["backend"].unique())
-    counts = pd.crosstab(results["backend"], statuses(results))
-    return counts.reindex(index=pd.Index(order, name="backend"), columns=pd.Index(STATUSES), fill_value=0)
+    order = results.attrs.get("arms") or list(results["arm"].unique())
+    counts = pd.crosstab(results["arm"], statuses(results))
+    return counts.reindex(index=pd.Index(order, name="arm"), columns=pd.Index(STATUSES), fill_value=0)
 
 
 def law_table(results: pd.DataFrame) -> pd.DataFrame:
-    """Count the results of every law on every backend.
+    """Count the results of every law on every arm.
 
-    One row per law and backend, with the formula of the law, the numbers of cells that were planned, that ran, that
+    One row per law and arm, with the formula of the law, the numbers of cells that were planned, that ran, that
     passed (and proved something) and that proved nothing, and the largest error in units of its bound.
     """
     import pandas as pd
 
     rows = results[results["law"] != ""]
     status = statuses(rows)
-    parts = rows[["law", "backend", "formula", "worst"]].assign(
+    parts = rows[["law", "arm", "formula", "worst"]].assign(
         planned=1,
         ran=rows["outcome"].isin(list(RAN)).astype("Int64"),
         passed=(status == "passed").astype("Int64"),
         proves_nothing=(status == PROVES_NOTHING).astype("Int64"),
     )
-    grouped = parts.groupby(["law", "backend"], sort=False)
+    grouped = parts.groupby(["law", "arm"], sort=False)
     sums = grouped[["planned", "ran", "passed", "proves_nothing"]].sum().astype("Int64")
     return pd.concat([grouped["formula"].max(), sums, grouped["worst"].max()], axis=1)
 
 
 def semantics_table(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the observed behaviour of every backend for each law that checks a declaration.
+    """Return the observed behaviour of every arm for each law that checks a declaration.
 
-    One row per law that observed anything, in the order of the plan, with the columns of `semantics_columns`; a backend
+    One row per law that observed anything, in the order of the plan, with the columns of `semantics_columns`; an arm
     that was asked no such law has no column. A cell that ran without observing anything shows its outcome.
     """
     observing = set(results.loc[_observes(results), "law"].unique())
     asked = results.loc[results["law"].isin(observing) & results["outcome"].isin(list(RAN))]
-    names = ("law", "formula", "backend", "problem", "outcome", "observed")
+    names = ("law", "formula", "arm", "problem", "outcome", "observed")
     cases: dict[str, list[tuple[str, ...]]] = {}
     for law, *case in zip(*(asked[name].tolist() for name in names), strict=True):
         cases.setdefault(law, []).append(tuple(case))
     there = {case[1] for found in cases.values() for case in found}
-    backends = [name for name in results.attrs.get("backends") or dict.fromkeys(asked["backend"]) if name in there]
-    rows = [_semantics_row(law, found, backends) for law, found in cases.items()]
-    return _typed(rows, semantics_columns(backends), results.attrs)
+    arms = [name for name in results.attrs.get("arms") or dict.fromkeys(asked["arm"]) if name in there]
+    rows = [_semantics_row(law, found, arms) for law, found in cases.items()]
+    return _typed(rows, semantics_columns(arms), results.attrs)
 
 
-def _semantics_row(law: str, cases: Sequence[tuple[str, ...]], backends: Sequence[str]) -> dict[str, Any]:
-    """Row of one law: formula, observed behaviour of each backend, and whether any two differ on a problem."""
+def _semantics_row(law: str, cases: Sequence[tuple[str, ...]], arms: Sequence[str]) -> dict[str, Any]:
+    """Row of one law: formula, observed behaviour of each arm, and whether any two differ on a problem."""
     own: dict[str, list[tuple[str, str]]] = {}
     seen: dict[str, dict[str, set[str]]] = {}
-    for _, backend, problem, outcome, observed in cases:
+    for _, arm, problem, outcome, observed in cases:
         value = observed if isinstance(observed, str) and observed else outcome
-        own.setdefault(backend, []).append((problem, value))
-        seen.setdefault(problem, {}).setdefault(backend, set()).add(value)
+        own.setdefault(arm, []).append((problem, value))
+        seen.setdefault(problem, {}).setdefault(arm, set()).add(value)
     differs = any(len(set(map(frozenset, values.values()))) > 1 for values in seen.values())
-    words = {name: describe_observed(own[name]) if name in own else None for name in backends}
+    words = {name: describe_observed(own[name]) if name in own else None for name in arms}
     return {**words, "law": law, "formula": max(case[0] for case in cases), "differs": differs}
 
 
@@ -214,7 +215,7 @@ def _observes(results: pd.DataFrame) -> pd.Series[bool]:
 
 
 def arithmetic_table(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the precision of every backend as measured: one row per backend, operator, dtype and math.
+    """Return the precision of every arm as measured: one row per arm, operator, dtype and math.
 
     Columns: ARITHMETIC_COLUMNS. Effective bits come from comparisons with the float64 reference on the data in REAL, by
     the law REFERENCE_LAW and by the timed cells; the class of arithmetic was measured by ARITHMETIC_LAW.
@@ -223,14 +224,14 @@ def arithmetic_table(results: pd.DataFrame) -> pd.DataFrame:
         (results["role"].isin(["reference", "arithmetic"]) | results["law"].eq("")) & results["compared"].notna()
     ]
     math, data = _fields(rows, "math", "ieee"), _fields(rows, "data", "normal")
-    names = ("backend", "operator", "dtype", "role", *_Comparison.__slots__[:-1])
+    names = ("arm", "backend", "operator", "dtype", "role", *_Comparison.__slots__[:-1])
     groups: dict[tuple[str, ...], list[_Comparison]] = {}
     columns = (rows[name].astype(object).where(rows[name].notna(), None).tolist() for name in names)
     for values in zip(*columns, math, data, strict=True):
-        backend, operator, dtype, role, problem, outcome, bits, nothing, observed, one_math, one_data = values
+        arm, backend, operator, dtype, role, problem, outcome, bits, nothing, observed, one_math, one_data = values
         found = _Comparison(problem, outcome, bits, nothing, observed, role == "arithmetic")
         if found.observed if found.probe else one_data in REAL:
-            groups.setdefault((backend, operator, dtype, one_math), []).append(found)
+            groups.setdefault((arm, backend, operator, dtype, one_math), []).append(found)
     return _typed([_arithmetic_row(key, group) for key, group in groups.items()], ARITHMETIC_COLUMNS, results.attrs)
 
 
@@ -248,7 +249,7 @@ def _arithmetic_row(key: tuple[str, ...], group: Sequence[_Comparison]) -> dict[
     compared, probes = [one for one in group if not one.probe], [one for one in group if one.probe]
     bits = [one.effective_bits for one in compared if one.effective_bits is not None]
     return {
-        **dict(zip(("backend", "operator", "dtype", "math"), key, strict=True)),
+        **dict(zip(("arm", "backend", "operator", "dtype", "math"), key, strict=True)),
         "least_bits": min(bits) if bits else None, "median_bits": statistics.median(bits) if bits else None,
         "arithmetic": describe_observed([(one.problem, one.observed or "") for one in probes]) or None,
         "as_declared": all(one.outcome == "passed" for one in probes) if probes else None,

@@ -24,8 +24,13 @@ class FuzzFinding:
     repeat: str = ""
 
     @property
+    def arm(self) -> str:
+        """Name of the arm that breaks the law: a backend, or one with settings."""
+        return self.result.arm
+
+    @property
     def backend(self) -> str:
-        """Backend or arm that breaks the law."""
+        """Registered name of the arm's backend."""
         return self.result.backend
 
     @property
@@ -58,14 +63,14 @@ class FuzzFinding:
 class FuzzedBackend:
     """One backend: counts of what was tried, and the findings.
 
-    backend: name or arm. problems: number of problems on which a law was applied; applications: of laws to problems.
+    arm: a backend, or one with settings. problems: number of problems on which a law was applied; applications: of laws to problems.
     seconds: wall time. findings: cases of the corpus first, then by the time at which they were met.
     unavailable: True if it cannot run here. died: outcome, if its worker died while starting; None otherwise.
     reason: why it was not tested: it is unavailable, it died while starting, or no law could be applied; None if it
         was.
     """
 
-    backend: str
+    arm: str
     problems: int = 0
     applications: int = 0
     seconds: float = 0.0

@@ -143,14 +143,13 @@ def judge_gate(arm_comparison: ArmComparison, acceptance: Acceptance = NOTHING_A
     acceptance: findings that were accepted beforehand, by cell.
     """
     run, gate = arm_comparison.run, arm_comparison.gate
-    backends = {arm.name: arm.backend for arm in run.header.arms}
     sure = compare_to_base(run, replace(gate, delta=gate.resolve)) if gate.resolve > gate.delta else arm_comparison
     judged = {_key(row.new): row for row in arm_comparison.rows}
     ruled_out = {_key(row.new) for row in sure.rows if row.judgement.verdict in ("SAME", "FASTER")}
     silent = find_silent(run.results)
     cells = [
         _accept(
-            _compare(backends[new.backend], base, new, silent, judged.get(_key(new)), _key(new) in ruled_out),
+            _compare(base, new, silent, judged.get(_key(new)), _key(new) in ruled_out),
             acceptance,
         )
         for base, new in pair_versions(run)
@@ -174,14 +173,14 @@ def pair_versions(run: Run) -> list[tuple[Result | None, Result]]:
     base_of = run.header.base_of
     known = {_key(result): result for result in run.results}
     return [
-        (known.get((new.suite, base_of[new.backend], new.problem, new.law)), new)
+        (known.get((new.suite, base_of[new.arm], new.problem, new.law)), new)
         for new in run.results
-        if base_of.get(new.backend, new.backend) != new.backend
+        if base_of.get(new.arm, new.arm) != new.arm
     ]
 
 
 def _key(result: Result) -> tuple[str, str, str, str]:
-    return result.suite, result.backend, result.problem, result.law
+    return result.suite, result.arm, result.problem, result.law
 
 
 def _worst_first(cell: Compared) -> tuple[int, float]:
@@ -189,9 +188,7 @@ def _worst_first(cell: Compared) -> tuple[int, float]:
     return FINDINGS.index(cell.finding), -(ratio.value if ratio is not None else 0.0)
 
 
-def _compare(
-    backend: str, base: Result | None, new: Result, silent: Silent, row: Row | None, ruled_out: bool
-) -> Compared:  # fmt: skip
+def _compare(base: Result | None, new: Result, silent: Silent, row: Row | None, ruled_out: bool) -> Compared:
     found, judgement = find_transition(base, new, silent), None
     finding: Finding = found.word
     reason = found.reason
@@ -200,8 +197,8 @@ def _compare(
         finding, reason = judgement.verdict, judgement.reason
     undecided = finding == "INCONCLUSIVE" and ruled_out
     return Compared(
-        backend=backend, base=base, new=new, finding=finding, judgement=judgement, reason=reason, ruled_out=undecided,
-        baseless=found.baseless,
+        backend=new.backend, base=base, new=new, finding=finding, judgement=judgement, reason=reason,
+        ruled_out=undecided, baseless=found.baseless,
     )  # fmt: skip
 
 

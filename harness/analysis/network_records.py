@@ -16,7 +16,8 @@ def network_records(rows: Sequence[NetworkRow]) -> list[dict[str, Any]]:
 def _record(row: NetworkRow) -> dict[str, Any]:
     reasons = [f"{work}: {why}" for work in WORKS if (why := row.why(work))]
     values: dict[str, Any] = {
-        "network": row.network, "given": row.given, "backend": row.backend, "parameters": row.figure("parameters"),
+        "network": row.network, "given": row.given, "arm": row.arm, "backend": row.backend,
+        "parameters": row.figure("parameters"),
         "step_to_forward": compare_works(row), "activation_bytes": row.figure("activation bytes", "step"),
         "memory_bytes": row.memory("memory_bytes"), "workspace_bytes": row.memory("workspace_bytes"),
         "worst": row.worst, "laws_ran": row.ran, "laws_passed": row.passed, "laws_broken": ", ".join(row.broken),

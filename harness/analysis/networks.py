@@ -18,7 +18,7 @@ WORKS = ("forward", "step")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkRow:
-    """One network on one backend.
+    """One network on one arm.
 
     given: input of the timed passes, as fields of the problem line. speed: results of timed passes, by work.
     laws: results of laws on this network, on any input.
@@ -26,6 +26,7 @@ class NetworkRow:
 
     network: str
     given: str
+    arm: str
     backend: str
     speed: Mapping[str, Result]
     laws: tuple[Result, ...]
@@ -108,30 +109,31 @@ class NetworkRow:
 
 
 def network_rows(run: Run) -> tuple[NetworkRow, ...]:
-    """Return a row for every network, input and backend that was timed or tested by WHOLE_LAW.
+    """Return a row for every network, input and arm that was timed or tested by WHOLE_LAW.
 
-    Sorted by the order of networks in the plan, then input, then backend.
+    Sorted by the order of networks in the plan, then input, then arm.
     """
     speed: dict[tuple[str, str, str], dict[str, Result]] = defaultdict(dict)
     laws: dict[tuple[str, str], list[Result]] = defaultdict(list)
     networks: dict[str, None] = {}
+    backend_of: dict[str, str] = {}
     for result in sorted(run.results, key=lambda result: result.cell):
         if is_network_line(result.problem):
             network, work, given = split_line(result.problem)
-            networks[network] = None
+            networks[network], backend_of[result.arm] = None, result.backend
             if result.kind == "speed":
-                speed[network, given, result.backend].setdefault(work, result)
+                speed[network, given, result.arm].setdefault(work, result)
             else:
-                laws[network, result.backend].append(result)
-    timed = {(network, backend) for network, _, backend in speed}
+                laws[network, result.arm].append(result)
+    timed = {(network, arm) for network, _, arm in speed}
     asked = [key for key, found in laws.items() if any(result.role == "network" for result in found)]
-    keys = [*speed, *((network, "", backend) for network, backend in asked if (network, backend) not in timed)]
-    order, backends = list(networks), run.header.backends
-    keys.sort(key=lambda key: (order.index(key[0]), key[1], backends.index(key[2])))
+    keys = [*speed, *((network, "", arm) for network, arm in asked if (network, arm) not in timed)]
+    order, arms = list(networks), run.header.arm_names
+    keys.sort(key=lambda key: (order.index(key[0]), key[1], arms.index(key[2])))
     return tuple(
         NetworkRow(
-            network=network, given=given, backend=backend, speed=speed.get((network, given, backend), {}),
-            laws=tuple(laws.get((network, backend), ())),
+            network=network, given=given, arm=arm, backend=backend_of[arm], speed=speed.get((network, given, arm), {}),
+            laws=tuple(laws.get((network, arm), ())),
         )
-        for network, given, backend in keys
+        for network, given, arm in keys
     )  # fmt: skip

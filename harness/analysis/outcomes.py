@@ -87,7 +87,7 @@ def find_silent(results: Iterable[Result]) -> Silent:
     """Return the arms in which a cell could not run and no cell gave an answer, separately for laws and times."""
     cells: dict[tuple[str, bool], list[Result]] = defaultdict(list)
     for result in results:
-        cells[result.backend, _is_timed(result)].append(result)
+        cells[result.arm, _is_timed(result)].append(result)
     return frozenset(
         key for key, seen in cells.items() if any(map(could_not_run, seen)) and not any(map(is_answer, seen))
     )
@@ -122,7 +122,7 @@ def _state_of_base(base: Result | None, silent: Silent) -> State:
         return "absent"
     if base.outcome == "skipped" and base.reason.endswith(GAVE_UP):
         return "unavailable"
-    if could_not_run(base) and (base.backend, _is_timed(base)) in silent:
+    if could_not_run(base) and (base.arm, _is_timed(base)) in silent:
         return "silent"
     return _state_of(base)
 

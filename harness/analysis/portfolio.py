@@ -68,7 +68,7 @@ def find_portfolios(run: Run) -> tuple[Portfolio, ...]:
     for result in run.results:
         verified = result.outcome == "passed" and not result.vacuous
         if result.kind == "speed" and verified and result.measurement is not None:
-            timed.setdefault(result.problem, {}).setdefault(result.backend, result)
+            timed.setdefault(result.problem, {}).setdefault(result.arm, result)
     parts: dict[str, Mapping[str, int]] = {}
     for result in run.results:
         if result.kind == "speed" and result.attachments is not None and result.attachments.parts:

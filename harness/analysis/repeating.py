@@ -14,7 +14,7 @@ def repeat_command(header: Header, result: Result) -> str:
     A timed cell of arms is repeated with all arms of its family. A law runs on the current checkout, unless the arm is
     another revision, with the same number of threads.
     """
-    arm = next((one for one in header.arms if one.name == result.backend), None)
+    arm = next((one for one in header.arms if one.name == result.arm), None)
     if arm is not None and result.kind == "speed":  # a cell of arms is repeated with all of them
         family = [one for one in header.arms if one.family == arm.family]
         arms = [one.text if one.name == one.text else f"{one.name}={one.text}" for one in family]
@@ -30,7 +30,7 @@ def repeat_command(header: Header, result: Result) -> str:
     if result.kind != "consensus":  # one backend alone cannot vote
         parts += [
             "--backend",
-            result.backend if arm is None else _repeatable(header, arm),
+            result.arm if arm is None else _repeatable(header, arm),
             *(("--law", result.law) if result.law else ()),
         ]
     parts += [*header.flags, *(word for plugin in header.plugins for word in ("--plugin", plugin))]

@@ -66,7 +66,7 @@ def semantics_rows(results: pd.DataFrame, table: pd.DataFrame) -> tuple[list[str
     ARITHMETIC_LAW is left out, since it has its own table. table: result of `semantics_table`.
     """
     wrong = results[results["outcome"].isin(list(WRONG))]
-    broken = set(zip(wrong["law"], wrong["backend"], strict=True))
+    broken = set(zip(wrong["law"], wrong["arm"], strict=True))
     measured = set(results.loc[results["role"].eq("arithmetic"), "law"])
     backends = [str(name) for name in table.columns[len(SEMANTICS_COLUMNS) :]]
     rows = [
@@ -87,7 +87,7 @@ def arithmetic_rows(results: pd.DataFrame, table: pd.DataFrame) -> tuple[list[st
     grouped: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     for record in plain_records(table):
         dtype = record["dtype"] if record["math"] == "ieee" else f"{record['dtype']} math={record['math']}"
-        grouped.setdefault((record["operator"], dtype), {})[record["backend"]] = record
+        grouped.setdefault((record["operator"], dtype), {})[record["arm"]] = record
     dtypes = list(dict.fromkeys(dtype for _, dtype in grouped))
     order = [*(operator.value for operator in Operator), WORD]  # networks stand last
     rows = [
@@ -104,7 +104,7 @@ def speed_rows(results: pd.DataFrame) -> list[SpeedRow]:
     """Return the timed problems in the order of the plan."""
     grouped: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
     for record in plain_records(timed(results)):
-        grouped.setdefault(tuple(record[name] for name in ROW_KEY), {})[record["backend"]] = record
+        grouped.setdefault(tuple(record[name] for name in ROW_KEY), {})[record["arm"]] = record
     return [_speed_row(cells) for cells in grouped.values()]
 
 
@@ -148,9 +148,9 @@ def plain_records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
         yield dict(zip(names, values, strict=True))
 
 
-def unavailable_backends(run: Run) -> dict[str, str]:
-    """Map unavailable backends to their reasons, from their probes and from their results."""
-    found = {r.backend: r.reason for r in run.results if r.outcome == "unavailable"}
+def unavailable_arms(run: Run) -> dict[str, str]:
+    """Map arms whose backend cannot run to the reasons, from their probes and from their results."""
+    found = {r.arm: r.reason for r in run.results if r.outcome == "unavailable"}
     return {**found, **run.unavailable}
 
 
@@ -167,12 +167,12 @@ def sweep_point(label: str) -> tuple[str, float] | None:
 
 def backend_order(results: pd.DataFrame, names: Sequence[str]) -> list[str]:
     """Sort backends in the order in which the run lists them."""
-    order = list(results.attrs.get("backends", ()))
+    order = list(results.attrs.get("arms", ()))
     return sorted(dict.fromkeys(names), key=lambda name: order.index(name) if name in order else len(order))
 
 
 def timed_positions(results: pd.DataFrame) -> dict[tuple[str, str, str, str], int]:
-    """Map each timed cell (suite, backend, label, problem) to the number of its row."""
-    keys = results[["suite", "backend", "label", "problem"]].itertuples(index=False, name=None)
+    """Map each timed cell (suite, arm, label, problem) to the number of its row."""
+    keys = results[["suite", "arm", "label", "problem"]].itertuples(index=False, name=None)
     shown = results["cell"].isin(timed(results)["cell"])
     return {key: number for number, (key, there) in enumerate(zip(keys, shown, strict=True)) if there}

@@ -35,6 +35,7 @@ class Change:
     """
 
     suite: str
+    arm: str
     backend: str
     label: str
     problem: str
@@ -135,7 +136,7 @@ def find_obstacles(base: Run, new: Run) -> tuple[str, ...]:
 
 
 def _by_key(run: Run) -> dict[tuple[str, str, str, str], Result]:
-    return {(r.suite, r.backend, r.problem, r.law): r for r in run.results}
+    return {(r.suite, r.arm, r.problem, r.law): r for r in run.results}
 
 
 def conclude_comparison(comparison: Comparison) -> str:
@@ -178,8 +179,9 @@ def _change(old: Result | None, now: Result | None, silent: Silent, foreign: boo
             ratio = estimate_ratio(old.measurement, now.measurement)
             verdict, reason = _judge(ratio, threshold)
     return Change(
-        suite=one.suite, backend=one.backend, label=one.label, problem=one.problem, law=one.law, kind=one.kind,
-        base=old.outcome if old else "", new=now.outcome if now else "", ratio=ratio, verdict=verdict, reason=reason,
+        suite=one.suite, arm=one.arm, backend=one.backend, label=one.label, problem=one.problem, law=one.law,
+        kind=one.kind, base=old.outcome if old else "", new=now.outcome if now else "", ratio=ratio, verdict=verdict,
+        reason=reason,
     )  # fmt: skip
 
 

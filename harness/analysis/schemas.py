@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COVERAGE_COLUMNS = (
-    Column("backend", "string", "", "backend under test"),
+    Column("arm", "string", "", "arm under test; the backend's name where no environment was given"),
+    Column("backend", "string", "", "registered name of the arm's backend"),
     Column("operator", "string", "", "operator of the problems"),
     Column("factor", "string", "", "what the condition looks at"),
     Column("condition", "string", "", "condition of the model of dispatch"),
@@ -26,7 +27,8 @@ COVERAGE_COLUMNS = (
 
 
 GAP_COLUMNS = (
-    Column("backend", "string", "", "backend under test"),
+    Column("arm", "string", "", "arm under test; the backend's name where no environment was given"),
+    Column("backend", "string", "", "registered name of the arm's backend"),
     Column("operator", "string", "", "operator of the problems"),
     Column("condition", "string", "", "a condition of the model of dispatch"),
     Column("other", "string", "", "a condition of another factor that can hold with it and was not asked with it"),
@@ -37,7 +39,8 @@ COMPARISON_COLUMNS = (
     Column("verdict", "string", "", "what became of the cell: BROKEN, SLOWER, MISSING, INCONCLUSIVE, FASTER, ..."),
     Column("suite", "string", "", "suite that planned the cell"),
     Column("kind", "string", "", "correctness or speed"),
-    Column("backend", "string", "", "backend under test"),
+    Column("arm", "string", "", "arm under test; the backend's name where no environment was given"),
+    Column("backend", "string", "", "registered name of the arm's backend"),
     Column("label", "string", "", "name of the problem"),
     Column("problem", "string", "", "canonical problem line; the join key"),
     Column("law", "string", "", "law that was applied; empty for speed"),
@@ -55,6 +58,7 @@ COMPARISON_COLUMNS = (
 VERDICT_COLUMNS = (
     Column("verdict", "string", "", "SLOWER, FASTER, SAME, INCONCLUSIVE or MISSING"),
     Column("arm", "string", "", "arm that is compared"),
+    Column("backend", "string", "", "registered name of its backend"),
     Column("base", "string", "", "arm that it is compared with: the first of its family"),
     Column("cell", "int64", "", "number of the arm's cell in the plan"),
     Column("base_cell", "int64", "", "number of the base's cell; null where it has none"),
@@ -87,7 +91,7 @@ VERDICT_COLUMNS = (
 )
 
 
-SEMANTICS_COLUMNS = (  # plus one for every backend, see `semantics_columns`
+SEMANTICS_COLUMNS = (  # plus one for every arm, see `semantics_columns`
     Column("law", "string", "", "law that looks at a declaration"),
     Column("formula", "string", "", "the law's statement"),
     Column("differs", "bool", "", "whether backends show different things on a problem that they were both asked"),
@@ -95,7 +99,8 @@ SEMANTICS_COLUMNS = (  # plus one for every backend, see `semantics_columns`
 
 
 ARITHMETIC_COLUMNS = (
-    Column("backend", "string", "", "backend under test"),
+    Column("arm", "string", "", "arm under test; the backend's name where no environment was given"),
+    Column("backend", "string", "", "registered name of the arm's backend"),
     Column("operator", "string", "", "operator of the problems"),
     Column("dtype", "string", "", "dtype of the problems"),
     Column("math", "string", "", "ieee, or tf32 where the problems permit inputs rounded to TF32"),
@@ -112,7 +117,8 @@ ARITHMETIC_COLUMNS = (
 NETWORK_COLUMNS = (
     Column("network", "string", "", "name of the network, with its options"),
     Column("given", "string", "", "what it was timed on, as fields of its problem line; empty: one image, native size"),
-    Column("backend", "string", "", "backend"),
+    Column("arm", "string", "", "arm under test; the backend's name where no environment was given"),
+    Column("backend", "string", "", "registered name of the arm's backend"),
     Column("parameters", "float64", "1", "learnable numbers"),
     Column("forward_ns", "float64", "ns", "median time of a forward pass; null where it is not verified"),
     Column("forward_low_ns", "float64", "ns", "lower end of its 95 % interval"),
@@ -148,20 +154,20 @@ TABLES: dict[str, tuple[Column, ...]] = {
 }
 
 
-def semantics_columns(backends: Sequence[str]) -> tuple[Column, ...]:
-    """Return the columns of the table of semantics for these backends."""
+def semantics_columns(arms: Sequence[str]) -> tuple[Column, ...]:
+    """Return the columns of the table of semantics for these arms."""
     meaning = "what {} does: the most frequent, then the rest with where it holds; null where it was not asked"
-    return (*SEMANTICS_COLUMNS, *(Column(name, "string", "", meaning.format(name)) for name in backends))
+    return (*SEMANTICS_COLUMNS, *(Column(name, "string", "", meaning.format(name)) for name in arms))
 
 
-def schema_table(*tables: str, backends: Sequence[str] = ()) -> pd.DataFrame:
+def schema_table(*tables: str, arms: Sequence[str] = ()) -> pd.DataFrame:
     """Return the schema of the named tables (all by default): table, column, dtype, unit, meaning.
 
-    backends: backends with a column in the table of semantics.
+    arms: arms with a column in the table of semantics.
     """
     import pandas as pd
 
     names = ("table", "column", "dtype", "unit", "meaning")
-    columns = {**TABLES, "semantics": semantics_columns(backends)}
+    columns = {**TABLES, "semantics": semantics_columns(arms)}
     rows = [(t, c.name, c.dtype, c.unit, c.meaning) for t in tables or tuple(columns) for c in columns[t]]
     return pd.DataFrame(rows, columns=list(names), dtype="string")

@@ -16,13 +16,13 @@ PROVES_NOTHING = "proves nothing"
 class SettingRow:
     """An arm among the arms of its backend that differ only in settings.
 
-    backend: the arm without its settings. setting: empty if nothing is set.
+    plain: the arm without its settings. setting: empty if nothing is set.
     observed: settings reported by its libraries.
     counts: results of laws by outcome; results that prove nothing are counted separately.
     """
 
     arm: str
-    backend: str
+    plain: str
     setting: str
     observed: Mapping[str, str]
     counts: Mapping[str, int]
@@ -38,10 +38,10 @@ def setting_rows(run: Run) -> list[SettingRow]:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for result in run.results:
         if result.kind == "correctness":
-            counts[result.backend][PROVES_NOTHING if result.vacuous else result.outcome] += 1
+            counts[result.arm][PROVES_NOTHING if result.vacuous else result.outcome] += 1
     return [
         SettingRow(
-            arm=name, backend=of, setting=setting, observed=run.instruction_sets.get(name, {}), counts=counts[name]
+            arm=name, plain=of, setting=setting, observed=run.instruction_sets.get(name, {}), counts=counts[name]
         )
         for of, arms in _group_arms(run).items()
         for name, setting in arms.items()
@@ -65,14 +65,14 @@ def explain_settings(run: Run) -> dict[int, str]:
     groups = {name: of for of, arms in grouped.items() for name in arms}
     cells: dict[tuple[str, str, str, str], list[Result]] = defaultdict(list)
     for result in run.results:
-        if result.backend in groups and result.kind == "correctness":
-            cells[groups[result.backend], result.suite, result.problem, result.law].append(result)
+        if result.arm in groups and result.kind == "correctness":
+            cells[groups[result.arm], result.suite, result.problem, result.law].append(result)
     found: dict[int, str] = {}
     for (of, *_), results in cells.items():
         wrong = [result for result in results if result.outcome in WRONG]
-        right = [result.backend for result in results if result.outcome == "passed" and not result.vacuous]
+        right = [result.arm for result in results if result.outcome == "passed" and not result.vacuous]
         if wrong and right:
-            text = _tell_apart(run, grouped[of], [result.backend for result in wrong], right)
+            text = _tell_apart(run, grouped[of], [result.arm for result in wrong], right)
             found |= {result.cell: text for result in wrong}
     return found
 

@@ -30,7 +30,8 @@ RESULT_COLUMNS = (
     Column("cell", "int64", "", "number of the cell in the plan"),
     Column("suite", "string", "", "suite that planned the cell"),
     Column("kind", "string", "", "correctness, consensus or speed"),
-    Column("backend", "string", "", "backend under test"),
+    Column("arm", "string", "", "arm under test: a backend in an environment; the backend's name where none was given"),
+    Column("backend", "string", "", "registered name of the arm's backend"),
     Column("label", "string", "", "name of the problem: network/layer, sweep/axis=value or a geometry"),
     Column("operator", "string", "", "operator of the problem"),
     Column("problem", "string", "", "canonical problem line; the join key"),
@@ -133,7 +134,7 @@ BLOCK_FIELDS = (
 
 
 _OF_RESULT = (
-    "cell", "suite", "kind", "backend", "label", "problem", "law", "role", "formula", "outcome", "reason",
+    "cell", "suite", "kind", "arm", "backend", "label", "problem", "law", "role", "formula", "outcome", "reason",
     "multiplicity", "seconds", "worker", "slowdown",
 )  # fmt: skip
 _OF_DEVIATION = {

@@ -208,5 +208,5 @@ def _print_all_times(run: Run) -> None:
         if result.measurement is not None:
             time = estimate_time(result.measurement)
             numbers = (f"{ns / 1e6:.4g}" for ns in (time.value, time.low, time.high))
-            table.add_row(escape(result.problem), escape(result.backend), *numbers)
+            table.add_row(escape(result.problem), escape(result.arm), *numbers)
     open_console().print(table)

@@ -103,7 +103,7 @@ def _make(
             raise UsageError(
                 f"cell is {row.judgement.verdict} in '{run.path}': only SLOWER and MISSING need a blessing"
             )
-        new, ratio = arms[row.new.backend], ratio_of(row.judgement.ratio)
+        new, ratio = arms[row.new.arm], ratio_of(row.judgement.ratio)
     base = arms[run.header.base_of[new.name]]
     return Blessing(
         backend=new.backend, problem=problem, verdict="MISSING" if missing is not None else "SLOWER",
@@ -120,9 +120,9 @@ def _find_missing(run: Run, name: str, problem: str) -> str | None:
 
     report = analyse(run).gate_report
     for cell in report.cells if report is not None else ():
-        named = name in (cell.backend, cell.new.backend)
+        named = name in (cell.backend, cell.new.arm)
         if named and cell.finding == "MISSING" and covers(problem, cell.new.problem):
-            return cell.new.backend
+            return cell.new.arm
     return None
 
 
@@ -131,10 +131,9 @@ def _find_row(run: Run, name: str, problem: str, suite: str | None) -> Row:
     from harness.analysis.arm_comparison import compare_to_base
     from harness.record.run import WRONG
 
-    backends = {arm.name: arm.backend for arm in run.header.arms}
-    rows = [row for row in compare_to_base(run).rows if name in (row.new.backend, backends[row.new.backend])]
+    rows = [row for row in compare_to_base(run).rows if name in (row.new.arm, row.new.backend)]
     if not rows:
-        names = ", ".join(dict.fromkeys(backends.values()))
+        names = ", ".join(run.header.backends)
         raise UsageError(f"backend: got '{name}', of which '{run.path}' compared nothing; wanted one of {names}")
     rows = [row for row in rows if row.new.problem == problem and suite in (None, row.new.suite)]
     if not rows:
@@ -144,7 +143,7 @@ def _find_row(run: Run, name: str, problem: str, suite: str | None) -> Row:
         )
     rows = [row for row in rows if row.judgement.verdict in ("SLOWER", "MISSING")] or rows[:1]
     if len(rows) > 1:
-        found = ", ".join(f"{row.new.backend} in {row.new.suite}" for row in rows)
+        found = ", ".join(f"{row.new.arm} in {row.new.suite}" for row in rows)
         raise UsageError(f"cell: got '{name}', but there are {found}; name the arm instead, or the --suite")
     if rows[0].new.outcome in WRONG:
         raise UsageError(f"cell is wrong ({rows[0].new.outcome}): only SLOWER and MISSING can be blessed; mend it")

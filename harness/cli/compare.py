@@ -111,10 +111,10 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
     table = plain_table("verdict", "backend", "problem", "law", "new/base", "95 % interval", "why")
     seen: Counter[tuple[str, str]] = Counter()
     for c in shown:
-        seen[c.verdict, c.backend] += 1
-        if not everything and seen[c.verdict, c.backend] > MOST_ALIKE:
+        seen[c.verdict, c.arm] += 1
+        if not everything and seen[c.verdict, c.arm] > MOST_ALIKE:
             continue
-        table.add_row(c.verdict, c.backend, escape(c.problem), c.law, *ratio_cells(c.ratio), escape(c.reason))
+        table.add_row(c.verdict, c.arm, escape(c.problem), c.law, *ratio_cells(c.ratio), escape(c.reason))
     if shown:
         console.print(table)
     for (verdict, backend), count in seen.items():

@@ -65,7 +65,7 @@ def choose(
         if name not in Operator.__members__:
             raise unknown("operator", name, Operator.__members__, "python -m harness list operators")
     for kind, names, known in (
-        ("backend", backends, {one.backend for one in cells}),
+        ("backend", backends, {one.arm for one in cells}),
         ("operator", operators, {operator_of(one) for one in cells}),
         ("law", (law,) if law is not None else (), {one.law for one in cells if one.law}),
     ):

@@ -119,7 +119,7 @@ class _Terminal:
 
         self._pause()
         remark = "still fails" if finding.replayed else finding.outcome
-        heading = f"{escape(finding.backend)}  {finding.law}   {escape(finding.result.formula)}"
+        heading = f"{escape(finding.arm)}  {finding.law}   {escape(finding.result.formula)}"
         self.console.print(f"[red]{remark}[/red]  {heading}", soft_wrap=True)
         self._say(f"    problem  {finding.problem}")
         self._say(f"    reason   {finding.reason}")
@@ -139,14 +139,14 @@ class _Terminal:
         self._pause()
         self.progress = None
         if backend.died:
-            self._say(f"{backend.died}  {backend.backend} died while starting: {backend.reason}")
+            self._say(f"{backend.died}  {backend.arm} died while starting: {backend.reason}")
         elif backend.unavailable:
-            self._say(f"{backend.backend} is unavailable: {backend.reason}")
+            self._say(f"{backend.arm} is unavailable: {backend.reason}")
         else:
             if backend.reason:
-                self._say(f"{backend.backend}: nothing could be applied: {backend.reason}")
+                self._say(f"{backend.arm}: nothing could be applied: {backend.reason}")
             self._say(
-                f"{backend.backend}: {backend.problems} problems and {backend.applications} law applications in "
+                f"{backend.arm}: {backend.problems} problems and {backend.applications} law applications in "
                 f"{backend.seconds:.1f} s, laws broken: {len({finding.law for finding in backend.findings})}"
             )
 

@@ -108,7 +108,7 @@ class PlainWatch(_Tally):
     def begin(self, plan: Plan, seconds: float) -> None:
         """Print the size of the plan."""
         self.start(plan, seconds)
-        self._say(f"{self.total} cells on {len(plan.backends)} backends, about {seconds:.0f} s")
+        self._say(f"{self.total} cells on {len(plan.arm_names)} backends, about {seconds:.0f} s")
         self.last = time.monotonic()
 
     def working(self, backend: str, what: str) -> None:
@@ -141,4 +141,4 @@ class PlainWatch(_Tally):
 
 def one_line(result: Result) -> str:
     """Return a result in one line: backend, law, problem, reason."""
-    return f"{result.backend}  {result.law or 'timing'}  {result.problem}: {result.reason}"
+    return f"{result.arm}  {result.law or 'timing'}  {result.problem}: {result.reason}"

@@ -91,7 +91,7 @@ def print_powers(arm_comparison: ArmComparison, found: Qualification) -> None:
     groups: dict[tuple[str, str], list[float]] = {}
     counts: dict[tuple[str, str], Counter[str]] = {}
     for row in arm_comparison.rows:
-        key = f"{100 * row.new.slowdown:g}" if row.new.slowdown else "none", row.new.backend
+        key = f"{100 * row.new.slowdown:g}" if row.new.slowdown else "none", row.new.arm
         counts.setdefault(key, Counter())[row.judgement.verdict] += 1
         groups.setdefault(key, []).extend([row.judgement.ratio.value] if row.judgement.ratio else [])
     for (known, arm), values in groups.items():

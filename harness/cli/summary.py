@@ -110,8 +110,8 @@ def _outcome_table(run: Run) -> Table:
     if run.vacuous:
         names.insert(1, "proves nothing")
     table = plain_table("backend", *names, "timed", numbers=len(names) + 1)
-    for backend in run.header.backends:
-        mine = [result for result in run.results if result.backend == backend]
+    for backend in run.header.arm_names:
+        mine = [result for result in run.results if result.arm == backend]
         counts = Counter("proves nothing" if result.vacuous else result.outcome for result in mine)
         timed = sum(result.measurement is not None for result in mine)
         cells = [f"[red]{counts[o]}[/red]" if o in WRONG and counts[o] else str(counts[o] or "") for o in names]
@@ -146,15 +146,15 @@ def _print_settings(console: Console, analysis: Analysis) -> None:
         wrong = f"[red]{row.wrong}[/red]" if row.wrong else ""
         used = describe_observed_sets(row.observed) or "not told"
         passed = str(row.counts.get("passed", 0) or "")
-        table.add_row(escape(row.backend), escape(row.setting or "nothing"), escape(used), passed, wrong)
+        table.add_row(escape(row.plain), escape(row.setting or "nothing"), escape(used), passed, wrong)
     console.print(table)
 
 
 def _print_networks(console: Console, analysis: Analysis) -> None:
     """Print times of whole networks, forward and in a training step, and the largest error in units of its bound."""
     rows = [row for row in analysis.networks if row.worst is not None or row.wrong or any(map(row.time, WORKS))]
-    names = [name for name in analysis.run.header.backends if any(row.backend == name for row in rows)]
-    cells = {(row.network, row.given, row.backend): _network_cell(row) for row in rows}
+    names = [name for name in analysis.run.header.arm_names if any(row.arm == name for row in rows)]
+    cells = {(row.network, row.given, row.arm): _network_cell(row) for row in rows}
     if cells:
         table = plain_table("forward / step ms (error)", *names, numbers=len(names))
         for network, given in dict.fromkeys((row.network, row.given) for row in rows):
@@ -176,8 +176,8 @@ def _print_times(console: Console, run: Run) -> None:
     rows = list(dict.fromkeys((result.label, result.problem) for result in timed))
     if not 0 < len(rows) <= MOST_TIMES:
         return
-    names = [name for name in run.header.backends if any(result.backend == name for result in timed)]
-    times = {(r.problem, r.backend): _time_cell(r.measurement) for r in timed if r.measurement is not None}
+    names = [name for name in run.header.arm_names if any(result.arm == name for result in timed)]
+    times = {(r.problem, r.arm): _time_cell(r.measurement) for r in timed if r.measurement is not None}
     table = plain_table("median ms (prepare + first call)", *names, numbers=len(names))
     for _, problem in rows:
         table.add_row(escape(problem), *(times.get((problem, name), "") for name in names))
@@ -208,8 +208,8 @@ def _one_of_each_law(results: list[Result]) -> list[Result]:
     first: list[Result] = []
     rest: list[Result] = []
     for result in results:
-        (rest if (result.backend, result.law) in seen else first).append(result)
-        seen.add((result.backend, result.law))
+        (rest if (result.arm, result.law) in seen else first).append(result)
+        seen.add((result.arm, result.law))
     return first + rest
 
 
@@ -217,7 +217,7 @@ def _print_wrong(console: Console, analysis: Analysis, result: Result) -> None:
     only = analysis.wrong_only_in.get(result.cell, "")
     formula = f"   {result.formula}" if result.formula else ""
     lines = (
-        f"[red]{result.outcome}[/red]  {escape(result.backend)}  {result.law or 'timing'}{escape(formula)}",
+        f"[red]{result.outcome}[/red]  {escape(result.arm)}  {result.law or 'timing'}{escape(formula)}",
         f"    problem  {escape(result.problem)}",
         *(f"    {name:<9}{escape(text)}" for name, text in describe_failure(result, only)),
         f"    repeat   {escape(repeat_command(analysis.run.header, result))}",
@@ -230,14 +230,14 @@ def print_plan(plan: Plan) -> None:
     """Print the plan of a dry run: one row for each suite and backend, then the cells that the plan alone decides."""
     console = open_console()
     table = plain_table("suite", "backend", "cells", "to run", "unsupported", "skipped", "derived", numbers=5)
-    keys = dict.fromkeys((cell.suite, cell.backend) for cell in plan.cells)
+    keys = dict.fromkeys((cell.suite, cell.arm) for cell in plan.cells)
     for suite, backend in keys:
-        cells = [cell for cell in plan.cells if (cell.suite, cell.backend) == (suite, backend)]
+        cells = [cell for cell in plan.cells if (cell.suite, cell.arm) == (suite, backend)]
         decided = Counter(cell.decided for cell in cells)
         derived = sum(cell.route.kind == "derived" for cell in cells)
         counts = (len(cells), decided[None], decided["unsupported"], decided["skipped"], derived)
         table.add_row(suite, backend, *map(str, counts))
     console.print(table)
-    reasons = Counter((cell.backend, cell.decided, cell.reason) for cell in plan.cells if cell.decided)
+    reasons = Counter((cell.arm, cell.decided, cell.reason) for cell in plan.cells if cell.decided)
     for (backend, outcome, reason), count in reasons.most_common(20):
         console.print(f"{count:5d}  {backend}  {outcome}: {reason}", markup=False, soft_wrap=True)

@@ -142,7 +142,7 @@ def print_verdicts(arm_comparison: ArmComparison) -> None:
     for row in rows[:SHOWN]:
         found, colour = row.judgement, COLOURS.get(row.judgement.verdict, "default")
         table.add_row(
-            f"[{colour}]{found.verdict}[/{colour}]", escape(row.new.backend), escape(row.new.problem),
+            f"[{colour}]{found.verdict}[/{colour}]", escape(row.new.arm), escape(row.new.problem),
             *ratio_cells(found.ratio), str(found.passes), setup_cell(row), row.payback.words, escape(found.reason),
         )  # fmt: skip
     console.print(table)

@@ -21,7 +21,7 @@ from harness.execution.worker_supervisor import WorkerSupervisor
 from harness.machine.threads import sleep_at_once
 from harness.plan.cell import Cell, Plan
 from harness.plugins.manager import Registry
-from harness.record.journal import BackendEntry, Journal, ResultEntry
+from harness.record.journal import ArmEntry, Journal, ResultEntry
 from harness.record.run import Peak, Result, Run
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Execution:
     lease_wait_s: float | None = None  # how long to wait for a device; None: without limit
     lock: threading.Lock = field(default_factory=threading.Lock)
     supervisors: list[WorkerSupervisor] = field(default_factory=list)
-    said: dict[str, BackendEntry] = field(default_factory=dict)  # by arm, recorded when its first worker started
+    said: dict[str, ArmEntry] = field(default_factory=dict)  # by arm, recorded when its first worker started
     failed_starts: Counter[str] = field(default_factory=Counter)  # by arm, consecutive ones
     idle: set[int] = field(default_factory=set)  # numbers of the cells of idle arms, which are skipped
     peaks: list[Peak] = field(default_factory=list)
@@ -68,7 +68,7 @@ class Execution:
 
     def show(self, cell: Cell) -> None:
         """Tell the observer which cell of a law begins."""
-        self.watch.working(cell.backend, f"{cell.law}  {cell.line}")
+        self.watch.working(cell.arm, f"{cell.law}  {cell.line}")
 
     def record(self, result: Result, seconds: float = 0.0) -> None:
         """Write a result to the journal, then tell plugins and the observer.
@@ -78,7 +78,7 @@ class Execution:
         with self.lock:
             self.journal.append(ResultEntry(replace(result, measurement=None)))  # its passes were written before
             for failure in self._tell(result):
-                self.watch.working(result.backend, failure)
+                self.watch.working(result.arm, failure)
             self.watch.recorded(result)
             self.watch.advance(seconds)
 
@@ -99,9 +99,10 @@ class Execution:
         """Record what the backend of an arm reported at the start of its worker, once for each arm."""
         with self.lock:
             if supervisor.arm not in self.said and supervisor.ready is not None:
-                self.said[supervisor.arm] = entry = BackendEntry(
-                    supervisor.arm, supervisor.ready.reason, supervisor.ready.versions, supervisor.ready.process
-                )
+                self.said[supervisor.arm] = entry = ArmEntry(
+                    supervisor.arm, supervisor.backend, supervisor.ready.reason, supervisor.ready.versions,
+                    supervisor.ready.process,
+                )  # fmt: skip
                 self.journal.append(entry)
 
     def look(self, arm: str, loaded: Loaded) -> None:
@@ -157,7 +158,7 @@ class Execution:
         """Return the cells of a kind that the plan left to workers, by arm."""
         cells: dict[str, list[Cell]] = defaultdict(list)
         for cell in self.cells_of(kind):
-            cells[cell.backend].append(cell)
+            cells[cell.arm].append(cell)
         return cells
 
 

@@ -61,7 +61,7 @@ def run_plan(
         environment = describe_environment(threads)
         header = Header(
             format=FORMAT, created=time.strftime("%Y-%m-%dT%H:%M:%S%z"), command=command, suites=plan.suites,
-            backends=plan.backends, cells=len(plan.cells), environment=environment, plugins=tuple(extra),
+            arm_names=plan.arm_names, cells=len(plan.cells), environment=environment, plugins=tuple(extra),
             flags=tuple(flags), gate=plan.gate, bugs=plan.bugs,
             arms=tuple(_record_arm(arm, places[arm.environment.place]) for arm in plan.arms),
         )  # fmt: skip
@@ -144,7 +144,7 @@ def check_laws(execution: Execution) -> None:
         with ExitStack() as stack:
             for threads, turn in take_turns(cells, execution.cores):
                 if threads not in supervisors:
-                    opened = execution.supervisor(turn[0].backend, threads, observe=observe, asleep=True)
+                    opened = execution.supervisor(turn[0].arm, threads, observe=observe, asleep=True)
                     supervisors[threads] = stack.enter_context(opened)
                 supervisor = supervisors[threads]
                 for cell, result in supervisor.check_all(turn, formulas, execution.show):
@@ -194,7 +194,7 @@ def check_alone(execution: Execution) -> None:
     for cells in still_to_ask(execution, "correctness").values():
         for cell in cells:
             if cell.isolate:
-                groups[cell.backend, cell.label, cell.line if cell.memory_bytes else ""].append(cell)
+                groups[cell.arm, cell.label, cell.line if cell.memory_bytes else ""].append(cell)
     for (backend, _, line), cells in groups.items():
         threads = execution.threads if line else count_threads(cells[0].threads, execution.cores)
         with execution.supervisor(backend, threads) as supervisor:
@@ -230,12 +230,12 @@ def hold_votes(execution: Execution) -> None:
     for cells in execution.by_backend("consensus").values():
         for cell in cells:
             by_problem[cell.suite, cell.line].append(cell)
-    names = list(dict.fromkeys(cell.backend for cells in by_problem.values() for cell in cells))
+    names = list(dict.fromkeys(cell.arm for cells in by_problem.values() for cell in cells))
     with ExitStack() as stack:
         supervisors = {name: stack.enter_context(execution.supervisor(name, execution.threads or 1)) for name in names}
         for cells in by_problem.values():
             for result in hold_vote(execution.registry, supervisors, cells):
-                execution.introduce(supervisors[result.backend])
+                execution.introduce(supervisors[result.arm])
                 execution.record(result, 0.01)
 
 

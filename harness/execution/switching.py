@@ -26,7 +26,7 @@ def leave_out_idle_arms(execution: Execution, kind: str) -> None:
     seen = meet_arms(execution, arms)
     for arm, reason in find_idle(arms, seen).items():
         for cell in execution.cells_of(kind):
-            if cell.backend == arm:
+            if cell.arm == arm:
                 execution.idle.add(cell.number)
                 execution.record(result_of(cell, "skipped", reason=reason))
 

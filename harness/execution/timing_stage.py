@@ -82,7 +82,7 @@ def make_contests(execution: Execution) -> list[Contest]:
     """Group the cells of the plan by problem and family of arms."""
     groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
     for cell in execution.cells_of("speed"):
-        groups[cell.suite, cell.line, execution.plan.arm(cell.backend).family].append(cell)
+        groups[cell.suite, cell.line, execution.plan.arm(cell.arm).family].append(cell)
     suites, gate = execution.registry.suites, execution.plan.gate
     timings = {name: suite.timing for name, suite in suites.items()}
     if execution.plan.mode is not None:
@@ -92,7 +92,7 @@ def make_contests(execution: Execution) -> list[Contest]:
         timings = {name: replace(timing, blocks=gate.blocks, sample_s=seconds) for name, timing in timings.items()}
     bases = base_arms(execution.plan)
     return [
-        Contest(tuple(cells), timings[cells[0].suite], next((c for c in cells if c.backend in bases), None))
+        Contest(tuple(cells), timings[cells[0].suite], next((c for c in cells if c.arm in bases), None))
         for cells in groups.values()
     ]
 
@@ -100,7 +100,7 @@ def make_contests(execution: Execution) -> list[Contest]:
 def base_arms(plan: Plan) -> set[str]:
     """Return the first arm of every family."""
     first: dict[str, str] = {}
-    for name in plan.backends:
+    for name in plan.arm_names:
         first.setdefault(plan.arm(name).family, name)
     return set(first.values())
 
@@ -147,7 +147,7 @@ def look(state: TimingState, contests: Sequence[Contest]) -> None:
     judged = judge_cells(ratios, {new.number: new.suite for _, new in pairs}, gate)
     state.done |= {number for number, judgement in judged.items() if judgement.verdict in DECIDED}
     for contest in contests:
-        others = [cell for cell in contest.cells if cell.backend not in bases]
+        others = [cell for cell in contest.cells if cell.arm not in bases]
         if contest.base is not None and all(cell.number in state.done for cell in others):
             state.done.add(contest.base.number)
     left = sum(number not in state.done for number in judged)
@@ -159,8 +159,8 @@ def pair_cells(plan: Plan) -> list[tuple[Cell, Cell]]:
     """Return (base, new) pairs of timed cells, one per hypothesis, except pairs that the plan decided on both sides."""
     bases = base_arms(plan)
     cells = [cell for cell in plan.cells if cell.kind == "speed"]
-    firsts = {(c.suite, c.line, plan.arm(c.backend).family): c for c in cells if c.backend in bases}
-    pairs = [(firsts[c.suite, c.line, plan.arm(c.backend).family], c) for c in cells if c.backend not in bases]
+    firsts = {(c.suite, c.line, plan.arm(c.arm).family): c for c in cells if c.arm in bases}
+    pairs = [(firsts[c.suite, c.line, plan.arm(c.arm).family], c) for c in cells if c.arm not in bases]
     return [pair for pair in pairs if any(cell.decided is None for cell in pair)]
 
 
@@ -177,7 +177,7 @@ def run_pass(state: TimingState, contests: Sequence[Contest], number: int) -> No
     for group in ([together] if together else []) + [[c] for c in contests if c.isolated]:
         with ExitStack() as stack:
             supervisors = start_supervisors(
-                state, stack, {cell.backend for contest in group for cell in _alive(state, contest)}
+                state, stack, {cell.arm for contest in group for cell in _alive(state, contest)}
             )
             for contest in group:
                 begun = time.monotonic()
@@ -233,7 +233,7 @@ def time_contest(state: TimingState, contest: Contest, supervisors: dict[str, Wo
     found: dict[int, list[Timed]] = {number: [] for number in ready}
     for visit, cell in enumerate(order_blocks(cells, contest.timing.blocks, shuffle)):
         if cell.number in found:
-            block = time_block(state, cell, supervisors[cell.backend], contest.timing, visit)
+            block = time_block(state, cell, supervisors[cell.arm], contest.timing, visit)
             if isinstance(block, Checked):
                 fail(state, cell, block)
                 del found[cell.number]
@@ -241,7 +241,7 @@ def time_contest(state: TimingState, contest: Contest, supervisors: dict[str, Wo
                 found[cell.number].append(block)
     found = drop_rounds(found, 2 * len(cells))
     for cell in cells:
-        supervisor = supervisors[cell.backend]
+        supervisor = supervisors[cell.arm]
         supervisor.resume()
         supervisor.release()
         supervisor.suspend()
@@ -259,9 +259,9 @@ def prepare(
     """
     passes = contest.timing.passes if state.execution.plan.gate is None else "?"
     state.execution.watch.working(
-        cell.backend, f"pass {number + 1}/{passes}  {cell.label}  {cell.line.split(maxsplit=1)[0]}"
+        cell.arm, f"pass {number + 1}/{passes}  {cell.label}  {cell.line.split(maxsplit=1)[0]}"
     )  # fmt: skip
-    supervisor = supervisors[cell.backend]
+    supervisor = supervisors[cell.arm]
     supervisor.resume()
     reply, seconds, pid = ask_until_sure(
         supervisor, lambda: supervisor.prepare(cell, number, contest.timing.mode, probe=number % PROBE_EVERY == 0)

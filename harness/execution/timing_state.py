@@ -44,7 +44,7 @@ class TimingState:
 
     def backend(self, cell: Cell) -> Backend:
         """Return the backend of a cell."""
-        return self.execution.registry.backends[self.execution.plan.arm(cell.backend).backend]
+        return self.execution.registry.backends[cell.backend]
 
     def note_control(self, control_ns: int) -> float:
         """Add a time of the control kernel in ns; return the median so far."""
@@ -142,7 +142,7 @@ def find_impossible(state: TimingState, cell: Cell, passes: Sequence[Pass]) -> s
     execution = state.execution
     cores = int(execution.run.header.environment.get("cores", 1))
     spare = max(1.0, cores / (execution.threads or cores))
-    foreign = bool(execution.plan.arm(cell.backend).environment.interpreter)
+    foreign = bool(execution.plan.arm(cell.arm).environment.interpreter)
     return describe_too_fast(cell.problem, state.backend(cell), passes, execution.peaks, spare, foreign=foreign)
 
 

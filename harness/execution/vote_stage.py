@@ -28,7 +28,7 @@ def hold_vote(registry: Registry, supervisors: Mapping[str, WorkerSupervisor], c
 
     problem = cells[0].problem
     assert isinstance(problem, Problem), "the plan decides networks by itself"
-    replies = {cell.backend: supervisors[cell.backend].answer(cell) for cell in cells}
+    replies = {cell.arm: supervisors[cell.arm].answer(cell) for cell in cells}
     answers = {
         name: (read_outputs(reply), registry.backend(supervisors[name].backend).numerics_for(problem))
         for name, (reply, _, _) in replies.items() if isinstance(reply, Answered)
@@ -36,13 +36,13 @@ def hold_vote(registry: Registry, supervisors: Mapping[str, WorkerSupervisor], c
     verdict = vote(problem, answers)
     results = []
     for cell in cells:
-        reply, seconds, pid = replies[cell.backend]
+        reply, seconds, pid = replies[cell.arm]
         if isinstance(reply, Checked):
             outcome, reason, deviation = reply.outcome, reply.reason, None
         else:
-            outcome, reason, deviation = judge_voter(verdict, cell.backend, len(answers))
-        if outcome == "failed" and cell.backend in verdict.odd:
-            reason = f"{reason}; {blame(registry, supervisors[cell.backend], cell)}"
+            outcome, reason, deviation = judge_voter(verdict, cell.arm, len(answers))
+        if outcome == "failed" and cell.arm in verdict.odd:
+            reason = f"{reason}; {blame(registry, supervisors[cell.arm], cell)}"
         results.append(
             result_of(
                 cell, outcome, reason=reason, deviation=deviation, formula=MAJORITY_FORMULA, seconds=seconds, worker=pid

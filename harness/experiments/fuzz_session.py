@@ -190,7 +190,7 @@ class _Session:
         finally:
             bench.close()
         return FuzzedBackend(
-            backend=name, problems=bench.problems, applications=bench.applications,
+            arm=name, problems=bench.problems, applications=bench.applications,
             seconds=time.monotonic() - bounds.begun, findings=tuple(self.found),
             unavailable=unavailable, died=died, reason=reason,
         )  # fmt: skip
@@ -240,7 +240,7 @@ class _Session:
 
 def repeat_command(result: Result, plugins: Sequence[str]) -> str:
     """Return the command that applies only this law to only this problem."""
-    words = ["python", "-m", "harness", "run", result.suite, "--problem", result.problem, "--backend", result.backend]
+    words = ["python", "-m", "harness", "run", result.suite, "--problem", result.problem, "--backend", result.arm]
     words += ["--law", result.law, *(word for plugin in plugins for word in ("--plugin", plugin))]
     return shlex.join([*words, *(("--threads", str(result.threads)) if result.threads else ())])
 

@@ -23,7 +23,7 @@ def write_acceptance(report: GateReport, repository: Path | None) -> Acceptance:
         if cell.base is None or cell.finding not in ("SLOWER", "MISSING"):
             continue
         assert repository is not None
-        base, head = (revision_of(report.run, one.backend) for one in (cell.base, cell.new))
+        base, head = (revision_of(report.run, one.arm) for one in (cell.base, cell.new))
         judgement = cell.judgement or Judgement(verdict="MISSING")
         blessing, why = find_blessing(
             blessings, cell.backend, cell.new.problem, judgement, base, head, repository

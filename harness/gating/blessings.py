@@ -224,9 +224,8 @@ def _accept(change: Change, comparison: Comparison, blessings: Sequence[Blessing
     if change.kind != "speed" or change.verdict not in BLESSABLE:
         return change
     judgement = Judgement(verdict="SLOWER" if change.verdict == "SLOWER" else "MISSING", ratio=change.ratio)
-    base, head = (revision_of(run, change.backend) for run in (comparison.base, comparison.new))
-    backend = backend_of(comparison.base, change.backend)
-    found, why = find_blessing(blessings, backend, change.problem, judgement, base, head, repository)
+    base, head = (revision_of(run, change.arm) for run in (comparison.base, comparison.new))
+    found, why = find_blessing(blessings, change.backend, change.problem, judgement, base, head, repository)
     if found is not None:
         return replace(change, verdict="BLESSED", reason=describe_blessing(found))
     return replace(change, reason="; ".join(part for part in (change.reason, why) if part))
@@ -242,11 +241,6 @@ def revision_of(run: Run, arm: str) -> str:
     own = next((one.revision for one in run.header.arms if one.name == arm), "")
     found: object = own or run.header.environment.get("git", {}).get("revision", "")
     return str(found)
-
-
-def backend_of(run: Run, arm: str) -> str:
-    """Return the backend of an arm; the name itself in a run without arms."""
-    return next((one.backend for one in run.header.arms if one.name == arm), arm)
 
 
 def ratio_of(estimate: Estimate | None) -> Ratio | None:

@@ -19,7 +19,7 @@ MAJORITY_FORMULA = "|y - y'| <= bound + bound' for more than half of at least th
 class Cell:
     """One unit of a plan; every cell gets exactly one result.
 
-    backend: name of the arm, which is the backend's own name unless arms were given.
+    arm: name of the arm, equal to `backend` for a backend without an environment of its own. backend: registered name.
     law: name; "" for a timed cell.
     role: of the law (`Law.role`).
     slowdown: in a qualification, known work added to each call as a share of it, 0 for none; None elsewhere.
@@ -35,6 +35,7 @@ class Cell:
     number: int
     suite: str
     kind: Literal["correctness", "consensus", "speed"]
+    arm: str
     backend: str
     label: str
     problem: Task
@@ -71,8 +72,7 @@ class Limits:
 class Plan:
     """All cells of a run, ordered by suite, arm and problem.
 
-    backends: names of the arms.
-    arms: empty unless they were given.
+    arm_names: of all arms, in the order of the run. arms: empty unless they were given.
     gate: decides when there are enough passes; None for a fixed number.
     bugs: known bugs, each on one backend, even if no cells could be planned.
     mode: of the caches while timing; None for the suites' own.
@@ -80,7 +80,7 @@ class Plan:
 
     cells: tuple[Cell, ...]
     suites: tuple[str, ...]
-    backends: tuple[str, ...]
+    arm_names: tuple[str, ...]
     limits: Limits
     arms: tuple[Arm, ...] = ()
     gate: Gate | None = None

@@ -103,7 +103,7 @@ def plan_run(
     planned = (arm.name for arm in chosen) if not all(_of_bugs(suite, problems, networks) for suite in parts) else ()
     return Plan(
         cells=tuple(cells), suites=tuple(s.name for s in parts),
-        backends=tuple(dict.fromkeys((*planned, *(one.arm for one in asked_bugs if one.cells)))),
+        arm_names=tuple(dict.fromkeys((*planned, *(one.arm for one in asked_bugs if one.cells)))),
         limits=limits, arms=tuple(arms), gate=gate, bugs=tuple(asked_bugs), mode=mode,
     )  # fmt: skip
 
@@ -325,7 +325,8 @@ def _cell(answers: _Answers, item: _Item, law: Law | None, number: int, left_out
         number=number,
         suite=answers.suite.name,
         kind=kind,
-        backend=answers.arm,
+        arm=answers.arm,
+        backend=answers.backend.name,
         label=named.name,
         problem=named.problem,
         line=item.line,

@@ -87,7 +87,7 @@ class CellCollection:
     ) -> None:
         self.config, self.plan, self.broken = config, plan, broken
         header = Header(
-            format=FORMAT, created="", command="pytest", suites=plan.suites, backends=plan.backends,
+            format=FORMAT, created="", command="pytest", suites=plan.suites, arm_names=plan.arm_names,
             cells=len(plan.cells), environment={}, plugins=tuple(plugins),
         )  # fmt: skip
         self.results: list[Result] = []
@@ -120,7 +120,7 @@ class CellCollection:
             yield Cells.from_parent(parent, name=suite, make=make)
 
     def _collect_backends(self, parent: Cells, cells: Sequence[Cell]) -> Iterable[Cells]:
-        for backend, group in groupby(cells, key=lambda cell: cell.backend):
+        for backend, group in groupby(cells, key=lambda cell: cell.arm):
             mine = list(group)
 
             def make(node: Cells, mine: list[Cell] = mine) -> Iterable[pytest.Item]:
@@ -135,7 +135,7 @@ class CellCollection:
             "pytest_benchmark.plugin"
         )
         for cell in cells:
-            name = f"{cell.backend}[{cell.label}: {cell.line}]"
+            name = f"{cell.arm}[{cell.label}: {cell.line}]"
             item: CellItem = TimeCell.from_parent(parent, name=name, context=self.context, cell=cell)
             if not able and cell.decided is None:
                 item.stop_early(Checked("unavailable", MISSING))
@@ -158,7 +158,7 @@ class CellCollection:
         """Return the planned cells, and the broken plugins."""
         plan = self.plan
         return [
-            f"harness: {len(plan.cells)} cells of {', '.join(plan.suites)} on {', '.join(plan.backends)}",
+            f"harness: {len(plan.cells)} cells of {', '.join(plan.suites)} on {', '.join(plan.arm_names)}",
             *(f"harness: plugin {row.name} is broken: {row.reason}" for row in self.broken),
         ]
 

@@ -158,13 +158,13 @@ class TimeCell(CellItem, pytest.Function, Named):
             if session is None:  # through the fixture, which otherwise complains that it was not used
                 benchmark.pedantic(self.settle, args=(judged, begun))
                 return
-            benchmark.group, benchmark.param = cell.line, cell.backend
-            benchmark.params = {"backend": cell.backend, "problem": cell.line}
+            benchmark.group, benchmark.param = cell.line, cell.arm
+            benchmark.params = {"arm": cell.arm, "backend": cell.backend, "problem": cell.line}
             judged = time_session(session, timing, benchmark)
             benchmark.extra_info |= {
-                "problem": cell.line, "backend": cell.backend, "suite": cell.suite, "label": cell.label,
-                "verified": judged.reply.outcome == "passed", "route": str(cell.route), "passes": 1,
-                "mode": timing.mode,
+                "problem": cell.line, "arm": cell.arm, "backend": cell.backend, "suite": cell.suite,
+                "label": cell.label, "verified": judged.reply.outcome == "passed", "route": str(cell.route),
+                "passes": 1, "mode": timing.mode,
             }  # fmt: skip
         self.settle(judged, begun)
 
@@ -184,7 +184,7 @@ def list_properties(result: Result) -> list[tuple[str, object]]:
 
 def describe_result(result: Result, repeat: str) -> str:
     """Return a wrong result as `harness run` prints it."""
-    lines = [f"{result.outcome}  {result.backend}  {result.law or 'timing'}   {result.formula}".rstrip()]
+    lines = [f"{result.outcome}  {result.arm}  {result.law or 'timing'}   {result.formula}".rstrip()]
     for name, text in (("problem", result.problem), *describe_failure(result), ("repeat", repeat)):
         lines.append(f"    {name:<9}{text}")
     return "\n".join(lines)

@@ -19,6 +19,7 @@ from harness.errors import UsageError
 from harness.record.archive import read_archive, write_archive
 from harness.record.directory import DEFAULT as RUNS
 from harness.record.directory import read_run
+from harness.record.formats import decode_header
 from harness.record.run import Header, Run
 
 DEFAULT = "harness-baselines"
@@ -168,7 +169,7 @@ def _newest_first(folder: Path, arms: bool) -> list[Path]:
     found = []
     for path in folder.glob("*/header.json"):
         with suppress(OSError, msgspec.MsgspecError):
-            header = msgspec.json.decode(path.read_bytes(), type=Header)
+            header = decode_header(path.read_bytes(), Header)
             if bool(header.arms) == arms and not header.command.startswith(IMPORTED):
                 found.append((header.created, path.parent.name, path.parent))
     return [path for _, _, path in sorted(found, reverse=True)]

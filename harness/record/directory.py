@@ -14,8 +14,9 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import UsageError
+from harness.record.formats import decode_header
 from harness.record.journal import (
-    BackendEntry,
+    ArmEntry,
     EndEntry,
     Entry,
     Journal,
@@ -99,7 +100,7 @@ def read_run(path: str | Path) -> Run:
         raise UsageError(f"run not found: got '{path}', wanted the directory that `python -m harness run` printed")
     header = _read_header(path)
     try:
-        entries, torn = read_journal(path / "journal.jsonl", header.format)
+        entries, torn = read_journal(path / "journal.jsonl", header.format, header.backend_of)
     except FileNotFoundError:
         entries, torn = [], False
     except (OSError, ValueError) as error:
@@ -120,7 +121,7 @@ def _read_header(path: Path) -> Header:
             raise UsageError(f"not a run: '{path}/header.json' has no format number, wanted {FORMAT}")
         if found > FORMAT:
             raise UsageError(f"run is of a newer format: got {found}, wanted at most {FORMAT}; upgrade the harness")
-        return msgspec.json.decode(raw, type=Header)
+        return decode_header(raw, Header)
     except msgspec.MsgspecError as error:
         raise UsageError(f"run is torn: '{path}/header.json' {error}; wanted the header written by `run`") from None
 
@@ -134,18 +135,18 @@ def _assemble(path: Path, header: Header, entries: list[Entry], torn: bool) -> R
     for number, result in results.items():  # since format 2, passes have entries of their own
         if result.outcome == "passed" and result.measurement is None and number in passes:
             results[number] = replace(result, measurement=Measurement(passes=tuple(passes[number])))
-    said = [e for e in entries if isinstance(e, BackendEntry)]
+    said = [e for e in entries if isinstance(e, ArmEntry)]
     endings = [e.ending for e in entries if isinstance(e, EndEntry)]
     return Run(
         path=path,
         header=header,
         results=tuple(results[number] for number in sorted(results)),
         measured_peaks=tuple(e.peak for e in entries if isinstance(e, PeakEntry)),
-        versions={e.backend: e.versions for e in said if e.versions},
-        unavailable={e.backend: e.reason for e in said if e.reason},
-        offered={e.backend: tuple(e.process.get("backends", ())) for e in said},
-        instruction_sets={e.backend: dict(found) for e in said if (found := e.process.get("instruction_sets"))},
-        files={e.backend: dict(files) for e in said if (files := e.process.get("files"))},
+        versions={e.arm: e.versions for e in said if e.versions},
+        unavailable={e.arm: e.reason for e in said if e.reason},
+        offered={e.arm: tuple(e.process.get("backends", ())) for e in said},
+        instruction_sets={e.arm: dict(found) for e in said if (found := e.process.get("instruction_sets"))},
+        files={e.arm: dict(files) for e in said if (files := e.process.get("files"))},
         ending=endings[-1] if endings else None,
         torn=torn,
     )

@@ -1,34 +1,78 @@
-"""Readers of older formats: entries of a journal, brought to the current format before they are decoded.
+"""Readers of older formats: headers and entries of a journal, brought to the current format before they are decoded.
 
 Before format 3, names carried the role of a law (by the name of the law) and a known slow-down (by the name of its
-suite: `qualify+3` is 3 %). Before format 4, the attachments of a deviation were called its exhibit.
+suite: `qualify+3` is 3 %). Before format 4, the attachments of a deviation were called its exhibit. Before format 5,
+the field `backend` held the name of the arm.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
 
 ROLES_BEFORE_3 = {
     "agrees-with-reference": "reference", "arithmetic-is-declared": "arithmetic", "network-equals-autograd": "network",
 }  # fmt: skip
 QUALIFY_BEFORE_3 = "qualify"
 ATTACHMENTS = {"exhibit": "attachments"}  # the name before format 4, and now
+HeaderType = TypeVar("HeaderType")
 
 
-def upgrade_entry(entry: dict[str, Any], format: int) -> dict[str, Any]:
+class _Numbered(msgspec.Struct, frozen=True):
+    format: int
+
+
+def decode_header(raw: bytes, kind: type[HeaderType]) -> HeaderType:
+    """Decode a header of any format.
+
+    raw: contents of the file. kind: class with the wanted fields of the current format.
+    Raises msgspec.MsgspecError if a field is missing or has another type.
+    """
+    number = msgspec.json.decode(raw, type=_Numbered).format
+    if number >= 5:
+        return msgspec.json.decode(raw, type=kind)
+    return msgspec.convert(upgrade_header(msgspec.json.decode(raw, type=dict[str, Any]), number), kind)
+
+
+def upgrade_header(header: dict[str, Any], format: int) -> dict[str, Any]:
+    """Return a header as the current format has it.
+
+    header: as decoded. format: of the run.
+    """
+    names = {"backends": "arm_names"} if format < 5 else {}
+    return {names.get(name, name): value for name, value in header.items()}
+
+
+def upgrade_entry(entry: dict[str, Any], format: int, backend_of: Mapping[str, str]) -> dict[str, Any]:
     """Return an entry of a journal as the current format has it.
 
-    entry: a decoded line. format: of the run, from its header.
+    entry: a decoded line. format: of the run, from its header. backend_of: backend of each arm of the run.
     """
-    if format >= 4 or entry.get("type") != "result":
-        return entry
-    result = dict(entry["result"])
+    if entry.get("type") == "result":
+        return {**entry, "result": _upgrade_result(entry["result"], format, backend_of)}
+    if entry.get("type") == "backend" and format < 5:
+        return {**entry, **_name_arm(entry, backend_of), "type": "arm"}
+    return entry
+
+
+def _upgrade_result(result: dict[str, Any], format: int, backend_of: Mapping[str, str]) -> dict[str, Any]:
+    result = dict(result)
     if format < 3:
         result["role"] = ROLES_BEFORE_3.get(result.get("law", ""), "")
         result["slowdown"] = _read_slowdown(result.get("suite", ""))
-    if deviation := result.get("deviation"):
+    if format < 4 and (deviation := result.get("deviation")):
         result["deviation"] = {ATTACHMENTS.get(name, name): value for name, value in deviation.items()}
-    return {**entry, "result": result}
+    if format < 5:
+        result |= _name_arm(result, backend_of)
+    return result
+
+
+def _name_arm(fields: Mapping[str, Any], backend_of: Mapping[str, str]) -> dict[str, str]:
+    """Names of the arm and of its backend, from fields in which `backend` is the name of the arm."""
+    arm = fields["backend"]
+    return {"arm": arm, "backend": backend_of.get(arm, arm)}
 
 
 def _read_slowdown(suite: str) -> float | None:

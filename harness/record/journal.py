@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,9 +33,10 @@ class PeakEntry(msgspec.Struct, tag="peak", frozen=True):
     peak: Peak
 
 
-class BackendEntry(msgspec.Struct, tag="backend", frozen=True):
-    """Facts about a backend from the start of its worker: versions and thread pools, or why it is unavailable."""
+class ArmEntry(msgspec.Struct, tag="arm", frozen=True):
+    """Facts about an arm from the start of its worker: versions and thread pools, or why its backend is unavailable."""
 
+    arm: str
     backend: str
     reason: str
     versions: dict[str, str]
@@ -48,7 +49,7 @@ class EndEntry(msgspec.Struct, tag="end", frozen=True):
     ending: Ending
 
 
-Entry = ResultEntry | PassEntry | PeakEntry | BackendEntry | EndEntry
+Entry = ResultEntry | PassEntry | PeakEntry | ArmEntry | EndEntry
 
 
 class Journal:
@@ -75,23 +76,28 @@ def _spell_nonfinite(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def make_decoder(format: int) -> Callable[[bytes], Entry]:
-    """Return the function that decodes one line of a journal of a format."""
+def make_decoder(format: int, backend_of: Mapping[str, str] | None = None) -> Callable[[bytes], Entry]:
+    """Return the function that decodes one line of a journal.
+
+    format: of the run. backend_of: backend of each arm of the run, for formats that do not record it.
+    """
     current = msgspec.json.Decoder(Entry, strict=False)
     if format >= FORMAT:
         return current.decode
-    older = msgspec.json.Decoder(dict[str, Any])
-    return lambda line: msgspec.convert(upgrade_entry(older.decode(line), format), Entry, strict=False)
+    older, known = msgspec.json.Decoder(dict[str, Any]), backend_of or {}
+    return lambda line: msgspec.convert(upgrade_entry(older.decode(line), format, known), Entry, strict=False)
 
 
-def read_journal(path: Path, format: int = FORMAT) -> tuple[list[Entry], bool]:
+def read_journal(
+    path: Path, format: int = FORMAT, backend_of: Mapping[str, str] | None = None
+) -> tuple[list[Entry], bool]:  # fmt: skip
     """Read all entries; the flag is True if the last line is incomplete.
 
-    format: of the run, from its header.
-
+    path: of the journal. format: of the run, from its header.
+    backend_of: backend of each arm of the run, for formats that do not record it.
     Raises ValueError if an earlier line is damaged.
     """
-    decode = make_decoder(format)
+    decode = make_decoder(format, backend_of)
     entries: list[Entry] = []
     data = path.read_bytes()
     lines = data.split(b"\n")

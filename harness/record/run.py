@@ -21,7 +21,8 @@ from harness.plan.gate import Gate
 #    entries; peaks have copy rates by size; the header has arms and the gate
 # 3: results say the role of their law and the known slow-down of their arm
 # 4: a deviation has attachments, called an exhibit before
-FORMAT = 4
+# 5: results have the name of the arm and that of the backend; the header lists the names of arms
+FORMAT = 5
 
 Outcome = Literal["passed", "failed", "error", "crashed", "timeout", "unsupported", "unavailable", "skipped"]
 OUTCOMES: tuple[Outcome, ...] = (
@@ -119,11 +120,15 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Result of one cell."""
+    """Result of one cell.
+
+    arm: name of the arm, equal to `backend` for a backend without an environment of its own. backend: registered name.
+    """
 
     cell: int
     suite: str
     kind: Literal["correctness", "consensus", "speed"]
+    arm: str
     backend: str
     label: str
     problem: str
@@ -163,9 +168,9 @@ def result_of(cell: Cell, outcome: Outcome, **more: Any) -> Result:
     more: other fields of the result.
     """
     return Result(
-        cell=cell.number, suite=cell.suite, kind=cell.kind, backend=cell.backend, label=cell.label, problem=cell.line,
-        law=cell.law, role=cell.role, slowdown=cell.slowdown, multiplicity=cell.multiplicity, route=cell.route,
-        outcome=outcome, **more,
+        cell=cell.number, suite=cell.suite, kind=cell.kind, arm=cell.arm, backend=cell.backend, label=cell.label,
+        problem=cell.line, law=cell.law, role=cell.role, slowdown=cell.slowdown, multiplicity=cell.multiplicity,
+        route=cell.route, outcome=outcome, **more,
     )  # fmt: skip
 
 
@@ -199,13 +204,16 @@ class ArmRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """Facts that are known before the first result."""
+    """Facts that are known before the first result.
+
+    arm_names: of all arms, in the order of the run. arms: the given ones; empty if backends were given by name alone.
+    """
 
     format: int
     created: str
     command: str
     suites: tuple[str, ...]
-    backends: tuple[str, ...]
+    arm_names: tuple[str, ...]
     cells: int
     environment: dict[str, Any]
     plugins: tuple[str, ...] = ()
@@ -215,9 +223,20 @@ class Header:
     bugs: tuple[AskedBug, ...] = ()
 
     @property
+    def backend_of(self) -> dict[str, str]:
+        """Map each arm to its backend: a given arm, one of a known bug, or the backend of that name."""
+        known = {one.arm: one.backend for one in self.bugs} | {arm.name: arm.backend for arm in self.arms}
+        return {name: known.get(name, name) for name in self.arm_names}
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """Names of the backends, in the order of the run."""
+        return tuple(dict.fromkeys(self.backend_of.values()))
+
+    @property
     def base_of(self) -> dict[str, str]:
         """Map each arm to the first arm of its family; without arms, each backend to the first one."""
-        families = {arm.name: arm.family for arm in self.arms} or dict.fromkeys(self.backends, "")
+        families = {arm.name: arm.family for arm in self.arms} or dict.fromkeys(self.arm_names, "")
         first = {family: name for name, family in reversed(families.items())}
         return {name: first[family] for name, family in families.items()}
 
@@ -241,8 +260,8 @@ class Run:
     header: Header
     results: tuple[Result, ...] = ()
     measured_peaks: tuple[Peak, ...] = ()
-    versions: dict[str, dict[str, str]] = field(default_factory=dict)
-    unavailable: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, dict[str, str]] = field(default_factory=dict)  # by arm: of its libraries
+    unavailable: dict[str, str] = field(default_factory=dict)  # by arm: why its backend cannot run
     offered: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by arm: backends registered by its plugins
     instruction_sets: dict[str, dict[str, str]] = field(default_factory=dict)  # by arm: as reported by its libraries
     files: dict[str, dict[str, str]] = field(default_factory=dict)  # by arm: its own files that it loaded, with SHA-256
@@ -285,9 +304,9 @@ class Run:
 
     @property
     def overdrawn(self) -> dict[str, tuple[int, int]]:
-        """Backends with too many passed results that prove nothing (see `find_overdrawn`), in the order of the run."""
+        """Arms with too many passed results that prove nothing (see `find_overdrawn`), in the order of the run."""
         found = find_overdrawn(self.results)
-        return {backend: found[backend] for backend in self.header.backends if backend in found}
+        return {arm: found[arm] for arm in self.header.arm_names if arm in found}
 
 
 def count_outcomes(results: Iterable[Result]) -> dict[str, int]:
@@ -299,7 +318,7 @@ def count_outcomes(results: Iterable[Result]) -> dict[str, int]:
 
 
 def find_overdrawn(results: Iterable[Result]) -> dict[str, tuple[int, int]]:
-    """Map backends with more passed results that prove nothing than VACUOUS_QUOTA permits to (number, all passed).
+    """Map arms with more passed results that prove nothing than VACUOUS_QUOTA permits to (number, all passed).
 
     Results of laws with nothing to check count as passed, but not as weak; they are reported separately
     (`describe_idle`).
@@ -307,10 +326,6 @@ def find_overdrawn(results: Iterable[Result]) -> dict[str, tuple[int, int]]:
     passed, vacuous = Counter[str](), Counter[str]()
     for result in results:
         if result.outcome == "passed":
-            passed[result.backend] += 1
-            vacuous[result.backend] += result.vacuous and not result.idle
-    return {
-        backend: (vacuous[backend], number)
-        for backend, number in passed.items()
-        if vacuous[backend] > VACUOUS_QUOTA * number
-    }
+            passed[result.arm] += 1
+            vacuous[result.arm] += result.vacuous and not result.idle
+    return {arm: (vacuous[arm], number) for arm, number in passed.items() if vacuous[arm] > VACUOUS_QUOTA * number}

@@ -21,7 +21,7 @@ SHOWN_TIMES = [
 
 CELL_COLUMNS = (
     Shown(name="status", title="outcome", kind="status", filter=True),
-    Shown(name="backend", title="backend", filter=True),
+    Shown(name="arm", title="backend", filter=True),
     Shown(name="suite", title="suite", filter=True),
     Shown(name="operator", title="operator", filter=True),
     Shown(name="law", title="law", filter=True),

@@ -41,7 +41,7 @@ def markdown(analysis: Analysis) -> Iterator[str]:
     yield from ("", "## Failures")
     for group in groups:
         number = len(group.results) + group.more
-        yield from ("", f"### {escape(group.backend)}, {escape(group.law or 'timing')}: {number} wrong", "")
+        yield from ("", f"### {escape(group.arm)}, {escape(group.law or 'timing')}: {number} wrong", "")
         if group.formula:
             yield from (f"Law: {code(group.formula)}", "")
         for result in group.results:

@@ -53,7 +53,7 @@ def gallery_rows(run: Run) -> list[Row]:
     found: dict[tuple[str, str], dict[str, Result]] = {}
     for result in run.results:
         if result.outcome in RAN and result.law:
-            found.setdefault((result.law, result.problem), {})[result.backend] = result
+            found.setdefault((result.law, result.problem), {})[result.arm] = result
     rows, often = [], Counter(law for law, _ in found)
     for (law, problem), results in found.items():
         first = next((result for result in results.values() if _pictures(result)), None)
@@ -183,7 +183,7 @@ def _field_context(result: Result) -> dict[str, Any]:
     figures = attachments.figures if attachments else {}
     words, units, well = field_words(result)
     return {
-        "backend": result.backend, "outcome": result.outcome, "well": well, "bright": words if pictures else "",
+        "backend": result.arm, "outcome": result.outcome, "well": well, "bright": words if pictures else "",
         "units": units if pictures else "", "white": format_number(figures[LARGEST], 2) if LARGEST in figures else "",
         "result": encode(pictures[RESULT]) if pictures else "",
         "difference": encode(pictures[DIFFERENCE]) if pictures else "",
@@ -194,8 +194,8 @@ def _field_context(result: Result) -> dict[str, Any]:
 def _left_out(run: Run, shown: Iterable[str], laws: Iterable[str]) -> dict[str, str]:
     """Backends without a result for these laws, with their reasons."""
     return {
-        result.backend: f"{result.outcome}: {run.unavailable.get(result.backend, result.reason)}"
-        for result in run.results if result.law in laws and result.backend not in shown
+        result.arm: f"{result.outcome}: {run.unavailable.get(result.arm, result.reason)}"
+        for result in run.results if result.law in laws and result.arm not in shown
     }  # fmt: skip
 
 

@@ -82,8 +82,8 @@ def find_learners(run: Run) -> list[Learner]:
     several = len({one.problem for one in asked}) > 1
     found: dict[tuple[str, str], Learner] = {}
     for result in asked:
-        title = f"{result.backend}: {result.problem}" if several else result.backend
-        key = (result.problem, result.backend)
+        title = f"{result.arm}: {result.problem}" if several else result.arm
+        key = (result.problem, result.arm)
         found.setdefault(key, Learner(backend=title, problem=result.problem)).results[result.law] = result
     return list(found.values())
 

@@ -71,7 +71,7 @@ def network_words(every: Sequence[NetworkRow]) -> list[NetworkWords]:
             NetworkWords(
                 title=" ".join(filter(None, (network, given))), rows=tuple(map(_row_words, shown)),
                 note="" if parameters is None else f"{parameters:,.0f} parameters",
-                absent=tuple(row.backend for row in rows if row not in shown),
+                absent=tuple(row.arm for row in rows if row not in shown),
             )
         )  # fmt: skip
     return found
@@ -91,7 +91,7 @@ def _row_words(row: NetworkRow) -> Words:
         (f"{row.passed} of {row.ran} passed" if row.ran else "", (*broken, *row.idle), bool(broken)),
         _memory_cell(row),
     )
-    return Words(backend=row.backend, cells=cells)
+    return Words(backend=row.arm, cells=cells)
 
 
 def _time_cell(row: NetworkRow, work: str) -> Cell:

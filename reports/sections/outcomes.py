@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.frames import STATUSES, outcome_counts, timed
-from harness.analysis.rows import unavailable_backends
+from harness.analysis.rows import unavailable_arms
 from reports.markdown_syntax import escape, section, table
 from reports.sections.section import Section
 
@@ -18,13 +18,13 @@ def page(analysis: Analysis) -> dict[str, Any]:
     """Return counts by backend for the statuses that occur, with the number of timed cells."""
     results = analysis.results
     counts = outcome_counts(results)
-    times = timed(results)["backend"].value_counts()
+    times = timed(results)["arm"].value_counts()
     columns = [status for status in STATUSES if counts[status].any()]
     rows = [
         (str(name), [(s, int(n)) for s, n in zip(columns, numbers, strict=True)], int(times.get(name, 0)))
         for name, *numbers in counts[columns].itertuples()
     ]
-    return {"outcomes": {"columns": columns, "rows": rows}, "unavailable": unavailable_backends(analysis.run)}
+    return {"outcomes": {"columns": columns, "rows": rows}, "unavailable": unavailable_arms(analysis.run)}
 
 
 def markdown(analysis: Analysis) -> Iterator[str]:
@@ -33,7 +33,7 @@ def markdown(analysis: Analysis) -> Iterator[str]:
     if results.empty:
         return
     counts = outcome_counts(results)
-    times = timed(results)["backend"].value_counts()
+    times = timed(results)["arm"].value_counts()
     shown = [status for status in STATUSES if counts[status].any()]
     rows = [
         [escape(name), *(str(counts.at[name, s] or "") for s in shown), str(times.get(name, "") or "")]

@@ -21,7 +21,7 @@ def page(analysis: Analysis) -> dict[str, Any]:
         "columns": columns,
         "rows": [
             (
-                row.backend, row.setting or "nothing", describe_observed_sets(row.observed) or "not told",
+                row.plain, row.setting or "nothing", describe_observed_sets(row.observed) or "not told",
                 [(name, row.counts.get(name, 0)) for name in columns],
             )
             for row in rows
@@ -38,7 +38,7 @@ def markdown(analysis: Analysis) -> Iterator[str]:
     columns = count_columns(found)
     rows = [
         [
-            escape(row.backend), code(row.setting) if row.setting else "nothing",
+            escape(row.plain), code(row.setting) if row.setting else "nothing",
             escape(describe_observed_sets(row.observed)) or "not told",
             *(str(row.counts.get(name) or "") for name in columns),
         ]

@@ -30,7 +30,7 @@ def test_verdicts_become_exit_codes_only_where_the_gate_is_armed(new_ns, verdict
 
 def test_a_cell_that_only_one_arm_has_is_missing():
     base, _ = _pair(1000, 1000)
-    run = compare_arms(base, replace(base, cell=1, backend="new", outcome="unsupported", measurement=None))
+    run = compare_arms(base, replace(base, cell=1, arm="new", outcome="unsupported", measurement=None))
     arm_comparison = compare_to_base(run, _gate(run, armed=True))
     assert arm_comparison.counts["MISSING"] == 1
     assert arm_comparison.exit_code == 3

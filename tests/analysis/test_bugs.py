@@ -23,7 +23,7 @@ NOTHING = Deviation(kind="bound", worst=0.0, compared=4, vacuous=4)
 def _result(outcome, number=0, deviation=None, backend="one"):
     found = deviation or (statement(True, "y") if outcome == "passed" else None)
     return Result(
-        cell=number, suite="known-bugs", kind="correctness", backend=backend, label="owner/name#7",
+        cell=number, suite="known-bugs", kind="correctness", arm=backend, backend=backend, label="owner/name#7",
         problem=BUG.lines[0], law="law", outcome=outcome, reason=f"because {outcome}", route=Route(kind="native"),
         deviation=found,
     )  # fmt: skip
@@ -32,7 +32,7 @@ def _result(outcome, number=0, deviation=None, backend="one"):
 def _run(*results, bug=BUG, cells=None, hindrance="", versions=None, backend="one"):
     asked = AskedBug(bug=bug, backend=backend, cells=len(results) if cells is None else cells, hindrance=hindrance)
     header = Header(
-        format=2, created="", command="", suites=("known-bugs",), backends=(asked.arm,), cells=len(results),
+        format=2, created="", command="", suites=("known-bugs",), arm_names=(asked.arm,), cells=len(results),
         environment={}, bugs=(asked,),
     )  # fmt: skip
     return Run(

@@ -48,5 +48,5 @@ def test_a_law_alone():
 
 def test_a_backend_that_the_header_does_not_name_is_there_too():
     run = make_run(result("mine", "law", PLAIN, "passed", None))
-    bare = replace(run, header=replace(run.header, backends=()))
+    bare = replace(run, header=replace(run.header, arm_names=()))
     assert list(run_coverage(bare)) == ["mine"]

@@ -140,7 +140,7 @@ def test_what_is_wrong_has_no_time(run):
 def test_nothing_is_folded_into_passed(run):
     counts = outcome_counts(reports.frame(run))
     assert counts.to_numpy().sum() == run.header.cells
-    failed = [one.backend for one in run.results if one.outcome == "failed"]
+    failed = [one.arm for one in run.results if one.outcome == "failed"]
     assert counts.loc["faulty:scaled", "failed"] == failed.count("faulty:scaled") > 0
     assert counts.loc["fft", "unsupported"] > 0
 
@@ -175,7 +175,7 @@ def test_the_tables_of_semantics_and_arithmetic_follow_their_schema():
     ):
         assert list(frame.columns) == [column.name for column in columns]
         assert [str(dtype) for dtype in frame.dtypes] == [NAMES[column.dtype] for column in columns]
-    schema = schema_table("semantics", "arithmetic", backends=["a"])
+    schema = schema_table("semantics", "arithmetic", arms=["a"])
     assert schema["column"].to_list() == [c.name for c in (*semantics_columns(["a"]), *ARITHMETIC_COLUMNS)]
 
 

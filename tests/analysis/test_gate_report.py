@@ -158,8 +158,8 @@ def test_disturbed_blocks_are_no_missing_cell():
 
 def test_a_base_that_proves_nothing_does_not_fail_its_successor():
     vacuous = measure("base", None, vacuous=10)
-    assert _judge(vacuous, replace(vacuous, backend="new")).exit_code == 0
-    assert _judge(measure("base", 20.0), replace(vacuous, backend="new")).exit_code == 1
+    assert _judge(vacuous, replace(vacuous, arm="new")).exit_code == 0
+    assert _judge(measure("base", 20.0), replace(vacuous, arm="new")).exit_code == 1
     assert _judge(vacuous, measure("new", 20.0)).exit_code == 0
 
 

@@ -21,7 +21,7 @@ def test_a_row_has_times_errors_and_memory():
         time_network(0, "a", FORWARD, [1e6] * 3), time_network(1, "a", STEP, [3e6] * 3), check_network("a", 0.25),
         check_network("a", 0.75, law="error-terms-layer-by-layer"),
     )  # fmt: skip
-    assert (row.network, row.given, row.backend) == ("made", "", "a")
+    assert (row.network, row.given, row.arm) == ("made", "", "a")
     assert (row.time("forward").value, row.time("step").value) == (pytest.approx(1e6), pytest.approx(3e6))
     assert row.gflops("step") == pytest.approx(5e5 / 3e6)
     assert (row.figure("parameters"), row.figure("activation bytes", "step")) == (1234.0, 2.0 * 2**20)
@@ -63,7 +63,7 @@ def test_rows_are_networks_as_planned_inputs_and_backends_as_named():
         time_network(6, "a", "network second step", [1e6]),
         time_cell(9, "a", [10.0], PLAIN),
     )  # fmt: skip
-    assert [(row.network, row.given, row.backend) for row in network_rows(run)] == [
+    assert [(row.network, row.given, row.arm) for row in network_rows(run)] == [
         ("first", "", "a"), ("first", "", "b"), ("second", "", "a"), ("second", "", "b"), ("second", "n=8", "a"),
         ("second N=3", "", "a"),
     ]  # fmt: skip

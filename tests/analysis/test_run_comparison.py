@@ -15,15 +15,16 @@ LINE = "conv x=1x2x9 w=3x2x3"
 
 def result(outcome="passed", times=None, **changes):
     fields = {
-        "cell": 0, "suite": "speed", "kind": "speed", "backend": "b", "label": "l", "problem": LINE, "law": "",
-        "outcome": outcome, "route": NATIVE, "measurement": measurement(*([t] for t in times)) if times else None,
+        "cell": 0, "suite": "speed", "kind": "speed", "arm": "b", "backend": "b", "label": "l",
+        "problem": LINE, "law": "", "outcome": outcome, "route": NATIVE,
+        "measurement": measurement(*([t] for t in times)) if times else None,
     }  # fmt: skip
     return Result(**(fields | changes))
 
 
 def run(*results, environment=None, complete=True):
     header = Header(
-        format=1, created="", command="", suites=("speed",), backends=("b",), cells=len(results),
+        format=1, created="", command="", suites=("speed",), arm_names=("b",), cells=len(results),
         environment=environment or {"fingerprint": "f"},
     )  # fmt: skip
     numbered = tuple(replace(one, cell=number) for number, one in enumerate(results))

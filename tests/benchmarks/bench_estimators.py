@@ -56,8 +56,8 @@ def pair_arms(run: Run, estimate) -> list[list[float]]:
     families = {arm.name: arm.family for arm in run.header.arms}
     for result in run.results:
         if result.measurement is not None:
-            key = (result.suite, families[result.backend], result.problem)
-            sides.setdefault(key, {})[result.backend] = {
+            key = (result.suite, families[result.arm], result.problem)
+            sides.setdefault(key, {})[result.arm] = {
                 one.number: statistics.fmean(math.log(estimate(block)) for block in one.kept if block)
                 for one in result.measurement.passes
                 if any(one.kept)

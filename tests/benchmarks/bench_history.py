@@ -59,7 +59,8 @@ def make_history(folder: Path, runs: int, lines: list[str]) -> None:
     cells = len(lines) * len(BACKENDS)
     base = draw.uniform(1e5, 1e7, cells)
     text = {
-        "suite": ["speed"] * cells, "kind": ["speed"] * cells, "backend": list(BACKENDS) * len(lines),
+        "suite": ["speed"] * cells, "kind": ["speed"] * cells, "arm": list(BACKENDS) * len(lines),
+        "backend": list(BACKENDS) * len(lines),
         "label": [f"row {line}" for line in lines for _ in BACKENDS], "operator": ["conv"] * cells,
         "problem": [line for line in lines for _ in BACKENDS], "dtype": ["float32"] * cells, "law": [""] * cells,
         "formula": [""] * cells, "outcome": ["passed"] * cells, "reason": [""] * cells, "route": ["native"] * cells,
@@ -72,7 +73,7 @@ def make_history(folder: Path, runs: int, lines: list[str]) -> None:
         revision = hashlib.sha1(str(number).encode()).hexdigest()
         header = Header(
             format=FORMAT, created=f"{np.datetime64('2020-01-01') + number}T00:00:00+0000", command="made",
-            suites=("speed",), backends=BACKENDS, cells=cells,
+            suites=("speed",), arm_names=BACKENDS, cells=cells,
             environment=ENVIRONMENT | {"git": {"revision": revision, "dirty": False}},
         )  # fmt: skip
         (path / "header.json").write_bytes(msgspec.json.encode(header))

@@ -65,8 +65,8 @@ def time_layer(times_ns: np.ndarray, disturbed: np.ndarray) -> Result:
         for n, (ns, lost) in enumerate(zip(times_ns, disturbed, strict=True))
     )  # fmt: skip
     return Result(
-        cell=0, suite="network-layers", kind="speed", backend="", label="", problem="", law="", outcome="passed",
-        route=Route(kind="native"), measurement=Measurement(passes=made),
+        cell=0, suite="network-layers", kind="speed", arm="", backend="", label="", problem="", law="",
+        outcome="passed", route=Route(kind="native"), measurement=Measurement(passes=made),
     )  # fmt: skip
 
 

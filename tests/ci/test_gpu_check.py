@@ -377,7 +377,7 @@ def test_no_part_asks_for_a_time_that_the_plan_leaves_out_as_too_dear():
 
 
 def _result(backend, outcome, reason=""):
-    return SimpleNamespace(backend=backend, outcome=outcome, reason=reason)
+    return SimpleNamespace(arm=backend, outcome=outcome, reason=reason)
 
 
 def test_a_backend_that_tried_and_has_nothing_to_show_is_named_and_its_part_is_not_good():
@@ -394,7 +394,7 @@ def test_a_comparison_is_summed_up_by_problem_with_its_ratio(monkeypatch):
     judgement = Judgement(
         verdict="SAME", ratio=Estimate(value=1.01, low=0.99, high=1.03, over="processes"), passes=7, reason="within"
     )
-    row = SimpleNamespace(new=SimpleNamespace(backend="second", problem="conv x=1x2x9 w=3x2x3"), judgement=judgement)
+    row = SimpleNamespace(new=SimpleNamespace(arm="second", problem="conv x=1x2x9 w=3x2x3"), judgement=judgement)
     monkeypatch.setattr("harness.analysis.arm_comparison.compare_to_base", lambda run: SimpleNamespace(rows=[row]))
     (found,) = compare(SimpleNamespace(header=SimpleNamespace(gate=object())))
     assert found == {

@@ -36,7 +36,7 @@ def test_arms_take_turns_in_an_order_that_reads_the_same_from_both_ends(arms, bl
 
 def test_every_pass_has_fresh_processes_one_for_each_arm_and_shuffled_problems(tmp_path):
     run = _race(tmp_path, ("numpy-direct", "im2col"), passes=2)
-    passes = {r.backend: [one for r2 in run.results if r2.backend == r.backend for one in r2.measurement.passes]
+    passes = {r.arm: [one for r2 in run.results if r2.arm == r.arm for one in r2.measurement.passes]
               for r in run.results}  # fmt: skip
     processes = {arm: {(one.number, one.process) for one in found} for arm, found in passes.items()}
     assert all(len(found) == 2 for found in processes.values())
@@ -86,7 +86,7 @@ def test_a_spent_budget_ends_the_passes_and_says_so(tmp_path):
 def test_an_arm_that_dies_is_missing_and_costs_the_others_nothing(tmp_path):
     line = "conv x=7x2x9 w=3x2x3 data=integer"
     run = _race(tmp_path, ("numpy-direct", "dying:crashes"), problems=name_problems([line]), plugins=[DYING])
-    outcomes = {result.backend: result.outcome for result in run.results}
+    outcomes = {result.arm: result.outcome for result in run.results}
     assert outcomes == {"numpy-direct": "passed", "dying:crashes": "crashed"}
     assert [row.judgement.verdict for row in compare_to_base(run).rows] == ["MISSING"]
 

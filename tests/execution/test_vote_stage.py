@@ -19,7 +19,7 @@ def _vote(folder, backends, problems=(LINE,)):
 
 def test_the_odd_one_is_named_with_its_law_and_place(tmp_path):
     run = _vote(tmp_path, (*TRIO, "faulty:width-tail-lost"))
-    outcomes = {result.backend: result for result in run.results}
+    outcomes = {result.arm: result for result in run.results}
     assert {name: result.outcome for name, result in outcomes.items()} == {
         **dict.fromkeys(TRIO, "passed"), "faulty:width-tail-lost": "failed",
     }  # fmt: skip
@@ -50,7 +50,7 @@ def test_who_crashes_has_no_vote(tmp_path):
         "consensus", backends=(*TRIO, "dying:exits"), problems=["conv x=7x3x9x11 w=4x3x3x2"],
         plugins=(*FAULTY, DYING), output=tmp_path / "run",
     )  # fmt: skip
-    assert {r.backend: r.outcome for r in run.results} == {**dict.fromkeys(TRIO, "passed"), "dying:exits": "crashed"}
+    assert {r.arm: r.outcome for r in run.results} == {**dict.fromkeys(TRIO, "passed"), "dying:exits": "crashed"}
 
 
 def test_random_problems_are_the_same_for_a_seed_and_cover_every_operator():

@@ -138,8 +138,9 @@ def test_a_worker_that_starves_where_it_may_fill_the_memory_is_skipped():
     from harness.plan.cell import Cell
 
     cell = Cell(
-        number=0, suite="limits", kind="correctness", backend="one", label="one", problem=parse_line(FINE[0]),
-        line=FINE[0], route=Route(kind="native"), memory_bytes=15 * 2**30, need_bytes=8 * 2**30,
+        number=0, suite="limits", kind="correctness", arm="one", backend="one", label="one",
+        problem=parse_line(FINE[0]), line=FINE[0], route=Route(kind="native"), memory_bytes=15 * 2**30,
+        need_bytes=8 * 2**30,
     )  # fmt: skip
     starved, crashed = WorkerDiedError("crashed", "no more", starved=True), WorkerDiedError("crashed", "SIGSEGV")
     reply = explain_death(cell, starved)

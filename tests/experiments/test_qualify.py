@@ -32,7 +32,7 @@ def test_known_work_is_added_to_all_arms_but_the_first():
 
     registry = load_plugins()
     plan = plan_run(registry, ["qualify+10"], arms=make_arms(registry, ["im2col"]))
-    assert {(cell.backend, cell.slowdown) for cell in plan.cells} == {("im2col", 0.0), ("im2col:again", 0.1)}
+    assert {(cell.arm, cell.slowdown) for cell in plan.cells} == {("im2col", 0.0), ("im2col:again", 0.1)}
 
 
 def test_alarms_and_findings_are_counted():

@@ -187,7 +187,7 @@ def test_of_runs_with_arms_the_arms_say_backend_and_revision(repository, commits
     base, new = arms_run(NOBODY, commits[0], 1.0), arms_run(NOBODY, commits[3], 1.3)
     one = bless(commits[1], ratio=(1.3, 1.29, 1.31))
     found = accept_changes(compare_runs(base, new), [one], repository)
-    assert {change.backend: change.verdict for change in found.changes} == {"base": "SAME", "new": "BLESSED"}
+    assert {change.arm: change.verdict for change in found.changes} == {"base": "SAME", "new": "BLESSED"}
 
 
 def test_a_blessed_time_was_compared_though_others_could_not_be(repository, commits):

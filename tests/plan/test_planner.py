@@ -16,7 +16,7 @@ POOL = NamedProblem(name="two", problem=parse_line("max_pool x=1x2x9 kernel=3 da
 @pytest.mark.parametrize("problems", [(CONV, POOL), pytest.param((), marks=pytest.mark.slow)])
 def test_every_cell_is_planned_once_and_numbered(registry, problems):
     plan = plan_run(registry, ["suite"], ["right", "im2col"], problems)
-    keys = [(cell.suite, cell.backend, cell.line, cell.law) for cell in plan.cells]
+    keys = [(cell.suite, cell.arm, cell.line, cell.law) for cell in plan.cells]
     assert len(set(keys)) == len(keys)
     assert [cell.number for cell in plan.cells] == list(range(len(keys)))
     assert plan.suites == ("correctness", "speed-short")

@@ -48,10 +48,10 @@ def test_times_are_written_with_what_was_timed(pytester):
     (one,) = json.loads((pytester.path / "out.json").read_text())["benchmarks"]
     assert one["group"] == CANONICAL and one["name"] == f"mine[layer: {CANONICAL}]"
     assert one["fullname"] == f"harness::quick-hot::mine[layer: {CANONICAL}]"
-    assert one["params"] == {"backend": "mine", "problem": CANONICAL}
+    assert one["params"] == {"arm": "mine", "backend": "mine", "problem": CANONICAL}
     assert one["extra_info"] == {
-        "problem": CANONICAL, "backend": "mine", "suite": "quick-hot", "label": "layer", "verified": True,
-        "route": "native", "passes": 1, "mode": "hot",
+        "problem": CANONICAL, "arm": "mine", "backend": "mine", "suite": "quick-hot", "label": "layer",
+        "verified": True, "route": "native", "passes": 1, "mode": "hot",
     }  # fmt: skip
     assert one["stats"]["iterations"] > 1 and one["stats"]["rounds"] == len(one["stats"]["data"]) >= 4
 

@@ -1,58 +1,88 @@
 """Runs of older formats: what was told by names is recorded by fields."""
 
-import msgspec
+from dataclasses import replace
+
 import pytest
 
 from harness.laws.attachments import Attachments, Picture
 from harness.laws.deviation import Deviation
-from harness.record.directory import read_run
+from harness.plan.bug import AskedBug
+from harness.record.baselines import latest_run
+from harness.record.directory import read_run, write_header
 from harness.record.formats import upgrade_entry
-from harness.record.run import FORMAT
-from tests.record.stored import store_run
-from tests.reports.made import make_run, result
+from harness.record.journal import ArmEntry, EndEntry, ResultEntry
+from harness.record.run import FORMAT, Ending
+from tests.analysis.test_bugs import BUG
+from tests.record.older import make_older
+from tests.reports.made import PLAIN, compare_arms, make_run, result, spread, time_cell
+
+OLDER = range(1, FORMAT)
 
 
-def _write_before_3(folder, *results):
-    """A run directory as format 2 wrote it: without roles and known slow-downs."""
-    folder.mkdir()
-    run = make_run(*results)
-    header = msgspec.to_builtins(run.header) | {"format": 2, "cells": len(results)}
-    (folder / "header.json").write_bytes(msgspec.json.encode(header))
-    lines = []
-    for number, one in enumerate(results):
-        fields = msgspec.to_builtins(one) | {"cell": number}
-        for name in ("role", "slowdown"):
-            del fields[name]
-        lines.append(msgspec.json.encode({"type": "result", "result": fields}))
-    (folder / "journal.jsonl").write_bytes(b"\n".join([*lines, b""]))
+def _store(folder, run, format, *entries):
+    """Store a run as an older release did, and return it as it is read."""
+    folder.mkdir(parents=True)
+    journal = write_header(folder, run.header)
+    for entry in (*entries, *map(ResultEntry, run.results), EndEntry(Ending(complete=True))):
+        journal.append(entry)
+    journal.close()
+    make_older(folder, format)
     return read_run(folder)
 
 
 def test_roles_and_slow_downs_of_format_2_are_told_by_names(tmp_path):
-    run = _write_before_3(
-        tmp_path / "run",
-        result("mine", "agrees-with-reference", "conv x=1x1x5 w=1x1x1", "passed", None),
-        result("mine", "tap-probe", "conv x=1x1x5 w=1x1x1", "passed", None),
-    )  # fmt: skip
+    run = _store(tmp_path / "run", make_run(
+        result("mine", "agrees-with-reference", PLAIN, "passed", None),
+        replace(result("mine", "tap-probe", PLAIN, "passed", None), cell=1),
+    ), 2)  # fmt: skip
     assert [one.role for one in run.results] == ["reference", ""]
     assert [one.slowdown for one in run.results] == [None, None]
 
 
 @pytest.mark.parametrize(("suite", "slowdown"), [("qualify", 0.0), ("qualify+3", 0.03), ("speed", None)])
 def test_a_known_slow_down_was_in_the_name_of_the_suite(suite, slowdown):
-    entry = {"type": "result", "result": {"suite": suite, "law": ""}}
-    assert upgrade_entry(entry, 2)["result"]["slowdown"] == slowdown
-    assert upgrade_entry(entry, 3) == entry
+    entry = {"type": "result", "result": {"suite": suite, "law": "", "backend": "mine"}}
+    assert upgrade_entry(entry, 2, {})["result"]["slowdown"] == slowdown
+    assert "slowdown" not in upgrade_entry(entry, 3, {})["result"]
+    assert upgrade_entry(entry, FORMAT, {}) == entry
 
 
 def test_an_exhibit_of_format_3_is_read_as_attachments(tmp_path):
     attachments = Attachments(figures={"accuracy": 0.5}, pictures={"y": Picture(shape=(1, 2), pixels=b"ab")})
     found = Deviation(kind="bound", worst=0.5, compared=9, attachments=attachments)
-    run = make_run(result("mine", "tap-probe", "conv x=1x1x5 w=1x1x1", "passed", found))
-    stored = store_run(run, tmp_path / "run")
-    assert read_run(stored).results == run.results
-    header, journal = stored / "header.json", stored / "journal.jsonl"
-    header.write_bytes(header.read_bytes().replace(b'"format":%d' % FORMAT, b'"format":3'))
-    assert journal.read_bytes().count(b'"attachments"') == 1
-    journal.write_bytes(journal.read_bytes().replace(b'"attachments"', b'"exhibit"'))
-    assert read_run(stored).results == run.results
+    made = make_run(result("mine", "tap-probe", PLAIN, "passed", found))
+    run = _store(tmp_path / "run", made, 3)
+    journal = (tmp_path / "run" / "journal.jsonl").read_bytes()
+    assert (journal.count(b'"exhibit"'), journal.count(b'"attachments"')) == (1, 0)
+    assert run.results == made.results
+
+
+@pytest.mark.parametrize("format", OLDER)
+def test_a_backend_was_named_by_its_arm_and_is_found_in_the_header(tmp_path, format):
+    made = compare_arms(
+        *(time_cell(n, arm, spread(1000.0)) for n, arm in enumerate(("mine@main", "mine"))),
+        families=(("mine@main", "f"), ("mine", "f")),
+    )  # fmt: skip
+    said = [ArmEntry("mine@main", "mine", "", {"lib": "1"}), ArmEntry("mine", "mine", "", {"lib": "2"})]
+    run = _store(tmp_path / "run", made, format, *said)
+    assert b'"arm"' not in (tmp_path / "run" / "journal.jsonl").read_bytes()
+    assert (run.header.arm_names, run.header.backends) == (("mine@main", "mine"), ("mine",))
+    assert [(one.arm, one.backend) for one in run.results] == [("mine@main", "mine"), ("mine", "mine")]
+    assert run.versions == {"mine@main": {"lib": "1"}, "mine": {"lib": "2"}}
+    assert [len(one.measurement.passes) for one in run.results] == [13, 13]
+    assert latest_run(arms=True, folder=tmp_path).results == run.results
+
+
+def test_the_arm_of_a_known_bug_is_found_in_the_header(tmp_path):
+    asked = AskedBug(bug=replace(BUG, set={"X": "1"}), backend="one")
+    made = make_run(result(asked.arm, "law", PLAIN, "passed", None))
+    run = _store(tmp_path / "run", replace(made, header=replace(made.header, bugs=(asked,))), 3)
+    assert [(one.arm, one.backend) for one in run.results] == [("one@set:X=1", "one")]
+    assert run.header.backends == ("one",)
+
+
+@pytest.mark.parametrize("format", OLDER)
+def test_a_backend_without_an_environment_is_its_own_arm(tmp_path, format):
+    run = _store(tmp_path / "run", make_run(result("mine", "law", PLAIN, "passed", None)), format)
+    assert [(one.arm, one.backend) for one in run.results] == [("mine", "mine")]
+    assert run.header.base_of == {"mine": "mine"}

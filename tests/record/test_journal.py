@@ -11,7 +11,7 @@ from harness.record.run import Ending, Pass, Result
 def result(worst, got):
     deviation = Deviation(kind="exact", worst=worst, compared=3, what="y", index=(1, 2), got=got, wanted=1.0, bound=0.0)
     return Result(
-        cell=4, suite="s", kind="correctness", backend="b", label="l", problem="conv x=1x1x5 w=1x1x3", law="x",
+        cell=4, suite="s", kind="correctness", arm="b", backend="b", label="l", problem="conv x=1x1x5 w=1x1x3", law="x",
         outcome="failed", route=Route(kind="derived", via="conv"), deviation=deviation,
     )  # fmt: skip
 

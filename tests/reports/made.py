@@ -1,12 +1,13 @@
 """Runs made by hand, to hold reports to results that are known."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from harness.backend.routing import Route
 from harness.laws.attachments import Attachments
 from harness.laws.deviation import Deviation
 from harness.plan.gate import Gate
-from harness.record.run import ArmRecord, Block, Ending, Header, Measurement, Pass, Result, Run
+from harness.record.run import FORMAT, ArmRecord, Block, Ending, Header, Measurement, Pass, Result, Run
 
 PLAIN = "conv x=1x2x9 w=3x2x3"
 FIGURES = {"parameters": 1234.0, "operations": 5e5, "activation bytes": 2.0 * 2**20}  # of a network
@@ -41,7 +42,7 @@ ROLES = {
 
 def result(backend, law, line, outcome, deviation, **more):
     """A result of any law, or of a timed cell where there is no law."""
-    more.setdefault("role", ROLES.get(law, ""))
+    more = {"role": ROLES.get(law, ""), "arm": backend, **more}
     return Result(
         cell=0, suite="correctness", kind="correctness" if law else "speed", backend=backend, label="row", problem=line,
         law=law, formula=f"formula of {law}" if law else "", outcome=outcome, route=Route(kind="native"),
@@ -51,9 +52,9 @@ def result(backend, law, line, outcome, deviation, **more):
 
 def make_run(*results, complete=True):
     """A run of these results, in their order."""
-    backends = tuple(dict.fromkeys(one.backend for one in results))
+    arms = tuple(dict.fromkeys(one.arm for one in results))
     header = Header(
-        format=1, created="", command="harness run", suites=("correctness",), backends=backends, cells=len(results),
+        format=FORMAT, created="", command="harness run", suites=("correctness",), arm_names=arms, cells=len(results),
         environment={},
     )  # fmt: skip
     return Run(path=Path("made"), header=header, results=results, ending=Ending(complete=complete))
@@ -84,9 +85,9 @@ def time_cell(number, arm, medians_ns, line=PLAIN, suite="speed-short", dropped=
     if suite.startswith("qualify"):
         more.setdefault("slowdown", float(suite.partition("+")[2] or 0) / 100)
     return Result(
-        cell=number, suite=suite, kind="speed", backend=arm, label=more.pop("label", f"row {line}"), problem=line,
-        law="", outcome=outcome, route=Route(kind="native"), **more,
-        measurement=Measurement(passes=passes) if passes else None,
+        cell=number, suite=suite, kind="speed", arm=arm, backend=more.pop("backend", arm),
+        label=more.pop("label", f"row {line}"), problem=line, law="", outcome=outcome, route=Route(kind="native"),
+        **more, measurement=Measurement(passes=passes) if passes else None,
     )  # fmt: skip
 
 
@@ -114,10 +115,11 @@ def compare_arms(*results, families=(("base", "f"), ("new", "f")), delta=0.01, b
         for n, (name, family) in enumerate(families)
     )  # fmt: skip
     header = Header(
-        format=2, created="2026-01-01T00:00:00", command="harness versus", suites=("speed-short",), cells=len(results),
-        backends=tuple(arm.name for arm in arms), environment={"fingerprint": "f00d"}, arms=arms,
+        format=FORMAT, created="2026-01-01T00:00:00", command="harness versus", suites=("speed-short",),
+        cells=len(results), arm_names=tuple(arm.name for arm in arms), environment={"fingerprint": "f00d"}, arms=arms,
         gate=Gate(delta=delta, budget_s=budget_s),
     )  # fmt: skip
+    results = tuple(replace(one, backend="mine") for one in results)
     return Run(path=Path("made"), header=header, results=results, ending=Ending(complete=True))
 
 

@@ -228,7 +228,7 @@ def test_pytest_benchmark_has_every_kept_sample_of_verified_cells(timed, tmp_pat
     a, b = content["benchmarks"]
     assert (a["group"], a["name"], a["fullname"], a["param"]) == (PLAIN, "speed[a]", f"{PLAIN}::speed[a]", "a")
     assert b["extra_info"] == {
-        "problem": PLAIN, "backend": "b", "suite": "speed", "label": f"row {PLAIN}", "verified": True,
+        "problem": PLAIN, "arm": "b", "backend": "b", "suite": "speed", "label": f"row {PLAIN}", "verified": True,
         "route": "native", "passes": 2, "mode": "hot",
     }  # fmt: skip
     assert a["stats"]["rounds"] == len(a["stats"]["data"]) == 9  # three of twelve lie in the block that was dropped
@@ -271,7 +271,7 @@ def test_without_pytest_benchmark_the_error_says_what_to_install(timed, tmp_path
 
 
 def test_services_get_median_and_interval_of_verified_cells(timed, tmp_path):
-    times = {f"speed.{r.backend} {PLAIN}": estimate_time(r.measurement) for r in timed.results[:2]}
+    times = {f"speed.{r.arm} {PLAIN}": estimate_time(r.measurement) for r in timed.results[:2]}
     entries = json.loads(_write(timed, "github-action-benchmark", tmp_path).read_text())
     assert {one["name"]: one["value"] for one in entries} == {name: time.value for name, time in times.items()}
     assert {one["unit"] for one in entries} == {"ns"}

@@ -132,7 +132,8 @@ def _read_benchmark(benchmark: object, number: int) -> Result | str:
         return f"its extra_info names no {missing}"
     if extra.get("verified") is not True:
         return "its extra_info does not say that its outputs were verified"
-    if "@" in extra["backend"]:
+    arm = extra.get("arm", extra["backend"])  # absent in files of others, and of older releases
+    if not isinstance(arm, str) or "@" in arm:
         return "it is an arm of another revision or environment than the file's"
     if extra.get("mode", "hot") not in ("hot", "cold"):
         return f"its mode is '{extra['mode']}', wanted hot or cold"
@@ -146,9 +147,9 @@ def _read_benchmark(benchmark: object, number: int) -> Result | str:
     route = str(extra.get("route", "native"))
     via = route.removeprefix("derived via ") if route.startswith("derived via ") else ""
     return Result(
-        cell=number, suite=str(extra.get("suite", "imported")), kind="speed", backend=extra["backend"],
-        label=str(extra.get("label") or _name(benchmark)), problem=problem, law="", outcome="passed", reason=remark,
-        route=Route(kind="derived" if via else "native", via=via),
+        cell=number, suite=str(extra.get("suite", "imported")), kind="speed", arm=arm,
+        backend=extra["backend"], label=str(extra.get("label") or _name(benchmark)), problem=problem, law="",
+        outcome="passed", reason=remark, route=Route(kind="derived" if via else "native", via=via),
         measurement=Measurement(passes=(_pass(samples, benchmark, stats, extra),)),
     )  # fmt: skip
 
@@ -199,7 +200,7 @@ def _header(content: dict[str, Any], machine: dict[str, Any], results: Sequence[
     return Header(
         format=FORMAT, created=str(content["datetime"]), command=command, cells=len(results),
         suites=tuple(dict.fromkeys(result.suite for result in results)),
-        backends=tuple(dict.fromkeys(result.backend for result in results)),
+        arm_names=tuple(dict.fromkeys(result.arm for result in results)),
         environment=_environment(machine, commit if isinstance(commit, dict) else {}),
     )  # fmt: skip
 

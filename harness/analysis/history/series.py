@@ -205,10 +205,10 @@ def list_sources(store: Store, since: float | None = None) -> list[Source]:
         if not run.head.arms:
             found += [
                 Source(
-                    run=run, side=backend, backend=backend, environment=name,
+                    run=run, side=arm_name, backend=arm_name, environment=name,
                     revision=str(git.get("revision", "")), dirty=bool(git.get("dirty")),
                 )
-                for backend in run.head.backends
+                for arm_name in run.head.arm_names
             ]  # fmt: skip
     return found
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.errors import UsageError
+from harness.record.formats import decode_header
 from harness.record.run import FORMAT, ArmRecord
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Head(msgspec.Struct, frozen=True):
 
     format: int
     created: str
-    backends: tuple[str, ...]
+    arm_names: tuple[str, ...]
     environment: _Environment
     arms: tuple[ArmRecord, ...] = ()
 
@@ -125,7 +126,7 @@ def _find_directories(folder: Path, notices: list[str]) -> Iterator[Path]:
 
 
 def _read_head(path: Path, raw: bytes) -> StoredRun:
-    head = msgspec.json.decode(raw, type=Head)
+    head = decode_header(raw, Head)
     if head.format > FORMAT:
         raise ValueError(f"format {head.format} is newer than {FORMAT}; upgrade the harness")
     return StoredRun(path=path, head=head, moment=head.moment)
@@ -158,7 +159,7 @@ def query_times(runs: Sequence[StoredRun], sides: pa.Table, part: str) -> tuple[
     """Return every verified time of the requested sides, ordered by series and source, and notices on damaged runs.
 
     runs: runs to query.
-    sides: columns file (path of the table), side (backend of its results), source (number in the order of the points of
+    sides: columns file (path of the table), side (arm of its results), source (number in the order of the points of
     a series), backend, environment. part: text that problem lines must contain.
     Columns of the result: backend, problem, mode, environment, source, median_ns, low_ns, high_ns.
     Raises UsageError if the runs cannot be queried.
@@ -183,10 +184,10 @@ def query_times(runs: Sequence[StoredRun], sides: pa.Table, part: str) -> tuple[
             whole = [run for run in whole if run not in damaged]
 
 
-def _select(runs: Sequence[StoredRun], mode: str, plain: str) -> str:
+def _select(runs: Sequence[StoredRun], side: str, mode: str, plain: str) -> str:
     files = ", ".join(_quote(str(run.table)) for run in runs)
     return (
-        f"SELECT filename AS file, backend AS side, {mode} AS mode, {', '.join(COLUMNS)} "
+        f"SELECT filename AS file, {side} AS side, {mode} AS mode, {', '.join(COLUMNS)} "
         f"FROM read_parquet([{files}], filename = true) WHERE {TIMED} AND {plain}"
     )
 
@@ -194,15 +195,18 @@ def _select(runs: Sequence[StoredRun], mode: str, plain: str) -> str:
 def _selects(runs: Sequence[StoredRun]) -> list[str]:
     """One query for each group of formats.
 
-    Before 2 there was no column for the mode, and everything was hot; before 3 slowed arms were told by their suite.
+    Before 2 there was no column for the mode, and everything was hot; before 3 slowed arms were told by their suite;
+    before 5 the column `backend` held the name of the arm.
     """
     by_suite, by_share = f"NOT starts_with(suite, '{SLOWED_BEFORE_3}')", "coalesce(slowdown, 0) = 0"
-    groups = ((0, 2, "'hot'", by_suite), (2, 3, "coalesce(mode, 'hot')", by_suite),
-              (3, FORMAT + 1, "coalesce(mode, 'hot')", by_share))  # fmt: skip
-    found = [
-        ([run for run in runs if first <= run.head.format < end], mode, plain) for first, end, mode, plain in groups
-    ]
-    return [_select(chosen, mode, plain) for chosen, mode, plain in found if chosen]
+    mode = "coalesce(mode, 'hot')"
+    groups = ((0, 2, "backend", "'hot'", by_suite), (2, 3, "backend", mode, by_suite),
+              (3, 5, "backend", mode, by_share), (5, FORMAT + 1, "arm", mode, by_share))  # fmt: skip
+    found = []
+    for first, end, side, mode, plain in groups:
+        if chosen := [run for run in runs if first <= run.head.format < end]:
+            found.append(_select(chosen, side, mode, plain))
+    return found
 
 
 def _query(runs: Sequence[StoredRun], rescued: pa.Table, sides: pa.Table, part: str) -> pa.Table:
@@ -252,7 +256,7 @@ def _rescue(runs: Iterable[StoredRun], part: str, notices: list[str]) -> pa.Tabl
             notices.append(f"left out: '{run.table}' {why}, and its journal cannot be read ({error})")
             continue
         rows += [
-            {"file": str(run.table), "side": row["backend"], "mode": row["mode"] or "hot"}
+            {"file": str(run.table), "side": row["arm"], "mode": row["mode"] or "hot"}
             | {name: row[name] for name in COLUMNS}
             for row in found
         ]

@@ -6,6 +6,7 @@ from harness.analysis.tables import write_tables
 from harness.record.directory import read_run, write_header
 from harness.record.journal import EndEntry, PassEntry, ResultEntry
 from harness.record.run import FORMAT, Ending, Header
+from tests.record.older import make_older
 from tests.reports.made import time_cell
 
 LINE, OTHER = "conv x=1x2x9 w=3x2x3", "conv x=1x2x9 w=3x2x3 stride=2"
@@ -22,8 +23,8 @@ def store_run(path, *results, day=1, revision="", dirty=False, environment=None,
     path.mkdir(parents=True)
     git = {"revision": revision, "dirty": dirty} if revision else {}
     header = Header(
-        format=format, created=f"2026-01-{day:02d}T12:00:00+0000", command="harness run", suites=("speed-short",),
-        backends=tuple(dict.fromkeys(one.backend for one in results)), cells=len(results), arms=arms,
+        format=FORMAT, created=f"2026-01-{day:02d}T12:00:00+0000", command="harness run", suites=("speed-short",),
+        arm_names=tuple(dict.fromkeys(one.arm for one in results)), cells=len(results), arms=arms,
         environment={**MACHINE, **(environment or {}), "git": git},
     )  # fmt: skip
     journal = write_header(path, header)
@@ -37,6 +38,8 @@ def store_run(path, *results, day=1, revision="", dirty=False, environment=None,
     journal.close()
     if table:
         write_tables(read_run(path))
+    if format < FORMAT:
+        make_older(path, format)
     return path
 
 

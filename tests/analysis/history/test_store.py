@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -102,16 +103,13 @@ def test_an_unreadable_header_is_named_and_the_rest_read(two, text, why):
 
 def test_runs_of_the_first_format_have_points(tmp_path):
     store_run(tmp_path / "old", timed(0, 1000.0), day=1, format=1)
-    path = tmp_path / "old" / "results.parquet"
-    later = ["mode", "blocks", "dropped_blocks", "host_ns", "memory_bytes", "workspace_bytes"]
-    pq.write_table(pq.read_table(path).drop_columns(later), path)  # as the first format had it
     assert _medians(read_history(tmp_path, revisions=())) == [1000]
     store_run(tmp_path / "new", timed(0, 2000.0), day=2)
     history = read_history(tmp_path, revisions=())
     assert (_medians(history), history.notices) == ([1000, 2000], ())
 
 
-@pytest.mark.parametrize("format", [1, 2, 3])
+@pytest.mark.parametrize("format", [1, 2, 3, 4, 5])
 def test_only_verified_times_of_speed_cells_count(tmp_path, format):
     nothing = Deviation(kind="bound", worst=0.0, compared=0)
     store_run(
@@ -134,14 +132,15 @@ def test_merged_copies_count_once_and_a_whole_one_is_preferred(two):
     assert history.notices == ("1 runs are copies of others, and count once",)
 
 
-def test_arms_count_as_their_backends_at_their_revisions(tmp_path):
+@pytest.mark.parametrize("format", [4, 5])
+def test_arms_count_as_their_backends_at_their_revisions(tmp_path, format):
     arms = (
         ArmRecord(name="base", backend="mine", text="mine@v1", revision="a" * 40),
         ArmRecord(name="new", backend="mine", text="mine", revision="b" * 40, dirty=True),
         ArmRecord(name="far", backend="mine", text="mine@env:/opt/other", revision="b" * 40),
     )
-    cells = [timed(n, 1000.0 * (n + 1), backend=arm.name) for n, arm in enumerate(arms)]
-    store_run(tmp_path / "run", *cells, arms=arms, revision="c" * 40)
+    cells = [replace(timed(n, 1000.0 * (n + 1), backend=arm.name), backend="mine") for n, arm in enumerate(arms)]
+    store_run(tmp_path / "run", *cells, arms=arms, revision="c" * 40, format=format)
     history = read_history(tmp_path, backends=["mine"], revisions=["a" * 40, "b" * 40])
     assert [one.key.environment.partition("@")[2] for one in history.series] == ["", "env:/opt/other"]
     assert [source.commit for source, *_ in history.points(history.series[0])] == ["a" * 9, "b" * 9 + "+"]

@@ -1,0 +1,51 @@
+"""Run directories as older releases wrote them."""
+
+import msgspec
+import pyarrow.parquet as pq
+
+from harness.record.run import FORMAT
+
+ADDED = {  # fields and columns of results, by the first format that has them
+    2: ("mode", "blocks", "dropped_blocks", "host_ns", "memory_bytes", "workspace_bytes"),
+    3: ("role", "slowdown"),
+    5: ("arm",),
+}
+ATTACHMENTS = "exhibit"  # before format 4
+
+
+def make_older(path, format):
+    """Rewrite a run directory of the current format as an older format had it."""
+    header = msgspec.json.decode((path / "header.json").read_bytes())
+    header |= {"format": format}
+    if format < 5:
+        header["backends"] = header.pop("arm_names")
+    (path / "header.json").write_bytes(msgspec.json.encode(header))
+    journal = path / "journal.jsonl"
+    entries = [msgspec.json.decode(line) for line in journal.read_bytes().splitlines()]
+    journal.write_bytes(b"".join(msgspec.json.encode(older_entry(entry, format)) + b"\n" for entry in entries))
+    table = path / "results.parquet"
+    if table.exists():
+        columns = pq.read_table(table)
+        if format < 5:
+            columns = columns.set_column(columns.column_names.index("backend"), "backend", columns["arm"])
+        pq.write_table(columns.drop_columns(list(_later(format))), table)
+
+
+def older_entry(entry, format):
+    """Return an entry of a journal as an older format had it."""
+    if format < 5 and entry["type"] == "arm":
+        fields = {name: value for name, value in entry.items() if name != "arm"}
+        return fields | {"type": "backend", "backend": entry["arm"]}
+    if entry["type"] != "result":
+        return entry
+    result = entry["result"] | ({"backend": entry["result"]["arm"]} if format < 5 else {})
+    if format < 4 and (found := result["deviation"]):
+        result["deviation"] = {ATTACHMENTS if name == "attachments" else name: value for name, value in found.items()}
+    return entry | {"result": {name: value for name, value in result.items() if name not in _later(format)}}
+
+
+def _later(format):
+    return tuple(name for first, names in ADDED.items() if first > format for name in names)
+
+
+assert max(ADDED) == FORMAT, "the current format is not described here"
