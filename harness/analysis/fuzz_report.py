@@ -63,7 +63,8 @@ class FuzzFinding:
 class FuzzedBackend:
     """One backend: counts of what was tried, and the findings.
 
-    arm: a backend, or one with settings. problems: number of problems on which a law was applied; applications: of laws to problems.
+    arm: a backend, or one with settings.
+    problems: number of problems on which a law was applied; applications: of laws to problems.
     seconds: wall time. findings: cases of the corpus first, then by the time at which they were met.
     unavailable: True if it cannot run here. died: outcome, if its worker died while starting; None otherwise.
     reason: why it was not tested: it is unavailable, it died while starting, or no law could be applied; None if it

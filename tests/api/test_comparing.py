@@ -26,7 +26,7 @@ def ask_both(capsys, base, new, *threshold):
     assert code == comparison.exit_code
     with Path("files/comparison.csv").open() as file:
         rows = [(row["backend"], row["problem"], row["law"], row["verdict"]) for row in csv.DictReader(file)]
-    assert rows == [(one.backend, one.problem, one.law, one.verdict) for one in comparison.changes]
+    assert rows == [(one.arm, one.problem, one.law, one.verdict) for one in comparison.changes]
     assert f"(exit code {int(comparison.exit_code)})" in said
     return comparison
 

@@ -38,9 +38,9 @@ def ask_both(capsys, corpora, *backends, plugin, examples=12, laws=LAWS, **more)
     met = re.findall(r"^    met      in problem (\d+), as (.*)$", said, re.MULTILINE)
     assert met == [(str(one.example), one.first) for one in report.findings if not one.replayed]
     for one in report.backends:
-        assert read_cases(corpora[0], one.backend) == read_cases(corpora[1], one.backend)
+        assert read_cases(corpora[0], one.arm) == read_cases(corpora[1], one.arm)
         if not one.unavailable and not one.died:
-            counts = f"{one.backend}: {one.problems} problems and {one.applications} law applications in "
+            counts = f"{one.arm}: {one.problems} problems and {one.applications} law applications in "
             assert counts in said
             assert f"laws broken: {len({finding.law for finding in one.findings})}" in said
     return report, said
@@ -82,7 +82,7 @@ def test_both_say_why_a_backend_was_not_tested(capsys, tmp_path, backends, more,
     assert report.exit_code == code
     assert reason in report.backends[0].reason
     assert reason in said
-    assert [one.backend for one in report.backends] == list(backends)
+    assert [one.arm for one in report.backends] == list(backends)
     assert all(one.reason is None and one.applications for one in report.backends[1:])
 
 
