@@ -37,7 +37,7 @@ from backends.torch_pooling import (
     plan_max_pool_grad,
 )
 from harness import Backend, Numerics, Operator, Problem, Window, hookimpl
-from harness.problems import Array, Call, DeviceArray, DeviceArrays, Outputs, Sizes, dtype_of, operator_arguments
+from harness.problems import Array, Call, DeviceArray, DeviceArrays, Math, Outputs, Sizes, dtype_of, operator_arguments
 
 NOT_INSTALLED = "torch is not installed; install the extra: pip install 'conv-harness[torch]'"
 SHORT = ("float16", "bfloat16")
@@ -208,7 +208,7 @@ class TorchOperators(Backend):
         """Settle the geometry; the call that is left is the torch function itself where torch has the window."""
         return self.settle(PLANS[problem.operator](*operator_arguments(problem, arrays)), problem.math)
 
-    def settle(self, call: Call, math: str = "ieee") -> Call:
+    def settle(self, call: Call, math: Math = "ieee") -> Call:
         """Make the call that sets the switches of the device first; the CPU has none to set."""
         return call
 
@@ -378,7 +378,7 @@ class TorchCudnn(TorchOperators):
             return f"no cuDNN: torch.backends.cudnn.is_available() is False (torch {torch.__version__})"
         return super()._try()
 
-    def settle(self, call: Call, math: str = "ieee") -> Call:
+    def settle(self, call: Call, math: Math = "ieee") -> Call:
         """Make the call that allows TF32 where the problem does, and forbids it elsewhere."""
         import torch
 

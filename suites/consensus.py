@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 
 from harness import Law, NamedProblem, Operator, Problem, Suite, hookimpl
 from harness.generate import TAILS, TINY, VOLUME, Choices, build_problem, spread_choices
+from harness.problems import Dtype, Regime
 from suites.laws import all_laws
 
 COUNT, SEED = 120, 20
-DTYPES = ("float32", "float32", "float64", "float16")
-DATA = ("integer", "normal", "uniform", "wide")
+DTYPES: tuple[Dtype, ...] = ("float32", "float32", "float64", "float16")
+DATA: tuple[Regime, ...] = ("integer", "normal", "uniform", "wide")
 
 
 def random_problems(count: int = COUNT, seed: int = SEED) -> tuple[NamedProblem, ...]:

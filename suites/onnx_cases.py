@@ -24,7 +24,7 @@ import numpy as np
 
 from harness import HarnessError, Problem, UsageError
 from harness.capture import ONNX_OPERATORS, make_onnx_window
-from harness.problems import Array, Sizes, reference
+from harness.problems import DTYPES, Array, Regime, Sizes, read_word, reference
 
 WANTED = 106
 NOT_INSTALLED = "suite onnx needs the package onnx: pip install 'conv-harness[onnx]'"
@@ -208,7 +208,7 @@ def _make_problem(node: Node, inputs: Mapping[str, Array], number: int) -> Probl
         window=window,
         bias="b" in inputs,
         output_padding=extra,
-        dtype=str(x.dtype),
+        dtype=read_word("dtype", str(x.dtype), DTYPES),
         data=_name_regime(inputs.values()),
         seed=number,
     )
@@ -233,7 +233,7 @@ def _carry_rounding(problem: Problem, decimals: int) -> Array:
     return np.asarray(half + reference.avg_pool(np.full(problem.x, half), problem.window))
 
 
-def _name_regime(arrays: Iterable[Array]) -> str:
+def _name_regime(arrays: Iterable[Array]) -> Regime:
     """Name the regime of the arrays: whole numbers, real numbers of both signs, or of one."""
     whole, low, high = True, 0.0, 0.0
     for a in arrays:

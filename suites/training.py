@@ -28,7 +28,7 @@ from harness.laws import (
     copy_to_host,
 )
 from harness.networks import Compute, Network, Touch, backward, forward, make_values
-from harness.problems import FORMATS, Array, DeviceArray, DeviceArrays, dtype_of
+from harness.problems import FORMATS, Array, DeviceArray, DeviceArrays, Dtype, dtype_of
 
 Batches = Iterable[tuple[DeviceArray, DeviceArray]]  # input and target
 BATCH, EPOCHS, RATE = 32, 10, 0.25
@@ -58,7 +58,7 @@ class Training:
     seconds: float
 
 
-def load_digits(dtype: str = "float32") -> Digits:
+def load_digits(dtype: Dtype = "float32") -> Digits:
     """The 1797 digits of 8x8 that scikit-learn carries, interpolated to 32x32; every fifth is held out.
 
     Source: Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits.

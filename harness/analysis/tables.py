@@ -13,7 +13,7 @@ from harness.networks.problem import is_network_line
 from harness.problems.line import parse_line, read_text
 from harness.record.run import Block, Pass, Peak, Result, Run
 
-Dtype = Literal["string", "int64", "float64", "bool"]
+ColumnType = Literal["string", "int64", "float64", "bool"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Column:
     """One column: name, dtype, unit (empty if there is none) and meaning. Missing values are null."""
 
     name: str
-    dtype: Dtype
+    dtype: ColumnType
     unit: str
     meaning: str
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays
 from harness.problems.calling import bind_operator
-from harness.problems.numerics import Numerics
+from harness.problems.numerics import Dtype, Numerics
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 
@@ -30,7 +30,7 @@ class Backend:
 
     name: ClassVar[str] = ""
     axes: ClassVar[tuple[int, ...]] = (1, 2, 3)
-    dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "float16")
+    dtypes: ClassVar[tuple[Dtype, ...]] = ("float64", "float32", "float16")
     grouped: ClassVar[bool] = True
     device: ClassVar[str] = "cpu"
     clock: ClassVar[str] = "host"

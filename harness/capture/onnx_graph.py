@@ -11,11 +11,12 @@ from typing import Any
 from harness.capture.onnx_window import ONNX_OPERATORS, make_onnx_window
 from harness.capture.workload import Tally, Workload, gradient_problems
 from harness.errors import HarnessError, UsageError
+from harness.problems.numerics import Dtype
 from harness.problems.problem import Problem
 
 NOT_INSTALLED = "onnx is not installed, wanted it to capture an ONNX file: pip install 'conv-harness[onnx]'"
 DOMAINS = ("", "ai.onnx")
-DTYPES = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
+DTYPES: dict[int, Dtype] = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
 PRODUCTS = frozenset({"Gemm", "MatMul"})
 PRODUCT = "a matrix product (fully connected), which is no convolution here"
 FAMILY = re.compile(r"conv|pool", re.IGNORECASE)
@@ -194,7 +195,7 @@ def read_node(node: Any, values: Mapping[str, Value]) -> Problem | None:
     )  # fmt: skip
 
 
-def find_shape(name: str, values: Mapping[str, Value]) -> tuple[tuple[int, ...], str]:
+def find_shape(name: str, values: Mapping[str, Value]) -> tuple[tuple[int, ...], Dtype]:
     """Return shape and dtype of an array. Raises UsageError if they are unknown, or if the dtype is unsupported."""
     value = values.get(name)
     if value is None or value.shape is None:

@@ -23,8 +23,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.capture.workload import Tally, gradient_problems, settle_divisor, whole_window
 from harness.errors import HarnessError
+from harness.problems.numerics import DTYPES, Dtype
 from harness.problems.operator import Operator
-from harness.problems.problem import Problem
+from harness.problems.problem import Layout, Problem
+from harness.problems.validation import read_word
 from harness.problems.window import Sizes, Window
 
 Tensor = torch.Tensor
@@ -303,12 +305,12 @@ def batched(x: Tensor, axes: int) -> Sizes:
     return (1, *shape) if len(shape) == axes + 1 else shape
 
 
-def read_dtype(x: Tensor) -> str:
-    """Return torch's name of the dtype."""
-    return str(x.dtype).removeprefix("torch.")
+def read_dtype(x: Tensor) -> Dtype:
+    """Return the name of the dtype. Raises GeometryError for a dtype that problems do not have."""
+    return read_word("dtype", str(x.dtype).removeprefix("torch."), DTYPES)
 
 
-def read_layout(x: Tensor) -> str:
+def read_layout(x: Tensor) -> Layout:
     """Return the memory layout; channels-first if both apply."""
     formats: dict[int, Any] = {4: torch.channels_last, 5: torch.channels_last_3d}
     last = x.ndim in formats and not x.is_contiguous() and x.is_contiguous(memory_format=formats[x.ndim])

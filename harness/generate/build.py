@@ -9,8 +9,9 @@ from typing import Any
 
 from harness.errors import GeometryError
 from harness.generate.domains import QUANTITIES, Tier
+from harness.problems.numerics import Dtype, Math
 from harness.problems.operator import Operator
-from harness.problems.problem import REGIMES, Problem
+from harness.problems.problem import REGIMES, Layout, Problem, Regime
 from harness.problems.window import Padding, Sizes, Window
 
 
@@ -40,10 +41,10 @@ class Choices:
     flip: bool = False
     ceil: bool = False
     exclude_pad: bool = False
-    dtype: str = "float32"
-    math: str = "ieee"
-    layout: str = "channels-first"
-    data: str = "normal"
+    dtype: Dtype = "float32"
+    math: Math = "ieee"
+    layout: Layout = "channels-first"
+    data: Regime = "normal"
     seed: int = 0
     hollow: bool = False
 
@@ -164,7 +165,7 @@ def _differ_sizes(choices: Choices, tier: Tier) -> Choices:
 
 
 @cache
-def fitting_regimes(operator: Operator, dtype: str) -> tuple[str, ...]:
+def fitting_regimes(operator: Operator, dtype: Dtype) -> tuple[Regime, ...]:
     """Return the data regimes of an operator in a dtype: those in which its smallest problem is valid."""
     one = Choices(
         operator=operator, out=(1,), kernel=(1,), stride=(1,), dilation=(1,), begin=(0,), end=(0,), remainder=(0,),

@@ -14,8 +14,10 @@ from harness.generate import domains
 from harness.generate.build import Choices, build_problem, fitting_regimes
 from harness.generate.domains import Pair, Value
 from harness.plan.suite import NamedProblem
+from harness.problems.numerics import DTYPES, Dtype
 from harness.problems.operator import Operator
-from harness.problems.problem import Problem
+from harness.problems.problem import LAYOUTS, REGIMES, Problem, Regime
+from harness.problems.validation import read_word
 
 Row = dict[str, Value]
 
@@ -35,7 +37,7 @@ def problem_of(row: Row, number: int) -> Problem:
     """Build the problem of a row; values without a parameter (batch, remainder, other data) cycle with its number."""
     operator, axes = Operator(str(row["operator"])), int(row["axes"])
     width, channels, groups = int(row["width"]), int(row["channels"]), row.get("groups", "one")
-    depthwise = groups == "depthwise"
+    depthwise, dtype = groups == "depthwise", read_word("dtype", row["dtype"], DTYPES)
     return build_problem(
         Choices(
             operator=operator,
@@ -54,17 +56,17 @@ def problem_of(row: Row, number: int) -> Problem:
             flip=row.get("extra") == "flip",
             ceil=row.get("rounding") == "ceil",
             exclude_pad=row.get("divisor") == "exclude",
-            dtype=str(row["dtype"]),
-            layout=str(row["layout"]),
-            data=_data(str(row["data"]), operator, str(row["dtype"]), number),
+            dtype=dtype,
+            layout=read_word("layout", row["layout"], LAYOUTS),
+            data=_data(str(row["data"]), operator, dtype, number),
         )
     )
 
 
-def _data(name: str, operator: Operator, dtype: str, number: int) -> str:
+def _data(name: str, operator: Operator, dtype: Dtype, number: int) -> Regime:
     """Data regime of a row; "other" cycles through the regimes that no row names."""
     if name != "other":
-        return name
+        return read_word("data", name, REGIMES)
     named = domains.COVERED_CONVOLUTIONS["data"]
     others = [regime for regime in fitting_regimes(operator, dtype) if regime not in named]
     return others[number % len(others)]

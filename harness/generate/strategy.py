@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from harness.generate import domains
 from harness.generate.build import Choices, build_problem, fitting_regimes, spread_choices
 from harness.generate.domains import TINY, VOLUME, Tier
-from harness.problems.numerics import DTYPES
+from harness.problems.numerics import DTYPES, Dtype, Math
 from harness.problems.operator import Operator
-from harness.problems.problem import LAYOUTS, REGIMES, Problem
+from harness.problems.problem import LAYOUTS, REGIMES, Problem, Regime
 from harness.problems.window import Sizes
 
 SHARE_CONV, SHARE_WHOLE = 3, 2  # one in 3 problems is a convolution, one in 2 holds integers: most laws apply to them
@@ -30,10 +30,10 @@ def problems(
     draw: st.DrawFn,
     *,
     operators: Sequence[Operator] = tuple(Operator),
-    dtypes: Sequence[str] = DTYPES,
+    dtypes: Sequence[Dtype] = DTYPES,
     axes: Sequence[int] = (1, 2, 3),
-    regimes: Sequence[str] = REGIMES,
-    maths: Sequence[str] = ("ieee",),
+    regimes: Sequence[Regime] = REGIMES,
+    maths: Sequence[Math] = ("ieee",),
     largest: int | None = None,
     tails: bool = True,
     hollow: bool = False,

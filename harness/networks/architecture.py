@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from harness.networks.builder import NetworkBuilder
 from harness.networks.graph import Loss, Network
+from harness.problems.numerics import Dtype
 from harness.problems.window import Sizes
 
 
@@ -54,7 +55,7 @@ class Architecture:
         for name, value in self.options.items():
             check_type(f"{what}, option {name}", value, int, "a whole number")
 
-    def draw(self, n: int, size: int, dtype: str, options: Mapping[str, int]) -> Network:
+    def draw(self, n: int, size: int, dtype: Dtype, options: Mapping[str, int]) -> Network:
         """Build the graph. Raises GeometryError if layers do not fit.
 
         n: batch size. size: size of every spatial axis, 0 for the native shape. options: values that replace the

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.errors import GeometryError
 from harness.networks.graph import INPUT, Node
+from harness.problems.numerics import Dtype
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 from harness.problems.window import Sizes, Window
@@ -26,7 +27,7 @@ class NetworkBuilder:
     Methods raise GeometryError if a name is unknown or taken, or if shapes do not fit.
     """
 
-    def __init__(self, shape: Sizes, dtype: str = "float32") -> None:
+    def __init__(self, shape: Sizes, dtype: Dtype = "float32") -> None:
         self.input, self.dtype = tuple(shape), dtype
         self.nodes: dict[str, Node] = {}
 

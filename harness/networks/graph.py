@@ -6,13 +6,15 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
+from harness.problems.numerics import Dtype
 from harness.problems.problem import ITEM_BYTES, Problem
 from harness.problems.window import Sizes
 
 INPUT = "input"  # name of the network's input
 Work = Literal["forward", "step"]  # outputs alone, or outputs, loss and all gradients
+WORKS: tuple[Work, ...] = get_args(Work)
 Loss = Literal["cross-entropy", "projection"]
 
 
@@ -55,7 +57,7 @@ class Network:
 
     name: str
     input: Sizes
-    dtype: str
+    dtype: Dtype
     nodes: tuple[Node, ...]
     loss: Loss
 

@@ -11,13 +11,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 from harness.errors import GeometryError, LineError, unknown
 from harness.networks.architecture import Architecture
-from harness.networks.graph import Network, Work
-from harness.problems.numerics import DTYPES
+from harness.networks.graph import WORKS, Network, Work
+from harness.problems.numerics import DTYPES, Dtype
 from harness.problems.problem import ITEM_BYTES
+from harness.problems.validation import read_word
 
 WORD = "network"  # first word of a network's problem line
 FIELDS = ("n", "size", "dtype", "seed", "mixed")  # of every network; all others are options of its architecture
@@ -36,7 +37,7 @@ class NetworkProblem:
     work: Work
     n: int = 1
     size: int = 0
-    dtype: str = "float32"
+    dtype: Dtype = "float32"
     seed: int = 0
     mixed: str = ""
     options: tuple[tuple[str, int], ...] = ()
@@ -49,8 +50,8 @@ class NetworkProblem:
             object.__setattr__(self, "size", 0)  # one problem has one line
         if self.n < 1 or self.size < 0 or self.seed < 0:
             raise GeometryError(f"{self.line}: wanted n of at least 1, and no negative size or seed")
-        if self.dtype not in DTYPES:
-            raise GeometryError(f"unknown dtype: got '{self.dtype}', wanted one of {', '.join(DTYPES)}")
+        for name, words in (("work", WORKS), ("dtype", DTYPES)):
+            object.__setattr__(self, name, read_word(name, getattr(self, name), words))
         try:
             draw_network(self.architecture, self.n, self.size, self.dtype, self.options)
         except GeometryError as error:
@@ -89,7 +90,7 @@ class NetworkProblem:
 
 @lru_cache(maxsize=64)
 def draw_network(
-    architecture: Architecture, n: int, size: int, dtype: str, options: tuple[tuple[str, int], ...]
+    architecture: Architecture, n: int, size: int, dtype: Dtype, options: tuple[tuple[str, int], ...]
 ) -> Network:
     """Build the graph of an architecture; cached.
 
@@ -116,7 +117,7 @@ def parse_network(line: str, architectures: Mapping[str, Architecture]) -> Netwo
     architectures: known networks by name.
     """
     words = [(found.group(), found.start()) for found in re.finditer(r"\S+", line)]
-    if len(words) < 3 or words[2][0] not in get_args(Work):
+    if len(words) < 3 or words[2][0] not in WORKS:
         raise LineError(
             f"got '{line}', wanted 'network NAME forward' or 'network NAME step'", line, words[-1][1] if words else 0
         )
@@ -136,8 +137,8 @@ def parse_network(line: str, architectures: Mapping[str, Architecture]) -> Netwo
             raise LineError(f"{key}: got '{value}', wanted a whole number", line, column)
         fields[key] = value
     return NetworkProblem(
-        architecture=architecture, work="step" if words[2][0] == "step" else "forward", n=int(fields.get("n", 1)),
-        size=int(fields.get("size", 0)), dtype=fields.get("dtype", "float32"), seed=int(fields.get("seed", 0)),
-        mixed=fields.get("mixed", ""),
+        architecture=architecture, work=read_word("work", words[2][0], WORKS), n=int(fields.get("n", 1)),
+        size=int(fields.get("size", 0)), dtype=read_word("dtype", fields.get("dtype", "float32"), DTYPES),
+        seed=int(fields.get("seed", 0)), mixed=fields.get("mixed", ""),
         options=tuple((key, int(fields[key])) for key in architecture.options if key in fields),
     )  # fmt: skip

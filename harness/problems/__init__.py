@@ -7,6 +7,7 @@ Arrays have the shape n c *s, with s the sizes of 1 to 3 spatial axes.
 `Outputs`: the return value of a backend's operator: a DeviceArray, or a tuple of two for max_pool. `Call`: an operator
 bound to its arrays. `Namespace`: an array library.
 `Sizes`: a tuple of int, one size or step per axis. `Padding`: (begin, end) per axis, in elements.
+`Dtype`, `Math`, `Layout`, `Regime`: the words that these fields of a problem may hold.
 `DTYPES`: names of the dtypes that problems have. `FORMATS`: name of a dtype, or "tf32" -> `Format`.
 `EVERY`: the index of all images and channels: `x[(*EVERY, *at)]` slices along spatial axes alone.
 `reference`: module with a float64 function for each operator, with the signature of a backend's method, and
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
         exact_amplitude,
         make_arrays,
     )
-    from harness.problems.numerics import DTYPES, FORMATS, Format, dtype_of
+    from harness.problems.numerics import DTYPES, FORMATS, Dtype, Format, Math, dtype_of
+    from harness.problems.problem import Layout, Regime
     from harness.problems.reference import rot180
     from harness.problems.taps import (
         EVERY,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
         view_windows,
         window_slices,
     )
+    from harness.problems.validation import read_word
     from harness.problems.window import Padding, Sizes
 else:
     from harness.lazy import load_lazily
@@ -52,17 +55,20 @@ else:
             "arrays": "Array Call DeviceArray DeviceArrays Namespace Outputs",
             "calling": "bind_operator name_outputs operator_arguments",
             "data": "apply_layout array_generator draw_array exact_amplitude make_arrays",
-            "numerics": "DTYPES FORMATS Format dtype_of",
+            "numerics": "DTYPES FORMATS Dtype Format Math dtype_of",
+            "problem": "Layout Regime",
             "reference": "rot180",
             "taps": "EVERY device_options inner_slices mean_divisors pad_or_crop tap_slices view_windows window_slices",
+            "validation": "read_word",
             "window": "Padding Sizes",
         },
         modules=("reference",),
     )
 
 __all__ = [
-    "DTYPES", "EVERY", "FORMATS", "Array", "Call", "DeviceArray", "DeviceArrays", "Format", "Namespace", "Outputs",
-    "Padding", "Sizes", "apply_layout", "array_generator", "bind_operator", "device_options", "draw_array", "dtype_of",
-    "exact_amplitude", "inner_slices", "longest_sum", "make_arrays", "mean_divisors", "name_outputs",
-    "operator_arguments", "pad_or_crop", "reference", "rot180", "tap_slices", "view_windows", "window_slices",
+    "DTYPES", "EVERY", "FORMATS", "Array", "Call", "DeviceArray", "DeviceArrays", "Dtype", "Format", "Layout", "Math",
+    "Namespace", "Outputs", "Padding", "Regime", "Sizes", "apply_layout", "array_generator", "bind_operator",
+    "device_options", "draw_array", "dtype_of", "exact_amplitude", "inner_slices", "longest_sum", "make_arrays",
+    "mean_divisors", "name_outputs", "operator_arguments", "pad_or_crop", "read_word", "reference", "rot180",
+    "tap_slices", "view_windows", "window_slices",
 ]  # fmt: skip

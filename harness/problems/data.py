@@ -19,7 +19,7 @@ import numpy as np
 from harness.problems.accumulation import longest_sum
 from harness.problems.arrays import Array
 from harness.problems.numerics import FORMATS, dtype_of
-from harness.problems.problem import Problem
+from harness.problems.problem import Layout, Problem
 from harness.problems.reference import max_pool
 from harness.problems.seeds import seeded_generator
 from harness.problems.tile import is_large, make_tiled
@@ -170,7 +170,7 @@ def make_arrays(problem: Problem) -> dict[str, Array]:
     return arrays
 
 
-def apply_layout(a: Array, layout: str) -> Array:
+def apply_layout(a: Array, layout: Layout) -> Array:
     """Return an array with another memory order: contiguous as n c *s, or with channels last; the shape stays."""
     if layout == "channels-first" or a.ndim < 3:
         return np.ascontiguousarray(a)

@@ -16,8 +16,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from harness.errors import GeometryError, LineError, unknown
+from harness.problems.numerics import DTYPES, MATHS
 from harness.problems.operator import Operator
-from harness.problems.problem import TEXTS, Problem
+from harness.problems.problem import LAYOUTS, REGIMES, TEXTS, Problem
+from harness.problems.validation import Word, read_word
 from harness.problems.window import Padding, Sizes, Window
 
 T = TypeVar("T")
@@ -94,17 +96,17 @@ class _Reader:
                 bias="bias" in self.fields,
                 output_padding=self.per_axis("output_padding", 0, axes) if transposed else None,
                 flip="flip" in self.fields,
-                dtype=self.text("dtype"),
-                math=self.text("math"),
-                layout=self.text("layout"),
-                data=self.text("data"),
+                dtype=self.word("dtype", DTYPES),
+                math=self.word("math", MATHS),
+                layout=self.word("layout", LAYOUTS),
+                data=self.word("data", REGIMES),
                 seed=seed,
             )
         except GeometryError as error:
             raise GeometryError(f"{error}; the line was: {self.line}") from None
 
-    def text(self, name: str) -> str:
-        return self.fields.get(name, (TEXTS[name], 0))[0]
+    def word(self, name: str, allowed: tuple[Word, ...]) -> Word:
+        return read_word(name, self.fields.get(name, (TEXTS[name], 0))[0], allowed)
 
     def number(self, name: str, default: int) -> int:
         if name not in self.fields:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 if TYPE_CHECKING:
     import numpy as np
 
+Dtype = Literal["float64", "float32", "float16", "bfloat16"]
+FormatName = Literal[Dtype, "tf32"]
+Math = Literal["ieee", "tf32"]
 Algorithm = Literal["direct", "gemm", "fft", "winograd"]
+Tie = Literal["first", "last"]
+Zero = Literal["first", "positive"]
+DTYPES: tuple[Dtype, ...] = get_args(Dtype)
+MATHS: tuple[Math, ...] = get_args(Math)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +39,9 @@ FORMATS: dict[str, Format] = {
     "bfloat16": Format(8, 2.0**-133),
     "tf32": Format(11, 2.0**-136),
 }
-DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 
-def dtype_of(name: str) -> np.dtype[Any]:
+def dtype_of(name: Dtype) -> np.dtype[Any]:
     """NumPy dtype of a dtype name; bfloat16 comes from ml_dtypes."""
     import numpy as np
 
@@ -74,15 +80,17 @@ class Numerics:
 
     algorithm: Algorithm = "direct"
     tile: int = 2
-    accumulator: Mapping[str, str] = field(default_factory=lambda: {"float16": "float32", "bfloat16": "float32"})
+    accumulator: Mapping[Dtype, FormatName] = field(
+        default_factory=lambda: {"float16": "float32", "bfloat16": "float32"}
+    )
     output_roundings: int = 1
-    rounds_input_to: str | None = None
+    rounds_input_to: FormatName | None = None
     nan_local: bool = True
     deterministic: bool = True
     reentrant: bool = True
-    ties: Literal["first", "last"] = "first"
-    nan_index: Literal["first", "last"] = "first"
-    signed_zeros: Literal["first", "positive"] = "first"
+    ties: Tie = "first"
+    nan_index: Tie = "first"
+    signed_zeros: Zero = "first"
     keeps_subnormals: bool = True
     empty_batch: bool = True
     zero_channels: bool = True
@@ -104,9 +112,9 @@ class Numerics:
         if self.rounds_input_to is not None:
             check_one_of("format in Numerics rounds_input_to", self.rounds_input_to, FORMATS)
         for name, allowed in (
-            ("ties", ("first", "last")),
-            ("nan_index", ("first", "last")),
-            ("signed_zeros", ("first", "positive")),
+            ("ties", get_args(Tie)),
+            ("nan_index", get_args(Tie)),
+            ("signed_zeros", get_args(Zero)),
         ):
             check_one_of(f"Numerics {name}", getattr(self, name), allowed)
         for name in ("nan_local", "deterministic", "reentrant", "keeps_subnormals", "empty_batch", "zero_channels"):
@@ -117,6 +125,6 @@ class Numerics:
         """True if only the norm of the error is bounded, not each element."""
         return self.algorithm in ("fft", "winograd")
 
-    def sums_in(self, dtype: str) -> Format:
+    def sums_in(self, dtype: Dtype) -> Format:
         """Format of the accumulator for data of this dtype."""
         return FORMATS[self.accumulator.get(dtype, dtype)]

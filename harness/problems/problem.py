@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal, NoReturn, get_args
+from typing import Literal, get_args
 
 from harness.errors import GeometryError
-from harness.problems.numerics import DTYPES
+from harness.problems.numerics import DTYPES, MATHS, Dtype, Math
 from harness.problems.operator import Operator
 from harness.problems.window import Sizes, Window
 
@@ -18,11 +18,11 @@ Regime = Literal[
 ]  # fmt: skip
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 REGIMES: tuple[Regime, ...] = get_args(Regime)
-MATHS = ("ieee", "tf32")
 TEXTS = {  # fields of a line that are words, with their defaults
     "dtype": "float32", "math": "ieee", "layout": "channels-first", "data": "normal",
 }  # fmt: skip
-ITEM_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+WORDS: dict[str, tuple[str, ...]] = {"dtype": DTYPES, "layout": LAYOUTS, "data": REGIMES, "math": MATHS}
+ITEM_BYTES: dict[Dtype, int] = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +48,10 @@ class Problem:
     bias: bool = False
     output_padding: Sizes | None = None
     flip: bool = False
-    dtype: str = "float32"
-    math: str = "ieee"
-    layout: str = "channels-first"
-    data: str = "normal"
+    dtype: Dtype = "float32"
+    math: Math = "ieee"
+    layout: Layout = "channels-first"
+    data: Regime = "normal"
     seed: int = 0
     y: Sizes = field(init=False, repr=False, compare=False)
     forward_spatial: Sizes = field(init=False, repr=False, compare=False)
@@ -72,7 +72,7 @@ class Problem:
                 f"impossible geometry: got x {_by(self.x)}, wanted space of at least 1 and no size below 0"
             )
         if self.dtype not in DTYPES or self.layout not in LAYOUTS or self.data not in REGIMES or self.math not in MATHS:
-            self._refuse_word()
+            self._read_words()
         spec = self.operator.spec
         if self.data in spec.refused_data:
             raise GeometryError(f"{self.operator}: {spec.refused_data[self.data]}")
@@ -86,6 +86,7 @@ class Problem:
     def _has_types(self) -> bool:
         """True if nothing has to be converted; the type of one sum reveals the types of all sizes, which is fast."""
         x, w, extra = self.x, self.w, self.output_padding
+        dtype, math, layout, data = self._words
         try:
             return (
                 type(self.operator) is Operator
@@ -95,23 +96,24 @@ class Problem:
                 and (w is None or (type(w) is tuple and type(sum(w)) is int))
                 and (extra is None or (type(extra) is tuple and type(sum(extra)) is int))
                 and type(self.seed) is int
-                and type(self.dtype) is str
+                and type(dtype) is type(math) is type(layout) is type(data) is str
                 and type(self.bias) is bool
                 and type(self.flip) is bool
             )
         except TypeError:  # what cannot be added is no size
             return False
 
-    def _refuse_word(self) -> NoReturn:
-        for name, value, allowed in (
-            ("dtype", self.dtype, DTYPES),
-            ("layout", self.layout, LAYOUTS),
-            ("data", self.data, REGIMES),
-            ("math", self.math, MATHS),
-        ):
-            if value not in allowed:
-                raise GeometryError(f"unknown {name}: got '{value}', wanted one of {', '.join(allowed)}")
-        raise AssertionError("every word is allowed")
+    @property
+    def _words(self) -> tuple[object, object, object, object]:
+        """The fields that are words, of any type until they are checked."""
+        return self.dtype, self.math, self.layout, self.data
+
+    def _read_words(self) -> None:
+        """Turn texts of other types into plain ones. Raises GeometryError for a word that is not allowed."""
+        from harness.problems.validation import read_word
+
+        for name, words in WORDS.items():
+            object.__setattr__(self, name, read_word(name, getattr(self, name), words))
 
     def _convert(self) -> None:
         """Turn what has one reading into the field's own type, and refuse the rest. Raises UsageError."""
@@ -122,7 +124,9 @@ class Problem:
         for name in ("bias", "flip"):
             check_type(name, getattr(self, name), bool, "True or False")
         check_type("seed", self.seed, int, "a whole number")
-        check_one_of("dtype", self.dtype, DTYPES)
+        for name, words in WORDS.items():
+            check_one_of(name, getattr(self, name), words)
+        self._read_words()
         object.__setattr__(self, "x", read_sizes("x", self.x, "N, C and 1 to 3 sizes, such as (8, 64, 56, 56)"))
         for name, wanted in (("w", "O, C/groups and a size per axis"), ("output_padding", "a number per axis")):
             if getattr(self, name) is not None:

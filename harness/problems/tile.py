@@ -15,7 +15,7 @@ import numpy as np
 from harness.problems.accumulation import longest_sum
 from harness.problems.arrays import Array, DeviceArray
 from harness.problems.numerics import FORMATS, dtype_of
-from harness.problems.problem import Problem
+from harness.problems.problem import Layout, Problem
 from harness.problems.seeds import seeded_generator
 from harness.problems.window import Sizes
 
@@ -71,7 +71,7 @@ def amplitude(problem: Problem) -> tuple[int, float]:
     return 1, limit / (4 * longest)
 
 
-def memory_order(shape: Sizes, layout: str) -> tuple[int, ...]:
+def memory_order(shape: Sizes, layout: Layout) -> tuple[int, ...]:
     """Axes of an array n c *s from the outermost in memory to the innermost."""
     axes = tuple(range(len(shape)))
     return axes if layout == "channels-first" or len(shape) < 3 else (0, *axes[2:], 1)

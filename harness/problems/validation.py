@@ -10,11 +10,12 @@ import math
 import operator
 from collections.abc import Callable, Iterable
 from types import UnionType
-from typing import Any
+from typing import Any, TypeVar
 
-from harness.errors import UsageError, unknown
+from harness.errors import GeometryError, UsageError, unknown
 
 Kind = type | UnionType
+Word = TypeVar("Word", bound=str)
 
 
 def refuse(what: str, got: object, wanted: str) -> UsageError:
@@ -44,6 +45,18 @@ def check_one_of(what: str, value: object, allowed: Iterable[str]) -> None:
     names = tuple(allowed)
     if not isinstance(value, str) or value not in names:
         raise unknown(what, value if isinstance(value, str) else repr(value), names, "docs/plugins.md")
+
+
+def read_word(what: str, value: object, allowed: tuple[Word, ...]) -> Word:
+    """Return the allowed word that a field of a problem holds, with the type of the allowed ones.
+
+    what: name of the field, such as "dtype". value: to check. allowed: all words of the field.
+    Raises GeometryError unless the value is one of them.
+    """
+    for word in allowed:
+        if isinstance(value, str) and word == value:
+            return word
+    raise GeometryError(f"unknown {what}: got '{value}', wanted one of {', '.join(allowed)}")
 
 
 def check_type(what: str, value: object, kind: Kind, wanted: str) -> None:

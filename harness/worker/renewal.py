@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 
 from harness.networks.graph import INPUT
 from harness.problems.arrays import Array, DeviceArray, DeviceArrays
+from harness.problems.numerics import Dtype
+from harness.problems.problem import Regime
 
 RENEWED = frozenset({"normal", "uniform", "wide"})  # regimes in which every fraction is allowed
 NAMES = frozenset({"x", "dy", INPUT})  # but only dy if indices are given: they are those of the maxima of x
@@ -71,7 +73,7 @@ def combine(a: Array, word: int) -> Array:
     return made
 
 
-def make_renewal(arrays: DeviceArrays, dtype: str, regime: str) -> Renewal | None:
+def make_renewal(arrays: DeviceArrays, dtype: Dtype, regime: Regime) -> Renewal | None:
     """Return the renewal of device arrays; None for other regimes or dtypes, or if an array has no integer view.
 
     arrays: by name.
@@ -87,7 +89,7 @@ def make_renewal(arrays: DeviceArrays, dtype: str, regime: str) -> Renewal | Non
     return Renewal(words=found, bits=FRACTION_BITS[dtype])
 
 
-def view_words(a: DeviceArray, dtype: str) -> DeviceArray:
+def view_words(a: DeviceArray, dtype: Dtype) -> DeviceArray:
     """Return an integer view of the memory of a NumPy, PyTorch or CuPy array; None for any other array."""
     if str(getattr(a, "dtype", "")).rpartition(".")[2] != dtype:
         return None

@@ -22,7 +22,7 @@ from harness.networks.initialise import TARGET, make_ends, make_values
 from harness.networks.problem import NetworkProblem
 from harness.problems.arrays import Array, DeviceArray, DeviceArrays, Outputs
 from harness.problems.data import make_arrays
-from harness.problems.problem import Problem
+from harness.problems.problem import Problem, Regime
 
 KEPT = frozenset({"w", "b"})  # inputs that a plan may keep in its own form
 
@@ -65,7 +65,7 @@ class TimedSubject(Protocol):
         """Plan the timed call on these device arrays."""
 
     @property
-    def regime(self) -> str:
+    def regime(self) -> Regime:
         """Data regime of the arrays that calls read anew."""
 
     def judge(self, host: Mapping[str, Array], outputs: Mapping[str, Array], seed: int | None = None) -> Deviation:
@@ -104,7 +104,7 @@ class TimedOperator:
         return self.subject.prepare_devices(self.problem, devices)
 
     @property
-    def regime(self) -> str:
+    def regime(self) -> Regime:
         """Data regime of the problem."""
         return self.problem.data
 
@@ -147,7 +147,7 @@ class TimedNetwork:
         return PreparedPass(self.subject, partial(self.subject.run, devices, devices, keep=False))
 
     @property
-    def regime(self) -> str:
+    def regime(self) -> Regime:
         """Data regime of the input."""
         return "normal"
 

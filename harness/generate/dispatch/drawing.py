@@ -18,7 +18,7 @@ from harness.generate.build import Choices, build_problem
 from harness.generate.dispatch import values
 from harness.generate.dispatch.problems import estimate_cost
 from harness.generate.dispatch.values import WindowClass
-from harness.problems.numerics import DTYPES
+from harness.problems.numerics import DTYPES, Dtype
 from harness.problems.operator import Operator
 from harness.problems.problem import LAYOUTS, Problem
 from harness.problems.window import Sizes
@@ -67,7 +67,7 @@ SIDES: tuple[Sizes, ...] = tuple(itertools.product((0, 1, 2), repeat=3))
 
 
 def draw_layers(
-    operators: Sequence[Operator] = tuple(Operator), dtypes: Sequence[str] = DTYPES, seed: int = 0
+    operators: Sequence[Operator] = tuple(Operator), dtypes: Sequence[Dtype] = DTYPES, seed: int = 0
 ) -> Iterator[Problem]:
     """Yield layers without end, cycling through the operators; deterministic for a seed.
 

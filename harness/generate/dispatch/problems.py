@@ -25,8 +25,10 @@ from harness.generate.dispatch.values import WindowClass
 from harness.generate.domains import Pair, Value
 from harness.plan.suite import NamedProblem
 from harness.problems.data import can_be_distinct
+from harness.problems.numerics import DTYPES
 from harness.problems.operator import Operator
-from harness.problems.problem import Problem
+from harness.problems.problem import LAYOUTS, Problem
+from harness.problems.validation import read_word
 
 LAW = "agrees-with-reference"  # the only law for these problems: it checks every element
 DEAR = 6e6  # operations above which a problem is not tested by default
@@ -213,8 +215,8 @@ def _shape(operator: Operator, row: Row) -> Problem:
             bias=row.get("bias") == "bias",
             ceil=window.ceil or row.get("rounding") == "ceil",
             exclude_pad=row.get("divisor") == "exclude",
-            dtype=str(row["dtype"]),
-            layout=str(row["layout"]),
+            dtype=read_word("dtype", row["dtype"], DTYPES),
+            layout=read_word("layout", row["layout"], LAYOUTS),
             data="integer",
             hollow=window.padding == "over",
         )
@@ -229,9 +231,9 @@ def _window_of(row: Row) -> WindowClass:
         return WindowClass(kernel=(1,) * int(row["axes"]))
     kernel = (values.KERNELS if "groups" in row else values.POOL_KERNELS)[row["kernel"]]
     return WindowClass(
-        kernel=kernel, stride=values.stride_of(row["stride"], kernel), padding=row["padding"],  # type: ignore[arg-type]
-        dilation=int(row["dilation"]), groups=row.get("groups", "one"),  # type: ignore[arg-type]
-        full=row["kernel"] in values.FILLING,
+        kernel=kernel, stride=values.stride_of(row["stride"], kernel), dilation=int(row["dilation"]),
+        padding=read_word("padding", row["padding"], values.PADDING_NAMES),
+        groups=read_word("groups", row.get("groups", "one"), values.GROUP_NAMES), full=row["kernel"] in values.FILLING,
     )  # fmt: skip
 
 

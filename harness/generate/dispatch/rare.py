@@ -20,8 +20,10 @@ from harness.generate.domains import Value
 from harness.plan.suite import NamedProblem
 from harness.problems.data import can_be_distinct
 from harness.problems.line import parse_line
+from harness.problems.numerics import DTYPES
 from harness.problems.operator import Operator
-from harness.problems.problem import Problem
+from harness.problems.problem import LAYOUTS, Problem
+from harness.problems.validation import read_word
 from harness.problems.window import Sizes
 
 MOST = 1e7  # operations of a problem: many positions or channels are what is rare of some
@@ -130,8 +132,8 @@ def _problem_of(operator: Operator, row: Row, number: int) -> Problem:
             groups={"one": 1, "grouped": 2 + number % 3}.get(groups, c),
             outputs={"depthwise": 1, "multiplier": 2 + number % 2}.get(groups, o),
             bias=row.get("bias") == "bias", ceil=row.get("rounding") == "ceil",
-            exclude_pad=row.get("divisor") == "exclude", dtype=str(row["dtype"]), layout=str(row["layout"]),
-            data="integer",
+            exclude_pad=row.get("divisor") == "exclude", dtype=read_word("dtype", row["dtype"], DTYPES),
+            layout=read_word("layout", row["layout"], LAYOUTS), data="integer",
         )
     )  # fmt: skip
     if operator.spec.indexed and can_be_distinct(problem):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from harness.generate.dispatch.conditions import EXACT, OFF_BY_ONE
 from harness.generate.domains import Pair, Value
@@ -16,6 +16,8 @@ from harness.problems.window import Sizes
 
 Padding = Literal["none", "same", "half", "wide", "causal", "end", "beyond", "over"]
 Groups = Literal["one", "grouped", "depthwise", "multiplier"]
+PADDING_NAMES: tuple[Padding, ...] = get_args(Padding)
+GROUP_NAMES: tuple[Groups, ...] = get_args(Groups)
 # Kernels as large as their input: long ones have a wide output if they are padded; dilated ones need padding.
 FULL, LONG, SPREAD = "input", "input long", "input dilated"
 FILLING = (FULL, LONG, SPREAD)

@@ -15,7 +15,7 @@ from harness.laws.subject import BackendUnderTest, check_form
 from harness.problems.arrays import Array, DeviceArray, Outputs
 from harness.problems.calling import name_outputs
 from harness.problems.numerics import dtype_of
-from harness.problems.problem import Problem
+from harness.problems.problem import Layout, Problem
 from harness.problems.taps import device_options
 from harness.problems.tile import Tile, make_tile, memory_order
 from harness.problems.window import Sizes
@@ -104,7 +104,7 @@ def make_blank(like: DeviceArray, size: int) -> DeviceArray:
     return array_namespace(like).empty(size, dtype=like.dtype, **device_options(like))
 
 
-def shape_flat(flat: DeviceArray, shape: Sizes, layout: str) -> DeviceArray:
+def shape_flat(flat: DeviceArray, shape: Sizes, layout: Layout) -> DeviceArray:
     """View a one-dimensional array as n c *s in a memory layout.
 
     shape: n c *s.

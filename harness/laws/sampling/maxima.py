@@ -16,11 +16,12 @@ import numpy as np
 from harness.laws.sampling.held import Box, Held, make_blank, shape_flat, split, widen
 from harness.laws.sampling.windows import Axis, axes_of
 from harness.problems.arrays import Array
+from harness.problems.numerics import Tie
 from harness.problems.taps import EVERY
 from harness.problems.tile import memory_order
 
 
-def pool_blocks(held: Held, ties: str) -> Iterator[tuple[Box, Array, Array]]:
+def pool_blocks(held: Held, ties: Tie) -> Iterator[tuple[Box, Array, Array]]:
     """Yield boxes that cover the output, with maxima (float32) and flat indices; -inf and -1 for padding only.
 
     ties: which of equal maxima has the index, "first" or "last".
@@ -31,7 +32,7 @@ def pool_blocks(held: Held, ties: str) -> Iterator[tuple[Box, Array, Array]]:
         yield box, *_pool(held, box, ties)
 
 
-def _pool(held: Held, box: Box, ties: str) -> tuple[Array, Array]:
+def _pool(held: Held, box: Box, ties: Tie) -> tuple[Array, Array]:
     axes = axes_of(held.problem)
     slab, offsets = _read_slab(held, box, axes)
     taps, best = math.prod(held.problem.kernel), None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, Self, TypeVar
 
+from harness.problems.numerics import Dtype
 from harness.problems.window import Sizes, Window
 
 P = TypeVar("P", bound="Geometry")
@@ -43,7 +44,7 @@ class Geometry(Protocol):
         ...
 
     @property
-    def dtype(self) -> str:
+    def dtype(self) -> Dtype:
         """Name of the dtype."""
         ...
 

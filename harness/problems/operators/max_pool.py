@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.problems.arrays import Array, DeviceArrays
+from harness.problems.numerics import Tie
 from harness.problems.operators.columns import is_small, write_columns
 from harness.problems.operators.cost import count_pool_flops
 from harness.problems.operators.geometry import Geometry, under
@@ -17,7 +18,7 @@ from harness.problems.taps import EVERY, pad_or_crop, tap_slices
 from harness.problems.window import Sizes, Window
 
 
-def max_pool(x: Array, window: Window, ties: str = "first", nan_index: str = "first") -> tuple[Array, Array]:
+def max_pool(x: Array, window: Window, ties: Tie = "first", nan_index: Tie = "first") -> tuple[Array, Array]:
     """y = max over the window, padding as -inf; the first in row-major order wins, NaN wins over all.
 
     Selection is exact in any dtype, so x keeps its own; indices are flat over the spatial axes of x.
@@ -53,7 +54,7 @@ def _select(padded: Array, places: Array, out: Sizes, window: Window) -> tuple[A
 
 
 def _select_by_taps(
-    padded: Array, places: Array, out: Sizes, window: Window, special: bool, ties: str, nan_index: str
+    padded: Array, places: Array, out: Sizes, window: Window, special: bool, ties: Tie, nan_index: Tie
 ) -> tuple[Array, Array]:
     """The maximum of every window tap by tap, for large inputs, NaN, infinities and other rules for ties."""
     assert window.kernel is not None
