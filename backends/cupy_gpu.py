@@ -14,6 +14,7 @@ from typing import ClassVar
 from backends.fft import FFT
 from backends.im2col import Im2col
 from harness import Backend, Numerics, Operator, Problem, hookimpl
+from harness.backend import SwitchName
 from harness.problems import Array, DeviceArray
 
 NOT_INSTALLED = "cupy is not installed; install the extra: pip install 'conv-harness[cuda]'"
@@ -32,7 +33,7 @@ class OnCupy(Backend):
     """Mixin with the CUDA side of a backend that computes through the namespace of its arrays."""
 
     device = "cuda"
-    instruction_sets: ClassVar[tuple[str, ...]] = ()
+    instruction_sets: ClassVar[tuple[SwitchName, ...]] = ()
     clock = "cuda"
     block_bytes: ClassVar[int] = BLOCK_BYTES
 

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from backends.fft_plan import Plan, Tile, make_plan
 from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing
 from harness import Backend, Numerics, Operator, Problem, Window, hookimpl
+from harness.backend import SwitchName
 from harness.problems import EVERY, Call, DeviceArray, DeviceArrays, Namespace, Sizes, bind_operator, operator_arguments
 
 Slices = tuple[slice, ...]
@@ -25,7 +26,7 @@ class FFT(Backend):
     """Transforms over space; float16 is computed in float32. On CuPy only the two transfers differ."""
 
     name = "fft"
-    instruction_sets: ClassVar[tuple[str, ...]] = ("openblas", "numpy")
+    instruction_sets: ClassVar[tuple[SwitchName, ...]] = ("openblas", "numpy")
     rate = 3e9
     numerics = Numerics(algorithm="fft", nan_local=False)
     takes_complex = True

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing
 from backends.reductions import Reductions, grown, module_of, widen
 from harness import Backend, Numerics, Operator, Problem, Window, hookimpl
+from harness.backend import SwitchName
 from harness.problems import (
     EVERY,
     Call,
@@ -219,7 +220,7 @@ class Im2col(Reductions, Backend):
     """Columns and matrix products; float16 is computed in float32. On CuPy only the two transfers differ."""
 
     name = "im2col"
-    instruction_sets: ClassVar[tuple[str, ...]] = ("openblas", "numpy")
+    instruction_sets: ClassVar[tuple[SwitchName, ...]] = ("openblas", "numpy")
     rate = 5e9
     numerics = Numerics(algorithm="gemm")
     takes_complex = True

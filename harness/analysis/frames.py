@@ -38,7 +38,7 @@ from harness.analysis.tables import (
     sample_rows,
     to_columns,
 )
-from harness.record.run import OUTCOMES, RAN, WRONG, Run
+from harness.record.run import OUTCOMES, RAN, WRONG, Outcome, Run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -238,7 +238,7 @@ def arithmetic_table(results: pd.DataFrame) -> pd.DataFrame:
 @dataclass(frozen=True, slots=True)
 class _Comparison:
     problem: str
-    outcome: str
+    outcome: Outcome
     effective_bits: float | None
     proves_nothing: bool | None
     observed: str | None

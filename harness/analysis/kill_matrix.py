@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.record.run import Outcome
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kill:
@@ -13,7 +15,7 @@ class Kill:
     law: str
     fault: str
     problem: str
-    outcome: str
+    outcome: Outcome
     reason: str
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.analysis.networks import WORKS, NetworkRow
+from harness.analysis.networks import NetworkRow
+from harness.networks.graph import WORKS
 
 
 def network_records(rows: Sequence[NetworkRow]) -> list[dict[str, Any]]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from harness.networks.graph import Work
 from harness.networks.problem import is_network_line, split_line
 from harness.record.run import RAN, WRONG, Measurement, Result, Run
 
 if TYPE_CHECKING:
     from harness.analysis.statistics import Estimate
-
-WORKS = ("forward", "step")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,34 +27,34 @@ class NetworkRow:
     given: str
     arm: str
     backend: str
-    speed: Mapping[str, Result]
+    speed: Mapping[Work, Result]
     laws: tuple[Result, ...]
 
-    def measured(self, work: str) -> Measurement | None:
+    def measured(self, work: Work) -> Measurement | None:
         """Return the passes of a timed work; None if it was not timed, or its outputs are not verified."""
         found = self.speed.get(work)
         return None if found is None or found.outcome != "passed" or found.vacuous else found.measurement
 
-    def why(self, work: str) -> str:
+    def why(self, work: Work) -> str:
         """Return the reason why a work has no time; empty if it has one, or was not timed at all."""
         found = self.speed.get(work)
         if found is None or self.measured(work) is not None:
             return ""
         return "its check proves nothing" if found.vacuous else f"{found.outcome}: {found.reason}"
 
-    def time(self, work: str) -> Estimate | None:
+    def time(self, work: Work) -> Estimate | None:
         """Return the median time of a pass; None if there is no verified time."""
         from harness.analysis.statistics import estimate_time
 
         measurement = self.measured(work)
         return estimate_time(measurement) if measurement is not None else None
 
-    def gflops(self, work: str) -> float | None:
+    def gflops(self, work: Work) -> float | None:
         """Return the operations of all layers over the time, in GFLOP/s; None if either is unknown."""
         time, operations = self.time(work), self.figure("operations", work)
         return operations / time.value if time is not None and operations else None
 
-    def figure(self, name: str, work: str = "") -> float | None:
+    def figure(self, name: str, work: Work | Literal[""] = "") -> float | None:
         """Return a figure that results of this network show; None if none shows it.
 
         name: such as parameters, operations or activation bytes. work: look only at the timed pass of this work.
@@ -113,7 +112,7 @@ def network_rows(run: Run) -> tuple[NetworkRow, ...]:
 
     Sorted by the order of networks in the plan, then input, then arm.
     """
-    speed: dict[tuple[str, str, str], dict[str, Result]] = defaultdict(dict)
+    speed: dict[tuple[str, str, str], dict[Work, Result]] = defaultdict(dict)
     laws: dict[tuple[str, str], list[Result]] = defaultdict(list)
     networks: dict[str, None] = {}
     backend_of: dict[str, str] = {}

@@ -12,7 +12,8 @@ from typing import Literal
 from harness.analysis.outcomes import CODE, Silent, find_silent, find_transition
 from harness.analysis.statistics import Estimate, estimate_ratio
 from harness.exit_codes import ExitCode
-from harness.record.run import RAN, Result, Run
+from harness.plan.suite import CellKind
+from harness.record.run import RAN, Outcome, Result, Run
 
 Verdict = Literal[
     "SLOWER", "FASTER", "SAME", "INCONCLUSIVE", "BROKEN", "WRONG BEFORE", "MENDED", "UNCHANGED", "NEW", "MISSING",
@@ -40,9 +41,9 @@ class Change:
     label: str
     problem: str
     law: str
-    kind: str
-    base: str
-    new: str
+    kind: CellKind
+    base: Outcome | Literal[""]
+    new: Outcome | Literal[""]
     ratio: Estimate | None = None
     verdict: Verdict
     reason: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Never
+from typing import Never
 
 from harness.analysis.analyse import Analysis, analyse
 from harness.analysis.run_comparison import THRESHOLD, Comparison, compare_runs
@@ -16,7 +16,7 @@ from harness.gating.arms import Contest, time_arms
 from harness.gating.blessings import accept_changes, read_blessings
 from harness.gating.versions import Build, Wanted, compare_versions
 from harness.git import find_repository
-from harness.plan.suite import NamedProblem
+from harness.plan.suite import Mode, NamedProblem
 from harness.plugins.manager import Registry, load_plugins, refuse_broken
 from harness.record.directory import read_run
 from harness.record.run import Run
@@ -27,7 +27,7 @@ OF_ARRAYS = "arrays are compared by harness.compare_arrays(got, wanted, bound, w
 
 def versus(
     *arms: str, suites: Sequence[str] = ("speed-short",), problems: Sequence[str | NamedProblem] = (),
-    delta: float | None = None, budget_s: float | None = None, mode: Literal["hot", "cold"] | None = None,
+    delta: float | None = None, budget_s: float | None = None, mode: Mode | None = None,
     armed: bool = False, threads: int | None = None, plugins: Sequence[str] = (), without: Sequence[str] = (),
     output: str | Path | None = None, lease_wait_s: float | None = None, watch: Watch | None = None,
 ) -> Analysis:  # fmt: skip

@@ -1,6 +1,8 @@
 """The contract of a backend, and how each of its operators is found: native, derived or unsupported.
 
 `harness.Backend` is the base of every backend; what else plugins use of this room is public here.
+
+`SwitchName`: the names of libraries that `Backend.instruction_sets` may hold.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from harness.backend.base import native_operators
     from harness.backend.routing import Route, UnsupportedError, find_route, refusal_reason
+    from harness.backend.switches import SwitchName
 else:
     from harness.lazy import load_lazily
 
@@ -18,7 +21,8 @@ else:
         {
             "base": "native_operators",
             "routing": "Route UnsupportedError find_route refusal_reason",
+            "switches": "SwitchName",
         },
     )
 
-__all__ = ["Route", "UnsupportedError", "find_route", "native_operators", "refusal_reason"]
+__all__ = ["Route", "SwitchName", "UnsupportedError", "find_route", "native_operators", "refusal_reason"]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+from harness.backend.switches import SwitchName
 from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays
 from harness.problems.calling import bind_operator
 from harness.problems.numerics import Dtype, Numerics
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
+
+ClockName = Literal["host", "cuda"]
 
 
 class Backend:
@@ -33,11 +36,11 @@ class Backend:
     dtypes: ClassVar[tuple[Dtype, ...]] = ("float64", "float32", "float16")
     grouped: ClassVar[bool] = True
     device: ClassVar[str] = "cpu"
-    clock: ClassVar[str] = "host"
+    clock: ClassVar[ClockName] = "host"
     rate: ClassVar[float] = 1e9  # operations of `work` per second for the estimates of the planner, a low guess
     numerics: ClassVar[Numerics] = Numerics()
     takes_complex: ClassVar[bool] = False  # True if `conv` accepts complex arrays too
-    instruction_sets: ClassVar[tuple[str, ...]] = ()  # libraries used, of SWITCHES
+    instruction_sets: ClassVar[tuple[SwitchName, ...]] = ()  # libraries used, of SWITCHES
     listed: ClassVar[bool] = True  # False: used only if named, on the command line or by a known bug
 
     def probe(self) -> str | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import get_args
 
-from harness.backend.base import Backend, native_operators
+from harness.backend.base import Backend, ClockName, native_operators
 from harness.backend.spelling import find_meant
 from harness.backend.switches import SWITCHES
 from harness.errors import UsageError
@@ -70,7 +71,7 @@ _DECLARATIONS: dict[str, Callable[[str, object], None]] = {
     "dtypes": _check_dtypes,
     "grouped": _check_flag,
     "device": _check_device,
-    "clock": lambda what, value: check_one_of(f"clock of {what}", value, ("host", "cuda")),
+    "clock": lambda what, value: check_one_of(f"clock of {what}", value, get_args(ClockName)),
     "rate": lambda what, value: check_number(what, value, "operations per second, above 0", above=0),
     "numerics": lambda what, value: check_type(what, value, Numerics, "a harness.Numerics"),
     "takes_complex": _check_flag,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +17,9 @@ from harness.cli.options import (
     run_options,
 )
 from harness.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from harness.plan.suite import Depth, Mode
 
 
 @click.command("run")
@@ -77,9 +80,9 @@ def command(
     memory_limit: str | None,
     threads: int | None,
     jobs: int | None,
-    mode: Literal["hot", "cold"] | None,
+    mode: Mode | None,
     lease_wait: str | None,
-    depth: Literal["quick", "default", "full"],
+    depth: Depth,
     dry_run: bool,
     plugins: tuple[str, ...],
     without: tuple[str, ...],

@@ -16,10 +16,11 @@ from harness.analysis.analyse import Analysis
 from harness.analysis.arm_comparison import ArmComparison
 from harness.analysis.bugs import STATUSES, count_statuses
 from harness.analysis.descriptions import describe_failure, describe_idle, describe_outcome, describe_overdrawn
-from harness.analysis.networks import WORKS, NetworkRow
+from harness.analysis.networks import NetworkRow
 from harness.analysis.repeating import repeat_command
 from harness.analysis.statistics import Estimate, estimate_time
 from harness.analysis.switches import describe_observed_sets
+from harness.networks.graph import WORKS
 from harness.networks.problem import is_network_line
 from harness.plan.cell import Plan
 from harness.record.run import OUTCOMES, WRONG, Measurement, Result, Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import sys
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.analysis.analyse import Analysis
     from harness.analysis.arm_comparison import ArmComparison, Row
     from harness.analysis.reporter import Reporter
+    from harness.plan.suite import Mode
 
 SHOWN = 60
 ORDER = ("SLOWER", "MISSING", "INCONCLUSIVE", "FASTER", "SAME")
@@ -48,7 +49,7 @@ def command(
     problem_files: tuple[str, ...],
     budget: str | None,
     delta: str | None,
-    mode: Literal["hot", "cold"] | None,
+    mode: Mode | None,
     armed: bool,
     threads: int | None,
     lease_wait: str | None,

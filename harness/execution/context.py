@@ -20,6 +20,7 @@ from harness.execution.provenance import Loaded, Origins, hash_files, own_files
 from harness.execution.worker_supervisor import WorkerSupervisor
 from harness.machine.threads import sleep_at_once
 from harness.plan.cell import Cell, Plan
+from harness.plan.suite import CellKind
 from harness.plugins.manager import Registry
 from harness.record.journal import ArmEntry, Journal, ResultEntry
 from harness.record.run import Peak, Result, Run
@@ -150,11 +151,11 @@ class Execution:
             supervisor.close()
             self.supervisors.remove(supervisor)
 
-    def cells_of(self, kind: str) -> list[Cell]:
+    def cells_of(self, kind: CellKind) -> list[Cell]:
         """Return the cells of a kind that the plan left to workers."""
         return [cell for cell in self.plan.cells if cell.kind == kind and cell.decided is None]
 
-    def by_backend(self, kind: str) -> dict[str, list[Cell]]:
+    def by_backend(self, kind: CellKind) -> dict[str, list[Cell]]:
         """Return the cells of a kind that the plan left to workers, by arm."""
         cells: dict[str, list[Cell]] = defaultdict(list)
         for cell in self.cells_of(kind):

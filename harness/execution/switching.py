@@ -10,12 +10,13 @@ from harness.execution.context import Execution
 from harness.execution.worker_process import WorkerDiedError
 from harness.plan.arm import Arm, Environment
 from harness.plan.cell import Cell
+from harness.plan.suite import CellKind
 from harness.record.run import result_of
 
 Seen = Mapping[str, str]  # reported instruction sets, by the name of the switch
 
 
-def leave_out_idle_arms(execution: Execution, kind: str) -> None:
+def leave_out_idle_arms(execution: Execution, kind: CellKind) -> None:
     """Skip the cells of arms made by `--isa` whose libraries use the same instructions as in an earlier arm.
 
     Every arm is first observed in a worker that computes nothing else; an arm that cannot be observed is kept.
@@ -80,7 +81,7 @@ def _without_switch(arm: Arm) -> Environment:
     return replace(environment, settings=environment.settings[:-1]) if arm.switch else environment
 
 
-def still_to_ask(execution: Execution, kind: str) -> dict[str, list[Cell]]:
+def still_to_ask(execution: Execution, kind: CellKind) -> dict[str, list[Cell]]:
     """Return the cells by arm, without those of idle arms."""
     found = execution.by_backend(kind).items()
     left = {arm: [cell for cell in cells if cell.number not in execution.idle] for arm, cells in found}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.machine.threads import THREAD_VARIABLES
+from harness.record.run import Outcome
 from harness.worker.protocol import FrameError, Reply, Request, send, take_reply
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class WorkerDiedError(Exception):
     starved: whether it probably ended for lack of memory.
     """
 
-    def __init__(self, outcome: str, reason: str, *, starved: bool = False) -> None:
+    def __init__(self, outcome: Outcome, reason: str, *, starved: bool = False) -> None:
         super().__init__(reason)
         self.outcome, self.starved = outcome, starved
 

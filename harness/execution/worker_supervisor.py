@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.execution.provenance import Loaded
 from harness.execution.worker_process import Worker, WorkerDiedError
-from harness.measure.block import WARM_NS, Mode
+from harness.measure.block import WARM_NS
 from harness.plan.arm import Settings
 from harness.plan.cell import Cell
-from harness.plan.suite import Timing
+from harness.plan.suite import Mode, Timing
 from harness.plan.task import is_memory_short
 from harness.plugins.manager import Registry
 from harness.record.run import GAVE_UP, Result, result_of

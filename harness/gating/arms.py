@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from harness.capture.workload import name_problems
 from harness.errors import CannotTellError, UsageError
@@ -13,7 +12,7 @@ from harness.execution.progress import Watch
 from harness.gating.arming import make_gate, read_known, refuse
 from harness.plan.arm import parse_arms
 from harness.plan.planner import plan_run
-from harness.plan.suite import NamedProblem
+from harness.plan.suite import Mode, NamedProblem
 from harness.plugins.manager import Registry
 from harness.record.run import Run
 
@@ -34,7 +33,7 @@ class Contest:
     problems: Sequence[str | NamedProblem] = ()
     delta: float | None = None
     budget_s: float | None = None
-    mode: Literal["hot", "cold"] | None = None
+    mode: Mode | None = None
     armed: bool = False
     threads: int | None = None
     plugins: Sequence[str] = ()

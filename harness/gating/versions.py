@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from harness.capture.workload import name_problems
 from harness.errors import CannotTellError, UsageError
@@ -22,6 +22,7 @@ from harness.plan.gate import Gate
 from harness.plan.planner import plan_run
 from harness.plan.suite import NamedProblem
 from harness.plugins.manager import Registry
+from harness.problems.validation import check_one_of
 from harness.record.run import Run
 
 if TYPE_CHECKING:
@@ -58,6 +59,10 @@ class Wanted:
     output: str | None = None
     command: str = ""
     lease_wait_s: float | None = None
+
+    def __post_init__(self) -> None:
+        """Reject an unknown word for `build`. Raises UsageError."""
+        check_one_of("build", self.build, get_args(Build))
 
 
 def compare_versions(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from harness.laws.attachments import Attachments
 from harness.laws.diagnosis.pattern import describe_pattern
 from harness.problems.arrays import Array
+from harness.problems.validation import check_one_of
 
 Kind = Literal["exact", "bound", "norm", "structure", "declared"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,11 @@ class Deviation:
     observed: str = ""
     attachments: Attachments | None = None
     idle: str = ""
+
+    def __post_init__(self) -> None:
+        """Reject a kind of comparison that no reader knows. Raises UsageError."""
+        if self.kind not in KINDS:
+            check_one_of("kind of Deviation", self.kind, KINDS)
 
     @property
     def passed(self) -> bool:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from harness.measure.clocks import Clock, HostClock
 from harness.measure.device_clock import Gpu, make_reader
@@ -23,9 +23,9 @@ from harness.measure.estimator import steady
 from harness.measure.processor_time import descendants_ns, make_waited, own_ns
 
 if TYPE_CHECKING:
+    from harness.plan.suite import Mode
     from harness.problems.arrays import Call, Outputs
 
-Mode = Literal["hot", "cold"]
 Look: TypeAlias = "Callable[[int, Outputs], None]"
 LEAST_SAMPLE_NS = 400_000  # 8000 steps of a 50 ns clock; the clock's own 60 ns are 0.02 % of it
 CALIBRATION_NS = 5_000_000

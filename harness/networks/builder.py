@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.errors import GeometryError
-from harness.networks.graph import INPUT, Node
+from harness.networks.graph import INPUT, Glue, Node
 from harness.problems.numerics import Dtype
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
@@ -200,13 +200,13 @@ class NetworkBuilder:
         if problem.bias:
             parameters["b"] = (problem.y[1],)
         node = Node(
-            name=name, kind=problem.operator.value, inputs=(x,), shape=problem.y, problem=problem, parameters=parameters
+            name=name, kind=problem.operator, inputs=(x,), shape=problem.y, problem=problem, parameters=parameters
         )
         return self._put(node)
 
     def _glue(
         self,
-        kind: str,
+        kind: Glue,
         name: str,
         inputs: tuple[str, ...],
         options: Mapping[str, float] | None = None,

@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from harness.problems.numerics import Dtype
+from harness.problems.operator import Operator
 from harness.problems.problem import ITEM_BYTES, Problem
 from harness.problems.window import Sizes
 
 INPUT = "input"  # name of the network's input
 Work = Literal["forward", "step"]  # outputs alone, or outputs, loss and all gradients
 WORKS: tuple[Work, ...] = get_args(Work)
+Glue = Literal[
+    "relu", "sigmoid", "tanh", "lrn", "norm", "scale", "add", "concat", "crop", "expand",
+]  # fmt: skip
 Loss = Literal["cross-entropy", "projection"]
 
 
@@ -30,7 +34,7 @@ class Node:
     """
 
     name: str
-    kind: str
+    kind: Operator | Glue
     inputs: tuple[str, ...]
     shape: Sizes
     problem: Problem | None = None

@@ -99,11 +99,15 @@ def draw_network(
     return architecture.draw(n, size, dtype, dict(options))
 
 
-def split_line(line: str) -> tuple[str, str, str]:
+def split_line(line: str) -> tuple[str, Work, str]:
     """Split the line of a network into name with options, pass, and the fields n, size, dtype, seed and mixed."""
     _, name, work, *fields = line.split()
     given = [word for word in fields if word.partition("=")[0] in FIELDS]
-    return " ".join([name, *(word for word in fields if word not in given)]), work, " ".join(given)
+    return (
+        " ".join([name, *(word for word in fields if word not in given)]),
+        read_word("work", work, WORKS),
+        " ".join(given),
+    )
 
 
 def is_network_line(line: str) -> bool:

@@ -6,7 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Literal
 
+from harness.backend.switches import SwitchName
 from harness.errors import UsageError
 
 # A revision cannot contain a colon, so these markers are never part of one.
@@ -79,7 +81,7 @@ class Arm:
     backend: str
     environment: Environment = HERE
     family: str = ""
-    switch: str = ""
+    switch: Literal[SwitchName, ""] = ""
 
     @property
     def text(self) -> str:

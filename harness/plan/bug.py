@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from harness.plan.arm import Arm, Environment
 from harness.problems.line import parse_line
 from harness.problems.problem import Problem
+from harness.problems.validation import check_one_of, read_tuple
 
 Shown = Literal["failed", "error", "crashed", "timeout"]
 SET = "@set:"  # precedes NAME=VALUE in the name of an arm with its own environment variables
@@ -52,6 +53,13 @@ class KnownBug:
     seen: str = ""
     unseen: str = ""
     domain: str = ""
+
+    def __post_init__(self) -> None:
+        """Reject outcomes that no result can have, with which the bug would never be seen. Raises UsageError."""
+        what = f"known bug '{self.id}', shows"
+        object.__setattr__(self, "shows", read_tuple(what, self.shows, str, "a tuple of outcomes, such as ('failed',)"))
+        for outcome in self.shows:
+            check_one_of(f"outcome of {what}", outcome, get_args(Shown))
 
     @property
     def id(self) -> str:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.backend.routing import Route
+from harness.laws.law import Role
 from harness.plan.arm import Arm
 from harness.plan.bug import AskedBug
 from harness.plan.gate import Gate
+from harness.plan.suite import CellKind, Mode
 from harness.plan.task import Task
 
 MAJORITY = "agrees-with-the-majority"  # law of the cells of a vote
@@ -34,7 +36,7 @@ class Cell:
 
     number: int
     suite: str
-    kind: Literal["correctness", "consensus", "speed"]
+    kind: CellKind
     arm: str
     backend: str
     label: str
@@ -47,7 +49,7 @@ class Cell:
     reason: str = ""
     estimate_s: float = 0.0
     time_limit_s: float = 60.0
-    role: str = ""
+    role: Role = ""
     slowdown: float | None = None
     isolate: bool = False
     threads: int = 1
@@ -85,7 +87,7 @@ class Plan:
     arms: tuple[Arm, ...] = ()
     gate: Gate | None = None
     bugs: tuple[AskedBug, ...] = ()
-    mode: Literal["hot", "cold"] | None = None
+    mode: Mode | None = None
 
     def arm(self, name: str) -> Arm:
         """Return an arm by name: a given one, one of a known bug, or the backend of that name in this environment."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.backend.base import Backend
-from harness.backend.switches import SWITCHES
+from harness.backend.switches import SWITCHES, SwitchName
 from harness.errors import UsageError
 from harness.plan.arm import Arm, write_settings
 
@@ -45,7 +45,7 @@ _BF16 = (*_VNNI, "avx512_bf16")
 _AMX = (*_BF16, "amx_tile", "amx_int8", "amx_bf16")
 
 # Without a setting, a library still uses instructions of the processor beyond the highest level here.
-TABLE = {
+TABLE: dict[SwitchName, Switch] = {
     # https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html
     "onednn": Switch("ONEDNN_MAX_CPU_ISA", (
         Level("SSE41", ("sse4_1",)), Level("AVX", ("avx",)), Level("AVX2", _AVX2),
@@ -112,7 +112,7 @@ def _numpy_features() -> tuple[str, ...]:
     return tuple(name for name in numpy.__cpu_dispatch__ if numpy.__cpu_features__.get(name))
 
 
-def settings_of(switch: str, processor: Processor) -> list[tuple[str, str]]:
+def settings_of(switch: SwitchName, processor: Processor) -> list[tuple[str, str]]:
     """Return variable and value of every level of a switch that the processor supports, in ascending order."""
     if switch == "numpy":
         features = processor.numpy
@@ -123,7 +123,7 @@ def settings_of(switch: str, processor: Processor) -> list[tuple[str, str]]:
     return [(found.variable, level.value) for level in found.levels if processor.flags.issuperset(level.needs)]
 
 
-def choose_switches(wanted: Sequence[str]) -> frozenset[str]:
+def choose_switches(wanted: Sequence[str]) -> frozenset[SwitchName]:
     """Return the switches for the values of `--isa`. Raises UsageError for unknown ones, and for `none` with others."""
     names = frozenset(wanted or (NONE,))
     known = {*SWITCHES, NONE, EVERY}
@@ -131,11 +131,11 @@ def choose_switches(wanted: Sequence[str]) -> frozenset[str]:
         raise UsageError(f"isa: got '{unknown[0]}', wanted {EVERY}, {NONE} or one of {', '.join(sorted(SWITCHES))}")
     if len(names) > 1 and NONE in names:
         raise UsageError(f"isa: got '{NONE}' and {', '.join(sorted(names - {NONE}))}, wanted one or the other")
-    return frozenset() if names == {NONE} else SWITCHES if EVERY in names else names
+    return SWITCHES if EVERY in names else frozenset(name for name in SWITCHES if name in names)
 
 
 def spread_arms(
-    arms: Iterable[Arm], switches: frozenset[str], backend_of: Sequence[Backend], processor: Processor
+    arms: Iterable[Arm], switches: frozenset[SwitchName], backend_of: Sequence[Backend], processor: Processor
 ) -> tuple[Arm, ...]:
     """Return every arm followed by one arm for each level of each switch that its backend declares.
 

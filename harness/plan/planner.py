@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, get_args
 
 from harness.backend.base import Backend, native_operators
 from harness.backend.routing import Route, find_route
@@ -19,8 +19,9 @@ from harness.plan.bug import AskedBug
 from harness.plan.catalog import Catalog
 from harness.plan.cell import MAJORITY, Cell, Limits, Plan
 from harness.plan.gate import Gate
-from harness.plan.suite import Depth, NamedProblem, Suite
+from harness.plan.suite import Depth, Mode, NamedProblem, Suite
 from harness.plan.task import Task, estimate_work, estimate_workspace
+from harness.problems.validation import check_one_of
 
 COPIES_CHECKED, COPIES_TIMED = 6, 12  # of all arrays, held by a worker at once; those in float64 count twice
 # While timing, only one layer of a network at a time is in float64. Resident memory of a worker in a step, in units of
@@ -41,7 +42,7 @@ def plan_run(
     limits: Limits | None = None,
     arms: Sequence[Arm] = (),
     gate: Gate | None = None,
-    mode: Literal["hot", "cold"] | None = None,
+    mode: Mode | None = None,
     networks: Sequence[str] = (),
     depth: Depth = "default",
     threads: int | None = None,
@@ -62,6 +63,9 @@ def plan_run(
     flags: of the processor; None if unknown.
     catalog: backends, suites, laws and networks by name.
     """
+    check_one_of("depth", depth, get_args(Depth))
+    if mode is not None:
+        check_one_of("mode of the caches", mode, get_args(Mode))
     limits = limits or Limits()
     names = tuple(dict.fromkeys(backends or catalog.listed))
     chosen = tuple(arms) or tuple(Arm(name=name, backend=name) for name in names)

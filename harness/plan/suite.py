@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from harness.networks.architecture import Architecture
 from harness.plan.bug import KnownBug
@@ -20,6 +20,9 @@ from harness.problems.validation import (
     refuse,
 )
 
+CellKind = Literal["correctness", "consensus", "speed"]
+SuiteKind = Literal[CellKind, "whole"]
+Mode = Literal["hot", "cold"]  # of the caches while timing
 Depth = Literal["quick", "default", "full"]
 _PROBLEMS = "a tuple of harness.NamedProblem"
 
@@ -84,7 +87,7 @@ class Timing:
     sample_s: float = 0.3
     blocks: int = 2
     least_samples: int = 2
-    mode: Literal["hot", "cold"] = "hot"
+    mode: Mode = "hot"
     slowdown: float | None = None
 
     def __post_init__(self) -> None:
@@ -95,7 +98,7 @@ class Timing:
         if self.blocks % 2:
             raise refuse("Timing blocks", self.blocks, "an even number of at least 2")
         check_number("Timing least_samples", self.least_samples, "a whole number of at least 1", least=1, whole=True)
-        check_one_of("Timing mode", self.mode, ("hot", "cold"))
+        check_one_of("Timing mode", self.mode, get_args(Mode))
         if self.slowdown is not None:
             check_number("Timing slowdown", self.slowdown, "a share of at least 0, such as 0.02", least=0)
 
@@ -129,7 +132,7 @@ class Suite:
     """
 
     name: str
-    kind: Literal["correctness", "consensus", "speed", "whole"]
+    kind: SuiteKind
     description: str
     problems: Callable[[], tuple[NamedProblem, ...]] = tuple
     of_networks: Callable[[Sequence[Architecture]], tuple[NamedProblem, ...]] | None = None
@@ -148,7 +151,7 @@ class Suite:
         """Reject a suite that would leave a run without cells, or fail only during planning."""
         check_word("Suite name", self.name)
         what = f"suite '{self.name}'"
-        check_one_of(f"kind of {what}", self.kind, ("correctness", "consensus", "speed", "whole"))
+        check_one_of(f"kind of {what}", self.kind, get_args(SuiteKind))
         check_type(f"{what}, description", self.description, str, "a text")
         for name in ("problems", "deeper"):
             check_callable(f"{what}, {name}", getattr(self, name), f"a function that gives {_PROBLEMS}")

@@ -10,9 +10,9 @@ from typing import Any
 
 from harness.laws.deviation import Deviation
 from harness.laws.law import Law
-from harness.measure.block import WARM_NS, Mode
+from harness.measure.block import WARM_NS
 from harness.plan.cell import Cell
-from harness.plan.suite import Timing
+from harness.plan.suite import Mode, Timing
 from harness.worker import execute
 from harness.worker.execute import Seen
 from harness.worker.honesty import find_lie

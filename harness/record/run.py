@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.backend.routing import Route
+from harness.backend.switches import SwitchName
 from harness.laws.attachments import Attachments
 from harness.laws.deviation import Deviation
+from harness.laws.law import Role
 from harness.plan.bug import AskedBug
 from harness.plan.cell import Cell
 from harness.plan.gate import Gate
+from harness.plan.suite import CellKind, Mode
 
 # Formats, all of which can be read:
 # 1: header.json, journal.jsonl, results.parquet, samples.parquet
@@ -89,7 +92,7 @@ class Pass:
     memory_bytes: int = 0
     workspace_bytes: int = 0
     host_ns: float = 0.0
-    mode: Literal["hot", "cold"] = "hot"
+    mode: Mode = "hot"
 
     @property
     def cores(self) -> float | None:
@@ -127,7 +130,7 @@ class Result:
 
     cell: int
     suite: str
-    kind: Literal["correctness", "consensus", "speed"]
+    kind: CellKind
     arm: str
     backend: str
     label: str
@@ -142,7 +145,7 @@ class Result:
     measurement: Measurement | None = None
     seconds: float = 0.0
     worker: int = 0
-    role: str = ""  # of its law: what else reads the result
+    role: Role = ""  # of its law: what else reads the result
     slowdown: float | None = None  # in a qualification, the share of a call added as known work
     threads: int = 0  # of a law's worker; 0 if unknown or left to the libraries
 
@@ -199,7 +202,7 @@ class ArmRecord:
     revision: str = ""
     interpreter: str = ""
     dirty: bool = False
-    switch: str = ""
+    switch: Literal[SwitchName, ""] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,13 @@ backend writes to the pipe by itself are not mistaken for a reply.
 from __future__ import annotations
 
 import struct
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import msgspec
 
 from harness.laws.deviation import Deviation
 from harness.measure.device_clock import Gpu
+from harness.plan.suite import Mode
 from harness.record.run import Outcome, Pass, Peak
 
 HEAD = struct.Struct("<IQ")  # length, ticket
@@ -49,7 +50,7 @@ class Prepare(msgspec.Struct, tag="prepare", frozen=True):
 
     problem: str
     number: int
-    mode: Literal["hot", "cold"] = "hot"
+    mode: Mode = "hot"
     slowdown: float = 0.0
     probe: bool = True
 

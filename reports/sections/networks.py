@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.network_records import compare_works
-from harness.analysis.networks import WORKS, NetworkRow
+from harness.analysis.networks import NetworkRow
 from harness.analysis.number_format import count, format_bytes, format_interval, format_number, format_time, shorten
+from harness.networks.graph import WORKS, Work
 from harness.networks.problem import split_line
 from harness.problems.operator import Operator
 from harness.record.run import WRONG
@@ -94,7 +95,7 @@ def _row_words(row: NetworkRow) -> Words:
     return Words(backend=row.arm, cells=cells)
 
 
-def _time_cell(row: NetworkRow, work: str) -> Cell:
+def _time_cell(row: NetworkRow, work: Work) -> Cell:
     time, rate = row.time(work), row.gflops(work)
     if time is None:
         why = shorten(row.why(work), LONGEST_REASON)

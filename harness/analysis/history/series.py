@@ -13,6 +13,7 @@ from harness.analysis.history.store import Store, StoredRun, open_store, query_t
 from harness.analysis.qualification import name_environment
 from harness.errors import UsageError, unknown
 from harness.plan.arm import parse_arm
+from harness.plan.suite import Mode
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,7 +32,7 @@ class Key:
     backend: str
     problem: str
     environment: str
-    mode: str = "hot"
+    mode: Mode = "hot"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
