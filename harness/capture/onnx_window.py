@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from harness.capture.workload import settle_divisor
 from harness.errors import GeometryError
@@ -24,7 +24,8 @@ ONNX_OPERATORS = {
     "AveragePool": Operator.avg_pool,
     "GlobalAveragePool": Operator.avg_pool,
 }
-MODES = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
+AutoPad = Literal["NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"]
+MODES: tuple[AutoPad, ...] = get_args(AutoPad)
 
 
 def make_onnx_window(
@@ -61,12 +62,13 @@ def make_onnx_window(
     return settle_divisor(plain), None
 
 
-def read_mode(given: Mapping[str, Any]) -> str:
+def read_mode(given: Mapping[str, Any]) -> AutoPad:
     """Return the node's auto_pad. Raises GeometryError if it is unknown."""
     mode = str(given.get("auto_pad", b"NOTSET"), "ascii", "replace")
-    if mode not in MODES:
-        raise GeometryError(f"auto_pad {mode} is not known, wanted one of {', '.join(MODES)}")
-    return mode
+    for known in MODES:
+        if mode == known:
+            return known
+    raise GeometryError(f"auto_pad {mode} is not known, wanted one of {', '.join(MODES)}")
 
 
 def fit_transposed(given: Mapping[str, Any], spatial: Sizes, kernel: Sizes, plain: Window) -> tuple[Window, Sizes]:
@@ -88,7 +90,7 @@ def fit_transposed(given: Mapping[str, Any], spatial: Sizes, kernel: Sizes, plai
     return window, tuple(more + max(-total, 0) for more, total in zip(extra, totals, strict=True))
 
 
-def halve(totals: Sequence[int], mode: str) -> Padding:
+def halve(totals: Sequence[int], mode: AutoPad) -> Padding:
     """Split a total padding per axis: the odd element at the end for SAME_UPPER, else at the beginning."""
     small = [(total // 2, total - total // 2) for total in totals]
     return tuple(small if mode == "SAME_UPPER" else (pair[::-1] for pair in small))

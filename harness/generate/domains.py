@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from typing import Literal
 
 from harness.problems.operator import Operator
 from harness.problems.window import Sizes
@@ -76,7 +77,8 @@ VOLUME = Tier(  # the sizes of three axes multiply, so each is smaller
 # distinct values (apart); paddings also m'-1 on every side (wide) or output as wide as the input (equal); sizes also
 # with a kernel as large as the input (full). Frequent modes are repeated.
 QUANTITIES = ("padding", "dilation", "stride", "counts", "kernel", "size")
-MODES: Mapping[str, tuple[str, ...]] = {
+Freedom = Literal["plain", "free", "apart", "wide", "equal", "full"]
+MODES: Mapping[str, tuple[Freedom, ...]] = {
     "padding": ("plain", "free", "apart", "apart", "apart", "wide", "equal"),
     "dilation": ("plain", "free", "apart"),
     "stride": ("plain", "free", "apart"),

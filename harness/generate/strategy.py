@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.generate import domains
 from harness.generate.build import Choices, build_problem, fitting_regimes, spread_choices
-from harness.generate.domains import TINY, VOLUME, Tier
+from harness.generate.domains import TINY, VOLUME, Freedom, Tier
 from harness.problems.numerics import DTYPES, Dtype, Math
 from harness.problems.operator import Operator
 from harness.problems.problem import LAYOUTS, REGIMES, Problem, Regime
@@ -76,7 +76,7 @@ def _fill(choices: Choices) -> Choices:
     return replace(choices, out=ones, dilation=ones, begin=zeros, end=zeros, remainder=zeros)
 
 
-def _pad(choices: Choices, mode: str) -> Choices:
+def _pad(choices: Choices, mode: Freedom) -> Choices:
     """Apply a padding mode: wide, m'-1 on every side; equal width, m'-1 in total, the odd element at the end.
 
     (specification, section 2)

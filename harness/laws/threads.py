@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.backend.base import Backend
+from harness.backend.declarations import SET_THREADS
 from harness.machine.threads import THREAD_VARIABLES
 from harness.problems.arrays import Call
 
@@ -53,7 +54,7 @@ class Work:
 
 def has_thread_switch(backend: Backend) -> bool:
     """Return True if a backend sets its number of threads itself."""
-    return callable(getattr(backend, "set_threads", None))
+    return callable(getattr(backend, SET_THREADS, None))
 
 
 @contextmanager
@@ -74,7 +75,8 @@ def limit_threads(backend: Backend, threads: int) -> Iterator[int]:
 
 def set_threads(backend: Backend, threads: int) -> int:
     """Call the backend's `set_threads`; return the number in effect, which is `threads` if it returns None."""
-    given = backend.set_threads(threads)  # type: ignore[attr-defined]
+    switch: Callable[[int], int | None] = getattr(backend, SET_THREADS)
+    given = switch(threads)
     return threads if given is None else int(given)
 
 

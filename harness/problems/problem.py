@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from harness.errors import GeometryError
 from harness.problems.numerics import DTYPES, MATHS, Dtype, Math
@@ -216,7 +216,7 @@ class Problem:
         """The canonical one-line text; `parse_line` returns the same Problem from it."""
         return format_line(self)
 
-    def with_(self, **changes: object) -> Problem:
+    def with_(self, **changes: Any) -> Problem:
         """The same problem with some fields changed; bias and data follow the operator."""
         operator = changes.get("operator", self.operator)
         if not isinstance(operator, Operator):
@@ -225,7 +225,7 @@ class Problem:
             changes.setdefault("bias", False)
         if self.data in operator.spec.refused_data:
             changes.setdefault("data", "integer")
-        return replace(self, **changes)  # type: ignore[arg-type]  # replace() checks the names itself
+        return replace(self, **changes)
 
 
 def _read_operator(name: object) -> Operator:

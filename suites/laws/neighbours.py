@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import TypeVar
 
 from harness import GeometryError, Operator, Problem, Window
 from harness.problems import DTYPES
 
+T = TypeVar("T")
 BATCHES = (1, 33, 2, 0, 5)  # grows past 32, shrinks from above 16, becomes empty, and grows again
 WIDE_CHANNELS = 16  # from here on, many libraries take other code for 3x3 and 1x1 kernels
 MOST_PADDING = 24  # tried to keep the shape of an output
@@ -92,7 +94,7 @@ def near_operators(problem: Problem) -> Neighbours:
     own = problem.operator
     alike = [op for op in Operator if op.pools is own.pools and not op.spec.transposed and op is not own]
     others = [] if own.spec.transposed else alike
-    return tuple(_build(problem, {op.value: lambda op=op: _with_operator(problem, op) for op in others}))  # type: ignore[misc]
+    return tuple(_build(problem, {op.value: partial(_with_operator, problem, op) for op in others}))
 
 
 def _build(problem: Problem, changes: dict[str, Callable[[], Problem | None]]) -> Iterator[tuple[str, Problem]]:
@@ -137,11 +139,11 @@ def _with_exchanged_axes(problem: Problem) -> Problem | None:
     if problem.axes == 1:
         return None
 
-    def turn(values: tuple[object, ...]) -> tuple[object, ...]:
+    def turn(values: tuple[T, ...]) -> tuple[T, ...]:
         return (values[-1], *values[1:-1], values[0])
 
     window = problem.window
-    turned = replace(window, stride=turn(window.stride), padding=turn(window.padding), dilation=turn(window.dilation))  # type: ignore[arg-type]  # turn() keeps what the values are
+    turned = replace(window, stride=turn(window.stride), padding=turn(window.padding), dilation=turn(window.dilation))
     return problem.with_(window=turned, output_padding=_no_output_padding(problem))
 
 
