@@ -23,8 +23,9 @@ from harness.gating.versions import read_backend
 from harness.generate.dispatch.drawing import draw_layers
 from harness.generate.dispatch.problems import LAW
 from harness.plugins.manager import Registry
-from harness.problems.numerics import DTYPES
+from harness.problems.numerics import DTYPES, Dtype
 from harness.problems.operator import Operator
+from harness.problems.validation import read_word
 from harness.record.run import WRONG, Result
 
 DEFAULT_S = 60.0
@@ -147,7 +148,7 @@ def _prepare(registry: Registry, request: FuzzRequest, watch: FuzzWatch) -> _Ses
         registry=registry,
         laws=tuple(registry.law(name).name for name in request.laws) or tuple(registry.suite(SUITE).laws),
         operators=tuple(map(Operator, request.operators)) or tuple(Operator),
-        dtypes=tuple(request.dtypes) or DTYPES,
+        dtypes=tuple(read_word("dtype", name, DTYPES) for name in request.dtypes) or DTYPES,
         seed=random.SystemRandom().randrange(2**31) if request.seed is None else request.seed,
         corpus=open_corpus(request.corpus),
         plugins=tuple(request.plugins),
@@ -162,7 +163,7 @@ class _Session:
     registry: Registry
     laws: tuple[str, ...]
     operators: tuple[Operator, ...]
-    dtypes: Sequence[str]
+    dtypes: Sequence[Dtype]
     seed: int
     corpus: Path
     plugins: tuple[str, ...]

@@ -86,7 +86,7 @@ class Problem:
     def _has_types(self) -> bool:
         """True if nothing has to be converted; the type of one sum reveals the types of all sizes, which is fast."""
         x, w, extra = self.x, self.w, self.output_padding
-        dtype, math, layout, data = self._words
+        given: Any = self  # its words may have any type here
         try:
             return (
                 type(self.operator) is Operator
@@ -96,17 +96,12 @@ class Problem:
                 and (w is None or (type(w) is tuple and type(sum(w)) is int))
                 and (extra is None or (type(extra) is tuple and type(sum(extra)) is int))
                 and type(self.seed) is int
-                and type(dtype) is type(math) is type(layout) is type(data) is str
+                and type(given.dtype) is type(given.math) is type(given.layout) is type(given.data) is str
                 and type(self.bias) is bool
                 and type(self.flip) is bool
             )
         except TypeError:  # what cannot be added is no size
             return False
-
-    @property
-    def _words(self) -> tuple[object, object, object, object]:
-        """The fields that are words, of any type until they are checked."""
-        return self.dtype, self.math, self.layout, self.data
 
     def _read_words(self) -> None:
         """Turn texts of other types into plain ones. Raises GeometryError for a word that is not allowed."""

@@ -120,6 +120,8 @@ OPEN = {
     "harness/capture/torch_model.py": {"dtype"},  # any of torch
     "harness/cli/capture.py": {"dtype"},
     "harness/cli/fuzz.py": {"dtypes"},
+    "harness/api/fuzzing.py": {"dtypes"},
+    "harness/experiments/fuzz_session.py": {"dtypes"},
     "harness/measure/peak.py": {"dtype"},  # of the library that multiplies
     "reports/figures.py": {"layout"},  # of Plotly
 }
