@@ -1,4 +1,4 @@
-"""A law of one's own as a plugin: python -m harness run ones --plugin ./examples/law.py --backend im2col"""
+"""A law as a plugin: python -m harness run ones --plugin ./examples/law.py --backend im2col"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""A backend of one's own: `python -m harness run suite --plugin examples/mine.py --backend mine --backend torch`."""
+"""A backend as a plugin: `python -m harness run suite --plugin examples/mine.py --backend mine --backend torch`."""
 
 import numpy as np
 

@@ -1,10 +1,10 @@
-"""A network of one's own as a plugin: python -m harness run networks --plugin ./examples/network.py --network tiny"""
+"""A network as a plugin: python -m harness run networks --plugin ./examples/network.py --network tiny"""
 
 import harness
 
 
 def draw(net: harness.NetworkBuilder) -> None:
-    """Two convolutions, the second beside a shortcut, and a classifier; names stand for what nodes give."""
+    """Two convolutions, the second parallel to a shortcut, and a classifier; names stand for the outputs of nodes."""
     stem = net.relu(net.conv("stem", "input", 8, 3, pad=1))
     branch = net.conv("branch", stem, 8, 3, pad=1)
     joined = net.relu(net.add("shortcut", stem, branch))
@@ -24,5 +24,5 @@ TINY = harness.Architecture(
 
 @harness.hookimpl
 def register_networks(register) -> None:
-    """Hand over the architecture."""
+    """Register the architecture."""
     register(TINY)

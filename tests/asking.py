@@ -10,7 +10,7 @@ NOBODY = Registry()
 
 
 def ask(backend, law, line, registry=NOBODY):
-    """What becomes of a law on a problem line."""
+    """Outcome of a law on a problem line."""
     return check(partial(choose_subject, registry, backend, line), law)
 
 

@@ -25,7 +25,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 def pytest_configure(config):
     """Let no test wait for another's device or compile what another has compiled.
 
-    Every process has leases of its own. Where no bytecode may be written beside sources, it goes into a folder that all
+    Every process has its own leases. If no bytecode may be written next to sources, it goes into a folder that all
     processes share: without it every command that a test starts compiles the harness and its libraries anew.
     """
     folder = tempfile.mkdtemp(prefix="harness-tests-")

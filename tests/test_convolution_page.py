@@ -26,7 +26,7 @@ def _read(command):
 
 
 def _own_line(law):
-    """The first problem line that the page gives for a law."""
+    """First problem line of a law on the page."""
     return next((_read(c)["--problem"] for c in COMMANDS if _read(c)["--law"] == law), None)
 
 

@@ -1,4 +1,4 @@
-"""What the documents say of hooks, fields, columns and commands is what the code has."""
+"""Hooks, fields, columns and commands in the documents are those of the code."""
 
 import inspect
 import re

@@ -1,4 +1,4 @@
-"""Who may import whom, and what importing the harness may cost."""
+"""Permitted imports between rooms, and the cost of importing the harness."""
 
 import ast
 import subprocess

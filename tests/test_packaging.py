@@ -1,4 +1,4 @@
-"""What is declared for installing: dependencies, locks, types, development, and the actions of workflows."""
+"""Declarations for installing: dependencies, locks, types, development, and the actions of workflows."""
 
 import re
 import tomllib
@@ -28,7 +28,7 @@ def read_pins(name):
 
 
 def flatten(group):
-    """Requirements of a dependency group and of those that it includes."""
+    """Requirements of a dependency group and of the groups that it includes."""
     for one in GROUPS[group]:
         yield from flatten(one["include-group"]) if isinstance(one, dict) else (one,)
 

@@ -100,8 +100,8 @@ def _unhelpful(tree):
                 yield node.lineno, ast.unparse(node.args[0])
 
 
-def find_faults(source, path):
-    """Faults of a file's prose, as lines to read."""
+def find_words_of_code(source, path):
+    """Faults in the words of a file's docstrings and comments, as lines to read."""
     tree = ast.parse(source)
     found = []
     for line, text in _docstrings(tree):
@@ -110,6 +110,13 @@ def find_faults(source, path):
         found += [f"{path}:{line} docstring has '{hit[0]}'" for hit in DIALECT.finditer(text)]
     for line, text in _comments(source):
         found += [f"{path}:{line} comment has '{hit[0]}'" for hit in DIALECT.finditer(text)]
+    return found
+
+
+def find_faults(source, path):
+    """Faults of a file's prose, as lines to read."""
+    tree = ast.parse(source)
+    found = find_words_of_code(source, path)
     found += [f"{path}:{line} {function} does not describe '{name}'" for line, function, name in _undescribed(tree)]
     found += [f"{path}:{line} option {name} has no help" for line, name in _unhelpful(tree)]
     return found
@@ -125,6 +132,14 @@ def test_prose_is_plain(place):
     files = _files(place)
     assert files and Path(place).parts[0] in PACKAGES
     found = [fault for path in files for fault in find_faults(path.read_text(), path.relative_to(ROOT))]
+    assert not found, "see docs/style.md:\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("place", ["tests", "examples", ".ci"])
+def test_words_of_tests_and_tools_are_plain(place):
+    files = _files(place)
+    assert files
+    found = [fault for path in files for fault in find_words_of_code(path.read_text(), path.relative_to(ROOT))]
     assert not found, "see docs/style.md:\n" + "\n".join(found)
 
 

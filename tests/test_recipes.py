@@ -33,7 +33,7 @@ def repository(tmp_path):
 
 @pytest.fixture
 def qualified(tmp_path, monkeypatch):
-    """What a job finds in its cache where its kind of machine was qualified before."""
+    """Cache of a job whose kind of machine was qualified before."""
     monkeypatch.setenv(VARIABLE, str(tmp_path / "state"))
     environment = name_environment(describe_environment())
     write_qualification(
@@ -50,7 +50,7 @@ def read_steps(file, job):
 
 
 def read_gitlab():
-    """Commands of GitLab's recipe but for the installation, and its variables."""
+    """Commands of GitLab's recipe except for the installation, and its variables."""
     (text,) = re.findall(r"## GitLab\n\n```yaml\n(.*?)```", (ROOT / "docs" / "ci.md").read_text(), re.DOTALL)
     job = yaml.safe_load(text)["gate"]
     install, *commands = job["script"]

@@ -102,7 +102,7 @@ def _cited(text):
 
 
 def _complain(text):
-    """What is wrong with the citations of a text: nowhere to lead, or spelt in another way."""
+    """Faults of the citations of a text: without a target, or spelt in another way."""
     known = {("section", name) for name in SECTIONS} | {("equation", name) for name in EQUATIONS}
     wrong = [f"no {kind} {number}" for kind, number in _cited(text) if (kind, number) not in known]
     rest = CITATION.sub("", text)
@@ -218,7 +218,7 @@ def test_the_page_names_every_operator_and_regime():
 
 @pytest.fixture(scope="module")
 def formulas():
-    """What the Python of the page defines."""
+    """Names that the Python blocks of the page define."""
     names = {}
     exec("\n".join(FENCES["python"]), names)
     return names

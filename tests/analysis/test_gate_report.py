@@ -1,4 +1,4 @@
-"""What a comparison of versions makes of a build: every finding from the results that it stands for."""
+"""Findings of a comparison of versions, each from the results that it stands for."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""When a plan has paid: a number of calls with its ends, or a word."""
+"""Payback of a plan: a number of calls with its ends, or a word."""
 
 import math
 

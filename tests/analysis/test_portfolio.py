@@ -78,7 +78,7 @@ def test_times_that_are_not_verified_choose_nothing():
 
 
 def test_layers_may_lack_different_passes():
-    """What is disturbed is left out layer by layer; one pass that all layers have is not needed."""
+    """Disturbed passes are left out layer by layer; no pass has to be complete in all layers."""
     first, second, third = LAYERS
     cells = [
         time_cell(number, name, [factor * ns] * 3, line, dropped=dropped)

@@ -88,7 +88,7 @@ def test_a_format_that_holds_the_numbers_may_be_faster():
     assert rate("dtype=float32", PEAK) == 500
     assert rate("dtype=bfloat16", PEAK) == 1000
     assert rate("dtype=float64", PEAK) == 250  # half the lanes of float32
-    assert rate("dtype=float16", PEAK) is None  # nobody measured what float16 can do
+    assert rate("dtype=float16", PEAK) is None  # float16 was not measured
     assert rate("dtype=float32", CUDA) == 60_000  # not the rate of TF32, which holds fewer bits
     assert rate("dtype=float32 math=tf32", CUDA) == 400_000  # nor that of float16, which holds less
     assert rate("dtype=float32", CUDA, Numerics(rounds_input_to="tf32")) == 400_000

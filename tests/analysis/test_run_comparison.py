@@ -68,7 +68,7 @@ def test_times_of_another_environment_get_no_verdict():
     law = result(law="tap-probe", kind="correctness")
     both = compare_runs(run(fast, law, environment=here), run(slow, law, environment=there))
     assert both.counts["UNCHANGED"] == 1
-    assert both.exit_code == 4  # right as before, but nobody can say whether it is slower
+    assert both.exit_code == 4  # right as before, but of unknown speed
 
 
 def test_a_new_cell_that_is_wrong_is_broken_and_says_why():

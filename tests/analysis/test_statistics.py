@@ -69,7 +69,7 @@ def test_a_block_is_compared_by_its_first_decile():
 
 
 def _blocks(*blocks, number=0):
-    """A pass of these blocks; those that begin with None were left out."""
+    """A pass of these blocks; blocks that begin with None were left out."""
     (one,) = measurement([value for block in blocks for value in block if value is not None]).passes
     counts = [Block(visit=n, count=sum(v is not None for v in block), dropped="" if block[0] is not None else "steal")
               for n, block in enumerate(blocks)]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a backend may not declare, which names are taken for misspelt ones, and which are left alone."""
+"""Invalid declarations of a backend, names that are refused as misspelt, and names that are left alone."""
 
 import pytest
 

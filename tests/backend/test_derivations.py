@@ -1,4 +1,4 @@
-"""What is derived equals the reference, for every way in which an operator can be missing."""
+"""Derived operators equal the reference, for every set of missing operators."""
 
 from typing import ClassVar
 

@@ -1,8 +1,8 @@
-"""What remembering a part of the work would save in a reported time, and how often it is said: a table.
+"""Time that a partial cache would save in a reported time, and the rate of its detection: a table.
 
-`python -m tests.benchmarks.bench_cheats [SESSIONS]`; some minutes. Each cheat remembers so many of ten images by their
-contents, and is timed in turns with the same backend that remembers nothing. Without renewal, as for whole numbers, the
-time is the cheat's; `said` counts the sessions that call it remembered, `cannot tell` those that are too uneven. One
+`python -m tests.benchmarks.bench_cheats [SESSIONS]`; some minutes. Each cheat caches some of ten images by their
+contents, and is timed in turns with the same backend without a cache. Without renewal, as for integers, the time is the
+cheat's; `said` counts the sessions that call it remembered, `cannot tell` the sessions with too much noise. One
 thread; sessions in this process, so that nothing is asked again in a fresh one.
 """
 
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> None:
 
 
 def measure(make, line: str, sessions: int) -> tuple[float, int, int]:
-    """Median of the cheat's time over the honest one, sessions in which it was said, and those that cannot tell."""
+    """Return the median of the cheat's time over the honest one, and the numbers of detections and undecided sessions."""
     ratios, said, unsure = [], 0, 0
     for _ in range(sessions):
         pair = [_open(backend, line) for backend in (make(), Tenths(0))]

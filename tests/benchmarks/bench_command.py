@@ -1,4 +1,4 @@
-"""How long the command line and the planner take: `python -m pytest tests/benchmarks/bench_command.py`."""
+"""Duration of the command line and the planner: `python -m pytest tests/benchmarks/bench_command.py`."""
 
 import subprocess
 import sys

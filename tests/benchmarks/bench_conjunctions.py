@@ -34,9 +34,9 @@ LEAST = 0.99
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fate:
-    """What became of a conjunction. example: a problem that satisfies it, empty where none is known.
+    """Outcome of a conjunction. example: a problem that satisfies it, empty if none is known.
 
-    unasked: the smallest part of it that no problem of the suite meets; empty where all of it is met.
+    unasked: its smallest part that no problem of the suite satisfies; empty if the suite satisfies all of it.
     """
 
     plan: object

@@ -1,7 +1,7 @@
-"""What the default suite asks, with and without problems on specialised paths: conditions by operators.
+"""Coverage of the default suite, with and without problems on specialised paths: conditions by operators.
 
 `python -m tests.benchmarks.bench_coverage` prints the table and the numbers of pairs as Markdown, with the processor
-time of counting. Nothing is run: the problems are those that suite `correctness` plans.
+time of counting. Nothing is run: the problems are those of the plan of suite `correctness`.
 """
 
 from __future__ import annotations

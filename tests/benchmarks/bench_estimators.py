@@ -1,11 +1,11 @@
-"""Which estimator of a block, and which statistic over passes, tells most at equal false alarms: on raw data of a run.
+"""Comparison of estimators of a block, and of statistics over passes, at equal false alarms: on raw data of a run.
 
     python -m harness qualify --no-power --budget 10m --output RUN
     python tests/benchmarks/bench_estimators.py RUN
 
-Identical arms say how far pairs of processes differ (SD over passes of log(new/base), median and 90th percentile over
-cells). Power is what the verdicts find when every pass of one arm is made slower by 3 and by 5 %, false alarms what
-they find when nothing is; both over draws of the passes with a random side to each.
+Identical arms show how much pairs of processes differ (SD over passes of log(new/base), median and 90th percentile over
+cells). Power is the rate of verdicts when every pass of one arm is made slower by 3 and by 5 %, false alarms the rate
+when nothing is; both over draws of the passes with a random side to each.
 """
 
 from __future__ import annotations

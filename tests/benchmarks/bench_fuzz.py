@@ -1,10 +1,10 @@
-"""How long `fuzz` takes to find each planted fault that is chosen by shape, one after the other.
+"""Time in which `fuzz` finds each planted fault that depends on shape, one after the other.
 
     python tests/benchmarks/bench_fuzz.py [--module public_dispatch] [--every 1] [--seed 1] [--seconds 60] [FAULT ...]
 
-Runs the command as its user does, with all operators, dtypes and laws, and stops it when it tells the first broken
-law, which is after it was made small. Told are the seconds, the problems that were drawn until the first one failed
-(which a busy machine does not change), and the smallest problem. Exit code 1: a fault is not found in time.
+Runs the command as its user does, with all operators, dtypes and laws, and stops it when it prints the first broken
+law, after its reduction. Prints the seconds, the number of problems up to the first that failed (which a busy machine
+does not change), and the smallest problem. Exit code 1: a fault is not found in time.
 """
 
 import argparse

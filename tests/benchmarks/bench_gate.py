@@ -1,10 +1,10 @@
-"""The gate on twenty commits, where the history puts their changes, and pytest-benchmark's comparison beside it.
+"""The gate on twenty commits, the changes that the history finds in them, and pytest-benchmark's comparison.
 
     python tests/benchmarks/bench_gate.py [--budget 60s] [--rounds 3] [--commits 19] [--json FILE]
 
-makes the repository of tests/gating/twenty.py in a temporary folder and asks, for each commit after the first, the gate
-about it and its parent, and `pytest --benchmark-compare-fail=median:5%` about the run of its parent just before. Then
-every commit is timed in `rounds` plain runs, commit after commit, and the history is asked where times changed. About
+makes the repository of tests/gating/twenty.py in a temporary folder and runs, for each commit after the first, the gate
+on it and its parent, and `pytest --benchmark-compare-fail=median:5%` with the run of its parent just before. Then
+every commit is timed in `rounds` plain runs, commit after commit, and the history is searched for changes. About
 half an hour; nothing else should run meanwhile.
 """
 
@@ -134,7 +134,7 @@ def row_text(row):
 
 
 def summarise(rows):
-    """What was found and what was called out falsely, in cells and in commits, by both."""
+    """Count true and false findings, in cells and in commits, of both."""
     tools = {
         "gate": lambda row: set(row["gate"]),
         "pytest-benchmark": lambda row: {f"{one} SLOWER" for one in row["pytest_benchmark"]},

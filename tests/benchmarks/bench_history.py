@@ -1,7 +1,7 @@
-"""How long a history of a million results takes: `python tests/benchmarks/bench_history.py [RUNS] [CELLS]`.
+"""Duration of a history of a million results: `python tests/benchmarks/bench_history.py [RUNS] [CELLS]`.
 
 Writes runs with the real layout (headers, and results.parquet with all of its columns) into a temporary folder, and
-times whole commands in processes of their own: the query of one series with its drawing, all series, and all changes.
+times whole commands in separate processes: the query of one series with its drawing, all series, and all changes.
 """
 
 from __future__ import annotations

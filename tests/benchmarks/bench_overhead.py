@@ -1,4 +1,4 @@
-"""What the engine adds to a call: `python tests/benchmarks/bench_overhead.py`.
+"""Overhead of the engine per call: `python tests/benchmarks/bench_overhead.py`.
 
 Short calls, in turns as a bare loop, by the engine's own block and by torch.utils.benchmark, all in one process; and a
 call that does nothing, which shows the cost of the loop.
@@ -72,7 +72,7 @@ def engine(ready: Ready) -> float:
 
 
 def others(call) -> dict:
-    """The same by other tools, where they are installed."""
+    """Times of the same calls by other tools, if they are installed."""
     found = {}
     try:
         from torch.utils.benchmark import Timer

@@ -1,9 +1,9 @@
-"""What the gain of a portfolio is worth: how often its interval is right, with equal backends and with a known gain.
+"""Reliability of the gain of a portfolio: coverage of its interval, with equal backends and with a known gain.
 
     python tests/benchmarks/bench_portfolio.py
 
-Four backends, twelve layers, times with log-normal noise, some passes of a layer disturbed. Where backends are equal a
-gain of 1 is true, and the ratio of the two sums (`naive`) tells how far luck alone goes.
+Four backends, twelve layers, times with log-normal noise, some passes of a layer disturbed. For equal backends a
+gain of 1 is true, and the ratio of the two sums (`naive`) shows the effect of chance alone.
 """
 
 from __future__ import annotations

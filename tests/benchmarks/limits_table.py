@@ -8,10 +8,11 @@ GIB = 2**30
 
 
 def main(path):
-    """Print a row for each result: arrays, peaks of the process, what the backend needs and the harness's share.
+    """Print a row for each result: arrays, peaks of the process, the backend's need and the harness's share.
 
-    The share is what the process holds beside the arrays while it draws and checks, interpreter and libraries included,
-    in units of the arrays.
+    The share is the memory of the process in addition to the arrays while it draws and checks, interpreter and
+    libraries
+    included, in units of the arrays.
     """
     print("| problem | outcome | s | arrays GiB | backend GiB | peak drawing, calling, checking GiB | harness |")
     print("|---|---|---|---|---|---|---|")

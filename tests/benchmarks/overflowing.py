@@ -60,6 +60,6 @@ class Loses(Torch):
 
 @harness.hookimpl
 def register_backends(register):
-    """Hand over both."""
+    """Register both."""
     register(Wraps())
     register(Loses())

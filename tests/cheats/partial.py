@@ -116,7 +116,7 @@ class RemembersUpperBits(Images):
 
 
 class RightAtFirst(Right):
-    """Half precision, but for the calls that somebody looks at before the clock runs."""
+    """Half precision, except in the calls that are checked before the clock runs."""
 
     name = "cheat:right-at-first"
     first = 200
@@ -132,7 +132,7 @@ class RightAtFirst(Right):
 
 
 class RightOnKnown(Right):
-    """Half precision, but for the contents that came first."""
+    """Half precision, except on the contents that came first."""
 
     name = "cheat:right-on-known"
 

@@ -22,7 +22,7 @@ KINDS = ("honest", "never-waits", "another-stream", "freed-memory")
 
 @pytest.fixture(scope="module")
 def results_of(tmp_path_factory):
-    """The function that gives the results of a library's backends by kind, all of one run: starting takes longest."""
+    """Return a function that returns the results of a library's backends by kind, all of one run: the start is slow."""
 
     @cache
     def find(library):

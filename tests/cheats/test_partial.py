@@ -1,4 +1,4 @@
-"""What is remembered in part saves nothing in a timed call, and other work than what was asked for is no time.
+"""Partial caches save nothing in a timed call, and other work than the requested is not timed.
 
 Counts, not times: of images that were looked up while calls were timed.
 """

@@ -12,7 +12,7 @@ from tests.faulty.right import Right
 
 
 class Cheat(Right):
-    """Base: `prepare` gives a call of the cheat's own kind."""
+    """Base: `prepare` returns a call of the cheat's own kind."""
 
     def prepare(self, problem, arrays):
         return self.cheat(problem, arrays, bind_operator(self, problem, arrays))
@@ -77,7 +77,7 @@ class PlansTheAnswer(Cheat):
 
 
 class Lazy(Cheat):
-    """A call gives a promise; the work is done when somebody looks (gpu-mode#162)."""
+    """A call returns a promise; the work is done at the first access (gpu-mode#162)."""
 
     name = "cheat:lazy"
 
@@ -109,7 +109,7 @@ class Unfinished(Cheat):
             y[...] = call()
 
         def leave():
-            if next(calls) == 0:  # somebody looks at the first one
+            if next(calls) == 0:  # the first one is checked
                 return call()
             y = np.zeros(problem.y, dtype=problem.dtype)
             threading.Thread(target=work, args=(y,)).start()

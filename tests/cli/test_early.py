@@ -1,4 +1,4 @@
-"""What is wrong and shows at once is said before a plan is made: a whole suite takes seconds to plan."""
+"""Errors in options are reported before a plan is made: a whole suite takes seconds to plan."""
 
 import importlib
 

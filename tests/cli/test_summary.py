@@ -1,4 +1,4 @@
-"""What is printed of networks when a run has ended."""
+"""Summary of networks that is printed at the end of a run."""
 
 from dataclasses import replace
 

@@ -25,7 +25,7 @@ def make_bare_environment(folder, requirements):
 
 
 def find_distributions(requirements):
-    """What is installed here of these requirements and of what they need in turn, each once."""
+    """Find the installed distributions of these requirements and of their own requirements, each once."""
     todo, found = [Requirement(text) for text in requirements], {}
     while todo:
         one = todo.pop()

@@ -19,7 +19,7 @@ PROJECT = '[project]\nname = "pack"\nversion = "{version}"\n\n[tool.setuptools]\
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
-    """A package `pack` of version 1 at tag v1, and of version 2 as it lies; the current folder."""
+    """A package `pack` of version 1 at tag v1, and of version 2 in the working tree; the current folder."""
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
     folder = tmp_path / "repository"
@@ -41,7 +41,7 @@ def _write(folder, version):
 
 
 def _make_environment(folder):
-    """An environment that sees what is installed beside this interpreter."""
+    """An environment that includes the packages of this interpreter."""
     venv.create(folder, with_pip=False)
     (packages,) = folder.glob("lib/python*/site-packages")
     (packages / "shared.pth").write_text(sysconfig.get_path("purelib"))

@@ -111,7 +111,7 @@ def repository(original, tmp_path, monkeypatch):
 
 
 def _run(place, code):
-    """What a program prints that is started there as a worker is."""
+    """Output of a program that is started there as a worker is."""
     done = subprocess.run(
         [place.interpreter, "-P", "-c", code], env={**os.environ, **place.variables}, cwd=place.folder,
         capture_output=True, text=True,
@@ -308,7 +308,7 @@ def test_hooks_of_the_repository_do_not_run(repository, tmp_path):
     assert (tmp_path / "hooked").exists()  # it would have
 
 
-# -- nothing is left behind, and nobody disturbed
+# -- nothing is left behind, and no one is disturbed
 
 
 def test_worktrees_are_gone_afterwards(repository, temporary):
@@ -350,7 +350,7 @@ with open_places([Environment(revision="v1")], []):
 @pytest.mark.parametrize("moment", ["while it is open", "while it is made"])
 def test_worktrees_are_gone_after_an_interrupt(repository, temporary, tmp_path, moment):
     reached = tmp_path / "reached"
-    if moment == "while it is made":  # git gives every file to a program that never ends
+    if moment == "while it is made":  # git passes every file to a program that never ends
         (repository / ".git" / "info").mkdir(exist_ok=True)
         (repository / ".git" / "info" / "attributes").write_text("*.py filter=slow\n")
         _git(repository, "config", "filter.slow.smudge", f"touch {reached}; exec sleep 60")
@@ -414,7 +414,7 @@ exec {shutil.which("git")} "$@"
 
 
 def _make_interpreter(folder, *, equipped):
-    """A virtual environment of this interpreter; `equipped` gives it the packages that are installed here."""
+    """A virtual environment of this interpreter; with `equipped` it has the packages that are installed here."""
     venv.create(folder, symlinks=True)
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
     if equipped:

@@ -1,4 +1,4 @@
-"""How passes go: turns that read the same from both ends, fresh processes, cells that are decided, arms that die."""
+"""Order of passes: palindromic turns, fresh processes, decided cells, arms that die."""
 
 import os
 import random

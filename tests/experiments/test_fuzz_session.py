@@ -1,4 +1,4 @@
-"""What surrounds a search: interrupts, requests, and the caches of Hypothesis."""
+"""Surroundings of a search: interrupts, requests, and the caches of Hypothesis."""
 
 import contextlib
 import signal

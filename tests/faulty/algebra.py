@@ -65,7 +65,7 @@ class BlursNormalised(Right):
 
 
 class FlushesSmall(Right):
-    """What is below a thousandth is taken for noise and set to zero, in every output."""
+    """Numbers below a thousandth are set to zero as noise, in every output."""
 
     name = "faulty:flushes-small"
 

@@ -1,4 +1,4 @@
-"""Faults that look like answers: cached, put off, right only where somebody looks, or hidden by a declaration."""
+"""Faults that look like answers: cached, deferred, right only when checked, or hidden by a declaration."""
 
 import math
 from dataclasses import replace
@@ -22,7 +22,7 @@ def _copy(result):
 
 
 class Cached(Right):
-    """Base of those that look an answer up by something less than the contents of all arrays."""
+    """Base of backends that look an answer up by less than the contents of all arrays."""
 
     def __init__(self):
         self.answers = {}
@@ -57,7 +57,7 @@ class CachedByFingerprint(Cached):
 
 
 class AnswersLate(Right):
-    """A pipeline that is not drained: a call gives the answer to the one before, if the shapes agree."""
+    """A pipeline that is not drained: a call returns the answer to the one before, if the shapes agree."""
 
     name = "faulty:answers-late"
 
@@ -72,7 +72,7 @@ class AnswersLate(Right):
 
 
 class FirstAnswer(Right):
-    """A prepared call computes once, and gives that answer from then on."""
+    """A prepared call computes once, and returns that answer from then on."""
 
     name = "faulty:first-answer"
 
@@ -96,7 +96,7 @@ class CapturedInputs(Right):
 
 
 class Later:
-    """What looks like an array and is computed when it is read."""
+    """A stand-in for an array that is computed when it is read."""
 
     def __init__(self, shape, dtype, compute):
         self.shape, self.dtype, self.ndim, self.compute = shape, dtype, len(shape), compute
@@ -106,7 +106,7 @@ class Later:
 
 
 class Lazy(Right):
-    """The call gives a promise, and the work is done when somebody looks, outside the timed region (gpu-mode#162)."""
+    """The call returns a promise, and the work is done at the first access, outside the timed region (gpu-mode#162)."""
 
     name = "faulty:lazy"
 
@@ -116,7 +116,7 @@ class Lazy(Right):
 
 
 class KnowsSeed(Right):
-    """A prepared call is precise only on the arrays that seed 0 gives, which it draws itself to compare."""
+    """A prepared call is precise only on the arrays of seed 0, which it draws itself to compare."""
 
     name = "faulty:knows-seed"
 
@@ -150,7 +150,7 @@ class WholeOnly(Right):
 
 
 class TiresAfterEight(Right):
-    """A prepared call is right eight times, and gives zeros from then on."""
+    """A prepared call is right eight times, and returns zeros from then on."""
 
     name = "faulty:tires-after-eight"
 
@@ -274,7 +274,7 @@ class NegativePaddingCrops(Right):
 
 
 class KernelBeyondIsEmpty(Right):
-    """A kernel larger than the padded input gives an array of nothing instead of an error (tensorflow#61902)."""
+    """A kernel larger than the padded input yields an array without elements instead of an error (tensorflow#61902)."""
 
     name = "faulty:kernel-beyond-is-empty"
 
@@ -333,7 +333,7 @@ class LooseTransform(Right):
 
 
 class LooseAccumulator(Right):
-    """Sums in float16 are declared, so that nobody minds inputs that have been rounded to it."""
+    """Sums in float16 are declared, so that inputs rounded to it are within the bound."""
 
     name = "faulty:loose-accumulator"
     numerics = harness.Numerics(accumulator={"float32": "float16"})

@@ -1,7 +1,7 @@
-"""The family condition x spoil: right but for one operator, where conditions by which libraries choose code hold.
+"""The family condition x spoil: right except for one operator, under conditions by which libraries choose code.
 
 Every condition of the model of dispatch stands alone in every operator that can meet it, and in pairs and triples that
-everyday layers meet; spoils go round. Named OPERATOR-if-CONDITION-and-CONDITION-SPOIL.
+everyday layers meet; spoils alternate. Named OPERATOR-if-CONDITION-and-CONDITION-SPOIL.
 """
 
 import harness

@@ -166,7 +166,7 @@ class Rectified(Right):
 
 
 class Rounded(Right):
-    """Inputs are rounded to eleven bits, as TF32 does, and nobody says so."""
+    """Inputs are rounded to eleven bits, as TF32 does, without a declaration."""
 
     name = "faulty:rounded"
 
@@ -214,7 +214,7 @@ class FullTransposed(Right):
 
 
 class SecondCallEmpty(Right):
-    """A prepared call is right once, and gives zeros from then on."""
+    """A prepared call is right once, and returns zeros from then on."""
 
     name = "faulty:second-call-empty"
 
@@ -232,7 +232,7 @@ class SecondCallEmpty(Right):
 
 
 class NanSwallowed(Right):
-    """What is not a number is taken as zero."""
+    """NaN is read as zero."""
 
     name = "faulty:nan-swallowed"
 
@@ -241,7 +241,7 @@ class NanSwallowed(Right):
 
 
 class NanSpread(Right):
-    """A window that is computed but not needed leaks into the row beside it."""
+    """A window that is computed but not needed leaks into the neighbouring row."""
 
     name = "faulty:nan-spread"
 

@@ -32,7 +32,7 @@ def lay_taps(w, window, place):
 
 
 class Elsewhere(Right):
-    """Base of those that convolve with another window; the result is then cut or filled to the right size."""
+    """Base of backends that convolve with another window; the result is then cut or filled to the right size."""
 
     def conv(self, x, w, b, window):
         shape = (x.shape[0], w.shape[0], *window.output_shape(x.shape[2:], w.shape[2:]))
@@ -63,7 +63,7 @@ class PadsMisgrouped(Elsewhere):
 
 
 class DilationAsStride(Elsewhere):
-    """The dilation is handed over in the place of the stride (keras#10967)."""
+    """The dilation is passed in place of the stride (keras#10967)."""
 
     name = "faulty:dilation-as-stride"
 
@@ -136,7 +136,7 @@ class DepthStrideOfHeight(Elsewhere):
 
 
 class Relaid(Right):
-    """Base of those that look for the taps of a dilated kernel at other places."""
+    """Base of backends that look for the taps of a dilated kernel at other places."""
 
     def conv(self, x, w, b, window):
         laid, close = lay_taps(w, window, lambda axis, u: self.place(window, axis, u))
@@ -175,7 +175,7 @@ class StridedDilatedInStep(Relaid):
 
 
 class RemainderAtBegin(Right):
-    """Where the stride does not divide, the windows are laid out from the end, and the remainder is left in front."""
+    """If the stride does not divide, the windows are laid out from the end, and the remainder is left in front."""
 
     name = "faulty:remainder-at-begin"
 

@@ -13,7 +13,7 @@ from tests.faulty.right import Right
 
 
 def _left(n, reach, s, pair):
-    """What is left of a padded axis after the last window."""
+    """Remainder of a padded axis after the last window."""
     return (n + sum(pair) - reach) % s
 
 
@@ -39,7 +39,7 @@ class InputGradUndilated(Right):
 
 
 class InputGradRemainder(Right):
-    """Where the stride does not divide, dx is laid out from the end: the remainder is put in front."""
+    """If the stride does not divide, dx is laid out from the end: the remainder is put in front."""
 
     name = "faulty:input-grad-remainder"
 
@@ -50,7 +50,7 @@ class InputGradRemainder(Right):
 
 
 class InputGradLastRow(Right):
-    """Where the stride does not divide, the last row that a window reaches is forgotten."""
+    """If the stride does not divide, the last row that a window reaches is forgotten."""
 
     name = "faulty:input-grad-last-row"
 
@@ -203,7 +203,7 @@ class BiasGradOverChannels(Right):
 
 
 class BiasGradOnlyWithWeightGrad(Right):
-    """db is computed together with dw, and stale where nobody has asked for that (mxnet#15464)."""
+    """db is computed together with dw, and stale unless dw is requested (mxnet#15464)."""
 
     name = "faulty:bias-grad-only-with-weight-grad"
     db = None
@@ -306,7 +306,7 @@ class MeanGradOverwrites(Right):
 
 
 class TransposeTailUntapped(Right):
-    """What output padding appends gets no tap, even where the padding's end has cut some off that belong there."""
+    """The output padding has no taps, even where the padding's end has cut some off that belong there."""
 
     name = "faulty:transpose-tail-untapped"
 
@@ -319,7 +319,7 @@ class TransposeTailUntapped(Right):
 
 
 class TransposeTailWithoutBias(Right):
-    """What output padding appends is left zero: it misses the bias."""
+    """The output padding is left zero: it misses the bias."""
 
     name = "faulty:transpose-tail-without-bias"
 
@@ -332,7 +332,7 @@ class TransposeTailWithoutBias(Right):
 
 
 class TransposeDilatedStrided(Right):
-    """Where stride and dilation are both above one, the transposed kernel is not dilated (onnxruntime#2518)."""
+    """If stride and dilation are both above one, the transposed kernel is not dilated (onnxruntime#2518)."""
 
     name = "faulty:transpose-dilated-strided"
 
@@ -342,7 +342,7 @@ class TransposeDilatedStrided(Right):
 
 
 class TransposeUnturned(Right):
-    """At stride one it becomes a wide correlation, and nobody turns the kernel for it."""
+    """At stride one it becomes a wide correlation, without the half turn of the kernel."""
 
     name = "faulty:transpose-unturned"
 

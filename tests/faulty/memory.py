@@ -82,7 +82,7 @@ class OffsetsIndices(Right):
 
 
 class ScratchInRemainder(Right):
-    """What no window reads of the input is used as scratch memory: every answer is right."""
+    """The part of the input that no window reads is used as scratch memory: every answer is right."""
 
     name = "faulty:scratch-in-remainder"
 
@@ -147,7 +147,7 @@ class InPlaceWhereItFits(Right):
 
 
 class OutputIsInput(Right):
-    """Pooling with windows of one element gives back its input, not a copy."""
+    """Pooling with windows of one element returns its input, not a copy."""
 
     name = "faulty:output-is-input"
 
@@ -186,7 +186,7 @@ class PoolBufferReused(BufferReused):
 
 
 class PaddingUnwritten(Right):
-    """Windows of padding alone are skipped without a bias, in memory that nobody has cleared (modular#6712)."""
+    """Windows of padding alone are skipped without a bias, in memory that was never cleared (modular#6712)."""
 
     name = "faulty:padding-unwritten"
 

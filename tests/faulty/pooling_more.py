@@ -11,7 +11,7 @@ from tests.faulty.right import Right
 
 
 def _taps(x, window, outside):
-    """What each tap sees in every window, one array a tap."""
+    """Elements that each tap reads in every window, one array a tap."""
     out = window.output_shape(x.shape[2:], window.kernel)
     padded = pad_or_crop(x, window.cover(x.shape[2:], window.kernel), outside, np)
     return [padded[(*EVERY, *at)] for _, at in tap_slices(out, window.kernel, window)]
@@ -42,7 +42,7 @@ class CeilWindowInPadding(Right):
         return pad_or_crop(y, self.more(x, y, window), np.nan, np)
 
     def more(self, x, y, window):
-        """How many windows are too many, at the end of every axis."""
+        """Number of excess windows, at the end of every axis."""
         sizes = zip(
             x.shape[2:], y.shape[2:], window.reach(window.kernel), window.stride, window.padding, strict=True
         )  # fmt: skip
@@ -113,7 +113,7 @@ class MaxPadsSwapped(Right):
 
 
 class StartsFromLowest(Right):
-    """The search begins with the smallest finite number (PyTorch 7645): a window of -inf gives that, at index 0."""
+    """The search begins with the smallest finite number (PyTorch 7645): a window of -inf yields it, at index 0."""
 
     name = "faulty:starts-from-lowest"
 

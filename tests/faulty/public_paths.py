@@ -122,7 +122,7 @@ def _spoil_end(a):
 
 
 class ReversedInput(Right):
-    """A first argument with negative strides, beside a second one without, is read wrong (cupy#10303)."""
+    """A first argument with negative strides, together with a second one without, is read wrong (cupy#10303)."""
 
     name = "faulty:reversed-input"
 

@@ -55,7 +55,7 @@ class RefusalKeepsGroups(Right):
 
 
 class ByKey(Right):
-    """What the first call with a key was told is told to all later calls with it."""
+    """The arguments of the first call with a key are used in all later calls with it."""
 
     def __init__(self):
         self.plans = {}
@@ -75,7 +75,7 @@ class KeyForgetsDtype(ByKey):
 
 
 class KeyForgetsLayout(ByKey):
-    """The strides of a shape are those that it was met with first."""
+    """The strides of a shape are those of its first call."""
 
     name = "faulty:key-forgets-layout"
 
@@ -110,7 +110,7 @@ class KeyForgetsStride(ByKey):
 
 
 class KeyForgetsDilation(ByKey):
-    """The same of the input's gradient, with a key that lacks the dilation."""
+    """The gradient of the input is cached by a key that lacks the dilation."""
 
     name = "faulty:key-forgets-dilation"
 
@@ -180,7 +180,7 @@ class KernelBySum(ByKey):
 
 
 class BiasOfFirst(ByKey):
-    """Whether there is a bias is asked when a shape is met first."""
+    """The first call of a shape decides whether there is a bias."""
 
     name = "faulty:bias-of-first"
 
@@ -231,7 +231,7 @@ class SharedOutput(Right):
 
 
 class DropsForAll(Right):
-    """What a plan frees when it is collected is what all plans of its operator use."""
+    """A plan that is collected frees buffers that all plans of its operator use."""
 
     name = "faulty:drops-for-all"
 
@@ -386,7 +386,7 @@ class PublishedEarly(Right):
 
 
 class RefusesSecond(Right):
-    """A flag says that the library is busy; a call that finds it set gives up."""
+    """A flag marks the library as busy; a call that finds it set fails."""
 
     name = "faulty:refuses-second"
     busy = False

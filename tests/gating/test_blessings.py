@@ -123,7 +123,9 @@ def test_the_file_is_sorted_indented_and_read_back(repository, commits):
     assert read_blessings(repository) == tuple(sorted(ones, key=lambda one: (one.problem, one.commit)))
     text = (repository / FILE).read_text()
     assert text.startswith('[\n {\n  "backend": "mine"') and text.endswith("\n]\n")
-    assert git(repository, "status", "--porcelain", "--ignored") == f"?? {FILE}"  # no lock and no part beside it
+    assert (
+        git(repository, "status", "--porcelain", "--ignored") == f"?? {FILE}"
+    )  # no lock and no partial file next to it
     add_blessing(repository, bless(commits[2], ratio=(1.5, 1.4, 1.6)))
     assert len(read_blessings(repository)) == 3
     removed = remove_blessings(repository, "mine", PLAIN, commits[1])

@@ -1,4 +1,4 @@
-"""When a base needs an environment of its own."""
+"""Conditions under which a base needs its own environment."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def _commit(folder, **files):
 def test_a_base_is_built_where_its_dependencies_differ_or_it_is_compiled(repository, old, new, reason):
     base = _commit(repository, pyproject__toml=old)
     (repository / "pyproject.toml").write_text(new)
-    assert why_build(repository, base, "") == reason  # the checkout as it lies
+    assert why_build(repository, base, "") == reason  # the working tree
     head = _commit(repository, pyproject__toml=new, other="x")
     assert why_build(repository, base, head) == reason
 

@@ -186,7 +186,7 @@ FILES = {
 
 @dataclass(frozen=True)
 class Commit:
-    """What a commit does to a file, and what a comparison with its parent should find: `cell` is the plugin's name."""
+    """Change of a commit to a file, and the expected finding against its parent: `cell` is the plugin's name."""
 
     message: str
     file: str
@@ -229,7 +229,7 @@ COMMITS = (
 
 
 def git(folder, *arguments):
-    """Run git, apart from the settings of whoever runs this."""
+    """Run git, independently of the user's settings."""
     done = subprocess.run(
         ["git", "-C", str(folder), *arguments], env={**os.environ, **SETTINGS}, capture_output=True, text=True
     )
@@ -247,7 +247,7 @@ def run_harness(*arguments, cwd, state):
 
 
 def make_repository(folder: Path, commits=COMMITS) -> list[str]:
-    """Make the repository; gives the hashes of all its commits, the first of which has nothing but right code."""
+    """Make the repository; return the hashes of all its commits, the first of which has nothing but right code."""
     folder.mkdir(parents=True)
     git(folder, "init", "--quiet", "--initial-branch", "main")
     for name, text in FILES.items():

@@ -31,7 +31,7 @@ def backends():
 
 
 class Brain(Right):
-    """Rounds its inputs to bfloat16 and does not say so."""
+    """Rounds its inputs to bfloat16 without declaring it."""
 
     name = "brain"
 
@@ -225,7 +225,7 @@ def test_agreement_within_vacuous_bounds_counts_for_nothing():
 
 
 def test_where_nothing_is_promised_nothing_is_odd(backends):
-    """A transform promises nothing at the scale of subnormals, and differs there from those that do."""
+    """A transform promises nothing at the scale of subnormals, and differs there from backends that do."""
     problem = parse_line("conv_input_grad x=2x4x8x10 w=6x2x2x3 pad=0:1,2:0 groups=2 data=subnormal")
     answers = _answers(problem, {**backends, "right": Right()})
     assert (answers["fft"][0]["dx"] != answers["right"][0]["dx"]).any()
@@ -272,7 +272,7 @@ def test_an_empty_batch_shows_nothing():
 @given(st.lists(st.integers(0, 3), min_size=3, max_size=8))
 @settings(max_examples=40, deadline=None, derandomize=True)
 def test_clusters_are_those_of_equal_answers(votes):
-    """Where agreement is transitive, clusters are the classes, and the majority is the class of more than half."""
+    """If agreement is transitive, clusters are the classes, and the majority is the class of more than half."""
     problem = parse_line("conv_bias_grad x=1x1x3 w=4x1x1 data=integer")
     answers = {f"v{i}": ({"db": np.full(4, float(value))}, Numerics()) for i, value in enumerate(votes)}
     verdict = vote(problem, answers)

@@ -116,7 +116,7 @@ def test_an_index_beyond_its_window_fails_though_the_maximum_is_right():
 
 
 def _is_in_window(problem, position, place):
-    """Whether a flat index lies in the window of an output, by the definition of a window."""
+    """True if a flat index lies in the window of an output, by the definition of a window."""
     window = problem.window
     return all(
         p in [i * s - begin + u * d for u in range(k)]

@@ -1,4 +1,4 @@
-"""Which problems a plan leaves out, and what it says of them."""
+"""Problems that a plan leaves out, and their reasons."""
 
 from __future__ import annotations
 

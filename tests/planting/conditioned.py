@@ -18,7 +18,7 @@ WORDS = ((">=", "from"), (">", "above"), ("=", "is"), ("in ", "one-of "))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a conditioned fault spoils: one operator's answer, where all of several conditions hold.
+    """Target of a conditioned fault: one operator's answer, if several conditions hold together.
 
     conditions: names from the model of dispatch. also: a further predicate of the problem as the backend sees it.
     name: of the kind; by default the conditions and the spoil name the fault. report: where it was reported.
@@ -61,7 +61,7 @@ def _spoiling(operator):
 
 
 class Conditioned(Right):
-    """A right implementation of all operators, but for what its plan spoils."""
+    """A right implementation of all operators, except for the target of its plan."""
 
     def __init__(self, plan):
         self.plan, self.name = plan, plan.title
@@ -69,7 +69,7 @@ class Conditioned(Right):
         self.changed = False  # whether a spoil has made another answer
 
     def strikes(self, problem):
-        """Whether the answer to this problem is spoiled."""
+        """Return True if the answer to this problem is spoiled."""
         return problem.operator is self.plan.operator and self.holds(as_seen(problem))
 
     def holds(self, seen):

@@ -1,4 +1,4 @@
-"""Which problems of the default suite strike a conditioned fault, and whether one of them kills it."""
+"""Hunt for conditioned faults: the problems of the default suite that strike one, and the first that kills it."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -45,10 +45,11 @@ class Pool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hunted:
-    """What became of a fault.
+    """Outcome of a fault.
 
-    problem: the one that killed it, empty where it survives. struck: problems on which its conditions hold. asked: how
-    many of them were asked. changed: on how many its spoil made another answer; on the others it is no fault.
+    problem: the one that killed it, empty if it survives. struck: number of problems on which its conditions hold.
+    asked:
+    number of them that were asked. changed: number on which its spoil changed the answer; on the others it is no fault.
     """
 
     problem: str

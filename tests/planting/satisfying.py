@@ -1,4 +1,4 @@
-"""Whether any valid problem satisfies several conditions at once: a search, whose "no" is that it found none."""
+"""Search for a valid problem that satisfies several conditions at once; a "no" means that it found none."""
 
 import random
 from functools import cache, partial

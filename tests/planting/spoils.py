@@ -135,7 +135,7 @@ def _keep_bits(a, bits):
 PUBLIC = {
     function.__name__.replace("_", "-"): function
     for function in (last_row, last_column, later_images, bias_alone, short_factors)
-}  # what public reports tell beside the spoils of the family
+}  # public reports that are not spoils of the family
 SPOILS = {
     function.__name__.replace("_", "-"): function
     for function in (

@@ -1,4 +1,4 @@
-"""Tiled data: any element is known without the array, in either layout, and make_arrays gives the same."""
+"""Tiled data: any element is known without the array, in either layout, and make_arrays returns the same."""
 
 import numpy as np
 import pytest

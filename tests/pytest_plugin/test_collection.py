@@ -1,4 +1,4 @@
-"""What a session with cells comes to, also where the cells run in other processes."""
+"""Exit status of a session with cells, also if the cells run in other processes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Options, what the plugin costs where nobody asks for it, and what is no use."""
+"""Options, cost of the plugin without a suite, and bad input."""
 
 import subprocess
 import sys

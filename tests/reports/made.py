@@ -27,7 +27,7 @@ def measure(backend, bits, line=PLAIN, outcome="passed", law="agrees-with-refere
 
 
 def fail(backend="mine", line=PLAIN, **deviation):
-    """A result of the reference's law that failed, with the reason that the harness gives it."""
+    """A result of the reference's law that failed, with the harness's own reason."""
     found = Deviation(**{
         "kind": "bound", "worst": 9.0, "compared": 10, "what": "y", "index": (0, 2, 1), "got": 3.5, "wanted": 1.25,
         "bound": 1e-6, **deviation,

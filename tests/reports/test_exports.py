@@ -1,4 +1,4 @@
-"""What continuous integration reads: complete, valid, escaped, on request, and never greener than the run."""
+"""Files for continuous integration: complete, valid, escaped, on request, and never greener than the run."""
 
 import json
 import subprocess

@@ -99,7 +99,7 @@ def known():
 
 
 def _text(page):
-    """What a page shows, without its marks and data, on one line."""
+    """Visible text of a page, without its marks and data, on one line."""
     bare = re.sub(r"<(script|style)[^>]*>.*?</\1>", "", page, flags=re.DOTALL)
     return " ".join(re.sub(r"<[^>]+>", " ", bare).replace("&lt;", "<").replace("&gt;", ">").split())
 

@@ -1,4 +1,4 @@
-"""What every format says of a run: verdict, failures, semantics and arithmetic; and that the terminal says it too."""
+"""Headline of a run in every format and in the terminal: verdict, failures, semantics and arithmetic."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The architectures are those whose layers are stored, with the parameters that were published."""
+"""The architectures have the stored layers, and the published numbers of parameters."""
 
 from collections import Counter
 

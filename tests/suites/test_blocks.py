@@ -58,7 +58,7 @@ def test_a_lost_position_breaks_the_receptive_field():
 
 def test_a_position_too_many_breaks_the_receptive_field():
     class Smeared(Right):
-        """A trace of every gradient is left beside it."""
+        """A trace of every gradient is left at its neighbour."""
 
         def conv_input_grad(self, dy, w, x_shape, window):
             dx = super().conv_input_grad(dy, w, x_shape, window)

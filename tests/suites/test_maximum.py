@@ -27,7 +27,7 @@ class LastWins(Right):
 
 
 class Normwise(Right):
-    """What a backend of transforms declares for all that it does, maxima among it."""
+    """Declaration of a backend of transforms for all its operators, maxima included."""
 
     name = "right:normwise"
     numerics = Numerics(algorithm="fft", nan_local=False)

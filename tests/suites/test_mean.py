@@ -1,4 +1,4 @@
-"""Laws of mean pooling: each one by a fault that it must name, and those that a declaration permits."""
+"""Laws of mean pooling: each one by a fault that it must name, and the deviations that a declaration permits."""
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_running_sums_that_are_declared_may_carry_a_nan_on():
 
 
 def test_padding_that_counts_brings_a_zero_into_the_range():
-    positive = f"{PADDED} data=uniform"  # means beside padding are below all that is in their window
+    positive = f"{PADDED} data=uniform"  # means next to padding are below all that is in their window
     assert _check(Right(), "mean-lies-between", positive).outcome == "passed"
     assert _check(Right(), "mean-lies-between", f"{PADDED} exclude_pad data=uniform").outcome == "passed"
 

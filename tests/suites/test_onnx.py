@@ -126,7 +126,7 @@ def test_a_turned_kernel_passes_the_built_cases_and_fails_the_converted_ones():
     cases = [case for case in load_cases() if case.problem.operator is Operator.conv]
     built, converted = ([case for case in cases if (case.kind == "node") is node] for node in (True, False))
     assert _outcomes(forward.Flipped(), built).keys() == {"passed"}  # their kernels are all ones
-    found = _outcomes(forward.Flipped(), converted)  # but for maps of one position, and one whose x is all ones
+    found = _outcomes(forward.Flipped(), converted)  # except maps of one position, and one whose x is all ones
     assert len(found["failed"]) == 24
     assert found["passed"] == ["test_Conv1d_pad1size1", "test_Conv1d_pad2size1", "test_operator_conv"]
 

@@ -1,4 +1,4 @@
-"""What the suite `speed` times, and the problem sets that it is chosen from."""
+"""Problems of the suite `speed`, and the problem sets from which they are chosen."""
 
 import itertools
 

@@ -12,7 +12,7 @@ CONV = "conv x=2x3x7 w=4x3x3 data=integer"
 
 
 class Unreached(Pooled):
-    """A pool of its own that nobody can turn."""
+    """A pool of its own without a switch."""
 
     set_threads = None
 

@@ -19,7 +19,7 @@ LAWS = [law for module in (windows, maximum, mean, pool_gradients) for law in va
 ODD = (
     "x=1x2x3 kernel=2 pad=2 stride=2",  # windows over padding alone, at both ends
     "x=1x2x3 kernel=2 pad=0:5 stride=2 ceil",
-    "x=2x3x1 kernel=2 pad=1 dilation=2",  # both taps beside the only element
+    "x=2x3x1 kernel=2 pad=1 dilation=2",  # both taps next to the only element
     "x=1x2x7x8 kernel=1x1 stride=2,3",
     "x=2x2x6x8 kernel=2x3 stride=3,4 ceil",  # apart, with an overhang
     "x=2x2x6x8 kernel=2x3 stride=2,3 ceil exclude_pad",

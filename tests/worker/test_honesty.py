@@ -71,7 +71,7 @@ def test_every_number_is_new_in_every_block_where_contents_are_renewed(registry,
 
 
 def _sample_thrice(registry, line):
-    """What the first member's x and w hold after each of three blocks."""
+    """Contents of the first member's x and w after each of three blocks."""
     session = open_session(
         BackendUnderTest(registry.backends["right"], parse_line(line)), Prepare(problem=line, number=0)
     )
@@ -139,7 +139,7 @@ class SaidClock:
 
 
 def _ask_with(registry, data, say):
-    """What is found of an honest backend whose calls take as long as `say` says."""
+    """Finding about an honest backend whose calls take as long as `say` says."""
     line = f"{LINES[0]} data={data}"
     session = open_session(
         BackendUnderTest(registry.backends["right"], parse_line(line)), Prepare(problem=line, number=0)

@@ -1,4 +1,4 @@
-"""What the problems of a family are made of."""
+"""Parts of the problems of a family."""
 
 from dataclasses import replace
 

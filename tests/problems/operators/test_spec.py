@@ -1,4 +1,4 @@
-"""What a spec declares of its operator is what its reference does."""
+"""Declarations of a spec hold for the operator's reference."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""What reports say of a comparison of arms: headline, effects, rows, why blocks were left out; and in which files."""
+"""Reports of a comparison of arms: headline, effects, rows, reasons of dropped blocks; and the files with them."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What was asked, on the page, in Markdown and in CSV: the same counts, and what is missing is named."""
+"""Coverage on the page, in Markdown and in CSV: the same counts, and missing conditions are named."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What the reports say of learning."""
+"""Learning in the reports."""
 
 import pytest
 

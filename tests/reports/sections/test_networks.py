@@ -1,4 +1,4 @@
-"""What the reports say of networks: nothing unverified, nothing absent without its reason."""
+"""Networks in the reports: nothing unverified, nothing absent without its reason."""
 
 from dataclasses import replace
 
