@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> None:
 
 
 def measure(make, line: str, sessions: int) -> tuple[float, int, int]:
-    """Return the median of the cheat's time over the honest one, and the numbers of detections and undecided sessions."""
+    """Return the ratio of the times of cheat and honest backend, and the numbers of detected and undecided runs."""
     ratios, said, unsure = [], 0, 0
     for _ in range(sessions):
         pair = [_open(backend, line) for backend in (make(), Tenths(0))]
