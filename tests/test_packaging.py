@@ -99,3 +99,16 @@ def test_an_action_has_one_commit_everywhere():
     used = {action for path in WORKFLOWS for action in re.findall(r"uses: (.*)", path.read_text())}
     names = [action.partition("@")[0] for action in used]
     assert len(names) == len(set(names)), sorted(used)
+
+
+def test_types_are_checked_everywhere_and_without_exceptions():
+    config = DECLARED["tool"]["mypy"]
+    packages = ["harness", "backends", "suites", "reports"]
+    assert config.keys() == {"python_version", "strict", "files", "warn_unreachable", "overrides"}
+    assert config["strict"] is config["warn_unreachable"] is True and config["files"] == packages
+    for override in config["overrides"]:  # libraries without types, and none of ours
+        assert override.keys() == {"module", "ignore_missing_imports"}
+        assert not {name.partition(".")[0] for name in override["module"]} & set(packages)
+    for path in (path for package in packages for path in (SOURCES / package).rglob("*.py")):
+        text = path.read_text()
+        assert not re.search(r"#\s*mypy:|no_type_check|type:\s*ignore(?!\[)", text), f"{path} is left unchecked in part"

@@ -3,6 +3,7 @@
 `harness` names what draws a network; what evaluates one is public here.
 
 `INPUT`, `TARGET`: names of a network's input and of the target of its loss.
+`Work`: what a pass of a network computes, one of `WORKS`: `forward` the output, `step` all gradients as well.
 `PerAxis`: one int for all axes, or one for each.
 `Compute`: a function of a node, a problem and its arrays by name, which returns the outputs of the problem by name.
 `Touch`: a function of the name and the output of an operation that is no operator; it returns the array to use.
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from harness.networks.builder import PerAxis
     from harness.networks.elementwise import LOSSES
     from harness.networks.evaluate import Compute, Tape, Touch, backward, forward
-    from harness.networks.graph import INPUT, Network, Node, problems_of
+    from harness.networks.graph import INPUT, WORKS, Network, Node, Work, problems_of
     from harness.networks.initialise import TARGET, make_values
 else:
     from harness.lazy import load_lazily
@@ -28,12 +29,12 @@ else:
             "builder": "PerAxis",
             "elementwise": "LOSSES",
             "evaluate": "Compute Tape Touch backward forward",
-            "graph": "INPUT Network Node problems_of",
+            "graph": "INPUT WORKS Network Node Work problems_of",
             "initialise": "TARGET make_values",
         },
     )
 
 __all__ = [
-    "INPUT", "LOSSES", "TARGET", "Compute", "Network", "Node", "PerAxis", "Tape", "Touch", "backward", "forward",
-    "make_values", "problems_of",
+    "INPUT", "LOSSES", "TARGET", "WORKS", "Compute", "Network", "Node", "PerAxis", "Tape", "Touch", "Work", "backward",
+    "forward", "make_values", "problems_of",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.bugs import STATUSES, BugRow, count_statuses
+from harness.analysis.bugs import STATUSES, BugRow, Status, count_statuses
 from harness.analysis.number_format import count, shorten
 from reports.markdown_syntax import code, escape, section, table
 from reports.sections.section import Section
@@ -30,7 +30,7 @@ class Words:
     id: str
     link: str
     backend: str
-    status: str
+    status: Status
     title: str
     see: str
     why: str

@@ -13,7 +13,7 @@ from reports.sections.section import Section
 if TYPE_CHECKING:
     from harness.analysis.analyse import Analysis
     from harness.analysis.coverage import Found
-    from harness.generate.dispatch.coverage import Coverage
+    from harness.generate.dispatch.coverage import Coverage, State
     from harness.problems.operator import Operator
 
 MOST_GAPS = 30  # lines of an operator on the page
@@ -93,7 +93,7 @@ def _gap_lines(operator: Operator, coverage: Coverage) -> tuple[str, list[str], 
     return operator.value, lines, len(gaps) - len(lines)
 
 
-def _alone(coverage: Coverage, state: str) -> list[str]:
+def _alone(coverage: Coverage, state: State) -> list[str]:
     """Names of the conditions that were not asked at all and are in this state."""
     return [coverage.conditions[n].name for n in coverage.missing_alone if coverage.state(n, n) == state]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.analysis.network_records import compare_works
 from harness.analysis.networks import NetworkRow
 from harness.analysis.number_format import count, format_bytes, format_interval, format_number, format_time, shorten
-from harness.networks.graph import WORKS, Work
+from harness.networks import WORKS, Work
 from harness.networks.problem import split_line
 from harness.problems.operator import Operator
 from harness.record.run import WRONG
