@@ -135,7 +135,7 @@ NETWORK_COLUMNS = (
     Column("worst", "float64", "1", "largest error of the whole network in units of its bound"),
     Column("laws_ran", "int64", "1", "how often laws of whole networks ran"),
     Column("laws_passed", "int64", "1", "how often they passed and prove something"),
-    Column("laws_broken", "string", "", "names of those that are broken"),
+    Column("laws_broken", "string", "", "names of the broken laws"),
     Column("reason", "string", "", "why something is missing"),
 )
 
