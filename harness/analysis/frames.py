@@ -34,6 +34,7 @@ from harness.analysis.tables import (
     Column,
     Columns,
     block_rows,
+    make_table,
     result_columns,
     sample_rows,
     to_columns,
@@ -47,7 +48,6 @@ REAL = frozenset({"normal", "uniform"})  # data of full significands without spe
 PROVES_NOTHING = "proves nothing"
 STATUSES = (OUTCOMES[0], PROVES_NOTHING, *OUTCOMES[1:])
 ROW_KEY = ["suite", "label", "operator", "problem"]
-_DTYPES = {"string": "string", "int64": "Int64", "float64": "Float64", "bool": "boolean"}
 
 
 def results_frame(run: Run) -> pd.DataFrame:
@@ -130,7 +130,14 @@ def _typed(rows: Sequence[dict[str, Any]], columns: Sequence[Column], attrs: Map
 def _framed(values: Columns, columns: Sequence[Column], attrs: Mapping[Any, Any]) -> pd.DataFrame:
     import pandas as pd
 
-    made = pd.DataFrame({c.name: pd.Series(values[c.name], dtype=_DTYPES[c.dtype]) for c in columns})
+    dtypes = {
+        "string": pd.StringDtype(),
+        "int64": pd.Int64Dtype(),
+        "double": pd.Float64Dtype(),
+        "bool": pd.BooleanDtype(),
+    }
+    table = make_table(values, columns, nan_is_null=True)
+    made = table.to_pandas(types_mapper=lambda kind: dtypes[str(kind)])
     made.attrs.update(attrs)
     return made
 

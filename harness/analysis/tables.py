@@ -6,12 +6,16 @@ import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.networks.problem import is_network_line
 from harness.problems.line import parse_line, read_text
 from harness.record.run import Block, Pass, Peak, Result, Run
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ColumnType = Literal["string", "int64", "float64", "bool"]
 
@@ -147,14 +151,17 @@ Columns = dict[str, list[Any]]  # the values of every column by its name, all of
 def result_columns(run: Run) -> Columns:
     """Return the values of the columns RESULT_COLUMNS, one for every result; by column, as runs have 10^5 results."""
     results, peaks = run.results, {peak.device: peak for peak in run.peaks}
-    made: Columns = {name: [getattr(result, name) for result in results] for name in _OF_RESULT}
+    made: Columns = {name: list(map(attrgetter(name), results)) for name in _OF_RESULT}
     made["threads"] = [result.threads or None for result in results]
-    made["operator"] = [result.problem.partition(" ")[0] for result in results]
-    made["dtype"] = [read_text(result.problem, "dtype") for result in results]
-    made["route"] = [result.route.kind for result in results]
-    made["via"] = [result.route.via for result in results]
+    fields = {line: (line.partition(" ")[0], read_text(line, "dtype")) for line in set(made["problem"])}
+    made["operator"] = [fields[line][0] for line in made["problem"]]
+    made["dtype"] = [fields[line][1] for line in made["problem"]]
+    made["route"] = list(map(attrgetter("route.kind"), results))
+    made["via"] = list(map(attrgetter("route.via"), results))
+    deviations = [result.deviation for result in results]
     for shown, name in _OF_DEVIATION.items():
-        made[shown] = [None if r.deviation is None else getattr(r.deviation, name) for r in results]
+        value = attrgetter(name)
+        made[shown] = [None if one is None else value(one) for one in deviations]
     for column in RESULT_COLUMNS:
         made.setdefault(column.name, [None] * len(results))
     for number, result in enumerate(results):
@@ -271,14 +278,24 @@ def write_tables(run: Run) -> None:
     _write(run.path / "blocks.parquet", to_columns(block_rows(run), BLOCK_COLUMNS), BLOCK_COLUMNS, run)
 
 
-def _write(path: Path, values: Columns, columns: tuple[Column, ...], run: Run) -> None:
+def make_table(values: Columns, columns: Sequence[Column], *, nan_is_null: bool = False) -> pa.Table:
+    """Build an Arrow table; its fields hold the unit and the meaning of their columns.
+
+    values: by name of the column. nan_is_null: True to make NaN a missing value.
+    """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     kinds = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}
     fields = [pa.field(c.name, kinds[c.dtype], metadata={"unit": c.unit, "meaning": c.meaning}) for c in columns]
+    arrays = [pa.array(values[field.name], type=field.type, from_pandas=nan_is_null) for field in fields]
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _write(path: Path, values: Columns, columns: tuple[Column, ...], run: Run) -> None:
+    import pyarrow.parquet as pq
+
     about = {"format": str(run.header.format), "fingerprint": str(run.header.environment.get("fingerprint", ""))}
-    table = pa.Table.from_pydict(values, schema=pa.schema(fields, metadata=about))
+    table = make_table(values, columns).replace_schema_metadata(about)
     part = path.with_suffix(".part")
     pq.write_table(table, part, compression="zstd")
     os.replace(part, path)
