@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import itertools
 import os
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,15 +100,32 @@ def read_run(path: str | Path) -> Run:
     if not path.is_dir():
         raise UsageError(f"run not found: got '{path}', wanted the directory that `python -m harness run` printed")
     header = _read_header(path)
+    with _paused_collection():
+        entries, torn = _read_entries(path, header)
+        return _assemble(path, header, entries, torn)
+
+
+def _read_entries(path: Path, header: Header) -> tuple[list[Entry], bool]:
     try:
-        entries, torn = read_journal(path / "journal.jsonl", header.format, header.backend_of)
+        return read_journal(path / "journal.jsonl", header.format, header.backend_of)
     except FileNotFoundError:
-        entries, torn = [], False
+        return [], False
     except (OSError, ValueError) as error:
         raise UsageError(
             f"run is torn: '{path}/journal.jsonl' {error}; wanted one JSON entry a line; restore the file or run again"
         ) from None
-    return _assemble(path, header, entries, torn)
+
+
+@contextmanager
+def _paused_collection() -> Iterator[None]:
+    """Pause garbage collection, which would visit all results read so far again and again, and free none."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _read_header(path: Path) -> Header:
