@@ -39,12 +39,12 @@ class Verdict:
 def judge_run(analysis: Analysis) -> Verdict:
     """Return the verdict on a run: its wrong cells, or that all cells passed, and the cells that did not run."""
     run, overdrawn = analysis.run, analysis.overdrawn
-    counts = run.counts
+    counts, vacuous = run.counts, run.vacuous
     wrong, ran = sum(counts[o] for o in WRONG), sum(counts[o] for o in RAN)
     idle = _list_counts({o: counts[o] for o in OUTCOMES if o not in RAN})
     notes = [f"Did not run: {idle}."] if idle else []
-    if run.vacuous and not overdrawn:
-        notes.append(f"{run.vacuous} of those that passed prove nothing.")
+    if vacuous and not overdrawn:
+        notes.append(f"{vacuous} of those that passed prove nothing.")
     state: State = "good" if run.complete else "open"
     if wrong:
         state, text = "bad", f"{count(wrong, 'cell is', 'cells are')} wrong, of {ran} that ran"

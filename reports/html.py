@@ -6,9 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.analysis.number_format import format_time
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,26 +51,28 @@ def render(template: str, path: Path, context: dict[str, Any]) -> tuple[Path, ..
     return (path,)
 
 
-def pack(records: Sequence[dict[str, Any]], columns: Sequence[Shown]) -> dict[str, Any]:
-    """Convert records into columns, to keep the page small.
+def pack(table: pd.DataFrame, columns: Sequence[Shown]) -> dict[str, Any]:
+    """Pack columns of a table, to keep the page small.
 
     Each distinct text is stored once; numbers are joined with three significant digits.
     """
+    import pandas as pd
+
     made = []
     for column in columns:
-        values = [record[column.name] for record in records]
+        values = table[column.name]
         if column.kind in ("text", "code", "status"):
-            codes = {text: n for n, text in enumerate(dict.fromkeys(v or "" for v in values))}
-            made.append({**asdict(column), "values": list(codes), "codes": [codes[v or ""] for v in values]})
+            codes, texts = pd.factorize(values.fillna(""))
+            made.append({**asdict(column), "values": list(texts), "codes": codes.tolist()})
         else:
-            made.append({**asdict(column), "numbers": ",".join(map(_plain, values))})
-    return {"rows": len(records), "columns": made}
+            places, numbers = pd.factorize(values.to_numpy(dtype=float, na_value=math.nan))
+            words = [*map(_plain, numbers), ""]  # the place of NaN is -1
+            made.append({**asdict(column), "numbers": ",".join([words[place] for place in places.tolist()])})
+    return {"rows": len(table), "columns": made}
 
 
-def _plain(value: float | None) -> str:
-    """Number as JavaScript reads it: short, infinity as a word, empty if missing."""
-    if value is None or math.isnan(value):
-        return ""
+def _plain(value: float) -> str:
+    """Number as JavaScript reads it: short, infinity as a word."""
     if math.isinf(value):
         return "Infinity"
     short = f"{value:.3g}"

@@ -76,7 +76,9 @@ def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
 
 
 def _comparison_context(comparison: Comparison) -> dict[str, Any]:
-    records = sorted(plain_records(comparison_frame(comparison)), key=lambda row: VERDICTS.index(row["verdict"]))
+    frame = comparison_frame(comparison)
+    frame = frame.iloc[sorted(range(len(frame)), key=[VERDICTS.index(name) for name in frame["verdict"]].__getitem__)]
+    records = list(plain_records(frame))
     plots = ratio_plots(records, comparison.threshold)
     sides = [dict(run_facts(run)) for run in (comparison.base, comparison.new)]
     names = dict.fromkeys([*sides[0], *sides[1]])
@@ -88,5 +90,5 @@ def _comparison_context(comparison: Comparison) -> dict[str, Any]:
         "verdict": judge_comparison(comparison), "threshold": comparison.threshold,
         "obstacles": comparison.obstacles, "sides": [(name, *(side.get(name, "") for side in sides)) for name in names],
         "backends": backends, "counts": counts, "ratios": plots, "figures": specs(plots),
-        "cells": pack(records, CHANGE_COLUMNS), "schema": list(plain_records(schema_table("comparison"))),
+        "cells": pack(frame, CHANGE_COLUMNS), "schema": list(plain_records(schema_table("comparison"))),
     }  # fmt: skip

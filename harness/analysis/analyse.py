@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from harness.analysis.arm_comparison import ArmComparison, compare_to_base
 from harness.analysis.bugs import BugRow, bug_rows
@@ -145,6 +145,34 @@ class Analysis:
         return results_frame(self.run)
 
     @cached_property
+    def statuses(self) -> pd.Series[Any]:
+        """Status of each result: its outcome, or that it proves nothing."""
+        from harness.analysis.frames import statuses
+
+        return statuses(self.results)
+
+    @cached_property
+    def timed(self) -> pd.DataFrame:
+        """The results whose time may be shown, with the index that they have in `results`."""
+        from harness.analysis.frames import timed
+
+        return timed(self.results, self.statuses)
+
+    @cached_property
+    def laws(self) -> pd.DataFrame:
+        """Counts of results by law and backend."""
+        from harness.analysis.frames import law_table
+
+        return law_table(self.results, self.statuses)
+
+    @cached_property
+    def outcomes(self) -> pd.DataFrame:
+        """Counts of results by backend and status."""
+        from harness.analysis.frames import outcome_counts
+
+        return outcome_counts(self.results, self.statuses)
+
+    @cached_property
     def semantics(self) -> pd.DataFrame:
         """Observed behaviour of backends where they have a choice: one row for each law that observed anything."""
         from harness.analysis.frames import semantics_table
@@ -177,7 +205,7 @@ class Analysis:
         """Timed problems in the order of the plan."""
         from harness.analysis.rows import speed_rows
 
-        return speed_rows(self.results)
+        return speed_rows(self.timed)
 
     @cached_property
     def to_fastest(self) -> dict[int, Estimate]:

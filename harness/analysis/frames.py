@@ -148,33 +148,38 @@ def statuses(results: pd.DataFrame) -> pd.Series[Any]:
     return results["outcome"].mask(nothing, PROVES_NOTHING).rename("status")
 
 
-def timed(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the results whose time may be shown: a check passed, and it proved something."""
-    return results[(statuses(results) == "passed") & results["median_ns"].notna()]
+def timed(results: pd.DataFrame, status: pd.Series[Any]) -> pd.DataFrame:
+    """Return the results whose time may be shown: a check passed, and it proved something.
+
+    status: of each result (see `statuses`).
+    """
+    found: pd.DataFrame = results[(status == "passed") & results["median_ns"].notna()]
+    return found
 
 
-def outcome_counts(results: pd.DataFrame) -> pd.DataFrame:
+def outcome_counts(results: pd.DataFrame, status: pd.Series[Any]) -> pd.DataFrame:
     """Count results by arm and status.
 
-    `passed` excludes results that prove nothing; they have their own column.
+    status: of each result (see `statuses`). `passed` excludes results that prove nothing; they have their own column.
     """
     import pandas as pd
 
     order = results.attrs.get("arms") or list(results["arm"].unique())
-    counts = pd.crosstab(results["arm"], statuses(results))
+    counts = pd.crosstab(results["arm"], status)
     return counts.reindex(index=pd.Index(order, name="arm"), columns=pd.Index(STATUSES), fill_value=0)
 
 
-def law_table(results: pd.DataFrame) -> pd.DataFrame:
+def law_table(results: pd.DataFrame, status: pd.Series[Any]) -> pd.DataFrame:
     """Count the results of every law on every arm.
 
+    status: of each result (see `statuses`).
     One row per law and arm, with the formula of the law, the numbers of cells that were planned, that ran, that
     passed (and proved something) and that proved nothing, and the largest error in units of its bound.
     """
     import pandas as pd
 
     rows = results[results["law"] != ""]
-    status = statuses(rows)
+    status = status[rows.index]
     parts = rows[["law", "arm", "formula", "worst"]].assign(
         planned=1,
         ran=rows["outcome"].isin(list(RAN)).astype("Int64"),

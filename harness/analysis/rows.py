@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.frames import ROW_KEY, timed
+from harness.analysis.frames import ROW_KEY
 from harness.analysis.schemas import SEMANTICS_COLUMNS
 from harness.analysis.statistics import Estimate, log_ratios
 from harness.analysis.verdicts import estimate_centre
@@ -100,10 +100,13 @@ def arithmetic_rows(results: pd.DataFrame, table: pd.DataFrame) -> tuple[list[st
     return backend_order(results, [backend for row in rows for backend in row.cells]), rows
 
 
-def speed_rows(results: pd.DataFrame) -> list[SpeedRow]:
-    """Return the timed problems in the order of the plan."""
+def speed_rows(timed: pd.DataFrame) -> list[SpeedRow]:
+    """Return the timed problems in the order of the plan.
+
+    timed: results whose time may be shown.
+    """
     grouped: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
-    for record in plain_records(timed(results)):
+    for record in plain_records(timed):
         grouped.setdefault(tuple(record[name] for name in ROW_KEY), {})[record["arm"]] = record
     return [_speed_row(cells) for cells in grouped.values()]
 
@@ -171,8 +174,10 @@ def backend_order(results: pd.DataFrame, names: Sequence[str]) -> list[str]:
     return sorted(dict.fromkeys(names), key=lambda name: order.index(name) if name in order else len(order))
 
 
-def timed_positions(results: pd.DataFrame) -> dict[tuple[str, str, str, str], int]:
-    """Map each timed cell (suite, arm, label, problem) to the number of its row."""
-    keys = results[["suite", "arm", "label", "problem"]].itertuples(index=False, name=None)
-    shown = results["cell"].isin(timed(results)["cell"])
-    return {key: number for number, (key, there) in enumerate(zip(keys, shown, strict=True)) if there}
+def timed_positions(timed: pd.DataFrame) -> dict[tuple[str, str, str, str], int]:
+    """Map each timed cell (suite, arm, label, problem) to the number of its row among all results.
+
+    timed: results whose time may be shown, with the index that they have among all.
+    """
+    keys = timed[["suite", "arm", "label", "problem"]].itertuples(index=False, name=None)
+    return dict(zip(keys, timed.index.tolist(), strict=True))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.frames import statuses, timed
 from harness.analysis.rows import plain_records
 from harness.analysis.schemas import schema_table
 from reports.html import Shown, pack
 from reports.sections.section import Section
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from harness.analysis.analyse import Analysis
     from harness.analysis.statistics import Estimate
 
@@ -48,31 +50,38 @@ CELL_COLUMNS = (
 def page(analysis: Analysis) -> dict[str, Any]:
     """Return all cells, with times only if a check passed and proved something, and the schema of the results."""
     results, ratios = analysis.results, analysis.to_fastest
-    times = timed(results)
-    shown = results.assign(status=statuses(results))
+    shown = results.assign(status=analysis.statuses, reason=_reasons(results), **_to_fastest(results, ratios))
     shown["route"] = shown["route"].where(shown["route"] != "derived", "derived via " + shown["via"])
-    shown.loc[~shown["cell"].isin(times["cell"]), SHOWN_TIMES] = None
-    records = [record | {"reason": _reason(record)} | _to_fastest(ratios.get(record["cell"]))
-               for record in plain_records(shown)]  # fmt: skip
+    for name in SHOWN_TIMES:
+        shown[name] = analysis.timed[name].reindex(shown.index)
     return {
-        "cells": pack(records, CELL_COLUMNS), "paired": bool(ratios),
-        "untold": int(results["median_ns"].notna().sum()) - len(times),
+        "cells": pack(shown, CELL_COLUMNS), "paired": bool(ratios),
+        "untold": int(results["median_ns"].notna().sum()) - len(analysis.timed),
         "schema": list(plain_records(schema_table("results"))),
     }  # fmt: skip
 
 
-def _to_fastest(ratio: Estimate | None) -> dict[str, float | None]:
-    """Ratio to the fastest backend of the row, with its interval, as three values of a record."""
-    ends = (ratio.value, ratio.low, ratio.high) if ratio else (None, None, None)
-    return dict(zip(("to_fastest", "to_fastest_low", "to_fastest_high"), ends, strict=True))
+def _to_fastest(results: pd.DataFrame, ratios: Mapping[int, Estimate]) -> dict[str, pd.Series[Any]]:
+    """Ratios to the fastest backend of the row, with their intervals, as three columns."""
+    import pandas as pd
+
+    ends = pd.DataFrame(
+        [(ratio.value, ratio.low, ratio.high) for ratio in ratios.values()], index=list(ratios), dtype=float,
+        columns=["to_fastest", "to_fastest_low", "to_fastest_high"],
+    )  # fmt: skip
+    found = ends.reindex(results["cell"].to_numpy()).set_axis(results.index)
+    return {str(name): found[name] for name in found}
 
 
-def _reason(record: dict[str, Any]) -> str:
-    """Reason of a cell with its worst error in ulp, or the observed value if it passed."""
-    if record["outcome"] == "passed" and record["observed"]:
-        return f"observed {record['observed']}"
-    worst = "" if record["ulps"] is None else f"worst error {record['ulps']:.3g} ulp"
-    return "; ".join(part for part in (record["reason"], worst) if part)
+def _reasons(results: pd.DataFrame) -> pd.Series[Any]:
+    """Reason of each cell with its worst error in ulp, or the observed value if it passed."""
+    reasons, ulps = results["reason"].copy(), results["ulps"]
+    seen = results["outcome"].eq("passed") & results["observed"].fillna("").ne("")
+    reasons[seen] = "observed " + results["observed"][seen]
+    worst = ulps.notna() & ~seen
+    parts = zip(reasons[worst].fillna(""), ulps[worst], strict=True)
+    reasons[worst] = ["; ".join(filter(None, (reason, f"worst error {ulp:.3g} ulp"))) for reason, ulp in parts]
+    return reasons
 
 
 CELLS = Section(page=page)

@@ -51,8 +51,9 @@ def gallery_rows(run: Run) -> list[Row]:
     from harness.record.run import RAN
 
     found: dict[tuple[str, str], dict[str, Result]] = {}
-    for result in run.results:
-        if result.outcome in RAN and result.law:
+    shown = {result.law for result in run.results if result.attachments is not None and _pictures(result)}
+    for result in run.results if shown else ():
+        if result.law in shown and result.outcome in RAN and result.law:
             found.setdefault((result.law, result.problem), {})[result.arm] = result
     rows, often = [], Counter(law for law, _ in found)
     for (law, problem), results in found.items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.frames import law_table
 from harness.analysis.rows import backend_order, plain_records
 from reports.markdown_syntax import cell, escape, section, table
 from reports.sections.section import Section
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 def page(analysis: Analysis) -> dict[str, Any]:
     """Return a row for each law with its formula, and a cell for each backend."""
     results = analysis.results
-    found = {(row["law"], row["arm"]): row for row in plain_records(law_table(results).reset_index())}
+    found = {(row["law"], row["arm"]): row for row in plain_records(analysis.laws.reset_index())}
     backends = backend_order(results, [backend for _, backend in found])
     rows = []
     for law in dict.fromkeys(law for law, _ in found):
@@ -38,7 +37,7 @@ def _law_state(cell: dict[str, Any]) -> str:
 def markdown(analysis: Analysis) -> Iterator[str]:
     """Yield a table of laws; nothing if none was applied."""
     results = analysis.results
-    cells = {(row["law"], row["arm"]): row for row in plain_records(law_table(results).reset_index())}
+    cells = {(row["law"], row["arm"]): row for row in plain_records(analysis.laws.reset_index())}
     if not cells:
         return
     backends = backend_order(results, [backend for _, backend in cells])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.frames import STATUSES, outcome_counts, timed
-from harness.analysis.rows import unavailable_arms
+from harness.analysis.frames import STATUSES
+from harness.analysis.rows import unavailable_backends
 from reports.markdown_syntax import escape, section, table
 from reports.sections.section import Section
 
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
 def page(analysis: Analysis) -> dict[str, Any]:
     """Return counts by backend for the statuses that occur, with the number of timed cells."""
-    results = analysis.results
-    counts = outcome_counts(results)
-    times = timed(results)["arm"].value_counts()
+    counts = analysis.outcomes
+    times = analysis.timed["arm"].value_counts()
     columns = [status for status in STATUSES if counts[status].any()]
     rows = [
         (str(name), [(s, int(n)) for s, n in zip(columns, numbers, strict=True)], int(times.get(name, 0)))
@@ -32,8 +31,8 @@ def markdown(analysis: Analysis) -> Iterator[str]:
     results = analysis.results
     if results.empty:
         return
-    counts = outcome_counts(results)
-    times = timed(results)["arm"].value_counts()
+    counts = analysis.outcomes
+    times = analysis.timed["arm"].value_counts()
     shown = [status for status in STATUSES if counts[status].any()]
     rows = [
         [escape(name), *(str(counts.at[name, s] or "") for s in shown), str(times.get(name, "") or "")]

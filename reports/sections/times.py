@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def page(analysis: Analysis) -> dict[str, Any]:
     """Return the figures of the timed cells, and all of them by id."""
     rows, results = analysis.speed, analysis.results
-    positions = timed_positions(results)
+    positions = timed_positions(analysis.timed)
     backends = backend_order(results, [name for row in rows for name in row.cells])
     heat = heat_maps(rows, backends, positions)
     growth = growth_curves(rows, backends, positions)

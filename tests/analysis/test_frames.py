@@ -7,7 +7,8 @@ import pytest
 
 import harness
 import reports
-from harness.analysis.frames import arithmetic_table, outcome_counts, semantics_table
+from harness.analysis.analyse import analyse
+from harness.analysis.frames import arithmetic_table, semantics_table
 from harness.analysis.run_comparison import compare_runs
 from harness.analysis.schemas import (
     ARITHMETIC_COLUMNS,
@@ -138,7 +139,7 @@ def test_what_is_wrong_has_no_time(run):
 
 
 def test_nothing_is_folded_into_passed(run):
-    counts = outcome_counts(reports.frame(run))
+    counts = analyse(run).outcomes
     assert counts.to_numpy().sum() == run.header.cells
     failed = [one.arm for one in run.results if one.outcome == "failed"]
     assert counts.loc["faulty:scaled", "failed"] == failed.count("faulty:scaled") > 0
