@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness.networks.problem import is_network_line
@@ -28,25 +28,31 @@ def run_coverage(
     """
     from harness.generate.dispatch.coverage import measure_coverage
 
-    asked: dict[tuple[str, str], set[str]] = defaultdict(set)
-    planned: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for result in cells_of_operators(run):
-        key = (result.arm, operator_of(result))
-        wanted = (law is None or result.law == law) and (not arms or key[0] in arms)
-        if wanted and (not operators or key[1] in operators):
-            planned[key].add(result.problem)
+    planned: dict[str, set[str]] = defaultdict(set)
+    asked: dict[str, set[str]] = defaultdict(set)
+    for result in run.results:
+        if (law is None or result.law == law) and (not arms or result.arm in arms):
+            planned[result.arm].add(result.problem)
             if result.outcome in RAN and not result.vacuous:
-                asked[key].add(result.problem)
-    present = {arm for arm, _ in planned}
-    return {
-        arm: {
-            operator: measure_coverage(operator, asked[arm, operator], planned[arm, operator])
-            for operator in Operator
-            if (arm, operator) in planned
-        }
-        for arm in dict.fromkeys((*run.header.arm_names, *sorted(present)))
-        if arm in present
-    }
+                asked[result.arm].add(result.problem)
+    found: dict[str, dict[Operator, Coverage]] = {}
+    for arm in dict.fromkeys((*run.header.arm_names, *sorted(planned))):
+        lines, done = _by_operator(planned[arm]), _by_operator(asked[arm])
+        coverages = {
+            operator: measure_coverage(operator, done[operator.value], lines[operator.value])
+            for operator in Operator if lines[operator.value] and (not operators or operator.value in operators)
+        }  # fmt: skip
+        if coverages:
+            found[arm] = coverages
+    return found
+
+
+def _by_operator(lines: Iterable[str]) -> dict[str, list[str]]:
+    """Sort problem lines by the name of their operator; those of networks have none."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for line in lines:
+        found[line.partition(" ")[0]].append(line)
+    return found
 
 
 def cells_of_operators(run: Run) -> Iterator[Result]:

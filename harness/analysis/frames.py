@@ -153,8 +153,8 @@ def timed(results: pd.DataFrame, status: pd.Series[Any]) -> pd.DataFrame:
 
     status: of each result (see `statuses`).
     """
-    found: pd.DataFrame = results[(status == "passed") & results["median_ns"].notna()]
-    return found
+    shown: pd.Series[bool] = (status == "passed") & results["median_ns"].notna()
+    return results[shown]
 
 
 def outcome_counts(results: pd.DataFrame, status: pd.Series[Any]) -> pd.DataFrame:

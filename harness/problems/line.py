@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeVar
 
 from harness.errors import GeometryError, LineError, unknown
@@ -28,6 +29,8 @@ FIELDS = (
     "x", "w", "kernel", "bias", "stride", "pad", "dilation", "groups", "output_padding", "ceil", "exclude_pad", "flip",
     "dtype", "math", "layout", "data", "seed",
 )  # fmt: skip
+WHOLE = re.compile(r"-?[0-9]{1,18}")
+REMEMBERED = 4096  # texts of sizes
 FLAGS = ("bias", "ceil", "exclude_pad", "flip")
 
 
@@ -63,6 +66,13 @@ def _split(line: str, words: list[tuple[str, int]]) -> dict[str, tuple[str, int]
             raise LineError(f"got '{word}', wanted {wanted}", line, column)
         fields[name] = (value, column + len(name) + 1)
     return fields
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _read_numbers(text: str, mark: str) -> Sizes | None:
+    """Read whole numbers that are separated by a mark; None if any part is none."""
+    words = text.split(mark)
+    return tuple(map(int, words)) if all(map(WHOLE.fullmatch, words)) else None
 
 
 class _Reader:
@@ -115,13 +125,16 @@ class _Reader:
         return self.whole(value, name, column)
 
     def whole(self, text: str, name: str, column: int) -> int:
-        if not re.fullmatch(r"-?[0-9]{1,18}", text):
+        if not WHOLE.fullmatch(text):
             raise LineError(f"{name}: got '{text}', wanted a whole number", self.line, column)
         return int(text)
 
     def sizes(self, name: str, mark: str) -> Sizes:
         text, column = self.fields[name]
-        return tuple(self.each(text, mark, column, lambda word, at: self.whole(word, name, at)))
+        numbers = _read_numbers(text, mark)
+        if numbers is not None:
+            return numbers
+        return tuple(self.each(text, mark, column, lambda word, at: self.whole(word, name, at)))  # tells the place
 
     def per_axis(self, name: str, default: int, axes: int) -> Sizes:
         if name not in self.fields:
@@ -133,7 +146,11 @@ class _Reader:
         if "pad" not in self.fields:
             return ((0, 0),) * axes
         text, column = self.fields["pad"]
-        pairs = tuple(self.each(text, ",", column, self.pair))
+        sides = [_read_numbers(word, ":") for word in text.split(",")]
+        if all(side is not None and len(side) <= 2 for side in sides):
+            pairs = tuple((side[0], side[-1]) for side in sides if side is not None)
+        else:
+            pairs = tuple(self.each(text, ",", column, self.pair))  # tells the place
         return pairs * axes if len(pairs) == 1 else pairs
 
     def pair(self, text: str, column: int) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from harness.problems.arrays import Counts, Flags
 
 REMEMBERED = 1 << 17  # problems; reused by several report formats and backends
+PLANS = 4 * len(Operator)  # sets of problems
 
 State = Literal["asked", "not run", "never asked", "impossible"]
 
@@ -60,9 +60,7 @@ class Coverage:
     @property
     def pairs(self) -> Iterator[tuple[int, int]]:
         """Index pairs of conditions of different factors that can co-occur, in the order of the table."""
-        for a, b in itertools.combinations(range(len(self.conditions)), 2):
-            if self.possible[a, b]:
-                yield a, b
+        return _index_pairs(self.possible)
 
     @property
     def pairs_possible(self) -> int:
@@ -77,7 +75,7 @@ class Coverage:
     @property
     def missing(self) -> list[tuple[int, int]]:
         """Pairs that can co-occur and were not tested, in the order of the table."""
-        return [(a, b) for a, b in self.pairs if not self.asked[a, b]]
+        return list(_index_pairs(self.possible & (self.asked == 0)))
 
     @property
     def missing_alone(self) -> list[int]:
@@ -96,6 +94,14 @@ def _upper(flags: Flags) -> Flags:
     return np.triu(flags, 1)
 
 
+def _index_pairs(flags: Flags) -> Iterator[tuple[int, int]]:
+    """Yield the index pairs above the diagonal where a flag is set, row by row."""
+    import numpy as np
+
+    rows, columns = np.nonzero(_upper(flags))
+    return zip(rows.tolist(), columns.tolist(), strict=True)
+
+
 def measure_coverage(operator: Operator, asked: Collection[str], planned: Collection[str] = ()) -> Coverage:
     """Count the conditions that hold in problems of one operator. Conditions that do not apply to it are omitted.
 
@@ -104,14 +110,16 @@ def measure_coverage(operator: Operator, asked: Collection[str], planned: Collec
     """
     import numpy as np
 
-    done, left = set(asked), set(planned) - set(asked)
+    done = set(asked)
+    left = set(planned) - done
     conditions = conditions_for(operator)
     kept = [number for number, one in enumerate(conditions) if applies(one, operator)]
     factors = np.array([conditions[number].factor for number in kept])
     apart = (factors[:, None] != factors[None, :]) | np.eye(len(kept), dtype=bool)
     chosen = np.ix_(kept, kept)
-    counted = count_together(operator, done)[chosen]
-    every = counted + count_together(operator, left)[chosen]
+    every = _count_plan(operator, frozenset(done | left))
+    counted = every - count_together(operator, left) if len(left) < len(done) else count_together(operator, done)
+    every, counted = every[chosen], counted[chosen]
     return Coverage(
         operator=operator, problems_asked=len(done), problems_planned=len(done) + len(left),
         conditions=tuple(conditions[number] for number in kept), asked=counted, planned=every,
@@ -130,6 +138,12 @@ def count_together(operator: Operator, lines: Collection[str]) -> Counts:
     flags = b"".join(map(_flags_of_line, lines))
     met = np.frombuffer(flags, dtype=np.uint8).reshape(len(lines), len(conditions_for(operator))).astype(np.float32)
     return (met.T @ met).astype(np.int64)  # float32 is exact: counts stay far below 2^24
+
+
+@lru_cache(maxsize=PLANS)
+def _count_plan(operator: Operator, lines: frozenset[str]) -> Counts:
+    """Result of `count_together` for a plan, which most backends of a run have in common."""
+    return count_together(operator, lines)
 
 
 @lru_cache(maxsize=REMEMBERED)
