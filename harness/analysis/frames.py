@@ -131,13 +131,10 @@ def _framed(values: Columns, columns: Sequence[Column], attrs: Mapping[Any, Any]
     import pandas as pd
 
     dtypes = {
-        "string": pd.StringDtype(),
-        "int64": pd.Int64Dtype(),
-        "double": pd.Float64Dtype(),
-        "bool": pd.BooleanDtype(),
-    }
+        "string": pd.StringDtype(), "int64": pd.Int64Dtype(), "double": pd.Float64Dtype(), "bool": pd.BooleanDtype(),
+    }  # fmt: skip
     table = make_table(values, columns, nan_is_null=True)
-    made = table.to_pandas(types_mapper=lambda kind: dtypes[str(kind)])
+    made: pd.DataFrame = table.to_pandas(types_mapper=lambda kind: dtypes[str(kind)])
     made.attrs.update(attrs)
     return made
 
@@ -153,8 +150,7 @@ def timed(results: pd.DataFrame, status: pd.Series[Any]) -> pd.DataFrame:
 
     status: of each result (see `statuses`).
     """
-    shown: pd.Series[bool] = (status == "passed") & results["median_ns"].notna()
-    return results[shown]
+    return results[(status == "passed") & results["median_ns"].notna()]
 
 
 def outcome_counts(results: pd.DataFrame, status: pd.Series[Any]) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from harness.analysis.frames import STATUSES
-from harness.analysis.rows import unavailable_backends
+from harness.analysis.rows import unavailable_arms
 from reports.markdown_syntax import escape, section, table
 from reports.sections.section import Section
 
