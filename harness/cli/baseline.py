@@ -123,7 +123,7 @@ def show(name: str, folder: str) -> None:
 def compare(
     name: str, run: str | None, threshold: str, folder: str, everything: bool, output: str | None,
     formats: tuple[str, ...], plugins: tuple[str, ...], without: tuple[str, ...],
-) -> int:  # fmt: skip
+) -> ExitCode:  # fmt: skip
     """Compare the run in directory RUN with baseline NAME; without RUN, the latest complete one of harness-runs.
 
     A cell that the run lacks is MISSING. Exit code 1: something broke; 3: slower or missing; 4: no time, or nothing,

@@ -34,7 +34,7 @@ def command(
     good: str, bad: str, cell: str, law: str | None, budget: str, delta: str, build: Build, extras: str,
     threads: int | None, lease_wait: str | None, output: str | None, plugins: tuple[str, ...],
     without: tuple[str, ...],
-) -> int:  # fmt: skip
+) -> ExitCode:  # fmt: skip
     """Find the commit between GOOD and BAD that made a cell slower, or wrong with --law.
 
     First it is shown that BAD is worse than GOOD; then a binary search compares commits with GOOD, timed in turns on

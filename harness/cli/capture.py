@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def command(
     model: str, inputs: tuple[str, ...], dtype: str | None, backward: bool | None, input_grad: bool,
     dims: tuple[str, ...], output: str | None, replace: bool,
-) -> int:  # fmt: skip
+) -> ExitCode:  # fmt: skip
     """Take the problems of a model of your own: every convolution and pooling that it calls, and how often.
 
     MODEL is torch:package.module:name or torch:./file.py:name, a torch module or a function that builds one; the model

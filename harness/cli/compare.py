@@ -47,7 +47,7 @@ def shown_options(command: Command) -> Command:
 def command(
     base: str, new: str, threshold: float, everything: bool, output: str | None, formats: tuple[str, ...],
     plugins: tuple[str, ...], without: tuple[str, ...],
-) -> int:  # fmt: skip
+) -> ExitCode:  # fmt: skip
     """Compare the runs in directories BASE and NEW: times with the interval of their ratio, and outcomes.
 
     The two runs were not interleaved, so the machine's own drift lies in every ratio; times are compared only where
@@ -66,7 +66,7 @@ def command(
 
 def conclude(
     base: Run, new: Run, threshold: float, everything: bool, output: str | None, reporters: Sequence[Reporter]
-) -> int:
+) -> ExitCode:
     """Compare two runs, apply the blessings of the repository here, print and write the result; return the exit code.
 
     base, new: the runs. threshold: relative change of time that counts. everything: True to print unchanged cells too.

@@ -25,7 +25,7 @@ COLOURS = {"good": "green", "poor": "red", "unknown": "yellow"}
     help="Length of the probes; rarer noise wants longer ones.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
-def command(seconds: float, as_json: bool) -> int:
+def command(seconds: float, as_json: bool) -> ExitCode:
     """Say what makes this machine noisy and what to do about it.
 
     Nothing is changed, and no rights are needed; what cannot be read is unknown. It is advice: the exit code is 0.

@@ -65,7 +65,7 @@ def command(
     delta: str | None, resolve: str, build: Build,
     extras: str, unqualified: bool, summary: str | None, threads: int | None, lease_wait: str | None,
     output: str | None, formats: tuple[str, ...], plugins: tuple[str, ...], without: tuple[str, ...],
-) -> int:  # fmt: skip
+) -> ExitCode:  # fmt: skip
     """Fail where the new version of a backend is slower or more wrong than its base, and nowhere else.
 
     Both versions run as arms of one comparison on this machine: laws first, then all cells are screened in a few passes

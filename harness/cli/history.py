@@ -35,7 +35,7 @@ BARS, BINS, LEAST_SPAN = "▁▂▃▄▅▆▇█", 24, 0.1  # a line that move
 def command(
     backends: tuple[str, ...], problem: str, runs: str, since: str | None, changes: bool, output: str | None,
     formats: tuple[str, ...], plugins: tuple[str, ...], without: tuple[str, ...],
-) -> int:  # fmt: skip
+) -> ExitCode:  # fmt: skip
     """Show the times of all runs in a folder as series: one backend on one problem in one environment, over commits.
 
     With one series left, its points are shown. A history is no gate, as its runs were not made in turns: the exit code

@@ -16,7 +16,7 @@ SHOWN = 5  # names of one reason
 @click.command("import")
 @click.argument("files", metavar="FILE.json...", nargs=-1, required=True)
 @click.option("--runs", default=DEFAULT, show_default=True, metavar="FOLDER", help="History to write them into.")
-def command(files: tuple[str, ...], runs: str) -> int:
+def command(files: tuple[str, ...], runs: str) -> ExitCode:
     """Write each FILE of pytest-benchmark as a run directory into a history.
 
     Only benchmarks whose extra_info names `problem` and `backend` and holds `verified: true` are taken; the others are

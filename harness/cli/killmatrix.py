@@ -37,7 +37,7 @@ SHOWN = 4
 def command(
     sources: tuple[str, ...], backends: tuple[str, ...], laws: tuple[str, ...], quick: bool, most: int, jobs: int,
     output: str | None, plugins: tuple[str, ...], without: tuple[str, ...],
-) -> int:  # fmt: skip
+) -> ExitCode:  # fmt: skip
     """Ask every law of every planted fault, and show which law catches which: kills, only killers, survivors.
 
     Faults are backends whose names begin with `faulty:`. The laws are those of suite `correctness`. All faults against

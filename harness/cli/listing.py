@@ -31,7 +31,7 @@ KINDS = ("backends", "suites", "problems", "networks", "operators", "laws", "cov
 def command(
     kind: str, run: str | None, sets: tuple[str, ...], backends: tuple[str, ...], operators: tuple[str, ...],
     law: str | None, every: bool, plugins: tuple[str, ...], without: tuple[str, ...],
-) -> int:  # fmt: skip
+) -> ExitCode:  # fmt: skip
     """List backends, suites, problems, networks, operators or laws, or what the run in directory RUN asked.
 
     \b

@@ -10,7 +10,7 @@ from harness.exit_codes import ExitCode
 
 @click.command("plugins")
 @plugin_options
-def command(plugins: tuple[str, ...], without: tuple[str, ...]) -> int:
+def command(plugins: tuple[str, ...], without: tuple[str, ...]) -> ExitCode:
     """Show every plugin: where it comes from, what it registered, or why it is broken."""
     from rich.markup import escape
 

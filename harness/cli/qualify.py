@@ -41,7 +41,7 @@ def command(
     output: str | None,
     plugins: tuple[str, ...],
     without: tuple[str, ...],
-) -> int:
+) -> ExitCode:
     """Compare identical arms, and arms slowed down by known work, and say how often the verdict is right.
 
     Everything goes through the gate of `versus`: a pair of identical arms that is called SLOWER or FASTER is a false

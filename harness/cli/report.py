@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @plugin_options
 def command(
     run: str, formats: tuple[str, ...], output: str | None, plugins: tuple[str, ...], without: tuple[str, ...]
-) -> int:
+) -> ExitCode:
     """Write reports of the run in directory RUN: pandas tables as CSV and Markdown, and one HTML page.
 
     \b

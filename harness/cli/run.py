@@ -86,7 +86,7 @@ def command(
     dry_run: bool,
     plugins: tuple[str, ...],
     without: tuple[str, ...],
-) -> int:
+) -> ExitCode:
     """Run suites on backends and write a report.
 
     SUITE is `suite` (the default: correctness and a short speed part) or any name that `list suites` shows.

@@ -57,7 +57,7 @@ def command(
     formats: tuple[str, ...],
     plugins: tuple[str, ...],
     without: tuple[str, ...],
-) -> int:
+) -> ExitCode:
     """Time arms in turns on this machine; the first is the base that the others are compared with.
 
     An ARM is BACKEND, BACKEND@REVISION (checked out into a temporary worktree) or BACKEND@env:PATH (another virtual
