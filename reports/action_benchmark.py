@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.analysis.number_format import count, format_interval
 from reports.ci_findings import name_timed, timed_results
+from reports.number_format import count, format_interval
 
 if TYPE_CHECKING:
-    from harness import Result
-    from harness.analysis.analyse import Analysis
+    from harness import Analysis, Result
 
 
 def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
@@ -24,7 +23,7 @@ def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
 
 
 def _entry(result: Result) -> dict[str, str | float]:
-    from harness.analysis.statistics import estimate_time
+    from harness.analysis import estimate_time
 
     assert result.measurement is not None
     time = estimate_time(result.measurement)

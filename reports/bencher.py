@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from reports.ci_findings import name_timed, timed_results
 
 if TYPE_CHECKING:
-    from harness.analysis.analyse import Analysis
+    from harness import Analysis
 
 
 def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
     """Write bencher.json: the measure `latency` of every timed cell, in ns, with its 95 % interval."""
-    from harness.analysis.statistics import estimate_time
+    from harness.analysis import estimate_time
 
     found = {}
     for result in timed_results(analysis.run):

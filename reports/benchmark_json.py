@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from reports.ci_findings import timed_results
 
 if TYPE_CHECKING:
-    from harness import Result, Run
-    from harness.analysis.analyse import Analysis
+    from harness import Analysis, Result, Run
 
 
 def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
@@ -24,7 +23,7 @@ def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
         from pytest_benchmark import __version__
         from pytest_benchmark.stats import Stats  # noqa: F401 -- fail before anything is made
     except ImportError:
-        from harness.errors import UsageError
+        from harness import UsageError
 
         raise UsageError(
             "format pytest-benchmark: the package pytest-benchmark is missing, wanted it beside the harness; "

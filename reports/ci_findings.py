@@ -6,18 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from harness.analysis.arm_rows import describe_reason
-from harness.analysis.descriptions import describe_failure, describe_incomplete, describe_overdrawn
-from harness.analysis.gate_report import conclude_gate
-from harness.analysis.repeating import repeat_command
-from harness.exit_codes import ExitCode
-from harness.record.run import RAN, WRONG, Result, Run
+from harness import ExitCode, Result, Run
+from harness.analysis import conclude_gate, describe_failure, describe_reason, repeat_command
+from harness.record import RAN, WRONG
 from reports.words import ratio_words
 
 if TYPE_CHECKING:
-    from harness.analysis.analyse import Analysis
-    from harness.analysis.arm_comparison import ArmComparison, Row
-    from harness.analysis.gate_report import Compared, GateReport
+    from harness import Analysis
+    from harness.analysis import ArmComparison, Compared, GateReport, Row
 
 Level = Literal["failure", "error", "open", "idle"]
 
@@ -156,11 +152,11 @@ def judge_whole(analysis: Analysis) -> Iterator[Finding]:
         assert analysis.gate_report is not None
         yield from _judge_gate(analysis.gate_report)
         return
-    if incomplete := describe_incomplete(run):
+    if incomplete := analysis.incomplete:
         yield Finding(level="error", kind="incomplete", message=incomplete)
     if not any(result.outcome in RAN for result in run.results):
         yield Finding(level="error", kind="nothing ran", message="no cell of the run was executed")
-    for line in describe_overdrawn(run.overdrawn):
+    for line in analysis.overdrawn:
         yield Finding(level="failure", kind="proves nothing", message=line)
     if arm_comparison is not None and not arm_comparison.can_tell:
         share = f"{100 * arm_comparison.dropped:.0f} % of the blocks were disturbed"

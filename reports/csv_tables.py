@@ -6,14 +6,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.analysis.frames import comparison_frame
-from harness.analysis.schemas import SEMANTICS_COLUMNS, schema_table
+from harness.analysis import comparison_frame, schema_table, semantics_arms
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.analysis.analyse import Analysis
-    from harness.analysis.run_comparison import Comparison
+    from harness import Analysis
+    from harness.analysis import Comparison
 
 
 def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
@@ -23,7 +22,7 @@ def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
     networks if networks were run.
     """
     tables = analysis.frames
-    arms = list(tables["semantics"].columns[len(SEMANTICS_COLUMNS) :])
+    arms = semantics_arms(tables["semantics"])
     return _write({**tables, "schema": schema_table(*tables, arms=arms)}, folder)
 
 

@@ -16,13 +16,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.number_format import format_number
-from harness.analysis.rows import SpeedRow, sweep_point
-from harness.networks.problem import is_network_line
+from harness.analysis import SpeedRow
+from harness.networks import is_network_line
+from reports.number_format import format_number
+from reports.rows import sweep_point
 from reports.words import time_words
 
 if TYPE_CHECKING:
-    from harness.record.run import Peak
+    from harness.record import Peak
 
 # Okabe and Ito's palette for colour blindness, without yellow and black, which vanish on a light or dark page
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

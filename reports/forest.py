@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.arm_rows import Group, groups_of, row_ratios
-from harness.analysis.number_format import shorten
+from harness.analysis import Group, groups_of, row_ratios
 from reports.figures import COLOURS, HEAD_PX, NEUTRAL, ROW_PX, WIDE_TICKS, Figure, make_figure
+from reports.number_format import shorten
 from reports.words import ratio_words
 
 if TYPE_CHECKING:
-    from harness.analysis.arm_comparison import ArmComparison, Row
+    from harness.analysis import ArmComparison, Row
 
 TINTS = {"SLOWER": COLOURS[1], "FASTER": COLOURS[2], "SAME": COLOURS[0], "INCONCLUSIVE": NEUTRAL}
 BAND = "rgba(136,136,136,0.18)"

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.analysis.analyse import Analysis, analyse
-from harness.analysis.frames import comparison_frame as comparison_frame
+from harness import Analysis, analyse
+from harness.analysis import comparison_frame as comparison_frame
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.record.run import Run
+    from harness import Run
 
 
 def frame(of: Run | Analysis) -> pd.DataFrame:
@@ -45,15 +45,5 @@ def verdicts_frame(of: Run | Analysis) -> pd.DataFrame:
 
 
 def _take(of: Run | Analysis, name: str) -> pd.DataFrame:
-    from harness.analysis import frames
-
-    analysis = of if isinstance(of, Analysis) else analyse(of)
-    if name == "results":
-        return analysis.results.copy()
-    if name == "verdicts":
-        if analysis.arm_comparison is None:
-            raise KeyError("verdicts: the run compared no arms")
-        return frames.verdicts_frame(analysis.arm_comparison)
-    if name == "networks":
-        return frames.networks_frame(analysis.run, analysis.networks)
-    return frames.samples_frame(analysis.run) if name == "samples" else frames.blocks_frame(analysis.run)
+    made = (of if isinstance(of, Analysis) else analyse(of)).frame(name)
+    return made.copy() if name == "results" else made

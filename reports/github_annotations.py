@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.analysis.number_format import count
 from reports.ci_findings import Finding, judge_cells, judge_whole
+from reports.number_format import count
 
 if TYPE_CHECKING:
-    from harness import Result
-    from harness.analysis.analyse import Analysis
+    from harness import Analysis, Result
 
 MOST = 10  # GitHub shows ten errors and ten warnings per step
 LEVELS = ("error", "failure", "open")

@@ -6,17 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from harness.analysis.descriptions import describe_incomplete
-from harness.analysis.gate_report import conclude_gate
-from harness.analysis.number_format import count
-from harness.exit_codes import ExitCode
-from harness.measure.disturbance import MOST_DROPPED
-from harness.record.run import OUTCOMES, RAN, WRONG
+from harness import ExitCode
+from harness.analysis import conclude_gate, describe_incomplete
+from harness.record import OUTCOMES, RAN, WRONG
+from reports.number_format import count
 
 if TYPE_CHECKING:
-    from harness.analysis.analyse import Analysis
-    from harness.analysis.arm_comparison import ArmComparison
-    from harness.analysis.run_comparison import Comparison
+    from harness import Analysis
+    from harness.analysis import ArmComparison, Comparison
 
 State = Literal["good", "bad", "open"]
 
@@ -169,7 +166,7 @@ def _judge_qualification(analysis: Analysis) -> tuple[State, str, list[str]]:
 def _tell(arm_comparison: ArmComparison) -> Iterator[str]:
     """A sentence on whether the machine was quiet enough."""
     can = "can" if arm_comparison.can_tell else "cannot"
-    share, most = format_percents(arm_comparison.dropped), format_percents(MOST_DROPPED)
+    share, most = format_percents(arm_comparison.dropped), format_percents(arm_comparison.most_dropped)
     yield f"The machine {can} tell: {share} of the blocks were left out, at most {most} may be."
 
 

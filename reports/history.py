@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.number_format import count, format_percent
+from reports.number_format import count, format_percent
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from harness.analysis.history.series import History, Series, Shift
+    from harness.analysis import History, Series, Shift
 
 MOST_FIGURES = 200
 DIGITS = 5  # significant digits of times in the page

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.analysis.number_format import format_time
+from reports.number_format import format_time
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,9 +17,8 @@ from xml.sax.xmlreader import AttributesImpl
 from reports.ci_findings import Finding, judge_cells, judge_whole
 
 if TYPE_CHECKING:
-    from harness import Result
-    from harness.analysis.analyse import Analysis
-    from harness.analysis.arm_comparison import Row
+    from harness import Analysis, Result
+    from harness.analysis import Row
 
 ELEMENTS = {"failure": "failure", "error": "error", "open": "skipped", "idle": "skipped"}
 WHOLE = "run"  # name of the suite with the findings on the run as a whole

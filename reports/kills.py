@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.analysis.kill_matrix import KillMatrix
+    from harness.analysis import KillMatrix
 
 PREFIX = "faulty:"
 

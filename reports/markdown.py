@@ -6,13 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.descriptions import describe_outcome
-from harness.analysis.frames import comparison_frame
-from harness.analysis.number_format import count, shorten
-from harness.analysis.rows import plain_records, unavailable_arms
-from harness.analysis.run_comparison import VERDICTS
+from harness.analysis import VERDICTS, comparison_frame, describe_outcome, plain_records
 from reports.headline import Verdict, judge_analysis, judge_comparison
 from reports.markdown_syntax import code, escape, fit, table
+from reports.number_format import count, shorten
+from reports.rows import unavailable_arms
 from reports.sections.arithmetic import ARITHMETIC
 from reports.sections.arms import ARMS
 from reports.sections.bugs import BUGS
@@ -29,9 +27,8 @@ from reports.sections.times import TIMES
 from reports.words import run_facts
 
 if TYPE_CHECKING:
-    from harness.analysis.analyse import Analysis
-    from harness.analysis.run_comparison import Comparison
-    from harness.record.run import Run
+    from harness import Analysis, Run
+    from harness.analysis import Comparison
 
 COMMENT_ROOM = 18_000  # of a long section if arms were compared: all must fit a comment of 65536 characters
 ROOM = 400_000  # characters of one long section; at most two together stay below 1 MiB

@@ -5,10 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.frames import comparison_frame
-from harness.analysis.rows import plain_records
-from harness.analysis.run_comparison import VERDICTS
-from harness.analysis.schemas import schema_table
+from harness.analysis import VERDICTS, comparison_frame, plain_records, schema_table
 from reports.figures import ratio_plots, specs
 from reports.headline import judge_analysis, judge_comparison
 from reports.html import Shown, pack, render
@@ -29,8 +26,8 @@ from reports.sections.times import TIMES
 from reports.words import run_facts
 
 if TYPE_CHECKING:
-    from harness.analysis.analyse import Analysis
-    from harness.analysis.run_comparison import Comparison
+    from harness import Analysis
+    from harness.analysis import Comparison
 
 SECTIONS = (
     ARMS, OUTCOMES, SETTINGS, BUGS, FAILURES, LAWS, NETWORKS, LEARNING, GALLERY, SEMANTICS, ARITHMETIC,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.analysis.frames import comparison_frame
+from harness.analysis import comparison_frame
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.analysis.analyse import Analysis
-    from harness.analysis.run_comparison import Comparison
+    from harness import Analysis
+    from harness.analysis import Comparison
 
 KEPT = ("results", "samples", "blocks", "networks", "verdicts")  # the others are computed from these
 

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.analysis.gate_report import MEANING, QUIET, conclude_gate, describe_silent
-from harness.analysis.number_format import count, shorten
-from harness.exit_codes import ExitCode
+from harness import ExitCode
+from harness.analysis import FINDING_MEANINGS, QUIET_FINDINGS, conclude_gate, describe_silent
+from reports.number_format import count, shorten
 
 if TYPE_CHECKING:
-    from harness import Run
-    from harness.analysis.analyse import Analysis
-    from harness.analysis.gate_report import Compared, GateReport
+    from harness import Analysis, Run
+    from harness.analysis import Compared, GateReport
 
 ROOM = 60_000  # characters; GitHub's comments end at 65 536, its job summaries at 1 MiB
 ROWS, REASON = 60, 200
@@ -36,14 +35,15 @@ def _lines(analysis: Analysis) -> Iterator[str]:
     yield ""
     yield _versions(run)
     yield ""
-    yield from (f"- {number} {finding}: {MEANING[finding]}" for finding, number in report.counts.items() if number)
+    counts = ((finding, number) for finding, number in report.counts.items() if number)
+    yield from (f"- {number} {finding}: {FINDING_MEANINGS[finding]}" for finding, number in counts)
     for arm, effect in report.arm_comparison.overall.items():
         change = f"{100 * (effect.value - 1):+.2f} % ({100 * (effect.low - 1):+.2f} to {100 * (effect.high - 1):+.2f})"
         yield f"- `{arm}` over all its timed cells: {change}"
     if silent := describe_silent(report):
         yield f"- {shorten(silent, 2 * REASON)}"
     yield from (f"- backend `{name}` is gone: the base has it" for name in report.lost)
-    told = [cell for cell in report.cells if cell.finding not in QUIET]
+    told = [cell for cell in report.cells if cell.finding not in QUIET_FINDINGS]
     if told:
         yield from ("", "| finding | backend | what | problem | new / base | 95 % interval | why |")
         yield "|---|---|---|---|--:|--:|---|"

@@ -6,12 +6,12 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.frames import PROVES_NOTHING
-from harness.analysis.number_format import format_duration, format_number, format_time
-from harness.record.run import Run
+from harness import Run
+from harness.analysis import PROVES_NOTHING
+from reports.number_format import format_duration, format_number, format_time
 
 if TYPE_CHECKING:
-    from harness.analysis.statistics import Estimate
+    from harness.analysis import Estimate
 
 
 _CLASS = re.compile(r"inputs in ([^,;]+), sums in ([^,;]+)")  # the class of arithmetic, as its law writes it

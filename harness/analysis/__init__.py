@@ -1,1 +1,77 @@
-"""Analysis of the samples and outcomes of a run: verdicts, comparisons, findings and tables."""
+"""Analysis of the samples and outcomes of a run: verdicts, comparisons, findings and tables.
+
+`harness.analyse` makes the `harness.Analysis` that a reporter formats; what its properties hold is public here, with
+what else the reporters that come with the harness need.
+
+`STATUSES`: outcomes of a cell, and `PROVES_NOTHING` for a passed result that proves nothing, in the order of reports.
+`VERDICTS`: verdicts of a comparison of two runs, in the order in which reports list them.
+`FINDING_MEANINGS`: finding of a gate -> its meaning. `QUIET_FINDINGS`: findings that need no attention.
+`BUG_STATUSES`: statuses of a known bug, in the order in which reports list them; `BugStatus`: one of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.analysis.arm_comparison import ArmComparison, Row
+    from harness.analysis.arm_rows import Effect, Group, describe_reason, effects, groups_of, row_ratios, verdict_row
+    from harness.analysis.bugs import BUG_STATUSES, BugRow, BugStatus, count_statuses
+    from harness.analysis.descriptions import describe_failure, describe_incomplete, describe_outcome
+    from harness.analysis.frames import STATUSES, comparison_frame
+    from harness.analysis.fuzz_report import FuzzedBackend, FuzzFinding, FuzzReport
+    from harness.analysis.gate_report import (
+        FINDING_MEANINGS,
+        QUIET_FINDINGS,
+        Compared,
+        GateReport,
+        conclude_gate,
+        describe_silent,
+    )
+    from harness.analysis.history.series import History, Series, Shift
+    from harness.analysis.kill_matrix import Kill, KillMatrix
+    from harness.analysis.networks import NetworkRow
+    from harness.analysis.portfolio import Choice, Portfolio
+    from harness.analysis.qualification import Qualification
+    from harness.analysis.repeating import repeat_command
+    from harness.analysis.rows import SpeedRow, plain_records
+    from harness.analysis.run_comparison import VERDICTS, Change, Comparison
+    from harness.analysis.schemas import schema_table, semantics_arms
+    from harness.analysis.statistics import Estimate, estimate_time
+    from harness.analysis.switches import PROVES_NOTHING, SettingRow
+else:
+    from harness.lazy import load_lazily
+
+    __getattr__, __dir__ = load_lazily(
+        __name__,
+        {
+            "arm_comparison": "ArmComparison Row",
+            "arm_rows": "Effect Group describe_reason effects groups_of row_ratios verdict_row",
+            "bugs": "BUG_STATUSES BugRow BugStatus count_statuses",
+            "descriptions": "describe_failure describe_incomplete describe_outcome",
+            "frames": "STATUSES comparison_frame",
+            "fuzz_report": "FuzzFinding FuzzReport FuzzedBackend",
+            "gate_report": "Compared FINDING_MEANINGS GateReport QUIET_FINDINGS conclude_gate describe_silent",
+            "history.series": "History Series Shift",
+            "kill_matrix": "Kill KillMatrix",
+            "networks": "NetworkRow",
+            "portfolio": "Choice Portfolio",
+            "qualification": "Qualification",
+            "repeating": "repeat_command",
+            "rows": "SpeedRow plain_records",
+            "run_comparison": "Change Comparison VERDICTS",
+            "schemas": "schema_table semantics_arms",
+            "statistics": "Estimate estimate_time",
+            "switches": "PROVES_NOTHING SettingRow",
+        },
+    )
+
+__all__ = [
+    "BUG_STATUSES", "FINDING_MEANINGS", "PROVES_NOTHING", "QUIET_FINDINGS", "STATUSES", "VERDICTS", "ArmComparison",
+    "BugRow", "BugStatus", "Change", "Choice", "Compared", "Comparison", "Effect", "Estimate", "FuzzFinding",
+    "FuzzReport", "FuzzedBackend", "GateReport", "Group", "History", "Kill", "KillMatrix", "NetworkRow", "Portfolio",
+    "Qualification", "Row", "Series", "SettingRow", "Shift", "SpeedRow", "comparison_frame", "conclude_gate",
+    "count_statuses", "describe_failure", "describe_incomplete", "describe_outcome", "describe_reason",
+    "describe_silent", "effects", "estimate_time", "groups_of", "plain_records", "repeat_command", "row_ratios",
+    "schema_table", "semantics_arms", "verdict_row",
+]  # fmt: skip

@@ -188,17 +188,40 @@ class Analysis:
 
     @cached_property
     def frames(self) -> dict[str, pd.DataFrame]:
-        """Tables of the run by name (see `harness.analysis.schemas.TABLES`)."""
+        """Tables of the run by name (see `harness.analysis.schema_table`)."""
+        from harness.analysis.frames import coverage_frames
+
+        names = ["results", "samples", "blocks"]
+        names += ["networks"] if self.networks else []
+        names += ["verdicts"] if self.arm_comparison is not None else []
+        made = {name: self.frame(name) for name in (*names, "semantics", "arithmetic")}
+        return made | coverage_frames(self.run, self.coverage)
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """Return one table of the run, without the others.
+
+        name: results, samples, blocks, networks, verdicts, semantics, arithmetic, coverage or coverage-pairs.
+        Raises KeyError for verdicts of a run that compared no arms, and for any other name.
+        """
         from harness.analysis import frames
 
-        run, results = self.run, self.results
-        made = {"results": results, "samples": frames.samples_frame(run), "blocks": frames.blocks_frame(run)}
-        if self.networks:
-            made["networks"] = frames.networks_frame(run, self.networks)
-        if self.arm_comparison is not None:
-            made["verdicts"] = frames.verdicts_frame(self.arm_comparison)
-        made |= {"semantics": self.semantics, "arithmetic": self.arithmetic}
-        return made | frames.coverage_frames(run, self.coverage)
+        match name:
+            case "results" | "semantics" | "arithmetic":
+                made: pd.DataFrame = getattr(self, name)
+                return made
+            case "samples":
+                return frames.samples_frame(self.run)
+            case "blocks":
+                return frames.blocks_frame(self.run)
+            case "networks":
+                return frames.networks_frame(self.run, self.networks)
+            case "verdicts" if self.arm_comparison is not None:
+                return frames.verdicts_frame(self.arm_comparison)
+            case "verdicts":
+                raise KeyError("verdicts: the run compared no arms")
+            case "coverage" | "coverage-pairs":
+                return frames.coverage_frames(self.run, self.coverage)[name]
+        raise KeyError(name)
 
     @cached_property
     def speed(self) -> list[SpeedRow]:

@@ -50,6 +50,11 @@ class ArmComparison:
     dropped: float
 
     @property
+    def most_dropped(self) -> float:
+        """Largest share of dropped blocks with which the machine can tell."""
+        return MOST_DROPPED
+
+    @property
     def can_tell(self) -> bool:
         """True if the machine was quiet enough for verdicts."""
         return self.dropped <= MOST_DROPPED

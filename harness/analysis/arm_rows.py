@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import statistics
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,15 +11,9 @@ from typing import Any
 from harness.analysis.arm_comparison import ArmComparison, Row
 from harness.analysis.statistics import Estimate, estimate_time, log_ratios, pass_values
 from harness.analysis.verdicts import overall
-from harness.record.run import Result, Run
+from harness.record.run import Result
 
 WORST_FIRST = ("SLOWER", "MISSING", "INCONCLUSIVE", "FASTER", "SAME")
-
-
-REVISION = 10  # characters of an abbreviated revision
-
-
-_NUMBER = re.compile(r"\d[\d.]*%?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,15 +66,6 @@ def groups_of(arm_comparison: ArmComparison) -> list[Group]:
         found[row.new.slowdown].append(row)
     order = sorted(found, key=lambda slowdown: -1.0 if slowdown is None else slowdown)
     return [Group(slowdown=slowdown, rows=tuple(found[slowdown])) for slowdown in order]
-
-
-def dropped_reasons(run: Run) -> list[tuple[str, int]]:
-    """Count the dropped blocks by reason, most frequent first.
-
-    Reasons that differ only in numbers are counted as one.
-    """
-    blocks = (b for r in run.results if r.measurement is not None for one in r.measurement.passes for b in one.blocks)
-    return Counter(_NUMBER.sub("…", block.dropped) for block in blocks if block.dropped).most_common()
 
 
 def effects(arm_comparison: ArmComparison) -> list[Effect]:
@@ -153,14 +137,3 @@ def _setup(side: str, result: Result | None) -> dict[str, float | None]:
         f"{side}_prepare_ns": statistics.median(p.prepare_ns for p in passes) if passes else None,
         f"{side}_first_ns": statistics.median(p.first_call_ns for p in passes) if passes else None,
     }
-
-
-def arm_rows(arm_comparison: ArmComparison) -> list[tuple[str, str, str, str, str]]:
-    """Return name, backend, base (empty for a base), revision with its mark, and interpreter of every arm."""
-    return [
-        (
-            arm.name, arm.backend, "" if (base := base_name(arm_comparison, arm.name)) == arm.name else base,
-            f"{arm.revision[:REVISION]}{' with changes' if arm.dirty else ''}", arm.interpreter,
-        )
-        for arm in arm_comparison.run.header.arms
-    ]  # fmt: skip

@@ -14,8 +14,8 @@ from typing import Literal
 from harness.plan.bug import AskedBug
 from harness.record.run import WRONG, Result, Run
 
-Status = Literal["present", "absent", "does not apply", "undecided"]
-STATUSES: tuple[Status, ...] = ("present", "undecided", "absent", "does not apply")
+BugStatus = Literal["present", "absent", "does not apply", "undecided"]
+BUG_STATUSES: tuple[BugStatus, ...] = ("present", "undecided", "absent", "does not apply")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class BugRow:
     """One known bug on one backend: its status, the reason for it, and the results."""
 
     asked: AskedBug
-    status: Status
+    status: BugStatus
     reason: str
     results: tuple[Result, ...] = ()
 
@@ -39,14 +39,14 @@ def bug_rows(run: Run) -> tuple[BugRow, ...]:
     )
 
 
-def count_statuses(rows: Sequence[BugRow]) -> dict[Status, int]:
-    """Count rows by status, in the order of STATUSES; statuses without a row are left out."""
+def count_statuses(rows: Sequence[BugRow]) -> dict[BugStatus, int]:
+    """Count rows by status, in the order of BUG_STATUSES; statuses without a row are left out."""
     counts = Counter(row.status for row in rows)
-    return {status: counts[status] for status in STATUSES if counts[status]}
+    return {status: counts[status] for status in BUG_STATUSES if counts[status]}
 
 
 def _judge(asked: AskedBug, results: Sequence[Result], versions: Mapping[str, str]) -> BugRow:
-    def row(status: Status, reason: str) -> BugRow:
+    def row(status: BugStatus, reason: str) -> BugRow:
         return BugRow(asked=asked, status=status, reason=reason, results=tuple(results))
 
     bug = asked.bug

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from harness.analysis.number_format import count
 from harness.record.run import VACUOUS_QUOTA, Outcome, Result, Run
 
 
@@ -68,4 +67,5 @@ def describe_incomplete(run: Run) -> str:
         return ""
     why = run.ending.reason if run.ending and run.ending.reason else "stopped"
     torn = "; the last line of its journal was torn and is left out" if run.torn else ""
-    return f"INCOMPLETE: {why} after {len(run.results)} of {count(run.header.cells, 'cell')}{torn}"
+    cells = f"{run.header.cells} cell{'' if run.header.cells == 1 else 's'}"
+    return f"INCOMPLETE: {why} after {len(run.results)} of {cells}{torn}"

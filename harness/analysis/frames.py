@@ -27,6 +27,7 @@ from harness.analysis.schemas import (
     semantics_columns,
 )
 from harness.analysis.statistics import estimate_time
+from harness.analysis.switches import PROVES_NOTHING
 from harness.analysis.tables import (
     BLOCK_COLUMNS,
     RESULT_COLUMNS,
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 REAL = frozenset({"normal", "uniform"})  # data of full significands without special numbers or sizes
-PROVES_NOTHING = "proves nothing"
 STATUSES = (OUTCOMES[0], PROVES_NOTHING, *OUTCOMES[1:])
 ROW_KEY = ["suite", "label", "operator", "problem"]
 

@@ -20,8 +20,8 @@ Finding = Literal[
 ]  # fmt: skip
 FINDINGS: tuple[Finding, ...] = get_args(Finding)
 NOTHING_ACCEPTED = Acceptance()
-QUIET: tuple[Finding, ...] = ("SAME", "UNCHANGED", "NEW")  # findings that need no attention
-MEANING: dict[Finding, str] = {
+QUIET_FINDINGS: tuple[Finding, ...] = ("SAME", "UNCHANGED", "NEW")  # findings that need no attention
+FINDING_MEANINGS: dict[Finding, str] = {
     "BROKEN": "wrong, and was not known to be wrong in the base",
     "SLOWER": "slower by more than counts",
     "MISSING": "the base can do it, the new version cannot",

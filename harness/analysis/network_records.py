@@ -19,7 +19,7 @@ def _record(row: NetworkRow) -> dict[str, Any]:
     values: dict[str, Any] = {
         "network": row.network, "given": row.given, "arm": row.arm, "backend": row.backend,
         "parameters": row.figure("parameters"),
-        "step_to_forward": compare_works(row), "activation_bytes": row.figure("activation bytes", "step"),
+        "step_to_forward": row.step_to_forward, "activation_bytes": row.figure("activation bytes", "step"),
         "memory_bytes": row.memory("memory_bytes"), "workspace_bytes": row.memory("workspace_bytes"),
         "worst": row.worst, "laws_ran": row.ran, "laws_passed": row.passed, "laws_broken": ", ".join(row.broken),
         "reason": "; ".join((*reasons, *row.idle)),
@@ -30,9 +30,3 @@ def _record(row: NetworkRow) -> dict[str, Any]:
         values |= dict(zip((f"{work}_ns", f"{work}_low_ns", f"{work}_high_ns"), ends, strict=True))
         values[f"{work}_gflops"] = row.gflops(work)
     return values
-
-
-def compare_works(row: NetworkRow) -> float | None:
-    """Return the time of a step over that of a forward pass; None if either has no time."""
-    forward, step = map(row.time, WORKS)
-    return step.value / forward.value if forward is not None and step is not None else None

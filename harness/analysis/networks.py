@@ -54,6 +54,12 @@ class NetworkRow:
         time, operations = self.time(work), self.figure("operations", work)
         return operations / time.value if time is not None and operations else None
 
+    @property
+    def step_to_forward(self) -> float | None:
+        """Time of a step over that of a forward pass; None if either has no time."""
+        forward, step = self.time("forward"), self.time("step")
+        return step.value / forward.value if forward is not None and step is not None else None
+
     def figure(self, name: str, work: Work | Literal[""] = "") -> float | None:
         """Return a figure that results of this network show; None if none shows it.
 

@@ -160,6 +160,11 @@ def semantics_columns(arms: Sequence[str]) -> tuple[Column, ...]:
     return (*SEMANTICS_COLUMNS, *(Column(name, "string", "", meaning.format(name)) for name in arms))
 
 
+def semantics_arms(table: pd.DataFrame) -> list[str]:
+    """Return the arms that have a column in the table of semantics."""
+    return [str(name) for name in table.columns[len(SEMANTICS_COLUMNS) :]]
+
+
 def schema_table(*tables: str, arms: Sequence[str] = ()) -> pd.DataFrame:
     """Return the schema of the named tables (all by default): table, column, dtype, unit, meaning.
 

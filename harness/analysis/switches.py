@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.plan.arm import parse_arm
-from harness.record.run import OUTCOMES, WRONG, Result, Run
+from harness.record.run import WRONG, Result, Run
 
 PROVES_NOTHING = "proves nothing"
 
@@ -32,6 +32,11 @@ class SettingRow:
         """Number of wrong results."""
         return sum(self.counts.get(outcome, 0) for outcome in WRONG)
 
+    @property
+    def reported(self) -> str:
+        """Settings that its libraries reported, in one line; empty if there are none."""
+        return ", ".join(f"{name} {value}" for name, value in self.observed.items())
+
 
 def setting_rows(run: Run) -> list[SettingRow]:
     """Return one row for each arm of a backend with several settings, in their order; empty without such a backend."""
@@ -46,17 +51,6 @@ def setting_rows(run: Run) -> list[SettingRow]:
         for of, arms in _group_arms(run).items()
         for name, setting in arms.items()
     ]
-
-
-def count_columns(rows: Sequence[SettingRow]) -> list[str]:
-    """Return the outcomes that occur in rows, in their usual order."""
-    usual = [*OUTCOMES[:1], PROVES_NOTHING, *OUTCOMES[1:]]
-    return [name for name in usual if any(row.counts.get(name) for row in rows)]
-
-
-def describe_observed_sets(observed: Mapping[str, str]) -> str:
-    """Return what libraries reported, in one line."""
-    return ", ".join(f"{name} {value}" for name, value in observed.items())
 
 
 def explain_settings(run: Run) -> dict[int, str]:

@@ -11,6 +11,7 @@ import click
 
 from harness.cli.compare import shown_options
 from harness.cli.options import Command, load_registry, plugin_options, read_share
+from harness.exit_codes import ExitCode
 from harness.record.baselines import DEFAULT
 
 if TYPE_CHECKING:

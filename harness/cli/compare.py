@@ -10,6 +10,7 @@ import click
 
 from harness.cli.options import Command, load_registry, plugin_options
 from harness.errors import UsageError
+from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from harness.analysis.reporter import Reporter
@@ -96,7 +97,6 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
 
     from harness.analysis.run_comparison import VERDICTS, conclude_comparison
     from harness.cli.summary import open_console, plain_table, ratio_cells
-    from harness.exit_codes import ExitCode
 
     console = open_console()
     for run, which in ((comparison.base, "base"), (comparison.new, "new")):

@@ -83,11 +83,11 @@ def conditions_table(coverages: Mapping[Operator, Coverage]) -> Table:
     from rich.markup import escape
 
     from harness.cli.summary import plain_table
-    from harness.generate.dispatch.coverage import table_rows
+    from harness.generate.dispatch.coverage import list_conditions
 
     table = plain_table("factor", "condition", *coverages, numbers=len(coverages))
     last = ""
-    for factor, name in table_rows(coverages.values()):
+    for factor, name in list_conditions(coverages.values()):
         cells = [_cell(coverage, coverage.number_of(name)) for coverage in coverages.values()]
         table.add_row("" if factor == last else factor, escape(name), *cells)
         last = factor

@@ -165,11 +165,11 @@ def print_findings(report: GateReport) -> None:
     """Print the table of changes and undecided cells, worst first, and one effect for each backend."""
     from rich.markup import escape
 
-    from harness.analysis.gate_report import QUIET, describe_silent
+    from harness.analysis.gate_report import QUIET_FINDINGS, describe_silent
     from harness.cli.summary import open_console, plain_table, print_effects, ratio_cells
 
     console, delta = open_console(), report.arm_comparison.gate.delta
-    told = [cell for cell in report.cells if cell.finding not in QUIET]
+    told = [cell for cell in report.cells if cell.finding not in QUIET_FINDINGS]
     table = plain_table("finding", "backend", "what", "problem", "new/base", "95 % interval", "passes", "why")
     for cell in told[:SHOWN]:
         judged, colour = cell.judgement, COLOURS.get(cell.finding, "default")

@@ -14,12 +14,11 @@ from rich.table import Table
 
 from harness.analysis.analyse import Analysis
 from harness.analysis.arm_comparison import ArmComparison
-from harness.analysis.bugs import STATUSES, count_statuses
+from harness.analysis.bugs import BUG_STATUSES, count_statuses
 from harness.analysis.descriptions import describe_failure, describe_idle, describe_outcome, describe_overdrawn
 from harness.analysis.networks import NetworkRow
 from harness.analysis.repeating import repeat_command
 from harness.analysis.statistics import Estimate, estimate_time
-from harness.analysis.switches import describe_observed_sets
 from harness.networks.graph import WORKS
 from harness.networks.problem import is_network_line
 from harness.plan.cell import Plan
@@ -126,7 +125,7 @@ def _print_bugs(console: Console, analysis: Analysis) -> None:
     if not rows:
         return
     table = plain_table("known bug", "backend", "status", "title", "why")
-    for row in sorted(rows, key=lambda row: STATUSES.index(row.status)):
+    for row in sorted(rows, key=lambda row: BUG_STATUSES.index(row.status)):
         bug, status = row.asked.bug, f"[red]{row.status}[/red]" if row.status == "present" else row.status
         why = row.reason if len(row.reason) <= LONGEST_WHY else f"{row.reason[: LONGEST_WHY - 1]}…"
         table.add_row(escape(bug.id), escape(row.asked.arm), status, escape(bug.title), escape(why))
@@ -145,7 +144,7 @@ def _print_settings(console: Console, analysis: Analysis) -> None:
     table = plain_table("backend", "set", "libraries use", "passed", "wrong", numbers=2)
     for row in rows:
         wrong = f"[red]{row.wrong}[/red]" if row.wrong else ""
-        used = describe_observed_sets(row.observed) or "not told"
+        used = row.reported or "not told"
         passed = str(row.counts.get("passed", 0) or "")
         table.add_row(escape(row.plain), escape(row.setting or "nothing"), escape(used), passed, wrong)
     console.print(table)

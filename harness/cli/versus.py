@@ -17,6 +17,7 @@ from harness.cli.options import (
     read_share,
     run_options,
 )
+from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

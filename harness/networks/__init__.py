@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.networks.evaluate import Compute, Tape, Touch, backward, forward
     from harness.networks.graph import INPUT, WORKS, Network, Node, Work, problems_of
     from harness.networks.initialise import TARGET, make_values
+    from harness.networks.problem import is_network_line, split_line
 else:
     from harness.lazy import load_lazily
 
@@ -29,12 +30,14 @@ else:
             "builder": "PerAxis",
             "elementwise": "LOSSES",
             "evaluate": "Compute Tape Touch backward forward",
-            "graph": "INPUT WORKS Network Node Work problems_of",
+            "graph": "INPUT Network Node WORKS Work problems_of",
             "initialise": "TARGET make_values",
+            "problem": "is_network_line split_line",
         },
     )
 
 __all__ = [
     "INPUT", "LOSSES", "TARGET", "WORKS", "Compute", "Network", "Node", "PerAxis", "Tape", "Touch", "Work", "backward",
-    "forward", "make_values", "problems_of",
+    "forward",
+    "is_network_line", "make_values", "problems_of", "split_line",
 ]  # fmt: skip

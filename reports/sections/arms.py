@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.arm_rows import (
-    Group,
-    arm_rows,
-    dropped_reasons,
-    effects,
-    groups_of,
-    verdict_row,
-)
-from harness.analysis.number_format import count, format_time, shorten
+from harness.analysis import Group, effects, groups_of, verdict_row
 from reports.figures import specs
 from reports.forest import STRIP_H, STRIP_W, forests, make_strip
 from reports.markdown_syntax import code, escape, table
+from reports.number_format import count, format_time, shorten
 from reports.sections.section import Section
 from reports.words import ratio_words, setup_words
 
 if TYPE_CHECKING:
-    from harness.analysis.analyse import Analysis
-    from harness.analysis.arm_comparison import ArmComparison, Row
+    from harness import Analysis, Run
+    from harness.analysis import ArmComparison, Row
 
 MOST_VERDICTS = 600  # on the page
 COMMENT_ROWS = 60  # in Markdown, which must fit a comment of 65536 characters
 COMMENT_REASON = 160
+REVISION = 10  # characters of an abbreviated revision
+_NUMBER = re.compile(r"\d[\d.]*%?")
 
 
 def page(analysis: Analysis) -> dict[str, Any]:
@@ -113,3 +110,24 @@ def cut(groups: Sequence[Group], most: int) -> list[tuple[Group, tuple[Row, ...]
 
 
 ARMS = Section(page=page, markdown=markdown)
+
+
+def dropped_reasons(run: Run) -> list[tuple[str, int]]:
+    """Count the dropped blocks by reason, most frequent first.
+
+    Reasons that differ only in numbers are counted as one.
+    """
+    blocks = (b for r in run.results if r.measurement is not None for one in r.measurement.passes for b in one.blocks)
+    return Counter(_NUMBER.sub("…", block.dropped) for block in blocks if block.dropped).most_common()
+
+
+def arm_rows(arm_comparison: ArmComparison) -> list[tuple[str, str, str, str, str]]:
+    """Return name, backend, base (empty for a base), revision with its mark, and interpreter of every arm."""
+    bases = arm_comparison.run.header.base_of
+    return [
+        (
+            arm.name, arm.backend, "" if (base := bases.get(arm.name, "")) == arm.name else base,
+            f"{arm.revision[:REVISION]}{' with changes' if arm.dirty else ''}", arm.interpreter,
+        )
+        for arm in arm_comparison.run.header.arms
+    ]  # fmt: skip

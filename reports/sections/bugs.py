@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.bugs import STATUSES, BugRow, Status, count_statuses
-from harness.analysis.number_format import count, shorten
+from harness.analysis import BUG_STATUSES, BugRow, BugStatus, count_statuses
 from reports.markdown_syntax import code, escape, section, table
+from reports.number_format import count, shorten
 from reports.sections.section import Section
 
 if TYPE_CHECKING:
-    from harness.analysis.analyse import Analysis
+    from harness import Analysis
 
 HEADS = ("known bug", "backend", "status", "what it is", "why", "problem lines")
 LONGEST_WHY = 300
@@ -30,7 +30,7 @@ class Words:
     id: str
     link: str
     backend: str
-    status: Status
+    status: BugStatus
     title: str
     see: str
     why: str
@@ -39,7 +39,7 @@ class Words:
 
 def bug_words(rows: Sequence[BugRow]) -> list[Words]:
     """Return the rows of the table, present ones first."""
-    found = sorted(rows, key=lambda row: STATUSES.index(row.status))
+    found = sorted(rows, key=lambda row: BUG_STATUSES.index(row.status))
     return [
         Words(
             id=row.asked.bug.id,

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.rows import plain_records
-from harness.analysis.schemas import schema_table
+from harness.analysis import plain_records, schema_table
 from reports.html import Shown, pack
 from reports.sections.section import Section
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.analysis.analyse import Analysis
-    from harness.analysis.statistics import Estimate
+    from harness import Analysis
+    from harness.analysis import Estimate
 
 SHOWN_TIMES = [
     "median_ns", "low_ns", "high_ns", "gflops", "peak_fraction", "prepare_ns", "first_call_ns", "cores",

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.number_format import count, shorten
 from reports.markdown_syntax import escape, section, table
+from reports.number_format import count, shorten
 from reports.sections.section import Section
 
 if TYPE_CHECKING:
-    from harness.analysis.analyse import Analysis
-    from harness.analysis.coverage import Found
-    from harness.generate.dispatch.coverage import Coverage, State
-    from harness.problems.operator import Operator
+    from collections.abc import Mapping
+
+    from harness import Analysis, Operator
+    from harness.generate import Coverage, CoverageState
 
 MOST_GAPS = 30  # lines of an operator on the page
 MOST_OTHERS = 12  # conditions in a line
@@ -42,16 +42,16 @@ class Words:
     gaps: list[tuple[str, list[str], int]]
 
 
-def coverage_words(found: Found) -> list[Words]:
+def coverage_words(found: Mapping[str, Mapping[Operator, Coverage]]) -> list[Words]:
     """Return a table and the gaps of every backend."""
     return [_words(backend, coverages) for backend, coverages in found.items()]
 
 
 def _words(backend: str, coverages: Mapping[Operator, Coverage]) -> Words:
-    from harness.generate.dispatch.coverage import table_rows
+    from harness.generate import list_conditions
 
     rows, last = [], ""
-    for factor, name in table_rows(coverages.values()):
+    for factor, name in list_conditions(coverages.values()):
         cells = [_cell(one, one.number_of(name)) for one in coverages.values()]
         rows.append(("" if factor == last else factor, name, cells))
         last = factor
@@ -81,7 +81,7 @@ def _cell(coverage: Coverage, number: int | None) -> tuple[str, str]:
 
 
 def _gap_lines(operator: Operator, coverage: Coverage) -> tuple[str, list[str], int]:
-    from harness.generate.dispatch.coverage import list_gaps
+    from harness.generate import list_gaps
 
     gaps = list_gaps(coverage)
     lines = []
@@ -93,7 +93,7 @@ def _gap_lines(operator: Operator, coverage: Coverage) -> tuple[str, list[str], 
     return operator.value, lines, len(gaps) - len(lines)
 
 
-def _alone(coverage: Coverage, state: State) -> list[str]:
+def _alone(coverage: Coverage, state: CoverageState) -> list[str]:
     """Names of the conditions that were not asked at all and are in this state."""
     return [coverage.conditions[n].name for n in coverage.missing_alone if coverage.state(n, n) == state]
 

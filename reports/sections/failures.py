@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.descriptions import describe_failure
-from harness.analysis.number_format import shorten
-from harness.analysis.repeating import repeat_command
+from harness.analysis import describe_failure, repeat_command
 from reports.markdown_syntax import code, escape
+from reports.number_format import shorten
 from reports.sections.section import Section
 
 if TYPE_CHECKING:
-    from harness import Result
-    from harness.analysis.analyse import Analysis
+    from harness import Analysis, Result
 
 MOST_SHOWN, EACH_SHOWN = 250, 5  # on the page
 MOST_LISTED, EACH_LISTED = 120, 10  # in Markdown

@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.descriptions import describe_incomplete
-from harness.analysis.number_format import count, format_number, shorten
+from harness.analysis import describe_incomplete
 from reports.html import render
 from reports.markdown_syntax import cell, escape, section, table
+from reports.number_format import count, format_number, shorten
 from reports.sections.section import Section
 
 if TYPE_CHECKING:
-    from harness import Result, Run
-    from harness.analysis.analyse import Analysis
-    from harness.laws.attachments import Attachments, Picture
+    from harness import Analysis, Attachments, Picture, Result, Run
 
 PHOTOGRAPH, RESULT, DIFFERENCE, KERNEL = "photograph", "result", "difference", "kernel"
 SUM, WANTED, GOT = "sum of the kernel", "brightness wanted", "brightness got"
@@ -48,7 +46,7 @@ class Row:
 
 def gallery_rows(run: Run) -> list[Row]:
     """Return laws and problems with pictures, in the order of the run."""
-    from harness.record.run import RAN
+    from harness.record import RAN
 
     found: dict[tuple[str, str], dict[str, Result]] = {}
     shown = {result.law for result in run.results if result.attachments is not None and _pictures(result)}

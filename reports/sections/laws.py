@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.rows import backend_order, plain_records
+from harness.analysis import plain_records
 from reports.markdown_syntax import cell, escape, section, table
+from reports.rows import backend_order
 from reports.sections.section import Section
 from reports.words import law_words
 
 if TYPE_CHECKING:
-    from harness.analysis.analyse import Analysis
+    from harness import Analysis
 
 
 def page(analysis: Analysis) -> dict[str, Any]:

@@ -12,16 +12,14 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.number_format import format_duration, format_number
-from harness.record.run import WRONG
+from harness.record import WRONG
 from reports.figures import COLOURS, DASHES, NEUTRAL, Figure, make_figure, specs
 from reports.markdown_syntax import cell, section, table
+from reports.number_format import format_duration, format_number
 from reports.sections.section import Section
 
 if TYPE_CHECKING:
-    from harness.analysis.analyse import Analysis
-    from harness.laws.attachments import Attachments
-    from harness.record.run import Result, Run
+    from harness import Analysis, Attachments, Result, Run
 
 LEARNT, CURVE = "digits-are-learnt", "loss-curve-is-the-reference-curve"
 HEADS = ("accuracy on held-out digits", "seconds", "steps", "last loss", "curve against float64")

@@ -8,20 +8,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.network_records import compare_works
-from harness.analysis.networks import NetworkRow
-from harness.analysis.number_format import count, format_bytes, format_interval, format_number, format_time, shorten
-from harness.networks import WORKS, Work
-from harness.networks.problem import split_line
-from harness.problems.operator import Operator
-from harness.record.run import WRONG
+from harness import Operator
+from harness.analysis import NetworkRow
+from harness.networks import WORKS, Work, split_line
+from harness.record import WRONG
 from reports.figures import COLOURS, Figure, make_figure, specs
 from reports.markdown_syntax import cell, code, escape, section, table
+from reports.number_format import count, format_bytes, format_interval, format_number, format_time, shorten
 from reports.sections.section import Section
 
 if TYPE_CHECKING:
-    from harness.analysis.analyse import Analysis
-    from harness.analysis.portfolio import Choice, Portfolio
+    from harness import Analysis
+    from harness.analysis import Choice, Portfolio
 
 BEST = "best of each layer"
 MOST_LAYERS = 12  # of a portfolio in Markdown; the slowest ones
@@ -83,7 +81,7 @@ def _unavailable(row: NetworkRow) -> bool:
 
 
 def _row_words(row: NetworkRow) -> Words:
-    ratio, worst = compare_works(row), row.worst
+    ratio, worst = row.step_to_forward, row.worst
     broken = (f"broken: {', '.join(row.broken)}",) if row.broken else ()
     cells: tuple[Cell, ...] = (
         *(_time_cell(row, work) for work in WORKS),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.frames import STATUSES
-from harness.analysis.rows import unavailable_arms
+from harness.analysis import STATUSES
 from reports.markdown_syntax import escape, section, table
+from reports.rows import unavailable_arms
 from reports.sections.section import Section
 
 if TYPE_CHECKING:
-    from harness.analysis.analyse import Analysis
+    from harness import Analysis
 
 
 def page(analysis: Analysis) -> dict[str, Any]:

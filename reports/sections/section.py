@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.analysis.analyse import Analysis
+    from harness import Analysis
 
 
 def nothing(analysis: Analysis) -> Iterator[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.number_format import shorten
-from harness.analysis.rows import semantics_rows
 from reports.markdown_syntax import cell, escape, section, table
+from reports.number_format import shorten
+from reports.rows import semantics_rows
 from reports.sections.section import Section
 
 if TYPE_CHECKING:
-    from harness.analysis.analyse import Analysis
+    from harness import Analysis
 
 LONGEST_VALUE = 90  # characters of one observed value
 

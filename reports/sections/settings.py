@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.switches import count_columns, describe_observed_sets
+from harness.analysis import STATUSES
 from reports.markdown_syntax import code, escape, section, table
 from reports.sections.section import Section
 
 if TYPE_CHECKING:
-    from harness.analysis.analyse import Analysis
+    from collections.abc import Sequence
+
+    from harness import Analysis
+    from harness.analysis import SettingRow
 
 
 def page(analysis: Analysis) -> dict[str, Any]:
@@ -21,7 +24,7 @@ def page(analysis: Analysis) -> dict[str, Any]:
         "columns": columns,
         "rows": [
             (
-                row.plain, row.setting or "nothing", describe_observed_sets(row.observed) or "not told",
+                row.plain, row.setting or "nothing", row.reported or "not told",
                 [(name, row.counts.get(name, 0)) for name in columns],
             )
             for row in rows
@@ -39,7 +42,7 @@ def markdown(analysis: Analysis) -> Iterator[str]:
     rows = [
         [
             escape(row.plain), code(row.setting) if row.setting else "nothing",
-            escape(describe_observed_sets(row.observed)) or "not told",
+            escape(row.reported) or "not told",
             *(str(row.counts.get(name) or "") for name in columns),
         ]
         for row in found
@@ -49,3 +52,8 @@ def markdown(analysis: Analysis) -> Iterator[str]:
 
 
 SETTINGS = Section(page=page, markdown=markdown)
+
+
+def count_columns(rows: Sequence[SettingRow]) -> list[str]:
+    """Return the outcomes that occur in rows, in their usual order."""
+    return [name for name in STATUSES if any(row.counts.get(name) for row in rows)]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.number_format import format_interval, format_number, format_percent, format_time
-from harness.analysis.rows import backend_order, timed_positions
 from reports.figures import growth_curves, heat_maps, roofline, specs
 from reports.markdown_syntax import code, escape, section, table
+from reports.number_format import format_interval, format_number, format_percent, format_time
+from reports.rows import backend_order, timed_positions
 from reports.sections.section import Section
 from reports.words import time_words
 
 if TYPE_CHECKING:
-    from harness.analysis.analyse import Analysis
+    from harness import Analysis
 
 
 def page(analysis: Analysis) -> dict[str, Any]:

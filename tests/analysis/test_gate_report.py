@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from harness.analysis.analyse import analyse
-from harness.analysis.gate_report import FINDINGS, MEANING, conclude_gate, describe_silent
+from harness.analysis.gate_report import FINDING_MEANINGS, FINDINGS, conclude_gate, describe_silent
 from harness.exit_codes import ExitCode
 from harness.record.run import GAVE_UP, NO_PASS
 from reports.ci_findings import judge_cells
@@ -136,7 +136,7 @@ def test_the_worst_comes_first_and_every_finding_has_its_meaning():
         time_cell(5, "new", SLOWER, line="conv x=1x2x8 w=3x2x3"),
     )  # fmt: skip
     assert [cell.finding for cell in report.cells] == ["BROKEN", "SLOWER", "SAME"]
-    assert set(MEANING) == set(FINDINGS)
+    assert set(FINDING_MEANINGS) == set(FINDINGS)
     assert conclude_gate(report) == "failed: 1 BROKEN, 1 SLOWER"
 
 

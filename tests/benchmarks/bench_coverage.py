@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 
-from harness.generate.dispatch.coverage import Coverage, measure_coverage, table_rows
+from harness.generate.dispatch.coverage import Coverage, list_conditions, measure_coverage
 from harness.plugins.manager import load_plugins
 from harness.problems.operator import Operator
 from reports.markdown_syntax import table
@@ -31,7 +31,7 @@ def main() -> None:
     before = {o: measure_coverage(o, [line for line, old in lines[o].items() if old]) for o in Operator}
     rows = [
         [factor, name, *(_field(before[o], every[o], name) for o in Operator)]
-        for factor, name in table_rows(every.values())
+        for factor, name in list_conditions(every.values())
     ]
     rows += [
         ["total", name, *(field(before[o], every[o]) for o in Operator)]

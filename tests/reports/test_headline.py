@@ -7,9 +7,9 @@ import pytest
 from harness.analysis.analyse import analyse
 from harness.analysis.descriptions import describe_failure, describe_overdrawn
 from harness.analysis.exit_code import find_exit_code
-from harness.analysis.rows import arithmetic_rows, semantics_rows
 from harness.cli.summary import print_summary
 from reports.headline import judge_run
+from reports.rows import arithmetic_rows, semantics_rows
 from reports.words import arithmetic_words
 from tests.reports.made import PLAIN, compare_arms, fail, make_run, measure, observe, result, time_cell
 

@@ -10,7 +10,7 @@ import pytest
 import harness
 from harness import Operator, parse_line
 from harness.analysis.analyse import analyse
-from harness.analysis.rows import semantics_rows
+from reports.rows import semantics_rows
 from suites.laws import all_laws, concurrency, neighbours
 from suites.laws.alone import is_chosen
 from tests.asking import ask

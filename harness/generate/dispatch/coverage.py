@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 REMEMBERED = 1 << 17  # problems; reused by several report formats and backends
 PLANS = 4 * len(Operator)  # sets of problems
 
-State = Literal["asked", "not run", "never asked", "impossible"]
+CoverageState = Literal["asked", "not run", "never asked", "impossible"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
     """A condition that was not tested together with `others`; if it is None, the others were not tested at all."""
 
-    state: State
+    state: CoverageState
     condition: Condition | None
     others: tuple[Condition, ...]
 
@@ -49,7 +49,7 @@ class Coverage:
     planned: Counts
     possible: Flags
 
-    def state(self, a: int, b: int) -> State:
+    def state(self, a: int, b: int) -> CoverageState:
         """Return the state of a pair of conditions, or of one if both indices are equal."""
         if self.asked[a, b]:
             return "asked"
@@ -171,7 +171,7 @@ def list_gaps(coverage: Coverage) -> list[Gap]:
     Pairs with a condition that was not tested at all are omitted.
     """
     conditions, alone = coverage.conditions, set(coverage.missing_alone)
-    pairs: dict[tuple[State, int | None], list[int]] = {}
+    pairs: dict[tuple[CoverageState, int | None], list[int]] = {}
     for n in sorted(alone):
         pairs.setdefault((coverage.state(n, n), None), []).append(n)
     for a, b in coverage.missing:
@@ -184,7 +184,7 @@ def list_gaps(coverage: Coverage) -> list[Gap]:
     return sorted(found, key=lambda gap: gap.state != "never asked")  # stable
 
 
-def table_rows(coverages: Iterable[Coverage]) -> list[tuple[str, str]]:
+def list_conditions(coverages: Iterable[Coverage]) -> list[tuple[str, str]]:
     """Return factor and name of every condition of these operators, sorted by factor, without duplicates."""
     found = dict.fromkeys((one.factor, one.name) for coverage in coverages for one in coverage.conditions)
     factors = list(dict.fromkeys(factor for factor, _ in found))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from harness.generate.dispatch.conditions import conditions_for, conditions_of
-from harness.generate.dispatch.coverage import count_together, list_gaps, measure_coverage, table_rows
+from harness.generate.dispatch.coverage import count_together, list_conditions, list_gaps, measure_coverage
 from harness.generate.dispatch.possible import applies
 from harness.plugins.manager import load_plugins
 from harness.problems.line import parse_line
@@ -111,7 +111,7 @@ def test_conditions_that_say_nothing_of_an_operator_are_left_out():
 
 
 def test_rows_name_each_condition_once_and_keep_factors_together():
-    rows = table_rows([measure_coverage(o, []) for o in Operator])
+    rows = list_conditions([measure_coverage(o, []) for o in Operator])
     assert len(set(rows)) == len(rows)
     factors = [factor for factor, _ in rows]
     assert sorted(set(factors), key=factors.index) == [

@@ -10,12 +10,12 @@ import pytest
 import reports
 from harness.analysis.analyse import analyse
 from harness.analysis.arm_comparison import compare_to_base
-from harness.analysis.arm_rows import arm_rows, dropped_reasons, effects, groups_of
+from harness.analysis.arm_rows import effects, groups_of
 from harness.analysis.schemas import VERDICT_COLUMNS, schema_table
 from harness.plugins.manager import load_plugins
 from reports.forest import STRIP_H, forests, make_strip
 from reports.headline import judge_analysis
-from reports.sections.arms import cut
+from reports.sections.arms import arm_rows, cut, dropped_reasons
 from reports.words import ratio_words
 from tests.reports.made import compare_arms, make_run, measure, spread, time_cell
 
