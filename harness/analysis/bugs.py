@@ -31,7 +31,7 @@ class BugRow:
 def bug_rows(run: Run) -> tuple[BugRow, ...]:
     """Return a row for every known bug and backend that the run tested, in the order of the table."""
     found: dict[tuple[str, str], list[Result]] = {}
-    for result in run.results:
+    for result in run.results if run.header.bugs else ():
         found.setdefault((result.label, result.arm), []).append(result)
     return tuple(
         _judge(asked, found.get((asked.bug.id, asked.arm), ()), run.versions.get(asked.arm, {}))
