@@ -11,6 +11,7 @@ from harness.analysis.exit_code import find_exit_code
 from harness.problems import reference
 from harness.record.run import WRONG
 from tests.conftest import ROOT
+from tests.reports.made import PLAIN, make_run, measure, spread, time_cell
 
 
 @pytest.mark.slow
@@ -63,6 +64,17 @@ def test_the_law_of_ones_own_passes_what_is_right(tmp_path):
     run = harness.run("ones", backends=["im2col", "fft"], plugins=[plugin], output=tmp_path / "run")
     assert [result.outcome for result in run.results] == ["passed"] * 4
     assert {result.law for result in run.results} == {"ones-sum-the-window"}
+
+
+def test_the_reporter_of_ones_own_writes_failures_with_their_commands_and_times(tmp_path):
+    example = import_module("examples.reporter")
+    run = make_run(time_cell(0, "mine", spread(2e6)), measure("mine", 20.0, PLAIN, "failed"))
+    (path,) = example.write(harness.analyse(run), tmp_path)
+    said = path.read_text()
+    assert said.startswith("exit code 1, 2 of 2 cells\n")
+    assert "failed mine " in said
+    assert "    repeat: python -m harness run " in said
+    assert f"{PLAIN}: mine 2 ms\n" in said
 
 
 @pytest.mark.parametrize("error", [0.0, 1e-5])

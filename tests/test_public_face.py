@@ -8,6 +8,7 @@ from importlib import import_module
 import pytest
 
 from harness import Backend, Operator
+from harness.cli.main import COMMANDS
 from tests.conftest import ROOT
 
 ROOMS = sorted(
@@ -227,6 +228,15 @@ def test_every_public_name_is_listed_in_the_documents():
     rows = re.findall(r"\| `([a-z.]+)`: [^|]+ \| (.+) \|", text)
     listed = {name: re.findall(r"`(\w+)`", names) for name, names in rows}
     assert listed == {name: face.__all__ for name, face in FACES.items()}
+
+
+def test_the_readme_lists_each_function_of_python_with_its_command():
+    text, row = (ROOT / "README.md").read_text(), r"^\| `harness\.(\w+)\(.*\)` \| `python -m harness (\w+)` \|"
+    rows = re.findall(row, text, re.MULTILINE)
+    functions = {name for name, home in _imports_for_types("harness").items() if home.startswith("harness.api.")}
+    assert sorted(function for function, _ in rows) == sorted(functions)
+    assert {command for _, command in rows} <= set(COMMANDS)
+    assert [row for row in rows if row[0] != row[1]] == [("load", "report")]
 
 
 def test_what_is_not_described_is_seen():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness.analysis.arm_rows import Effect, Group, describe_reason, effects, groups_of, row_ratios, verdict_row
     from harness.analysis.bugs import BUG_STATUSES, BugRow, BugStatus, count_statuses
     from harness.analysis.descriptions import describe_failure, describe_incomplete, describe_outcome
+    from harness.analysis.failures import FailureGroup
     from harness.analysis.frames import STATUSES, comparison_frame
     from harness.analysis.fuzz_report import FuzzedBackend, FuzzFinding, FuzzReport
     from harness.analysis.gate_report import (
@@ -49,6 +50,7 @@ else:
             "arm_rows": "Effect Group describe_reason effects groups_of row_ratios verdict_row",
             "bugs": "BUG_STATUSES BugRow BugStatus count_statuses",
             "descriptions": "describe_failure describe_incomplete describe_outcome",
+            "failures": "FailureGroup",
             "frames": "STATUSES comparison_frame",
             "fuzz_report": "FuzzFinding FuzzReport FuzzedBackend",
             "gate_report": "Compared FINDING_MEANINGS GateReport QUIET_FINDINGS conclude_gate describe_silent",
@@ -68,8 +70,8 @@ else:
 
 __all__ = [
     "BUG_STATUSES", "FINDING_MEANINGS", "PROVES_NOTHING", "QUIET_FINDINGS", "STATUSES", "VERDICTS", "ArmComparison",
-    "BugRow", "BugStatus", "Change", "Choice", "Compared", "Comparison", "Effect", "Estimate", "FuzzFinding",
-    "FuzzReport", "FuzzedBackend", "GateReport", "Group", "History", "Kill", "KillMatrix", "NetworkRow", "Portfolio",
+    "BugRow", "BugStatus", "Change", "Choice", "Compared", "Comparison", "Effect", "Estimate", "FailureGroup",
+    "FuzzFinding", "FuzzReport", "FuzzedBackend", "GateReport", "Group", "History", "Kill", "KillMatrix", "NetworkRow", "Portfolio",
     "Qualification", "Row", "Series", "SettingRow", "Shift", "SpeedRow", "comparison_frame", "conclude_gate",
     "count_statuses", "describe_failure", "describe_incomplete", "describe_outcome", "describe_reason",
     "describe_silent", "effects", "estimate_time", "groups_of", "plain_records", "repeat_command", "row_ratios",
