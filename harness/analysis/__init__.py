@@ -71,9 +71,9 @@ else:
 __all__ = [
     "BUG_STATUSES", "FINDING_MEANINGS", "PROVES_NOTHING", "QUIET_FINDINGS", "STATUSES", "VERDICTS", "ArmComparison",
     "BugRow", "BugStatus", "Change", "Choice", "Compared", "Comparison", "Effect", "Estimate", "FailureGroup",
-    "FuzzFinding", "FuzzReport", "FuzzedBackend", "GateReport", "Group", "History", "Kill", "KillMatrix", "NetworkRow", "Portfolio",
-    "Qualification", "Row", "Series", "SettingRow", "Shift", "SpeedRow", "comparison_frame", "conclude_gate",
-    "count_statuses", "describe_failure", "describe_incomplete", "describe_outcome", "describe_reason",
+    "FuzzFinding", "FuzzReport", "FuzzedBackend", "GateReport", "Group", "History", "Kill", "KillMatrix", "NetworkRow",
+    "Portfolio", "Qualification", "Row", "Series", "SettingRow", "Shift", "SpeedRow", "comparison_frame",
+    "conclude_gate", "count_statuses", "describe_failure", "describe_incomplete", "describe_outcome", "describe_reason",
     "describe_silent", "effects", "estimate_time", "groups_of", "plain_records", "repeat_command", "row_ratios",
     "schema_table", "semantics_arms", "verdict_row",
 ]  # fmt: skip
