@@ -22,7 +22,7 @@ def kill_frame(matrix: KillMatrix) -> pd.DataFrame:
     for law in matrix.laws:
         for fault in matrix.faults:
             kill = matrix.kills.get((law, fault))
-            told = ("", "", "") if kill is None else (kill.outcome, kill.problem, kill.reason)
+            told = ("", "", None) if kill is None else (kill.outcome, kill.problem, kill.reason)
             rows.append((law, fault, kill is not None, *told))
     return pd.DataFrame(rows, columns=list(columns)).astype(
         {name: "boolean" if name == "caught" else "string" for name in columns}

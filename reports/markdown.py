@@ -117,5 +117,5 @@ def _changes(changed: Sequence[dict[str, Any]]) -> Iterator[str]:
         if row["ratio"] is not None:
             ratio = f"{row['ratio']:.3f} ({row['ratio_low']:.3f} to {row['ratio_high']:.3f})"
         words = [escape(shorten(row[name], LONGEST)) for name in ("verdict", "arm", "law")]
-        rows.append([*words, ratio, code(row["problem"]), escape(shorten(row["reason"], LONGEST))])
+        rows.append([*words, ratio, code(row["problem"]), escape(shorten(row["reason"] or "", LONGEST))])
     yield from table(["verdict", "backend", "law", "new/base", "problem", "why"], rows, numbers=0)

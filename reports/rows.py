@@ -84,7 +84,7 @@ def _place(order: Sequence[str], name: str) -> int:
 
 def unavailable_arms(run: Run) -> dict[str, str]:
     """Map arms whose backend cannot run to the reasons, from their probes and from their results."""
-    found = {r.arm: r.reason for r in run.results if r.outcome == "unavailable"}
+    found = {r.arm: r.reason or "" for r in run.results if r.outcome == "unavailable"}
     return {**found, **run.unavailable}
 
 

@@ -66,7 +66,7 @@ def _versions(run: Run) -> str:
 def _row(cell: Compared) -> str:
     ratio = cell.judgement.ratio if cell.judgement is not None else None
     numbers = (f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}") if ratio is not None else ("", "")
-    reason = shorten(cell.reason, REASON).replace("|", "\\|").replace("\n", " ")
+    reason = shorten(cell.reason or "", REASON).replace("|", "\\|").replace("\n", " ")
     what = f"`{cell.what}`" if cell.new.law else cell.what
     return f"| {cell.finding} | `{cell.backend}` | {what} | `{cell.new.problem}` | {' | '.join(numbers)} | {reason} |"
 

@@ -52,22 +52,22 @@ def _judge(asked: AskedBug, results: Sequence[Result], versions: Mapping[str, st
     bug = asked.bug
     shown = next((one for one in results if one.outcome in bug.shows), None)
     if shown is not None:
-        return row("present", f"{shown.outcome}: {shown.reason}")
+        return row("present", shown.told)
     other = next((one for one in results if one.outcome in WRONG), None)
     if other is not None:
-        return row("undecided", f"wrong, but not as reported: {other.outcome}: {other.reason}")
+        return row("undecided", f"wrong, but not as reported: {other.told}")
     outside = asked.hindrance or _outside(asked, versions)
     if outside:
         return row("does not apply", outside)
     for outcome in ("unavailable", "unsupported"):  # of all results; a part of them counts as open, see below
         if results and all(one.outcome == outcome for one in results):
-            return row("does not apply", results[0].reason)
+            return row("does not apply", results[0].reason or outcome)
     if len(results) < asked.cells or not results:
         return row("undecided", f"{len(results)} of {asked.cells} cells have a result")
     open_ = [one for one in results if one.outcome != "passed" or one.vacuous]
     if open_:
         first = open_[0]
-        why = "proves nothing" if first.vacuous else f"{first.outcome}: {first.reason}"
+        why = "proves nothing" if first.vacuous else first.told
         return row("undecided", f"{len(open_)} of {len(results)} cells are open; the first: {why}")
     return row("absent", f"{len(results)} of {len(results)} cells pass")
 

@@ -43,8 +43,10 @@ def describe_failure(result: Result, only: str = "") -> list[tuple[str, str]]:
 def _describe_answer(result: Result) -> list[tuple[str, str]]:
     found = result.deviation
     if found is None:
-        return [("reason", result.reason)]
-    reason = result.reason.removesuffix(f"; {found.note}") if found.note else result.reason
+        return [("reason", result.reason or "")]
+    reason = result.reason or ""
+    if found.note:
+        reason = reason.removesuffix(f"; {found.note}")
     worst = "" if found.ulps is None else f"worst error {found.ulps:.3g} ulp"
     lines = [("reason", "; ".join(part for part in (reason, worst) if part))]
     return [*lines, ("where", found.note)] if found.note and found.note not in reason else lines
@@ -54,7 +56,7 @@ def describe_outcome(run: Run, outcome: Outcome) -> list[str]:
     """Return a line for every backend with results of an outcome: the most frequent reason, and the other cells."""
     told = []
     for backend in run.header.arm_names:
-        reasons = [r.reason for r in run.results if r.outcome == outcome and r.arm == backend]
+        reasons = [r.reason or "" for r in run.results if r.outcome == outcome and r.arm == backend]
         if reasons:
             more = f" (and {len(reasons) - 1} more cells)" if len(reasons) > 1 else ""
             told.append(f"{backend} {outcome}: {Counter(reasons).most_common(1)[0][0]}{more}")

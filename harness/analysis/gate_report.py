@@ -50,7 +50,7 @@ class Compared:
     new: Result
     finding: Finding
     judgement: Judgement | None = None
-    reason: str = ""
+    reason: str | None = None
     ruled_out: bool = False
     baseless: bool = False
 
@@ -207,7 +207,7 @@ def _accept(cell: Compared, acceptance: Acceptance) -> Compared:
     if number in acceptance.accepted:
         return replace(cell, finding="BLESSED", reason=acceptance.accepted[number])
     reasons = (cell.reason, acceptance.refused.get(number, ""))
-    return replace(cell, reason="; ".join(part for part in reasons if part))
+    return replace(cell, reason="; ".join(part for part in reasons if part) or None)
 
 
 def describe_silent(report: GateReport) -> str:
@@ -215,7 +215,7 @@ def describe_silent(report: GateReport) -> str:
     said = []
     for outcome, number in report.silent.items():
         reason = next(c.new.reason for c in report.cells if c.new.outcome == outcome and c.finding == "UNCHANGED")
-        said.append(f"{number} {outcome} ({reason}{'; ...' if number > 1 else ''})")
+        said.append(f"{number} {outcome} ({reason or outcome}{'; ...' if number > 1 else ''})")
     return f"run in neither version: {', '.join(said)}" if said else ""
 
 
@@ -234,8 +234,8 @@ def conclude_gate(report: GateReport) -> str:
         case ExitCode.INCOMPLETE:
             if not report.run.complete:
                 return "failed: the run is incomplete"
-            why = next((cell.reason for cell in report.cells if cell.baseless), "")
-            return f"failed: nothing ran that could be compared{'; ' if why else ''}{why}"
+            why = next((cell.reason for cell in report.cells if cell.baseless), None)
+            return f"failed: nothing ran that could be compared{f'; {why}' if why else ''}"
     if report.arm_comparison.gate.untimed:
         return f"cannot tell: times were not compared, {report.arm_comparison.gate.untimed}"
     if not report.arm_comparison.can_tell:

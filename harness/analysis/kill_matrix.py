@@ -16,7 +16,7 @@ class Kill:
     fault: str
     problem: str
     outcome: Outcome
-    reason: str
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

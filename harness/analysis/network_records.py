@@ -22,7 +22,7 @@ def _record(row: NetworkRow) -> dict[str, Any]:
         "step_to_forward": row.step_to_forward, "activation_bytes": row.figure("activation bytes", "step"),
         "memory_bytes": row.memory("memory_bytes"), "workspace_bytes": row.memory("workspace_bytes"),
         "worst": row.worst, "laws_ran": row.ran, "laws_passed": row.passed, "laws_broken": ", ".join(row.broken),
-        "reason": "; ".join((*reasons, *row.idle)),
+        "reason": "; ".join((*reasons, *row.idle)) or None,
     }  # fmt: skip
     for work in WORKS:
         time = row.time(work)

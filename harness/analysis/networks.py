@@ -40,7 +40,7 @@ class NetworkRow:
         found = self.speed.get(work)
         if found is None or self.measured(work) is not None:
             return ""
-        return "its check proves nothing" if found.vacuous else f"{found.outcome}: {found.reason}"
+        return "its check proves nothing" if found.vacuous else found.told
 
     def time(self, work: Work) -> Estimate | None:
         """Return the median time of a pass; None if there is no verified time."""
@@ -102,9 +102,9 @@ class NetworkRow:
     @property
     def idle(self) -> tuple[str, ...]:
         """Laws that did not run or prove nothing, with the reason; laws with the same reason are counted."""
-        found = Counter((result.outcome, result.reason) for result in self.laws if result.outcome not in RAN)
-        names = {(result.outcome, result.reason): result.law for result in self.laws}
-        told = [f"{names[key] if n == 1 else f'{n} laws'} {key[0]}: {key[1]}" for key, n in found.items()]
+        found = Counter(result.told for result in self.laws if result.outcome not in RAN)
+        names = {result.told: result.law for result in self.laws}
+        told = [f"{names[words] if n == 1 else f'{n} laws'} {words}" for words, n in found.items()]
         return (*told, *(f"{result.law} proves nothing" for result in self.laws if result.vacuous))
 
     @property

@@ -58,7 +58,7 @@ class Transition:
     was: State
     now: State
     word: Word
-    reason: str = ""
+    reason: str | None = None
     by_time: bool = False
 
     @property
@@ -101,7 +101,7 @@ def is_answer(result: Result) -> bool:
 def could_not_run(result: Result) -> bool:
     """Return True if the worker died or ran into the time limit, or a file or library was missing."""
     return result.outcome in ("crashed", "timeout") or (
-        result.outcome == "error" and result.reason.startswith(MISSING_FILES)
+        result.outcome == "error" and (result.reason or "").startswith(MISSING_FILES)
     )
 
 
@@ -118,39 +118,39 @@ def _state_of(result: Result | None) -> State:
 
 def _state_of_base(base: Result | None, silent: Silent) -> State:
     """State of a base, separating a base that does not support the cell from one of which nothing is known."""
-    if base is None or (base.outcome == "unavailable" and base.reason.startswith(NOT_OFFERED)):
+    if base is None or (base.outcome == "unavailable" and (base.reason or "").startswith(NOT_OFFERED)):
         return "absent"
-    if base.outcome == "skipped" and base.reason.endswith(GAVE_UP):
+    if base.outcome == "skipped" and (base.reason or "").endswith(GAVE_UP):
         return "unavailable"
     if could_not_run(base) and (base.arm, _is_timed(base)) in silent:
         return "silent"
     return _state_of(base)
 
 
-def _explain(word: Word, was: State, now: State, base: Result | None, new: Result | None) -> str:
-    """Reason for the word; empty if the outcomes suffice."""
+def _explain(word: Word, was: State, now: State, base: Result | None, new: Result | None) -> str | None:
+    """Reason for the word; None if the outcomes suffice."""
     before, after = (_describe(state, result) for state, result in ((was, base), (now, new)))
-    reason = new.reason if new is not None else ""
+    reason = new.reason if new is not None else None
     match word:
         case "BROKEN":
-            return reason if was == "passed" else f"{reason}; in the base it was {before}".removeprefix("; ")
+            return reason if was == "passed" else f"{reason or ''}; in the base it was {before}".removeprefix("; ")
         case "WRONG BEFORE":
             return reason
         case "MISSING":
             return "the new run has no such cell" if now == "absent" else after
         case "MENDED":
-            return f"offered no more: {reason}" if now == "unsupported" else f"it was {before}"
+            return f"offered no more: {reason or ''}" if now == "unsupported" else f"it was {before}"
         case "NEW":
             return f"it was {before}"
         case "INCONCLUSIVE" if "not reached" in (was, now):
             return NO_PASS
         case "INCONCLUSIVE":
-            return f"the base cannot run here: {base.reason if base is not None else ''}"
+            return f"the base cannot run here: {(base and base.reason) or ''}"
         case "UNCHANGED" if was in ("unavailable", "silent"):
-            return f"the base cannot run here: {base.reason if base is not None else ''}"
+            return f"the base cannot run here: {(base and base.reason) or ''}"
         case "UNCHANGED" if was in WRONG:
             return f"it was {before}; now {after}"
-    return ""
+    return None
 
 
 def _describe(state: State, result: Result | None) -> str:

@@ -46,7 +46,7 @@ class Change:
     new: Outcome | Literal[""]
     ratio: Estimate | None = None
     verdict: Verdict
-    reason: str = ""
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,14 +186,14 @@ def _change(old: Result | None, now: Result | None, silent: Silent, foreign: boo
     )  # fmt: skip
 
 
-def _judge(ratio: Estimate | None, threshold: float) -> tuple[Verdict, str]:
+def _judge(ratio: Estimate | None, threshold: float) -> tuple[Verdict, str | None]:
     """Verdict and reason of a ratio, by the position of its interval relative to the threshold."""
     if ratio is None:
         return "NOT COMPARABLE", "timed in one process only; an interval needs at least two passes"
     if ratio.low > 1 + threshold:
-        return "SLOWER", ""
+        return "SLOWER", None
     if ratio.high < 1 / (1 + threshold):
-        return "FASTER", ""
+        return "FASTER", None
     if ratio.low > 1 / (1 + threshold) and ratio.high < 1 + threshold:
-        return "SAME", ""
+        return "SAME", None
     return "INCONCLUSIVE", "the interval crosses the threshold"

@@ -54,7 +54,7 @@ class Judgement:
     p_faster: float = 1.0
     p_same: float = 1.0
     more_passes: int | None = None
-    reason: str = ""
+    reason: str | None = None
 
 
 def judge(
@@ -183,7 +183,7 @@ def _judge_cell(
     return Judgement(
         verdict=verdict, ratio=ratio, passes=len(sample), more_passes=more,
         p_slower=float(p[0]), p_faster=float(p[1]), p_same=float(p[2]),
-        reason="" if claims else _explain(len(sample), ratio, design, more),
+        reason=None if claims else _explain(len(sample), ratio, design, more),
     )  # fmt: skip
 
 

@@ -25,17 +25,20 @@ class UnsupportedError(HarnessError):
 class Route:
     """The route to an operator: its kind, the operators it is derived via, or the reason why it is unsupported.
 
+    reason: None without one.
     raised: True if there is no route because the backend raised an exception when it was asked, which is its error.
     """
 
     kind: Literal["native", "derived", "unsupported"]
     via: str = ""
-    reason: str = ""
+    reason: str | None = None
     raised: bool = False
 
     def __str__(self) -> str:
         """Short text for tables."""
-        return {"native": "native", "derived": f"derived via {self.via}"}.get(self.kind, f"unsupported: {self.reason}")
+        if self.kind == "unsupported" and self.reason:
+            return f"unsupported: {self.reason}"
+        return f"derived via {self.via}" if self.kind == "derived" else self.kind
 
 
 def find_route(backend: Backend, problem: Problem | NetworkProblem) -> Route:
@@ -79,7 +82,8 @@ def refusal_reason(backend: Backend, problem: Problem) -> str | None:
         return f"{backend.name} has no groups"
     if problem.math == "tf32" and backend.numerics_for(problem).rounds_input_to != "tf32":
         return f"{backend.name} has no TF32 arithmetic"
-    return backend.supports(problem)
+    refused = backend.supports(problem)
+    return f"{backend.name} does not support it and gives no reason" if refused == "" else refused
 
 
 def _find(backend: Backend, problem: Problem, seen: frozenset[Operator] = frozenset()) -> Derivation | str | None:

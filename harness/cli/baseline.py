@@ -84,7 +84,7 @@ def list_command(folder: str) -> None:
     here, table = describe_environment(), plain_table("name", "created", "commit", "environment", "cells", "same here")
     for one in baselines:
         if one.run is None:
-            table.add_row(escape(one.name), f"[red]damaged:[/red] {escape(one.reason)}", "", "", "", "")
+            table.add_row(escape(one.name), f"[red]damaged:[/red] {escape(one.reason or '')}", "", "", "", "")
             continue
         header = one.run.header
         cells = str(len(one.run.results)) + ("" if one.run.complete else f" of {header.cells}, INCOMPLETE")

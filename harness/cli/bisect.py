@@ -84,7 +84,7 @@ def _most(commits: int) -> int:
 def print_step(step: Step) -> None:
     """Print a tested commit, and its result."""
     ratio = f"{step.ratio.value:.3f} ({step.ratio.low:.3f} to {step.ratio.high:.3f})  " if step.ratio else ""
-    print(f"{step.revision[:12]}  {step.answer:<8}{ratio}{step.reason}", flush=True)
+    print(f"{step.revision[:12]}  {step.answer:<8}{ratio}{step.reason or ''}", flush=True)
 
 
 def print_found(repository: Path, found: Bisection) -> None:

@@ -114,7 +114,7 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
         seen[c.verdict, c.arm] += 1
         if not everything and seen[c.verdict, c.arm] > MOST_ALIKE:
             continue
-        table.add_row(c.verdict, c.arm, escape(c.problem), c.law, *ratio_cells(c.ratio), escape(c.reason))
+        table.add_row(c.verdict, c.arm, escape(c.problem), c.law, *ratio_cells(c.ratio), escape(c.reason or ""))
     if shown:
         console.print(table)
     for (verdict, backend), count in seen.items():

@@ -109,7 +109,7 @@ class _Terminal:
         if result is None:
             self._say(f"corpus: {case.law} does not apply to {case.line} any more")
         else:
-            said = "passes now" if result.outcome == "passed" else f"{result.outcome}: {result.reason}"
+            said = "passes now" if result.outcome == "passed" else result.told
             self._say(f"corpus: {self.backend}  {case.law}  {case.line}: {said}")
         self._resume()
 
@@ -122,7 +122,7 @@ class _Terminal:
         heading = f"{escape(finding.arm)}  {finding.law}   {escape(finding.result.formula)}"
         self.console.print(f"[red]{remark}[/red]  {heading}", soft_wrap=True)
         self._say(f"    problem  {finding.problem}")
-        self._say(f"    reason   {finding.reason}")
+        self._say(f"    reason   {finding.reason or ''}")
         self._say(f"    repeat   {finding.repeat}")
         if not finding.replayed:
             self._say(f"    met      in problem {finding.example}, as {finding.first}")

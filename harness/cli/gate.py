@@ -176,7 +176,7 @@ def print_findings(report: GateReport) -> None:
         numbers = ratio_cells(judged.ratio if judged is not None else None)
         table.add_row(
             f"[{colour}]{cell.finding}[/{colour}]", escape(cell.backend), cell.what, escape(cell.new.problem), *numbers,
-            str(judged.passes) if judged is not None else "", escape(cell.reason),
+            str(judged.passes) if judged is not None else "", escape(cell.reason or ""),
         )  # fmt: skip
     if told:
         console.print(table)

@@ -141,4 +141,4 @@ class PlainWatch(_Tally):
 
 def one_line(result: Result) -> str:
     """Return a result in one line: backend, law, problem, reason."""
-    return f"{result.arm}  {result.law or 'timing'}  {result.problem}: {result.reason}"
+    return f"{result.arm}  {result.law or 'timing'}  {result.problem}: {result.reason or result.outcome}"

@@ -240,4 +240,4 @@ def print_plan(plan: Plan) -> None:
     console.print(table)
     reasons = Counter((cell.arm, cell.decided, cell.reason) for cell in plan.cells if cell.decided)
     for (backend, outcome, reason), count in reasons.most_common(20):
-        console.print(f"{count:5d}  {backend}  {outcome}: {reason}", markup=False, soft_wrap=True)
+        console.print(f"{count:5d}  {backend}  {outcome}: {reason or ''}", markup=False, soft_wrap=True)

@@ -145,7 +145,8 @@ def print_verdicts(arm_comparison: ArmComparison) -> None:
         found, colour = row.judgement, COLOURS.get(row.judgement.verdict, "default")
         table.add_row(
             f"[{colour}]{found.verdict}[/{colour}]", escape(row.new.arm), escape(row.new.problem),
-            *ratio_cells(found.ratio), str(found.passes), setup_cell(row), row.payback.words, escape(found.reason),
+            *ratio_cells(found.ratio), str(found.passes), setup_cell(row), row.payback.words,
+            escape(found.reason or ""),
         )  # fmt: skip
     console.print(table)
     if len(rows) > SHOWN:

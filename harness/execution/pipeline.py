@@ -85,7 +85,8 @@ def _record_arm(arm: Arm, place: Place) -> ArmRecord:
 
 def _execute(execution: Execution) -> Run:
     """Run the stages one after the other; write the end of the journal in any case."""
-    begun, reason = time.monotonic(), "interrupted"
+    begun = time.monotonic()
+    reason: str | None = "interrupted"
     plan, gate = execution.plan, execution.plan.gate
     estimates = (estimate_cell(execution.registry, c) for c in plan.cells if gate is None or c.kind != "speed")
     execution.watch.begin(
@@ -98,14 +99,14 @@ def _execute(execution: Execution) -> Run:
         check_alone(execution)
         hold_votes(execution)
         time_problems(execution)
-        reason = ""
+        reason = None
     except UsageError as error:
         reason = str(error)
         raise
     finally:
         execution.record_files()
         ending = Ending(
-            complete=not reason, reason=reason, seconds=time.monotonic() - begun, timed_s=execution.timed_s,
+            complete=reason is None, reason=reason, seconds=time.monotonic() - begun, timed_s=execution.timed_s,
             speed_wall_s=execution.wall_s,
         )  # fmt: skip
         execution.journal.append(EndEntry(ending))

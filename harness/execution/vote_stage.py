@@ -51,7 +51,7 @@ def hold_vote(registry: Registry, supervisors: Mapping[str, WorkerSupervisor], c
     return results
 
 
-def judge_voter(verdict: Verdict, name: str, voters: int) -> tuple[Outcome, str, Deviation | None]:
+def judge_voter(verdict: Verdict, name: str, voters: int) -> tuple[Outcome, str | None, Deviation | None]:
     """Return outcome, reason and deviation of one voter.
 
     voters: number of answers.
@@ -64,11 +64,11 @@ def judge_voter(verdict: Verdict, name: str, voters: int) -> tuple[Outcome, str,
         return "failed", f"alone against {', '.join(verdict.majority)}: {deviation.describe()}", deviation
     if name in verdict.majority:
         others = [other for other in verdict.majority if other != name]
-        return "passed", "", statement(True, f"agrees with {', '.join(others)}")
+        return "passed", None, statement(True, f"agrees with {', '.join(others)}")
     if voters < VOTERS and not verdict.contradiction:
         return "skipped", verdict.text, None
     if name in verdict.silent or not verdict.contradiction:
-        return "passed", "", SILENT
+        return "passed", None, SILENT
     return "failed", f"no majority: {verdict.text}", statement(False, verdict.text)
 
 
@@ -88,5 +88,5 @@ def blame(registry: Registry, supervisor: WorkerSupervisor, cell: Cell) -> str:
             asked = replace(cell, kind="correctness", law=name, problem=problem, line=problem.line)
             found = supervisor.check(asked, law.formula)
             if found.outcome in WRONG:
-                return f"it breaks {name}, {law.formula}, on {problem.line}: {found.reason}"
+                return f"it breaks {name}, {law.formula}, on {problem.line}: {found.reason or found.outcome}"
     return "it breaks no law by itself"

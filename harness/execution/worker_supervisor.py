@@ -140,7 +140,7 @@ class WorkerSupervisor:
 
     def _result(self, cell: Cell, formula: str, reply: Checked, seconds: float, pid: int) -> Result:
         return result_of(
-            cell, reply.outcome, reason=reply.reason or cell.route.reason, deviation=reply.deviation,
+            cell, reply.outcome, reason=reply.reason or cell.route.reason or None, deviation=reply.deviation,
             formula=formula, seconds=seconds, worker=pid, threads=self.threads or 0,
         )  # fmt: skip
 

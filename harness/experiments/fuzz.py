@@ -140,7 +140,7 @@ class Bench:
     def judge(self, cell: Cell) -> Result:
         """Return the result of a cell; replace a supervisor that has given up, to go on testing a crashing backend."""
         if cell.decided is not None:
-            self.refusal = self.refusal or cell.reason
+            self.refusal = self.refusal or cell.reason or ""
             return result_of(cell, cell.decided, reason=cell.reason)
         self.now = f"{cell.law}  {cell.line}"
         self.watch(self)
@@ -155,7 +155,7 @@ class Bench:
         if result.outcome in RAN:
             self.applications += 1
         else:
-            self.refusal = self.refusal or result.reason
+            self.refusal = self.refusal or result.reason or ""
         return result
 
     def first_wrong(self, problem: Problem, laws: Sequence[str], threads: int | None = None) -> Result | None:

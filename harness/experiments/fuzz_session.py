@@ -176,7 +176,7 @@ class _Session:
         bench = Bench(self.registry, name, logs, self.plugins)
         unavailable, died = False, None
         try:
-            reason = bench.supervisor.launch()[1].reason or None
+            reason = bench.supervisor.launch()[1].reason
             if reason is not None:
                 unavailable = True
             else:
@@ -234,7 +234,7 @@ class _Session:
                 self.watch.replayed(case, result)
 
     def _keep(self, finding: FuzzFinding) -> None:
-        result = replace(finding.result, reason=_without_log(finding.result.reason))
+        result = replace(finding.result, reason=_without_log(finding.result.reason or finding.result.outcome))
         self.found.append(replace(finding, result=result, repeat=repeat_command(result, self.plugins)))
         self.watch.found(self.found[-1])
 

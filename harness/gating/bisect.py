@@ -35,7 +35,7 @@ class Step:
     revision: str
     answer: Answer
     ratio: Estimate | None = None
-    reason: str = ""
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,8 @@ def find_change(
     ends = _compare(registry, wanted, gate, watch, commits[-1])
     if ends.new.outcome == "unavailable":
         raise UsageError(
-            f"bad: got {commits[-1][:12]}, which cannot run ({ends.new.reason}), wanted one that can be asked"
+            f"bad: got {commits[-1][:12]}, which cannot run ({ends.new.reason or ends.new.outcome}), "
+            "wanted one that can be asked"
         )
     if ends.finding not in ("SLOWER", "BROKEN", "MISSING"):
         why = ends.reason or ends.new.reason

@@ -228,7 +228,7 @@ def _accept(change: Change, comparison: Comparison, blessings: Sequence[Blessing
     found, why = find_blessing(blessings, change.backend, change.problem, judgement, base, head, repository)
     if found is not None:
         return replace(change, verdict="BLESSED", reason=describe_blessing(found))
-    return replace(change, reason="; ".join(part for part in (change.reason, why) if part))
+    return replace(change, reason="; ".join(part for part in (change.reason, why) if part) or None)
 
 
 def describe_blessing(one: Blessing) -> str:

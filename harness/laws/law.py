@@ -72,7 +72,7 @@ class Law:
         derived = [f"{operator} via {route.via}" for operator, route in routes.items() if route.kind == "derived"]
         restated = any(route.kind == "derived" and operator in self.restates for operator, route in routes.items())
         if derived:
-            note = "true by construction" if restated else ""
+            note = "true by construction" if restated else None
             return Route(kind="derived", via="; ".join(derived), reason=note)
         return Route(kind="native")
 

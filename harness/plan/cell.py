@@ -28,6 +28,7 @@ class Cell:
     isolate: for timed cells, use processes that time nothing else; for laws, a process for the cells with the same
         label.
     decided: outcome decided by the plan alone, None if a worker decides; `error` if the backend raised while planning.
+    reason: of the decision, or a remark on the route; None without one.
     estimate_s: cost estimated by the planner.
     threads: of the worker for a law; 0 for as many as the machine has processors.
     memory_bytes, need_bytes: limit and estimated need of a cell that may take all free memory; 0 for others, which
@@ -46,7 +47,7 @@ class Cell:
     multiplicity: int = 1
     route: Route
     decided: Literal["unsupported", "skipped", "error"] | None = None
-    reason: str = ""
+    reason: str | None = None
     estimate_s: float = 0.0
     time_limit_s: float = 60.0
     role: Role = ""

@@ -208,11 +208,11 @@ def geometry(problem: Task) -> tuple[Any, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Cost:
-    """Estimated cost of a cell, and the reason to skip it; "" for none."""
+    """Estimated cost of a cell, and the reason to skip it; None without one."""
 
     seconds: float = 0.0
     need_bytes: int = 0
-    reason: str = ""
+    reason: str | None = None
     raised: bool = False  # by the backend's own estimate
 
 
@@ -247,7 +247,7 @@ class _Answers:
         return self.routes[key]
 
     def cost(self, item: _Item, law: Law | None) -> _Cost:
-        """Return estimated seconds and bytes, and the reason to skip; "" for none."""
+        """Return estimated seconds and bytes, and the reason to skip; None without one."""
         copies = law.copies if law else None
         key = (item.geometry, copies)
         if key not in self.costs:
@@ -263,7 +263,7 @@ class _Answers:
                 need -= problem.bytes + workspace
         except (Exception, SystemExit) as error:  # as above
             return _Cost(reason=f"its estimate raised {type(error).__name__}: {error}", raised=True)
-        reason = ""
+        reason = None
         if seconds > self.budget_s:
             reason = f"estimated {seconds:.3g} s, above the limit of {self.budget_s:g} s a cell (--time-limit)"
         elif need > self.memory_bytes:
@@ -338,7 +338,7 @@ def _cell(answers: _Answers, item: _Item, law: Law | None, number: int, left_out
         multiplicity=named.multiplicity,
         route=route,
         decided="error" if raised else "unsupported" if unsupported else "skipped" if skip else None,
-        reason=skip or route.reason,
+        reason=skip or route.reason or None,
         estimate_s=cost.seconds,
         time_limit_s=answers.time_limit_s,
         role=law.role if law else "",

@@ -56,7 +56,7 @@ class PluginRow:
     name: str
     origin: Origin
     state: Literal["loaded", "broken", "blocked"]
-    reason: str = ""
+    reason: str | None = None
     backends: tuple[str, ...] = ()
     suites: tuple[str, ...] = ()
     laws: tuple[str, ...] = ()

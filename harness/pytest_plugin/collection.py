@@ -186,5 +186,5 @@ class CellCollection:
         for line in describe_overdrawn(find_overdrawn(self.results)):
             terminalreporter.write_line(f"harness: {line}", red=True)
         if not self._ran:
-            first = next(result.reason for result in self.results)
+            first = next(result.reason or result.outcome for result in self.results)
             terminalreporter.write_line(f"harness: no cell ran, and the session is no success: {first}", red=True)

@@ -21,23 +21,23 @@ class Context:
 
     header: of the run that they would make.
     threads: number of threads; None leaves it to the libraries.
-    reasons: by backend, why it cannot run here, "" if it can; filled when its first cell runs.
+    reasons: by backend, why it cannot run here, None if it can; filled when its first cell runs.
     """
 
     registry: Registry
     header: Header
     threads: int | None
-    reasons: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, str | None] = field(default_factory=dict)
 
     def backend(self, cell: Cell) -> Backend:
         """Return the backend of a cell."""
         return self.registry.backend(cell.backend)
 
     @contextmanager
-    def keep_steady(self, backend: str) -> Iterator[str]:
+    def keep_steady(self, backend: str) -> Iterator[str | None]:
         """Isolate a cell from the repository's warning filters, and set the number of threads.
 
-        Yields the reason why the backend cannot run here, "" if it can.
+        Yields the reason why the backend cannot run here, None if it can.
         """
         with ExitStack() as stack:
             stack.enter_context(warnings.catch_warnings())

@@ -69,14 +69,13 @@ class CellItem(pytest.Item):
 
     def stop_early(self, reply: Checked) -> None:
         """Let pytest skip a cell whose result is known before it runs."""
-        self.conclude(reply, 0.0)
-        self.add_marker(pytest.mark.skip(reason=f"{reply.outcome}: {reply.reason}"))
+        self.add_marker(pytest.mark.skip(reason=self.conclude(reply, 0.0).told))
 
     def conclude(self, reply: Checked, seconds: float) -> Result:
         """Make the result from a worker's reply, and add it to the report's properties."""
         cell, law = self.cell, self.context.registry.laws.get(self.cell.law)
         self.result = result_of(
-            cell, reply.outcome, reason=reply.reason or cell.route.reason, deviation=reply.deviation,
+            cell, reply.outcome, reason=reply.reason or cell.route.reason or None, deviation=reply.deviation,
             formula=law.formula if law else "", seconds=seconds,
         )  # fmt: skip
         self.user_properties[:] = list_properties(self.result)
@@ -95,9 +94,9 @@ class CellItem(pytest.Item):
         if judged.raised is not None:
             raise judged.raised
         if result.outcome in WRONG:
-            raise WrongCellError(result.reason)
+            raise WrongCellError(result.reason or result.outcome)
         if result.outcome != "passed":
-            pytest.skip(f"{result.outcome}: {result.reason}")
+            pytest.skip(result.told)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Return the harness's description of the fault, followed by the frames of the backend if it raised."""
@@ -150,7 +149,7 @@ class TimeCell(CellItem, pytest.Function, Named):
         timing = context.registry.suite(cell.suite).timing
         with context.keep_steady(cell.backend) as reason:
             if reason and cell.decided is None:
-                pytest.skip(f"unavailable: {self.conclude(Checked('unavailable', reason), 0.0).reason}")
+                pytest.skip(self.conclude(Checked("unavailable", reason), 0.0).told)
             if cell.decided is not None:
                 session, judged = None, Judged(reply=Checked(cell.decided, cell.reason))
             else:

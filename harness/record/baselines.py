@@ -35,7 +35,7 @@ class Baseline:
     name: str
     path: Path
     run: Run | None = None
-    reason: str = ""
+    reason: str | None = None
 
 
 def baseline_file(folder: Path, name: str) -> Path:

@@ -2,7 +2,7 @@
 
 Before format 3, names carried the role of a law (by the name of the law) and a known slow-down (by the name of its
 suite: `qualify+3` is 3 %). Before format 4, the attachments of a deviation were called its exhibit. Before format 5,
-the field `backend` held the name of the arm.
+the field `backend` held the name of the arm, and no reason was an empty one.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def upgrade_entry(entry: dict[str, Any], format: int, backend_of: Mapping[str, s
     if entry.get("type") == "result":
         return {**entry, "result": _upgrade_result(entry["result"], format, backend_of)}
     if entry.get("type") == "backend" and format < 5:
-        return {**entry, **_name_arm(entry, backend_of), "type": "arm"}
+        return {**_drop_empty_reason(entry), **_name_arm(entry, backend_of), "type": "arm"}
+    if entry.get("type") == "end" and format < 5:
+        return {**entry, "ending": _drop_empty_reason(entry["ending"])}
     return entry
 
 
@@ -65,8 +67,13 @@ def _upgrade_result(result: dict[str, Any], format: int, backend_of: Mapping[str
     if format < 4 and (deviation := result.get("deviation")):
         result["deviation"] = {ATTACHMENTS.get(name, name): value for name, value in deviation.items()}
     if format < 5:
-        result |= _name_arm(result, backend_of)
+        result = _drop_empty_reason(result) | _name_arm(result, backend_of)
+        result["route"] = _drop_empty_reason(result["route"])
     return result
+
+
+def _drop_empty_reason(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {**fields, "reason": fields.get("reason") or None}
 
 
 def _name_arm(fields: Mapping[str, Any], backend_of: Mapping[str, str]) -> dict[str, str]:

@@ -38,7 +38,7 @@ class ArmEntry(msgspec.Struct, tag="arm", frozen=True):
 
     arm: str
     backend: str
-    reason: str
+    reason: str | None
     versions: dict[str, str]
     process: dict[str, Any] = {}
 

@@ -126,6 +126,7 @@ class Result:
     """Result of one cell.
 
     arm: name of the arm, equal to `backend` for a backend without an environment of its own. backend: registered name.
+    reason: why, if the outcome is not passed, or a remark; None without one.
     """
 
     cell: int
@@ -139,7 +140,7 @@ class Result:
     formula: str = ""
     multiplicity: int = 1
     outcome: Outcome
-    reason: str = ""
+    reason: str | None = None
     route: Route
     deviation: Deviation | None = None
     measurement: Measurement | None = None
@@ -148,6 +149,11 @@ class Result:
     role: Role = ""  # of its law: what else reads the result
     slowdown: float | None = None  # in a qualification, the share of a call added as known work
     threads: int = 0  # of a law's worker; 0 if unknown or left to the libraries
+
+    @property
+    def told(self) -> str:
+        """Outcome and reason in words; the outcome alone if there is no reason."""
+        return f"{self.outcome}: {self.reason}" if self.reason else self.outcome
 
     @property
     def attachments(self) -> Attachments | None:
@@ -249,7 +255,7 @@ class Ending:
     """Facts that are known after the last result; a run without it is incomplete."""
 
     complete: bool
-    reason: str = ""
+    reason: str | None = None
     seconds: float = 0.0
     timed_s: float = 0.0
     speed_wall_s: float = 0.0

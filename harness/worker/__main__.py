@@ -100,7 +100,7 @@ def answer(state: State, request: Request) -> Reply:
             return reply
         case Release():
             state.session = None
-            return Checked("passed", "")
+            return Checked("passed", None)
 
 
 def _probe(registry: Registry, request: Start) -> Ready:
@@ -125,7 +125,9 @@ def _probe(registry: Registry, request: Start) -> Ready:
             from harness.worker.instructions import observe_instructions
 
             process["instruction_sets"] = observe_instructions(backend.instruction_sets)
-        return Ready(str(reason or ""), {str(name): str(version) for name, version in versions.items()}, process)
+        return Ready(
+            str(reason) if reason else None, {str(name): str(version) for name, version in versions.items()}, process
+        )
     except Exception as error:
         return Ready(f"{type(error).__name__}: {' '.join(str(error).split())}", {})
 

@@ -57,7 +57,7 @@ def check(choose: Callable[[], Seen], law: Law) -> Checked:
         subject: Any = choose()
         route = law.route(subject.backend, subject.problem)
         if route.kind == "unsupported":
-            return Checked("unsupported", route.reason)
+            return Checked("unsupported", route.reason or None)
         return _judge(law.check(subject, subject.problem))
 
     with np.errstate(all="ignore"):  # NaN, Inf and subnormals are test data here
@@ -76,7 +76,7 @@ def prepare(choose: Callable[[], Seen], request: Prepare) -> tuple[Session | Non
         if request.probe and (lie := find_lie(session)):
             raise lie
         opened.append(session)
-        return Checked("passed", "", session.deviation, session.facts)
+        return Checked("passed", None, session.deviation, session.facts)
 
     with np.errstate(all="ignore"):  # as above
         reply = _guard(work)
@@ -116,9 +116,9 @@ def _guard(work: Callable[[], Found]) -> Found | Checked:
     except LieError as error:
         return Checked("error", str(error), by_time=error.by_time)
     except (CannotTellError, NotExactError, NoRoomError) as error:
-        return Checked("skipped", str(error))
+        return Checked("skipped", str(error) or None)
     except UnsupportedError as error:
-        return Checked("unsupported", str(error))
+        return Checked("unsupported", str(error) or None)
     except MemoryError:
         return Checked("error", "MemoryError: out of memory")
     except Exception as error:
@@ -127,7 +127,7 @@ def _guard(work: Callable[[], Found]) -> Found | Checked:
 
 def _judge(deviation: Deviation) -> Checked:
     if deviation.passed:
-        return Checked("passed", deviation.idle, deviation)
+        return Checked("passed", deviation.idle or None, deviation)
     return Checked("failed", deviation.describe(), deviation)
 
 

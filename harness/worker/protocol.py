@@ -94,12 +94,12 @@ Request = Start | ListFiles | Check | Prepare | Sample | Release | Answer | Meas
 class Ready(msgspec.Struct, tag="ready", frozen=True):
     """Result of loading and probing a backend.
 
-    reason: why the backend cannot run here; "" if it can.
+    reason: why the backend cannot run here; None if it can.
     versions: of its libraries.
     process: threads, Python version, registered backends and, if observed, instruction sets.
     """
 
-    reason: str
+    reason: str | None
     versions: dict[str, str]
     process: dict[str, Any] = {}
 
@@ -107,11 +107,12 @@ class Ready(msgspec.Struct, tag="ready", frozen=True):
 class Checked(msgspec.Struct, tag="checked", frozen=True):
     """Outcome of a cell; `samples` is the pass of a prepared cell, still without samples.
 
+    reason: why, if it did not pass, or a remark; None without one.
     by_time: whether the outcome is an accusation that rests on times alone; it stands only if it is confirmed.
     """
 
     outcome: Outcome
-    reason: str
+    reason: str | None
     deviation: Deviation | None = None
     samples: Pass | None = None
     by_time: bool = False

@@ -90,7 +90,7 @@ def _verdicts(arm_comparison: ArmComparison, rows: Iterable[Row]) -> Iterator[st
         made = verdict_row(arm_comparison, row)
         words = [escape(made[name]) for name in ("verdict", "arm", "base")]
         times = ["" if made[name] is None else format_time(made[name]) for name in ("base_ns", "new_ns")]
-        why = escape(shorten(made["reason"], COMMENT_REASON))
+        why = escape(shorten(made["reason"] or "", COMMENT_REASON))
         lines.append(
             [*words, code(made["problem"]), *ratio_words(row.judgement.ratio), str(made["passes"]), why, *times,
              *(setup_words(made, side) for side in ("base", "new")), made["pays"]]

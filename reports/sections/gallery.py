@@ -84,7 +84,7 @@ def field_words(result: Result | None) -> tuple[str, str, bool]:
     well = result.outcome == "passed"
     attachments = result.attachments
     if attachments is None:
-        return result.outcome, shorten(result.reason, LONGEST_REASON), well
+        return result.outcome, shorten(result.reason or "", LONGEST_REASON), well
     figures = attachments.figures
     units = f"worst {format_number(figures[UNITS], 2)}" if UNITS in figures else ""
     return (_bright(figures[GOT]) if GOT in figures else result.outcome), units, well
@@ -186,14 +186,14 @@ def _field_context(result: Result) -> dict[str, Any]:
         "units": units if pictures else "", "white": format_number(figures[LARGEST], 2) if LARGEST in figures else "",
         "result": encode(pictures[RESULT]) if pictures else "",
         "difference": encode(pictures[DIFFERENCE]) if pictures else "",
-        "reason": "" if well else shorten(result.reason, LONGEST_REASON),
+        "reason": "" if well else shorten(result.reason or "", LONGEST_REASON),
     }  # fmt: skip
 
 
 def _left_out(run: Run, shown: Iterable[str], laws: Iterable[str]) -> dict[str, str]:
     """Backends without a result for these laws, with their reasons."""
     return {
-        result.arm: f"{result.outcome}: {run.unavailable.get(result.arm, result.reason)}"
+        result.arm: f"{result.outcome}: {run.unavailable.get(result.arm) or result.reason or ''}".removesuffix(": ")
         for result in run.results if result.law in laws and result.arm not in shown
     }  # fmt: skip
 

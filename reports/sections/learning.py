@@ -71,7 +71,7 @@ class Learner:
 
     def _why(self, law: str) -> str:
         found = self.results.get(law)
-        return "" if found is None or found.outcome == "passed" else f"{found.outcome}: {found.reason}"
+        return "" if found is None or found.outcome == "passed" else found.told
 
 
 def find_learners(run: Run) -> list[Learner]:

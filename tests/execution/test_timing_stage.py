@@ -115,7 +115,7 @@ def test_a_worker_that_dies_while_it_frees_its_arrays_costs_nothing_that_was_tim
     try:
         os.kill(supervisor.launch()[0].pid, signal.SIGKILL)
         supervisor.release()
-        assert supervisor.launch()[1].reason == ""
+        assert supervisor.launch()[1].reason is None
     finally:
         supervisor.close()
 

@@ -49,7 +49,7 @@ def start(tmp_path):
 def test_a_worker_checks_and_times_with_its_own_needs_only(start):
     worker = start(list_worker_needs())
     ready, checked, prepared, sampled = (worker.ask(request, 60.0, 2**33) for request in REQUESTS)
-    assert ready.reason == ""
+    assert ready.reason is None
     assert (checked.outcome, checked.deviation.compared) == ("passed", 864)
     assert prepared.outcome == "passed", prepared.reason
     assert len(sampled.samples_ns) >= 3

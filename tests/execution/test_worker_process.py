@@ -187,7 +187,7 @@ class Forger(harness.Backend):
     def conv_bias_grad(self, dy):
         '''Wrong, and says to everything that is open that it passed.'''
         found = Deviation(kind="exact", worst=0.0, compared=1)
-        body = protocol.encoder.encode(protocol.Checked("passed", "", found))
+        body = protocol.encoder.encode(protocol.Checked("passed", None, found))
         for number in range(3, 32):
             try:
                 os.write(number, HEAD)

@@ -34,14 +34,23 @@ def make_older(path, format):
 def older_entry(entry, format):
     """Return an entry of a journal as an older format had it."""
     if format < 5 and entry["type"] == "arm":
-        fields = {name: value for name, value in entry.items() if name != "arm"}
+        fields = {name: value for name, value in _say_reason(entry).items() if name != "arm"}
         return fields | {"type": "backend", "backend": entry["arm"]}
+    if format < 5 and entry["type"] == "end":
+        return entry | {"ending": _say_reason(entry["ending"])}
     if entry["type"] != "result":
         return entry
-    result = entry["result"] | ({"backend": entry["result"]["arm"]} if format < 5 else {})
+    result = entry["result"]
+    if format < 5:
+        result = _say_reason(result) | {"backend": result["arm"], "route": _say_reason(result["route"])}
     if format < 4 and (found := result["deviation"]):
         result["deviation"] = {ATTACHMENTS if name == "attachments" else name: value for name, value in found.items()}
     return entry | {"result": {name: value for name, value in result.items() if name not in _later(format)}}
+
+
+def _say_reason(fields):
+    """Fields in which no reason is an empty one, as before format 5."""
+    return fields | {"reason": fields["reason"] or ""}
 
 
 def _later(format):

@@ -41,7 +41,7 @@ def test_roles_and_slow_downs_of_format_2_are_told_by_names(tmp_path):
 
 @pytest.mark.parametrize(("suite", "slowdown"), [("qualify", 0.0), ("qualify+3", 0.03), ("speed", None)])
 def test_a_known_slow_down_was_in_the_name_of_the_suite(suite, slowdown):
-    entry = {"type": "result", "result": {"suite": suite, "law": "", "backend": "mine"}}
+    entry = {"type": "result", "result": {"suite": suite, "law": "", "backend": "mine", "route": {}}}
     assert upgrade_entry(entry, 2, {})["result"]["slowdown"] == slowdown
     assert "slowdown" not in upgrade_entry(entry, 3, {})["result"]
     assert upgrade_entry(entry, FORMAT, {}) == entry
@@ -63,7 +63,7 @@ def test_a_backend_was_named_by_its_arm_and_is_found_in_the_header(tmp_path, for
         *(time_cell(n, arm, spread(1000.0)) for n, arm in enumerate(("mine@main", "mine"))),
         families=(("mine@main", "f"), ("mine", "f")),
     )  # fmt: skip
-    said = [ArmEntry("mine@main", "mine", "", {"lib": "1"}), ArmEntry("mine", "mine", "", {"lib": "2"})]
+    said = [ArmEntry("mine@main", "mine", None, {"lib": "1"}), ArmEntry("mine", "mine", None, {"lib": "2"})]
     run = _store(tmp_path / "run", made, format, *said)
     assert b'"arm"' not in (tmp_path / "run" / "journal.jsonl").read_bytes()
     assert (run.header.arm_names, run.header.backends) == (("mine@main", "mine"), ("mine",))
@@ -86,3 +86,18 @@ def test_a_backend_without_an_environment_is_its_own_arm(tmp_path, format):
     run = _store(tmp_path / "run", make_run(result("mine", "law", PLAIN, "passed", None)), format)
     assert [(one.arm, one.backend) for one in run.results] == [("mine", "mine")]
     assert run.header.base_of == {"mine": "mine"}
+
+
+@pytest.mark.parametrize("format", OLDER)
+def test_an_empty_reason_was_none(tmp_path, format):
+    made = make_run(
+        result("mine", "law", PLAIN, "passed", None),
+        replace(result("mine", "other", PLAIN, "error", None, reason="why"), cell=1),
+    )
+    run = _store(tmp_path / "run", made, format, ArmEntry("mine", "mine", None, {}), ArmEntry("no", "no", "why", {}))
+    journal = (tmp_path / "run" / "journal.jsonl").read_bytes()
+    assert journal.count(b'"reason":""') == 5  # of a result, two routes, an arm and the end
+    assert [one.reason for one in run.results] == [None, "why"]
+    assert [one.route.reason for one in run.results] == [None, None]
+    assert run.ending.reason is None
+    assert run.unavailable == {"no": "why"}

@@ -149,7 +149,7 @@ def _read_benchmark(benchmark: object, number: int) -> Result | str:
     return Result(
         cell=number, suite=str(extra.get("suite", "imported")), kind="speed", arm=arm,
         backend=extra["backend"], label=str(extra.get("label") or _name(benchmark)), problem=problem, law="",
-        outcome="passed", reason=remark, route=Route(kind="derived" if via else "native", via=via),
+        outcome="passed", reason=remark or None, route=Route(kind="derived" if via else "native", via=via),
         measurement=Measurement(passes=(_pass(samples, benchmark, stats, extra),)),
     )  # fmt: skip
 

@@ -16,13 +16,15 @@ FIGURES = {"accuracy": 0.9833, "seconds": 12.5, "steps": 8.0, "last loss": 0.05}
 def _learnt(backend, outcome="passed"):
     curves = {"loss": (2.0, 1.0, 0.5, 0.25), "accuracy": (0.5, 0.98)}
     found = Deviation(kind="structure", worst=0.0, compared=1, attachments=Attachments(figures=FIGURES, curves=curves))
-    return result(backend, LEARNT, LINE, outcome, found, reason="" if outcome == "passed" else "got 42 % of digits")
+    return result(backend, LEARNT, LINE, outcome, found, reason=None if outcome == "passed" else "got 42 % of digits")
 
 
 def _traced(backend, worst, bound=1e-6):
     attachments = Attachments(curves={"got": (2.3 + 1e-7, 2.2), "wanted": (2.3, 2.2), "bound": (bound, bound)})
     found = Deviation(kind="bound", worst=worst, compared=2, attachments=attachments)
-    return result(backend, CURVE, LINE, "passed" if worst <= 1 else "failed", found, reason="" if worst <= 1 else "off")
+    return result(
+        backend, CURVE, LINE, "passed" if worst <= 1 else "failed", found, reason=None if worst <= 1 else "off"
+    )
 
 
 @pytest.fixture
