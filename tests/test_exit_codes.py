@@ -49,3 +49,16 @@ def test_no_exit_code_is_a_bare_number():
                 bare = [c.value for c in ast.walk(value) if isinstance(c, ast.Constant) and type(c.value) is int]
                 assert not bare, f"{path}:{value.lineno}: {ast.unparse(value)}"
     assert seen > 40
+
+
+def test_commands_say_that_they_return_an_exit_code():
+    """mypy then refuses a number; a command that returns nothing ends with OK."""
+    seen = 0
+    for path in (SOURCES / "harness" / "cli").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and any(
+                re.match(r"(click|command)\.command\(", ast.unparse(one)) for one in node.decorator_list
+            ):
+                seen += 1
+                assert node.returns and ast.unparse(node.returns) in ("ExitCode", "None"), f"{path}:{node.lineno}"
+    assert seen >= 20
