@@ -93,7 +93,8 @@ def test_the_gate_on_github(repository, qualified, tmp_path, base, head, options
     assert (repository / "gate" / "report" / "junit.xml").is_file()
 
 
-@pytest.mark.parametrize(("head", "code"), [("same", 0), pytest.param("broken", 1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("head", "code"), [("same", 0), ("broken", 1)])
 def test_the_gate_on_gitlab(repository, qualified, head, code):
     commands, variables, allowed = read_gitlab()
     git(repository, "switch", "--quiet", "--detach", head)

@@ -20,19 +20,15 @@ from harness.analysis.schemas import (
 )
 from harness.analysis.statistics import estimate_time, pass_values
 from harness.analysis.tables import BLOCK_COLUMNS, RESULT_COLUMNS, SAMPLE_COLUMNS, write_tables
-from tests.conftest import FAULTY, ROOT
+from tests.conftest import ROOT
 from tests.reports.made import PLAIN, make_run, measure, observe, time_cell
 
-PROBLEMS = ("conv x=1x2x9 w=3x2x3 data=integer", "conv x=2x2x9 w=3x2x3", "max_pool x=1x2x9 kernel=3")
 NAMES = {"string": "string", "int64": "Int64", "float64": "Float64", "bool": "boolean"}
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return harness.run(
-        "correctness", "speed-short", backends=["im2col", "fft", "faulty:scaled"], problems=PROBLEMS, plugins=FAULTY,
-        output=tmp_path_factory.mktemp("runs") / "run",
-    )  # fmt: skip
+def run(mixed_run):
+    return mixed_run
 
 
 def test_a_frame_follows_the_documented_schema(run):

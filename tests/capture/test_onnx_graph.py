@@ -239,6 +239,7 @@ def test_a_missing_onnx_is_said(network, monkeypatch):
         capture_onnx(network)
 
 
+@pytest.mark.slow
 def test_windows_are_those_of_every_case_of_the_onnx_package():
     nodes = sorted((*onnx_cases.read_built(), *onnx_cases.read_stored()), key=lambda node: node.name)
     problems = [case.problem for case in onnx_cases.load_cases()]

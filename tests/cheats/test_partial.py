@@ -62,10 +62,11 @@ def test_the_same_cheats_look_up_what_they_can_where_contents_stay(cheats, name)
     assert backend.taken > 0
 
 
+@pytest.mark.parametrize("line", [SHORT, pytest.param(LONG, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ["right-at-first", "right-on-known"])
-def test_answers_are_looked_at_that_nobody_can_tell_beforehand(cheats, name):
+def test_answers_are_looked_at_that_nobody_can_tell_beforehand(cheats, name, line):
     backend = cheats[f"cheat:{name}"]
-    session = _open(backend, LONG)
+    session = _open(backend, line)
     with pytest.raises(WrongAnswerError, match="in a timed call"):
         for _ in range(3):
             sample(session, Sample(budget_ns=1, warm_ns=0, least=200))

@@ -1,9 +1,6 @@
 """`capture` as its users call it, and `--problems` of the commands that take its file."""
 
 import json
-import os
-import subprocess
-import sys
 
 import click
 import pytest
@@ -14,7 +11,7 @@ from harness.cli.options import read_problems
 from harness.cli.run import command as run_command
 from harness.cli.versus import command as versus_command
 from harness.errors import HarnessError, UsageError
-from tests.conftest import ROOT
+from tests.commands import call_harness
 
 OWN = """
 import torch
@@ -111,8 +108,10 @@ def test_every_command_that_takes_lines_takes_files(taker):
 def test_lines_and_files_stand_beside_each_other_in_a_run(folder):
     entry = {"name": "stem", "line": "conv x=1x2x9 w=3x2x3", "multiplicity": 7}
     (folder / "mine.json").write_text(json.dumps({"format": 1, "source": "by hand", "problems": [entry]}))
-    done = run("run", "speed-short", "--backend", "im2col", "--problem", "max_pool x=1x2x9 kernel=2",
-               "--problems", "mine.json", "--output", "out", "--format", "csv", "--time-limit", "60s")  # fmt: skip
+    done = call_harness(
+        "run", "speed-short", "--backend", "im2col", "--problem", "max_pool x=1x2x9 kernel=2", "--problems",
+        "mine.json", "--output", "out", "--format", "csv", "--time-limit", "60s", cwd=folder,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line for line in (folder / "out" / "report" / "results.csv").read_text().splitlines() if "im2col" in line]
     assert [("stem" in row and "conv x=1x2x9 w=3x2x3" in row, "max_pool x=1x2x9 kernel=2" in row) for row in rows] == [
@@ -124,14 +123,7 @@ def test_lines_and_files_stand_beside_each_other_in_a_run(folder):
     "arguments", [["run", "speed-short"], ["versus", "im2col", "fft"], ["gate", "--base-env", "x", "--unqualified"]]
 )
 def test_a_file_that_is_none_is_one_line_and_exit_code_2(folder, arguments):
-    done = run(*arguments, "--problems", "own.py")
+    done = call_harness(*arguments, "--problems", "own.py", cwd=folder)
     assert done.returncode == 2
     assert done.stderr.startswith("error: problems: got 'own.py' (JSON is malformed")
     assert len(done.stderr.splitlines()) == 1
-
-
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], capture_output=True, text=True, timeout=600,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip

@@ -5,7 +5,7 @@ import pytest
 from harness.cli.coverage import choose
 from harness.errors import UsageError
 from harness.record.directory import read_run
-from tests.cli.test_main import run_harness
+from tests.commands import call_harness
 from tests.reports.made import make_run, result
 
 LINES = ("conv x=2x8x6x6 w=16x8x3x3 pad=1 data=integer", "max_pool x=1x16x8x8 kernel=2x2 stride=2 dtype=bfloat16")
@@ -14,7 +14,7 @@ LINES = ("conv x=2x8x6x6 w=16x8x3x3 pad=1 data=integer", "max_pool x=1x16x8x8 ke
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("coverage") / "run"
-    done = run_harness(
+    done = call_harness(
         "run", "correctness", "--backend", "im2col", "--law", "agrees-with-reference",
         *(word for line in LINES for word in ("--problem", line)), "--output", str(path), "--format", "csv",
     )  # fmt: skip
@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
 
 
 def test_conditions_pairs_and_gaps_are_shown(folder):
-    shown = run_harness("list", "coverage", folder)
+    shown = call_harness("list", "coverage", folder)
     assert shown.returncode == 0, shown.stderr
     rows = {" ".join(line.split()) for line in shown.stdout.splitlines()}
     assert any(row.endswith("kernel 3x3 1 never") for row in rows), shown.stdout
@@ -33,7 +33,7 @@ def test_conditions_pairs_and_gaps_are_shown(folder):
 
 
 def test_only_what_is_named_and_all_of_it(folder):
-    shown = run_harness("list", "coverage", folder, "--backend", "im2col", "--operator", "conv", "--all")
+    shown = call_harness("list", "coverage", folder, "--backend", "im2col", "--operator", "conv", "--all")
     assert shown.returncode == 0, shown.stderr
     assert "max_pool" not in shown.stdout
     assert "--all shows" not in shown.stdout
@@ -45,7 +45,7 @@ def test_only_what_is_named_and_all_of_it(folder):
     (["list", "laws", "RUN"], "RUN belongs to `list coverage`, got it with `list laws`"),
 ])  # fmt: skip
 def test_what_cannot_be_is_one_line(words, wanted):
-    shown = run_harness(*words)
+    shown = call_harness(*words)
     assert shown.returncode == 2
     assert wanted in shown.stderr
     assert len(shown.stderr.strip().splitlines()) == 1

@@ -12,6 +12,7 @@ import pytest
 
 from harness import parse_line
 from harness.experiments.fuzz_corpus import Case, append_case, read_cases
+from tests.commands import call_harness
 from tests.conftest import DYING, ROOT
 
 FORWARD = str(ROOT / "tests" / "faulty" / "forward.py")
@@ -37,10 +38,7 @@ def register_backends(register):
 
 def fuzz(*arguments, corpus=None, cwd=ROOT):
     where = ("--corpus", str(corpus)) if corpus else ()
-    return subprocess.run(
-        [sys.executable, "-m", "harness", "fuzz", *arguments, *where], cwd=cwd, capture_output=True, text=True,
-        timeout=600, env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"},
-    )  # fmt: skip
+    return call_harness("fuzz", *arguments, *where, cwd=cwd)
 
 
 def _tail_lost(corpus):
@@ -77,10 +75,7 @@ def test_a_fault_is_found_made_small_stored_and_told_with_the_command_that_repea
 def test_the_command_that_is_printed_repeats_the_case(found, tmp_path):
     done, _ = found
     line = next(line for line in done.stdout.splitlines() if "repeat   " in line).partition("harness ")[2]
-    again = subprocess.run(
-        [sys.executable, "-m", "harness", *shlex.split(line), "--output", str(tmp_path / "run")], cwd=ROOT,
-        capture_output=True, text=True, timeout=600, env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    again = call_harness(*shlex.split(line), "--output", tmp_path / "run")
     assert again.returncode == 1, again.stderr
     assert "failed  faulty:width-tail-lost" in again.stdout
 

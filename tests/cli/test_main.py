@@ -10,6 +10,7 @@ import pytest
 
 import harness
 from harness.cli.main import main
+from tests.commands import call_harness
 from tests.conftest import DYING, ROOT
 
 PROBLEM = "conv x=1x2x9 w=3x2x3 data=integer"
@@ -30,11 +31,11 @@ def register_backends(register):
 """
 
 
-def run_harness(*arguments, cwd=ROOT, **options):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+def start_harness(*arguments):
+    """What a process of its own prints and how it ends; `call_harness` does the same without one."""
     return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], cwd=cwd, env=environment, capture_output=True, text=True,
-        timeout=600, **options,
+        [sys.executable, "-m", "harness", *arguments], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=600,
     )  # fmt: skip
 
 
@@ -46,7 +47,7 @@ def mine(tmp_path):
 
 
 def test_help_names_every_command_and_exit_code():
-    done = run_harness("--help")
+    done = start_harness("--help")
     assert done.returncode == 0
     assert all(word in done.stdout for word in ("run", "report", "compare", "list", "plugins", "Exit codes"))
 
@@ -83,7 +84,7 @@ def test_bad_input_is_one_clear_line_and_exit_2(arguments, words, monkeypatch, c
 
 
 def test_a_process_ends_as_its_command_does():
-    done = run_harness("run", "corectness")
+    done = start_harness("run", "corectness")
     assert done.returncode == 2, done.stderr
     _assert_one_error(done.stderr, "unknown suite: got 'corectness'")
 
@@ -97,7 +98,7 @@ def _assert_one_error(said, words):
 
 @pytest.mark.slow
 def test_a_plugin_of_ones_own_is_run_and_reported(mine, tmp_path):
-    done = run_harness(
+    done = call_harness(
         "run", "suite", "--plugin", str(mine), "--backend", "mine", "--problem", PROBLEM,
         "--output", str(tmp_path / "run"),
     )  # fmt: skip
@@ -114,7 +115,7 @@ def test_a_plugin_of_ones_own_is_run_and_reported(mine, tmp_path):
 
 def test_a_mistake_is_failed_with_the_law_and_a_command_that_repeats_it(mine, tmp_path):
     mine.write_text(MINE.replace("reference.conv(x, w,", "reference.conv(x, w[..., ::-1],"))
-    done = run_harness(
+    done = call_harness(
         "run", "correctness", "--plugin", str(mine), "--backend", "mine", "--problem", PROBLEM,
         "--output", str(tmp_path / "run"),
     )  # fmt: skip
@@ -134,10 +135,10 @@ def test_a_mistake_is_failed_with_the_law_and_a_command_that_repeats_it(mine, tm
 def test_a_broken_plugin_is_shown_by_plugins_and_is_an_error_where_it_was_named(tmp_path):
     path = tmp_path / "broken.py"
     path.write_text("raise ValueError('oh <no>')")
-    shown = run_harness("plugins", "--plugin", str(path))
+    shown = call_harness("plugins", "--plugin", str(path))
     assert shown.returncode == 0
     assert "ValueError: oh <no>" in " ".join(shown.stdout.split())
-    done = run_harness(
+    done = call_harness(
         "run", "correctness", "--plugin", str(path), "--backend", "numpy-direct", "--problem", PROBLEM,
         "--output", str(tmp_path / "run"),
     )  # fmt: skip
@@ -157,19 +158,19 @@ def test_a_broken_plugin_is_shown_by_plugins_and_is_an_error_where_it_was_named(
     ],
 )
 def test_list(kind, words):
-    done = run_harness("list", kind)
+    done = call_harness("list", kind)
     assert done.returncode == 0, done.stderr
     assert all(word in done.stdout for word in words)
 
 
 def test_a_problem_set_is_listed_by_its_lines():
-    done = run_harness("list", "problems", "--set", "lenet5")
+    done = call_harness("list", "problems", "--set", "lenet5")
     assert "conv x=1x1x32x32 w=6x1x5x5" in done.stdout
 
 
 @pytest.mark.slow
 def test_a_dry_run_of_the_whole_suite_prints_the_plan_and_runs_nothing(tmp_path):
-    done = run_harness("run", "suite", "--dry-run", cwd=tmp_path)
+    done = call_harness("run", "suite", "--dry-run", cwd=tmp_path)
     assert done.returncode == 0
     assert "speed-short" in done.stdout
     assert "fft has no max_pool" in done.stdout
@@ -177,7 +178,7 @@ def test_a_dry_run_of_the_whole_suite_prints_the_plan_and_runs_nothing(tmp_path)
 
 
 def test_a_dry_run_prints_the_plan_and_runs_nothing(tmp_path):
-    done = run_harness("run", "suite", "--dry-run", "--problem", "max_pool x=1x2x9 kernel=3", cwd=tmp_path)
+    done = call_harness("run", "suite", "--dry-run", "--problem", "max_pool x=1x2x9 kernel=3", cwd=tmp_path)
     assert done.returncode == 0
     assert "speed-short" in done.stdout
     assert "fft has no max_pool" in done.stdout
@@ -204,7 +205,7 @@ def test_an_interrupt_leaves_a_readable_incomplete_run(tmp_path, number):
     run = harness.load(folder)
     assert not run.complete
     assert [result.outcome for result in run.results] == ["passed"]
-    report = run_harness("report", str(folder))
+    report = call_harness("report", str(folder))
     assert "note: the run is incomplete (1 of 2 cells)" in report.stdout
     assert "INCOMPLETE" in (folder / "report" / "report.md").read_text()
 
@@ -216,14 +217,14 @@ def _text(path):
 @pytest.mark.slow
 def test_compare_tells_what_broke(mine, tmp_path):
     arguments = ("run", "correctness", "--plugin", str(mine), "--backend", "mine", "--problem", PROBLEM, "--output")
-    assert run_harness(*arguments, str(tmp_path / "base")).returncode == 0
+    assert call_harness(*arguments, str(tmp_path / "base")).returncode == 0
     mine.write_text(MINE.replace("reference.conv(x, w,", "reference.conv(x, w[..., ::-1],"))
-    assert run_harness(*arguments, str(tmp_path / "new")).returncode == 1
-    done = run_harness("compare", str(tmp_path / "base"), str(tmp_path / "new"), "--output", str(tmp_path / "files"))
+    assert call_harness(*arguments, str(tmp_path / "new")).returncode == 1
+    done = call_harness("compare", str(tmp_path / "base"), str(tmp_path / "new"), "--output", str(tmp_path / "files"))
     assert done.returncode == 1
     assert "BROKEN" in done.stdout
     assert {path.suffix for path in (tmp_path / "files").iterdir()} >= {".csv", ".md", ".html"}
-    assert run_harness("compare", str(tmp_path / "base"), str(tmp_path / "base")).returncode == 0
+    assert call_harness("compare", str(tmp_path / "base"), str(tmp_path / "base")).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -236,14 +237,14 @@ def test_compare_tells_what_broke(mine, tmp_path):
     ],
 )
 def test_options_that_would_do_nothing_are_errors(arguments, words):
-    done = run_harness(*arguments)
+    done = call_harness(*arguments)
     assert done.returncode == 2
     assert words in done.stderr
 
 
 def test_a_broken_plugin_is_told_and_not_the_error_that_follows_from_it(mine):
     mine.write_text("import harness\ndef broken(:\n")
-    done = run_harness("run", "correctness", "--plugin", str(mine), "--backend", "mine")
+    done = call_harness("run", "correctness", "--plugin", str(mine), "--backend", "mine")
     assert done.returncode == 2
     assert "is broken: SyntaxError" in done.stderr
     assert "unknown backend" not in done.stderr
@@ -254,14 +255,14 @@ def test_a_broken_plugin_is_told_and_not_the_error_that_follows_from_it(mine):
 )
 def test_a_misspelt_operator_of_a_named_plugin_ends_every_command(mine, command):
     mine.write_text(MINE + "\nMine.conv_input_gradient = lambda self, dy, w, x_shape, window: dy\n")
-    done = run_harness(*command, "--plugin", str(mine))
+    done = call_harness(*command, "--plugin", str(mine))
     assert done.returncode == 2
     assert "conv_input_gradient, which is not an operator and is never read, wanted conv_input_grad" in done.stderr
 
 
 def test_what_is_skipped_says_why_and_a_repeat_keeps_the_limits(mine, tmp_path):
     mine.write_text(MINE.replace("reference.conv(x, w,", "reference.conv(x, w[..., ::-1],"))
-    done = run_harness(
+    done = call_harness(
         "run", "correctness", "--plugin", str(mine), "--backend", "mine", "--time-limit", "7s", "--problem", PROBLEM,
         "--problem", "conv x=1x2x999999999 w=3x2x3", "--law", "tap-probe", "--law", "agrees-with-reference",
         "--output", str(tmp_path / "run"),

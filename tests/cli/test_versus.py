@@ -1,30 +1,20 @@
 """`versus` and `qualify` as their users call them; no verdict here depends on how long anything takes."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from harness.analysis.qualification import Qualification, name_environment, write_qualification
 from harness.cli.main import main
 from harness.record.environment import describe_environment
+from tests.commands import call_harness
 from tests.conftest import ROOT
 
 PROBLEM = "conv x=1x1x8x8 w=1x1x3x3"
 
 
-def run_harness(*arguments, state, cwd=ROOT):
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments], cwd=cwd, capture_output=True, text=True,
-        env=os.environ | {"HARNESS_STATE_DIR": str(state)},
-    )  # fmt: skip
-
-
 def test_identical_arms_are_compared_and_reported(tmp_path):
-    done = run_harness(
+    done = call_harness(
         "versus", "a=im2col", "b=im2col", "--problem", PROBLEM, "--budget", "1s", "--output", str(tmp_path / "run"),
-        state=tmp_path,
+        HARNESS_STATE_DIR=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "1 cells, a change of 1 % counts: 1 INCONCLUSIVE" in done.stdout
@@ -56,15 +46,15 @@ def test_bad_input_is_one_clear_line_and_exit_2(tmp_path, monkeypatch, capsys, a
 
 
 def test_a_gate_is_not_armed_on_a_machine_that_nobody_qualified(tmp_path):
-    done = run_harness("versus", "a=im2col", "b=im2col", "--gate", state=tmp_path)
+    done = call_harness("versus", "a=im2col", "b=im2col", "--gate", HARNESS_STATE_DIR=tmp_path)
     assert done.returncode == 5
     assert "the gate is not armed: this machine is not qualified; run `python -m harness qualify`" in done.stderr
 
 
 @pytest.mark.slow
 def test_too_few_passes_qualify_nothing(tmp_path):
-    done = run_harness("qualify", "--backend", "im2col", "--no-power", "--budget", "1s", "--output",
-                       str(tmp_path / "run"), state=tmp_path)  # fmt: skip
+    done = call_harness("qualify", "--backend", "im2col", "--no-power", "--budget", "1s", "--output",
+                       str(tmp_path / "run"), HARNESS_STATE_DIR=tmp_path)  # fmt: skip
     assert done.returncode == 5, done.stderr
     assert "error: nothing is qualified by 1 passes, wanted 6 at least" in done.stderr
     assert not (tmp_path / "qualified").exists()
@@ -83,7 +73,7 @@ def test_a_gate_is_not_armed_beyond_what_a_machine_is_qualified_for(tmp_path, mo
         Qualification(environment=name_environment(describe_environment()), created="", cells=40, alarms=alarms,
                       powers={"0.1": (40, 40)})
     )  # fmt: skip
-    done = run_harness("versus", "a=im2col", "b=im2col", "--gate", *arguments, state=tmp_path)
+    done = call_harness("versus", "a=im2col", "b=im2col", "--gate", *arguments, HARNESS_STATE_DIR=tmp_path)
     assert done.returncode == 5
     assert message in done.stderr
 
@@ -95,7 +85,7 @@ def test_an_armed_gate_says_what_it_cannot_tell(tmp_path, monkeypatch):
         Qualification(environment=name_environment(describe_environment()), created="", cells=40, alarms=0,
                       powers={"0.1": (40, 40)})
     )  # fmt: skip
-    done = run_harness("versus", "a=im2col", "b=im2col", "--gate", "--problem", PROBLEM, "--budget", "1s", "--output",
-                       str(tmp_path / "run"), state=tmp_path)  # fmt: skip
+    done = call_harness("versus", "a=im2col", "b=im2col", "--gate", "--problem", PROBLEM, "--budget", "1s", "--output",
+                       str(tmp_path / "run"), HARNESS_STATE_DIR=tmp_path)  # fmt: skip
     assert done.returncode == 5, done.stderr
     assert "1 INCONCLUSIVE" in done.stdout

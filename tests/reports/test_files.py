@@ -7,22 +7,16 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-import harness
 from harness.analysis.analyse import analyse
 from harness.analysis.run_comparison import compare_runs
 from harness.plugins.manager import load_plugins
-from tests.conftest import DYING, FAULTY
+from tests.conftest import MIXED
 from tests.reports.made import PLAIN, fail, make_run, measure, observe
-
-PROBLEMS = ("conv x=1x2x9 w=3x2x3 data=integer", "conv x=2x2x9 w=3x2x3")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return harness.run(
-        "correctness", "speed-short", backends=["im2col", "faulty:scaled", "dying:unavailable"], problems=PROBLEMS,
-        plugins=[*FAULTY, DYING], output=tmp_path_factory.mktemp("runs") / "run",
-    )  # fmt: skip
+def run(mixed_run):
+    return mixed_run
 
 
 def _write(run, name, folder):
@@ -45,7 +39,7 @@ def test_failures_are_told_with_law_problem_and_command(run, tmp_path):
     for name, file in (("html", "report.html"), ("markdown", "report.md")):
         text = _write(run, name, tmp_path)[file].read_text().replace("&#39;", "'")
         assert "tap-probe" in text
-        assert PROBLEMS[0] in text
+        assert MIXED[0] in text
         assert "--backend faulty:scaled --law tap-probe --plugin" in text
 
 
