@@ -16,7 +16,7 @@ def _main(*arguments):
 def test_a_caught_fault_is_counted_and_written(tmp_path, capsys):
     code = _main(
         "--faults", FAULTY / "forward.py", "--backend", "faulty:flipped", "--law", "tap-probe", "--law", "reflection",
-        "--quick", "--output", tmp_path,
+        "--output", tmp_path,
     )  # fmt: skip
     out = capsys.readouterr().out
     assert code == 0
