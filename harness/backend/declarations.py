@@ -95,7 +95,7 @@ def find_misspelt(backend: Backend) -> Iterator[tuple[str, str, str]]:
     )
     read = {"name", *(name for names, _, _ in groups for name in names)}
     for names, kind, called in groups:
-        absent = [name for name in names if name not in own]
+        absent = tuple(name for name in names if name not in own)
         for name in sorted(own.keys() - read):
             if callable(own[name]) is called and (meant := find_meant(name, absent, names)):
                 yield name, meant, kind

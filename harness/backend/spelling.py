@@ -7,7 +7,7 @@ is suspected only if the backend lacks the name it resembles, so that a helper o
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from functools import cache
 
 # Synonyms in the field of the words in names of operators and hooks.
 _SYNONYMS = {
@@ -21,11 +21,13 @@ _APART = ({"get", "set"}, {"to", "from"})  # similar words that differ on purpos
 _LEAST = 6  # in shorter names, a different letter makes a different word
 
 
-def find_meant(name: str, absent: Collection[str], known: Iterable[str]) -> str | None:
+@cache
+def find_meant(name: str, absent: tuple[str, ...], known: tuple[str, ...]) -> str | None:
     """Find the missing name that a defined name probably stands for; None if there is none.
 
     name: a name that the backend defines. absent: the names of `known` that it does not define.
     known: names that the harness looks up.
+    Backends of one family define the same names: without the cache, a thousand of them take seconds to register.
     """
     for one in absent:
         if _is_near(name, one):
@@ -34,6 +36,7 @@ def find_meant(name: str, absent: Collection[str], known: Iterable[str]) -> str 
     return shortened[0] if shortened and all(one in absent for one in shortened) else None
 
 
+@cache
 def split_words(name: str) -> tuple[str, ...]:
     """Split a name into lower-case words in the singular, with synonyms replaced."""
     singular = [word[:-1] if len(word) > 5 and word.endswith("s") else word for word in _split(name)]
