@@ -162,6 +162,7 @@ def test_a_library_that_is_built_outside_belongs_to_one_version_only(tmp_path):
     assert "load the same" in ended["ending"]["reason"] and not ended["ending"]["complete"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 def test_a_library_that_is_older_than_its_sources_gets_no_verdict(tmp_path):
     folder = tmp_path / "kernels"
