@@ -120,7 +120,9 @@ def test_libraries_say_whether_a_switch_took_effect(tmp_path):
 
 
 def test_cells_are_dealt_to_workers_by_threads():
-    cells = plan_run(load_plugins(), ["correctness"], ["im2col"]).cells[:400]
+    lines = [f"conv x={n}x3x7 w=4x3x3 data=integer" for n in range(1, 13)]
+    cells = plan_run(load_plugins(), ["correctness"], ["im2col"], name_problems(lines)).cells[:400]
+    assert len(cells) == 400
     assert deal_cells(cells, 1) == [cells]
     for hands, parts in ((2, 2), (3, 3), (16, 16)):
         dealt = deal_cells(cells, hands)
