@@ -38,7 +38,7 @@ def gate(repository, tmp_path, *arguments):
         ("same", "broken", 1, "failed: 1 BROKEN"),
         pytest.param("broken", "broken", 0, "WRONG BEFORE", marks=pytest.mark.slow),
         pytest.param("broken", "same", 0, "MENDED", marks=pytest.mark.slow),
-        ("broken", "lost", 3, "failed: 1 MISSING"),
+        pytest.param("broken", "lost", 3, "failed: 1 MISSING", marks=pytest.mark.slow),
         pytest.param("lost", "broken", 0, "1 NEW", marks=pytest.mark.slow),
     ],
 )
