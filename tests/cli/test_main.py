@@ -32,7 +32,7 @@ def register_backends(register):
 
 
 def start_harness(*arguments):
-    """What a process of its own prints and how it ends; `call_harness` does the same without one."""
+    """Run a command as a process of its own; `call_harness` does the same without one."""
     return subprocess.run(
         [sys.executable, "-m", "harness", *arguments], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True, text=True, timeout=600,

@@ -148,6 +148,7 @@ def test_bad_input_is_one_line_and_leaves_no_folder(tmp_path, arguments, why):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow  # plans the whole suite
 def test_levels_are_not_timed():
     from harness.api.running import choose_arms
 
@@ -156,6 +157,5 @@ def test_levels_are_not_timed():
         arms = choose_arms(registry, ["im2col"], ["suite"], ["all"])
     except UsageError as error:  # no /proc/cpuinfo
         pytest.skip(str(error))
-    plan = plan_run(registry, ["suite"], problems=name_problems([LINE.removesuffix(" data=integer")]), arms=arms)
+    plan = plan_run(registry, ["suite"], arms=arms)
     assert {cell.backend for cell in plan.cells if cell.kind == "speed"} == {"im2col"}
-    assert {cell.backend for cell in plan.cells if cell.kind == "correctness"} == {arm.name for arm in arms}
