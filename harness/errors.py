@@ -18,6 +18,12 @@ class UsageError(HarnessError):
     """An unusable command, name or file."""
 
 
+class UnwritableError(UsageError):
+    """A place that cannot be written, or text that no file can hold: trouble of the system, not of a backend."""
+
+    exit_code = ExitCode.SYSTEM
+
+
 class CannotTellError(HarnessError):
     """A gate that cannot give a verdict on this machine."""
 

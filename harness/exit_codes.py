@@ -14,6 +14,8 @@ class ExitCode(IntEnum):
     SLOWER = 3
     INCOMPLETE = 4
     CANNOT_TELL = 5
+    SYSTEM = 6
+    INTERNAL = 7
     INTERRUPTED = 130
 
     @property
@@ -29,5 +31,7 @@ _MEANINGS = {
     ExitCode.SLOWER: "slower or missing (gate, compare, versus --gate)",
     ExitCode.INCOMPLETE: "nothing ran or could be compared, or the run is incomplete or leaves a known bug undecided",
     ExitCode.CANNOT_TELL: "the machine or the base cannot tell (gate, compare, bisect, versus --gate, qualify)",
+    ExitCode.SYSTEM: "the system is in the way (disk full, place that cannot be written, closed output, no UTF-8)",
+    ExitCode.INTERNAL: "a fault of the harness or of a plugin in the command; a log file has the traceback",
     ExitCode.INTERRUPTED: "interrupted; what was done is on disk",
 }

@@ -13,7 +13,7 @@ from tests.conftest import ROOT, SOURCES
 
 def test_the_enum_is_public_and_each_code_has_its_meaning():
     assert harness.ExitCode is ExitCode
-    assert [int(code) for code in ExitCode] == [0, 1, 2, 3, 4, 5, 130]
+    assert [int(code) for code in ExitCode] == [0, 1, 2, 3, 4, 5, 6, 7, 130]
     assert len({code.meaning for code in ExitCode}) == len(ExitCode)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from harness.analysis.arm_comparison import ArmComparison, Row
-from harness.errors import UsageError
+from harness.errors import UnwritableError, UsageError
 from harness.record.run import Run
 
 LEVEL = 0.005  # target share of false alarms
@@ -129,7 +129,9 @@ def write_qualification(found: Qualification) -> Path:
         part.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
         os.replace(part, path)
     except OSError as error:
-        raise UsageError(f"qualification cannot be stored: got '{path}' ({error.strerror}); set {VARIABLE}") from None
+        raise UnwritableError(
+            f"qualification cannot be stored: got '{path}' ({error.strerror}); set {VARIABLE}"
+        ) from None
     return path
 
 

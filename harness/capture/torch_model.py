@@ -63,7 +63,7 @@ def capture_torch(target: str, want: Want) -> Workload:
             recorder = run_module(module, shapes, want, fake=False)
     except UsageError:
         raise
-    except Exception as error:  # the user's own program may raise anything
+    except (Exception, SystemExit) as error:  # the user's own program may raise anything
         given = ", ".join(want.inputs)
         raise UsageError(f"capture: '{target}' cannot run on {given} ({say(error)}); wanted its inputs") from error
     return recorder.tally.finish(f"torch:{target} {' '.join(want.inputs)}", note)
@@ -105,7 +105,7 @@ def build_module(target: str) -> Any:
         raise UsageError(f"capture: '{target}' is {found!r:.80}, wanted a torch module or what builds one")
     try:
         module = found()
-    except Exception as error:  # the user's own program may raise anything
+    except (Exception, SystemExit) as error:  # the user's own program may raise anything
         raise UsageError(
             f"capture: '{target}' cannot build ({say(error)}), wanted it to give a module without arguments"
         ) from error
@@ -132,7 +132,7 @@ def import_place(place: str) -> Any:
         return module
     except UsageError:
         raise
-    except Exception as error:  # the user's own program may raise anything
+    except (Exception, SystemExit) as error:  # the user's own program may raise anything
         raise UsageError(f"capture: '{place}' cannot be imported ({say(error)}), wanted {WANTED}") from error
 
 

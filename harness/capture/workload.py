@@ -13,7 +13,7 @@ from typing import Annotated
 
 import msgspec
 
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, UnwritableError, UsageError
 from harness.networks.architecture import Architecture
 from harness.networks.problem import NetworkProblem
 from harness.plan.suite import NamedProblem
@@ -155,7 +155,7 @@ def write_workload(workload: Workload, path: Path, *, replace: bool = False) -> 
             f"output: got '{path}', which exists, wanted a new file; name one with --output, or add --replace"
         ) from None
     except OSError as error:
-        raise UsageError(f"output: got '{path}' ({error.strerror}), wanted a file that can be written") from None
+        raise UnwritableError(f"output: got '{path}' ({error.strerror}), wanted a file that can be written") from None
 
 
 def read_workload(path: str | Path) -> Workload:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import Command, load_registry, plugin_options
-from harness.errors import UsageError
+from harness.errors import UnwritableError
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def conclude(
         try:
             Path(output).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"output folder cannot be written: got '{output}' ({error.strerror})") from None
+            raise UnwritableError(f"output folder cannot be written: got '{output}' ({error.strerror})") from None
         for reporter in reporters:
             for path in reporter.write_comparison(comparison, Path(output)) if reporter.write_comparison else ():
                 print(path)

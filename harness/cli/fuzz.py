@@ -171,7 +171,7 @@ class _Progress:
 
         self.bounds, self.last = bounds, time.monotonic()
         console = Console(stderr=True)
-        self.width = console.width - 4
+        self.width = max(10, console.width - 4)
         self.status = Status("starting", console=console) if console.is_terminal else None
 
     def show(self, bench: Bench) -> None:

@@ -151,14 +151,14 @@ def append_summary(run: Run, file: str) -> None:
 
 
 def append_text(text: str, file: str) -> None:
-    """Append to a file, which is created if missing. Raises UsageError if it cannot be written."""
-    from harness.errors import UsageError
+    """Append to a file, which is created if missing. Raises UnwritableError if it cannot be written."""
+    from harness.errors import UnwritableError
 
     try:
         with Path(file).open("a", encoding="utf-8") as target:
             target.write(text)
     except OSError as error:
-        raise UsageError(f"summary: got '{file}' ({error.strerror}), wanted a file that can be written") from None
+        raise UnwritableError(f"summary: got '{file}' ({error.strerror}), wanted a file that can be written") from None
 
 
 def print_findings(report: GateReport) -> None:

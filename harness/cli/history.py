@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import format_option, load_registry, plugin_options
-from harness.errors import UsageError
+from harness.errors import UnwritableError, UsageError
 from harness.exit_codes import ExitCode
 from harness.record.directory import DEFAULT
 
@@ -56,7 +56,7 @@ def command(
             Path(output).mkdir(parents=True, exist_ok=True)
             written = [p for one in reporters if one.write_history for p in one.write_history(history, Path(output))]
         except OSError as error:
-            raise UsageError(f"output folder cannot be written: got '{output}' ({error.strerror})") from None
+            raise UnwritableError(f"output folder cannot be written: got '{output}' ({error.strerror})") from None
         print(*written, sep="\n")
     return ExitCode.OK
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import load_registry, plugin_options
-from harness.errors import UsageError
+from harness.errors import UnwritableError
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _make_folder(output: str) -> None:
     try:
         Path(output).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(
+        raise UnwritableError(
             f"output folder cannot be written: got '{output}' ({error.strerror}), wanted a writable place; see --output"
         ) from None
 

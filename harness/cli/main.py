@@ -6,11 +6,21 @@ import gc
 import importlib
 import signal
 import sys
-from typing import NoReturn
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import click
 
 from harness import __version__
+from harness.cli.ending import (
+    check_arguments,
+    end_output,
+    open_missing_streams,
+    steady_streams,
+    tell,
+    tell_error,
+    tell_fault,
+)
 from harness.errors import HarnessError
 from harness.exit_codes import ExitCode
 
@@ -37,6 +47,10 @@ COMMANDS = {
 GC_THRESHOLDS = (50_000, 20, 50)
 
 
+class CommandFaultError(Exception):
+    """An exception, its cause, that click would turn into an exit code of its own."""
+
+
 class LazyGroup(click.Group):
     """Command group that imports the module of a command only when it is requested, so that --help stays fast."""
 
@@ -50,6 +64,16 @@ class LazyGroup(click.Group):
             return None
         found: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
         return found
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. For a broken pipe, click would end the process with 1; the end of a file would be an abort.
+
+        Raises CommandFaultError.
+        """
+        try:
+            return super().invoke(ctx)
+        except (OSError, EOFError) as error:
+            raise CommandFaultError from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
@@ -80,23 +104,40 @@ def _interrupt(number: int, frame: object) -> NoReturn:
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line and exit."""
+    """Run the command line and exit with the code of the command, whatever happens to its output."""
     gc.set_threshold(*GC_THRESHOLDS)
     signal.signal(signal.SIGTERM, _interrupt)  # removes worktrees and workers, and ends the run as interrupted
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # `nohup` ignores it
+        signal.signal(signal.SIGHUP, _interrupt)
     try:
-        code = cli.main(args=arguments, standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else ExitCode.OK)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        open_missing_streams()
     except HarnessError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        sys.exit(tell_error(error))
+    output = steady_streams()
+    code = _run(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(end_output(code, output))
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Run the command; return its exit code, or that of the exception that it raised."""
+    try:
+        check_arguments(arguments)
+        code = cli.main(args=list(arguments), standalone_mode=False)
+        return code if isinstance(code, int) else ExitCode.OK
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except HarnessError as error:
+        return tell_error(error)
     except click.ClickException as error:
-        print(f"error: {error.format_message()}", file=sys.stderr)
-        sys.exit(ExitCode.USAGE)
+        tell(f"error: {error.format_message()}")
+        return ExitCode.USAGE
     except (KeyboardInterrupt, click.Abort):
-        print("interrupted; what was done is on disk", file=sys.stderr)
-        sys.exit(ExitCode.INTERRUPTED)
-    except BrokenPipeError:  # the reader has closed the pipe, as `| head` does
-        sys.stderr.close()
-        sys.exit(ExitCode.OK)
+        return _tell_interrupt()
+    except BaseException as error:  # also SystemExit; Python's own exit code for these, 1, means a wrong backend
+        fault = error.__cause__ if isinstance(error, CommandFaultError) else None
+        return tell_fault(fault or error)
+
+
+def _tell_interrupt() -> int:
+    tell("interrupted; what was done is on disk")
+    return ExitCode.INTERRUPTED

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import format_option, load_registry, plugin_options
-from harness.errors import UsageError
+from harness.errors import UnwritableError
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -54,6 +54,6 @@ def write_reports(reporters: Sequence[Reporter], analysis: Analysis, folder: Pat
         folder.mkdir(parents=True, exist_ok=True)
         return tuple(path for reporter in reporters for path in reporter.write(analysis, folder))
     except OSError as error:
-        raise UsageError(
+        raise UnwritableError(
             f"report folder cannot be written: got '{folder}' ({error.strerror}), wanted a writable place; see --output"
         ) from None

@@ -26,13 +26,15 @@ from harness.record.run import OUTCOMES, WRONG, Measurement, Result, Run
 
 MOST_WRONG = 8
 MOST_TIMES = 30
+LEAST_COLUMNS = 40  # of a terminal; in fewer a table has no room, and COLUMNS=0 would print nothing at all
 LONGEST_WHY = 110  # characters of a reason in the table of known bugs
 
 
 def open_console() -> Console:
     """Return a console as wide as the terminal; for files and pipes, wide enough that no table is cut."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=max(console.width, 240))
+    least = LEAST_COLUMNS if console.is_terminal else 240
+    return console if console.width >= least else Console(highlight=False, width=least)
 
 
 def plain_table(*columns: str, numbers: int = 0) -> Table:

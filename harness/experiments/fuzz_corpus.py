@@ -9,7 +9,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, UnwritableError, UsageError
 from harness.problems.line import parse_line
 
 DEFAULT_FOLDER = "harness-corpus"
@@ -80,7 +80,7 @@ def append_case(folder: Path, backend: str, case: Case) -> bool:
         with path.open("a", encoding="utf-8", newline="\n") as sink:
             sink.write(f"{case.law}\t{case.line}\n")
     except OSError as error:
-        raise UsageError(f"corpus: {path} cannot be written: {error.strerror}") from None
+        raise UnwritableError(f"corpus: {path} cannot be written: {error.strerror}") from None
     return True
 
 

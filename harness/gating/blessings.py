@@ -18,7 +18,7 @@ import msgspec
 from harness.analysis.run_comparison import Change, Comparison
 from harness.analysis.statistics import Estimate
 from harness.analysis.verdicts import Judgement
-from harness.errors import UsageError
+from harness.errors import UnwritableError, UsageError
 from harness.git import GitError, git
 from harness.record.run import Run
 
@@ -90,7 +90,7 @@ def change_blessings(folder: Path, change: Callable[[tuple[Blessing, ...]], Iter
             finally:
                 part.unlink(missing_ok=True)
     except OSError as error:
-        raise UsageError(f"blessings cannot be written: got '{path}' ({error.strerror})") from None
+        raise UnwritableError(f"blessings cannot be written: got '{path}' ({error.strerror})") from None
 
 
 def add_blessing(folder: Path, blessing: Blessing) -> None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, UnwritableError, UsageError
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -125,8 +125,8 @@ def lease_folder() -> Path:
     return (shared if shared.is_dir() else Path(tempfile.gettempdir())) / FOLDER
 
 
-def _unusable(folder: Path, why: str) -> UsageError:
-    return UsageError(
+def _unusable(folder: Path, why: str) -> UnwritableError:
+    return UnwritableError(
         f"lease folder {folder}: {why}; wanted one that every user of the machine can write, "
         f"set {FOLDER_VARIABLE} to such a folder"
     )

@@ -15,7 +15,7 @@ from typing import IO
 
 import msgspec
 
-from harness.errors import UsageError
+from harness.errors import UnwritableError, UsageError
 from harness.record.archive import read_archive, write_archive
 from harness.record.directory import DEFAULT as RUNS
 from harness.record.directory import read_run
@@ -72,10 +72,10 @@ def save_baseline(
             _publish(part, path, replace)
     except FileExistsError as error:
         if error.filename == str(folder):
-            raise UsageError(f"baselines cannot be written: '{folder}' is no folder, see --folder") from None
+            raise UnwritableError(f"baselines cannot be written: '{folder}' is no folder, see --folder") from None
         raise UsageError(f"baseline exists: got '{name}', there is '{path}'; overwrite it with --replace") from None
     except OSError as error:
-        raise UsageError(f"baselines cannot be written: got '{folder}' ({error.strerror}), see --folder") from None
+        raise UnwritableError(f"baselines cannot be written: got '{folder}' ({error.strerror}), see --folder") from None
     return path
 
 

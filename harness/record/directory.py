@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.errors import UsageError
+from harness.errors import UnwritableError, UsageError
 from harness.record.formats import decode_header
 from harness.record.journal import (
     ArmEntry,
@@ -38,7 +38,7 @@ def new_directory(wanted: str | None, suites: tuple[str, ...]) -> Path:
     """
     if wanted is not None:
         path = Path(wanted)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if _is_used(path):
             raise UsageError(f"output folder is in use: got '{wanted}', wanted a new or empty folder")
         candidates: Iterator[Path] = iter([path])
     else:
@@ -52,14 +52,24 @@ def new_directory(wanted: str | None, suites: tuple[str, ...]) -> Path:
             (path / "workers").mkdir(exist_ok=True)
         except FileExistsError as error:
             if wanted is not None:
-                raise UsageError(f"output folder cannot be made: got '{path}' ({error.strerror})") from None
+                raise UnwritableError(f"output folder cannot be made: got '{path}' ({error.strerror})") from None
             continue
         except OSError as error:
-            raise UsageError(
+            raise UnwritableError(
                 f"output folder cannot be written: got '{path}' ({error.strerror}), see --output"
             ) from None
         return path
     raise AssertionError("count() never ends")
+
+
+def _is_used(path: Path) -> bool:
+    """Return True for a file and for a folder that is not empty. Raises UnwritableError for an impossible path."""
+    try:
+        return path.exists() and (not path.is_dir() or any(path.iterdir()))
+    except OSError as error:  # such as a name that is too long, or a folder that cannot be read
+        raise UnwritableError(
+            f"output folder cannot be written: got '{path}' ({error.strerror}), see --output"
+        ) from None
 
 
 def check_directory(wanted: str | None) -> None:
@@ -70,15 +80,16 @@ def check_directory(wanted: str | None) -> None:
     if wanted is None:
         folder = next(path for path in (Path(DEFAULT), Path.cwd()) if path.exists())
         if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-            raise UsageError(f"output folder cannot be written: got '{folder}', see --output")
+            raise UnwritableError(f"output folder cannot be written: got '{folder}', see --output")
         return
     path = Path(wanted)
+    _is_used(path)  # an impossible path is refused before its parents are looked at
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         new_directory(wanted, ())
     finally:
-        with suppress(OSError):  # what was not made, or is used by now
-            for folder in (path / "workers", *made):
+        for folder in (path / "workers", *made):
+            with suppress(OSError):  # what was not made, or is used by now
                 folder.rmdir()
 
 
@@ -88,7 +99,9 @@ def write_header(path: Path, header: Header) -> Journal:
         (path / "header.json").write_bytes(msgspec.json.format(msgspec.json.encode(header), indent=1))
         return Journal(path / "journal.jsonl")
     except OSError as error:
-        raise UsageError(f"output folder cannot be written: got '{path}' ({error.strerror}); see --output") from None
+        raise UnwritableError(
+            f"output folder cannot be written: got '{path}' ({error.strerror}); see --output"
+        ) from None
 
 
 def read_run(path: str | Path) -> Run:

@@ -17,7 +17,7 @@ import msgspec
 from harness.analysis.history.store import PART
 from harness.analysis.tables import write_tables
 from harness.backend.routing import Route
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, UnwritableError, UsageError
 from harness.networks.problem import is_network_line
 from harness.problems.line import parse_line
 from harness.record.directory import read_run, write_header
@@ -96,7 +96,7 @@ def write_foreign(foreign: Foreign, runs: str | Path) -> tuple[Path, bool]:
     except OSError as error:
         if path.is_dir():  # another process was faster
             return path, False
-        raise UsageError(f"import: '{path}' cannot be written ({error.strerror}); see --runs") from None
+        raise UnwritableError(f"import: '{path}' cannot be written ({error.strerror}); see --runs") from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return path, True
