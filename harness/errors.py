@@ -42,6 +42,15 @@ class LineError(HarnessError):
         self.column = column
 
 
+def say_error(error: BaseException) -> str:
+    """Return the type and the text of any exception on one line, also of one whose text cannot be had."""
+    try:
+        text = " ".join(str(error).split()) or "no message"
+    except BaseException as inner:  # an exception of a plugin may raise another when it is asked for its text
+        text = f"its text raises {type(inner).__name__}"
+    return f"{type(error).__name__}: {text}"
+
+
 def unknown(kind: str, got: str, known: Iterable[str], see: str) -> UsageError:
     """Build the error for an unknown name, with the nearest known name.
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harness.analysis.roofline import executed_flops, floor_ns, is_too_fast, product_rate
 from harness.backend.base import Backend
+from harness.errors import say_error
 from harness.plan.task import Task
 from harness.problems.problem import Problem
 from harness.record.run import Pass, Peak, Run
@@ -62,7 +63,12 @@ def describe_too_fast(
         return ""
     if foreign or (best.device == "cpu" and CONFIRMS not in best.gemm_gflops):
         spare *= ONE_LIBRARY
-    floor = _floor_ns(problem, backend, best)
+    try:
+        floor = _floor_ns(problem, backend, best)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a backend may raise anything where it is asked for its arithmetic
+        return f"its numerics_for raised {say_error(error)}"
     if floor is None or not is_too_fast(min(samples), floor / spare):
         return ""
     return (

@@ -71,7 +71,10 @@ def _resolve_network(backend: Backend, problem: NetworkProblem) -> Route:
 
 
 def refusal_reason(backend: Backend, problem: Problem) -> str | None:
-    """Return the reason why a problem is not computed by the backend's own method, or None."""
+    """Return the reason why a problem is not computed by the backend's own method, or None.
+
+    Raises TypeError if `supports` gives neither text nor None, such as True for what is supported.
+    """
     if not callable(getattr(backend, problem.operator.value, None)):
         return f"{backend.name} has no {problem.operator}"
     if problem.dtype not in backend.dtypes:
@@ -82,7 +85,9 @@ def refusal_reason(backend: Backend, problem: Problem) -> str | None:
         return f"{backend.name} has no groups"
     if problem.math == "tf32" and backend.numerics_for(problem).rounds_input_to != "tf32":
         return f"{backend.name} has no TF32 arithmetic"
-    refused = backend.supports(problem)
+    refused: object = backend.supports(problem)
+    if refused is not None and not isinstance(refused, str):
+        raise TypeError(f"supports gave {refused!r:.80}, wanted the reason why not as text, or None")
     return f"{backend.name} does not support it and gives no reason" if refused == "" else refused
 
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from harness import __version__
-from harness.errors import HarnessError, UnwritableError
+from harness.errors import HarnessError, UnwritableError, say_error
 from harness.exit_codes import ExitCode
 
 LONGEST_LINE = 2000  # characters of a message
@@ -146,7 +146,7 @@ def tell_fault(error: BaseException) -> int:
 
 
 def _name_fault(error: BaseException) -> tuple[str, ExitCode]:
-    says = _say(error)
+    says = say_error(error)
     if isinstance(error, OSError) and error.errno is not None:
         path = f", at '{error.filename}'" if error.filename is not None else ""
         return f"the system refuses: {error.strerror or says}{path}", ExitCode.SYSTEM
@@ -155,15 +155,8 @@ def _name_fault(error: BaseException) -> tuple[str, ExitCode]:
     if isinstance(error, UnicodeError):
         return f"a path, a name or a file is no UTF-8: {says}", ExitCode.SYSTEM
     if isinstance(error, SystemExit):
-        return f"a plugin ended the command (SystemExit: {says})", ExitCode.INTERNAL
-    return f"internal error, please report it: {type(error).__name__}: {says}", ExitCode.INTERNAL
-
-
-def _say(error: BaseException) -> str:
-    try:
-        return str(error) or "no message"
-    except BaseException as inner:  # an exception of a plugin may not even have a text
-        return f"a message that raises {type(inner).__name__}"
+        return f"a plugin ended the command ({says})", ExitCode.INTERNAL
+    return f"internal error, please report it: {says}", ExitCode.INTERNAL
 
 
 def _keep_traceback(error: BaseException) -> str:

@@ -12,6 +12,7 @@ from harness.exit_codes import ExitCode
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from harness.backend.base import Backend
     from harness.plugins.manager import Registry
     from harness.problems.operator import Operator
     from harness.problems.problem import Problem
@@ -185,15 +186,26 @@ def list_networks(registry: Registry) -> Table:
 
 def list_operators(registry: Registry) -> Table:
     """List operators with their arrays, and the route of each backend."""
-    from harness.backend.routing import find_route
     from harness.cli.summary import plain_table
     from harness.problems.operator import Operator
 
     table = plain_table("operator", "takes", "gives", *registry.backends)
     for operator in Operator:
-        routes = [find_route(backend, _example(operator)).kind for backend in registry.backends.values()]
+        routes = [_name_route(backend, _example(operator)) for backend in registry.backends.values()]
         table.add_row(operator.value, ", ".join(operator.inputs), ", ".join(operator.outputs), *routes)
     return table
+
+
+def _name_route(backend: Backend, problem: Problem) -> str:
+    """Return the kind of a route, or the type of what the backend raises when it is asked."""
+    from harness.backend.routing import find_route
+
+    try:
+        return find_route(backend, problem).kind
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the row of the operator is for the other backends, too
+        return f"[red]raises {type(error).__name__}[/red]"
 
 
 def _example(operator: Operator) -> Problem:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from harness.backend.base import Backend, native_operators
 from harness.backend.routing import Route, find_route
-from harness.errors import UsageError
+from harness.errors import UsageError, say_error
 from harness.laws.law import Law
 from harness.machine.threads import ONE, THREAD_VARIABLES, deal_threads
 from harness.networks.problem import NetworkProblem
@@ -20,7 +20,7 @@ from harness.plan.catalog import Catalog
 from harness.plan.cell import MAJORITY, Cell, Limits, Plan
 from harness.plan.gate import Gate
 from harness.plan.suite import Depth, Mode, NamedProblem, Suite
-from harness.plan.task import Task, estimate_work, estimate_workspace
+from harness.plan.task import Task, check_estimate, check_numerics, estimate_work, estimate_workspace
 from harness.problems.validation import check_one_of
 
 COPIES_CHECKED, COPIES_TIMED = 6, 12  # of all arrays, held by a worker at once; those in float64 count twice
@@ -239,10 +239,12 @@ class _Answers:
                 return Route(kind="unsupported", reason="votes are held on operators, not on networks")
             try:
                 route = law.route(self.backend, problem) if law else find_route(self.backend, problem)
-            except (Exception, SystemExit) as error:  # an error of a backend must not end the planning
-                route = Route(
-                    kind="unsupported", reason=f"planning raised {type(error).__name__}: {error}", raised=True
-                )
+                if route.kind != "unsupported" and not isinstance(problem, NetworkProblem):
+                    check_numerics(self.backend, problem)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a backend may raise anything, and must not end the planning
+                route = Route(kind="unsupported", reason=f"planning raised {say_error(error)}", raised=True)
             self.routes[key] = route
         return self.routes[key]
 
@@ -257,12 +259,16 @@ class _Answers:
     def _estimate(self, problem: Task, copies: float | None) -> _Cost:
         try:
             work, workspace = estimate_work(self.backend, problem), estimate_workspace(self.backend, problem)
+            check_estimate("work", work)
+            check_estimate("workspace", workspace)
             seconds = self.calls * (work / self.backend.rate + CALL_S * _count_calls(self.backend, problem))
             need = int((copies or self._copies(problem)) * problem.bytes + workspace)
             if copies and self.backend.device != "cpu":  # the device holds the arrays and its workspace itself
                 need -= problem.bytes + workspace
-        except (Exception, SystemExit) as error:  # as above
-            return _Cost(reason=f"its estimate raised {type(error).__name__}: {error}", raised=True)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # as above
+            return _Cost(reason=f"its estimate raised {say_error(error)}", raised=True)
         reason = None
         if seconds > self.budget_s:
             reason = f"estimated {seconds:.3g} s, above the limit of {self.budget_s:g} s a cell (--time-limit)"

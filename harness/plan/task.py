@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+
+import numpy as np
 
 from harness.backend.base import Backend
 from harness.networks.architecture import Architecture
 from harness.networks.problem import NetworkProblem, is_network_line, parse_network
 from harness.problems.line import parse_line
+from harness.problems.numerics import Numerics
 from harness.problems.problem import Problem
 
 Task = Problem | NetworkProblem
@@ -27,6 +31,24 @@ def estimate_work(backend: Backend, problem: Task) -> float:
 def estimate_workspace(backend: Backend, problem: Task) -> int:
     """Return the workspace in bytes that a backend declares; for a network, the largest of all layers."""
     return max(map(backend.workspace, operators_of(problem)), default=0)
+
+
+def check_estimate(name: str, value: object) -> None:
+    """Raise TypeError or ValueError if an estimate of a backend is no finite number of at least 0.
+
+    name: of the method that gave it. value: what it gave.
+    """
+    if not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} gave {type(value).__name__}, wanted a number")
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name} gave {value:g}, wanted a finite number of at least 0")
+
+
+def check_numerics(backend: Backend, problem: Problem) -> None:
+    """Raise TypeError if `numerics_for` of a backend gives no Numerics; votes and times ask for it after the plan."""
+    given: object = backend.numerics_for(problem)
+    if not isinstance(given, Numerics):
+        raise TypeError(f"numerics_for gave {type(given).__name__}, wanted a harness.Numerics")
 
 
 def operators_of(problem: Task) -> Mapping[Problem, int]:

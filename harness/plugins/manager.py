@@ -17,7 +17,7 @@ import pluggy
 
 from harness.backend.base import Backend
 from harness.backend.declarations import check_backend
-from harness.errors import UsageError, unknown
+from harness.errors import UsageError, say_error, unknown
 from harness.plan.catalog import Catalog
 from harness.plugins import hookspecs
 
@@ -236,5 +236,5 @@ def refuse_broken(registry: Registry) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if isinstance(error, UsageError) else f"{type(error).__name__}: {text}"
+    said = say_error(error)
+    return said.partition(": ")[2] if isinstance(error, UsageError) else said

@@ -61,7 +61,15 @@ def test_an_empty_plan_is_an_error(registry):
         plan_run(registry, ["empty"])
 
 
-@pytest.mark.parametrize("raised", [KeyError("tile"), SystemExit(0)], ids=["exception", "exit"])
+class NoTextError(BaseException):
+    def __str__(self):
+        raise SystemExit(0)
+
+
+@pytest.mark.parametrize(
+    "raised", [KeyError("tile"), SystemExit(0), UsageError("usage"), GeneratorExit(), NoTextError()],
+    ids=lambda raised: type(raised).__name__,
+)  # fmt: skip
 @pytest.mark.parametrize("method", ["supports", "numerics_for", "work", "workspace"])
 def test_a_backend_that_raises_while_it_is_asked_is_an_error_of_its_own(method, raised):
     registry = load_plugins()
@@ -71,10 +79,46 @@ def test_a_backend_that_raises_while_it_is_asked_is_an_error_of_its_own(method, 
 
     registry.backends["raising"] = type("Raising", (type(registry.backend("numpy-direct")),), {"name": "raising"})()
     setattr(type(registry.backends["raising"]), method, raising)
-    problem = CONV if method != "numerics_for" else CONV.__class__(name="tf32", problem=CONV.problem.with_(math="tf32"))
-    (cell,) = plan_run(registry, ["speed"], ["raising"], [problem]).cells
+    for problem in (CONV, CONV.__class__(name="tf32", problem=CONV.problem.with_(math="tf32"))):
+        (cell,) = plan_run(registry, ["speed"], ["raising"], [problem]).cells
+        if problem is CONV or method == "numerics_for":
+            assert cell.decided == "error"
+            assert f"raised {type(raised).__name__}" in cell.reason
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "words"),
+    [
+        ("supports", True, "supports gave True"),
+        ("supports", ["no"], "supports gave ['no']"),
+        ("numerics_for", None, "numerics_for gave NoneType"),
+        ("work", "much", "raised TypeError"),
+        ("work", float("nan"), "work gave nan"),
+        ("work", float("inf"), "work gave inf"),
+        ("work", -1, "work gave -1"),
+        ("workspace", None, "workspace gave NoneType"),
+        ("workspace", -1, "workspace gave -1"),
+    ],
+)
+def test_an_answer_of_the_wrong_kind_is_an_error_of_the_backend(method, given, words):
+    registry = load_plugins()
+    base = type(registry.backend("numpy-direct"))
+    registry.backends["odd"] = type("Odd", (base,), {"name": "odd", method: lambda self, problem: given})()
+    (cell,) = plan_run(registry, ["speed"], ["odd"], [CONV]).cells
     assert cell.decided == "error"
-    assert f"raised {type(raised).__name__}" in cell.reason
+    assert words in cell.reason
+
+
+def test_an_interrupt_of_a_backend_that_is_asked_ends_the_planning():
+    registry = load_plugins()
+
+    def interrupt(self, problem):
+        raise KeyboardInterrupt
+
+    base = type(registry.backend("numpy-direct"))
+    registry.backends["stopped"] = type("Stopped", (base,), {"name": "stopped", "work": interrupt})()
+    with pytest.raises(KeyboardInterrupt):
+        plan_run(registry, ["speed"], ["stopped"], [CONV])
 
 
 def test_a_network_that_is_given_is_its_layers_where_layers_are_timed():
