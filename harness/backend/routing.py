@@ -73,7 +73,7 @@ def _resolve_network(backend: Backend, problem: NetworkProblem) -> Route:
 def refusal_reason(backend: Backend, problem: Problem) -> str | None:
     """Return the reason why a problem is not computed by the backend's own method, or None.
 
-    Raises TypeError if `supports` gives neither text nor None, such as True for what is supported.
+    Raises TypeError if `supports` returns neither text nor None, such as True for what is supported.
     """
     if not callable(getattr(backend, problem.operator.value, None)):
         return f"{backend.name} has no {problem.operator}"

@@ -45,7 +45,7 @@ def check_estimate(name: str, value: object) -> None:
 
 
 def check_numerics(backend: Backend, problem: Problem) -> None:
-    """Raise TypeError if `numerics_for` of a backend gives no Numerics; votes and times ask for it after the plan."""
+    """Raise TypeError if `numerics_for` of a backend returns no Numerics; votes and times ask for it after the plan."""
     given: object = backend.numerics_for(problem)
     if not isinstance(given, Numerics):
         raise TypeError(f"numerics_for gave {type(given).__name__}, wanted a harness.Numerics")
