@@ -24,6 +24,12 @@ class UnwritableError(UsageError):
     exit_code = ExitCode.SYSTEM
 
 
+class BrokenInstallationError(HarnessError):
+    """A part of the harness itself that cannot be loaded."""
+
+    exit_code = ExitCode.INTERNAL
+
+
 class CannotTellError(HarnessError):
     """A gate that cannot give a verdict on this machine."""
 

@@ -32,6 +32,6 @@ _MEANINGS = {
     ExitCode.INCOMPLETE: "nothing ran or could be compared, or the run is incomplete or leaves a known bug undecided",
     ExitCode.CANNOT_TELL: "the machine or the base cannot tell (gate, compare, bisect, versus --gate, qualify)",
     ExitCode.SYSTEM: "the system is in the way (disk full, place that cannot be written, closed output, no UTF-8)",
-    ExitCode.INTERNAL: "a fault of the harness or of a plugin in the command; a log file has the traceback",
+    ExitCode.INTERNAL: "the harness or its installation is at fault, or a plugin ended it; a log has the traceback",
     ExitCode.INTERRUPTED: "interrupted; what was done is on disk",
 }

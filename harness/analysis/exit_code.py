@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from harness.analysis.bugs import BugRow, bug_rows
 from harness.exit_codes import ExitCode
-from harness.record.run import RAN, WRONG, Run
+from harness.record.run import NOT_LOADED, RAN, WRONG, Run
 
 
 def find_exit_code(run: Run, bugs: Sequence[BugRow] | None = None) -> ExitCode:
     """Return OK, WRONG, or INCOMPLETE if nothing ran or the run is incomplete.
 
+    A run is incomplete, too, if a plugin that the command could load did not load in a worker.
     A backend counts as wrong if its share of passed comparisons that prove nothing exceeds the quota. A run is
     incomplete if it leaves a known bug undecided.
     bugs: rows of `bug_rows`, if they are known already.
@@ -19,6 +20,8 @@ def find_exit_code(run: Run, bugs: Sequence[BugRow] | None = None) -> ExitCode:
     if any(result.outcome in WRONG for result in run.results) or run.overdrawn:
         return ExitCode.WRONG
     if any(row.status == "undecided" for row in (bug_rows(run) if bugs is None else bugs)):
+        return ExitCode.INCOMPLETE
+    if any(result.outcome == "unavailable" and (result.reason or "").startswith(NOT_LOADED) for result in run.results):
         return ExitCode.INCOMPLETE
     ran = any(result.outcome in RAN for result in run.results)
     return ExitCode.OK if run.complete and ran else ExitCode.INCOMPLETE

@@ -135,9 +135,7 @@ def read_cell(text: str, networks: Mapping[str, Architecture] | None = None) -> 
             "such as 'im2col conv x=8x64x56x56 w=64x64x3x3 pad=1'"
         )
     if networks is None and is_network_line(line):
-        from harness.plugins.manager import load_plugins
-
-        networks = load_plugins().networks
+        networks = load_registry((), ()).networks
     return backend, parse_task(line.strip(), networks or {}).line
 
 

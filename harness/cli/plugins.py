@@ -11,14 +11,18 @@ from harness.exit_codes import ExitCode
 @click.command("plugins")
 @plugin_options
 def command(plugins: tuple[str, ...], without: tuple[str, ...]) -> ExitCode:
-    """Show every plugin: where it comes from, what it registered, or why it is broken."""
+    """Show every plugin: where it comes from, what it registered, or why it is broken.
+
+    A broken one that comes with the harness ends this and every other command with an error.
+    """
     from rich.markup import escape
 
     from harness.cli.summary import open_console, plain_table
     from harness.plugins.manager import load_plugins
 
     table = plain_table("plugin", "origin", "state", "gave, or why not")
-    for row in load_plugins(plugins, without).rows:
+    rows = load_plugins(plugins, without).rows
+    for row in rows:
         kinds = ("backends", "suites", "laws", "problems", "networks", "reporters")
         gave = [
             f"{len(names)} laws" if kind == "laws" else f"{kind} {', '.join(names)}"
@@ -27,4 +31,5 @@ def command(plugins: tuple[str, ...], without: tuple[str, ...]) -> ExitCode:
         state = f"[red]{row.state}[/red]" if row.state == "broken" else row.state
         table.add_row(escape(row.name), row.origin, state, escape(row.reason or "; ".join(gave) or "hooks only"))
     open_console().print(table)
-    return ExitCode.OK
+    broken = any(row.state == "broken" and row.origin == "built-in" for row in rows)
+    return ExitCode.INTERNAL if broken else ExitCode.OK

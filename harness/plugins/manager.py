@@ -17,9 +17,10 @@ import pluggy
 
 from harness.backend.base import Backend
 from harness.backend.declarations import check_backend
-from harness.errors import UsageError, say_error, unknown
+from harness.errors import BrokenInstallationError, UsageError, say_error, unknown
 from harness.plan.catalog import Catalog
 from harness.plugins import hookspecs
+from harness.plugins.locating import claim_package
 
 if TYPE_CHECKING:
     from harness.analysis.reporter import Reporter
@@ -114,6 +115,8 @@ def load_plugins(extra: Iterable[str] = (), blocked: Iterable[str] = (), only: I
     Raises UsageError for an `extra` path that does not exist or a `blocked` name that no plugin has.
     """
     registry = Registry()
+    for package in dict.fromkeys(name.partition(".")[0] for name in BUILTIN):  # also where no built-in one is wanted
+        claim_package(package, [name.partition(".")[2] for name in BUILTIN if name.startswith(f"{package}.")])
     blocked, wanted = set(blocked), None if only is None else set(only)
     sources = _sources(extra)
     for name in sorted(blocked - {name for name, _, _ in sources}):
@@ -229,10 +232,18 @@ def _collect(scratch: pluggy.PluginManager, registry: Registry) -> dict[str, dic
 
 
 def refuse_broken(registry: Registry) -> None:
-    """Raise UsageError if a plugin that was named, with --plugin or in `plugins=`, is broken."""
+    """Raise UsageError if a plugin that was named, with --plugin or in `plugins=`, is broken.
+
+    Raises BrokenInstallationError if a built-in one is: without it, a run would be silent about what it did not ask.
+    """
     for row in registry.rows:
         if row.state == "broken" and row.origin == "--plugin":
             raise UsageError(f"plugin {row.name} is broken: {row.reason}")
+        if row.state == "broken" and row.origin == "built-in":
+            raise BrokenInstallationError(
+                f"the built-in plugin {row.name} is broken: {row.reason}; install the harness again, or leave it out "
+                f"with --no-plugin {row.name}"
+            )
 
 
 def _reason(error: BaseException) -> str:

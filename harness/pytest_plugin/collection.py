@@ -16,7 +16,7 @@ from harness.capture.workload import name_problems
 from harness.errors import HarnessError, UsageError
 from harness.plan.cell import Cell, Plan
 from harness.plan.planner import plan_run
-from harness.plugins.manager import Registry, load_plugins
+from harness.plugins.manager import Registry, load_plugins, refuse_broken
 from harness.pytest_plugin.context import Context
 from harness.pytest_plugin.items import MISSING, ROOT, CellItem, Cells, LawCell, TimeCell
 from harness.record.run import FORMAT, RAN, Header, Result, count_outcomes, find_overdrawn
@@ -31,10 +31,8 @@ def open_collection(config: pytest.Config) -> CellCollection:
     try:
         threads = read_threads(config)
         registry = load_plugins(plugins)
+        refuse_broken(registry)
         broken = [row for row in registry.rows if row.state == "broken"]
-        for row in broken:
-            if row.origin == "--plugin":
-                raise UsageError(f"plugin {row.name} is broken: {row.reason}")
         problems = name_problems(read(config, "problems"), registry.networks)
         plan = plan_run(registry, read(config, "suites"), read(config, "backends"), problems, read(config, "laws"))
         votes = sorted({cell.suite for cell in plan.cells if cell.kind == "consensus"})

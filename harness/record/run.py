@@ -35,6 +35,7 @@ WRONG = frozenset({"failed", "error", "crashed", "timeout"})
 RAN = frozenset({"passed"}) | WRONG
 # Reasons, or their beginnings or ends, that distinguish results with the same outcome:
 NO_PASS = "the budget ended before its first pass"
+NOT_LOADED = "its plugin did not load"  # prefix of the reason if a plugin loads in the command, but not in a worker
 NOT_OFFERED = "no plugin hands it over"  # prefix of the reason if no plugin registers an unavailable backend
 GAVE_UP = "the rest is not tried"  # suffix of the reason of cells skipped because earlier ones ended the worker
 VACUOUS_QUOTA = 0.02  # largest share of a backend's passed results that may prove nothing in a successful run
