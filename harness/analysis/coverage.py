@@ -32,12 +32,14 @@ def run_coverage(
     asked: dict[str, set[str]] = defaultdict(set)
     for result in run.results:
         if (law is None or result.law == law) and (not arms or result.arm in arms):
-            planned[result.arm].add(result.problem)
-            if result.outcome in RAN and not result.vacuous:
-                asked[result.arm].add(result.problem)
+            arm, problem = result.arm, result.problem
+            planned[arm].add(problem)
+            if result.outcome in RAN and problem not in asked[arm] and not result.vacuous:
+                asked[arm].add(problem)
+    name_of = {line: line.partition(" ")[0] for lines in planned.values() for line in lines}
     found: dict[str, dict[Operator, Coverage]] = {}
     for arm in dict.fromkeys((*run.header.arm_names, *sorted(planned))):
-        lines, done = _by_operator(planned[arm]), _by_operator(asked[arm])
+        lines, done = _by_operator(planned[arm], name_of), _by_operator(asked[arm], name_of)
         coverages = {
             operator: measure_coverage(operator, done[operator.value], lines[operator.value])
             for operator in Operator if lines[operator.value] and (not operators or operator.value in operators)
@@ -47,11 +49,11 @@ def run_coverage(
     return found
 
 
-def _by_operator(lines: Iterable[str]) -> dict[str, list[str]]:
-    """Sort problem lines by the name of their operator; those of networks have none."""
+def _by_operator(lines: Iterable[str], name_of: Mapping[str, str]) -> dict[str, list[str]]:
+    """Sort problem lines by the first word of each, which is the name of its operator, or "network"."""
     found: dict[str, list[str]] = defaultdict(list)
     for line in lines:
-        found[line.partition(" ")[0]].append(line)
+        found[name_of[line]].append(line)
     return found
 
 

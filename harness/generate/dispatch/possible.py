@@ -83,11 +83,12 @@ def applies(condition: Condition, operator: Operator) -> bool:
     return condition.factor != "divisor" or operator.spec.divides
 
 
-def find_possible(operator: Operator) -> Possible:
-    """Find the conditions of `conditions_for` that can co-occur in a problem of an operator; deterministic.
+def search_possible(operator: Operator) -> Possible:
+    """Search for the conditions of `conditions_for` that can co-occur in a problem of an operator; deterministic.
 
     A condition without any problem counts as possible, alone and with every other one, so that a failure of the search
-    appears as "never asked" instead of disappearing.
+    appears as "never asked" instead of disappearing. It takes more than a second; `impossible.find_possible` has the
+    same pairs as a table.
     """
     return _search(representative(operator))
 

@@ -2,13 +2,15 @@
 
 import random
 
+import numpy as np
 import pytest
 
 from harness.generate.covering import covering_problems
 from harness.generate.dispatch import possible
 from harness.generate.dispatch.conditions import conditions_for
 from harness.generate.dispatch.coverage import count_together
-from harness.generate.dispatch.possible import applies, find_possible, make_problem, representative
+from harness.generate.dispatch.impossible import APART, find_possible
+from harness.generate.dispatch.possible import applies, make_problem, representative, search_possible
 from harness.generate.dispatch.problems import dispatch_problems
 from harness.problems.line import parse_line
 from harness.problems.operator import Operator
@@ -25,6 +27,23 @@ def _impossible(operator):
         for b, second in enumerate(found.conditions[:a])
         if first.factor != second.factor and not found.together[a, b]
     ]
+
+
+@pytest.mark.parametrize("operator", list(dict.fromkeys(map(representative, Operator))))
+def test_the_table_of_impossible_pairs_is_what_the_search_finds(operator):
+    """After a change of the model, correct the table; the reason says whether a pair belongs there."""
+    table, found = find_possible(operator), search_possible(operator)
+    assert table.conditions == found.conditions
+    factors = np.array([one.factor for one in found.conditions])
+    asked = (factors[:, None] != factors[None, :]) | np.eye(len(factors), dtype=bool)
+    names = [one.name for one in found.conditions]
+    wrong = np.argwhere((table.together != found.together) & asked)
+    assert [(names[a], names[b]) for a, b in wrong] == []
+
+
+def test_the_table_names_conditions_only():
+    known = {one.name for operator in Operator for one in conditions_for(operator)}
+    assert {name for apart in APART for name in (*apart.some, *apart.others)} <= known
 
 
 @pytest.mark.slow  # makes all problems
