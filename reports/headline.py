@@ -36,7 +36,7 @@ class Verdict:
 def judge_run(analysis: Analysis) -> Verdict:
     """Return the verdict on a run: its wrong cells, or that all cells passed, and the cells that did not run."""
     run, overdrawn = analysis.run, analysis.overdrawn
-    counts, vacuous = run.counts, run.vacuous
+    counts, vacuous = analysis.counts_by_outcome, analysis.number_vacuous
     wrong, ran = sum(counts[o] for o in WRONG), sum(counts[o] for o in RAN)
     idle = _list_counts({o: counts[o] for o in OUTCOMES if o not in RAN})
     notes = [f"Did not run: {idle}."] if idle else []

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import XMLGenerator
-from xml.sax.xmlreader import AttributesImpl
 
 from reports.ci_findings import Finding, judge_cells, judge_whole
 
 if TYPE_CHECKING:
+    from xml.sax.saxutils import XMLGenerator
+
     from harness import Analysis, Result
     from harness.analysis import Row
 
@@ -31,6 +31,8 @@ def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
 
     Results that prove nothing, and verdicts of a machine that was not quiet enough, are skipped instead of passed.
     """
+    from xml.sax.saxutils import XMLGenerator  # imports the package of HTTP, which few runs need
+
     suites: dict[tuple[str, str], list[Judged]] = {}
     for result, row, found in judge_cells(analysis):
         suites.setdefault((result.suite, result.arm), []).append((result, row, found))
@@ -111,6 +113,8 @@ def _seconds(seconds: float) -> str:
 
 
 def _open(out: XMLGenerator, name: str, attributes: dict[str, str]) -> None:
+    from xml.sax.xmlreader import AttributesImpl
+
     out.startElement(name, AttributesImpl({key: _clean(value) for key, value in attributes.items()}))
     if name in ("testsuites", "testsuite"):
         out.ignorableWhitespace("\n")

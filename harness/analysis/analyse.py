@@ -108,6 +108,16 @@ class Analysis:
         return tuple(describe_overdrawn(self.run.overdrawn))
 
     @cached_property
+    def counts_by_outcome(self) -> Mapping[str, int]:
+        """Number of results by outcome, with zeros."""
+        return self.run.counts
+
+    @cached_property
+    def number_vacuous(self) -> int:
+        """Number of passed results that prove nothing."""
+        return self.run.vacuous
+
+    @cached_property
     def bugs(self) -> tuple[BugRow, ...]:
         """One row for each known bug and backend that the run asked."""
         return bug_rows(self.run)

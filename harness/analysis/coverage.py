@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from harness.analysis.schemas import GAP_COLUMNS
 from harness.networks.problem import is_network_line
 from harness.problems.operator import Operator
 from harness.record.run import RAN
@@ -85,15 +86,20 @@ def coverage_rows(found: Found, backend_of: Mapping[str, str]) -> Iterator[dict[
                 }  # fmt: skip
 
 
-def gap_rows(found: Found, backend_of: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """Yield records of the table `coverage-pairs`: one for each pair of conditions that was not asked together.
+def gap_columns(found: Found, backend_of: Mapping[str, str]) -> dict[str, list[Any]]:
+    """Return the columns of the table `coverage-pairs`: a row for each pair of conditions that was not asked together.
 
-    found: coverage by arm and operator. backend_of: backend of each arm.
+    By column, because runs have 10^5 such pairs. found: coverage by arm and operator. backend_of: backend of each arm.
     """
+    made: dict[str, list[Any]] = {column.name: [] for column in GAP_COLUMNS}
     for arm, coverages in found.items():
         for operator, one in coverages.items():
-            for a, b in one.missing:
-                yield {
-                    "arm": arm, "backend": backend_of.get(arm, arm), "operator": operator.value,
-                    "condition": one.conditions[a].name, "other": one.conditions[b].name, "state": one.state(a, b),
-                }  # fmt: skip
+            pairs, names = one.missing, [condition.name for condition in one.conditions]
+            for name, value in (("arm", arm), ("backend", backend_of.get(arm, arm)), ("operator", operator.value)):
+                made[name] += [value] * len(pairs)
+            first, second = [a for a, _ in pairs], [b for _, b in pairs]
+            made["condition"] += [names[a] for a in first]
+            made["other"] += [names[b] for b in second]
+            planned = one.planned[first, second].tolist()  # the pair is possible and was not asked
+            made["state"] += ["not run" if number else "never asked" for number in planned]
+    return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 from harness.record.run import VACUOUS_QUOTA, Outcome, Result, Run
@@ -54,10 +54,13 @@ def _describe_answer(result: Result) -> list[tuple[str, str]]:
 
 def describe_outcome(run: Run, outcome: Outcome) -> list[str]:
     """Return a line for every backend with results of an outcome: the most frequent reason, and the other cells."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for result in run.results:
+        if result.outcome == outcome:
+            found[result.arm].append(result.reason or "")
     told = []
     for backend in run.header.arm_names:
-        reasons = [r.reason or "" for r in run.results if r.outcome == outcome and r.arm == backend]
-        if reasons:
+        if reasons := found.get(backend):
             more = f" (and {len(reasons) - 1} more cells)" if len(reasons) > 1 else ""
             told.append(f"{backend} {outcome}: {Counter(reasons).most_common(1)[0][0]}{more}")
     return told

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.analysis.arm_comparison import ArmComparison
 from harness.analysis.arm_rows import verdict_row, worst_first
-from harness.analysis.coverage import Found, coverage_rows, gap_rows
+from harness.analysis.coverage import Found, coverage_rows, gap_columns
 from harness.analysis.network_records import network_records
 from harness.analysis.networks import NetworkRow
 from harness.analysis.observations import describe_observed
@@ -83,7 +83,7 @@ def coverage_frames(run: Run, found: Found) -> dict[str, pd.DataFrame]:
     backend_of = {result.arm: result.backend for result in run.results}
     return {
         "coverage": _typed(list(coverage_rows(found, backend_of)), COVERAGE_COLUMNS, _facts(run)),
-        "coverage-pairs": _typed(list(gap_rows(found, backend_of)), GAP_COLUMNS, _facts(run)),
+        "coverage-pairs": _framed(gap_columns(found, backend_of), GAP_COLUMNS, _facts(run)),
     }
 
 
@@ -174,9 +174,9 @@ def law_table(results: pd.DataFrame, status: pd.Series[Any]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = results[results["law"] != ""]
+    rows = results[["law", "arm", "formula", "worst", "outcome"]][results["law"] != ""]
     status = status[rows.index]
-    parts = rows[["law", "arm", "formula", "worst"]].assign(
+    parts = rows.drop(columns="outcome").assign(
         planned=1,
         ran=rows["outcome"].isin(list(RAN)).astype("Int64"),
         passed=(status == "passed").astype("Int64"),
@@ -194,8 +194,8 @@ def semantics_table(results: pd.DataFrame) -> pd.DataFrame:
     that was asked no such law has no column. A cell that ran without observing anything shows its outcome.
     """
     observing = set(results.loc[_observes(results), "law"].unique())
-    asked = results.loc[results["law"].isin(observing) & results["outcome"].isin(list(RAN))]
-    names = ("law", "formula", "arm", "problem", "outcome", "observed")
+    names = ["law", "formula", "arm", "problem", "outcome", "observed"]
+    asked = results[names].loc[results["law"].isin(observing) & results["outcome"].isin(list(RAN))]
     cases: dict[str, list[tuple[str, ...]]] = {}
     for law, *case in zip(*(asked[name].tolist() for name in names), strict=True):
         cases.setdefault(law, []).append(tuple(case))
@@ -228,11 +228,11 @@ def arithmetic_table(results: pd.DataFrame) -> pd.DataFrame:
     Columns: ARITHMETIC_COLUMNS. Effective bits come from comparisons with the float64 reference on the data in REAL, by
     the law REFERENCE_LAW and by the timed cells; the class of arithmetic was measured by ARITHMETIC_LAW.
     """
-    rows = results.loc[
+    names = ["arm", "backend", "operator", "dtype", "role", *_Comparison.__slots__[:-1]]
+    rows = results[names].loc[
         (results["role"].isin(["reference", "arithmetic"]) | results["law"].eq("")) & results["compared"].notna()
     ]
     math, data = _fields(rows, "math", "ieee"), _fields(rows, "data", "normal")
-    names = ("arm", "backend", "operator", "dtype", "role", *_Comparison.__slots__[:-1])
     groups: dict[tuple[str, ...], list[_Comparison]] = {}
     columns = (rows[name].astype(object).where(rows[name].notna(), None).tolist() for name in names)
     for values in zip(*columns, math, data, strict=True):

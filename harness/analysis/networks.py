@@ -122,14 +122,14 @@ def network_rows(run: Run) -> tuple[NetworkRow, ...]:
     laws: dict[tuple[str, str], list[Result]] = defaultdict(list)
     networks: dict[str, None] = {}
     backend_of: dict[str, str] = {}
-    for result in sorted(run.results, key=lambda result: result.cell):
-        if is_network_line(result.problem):
-            network, work, given = split_line(result.problem)
-            networks[network], backend_of[result.arm] = None, result.backend
-            if result.kind == "speed":
-                speed[network, given, result.arm].setdefault(work, result)
-            else:
-                laws[network, result.arm].append(result)
+    of_networks = (result for result in run.results if is_network_line(result.problem))
+    for result in sorted(of_networks, key=lambda result: result.cell):
+        network, work, given = split_line(result.problem)
+        networks[network], backend_of[result.arm] = None, result.backend
+        if result.kind == "speed":
+            speed[network, given, result.arm].setdefault(work, result)
+        else:
+            laws[network, result.arm].append(result)
     timed = {(network, arm) for network, _, arm in speed}
     asked = [key for key, found in laws.items() if any(result.role == "network" for result in found)]
     keys = [*speed, *((network, "", arm) for network, arm in asked if (network, arm) not in timed)]

@@ -65,13 +65,13 @@ def find_portfolios(run: Run) -> tuple[Portfolio, ...]:
     The result of the pass itself, on any backend, lists its layers. Only verified times count.
     """
     timed: dict[str, dict[str, Result]] = {}
-    for result in run.results:
-        verified = result.outcome == "passed" and not result.vacuous
-        if result.kind == "speed" and verified and result.measurement is not None:
+    speed = [result for result in run.results if result.kind == "speed"]
+    for result in speed:
+        if result.outcome == "passed" and not result.vacuous and result.measurement is not None:
             timed.setdefault(result.problem, {}).setdefault(result.arm, result)
     parts: dict[str, Mapping[str, int]] = {}
-    for result in run.results:
-        if result.kind == "speed" and result.attachments is not None and result.attachments.parts:
+    for result in speed:
+        if result.attachments is not None and result.attachments.parts:
             parts.setdefault(result.problem, result.attachments.parts)
     return tuple(
         build_portfolio(network, layers, timed) for network, layers in parts.items() if any(p in timed for p in layers)

@@ -40,15 +40,16 @@ class SettingRow:
 
 def setting_rows(run: Run) -> list[SettingRow]:
     """Return one row for each arm of a backend with several settings, in their order; empty without such a backend."""
+    grouped = _group_arms(run)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for result in run.results:
+    for result in run.results if grouped else ():
         if result.kind == "correctness":
             counts[result.arm][PROVES_NOTHING if result.vacuous else result.outcome] += 1
     return [
         SettingRow(
             arm=name, plain=of, setting=setting, observed=run.instruction_sets.get(name, {}), counts=counts[name]
         )
-        for of, arms in _group_arms(run).items()
+        for of, arms in grouped.items()
         for name, setting in arms.items()
     ]
 
@@ -58,7 +59,7 @@ def explain_settings(run: Run) -> dict[int, str]:
     grouped = _group_arms(run)
     groups = {name: of for of, arms in grouped.items() for name in arms}
     cells: dict[tuple[str, str, str, str], list[Result]] = defaultdict(list)
-    for result in run.results:
+    for result in run.results if groups else ():
         if result.arm in groups and result.kind == "correctness":
             cells[groups[result.arm], result.suite, result.problem, result.law].append(result)
     found: dict[int, str] = {}

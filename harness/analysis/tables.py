@@ -154,14 +154,13 @@ def result_columns(run: Run) -> Columns:
     made: Columns = {name: list(map(attrgetter(name), results)) for name in _OF_RESULT}
     made["threads"] = [result.threads or None for result in results]
     fields = {line: (line.partition(" ")[0], read_text(line, "dtype")) for line in set(made["problem"])}
-    made["operator"] = [fields[line][0] for line in made["problem"]]
-    made["dtype"] = [fields[line][1] for line in made["problem"]]
-    made["route"] = list(map(attrgetter("route.kind"), results))
-    made["via"] = list(map(attrgetter("route.via"), results))
-    deviations = [result.deviation for result in results]
-    for shown, name in _OF_DEVIATION.items():
-        value = attrgetter(name)
-        made[shown] = [None if one is None else value(one) for one in deviations]
+    told = [fields[line] for line in made["problem"]]
+    made["operator"], made["dtype"] = [name for name, _ in told], [dtype for _, dtype in told]
+    routes = [result.route for result in results]
+    made["route"], made["via"] = [route.kind for route in routes], [route.via for route in routes]
+    read, nothing = attrgetter(*_OF_DEVIATION.values()), (None,) * len(_OF_DEVIATION)
+    deviations = [nothing if result.deviation is None else read(result.deviation) for result in results]
+    made |= {name: [values[place] for values in deviations] for place, name in enumerate(_OF_DEVIATION)}
     for column in RESULT_COLUMNS:
         made.setdefault(column.name, [None] * len(results))
     for number, result in enumerate(results):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ def command(
     registry = load_registry(plugins, without)
     reporters = registry.reporters_for(formats)
     found = read_run(run)
+    gc.freeze()  # the results stay to the end, and collecting garbage need not visit them
     for path in write_reports(reporters, analyse(found), None if output is None else Path(output)):
         print(path)
     if not found.complete:

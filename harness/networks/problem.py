@@ -112,7 +112,7 @@ def split_line(line: str) -> tuple[str, Work, str]:
 
 def is_network_line(line: str) -> bool:
     """Return True if a problem line is that of a network."""
-    return line.split(maxsplit=1)[:1] == [WORD]
+    return line.lstrip().startswith(WORD) and line.split(maxsplit=1)[0] == WORD
 
 
 def parse_network(line: str, architectures: Mapping[str, Architecture]) -> NetworkProblem:

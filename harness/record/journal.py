@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -97,9 +98,18 @@ def read_journal(
     backend_of: backend of each arm of the run, for formats that do not record it.
     Raises ValueError if an earlier line is damaged.
     """
-    decode = make_decoder(format, backend_of)
-    entries: list[Entry] = []
     data = path.read_bytes()
+    if format >= FORMAT and data.endswith(b"\n"):
+        with suppress(msgspec.MsgspecError):  # reading line by line tells which one is damaged
+            entries = msgspec.json.Decoder(Entry, strict=False).decode_lines(data)
+            if len(entries) == data.count(b"\n"):
+                return entries, False
+    return _read_lines(data, make_decoder(format, backend_of))
+
+
+def _read_lines(data: bytes, decode: Callable[[bytes], Entry]) -> tuple[list[Entry], bool]:
+    """Read the lines of a journal one by one, with `decode`; for the rest see `read_journal`."""
+    entries: list[Entry] = []
     lines = data.split(b"\n")
     for number, line in enumerate(lines, 1):
         if not line:

@@ -321,10 +321,7 @@ class Run:
 
 def count_outcomes(results: Iterable[Result]) -> dict[str, int]:
     """Count results by outcome, with zeros."""
-    counts: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
-    for result in results:
-        counts[result.outcome] += 1
-    return counts
+    return {**dict.fromkeys(OUTCOMES, 0), **Counter(result.outcome for result in results)}
 
 
 def find_overdrawn(results: Iterable[Result]) -> dict[str, tuple[int, int]]:

@@ -45,3 +45,34 @@ def test_not_a_number_survives(tmp_path):
     (entry,), torn = read_journal(journal.path)
     assert math.isnan(entry.result.deviation.got)
     assert not torn
+
+
+def test_two_entries_on_a_line_are_damage_even_if_each_can_be_read(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.append(ResultEntry(result(0.5, 1.5)))
+    journal.append(EndEntry(Ending(complete=True)))
+    journal.close()
+    journal.path.write_bytes(journal.path.read_bytes().replace(b"\n", b" ", 1))
+    with pytest.raises(ValueError, match="line 1"):
+        read_journal(journal.path)
+
+
+@pytest.mark.parametrize("line", [1, 2])
+def test_a_damaged_line_is_told_by_its_number(tmp_path, line):
+    journal = Journal(tmp_path / "journal.jsonl")
+    for _ in range(2):
+        journal.append(EndEntry(Ending(complete=True)))
+    journal.close()
+    lines = journal.path.read_bytes().split(b"\n")
+    lines[line - 1] = lines[line - 1][:-1]
+    journal.path.write_bytes(b"\n".join(lines))
+    with pytest.raises(ValueError, match=f"line {line}"):
+        read_journal(journal.path)
+
+
+def test_empty_lines_are_passed_over(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.append(EndEntry(Ending(complete=True)))
+    journal.close()
+    journal.path.write_bytes(b"\n" + journal.path.read_bytes() + b"\n")
+    assert read_journal(journal.path) == ([EndEntry(Ending(complete=True))], False)
