@@ -49,9 +49,9 @@ class LineError(HarnessError):
 
 
 def say_error(error: BaseException) -> str:
-    """Return the type and the text of any exception on one line, also of one whose text cannot be had."""
+    """Return the type and the text of any exception on one line that a file can hold, also if it has no text."""
     try:
-        text = " ".join(str(error).split()) or "no message"
+        text = " ".join(str(error).split()).encode(errors="backslashreplace").decode() or "no message"
     except BaseException as inner:  # an exception of a plugin may raise another when it is asked for its text
         text = f"its text raises {type(inner).__name__}"
     return f"{type(error).__name__}: {text}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from harness import ExitCode, Result, Run
-from harness.analysis import conclude_gate, describe_failure, describe_reason, repeat_command
+from harness.analysis import conclude_gate, describe_failure, describe_reason, make_inert, repeat_command
 from harness.record import RAN, WRONG
 from reports.words import ratio_words
 
@@ -23,7 +23,7 @@ class Finding:
     """Reason why a cell or a run does not count as passed.
 
     level: failure or error if the build should fail, open if nothing could be shown, idle if nothing ran.
-    kind: the outcome or verdict. message: one line or more. details: further lines, each a name and a text.
+    kind: the outcome or verdict. message: of the whole. details: further lines, each a name and a text.
     """
 
     level: Level
@@ -33,8 +33,8 @@ class Finding:
 
     @property
     def text(self) -> str:
-        """The message, followed by the details."""
-        return "\n".join([self.message, *(f"{name}: {words}" for name, words in self.details)])
+        """The message, followed by the details, each on one line."""
+        return "\n".join(map(make_inert, [self.message, *(f"{name}: {words}" for name, words in self.details)]))
 
 
 def timed_results(run: Run) -> list[Result]:

@@ -1,4 +1,7 @@
-"""Frames as CSV files, plus a file that documents their columns. Missing values are empty fields."""
+"""Frames as CSV files, plus a file that documents their columns. Missing values are empty fields.
+
+Text that a spreadsheet would run as a formula begins with an apostrophe there; numbers stay numbers.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,11 @@ from typing import TYPE_CHECKING
 
 from harness.analysis import comparison_frame, schema_table, semantics_arms
 
+FORMULA = r"^[=+\-@\t\r]"  # beginnings of what Excel, LibreOffice and Google Sheets compute
+
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
     from harness import Analysis
     from harness.analysis import Comparison
@@ -45,6 +51,7 @@ def _write_table(table: pd.DataFrame, path: Path) -> Path:
     from pyarrow import csv
 
     made = pa.Table.from_pandas(table, preserve_index=False)
+    made = mark_formulas(made)
     for number, field in enumerate(made.schema):
         if pa.types.is_boolean(field.type):
             words = pc.if_else(made.column(number), "True", "False")
@@ -55,5 +62,27 @@ def _write_table(table: pd.DataFrame, path: Path) -> Path:
     return path
 
 
+def mark_formulas(table: pa.Table) -> pa.Table:
+    """Return the table with an apostrophe before every text that a spreadsheet would run as a formula."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for number, field in enumerate(table.schema):
+        if _is_text(field.type):
+            texts = table.column(number).cast(pa.string())
+            quoted = pc.binary_join_element_wise("'", texts, "")
+            cells = pc.if_else(pc.match_substring_regex(texts, FORMULA), quoted, texts)
+            table = table.set_column(number, field.name, cells)
+    return table
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(inner) or pa.types.is_large_string(inner))
+
+
 def _quoted(name: str) -> str:
+    name = f"'{name}" if re.match(FORMULA, name) else name
     return '"' + name.replace('"', '""') + '"' if re.search(r'[",\r\n]', name) else name

@@ -10,7 +10,6 @@ positions: maps a timed cell to the number of its row.
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.analysis import SpeedRow
 from harness.networks import is_network_line
+from reports.html import plot_text
 from reports.number_format import format_number
 from reports.rows import sweep_point
 from reports.words import time_words
@@ -110,7 +110,7 @@ def _heat_map(id: str, name: str, rows: Sequence[SpeedRow], backends: Sequence[s
     columns = list(range(len(backends)))
     lines = list(range(len(rows)))
     layout = {
-        "xaxis": {"side": "top", "tickvals": columns, "ticktext": [html.escape(b) for b in backends],
+        "xaxis": {"side": "top", "tickvals": columns, "ticktext": [plot_text(b) for b in backends],
                   "showgrid": False, "zeroline": False, "fixedrange": True},
         "yaxis": {"autorange": "reversed", "tickvals": lines, "ticktext": _row_names(rows), "automargin": True,
                   "showgrid": False, "zeroline": False, "fixedrange": True},
@@ -150,7 +150,7 @@ def _row_names(rows: Sequence[SpeedRow]) -> list[str]:
     for row, label, longer in zip(rows, labels, typed, strict=True):
         name = label if labels.count(label) == 1 else longer if typed.count(longer) == 1 else row.problem
         many = f"  ×{row.multiplicity}" if row.multiplicity > 1 else ""
-        names.append(html.escape(f"{name}{many} "))
+        names.append(plot_text(f"{name}{many} "))
     return names
 
 
@@ -182,7 +182,7 @@ def _curve(
         return None
     ms = [[cell[name] / 1e6 for _, _, cell in found] for name in ("low_ns", "median_ns", "high_ns")]
     return {
-        "type": "scatter", "mode": "lines+markers", "name": html.escape(backend), "hoverinfo": "none",
+        "type": "scatter", "mode": "lines+markers", "name": plot_text(backend), "hoverinfo": "none",
         "x": [x for x, _, _ in found], "y": ms[1],
         "customdata": [_where(positions, row, backend) for _, row, _ in found],
         "error_y": {"type": "data", "symmetric": False, "array": _gaps(ms[1], ms[2]), "arrayminus": _gaps(ms[0], ms[1]),
@@ -199,7 +199,7 @@ def _gaps(lower: Iterable[float], upper: Iterable[float]) -> list[float]:
 def _curves(id: str, title: str, axis: str, ticks: Sequence[float], data: list[Any]) -> Figure:
     medians = [math.log10(y) for one in data for y in one["y"]]
     layout = {
-        "xaxis": {"type": "log", "title": {"text": html.escape(axis)}, "tickvals": list(ticks),
+        "xaxis": {"type": "log", "title": {"text": plot_text(axis)}, "tickvals": list(ticks),
                   "ticktext": [f"{tick:g}" for tick in ticks]},
         "yaxis": {**_DECADES, "title": {"text": "median time of a call (ms)"},
                   "range": [min(medians) - 0.5, max(medians) + 0.5]},  # long error bars must not flatten the curves
@@ -225,7 +225,7 @@ def roofline(rows: Sequence[SpeedRow], backends: Sequence[str], peak: Peak, posi
         if shown:
             data.append({
                 "type": "scattergl" if len(shown) > 1000 else "scatter", "mode": "markers", "hoverinfo": "none",
-                "name": html.escape(backend), "x": [_short(intensity[row.problem]) for row in shown],
+                "name": plot_text(backend), "x": [_short(intensity[row.problem]) for row in shown],
                 "y": [_short(row.cells[backend]["gflops"]) for row in shown],
                 "customdata": [_where(positions, row, backend) for row in shown],
                 "marker": {**_marked(marker, [row.cells[backend] for row in shown]), "opacity": 0.85},
@@ -273,7 +273,7 @@ def _ratio_plot(id: str, backend: str, found: list[tuple[int, dict[str, Any]]], 
     found.sort(key=lambda pair: -pair[1]["ratio"])
     values, lows, highs = ([r[name] for _, r in found] for name in ("ratio", "ratio_low", "ratio_high"))
     colours = {"SLOWER": COLOURS[1], "FASTER": COLOURS[2], "SAME": COLOURS[0]}
-    names = [html.escape(f"{r['label']} {r['problem'].partition(' ')[0]} ") for _, r in found]
+    names = [plot_text(f"{r['label']} {r['problem'].partition(' ')[0]} ") for _, r in found]
     trace = {
         "type": "scatter", "mode": "markers", "hoverinfo": "none", "x": values, "y": list(range(len(found))),
         "customdata": [number for number, _ in found],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.analysis import Group, groups_of, row_ratios
 from reports.figures import COLOURS, HEAD_PX, NEUTRAL, ROW_PX, WIDE_TICKS, Figure, make_figure
+from reports.html import plot_text
 from reports.number_format import shorten
 from reports.words import ratio_words
 
@@ -102,7 +102,7 @@ def _words(row: Row) -> str:
     """Hover text of a point."""
     value, interval = ratio_words(row.judgement.ratio)
     lines = [
-        f"<b>{html.escape(row.new.arm)}, {html.escape(row.new.label)}</b>", html.escape(row.new.problem),
+        f"<b>{plot_text(row.new.arm)}, {plot_text(row.new.label)}</b>", plot_text(row.new.problem),
         f"{row.judgement.verdict}: new/base {value} ({interval}), {row.judgement.passes} passes",
     ]  # fmt: skip
     return "<br>".join(lines)
@@ -127,7 +127,7 @@ def _names(rows: Sequence[Row]) -> list[str]:
     """Labels of the rows; the problem line if a label is ambiguous."""
     labels = [row.new.label for row in rows]
     names = [label if labels.count(label) == 1 else row.new.problem for row, label in zip(rows, labels, strict=True)]
-    return [f"{html.escape(shorten(name, LONGEST_NAME))} " for name in names]
+    return [f"{plot_text(shorten(name, LONGEST_NAME))} " for name in names]
 
 
 def make_strip(row: Row, delta: float) -> Strip | None:

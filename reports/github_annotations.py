@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.analysis import show_text
 from reports.ci_findings import Finding, judge_cells, judge_whole
 from reports.number_format import count
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from harness import Analysis, Result
 
 MOST = 10  # GitHub shows ten errors and ten warnings per step
+LONGEST_TITLE = 200  # characters
 LEVELS = ("error", "failure", "open")
 
 
@@ -60,7 +62,8 @@ def _error(result: Result) -> float:
 
 def _command(found: Finding, title: str) -> str:
     command = "warning" if found.level == "open" else "error"
-    return f"::{command} title={escape_property(title)}::{escape_data(found.text)}"
+    text = "\n".join(map(show_text, found.text.split("\n")))
+    return f"::{command} title={escape_property(show_text(title, LONGEST_TITLE))}::{escape_data(text)}"
 
 
 def escape_data(text: str) -> str:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from harness.analysis import make_inert, show_text
 from reports.number_format import format_time
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+LONGEST = 4000  # characters of a text, which may be a command that is to be copied
+LONGEST_LABEL = 400  # characters of a text in a figure
+PICTURE = "data:image/png;base64,"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +46,7 @@ def render(template: str, path: Path, context: dict[str, Any]) -> tuple[Path, ..
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("reports"), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        trim_blocks=True, lstrip_blocks=True, finalize=_make_shown,
     )  # fmt: skip
     environment.filters["time"] = format_time
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
@@ -49,6 +56,22 @@ def render(template: str, path: Path, context: dict[str, Any]) -> tuple[Path, ..
         context["plotly"] = Markup(get_plotlyjs())
     path.write_text(environment.get_template(template).render(context), encoding="utf-8")
     return (path,)
+
+
+def _make_shown(value: object) -> object:
+    """Return text that is safe to show: inert, on one line, and shortened unless it is a picture."""
+    from markupsafe import Markup
+
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    if value.startswith(PICTURE):
+        return make_inert(value)
+    return show_text(value, LONGEST)
+
+
+def plot_text(text: str) -> str:
+    """Return text for Plotly, which interprets some HTML: inert, shortened and escaped."""
+    return html.escape(show_text(text, LONGEST_LABEL))
 
 
 def pack(table: pd.DataFrame, columns: Sequence[Shown]) -> dict[str, Any]:
@@ -63,7 +86,8 @@ def pack(table: pd.DataFrame, columns: Sequence[Shown]) -> dict[str, Any]:
         values = table[column.name]
         if column.kind in ("text", "code", "status"):
             codes, texts = pd.factorize(values.fillna(""))
-            made.append({**asdict(column), "values": list(texts), "codes": codes.tolist()})
+            shown = [show_text(text, LONGEST) for text in texts]
+            made.append({**asdict(column), "values": shown, "codes": codes.tolist()})
         else:
             places, numbers = pd.factorize(values.to_numpy(dtype=float, na_value=math.nan))
             words = [*map(_plain, numbers), ""]  # the place of NaN is -1

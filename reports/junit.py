@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.analysis import make_inert
 from reports.ci_findings import Finding, judge_cells, judge_whole
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _write_finding(out: XMLGenerator, found: Finding) -> None:
     prefix = "" if found.level == "idle" else f"{found.kind}: "
     _open(out, element, {"type": found.kind, "message": f"{prefix}{found.message}"})
     if element != "skipped":
-        out.characters(_clean(found.text))
+        out.characters("\n".join(map(_clean, found.text.split("\n"))))
     _close(out, element)
 
 
@@ -127,4 +128,5 @@ def _close(out: XMLGenerator, name: str) -> None:
 
 
 def _clean(text: str) -> str:
-    return FORBIDDEN.sub("", text)
+    """Return text that XML permits, and that does nothing where a service shows it."""
+    return FORBIDDEN.sub("", make_inert(text))

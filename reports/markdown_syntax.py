@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from harness.analysis import show_text
+
+LONGEST_TEXT, LONGEST_CODE = 1000, 4000  # characters; code may be a command that is to be copied
+
 
 def section(title: str, *lines: str) -> Iterator[str]:
     """Begin a section: its heading, and lines that describe its table."""
@@ -21,9 +25,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int) -> I
         yield f"| {' | '.join(row)} |"
 
 
+def _flatten(text: str, most: int = LONGEST_TEXT) -> str:
+    return " ".join(show_text(text, most).split())
+
+
 def escape(text: str) -> str:
-    """Escape text for Markdown and HTML, on one line."""
-    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    """Escape text for Markdown and HTML, on one line; it is inert, and shortened if it is very long."""
+    flat = _flatten(text).replace("&", "&amp;").replace("<", "&lt;")
     return "".join(f"\\{c}" if c in "\\`*_[]|#~" else c for c in flat)
 
 
@@ -38,7 +46,7 @@ def cell(main: str, note: str = "", *, wrong: bool = False) -> str:
 
 def code(text: str) -> str:
     """Return text as a code span, whatever backquotes it contains."""
-    flat, fence = " ".join(text.split()), "`"
+    flat, fence = _flatten(text, LONGEST_CODE), "`"
     while fence in flat:
         fence += "`"
     edge = " " if flat.startswith("`") or flat.endswith("`") else ""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         describe_silent,
     )
     from harness.analysis.history.series import History, Series, Shift
+    from harness.analysis.inert_text import make_inert, show_text
     from harness.analysis.kill_matrix import Kill, KillMatrix
     from harness.analysis.networks import NetworkRow
     from harness.analysis.portfolio import Choice, Portfolio
@@ -55,6 +56,7 @@ else:
             "fuzz_report": "FuzzFinding FuzzReport FuzzedBackend",
             "gate_report": "Compared FINDING_MEANINGS GateReport QUIET_FINDINGS conclude_gate describe_silent",
             "history.series": "History Series Shift",
+            "inert_text": "make_inert show_text",
             "kill_matrix": "Kill KillMatrix",
             "networks": "NetworkRow",
             "portfolio": "Choice Portfolio",
@@ -74,6 +76,6 @@ __all__ = [
     "FuzzFinding", "FuzzReport", "FuzzedBackend", "GateReport", "Group", "History", "Kill", "KillMatrix", "NetworkRow",
     "Portfolio", "Qualification", "Row", "Series", "SettingRow", "Shift", "SpeedRow", "comparison_frame",
     "conclude_gate", "count_statuses", "describe_failure", "describe_incomplete", "describe_outcome", "describe_reason",
-    "describe_silent", "effects", "estimate_time", "groups_of", "plain_records", "repeat_command", "row_ratios",
-    "schema_table", "semantics_arms", "verdict_row",
+    "describe_silent", "effects", "estimate_time", "groups_of", "make_inert", "plain_records", "repeat_command",
+    "row_ratios", "schema_table", "semantics_arms", "show_text", "verdict_row",
 ]  # fmt: skip

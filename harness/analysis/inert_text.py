@@ -19,6 +19,8 @@ def make_inert(text: str) -> str:
     Sequences that control a terminal begin with such a character, so that they are shown and do nothing. Line breaks
     and tabs become blanks.
     """
+    if text.isascii() and text.isprintable():
+        return text
     return _UNSEEN.sub(lambda found: _code(found[0]), _BREAK.sub(" ", text))
 
 

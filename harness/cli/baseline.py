@@ -11,6 +11,7 @@ import click
 
 from harness.cli.compare import shown_options
 from harness.cli.options import Command, load_registry, plugin_options, read_share
+from harness.cli.saying import say
 from harness.exit_codes import ExitCode
 from harness.record.baselines import DEFAULT
 
@@ -58,13 +59,13 @@ def save(name: str, run: str | None, suite: str | None, overwrite: bool, incompl
     path = save_baseline(found, name, Path(folder), suite=suite, replace=overwrite, incomplete=incomplete)
     kept = read_baseline(Path(folder), name)
     size = path.stat().st_size
-    print(f"{path}: {len(kept.results)} cells of {found.path}, {size / 2**10:.0f} KiB")
+    say(f"{path}: {len(kept.results)} cells of {found.path}, {size / 2**10:.0f} KiB")
     wrong = sum(kept.counts[outcome] for outcome in ("failed", "error", "crashed", "timeout"))
     if wrong:
-        print(f"note: {wrong} cells of it are wrong; a comparison with it cannot call them BROKEN")
+        say(f"note: {wrong} cells of it are wrong; a comparison with it cannot call them BROKEN")
     speed = dict.fromkeys(result.suite for result in kept.results if result.kind == "speed")
     if size > LARGE_BYTES and suite is None and speed and len(kept.header.suites) > len(speed):
-        print(f"note: most of it are results of laws; --suite {next(iter(speed))} keeps the times alone")
+        say(f"note: most of it are results of laws; --suite {next(iter(speed))} keeps the times alone")
 
 
 @command.command("list")
@@ -73,13 +74,13 @@ def list_command(folder: str) -> None:
     """Show all baselines: when, which commit, which environment, and whether it is the one here."""
     from rich.markup import escape
 
-    from harness.cli.summary import open_console, plain_table
+    from harness.cli.terminal import open_console, plain_table
     from harness.record.baselines import list_baselines
     from harness.record.environment import describe_environment
 
     baselines = list_baselines(Path(folder))
     if not baselines:
-        print(f"no baselines in '{folder}'; save one with `python -m harness baseline save NAME`")
+        say(f"no baselines in '{folder}'; save one with `python -m harness baseline save NAME`")
         return
     here, table = describe_environment(), plain_table("name", "created", "commit", "environment", "cells", "same here")
     for one in baselines:
@@ -101,7 +102,8 @@ def list_command(folder: str) -> None:
 def show(name: str, folder: str) -> None:
     """Show what a baseline holds: when, commit, environment, cells by outcome, and the times."""
     from harness.analysis.analyse import analyse
-    from harness.cli.summary import MOST_TIMES, open_console, print_summary
+    from harness.cli.summary import MOST_TIMES, print_summary
+    from harness.cli.terminal import open_console
     from harness.record.baselines import read_baseline
 
     run = read_baseline(Path(folder), name)
@@ -144,12 +146,13 @@ def compare(
             "make it, or name one"
         )
     new, others = _narrow(found, base.header.suites)
-    print(f"base: {base.path} ({_commit(base)})\nnew:  {new.path} ({_commit(new)})")
+    say(f"base: {base.path} ({_commit(base)})")
+    say(f"new:  {new.path} ({_commit(new)})")
     code = conclude(base, new, share, everything, output, reporters)
     if others:
-        print(f"{others} cells of suites that the baseline does not have are left out")
+        say(f"{others} cells of suites that the baseline does not have are left out")
     revision = _commit(base).split(",")[0] if base.header.environment.get("git") else "REV"
-    print(
+    say(
         "Stored runs are not made in turns: the machine's drift lies in every ratio. To be sure: "
         f"python -m harness gate --base {revision}{''.join(f' --plugin {one}' for one in new.header.plugins)}"
     )
@@ -202,7 +205,7 @@ def _print_all_times(run: Run) -> None:
     from rich.markup import escape
 
     from harness.analysis.statistics import estimate_time
-    from harness.cli.summary import open_console, plain_table
+    from harness.cli.terminal import open_console, plain_table
 
     table = plain_table("problem", "backend", "median ms", "low", "high", numbers=3)
     for result in run.results:

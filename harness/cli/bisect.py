@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import load_registry, plugin_options, read_cell, read_seconds, read_share
+from harness.cli.saying import say
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -67,11 +68,11 @@ def command(
         command=command_line(sys.argv[1:]), lease_wait_s=read_seconds(lease_wait) if lease_wait else None,
     )  # fmt: skip
     gate = Gate(delta=read_share(delta), budget_s=read_seconds(budget), whole=True, armed=True)
-    print(f"{len(commits)} commits between {good} and {bad}; about {_most(len(commits))} comparisons", flush=True)
+    say(f"{len(commits)} commits between {good} and {bad}; about {_most(len(commits))} comparisons")
     try:
         found = find_change(registry, wanted, gate, choose_watch(), commits, print_step)
     except NothingToFindError as error:
-        print(f"bad is not shown to be worse than good: {error}", file=sys.stderr)
+        say(f"bad is not shown to be worse than good: {error}", error=True)
         return ExitCode.CANNOT_TELL if error.unclear else ExitCode.INCOMPLETE
     print_found(repository, found)
     return ExitCode.OK if found.found else ExitCode.CANNOT_TELL
@@ -84,7 +85,7 @@ def _most(commits: int) -> int:
 def print_step(step: Step) -> None:
     """Print a tested commit, and its result."""
     ratio = f"{step.ratio.value:.3f} ({step.ratio.low:.3f} to {step.ratio.high:.3f})  " if step.ratio else ""
-    print(f"{step.revision[:12]}  {step.answer:<8}{ratio}{step.reason or ''}", flush=True)
+    say(f"{step.revision[:12]}  {step.answer:<8}{ratio}{step.reason or ''}")
 
 
 def print_found(repository: Path, found: Bisection) -> None:
@@ -93,8 +94,8 @@ def print_found(repository: Path, found: Bisection) -> None:
 
     change = "wrong" if found.change is None else f"slower, by {100 * (found.change.value - 1):.1f} % between the ends"
     if found.found:
-        print(f"the first commit that is {change}:")
+        say(f"the first commit that is {change}:")
     else:
-        print(f"cannot tell which of these {len(found.suspects)} commits is the first that is {change}:")
+        say(f"cannot tell which of these {len(found.suspects)} commits is the first that is {change}:")
     for revision in found.suspects:
-        print("  " + git(repository, "show", "--no-patch", "--format=%h %an %as %s", revision))
+        say("  " + git(repository, "show", "--no-patch", "--format=%h %an %as %s", revision))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import read_cell
+from harness.cli.saying import say
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def command(
         raise UsageError("bless: got no reason, wanted --reason with why the change is accepted")
     blessing = _make(repository, _read(run), name, problem, " ".join(reason.split()), commit, suite)
     add_blessing(repository, blessing)
-    print(f"blessed: {_describe(blessing)}\ncommit {repository / FILE}")
+    say(f"blessed: {_describe(blessing)}")
+    say(f"commit {repository / FILE}")
 
 
 def read_blessed(cell: str) -> tuple[str, str]:
@@ -183,20 +185,20 @@ def _remove(repository: Path, name: str, problem: str, commit: str | None) -> No
     if not removed:
         raise UsageError(f"no blessing: got '{name} {problem}', see `python -m harness bless --list`")
     for one in removed:
-        print(f"removed: {_describe(one)}")
+        say(f"removed: {_describe(one)}")
 
 
 def _list(repository: Path, base: str | None) -> None:
     """Print every blessing, and whether it holds between base and the checkout."""
     from rich.markup import escape
 
-    from harness.cli.summary import open_console, plain_table
+    from harness.cli.terminal import open_console, plain_table
     from harness.gating.blessings import FILE, SHORT, find_state, read_blessings
     from harness.git import resolve_revision
 
     blessings = read_blessings(repository)
     if not blessings:
-        print(f"no blessings in '{repository / FILE}'")
+        say(f"no blessings in '{repository / FILE}'")
         return
     head, first = resolve_revision(repository, "HEAD"), resolve_revision(repository, base) if base else ""
     table = plain_table("state", "verdict", "backend", "problem", "ratio", "commit", "created", "reason")
@@ -206,7 +208,7 @@ def _list(repository: Path, base: str | None) -> None:
         table.add_row(find_state(one, first, head, repository), one.verdict, *map(escape, cells))
     open_console().print(table)
     if not base:
-        print("A blessing holds against any base that lacks its commit; --base REV says which are spent there.")
+        say("A blessing holds against any base that lacks its commit; --base REV says which are spent there.")
 
 
 def _describe(one: Blessing) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.saying import say
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -65,10 +66,10 @@ def command(
         workload = capture_onnx(rest, inputs=inputs, dims=dims, backward=bool(backward))
     print_workload(workload)
     if not workload.problems:
-        print("nothing was taken, and no file is written")
+        say("nothing was taken, and no file is written")
         return ExitCode.INCOMPLETE
     write_workload(workload, file, replace=replace)
-    print(f"{file}: use it with --problems {file}")
+    say(f"{file}: use it with --problems {file}")
     return ExitCode.OK
 
 
@@ -99,7 +100,7 @@ def print_workload(workload: Workload) -> None:
     """Print the table of problems, the calls that were left out with their reasons, and the sums."""
     from rich.markup import escape
 
-    from harness.cli.summary import open_console, plain_table
+    from harness.cli.terminal import open_console, plain_table
 
     console = open_console()
     if workload.problems:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import Command, load_registry, plugin_options
+from harness.cli.saying import say
 from harness.errors import UnwritableError
 from harness.exit_codes import ExitCode
 
@@ -85,7 +86,7 @@ def conclude(
             raise UnwritableError(f"output folder cannot be written: got '{output}' ({error.strerror})") from None
         for reporter in reporters:
             for path in reporter.write_comparison(comparison, Path(output)) if reporter.write_comparison else ():
-                print(path)
+                say(path)
     return comparison.exit_code
 
 
@@ -96,7 +97,8 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
     from rich.markup import escape
 
     from harness.analysis.run_comparison import VERDICTS, conclude_comparison
-    from harness.cli.summary import open_console, plain_table, ratio_cells
+    from harness.cli.summary import ratio_cells
+    from harness.cli.terminal import open_console, plain_table
 
     console = open_console()
     for run, which in ((comparison.base, "base"), (comparison.new, "new")):

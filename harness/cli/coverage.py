@@ -82,7 +82,7 @@ def conditions_table(coverages: Mapping[Operator, Coverage]) -> Table:
     """Return the table of conditions by operators: numbers of problems, or `never` or `not run`."""
     from rich.markup import escape
 
-    from harness.cli.summary import plain_table
+    from harness.cli.terminal import plain_table
     from harness.generate.dispatch.coverage import list_conditions
 
     table = plain_table("factor", "condition", *coverages, numbers=len(coverages))
@@ -105,7 +105,7 @@ def _cell(coverage: Coverage, number: int | None) -> str:
 
 def pairs_table(coverages: Mapping[Operator, Coverage]) -> Table:
     """Return the table of pairs of conditions of different factors: numbers of possible, asked and missing ones."""
-    from harness.cli.summary import plain_table
+    from harness.cli.terminal import plain_table
 
     heads = ("problems", "asked", "pairs possible", "asked", "not run", "never asked")
     table = plain_table("operator", *heads, numbers=len(heads))

@@ -42,7 +42,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
     """Print a table of all findings, and their conclusion."""
     from rich.markup import escape
 
-    from harness.cli.summary import open_console, plain_table
+    from harness.cli.terminal import open_console, plain_table
     from harness.machine.diagnosis import conclude
 
     console = open_console()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from harness.analysis.inert_text import show_text
 from harness.cli.options import load_registry, plugin_options, read_seconds
+from harness.cli.saying import say
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class _Terminal:
     """Prints every finding as soon as it is made, with a live line below, or a line every few seconds."""
 
     def __init__(self) -> None:
-        from harness.cli.summary import open_console
+        from harness.cli.terminal import open_console
 
         self.console = open_console()
         self.backend = ""
@@ -166,11 +167,12 @@ class _Progress:
     """One live line on a terminal, else a line every few seconds, on standard error."""
 
     def __init__(self, bounds: Bounds) -> None:
-        from rich.console import Console
         from rich.status import Status
 
+        from harness.cli.terminal import open_console
+
         self.bounds, self.last = bounds, time.monotonic()
-        console = Console(stderr=True)
+        console = open_console(error=True)
         self.width = max(10, console.width - 4)
         self.status = Status("starting", console=console) if console.is_terminal else None
 
@@ -188,9 +190,9 @@ class _Progress:
         counts = f"{bench.problems} problems, {bench.applications} law applications, {left}"
         text = f"{bench.backend}: {counts}; {bench.now}"
         if self.status is None:
-            print(text, file=sys.stderr, flush=True)
+            say(text, error=True)
         else:
-            self.status.update(escape(text[: self.width]))
+            self.status.update(escape(show_text(text, self.width)))
 
     def pause(self) -> None:
         """Hide the live line while something is printed, if there is one."""

@@ -166,7 +166,8 @@ def print_findings(report: GateReport) -> None:
     from rich.markup import escape
 
     from harness.analysis.gate_report import QUIET_FINDINGS, describe_silent
-    from harness.cli.summary import open_console, plain_table, print_effects, ratio_cells
+    from harness.cli.summary import print_effects, ratio_cells
+    from harness.cli.terminal import open_console, plain_table
 
     console, delta = open_console(), report.arm_comparison.gate.delta
     told = [cell for cell in report.cells if cell.finding not in QUIET_FINDINGS]
@@ -198,7 +199,7 @@ def print_findings(report: GateReport) -> None:
 def print_conclusion(report: GateReport) -> None:
     """Print the conclusion, with the exit code, in one line."""
     from harness.analysis.gate_report import conclude_gate
-    from harness.cli.summary import open_console
+    from harness.cli.terminal import open_console
 
     passed = report.exit_code == ExitCode.OK
     colour = "green" if passed else "yellow" if report.exit_code == ExitCode.CANNOT_TELL else "red"

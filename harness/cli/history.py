@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import format_option, load_registry, plugin_options
+from harness.cli.saying import say
 from harness.errors import UnwritableError, UsageError
 from harness.exit_codes import ExitCode
 from harness.record.directory import DEFAULT
@@ -57,7 +58,8 @@ def command(
             written = [p for one in reporters if one.write_history for p in one.write_history(history, Path(output))]
         except OSError as error:
             raise UnwritableError(f"output folder cannot be written: got '{output}' ({error.strerror})") from None
-        print(*written, sep="\n")
+        for path in written:
+            say(path)
     return ExitCode.OK
 
 
@@ -79,7 +81,7 @@ def _read_date(text: str) -> float:
 
 
 def _print(history: History, changes: bool) -> None:
-    from harness.cli.summary import open_console
+    from harness.cli.terminal import open_console
 
     console = open_console()
     for notice in history.notices:
@@ -99,7 +101,7 @@ def print_series(history: History) -> None:
     """Print one row for each series, the longest first."""
     import numpy as np
 
-    from harness.cli.summary import open_console, plain_table
+    from harness.cli.terminal import open_console, plain_table
 
     console = open_console()
     table = plain_table(
@@ -122,7 +124,7 @@ def print_points(history: History, series: Series) -> None:
     """Print the points of one series, oldest first."""
     from rich.markup import escape
 
-    from harness.cli.summary import open_console, plain_table
+    from harness.cli.terminal import open_console, plain_table
 
     console = open_console()
     key = series.key
@@ -144,7 +146,7 @@ def print_points(history: History, series: Series) -> None:
 def print_changes(history: History) -> None:
     """Print the changes of all series, the largest first, and the number of series that could be judged."""
     from harness.analysis.history.series import LEAST_POINTS
-    from harness.cli.summary import open_console, plain_table
+    from harness.cli.terminal import open_console, plain_table
 
     console = open_console()
     found = [(one, shift) for one in history.series for shift in (history.shifts or {}).get(one.key, ())]

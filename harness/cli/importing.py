@@ -7,6 +7,7 @@ from collections import Counter
 
 import click
 
+from harness.cli.saying import say
 from harness.exit_codes import ExitCode
 from harness.record.directory import DEFAULT
 
@@ -34,13 +35,13 @@ def command(files: tuple[str, ...], runs: str) -> ExitCode:
     for foreign in found:
         if foreign.results:
             path, new = write_foreign(foreign, runs)
-            print(f"{path}: {len(foreign.results)} timings of {foreign.file}" if new else f"{path}: already there")
+            say(f"{path}: {len(foreign.results)} timings of {foreign.file}" if new else f"{path}: already there")
             taken += len(foreign.results)
         else:
-            print(f"{foreign.file}: nothing to take")
+            say(f"{foreign.file}: nothing to take")
         reasons = Counter(reason for _, reason in foreign.left_out)
         for reason, count in reasons.items():
             names = [name for name, why in foreign.left_out if why == reason]
             more = f" and {count - SHOWN} more" if count > SHOWN else ""
-            print(f"  left out, {reason}: {', '.join(names[:SHOWN])}{more}")
+            say(f"  left out, {reason}: {', '.join(names[:SHOWN])}{more}")
     return ExitCode.OK if taken else ExitCode.INCOMPLETE

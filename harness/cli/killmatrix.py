@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.options import load_registry, plugin_options
+from harness.cli.saying import say
 from harness.errors import UnwritableError
 from harness.exit_codes import ExitCode
 
@@ -72,7 +72,7 @@ def command(
     print_matrix(matrix)
     if output is not None:
         for path in _write(registry, matrix, Path(output)):
-            print(path)
+            say(path)
     return ExitCode.WRONG if matrix.survivors else ExitCode.OK
 
 
@@ -84,12 +84,12 @@ class _Progress:
 
     def __call__(self, fault: str, what: str, tried: int) -> None:
         self.done += 1
-        print(f"[{self.done}/{self.total}] {fault}: {what} ({tried} applications of laws)", file=sys.stderr, flush=True)
+        say(f"[{self.done}/{self.total}] {fault}: {what} ({tried} applications of laws)", error=True)
 
 
 def print_matrix(matrix: KillMatrix) -> None:
     """Print laws by kills, with the faults that only they catch; then the smallest set of laws, and survivors."""
-    from harness.cli.summary import open_console, plain_table
+    from harness.cli.terminal import open_console, plain_table
 
     console = open_console()
     if matrix.complete:

@@ -38,7 +38,7 @@ def command(
     \b
     python -m harness list coverage harness-runs/20260101-120000-suite --backend torch
     """
-    from harness.cli.summary import open_console
+    from harness.cli.terminal import open_console
     from harness.errors import UsageError
 
     if sets and kind != "problems":
@@ -72,7 +72,7 @@ def show_coverage(
     Raises UsageError for an unknown run, backend, operator or law.
     """
     from harness.cli.coverage import print_coverage
-    from harness.cli.summary import open_console
+    from harness.cli.terminal import open_console
     from harness.errors import UsageError
     from harness.record.directory import read_run
 
@@ -92,7 +92,7 @@ def list_backends(registry: Registry, plugins: tuple[str, ...]) -> Table:
     from rich.markup import escape
 
     from harness.backend.base import native_operators
-    from harness.cli.summary import plain_table
+    from harness.cli.terminal import plain_table
     from harness.execution.worker_process import WorkerDiedError
     from harness.execution.worker_supervisor import WorkerSupervisor
     from harness.problems.operator import Operator
@@ -131,7 +131,7 @@ def list_suites(registry: Registry) -> Table:
     """List suites with kind and size."""
     from rich.markup import escape
 
-    from harness.cli.summary import plain_table
+    from harness.cli.terminal import plain_table
     from harness.errors import UsageError
 
     table = plain_table("suite", "kind", "description", "problems", "laws", numbers=2)
@@ -149,7 +149,7 @@ def list_suites(registry: Registry) -> Table:
 
 def list_problems(registry: Registry, sets: tuple[str, ...]) -> Table:
     """List problem sets, or the lines of the named ones."""
-    from harness.cli.summary import plain_table
+    from harness.cli.terminal import plain_table
     from harness.errors import unknown
 
     if not sets:
@@ -168,7 +168,7 @@ def list_problems(registry: Registry, sets: tuple[str, ...]) -> Table:
 
 def list_networks(registry: Registry) -> Table:
     """List networks with their size, and the operations of one forward pass of the native input."""
-    from harness.cli.summary import plain_table
+    from harness.cli.terminal import plain_table
     from harness.networks.problem import NetworkProblem
 
     columns = ("network", "description", "input", "options", "operators", "parameters", "GFLOP forwards")
@@ -186,7 +186,7 @@ def list_networks(registry: Registry) -> Table:
 
 def list_operators(registry: Registry) -> Table:
     """List operators with their arrays, and the route of each backend."""
-    from harness.cli.summary import plain_table
+    from harness.cli.terminal import plain_table
     from harness.problems.operator import Operator
 
     table = plain_table("operator", "takes", "gives", *registry.backends)
@@ -220,7 +220,7 @@ def list_laws(registry: Registry) -> Table:
     """List laws with tolerance kind, formula and remarks."""
     from rich.markup import escape
 
-    from harness.cli.summary import plain_table
+    from harness.cli.terminal import plain_table
 
     table = plain_table("law", "tolerance", "formula", "remarks")
     for law in registry.laws.values():

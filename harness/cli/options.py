@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.saying import say
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,15 +48,13 @@ def problem_options(command: Command) -> Command:
 
 def load_registry(plugins: Iterable[str], without: Iterable[str]) -> Registry:
     """Load plugins for a command; a broken one is a warning, or a UsageError if it was named with --plugin."""
-    import sys
-
     from harness.plugins.manager import load_plugins, refuse_broken
 
     registry = load_plugins(plugins, without)
     refuse_broken(registry)
     for row in registry.rows:
         if row.state == "broken":
-            print(f"warning: plugin {row.name} is broken: {row.reason}", file=sys.stderr)
+            say(f"warning: plugin {row.name} is broken: {row.reason}", error=True)
     return registry
 
 

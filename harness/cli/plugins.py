@@ -17,7 +17,7 @@ def command(plugins: tuple[str, ...], without: tuple[str, ...]) -> ExitCode:
     """
     from rich.markup import escape
 
-    from harness.cli.summary import open_console, plain_table
+    from harness.cli.terminal import open_console, plain_table
     from harness.plugins.manager import load_plugins
 
     table = plain_table("plugin", "origin", "state", "gave, or why not")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Protocol
 
@@ -10,6 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from harness.analysis.inert_text import show_text
+from harness.cli.saying import say
+from harness.cli.terminal import open_console
 from harness.execution.progress import Watch
 from harness.plan.cell import Plan
 from harness.record.run import WRONG, Result, Run
@@ -26,7 +28,7 @@ class EndingWatch(Watch, Protocol):
 
 def choose_watch() -> EndingWatch:
     """Return a bar if standard error is a terminal, else plain lines."""
-    console = Console(stderr=True)
+    console = open_console(error=True)
     return BarWatch(console) if console.is_terminal else PlainWatch()
 
 
@@ -77,7 +79,7 @@ class BarWatch(_Tally):
     def working(self, backend: str, what: str) -> None:
         """Show the current cell."""
         room = max(10, self.console.width - 88)
-        self.progress.update(self.task, now=escape(f"{backend}: {what}"[:room]))
+        self.progress.update(self.task, now=escape(show_text(f"{backend}: {what}", room)))
 
     def advance(self, seconds: float) -> None:
         """Move the bar."""
@@ -136,7 +138,7 @@ class PlainWatch(_Tally):
         self.ended = run
 
     def _say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        say(text, error=True)
 
 
 def one_line(result: Result) -> str:

@@ -84,7 +84,7 @@ def print_powers(arm_comparison: ArmComparison, found: Qualification) -> None:
     """Print the results of this run: for every slow-down, and none, the verdicts by backend."""
     from collections import Counter
 
-    from harness.cli.summary import open_console, plain_table
+    from harness.cli.terminal import open_console, plain_table
 
     verdicts = ("SLOWER", "FASTER", "SAME", "INCONCLUSIVE", "MISSING")
     table = plain_table("known slow-down", "arm", *verdicts, "median new/base", numbers=len(verdicts) + 1)
@@ -109,7 +109,7 @@ def print_powers(arm_comparison: ArmComparison, found: Qualification) -> None:
 def print_total(total: Qualification, path: str) -> None:
     """Print the results of all qualifications of this environment together, and whether a gate may be armed."""
     from harness.analysis.binomial import clopper_pearson
-    from harness.cli.summary import open_console
+    from harness.cli.terminal import open_console
 
     console = open_console()
     low, high = clopper_pearson(total.alarms, total.cells)

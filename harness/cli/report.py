@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import format_option, load_registry, plugin_options
+from harness.cli.saying import say
 from harness.errors import UnwritableError
 from harness.exit_codes import ExitCode
 
@@ -39,9 +40,9 @@ def command(
     found = read_run(run)
     gc.freeze()  # the results stay to the end, and collecting garbage need not visit them
     for path in write_reports(reporters, analyse(found), None if output is None else Path(output)):
-        print(path)
+        say(path)
     if not found.complete:
-        print(f"note: the run is incomplete ({len(found.results)} of {found.header.cells} cells); the reports say so")
+        say(f"note: the run is incomplete ({len(found.results)} of {found.header.cells} cells); the reports say so")
     return ExitCode.OK
 
 

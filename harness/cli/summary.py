@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -19,6 +18,7 @@ from harness.analysis.descriptions import describe_failure, describe_idle, descr
 from harness.analysis.networks import NetworkRow
 from harness.analysis.repeating import repeat_command
 from harness.analysis.statistics import Estimate, estimate_time
+from harness.cli.terminal import open_console, plain_table
 from harness.networks.graph import WORKS
 from harness.networks.problem import is_network_line
 from harness.plan.cell import Plan
@@ -26,25 +26,7 @@ from harness.record.run import OUTCOMES, WRONG, Measurement, Result, Run
 
 MOST_WRONG = 8
 MOST_TIMES = 30
-LEAST_COLUMNS = 40  # of a terminal; in fewer a table has no room, and COLUMNS=0 would print nothing at all
 LONGEST_WHY = 110  # characters of a reason in the table of known bugs
-
-
-def open_console() -> Console:
-    """Return a console as wide as the terminal; for files and pipes, wide enough that no table is cut."""
-    console = Console(highlight=False)
-    least = LEAST_COLUMNS if console.is_terminal else 240
-    return console if console.width >= least else Console(highlight=False, width=least)
-
-
-def plain_table(*columns: str, numbers: int = 0) -> Table:
-    """Return a table without lines; the last `numbers` columns are right-aligned."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
-    for position, column in enumerate(columns):
-        right = position >= len(columns) - numbers
-        words = max(map(len, column.split()), default=0)
-        table.add_column(column, justify="right" if right else "left", overflow="fold", min_width=words)
-    return table
 
 
 def ratio_cells(ratio: Estimate | None) -> tuple[str, str]:

@@ -125,7 +125,8 @@ def print_verdicts(arm_comparison: ArmComparison) -> None:
     """Print the table of verdicts, one effect for each arm, and the condition of the machine."""
     from rich.markup import escape
 
-    from harness.cli.summary import open_console, plain_table, print_effects, ratio_cells
+    from harness.cli.summary import print_effects, ratio_cells
+    from harness.cli.terminal import open_console, plain_table
 
     console = open_console()
     rows = sorted(arm_comparison.rows, key=lambda row: ORDER.index(row.judgement.verdict))

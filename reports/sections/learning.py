@@ -5,7 +5,6 @@ Names of backends are untrusted, and Plotly interprets some HTML: they are escap
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.record import WRONG
 from reports.figures import COLOURS, DASHES, NEUTRAL, Figure, make_figure, specs
+from reports.html import plot_text
 from reports.markdown_syntax import cell, section, table
 from reports.number_format import format_duration, format_number
 from reports.sections.section import Section
@@ -130,7 +130,7 @@ def _backend_line(number: int, one: Learner, ys: Sequence[float], each: int) -> 
 def _line(name: str, ys: Sequence[float], each: int, *, opacity: float = 1.0, **line: object) -> dict[str, Any]:
     """One curve; values without a place on a logarithmic axis are left out."""
     return {
-        "type": "scatter", "mode": "lines", "name": html.escape(name), "opacity": opacity,
+        "type": "scatter", "mode": "lines", "name": plot_text(name), "opacity": opacity,
         "x": [each * n + (each - 1) / 2 for n in range(len(ys))],
         "y": [float(f"{y:.4g}") if 0 < y < math.inf else None for y in ys], "line": {"width": 1.3, **line},
     }  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from harness.analysis import NetworkRow
 from harness.networks import WORKS, Work, split_line
 from harness.record import WRONG
 from reports.figures import COLOURS, Figure, make_figure, specs
+from reports.html import plot_text
 from reports.markdown_syntax import cell, code, escape, section, table
 from reports.number_format import count, format_bytes, format_interval, format_number, format_time, shorten
 from reports.sections.section import Section
@@ -196,7 +196,7 @@ def _draw(number: int, found: Portfolio) -> Figure:
     spent = _spend(found)
     data = [
         {
-            "type": "bar", "orientation": "h", "name": operator.value, "y": [html.escape(bar) for bar in sums],
+            "type": "bar", "orientation": "h", "name": operator.value, "y": [plot_text(bar) for bar in sums],
             "x": [float(f"{spent[bar, operator.value] / 1e6:.4g}") for bar in sums],
             "marker": {"color": COLOURS[place % len(COLOURS)],
                        "pattern": {"shape": "/" if place >= len(COLOURS) else ""}},
@@ -207,8 +207,8 @@ def _draw(number: int, found: Portfolio) -> Figure:
     layout = {
         "barmode": "stack",
         "xaxis": {"title": {"text": "sum over the layers (ms)"}, "range": [0, 1.02 * _end(found) / 1e6]},
-        "yaxis": {"automargin": True, "tickvals": [html.escape(bar) for bar in sums],
-                  "ticktext": [f"{html.escape(bar)}  <b>{format_time(ns)}</b> " for bar, ns in sums.items()]},
+        "yaxis": {"automargin": True, "tickvals": [plot_text(bar) for bar in sums],
+                  "ticktext": [f"{plot_text(bar)}  <b>{format_time(ns)}</b> " for bar, ns in sums.items()]},
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
         "margin": {"t": 40, "b": 45, "l": 10, "r": 15},
     }  # fmt: skip
