@@ -79,6 +79,7 @@ def pack(table: pd.DataFrame, columns: Sequence[Shown]) -> dict[str, Any]:
 
     Each distinct text is stored once; numbers are joined with three significant digits.
     """
+    import numpy as np
     import pandas as pd
 
     made = []
@@ -90,8 +91,8 @@ def pack(table: pd.DataFrame, columns: Sequence[Shown]) -> dict[str, Any]:
             made.append({**asdict(column), "values": shown, "codes": codes.tolist()})
         else:
             places, numbers = pd.factorize(values.to_numpy(dtype=float, na_value=math.nan))
-            words = [*map(_plain, numbers), ""]  # the place of NaN is -1
-            made.append({**asdict(column), "numbers": ",".join([words[place] for place in places.tolist()])})
+            words = np.array([*map(_plain, numbers), ""], dtype=object)  # the place of NaN is -1
+            made.append({**asdict(column), "numbers": ",".join(words[places].tolist())})
     return {"rows": len(table), "columns": made}
 
 

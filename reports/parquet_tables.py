@@ -13,16 +13,13 @@ if TYPE_CHECKING:
     from harness import Analysis
     from harness.analysis import Comparison
 
-KEPT = ("results", "samples", "blocks", "networks", "verdicts")  # the others are computed from these
-
 
 def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
     """Write results.parquet, samples.parquet and blocks.parquet.
 
     Also verdicts.parquet if arms were compared, and networks.parquet if networks were run.
     """
-    frames = analysis.frames
-    return tuple(_write(frames[name], folder / f"{name}.parquet") for name in KEPT if name in frames)
+    return tuple(_write(table, folder / f"{name}.parquet") for name, table in analysis.recorded_frames.items())
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:

@@ -20,7 +20,7 @@ from harness.analysis.gate_report import GateReport, judge_gate
 from harness.analysis.networks import NetworkRow, network_rows
 from harness.analysis.portfolio import Portfolio, find_portfolios
 from harness.analysis.qualification import Qualification, qualify_run
-from harness.analysis.switches import SettingRow, explain_settings, setting_rows
+from harness.analysis.switches import PROVES_NOTHING, SettingRow, explain_settings, setting_rows
 from harness.exit_codes import ExitCode
 from harness.problems.operator import Operator
 from harness.record.acceptance import Acceptance, read_acceptance
@@ -115,7 +115,7 @@ class Analysis:
     @cached_property
     def number_vacuous(self) -> int:
         """Number of passed results that prove nothing."""
-        return self.run.vacuous
+        return int((self.statuses == PROVES_NOTHING).sum())
 
     @cached_property
     def bugs(self) -> tuple[BugRow, ...]:
@@ -197,15 +197,20 @@ class Analysis:
         return arithmetic_table(self.results)
 
     @cached_property
+    def recorded_frames(self) -> dict[str, pd.DataFrame]:
+        """Tables of what was measured, by name: those of `frames` without summaries and coverage."""
+        names = ["results", "samples", "blocks"]
+        names += ["networks"] if self.networks else []
+        names += ["verdicts"] if self.arm_comparison is not None else []
+        return {name: self.frame(name) for name in names}
+
+    @cached_property
     def frames(self) -> dict[str, pd.DataFrame]:
         """Tables of the run by name (see `harness.analysis.schema_table`)."""
         from harness.analysis.frames import coverage_frames
 
-        names = ["results", "samples", "blocks"]
-        names += ["networks"] if self.networks else []
-        names += ["verdicts"] if self.arm_comparison is not None else []
-        made = {name: self.frame(name) for name in (*names, "semantics", "arithmetic")}
-        return made | coverage_frames(self.run, self.coverage)
+        summaries = {name: self.frame(name) for name in ("semantics", "arithmetic")}
+        return self.recorded_frames | summaries | coverage_frames(self.run, self.coverage)
 
     def frame(self, name: str) -> pd.DataFrame:
         """Return one table of the run, without the others.

@@ -73,16 +73,18 @@ def coverage_rows(found: Found, backend_of: Mapping[str, str]) -> Iterator[dict[
 
     found: coverage by arm and operator. backend_of: backend of each arm.
     """
+    import numpy as np
+
     for arm, coverages in found.items():
         for operator, one in coverages.items():
+            others = one.possible & ~np.eye(len(one.conditions), dtype=bool)
+            pairs_asked, pairs_possible = (others & (one.asked > 0)).sum(axis=1).tolist(), others.sum(axis=1).tolist()
             for n, condition in enumerate(one.conditions):
-                possible = one.possible[n].copy()
-                possible[n] = False
                 yield {
                     "arm": arm, "backend": backend_of.get(arm, arm), "operator": operator.value,
                     "factor": condition.factor, "condition": condition.name, "state": one.state(n, n),
                     "asked": int(one.asked[n, n]), "planned": int(one.planned[n, n]),
-                    "pairs_asked": int((possible & (one.asked[n] > 0)).sum()), "pairs_possible": int(possible.sum()),
+                    "pairs_asked": pairs_asked[n], "pairs_possible": pairs_possible[n],
                 }  # fmt: skip
 
 

@@ -237,8 +237,9 @@ def arithmetic_table(results: pd.DataFrame) -> pd.DataFrame:
     columns = (rows[name].astype(object).where(rows[name].notna(), None).tolist() for name in names)
     for values in zip(*columns, math, data, strict=True):
         arm, backend, operator, dtype, role, problem, outcome, bits, nothing, observed, one_math, one_data = values
-        found = _Comparison(problem, outcome, bits, nothing, observed, role == "arithmetic")
-        if found.observed if found.probe else one_data in REAL:
+        probe = role == "arithmetic"
+        if observed if probe else one_data in REAL:
+            found = _Comparison(problem, outcome, bits, nothing, observed, probe)
             groups.setdefault((arm, backend, operator, dtype, one_math), []).append(found)
     return _typed([_arithmetic_row(key, group) for key, group in groups.items()], ARITHMETIC_COLUMNS, results.attrs)
 
@@ -269,4 +270,4 @@ def _arithmetic_row(key: tuple[str, ...], group: Sequence[_Comparison]) -> dict[
 def _fields(results: pd.DataFrame, name: str, default: str) -> list[str]:
     """Values of one field of all problem lines, or its default."""
     start = f" {name}="
-    return [line.partition(start)[2].partition(" ")[0] or default for line in results["problem"]]
+    return [line.partition(start)[2].partition(" ")[0] or default for line in results["problem"].tolist()]

@@ -161,13 +161,12 @@ def result_columns(run: Run) -> Columns:
     read, nothing = attrgetter(*_OF_DEVIATION.values()), (None,) * len(_OF_DEVIATION)
     deviations = [nothing if result.deviation is None else read(result.deviation) for result in results]
     made |= {name: [values[place] for values in deviations] for place, name in enumerate(_OF_DEVIATION)}
-    for column in RESULT_COLUMNS:
-        made.setdefault(column.name, [None] * len(results))
+    empty = [None] * len(results)
     for number, result in enumerate(results):
         if result.measurement is not None:
             for name, value in _timing_values(result, peaks, made["dtype"][number]).items():
-                made[name][number] = value
-    return {column.name: made[column.name] for column in RESULT_COLUMNS}
+                made.setdefault(name, [*empty])[number] = value
+    return {column.name: made.get(column.name, empty) for column in RESULT_COLUMNS}
 
 
 def result_rows(run: Run) -> list[dict[str, Any]]:
