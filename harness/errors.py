@@ -48,6 +48,11 @@ class LineError(HarnessError):
         self.column = column
 
 
+# What decoding a damaged file raises: text that is no UTF-8, JSON that is nested too deeply, numbers of thousands of
+# digits or beyond what fits, and fields of another type or none. msgspec's errors are ValueErrors.
+DAMAGED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
+
 def say_error(error: BaseException) -> str:
     """Return the type and the text of any exception on one line that a file can hold, also if it has no text."""
     try:

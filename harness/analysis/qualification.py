@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from harness.analysis.arm_comparison import ArmComparison, Row
-from harness.errors import UnwritableError, UsageError
+from harness.errors import DAMAGED, UnwritableError, UsageError
 from harness.record.run import Run
 
 LEVEL = 0.005  # target share of false alarms
@@ -116,7 +116,7 @@ def read_qualification(environment: str) -> Qualification | None:
         return msgspec.json.decode(path.read_bytes(), type=Qualification)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *DAMAGED) as error:
         raise UsageError(f"qualification is damaged: '{path}' ({error}); remove it and run `qualify` again") from None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.capture.onnx_window import ONNX_OPERATORS, make_onnx_window
 from harness.capture.workload import Tally, Workload, gradient_problems
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, UsageError, say_error
 from harness.problems.numerics import Dtype
 from harness.problems.problem import Problem
 
@@ -42,6 +42,15 @@ def capture_onnx(
     backward: True to add the gradients of each layer; a layer that reads an input of the graph gets no input gradient.
     Raises UsageError if the file is not an ONNX model, or if a name or size is wrong.
     """
+    try:
+        return _count_calls(file, inputs, dims, backward=backward)
+    except HarnessError:
+        raise
+    except Exception as error:  # onnx and protobuf raise many types for a model that is damaged or makes no sense
+        raise UsageError(f"capture: got '{file}' ({say_error(error):.300}), wanted a valid ONNX model") from None
+
+
+def _count_calls(file: str, inputs: Sequence[str], dims: Sequence[str], *, backward: bool) -> Workload:
     model = load_model(file)
     graph = model.graph
     stored = {tensor.name for tensor in graph.initializer} | {one.values.name for one in graph.sparse_initializer}

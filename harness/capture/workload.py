@@ -13,7 +13,7 @@ from typing import Annotated
 
 import msgspec
 
-from harness.errors import HarnessError, UnwritableError, UsageError
+from harness.errors import DAMAGED, HarnessError, UnwritableError, UsageError
 from harness.networks.architecture import Architecture
 from harness.networks.problem import NetworkProblem
 from harness.plan.suite import NamedProblem
@@ -171,7 +171,7 @@ def read_workload(path: str | Path) -> Workload:
                 f"problems: got '{path}' of format {version}, wanted at most {FORMAT}; upgrade the harness"
             )
         file = msgspec.json.decode(data, type=_File)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except DAMAGED as error:
         said = "it is empty" if not data.strip() else str(error)
         raise UsageError(f"problems: got '{path}' ({said}), wanted {WANTED}") from None
     if not file.problems:

@@ -18,7 +18,7 @@ import msgspec
 from harness.analysis.run_comparison import Change, Comparison
 from harness.analysis.statistics import Estimate
 from harness.analysis.verdicts import Judgement
-from harness.errors import UnwritableError, UsageError
+from harness.errors import DAMAGED, UnwritableError, UsageError
 from harness.git import GitError, git
 from harness.record.run import Run
 
@@ -67,7 +67,7 @@ def read_blessings(folder: Path) -> tuple[Blessing, ...]:
         return ()
     except OSError as error:
         raise UsageError(f"blessings cannot be read: got '{path}' ({error.strerror})") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except DAMAGED as error:
         raise UsageError(
             f"blessings are damaged: '{path}' ({error}), wanted a list as `python -m harness bless` writes it; "
             "mend it, or take it from an earlier commit"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from harness.errors import UsageError
+from harness.errors import DAMAGED, UsageError
 from harness.record.run import Run
 
 FILE = "accepted.json"
@@ -26,5 +26,5 @@ def read_acceptance(run: Run) -> Acceptance:
         return msgspec.json.decode((run.path / FILE).read_bytes(), type=Acceptance)
     except (FileNotFoundError, NotADirectoryError):  # a baseline is a single file with the measurements only
         return Acceptance()
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *DAMAGED) as error:
         raise UsageError(f"run is torn: '{run.path / FILE}' {error}; wanted it as `gate` wrote it, or absent") from None

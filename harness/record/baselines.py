@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import msgspec
-
-from harness.errors import UnwritableError, UsageError
+from harness.errors import DAMAGED, UnwritableError, UsageError
 from harness.record.archive import read_archive, write_archive
 from harness.record.directory import DEFAULT as RUNS
 from harness.record.directory import read_run
@@ -168,7 +166,7 @@ def _newest_first(folder: Path, arms: bool) -> list[Path]:
     """Run directories sorted by creation time, from their headers only; imported runs are skipped."""
     found = []
     for path in folder.glob("*/header.json"):
-        with suppress(OSError, msgspec.MsgspecError):
+        with suppress(OSError, *DAMAGED):
             header = decode_header(path.read_bytes(), Header)
             if bool(header.arms) == arms and not header.command.startswith(IMPORTED):
                 found.append((header.created, path.parent.name, path.parent))

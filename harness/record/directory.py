@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.errors import UnwritableError, UsageError
+from harness.errors import DAMAGED, UnwritableError, UsageError
 from harness.record.formats import decode_header
 from harness.record.journal import (
     ArmEntry,
@@ -153,7 +153,7 @@ def _read_header(path: Path) -> Header:
         if found > FORMAT:
             raise UsageError(f"run is of a newer format: got {found}, wanted at most {FORMAT}; upgrade the harness")
         return decode_header(raw, Header)
-    except msgspec.MsgspecError as error:
+    except DAMAGED as error:
         raise UsageError(f"run is torn: '{path}/header.json' {error}; wanted the header written by `run`") from None
 
 

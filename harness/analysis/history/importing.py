@@ -17,7 +17,7 @@ import msgspec
 from harness.analysis.history.store import PART
 from harness.analysis.tables import write_tables
 from harness.backend.routing import Route
-from harness.errors import HarnessError, UnwritableError, UsageError
+from harness.errors import DAMAGED, HarnessError, UnwritableError, UsageError
 from harness.networks.problem import is_network_line
 from harness.problems.line import parse_line
 from harness.record.directory import read_run, write_header
@@ -57,7 +57,7 @@ def read_benchmarks(file: str | Path, command: str = "") -> Foreign:
         content = msgspec.json.decode(raw, type=dict[str, Any])
     except OSError as error:
         raise UsageError(f"import: got '{file}' ({error.strerror}), wanted {WANTED}") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except DAMAGED as error:
         said = "it is empty" if not raw.strip() else f"no JSON object: {error}"
         raise UsageError(f"import: got '{file}' ({said}), wanted {WANTED}") from None
     benchmarks, machine = content.get("benchmarks"), content.get("machine_info")

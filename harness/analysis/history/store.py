@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from harness.errors import UsageError
+from harness.errors import DAMAGED, UsageError
 from harness.record.formats import decode_header
 from harness.record.run import FORMAT, ArmRecord
 
@@ -93,7 +93,7 @@ def open_store(folder: str | Path) -> Store:
             run = _read_head(path, raw)
         except FileNotFoundError:
             notices.append(f"left out: '{path}' has no header.json")
-        except (OSError, ValueError) as error:  # msgspec's errors are ValueErrors
+        except (OSError, *DAMAGED) as error:
             notices.append(f"left out: '{path}/header.json' cannot be read ({error})")
         else:
             key = raw, _size(path / "journal.jsonl")
