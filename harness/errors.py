@@ -40,6 +40,12 @@ class GeometryError(HarnessError):
     """A window that does not fit its input (specification, section 2); the same text for every backend."""
 
 
+class ChangedError(HarnessError):
+    """A file of a run that something else than the harness has changed; what it says counts for nothing."""
+
+    exit_code = ExitCode.INCOMPLETE
+
+
 class LineError(HarnessError):
     """A problem line that does not parse; `column` is the position of the fault, counted from 0."""
 

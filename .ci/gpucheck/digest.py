@@ -36,8 +36,8 @@ def digest(path: Path) -> dict[str, Any]:
     counts = Counter((one.arm, one.outcome) for one in run.results)
     wrong = [one for one in run.results if one.outcome in WRONG]
     rows = [row for row in result_rows(run) if row.get("median_ns") is not None]
-    entries, _ = read_journal(path / "journal.jsonl")
-    passes = [one for one in entries if isinstance(one, PassEntry)]
+    journal = read_journal((path / "journal.jsonl").read_bytes(), run.header.format, run.header.backend_of)
+    passes = [one for one in journal.entries if isinstance(one, PassEntry)]
     found: dict[str, Any] = {
         "cells": f"{len(run.results)} of {run.header.cells}",
         "passes on disk": len(passes),

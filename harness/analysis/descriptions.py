@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from harness.record.run import VACUOUS_QUOTA, Outcome, Result, Run
 
+MOST_DAMAGE = 20  # places of a damaged journal that are described one by one
+
 
 def describe_overdrawn(overdrawn: Mapping[str, tuple[int, int]]) -> list[str]:
     """Return a line for each backend with too large a share of passed results that prove nothing."""
@@ -71,6 +73,16 @@ def describe_incomplete(run: Run) -> str:
     if run.complete:
         return ""
     why = run.ending.reason if run.ending and run.ending.reason else "stopped"
-    torn = "; the last line of its journal was torn and is left out" if run.torn else ""
-    cells = f"{run.header.cells} cell{'' if run.header.cells == 1 else 's'}"
-    return f"INCOMPLETE: {why} after {len(run.results)} of {cells}{torn}"
+    cells = f"{len(run.results)} of {run.header.cells} cell{'' if run.header.cells == 1 else 's'}"
+    damage = describe_damage(run)
+    if run.ending and run.ending.complete and damage:
+        return f"INCOMPLETE: {cells} can be read; {damage}"
+    return f"INCOMPLETE: {why} after {cells}{'; ' if damage else ''}{damage}"
+
+
+def describe_damage(run: Run) -> str:
+    """Return what is damaged in the journal of a run, and which cells that concerns; empty if nothing is."""
+    torn = ("the last line of its journal was torn and is left out",) if run.torn else ()
+    more = f", and {len(run.damage) - MOST_DAMAGE} more" if len(run.damage) > MOST_DAMAGE else ""
+    damaged = (f"its journal is damaged: {', '.join(run.damage[:MOST_DAMAGE])}{more}",) if run.damage else ()
+    return "; ".join((*damaged, *torn))

@@ -96,6 +96,7 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
 
     from rich.markup import escape
 
+    from harness.analysis.descriptions import describe_damage
     from harness.analysis.run_comparison import VERDICTS, conclude_comparison
     from harness.cli.summary import ratio_cells
     from harness.cli.terminal import open_console, plain_table
@@ -103,7 +104,9 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
     console = open_console()
     for run, which in ((comparison.base, "base"), (comparison.new, "new")):
         if not run.complete:
-            console.print(f"note: the {which} run is incomplete ({len(run.results)} of {run.header.cells} cells)")
+            said = f"note: the {which} run is incomplete ({len(run.results)} of {run.header.cells} cells)"
+            damage = describe_damage(run)
+            console.print(f"{said}{'; ' if damage else ''}{damage}", markup=False, soft_wrap=True)
     if comparison.obstacles:
         console.print("times are NOT COMPARABLE, the environments differ (base / new):")
         for obstacle in comparison.obstacles:

@@ -33,6 +33,7 @@ def command(
     python -m harness report harness-runs/20260101-120000-suite --format html
     """
     from harness.analysis.analyse import analyse
+    from harness.analysis.descriptions import describe_damage
     from harness.record.directory import read_run
 
     registry = load_registry(plugins, without)
@@ -41,9 +42,12 @@ def command(
     gc.freeze()  # the results stay to the end, and collecting garbage need not visit them
     for path in write_reports(reporters, analyse(found), None if output is None else Path(output)):
         say(path)
-    if not found.complete:
-        say(f"note: the run is incomplete ({len(found.results)} of {found.header.cells} cells); the reports say so")
-    return ExitCode.OK
+    if found.complete:
+        return ExitCode.OK
+    say(f"note: the run is incomplete ({len(found.results)} of {found.header.cells} cells); the reports say so")
+    if damage := describe_damage(found):
+        say(f"note: {damage}")
+    return ExitCode.INCOMPLETE
 
 
 def write_reports(reporters: Sequence[Reporter], analysis: Analysis, folder: Path | None = None) -> tuple[Path, ...]:

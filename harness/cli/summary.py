@@ -14,7 +14,13 @@ from rich.table import Table
 from harness.analysis.analyse import Analysis
 from harness.analysis.arm_comparison import ArmComparison
 from harness.analysis.bugs import BUG_STATUSES, count_statuses
-from harness.analysis.descriptions import describe_failure, describe_idle, describe_outcome, describe_overdrawn
+from harness.analysis.descriptions import (
+    describe_failure,
+    describe_idle,
+    describe_incomplete,
+    describe_outcome,
+    describe_overdrawn,
+)
 from harness.analysis.networks import NetworkRow
 from harness.analysis.repeating import repeat_command
 from harness.analysis.statistics import Estimate, estimate_time
@@ -69,9 +75,7 @@ def print_ending(run: Run, written: Sequence[Path] = ()) -> None:
     """Print the paths of the run and of its page, and a note if it is incomplete."""
     console = open_console()
     if not run.complete:
-        planned, done = run.header.cells, len(run.results)
-        why = run.ending.reason if run.ending and run.ending.reason else "stopped"
-        console.print(f"INCOMPLETE: {why} after {done} of {planned} cells.")
+        console.print(f"{describe_incomplete(run)}.", markup=False, soft_wrap=True)
     console.print(f"run:    {run.path}", markup=False, soft_wrap=True)
     page = next((path for path in written if path.suffix == ".html"), None)
     if page is not None:

@@ -23,7 +23,7 @@ from harness.plan.cell import Cell, Plan
 from harness.plan.suite import CellKind
 from harness.plugins.manager import Registry
 from harness.record.journal import ArmEntry, Journal, ResultEntry
-from harness.record.run import Peak, Result, Run
+from harness.record.run import WRONG, Peak, Result, Run
 
 if TYPE_CHECKING:
     from harness.execution.environments import Place
@@ -75,8 +75,11 @@ class Execution:
         """Write a result to the journal, then tell plugins and the observer.
 
         seconds: estimated duration of the cell, for the progress bar.
+        Raises UnwritableError if the disk is full; a backend is then not said to be wrong, as it may need the disk.
         """
         with self.lock:
+            if result.outcome in WRONG:
+                self.journal.check_space()
             self.journal.append(ResultEntry(replace(result, measurement=None)))  # its passes were written before
             for failure in self._tell(result):
                 self.watch.working(result.arm, failure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from harness.errors import UsageError
+from harness.errors import UnwritableError, UsageError
 from harness.execution.context import Execution, estimate_cell
 from harness.execution.environments import Place, check_environments, find_origins, open_places
 from harness.execution.progress import Watch
@@ -21,11 +22,11 @@ from harness.machine.threads import ALL, count_threads
 from harness.plan.arm import Arm
 from harness.plan.cell import Cell, Plan
 from harness.plugins.manager import Registry
-from harness.record.directory import check_directory, new_directory, read_run, write_header
+from harness.record.directory import check_directory, close_run, new_directory, write_header
 from harness.record.environment import describe_environment
-from harness.record.journal import EndEntry
 from harness.record.run import FORMAT, ArmRecord, Ending, Header, Run, result_of
 
+DISK_IS_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 TURN = 64  # cells between changes of the worker, for a job that alternates between two
 MOST_WIDE = 2  # simultaneous workers of one backend that use all processors
 
@@ -102,17 +103,27 @@ def _execute(execution: Execution) -> Run:
         reason = None
     except UsageError as error:
         reason = str(error)
+        if isinstance(error, UnwritableError):  # without what to do next
+            reason = reason.partition("; ")[0]
         raise
+    except OSError as error:  # of the harness itself: those of a backend end in its worker
+        reason = f"the system refuses: {error.strerror or error}"
+        if error.errno not in DISK_IS_FULL:
+            raise
+        raise UnwritableError(
+            f"disk is full: '{error.filename or execution.path}' cannot be written ({error.strerror}); what was done "
+            f"is on disk, see it with `python -m harness report {execution.path}`; make room, then run again"
+        ) from None
     finally:
-        execution.record_files()
         ending = Ending(
             complete=reason is None, reason=reason, seconds=time.monotonic() - begun, timed_s=execution.timed_s,
             speed_wall_s=execution.wall_s,
         )  # fmt: skip
-        execution.journal.append(EndEntry(ending))
-        execution.journal.close()
-        run = finish(execution)
-        execution.watch.end(run)
+        run = execution.run
+        try:
+            run = finish(execution, ending)
+        finally:
+            execution.watch.end(run)
     return run
 
 
@@ -240,12 +251,26 @@ def hold_votes(execution: Execution) -> None:
                 execution.record(result, 0.01)
 
 
-def finish(execution: Execution) -> Run:
-    """Read the run back from disk, write its Parquet tables, and notify the plugins."""
+def finish(execution: Execution, ending: Ending) -> Run:
+    """Write the end of the journal, read the run back, write its Parquet tables, and notify the plugins.
+
+    Raises UnwritableError, and ChangedError if something else has written to the journal or the header.
+    """
     from harness.analysis.tables import write_tables
 
-    run = read_run(execution.path)
-    write_tables(run)
+    try:
+        execution.record_files()
+    finally:
+        run = close_run(execution.journal, execution.run.header, ending)
+    try:
+        write_tables(run)
+    except OSError as error:
+        if not ending.complete:  # a run that has failed says why, not what followed
+            return run
+        raise UnwritableError(
+            f"tables cannot be written: '{run.path}' ({error.strerror or error}); the journal has all results, see "
+            f"them with `python -m harness report {run.path}`; make room, then run again"
+        ) from None
     for implementation in execution.registry.manager.hook.run_finished.get_hookimpls():
         try:
             implementation.function(*([run] if implementation.argnames else []))

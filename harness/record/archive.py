@@ -16,13 +16,14 @@ from typing import IO, Any
 import msgspec
 
 from harness.errors import UsageError
-from harness.record.directory import read_run
+from harness.record.directory import HEADER, JOURNAL, read_run
+from harness.record.journal import SEALED_SINCE, renumber_line
 from harness.record.run import Run
 
 # 1: a zip of header.json and journal.jsonl, which have a format of their own (harness.record.run)
 FORMAT = 1
 MARK = b"harness baseline "
-HEADER, JOURNAL = MEMBERS = ("header.json", "journal.jsonl")
+MEMBERS = (HEADER, JOURNAL)
 MOST_BYTES = 2**30  # of all members, unpacked; the whole suite on eight backends needs 6 % of it
 LEVEL = 9
 CHUNK = 2**20
@@ -75,13 +76,18 @@ def keep_suite(run: Run, header: bytes, journal: bytes, suite: str) -> tuple[byt
     """Return header and journal restricted to one suite; cells without a result remain missing.
 
     run: parsed from `header` and `journal`. header, journal: contents of the two files.
-    Raises UsageError if no cell of the suite has a result.
+    Raises UsageError if no cell of the suite has a result, or the journal is damaged.
     """
     kept = {result.cell for result in run.results if result.suite == suite}
     if not kept:
         raise UsageError(
             f"suite: got '{suite}', wanted one that has results in '{run.path}': "
             f"{', '.join(dict.fromkeys(result.suite for result in run.results)) or 'none has'}"
+        )
+    if run.damage:
+        raise UsageError(
+            f"suite: got '{suite}', but the journal of '{run.path}' is damaged ({run.damage[0]}), so that its lines "
+            "cannot be told apart; keep the whole run, without --suite"
         )
     fields: dict[str, Any] = msgspec.json.decode(header)
     fields |= {"suites": [suite], "cells": run.header.cells - len(run.results) + len(kept)}
@@ -90,6 +96,8 @@ def keep_suite(run: Run, header: bytes, journal: bytes, suite: str) -> tuple[byt
         lines.pop()
     decoder = msgspec.json.Decoder(_Line)
     found = [line for line in lines if line and _belongs(decoder.decode(line), kept)]
+    if run.header.format >= SEALED_SINCE:
+        found = [renumber_line(line, number) for number, line in enumerate(found, 1)]
     return msgspec.json.format(msgspec.json.encode(fields), indent=1), b"\n".join([*found, b""])
 
 

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import datetime
 import gc
+import hashlib
 import itertools
 import os
+import stat
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
-from harness.errors import DAMAGED, UnwritableError, UsageError
+from harness.errors import DAMAGED, ChangedError, UnwritableError, UsageError
 from harness.record.formats import decode_header
 from harness.record.journal import (
     ArmEntry,
+    Contents,
     EndEntry,
-    Entry,
     Journal,
     PassEntry,
     PeakEntry,
     ResultEntry,
     read_journal,
 )
-from harness.record.run import FORMAT, Header, Measurement, Pass, Run
+from harness.record.run import FORMAT, Ending, Header, Measurement, Pass, Run
 
 DEFAULT = "harness-runs"
+HEADER, JOURNAL = "header.json", "journal.jsonl"
 
 
 def new_directory(wanted: str | None, suites: tuple[str, ...]) -> Path:
@@ -94,39 +97,116 @@ def check_directory(wanted: str | None) -> None:
 
 
 def write_header(path: Path, header: Header) -> Journal:
-    """Write the header and open the journal. Raises UsageError if the folder is not writable."""
+    """Write the header and open the journal. Raises UnwritableError if the folder is not writable or has a journal."""
     try:
-        (path / "header.json").write_bytes(msgspec.json.format(msgspec.json.encode(header), indent=1))
-        return Journal(path / "journal.jsonl")
+        journal = Journal(path / JOURNAL)
+        (path / HEADER).write_bytes(_encode_header(header))
     except OSError as error:
         raise UnwritableError(
             f"output folder cannot be written: got '{path}' ({error.strerror}); see --output"
         ) from None
+    return journal
+
+
+def _encode_header(header: Header) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(header), indent=1)
+
+
+def close_run(journal: Journal, header: Header, ending: Ending) -> Run:
+    """Write the end of a run, close its journal, and read the run back.
+
+    journal, header: of the run, as `write_header` returned and received them. ending: what to write as its end.
+    Raises UnwritableError, and ChangedError if header or journal are not byte by byte what was written: a changed file
+    is then set aside, and the run is incomplete for every later reader.
+    """
+    path, wanted = journal.path.parent, _encode_header(header)
+    try:
+        journal.append(EndEntry(ending))
+        journal.sync()
+        lines = _read_regular(journal.path, journal.size) or b""  # read once: what is checked is what counts
+        if changed := find_changed(path, wanted, lines, journal.digest):
+            reason = f"{' and '.join(changed)} changed while the run was going on"
+            _set_aside(journal, wanted, changed, Ending(complete=False, reason=reason))
+            raise ChangedError(
+                f"run is void: {' and '.join(str(path / name) for name in changed)} changed while the run was going on,"
+                " wanted what the harness wrote; a backend or another program has written there; what was found is "
+                "kept as *.changed; ask the backends one by one to find which, then run again"
+            )
+    finally:
+        journal.close()
+    with _paused_collection():
+        return _assemble(path, decode_header(wanted, Header), read_journal(lines))
+
+
+def find_changed(path: Path, header: bytes, lines: bytes, digest: bytes) -> list[str]:
+    """Return the names of the files of a run that are not what was written.
+
+    path: of the run. header: as written. lines: of the journal, as found. digest: of the journal, as written.
+    """
+    same = {
+        HEADER: _read_regular(path / HEADER, len(header)) == header,
+        JOURNAL: hashlib.blake2b(lines).digest() == digest,
+    }
+    return [name for name, as_written in same.items() if not as_written]
+
+
+def _read_regular(path: Path, size: int) -> bytes | None:
+    """Read a file; None if it is missing, has another size, or is a link, a pipe or anything else but a file."""
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(number, "rb") as file:
+            status = os.fstat(number)
+            return file.read() if stat.S_ISREG(status.st_mode) and status.st_size == size else None
+    except OSError:
+        return None
+
+
+def _set_aside(journal: Journal, header: bytes, changed: Sequence[str], ending: Ending) -> None:
+    """Rename changed files, restore the header, and say in the journal that the run is incomplete."""
+    path = journal.path.parent
+    with suppress(UnwritableError):
+        journal.append(EndEntry(ending))
+    for name in changed:
+        try:
+            (path / name).replace(path / f"{name}.changed")
+        except OSError:  # it is gone, or something has taken the other name
+            with suppress(OSError):
+                (path / name).unlink()
+    with suppress(OSError, UnwritableError):
+        if HEADER in changed:
+            (path / HEADER).write_bytes(header)
+        if JOURNAL in changed:
+            new = Journal(journal.path)
+            new.append(EndEntry(ending))
+            new.close()
 
 
 def read_run(path: str | Path) -> Run:
-    """Read a run directory, complete or not.
+    """Read a run directory, complete or not; lines of its journal that cannot be read are left out and described.
 
-    Raises UsageError if it is missing, not a run, damaged before its last line, or of a newer format.
+    Raises UsageError if it is missing, not a run, of a newer format, or if no line of its journal can be read.
     """
     path = Path(path)
     if not path.is_dir():
         raise UsageError(f"run not found: got '{path}', wanted the directory that `python -m harness run` printed")
     header = _read_header(path)
     with _paused_collection():
-        entries, torn = _read_entries(path, header)
-        return _assemble(path, header, entries, torn)
+        return _assemble(path, header, _read_contents(path, header))
 
 
-def _read_entries(path: Path, header: Header) -> tuple[list[Entry], bool]:
+def _read_contents(path: Path, header: Header) -> Contents:
     try:
-        return read_journal(path / "journal.jsonl", header.format, header.backend_of)
+        found = read_journal((path / JOURNAL).read_bytes(), header.format, header.backend_of)
     except FileNotFoundError:
-        return [], False
-    except (OSError, ValueError) as error:
+        return Contents(entries=[])
+    except OSError as error:
+        raise UsageError(f"run cannot be read: '{path / JOURNAL}' ({error.strerror})") from None
+    if found.damage and not found.entries:
         raise UsageError(
-            f"run is torn: '{path}/journal.jsonl' {error}; wanted one JSON entry a line; restore the file or run again"
-        ) from None
+            f"run is torn: '{path / JOURNAL}' {found.damage[0]}, and no other line can be read; wanted one JSON entry "
+            "a line; restore the file or run again"
+        )
+    return found
 
 
 @contextmanager
@@ -143,7 +223,7 @@ def _paused_collection() -> Iterator[None]:
 
 def _read_header(path: Path) -> Header:
     try:
-        raw = (path / "header.json").read_bytes()
+        raw = (path / HEADER).read_bytes()
     except OSError:
         raise UsageError(f"not a run: '{path}' has no readable header.json, wanted a directory made by `run`") from None
     try:
@@ -157,7 +237,8 @@ def _read_header(path: Path) -> Header:
         raise UsageError(f"run is torn: '{path}/header.json' {error}; wanted the header written by `run`") from None
 
 
-def _assemble(path: Path, header: Header, entries: list[Entry], torn: bool) -> Run:
+def _assemble(path: Path, header: Header, contents: Contents) -> Run:
+    entries = contents.entries
     results = {e.result.cell: e.result for e in entries if isinstance(e, ResultEntry)}
     passes: dict[int, list[Pass]] = defaultdict(list)
     for entry in entries:
@@ -179,5 +260,6 @@ def _assemble(path: Path, header: Header, entries: list[Entry], torn: bool) -> R
         instruction_sets={e.arm: dict(found) for e in said if (found := e.process.get("instruction_sets"))},
         files={e.arm: dict(files) for e in said if (files := e.process.get("files"))},
         ending=endings[-1] if endings else None,
-        torn=torn,
+        torn=contents.torn,
+        damage=contents.damage,
     )

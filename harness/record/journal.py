@@ -1,16 +1,26 @@
-"""The journal: one JSON entry per line, flushed before the next cell begins; an incomplete last line is tolerated."""
+"""The journal: one JSON entry per line, on disk before the next cell begins.
+
+Since format 5, each line ends with its number and its CRC-32: `,"line":17,"crc32":"0123abcd"}`. The checksum is of all
+bytes of the line before `,"crc32"`. A damaged line costs what it said, and nothing else.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
+import re
+import threading
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
+from harness.errors import DAMAGED, UnwritableError
 from harness.record.formats import upgrade_entry
 from harness.record.run import FORMAT, Ending, Pass, Peak, Result
 
@@ -53,21 +63,109 @@ class EndEntry(msgspec.Struct, tag="end", frozen=True):
 Entry = ResultEntry | PassEntry | PeakEntry | ArmEntry | EndEntry
 
 
+SEALED_SINCE = 5  # first format whose lines have a number and a checksum
+CHECKSUM = b',"crc32":"%08x"}'
+CHECKSUM_BYTES = len(CHECKSUM % 0)
+LEAST_FREE_BYTES = 2**20  # on the disk of a run, below which an error of a backend may be the disk's
+
+
 class Journal:
-    """Append-only file of entries; each entry is written to the file before `append` returns."""
+    """New file of entries; each entry is written to the file before `append` returns."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.file: IO[bytes] = path.open("ab", buffering=0)
+        self.file = path.open("xb", buffering=0)
+        self.lock = threading.Lock()
+        self.done = (0, 0, hashlib.blake2b())  # size in bytes, number of lines, and hash of all that was written
+
+    @property
+    def size(self) -> int:
+        """Number of bytes written."""
+        return self.done[0]
+
+    @property
+    def digest(self) -> bytes:
+        """Hash of all bytes written, by BLAKE2b."""
+        return self.done[2].digest()
 
     def append(self, entry: Entry) -> None:
-        """Write one entry as one line."""
-        self.file.write(msgspec.json.encode(_spell_nonfinite(msgspec.to_builtins(entry))) + b"\n")
+        """Write one entry as one line, completely or not at all. Raises UnwritableError, with the path and the reason.
+
+        The file ends with a whole line afterwards in any case.
+        """
+        body = msgspec.json.encode(_spell_nonfinite(msgspec.to_builtins(entry)))
+        with self.lock:
+            size, lines, digest = self.done
+            line = seal_line(body, lines + 1) + b"\n"
+            digest = digest.copy()
+            digest.update(line)
+            try:
+                self._write(line, size)
+                self.done = (size + len(line), lines + 1, digest)
+            except OSError as error:
+                raise self._unwritable(error.strerror or str(error)) from None
+            finally:
+                if self.done[1] == lines:  # also after an interrupt
+                    with suppress(OSError):
+                        os.ftruncate(self.file.fileno(), size)
+
+    def _write(self, line: bytes, position: int) -> None:
+        """Write all bytes at a position; the system may take fewer at a time, as on a disk that is almost full."""
+        left = memoryview(line)
+        while left:
+            taken = os.pwrite(self.file.fileno(), left, position)
+            left, position = left[taken:], position + taken
+
+    def check_space(self) -> None:
+        """Raise UnwritableError if the disk is so full that a backend may have failed for that reason."""
+        with suppress(OSError):
+            disk = os.fstatvfs(self.file.fileno())
+            free = disk.f_bavail * disk.f_frsize
+            if disk.f_blocks and free < LEAST_FREE_BYTES:
+                raise self._unwritable(f"{free / 2**10:.0f} KiB are left on the disk")
+
+    def _unwritable(self, reason: str) -> UnwritableError:
+        return UnwritableError(
+            f"journal cannot be written: '{self.path}' ({reason}); what was done is on disk, see it with `python -m "
+            f"harness report {self.path.parent}`; make room or name another place with --output, then run again"
+        )
+
+    def sync(self) -> None:
+        """Sync the journal to disk. Raises UnwritableError."""
+        try:
+            os.fsync(self.file.fileno())
+        except OSError as error:
+            raise self._unwritable(error.strerror or str(error)) from None
 
     def close(self) -> None:
-        """Sync the journal to disk and close it."""
-        os.fsync(self.file.fileno())
-        self.file.close()
+        """Sync the journal to disk and close it. Raises UnwritableError; the file is closed in any case."""
+        try:
+            self.sync()
+        finally:
+            self.file.close()
+
+
+def seal_line(body: bytes, number: int) -> bytes:
+    """Return an entry as a line of a journal.
+
+    body: the entry, a JSON object that is not empty. number: of the line, from 1.
+    """
+    sealed = b'%b,"line":%d' % (body[:-1], number)
+    return sealed + CHECKSUM % zlib.crc32(sealed)
+
+
+def read_number(line: bytes) -> int:
+    """Return the number of a line. Raises ValueError if the line is not what was written."""
+    checked = memoryview(line)[:-CHECKSUM_BYTES]
+    if line[-CHECKSUM_BYTES:] != CHECKSUM % zlib.crc32(checked):
+        raise ValueError("wrong checksum")
+    return int(line[line.rindex(b":", 0, -CHECKSUM_BYTES) + 1 : -CHECKSUM_BYTES])
+
+
+def renumber_line(line: bytes, number: int) -> bytes:
+    """Return a line with another number. Raises ValueError if the line is not what was written."""
+    read_number(line)
+    return seal_line(line[: line.rindex(b',"line":')] + b"}", number)
 
 
 def _spell_nonfinite(value: Any) -> Any:
@@ -89,35 +187,76 @@ def make_decoder(format: int, backend_of: Mapping[str, str] | None = None) -> Ca
     return lambda line: msgspec.convert(upgrade_entry(older.decode(line), format, known), Entry, strict=False)
 
 
-def read_journal(
-    path: Path, format: int = FORMAT, backend_of: Mapping[str, str] | None = None
-) -> tuple[list[Entry], bool]:  # fmt: skip
-    """Read all entries; the flag is True if the last line is incomplete.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """Entries of a journal, and what is wrong with it.
 
-    path: of the journal. format: of the run, from its header.
-    backend_of: backend of each arm of the run, for formats that do not record it.
-    Raises ValueError if an earlier line is damaged.
+    torn: whether the last line is incomplete. damage: what else is damaged, missing or repeated, one text each.
     """
-    data = path.read_bytes()
-    if format >= FORMAT and data.endswith(b"\n"):
-        with suppress(msgspec.MsgspecError):  # reading line by line tells which one is damaged
-            entries = msgspec.json.Decoder(Entry, strict=False).decode_lines(data)
-            if len(entries) == data.count(b"\n"):
-                return entries, False
-    return _read_lines(data, make_decoder(format, backend_of))
+
+    entries: list[Entry]
+    torn: bool = False
+    damage: tuple[str, ...] = ()
 
 
-def _read_lines(data: bytes, decode: Callable[[bytes], Entry]) -> tuple[list[Entry], bool]:
-    """Read the lines of a journal one by one, with `decode`; for the rest see `read_journal`."""
+def read_journal(data: bytes, format: int = FORMAT, backend_of: Mapping[str, str] | None = None) -> Contents:
+    """Read all lines that can be read.
+
+    data: contents of the file. format: of the run, from its header.
+    backend_of: backend of each arm of the run, for formats that do not record it.
+    """
+    if format >= FORMAT and (whole := _read_at_once(data)) is not None:
+        return Contents(entries=whole)
+    decode, sealed = make_decoder(format, backend_of), format >= SEALED_SINCE
     entries: list[Entry] = []
+    damage: list[str] = []
+    last, spoiled = 0, 0  # number of the last line that was read, and damaged lines since
     lines = data.split(b"\n")
-    for number, line in enumerate(lines, 1):
+    for place, line in enumerate(lines, 1):
         if not line:
             continue
         try:
-            entries.append(decode(line))
-        except msgspec.MsgspecError as error:
-            if number == len(lines):  # no newline at the end: the writer was interrupted
-                return entries, True
-            raise ValueError(f"line {number}: {error}") from None
-    return entries, False
+            number = read_number(line) if sealed else last + 1
+            entry = decode(line)
+        except DAMAGED:
+            if place == len(lines):  # no newline at the end: the writer was killed
+                return Contents(entries=entries, torn=True, damage=tuple(damage))
+            damage.append(f"line {place} is damaged{_describe_line(line)}")
+            spoiled += 1
+            continue
+        if number <= last:
+            damage.append(f"line {place} repeats line {number}")
+            continue
+        if sealed and (missing := number - last - 1 - spoiled) > 0:
+            damage.append(f"{missing} line{'s are' if missing > 1 else ' is'} missing before line {place}")
+        last, spoiled = number, 0
+        entries.append(entry)
+    return Contents(entries=entries, damage=tuple(damage))
+
+
+def _read_at_once(data: bytes) -> list[Entry] | None:
+    """Read a journal of the current format in one call, which is faster; None unless each line is as written."""
+    *lines, rest = data.split(b"\n")
+    try:
+        if rest or any(read_number(line) != number for number, line in enumerate(lines, 1)):
+            return None
+        entries = msgspec.json.Decoder(Entry, strict=False).decode_lines(data)
+    except DAMAGED:
+        return None
+    return entries if len(entries) == len(lines) else None
+
+
+ENTRY_BEGINS = re.compile(rb'(?=\{"type":")')
+CELL = re.compile(rb'"cell":(\d{1,9})\b')
+NAMES = tuple(re.compile(rb'"%b":"([ !#-\[\]-~]{1,200})"' % name) for name in (b"arm", b"law", b"problem"))
+
+
+def _describe_line(line: bytes) -> str:
+    """Describe the entries of a damaged line, from those names in it that can still be read."""
+    told = []
+    for part in ENTRY_BEGINS.split(line):
+        if cell := CELL.search(part):
+            what = "a pass" if part.startswith(b'{"type":"pass"') else "the result"
+            names = " ".join(found[1].decode("ascii") for name in NAMES if (found := name.search(part)))
+            told.append(f"{what} of cell {cell[1].decode('ascii')}{': ' if names else ''}{names}")
+    return f" (probably {'; '.join(told)})" if told else ""

@@ -24,7 +24,8 @@ from harness.plan.suite import CellKind, Mode
 #    entries; peaks have copy rates by size; the header has arms and the gate
 # 3: results say the role of their law and the known slow-down of their arm
 # 4: a deviation has attachments, called an exhibit before
-# 5: results have the name of the arm and that of the backend; the header lists the names of arms
+# 5: results have the name of the arm and that of the backend; the header lists the names of arms; lines of the journal
+#    have a number and a checksum
 FORMAT = 5
 
 Outcome = Literal["passed", "failed", "error", "crashed", "timeout", "unsupported", "unavailable", "skipped"]
@@ -276,7 +277,8 @@ class Run:
     instruction_sets: dict[str, dict[str, str]] = field(default_factory=dict)  # by arm: as reported by its libraries
     files: dict[str, dict[str, str]] = field(default_factory=dict)  # by arm: its own files that it loaded, with SHA-256
     ending: Ending | None = None
-    torn: bool = False
+    torn: bool = False  # whether the last line of the journal is incomplete
+    damage: tuple[str, ...] = ()  # what else is damaged, missing or repeated in the journal
 
     @property
     def peaks(self) -> tuple[Peak, ...]:
@@ -299,8 +301,9 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """True if every planned cell has a result and the run ended normally."""
-        return self.ending is not None and self.ending.complete and len(self.results) == self.header.cells
+        """True if every planned cell has a result, the run ended normally and its journal is whole."""
+        whole = not self.torn and not self.damage
+        return whole and self.ending is not None and self.ending.complete and len(self.results) == self.header.cells
 
     @property
     def counts(self) -> dict[str, int]:

@@ -3,6 +3,7 @@
 import msgspec
 import pyarrow.parquet as pq
 
+from harness.record.journal import seal_line
 from harness.record.run import FORMAT
 
 ADDED = {  # fields and columns of results, by the first format that has them
@@ -10,6 +11,7 @@ ADDED = {  # fields and columns of results, by the first format that has them
     3: ("role", "slowdown"),
     5: ("arm",),
 }
+SEAL = ("line", "crc32")  # since format 5
 ATTACHMENTS = "exhibit"  # before format 4
 
 
@@ -22,7 +24,10 @@ def make_older(path, format):
     (path / "header.json").write_bytes(msgspec.json.encode(header))
     journal = path / "journal.jsonl"
     entries = [msgspec.json.decode(line) for line in journal.read_bytes().splitlines()]
-    journal.write_bytes(b"".join(msgspec.json.encode(older_entry(entry, format)) + b"\n" for entry in entries))
+    bodies = [msgspec.json.encode(older_entry(entry, format)) for entry in entries]
+    if format >= 5:
+        bodies = [seal_line(body, number) for number, body in enumerate(bodies, 1)]
+    journal.write_bytes(b"".join(body + b"\n" for body in bodies))
     table = path / "results.parquet"
     if table.exists():
         columns = pq.read_table(table)
@@ -32,7 +37,8 @@ def make_older(path, format):
 
 
 def older_entry(entry, format):
-    """Return an entry of a journal as an older format had it."""
+    """Return an entry of a journal as an older format had it, without a seal."""
+    entry = {name: value for name, value in entry.items() if name not in SEAL}
     if format < 5 and entry["type"] == "arm":
         fields = {name: value for name, value in _say_reason(entry).items() if name != "arm"}
         return fields | {"type": "backend", "backend": entry["arm"]}

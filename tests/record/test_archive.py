@@ -59,7 +59,7 @@ def test_one_suite_is_kept_with_its_own_count_of_cells(run, tmp_path):
     found = read_archive(path)
     assert [result.kind for result in found.results] == ["speed", "speed"]
     assert found.header.suites == ("speed-short",)
-    assert found.header.cells == 2 and found.complete
+    assert found.header.cells == 2 and found.complete and not found.damage
     with pytest.raises(UsageError, match=r"suite: got 'sped', wanted one .*correctness, speed-short"):
         pack(run, "sped")
 
@@ -72,6 +72,17 @@ def test_cells_without_results_stay_missing_when_one_suite_is_kept(run, tmp_path
     found = read_archive(path)
     assert len(found.results) == 1 and found.header.cells == 2
     assert not found.complete
+
+
+def test_a_damaged_journal_is_kept_as_a_whole_and_stays_incomplete(run, tmp_path):
+    lines = (run.path / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (run.path / "journal.jsonl").write_bytes(b"".join([lines[0], lines[1][:30] + b"\n", *lines[2:]]))
+    damaged = read_run(run.path)
+    with pytest.raises(UsageError, match=r"suite: got .*, but the journal .* is damaged \(line 2 is damaged"):
+        pack(damaged, "speed-short")
+    path = tmp_path / "x.run"
+    path.write_bytes(pack(damaged))
+    assert read_archive(path).damage == damaged.damage
 
 
 def test_a_run_that_is_too_large_is_refused_both_ways(run, tmp_path, monkeypatch):

@@ -1,11 +1,18 @@
 import json
+import os
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 import harness
 from harness import UsageError
+from harness.analysis.descriptions import describe_incomplete
 from harness.analysis.exit_code import find_exit_code
-from harness.record.directory import check_directory, new_directory, read_run
+from harness.errors import ChangedError, UnwritableError
+from harness.record.directory import check_directory, close_run, new_directory, read_run, write_header
+from harness.record.journal import ResultEntry, seal_line
+from harness.record.run import Ending
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +50,138 @@ def test_a_torn_last_line_is_tolerated_and_makes_the_run_incomplete(copied):
     assert find_exit_code(run) == 4
 
 
-def test_a_damaged_line_in_the_middle_is_an_error(copied):
+def test_a_damaged_line_in_the_middle_costs_its_cell_and_makes_the_run_incomplete(copied, finished):
     data = (copied / "journal.jsonl").read_bytes().splitlines(keepends=True)
-    (copied / "journal.jsonl").write_bytes(data[0][:20] + b"\n" + b"".join(data[1:]))
-    with pytest.raises(UsageError, match=r"run is torn: .*line 1"):
+    place = next(n for n, line in enumerate(data) if line.startswith(b'{"type":"result","result":{"cell":3,'))
+    data[place] = data[place].replace(b'"outcome":"passed"', b'"outcome":"failed"')
+    (copied / "journal.jsonl").write_bytes(b"".join(data))
+    run = read_run(copied)
+    assert run.results == tuple(result for result in finished.results if result.cell != 3)
+    (said,) = run.damage
+    lost = finished.results[3]
+    assert f"line {place + 1} is damaged (probably the result of cell 3: {lost.arm} {lost.law} {lost.problem})" in said
+    assert find_exit_code(run) == 4
+    assert describe_incomplete(run) == (
+        f"INCOMPLETE: {len(run.results)} of {run.header.cells} cells can be read; its journal is damaged: {said}"
+    )
+
+
+def test_every_line_that_is_damaged_or_missing_makes_the_run_incomplete(copied):
+    data = (copied / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    for place in range(len(data)):
+        for spoiled in ([data[place][:30] + b"\n"], []):
+            (copied / "journal.jsonl").write_bytes(b"".join([*data[:place], *spoiled, *data[place + 1 :]]))
+            run = read_run(copied)
+            assert not run.complete and find_exit_code(run) == 4
+            assert describe_incomplete(run)
+
+
+def test_many_damaged_lines_are_counted(finished):
+    run = replace(finished, damage=tuple(f"line {n} is damaged" for n in range(30)))
+    assert describe_incomplete(run).endswith("line 19 is damaged, and 10 more")
+
+
+def test_a_journal_without_a_line_that_can_be_read_is_an_error(copied):
+    (copied / "journal.jsonl").write_bytes(b"nothing\nof a run\n")
+    with pytest.raises(UsageError, match=r"run is torn: .*line 1 is damaged, and no other line can be read"):
         read_run(copied)
+
+
+def test_a_journal_that_cannot_be_read_is_an_error(copied):
+    (copied / "journal.jsonl").unlink()
+    (copied / "journal.jsonl").mkdir()
+    with pytest.raises(UsageError, match=r"run cannot be read: .*journal\.jsonl' \(Is a directory\)"):
+        read_run(copied)
+
+
+@pytest.fixture
+def going(finished, tmp_path):
+    """A run that is about to end: its journal is open, and has one wrong result."""
+    journal = write_header(tmp_path, finished.header)
+    journal.append(ResultEntry(replace(finished.results[0], outcome="failed")))
+    for result in finished.results[1:]:
+        journal.append(ResultEntry(result))
+    yield journal
+    journal.file.close()
+
+
+def test_an_untouched_run_is_closed_and_read_back(going, finished):
+    run = close_run(going, finished.header, Ending(complete=True))
+    assert run.complete and find_exit_code(run) == 1
+    assert run == read_run(going.path.parent)
+
+
+def _forge(path):
+    lines = path.read_bytes().splitlines()
+    body = lines[0][: lines[0].index(b',"line":')].replace(b'"outcome":"failed"', b'"outcome":"passed"') + b"}"
+    with path.open("r+b") as file:
+        file.write(seal_line(body, 1))
+
+
+def _replace(path):
+    forged = path.with_name("forged")
+    forged.write_bytes(path.read_bytes())
+    _forge(forged)
+    forged.replace(path)
+
+
+def _link(path):
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to("elsewhere")
+
+
+def _pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _folder(path):
+    path.unlink()
+    (path / "inner").mkdir(parents=True)
+
+
+@pytest.mark.parametrize(
+    "spoil", [_forge, _replace, _link, _pipe, _folder, Path.unlink, lambda path: path.write_bytes(b"")]
+)
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_journal_changed_by_others_ends_the_run_as_incomplete(going, finished, spoil, kept):
+    folder = going.path.parent
+    if kept:  # what stands in the way of setting the file aside
+        (folder / "journal.jsonl.changed" / "inner").mkdir(parents=True)
+    spoil(going.path)
+    with pytest.raises(ChangedError, match=r"run is void: .*journal\.jsonl changed while the run") as caught:
+        close_run(going, finished.header, Ending(complete=True))
+    assert caught.value.exit_code == 4
+    if kept and spoil is _folder:
+        return
+    run = read_run(folder)
+    assert not run.complete and not run.counts["passed"]
+    assert describe_incomplete(run).startswith(
+        "INCOMPLETE: journal.jsonl changed while the run was going on after 0 of"
+    )
+
+
+def test_what_others_append_is_written_over_or_found(going, finished):
+    with going.path.open("ab") as file:
+        file.write(b"x" * 100_000)
+    with pytest.raises(ChangedError):
+        close_run(going, finished.header, Ending(complete=True))
+
+
+def test_a_header_changed_by_others_is_restored_and_ends_the_run_as_incomplete(going, finished):
+    path = going.path.parent / "header.json"
+    path.write_text(path.read_text().replace(f'"cells": {finished.header.cells}', '"cells": 1'))
+    with pytest.raises(ChangedError, match=r"header\.json changed"):
+        close_run(going, finished.header, Ending(complete=True))
+    run = read_run(path.parent)
+    assert run.header == finished.header
+    assert not run.complete and run.counts["failed"] == 1
+    assert '"cells": 1' in path.with_name("header.json.changed").read_text()
+
+
+def test_a_folder_with_a_journal_is_not_written_again(going, finished):
+    with pytest.raises(UnwritableError, match=r"output folder cannot be written: .*File exists"):
+        write_header(going.path.parent, finished.header)
 
 
 def _header(**changes):
@@ -130,8 +264,6 @@ def test_the_tables_follow_their_schema(finished):
 
 
 def test_the_peak_is_the_best_of_all_passes(finished):
-    from dataclasses import replace
-
     from harness.record.run import Peak
 
     assert len(finished.measured_peaks) == 1  # in the first of three passes, and in every eighth

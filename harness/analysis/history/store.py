@@ -243,6 +243,7 @@ def _rescue(runs: Iterable[StoredRun], part: str, notices: list[str]) -> pa.Tabl
     """The same rows from the journals of runs whose table is missing or damaged."""
     import pyarrow as pa
 
+    from harness.analysis.descriptions import describe_damage
     from harness.analysis.tables import result_rows
     from harness.record.directory import read_run
 
@@ -250,8 +251,12 @@ def _rescue(runs: Iterable[StoredRun], part: str, notices: list[str]) -> pa.Tabl
     for run in runs:
         why = "is damaged" if run.table.exists() else "is not there yet: the run goes on, or was cut short"
         try:
-            found = [row for row in result_rows(read_run(run.path)) if _is_timed(row, part)]
-            notices.append(f"'{run.table}' {why}; {len(found)} times taken from its journal")
+            read = read_run(run.path)
+            found = [row for row in result_rows(read) if _is_timed(row, part)]
+            damage = describe_damage(read)
+            notices.append(
+                f"'{run.table}' {why}; {len(found)} times taken from its journal{'; ' if damage else ''}{damage}"
+            )
         except UsageError as error:
             notices.append(f"left out: '{run.table}' {why}, and its journal cannot be read ({error})")
             continue
