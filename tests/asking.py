@@ -3,7 +3,8 @@
 from functools import partial
 
 from harness.plugins.manager import Registry
-from harness.worker.execute import check, choose_subject, prepare
+from harness.worker.host.execute import choose_subject, prepare
+from harness.worker.outcome import check
 from harness.worker.protocol import Prepare
 
 NOBODY = Registry()

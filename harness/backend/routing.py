@@ -41,6 +41,23 @@ class Route:
         return f"derived via {self.via}" if self.kind == "derived" else self.kind
 
 
+class RoutedBackend(Backend):
+    """A backend in another process, which is asked there for its routes where it decides about them."""
+
+    @property
+    def decides(self) -> bool:
+        """True if routes do not follow from what its class declares."""
+        raise NotImplementedError
+
+    def find_route(self, problem: Problem) -> Route:
+        """Return the route of a problem."""
+        raise NotImplementedError
+
+    def refusal_reason(self, problem: Problem) -> str | None:
+        """Return the reason why a problem is not computed by the backend's own method, or None."""
+        raise NotImplementedError
+
+
 def find_route(backend: Backend, problem: Problem | NetworkProblem) -> Route:
     """Find the route of a problem, or of all operators of a network.
 
@@ -48,6 +65,8 @@ def find_route(backend: Backend, problem: Problem | NetworkProblem) -> Route:
     """
     if isinstance(problem, NetworkProblem):
         return _resolve_network(backend, problem)
+    if isinstance(backend, RoutedBackend) and backend.decides:
+        return backend.find_route(problem)
     found = _find(backend, problem)
     if found is None:
         return Route(kind="native")
@@ -75,6 +94,8 @@ def refusal_reason(backend: Backend, problem: Problem) -> str | None:
 
     Raises TypeError if `supports` returns neither text nor None, such as True for what is supported.
     """
+    if isinstance(backend, RoutedBackend) and backend.decides:
+        return backend.refusal_reason(problem)
     if not callable(getattr(backend, problem.operator.value, None)):
         return f"{backend.name} has no {problem.operator}"
     if problem.dtype not in backend.dtypes:

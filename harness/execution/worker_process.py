@@ -180,13 +180,17 @@ class Worker:
         return True
 
     def _memory(self) -> int:
-        """Return the resident bytes of the worker, 0 if it is gone."""
+        """Return the resident bytes of the worker and its descendants, shared ones once; 0 if it is gone."""
         import psutil
 
-        try:
-            return int(psutil.Process(self.pid).memory_info().rss)
-        except psutil.Error:
-            return 0
+        own = shared = 0
+        with contextlib.suppress(psutil.Error):
+            worker = psutil.Process(self.pid)
+            for process in (worker, *worker.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):
+                    memory = process.memory_info()
+                    own, shared = own + memory.rss - memory.shared, max(shared, memory.shared)
+        return int(own + shared)
 
     def _died(self) -> WorkerDiedError:
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -80,7 +80,8 @@ class WorkerSupervisor:
         self.log = folder / f"{self.arm.replace('/', '_')}.log"
         names = plugins_for(registry, backend)
         there = tuple(map(place.name_of, names)) if place else names
-        self.start = Start(plugins=there, extra=extra, backend=backend, observe=observe, threads=threads)
+        laws = tuple(map(place.name_of, law_plugins(registry))) if place else law_plugins(registry)
+        self.start = Start(plugins=there, extra=extra, backend=backend, laws=laws, observe=observe, threads=threads)
         self.worker: Worker | None = None
         self.ready: Ready | None = None
         self.deaths = 0
@@ -252,6 +253,11 @@ def explain_death(cell: Cell, error: WorkerDiedError) -> Checked:
         hint = ", which is less than half of it: see workspace() of the backend" if much else ""
         return Checked("skipped", f"out of memory (estimated {cell.need_bytes / 2**30:.3g} GiB{hint}): {error}")
     return Checked("timeout" if error.outcome == "timeout" else "crashed", str(error))
+
+
+def law_plugins(registry: Registry) -> tuple[str, ...]:
+    """Return the plugins that the judge's process of a worker loads: those with laws or networks."""
+    return tuple(row.name for row in registry.rows if row.state == "loaded" and (row.laws or row.networks))
 
 
 def plugins_for(registry: Registry, backend: str) -> tuple[str, ...]:

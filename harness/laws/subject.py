@@ -11,12 +11,13 @@ from harness.backend.base import Backend
 from harness.backend.routing import prepare, run
 from harness.laws.error_bounds import is_exact
 from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays, Outputs
-from harness.problems.calling import name_outputs
+from harness.problems.calling import bind_operator, name_outputs
 from harness.problems.data import apply_layout
 from harness.problems.numerics import Numerics, dtype_of
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 from harness.problems.reference import turn
+from harness.problems.taps import device_options
 from harness.problems.window import Sizes, Window
 
 
@@ -42,6 +43,10 @@ class PreparedCall:
         self.backend.synchronize()
         return result
 
+    def answer(self) -> dict[str, Array]:
+        """Call once; return the outputs by name as new NumPy arrays. Raises ValueError for a wrong shape or dtype."""
+        return self.fetch(self.run())
+
     def fetch(self, result: Outputs) -> dict[str, Array]:
         """Return the outputs by name as new NumPy arrays. Raises ValueError for a wrong shape or dtype."""
         host = {k: np.array(self.backend.to_host(a)) for k, a in name_outputs(self.problem, result).items()}
@@ -50,7 +55,7 @@ class PreparedCall:
         return turn(self.problem, host)
 
 
-def _unturned(problem: Problem) -> Problem:
+def unturned(problem: Problem) -> Problem:
     """Return the correlation that a backend computes: for a problem with `flip`, w is flipped beforehand."""
     return problem.with_(flip=False) if problem.flip else problem
 
@@ -67,6 +72,21 @@ def check_form(problem: Problem, name: str, a: Array) -> None:
     if a.dtype.kind not in "iu" if name == "indices" else a.dtype != dtype:
         wanted = "whole numbers" if name == "indices" else dtype
         raise ValueError(f"{problem.operator} gave {name} as {a.dtype}, wanted {wanted}")
+
+
+def fill_allocator(backend: Backend, sizes: tuple[int, ...]) -> None:
+    """Allocate blocks of NaN and free them, in NumPy's memory and in the backend's own.
+
+    sizes: of the blocks, in elements.
+    """
+    like = backend.to_device(np.zeros(1, dtype=np.float64))
+    kept: list[DeviceArray] = [np.full(size, np.nan, dtype) for dtype in (np.float64, np.float32) for size in sizes * 2]
+    if not isinstance(like, np.ndarray):
+        from array_api_compat import array_namespace
+
+        xp, options = array_namespace(like), device_options(like)
+        kept += [xp.full((size,), float("nan"), dtype=like.dtype, **options) for size in sizes * 2]
+    del kept
 
 
 class BackendUnderTest:
@@ -101,17 +121,26 @@ class BackendUnderTest:
 
     def prepare_devices(self, problem: Problem, devices: DeviceArrays) -> PreparedCall:
         """Prepare the timed call on the backend's own arrays."""
-        return PreparedCall(problem, self.backend, prepare(self.backend, _unturned(problem), devices))
+        return PreparedCall(problem, self.backend, prepare(self.backend, unturned(problem), devices))
 
     def plain(self, problem: Problem, devices: DeviceArrays) -> PreparedCall:
         """Return the call of the backend's plain methods on its own arrays, which are not copied."""
-        plain = _unturned(problem)
+        plain = unturned(problem)
         return PreparedCall(problem, self.backend, lambda: run(self.backend, plain, devices))
+
+    @property
+    def plans(self) -> bool:
+        """Return True if a prepared call differs from the plain method bound to its arrays."""
+        return getattr(self.backend.prepare, "__func__", None) is not Backend.prepare
+
+    def native(self, problem: Problem, devices: DeviceArrays) -> PreparedCall:
+        """Return the call of the backend's own method, which must exist; its route is not looked for in every call."""
+        return PreparedCall(problem, self.backend, bind_operator(self.backend, unturned(problem), devices))
 
     def run(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Run a problem with the backend's plain methods; return outputs by name, on the host."""
         call = self.plain(problem, self.devices(problem, arrays))
-        return call.fetch(call.run())
+        return call.answer()
 
     def whole(self, problem: Problem, arrays: Mapping[str, Array | None]) -> dict[str, Array]:
         """Run a problem on whole numbers; return float64 outputs, exact by the checked bound. Raises NotExactError."""
@@ -123,6 +152,13 @@ class BackendUnderTest:
         wide = {k: a if a.dtype.kind == "i" else a.astype(np.float64) for k, a in outputs.items()}
         rounds = numerics.normwise and not problem.operator.spec.selects
         return {k: np.rint(a) if rounds else a for k, a in wide.items()}
+
+    def fill_allocator(self, sizes: tuple[int, ...]) -> None:
+        """Fill memory that the allocators will give to the next call with NaN: NumPy's and the backend's own.
+
+        sizes: of the blocks, in elements.
+        """
+        fill_allocator(self.backend, sizes)
 
     # The operators on whole numbers, with shapes taken from the arrays; laws use these.
 

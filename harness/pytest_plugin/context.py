@@ -11,7 +11,7 @@ from harness.backend.base import Backend
 from harness.plan.cell import Cell
 from harness.plugins.manager import Registry
 from harness.record.run import Header
-from harness.worker.__main__ import State, answer
+from harness.worker.host.answer import State, answer
 from harness.worker.protocol import Ready, Start
 
 

@@ -13,11 +13,11 @@ from harness.laws.law import Law
 from harness.measure.block import WARM_NS
 from harness.plan.cell import Cell
 from harness.plan.suite import Mode, Timing
-from harness.worker import execute
-from harness.worker.execute import Seen
-from harness.worker.honesty import find_lie
+from harness.worker import outcome
+from harness.worker.host.honesty import find_lie
+from harness.worker.host.timed_problem import Session, open_session
+from harness.worker.outcome import Seen
 from harness.worker.protocol import Checked, Prepare
-from harness.worker.timed_problem import Session, open_session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ def judge_law(choose: Callable[[], Seen], law: Law) -> Judged:
             raised.append(error)
             raise
 
-    reply = execute.check(choose, replace(law, check=check))
+    reply = outcome.check(choose, replace(law, check=check))
     return Judged(reply=reply, raised=raised[0] if raised and reply.outcome == "error" else None)
 
 

@@ -15,7 +15,8 @@ from harness.plan.cell import Cell
 from harness.pytest_plugin.context import Context
 from harness.pytest_plugin.in_process import Judged, judge_law, open_timing, time_session
 from harness.record.run import WRONG, Result, result_of
-from harness.worker.execute import Seen, choose_subject
+from harness.worker.host.execute import choose_subject
+from harness.worker.outcome import Seen
 from harness.worker.protocol import Checked
 
 ROOT = "harness"

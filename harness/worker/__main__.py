@@ -1,21 +1,31 @@
-"""Worker process, `python -m harness.worker IN OUT`: answers requests from pipe IN on pipe OUT until IN closes."""
+"""The judge's process, `python -m harness.worker IN OUT`: answers requests from pipe IN on pipe OUT until IN closes.
+
+It loads the plugins with laws and none that has only backends. The backend runs in a process of its own, which this one
+starts; laws, the reference, bounds and comparisons run here. Requests about times, votes, and laws that must run inside
+the backend's process are passed on to it. If it dies, this process ends in the same way, so that the run sees how.
+"""
 
 from __future__ import annotations
 
-import faulthandler
 import os
+import resource
+import signal
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import BinaryIO
 
-import harness.measure.block  # noqa: F401  binds its clocks before any backend can reach them
+from harness.errors import HarnessError
 from harness.measure.processor_time import adopt_orphans
+from harness.networks.problem import NetworkProblem
+from harness.plan.task import parse_task
 from harness.plugins.manager import Registry, load_plugins
-from harness.record.run import NOT_OFFERED
+from harness.worker.hosted.backend import HostedBackend, make_hosted
+from harness.worker.hosted.examiner import Examiner
+from harness.worker.hosted.process import Host, HostDiedError, HostError
+from harness.worker.hosted.subject import HostedUnderTest
+from harness.worker.outcome import check, describe_error
 from harness.worker.protocol import (
-    Answer,
     Check,
     Checked,
     FilesLoaded,
@@ -23,8 +33,6 @@ from harness.worker.protocol import (
     Measured,
     MeasurePeak,
     Prepare,
-    Ready,
-    Release,
     Reply,
     Request,
     Sample,
@@ -33,103 +41,126 @@ from harness.worker.protocol import (
     send,
 )
 
-if TYPE_CHECKING:
-    from harness.worker.timed_problem import Session
-
 
 def main(arguments: list[str]) -> None:
-    """Serve requests on the two inherited file descriptors; a backend's prints go to the worker's log instead."""
-    faulthandler.enable()
+    """Serve requests on the two inherited file descriptors; prints go to the worker's log instead."""
     adopt_orphans()
     source, target = map(int, arguments)
     with os.fdopen(source, "rb") as requests_in, os.fdopen(target, "wb") as replies_out:
-        serve(requests_in, replies_out)
+        try:
+            serve(requests_in, replies_out)
+        except HostDiedError as error:
+            die_alike(error.code)
 
 
 @dataclass(slots=True)
 class State:
-    """State of a worker between requests."""
+    """State of the judge's process between requests.
+
+    registry: plugins with laws and networks.
+    host: the backend's process; None before the start.
+    backend: None if it cannot run.
+    examiner: judge of the problem that was prepared last; None for a network, which is judged in its own process.
+    """
 
     registry: Registry = field(default_factory=Registry)
-    start: Start | None = None
-    session: Session | None = None
+    host: Host | None = None
+    backend: HostedBackend | None = None
+    examiner: Examiner | None = None
 
 
 def serve(source: BinaryIO, target: BinaryIO) -> None:
-    """Answer every request with one reply until the source ends."""
+    """Answer every request with one reply until the source ends. Raises HostDiedError."""
     state = State()
-    while (received := receive(source)) is not None:
-        request, ticket = received
-        if isinstance(request, Start):
-            state.registry, state.start = load_plugins(request.extra, only=request.plugins), request
-        send(target, answer(state, request), ticket)
+    try:
+        while (received := receive(source)) is not None:
+            request, ticket = received
+            send(target, answer(state, request, source.fileno()), ticket)
+    finally:
+        if state.host is not None:
+            state.host.close()
 
 
-def answer(state: State, request: Request) -> Reply:
-    """Return the reply to one request."""
+def answer(state: State, request: Request, source: int | None = None) -> Reply:
+    """Return the reply to one request.
+
+    source: descriptor of the pipe of the run's requests.
+    Raises HostDiedError.
+    """
+    if isinstance(request, Start):
+        return _start(state, request, source)
     if isinstance(request, MeasurePeak):
         from harness.measure.peak import measure_peak
 
         return Measured(measure_peak(request.device, quick=request.quick))
+    assert state.host is not None, "a worker is started before it is asked"
     if isinstance(request, ListFiles):
-        from harness.worker.loaded import list_loaded, list_package_folders
+        from harness.worker.host.loaded import list_loaded
 
-        return FilesLoaded(list_loaded(), list_package_folders())
-    assert state.start is not None, "a worker is started before it is asked"
-    backend = state.registry.backends.get(state.start.backend)
-    if isinstance(request, Start):
-        return _probe(state.registry, request)
-    if backend is None:
-        return Checked("error", f"backend '{state.start.backend}' is not loaded in this worker")
-    from harness.worker import execute
-
-    def choose(line: str) -> Callable[[], execute.Seen]:
-        assert backend is not None and state.start is not None
-        return partial(execute.choose_subject, state.registry, backend, line, state.start.extra)
-
-    match request:
-        case Answer():
-            return execute.answer(backend, request)
-        case Check():
-            return execute.check(choose(request.problem), state.registry.law(request.law))
-        case Sample():
-            return execute.time_block(state.session, request)
-        case Prepare():
-            state.session = None  # frees its arrays before the next ones are allocated
-            state.session, reply = execute.prepare(choose(request.problem), request)
-            return reply
-        case Release():
-            state.session = None
-            return Checked("passed", None)
-
-
-def _probe(registry: Registry, request: Start) -> Ready:
-    """Load and probe the backend; the reason why it cannot run here is part of the reply, not an error."""
-    backend = registry.backends.get(request.backend)
-    if backend is None:
-        broken = [f"{row.name}: {row.reason}" for row in registry.rows if row.state == "broken"]
-        why = f"its plugin did not load in the worker ({'; '.join(broken)})" if broken else f"{NOT_OFFERED} there"
-        return Ready(why, {}, {"backends": sorted(registry.backends)})
+        theirs = state.host.pass_on(request)
+        assert isinstance(theirs, FilesLoaded)
+        return FilesLoaded(tuple(sorted({*theirs.files, *list_loaded()})), theirs.packages)
     try:
-        from harness.laws.threads import grant_threads
-        from harness.record.environment import describe_threads
+        if isinstance(request, Check):
+            return _check(state, state.host, request)
+        if isinstance(request, Prepare | Sample):
+            return _time(state, state.host, request)
+    except (HarnessError, HostError) as error:  # of a problem line, or of what the backend declares
+        return Checked("error", describe_error(error))
+    return state.host.pass_on(request)
 
-        reason = backend.probe()
-        if request.threads is not None and not reason:
-            grant_threads(backend, request.threads)
-        versions = {} if reason else backend.versions()
-        process: dict[str, Any] = {
-            "threads": describe_threads(), "python": sys.version.split()[0], "backends": sorted(registry.backends),
-        }  # fmt: skip
-        if request.observe and not reason:
-            from harness.worker.instructions import observe_instructions
 
-            process["instruction_sets"] = observe_instructions(backend.instruction_sets)
-        return Ready(
-            str(reason) if reason else None, {str(name): str(version) for name, version in versions.items()}, process
-        )
-    except Exception as error:
-        return Ready(f"{type(error).__name__}: {' '.join(str(error).split())}", {})
+def _check(state: State, host: Host, request: Check) -> Reply:
+    """Apply a law here, or let the backend's process do it."""
+    law, problem = state.registry.law(request.law), parse_task(request.problem, state.registry.networks)
+    backend = state.backend
+    if law.inside or backend is None or isinstance(problem, NetworkProblem):
+        return host.pass_on(request)
+    found = check(partial(HostedUnderTest, backend, problem), law)
+    return _watch_memory(host, found)
+
+
+def _time(state: State, host: Host, request: Prepare | Sample) -> Reply:
+    """Let the backend's process prepare or time a problem, and judge its answers here."""
+    if isinstance(request, Prepare):
+        problem = parse_task(request.problem, state.registry.networks)
+        state.examiner = None
+        if state.backend is not None and not isinstance(problem, NetworkProblem):
+            state.examiner = Examiner(state.backend, problem)
+    if state.examiner is None:
+        return host.pass_on(request)
+    state.examiner.begin()
+    return state.examiner.approve(host.pass_on(request, state.examiner.answer))
+
+
+def _start(state: State, request: Start, source: int | None) -> Reply:
+    """Load the laws here and the backend in a new process; return the report of that one."""
+    if state.host is not None:
+        state.host.close()
+    state.registry = load_plugins(request.extra, only=request.laws)
+    state.host = Host(source)
+    loaded = state.host.start(request)
+    state.backend = None if loaded.declared is None else make_hosted(state.host, loaded.declared)
+    return loaded.ready
+
+
+def _watch_memory(host: Host, found: Checked) -> Checked:
+    """Turn an outcome into a failure if calls of the backend have written around their arrays."""
+    names = host.find_overwritten()
+    if not names or found.outcome not in ("passed", "failed"):
+        return found
+    return Checked("failed", f"memory around {', '.join(names)} was written by the call", found.deviation)
+
+
+def die_alike(code: int) -> None:
+    """End this process as the backend's process ended: by the same signal, or with the same exit code."""
+    sys.stderr.flush()
+    if code >= 0:
+        os._exit(code)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the backend's process has written its own
+    if -code != signal.SIGKILL:
+        signal.signal(-code, signal.SIG_DFL)
+    os.kill(os.getpid(), -code)
 
 
 if __name__ == "__main__":

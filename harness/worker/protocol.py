@@ -23,6 +23,8 @@ MOST_BYTES = 2**31 - 1  # of a frame; a longer one is rejected
 class Start(msgspec.Struct, tag="start", frozen=True):
     """Load these plugins and probe this backend (backend "": the worker only measures the machine).
 
+    plugins: of the backend's process.
+    laws: plugins of the judge's process: those with laws or networks.
     observe: whether to report the instruction sets that the backend's libraries use.
     threads: for backends that set their own number of threads; None leaves it unchanged.
     """
@@ -30,6 +32,7 @@ class Start(msgspec.Struct, tag="start", frozen=True):
     plugins: tuple[str, ...]
     extra: tuple[str, ...]
     backend: str
+    laws: tuple[str, ...] = ()
     observe: bool = False
     threads: int | None = None
 

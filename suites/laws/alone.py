@@ -8,14 +8,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from harness import Backend, BackendUnderTest, Deviation, Problem, statement
+from harness import BackendUnderTest, Deviation, Problem, statement
 from harness.backend import find_route
 from harness.laws import PreparedCall, check_outputs
 from harness.problems import (
     Array,
     DeviceArray,
     DeviceArrays,
-    bind_operator,
     dtype_of,
     make_arrays,
     name_outputs,
@@ -86,9 +85,7 @@ class Answers:
 
     def plans(self, problem: Problem) -> bool:
         """Return True if a prepared call differs from the plain method bound to its arrays."""
-        backend = self.subject.backend
-        own = getattr(backend.prepare, "__func__", None) is not Backend.prepare
-        return own and find_route(backend, problem).kind == "native"
+        return self.subject.plans and find_route(self.subject.backend, problem).kind == "native"
 
     def takes(self, problem: Problem) -> bool:
         """Return True if the backend computes the problem, according to its declaration."""
@@ -106,11 +103,9 @@ class Answers:
 
     def plain(self, case: Case, devices: DeviceArrays | None = None) -> PreparedCall:
         """A call of plain methods on these device arrays, or on new ones."""
-        given, backend = self.own(case) if devices is None else devices, self.subject.backend
-        call = self.subject.plain(case.problem, given)
-        if find_route(backend, case.problem).kind == "native":  # the way is known, and not looked for in every call
-            call = replace(call, call=bind_operator(backend, case.problem, given))
-        return call
+        given = self.own(case) if devices is None else devices
+        native = find_route(self.subject.backend, case.problem).kind == "native"
+        return (self.subject.native if native else self.subject.plain)(case.problem, given)
 
     def prepared(self, case: Case) -> PreparedCall:
         """A prepared call on new device arrays."""
@@ -129,7 +124,7 @@ class Answers:
 
     def ask(self, case: Case, call: PreparedCall, how: str) -> Deviation:
         """Make a call and judge its outputs."""
-        return self.judge(case, self.fetch(case, call, call.run()), how)
+        return self.judge(case, call.answer(), how)
 
     def judge(self, case: Case, got: Outputs, how: str) -> Deviation:
         """Compare outputs with the answer.

@@ -61,7 +61,7 @@ def inner_products(subject: BackendUnderTest, problem: Problem, a: Array, b: Arr
     )  # fmt: skip
     names = operator.spec.factors
     prepared = subject.prepare(probe, {names[0]: first, names[1]: second})
-    out = prepared.fetch(prepared.run())[operator.outputs[0]]
+    out = prepared.answer()[operator.outputs[0]]
     return np.asarray(out.astype(np.float64).reshape(-1))
 
 
@@ -154,7 +154,7 @@ def _measure_locality(subject: BackendUnderTest, problem: Problem) -> str:
     for corner in (1.0, HUGE):
         arrays["x"][(0, ALL, *(0,) * problem.axes)] = corner
         prepared = subject.prepare(probe, arrays)
-        error = np.abs(prepared.fetch(prepared.run())["y"] - reference.compute(probe, arrays)["y"])
+        error = np.abs(prepared.answer()["y"] - reference.compute(probe, arrays)["y"])
         error[(0, ALL, *(0,) * problem.axes)] = 0.0  # the window that holds the number
         errors.append(float(error.max()))
     if errors[1] > 32 * errors[0]:

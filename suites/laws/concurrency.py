@@ -65,7 +65,7 @@ class Caller:
         return cls(case, lambda: call)
 
 
-@law(tolerance="exact", when=is_chosen)
+@law(tolerance="exact", when=is_chosen, inside=True)
 def calls_at_once_agree(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(x) and g(z), called at the same time by different threads, are f(x) and g(z)
 

@@ -12,9 +12,10 @@ import statistics
 import sys
 
 from harness import BackendUnderTest, parse_line
-from harness.worker.honesty import find_remembered
+from harness.worker.host.honesty import find_remembered
+from harness.worker.host.timed_problem import open_session, sample
+from harness.worker.outcome import CannotTellError
 from harness.worker.protocol import Prepare, Sample
-from harness.worker.timed_problem import CannotTellError, open_session, sample
 from tests.cheats.partial import Incremental, Share
 
 SESSIONS = 10

@@ -15,8 +15,8 @@ from harness import BackendUnderTest, parse_line
 from harness.measure.block import Ready, calibrate, time_block
 from harness.measure.clocks import HostClock
 from harness.plugins.manager import load_plugins
+from harness.worker.host.timed_problem import open_session
 from harness.worker.protocol import Prepare
-from harness.worker.timed_problem import open_session
 
 ROUNDS = 40
 LOOPS = 100

@@ -8,8 +8,8 @@ import sys
 from harness.laws.subject import BackendUnderTest
 from harness.plugins.manager import load_plugins
 from harness.problems.line import parse_line
+from harness.worker.host.timed_problem import open_session
 from harness.worker.protocol import Prepare
-from harness.worker.timed_problem import open_session
 
 BACKENDS = ("numpy-direct", "im2col", "torch")
 LINES = (

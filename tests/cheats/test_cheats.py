@@ -47,8 +47,9 @@ def test_an_honest_backend_is_timed(tmp_path):
 @pytest.mark.parametrize("cheat", ["remembers-address", "plans-the-answer"])
 def test_what_is_stale_is_wrong_in_a_timed_call_even_where_nothing_was_asked(registry, cheat):
     from harness.plugins.manager import load_plugins
+    from harness.worker.host.timed_problem import open_session, sample
+    from harness.worker.outcome import WrongAnswerError
     from harness.worker.protocol import Prepare, Sample
-    from harness.worker.timed_problem import WrongAnswerError, open_session, sample
 
     backend = load_plugins([CHEATS]).backends[f"cheat:{cheat}"]
     subject = BackendUnderTest(backend, parse_line(PROBLEM))

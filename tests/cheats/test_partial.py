@@ -7,8 +7,9 @@ import pytest
 
 from harness import BackendUnderTest, parse_line
 from harness.plugins.manager import load_plugins
+from harness.worker.host.timed_problem import open_session, sample
+from harness.worker.outcome import WrongAnswerError
 from harness.worker.protocol import Prepare, Sample
-from harness.worker.timed_problem import WrongAnswerError, open_session, sample
 from tests.cheats.once import time_once
 from tests.conftest import ROOT
 

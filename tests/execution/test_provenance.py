@@ -11,7 +11,7 @@ import pytest
 from harness.execution import provenance
 from harness.execution.provenance import Loaded, Origins, Side, own_files
 from harness.record.directory import read_run
-from harness.worker.loaded import list_loaded, list_package_folders
+from harness.worker.host.loaded import list_loaded, list_package_folders
 from tests.gating.twenty import git, run_harness
 
 TREE, CHECKOUT = Path("/made/base"), Path("/home/me/kernels")

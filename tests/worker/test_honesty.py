@@ -9,10 +9,10 @@ import pytest
 from harness.laws.subject import BackendUnderTest
 from harness.problems.data import make_arrays
 from harness.problems.line import parse_line
-from harness.worker.execute import time_block
-from harness.worker.honesty import LONG_NS, STIRRED, decide, find_remembered, stir
+from harness.worker.host.execute import time_block
+from harness.worker.host.honesty import LONG_NS, STIRRED, decide, find_remembered, stir
+from harness.worker.host.timed_problem import open_session, sample
 from harness.worker.protocol import Prepare, Sample, Sampled
-from harness.worker.timed_problem import open_session, sample
 from tests.asking import make_ready
 
 LINES = (

@@ -7,8 +7,9 @@ import pytest
 
 from harness.networks.problem import parse_network
 from harness.problems.line import parse_line
+from harness.worker.host.timed_problem import sample
+from harness.worker.outcome import WrongAnswerError
 from harness.worker.protocol import Sample, Sampled
-from harness.worker.timed_problem import WrongAnswerError, sample
 from tests.asking import make_ready
 from tests.faulty.backward import InputGradFlipped
 from tests.faulty.right import Right

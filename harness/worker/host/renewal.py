@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.networks.graph import INPUT
@@ -60,10 +59,6 @@ class Renewal:
     def _combine(self, word: int) -> None:
         for view in self.words.values():
             view ^= word
-
-    def apply(self, host: Mapping[str, Array], word: int) -> dict[str, Array]:
-        """Return what the arrays held after combination with a word, given the contents that they were filled with."""
-        return dict(host) | {name: combine(host[name], word) for name in self.words if word}
 
 
 def combine(a: Array, word: int) -> Array:

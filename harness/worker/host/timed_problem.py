@@ -3,8 +3,8 @@
 Each member of the pool is a call bound to its own set of arrays. Between blocks, the contents of the arrays that a call
 must read anew (all but w and b, which a plan may keep in its own form) move on to the next member, in place: an answer
 cached by address, or computed while planning, is then wrong. Contents beyond the first are drawn from a secret seed.
-Within a block, every call that is timed by itself gets contents that were never used before (`harness.worker.renewal`):
-no part of an earlier answer can be reused.
+Within a block, every call that is timed by itself gets contents that were never used before (`renewal`): no part of an
+earlier answer can be reused.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -26,57 +26,39 @@ from harness.measure.memory import MemoryMeter
 from harness.plan.task import Task, estimate_workspace
 from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays, Outputs
 from harness.record.run import Pass
+from harness.worker.host.renewal import Renewal, make_renewal
+from harness.worker.judging import Contents, Judge, OwnJudge
+from harness.worker.outcome import LieError, WrongAnswerError
 from harness.worker.protocol import Prepare, Sample, Sampled
-from harness.worker.renewal import Renewal, make_renewal
-from harness.worker.timed_subject import Member, TimedNetwork, TimedSubject, choose_timed_subject, equal_outputs
+from harness.worker.timed_subject import Member, TimedNetwork, TimedSubject, choose_timed_subject
 
 POOL = 2
 TRIES = 3  # of a block whose clocks disagree in every sample, before they are reported
 BETWEEN_NS = 500  # allowed per call between the readings of two clocks, if the calls of a sample are timed one by one
 
 
-class LieError(Exception):
-    """A time cannot be true; `by_time` if only other times say so, which must be confirmed."""
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Input arrays on the host: those that calls read anew, drawn from a seed (None: the problem's own)."""
 
-    def __init__(self, reason: str, *, by_time: bool = False) -> None:
-        super().__init__(reason)
-        self.by_time = by_time
-
-
-class CannotTellError(Exception):
-    """Times are too uneven to decide whether they are true."""
-
-
-class WrongAnswerError(Exception):
-    """A timed call returned a wrong answer for its inputs."""
-
-    def __init__(self, deviation: Deviation, when: str) -> None:
-        super().__init__(f"{when}: {deviation.describe()}" if when else deviation.describe())
-        self.deviation = deviation
+    seed: int | None
+    arrays: dict[str, Array]
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One set of inputs: all on the host, the ones that calls read anew on the device, and the verified outputs."""
+    """Verified contents of the inputs that calls read anew: on the host, and on the device."""
 
-    host: dict[str, Array]
+    drawn: Drawn
     device: dict[str, DeviceArray]
-    outputs: dict[str, Array]
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A call of a block, kept for verification: its member, its outputs, and what its arrays held.
+    """A call of a block, kept for verification: its outputs, and what its arrays held."""
 
-    host: contents that the arrays were filled with.
-    renewal, word: how they were renewed since then.
-    """
-
-    member: int
     outputs: dict[str, Array]
-    host: dict[str, Array]
-    renewal: Renewal | None
-    word: int
+    contents: Contents
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,7 +77,8 @@ class Session:
     contents: list[Content]
     members: list[Member]
     devices: list[dict[str, DeviceArray]]  # the arrays that the members' calls are bound to
-    held: list[dict[str, Array]]
+    held: list[Drawn]
+    judge: Judge
     renewals: list[Renewal | None]
     settle: Callable[[], None]
     ready: Ready
@@ -115,6 +98,13 @@ class Session:
         """True if every timed call gets its own contents."""
         return self.renewed and (self.ready.loops == 1 or self.ready.apart)
 
+    def contents_of_call(self, member: int) -> Contents:
+        """Return what a member's arrays hold now."""
+        renewal, seed = self.renewals[member], self.held[member].seed
+        if renewal is None:
+            return Contents(seed=seed)
+        return Contents(seed=seed, renewed=tuple(renewal.words), word=renewal.word)
+
     def content_of(self, member: int) -> Content:
         """Return the contents that a member's arrays were filled with before the block."""
         return self.contents[(member + self.turn) % len(self.contents)]
@@ -128,7 +118,7 @@ class Session:
         """Fill every member's arrays with its verified contents again."""
         for member in range(len(self.members)):
             content = self.content_of(member)
-            self._fill(member, content.host, content.device)
+            self._fill(member, content.drawn, content.device)
 
     def renew(self, member: int) -> None:
         """Fill a member's arrays with contents that were never used, in place if they can be renewed."""
@@ -150,14 +140,13 @@ class Session:
 
     def _draw(self, member: int, *, new: bool) -> None:
         """Draw contents from a secret seed, and fill a member's arrays with them (`new`) or with the old ones."""
-        timed, old = self.timed, self.held[member]
-        drawn = {name: a for name, a in timed.draw(secrets.randbits(30)).items() if not timed.keeps(name)}
-        choices = (timed.own({name: old[name] for name in drawn}), timed.own(drawn))
-        self._fill(member, old | drawn if new else old, choices[new])
+        old, drawn = self.held[member], draw(self.timed, self.judge.draw_seed())
+        choices = (self.timed.own(old.arrays), self.timed.own(drawn.arrays))
+        self._fill(member, drawn if new else old, choices[new])
 
-    def _fill(self, member: int, host: dict[str, Array], device: DeviceArrays) -> None:
+    def _fill(self, member: int, drawn: Drawn, device: DeviceArrays) -> None:
         fill(self.devices[member], device)
-        self.held[member], renewal = host, self.renewals[member]
+        self.held[member], renewal = drawn, self.renewals[member]
         if renewal is not None:
             renewal.word = 0
             renewal.used.clear()
@@ -172,9 +161,7 @@ class Session:
     def look(self, member: int, result: Outputs) -> None:
         """Keep the outputs of a call and the contents of its arrays, for `check_seen`."""
         begun = time.perf_counter_ns()
-        renewal = self.renewals[member]
-        outputs = self.members[member].fetch(result)
-        self.seen = Seen(member, outputs, self.held[member], renewal, renewal.word if renewal else 0)
+        self.seen = Seen(self.members[member].fetch(result), self.contents_of_call(member))
         self.verify_ns += time.perf_counter_ns() - begun
 
     def check_seen(self, when: str) -> None:
@@ -193,15 +180,16 @@ class Session:
         self.check_seen(when)
 
     def _compare(self, seen: Seen, when: str) -> None:
-        """Compare bit for bit with verified outputs of the same contents; if none match, verify afresh."""
         begun = time.perf_counter_ns()
-        content = next((c for c in self.contents if c.host is seen.host and not seen.word), None)
-        if content is None or not equal_outputs(seen.outputs, content.outputs):
-            host = combine_all(seen.host, seen.renewal, seen.word)
-            deviation = self.timed.judge(host, seen.outputs, None if content else secrets.randbits(30))
-            if not deviation.passed:
-                raise WrongAnswerError(deviation, when)
+        deviation = self.judge.judge(seen.contents, seen.outputs)
         self.verify_ns += time.perf_counter_ns() - begun
+        if not deviation.passed:
+            raise WrongAnswerError(deviation, when)
+
+
+def draw(timed: TimedSubject, seed: int | None) -> Drawn:
+    """Draw the arrays that calls read anew."""
+    return Drawn(seed, {name: a for name, a in timed.draw(seed).items() if not timed.keeps(name)})
 
 
 def fill(arrays: DeviceArrays, contents: DeviceArrays) -> None:
@@ -215,35 +203,36 @@ def fill(arrays: DeviceArrays, contents: DeviceArrays) -> None:
             ) from None
 
 
-def open_session(subject: BackendUnderTest | NetworkUnderTest, request: Prepare) -> Session:
+def open_session(subject: BackendUnderTest | NetworkUnderTest, request: Prepare, judge: Judge | None = None) -> Session:
     """Draw inputs, plan, call once and verify for every member of the pool, then calibrate the time of a call.
 
+    judge: None judges in this process.
     Raises WrongAnswerError for a wrong answer, UnsupportedError for arrays that cannot be filled in place.
     """
     begun, backend, timed = time.perf_counter_ns(), subject.backend, choose_timed_subject(subject)
-    meter, first = MemoryMeter(backend.device), timed.draw(None)
-    secret = timed.draw(secrets.randbits(30))
-    hosts = [first, *({**first, **{k: a for k, a in secret.items() if not timed.keeps(k)}} for _ in range(POOL - 1))]
+    judge, meter = judge or OwnJudge(timed), MemoryMeter(backend.device)
+    seeds = (None, *(judge.draw_seed() for _ in range(POOL - 1)))
     contents, members, devices, notes, times = [], [], [], [], []
-    kept = timed.own({name: a for name, a in first.items() if timed.keeps(name)})
-    for host in hosts:
-        moving = {name: a for name, a in host.items() if not timed.keeps(name)}
-        arrays = timed.own(moving) | kept
+    kept = timed.own({name: a for name, a in timed.draw(None).items() if timed.keeps(name)})
+    for seed in seeds:
+        drawn = draw(timed, seed)
+        arrays = timed.own(drawn.arrays) | kept
         with meter:
             prepared, prepare_ns = time_once(partial(timed.bind, arrays))
             result, first_ns = time_once(prepared.run)
         outputs = prepared.fetch(result)
-        deviation, verify_ns = time_once(partial(timed.judge, host, outputs))
+        deviation, verify_ns = time_once(partial(judge.judge, Contents(seed=seed), outputs))
         if not deviation.passed:
             raise WrongAnswerError(deviation, "")
-        contents.append(Content(host, timed.own(moving), outputs))
+        contents.append(Content(drawn, timed.own(drawn.arrays)))
         members.append(prepared)
         devices.append(arrays)
         notes.append(deviation)
         times.append((prepare_ns, first_ns, verify_ns))
     clock = choose_clock(backend.clock, backend.synchronize, backend.device)
     session = Session(
-        problem=subject.problem, timed=timed, contents=contents, members=members, devices=devices, held=list(hosts),
+        problem=subject.problem, timed=timed, contents=contents, members=members, devices=devices,
+        held=[content.drawn for content in contents], judge=judge,
         renewals=[make_renewal(arrays, subject.problem.dtype, timed.regime) for arrays in devices],
         settle=wait_for(backend.device, backend.synchronize) if backend.device != "cpu" else _nothing,
         ready=make_ready([member.call for member in members], clock, request.mode, backend.device),
@@ -308,15 +297,6 @@ def check_known(session: Session) -> None:
 
 def _nothing() -> None:
     """Do nothing: stores of a processor are complete when they return."""
-
-
-def combine_all(host: Mapping[str, Array], renewal: Renewal | None, word: int) -> dict[str, Array]:
-    """Return what arrays held that were filled with `host` and then renewed with a word.
-
-    renewal: of the arrays; None if they cannot be renewed.
-    word: exclusive-or of the words applied since then.
-    """
-    return dict(host) if renewal is None else renewal.apply(host, word)
 
 
 def time_once(call: Call) -> tuple[Outputs, int]:

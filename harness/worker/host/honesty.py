@@ -20,15 +20,17 @@ import secrets
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from harness.measure.estimator import steady
-from harness.problems.arrays import DeviceArray, Outputs
+from harness.problems.arrays import Outputs
 from harness.problems.calling import name_outputs
 from harness.problems.problem import Problem
-from harness.problems.reference import turn
-from harness.worker.timed_problem import CannotTellError, LieError, Session, WrongAnswerError
+from harness.worker.host.timed_problem import Session
+from harness.worker.judging import stir
+from harness.worker.outcome import CannotTellError, LieError, WrongAnswerError
 from harness.worker.timed_subject import TimedOperator
 
 MOST_FLUSH_BYTES = 2**27
@@ -165,13 +167,11 @@ def find_stale(session: Session) -> str:
     problem = _problem(session)
     if problem.data not in STIRRED:
         return ""
-    arrays = session.devices[0]
-    session.members[0].run()
-    stir(problem, arrays, secrets.randbits(16))
-    host = {name: np.asarray(session.timed.backend.to_host(a)).copy(order="K") for name, a in arrays.items()}
-    host = {name: a.astype(session.contents[0].host[name].dtype) for name, a in turn(problem, host).items()}
-    outputs = session.members[0].fetch(session.members[0].run())
-    deviation = session.timed.judge(host, outputs)
+    member, number = session.members[0], secrets.randbits(16)
+    member.run()
+    stir(next(iter(session.devices[0].values())), problem.data, number)
+    outputs = member.fetch(member.run())
+    deviation = session.judge.judge(replace(session.contents_of_call(0), stirred=number), outputs)
     session.rotate()  # puts verified contents back
     return "" if deviation.passed else f"answers do not follow one changed element: {deviation.describe()}"
 
@@ -249,14 +249,3 @@ def _time_calls(session: Session, write: Callable[[int], None], turns: Sequence[
         write(member)
         times.append(session.ready.clock.time(session.members[member].call)[1])
     return steady(times)
-
-
-def stir(problem: Problem, arrays: dict[str, DeviceArray], number: int) -> None:
-    """Change one element of the first input: negate an integer (0 becomes 1), replace a real number."""
-    a = next(iter(arrays.values()))
-    if all(a.shape):
-        at = tuple((number * 7 + axis) % n for axis, n in enumerate(a.shape))
-        if problem.data == "integer":
-            a[at] = -a[at] if a[at] != 0 else 1
-        else:
-            a[at] = a[at] * 0.5 + 0.25 + number % 4

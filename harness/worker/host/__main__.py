@@ -1,0 +1,70 @@
+"""The backend's process, `python -m harness.worker.host CHANNEL QUESTIONS ANSWERS`, started by the judge's process.
+
+The arguments are descriptors: the socket on which it is asked, and the files of the two arenas. It knows no path of the
+run and decides nothing: it loads the backend, makes calls, and takes times that the judge's side holds against others.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+
+import harness.measure.block  # noqa: F401  binds its clocks before any backend can reach them
+from harness.measure.processor_time import adopt_orphans
+from harness.plugins.manager import load_plugins
+from harness.worker import protocol
+from harness.worker.host.answer import State, answer
+from harness.worker.host.declared import declare
+from harness.worker.host.serving import Server
+from harness.worker.wire.arena import Arena
+from harness.worker.wire.channel import Channel, ChannelClosedError
+from harness.worker.wire.messages import Loaded, encoder, requests
+
+PR_SET_PDEATHSIG = 1
+
+
+def main(arguments: list[str]) -> None:
+    """Serve requests until the judge's process closes the channel."""
+    faulthandler.enable()
+    die_with_parent()
+    adopt_orphans()
+    descriptor, questions, answers = map(int, arguments)
+    with socket.socket(fileno=descriptor) as end, suppress(ChannelClosedError):
+        serve(Channel(end), Arena(questions), Arena(answers))
+
+
+def serve(channel: Channel, questions: Arena, answers: Arena) -> None:
+    """Load the backend that the first frame names, then answer each request with one reply."""
+    body, ticket = channel.receive()
+    start = protocol.requests.decode(body)
+    assert isinstance(start, protocol.Start)
+    state = State(registry=load_plugins(start.extra, only=start.plugins), start=start)
+    ready = answer(state, start)
+    assert isinstance(ready, protocol.Ready)
+    backend = state.registry.backends.get(start.backend)
+    declared = None if backend is None or ready.reason else declare(backend)
+    channel.send(encoder.encode(Loaded(ready, declared)), ticket)
+    server = Server(state, backend, questions, answers, channel)
+    while True:
+        body, ticket = channel.receive()
+        channel.send(encoder.encode(server.reply(requests.decode(body), ticket)), ticket)
+
+
+def die_with_parent() -> None:
+    """Let the system kill this process when its parent ends, also in a call that never returns to Python."""
+    assert threading.current_thread() is threading.main_thread()
+    parent = os.getppid()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it ended before the system knew
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,251 @@
+"""Answers of the backend's process to the judge's requests: held arrays, held calls, and operations on them."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+import os
+import traceback
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from harness.backend.base import Backend
+from harness.backend.routing import UnsupportedError, find_route, prepare, run
+from harness.laws.subject import fill_allocator
+from harness.problems.calling import name_outputs
+from harness.problems.problem import Problem
+from harness.problems.taps import device_options
+from harness.worker import protocol
+from harness.worker.host.answer import State, answer
+from harness.worker.host.declared import state_costs, state_facts
+from harness.worker.host.remote_judge import RemoteJudge
+from harness.worker.wire.arena import Answers, Arena, Placed
+from harness.worker.wire.channel import Channel
+from harness.worker.wire.messages import (
+    PYTHON,
+    Argument,
+    Ask,
+    AskCosts,
+    Asked,
+    Bind,
+    CallOperator,
+    Compute,
+    Cut,
+    Data,
+    Described,
+    Done,
+    Envelope,
+    Fetch,
+    FillAllocator,
+    Foreign,
+    Group,
+    Held,
+    HostReply,
+    HostRequest,
+    Invoke,
+    Many,
+    Moves,
+    Named,
+    Operate,
+    Outputs,
+    PassedOn,
+    PassOn,
+    Plain,
+    Put,
+    Raised,
+    Ref,
+    Rest,
+    Result,
+    Run,
+    Shown,
+    Synchronize,
+    Value,
+)
+
+CREATES = frozenset({"empty", "full", "ones", "zeros"})  # functions that are told the device of the new array
+MOST_TEXT = 2000
+
+
+class RouteMissingError(Exception):
+    """There is no route to a problem, as found by the harness and not by the backend."""
+
+
+class Server:
+    """The backend, and what the judge holds here: arrays, calls, and dtypes by their text."""
+
+    def __init__(
+        self, state: State, backend: Backend | None, questions: Arena, answers: Arena, channel: Channel
+    ) -> None:
+        """Serve one backend; without one, only requests of the run are answered."""
+        self.state, self.offered, self.questions, self.answers = state, backend, questions, Answers(answers)
+        self.held: dict[int, Any] = {}
+        self.numbers = itertools.count(1)
+        self.dtypes: dict[str, Any] = {}
+        self.judge = RemoteJudge(channel, self.answers)
+
+    def reply(self, envelope: Envelope, ticket: int) -> HostReply:
+        """Return the reply to a request; an exception is a reply too."""
+        self.judge.ticket = ticket
+        for number in envelope.freed:
+            self.held.pop(number, None)
+        self.answers.begin()
+        if isinstance(envelope.request, PassOn):
+            request = protocol.requests.decode(envelope.request.body)
+            return PassedOn(protocol.encoder.encode(answer(self.state, request, self.judge)))
+        try:
+            with np.errstate(all="ignore"):  # NaN, Inf and subnormals are test data here
+                return self._do(envelope.request)
+        except RouteMissingError as error:
+            return Raised((), str(error), "", True)
+        except Exception as error:
+            return _describe_error(error)
+
+    @property
+    def backend(self) -> Backend:
+        """The backend."""
+        assert self.offered is not None, "a backend that cannot run is asked nothing"
+        return self.offered
+
+    def _do(self, request: HostRequest) -> HostReply:
+        match request:
+            case Compute():
+                problem = self._find_routed(request.problem)
+                arrays = {name: self._to_device(one) for name, one in request.arrays.items()}
+                return self._finish(problem, run(self.backend, problem, arrays), outputs=True)
+            case Ask():
+                return state_facts(self.backend, make_problem(request.problem))
+            case AskCosts():
+                return state_costs(self.backend, make_problem(request.problem))
+            case Put():
+                made = {name: self._to_device(placed) for name, placed in request.arrays.items()}
+                return Shown({name: self._hold_array(a) for name, a in made.items()})
+            case Bind():
+                problem = self._find_routed(request.problem)
+                return Held(self._hold(prepare(self.backend, problem, self._take(request.arrays))))
+            case Invoke():
+                return self._finish(make_problem(request.problem), self.held[request.number](), request.outputs)
+            case Run():
+                problem = self._find_routed(request.problem)
+                return self._finish(problem, run(self.backend, problem, self._take(request.arrays)), request.outputs)
+            case Fetch():
+                return Outputs({"": self._fetch(self.held[request.number])})
+            case CallOperator():
+                return self._describe(getattr(self.backend, request.name)(*map(self._read, request.arguments)))
+            case Operate():
+                return self._describe(self._operate(request))
+            case Synchronize():
+                self.backend.synchronize()
+            case FillAllocator():
+                fill_allocator(self.backend, request.sizes)
+            case PassOn():
+                raise AssertionError("answered before")
+        return Done()
+
+    def _find_routed(self, asked: Asked) -> Problem:
+        """Return a problem that has a route. A backend's own UnsupportedError is its error, not a missing route."""
+        problem = make_problem(asked)
+        if (route := find_route(self.backend, problem)).kind == "unsupported":
+            raise RouteMissingError(route.reason)
+        return problem
+
+    def _take(self, numbers: Mapping[str, int]) -> dict[str, Any]:
+        return {name: self.held[number] for name, number in numbers.items()}
+
+    def _finish(self, problem: Problem, result: Any, outputs: bool) -> Outputs | Result:
+        """Wait for the end of a call; return its outputs, or hold its result."""
+        self.backend.synchronize()
+        if outputs:
+            return Outputs({name: self._fetch(a) for name, a in name_outputs(problem, result).items()})
+        return self._describe(result)
+
+    def _to_device(self, placed: Placed) -> Any:
+        return self.backend.to_device(self.questions.view(placed))
+
+    def _fetch(self, a: Any) -> Placed:
+        return self.answers.put(np.asarray(self.backend.to_host(a)))
+
+    def _hold(self, value: Any) -> int:
+        number = next(self.numbers)
+        self.held[number] = value
+        return number
+
+    def _hold_array(self, a: Any) -> Described:
+        dtype = str(getattr(a, "dtype", ""))
+        self.dtypes.setdefault(dtype, getattr(a, "dtype", None))
+        shape = tuple(int(n) for n in a.shape)
+        return Described(self._hold(a), shape, dtype, type(a).__module__.partition(".")[0], _read_strides(a))
+
+    def _describe(self, result: Any) -> Described | Foreign | Value | Group:
+        if isinstance(result, tuple | list):
+            return Group(tuple(self._describe_one(one) for one in result))
+        return self._describe_one(result)
+
+    def _describe_one(self, result: Any) -> Described | Foreign | Value:
+        if isinstance(result, bool | int | float | str) or result is None:
+            return Value(result) if type(result) in (bool, int, float, str) else Foreign(type(result).__name__)
+        if hasattr(result, "shape"):
+            return self._hold_array(result)
+        return Foreign(type(result).__name__)
+
+    def _read(self, argument: Argument) -> Any:
+        """Return the value of an argument."""
+        match argument:
+            case Ref():
+                return self.held[argument.number]
+            case Plain():
+                return argument.value
+            case Many():
+                return tuple(map(self._read, argument.items))
+            case Cut():
+                return slice(argument.start, argument.stop, argument.step)
+            case Rest():
+                return ...
+            case Moves():
+                return argument.make()
+            case Named():
+                return self.dtypes[argument.text]
+            case Data():
+                return self._to_device(argument.placed)
+
+    def _operate(self, request: Operate) -> Any:
+        arguments = [self._read(one) for one in request.arguments]
+        keywords = {name: self._read(one) for name, one in request.keywords.items()}
+        if request.name.startswith(PYTHON):
+            return getattr(operator, request.name.removeprefix(PYTHON))(*arguments)
+        from array_api_compat import array_namespace
+
+        like = self.held[request.like]
+        if request.name in CREATES:
+            keywords = device_options(like) | keywords
+        return getattr(array_namespace(like), request.name)(*arguments, **keywords)
+
+
+@lru_cache(maxsize=4096)
+def make_problem(asked: Asked) -> Problem:
+    """Return the problem of a request."""
+    return asked.make()
+
+
+def _read_strides(a: Any) -> tuple[int, ...]:
+    found = getattr(a, "strides", None) or getattr(a, "stride", None)
+    try:
+        return tuple(int(step) for step in (found() if callable(found) else found or ()))
+    except Exception:
+        return ()
+
+
+def _describe_error(error: Exception) -> Raised:
+    """Describe an exception of the backend, whose own text may raise another."""
+    try:
+        text = str(error)
+    except Exception as other:
+        text = f"no message: its text raises {type(other).__name__}"
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
+    types = [UnsupportedError.__name__] if isinstance(error, UnsupportedError) else []
+    types += [one.__name__ for one in type(error).__mro__ if one is not object]
+    text = text.encode(errors="backslashreplace").decode()  # lone surrogates cannot be sent
+    return Raised(tuple(dict.fromkeys(types)), text[:MOST_TEXT], where, False)

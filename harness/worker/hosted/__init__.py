@@ -1,0 +1,1 @@
+"""The judge's view of a backend in another process: the process, the backend, its arrays and its calls."""

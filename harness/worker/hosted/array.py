@@ -1,0 +1,195 @@
+"""Arrays that a backend holds in its own process, with the operations that laws apply to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.problems.window import Window
+from harness.worker.hosted.process import HostError
+from harness.worker.wire.messages import (
+    PYTHON,
+    Argument,
+    Cut,
+    Data,
+    Described,
+    Foreign,
+    Group,
+    Many,
+    Moves,
+    Named,
+    Operate,
+    Plain,
+    Ref,
+    Rest,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from harness.worker.hosted.process import Host
+    from harness.worker.wire.arena import Placed
+
+
+class Dtype(str):
+    """A dtype of the backend's library, by its text."""
+
+
+class HeldArray:
+    """An array in the backend's process. Its operations are made there; the result is another such array.
+
+    shape: n c *s. dtype: of the library. library: name of its package. strides: of the library's own unit.
+    """
+
+    def __init__(
+        self, host: Host, described: Described, kept: Iterable[Any] = (), placed: Placed | None = None
+    ) -> None:
+        """Take the place of an array that the host holds.
+
+        kept: arrays whose memory it may share, and which must live as long.
+        placed: its place in shared memory, if it was made of an array of the judge.
+        """
+        self.host, self.number, self.shape = host, described.number, described.shape
+        self.dtype, self.library, self.strides = Dtype(described.dtype), described.library, described.strides
+        self.kept, self.placed = tuple(kept), placed
+
+    def __del__(self) -> None:
+        """Let the host drop the array."""
+        self.host.freed.append(self.number)
+        if self.placed is not None:
+            self.host.free_later(self.placed)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def __array_namespace__(self, api_version: str | None = None) -> Namespace:
+        """Return the functions of the array API for this array."""
+        return Namespace(self)
+
+    def __len__(self) -> int:
+        """Size of the first axis."""
+        return self.shape[0]
+
+    def __getitem__(self, at: Any) -> Any:
+        """Return a part."""
+        return operate(self, f"{PYTHON}getitem", (self, at))
+
+    def __setitem__(self, at: Any, value: Any) -> None:
+        """Overwrite a part."""
+        operate(self, f"{PYTHON}setitem", (self, at, value))
+
+    def reshape(self, *shape: Any) -> Any:
+        """Return the array in another shape."""
+        return operate(self, "reshape", (self, shape[0] if len(shape) == 1 else shape))
+
+
+def _forward(name: str, *, turned: bool = False) -> Callable[..., Any]:
+    def apply(self: HeldArray, *others: Any) -> Any:
+        return operate(self, PYTHON + name, (*others, self) if turned else (self, *others))
+
+    return apply
+
+
+for _name in ("add", "sub", "mul", "truediv", "pow", "matmul"):
+    setattr(HeldArray, f"__{_name}__", _forward(_name))
+    setattr(HeldArray, f"__r{_name}__", _forward(_name, turned=True))
+for _name in ("lt", "le", "gt", "ge", "eq", "ne", "neg", "and_", "or_", "xor", "invert"):
+    setattr(HeldArray, f"__{_name.rstrip('_')}__", _forward(_name))
+HeldArray.__hash__ = object.__hash__  # type: ignore[method-assign]
+
+
+class Namespace:
+    """The functions of the array API, applied in the backend's process."""
+
+    __name__ = "held arrays"  # array_api_compat asks for it
+
+    def __init__(self, like: HeldArray) -> None:
+        """Take the namespace of an array; new arrays lie on its device."""
+        self._like = like
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return a function."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def apply(*arguments: Any, **keywords: Any) -> Any:
+            return operate(self._like, name, arguments, keywords)
+
+        return apply
+
+
+class Unknown:
+    """An object of the backend that is no array."""
+
+
+def operate(like: HeldArray, name: str, arguments: tuple[Any, ...], keywords: dict[str, Any] | None = None) -> Any:
+    """Apply an operation in the backend's process.
+
+    like: an array of the host that does it.
+    name: as in `Operate`.
+    Raises HostError for an exception there.
+    """
+    host, named = like.host, keywords or {}
+    placed: list[Placed] = []
+    request = Operate(
+        name, tuple(_write(host, one, placed) for one in arguments),
+        {key: _write(host, one, placed) for key, one in named.items()}, like.number,
+    )  # fmt: skip
+    reply = host.ask(request)
+    for one in placed:
+        host.free_later(one)
+    return open_result(host, reply, list(_flatten((*arguments, *named.values()))))
+
+
+def open_result(host: Host, reply: Any, kept: Iterable[Any] = ()) -> Any:
+    """Return what a reply describes: arrays, values, objects of an unknown type, and tuples of them.
+
+    kept: arrays whose memory they may share.
+    """
+    match reply:
+        case Described():
+            return HeldArray(host, reply, kept)
+        case Group():
+            return tuple(open_result(host, one, kept) for one in reply.items)
+        case Value():
+            return reply.value
+        case Foreign():
+            return None if reply.type_name == "NoneType" else type(reply.type_name, (Unknown,), {})()
+    raise HostError(f"its process answered with {type(reply).__name__}, wanted a result")
+
+
+def write_arguments(host: Host, arguments: Iterable[Any], placed: list[Placed]) -> tuple[Argument, ...]:
+    """Return arguments as the host reads them; arrays of the judge are placed in shared memory, and listed."""
+    return tuple(_write(host, one, placed) for one in arguments)
+
+
+def _write(host: Host, value: Any, placed: list[Placed]) -> Argument:
+    match value:
+        case HeldArray():
+            return Ref(value.number)
+        case Dtype():
+            return Named(str(value))
+        case Window():
+            return Moves.of(value)
+        case tuple() | list():
+            return Many(write_arguments(host, value, placed))
+        case slice():
+            return Cut(value.start, value.stop, value.step)
+        case np.ndarray():
+            placed.append(host.place("an argument", value))
+            return Data(placed[-1])
+        case np.generic():
+            return Plain(value.item())
+        case _:
+            return Rest() if value is Ellipsis else Plain(value)
+
+
+def _flatten(values: Iterable[Any]) -> Iterable[HeldArray]:
+    for value in values:
+        if isinstance(value, HeldArray):
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from _flatten(value)

@@ -1,0 +1,227 @@
+"""A backend in another process, with the interface of one in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.backend.routing import Route, RoutedBackend
+from harness.problems.arrays import Array, DeviceArrays
+from harness.problems.numerics import Numerics
+from harness.problems.problem import Problem
+from harness.worker.hosted.array import HeldArray, open_result, write_arguments
+from harness.worker.hosted.process import Host, HostError
+from harness.worker.wire.messages import (
+    Ask,
+    AskCosts,
+    Asked,
+    Bind,
+    CallOperator,
+    Compute,
+    Costs,
+    Declared,
+    Facts,
+    Fetch,
+    FillAllocator,
+    Held,
+    Invoke,
+    Outputs,
+    Put,
+    Run,
+    Shown,
+    Synchronize,
+)
+
+if TYPE_CHECKING:
+    from harness.worker.wire.arena import Placed
+
+MOST_FACTS = 4096  # remembered, one for each problem
+
+
+class HostedBackend(RoutedBackend):
+    """A backend whose calls are made in its own process; arrays on its device are `HeldArray`s."""
+
+    host: Host
+    declared: Declared
+
+    def __init__(self, host: Host, declared: Declared) -> None:
+        """Ask a host that has loaded the backend. Use `make_hosted`, which sets what classes of backends declare."""
+        self.host, self.declared = host, declared
+        self.facts: dict[Problem, Facts] = {}
+        self.queued = False  # whether calls were made that nothing has waited for
+
+    # Declarations. What the backend does not decide for each problem follows from what it has declared once.
+
+    def ask(self, problem: Problem) -> Facts:
+        """Return what the backend declares for a problem. Raises HostError."""
+        found = self.facts.get(problem)
+        if found is None:
+            reply = self.host.ask(Ask(Asked.of(problem)))
+            assert isinstance(reply, Facts)
+            if len(self.facts) >= MOST_FACTS:
+                self.facts.clear()
+            self.facts[problem] = found = reply
+        return found
+
+    @property
+    def decides(self) -> bool:
+        """True if the backend itself says for each problem whether it supports it."""
+        return "supports" in self.declared.own or "numerics_for" in self.declared.own
+
+    def find_route(self, problem: Problem) -> Route:
+        """Return the route to a problem."""
+        return self.ask(problem).route()
+
+    def refusal_reason(self, problem: Problem) -> str | None:
+        """Return why the backend's own method does not compute a problem, or None."""
+        return self.ask(problem).refusal
+
+    def numerics_for(self, problem: Problem) -> Numerics:
+        """Return the declared arithmetic for a problem."""
+        return make_numerics(self.ask(problem)) if "numerics_for" in self.declared.own else self.numerics
+
+    def workspace(self, problem: Problem) -> int:
+        """Return the bytes that a call needs in addition to its arrays."""
+        return self._ask_costs(problem).workspace if "workspace" in self.declared.own else 0
+
+    def work(self, problem: Problem) -> float:
+        """Return the operations that the backend executes."""
+        return self._ask_costs(problem).work if "work" in self.declared.own else super().work(problem)
+
+    def _ask_costs(self, problem: Problem) -> Costs:
+        reply = self.host.ask(AskCosts(Asked.of(problem)))
+        assert isinstance(reply, Costs)
+        return reply
+
+    # Calls.
+
+    def compute(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """Run a problem by its route from and to the host.
+
+        arrays: inputs by name, in the layout in which the backend gets them.
+        Raises HostError, UnsupportedError.
+        """
+        placed = {name: self.host.place(name, a) for name, a in arrays.items()}
+        try:
+            reply = self.host.ask(Compute(Asked.of(problem), placed))
+        finally:
+            for one in placed.values():
+                self.host.free_later(one)
+        return self.read(reply, problem.operator.outputs)
+
+    def to_devices(self, arrays: Mapping[str, Array]) -> dict[str, HeldArray]:
+        """Return arrays of the backend's own type by name."""
+        placed = {name: self.host.place(name, a) for name, a in arrays.items()}
+        reply = self.host.ask(Put(placed))
+        assert isinstance(reply, Shown)
+        return {name: HeldArray(self.host, one, (), placed[name]) for name, one in reply.arrays.items()}
+
+    def to_device(self, array: Any) -> Any:
+        """Return one array of the backend's own type."""
+        return self.to_devices({"an array": np.asarray(array)})["an array"]
+
+    def to_host(self, array: Any) -> Any:
+        """Return a copy of one of the backend's arrays."""
+        if not isinstance(array, HeldArray):
+            raise TypeError(f"got {type(array).__name__}, wanted an array of the backend")
+        return self.read(self.host.ask(Fetch(array.number)), ("",))[""]
+
+    def plain(self, problem: Problem, arrays: Mapping[str, HeldArray]) -> HeldCall:
+        """Return a call of plain methods on held arrays, by the problem's route."""
+        return HeldCall(self, problem, {name: a for name, a in arrays.items() if a is not None})
+
+    def prepare(self, problem: Problem, arrays: DeviceArrays) -> HeldCall:
+        """Return the backend's prepared call on held arrays."""
+        held = {name: a for name, a in arrays.items() if a is not None}
+        reply = self.host.ask(Bind(Asked.of(problem), {name: a.number for name, a in held.items()}))
+        assert isinstance(reply, Held)
+        return HeldCall(self, problem, held, reply.number)
+
+    def synchronize(self) -> None:
+        """Wait until all queued operations have finished; a `HeldCall` has waited itself."""
+        if self.queued:
+            self.queued = False
+            self.host.ask(Synchronize())
+
+    def call_operator(self, name: str, *arguments: Any) -> Any:
+        """Call the backend's own method of an operator with positional arguments."""
+        placed: list[Placed] = []
+        self.queued = True
+        reply = self.host.ask(CallOperator(name, write_arguments(self.host, arguments, placed)))
+        for one in placed:
+            self.host.free_later(one)
+        return open_result(self.host, reply, [a for a in arguments if isinstance(a, HeldArray)])
+
+    def fill_allocator(self, sizes: tuple[int, ...]) -> None:
+        """Fill memory that the allocators of the backend's process will give to the next call with NaN."""
+        self.host.ask(FillAllocator(sizes))
+
+    def read(self, reply: Any, names: tuple[str, ...]) -> dict[str, Array]:
+        """Return copies of the arrays of a reply. Raises HostError unless it has exactly these names."""
+        if not isinstance(reply, Outputs) or set(reply.arrays) != set(names):
+            raise HostError(
+                f"its process answered with {type(reply).__name__}, wanted {', '.join(names) or 'an array'}"
+            )
+        return {name: self.host.read(one) for name, one in reply.arrays.items()}
+
+
+class HeldCall:
+    """A call of a problem in the backend's process: the prepared one, or one of plain methods."""
+
+    def __init__(
+        self, backend: HostedBackend, problem: Problem, arrays: Mapping[str, HeldArray], number: int | None = None
+    ) -> None:
+        """Make a call on held arrays.
+
+        number: of the prepared call; None for plain methods.
+        """
+        self.backend, self.problem, self.arrays, self.number = backend, problem, arrays, number
+        self.numbers = {name: a.number for name, a in arrays.items()}
+
+    def __call__(self) -> Any:
+        """Make the call, and wait for its end."""
+        return open_result(self.backend.host, self._ask(outputs=False), tuple(self.arrays.values()))
+
+    def fetch(self) -> dict[str, Array]:
+        """Make the call; return its outputs by name, on the host."""
+        return self.backend.read(self._ask(outputs=True), self.problem.operator.outputs)
+
+    def _ask(self, *, outputs: bool) -> Any:
+        asked = Asked.of(self.problem)
+        if self.number is None:
+            return self.backend.host.ask(Run(asked, self.numbers, outputs))
+        return self.backend.host.ask(Invoke(self.number, asked, outputs))
+
+    def __del__(self) -> None:
+        """Let the host drop a prepared call."""
+        if self.number is not None:
+            self.backend.host.freed.append(self.number)
+
+
+def make_hosted(host: Host, declared: Declared) -> HostedBackend:
+    """Return the backend that a host has loaded; it has a method for each operator that the backend has itself."""
+    members: dict[str, Any] = {
+        name: getattr(declared, name)
+        for name in (
+            "name", "axes", "dtypes", "grouped", "device", "clock", "rate", "takes_complex", "instruction_sets",
+        )
+    }  # fmt: skip
+    members["numerics"] = make_numerics(declared)
+    for name in declared.operators:
+        members[name] = _make_operator(name)
+    kind: type[HostedBackend] = type("HostedBackend", (HostedBackend,), members)
+    return kind(host, declared)
+
+
+def make_numerics(said: Declared | Facts) -> Numerics:
+    """Return the numerics that a backend declares. Raises UsageError if they are impossible."""
+    return Numerics(**said.numerics)
+
+
+def _make_operator(name: str) -> Callable[..., Any]:
+    def call(self: HostedBackend, *arguments: Any) -> Any:
+        return self.call_operator(name, *arguments)
+
+    return call

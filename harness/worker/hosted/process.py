@@ -1,0 +1,232 @@
+"""The backend's process, as started and asked by the judge's process."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from functools import lru_cache
+
+import msgspec
+import numpy as np
+
+from harness.backend.routing import UnsupportedError
+from harness.errors import HarnessError
+from harness.problems.arrays import Array
+from harness.worker import protocol
+from harness.worker.wire.arena import Arena, ArenaError, Blocks, Placed, create_file
+from harness.worker.wire.channel import Channel, ChannelClosedError, ChannelError
+from harness.worker.wire.messages import (
+    Envelope,
+    HostReply,
+    HostRequest,
+    Loaded,
+    PassedOn,
+    PassOn,
+    Question,
+    Raised,
+    Seed,
+    Verdict,
+    encoder,
+    replies,
+)
+
+END_S = 2.0  # until a process whose channel is closed has ended
+_CAUGHT = (  # laws tell these apart; a class of the backend counts as the first that it is derived from
+    ArithmeticError, AttributeError, IndexError, KeyError, MemoryError, NotImplementedError, OSError, RuntimeError,
+    TypeError, ValueError,
+)  # fmt: skip
+
+
+Examine = Callable[[Question], Seed | Verdict]
+
+
+class HostDiedError(BaseException):
+    """The backend's process has ended; `code` is its exit code, negative for a signal.
+
+    A BaseException, so that no law takes it for an error of a call.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the backend's process ended with {code}")
+        self.code = code
+
+
+class HostError(Exception):
+    """An exception of the backend in its own process; `where` is the file and line that raised it, "" if unknown."""
+
+    where: str = ""
+
+
+class Host:
+    """The process of one backend. Requests are answered one after the other."""
+
+    def __init__(self, source: int | None = None) -> None:
+        """Start the process.
+
+        source: descriptor of the pipe of the run's requests; when the run has closed it, this process ends at once.
+        """
+        files = create_file(), create_file()
+        self.blocks, self.answers = Blocks(Arena(files[0])), Arena(files[1])
+        ours, theirs = socket.socketpair()
+        self.channel = Channel(ours)
+        flags = ["-P"] if sys.flags.safe_path else []
+        descriptors = (theirs.fileno(), *files)
+        self.process = subprocess.Popen(
+            [sys.executable, *flags, "-m", "harness.worker.host", *map(str, descriptors)],
+            pass_fds=descriptors,
+            stdin=subprocess.DEVNULL,
+        )
+        theirs.close()
+        for file in files:
+            os.close(file)
+        if source is not None:
+            threading.Thread(target=self._end_with_run, args=(source,), daemon=True).start()
+        self.lock = threading.Lock()
+        self.freed: list[int] = []  # numbers of what the host may drop, told with the next request
+        self.ended: list[Placed] = []  # arrays whose blocks are free when the host knows
+        self.placed: dict[int, tuple[str, Placed]] = {}  # by offset: name and place of all arrays of the judge
+        self.overwritten: set[str] = set()  # names of arrays around which something was written
+
+    def start(self, request: protocol.Start) -> Loaded:
+        """Let the process load a backend; return its report. Raises HostDiedError."""
+        reply = self._exchange(protocol.encoder.encode(request))
+        assert isinstance(reply, Loaded)
+        return reply
+
+    def pass_on(self, request: protocol.Request, examine: Examine | None = None) -> protocol.Reply:
+        """Let the process answer a request of the run as a whole.
+
+        examine: answers its questions before the reply; None if it may have none.
+        Raises HostDiedError.
+        """
+        reply = self.ask(PassOn(protocol.encoder.encode(request)), examine)
+        assert isinstance(reply, PassedOn)
+        try:
+            return protocol.replies.decode(reply.body)
+        except msgspec.MsgspecError as error:
+            raise self._broken(str(error)) from None
+
+    def ask(self, request: HostRequest, examine: Examine | None = None) -> HostReply:
+        """Ask and return the reply.
+
+        examine: as in `pass_on`.
+
+        Raises HostError for an exception of the backend, UnsupportedError if there is no route, HostDiedError.
+        """
+        if not self.lock.acquire(blocking=False):
+            raise RuntimeError("the backend's process was asked while it answers")
+        try:
+            freed, self.freed = tuple(self.freed), []
+            ended, self.ended = self.ended, []
+            reply = self._exchange(encoder.encode(Envelope(freed, request)), examine)
+            for placed in ended:
+                self._free(placed)
+        finally:
+            self.lock.release()
+        if isinstance(reply, Raised):
+            raise make_error(reply)
+        return reply
+
+    def place(self, name: str, a: Array) -> Placed:
+        """Copy an array into shared memory; `name` is used in messages."""
+        placed = self.blocks.place(a)
+        self.placed[placed.offset] = (name, placed)
+        return placed
+
+    def free_later(self, placed: Placed) -> None:
+        """Free the block of an array after the next request."""
+        self.ended.append(placed)
+
+    def read(self, placed: Placed) -> Array:
+        """Return a copy of an array that the host gave back. Raises HostError if it does not lie in its memory."""
+        try:
+            return np.array(self.answers.view(placed), order="K")
+        except ArenaError as error:
+            raise HostError(f"its process answered with an array that is none: {error}") from None
+
+    def find_overwritten(self) -> tuple[str, ...]:
+        """Return the names of arrays around which calls have written since the last time."""
+        self.overwritten |= {name for name, placed in self.placed.values() if not self.blocks.is_intact(placed)}
+        found, self.overwritten = tuple(sorted(self.overwritten)), set()
+        return found
+
+    def close(self) -> None:
+        """Close the channel, and kill the process if it does not end by itself."""
+        self.channel.close()
+        try:
+            self.process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _free(self, placed: Placed) -> None:
+        name, _ = self.placed.pop(placed.offset)
+        if not self.blocks.is_intact(placed):
+            self.overwritten.add(name)
+        self.blocks.free(placed)
+
+    def _exchange(self, body: bytes, examine: Examine | None = None) -> HostReply:
+        try:
+            ticket = self.channel.ask(body)
+            reply = replies.decode(self.channel.hear(ticket))
+            while isinstance(reply, Question):
+                if examine is None:
+                    raise ChannelError("got a question where there is nothing to judge")
+                self.channel.send(encoder.encode(examine(reply)), ticket)
+                reply = replies.decode(self.channel.hear(ticket))
+            return reply
+        except ChannelClosedError:
+            raise self._died() from None
+        except (ChannelError, msgspec.MsgspecError) as error:
+            raise self._broken(str(error)) from None
+
+    def _end_with_run(self, source: int) -> None:
+        """Wait until the run has closed its pipe; end this process if it does not end by itself."""
+        poll = select.poll()
+        poll.register(source, 0)  # a closed end is reported all the same
+        poll.poll()
+        time.sleep(2 * END_S)
+        self.process.kill()
+        os._exit(1)
+
+    def _broken(self, why: str) -> HostDiedError:
+        print(f"the channel of the backend's process holds what is no reply: {why}", file=sys.stderr, flush=True)
+        self.process.kill()
+        self.process.wait()
+        return HostDiedError(1)
+
+    def _died(self) -> HostDiedError:
+        try:
+            code = self.process.wait(END_S)
+        except subprocess.TimeoutExpired:  # it closed its descriptors
+            self.process.kill()
+            code = self.process.wait()
+        return HostDiedError(code)
+
+
+def make_error(raised: Raised) -> Exception:
+    """Return an exception for one of the backend's process, of a class that laws tell apart like the original."""
+    if raised.refused:
+        return UnsupportedError(raised.text)
+    error = _make_class(raised.types)(raised.text)
+    error.where = raised.where
+    return error
+
+
+@lru_cache(maxsize=256)
+def _make_class(types: tuple[str, ...]) -> type[HostError]:
+    """Return a subclass of HostError, and of the built-in class that a backend's exception is derived from."""
+    if HarnessError.__name__ in types:
+        bases: tuple[type, ...] = (HostError, HarnessError)
+    else:
+        found = next((kind for name in types for kind in _CAUGHT if kind.__name__ == name), None)
+        bases = (HostError,) if found is None else (HostError, found)
+    name = types[0] if types and types[0].isidentifier() else "Exception"
+    return type(name, bases, {"__module__": builtins.__name__})

@@ -1,0 +1,402 @@
+"""Requests of the judge's process to the backend's, and its replies. Arrays lie in shared memory, named by a Placed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from harness.backend.routing import Route
+from harness.laws.deviation import Deviation
+from harness.problems.operator import Operator
+from harness.problems.problem import Problem
+from harness.problems.window import Window
+from harness.worker.protocol import Ready
+from harness.worker.wire.arena import Placed
+
+# --- problems and arguments ---------------------------------------------------------------------------------------
+
+
+class Moves(msgspec.Struct, frozen=True, array_like=True, tag="window"):
+    """The fields of a Window."""
+
+    stride: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    dilation: tuple[int, ...]
+    groups: int
+    kernel: tuple[int, ...] | None
+    ceil_mode: bool
+    count_include_pad: bool
+
+    @classmethod
+    def of(cls, window: Window) -> Moves:
+        """Return the fields of a window, which may be impossible."""
+        return cls(
+            window.stride, window.padding, window.dilation, window.groups, window.kernel, window.ceil_mode,
+            window.count_include_pad,
+        )  # fmt: skip
+
+    def make(self) -> Window:
+        """Return the window."""
+        return Window(
+            stride=self.stride, padding=self.padding, dilation=self.dilation, groups=self.groups, kernel=self.kernel,
+            ceil_mode=self.ceil_mode, count_include_pad=self.count_include_pad,
+        )  # fmt: skip
+
+
+class Asked(msgspec.Struct, frozen=True, array_like=True):
+    """The fields of a Problem."""
+
+    operator: str
+    x: tuple[int, ...]
+    w: tuple[int, ...] | None
+    window: Moves
+    bias: bool
+    output_padding: tuple[int, ...] | None
+    flip: bool
+    dtype: str
+    math: str
+    layout: str
+    data: str
+    seed: int
+
+    @classmethod
+    def of(cls, problem: Problem) -> Asked:
+        """Return the fields of a problem."""
+        return cls(
+            problem.operator.value, problem.x, problem.w, Moves.of(problem.window), problem.bias,
+            problem.output_padding, problem.flip, problem.dtype, problem.math, problem.layout, problem.data,
+            problem.seed,
+        )  # fmt: skip
+
+    def make(self) -> Problem:
+        """Return the problem."""
+        fields: dict[str, Any] = {name: getattr(self, name) for name in self.__struct_fields__}
+        return Problem(**fields | {"operator": Operator(self.operator), "window": self.window.make()})
+
+
+class Ref(msgspec.Struct, frozen=True, array_like=True, tag="ref"):
+    """An array that the host holds."""
+
+    number: int
+
+
+class Named(msgspec.Struct, frozen=True, array_like=True, tag="dtype"):
+    """A dtype of the backend's library, by its text."""
+
+    text: str
+
+
+class Cut(msgspec.Struct, frozen=True, array_like=True, tag="slice"):
+    """A slice."""
+
+    start: int | None
+    stop: int | None
+    step: int | None
+
+
+class Rest(msgspec.Struct, frozen=True, array_like=True, tag="rest"):
+    """An ellipsis."""
+
+
+class Plain(msgspec.Struct, frozen=True, array_like=True, tag="plain"):
+    """A value."""
+
+    value: bool | int | float | str | None
+
+
+class Data(msgspec.Struct, frozen=True, array_like=True, tag="data"):
+    """An array of the judge."""
+
+    placed: Placed
+
+
+class Many(msgspec.Struct, frozen=True, array_like=True, tag="many"):
+    """A tuple of arguments."""
+
+    items: tuple[Argument, ...]
+
+
+Argument = Ref | Named | Cut | Rest | Plain | Data | Moves | Many
+
+# --- requests -----------------------------------------------------------------------------------------------------
+
+
+class Ask(msgspec.Struct, frozen=True, tag="ask"):
+    """Say what the backend declares for a problem."""
+
+    problem: Asked
+
+
+class AskCosts(msgspec.Struct, frozen=True, tag="costs"):
+    """Say what the backend declares of the costs of a problem."""
+
+    problem: Asked
+
+
+class Compute(msgspec.Struct, frozen=True, tag="compute"):
+    """Run a problem by its route with plain methods, on these inputs, and return the outputs."""
+
+    problem: Asked
+    arrays: dict[str, Placed]
+
+
+class Put(msgspec.Struct, frozen=True, tag="put"):
+    """Make arrays of the backend's own type, and hold them."""
+
+    arrays: dict[str, Placed]
+
+
+class Bind(msgspec.Struct, frozen=True, tag="bind"):
+    """Prepare a call of a problem on held arrays, and hold it."""
+
+    problem: Asked
+    arrays: dict[str, int]
+
+
+class Invoke(msgspec.Struct, frozen=True, tag="invoke"):
+    """Make a held call, and wait for its end.
+
+    outputs: whether to return the outputs; the result is held otherwise.
+    """
+
+    number: int
+    problem: Asked
+    outputs: bool
+
+
+class Run(msgspec.Struct, frozen=True, tag="run"):
+    """Run a problem by its route with plain methods, on held arrays.
+
+    outputs: as in Invoke.
+    """
+
+    problem: Asked
+    arrays: dict[str, int]
+    outputs: bool
+
+
+class Fetch(msgspec.Struct, frozen=True, tag="fetch"):
+    """Return a held array."""
+
+    number: int
+
+
+class CallOperator(msgspec.Struct, frozen=True, tag="operator"):
+    """Call the backend's own method of an operator, and hold its result."""
+
+    name: str
+    arguments: tuple[Argument, ...]
+
+
+PYTHON = "operator."  # before the name of a function of Python's own module
+
+
+class Operate(msgspec.Struct, frozen=True, tag="operate"):
+    """Apply an operation of Python's or of the array API's to held arrays.
+
+    name: of a function of the array namespace of `like`; after `operator.`, of a function of that module.
+    like: number of a held array.
+    """
+
+    name: str
+    arguments: tuple[Argument, ...]
+    keywords: dict[str, Argument]
+    like: int
+
+
+class Synchronize(msgspec.Struct, frozen=True, tag="synchronize"):
+    """Wait for the end of what was called."""
+
+
+class FillAllocator(msgspec.Struct, frozen=True, tag="fill"):
+    """Fill memory that the allocators will give to the next call, NumPy's and the backend's own, with NaN.
+
+    sizes: of the blocks, in elements.
+    """
+
+    sizes: tuple[int, ...]
+
+
+class PassOn(msgspec.Struct, frozen=True, tag="pass"):
+    """A request of the run that the backend's process answers as a whole, in the encoding of `protocol`."""
+
+    body: bytes
+
+
+CallRequest = Compute | Put | Bind | Invoke | Run | Fetch | CallOperator | Operate | Synchronize
+HostRequest = Ask | AskCosts | CallRequest | FillAllocator | PassOn
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """A request, and the numbers of what the judge no longer uses."""
+
+    freed: tuple[int, ...]
+    request: HostRequest
+
+
+# --- replies ------------------------------------------------------------------------------------------------------
+
+
+class Declared(msgspec.Struct, frozen=True):
+    """What a backend declares once.
+
+    own: names of the methods that it has itself, of those with a default, and `set_threads`.
+    """
+
+    name: str
+    axes: tuple[int, ...]
+    dtypes: tuple[str, ...]
+    grouped: bool
+    device: str
+    clock: str
+    rate: float
+    numerics: dict[str, Any]
+    takes_complex: bool
+    instruction_sets: tuple[str, ...]
+    operators: tuple[str, ...]
+    own: tuple[str, ...]
+
+
+class Loaded(msgspec.Struct, frozen=True, tag="loaded"):
+    """The report of a backend's start; `declared` is None if it cannot run."""
+
+    ready: Ready
+    declared: Declared | None
+
+
+class Facts(msgspec.Struct, frozen=True, tag="facts"):
+    """What a backend declares for a problem.
+
+    refusal: why its own method does not compute it; None if it does.
+    """
+
+    refusal: str | None
+    kind: str
+    via: str
+    reason: str
+    numerics: dict[str, Any]
+
+    def route(self) -> Route:
+        """Return the route."""
+        return msgspec.convert({"kind": self.kind, "via": self.via, "reason": self.reason}, Route)
+
+
+class Costs(msgspec.Struct, frozen=True, tag="costs"):
+    """What a backend declares of the costs of a problem: bytes in addition to its arrays, and operations."""
+
+    workspace: int
+    work: float
+
+
+class Described(msgspec.Struct, frozen=True, tag="array"):
+    """An array that the host holds.
+
+    library: name of the package of its type. dtype: text of the library's own dtype.
+    strides: of the library's own unit; empty if it has none.
+    """
+
+    number: int
+    shape: tuple[int, ...]
+    dtype: str
+    library: str
+    strides: tuple[int, ...]
+
+
+class Foreign(msgspec.Struct, frozen=True, tag="foreign"):
+    """An object that is no array."""
+
+    type_name: str
+
+
+class Value(msgspec.Struct, frozen=True, tag="value"):
+    """A plain value."""
+
+    value: bool | int | float | str | None
+
+
+class Group(msgspec.Struct, frozen=True, tag="group"):
+    """A tuple of results."""
+
+    items: tuple[Described | Foreign | Value, ...]
+
+
+class Shown(msgspec.Struct, frozen=True, tag="shown"):
+    """Arrays that the host holds now, by name."""
+
+    arrays: dict[str, Described]
+
+
+class Held(msgspec.Struct, frozen=True, tag="held"):
+    """The number of a call that the host holds now."""
+
+    number: int
+
+
+class Outputs(msgspec.Struct, frozen=True, tag="outputs"):
+    """Arrays of an answer by name."""
+
+    arrays: dict[str, Placed]
+
+
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """Nothing to return."""
+
+
+class DrawSeed(msgspec.Struct, frozen=True, tag="seed"):
+    """A question to the judge, before the reply: give a secret seed for contents of inputs."""
+
+
+class JudgeOutputs(msgspec.Struct, frozen=True, tag="judge"):
+    """A question to the judge, before the reply: are these the outputs for these contents of the inputs?
+
+    seed, renewed, word, stirred: see `Contents`.
+    """
+
+    seed: int | None
+    renewed: tuple[str, ...]
+    word: int
+    stirred: int | None
+    outputs: dict[str, Placed]
+
+
+class Seed(msgspec.Struct, frozen=True, tag="seed"):
+    """The judge's answer to DrawSeed."""
+
+    value: int
+
+
+class Verdict(msgspec.Struct, frozen=True, tag="verdict"):
+    """The judge's answer to JudgeOutputs."""
+
+    deviation: Deviation
+
+
+class PassedOn(msgspec.Struct, frozen=True, tag="passed"):
+    """The reply to a request of the run, in the encoding of `protocol`."""
+
+    body: bytes
+
+
+class Raised(msgspec.Struct, frozen=True, tag="raised"):
+    """An exception.
+
+    types: names of its class and of the classes that this one is derived from.
+    where: file and line of the backend that raised it; "" if unknown.
+    refused: whether the harness itself found that there is no route.
+    """
+
+    types: tuple[str, ...]
+    text: str
+    where: str
+    refused: bool
+
+
+Result = Described | Foreign | Value | Group
+Question = DrawSeed | JudgeOutputs
+HostReply = Loaded | Facts | Costs | Result | Shown | Held | Outputs | Done | PassedOn | Raised | Question
+
+encoder = msgspec.msgpack.Encoder()
+requests: msgspec.msgpack.Decoder[Envelope] = msgspec.msgpack.Decoder(Envelope)
+verdicts: msgspec.msgpack.Decoder[Seed | Verdict] = msgspec.msgpack.Decoder(Seed | Verdict)
+replies: msgspec.msgpack.Decoder[HostReply] = msgspec.msgpack.Decoder(HostReply)

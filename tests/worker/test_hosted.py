@@ -1,0 +1,102 @@
+"""The judge is not the accused: what a backend does to its own process changes no outcome but its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+import harness
+from harness.analysis.exit_code import find_exit_code
+from harness.plan.cell import Limits
+from tests.conftest import ROOT
+
+HOSTILE = str(ROOT / "tests" / "faulty" / "hostile.py")
+LINE = "conv x=2x2x9 w=3x2x3 data=integer"
+REPLY = "the channel of the backend's process holds what is no reply"
+OUTCOMES = {
+    "patches-comparison": ("failed", "wrong"),
+    "patches-numpy": ("failed", "wrong"),
+    "patches-later": ("failed", "wrong"),
+    "traces": ("failed", "wrong"),
+    "writes-a-reply": ("crashed", REPLY),
+    "writes-garbage": ("crashed", REPLY),
+    "closes-all-descriptors": ("crashed", "died"),
+    "exits-with-0": ("crashed", "exit code 0"),
+    "sys-exit-0": ("crashed", "exit code 0"),
+    "keyboard-interrupt": ("crashed", "KeyboardInterrupt"),
+    "kills-its-parent": ("crashed", "signal SIGKILL"),
+    "raises-unsupported": ("error", "UnsupportedError: this is not supported, honestly (hostile.py:"),
+    "raises-usage-error": ("error", "use it in another way"),
+    "raises-what-has-no-text": ("error", "its text raises ValueError"),
+    "raises-surrogates": ("error", "ValueError"),
+    "object-array": ("error", "dtype object"),
+    "equals-everything": ("failed", "wrong"),
+    "writes-beyond-its-input": ("failed", "memory around x was written by the call"),
+    "writes-before-its-input": ("failed", "memory around x was written by the call"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_a_hostile_backend_is_found_out(tmp_path, name):
+    outcome, reason = OUTCOMES[name]
+    run = harness.run(
+        "correctness", backends=[f"hostile:{name}"], problems=[LINE], laws=["agrees-with-reference"],
+        plugins=[HOSTILE], output=tmp_path / "run", limits=Limits(time_s=30.0), jobs=1,
+    )  # fmt: skip
+    assert [(result.outcome, reason in (result.reason or "")) for result in run.results] == [(outcome, True)], [
+        result.reason for result in run.results
+    ]
+    assert find_exit_code(run) == 1
+
+
+@pytest.mark.parametrize("line", [LINE, "conv x=2x3x8x8 w=4x3x3x3"])
+def test_a_timed_answer_is_judged_elsewhere(tmp_path, line):
+    run = harness.run(
+        "speed-short", backends=["hostile:accepts-itself-when-timed"], problems=[line], plugins=[HOSTILE],
+        output=tmp_path / "run", jobs=1,
+    )  # fmt: skip
+    assert [result.outcome for result in run.results] == ["failed"]
+
+
+def test_a_time_without_a_judgement_is_an_error(tmp_path):
+    run = harness.run(
+        "speed-short", backends=["hostile:claims-times"], problems=[LINE, "conv x=3x2x9 w=3x2x3 data=integer"],
+        plugins=[HOSTILE], output=tmp_path / "run", jobs=1,
+    )  # fmt: skip
+    assert {result.outcome for result in run.results} == {"error"}
+    assert "claims times without answers that were verified" in run.results[1].reason
+
+
+def test_no_process_outlives_a_killed_command(tmp_path):
+    """The command is killed while a call holds the interpreter of the backend's process."""
+    command = subprocess.Popen(
+        [
+            sys.executable, "-m", "harness", "run", "correctness", "--plugin", HOSTILE, "--jobs", "1",
+            "--backend", "hostile:holds-the-interpreter", "--problem", LINE, "--law", "agrees-with-reference",
+            "--output", str(tmp_path / "run"),
+        ],
+        cwd=ROOT, env={**os.environ, "HOSTILE_BEGAN": str(tmp_path / "began")},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        family = _wait_for_call(psutil.Process(command.pid), tmp_path / "began")
+        assert len(family) >= 2  # judge and host
+        os.kill(command.pid, signal.SIGKILL)
+        _, alive = psutil.wait_procs(family, timeout=90)
+        assert not alive
+    finally:
+        command.kill()
+        command.wait()
+
+
+def _wait_for_call(command, began):
+    """The descendants of a command, when one of them has begun the call."""
+    deadline = time.monotonic() + 120
+    while not began.exists():
+        assert time.monotonic() < deadline, "the call never began"
+        time.sleep(0.05)
+    return command.children(recursive=True)
