@@ -327,12 +327,16 @@ def time_block(
     """
     control_ns = measure_control()
     usual_ns = state.note_control(control_ns)
-    pids = [supervisor.worker.pid] if supervisor.worker is not None else []
+    judge, host = supervisor.pids
+    pids = [pid for pid in (judge, host) if pid is not None]
     before, still = read_counters(pids), all(map(wait_until_stopped, pids))
-    begun, used = time.perf_counter_ns(), read_use(pids)  # the wall time encloses the rest, so that it is no shorter
+    begun, used = (
+        time.perf_counter_ns(),
+        read_use(judge, host),
+    )  # the wall time encloses the rest, so that it is no shorter
     supervisor.resume()
     reply, _, _ = supervisor.sample(cell, timing)
-    cpu_ns, waited, delayed = (now - then for now, then in zip(read_use(pids), used, strict=True))
+    cpu_ns, waited, delayed = (now - then for now, then in zip(read_use(judge, host), used, strict=True))
     wall_ns = time.perf_counter_ns() - begun
     after = read_counters(pids)
     supervisor.suspend(look_again=False)
@@ -350,6 +354,10 @@ def time_block(
     return block, reply
 
 
-def read_use(pids: Sequence[int]) -> tuple[int, int, int]:
-    """Return ns so far: processor time of processes with descendants, their wait for a core, and this process's."""
-    return sum(map(tree_ns, pids)), sum(map(waited_ns, pids)), waited_ns(os.getpid())
+def read_use(judge: int | None, host: int | None) -> tuple[int, int, int]:
+    """Return ns so far: the host's processor time with descendants, its wait for a core, and that of those who ask it.
+
+    judge, host: process numbers of the judge and of the backend's process; None if there is none.
+    """
+    asking = waited_ns(os.getpid()) + (0 if judge is None else waited_ns(judge))
+    return (0, 0, asking) if host is None else (tree_ns(host), waited_ns(host), asking)

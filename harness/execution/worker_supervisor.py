@@ -170,6 +170,11 @@ class WorkerSupervisor:
             except WorkerDiedError as error:  # while arrays were freed; earlier times stay valid
                 self.died(error)
 
+    @property
+    def pids(self) -> tuple[int | None, int | None]:
+        """Return the process numbers of the judge and of the backend's process; None if there is none."""
+        return (self.worker.pid if self.worker else None), (self.ready.pid if self.ready else None)
+
     def suspend(self, *, look_again: bool = True) -> None:
         """Suspend the worker until it is resumed, so that it does not disturb others."""
         if self.worker is not None:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import BinaryIO
 
+import msgspec
+
 from harness.errors import HarnessError
 from harness.measure.processor_time import adopt_orphans
 from harness.networks.problem import NetworkProblem
@@ -141,7 +143,7 @@ def _start(state: State, request: Start, source: int | None) -> Reply:
     state.host = Host(source)
     loaded = state.host.start(request)
     state.backend = None if loaded.declared is None else make_hosted(state.host, loaded.declared)
-    return loaded.ready
+    return msgspec.structs.replace(loaded.ready, pid=state.host.process.pid)
 
 
 def _watch_memory(host: Host, found: Checked) -> Checked:

@@ -100,11 +100,13 @@ class Ready(msgspec.Struct, tag="ready", frozen=True):
     reason: why the backend cannot run here; None if it can.
     versions: of its libraries.
     process: threads, Python version, registered backends and, if observed, instruction sets.
+    pid: of the backend's process, as the judge knows it.
     """
 
     reason: str | None
     versions: dict[str, str]
     process: dict[str, Any] = {}
+    pid: int | None = None
 
 
 class Checked(msgspec.Struct, tag="checked", frozen=True):

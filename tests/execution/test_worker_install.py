@@ -14,7 +14,9 @@ from tests.execution.bare import make_bare_environment
 
 LINE = "conv x=2x3x8x8 w=4x3x3x3"
 REQUESTS = (
-    Start(plugins=("backends.numpy_direct", "suites.correctness"), extra=(), backend="numpy-direct", threads=1),
+    Start(
+        plugins=("backends.numpy_direct",), extra=(), backend="numpy-direct", laws=("suites.correctness",), threads=1
+    ),
     Check(law="agrees-with-reference", problem=f"{LINE} data=integer"),
     Prepare(problem=LINE, number=0),
     Sample(budget_ns=1_000_000, warm_ns=100_000, least=3),

@@ -37,10 +37,16 @@ class Channel:
         except OSError:
             raise ChannelClosedError from None
 
-    def receive(self) -> tuple[bytes, int]:
-        """Wait for one frame; return its body and its ticket. Raises ChannelClosedError, ChannelError."""
+    def receive(self, wanted: int | None = None) -> tuple[bytes, int]:
+        """Wait for one frame; return its body and its ticket.
+
+        wanted: ticket of the only frame that may come; None accepts any.
+        Raises ChannelClosedError, and ChannelError as soon as a frame's head is wrong.
+        """
         self._fill(HEAD.size)
         size, ticket = HEAD.unpack_from(self.received)
+        if wanted is not None and ticket != wanted:
+            raise ChannelError("got bytes that answer no request")
         if size > MOST_BYTES:
             raise ChannelError(f"got a frame of {size} bytes, wanted at most {MOST_BYTES}")
         end = HEAD.size + size
@@ -60,10 +66,7 @@ class Channel:
 
         Raises ChannelClosedError, and ChannelError for anything else.
         """
-        body, got = self.receive()
-        if got != ticket:
-            raise ChannelError("got bytes that answer no request")
-        return body
+        return self.receive(ticket)[0]
 
     def close(self) -> None:
         """Close this end."""
