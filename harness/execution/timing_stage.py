@@ -328,12 +328,10 @@ def time_block(
     control_ns = measure_control()
     usual_ns = state.note_control(control_ns)
     judge, host = supervisor.pids
-    pids = [pid for pid in (judge, host) if pid is not None]
+    pids = [] if host is None else [host]
     before, still = read_counters(pids), all(map(wait_until_stopped, pids))
-    begun, used = (
-        time.perf_counter_ns(),
-        read_use(judge, host),
-    )  # the wall time encloses the rest, so that it is no shorter
+    begun = time.perf_counter_ns()  # the wall time encloses the rest, so that it is no shorter
+    used = read_use(judge, host)
     supervisor.resume()
     reply, _, _ = supervisor.sample(cell, timing)
     cpu_ns, waited, delayed = (now - then for now, then in zip(read_use(judge, host), used, strict=True))
