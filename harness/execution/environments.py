@@ -202,7 +202,7 @@ class _Site:
         return self.tree / path.relative_to(self.repository)
 
     def has(self, path: Path) -> bool:
-        """Whether a path of the tree is there."""
+        """Return True if a path of the tree is there."""
         if self.listed is None or self.tree is None:
             return path.exists()
         return path.relative_to(self.tree).as_posix() in self.listed

@@ -46,7 +46,9 @@ def run_plan(
 ) -> Run:
     """Execute a plan and write the run directory; an interrupt leaves an incomplete run and is raised again.
 
+    registry: plugins of this process.
     path: of a new run directory.
+    watch: observer of the progress.
     command: command line or call that started the run, for its header.
     extra: `--plugin` arguments.
     flags: further options of the command line, for the header.
@@ -280,7 +282,12 @@ def finish(execution: Execution, ending: Ending) -> Run:
 
 
 def check_start(output: str | Path | None, arms: Sequence[Arm] = (), plugins: Sequence[str] = ()) -> None:
-    """Raise UsageError for what start would refuse, as far as it shows at once; a plan of a whole suite takes long."""
+    """Raise UsageError for what `start` would refuse, as far as it shows at once; a plan of a whole suite takes long.
+
+    output: of the run directory; None for a new one.
+    arms: whose environments are asked for.
+    plugins: `--plugin` arguments.
+    """
     check_directory(None if output is None else str(output))
     check_environments((arm.environment.place for arm in arms), plugins)
 
@@ -300,6 +307,8 @@ def start(
 ) -> Run:
     """Execute a plan in a new run directory and return the run as read back from disk.
 
+    registry: plugins of this process.
+    watch: observer of the progress.
     names: of suites, for the name of the directory and the default of `command`.
     output: the directory; None chooses one.
     plugins: `--plugin` arguments.

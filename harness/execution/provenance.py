@@ -200,6 +200,7 @@ def _find_source(distribution: metadata.Distribution) -> Path | None:
 def sources_differ(repository: Path, first: str, second: str, paths: Iterable[str]) -> bool:
     """Return True if files differ between two revisions, or if git cannot tell.
 
+    repository: root of the checkout.
     first, second: revisions; "" for the working tree of the checkout.
     paths: pathspecs of git.
     """

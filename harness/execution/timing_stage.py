@@ -123,6 +123,7 @@ def run_passes(state: TimingState, contests: Sequence[Contest]) -> None:
 def goes_on(state: TimingState, contest: Contest, number: int) -> bool:
     """Return True if a contest takes part in the next pass.
 
+    state: of the timing stage.
     number: of the next pass, from 0.
     """
     gate = state.execution.plan.gate
@@ -167,7 +168,8 @@ def pair_cells(plan: Plan) -> list[tuple[Cell, Cell]]:
 def run_pass(state: TimingState, contests: Sequence[Contest], number: int) -> None:
     """Run one pass: fresh processes for all arms, every contest once; isolated contests get their own processes.
 
-    contests: those that are not finished.
+    state: of the timing stage.
+    contests: the ones that are not finished.
     number: of the pass, from 0.
     """
     if number % PROBE_EVERY == 0:
@@ -189,6 +191,7 @@ def run_pass(state: TimingState, contests: Sequence[Contest], number: int) -> No
 def start_supervisors(state: TimingState, stack: ExitStack, arms: Iterable[str]) -> dict[str, WorkerSupervisor]:
     """Start a worker for every arm in parallel, and suspend them all.
 
+    state: of the timing stage.
     stack: closes the supervisors.
     """
     execution = state.execution
@@ -218,6 +221,7 @@ def _alive(state: TimingState, contest: Contest) -> list[Cell]:
 def time_contest(state: TimingState, contest: Contest, supervisors: dict[str, WorkerSupervisor], number: int) -> None:
     """Prepare the problem in every arm, time blocks in turns, and write the passes to disk.
 
+    state: of the timing stage.
     supervisors: by arm.
     number: of the pass, from 0.
     """
@@ -254,6 +258,8 @@ def prepare(
 ) -> Pass | None:
     """Prepare the problem in one arm and suspend it again; return None, after recording why, if it cannot be timed.
 
+    state: of the timing stage.
+    cell: of the arm and the contest.
     supervisors: by arm.
     number: of the pass, from 0.
     """
@@ -322,6 +328,9 @@ def time_block(
 ) -> Timed | Checked:
     """Resume an arm, time a block, suspend it again; run the control kernel before and read machine counters around it.
 
+    state: of the timing stage.
+    supervisor: of the cell's arm.
+    timing: settings of the suite.
     visit: position of the block in the contest's order.
     Returns the block with the worker's samples, or the outcome of the cell if there are none.
     """
@@ -353,7 +362,7 @@ def time_block(
 
 
 def read_use(judge: int | None, host: int | None) -> tuple[int, int, int]:
-    """Return ns so far: the host's processor time with descendants, its wait for a core, and that of those who ask it.
+    """Return ns so far: the host's processor time with descendants, its wait for a core, and the wait of the processes that ask it.
 
     judge, host: process numbers of the judge and of the backend's process; None if there is none.
     """

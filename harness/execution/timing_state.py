@@ -65,6 +65,7 @@ class TimingState:
 def keep(state: TimingState, cell: Cell, facts: Pass, blocks: Sequence[Timed]) -> None:
     """Write the pass of a cell to disk before the next contest begins; then check whether its clock is plausible.
 
+    state: of the timing stage.
     facts: of the pass, without samples.
     blocks: of the pass, with the worker's samples.
     """
@@ -98,6 +99,7 @@ def keep(state: TimingState, cell: Cell, facts: Pass, blocks: Sequence[Timed]) -
 def fail(state: TimingState, cell: Cell, reply: Checked) -> None:
     """Record a cell that cannot be timed, or can no longer be.
 
+    state: of the timing stage.
     reply: its outcome, with the reason.
     """
     _, seconds, pid = state.last[cell.number]
@@ -135,6 +137,7 @@ def conclude(state: TimingState, cell: Cell) -> None:
 def find_impossible(state: TimingState, cell: Cell, passes: Sequence[Pass]) -> str:
     """Return why a cell's times are below what the machine can do; "" if they are not.
 
+    state: of the timing stage.
     passes: of the cell.
     The peak was measured with the number of threads of the arms, which not every thread pool obeys: it is scaled to all
     cores.

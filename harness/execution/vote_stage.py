@@ -21,6 +21,7 @@ SILENT = Deviation(kind="structure", worst=0.0, compared=0, what="nothing that c
 def hold_vote(registry: Registry, supervisors: Mapping[str, WorkerSupervisor], cells: Sequence[Cell]) -> list[Result]:
     """Ask the backends for their outputs on one problem and compare them; return one result for each cell.
 
+    registry: plugins of this process.
     supervisors: by arm.
     cells: all of one problem, one for each arm.
     """
@@ -54,6 +55,8 @@ def hold_vote(registry: Registry, supervisors: Mapping[str, WorkerSupervisor], c
 def judge_voter(verdict: Verdict, name: str, voters: int) -> tuple[Outcome, str | None, Deviation | None]:
     """Return outcome, reason and deviation of one voter.
 
+    verdict: of the vote.
+    name: of the voter.
     voters: number of answers.
     A voter passes if it belongs to the majority, or, with a deviation that proves nothing, if it cannot be compared or
     no answers contradict each other. It fails if the majority contradicts it, or if answers contradict each other
@@ -75,6 +78,7 @@ def judge_voter(verdict: Verdict, name: str, voters: int) -> tuple[Outcome, str 
 def blame(registry: Registry, supervisor: WorkerSupervisor, cell: Cell) -> str:
     """Describe the first law of the suite that an outvoted backend breaks, on whole numbers and on the problem itself.
 
+    registry: plugins of this process.
     supervisor: of the outvoted backend.
     cell: of the vote.
     The comparison with the reference comes last: it only says that an answer is wrong, while another law says in which

@@ -149,6 +149,7 @@ class WorkerSupervisor:
         """Prepare the cell for timing in this process; return the reply, the seconds it took and the process number.
 
         number: of the pass.
+        mode: of the caches.
         probe: whether to run the honesty checks.
         """
         request = Prepare(problem=cell.line, number=number, mode=mode, slowdown=cell.slowdown or 0.0, probe=probe)

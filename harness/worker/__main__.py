@@ -86,6 +86,7 @@ def serve(source: BinaryIO, target: BinaryIO) -> None:
 def answer(state: State, request: Request, source: int | None = None) -> Reply:
     """Return the reply to one request.
 
+    state: changed by the request.
     source: descriptor of the pipe of the run's requests.
     Raises HostDiedError.
     """

@@ -21,7 +21,7 @@ KEPT = 3  # contents, and outputs that were verified, of the pool of a session a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What the input arrays of a call held.
+    """Contents of the input arrays of a call.
 
     seed: from which the arrays that change were drawn; None for the problem's own. Those of a plan are always its own.
     renewed, word: names of the arrays whose numbers were combined with a word by exclusive or, and the word.
@@ -40,7 +40,7 @@ class Contents:
 
 
 class Judge(Protocol):
-    """What judges timed calls, in this process or another."""
+    """A judge of timed calls, in this process or another."""
 
     def draw_seed(self) -> int:
         """Return a secret seed for contents that the backend has never seen."""

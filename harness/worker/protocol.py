@@ -180,6 +180,8 @@ replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 def send(stream: BinaryIO, message: Request | Reply, ticket: int) -> None:
     """Write one frame and flush it.
 
+    stream: pipe to the other process.
+    message: a request or a reply.
     ticket: of the request; a reply carries the same one.
     """
     body = encoder.encode(message)

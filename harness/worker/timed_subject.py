@@ -1,4 +1,4 @@
-"""What a session times: one operator or a whole network, with one interface to draw, bind and judge it."""
+"""Subjects of a timed session: one operator or a whole network, with one interface to draw, bind and judge it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class TimedSubject(Protocol):
         """Backend that is timed."""
 
     def draw(self, seed: int | None) -> dict[str, Array]:
-        """Return host arrays from a seed, None for the problem's own; for another seed at least those that change."""
+        """Return host arrays from a seed, None for the problem's own; for another seed at least the ones that change."""
 
     def keeps(self, name: str) -> bool:
         """Return True if a plan may keep an array in its own form; all others change between blocks."""

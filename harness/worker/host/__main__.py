@@ -40,7 +40,11 @@ def main(arguments: list[str]) -> None:
 
 
 def serve(channel: Channel, questions: Arena, answers: Arena) -> None:
-    """Load the backend that the first frame names, then answer each request with one reply."""
+    """Load the backend that the first frame names, then answer each request with one reply.
+
+    channel: to the judge's process.
+    questions, answers: arenas of the judge's arrays and of this process's.
+    """
     body, ticket = channel.receive()
     start = protocol.requests.decode(body)
     assert isinstance(start, protocol.Start)

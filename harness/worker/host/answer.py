@@ -45,6 +45,7 @@ class State:
 def answer(state: State, request: Request, judge: Judge | None = None) -> Reply:
     """Return the reply to one request.
 
+    state: changed by the request.
     judge: of timed calls; None judges in this process.
     """
     if isinstance(request, MeasurePeak):

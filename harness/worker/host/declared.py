@@ -1,4 +1,4 @@
-"""What a backend declares: once, and for each problem."""
+"""Declarations of a backend: for all problems, and for each of them."""
 
 from __future__ import annotations
 

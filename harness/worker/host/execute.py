@@ -41,6 +41,8 @@ def choose_subject(registry: Registry, backend: Backend, line: str, extra: tuple
 def prepare(choose: Callable[[], Seen], request: Prepare, judge: Judge | None = None) -> tuple[Session | None, Checked]:
     """Prepare a problem on the same arrays, process and plan that are timed later; verify its answers first.
 
+    choose: builds the backend under test.
+    request: of the run.
     judge: of timed operators; None judges in this process, as for networks in any case.
     Returns the session, None if the problem cannot be timed, and the reply with the outcome.
     """

@@ -232,7 +232,7 @@ def _time_pair(session: Session, calls: int, number: int) -> tuple[float, float]
     The order of the two sides alternates from pair to pair, so that an effect of the order favours neither.
     """
     turns = [(number // 2 + call) % len(session.members) for call in range(calls)]
-    for member in dict.fromkeys(turns):  # untimed: gives the known side its contents if it comes first
+    for member in dict.fromkeys(turns):  # untimed: fills the known side if it comes first
         session.renew(member)
         session.ready.clock.time(session.members[member].call)
     if number % 2:

@@ -39,7 +39,7 @@ BETWEEN_NS = 500  # allowed per call between the readings of two clocks, if the 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Input arrays on the host: those that calls read anew, drawn from a seed (None: the problem's own)."""
+    """Input arrays on the host that every call reads anew, drawn from a seed (None: the problem's own)."""
 
     seed: int | None
     arrays: dict[str, Array]
@@ -206,6 +206,8 @@ def fill(arrays: DeviceArrays, contents: DeviceArrays) -> None:
 def open_session(subject: BackendUnderTest | NetworkUnderTest, request: Prepare, judge: Judge | None = None) -> Session:
     """Draw inputs, plan, call once and verify for every member of the pool, then calibrate the time of a call.
 
+    subject: backend under test on a problem.
+    request: of the run.
     judge: None judges in this process.
     Raises WrongAnswerError for a wrong answer, UnsupportedError for arrays that cannot be filled in place.
     """
@@ -279,6 +281,8 @@ def sample(session: Session, request: Sample) -> Sampled:
 def time_truly(session: Session, request: Sample, look: Look | None) -> Timed:
     """Time a block, repeated if its clocks disagree in every sample. Raises LieError if they do so in TRIES blocks.
 
+    session: the prepared problem.
+    request: of the run.
     look: receives one timed call for verification; None verifies none.
     """
     for _ in range(TRIES):

@@ -130,6 +130,7 @@ def operate(like: HeldArray, name: str, arguments: tuple[Any, ...], keywords: di
 
     like: an array of the host that does it.
     name: as in `Operate`.
+    arguments, keywords: of the operation; arrays among them are held arrays or NumPy arrays.
     Raises HostError for an exception there.
     """
     host, named = like.host, keywords or {}
@@ -147,6 +148,8 @@ def operate(like: HeldArray, name: str, arguments: tuple[Any, ...], keywords: di
 def open_result(host: Host, reply: Any, kept: Iterable[Any] = ()) -> Any:
     """Return what a reply describes: arrays, values, objects of an unknown type, and tuples of them.
 
+    host: the process that holds them.
+    reply: to a request.
     kept: arrays whose memory they may share.
     """
     match reply:

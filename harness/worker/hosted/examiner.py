@@ -28,7 +28,11 @@ class Declared(TimedOperator):
     numerics: Numerics
 
     def judge(self, host: Mapping[str, Array], outputs: Mapping[str, Array], seed: int | None = None) -> Deviation:
-        """Compare with the reference, within the error bound of the declared numerics."""
+        """Compare with the reference, within the error bound of the declared numerics.
+
+        host, outputs: by name.
+        seed: for the random checks of a large problem; None uses the problem's own.
+        """
         return verify(self.problem if seed is None else self.problem.with_(seed=seed), self.numerics, host, outputs)
 
 

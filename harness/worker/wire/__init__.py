@@ -1,1 +1,1 @@
-"""What the judge's process and the backend's process share: messages, their channel, and memory for arrays."""
+"""Parts shared by the judge's process and the backend's process: messages, their channel, memory for arrays."""

@@ -89,7 +89,11 @@ def _map(file: int, size: int) -> mmap.mmap:
 
 
 def write(arena: Arena, a: Array, offset: int) -> Placed:
-    """Copy an array to an offset, its axes in the same order in memory, without gaps."""
+    """Copy an array into an arena, its axes in the same order in memory, without gaps.
+
+    arena, offset: where it is to lie.
+    a: any array of numbers.
+    """
     strides = np.empty_like(a, order="K", subok=False).strides
     placed = Placed(offset, a.shape, strides, a.dtype.name)
     arena.view(placed)[...] = a
@@ -138,7 +142,7 @@ class Blocks:
 
 
 class Answers:
-    """Arrays that the host gives back, one after the other; they count until the next request."""
+    """Arrays that the host returns, one after the other; they count until the next request."""
 
     def __init__(self, arena: Arena) -> None:
         """Write to an arena that nothing else writes to."""

@@ -239,7 +239,7 @@ class Envelope(msgspec.Struct, frozen=True):
 
 
 class Declared(msgspec.Struct, frozen=True):
-    """What a backend declares once.
+    """Declarations of a backend for all problems.
 
     own: names of the methods that it has itself, of those with a default, and `set_threads`.
     """
@@ -266,7 +266,7 @@ class Loaded(msgspec.Struct, frozen=True, tag="loaded"):
 
 
 class Facts(msgspec.Struct, frozen=True, tag="facts"):
-    """What a backend declares for a problem.
+    """Declarations of a backend for one problem.
 
     refusal: why its own method does not compute it; None if it does.
     """
@@ -283,7 +283,7 @@ class Facts(msgspec.Struct, frozen=True, tag="facts"):
 
 
 class Costs(msgspec.Struct, frozen=True, tag="costs"):
-    """What a backend declares of the costs of a problem: bytes in addition to its arrays, and operations."""
+    """Declared costs of a problem: bytes in addition to its arrays, and operations."""
 
     workspace: int
     work: float
