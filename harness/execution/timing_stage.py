@@ -362,7 +362,7 @@ def time_block(
 
 
 def read_use(judge: int | None, host: int | None) -> tuple[int, int, int]:
-    """Return ns so far: the host's processor time with descendants, its wait for a core, and the wait of the processes that ask it.
+    """Return ns so far: processor time of the host and its descendants, its wait for a core, and that of its askers.
 
     judge, host: process numbers of the judge and of the backend's process; None if there is none.
     """

@@ -61,13 +61,14 @@ class State:
 
     registry: plugins with laws and networks.
     host: the backend's process; None before the start.
-    backend: None if it cannot run.
+    backend: None if it cannot run, for the reason that its process gave.
     examiner: judge of the problem that was prepared last; None for a network, which is judged in its own process.
     """
 
     registry: Registry = field(default_factory=Registry)
     host: Host | None = None
     backend: HostedBackend | None = None
+    reason: str | None = None
     examiner: Examiner | None = None
 
 
@@ -117,7 +118,9 @@ def _check(state: State, host: Host, request: Check) -> Reply:
     """Apply a law here, or let the backend's process do it."""
     law, problem = state.registry.law(request.law), parse_task(request.problem, state.registry.networks)
     backend = state.backend
-    if law.inside or backend is None or isinstance(problem, NetworkProblem):
+    if backend is None:
+        return Checked("error", f"its backend cannot run: {state.reason}")
+    if law.inside or isinstance(problem, NetworkProblem):
         return host.pass_on(request)
     found = check(partial(HostedUnderTest, backend, problem), law)
     return _watch_memory(host, found)
@@ -144,6 +147,7 @@ def _start(state: State, request: Start, source: int | None) -> Reply:
     state.host = Host(source)
     loaded = state.host.start(request)
     state.backend = None if loaded.declared is None else make_hosted(state.host, loaded.declared)
+    state.reason = loaded.ready.reason
     return msgspec.structs.replace(loaded.ready, pid=state.host.process.pid)
 
 

@@ -53,7 +53,7 @@ class TimedSubject(Protocol):
         """Backend that is timed."""
 
     def draw(self, seed: int | None) -> dict[str, Array]:
-        """Return host arrays from a seed, None for the problem's own; for another seed at least the ones that change."""
+        """Return host arrays from a seed, None for the problem's own; from another seed at least arrays that change."""
 
     def keeps(self, name: str) -> bool:
         """Return True if a plan may keep an array in its own form; all others change between blocks."""

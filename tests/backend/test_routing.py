@@ -5,7 +5,7 @@ import pytest
 import harness
 from harness.backend.routing import Route, find_route, refusal_reason
 from harness.plugins.manager import Registry
-from harness.worker.__main__ import State, answer
+from harness.worker.host.answer import State, answer
 from harness.worker.protocol import Start
 
 PROBLEM = harness.parse_line("conv x=1x2x9 w=3x2x3")

@@ -1,4 +1,4 @@
-"""Backends that attack the harness instead of computing: each gives zeros, or writes where it must not."""
+"""Backends that attack the harness instead of computing: each answers zeros, or writes where it must not."""
 
 import builtins
 import ctypes
