@@ -13,6 +13,7 @@ from typing import Protocol
 
 from harness.laws.deviation import Deviation
 from harness.problems.arrays import Array, DeviceArray
+from harness.problems.problem import Regime
 from harness.worker.timed_subject import TimedSubject, equal_outputs
 
 SEED_BITS = 30
@@ -100,7 +101,7 @@ class OwnJudge:
         return self.arrays[seed]
 
 
-def stir(a: DeviceArray, regime: str, number: int) -> None:
+def stir(a: DeviceArray, regime: Regime, number: int) -> None:
     """Change one element in place: negate a whole number (0 becomes 1), replace a real number by an exact one.
 
     a: first input of a problem, n c *s.

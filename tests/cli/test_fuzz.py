@@ -22,9 +22,8 @@ CASE = Case("agrees-with-reference", "conv x=1x1x5 w=1x1x1 data=integer")
 CRASHING = """
 import ctypes
 import harness
-from tests.faulty.right import Right
 
-class Crashing(Right):
+class Crashing(harness.Backend):
     name = "crashing"
 
     def conv(self, x, w, b, window):

@@ -115,6 +115,7 @@ CLOSED = {"dtype", "dtypes", "math", "maths", "layout", "regime", "regimes", "mo
 # What reads stored tables and texts of users, whose words are whatever stands there, and the options of other programs:
 OPEN = {
     "harness/analysis/rows.py": {"dtype"},
+    "reports/rows.py": {"dtype"},
     "harness/analysis/tables.py": {"dtype"},
     "harness/analysis/history/store.py": {"mode"},  # an expression of SQL
     "harness/capture/torch_model.py": {"dtype"},  # any of torch
@@ -123,6 +124,8 @@ OPEN = {
     "harness/api/fuzzing.py": {"dtypes"},
     "harness/experiments/fuzz_session.py": {"dtypes"},
     "harness/measure/peak.py": {"dtype"},  # of the library that multiplies
+    "harness/worker/wire/arena.py": {"dtype"},  # of NumPy
+    "harness/worker/wire/messages.py": {"dtype"},  # of the backend's library
     "reports/figures.py": {"layout"},  # of Plotly
 }
 

@@ -15,6 +15,7 @@ import numpy as np
 from harness.backend.base import Backend
 from harness.backend.routing import UnsupportedError, find_route, prepare, run
 from harness.laws.subject import fill_allocator
+from harness.problems.arrays import DeviceArray
 from harness.problems.calling import name_outputs
 from harness.problems.problem import Problem
 from harness.problems.taps import device_options
@@ -164,7 +165,7 @@ class Server:
     def _to_device(self, placed: Placed) -> Any:
         return self.backend.to_device(self.questions.view(placed))
 
-    def _fetch(self, a: Any) -> Placed:
+    def _fetch(self, a: DeviceArray) -> Placed:
         return self.answers.put(np.asarray(self.backend.to_host(a)))
 
     def _hold(self, value: Any) -> int:
@@ -172,7 +173,7 @@ class Server:
         self.held[number] = value
         return number
 
-    def _hold_array(self, a: Any) -> Described:
+    def _hold_array(self, a: DeviceArray) -> Described:
         dtype = str(getattr(a, "dtype", ""))
         self.dtypes.setdefault(dtype, getattr(a, "dtype", None))
         shape = tuple(int(n) for n in a.shape)
@@ -229,7 +230,7 @@ def make_problem(asked: Asked) -> Problem:
     return asked.make()
 
 
-def _read_strides(a: Any) -> tuple[int, ...]:
+def _read_strides(a: DeviceArray) -> tuple[int, ...]:
     found = getattr(a, "strides", None) or getattr(a, "stride", None)
     try:
         return tuple(int(step) for step in (found() if callable(found) else found or ()))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.backend.routing import Route, RoutedBackend
-from harness.problems.arrays import Array, DeviceArrays
+from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.numerics import Numerics
 from harness.problems.problem import Problem
 from harness.worker.hosted.array import HeldArray, open_result, write_arguments
@@ -118,11 +118,11 @@ class HostedBackend(RoutedBackend):
         assert isinstance(reply, Shown)
         return {name: HeldArray(self.host, one, (), placed[name]) for name, one in reply.arrays.items()}
 
-    def to_device(self, array: Any) -> Any:
+    def to_device(self, array: Array) -> DeviceArray:
         """Return one array of the backend's own type."""
         return self.to_devices({"an array": np.asarray(array)})["an array"]
 
-    def to_host(self, array: Any) -> Any:
+    def to_host(self, array: DeviceArray) -> Array:
         """Return a copy of one of the backend's arrays."""
         if not isinstance(array, HeldArray):
             raise TypeError(f"got {type(array).__name__}, wanted an array of the backend")

@@ -8,8 +8,9 @@ import msgspec
 
 from harness.backend.routing import Route
 from harness.laws.deviation import Deviation
+from harness.problems.numerics import Dtype, Math
 from harness.problems.operator import Operator
-from harness.problems.problem import Problem
+from harness.problems.problem import Layout, Problem, Regime
 from harness.problems.window import Window
 from harness.worker.protocol import Ready
 from harness.worker.wire.arena import Placed
@@ -54,10 +55,10 @@ class Asked(msgspec.Struct, frozen=True, array_like=True):
     bias: bool
     output_padding: tuple[int, ...] | None
     flip: bool
-    dtype: str
-    math: str
-    layout: str
-    data: str
+    dtype: Dtype
+    math: Math
+    layout: Layout
+    data: Regime
     seed: int
 
     @classmethod
@@ -246,7 +247,7 @@ class Declared(msgspec.Struct, frozen=True):
 
     name: str
     axes: tuple[int, ...]
-    dtypes: tuple[str, ...]
+    dtypes: tuple[Dtype, ...]
     grouped: bool
     device: str
     clock: str
