@@ -17,6 +17,7 @@ from harness.problems.problem import Regime
 from harness.worker.timed_subject import TimedSubject, equal_outputs
 
 SEED_BITS = 30
+POOL = 2  # contents of a session, for each of which its call must be right before it is timed
 KEPT = 3  # contents, and outputs that were verified, of the pool of a session and of what was drawn last
 
 

@@ -89,7 +89,11 @@ def describe_error(error: Exception) -> str:
     where = getattr(error, "where", None)  # of an exception of the backend in its own process
     if isinstance(error, HarnessError) and where is None:
         return text
-    if where is None:
-        frames = traceback.extract_tb(error.__traceback__)
-        where = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
+    where = find_origin(error) if where is None else where
     return f"{type(error).__name__}: {text}{f' ({where})' if where else ''}"[:600]
+
+
+def find_origin(error: BaseException) -> str:
+    """Return the file and line that raised an error; "" if unknown."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""

@@ -250,10 +250,34 @@ class ClaimsTimes(Zeros):
         raise ValueError("asked again, I shall say that all is well")
 
 
+class InventsInputs(Right):
+    """Right answers, on inputs that it has chosen itself."""
+
+    name = "hostile:invents-inputs"
+
+    def probe(self):
+        from harness.worker.host.remote_judge import RemoteJudge
+
+        RemoteJudge.draw_seed = lambda judge: 7
+
+
+class ShowsNothing(Right):
+    """Right answers, and none of them shown to its judge."""
+
+    name = "hostile:shows-nothing"
+
+    def probe(self):
+        from harness.worker.host.remote_judge import RemoteJudge
+
+        judge = RemoteJudge.judge
+        RemoteJudge.judge = lambda self, contents, outputs: judge(self, contents, {})
+
+
 BACKENDS = (
     PatchesComparison, PatchesNumpy, PatchesLater, Traces, WritesReply, WritesGarbage, ClosesAll,
     Exits, ExitsPolitely, Interrupts, KillsJudge, Refuses, RaisesOurs, RaisesRudely, RaisesSurrogates,
-    AnswersStrangely, AnswersSubclass, WritesAround, WritesBefore, HoldsInterpreter, CheatsWhenTimed, ClaimsTimes,
+    AnswersStrangely, AnswersSubclass, WritesAround, WritesBefore, HoldsInterpreter, CheatsWhenTimed,
+    ClaimsTimes, InventsInputs, ShowsNothing,
 )  # fmt: skip
 
 

@@ -12,7 +12,9 @@ import pytest
 import harness
 from harness.analysis.exit_code import find_exit_code
 from harness.plan.cell import Limits
+from harness.worker.host.declared import state_facts
 from tests.conftest import ROOT
+from tests.faulty.right import Right
 
 HOSTILE = str(ROOT / "tests" / "faulty" / "hostile.py")
 LINE = "conv x=2x2x9 w=3x2x3 data=integer"
@@ -60,6 +62,31 @@ def test_a_timed_answer_is_judged_elsewhere(tmp_path, line):
         output=tmp_path / "run", jobs=1,
     )  # fmt: skip
     assert [result.outcome for result in run.results] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("invents-inputs", "its process names inputs that were never drawn"),
+        ("shows-nothing", "its process gave nothing to be judged"),
+    ],
+)
+def test_only_answers_on_inputs_of_the_judge_count(tmp_path, name, reason):
+    run = harness.run(
+        "speed-short", backends=[f"hostile:{name}"], problems=["conv x=2x3x8x8 w=4x3x3x3"], plugins=[HOSTILE],
+        output=tmp_path / "run", jobs=1,
+    )  # fmt: skip
+    assert [(result.outcome, reason in result.reason) for result in run.results] == [("failed", True)]
+
+
+def test_a_route_without_a_reason_has_none():
+    class Decides(Right):
+        name = "decides"
+
+        def supports(self, problem):
+            return None
+
+    assert state_facts(Decides(), harness.parse_line(LINE)).route().reason is None
 
 
 def test_a_time_without_a_judgement_is_an_error(tmp_path):

@@ -40,7 +40,7 @@ def state_facts(backend: Backend, problem: Problem) -> Facts:
     route = find_route(backend, problem)
     refusal = refusal_reason(backend, problem)
     return Facts(
-        refusal=None if refusal is None else str(refusal), kind=route.kind, via=route.via, reason=str(route.reason),
+        refusal=None if refusal is None else str(refusal), kind=route.kind, via=route.via, reason=route.reason,
         numerics=_fields(backend.numerics_for(problem)),
     )  # fmt: skip
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import operator
-import os
-import traceback
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -23,6 +21,7 @@ from harness.worker import protocol
 from harness.worker.host.answer import State, answer
 from harness.worker.host.declared import state_costs, state_facts
 from harness.worker.host.remote_judge import RemoteJudge
+from harness.worker.outcome import find_origin
 from harness.worker.wire.arena import Answers, Arena, Placed
 from harness.worker.wire.channel import Channel
 from harness.worker.wire.messages import (
@@ -244,9 +243,7 @@ def _describe_error(error: Exception) -> Raised:
         text = str(error)
     except Exception as other:
         text = f"no message: its text raises {type(other).__name__}"
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
     types = [UnsupportedError.__name__] if isinstance(error, UnsupportedError) else []
     types += [one.__name__ for one in type(error).__mro__ if one is not object]
     text = text.encode(errors="backslashreplace").decode()  # lone surrogates cannot be sent
-    return Raised(tuple(dict.fromkeys(types)), text[:MOST_TEXT], where, False)
+    return Raised(tuple(dict.fromkeys(types)), text[:MOST_TEXT], find_origin(error), False)

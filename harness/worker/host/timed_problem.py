@@ -27,12 +27,11 @@ from harness.plan.task import Task, estimate_workspace
 from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays, Outputs
 from harness.record.run import Pass
 from harness.worker.host.renewal import Renewal, make_renewal
-from harness.worker.judging import Contents, Judge, OwnJudge
+from harness.worker.judging import POOL, Contents, Judge, OwnJudge
 from harness.worker.outcome import LieError, WrongAnswerError
 from harness.worker.protocol import Prepare, Sample, Sampled
 from harness.worker.timed_subject import Member, TimedNetwork, TimedSubject, choose_timed_subject
 
-POOL = 2
 TRIES = 3  # of a block whose clocks disagree in every sample, before they are reported
 BETWEEN_NS = 500  # allowed per call between the readings of two clocks, if the calls of a sample are timed one by one
 

@@ -136,12 +136,10 @@ def operate(like: HeldArray, name: str, arguments: tuple[Any, ...], keywords: di
     host, named = like.host, keywords or {}
     placed: list[Placed] = []
     request = Operate(
-        name, tuple(_write(host, one, placed) for one in arguments),
+        name, write_arguments(host, arguments, placed),
         {key: _write(host, one, placed) for key, one in named.items()}, like.number,
     )  # fmt: skip
-    reply = host.ask(request)
-    for one in placed:
-        host.free_later(one)
+    reply = host.ask_on(request, placed)
     return open_result(host, reply, list(_flatten((*arguments, *named.values()))))
 
 

@@ -104,11 +104,7 @@ class HostedBackend(RoutedBackend):
         Raises HostError, UnsupportedError.
         """
         placed = {name: self.host.place(name, a) for name, a in arrays.items()}
-        try:
-            reply = self.host.ask(Compute(Asked.of(problem), placed))
-        finally:
-            for one in placed.values():
-                self.host.free_later(one)
+        reply = self.host.ask_on(Compute(Asked.of(problem), placed), placed.values())
         return self.read(reply, problem.operator.outputs)
 
     def to_devices(self, arrays: Mapping[str, Array]) -> dict[str, HeldArray]:
@@ -149,9 +145,7 @@ class HostedBackend(RoutedBackend):
         """Call the backend's own method of an operator with positional arguments."""
         placed: list[Placed] = []
         self.queued = True
-        reply = self.host.ask(CallOperator(name, write_arguments(self.host, arguments, placed)))
-        for one in placed:
-            self.host.free_later(one)
+        reply = self.host.ask_on(CallOperator(name, write_arguments(self.host, arguments, placed)), placed)
         return open_result(self.host, reply, [a for a in arguments if isinstance(a, HeldArray)])
 
     def fill_allocator(self, sizes: tuple[int, ...]) -> None:
@@ -178,7 +172,7 @@ class HeldCall:
         number: of the prepared call; None for plain methods.
         """
         self.backend, self.problem, self.arrays, self.number = backend, problem, arrays, number
-        self.numbers = {name: a.number for name, a in arrays.items()}
+        self.asked, self.numbers = Asked.of(problem), {name: a.number for name, a in arrays.items()}
 
     def __call__(self) -> Any:
         """Make the call, and wait for its end."""
@@ -189,10 +183,9 @@ class HeldCall:
         return self.backend.read(self._ask(outputs=True), self.problem.operator.outputs)
 
     def _ask(self, *, outputs: bool) -> Any:
-        asked = Asked.of(self.problem)
         if self.number is None:
-            return self.backend.host.ask(Run(asked, self.numbers, outputs))
-        return self.backend.host.ask(Invoke(self.number, asked, outputs))
+            return self.backend.host.ask(Run(self.asked, self.numbers, outputs))
+        return self.backend.host.ask(Invoke(self.number, self.asked, outputs))
 
     def __del__(self) -> None:
         """Let the host drop a prepared call."""

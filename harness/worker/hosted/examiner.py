@@ -6,23 +6,25 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.laws.deviation import Deviation
+import numpy as np
+
+from harness.laws.deviation import Deviation, statement
+from harness.laws.subject import check_form
 from harness.laws.verify import verify
 from harness.problems.arrays import Array
 from harness.problems.numerics import Numerics
 from harness.problems.problem import Problem
 from harness.worker.hosted.backend import HostedBackend
+from harness.worker.hosted.process import HostError
 from harness.worker.hosted.subject import HostedUnderTest
-from harness.worker.judging import Contents, OwnJudge
+from harness.worker.judging import POOL, Contents, OwnJudge
 from harness.worker.protocol import Checked, Reply, Sampled
 from harness.worker.timed_subject import TimedOperator
-from harness.worker.wire.messages import DrawSeed, Question, Seed, Verdict
-
-POOL = 2  # contents that a prepared problem must have been right for
+from harness.worker.wire.messages import DrawSeed, JudgeOutputs, Question, Seed, Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Declared(TimedOperator):
+class DeclaredOperator(TimedOperator):
     """An operator whose numerics are known: its backend cannot be asked while it waits for a judgement."""
 
     numerics: Numerics
@@ -42,31 +44,47 @@ class Examiner:
     def __init__(self, backend: HostedBackend, problem: Problem) -> None:
         """Judge the calls of a backend on a problem. Raises HostError if it cannot say how it computes."""
         self.backend = backend
-        self.own = OwnJudge(Declared(HostedUnderTest(backend, problem), problem, backend.numerics_for(problem)))
+        numerics = backend.numerics_for(problem)
+        self.own = OwnJudge(DeclaredOperator(HostedUnderTest(backend, problem), problem, numerics))
+        self.problem = problem
+        self.issued: set[int | None] = {None}  # seeds of contents: the problem's own, and all that were drawn
         self.first: Deviation | None = None
-        self.passed, self.failed = 0, list[Deviation]()
-        self.begun_ns = 0
+        self.begin()
 
     def begin(self) -> None:
         """Begin a request."""
-        self.passed, self.failed = 0, []
+        self.passed, self.failed = set[Contents](), list[Deviation]()
         self.begun_ns = time.perf_counter_ns()
 
     def answer(self, question: Question) -> Seed | Verdict:
         """Answer a question of the backend's process."""
         if isinstance(question, DrawSeed):
-            return Seed(self.own.draw_seed())
-        contents = Contents(
-            seed=question.seed, renewed=question.renewed, word=question.word, stirred=question.stirred
-        )  # fmt: skip
-        outputs = {name: self.backend.host.read(placed) for name, placed in question.outputs.items()}
-        found = self.own.judge(contents, outputs)
+            seed = self.own.draw_seed()
+            self.issued.add(seed)
+            return Seed(seed)
+        contents = Contents(seed=question.seed, renewed=question.renewed, word=question.word, stirred=question.stirred)
+        with np.errstate(all="ignore"):  # NaN, Inf and subnormals are test data here
+            found = self._judge(contents, question)
         if found.passed:
-            self.passed += 1
+            self.passed.add(contents)
             self.first = self.first or found
         else:
             self.failed.append(found)
         return Verdict(found)
+
+    def _judge(self, contents: Contents, question: JudgeOutputs) -> Deviation:
+        """Judge outputs that have the form of an answer, on contents that this judge knows."""
+        if contents.seed not in self.issued:
+            return statement(False, "its process names inputs that were never drawn")
+        if set(question.outputs) != set(self.problem.operator.outputs):
+            return statement(False, f"its process gave {', '.join(question.outputs) or 'nothing'} to be judged")
+        try:
+            outputs = {name: self.backend.host.read(placed) for name, placed in question.outputs.items()}
+            for name, a in outputs.items():
+                check_form(self.problem, name, a)
+        except (HostError, ValueError) as error:
+            return statement(False, str(error))
+        return self.own.judge(contents, outputs)
 
     def approve(self, reply: Reply) -> Reply:
         """Return the reply to a request, or the outcome that the judgements made in its course stand for instead."""
@@ -75,7 +93,7 @@ class Examiner:
             return reply
         if self.failed:
             return Checked("failed", self.failed[0].describe(), self.failed[0])
-        if self.passed < (1 if isinstance(reply, Sampled) else POOL):
+        if len(self.passed) < (1 if isinstance(reply, Sampled) else POOL):
             return Checked("error", "its process claims times without answers that were verified")
         if isinstance(reply, Sampled) and reply.timed_ns > time.perf_counter_ns() - self.begun_ns:
             return Checked("error", "its process claims more time in calls than has passed")

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import msgspec
@@ -133,6 +133,13 @@ class Host:
         if isinstance(reply, Raised):
             raise make_error(reply)
         return reply
+
+    def ask_on(self, request: HostRequest, placed: Iterable[Placed]) -> HostReply:
+        """Ask on arrays that were placed for this request alone, and free them whatever comes of it."""
+        try:
+            return self.ask(request)
+        finally:
+            self.ended.extend(placed)
 
     def place(self, name: str, a: Array) -> Placed:
         """Copy an array into shared memory; `name` is used in messages."""

@@ -275,7 +275,7 @@ class Facts(msgspec.Struct, frozen=True, tag="facts"):
     refusal: str | None
     kind: str
     via: str
-    reason: str
+    reason: str | None
     numerics: dict[str, Any]
 
     def route(self) -> Route:
