@@ -6,6 +6,7 @@ import pytest
 
 from harness import problems
 from harness.problems import arrays as home
+from tests.annotations import list_annotations, list_names
 from tests.conftest import SOURCES
 
 PACKAGES = ("harness", "backends", "suites", "reports")
@@ -35,17 +36,9 @@ def find_copies(tree, named):
 
 def find_untyped(tree):
     """Yield the line and the text of each argument or field that is named as an array and may be anything."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.arg):
-            name, annotation = node.arg, node.annotation
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            name, annotation = node.target.id, node.annotation
-        else:
-            continue
-        if name in HELD and annotation is not None and "Any" in {
-            part.id for part in ast.walk(annotation) if isinstance(part, ast.Name)
-        }:  # fmt: skip
-            yield node.lineno, f"{name}: {ast.unparse(annotation)}"
+    for line, name, annotation in list_annotations(tree):
+        if name in HELD and "Any" in list_names(annotation):
+            yield line, f"{name}: {ast.unparse(annotation)}"
 
 
 def _named():

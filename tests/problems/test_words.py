@@ -16,6 +16,7 @@ from harness.problems.numerics import DTYPES, MATHS, Dtype, Math
 from harness.problems.problem import LAYOUTS, REGIMES, WORDS, Layout, Regime
 from harness.problems.validation import read_word
 from harness.record.run import Result
+from tests.annotations import list_annotations, list_names
 from tests.conftest import SOURCES
 from tests.networks.small import NETWORKS
 
@@ -132,15 +133,8 @@ OPEN = {
 
 def find_plain(tree):
     """Yield the name and the annotation of fields and arguments of a closed vocabulary that are any text."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.arg):
-            name, annotation = node.arg, node.annotation
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            name, annotation = node.target.id, node.annotation
-        else:
-            continue
-        words = {part.id for part in ast.walk(annotation or node) if isinstance(part, ast.Name)}
-        if name in CLOSED and annotation is not None and "str" in words:
+    for _, name, annotation in list_annotations(tree):
+        if name in CLOSED and "str" in list_names(annotation):
             yield name, ast.unparse(annotation)
 
 
