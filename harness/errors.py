@@ -14,6 +14,10 @@ class HarnessError(Exception):
     exit_code = ExitCode.USAGE
 
 
+class RefusalError(HarnessError):
+    """The harness's own code finds that something cannot be asked of a backend here; no error of the backend."""
+
+
 class UsageError(HarnessError):
     """An unusable command, name or file."""
 

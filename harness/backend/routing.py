@@ -8,7 +8,7 @@ from typing import Literal
 
 from harness.backend.base import Backend
 from harness.backend.derivations import derivations
-from harness.errors import HarnessError
+from harness.errors import RefusalError
 from harness.networks.problem import NetworkProblem
 from harness.problems.arrays import Call, DeviceArray, DeviceArrays, Outputs
 from harness.problems.calling import bind_operator, name_outputs
@@ -17,8 +17,8 @@ from harness.problems.operators.derivation import Derivation
 from harness.problems.problem import Problem
 
 
-class UnsupportedError(HarnessError):
-    """Error of a backend that has no route to a problem."""
+class UnsupportedError(RefusalError):
+    """A backend has no route to a problem."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,13 +138,15 @@ class Execution:
         observe: whether the worker reports the instruction sets that its libraries use.
         asleep: whether idle threads sleep at once. For timed workers the wake-up time would cost more than it saves.
         """
-        place, settings = self.places.get(arm), self.plan.arm(arm).environment.settings
+        environment = self.plan.arm(arm).environment
+        place, settings = self.places.get(arm), environment.settings
         if asleep:
             settings = (*sleep_at_once({*os.environ, *dict(settings)}), *settings)
         supervisor = WorkerSupervisor(
             self.registry, self.plan.arm(arm).backend, self.path / "workers", self.plan.limits.memory_bytes, threads,
             place.plugins if place else self.extra, arm, place, settings, observe, self.failed_starts,
             self.look if self.origins is not None else None,
+            planned=not (environment.elsewhere or environment.settings),
         )  # fmt: skip
         self.supervisors.append(supervisor)
         try:

@@ -25,7 +25,7 @@ def hold_vote(registry: Registry, supervisors: Mapping[str, WorkerSupervisor], c
     supervisors: by arm.
     cells: all of one problem, one for each arm.
     """
-    from harness.worker.host.execute import read_outputs
+    from harness.worker.voting import read_outputs
 
     problem = cells[0].problem
     assert isinstance(problem, Problem), "the plan decides networks by itself"

@@ -27,6 +27,7 @@ from harness.worker.protocol import (
     Prepare,
     Ready,
     Release,
+    Reply,
     Request,
     Sample,
     Sampled,
@@ -58,6 +59,8 @@ class WorkerSupervisor:
         observe: bool = False,
         failed_starts: Counter[str] | None = None,
         look: Callable[[str, Loaded], None] | None = None,
+        *,
+        planned: bool = True,
     ) -> None:
         """Make a supervisor without a worker.
 
@@ -73,6 +76,8 @@ class WorkerSupervisor:
         failed_starts: by arm, how many workers in a row died while starting; supervisors may share it.
         look: receives the files that each worker has loaded: when it is ready, after it has first prepared a problem,
             and at its end.
+        planned: whether the plan asked this very backend what it supports: not one of another environment, or with
+            settings of its own.
         """
         self.backend, self.memory_bytes, self.threads, self.place = backend, memory_bytes, threads, place
         self.settings = settings
@@ -88,6 +93,7 @@ class WorkerSupervisor:
         self.failed_starts = Counter[str]() if failed_starts is None else failed_starts
         self.stopped = False
         self.look, self.looks_again = look, False
+        self.planned = planned
 
     def check(self, cell: Cell, formula: str) -> Result:
         """Apply the cell's law; `formula` goes into the result."""
@@ -127,7 +133,7 @@ class WorkerSupervisor:
             yield cell, self._result(cell, formulas[cell.law], reply, time.monotonic() - begun, pid)
 
     def _hear(self, worker: Worker, cell: Cell) -> Checked:
-        reply = worker.hear(cell.time_limit_s, cell.memory_bytes or self.memory_bytes)
+        reply = self._hold_to_plan(cell, worker.hear(cell.time_limit_s, cell.memory_bytes or self.memory_bytes))
         assert isinstance(reply, Checked)
         self.deaths = 0
         return reply
@@ -138,6 +144,15 @@ class WorkerSupervisor:
         if deaths >= MOST_DEATHS or self.stopped:
             return Checked("skipped", f"{deaths} cells in a row ended the worker; {GAVE_UP}")
         return None
+
+    def _hold_to_plan(self, cell: Cell, reply: Reply) -> Reply:
+        """Return a reply, or an error if it denies what the same backend has declared to the plan."""
+        if not isinstance(reply, Checked) or reply.outcome != "unsupported" or not reply.declared:
+            return reply
+        if not self.planned or cell.route.kind == "unsupported":
+            return reply
+        why = reply.reason or "it gives no reason"
+        return Checked("error", f"it was planned as {cell.route}, but in its process it is unsupported: {why}")
 
     def _result(self, cell: Cell, formula: str, reply: Checked, seconds: float, pid: int) -> Result:
         return result_of(
@@ -199,7 +214,7 @@ class WorkerSupervisor:
             pid = worker.pid
             if ready.reason:
                 return Checked("unavailable", ready.reason), 0.0, pid
-            reply = worker.ask(request, time_s, cell.memory_bytes or self.memory_bytes)
+            reply = self._hold_to_plan(cell, worker.ask(request, time_s, cell.memory_bytes or self.memory_bytes))
             assert isinstance(reply, Checked | Answered | Sampled)
             self.deaths = 0
         except WorkerDiedError as error:

@@ -9,6 +9,8 @@ import numpy as np
 
 from harness.backend.base import Backend
 from harness.backend.routing import prepare, run
+from harness.backend.watched import watch
+from harness.errors import RefusalError
 from harness.laws.error_bounds import is_exact
 from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays, Outputs
 from harness.problems.calling import bind_operator, name_outputs
@@ -21,11 +23,11 @@ from harness.problems.taps import device_options
 from harness.problems.window import Sizes, Window
 
 
-class NotExactError(Exception):
+class NotExactError(RefusalError):
     """A law that compares whole numbers cannot be applied: sums are too large for the dtype."""
 
 
-class NoRoomError(Exception):
+class NoRoomError(RefusalError):
     """A law on large arrays cannot be applied: there is less memory than they need."""
 
 
@@ -97,6 +99,10 @@ class BackendUnderTest:
 
     def __init__(self, backend: Backend, problem: Problem) -> None:
         self.backend, self.problem = backend, problem
+
+    def watch(self) -> None:
+        """From now on take a refusal that the backend's own method raises for an error of the backend."""
+        self.backend = watch(self.backend)
 
     def numerics(self, problem: Problem | None = None) -> Numerics:
         """Return the numerics that the backend declares for a problem."""

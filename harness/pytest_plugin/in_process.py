@@ -6,7 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
 
 from harness.laws.deviation import Deviation
 from harness.laws.law import Law
@@ -14,10 +16,12 @@ from harness.measure.block import WARM_NS
 from harness.plan.cell import Cell
 from harness.plan.suite import Mode, Timing
 from harness.worker import outcome
-from harness.worker.host.honesty import find_lie
-from harness.worker.host.timed_problem import Session, open_session
+from harness.worker.host.execute import open_verified
+from harness.worker.host.timed_problem import Session
 from harness.worker.outcome import Seen
 from harness.worker.protocol import Checked, Prepare
+
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,24 +37,29 @@ def judge_law(choose: Callable[[], Seen], law: Law) -> Judged:
     raised: list[Exception] = []
 
     def check(subject: Any, problem: Any) -> Deviation:
-        try:
-            return law.check(subject, problem)
-        except Exception as error:
-            raised.append(error)
-            raise
+        return _keep(lambda: law.check(subject, problem), raised)
 
-    reply = outcome.check(choose, replace(law, check=check))
+    return _judged(outcome.check(choose, replace(law, check=check)), raised)
+
+
+def judge_work(work: Callable[[], Checked]) -> Judged:
+    """Prepare or time calls, with the same outcomes of exceptions as in a worker."""
+    raised: list[Exception] = []
+    with np.errstate(all="ignore"):  # NaN, Inf and subnormals are test data here
+        return _judged(outcome.guard(lambda: _keep(work, raised)), raised)
+
+
+def _keep(work: Callable[[], Done], raised: list[Exception]) -> Done:
+    """Do the work, and keep the exception that it raises."""
+    try:
+        return work()
+    except Exception as error:
+        raised.append(error)
+        raise
+
+
+def _judged(reply: Checked, raised: list[Exception]) -> Judged:
     return Judged(reply=reply, raised=raised[0] if raised and reply.outcome == "error" else None)
-
-
-def judge_work(choose: Callable[[], Seen], work: Callable[[], Deviation]) -> Judged:
-    """Run `work` as if it were a law, so that its exceptions are mapped to outcomes like a law's."""
-    name = work.__name__
-    law = Law(
-        name=name, formula="", remarks="", tolerance="structure", applies=lambda _: True, needs=lambda _: (),
-        check=lambda subject, problem: work(),
-    )  # fmt: skip
-    return judge_law(choose, law)
 
 
 def open_timing(choose: Callable[[], Seen], cell: Cell, mode: Mode) -> tuple[Session | None, Judged]:
@@ -61,16 +70,8 @@ def open_timing(choose: Callable[[], Seen], cell: Cell, mode: Mode) -> tuple[Ses
     Returns the session, None if the cell cannot be timed, and the reply.
     """
     opened: list[Session] = []
-
-    def make_ready() -> Deviation:
-        request = Prepare(problem=cell.line, number=0, mode=mode, slowdown=cell.slowdown or 0.0)
-        session = open_session(choose(), request)
-        if lie := find_lie(session):
-            raise lie
-        opened.append(session)
-        return session.deviation
-
-    judged = judge_work(choose, make_ready)
+    request = Prepare(problem=cell.line, number=0, mode=mode, slowdown=cell.slowdown or 0.0)
+    judged = judge_work(lambda: open_verified(choose(), request, opened))
     return (opened[0] if opened else None), judged
 
 
@@ -103,7 +104,7 @@ def time_session(session: Session, timing: Timing, benchmark: Any) -> Judged:
     """
     turns = Turns(session)
 
-    def time_calls() -> Deviation:
+    def time_calls() -> Checked:
         session.rotate()
         rounds, warmups = choose_rounds(session.ready.single_ns * session.ready.loops, timing)
         before = [work for work in (turns.renew_next if session.never_repeats else None, session.ready.flush) if work]
@@ -116,9 +117,9 @@ def time_session(session: Session, timing: Timing, benchmark: Any) -> Judged:
         benchmark.pedantic(turns, rounds=rounds, **more)
         for member, result in turns.results.items():
             session.check(member, result, "in a timed call")
-        return session.deviation
+        return Checked("passed", session.deviation.idle or None, session.deviation)
 
-    judged = judge_work(lambda: session.timed.subject, time_calls)
+    judged = judge_work(time_calls)
     if judged.reply.outcome != "passed":
         forget_times(benchmark)
     return judged

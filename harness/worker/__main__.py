@@ -1,8 +1,8 @@
 """The judge's process, `python -m harness.worker IN OUT`: answers requests from pipe IN on pipe OUT until IN closes.
 
 It loads the plugins with laws and none that has only backends. The backend runs in a process of its own, which this one
-starts; laws, the reference, bounds and comparisons run here. Requests about times, votes, and laws that must run inside
-the backend's process are passed on to it. If it dies, this process ends in the same way, so that the run sees how.
+starts; laws, votes, the reference, bounds and comparisons run here. Requests about times, and laws that must run inside
+the backend's process, are passed on to it. If it dies, this process ends in the same way, so that the run sees how.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ from typing import BinaryIO
 
 import msgspec
 
+from harness.backend.routing import find_route
 from harness.errors import HarnessError
 from harness.measure.processor_time import adopt_orphans
 from harness.networks.problem import NetworkProblem
 from harness.plan.task import parse_task
 from harness.plugins.manager import Registry, load_plugins
+from harness.problems.line import parse_line
 from harness.worker.hosted.backend import HostedBackend, make_hosted
 from harness.worker.hosted.examiner import Examiner
 from harness.worker.hosted.process import Host, HostDiedError, HostError
 from harness.worker.hosted.subject import HostedUnderTest
 from harness.worker.outcome import check, describe_error
 from harness.worker.protocol import (
+    Answer,
     Check,
     Checked,
     FilesLoaded,
@@ -42,6 +45,7 @@ from harness.worker.protocol import (
     receive,
     send,
 )
+from harness.worker.voting import answer_vote
 
 
 def main(arguments: list[str]) -> None:
@@ -107,6 +111,8 @@ def answer(state: State, request: Request, source: int | None = None) -> Reply:
     try:
         if isinstance(request, Check):
             return _check(state, state.host, request)
+        if isinstance(request, Answer):
+            return _vote(state, state.host, request)
         if isinstance(request, Prepare | Sample):
             return _time(state, state.host, request)
     except (HarnessError, HostError) as error:  # of a problem line, or of what the backend declares
@@ -126,13 +132,26 @@ def _check(state: State, host: Host, request: Check) -> Reply:
     return _watch_memory(host, found)
 
 
+def _vote(state: State, host: Host, request: Answer) -> Reply:
+    """Return the backend's outputs on a problem."""
+    if state.backend is None:
+        return Checked("error", f"its backend cannot run: {state.reason}")
+    found = answer_vote(HostedUnderTest(state.backend, parse_line(request.problem)))
+    overwritten = _watch_memory(host, Checked("passed", None))
+    return found if overwritten.outcome == "passed" else overwritten
+
+
 def _time(state: State, host: Host, request: Prepare | Sample) -> Reply:
     """Let the backend's process prepare or time a problem, and judge its answers here."""
     if isinstance(request, Prepare):
         problem = parse_task(request.problem, state.registry.networks)
         state.examiner = None
-        if state.backend is not None and not isinstance(problem, NetworkProblem):
-            state.examiner = Examiner(state.backend, problem)
+        if state.backend is not None:
+            route = find_route(state.backend, problem)
+            if route.kind == "unsupported":
+                return Checked("unsupported", route.reason or None, declared=True)
+            if not isinstance(problem, NetworkProblem):
+                state.examiner = Examiner(state.backend, problem)
     if state.examiner is None:
         return host.pass_on(request)
     state.examiner.begin()

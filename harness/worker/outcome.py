@@ -10,15 +10,16 @@ from typing import Any, TypeVar
 import numpy as np
 
 from harness.backend.routing import UnsupportedError
-from harness.errors import HarnessError
+from harness.backend.watched import make_raised
+from harness.errors import HarnessError, RefusalError
 from harness.laws.deviation import Deviation
 from harness.laws.law import Law
 from harness.laws.networks.subject import NetworkUnderTest
-from harness.laws.subject import BackendUnderTest, NoRoomError, NotExactError
+from harness.laws.subject import BackendUnderTest
 from harness.worker.protocol import Answered, Checked, Sampled
 
 Seen = BackendUnderTest | NetworkUnderTest
-Found = TypeVar("Found", Checked, Answered, Sampled)
+Found = TypeVar("Found", bound=Checked | Answered | Sampled)
 
 
 class LieError(Exception):
@@ -50,31 +51,51 @@ def check(choose: Callable[[], Seen], law: Law) -> Checked:
 
     def work() -> Checked:
         subject: Any = choose()
+        subject.watch()
         route = law.route(subject.backend, subject.problem)
         if route.kind == "unsupported":
-            return Checked("unsupported", route.reason or None)
+            return Checked("unsupported", route.reason or None, declared=True)
         return _judge(law.check(subject, subject.problem))
 
     with np.errstate(all="ignore"):  # NaN, Inf and subnormals are test data here
-        return guard(work)
+        return guard(work, _refuse)
 
 
-def guard(work: Callable[[], Found]) -> Found | Checked:
-    """Return the result of the work, or the outcome that its error stands for."""
+def _refuse(error: RefusalError) -> Checked:
+    """Return the outcome of a law that the harness, or the law itself, finds impossible to apply."""
+    return Checked("unsupported" if isinstance(error, UnsupportedError) else "skipped", str(error) or None)
+
+
+def guard(work: Callable[[], Found], refuse: Callable[[RefusalError], Checked] | None = None) -> Found | Checked:
+    """Return the result of the work, or the outcome that its error stands for.
+
+    refuse: makes the outcome of a refusal, where the backend's own methods cannot raise one (`watch`). None where they
+        can, as in timed calls: a refusal is then an error, and the harness states its own as a result of the work.
+    """
     try:
         return work()
     except WrongAnswerError as error:
         return Checked("failed", str(error), error.deviation)
     except LieError as error:
         return Checked("error", str(error), by_time=error.by_time)
-    except (CannotTellError, NotExactError, NoRoomError) as error:
+    except CannotTellError as error:
+        if not _is_own(error):
+            return Checked("error", describe_error(error))
         return Checked("skipped", str(error) or None)
-    except UnsupportedError as error:
-        return Checked("unsupported", str(error) or None)
+    except RefusalError as error:
+        if refuse is None:
+            return Checked("error", describe_error(make_raised(error)))
+        return refuse(error)
     except MemoryError:
         return Checked("error", "MemoryError: out of memory")
     except Exception as error:
         return Checked("error", describe_error(error))
+
+
+def _is_own(error: CannotTellError) -> bool:
+    """Return True if the harness's own code raised an error, and no method of the backend."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return all(frame.f_globals.get("__name__", "").startswith("harness.") for frame in frames)
 
 
 def _judge(deviation: Deviation) -> Checked:

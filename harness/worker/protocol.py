@@ -114,6 +114,8 @@ class Checked(msgspec.Struct, tag="checked", frozen=True):
 
     reason: why, if it did not pass, or a remark; None without one.
     by_time: whether the outcome is an accusation that rests on times alone; it stands only if it is confirmed.
+    declared: whether it is `unsupported` as the backend declares now, in its own process; the plan knows what it
+        declared before.
     """
 
     outcome: Outcome
@@ -121,6 +123,7 @@ class Checked(msgspec.Struct, tag="checked", frozen=True):
     deviation: Deviation | None = None
     samples: Pass | None = None
     by_time: bool = False
+    declared: bool = False
 
 
 class Sampled(msgspec.Struct, tag="sampled", frozen=True):

@@ -137,15 +137,6 @@ class KillsJudge(Zeros):
         time.sleep(60)
 
 
-class Refuses(Zeros):
-    name = "hostile:raises-unsupported"
-
-    def attack(self):
-        from harness.backend import UnsupportedError
-
-        raise UnsupportedError("this is not supported, honestly")
-
-
 class RaisesOurs(Zeros):
     name = "hostile:raises-usage-error"
 
@@ -275,7 +266,7 @@ class ShowsNothing(Right):
 
 BACKENDS = (
     PatchesComparison, PatchesNumpy, PatchesLater, Traces, WritesReply, WritesGarbage, ClosesAll,
-    Exits, ExitsPolitely, Interrupts, KillsJudge, Refuses, RaisesOurs, RaisesRudely, RaisesSurrogates,
+    Exits, ExitsPolitely, Interrupts, KillsJudge, RaisesOurs, RaisesRudely, RaisesSurrogates,
     AnswersStrangely, AnswersSubclass, WritesAround, WritesBefore, HoldsInterpreter, CheatsWhenTimed,
     ClaimsTimes, InventsInputs, ShowsNothing,
 )  # fmt: skip

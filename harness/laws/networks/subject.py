@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.backend.base import Backend
 from harness.backend.routing import find_route, run
+from harness.backend.watched import watch
 from harness.networks.evaluate import Compute, Tape, backward, forward
 from harness.networks.graph import INPUT, Network, Node, problems_of
 from harness.networks.initialise import TARGET, make_ends, make_values
@@ -30,6 +31,11 @@ class NetworkUnderTest:
     def network(self) -> Network:
         """Graph of the network."""
         return self.problem.network
+
+    def watch(self) -> None:
+        """From now on take a refusal that a backend's own method raises for an error of the backend."""
+        self.backend = watch(self.backend)
+        self.partner = None if self.partner is None else watch(self.partner)
 
     def numerics_for(self, node: Node, problem: Problem) -> Numerics:
         """Return the numerics that the backend of a node declares for one of its problems."""

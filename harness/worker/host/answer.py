@@ -1,4 +1,4 @@
-"""Requests of the run that the backend's process answers as a whole: its start, times, votes, laws inside it."""
+"""Requests of the run that the backend's process answers as a whole: its start, times, laws inside it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def answer(state: State, request: Request, judge: Judge | None = None) -> Reply:
 
     match request:
         case Answer():
-            return execute.answer(backend, request)
+            return Checked("error", "votes are answered by the judge's process")
         case Check():
             return check(choose(request.problem), state.registry.law(request.law))
         case Sample():

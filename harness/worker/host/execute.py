@@ -1,4 +1,4 @@
-"""Work in the backend's process on one cell: answer for a vote, or prepare a call and time blocks of it."""
+"""Work in the backend's process on one cell: prepare a call and time blocks of it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from collections.abc import Callable
 import numpy as np
 
 from harness.backend.base import Backend
+from harness.backend.routing import find_route
 from harness.laws.networks.subject import NetworkUnderTest
 from harness.laws.subject import BackendUnderTest
 from harness.networks.problem import NetworkProblem
 from harness.plan.task import parse_task
 from harness.plugins.manager import Registry, load_plugins
-from harness.problems.data import make_arrays
-from harness.problems.line import parse_line
 from harness.worker.host.honesty import find_lie
-from harness.worker.host.timed_problem import Session, open_session, sample
+from harness.worker.host.timed_problem import Session, find_immutable, open_session, sample
 from harness.worker.judging import Judge
 from harness.worker.outcome import Seen, guard
-from harness.worker.protocol import Answer, Answered, Checked, Prepare, Sample, Sampled, Values
+from harness.worker.protocol import Checked, Prepare, Sample, Sampled
 
 
 def choose_subject(registry: Registry, backend: Backend, line: str, extra: tuple[str, ...] = ()) -> Seen:
@@ -47,19 +46,28 @@ def prepare(choose: Callable[[], Seen], request: Prepare, judge: Judge | None = 
     Returns the session, None if the problem cannot be timed, and the reply with the outcome.
     """
     opened: list[Session] = []
-
-    def work() -> Checked:
-        subject = choose()
-        elsewhere = judge if isinstance(subject, BackendUnderTest) else None
-        session = open_session(subject, request, elsewhere)
-        if request.probe and (lie := find_lie(session)):
-            raise lie
-        opened.append(session)
-        return Checked("passed", None, session.deviation, session.facts)
-
     with np.errstate(all="ignore"):  # NaN, Inf and subnormals are test data here
-        reply = guard(work)
+        reply = guard(lambda: open_verified(choose(), request, opened, judge))
     return (opened[0] if opened else None), reply
+
+
+def open_verified(subject: Seen, request: Prepare, opened: list[Session], judge: Judge | None = None) -> Checked:
+    """Prepare a problem as `prepare` does, and append its session to `opened`.
+
+    subject: backend under test.
+    request, judge: as for `prepare`.
+    What the harness itself cannot time is a result. An exception is one of the backend, or an accusation.
+    """
+    route = find_route(subject.backend, subject.problem)
+    if route.kind == "unsupported":
+        return Checked("unsupported", route.reason or None, declared=True)
+    session = open_session(subject, request, judge if isinstance(subject, BackendUnderTest) else None)
+    if reason := find_immutable(session):
+        return Checked("unsupported", reason)
+    if request.probe and (lie := find_lie(session)):
+        raise lie
+    opened.append(session)
+    return Checked("passed", None, session.deviation, session.facts)
 
 
 def time_block(session: Session | None, request: Sample) -> Sampled | Checked:
@@ -68,20 +76,3 @@ def time_block(session: Session | None, request: Sample) -> Sampled | Checked:
         return Checked("error", "nothing was made ready to be timed")
     with np.errstate(all="ignore"):
         return guard(lambda: sample(session, request))
-
-
-def answer(backend: Backend, request: Answer) -> Checked | Answered:
-    """Return the outputs of a problem as computed by the backend's plain methods, or the outcome that prevented it."""
-    problem = parse_line(request.problem)
-
-    def work() -> Answered:
-        outputs = BackendUnderTest(backend, problem).run(problem, make_arrays(problem))
-        return Answered({name: Values(a.shape, a.astype(np.float64).tobytes()) for name, a in outputs.items()})
-
-    with np.errstate(all="ignore"):
-        return guard(work)
-
-
-def read_outputs(answered: Answered) -> dict[str, np.ndarray]:
-    """Return the arrays of an answer by name."""
-    return {name: np.frombuffer(b.data, np.float64).reshape(b.shape) for name, b in answered.outputs.items()}

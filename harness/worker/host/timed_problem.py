@@ -16,7 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from harness.backend.routing import UnsupportedError
 from harness.laws.deviation import Deviation
 from harness.laws.networks.subject import NetworkUnderTest
 from harness.laws.subject import BackendUnderTest
@@ -192,14 +191,24 @@ def draw(timed: TimedSubject, seed: int | None) -> Drawn:
 
 
 def fill(arrays: DeviceArrays, contents: DeviceArrays) -> None:
-    """Overwrite the arrays that calls read anew with other contents. Raises UnsupportedError for immutable arrays."""
+    """Overwrite the arrays that calls read anew with other contents. Raises TypeError for immutable arrays."""
     for name, fresh in contents.items():
-        try:
-            arrays[name][...] = fresh
-        except TypeError:
-            raise UnsupportedError(
-                f"{type(fresh).__name__} cannot be filled in place, and a time whose inputs stay the same is not taken"
-            ) from None
+        arrays[name][...] = fresh
+
+
+def find_immutable(session: Session) -> str:
+    """Return why the inputs cannot change between calls; "" if they can."""
+    content = session.content_of(0)
+    try:
+        fill(session.devices[0], content.device)
+    except TypeError:
+        return say_immutable(type(next(iter(content.device.values()))).__name__)
+    return ""
+
+
+def say_immutable(kind: str) -> str:
+    """Return why arrays of a type are not timed."""
+    return f"{kind} cannot be filled in place, and a time whose inputs stay the same is not taken"
 
 
 def open_session(subject: BackendUnderTest | NetworkUnderTest, request: Prepare, judge: Judge | None = None) -> Session:
@@ -208,7 +217,7 @@ def open_session(subject: BackendUnderTest | NetworkUnderTest, request: Prepare,
     subject: backend under test on a problem.
     request: of the run.
     judge: None judges in this process.
-    Raises WrongAnswerError for a wrong answer, UnsupportedError for arrays that cannot be filled in place.
+    Raises WrongAnswerError for a wrong answer.
     """
     begun, backend, timed = time.perf_counter_ns(), subject.backend, choose_timed_subject(subject)
     judge, meter = judge or OwnJudge(timed), MemoryMeter(backend.device)

@@ -14,6 +14,7 @@ from harness.laws.verify import verify
 from harness.problems.arrays import Array
 from harness.problems.numerics import Numerics
 from harness.problems.problem import Problem
+from harness.record.run import WRONG
 from harness.worker.hosted.backend import HostedBackend
 from harness.worker.hosted.process import HostError
 from harness.worker.hosted.subject import HostedUnderTest
@@ -88,11 +89,12 @@ class Examiner:
 
     def approve(self, reply: Reply) -> Reply:
         """Return the reply to a request, or the outcome that the judgements made in its course stand for instead."""
-        good = isinstance(reply, Sampled) or (isinstance(reply, Checked) and reply.outcome == "passed")
-        if not good:
+        if isinstance(reply, Checked) and reply.outcome in WRONG:
             return reply
         if self.failed:
             return Checked("failed", self.failed[0].describe(), self.failed[0])
+        if isinstance(reply, Checked) and reply.outcome != "passed":
+            return reply if self._may_refuse(reply) else _contradict(reply)
         if len(self.passed) < (1 if isinstance(reply, Sampled) else POOL):
             return Checked("error", "its process claims times without answers that were verified")
         if isinstance(reply, Sampled) and reply.timed_ns > time.perf_counter_ns() - self.begun_ns:
@@ -100,3 +102,28 @@ class Examiner:
         if isinstance(reply, Checked):
             return Checked("passed", reply.reason, self.first, reply.samples)
         return reply
+
+    def _may_refuse(self, reply: Checked) -> bool:
+        """Return True if a refusal of the host, of a problem that it supports, rests on what can be checked here.
+
+        All first answers were right. Beyond that, `skipped` says that times are too uneven to decide whether they are
+        true, which concerns nothing but the times that are then not shown; `unsupported` says that arrays cannot be
+        filled in place, which is tried.
+        """
+        if len(self.passed) < POOL:
+            return False
+        return reply.outcome == "skipped" or (reply.outcome == "unsupported" and self._is_immutable())
+
+    def _is_immutable(self) -> bool:
+        """Return True if an array of the backend cannot be written to."""
+        held = self.backend.to_device(np.zeros(1))
+        try:
+            held[0] = 1.0
+        except (HostError, TypeError):
+            return True
+        return False
+
+
+def _contradict(reply: Checked) -> Checked:
+    """Return the outcome of a refusal that cannot be true."""
+    return Checked("error", f"its process refuses to time what it supports: {reply.reason or 'it gives no reason'}")

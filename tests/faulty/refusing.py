@@ -1,0 +1,103 @@
+"""Backends that refuse in the harness's name: an outcome that fails no run, where there is no reason for it."""
+
+import sys
+
+import numpy as np
+
+import harness
+from tests.faulty.hostile import Zeros
+from tests.faulty.right import Right
+
+
+class Refuses(Zeros):
+    name = "refusing:raises-unsupported"
+
+    def attack(self):
+        from harness.backend import UnsupportedError
+
+        raise UnsupportedError("this is not supported, honestly")
+
+
+class RefusesRoom(Zeros):
+    name = "refusing:raises-no-room"
+
+    def attack(self):
+        from harness.laws import NoRoomError
+
+        raise NoRoomError("there is too little memory")
+
+
+class CannotTell(Zeros):
+    name = "refusing:raises-cannot-tell"
+
+    def attack(self):
+        from harness.worker.outcome import CannotTellError
+
+        raise CannotTellError("the machine cannot tell, says the backend")
+
+
+def _is_host():
+    """True in the backend's process."""
+    return "harness.worker.host" in getattr(sys.modules["__main__"].__spec__, "name", "")
+
+
+class DeclaresLess(Right):
+    """Supports everything when it is planned, and nothing when it is asked."""
+
+    name = "refusing:declares-less"
+
+    def supports(self, problem):
+        return "not on Fridays" if _is_host() else None
+
+
+class Frozen(np.ndarray):
+    def __setitem__(self, at, value):
+        raise TypeError("immutable")
+
+
+class Immutable(Right):
+    """Not hostile: an array library whose arrays cannot be written to."""
+
+    name = "refusing:immutable-arrays"
+
+    def to_device(self, array):
+        return np.array(array, order="K").view(Frozen)
+
+    def conv(self, x, w, b, window):
+        return super().conv(x.view(np.ndarray), w.view(np.ndarray), b, window)
+
+
+class _Claims(Right):
+    """Replies with an outcome that fails no run, in place of timing a problem."""
+
+    outcome = ""
+
+    def probe(self):
+        from harness.worker.host import execute
+        from harness.worker.protocol import Checked
+
+        if _is_host():
+            execute.prepare = lambda *a, **k: (None, Checked(self.outcome, "I would rather not"))
+
+
+class ClaimsUnsupported(_Claims):
+    name, outcome = "refusing:claims-unsupported", "unsupported"
+
+
+class ClaimsSkipped(_Claims):
+    name, outcome = "refusing:claims-skipped", "skipped"
+
+
+class ClaimsUnavailable(_Claims):
+    name, outcome = "refusing:claims-unavailable", "unavailable"
+
+
+BACKENDS = (
+    Refuses, RefusesRoom, CannotTell, DeclaresLess, Immutable, ClaimsUnsupported, ClaimsSkipped, ClaimsUnavailable,
+)  # fmt: skip
+
+
+@harness.hookimpl
+def register_backends(register):
+    for backend in BACKENDS:
+        register(backend())

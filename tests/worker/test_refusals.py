@@ -1,0 +1,59 @@
+"""Only the harness's own code refuses a cell: what a backend raises or claims instead is its error."""
+
+import pytest
+
+import harness
+from harness.plan.cell import Limits
+from harness.worker.host.timed_problem import say_immutable
+from suites.laws.reference import agrees_with_reference
+from tests.asking import ask, make_ready
+from tests.conftest import ROOT
+from tests.faulty import refusing
+
+REFUSING = str(ROOT / "tests" / "faulty" / "refusing.py")
+LINE = "conv x=2x2x9 w=3x2x3 data=integer"
+TIMED = "conv x=2x3x8x8 w=4x3x3x3"
+REFUSALS = {
+    "raises-unsupported": "UnsupportedError: this is not supported, honestly (refusing.py:",
+    "raises-no-room": "NoRoomError: there is too little memory (refusing.py:",
+    "raises-cannot-tell": "CannotTellError: the machine cannot tell, says the backend (refusing.py:",
+    "declares-less": "it was planned as native, but in its process it is unsupported: not on Fridays",
+    "claims-unsupported": "its process refuses to time what it supports: I would rather not",
+    "claims-skipped": "its process refuses to time what it supports: I would rather not",
+    "claims-unavailable": "its process refuses to time what it supports: I would rather not",
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_backend_cannot_refuse_in_the_name_of_the_harness(tmp_path, name):
+    run = harness.run(
+        "speed-short", backends=[f"refusing:{name}"], problems=[TIMED], plugins=[REFUSING],
+        output=tmp_path / "run", jobs=1,
+    )  # fmt: skip
+    assert [(result.outcome, REFUSALS[name] in result.reason) for result in run.results] == [("error", True)], [
+        result.reason for result in run.results
+    ]
+
+
+@pytest.mark.parametrize("backend", [refusing.Refuses, refusing.RefusesRoom, refusing.CannotTell])
+def test_nor_can_it_in_the_process_of_its_law(backend):
+    reply = ask(backend(), agrees_with_reference, LINE)
+    assert reply.outcome == "error" and "(refusing.py:" in reply.reason
+    assert make_ready(backend(), LINE)[1].outcome == "error"
+
+
+def test_immutable_arrays_are_not_timed_and_no_error(tmp_path):
+    run = harness.run(
+        "speed-short", backends=["refusing:immutable-arrays"], problems=[TIMED], plugins=[REFUSING],
+        output=tmp_path / "run", jobs=1,
+    )  # fmt: skip
+    assert [(one.outcome, one.reason) for one in run.results] == [("unsupported", say_immutable("Frozen"))]
+
+
+@pytest.mark.parametrize("name", [name for name in REFUSALS if not name.startswith("claims")])
+def test_nor_can_it_in_a_law(tmp_path, name):
+    run = harness.run(
+        "correctness", backends=[f"refusing:{name}"], problems=[LINE], laws=["agrees-with-reference"],
+        plugins=[REFUSING], output=tmp_path / "run", limits=Limits(time_s=30.0), jobs=1,
+    )  # fmt: skip
+    assert [(one.outcome, REFUSALS[name] in (one.reason or "")) for one in run.results] == [("error", True)]
