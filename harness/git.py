@@ -6,6 +6,7 @@ import difflib
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ from harness.errors import UsageError
 TRIES = 5
 RETRY_S = 0.02
 # Git sets these for its hooks; they would redirect our commands to another repository.
+COMMITTER = ("-c", "user.name=conv-harness", "-c", "user.email=", "-c", "commit.gpgSign=false")
 GIT_OWN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
 
 
@@ -88,17 +90,38 @@ def open_worktree(repository: Path, revision: str, path: Path) -> Iterator[Path]
     Hooks are disabled, because they may build or download anything. Yields `path`. Raises UsageError if git refuses.
     """
     try:
-        for attempt in range(1, TRIES + 1):
-            try:
-                git(repository, "-c", "core.hooksPath=/dev/null", "worktree", "add", "--detach", str(path), revision)
-                break
-            except GitError as error:  # a run that ends at the same time removes the common folder if it is empty
-                if attempt == TRIES or path.exists():
-                    raise UsageError(f"revision {revision[:12]} cannot be checked out: {error}") from None
-                time.sleep(RETRY_S * attempt)
+        _add_worktree(repository, revision, path)
         yield path
     finally:
         _remove_worktree(repository, path)
+
+
+@contextmanager
+def open_sources_copy(repository: Path, revision: str, path: Path) -> Iterator[Path]:
+    """Check out a revision into `path`, which is a worktree until the end, and a plain folder afterwards.
+
+    An exception removes it. Yields `path`. Raises UsageError if git refuses.
+    """
+    try:
+        _add_worktree(repository, revision, path)
+        yield path
+    except BaseException:
+        _remove_worktree(repository, path)
+        raise
+    (path / ".git").unlink()
+    with suppress(GitError):
+        git(repository, "worktree", "prune")
+
+
+def _add_worktree(repository: Path, revision: str, path: Path) -> None:
+    for attempt in range(1, TRIES + 1):
+        try:
+            git(repository, "-c", "core.hooksPath=/dev/null", "worktree", "add", "--detach", str(path), revision)
+            return
+        except GitError as error:  # a run that ends at the same time removes the common folder if it is empty
+            if attempt == TRIES or path.exists():
+                raise UsageError(f"revision {revision[:12]} cannot be checked out: {error}") from None
+            time.sleep(RETRY_S * attempt)
 
 
 def _remove_worktree(repository: Path, path: Path) -> None:
@@ -112,13 +135,39 @@ def _remove_worktree(repository: Path, path: Path) -> None:
                 git(repository, "worktree", *command)
 
 
+def copy_checkout(repository: Path, skip: Sequence[str] = ()) -> str:
+    """Return the hash of a new commit with the checkout's present files, without the files that git ignores.
+
+    Branches, index and files stay as they are.
+
+    skip: folders to leave out, relative to the repository. Raises UsageError if git cannot make it.
+    """
+    with tempfile.TemporaryDirectory(prefix="conv-harness-") as folder:
+        index = Path(folder, "index")
+        own = Path(git(repository, "rev-parse", "--path-format=absolute", "--git-path", "index"))
+        try:
+            if own.is_file():
+                shutil.copy2(own, index)  # with its time: git reads files again that changed in the same second
+            git(repository, "add", "--all", "--", ".", *(f":(exclude,top,literal){one}" for one in skip), index=index)
+            tree = git(repository, "write-tree", index=index)
+            return git(repository, *COMMITTER, "commit-tree", "-p", "HEAD", "-m", "checkout with its changes", tree)
+        except (GitError, OSError) as error:
+            raise UsageError(f"checkout: '{repository}' cannot be copied: {error}; commit it first") from None
+
+
 class GitError(Exception):
     """Failure of a git command; the text is git's last line of output."""
 
 
-def git(folder: Path, *arguments: str, timeout_s: float | None = None) -> str:
-    """Run git in a folder and return its output, stripped. Raises GitError on failure or timeout, or without git."""
+def git(folder: Path, *arguments: str, timeout_s: float | None = None, index: Path | None = None) -> str:
+    """Run git in a folder and return its output, stripped.
+
+    timeout_s: None for no limit.
+    index: file to use instead of the repository's own index. Raises GitError on failure or timeout, or without git.
+    """
     environment = {name: value for name, value in os.environ.items() if name not in GIT_OWN}
+    if index is not None:
+        environment["GIT_INDEX_FILE"] = str(index)
     try:
         process = subprocess.Popen(
             ["git", "-C", str(folder), *arguments], env=environment | {"GIT_OPTIONAL_LOCKS": "0"}, text=True,

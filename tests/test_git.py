@@ -1,8 +1,11 @@
 """A git command that fails or exceeds its time is a reported error, and never blocks a run."""
 
+import os
+
 import pytest
 
-from harness.git import GitError, describe_checkout, git
+from harness.git import GitError, copy_checkout, describe_checkout, git
+from tests.gating.twenty import SETTINGS
 
 
 @pytest.fixture
@@ -25,3 +28,21 @@ def test_a_git_that_cannot_be_run_is_an_error_of_git(fake_git, tmp_path):
     fake_git.write_bytes(b"\0 no program")
     with pytest.raises(GitError, match="git cannot be run"):
         git(tmp_path, "status")
+
+
+def test_a_copy_of_the_checkout_has_changes_of_the_same_size_in_the_same_second(tmp_path, monkeypatch):
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "config", "core.trustctime", "false")  # a clock of seconds would see the same
+    source, index = tmp_path / "source.txt", tmp_path / ".git" / "index"
+    source.write_text("one")
+    os.utime(source, (10**9, 10**9))
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "--quiet", "--message", "one")
+    source.write_text("two")
+    for file in (source, index):
+        os.utime(file, (10**9, 10**9))
+    copy = copy_checkout(tmp_path)
+    assert git(tmp_path, "show", f"{copy}:source.txt") == "two"
+    assert git(tmp_path, "status", "--porcelain") == "M source.txt"

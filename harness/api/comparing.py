@@ -52,7 +52,8 @@ def gate(
     base: str = "", head: str = "", *, base_env: str = "", backends: Sequence[str] = (),
     suites: Sequence[str] = ("correctness", "speed-short"), problems: Sequence[str | NamedProblem] = (),
     laws: Sequence[str] = (), budget_s: float | None = None, delta: float | None = None, resolve: float = 0.05,
-    build: Build = "auto", extras: str = "", unqualified: bool = False, threads: int | None = None,
+    build: Build = "auto", extras: str = "", package: str | None = None, build_command: str = "",
+    unqualified: bool = False, threads: int | None = None,
     plugins: Sequence[str] = (), without: Sequence[str] = (), output: str | Path | None = None,
     lease_wait_s: float | None = None, watch: Watch | None = None,
 ) -> Analysis:  # fmt: skip
@@ -60,16 +61,18 @@ def gate(
 
     base, head: revisions; an empty head is the checkout. base_env: environment of the base instead of a revision.
     backends, suites, problems, laws: what is compared. budget_s: wall time of all of it; delta: change that counts;
-    resolve: undecided cells pass where a slow-down of this share is ruled out. build, extras: of the base's
-    environment. unqualified: True to compare times on a machine never qualified. The rest as in `versus`.
+    resolve: undecided cells pass where a slow-down of this share is ruled out. build, extras: of both
+    versions' environments. package: its folder in a monorepo. build_command: run in that folder of each version.
+    unqualified: True to compare times on a machine never qualified. The rest as in `versus`.
     `.exit_code` is that of the command. Raises UsageError for what cannot be used.
     threads: of every worker. plugins: modules or ./files.py to load; without: plugins to leave out. output: new folder
     of the run. lease_wait_s: how long to wait for a device in use. watch: observer of the progress.
     """
     wanted = Wanted(
         base=base, head=head, base_env=base_env, backends=backends, suites=suites, problems=problems, laws=laws,
-        build=build, extras=extras, plugins=plugins, threads=threads, output=None if output is None else str(output),
-        command=f"harness.gate({base!r}, {head!r})", lease_wait_s=lease_wait_s,
+        build=build, extras=extras, package=package, build_command=build_command, plugins=plugins, threads=threads,
+        output=None if output is None else str(output), command=f"harness.gate({base!r}, {head!r})",
+        lease_wait_s=lease_wait_s,
     )  # fmt: skip
     armed = arm_gate(delta, resolve, threads, unqualified=unqualified)
     return judge_versions(

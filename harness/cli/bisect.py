@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import load_registry, plugin_options, read_cell, read_seconds, read_share
+from harness.cli.options import build_options, load_registry, plugin_options, read_cell, read_seconds, read_share
 from harness.cli.saying import say
 from harness.exit_codes import ExitCode
 
@@ -24,15 +24,14 @@ if TYPE_CHECKING:
 @click.option("--law", metavar="NAME", help="Ask for this law instead of the time.")
 @click.option("--budget", default="2m", show_default=True, metavar="TIME", help="Wall time for each comparison.")
 @click.option("--delta", metavar="SHARE", default="1%", show_default=True, help="Change between the ends that counts.")
-@click.option("--build", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
-              help="Build environments: auto where dependencies differ, or extensions are compiled.")  # fmt: skip
-@click.option("--extras", default="", metavar="NAMES", help="Extras of the package to build with.")
+@build_options
 @click.option("--threads", type=click.IntRange(1), help="Threads of every worker.  [default: all]")
 @click.option("--lease-wait", metavar="TIME", help="How long to wait for a device in use.  [default: without end]")
 @click.option("--output", metavar="FOLDER", help="Folder for the runs.  [default: harness-runs]")
 @plugin_options
 def command(
-    good: str, bad: str, cell: str, law: str | None, budget: str, delta: str, build: Build, extras: str,
+    good: str, bad: str, cell: str, law: str | None, budget: str, delta: str, build: Build, build_command: str,
+    package: str | None, extras: str,
     threads: int | None, lease_wait: str | None, output: str | None, plugins: tuple[str, ...],
     without: tuple[str, ...],
 ) -> ExitCode:  # fmt: skip
@@ -64,7 +63,8 @@ def command(
     commits = list_commits(repository, first, last)
     wanted = Wanted(
         base=first, backends=(backend,), suites=("correctness" if law else "speed-short",), problems=(problem,),
-        laws=(law,) if law else (), build=build, extras=extras, plugins=plugins, threads=threads, output=output,
+        laws=(law,) if law else (), build=build, extras=extras, package=package,
+        build_command=build_command, plugins=plugins, threads=threads, output=output,
         command=command_line(sys.argv[1:]), lease_wait_s=read_seconds(lease_wait) if lease_wait else None,
     )  # fmt: skip
     gate = Gate(delta=read_share(delta), budget_s=read_seconds(budget), whole=True, armed=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import (
+    build_options,
     load_registry,
     plugin_options,
     problem_options,
@@ -51,9 +52,7 @@ COLOURS = {"BROKEN": "red", "SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "
 @click.option("--delta", metavar="SHARE", help="Change that counts, such as 1%.  [default: 1%, or what qualify found]")
 @click.option("--resolve", default="5%", show_default=True, metavar="SHARE",
               help="Undecided cells pass where a slow-down of this is ruled out; 0% lets none pass.")  # fmt: skip
-@click.option("--build", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
-              help="The base's environment: auto builds it where dependencies differ or code is compiled.")  # fmt: skip
-@click.option("--extras", default="", metavar="NAMES", help="Extras of the package to build with, such as cpu,fast.")
+@build_options
 @click.option("--unqualified", is_flag=True, help="Go on where nothing is known of this machine's false alarms.")
 @click.option("--summary", metavar="FILE", help="Append a Markdown summary to this file, such as $GITHUB_STEP_SUMMARY.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of every worker.  [default: all]")
@@ -62,7 +61,7 @@ COLOURS = {"BROKEN": "red", "SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "
 def command(
     base: str, head: str, base_env: str, backends: tuple[str, ...], suites: tuple[str, ...],
     problems: tuple[str, ...], problem_files: tuple[str, ...], laws: tuple[str, ...], budget: str | None,
-    delta: str | None, resolve: str, build: Build,
+    delta: str | None, resolve: str, build: Build, build_command: str, package: str | None,
     extras: str, unqualified: bool, summary: str | None, threads: int | None, lease_wait: str | None,
     output: str | None, formats: tuple[str, ...], plugins: tuple[str, ...], without: tuple[str, ...],
 ) -> ExitCode:  # fmt: skip
@@ -70,7 +69,7 @@ def command(
 
     Both versions run as arms of one comparison on this machine: laws first, then all cells are screened in a few passes
     of fresh processes, and passes are added for undecided cells until the budget is spent. The base is checked out into
-    a temporary worktree; if it declares other dependencies, an environment is built for it.
+    a temporary worktree; if it declares other dependencies, or has something compiled, both versions are built.
 
     \b
     Exit codes: 0 neither slower nor wrong   1 BROKEN: wrong, and was not   3 SLOWER or MISSING
@@ -80,6 +79,7 @@ def command(
     python -m harness gate --base origin/main
     python -m harness gate --base v1.2 --head HEAD --backend mine --plugin ./mine.py --budget 10m
     python -m harness gate --base-env /opt/released --plugin my_package.plugin
+    python -m harness gate --base main --plugin ./mine.py --build-command 'make libmine.so'
     """
     from harness.analysis.analyse import analyse
     from harness.api.comparing import judge_versions
@@ -107,7 +107,7 @@ def command(
     wanted = Wanted(
         base=base, head=head, base_env=base_env, backends=backends, suites=suites or SUITES,
         problems=read_problems(problems, problem_files, registry.networks), laws=laws, build=build, extras=extras,
-        plugins=plugins, threads=threads, output=output,
+        package=package, build_command=build_command, plugins=plugins, threads=threads, output=output,
         command=command_line(sys.argv[1:]), lease_wait_s=read_seconds(lease_wait) if lease_wait else None,
     )  # fmt: skip
     watch = choose_watch()

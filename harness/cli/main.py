@@ -7,6 +7,7 @@ import importlib
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -21,6 +22,7 @@ from harness.cli.ending import (
     tell_error,
     tell_fault,
 )
+from harness.cli.settings import make_defaults, read_settings
 from harness.errors import HarnessError
 from harness.exit_codes import ExitCode
 
@@ -88,7 +90,8 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="harness")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Say of any implementation of convolution, pooling and their gradients whether it is right, and how fast.
 
     \b
@@ -97,6 +100,26 @@ def cli() -> None:
     Slower?       python -m harness versus im2col@HEAD~1 im2col
     In CI:        python -m harness gate --base origin/main
     """
+    if ctx.invoked_subcommand is not None:
+        take_settings(ctx, ctx.invoked_subcommand)
+
+
+def take_settings(ctx: click.Context, name: str) -> None:
+    """Make the settings of the project's pyproject.toml the defaults of a command.
+
+    ctx: of the group. name: of the command. Raises UsageError for settings that cannot be used.
+    """
+    found = read_settings(Path.cwd())
+    command = cli.get_command(ctx, name)
+    if found is None or command is None:
+        return
+
+    def find(one: str) -> click.Command:
+        other = cli.get_command(ctx, one)
+        assert other is not None, "it is in COMMANDS"
+        return other
+
+    ctx.default_map = {name: make_defaults(*found, command, COMMANDS, find)}
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

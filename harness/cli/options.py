@@ -46,6 +46,25 @@ def problem_options(command: Command) -> Command:
     )(command)
 
 
+def build_options(command: Command) -> Command:
+    """Add --build, --build-command, --package and --extras, for commands that compare revisions."""
+    command = click.option(
+        "--extras", default="", metavar="NAMES", help="Extras of the package to build with, such as cpu,fast."
+    )(command)
+    command = click.option(
+        "--package", metavar="FOLDER",
+        help="Folder of the package in a monorepo.  [default: the nearest one from here upwards]",
+    )(command)  # fmt: skip
+    command = click.option(
+        "--build-command", default="", metavar="COMMAND",
+        help="Run in the package's folder of each version, such as 'make lib'.",
+    )(command)  # fmt: skip
+    return click.option(
+        "--build", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
+        help="Environments of both versions: auto builds them where dependencies differ or code is compiled.",
+    )(command)  # fmt: skip
+
+
 def load_registry(plugins: Iterable[str], without: Iterable[str]) -> Registry:
     """Load plugins for a command; a broken one is a warning, or a UsageError if it was named with --plugin."""
     from harness.plugins.manager import load_plugins, refuse_broken

@@ -125,7 +125,7 @@ class Execution:
             if (entry := self.said.get(arm)) is not None:
                 assert self.origins is not None
                 trees = [side.tree for side in self.origins.sides.values() if side.tree is not None]
-                files = hash_files(own_files(loaded, trees))
+                files = hash_files(own_files(loaded, trees, self.origins.instrument))
                 self.journal.append(msgspec.structs.replace(entry, process={**entry.process, "files": files}))
 
     @contextmanager

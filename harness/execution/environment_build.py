@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -37,22 +40,26 @@ def is_package(tree: Path) -> bool:
     return (tree / "setup.py").is_file() or "project" in declared or "build-system" in declared
 
 
-def build_environment(tree: Path, folder: Path, extras: str, what: str) -> str:
+def build_environment(tree: Path, folder: Path, extras: str, what: str, *, editable: bool = False) -> str:
     """Make a virtual environment with a revision's dependencies, and the revision itself if it is a package.
 
-    tree: sources of the revision.
+    tree: folder of the package in the sources of the revision.
     folder: of the new environment.
     extras: names of extras of the package, separated by commas; "" for none.
     what: name of the revision in error messages.
+    editable: True to install the package so that it runs from its sources.
     Versions equal those of this interpreter unless the revision requires others, so that a comparison shows the effect
     of the revision and not of newer packages. Returns the path of the new interpreter. Raises UsageError with pip's
     last line.
     """
     interpreter = folder / "bin" / "python"
     if is_package(tree):
-        wanted = [f"{tree}[{extras}]" if extras else str(tree)]
+        wanted = ["--editable"] if editable else []
+        wanted.append(f"{tree}[{extras}]" if extras else str(tree))
     elif (tree / REQUIREMENTS).is_file():
         wanted = ["-r", str(tree / REQUIREMENTS)]
+    elif editable:
+        wanted = []
     else:
         raise UsageError(
             f"{what} cannot be built: it has none of {', '.join((*PACKAGED, REQUIREMENTS))}; wanted one that pip "
@@ -71,6 +78,24 @@ def build_environment(tree: Path, folder: Path, extras: str, what: str) -> str:
             return str(interpreter)
     _run(pip, what)  # its requirements need other versions of further packages too
     return str(interpreter)
+
+
+def run_build_command(command: str, folder: Path, interpreter: str, what: str) -> None:
+    """Run a shell command that builds a revision, with an interpreter's folder first on PATH.
+
+    folder: working directory.
+    what: name of the revision in error messages. Raises UsageError with the compiler's first error, or the last line.
+    """
+    programs = Path(interpreter).parent
+    variables = {**os.environ, "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])}
+    if (programs.parent / "pyvenv.cfg").is_file():
+        variables["VIRTUAL_ENV"] = str(programs.parent)
+    if not folder.is_dir():
+        raise UsageError(f"{what} has no folder '{folder.name}', wanted the one of --package in both versions")
+    if complaint := _try(["sh", "-c", command], folder, variables):
+        raise UsageError(
+            f"{what} does not build: `{command}` failed: {complaint}; wanted a command that builds both versions"
+        )
 
 
 def list_worker_needs() -> list[str]:
@@ -139,14 +164,26 @@ def _run(command: list[str], what: str) -> None:
         )
 
 
-def _try(command: list[str]) -> str:
-    """Return the last line of a command's error output; "" if it succeeded."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=LIMIT_S)
-    except subprocess.TimeoutExpired:
-        return f"no end after {LIMIT_S:.0f} s"
-    if not done.returncode:
+def _try(command: list[str], folder: Path | None = None, variables: Mapping[str, str] | None = None) -> str:
+    """Return the first error that a command prints, or else its last line; "" if it succeeded.
+
+    folder: working directory. variables: its environment, by default that of this process.
+    """
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
+        errors="replace", env=variables, start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            output, errors = process.communicate(timeout=LIMIT_S)
+        except BaseException as error:
+            with suppress(ProcessLookupError):  # the command's own children too
+                os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                return f"no end after {LIMIT_S:.0f} s"
+            raise
+    if not process.returncode:
         return ""
-    lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-    told = [line for line in lines if line.lower().startswith("error")] or lines or [f"exit code {done.returncode}"]
-    return told[-1][:SHOWN]
+    lines = [line.strip() for line in (errors or output).splitlines() if line.strip()]
+    told = [line for line in lines if line.lower().startswith("error")][-1:]
+    told += [line for line in lines if "error:" in line.lower()][:1] + lines[-1:] + [f"exit code {process.returncode}"]
+    return told[0][:SHOWN]

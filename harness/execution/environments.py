@@ -19,12 +19,21 @@ from importlib import metadata, util
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.execution.environment_build import build_environment, is_package
+from harness.execution.built_sources import open_sources
 from harness.execution.provenance import Origins, Side, list_installed
-from harness.git import describe_checkout, find_repository, list_files, open_worktree, resolve_revision
+from harness.git import (
+    copy_checkout,
+    describe_checkout,
+    find_repository,
+    git,
+    list_files,
+    open_worktree,
+    resolve_revision,
+)
 from harness.plan.arm import Arm, Environment
 from harness.plugins.hookspecs import PROJECT
 from harness.plugins.manager import BUILTIN
+from harness.record.directory import JOURNAL
 
 INSTRUMENT = ("harness", "suites")
 IMPLEMENTATIONS = {name.partition(".")[0] for name in BUILTIN} - {"suites", "reports"}
@@ -106,23 +115,33 @@ def open_places(
         root = Path(made).resolve()
         instrument = _link_instrument(root / "instrument")
         trees: dict[str, Path] = {}
-        for revision in dict.fromkeys(hashes.values()):
-            assert repository is not None, "a revision was resolved in it"
-            path = root / f"{root.name}-{revision[:12]}"  # git keeps worktrees by the last part of their paths
-            trees[revision] = stack.enter_context(open_worktree(repository, revision, path))
         places: dict[Environment, Place] = {}
         for environment in wanted:
-            tree = trees.get(hashes.get(environment.revision, ""))
-            interpreter, alone = interpreters[environment], environment.installed
-            if environment.build:
-                assert tree is not None, "only a revision is built"
-                tell(f"revision {environment.revision}: its environment is built")
-                folder = root / f"environment-{len(places)}"
-                interpreter = build_environment(tree, folder, environment.extras, f"revision {environment.revision}")
-                alone = is_package(tree)
+            interpreter, tree, alone = interpreters[environment], None, environment.installed
+            if environment.build or environment.command:
+                revision = hashes.get(environment.revision, "") or _copy_checkout(repository)
+                assert repository is not None, "a revision was resolved in it"
+                built = open_sources(environment, repository, revision, interpreter, tell)
+                tree, interpreter, alone = built.tree, built.interpreter, built.alone
+            elif environment.revision:
+                assert repository is not None, "a revision was resolved in it"
+                revision = hashes[environment.revision]
+                if revision not in trees:  # git keeps worktrees by the last part of their paths
+                    path = root / f"{root.name}-{revision[:12]}"
+                    trees[revision] = stack.enter_context(open_worktree(repository, revision, path))
+                tree = trees[revision]
             site = _Site(environment, repository, tree, instrument, Path(interpreter).parents[1] if alone else None)
-            places[environment] = _make_place(site, interpreter, plugins)
+            places[environment] = _make_place(site, interpreter, plugins, hashes.get(environment.revision, ""))
         yield places
+
+
+def _copy_checkout(repository: Path | None) -> str:
+    """Return a commit of the checkout, without the runs in it. Raises UsageError without a repository."""
+    if repository is None:
+        raise UsageError(f"checkout: '{Path.cwd()}' is in no git repository, wanted one whose versions can be built")
+    others = git(repository, "ls-files", "--others", "--exclude-standard", "-z").split("\0")
+    runs = [str(Path(name).parent) for name in others if Path(name).name == JOURNAL]
+    return copy_checkout(repository, [one for one in runs if one != "."])
 
 
 def check_environments(environments: Iterable[Environment], plugins: Sequence[str]) -> None:
@@ -219,14 +238,16 @@ class _Site:
         return there
 
 
-def _make_place(site: _Site, interpreter: str, plugins: Sequence[str]) -> Place:
+def _make_place(site: _Site, interpreter: str, plugins: Sequence[str], known: str) -> Place:
+    """Describe a prepared environment; `known` is the revision of its sources, "" to ask git."""
     files, there = _find_files(site, plugins)
     modules = _find_own_modules(site, plugins)
     here = Path.cwd()
     variables = {"PYTHONPATH": os.pathsep.join(_search_path(site, here, modules))}
     versions = _probe(site, interpreter, variables, modules)
     folder = site.map(here)
-    revision, dirty = describe_checkout(site.tree or (None if site.alone else site.repository))
+    checkout = site.repository if site.environment.copied or not site.alone else None
+    revision, dirty = (known, False) if known else describe_checkout(checkout)
     short = f" ({revision[:12]}{', dirty' if dirty else ''})" if revision else ""
     of = f" of {interpreter}" if site.environment.interpreter else ""
     where = f"revision {site.environment.revision}" if site.tree else "this checkout" if revision else "this folder"
@@ -259,7 +280,8 @@ def _search_path(site: _Site, here: Path, modules: Mapping[str, Path]) -> list[s
         own = {root for root in (site.repository, site.tree) if root is not None}
         folders = [folder for folder in given if not own & {folder, *folder.parents}]
     else:
-        folders = [] if site.tree is None else [site.tree, site.tree / "src"]
+        roots = [] if site.tree is None else list(dict.fromkeys([site.tree, site.tree / site.environment.package]))
+        folders = [folder for root in roots for folder in (root, root / "src")]
         folders += [site.map(here), *(site.map(root) for root in modules.values()), *given]
     return list(dict.fromkeys([str(site.instrument), *(str(folder) for folder in folders if folder.is_dir())]))
 

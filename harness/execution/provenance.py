@@ -79,7 +79,8 @@ class Origins:
         loaded: files loaded so far, by this arm and by others.
         """
         own, mine = self.sides[arm], loaded[arm]
-        for other, side in self.sides.items():
+        checkout = {"this checkout, which is none of the versions": Side(family="", revision="", tree=self.repository)}
+        for other, side in {**self.sides, **checkout}.items():
             if side.tree is None or side.tree == own.tree:
                 continue
             for file in sorted(mine.files):
@@ -102,7 +103,7 @@ class Origins:
             if source := find_newer(Path(file), tree):
                 return (
                     f"{arm} loads '{file}', which is older than '{source}'; wanted what the sources make as they lie: "
-                    "build it again, or let both versions be built (--build always)"
+                    "build it again, or let both versions be built (--build always, --build-command)"
                 )
         return ""
 
@@ -222,14 +223,17 @@ def hash_files(files: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def own_files(loaded: Loaded, trees: Iterable[Path]) -> frozenset[str]:
-    """Return an arm's files that lie in source trees, or outside of the machine's and interpreter's packages."""
+def own_files(loaded: Loaded, trees: Iterable[Path], instrument: Iterable[Path] = ()) -> frozenset[str]:
+    """Return an arm's files that lie in source trees, or outside of the machine's and interpreter's packages.
+
+    instrument: folders of files that all arms share, which are left out.
+    """
     sources, folders = tuple(trees), (*SYSTEM, *loaded.packages)
     inner = [folder for folder in loaded.packages if any(Path(folder).is_relative_to(tree) for tree in sources)]
     return frozenset(
         file
         for file in loaded.files
-        if not _is_below(file, inner) and (_is_below(file, sources) or not _is_below(file, folders))
+        if not _is_below(file, (*inner, *instrument)) and (_is_below(file, sources) or not _is_below(file, folders))
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from harness.execution.environment_build import parse_pyproject
+from harness.errors import UsageError
+from harness.execution.environment_build import REQUIREMENTS, is_package, parse_pyproject
 from harness.git import GitError, git
 
 DECLARED = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "constraints.txt")
@@ -16,35 +18,79 @@ EXTENSIONS = (
 )  # fmt: skip
 
 
-def why_build(repository: Path, base: str, head: str) -> str:
-    """Return why the base needs its own environment; "" if it can share the head's.
+def why_build(repository: Path, base: str, head: str, folders: Sequence[str] = ("",)) -> str | None:
+    """Return why the versions need environments of their own; None if they can share this one.
 
     repository: its top folder.
     base, head: revisions; "" for the working tree of the checkout.
+    folders: of the repository that may declare dependencies, "" for the top one.
     """
-    old, new = read_declared(repository, base), read_declared(repository, head)
-    for name in DECLARED:
-        if told(name, old.get(name, "")) != told(name, new.get(name, "")):
-            return f"{name} asks for other dependencies"
-    if reason := why_compiled(old):
-        return reason
+    for folder in folders:
+        old, new = (read_declared(repository, one, folder) for one in (base, head))
+        for name in DECLARED:
+            if told(name, old.get(name, "")) != told(name, new.get(name, "")):
+                return f"{_join(folder, name)} asks for other dependencies"
+        if reason := why_compiled(old) or why_compiled(new):
+            return reason if not folder else f"{reason} ({folder})"
+    return None
+
+
+def list_folders(repository: Path, package: str, plugins: Sequence[str]) -> list[str]:
+    """List the folders whose declarations count, relative to the repository, "" for its top one.
+
+    package: folder of the package. plugins: `--plugin` arguments; folders of files count as well. So do all parents.
+    """
+    files = [Path(name).expanduser().resolve().parent for name in plugins if name.endswith(".py")]
+    inner = [repository / package, *(one for one in files if one.is_relative_to(repository))]
+    found = dict.fromkeys(
+        folder for start in inner for folder in (start, *start.parents) if folder.is_relative_to(repository)
+    )
+    return ["" if folder == repository else folder.relative_to(repository).as_posix() for folder in found]
+
+
+def find_package(repository: Path, plugins: Sequence[str]) -> str:
+    """Return the folder of the package in the repository; "" for its top folder, and if there is no package.
+
+    It is the nearest folder with a package, or with requirements, from the current folder upwards, else from the
+    plugin files. plugins: `--plugin` arguments.
+    """
+    files = [Path(name).expanduser().resolve().parent for name in plugins if name.endswith(".py")]
+    for start in (Path.cwd(), *files):
+        for folder in (start, *start.parents):
+            if folder.is_relative_to(repository) and (is_package(folder) or (folder / REQUIREMENTS).is_file()):
+                return "" if folder == repository else folder.relative_to(repository).as_posix()
     return ""
 
 
-def read_declared(repository: Path, revision: str) -> dict[str, str]:
-    """Return the texts of the files that declare dependencies, at a revision or ("") in the checkout."""
+def check_package(repository: Path, package: str) -> str:
+    """Return the folder that --package names, relative to the repository, "" for its top folder. Raises UsageError."""
+    folder = Path(package).expanduser().resolve()
+    if not folder.is_dir() or not folder.is_relative_to(repository):
+        raise UsageError(f"package: got '{package}', wanted a folder of '{repository}', such as --package python")
+    return "" if folder == repository else folder.relative_to(repository).as_posix()
+
+
+def read_declared(repository: Path, revision: str, folder: str = "") -> dict[str, str]:
+    """Return the texts of the files that declare dependencies, at a revision or ("") in the checkout.
+
+    folder: of the repository in which they lie; "" for the top one.
+    """
     found = {}
     for name in DECLARED:
         if not revision:
-            path = repository / name
+            path = repository / folder / name
             if path.is_file():
                 found[name] = path.read_text("utf-8", errors="replace")
             continue
         try:
-            found[name] = git(repository, "show", f"{revision}:{name}")
+            found[name] = git(repository, "show", f"{revision}:{_join(folder, name)}")
         except GitError:  # the revision has no such file
             continue
     return found
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
 
 
 def told(name: str, text: str) -> object:
@@ -60,12 +106,12 @@ def told(name: str, text: str) -> object:
     return [line for line in lines if line]
 
 
-def why_compiled(declared: dict[str, str]) -> str:
-    """Return why the sources of a version do not suffice because parts of it are compiled; "" if they do."""
+def why_compiled(declared: dict[str, str]) -> str | None:
+    """Return why the sources of a version do not suffice because parts of it are compiled; None if they do."""
     backend = str(parse_pyproject(declared.get("pyproject.toml", "")).get("build-system", {}).get("build-backend", ""))
     if backend.partition(".")[0] in COMPILING:
         return f"it is compiled by {backend}"
     for name, text in declared.items():
         if any(word in text for word in EXTENSIONS):
             return f"{name} has extensions that are compiled"
-    return ""
+    return None

@@ -15,9 +15,9 @@ from harness.capture.workload import name_problems
 from harness.errors import CannotTellError, UsageError
 from harness.execution.pipeline import check_start, start
 from harness.execution.progress import Watch
-from harness.gating.dependencies import why_build
+from harness.gating.dependencies import check_package, find_package, list_folders, why_build
 from harness.git import find_repository, resolve_revision
-from harness.plan.arm import HERE, Arm, Environment, parse_arm
+from harness.plan.arm import Arm, Environment, parse_arm
 from harness.plan.gate import Gate
 from harness.plan.planner import plan_run
 from harness.plan.suite import NamedProblem
@@ -41,6 +41,8 @@ class Wanted:
     problems: lines, or problems with names and multiplicities; they replace the suites' own.
     build: whether to build an environment for each version.
     extras: of the package, for the builds.
+    package: its folder, for monorepos; None for the nearest one from the current folder upwards.
+    build_command: shell command that is run in that folder of each version's sources; "" for none.
     plugins: `--plugin` arguments.
     threads, output, command, lease_wait_s: as for `harness.execution.pipeline.start`.
     """
@@ -54,6 +56,8 @@ class Wanted:
     laws: Sequence[str] = ()
     build: Build = "auto"
     extras: str = ""
+    package: str | None = None
+    build_command: str = ""
     plugins: Sequence[str] = ()
     threads: int | None = None
     output: str | None = None
@@ -130,19 +134,35 @@ def make_arms(of: Arm, base: Environment, head: Environment) -> tuple[Arm, Arm]:
 
 
 def choose_environments(wanted: Wanted, watch: Watch) -> tuple[Environment, Environment]:
-    """Return the environments of base and head. Raises UsageError for unknown revisions."""
+    """Return the environments of base and head. Raises UsageError for unknown revisions, or if nothing can be built.
+
+    The head is built like the base: another environment or compiler must not make the difference between them.
+    """
     repository = find_repository(wanted.plugins)
     hashes = [resolve_revision(repository, one) if one else "" for one in (wanted.base, wanted.head)]
     base = Environment(revision=wanted.base, interpreter=wanted.base_env, installed=bool(wanted.base_env))
-    head = Environment(revision=wanted.head) if wanted.head else HERE
-    if wanted.base_env or repository is None:
+    head = Environment(revision=wanted.head)
+    if repository is None:
+        if wanted.build_command or wanted.package is not None:
+            raise UsageError(f"build: '{Path.cwd()}' is in no git repository, wanted the one with both versions")
         return base, head
-    reason = "it was asked for" if wanted.build == "always" else why_build(repository, *hashes)
-    if not reason or wanted.build == "never":
+    package = find_package(repository, wanted.plugins)
+    if wanted.package is not None:
+        package = check_package(repository, wanted.package)
+    folders = list_folders(repository, package, wanted.plugins)
+    reason = None
+    if not wanted.base_env and wanted.build != "never":
+        reason = (
+            "it was asked for" if wanted.build == "always" else why_build(repository, hashes[0], hashes[1], folders)
+        )
+    if reason is not None:
+        watch.working("environment", f"both versions are built, as {reason}")
+    elif not wanted.build_command:
         return base, head
-    watch.working("environment", f"the base is built, as {reason}")
-    built = Environment(revision=wanted.base, build=True, extras=wanted.extras)
-    return built, Environment(revision=wanted.head, build=True, extras=wanted.extras) if wanted.head else head
+    recipe = Environment(
+        build=reason is not None, extras=wanted.extras, package=package, command=wanted.build_command
+    )  # fmt: skip
+    return base if wanted.base_env else replace(recipe, revision=wanted.base), replace(recipe, revision=wanted.head)
 
 
 def check_origins(registry: Registry, backends: Sequence[str], wanted: Wanted, base: Environment) -> None:

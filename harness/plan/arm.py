@@ -28,8 +28,11 @@ class Environment:
     """Origin of a backend: a git revision, an interpreter or its virtual environment; with neither, this environment.
 
     installed: whether the backend is the one installed in the interpreter, and not from this checkout's sources.
-    build: whether to make a virtual environment for the revision, with the revision installed in it.
+    build: whether to make a virtual environment for the revision, with the revision installed in it. Without a
+        revision, the sources are a copy of the checkout, with its uncommitted changes.
     extras: of the package, for the build.
+    package: folder of the package in the repository; "" for its top folder.
+    command: shell command that is run in that folder of the revision's sources; "" for none.
     settings: environment variables of its processes.
     """
 
@@ -38,12 +41,19 @@ class Environment:
     installed: bool = False
     build: bool = False
     extras: str = ""
+    package: str = ""
+    command: str = ""
     settings: Settings = ()
 
     @property
     def elsewhere(self) -> bool:
         """True if it is not the environment of the command itself."""
-        return bool(self.revision or self.interpreter)
+        return bool(self.revision or self.interpreter or self.copied)
+
+    @property
+    def copied(self) -> bool:
+        """True if the sources are a copy of the checkout, so that building does not change the checkout."""
+        return not self.revision and (self.build or bool(self.command))
 
     @property
     def place(self) -> Environment:
@@ -53,17 +63,21 @@ class Environment:
     @property
     def libraries(self) -> str:
         """Origin of its libraries, as on the command line; "" if they are those of this environment."""
-        return replace(self, revision="").text
+        text = ""
+        if self.build:
+            text = BUILD + self.extras
+        elif self.interpreter:
+            text = (INSTALLED if self.installed else INTERPRETER) + self.interpreter
+        return text + write_settings(self.settings)
 
     @property
     def text(self) -> str:
-        """The part after a backend's name on the command line."""
-        text = f"@{self.revision}" if self.revision else ""
-        if self.build:
-            text += BUILD + self.extras
-        elif self.interpreter:
-            text += (INSTALLED if self.installed else INTERPRETER) + self.interpreter
-        return text + write_settings(self.settings)
+        """The part after a backend's name on the command line; a copy of the checkout is written like the checkout."""
+        return write_settings(self.settings) if self.copied else self._revision + self.libraries
+
+    @property
+    def _revision(self) -> str:
+        return f"@{self.revision}" if self.revision else ""
 
 
 HERE = Environment()

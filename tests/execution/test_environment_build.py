@@ -20,7 +20,7 @@ PROJECT = '[project]\nname = "pack"\nversion = "{version}"\n\n[tool.setuptools]\
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
     """A package `pack` of version 1 at tag v1, and of version 2 in the working tree; the current folder."""
-    for name, value in SETTINGS.items():
+    for name, value in {**SETTINGS, "HARNESS_STATE_DIR": str(tmp_path / "state")}.items():
         monkeypatch.setenv(name, value)
     folder = tmp_path / "repository"
     (folder / "pack").mkdir(parents=True)
@@ -99,7 +99,9 @@ def test_a_revision_is_built_with_the_versions_of_here(repository):
         assert f"numpy=={numpy}" in list_versions(repository)
         assert place.revision == git(repository, "rev-parse", "v1")
     assert told == ["revision v1: its environment is built"]
-    assert not Path(place.interpreter).exists()
+    with open_places([built], ["pack"], told.append) as places:
+        assert places[built].interpreter == place.interpreter
+    assert told[1].startswith("revision v1: taken from")
 
 
 def test_what_cannot_be_installed_is_refused(repository, tmp_path):

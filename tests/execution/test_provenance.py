@@ -45,6 +45,16 @@ def test_a_file_of_the_other_side_is_named(files, foreign):
     assert (f"k@old loads '{foreign}', which is a file of k" in found) if foreign else not found
 
 
+def test_a_file_of_the_checkout_belongs_to_neither_of_two_revisions():
+    sides = {"k@old": SIDES["k@old"], "k@new": Side(family="k", revision="new", tree=Path("/made/head"))}
+    origins = Origins(sides=sides, repository=CHECKOUT)
+    both = {arm: loaded("/home/me/kernels/_fast.so", "/home/me/kernels/.venv/lib/numpy/_core.so") for arm in sides}
+    for arm in sides:
+        found = origins.find_foreign(arm, both)
+        assert f"{arm} loads '/home/me/kernels/_fast.so', which is a file of this checkout" in found
+    assert not origins.find_foreign("k@old", {"k@old": loaded("/made/base/fast.py"), "k@new": loaded()})
+
+
 def test_the_instrument_is_shared_by_design():
     assert not find(["/home/me/kernels/harness/api.py"], instrument=(CHECKOUT / "harness",))
 
@@ -180,3 +190,32 @@ def test_a_library_that_is_older_than_its_sources_gets_no_verdict(tmp_path):
     done = gate(folder, tmp_path)
     assert done.returncode == 2, done.stdout + done.stderr
     assert f"mine loads '{library}', which is older than '{folder / 'c' / 'fast.c'}'" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+def test_a_build_command_makes_the_library_of_each_version(tmp_path):
+    folder = tmp_path / "kernels"
+    load = "import os\nfast = ctypes.CDLL(os.path.join(os.path.dirname(__file__), 'build', 'libfast.so'))"
+    plugin = PLUGIN.format(load=load, call="dy.sum(axis=(0, *range(2, dy.ndim))) + fast.total()")
+    old = {"native/mine.py": plugin, "native/c/fast.c": C.format(number=0), ".gitignore": "build\n"}
+    make(folder, old, {"native/c/fast.c": C.format(number=1)})
+    stale = folder / "native" / "build" / "libfast.so"  # of the checkout; neither version may load it
+    stale.parent.mkdir()
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", stale, folder / "native" / "c" / "fast.c"], check=True)
+    (folder / "native" / "c" / "fast.c").write_text(C.format(number=2))
+    (folder / "pyproject.toml").write_text(
+        '[tool.harness]\nplugin = "native/mine.py"\npackage = "native"\n[tool.harness.gate]\n'
+        "build-command = 'mkdir -p build && cc -shared -fPIC -o build/libfast.so c/fast.c'\n"
+    )
+    done = run_harness(
+        "gate", "--unqualified", "--base", "one", "--suite", "correctness", "--law", "agrees-with-reference",
+        "--problem", "conv_bias_grad x=1x2x4 w=3x2x1", "--output", str(tmp_path / "run"), cwd=folder, state=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 1 and "1 BROKEN" in done.stdout, done.stdout + done.stderr
+    files = read_run(tmp_path / "run").files
+    assert str(stale) not in {file for own in files.values() for file in own}
+    (old_sha,), (new_sha,) = (
+        [sha for file, sha in own.items() if file.endswith("libfast.so")] for own in files.values()
+    )
+    assert old_sha and new_sha and old_sha != new_sha
+    assert "pyproject.toml" in git(folder, "status", "--porcelain") and stale.is_file()

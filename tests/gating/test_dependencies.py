@@ -2,7 +2,8 @@
 
 import pytest
 
-from harness.gating.dependencies import why_build
+from harness.errors import UsageError
+from harness.gating.dependencies import check_package, find_package, list_folders, why_build
 from tests.gating.twenty import SETTINGS, git
 
 PROJECT = '[project]\nname = "p"\nversion = "{version}"\ndependencies = [{needs}]\n'
@@ -27,8 +28,8 @@ def _commit(folder, **files):
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        (PROJECT.format(version=1, needs='"numpy"'), PROJECT.format(version=2, needs='"numpy"'), ""),
-        (PROJECT.format(version=1, needs='"numpy"'), "# more\n" + PROJECT.format(version=1, needs='"numpy"'), ""),
+        (PROJECT.format(version=1, needs='"numpy"'), PROJECT.format(version=2, needs='"numpy"'), None),
+        (PROJECT.format(version=1, needs='"numpy"'), "# more\n" + PROJECT.format(version=1, needs='"numpy"'), None),
         (PROJECT.format(version=1, needs='"numpy"'), PROJECT.format(version=1, needs='"numpy>=2"'),
          "pyproject.toml asks for other dependencies"),
         ('[build-system]\nbuild-backend = "mesonpy"\n', '[build-system]\nbuild-backend = "mesonpy"\n',
@@ -47,10 +48,46 @@ def test_requirements_count_but_not_their_comments(repository):
     base = _commit(repository, requirements__txt="numpy\n# fast\n")
     same = _commit(repository, requirements__txt="# faster\nnumpy  # arrays\n")
     other = _commit(repository, requirements__txt="numpy\nscipy\n")
-    assert why_build(repository, base, same) == ""
+    assert why_build(repository, base, same) is None
     assert why_build(repository, base, other) == "requirements.txt asks for other dependencies"
 
 
 def test_extensions_of_setuptools_are_compiled(repository):
     base = _commit(repository, setup__py="setup(ext_modules=[])")
     assert why_build(repository, base, "") == "setup.py has extensions that are compiled"
+
+
+def test_dependencies_of_a_package_in_a_subfolder_count(repository):
+    (repository / "python" / "src").mkdir(parents=True)
+    base = _commit(repository, **{"python/pyproject__toml": PROJECT.format(version=1, needs='"numpy"')})
+    head = _commit(repository, **{"python/pyproject__toml": PROJECT.format(version=1, needs='"numpy>=2"')})
+    assert why_build(repository, base, head, [""]) is None
+    folders = list_folders(repository, "python/src", [])
+    assert folders == ["python/src", "python", ""]
+    assert why_build(repository, base, head, folders) == "python/pyproject.toml asks for other dependencies"
+    setup = _commit(repository, **{"python/setup__py": "setup(ext_modules=[])"})
+    assert why_build(repository, setup, setup, folders) == "setup.py has extensions that are compiled (python)"
+
+
+def test_folders_of_plugin_files_count_if_they_lie_in_the_repository(repository, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "mine.py"
+    files = [str(repository / "kernels" / "mine.py"), str(elsewhere), "some.module"]
+    assert list_folders(repository, "", files) == ["", "kernels"]
+
+
+def test_the_package_is_the_nearest_from_the_current_folder_or_the_plugin(repository, monkeypatch):
+    for name in ("python/src", "other"):
+        (repository / name).mkdir(parents=True)
+    (repository / "python" / "setup.py").write_text("")
+    (repository / "other" / "requirements.txt").write_text("")
+    (repository / "pyproject.toml").write_text("[tool.ruff]\n")  # no package
+    monkeypatch.chdir(repository / "python" / "src")
+    assert find_package(repository, []) == "python"
+    monkeypatch.chdir(repository)
+    assert find_package(repository, []) == ""
+    assert find_package(repository, ["other/mine.py"]) == "other"
+    assert check_package(repository, "python") == "python"
+    assert check_package(repository, ".") == ""
+    for wrong in ("nowhere", "..", "pyproject.toml"):
+        with pytest.raises(UsageError, match=f"package: got '{wrong}', wanted a folder of"):
+            check_package(repository, wrong)

@@ -161,3 +161,12 @@ def test_reading_arms_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "harness.plan.arm" in done.stdout.split()
     assert not {"numpy", "msgspec", "pluggy", "subprocess"} & set(done.stdout.split())
+
+
+def test_a_copy_of_the_checkout_is_written_like_the_checkout():
+    copied = Environment(command="make", package="native")
+    assert copied.copied and copied.elsewhere and copied.text == ""
+    built = Environment(build=True, extras="fast")
+    assert built.copied and built.elsewhere and built.text == "" and built.libraries == "@build:fast"
+    revision = Environment(revision="main", build=True, command="make")
+    assert revision.elsewhere and not revision.copied and revision.text == "@main@build:"

@@ -1,0 +1,101 @@
+"""The table [tool.harness] of a project: defaults of options, and an error for a key that fits no option."""
+
+import os
+
+import click
+import pytest
+
+from harness.cli.main import COMMANDS, cli
+from harness.cli.settings import make_defaults, read_settings
+from harness.errors import UsageError
+from tests.commands import call_harness
+
+
+def _find(name):
+    return cli.get_command(click.Context(cli), name)
+
+
+def _defaults(folder, command):
+    return make_defaults(*read_settings(folder), _find(command), COMMANDS, _find)
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    def write(text):
+        (tmp_path / "pyproject.toml").write_text(text)
+        return tmp_path
+
+    (tmp_path / ".git").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return write
+
+
+def test_options_of_a_command_come_before_those_of_all(write):
+    folder = write(
+        '[tool.harness]\nplugin = ["mine.py", "my.module"]\nbudget = "1m"\nthreads = 2\n'
+        '[tool.harness.gate]\nbudget = "5m"\nunqualified = true\nbuild-command = "make"\n'
+    )
+    gate = _defaults(folder, "gate")
+    assert gate == {
+        "plugins": ["mine.py", "my.module"], "budget": "5m", "threads": "2", "unqualified": True,
+        "build_command": "make",
+    }  # fmt: skip
+    assert _defaults(folder, "versus") == {"plugins": ["mine.py", "my.module"], "budget": "1m", "threads": "2"}
+    assert _defaults(folder, "list") == {"plugins": ["mine.py", "my.module"]}
+    assert _defaults(folder, "bless") == {}
+
+
+def test_paths_are_relative_to_the_file(write, monkeypatch):
+    folder = write('[tool.harness]\nplugin = ["mine.py", "my.module"]\npackage = "python"\nproblems = "all.json"\n')
+    (folder / "deep" / "er").mkdir(parents=True)
+    monkeypatch.chdir(folder / "deep")
+    assert read_settings(folder / "deep" / "er")[0] == folder / "pyproject.toml"
+    assert _defaults(folder, "gate") == {
+        "plugins": [os.path.join("..", "mine.py"), "my.module"], "package": os.path.join("..", "python"),
+        "problem_files": [os.path.join("..", "all.json")],
+    }  # fmt: skip
+
+
+def test_the_search_ends_with_the_repository_and_passes_files_without_the_table(write):
+    folder = write("[tool.harness]\nthreads = 1\n")
+    (folder / "inner" / "src").mkdir(parents=True)
+    (folder / "inner" / "pyproject.toml").write_text('[project]\nname = "harness-plugin"\n')
+    assert read_settings(folder / "inner" / "src") is not None
+    (folder / "inner" / ".git").write_text("gitdir: elsewhere")
+    assert read_settings(folder / "inner" / "src") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('tool.harness = "fast"', "got 'fast' for .tool.harness., wanted a table of options"),
+        ('[tool.harness]\nbild-command = "make"', "got .tool.harness. bild-command, .* did you mean build-command?"),
+        ("[tool.harness.gte]\nthreads = 1", r"got a table .tool.harness.gte., .* did you mean gate\?"),
+        ("[tool.harness.gate]\ndelat = 1", r"got .tool.harness.gate. delat, .* did you mean delta\?"),
+        ('[tool.harness]\ngate = "fast"', "wanted a table of options|wanted an option"),
+        ("[tool.harness]\nplugin = [1, [2]]", "plugin: got .*, wanted a list of texts"),
+        ('[tool.harness]\nbudget = ["1m"]', "budget: got .*, wanted a text or a number"),
+        ('[tool.harness]\nunqualified = "yes"', "unqualified: got 'yes', wanted true or false"),
+        ("[tool.harness]\nbuild-command = true", "build-command: got True, wanted a text or a number"),
+        ("[tool.harness", "cannot be read .*; mend it"),
+        ("[tool.harness]\nx = " + "[" * 3000, "cannot be read .*; mend it"),
+    ],
+)
+def test_what_cannot_be_used_is_one_clear_line(write, text, message):
+    with pytest.raises(UsageError, match=message):
+        _defaults(write(text), "gate")
+
+
+def test_bytes_that_are_no_text_are_told(write):
+    folder = write("")
+    (folder / "pyproject.toml").write_bytes(b"[tool.harness]\nplugin = '\xff'")
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_settings(folder)
+
+
+def test_a_command_takes_them_and_its_own_options_win(write):
+    folder = write('[tool.harness]\nlease-wait = "soon"\nlaw = "no-such-law"\nproblem = "conv x=1x1x3 w=1x1x2"\n')
+    done = call_harness("run", "correctness", "--backend", "numpy-direct", cwd=folder)
+    assert done.returncode == 2 and "soon" in done.stderr, done.stderr
+    done = call_harness("run", "correctness", "--backend", "numpy-direct", "--lease-wait", "1s", cwd=folder)
+    assert done.returncode == 2 and "no-such-law" in done.stderr, done.stderr
