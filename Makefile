@@ -1,6 +1,6 @@
 # make run    creates .venv, installs, runs the default suite and says where the report lies
 # make test   creates the same .venv with the tools of development and runs the tests that are not marked slow
-# make test-all  runs all tests
+# make test-all  runs all tests (MARKERS: only those for which this expression of markers holds)
 # make check  lint and types
 # make coverage  runs the tests and says which lines they run, in processes that they start too (TESTS: which tests)
 # make wheel  builds dist/*.whl and dist/*.tar.gz
@@ -20,6 +20,7 @@ SPREAD := -n auto --dist worksteal --durations=10
 OUTPUT ?= gpu-check
 MINUTES ?= 8
 TESTS ?=
+MARKERS ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --constraint constraints.txt --custom-compile-command "make lock"
@@ -35,7 +36,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest $(SPREAD) -m "not slow"
 
 test-all: $(VENV)/installed-dev
-	$(BIN)/python -m pytest $(SPREAD)
+	$(BIN)/python -m pytest $(SPREAD) $(if $(MARKERS),-m "$(MARKERS)")
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .

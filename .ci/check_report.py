@@ -11,6 +11,10 @@ import pandas as pd
 import harness
 import reports
 from harness.analysis.exit_code import find_exit_code
+from harness.record.run import Run
+
+CPU = ("numpy-direct", "scipy-signal", "fft", "im2col", "sparse", "torch")
+NOT_EXACT = ("are not exact in", "nothing about subnormals", "are only known to")  # reasons to skip an exact law
 
 
 def main(path: Path) -> None:
@@ -18,6 +22,8 @@ def main(path: Path) -> None:
     run = harness.load(path)
     assert run.complete, "the run is incomplete"
     assert find_exit_code(run) == 0, run.counts
+    for backend in CPU:
+        check_laws(run, backend)
     frame = reports.frame(run)
     stored = pd.read_parquet(path / "results.parquet")
     table = pd.read_csv(path / "report" / "results.csv", low_memory=False)
@@ -28,7 +34,7 @@ def main(path: Path) -> None:
     assert (timed["low_ns"] <= timed["median_ns"]).all()
     assert (timed["median_ns"] <= timed["high_ns"]).all()
     assert (timed["peak_fraction"] > 0).all()
-    assert {"numpy-direct", "scipy-signal", "fft", "im2col", "sparse", "torch"} <= set(timed["backend"])
+    assert set(CPU) <= set(timed["backend"])
     assert (timed["blocks"] >= 2 * timed["passes"]).all()
     dropped = timed["dropped_blocks"].sum() / timed["blocks"].sum()  # not checked, as it depends on the machine
     blocks = pd.read_parquet(path / "blocks.parquet")
@@ -39,6 +45,15 @@ def main(path: Path) -> None:
     text = (path / "report" / "report.md").read_text()
     assert "INCOMPLETE" not in text
     print(f"report checked: {len(frame)} cells, {len(timed)} timed, {dropped:.0%} of their blocks dropped")
+
+
+def check_laws(run: Run, backend: str) -> None:
+    """Raise AssertionError if a backend was asked too few laws, or one that was asked was skipped without need."""
+    asked = [result for result in run.results if result.backend == backend and result.law and result.worker]
+    assert sum(result.outcome == "passed" for result in asked) > 5000, backend
+    skipped = [result.reason or "" for result in asked if result.outcome == "skipped"]
+    assert not [reason for reason in skipped if not any(words in reason for words in NOT_EXACT)], backend
+    assert len(skipped) < 40, backend  # the plan leaves out what would take long
 
 
 if __name__ == "__main__":

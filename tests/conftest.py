@@ -2,6 +2,7 @@ import gc
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from contextlib import contextmanager
 from functools import cache
@@ -31,13 +32,14 @@ def pytest_configure(config):
     """Let no test wait for another's device or compile what another has compiled.
 
     Every process has its own leases. Bytecode is written even if the environment forbids it: without it every process
-    that a test starts compiles the harness anew. It lies next to the sources, as that of installed libraries does, or
-    in a folder that all processes share if the checkout cannot be written.
+    that a test starts compiles the harness anew, and every process of tests the tests. It lies next to the sources, as
+    that of installed libraries does, or in a folder that all processes share if the checkout cannot be written.
     """
     folder = tempfile.mkdtemp(prefix="harness-tests-")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     os.environ["HARNESS_LEASE_DIR"] = os.path.join(folder, "leases")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", "")
+    sys.dont_write_bytecode = False
     if not os.access(SOURCES, os.W_OK):
         os.environ.setdefault("PYTHONPYCACHEPREFIX", os.path.join(folder, "bytecode"))
     gc.set_threshold(*GC_THRESHOLDS)

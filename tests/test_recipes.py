@@ -12,6 +12,7 @@ import yaml
 from harness.analysis.qualification import VARIABLE, Qualification, name_environment, write_qualification
 from harness.record.environment import describe_environment
 from tests.cli.test_gate import MORE
+from tests.commands import call_harness
 from tests.conftest import ROOT
 from tests.gating.twenty import SETTINGS, git, make_repository
 
@@ -68,12 +69,33 @@ def shell(script, folder, variables):
     )  # fmt: skip
 
 
+def _list_scripts():
+    """List the scripts of all recipes; an expression of GitHub stands for one word."""
+    scripts = [
+        text for names in (("gate.yml", "gate"), ("history.yml", "history")) for text in read_steps(*names)[0].values()
+    ]
+    return [re.sub(r"\$\{\{.*?\}\}", "word", script) for script in (*scripts, "\n".join(read_gitlab()[0]))]
+
+
+def test_scripts_are_bash_and_name_options_that_their_commands_have():
+    asked = set()
+    for script in _list_scripts():
+        done = subprocess.run(["bash", "-n", "-c", script], capture_output=True, text=True)
+        assert done.returncode == 0, script + done.stderr
+        for command, rest in re.findall(r"python -m harness (\w+)([^|;&>\n]*)", script.replace("\\\n", " ")):
+            asked |= {(command, option) for option in re.findall(r"--[a-z-]+", rest)}
+    helps = {command: call_harness(command, "--help").stdout for command, _ in asked}
+    assert {"gate", "history", "qualify", "run"} <= set(helps)
+    assert not [(command, option) for command, option in asked if f"{option} " not in helps[command]]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("base", "head", "options", "budget", "code", "shown"),
     [
-        pytest.param("begin", "same", LAWS, "60s", 0, "✅ passed: neither slower nor wrong", marks=pytest.mark.slow),
+        ("begin", "same", LAWS, "60s", 0, "✅ passed: neither slower nor wrong"),
         ("same", "broken", LAWS, "60s", 1, "❌ failed: 1 BROKEN"),
-        pytest.param("begin", "same", TIMES, "1s", 0, "⚠️ cannot tell: ", marks=pytest.mark.slow),
+        ("begin", "same", TIMES, "1s", 0, "⚠️ cannot tell: "),
     ],
 )
 def test_the_gate_on_github(repository, qualified, tmp_path, base, head, options, budget, code, shown):

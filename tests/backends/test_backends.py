@@ -34,7 +34,7 @@ LINES = (
 EXACT = tuple(f"{line} data=integer" for line in LINES)
 CHEAP = 5e5  # operations
 EVERY = 9  # of the problems on specialised code paths; .ci/run asks all of them in a run of its own
-NOT_EXACT = ("are not exact in", "nothing about subnormals", "are only known to")  # reasons to skip an exact law
+NOT_EXACT = ("are not exact in", "nothing about subnormals", "are only known to")  # as in .ci/check_report.py
 
 
 def _run(backend, folder):
@@ -56,6 +56,7 @@ def _run(backend, folder):
 
 
 @pytest.mark.slow
+@pytest.mark.whole
 @pytest.mark.parametrize("backend", CPU)
 def test_no_law_is_broken(backend, tmp_path):
     _run(backend, tmp_path)

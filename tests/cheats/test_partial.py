@@ -34,9 +34,13 @@ def _open(backend, line):
 def test_nothing_can_be_looked_up_in_a_timed_call(cheats, name, line):
     backend, seen = cheats[f"cheat:{name}"], []
     for _ in range(4):  # upper bits alone may come again by chance, once in about ten times, but not every time
-        session = _open(backend, line)
-        backend.computed = backend.taken = 0
-        done = sample(session, Sample(budget_ns=1_000_000, warm_ns=0, least=3))
+        try:
+            session = _open(backend, line)
+            backend.computed = backend.taken = 0
+            done = sample(session, Sample(budget_ns=1_000_000, warm_ns=0, least=3))
+        except WrongAnswerError as error:  # upper bits came again for other contents, and the answer was looked at
+            seen.append((backend.computed, backend.taken, str(error)))
+            continue
         seen.append((backend.computed, backend.taken))
         if seen[-1] == (10 * session.ready.loops * len(done.samples_ns), 0):
             return

@@ -482,6 +482,7 @@ def test_make_hands_a_folder_with_a_blank_on():
     assert '"/my python/bin/python" .ci/gpu_check.py --output "a b"' in done.stdout
 
 
+@pytest.mark.slow
 def test_a_check_that_is_asked_to_end_leaves_what_it_has_in_good_order(tmp_path):
     command = [sys.executable, str(ROOT / ".ci" / "gpu_check.py"), "--output", str(tmp_path / "out")]
     more = ["--backend", "im2col", "--only", "layers", "--only", "same"]

@@ -35,6 +35,11 @@ def register_backends(register):
 """
 
 
+def slow(*values):
+    """Return a case that is slow because the tests of `harness.fuzz` ask the same of the command."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 def fuzz(*arguments, corpus=None, cwd=ROOT):
     where = ("--corpus", str(corpus)) if corpus else ()
     return call_harness("fuzz", *arguments, *where, cwd=cwd)
@@ -127,11 +132,11 @@ def test_a_backend_that_crashes_is_asked_on(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("--backend", "dying:unavailable"), 4, "dying:unavailable is unavailable: no such device"),
-        (("--backend", "dying:crashes-in-probe"), 1, "dying:crashes-in-probe died while starting"),
-        (("--backend", "fft", "--dtype", "bfloat16"), 4, "fft has no bfloat16"),
+        slow(("--backend", "dying:unavailable"), 4, "dying:unavailable is unavailable: no such device"),
+        slow(("--backend", "dying:crashes-in-probe"), 1, "dying:crashes-in-probe died while starting"),
+        slow(("--backend", "fft", "--dtype", "bfloat16"), 4, "fft has no bfloat16"),
         (("--backend", "fft", "--operator", "max_pool"), 4, "nothing could be applied: fft has no max_pool"),
-        (("--backend", "im2col", "--operator", "max_pool", "--law", "tap-probe"), 4, "no law applies"),
+        slow(("--backend", "im2col", "--operator", "max_pool", "--law", "tap-probe"), 4, "no law applies"),
     ],
 )
 def test_where_nothing_can_be_applied_the_reason_is_told(arguments, code, words, tmp_path):

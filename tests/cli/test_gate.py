@@ -147,11 +147,12 @@ def test_a_plugin_that_the_base_lacks_is_named(repository, tmp_path):
 @pytest.mark.parametrize(
     ("head", "suites", "code", "said"),
     [
-        (
+        pytest.param(
             "same",
             ("kernels-laws", "kernels-speed"),
             5,
             "cannot tell: times were not compared, this machine is not qual",
+            marks=pytest.mark.slow,
         ),
         pytest.param("broken", ("kernels-laws", "kernels-speed"), 1, "failed: 1 BROKEN", marks=pytest.mark.slow),
         pytest.param("same", ("kernels-laws",), 0, "passed: neither slower nor wrong", marks=pytest.mark.slow),

@@ -5,6 +5,30 @@ import pytest
 from harness.cli.main import main
 
 FAULTY = Path(__file__).parent.parent / "faulty"
+# Suite `correctness` without the problems on specialised code paths, which take seconds to make.
+SMALL = """
+import harness
+from suites.geometries import correctness_problems
+from suites.laws import all_laws
+
+@harness.hookimpl
+def register_suites(register):
+    laws = all_laws()
+    for law in laws:
+        register(law)
+    names = tuple(law.name for law in laws)
+    register(harness.Suite(
+        name="correctness", kind="correctness", description="d", problems=correctness_problems, laws=names,
+    ))
+"""
+
+
+@pytest.fixture
+def small(tmp_path):
+    """Options that replace suite `correctness` by the small one."""
+    path = tmp_path / "small_suite.py"
+    path.write_text(SMALL)
+    return "--no-plugin", "suites.correctness", "--plugin", path
 
 
 def _main(*arguments):
@@ -16,10 +40,10 @@ def _main(*arguments):
 FILES = {"killmatrix.csv", "killmatrix.md", "killmatrix.html"}
 
 
-def test_a_caught_fault_is_counted_and_written(tmp_path, capsys):
+def test_a_caught_fault_is_counted_and_written(small, tmp_path, capsys):
     code = _main(
         "--faults", FAULTY / "forward.py", "--backend", "faulty:flipped", "--law", "tap-probe", "--quick", "--output",
-        tmp_path,
+        tmp_path, *small,
     )  # fmt: skip
     assert code == 0
     assert "1 of 1 faults caught" in capsys.readouterr().out
@@ -39,8 +63,9 @@ def test_a_law_that_catches_nothing_is_named(tmp_path, capsys):
     assert {path.name for path in tmp_path.iterdir()} >= FILES
 
 
-def test_a_survivor_is_named_and_fails_the_command(capsys):
-    code = _main("--faults", FAULTY / "forward.py", "--backend", "faulty:flipped", "--law", "bias-shifts", "--quick")
+def test_a_survivor_is_named_and_fails_the_command(small, capsys):
+    fault = ("--faults", FAULTY / "forward.py", "--backend", "faulty:flipped")
+    code = _main(*fault, "--law", "bias-shifts", "--quick", *small)
     assert code == 1
     assert "survivors: faulty:flipped" in capsys.readouterr().out
 

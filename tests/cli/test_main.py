@@ -262,13 +262,13 @@ def test_a_misspelt_operator_of_a_named_plugin_ends_every_command(mine, command)
 def test_what_is_skipped_says_why_and_a_repeat_keeps_the_limits(mine, tmp_path):
     mine.write_text(MINE.replace("reference.conv(x, w,", "reference.conv(x, w[..., ::-1],"))
     done = call_harness(
-        "run", "correctness", "--plugin", str(mine), "--backend", "mine", "--time-limit", "7s", "--problem", PROBLEM,
+        "run", "correctness", "--plugin", str(mine), "--backend", "mine", "--time-limit", "70s", "--problem", PROBLEM,
         "--problem", "conv x=1x2x999999999 w=3x2x3", "--law", "tap-probe", "--law", "agrees-with-reference",
         "--output", str(tmp_path / "run"),
     )  # fmt: skip
     assert done.returncode == 1
     assert "mine skipped: estimated" in done.stdout
-    assert "--law tap-probe --time-limit 7s --plugin" in done.stdout
+    assert "--law tap-probe --time-limit 70s --plugin" in done.stdout
     assert "## Skipped" in (tmp_path / "run" / "report" / "report.md").read_text()
 
 

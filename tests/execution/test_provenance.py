@@ -141,6 +141,7 @@ def test_a_base_that_imports_the_modules_of_the_head_gets_no_verdict(tmp_path):
     assert len(git(folder, "worktree", "list").splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_each_version_with_its_own_files_is_compared_and_the_record_names_them(tmp_path):
     folder = tmp_path / "kernels"
     load = "import os\nsys.path.append(os.path.join(os.path.dirname(__file__), 'lib'))\nfrom fast import total"
@@ -156,6 +157,7 @@ def test_each_version_with_its_own_files_is_compared_and_the_record_names_them(t
     assert str(folder / "lib" / "fast.py") in files["mine"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 def test_a_library_that_is_built_outside_belongs_to_one_version_only(tmp_path):
     folder, library = tmp_path / "kernels", tmp_path / "build" / "libfast.so"

@@ -1,12 +1,16 @@
 """A worker may crash, hang, run out of memory, raise or print; each costs one cell, which says how."""
 
 import contextlib
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
 import harness
 from harness.analysis.exit_code import find_exit_code
-from harness.execution.worker_process import Worker, WorkerDiedError
+from harness.execution.worker_process import Worker, WorkerDiedError, find_descendants
 from harness.plan.cell import Limits
 from harness.worker.protocol import Check, Checked, Ready, Start
 from tests.conftest import DYING
@@ -27,12 +31,12 @@ def _run(tmp_path, backend, problems=(FINE[0], FATAL, FINE[1]), **limits):
     [
         ("dying:crashes", "crashed", "signal SIGSEGV"),
         ("dying:exits", "crashed", "exit code 3"),
-        ("dying:hangs", "timeout", "no answer within the limit of 2 s"),
+        ("dying:hangs", "timeout", "no answer within the limit of 4 s"),
         ("dying:raises", "error", "ArithmeticError: no such tile (dying.py:"),
     ],
 )
 def test_misfortune_costs_one_cell(tmp_path, backend, outcome, reason):
-    run = _run(tmp_path, backend, time_s=2.0)
+    run = _run(tmp_path, backend, time_s=4.0 if outcome == "timeout" else 120.0)  # the others end by themselves
     assert [result.outcome for result in run.results] == ["passed", outcome, "passed"]
     assert reason in run.results[1].reason
     assert run.complete
@@ -40,7 +44,7 @@ def test_misfortune_costs_one_cell(tmp_path, backend, outcome, reason):
 
 
 def test_running_out_of_memory_costs_one_cell(tmp_path):
-    run = _run(tmp_path, "dying:eats-memory", time_s=30.0, memory_bytes=400 * 2**20)
+    run = _run(tmp_path, "dying:eats-memory", time_s=120.0, memory_bytes=400 * 2**20)
     assert [result.outcome for result in run.results] == ["passed", "crashed", "passed"]
     assert "above the limit of 0.390625 GiB a cell" in run.results[1].reason
 
@@ -91,6 +95,23 @@ def test_one_backend_is_dealt_out_to_as_many_workers_as_there_are_jobs(tmp_path)
     assert len({result.worker for result in run.results}) == 2
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_descendants_are_found_with_and_without_the_lists_of_the_kernel(monkeypatch, listed):
+    monkeypatch.setattr("harness.execution.worker_process.kernel_lists_children", lambda: listed)
+    code = "import subprocess; print(subprocess.Popen(['sleep', '600']).pid, flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        grandchild = int(child.stdout.readline())
+        try:
+            assert {child.pid, grandchild} <= set(find_descendants(os.getpid()))
+            assert find_descendants(child.pid) == [grandchild]
+        finally:
+            os.kill(grandchild, signal.SIGKILL)
+            child.stdin.close()
+    assert find_descendants(child.pid) == []
+
+
 def test_a_suspended_worker_stands_still_until_it_is_resumed_and_is_not_waited_for(tmp_path):
     import psutil
 
@@ -105,8 +126,6 @@ def test_a_suspended_worker_stands_still_until_it_is_resumed_and_is_not_waited_f
 
 
 def test_a_suspended_worker_does_not_outlive_the_run_that_was_killed(tmp_path):
-    import subprocess
-    import sys
     import textwrap
 
     import psutil

@@ -38,6 +38,7 @@ from harness.worker.wire.messages import (
 )
 
 END_S = 2.0  # until a process whose channel is closed has ended
+DEATH_S = 30.0  # the same if it closed the channel itself: on a busy machine a process that dies waits for a core
 _CAUGHT = (  # laws tell these apart; a class of the backend counts as the first that it is derived from
     ArithmeticError, AttributeError, IndexError, KeyError, MemoryError, NotImplementedError, OSError, RuntimeError,
     TypeError, ValueError,
@@ -211,7 +212,7 @@ class Host:
 
     def _died(self) -> HostDiedError:
         try:
-            code = self.process.wait(END_S)
+            code = self.process.wait(DEATH_S)
         except subprocess.TimeoutExpired:  # it closed its descriptors
             self.process.kill()
             code = self.process.wait()
