@@ -86,7 +86,12 @@ class WorkerSupervisor:
         names = plugins_for(registry, backend)
         there = tuple(map(place.name_of, names)) if place else names
         laws = tuple(map(place.name_of, law_plugins(registry))) if place else law_plugins(registry)
-        self.start = Start(plugins=there, extra=extra, backend=backend, laws=laws, observe=observe, threads=threads)
+        offers = {one: row.name for row in registry.rows if row.state == "loaded" for one in row.backends}
+        if place:
+            offers = {one: place.name_of(name) for one, name in offers.items()}
+        self.start = Start(
+            plugins=there, extra=extra, backend=backend, laws=laws, offers=offers, observe=observe, threads=threads
+        )
         self.worker: Worker | None = None
         self.ready: Ready | None = None
         self.deaths = 0

@@ -125,7 +125,6 @@ def network_law(
         applies=lambda problem: isinstance(problem, NetworkProblem) and when(problem),
         needs=lambda problem: (),
         role=role,
-        inside=True,
     )
 
 

@@ -18,14 +18,15 @@ from typing import BinaryIO
 import msgspec
 
 from harness.backend.routing import find_route
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError, unknown
 from harness.measure.processor_time import adopt_orphans
 from harness.networks.problem import NetworkProblem
 from harness.plan.task import parse_task
 from harness.plugins.manager import Registry, load_plugins
 from harness.problems.line import parse_line
 from harness.worker.hosted.backend import HostedBackend, make_hosted
-from harness.worker.hosted.examiner import Examiner
+from harness.worker.hosted.examiner import Examiner, NetworkExaminer
+from harness.worker.hosted.network import GraphBackend, HostedNetworkUnderTest
 from harness.worker.hosted.process import Host, HostDiedError, HostError
 from harness.worker.hosted.subject import HostedUnderTest
 from harness.worker.outcome import check, describe_error
@@ -66,7 +67,11 @@ class State:
     registry: plugins with laws and networks.
     host: the backend's process; None before the start.
     backend: None if it cannot run, for the reason that its process gave.
-    examiner: judge of the problem that was prepared last; None for a network, which is judged in its own process.
+    examiner: judge of the problem that was prepared last; None if the backend cannot run.
+    started: the request with which the backend was started.
+    source: descriptor of the pipe of the run's requests.
+    graph: the backend as networks use it.
+    partners: second backends of mixed networks by name, each in a process of its own.
     """
 
     registry: Registry = field(default_factory=Registry)
@@ -74,6 +79,10 @@ class State:
     backend: HostedBackend | None = None
     reason: str | None = None
     examiner: Examiner | None = None
+    started: Start | None = None
+    source: int | None = None
+    graph: GraphBackend | None = None
+    partners: dict[str, GraphBackend] = field(default_factory=dict)
 
 
 def serve(source: BinaryIO, target: BinaryIO) -> None:
@@ -84,8 +93,7 @@ def serve(source: BinaryIO, target: BinaryIO) -> None:
             request, ticket = received
             send(target, answer(state, request, source.fileno()), ticket)
     finally:
-        if state.host is not None:
-            state.host.close()
+        _close(state)
 
 
 def answer(state: State, request: Request, source: int | None = None) -> Reply:
@@ -112,7 +120,7 @@ def answer(state: State, request: Request, source: int | None = None) -> Reply:
         if isinstance(request, Check):
             return _check(state, state.host, request)
         if isinstance(request, Answer):
-            return _vote(state, state.host, request)
+            return _vote(state, request)
         if isinstance(request, Prepare | Sample):
             return _time(state, state.host, request)
     except (HarnessError, HostError) as error:  # of a problem line, or of what the backend declares
@@ -126,18 +134,44 @@ def _check(state: State, host: Host, request: Check) -> Reply:
     backend = state.backend
     if backend is None:
         return Checked("error", f"its backend cannot run: {state.reason}")
-    if law.inside or isinstance(problem, NetworkProblem):
+    if isinstance(problem, NetworkProblem):
+        return _watch_memory(state, check(partial(_find_network, state, problem), law))
+    if law.inside:
         return host.pass_on(request)
-    found = check(partial(HostedUnderTest, backend, problem), law)
-    return _watch_memory(host, found)
+    return _watch_memory(state, check(partial(HostedUnderTest, backend, problem), law))
 
 
-def _vote(state: State, host: Host, request: Answer) -> Reply:
+def _find_network(state: State, problem: NetworkProblem) -> HostedNetworkUnderTest:
+    """Return the network on the backend, and on the partner that the problem names. Raises UsageError without it."""
+    assert state.graph is not None
+    partner = None
+    if problem.mixed and problem.mixed != state.graph.name:
+        if problem.mixed not in state.partners:
+            state.partners[problem.mixed] = _start_partner(state, problem.mixed)
+        partner = state.partners[problem.mixed]
+    return HostedNetworkUnderTest(state.graph, problem, partner)
+
+
+def _start_partner(state: State, name: str) -> GraphBackend:
+    """Start a process for the second backend of mixed networks. Raises UsageError if it cannot run."""
+    assert state.started is not None
+    if name not in state.started.offers:
+        raise unknown("backend", name, state.started.offers, "python -m harness list backends")
+    plugins = (state.started.offers[name],)
+    host = Host(state.source)
+    loaded = host.start(msgspec.structs.replace(state.started, plugins=plugins, backend=name, observe=False))
+    if loaded.declared is None:
+        host.close()
+        raise UsageError(f"partner of a mixed network: got '{name}', which cannot run: {loaded.ready.reason}")
+    return make_hosted(host, loaded.declared, GraphBackend)
+
+
+def _vote(state: State, request: Answer) -> Reply:
     """Return the backend's outputs on a problem."""
     if state.backend is None:
         return Checked("error", f"its backend cannot run: {state.reason}")
     found = answer_vote(HostedUnderTest(state.backend, parse_line(request.problem)))
-    overwritten = _watch_memory(host, Checked("passed", None))
+    overwritten = _watch_memory(state, Checked("passed", None))
     return found if overwritten.outcome == "passed" else overwritten
 
 
@@ -150,7 +184,9 @@ def _time(state: State, host: Host, request: Prepare | Sample) -> Reply:
             route = find_route(state.backend, problem)
             if route.kind == "unsupported":
                 return Checked("unsupported", route.reason or None, declared=True)
-            if not isinstance(problem, NetworkProblem):
+            if isinstance(problem, NetworkProblem):
+                state.examiner = NetworkExaminer(state.backend, _find_network(state, problem))
+            else:
                 state.examiner = Examiner(state.backend, problem)
     if state.examiner is None:
         return host.pass_on(request)
@@ -160,19 +196,32 @@ def _time(state: State, host: Host, request: Prepare | Sample) -> Reply:
 
 def _start(state: State, request: Start, source: int | None) -> Reply:
     """Load the laws here and the backend in a new process; return the report of that one."""
-    if state.host is not None:
-        state.host.close()
-    state.registry = load_plugins(request.extra, only=request.laws)
+    _close(state)
+    state.registry, state.started, state.source = load_plugins(request.extra, only=request.laws), request, source
     state.host = Host(source)
     loaded = state.host.start(request)
-    state.backend = None if loaded.declared is None else make_hosted(state.host, loaded.declared)
+    if loaded.declared is None:
+        state.backend = state.graph = None
+    else:
+        state.backend = make_hosted(state.host, loaded.declared)
+        state.graph = make_hosted(state.host, loaded.declared, GraphBackend)
     state.reason = loaded.ready.reason
     return msgspec.structs.replace(loaded.ready, pid=state.host.process.pid)
 
 
-def _watch_memory(host: Host, found: Checked) -> Checked:
+def _close(state: State) -> None:
+    """End the processes of the backend and of its partners."""
+    for host in (state.host, *(partner.host for partner in state.partners.values())):
+        if host is not None:
+            host.close()
+    state.partners.clear()
+
+
+def _watch_memory(state: State, found: Checked) -> Checked:
     """Turn an outcome, skipped ones too, into a failure if calls of the backend have written around their arrays."""
-    names = host.find_overwritten()
+    assert state.host is not None
+    hosts = [state.host, *(partner.host for partner in state.partners.values())]
+    names = [name for host in hosts for name in host.find_overwritten()]
     if not names or found.outcome == "error":
         return found
     return Checked("failed", f"memory around {', '.join(names)} was written by the call", found.deviation)

@@ -25,6 +25,7 @@ class Start(msgspec.Struct, tag="start", frozen=True):
 
     plugins: of the backend's process.
     laws: plugins of the judge's process: those with laws or networks.
+    offers: name of the plugin of every backend, for the partner of a mixed network.
     observe: whether to report the instruction sets that the backend's libraries use.
     threads: for backends that set their own number of threads; None leaves it unchanged.
     """
@@ -33,6 +34,7 @@ class Start(msgspec.Struct, tag="start", frozen=True):
     extra: tuple[str, ...]
     backend: str
     laws: tuple[str, ...] = ()
+    offers: dict[str, str] = {}
     observe: bool = False
     threads: int | None = None
 

@@ -78,6 +78,34 @@ def test_only_answers_on_inputs_of_the_judge_count(tmp_path, name, reason):
     assert [(result.outcome, reason in result.reason) for result in run.results] == [("failed", True)]
 
 
+@pytest.mark.parametrize("fields", ["", " mixed=numpy-direct"])
+def test_layers_of_a_network_are_judged_elsewhere(tmp_path, fields):
+    run = harness.run(
+        "networks", backends=["hostile:patches-comparison"], problems=[f"network lenet5 step n=2{fields}"],
+        plugins=[HOSTILE], output=tmp_path / "run", jobs=1,
+    )  # fmt: skip
+    found = {result.law: result.outcome for result in run.results}
+    found.pop("parameters-are-those-published", None)
+    assert found and set(found.values()) == {"failed"}, found
+
+
+def test_a_timed_network_is_judged_elsewhere(tmp_path):
+    run = harness.run(
+        "speed-short", backends=["hostile:accepts-itself-when-timed"], problems=["network lenet5 forward"],
+        plugins=[HOSTILE], output=tmp_path / "run", jobs=1,
+    )  # fmt: skip
+    assert [result.outcome for result in run.results] == ["failed"]
+    assert "conv: " in run.results[0].reason
+
+
+def test_a_right_network_is_timed(tmp_path):
+    run = harness.run(
+        "speed-short", backends=["im2col"], problems=["network lenet5 step n=2"], output=tmp_path / "run", jobs=1
+    )
+    assert [result.outcome for result in run.results] == ["passed"], run.results[0].reason
+    assert "parameters" in run.results[0].deviation.attachments.figures
+
+
 def test_a_route_without_a_reason_has_none():
     class Decides(Right):
         name = "decides"

@@ -42,7 +42,7 @@ def prepare(choose: Callable[[], Seen], request: Prepare, judge: Judge | None = 
 
     choose: builds the backend under test.
     request: of the run.
-    judge: of timed operators; None judges in this process, as for networks in any case.
+    judge: of timed calls; None judges in this process.
     Returns the session, None if the problem cannot be timed, and the reply with the outcome.
     """
     opened: list[Session] = []
@@ -61,7 +61,7 @@ def open_verified(subject: Seen, request: Prepare, opened: list[Session], judge:
     route = find_route(subject.backend, subject.problem)
     if route.kind == "unsupported":
         return Checked("unsupported", route.reason or None, declared=True)
-    session = open_session(subject, request, judge if isinstance(subject, BackendUnderTest) else None)
+    session = open_session(subject, request, judge)
     if reason := find_immutable(session):
         return Checked("unsupported", reason)
     if request.probe and (lie := find_lie(session)):

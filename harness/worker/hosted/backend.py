@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -37,6 +37,7 @@ from harness.worker.wire.messages import (
 if TYPE_CHECKING:
     from harness.worker.wire.arena import Placed
 
+Hosted = TypeVar("Hosted", bound="HostedBackend")
 MOST_FACTS = 4096  # remembered, one for each problem
 
 
@@ -193,8 +194,11 @@ class HeldCall:
             self.backend.host.freed.append(self.number)
 
 
-def make_hosted(host: Host, declared: Declared) -> HostedBackend:
-    """Return the backend that a host has loaded; it has a method for each operator that the backend has itself."""
+def make_hosted(host: Host, declared: Declared, base: type[Hosted] = HostedBackend) -> Hosted:  # type: ignore[assignment]
+    """Return the backend that a host has loaded; it has a method for each operator that the backend has itself.
+
+    base: its class, which says where its arrays lie.
+    """
     members: dict[str, Any] = {
         name: getattr(declared, name)
         for name in (
@@ -204,7 +208,7 @@ def make_hosted(host: Host, declared: Declared) -> HostedBackend:
     members["numerics"] = make_numerics(declared)
     for name in declared.operators:
         members[name] = _make_operator(name)
-    kind: type[HostedBackend] = type("HostedBackend", (HostedBackend,), members)
+    kind: type[Hosted] = type("HostedBackend", (base,), members)
     return kind(host, declared)
 
 

@@ -16,11 +16,12 @@ from harness.problems.numerics import Numerics
 from harness.problems.problem import Problem
 from harness.record.run import WRONG
 from harness.worker.hosted.backend import HostedBackend
+from harness.worker.hosted.network import HostedNetworkUnderTest
 from harness.worker.hosted.process import HostError
 from harness.worker.hosted.subject import HostedUnderTest
 from harness.worker.judging import POOL, Contents, OwnJudge
 from harness.worker.protocol import Checked, Reply, Sampled
-from harness.worker.timed_subject import TimedOperator
+from harness.worker.timed_subject import TimedNetwork, TimedOperator, equal_outputs
 from harness.worker.wire.messages import DrawSeed, JudgeOutputs, Question, Seed, Verdict
 
 
@@ -63,15 +64,23 @@ class Examiner:
             seed = self.own.draw_seed()
             self.issued.add(seed)
             return Seed(seed)
+        return Verdict(self.examine(question))
+
+    def examine(self, question: JudgeOutputs) -> Deviation:
+        """Judge outputs, and keep the judgement."""
         contents = Contents(seed=question.seed, renewed=question.renewed, word=question.word, stirred=question.stirred)
         with np.errstate(all="ignore"):  # NaN, Inf and subnormals are test data here
             found = self._judge(contents, question)
+        self.keep(contents, found)
+        return found
+
+    def keep(self, contents: Contents, found: Deviation) -> None:
+        """Keep a judgement of the outputs for these contents."""
         if found.passed:
             self.passed.add(contents)
             self.first = self.first or found
         else:
             self.failed.append(found)
-        return Verdict(found)
 
     def _judge(self, contents: Contents, question: JudgeOutputs) -> Deviation:
         """Judge outputs that have the form of an answer, on contents that this judge knows."""
@@ -127,3 +136,61 @@ class Examiner:
 def _contradict(reply: Checked) -> Checked:
     """Return the outcome of a refusal that cannot be true."""
     return Checked("error", f"its process refuses to time what it supports: {reply.reason or 'it gives no reason'}")
+
+
+class NetworkExaminer(Examiner):
+    """Judges a whole network: every operator of a pass of the judge's own is compared with the reference.
+
+    The backend's process computes these operators. It waits for the verdict when it asks, so that outputs are kept, and
+    judged when its reply has come.
+    """
+
+    def __init__(self, backend: HostedBackend, subject: HostedNetworkUnderTest) -> None:
+        """Judge the calls of a backend on a network."""
+        self.backend, self.own = backend, OwnJudge(TimedNetwork(subject))
+        self.issued, self.first = {None}, None
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a request."""
+        super().begin()
+        self.waiting: list[tuple[Contents, dict[str, Array]]] = []
+
+    def examine(self, question: JudgeOutputs) -> Deviation:
+        """Keep outputs for `approve`; the verdict is preliminary."""
+        contents = Contents(seed=question.seed, renewed=question.renewed, word=question.word, stirred=question.stirred)
+        found = statement(True, "kept to be judged")
+        if contents.seed not in self.issued:
+            found = statement(False, "its process names inputs that were never drawn")
+        else:
+            try:
+                outputs = {name: self.backend.host.read(placed) for name, placed in question.outputs.items()}
+            except HostError as error:
+                found = statement(False, str(error))
+            else:
+                if not any(one == contents and _are_equal(outputs, other) for one, other in self.waiting):
+                    self.waiting.append((contents, outputs))
+        if not found.passed:
+            self.failed.append(found)
+        return found
+
+    def approve(self, reply: Reply) -> Reply:
+        """Judge the outputs that were kept; then see `Examiner`."""
+        taken_ns = time.perf_counter_ns() - self.begun_ns
+        if not (isinstance(reply, Checked) and reply.outcome in WRONG):
+            with np.errstate(all="ignore"):  # as above
+                for contents, outputs in self.waiting:
+                    self.keep(contents, self._judge_outputs(contents, outputs))
+        self.waiting.clear()
+        self.begun_ns = time.perf_counter_ns() - taken_ns  # the time for judging is none of the backend's
+        return super().approve(reply)
+
+    def _judge_outputs(self, contents: Contents, outputs: Mapping[str, Array]) -> Deviation:
+        try:
+            return self.own.judge(contents, outputs)
+        except KeyError as error:
+            return statement(False, f"its process gave no {error} to be judged")
+
+
+def _are_equal(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
+    return set(first) == set(second) and equal_outputs(first, second)
