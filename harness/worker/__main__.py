@@ -190,7 +190,7 @@ def _time(state: State, host: Host, request: Prepare | Sample) -> Reply:
                 state.examiner = Examiner(state.backend, problem)
     if state.examiner is None:
         return host.pass_on(request)
-    state.examiner.begin()
+    state.examiner.begin(request)
     return state.examiner.approve(host.pass_on(request, state.examiner.answer))
 
 

@@ -1,6 +1,7 @@
 """Backends that attack the harness instead of computing: each answers zeros, or writes where it must not."""
 
 import builtins
+import contextlib
 import ctypes
 import gc
 import os
@@ -264,11 +265,56 @@ class ShowsNothing(Right):
         RemoteJudge.judge = lambda self, contents, outputs: judge(self, contents, {})
 
 
+class Prints(Right):
+    """Prints where its output goes to, then more than a log takes, and dies."""
+
+    name = "hostile:prints"
+
+    def conv(self, x, w, b, window):
+        for descriptor in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):
+                print("it has", os.readlink(f"/proc/self/fd/{descriptor}"), file=sys.stderr)
+        sys.stderr.flush()
+        for _ in range(2**5):
+            os.write(1, b"many words " * 10**5)
+        os.write(2, b"its last words\n")
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
+class _Scales(Right):
+    """Right answers, and times of calls that were never measured."""
+
+    timed = 1
+
+    def probe(self):
+        import msgspec
+
+        from harness.worker.host import execute
+
+        sample = execute.sample
+
+        def claim(session, request):
+            found = sample(session, request)
+            return msgspec.structs.replace(
+                found, samples_ns=tuple(one / 2 for one in found.samples_ns), timed_ns=found.timed_ns // self.timed
+            )
+
+        execute.sample = claim
+
+
+class HalvesSamples(_Scales):
+    name = "hostile:halves-samples"
+
+
+class HalvesTimes(_Scales):
+    name, timed = "hostile:halves-all-times", 2
+
+
 BACKENDS = (
     PatchesComparison, PatchesNumpy, PatchesLater, Traces, WritesReply, WritesGarbage, ClosesAll,
     Exits, ExitsPolitely, Interrupts, KillsJudge, RaisesOurs, RaisesRudely, RaisesSurrogates,
     AnswersStrangely, AnswersSubclass, WritesAround, WritesBefore, HoldsInterpreter, CheatsWhenTimed,
-    ClaimsTimes, InventsInputs, ShowsNothing,
+    ClaimsTimes, InventsInputs, ShowsNothing, Prints, HalvesSamples, HalvesTimes,
 )  # fmt: skip
 
 

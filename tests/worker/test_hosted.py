@@ -13,6 +13,7 @@ import harness
 from harness.analysis.exit_code import find_exit_code
 from harness.plan.cell import Limits
 from harness.worker.host.declared import state_facts
+from harness.worker.hosted.output import MOST_BYTES
 from tests.conftest import ROOT
 from tests.faulty.right import Right
 
@@ -76,6 +77,30 @@ def test_only_answers_on_inputs_of_the_judge_count(tmp_path, name, reason):
         output=tmp_path / "run", jobs=1,
     )  # fmt: skip
     assert [(result.outcome, reason in result.reason) for result in run.results] == [("failed", True)]
+
+
+def test_a_backend_sees_no_file_of_the_run_and_its_last_words_are_kept(tmp_path):
+    run = harness.run(
+        "correctness", backends=["hostile:prints"], problems=[LINE], laws=["agrees-with-reference"],
+        plugins=[HOSTILE], output=tmp_path / "run", limits=Limits(time_s=60.0), jobs=1,
+    )  # fmt: skip
+    assert [result.outcome for result in run.results] == ["crashed"]
+    assert "signal SIGSEGV" in run.results[0].reason
+    log = (tmp_path / "run" / "workers" / "hostile:prints.log").read_bytes()
+    assert b"it has pipe:" in log and str(tmp_path / "run").encode() not in log
+    assert b"its last words" in log and b"bytes of output left out" in log
+    assert len(log) < MOST_BYTES + 2**20
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("halves-samples", "its process claims samples of"), ("halves-all-times", "were asked for")]
+)
+def test_the_times_of_a_block_are_those_that_were_asked_for(tmp_path, name, reason):
+    run = harness.run(
+        "speed-short", backends=[f"hostile:{name}"], problems=["conv x=2x3x8x8 w=4x3x3x3"], plugins=[HOSTILE],
+        output=tmp_path / "run", jobs=1,
+    )  # fmt: skip
+    assert [(result.outcome, reason in result.reason) for result in run.results] == [("error", True)]
 
 
 @pytest.mark.parametrize("fields", ["", " mixed=numpy-direct"])

@@ -20,9 +20,11 @@ from harness.worker.hosted.network import HostedNetworkUnderTest
 from harness.worker.hosted.process import HostError
 from harness.worker.hosted.subject import HostedUnderTest
 from harness.worker.judging import POOL, Contents, OwnJudge
-from harness.worker.protocol import Checked, Reply, Sampled
+from harness.worker.protocol import Checked, Prepare, Reply, Sample, Sampled
 from harness.worker.timed_subject import TimedNetwork, TimedOperator, equal_outputs
 from harness.worker.wire.messages import DrawSeed, JudgeOutputs, Question, Seed, Verdict
+
+ROUNDED_NS = 0.01  # of a sample, which is rounded to this
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,14 @@ class Examiner:
         numerics = backend.numerics_for(problem)
         self.own = OwnJudge(DeclaredOperator(HostedUnderTest(backend, problem), problem, numerics))
         self.problem = problem
+        self.loops = 1  # calls of a sample
         self.issued: set[int | None] = {None}  # seeds of contents: the problem's own, and all that were drawn
         self.first: Deviation | None = None
         self.begin()
 
-    def begin(self) -> None:
-        """Begin a request."""
+    def begin(self, request: Prepare | Sample | None = None) -> None:
+        """Begin a request of the run."""
+        self.request = request
         self.passed, self.failed = set[Contents](), list[Deviation]()
         self.begun_ns = time.perf_counter_ns()
 
@@ -106,11 +110,33 @@ class Examiner:
             return reply if self._may_refuse(reply) else _contradict(reply)
         if len(self.passed) < (1 if isinstance(reply, Sampled) else POOL):
             return Checked("error", "its process claims times without answers that were verified")
-        if isinstance(reply, Sampled) and reply.timed_ns > time.perf_counter_ns() - self.begun_ns:
-            return Checked("error", "its process claims more time in calls than has passed")
+        if isinstance(reply, Sampled):
+            why = self._find_false_times(reply, time.perf_counter_ns() - self.begun_ns)
+            return Checked("error", f"its process claims {why}") if why else reply
         if isinstance(reply, Checked):
+            self.loops = reply.samples.loops if reply.samples is not None else 1
             return Checked("passed", reply.reason, self.first, reply.samples)
         return reply
+
+    def _find_false_times(self, reply: Sampled, passed_ns: int) -> str:
+        """Return what is false in the times of a block; "" if nothing is.
+
+        passed_ns: since the request, by the clock of this process.
+        A block goes on until its calls have taken the time that was asked for, and its samples are that time divided by
+        the calls. No margin is needed, however busy the machine is.
+        """
+        count = len(reply.samples_ns)
+        total_ns, rounding_ns = sum(reply.samples_ns) * self.loops, ROUNDED_NS * self.loops * count + 1
+        if reply.timed_ns > passed_ns:
+            return "more time in calls than has passed"
+        if not abs(total_ns - reply.timed_ns) <= rounding_ns:
+            return f"samples of {total_ns / 1e6:.3g} ms altogether in {reply.timed_ns / 1e6:.3g} ms of calls"
+        if isinstance(self.request, Sample) and (
+            count < self.request.least or reply.timed_ns + 1 < self.request.budget_ns
+        ):
+            asked = f"{self.request.least} samples and {self.request.budget_ns / 1e6:.3g} ms"
+            return f"{count} samples and {reply.timed_ns / 1e6:.3g} ms of calls, where {asked} were asked for"
+        return ""
 
     def _may_refuse(self, reply: Checked) -> bool:
         """Return True if a refusal of the host, of a problem that it supports, rests on what can be checked here.
@@ -148,12 +174,12 @@ class NetworkExaminer(Examiner):
     def __init__(self, backend: HostedBackend, subject: HostedNetworkUnderTest) -> None:
         """Judge the calls of a backend on a network."""
         self.backend, self.own = backend, OwnJudge(TimedNetwork(subject))
-        self.issued, self.first = {None}, None
+        self.loops, self.issued, self.first = 1, {None}, None
         self.begin()
 
-    def begin(self) -> None:
-        """Begin a request."""
-        super().begin()
+    def begin(self, request: Prepare | Sample | None = None) -> None:
+        """Begin a request of the run."""
+        super().begin(request)
         self.waiting: list[tuple[Contents, dict[str, Array]]] = []
 
     def examine(self, question: JudgeOutputs) -> Deviation:

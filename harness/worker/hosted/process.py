@@ -20,6 +20,7 @@ from harness.backend.routing import UnsupportedError
 from harness.errors import HarnessError
 from harness.problems.arrays import Array
 from harness.worker import protocol
+from harness.worker.hosted.output import Output
 from harness.worker.wire.arena import Arena, ArenaError, Blocks, Placed, create_file
 from harness.worker.wire.channel import Channel, ChannelClosedError, ChannelError
 from harness.worker.wire.messages import (
@@ -77,13 +78,17 @@ class Host:
         self.blocks, self.answers = Blocks(Arena(files[0])), Arena(files[1])
         ours, theirs = socket.socketpair()
         self.channel = Channel(ours)
+        self.output = Output()
         flags = ["-P"] if sys.flags.safe_path else []
         descriptors = (theirs.fileno(), *files)
         self.process = subprocess.Popen(
             [sys.executable, *flags, "-m", "harness.worker.host", *map(str, descriptors)],
             pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
+            stdout=self.output.target,
+            stderr=self.output.target,
         )
+        self.output.begin()
         theirs.close()
         for file in files:
             os.close(file)
@@ -173,6 +178,7 @@ class Host:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self.output.finish()
 
     def _free(self, placed: Placed) -> None:
         name, _ = self.placed.pop(placed.offset)
@@ -208,6 +214,7 @@ class Host:
         print(f"the channel of the backend's process holds what is no reply: {why}", file=sys.stderr, flush=True)
         self.process.kill()
         self.process.wait()
+        self.output.finish()
         return HostDiedError(1)
 
     def _died(self) -> HostDiedError:
@@ -216,6 +223,7 @@ class Host:
         except subprocess.TimeoutExpired:  # it closed its descriptors
             self.process.kill()
             code = self.process.wait()
+        self.output.finish()
         return HostDiedError(code)
 
 
