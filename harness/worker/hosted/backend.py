@@ -197,6 +197,7 @@ class HeldCall:
 def make_hosted(host: Host, declared: Declared, base: type[Hosted] = HostedBackend) -> Hosted:  # type: ignore[assignment]
     """Return the backend that a host has loaded; it has a method for each operator that the backend has itself.
 
+    host, declared: its process, and what it declares there.
     base: its class, which says where its arrays lie.
     """
     members: dict[str, Any] = {

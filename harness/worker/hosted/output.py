@@ -1,4 +1,4 @@
-"""What the backend's process prints: it gets a pipe, and this process copies what comes to its own log.
+"""The pipe for the output of the backend's process: this process copies what comes to its own log.
 
 The backend's process therefore has no descriptor of a file of the run. Nothing that it prints makes it wait for long:
 what exceeds MOST_BYTES is read all the same, and only its end is kept, as the last words of a crash are there.
