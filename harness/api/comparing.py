@@ -17,9 +17,10 @@ from harness.gating.blessings import accept_changes, read_blessings
 from harness.gating.versions import Build, Wanted, compare_versions
 from harness.git import find_repository
 from harness.plan.suite import Mode, NamedProblem
-from harness.plugins.manager import Registry, load_plugins, refuse_broken
+from harness.plugins.manager import Registry, refuse_broken
 from harness.record.directory import read_run
 from harness.record.run import Run
+from harness.worker.described.loading import load_described
 
 MOST_THRESHOLD = 10.0
 OF_ARRAYS = "arrays are compared by harness.compare_arrays(got, wanted, bound, what=...)"
@@ -117,6 +118,6 @@ def compare(
 
 def load_all(plugins: Sequence[str], without: Sequence[str]) -> Registry:
     """Load plugins. Raises UsageError if a named one is broken."""
-    registry = load_plugins(plugins, without)
+    registry = load_described(plugins, without)
     refuse_broken(registry)
     return registry

@@ -17,10 +17,11 @@ from harness.plan.cell import Limits
 from harness.plan.instruction_sets import choose_switches, read_processor, spread_arms
 from harness.plan.planner import plan_run
 from harness.plan.suite import Depth, NamedProblem
-from harness.plugins.manager import Registry, load_plugins, refuse_broken
+from harness.plugins.manager import Registry, refuse_broken
 from harness.problems.problem import Problem
 from harness.record.directory import read_run
 from harness.record.run import Run
+from harness.worker.described.loading import load_described
 
 
 def run(
@@ -50,7 +51,7 @@ def run(
     jobs: workers at the same time. threads: of every worker. watch: observer of the progress.
     """
     refuse_text(backends=backends, problems=problems, laws=laws, plugins=plugins, isa=isa)
-    registry = load_plugins(plugins, without)
+    registry = load_described(plugins, without)
     refuse_broken(registry)
     names = suites or ("suite",)
     limits = limits or Limits(free_bytes=usable_memory())

@@ -31,11 +31,16 @@ def check_backend(backend: object) -> None:
             f"backend '{backend.name}' has {name}, which is not {kind} and is never read, wanted {meant}; rename it, "
             "or begin it with an underscore if it is meant for the backend alone"
         )
-    for name, check in _DECLARATIONS.items():
-        check(f"backend '{backend.name}', {name}", getattr(backend, name))
+    check_declarations(backend)
     for name in _list_hooks():
         if not callable(getattr(backend, name, print)):
             raise refuse(f"backend '{backend.name}', {name}", getattr(backend, name), "a method")
+
+
+def check_declarations(backend: Backend) -> None:
+    """Raise UsageError, with the faulty member and the expected value, unless all declarations can be used."""
+    for name, check in _DECLARATIONS.items():
+        check(f"backend '{backend.name}', {name}", getattr(backend, name))
 
 
 def _check_axes(what: str, value: object) -> None:

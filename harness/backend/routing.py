@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -56,6 +57,9 @@ class RoutedBackend(Backend):
     def refusal_reason(self, problem: Problem) -> str | None:
         """Return the reason why a problem is not computed by the backend's own method, or None."""
         raise NotImplementedError
+
+    def foresee(self, problems: Iterable[Problem]) -> None:
+        """Take note of problems that a plan will ask about, to ask about them at once."""
 
 
 def find_route(backend: Backend, problem: Problem | NetworkProblem) -> Route:

@@ -67,9 +67,10 @@ def build_options(command: Command) -> Command:
 
 def load_registry(plugins: Iterable[str], without: Iterable[str]) -> Registry:
     """Load plugins for a command; a broken one is a warning, or a UsageError if it was named with --plugin."""
-    from harness.plugins.manager import load_plugins, refuse_broken
+    from harness.plugins.manager import refuse_broken
+    from harness.worker.described.loading import load_described
 
-    registry = load_plugins(plugins, without)
+    registry = load_described(plugins, without)
     refuse_broken(registry)
     for row in registry.rows:
         if row.state == "broken":

@@ -18,18 +18,19 @@ def command(plugins: tuple[str, ...], without: tuple[str, ...]) -> ExitCode:
     from rich.markup import escape
 
     from harness.cli.terminal import open_console, plain_table
-    from harness.plugins.manager import load_plugins
+    from harness.plugins.manager import KINDS
+    from harness.worker.described.loading import load_described
 
     table = plain_table("plugin", "origin", "state", "gave, or why not")
-    rows = load_plugins(plugins, without).rows
+    rows = load_described(plugins, without).rows
     for row in rows:
-        kinds = ("backends", "suites", "laws", "problems", "networks", "reporters")
         gave = [
             f"{len(names)} laws" if kind == "laws" else f"{kind} {', '.join(names)}"
-            for kind in kinds if (names := getattr(row, kind))
+            for kind in KINDS if (names := getattr(row, kind))
         ]  # fmt: skip
+        nothing = "hooks only" if row.hooks else "nothing"
         state = f"[red]{row.state}[/red]" if row.state == "broken" else row.state
-        table.add_row(escape(row.name), row.origin, state, escape(row.reason or "; ".join(gave) or "hooks only"))
+        table.add_row(escape(row.name), row.origin, state, escape(row.reason or "; ".join(gave) or nothing))
     open_console().print(table)
     broken = any(row.state == "broken" and row.origin == "built-in" for row in rows)
     return ExitCode.INTERNAL if broken else ExitCode.OK

@@ -25,6 +25,7 @@ from harness.plugins.manager import Registry
 from harness.record.directory import check_directory, close_run, new_directory, write_header
 from harness.record.environment import describe_environment
 from harness.record.run import FORMAT, ArmRecord, Ending, Header, Run, result_of
+from harness.worker.described.backend import rest
 
 DISK_IS_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 TURN = 64  # cells between changes of the worker, for a job that alternates between two
@@ -58,6 +59,7 @@ def run_plan(
     Raises UsageError if an environment cannot be made or an arm does not run its own files.
     """
     begun = time.monotonic()
+    rest(registry.backends.values())
     with open_places(
         [arm.environment.place for arm in plan.arms], extra, lambda text: watch.working("environment", text)
     ) as places:

@@ -5,7 +5,6 @@ registry: backends, suites and laws. wanted: the requested comparison. watch: re
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from harness.plan.suite import NamedProblem
 from harness.plugins.manager import Registry
 from harness.problems.validation import check_one_of
 from harness.record.run import Run
+from harness.worker.described.backend import find_source
 
 if TYPE_CHECKING:
     from harness.backend.base import Backend
@@ -176,7 +176,7 @@ def check_origins(registry: Registry, backends: Sequence[str], wanted: Wanted, b
     repository = find_repository(wanted.plugins)
     for name in backends:
         if not _is_inside(registry.backend(name), repository):
-            source = inspect.getsourcefile(type(registry.backend(name)))
+            source = find_source(registry.backend(name))
             raise UsageError(
                 f"backend '{name}' comes from '{source}', of which no revision of '{repository}' decides; wanted "
                 "sources of that repository (pip install --editable), --build always, or --base-env VENV"
@@ -206,8 +206,8 @@ def find_backends(registry: Registry, plugins: Sequence[str]) -> list[str]:
 
 
 def _is_inside(backend: Backend, repository: Path | None) -> bool:
-    source = inspect.getsourcefile(type(backend))
-    if source is None or repository is None:
+    source = find_source(backend)
+    if not source or repository is None:
         return False
     path = Path(source).resolve()
     return path.is_relative_to(repository) and not {"site-packages", "dist-packages"} & set(path.parts)

@@ -62,7 +62,11 @@ class Law:
 
     def routes(self, backend: Backend, problem: Problem) -> dict[Operator, Route]:
         """Return the backend's route to each operator that the law needs, for this problem's geometry."""
-        return {operator: find_route(backend, _as(problem, operator)) for operator in self.needs(problem)}
+        return {operator: find_route(backend, one) for operator, one in self.asks(problem).items()}
+
+    def asks(self, problem: Problem) -> dict[Operator, Problem]:
+        """Return the problems whose routes decide, by operator: this geometry with each operator that the law needs."""
+        return {operator: _as(problem, operator) for operator in self.needs(problem)}
 
     def route(self, backend: Backend, problem: Problem | NetworkProblem) -> Route:
         """Return the weakest of these routes: one unsupported operator makes the law unsupported."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from harness.backend.base import Backend, native_operators
-from harness.backend.routing import Route, find_route
+from harness.backend.routing import Route, RoutedBackend, find_route
 from harness.errors import UsageError, say_error
 from harness.laws.law import Law
 from harness.machine.threads import ONE, THREAD_VARIABLES, deal_threads
@@ -20,7 +21,8 @@ from harness.plan.catalog import Catalog
 from harness.plan.cell import MAJORITY, Cell, Limits, Plan
 from harness.plan.gate import Gate
 from harness.plan.suite import Depth, Mode, NamedProblem, Suite
-from harness.plan.task import Task, check_estimate, check_numerics, estimate_work, estimate_workspace
+from harness.plan.task import Task, check_estimate, check_numerics, estimate_work, estimate_workspace, operators_of
+from harness.problems.problem import Problem
 from harness.problems.validation import check_one_of
 
 COPIES_CHECKED, COPIES_TIMED = 6, 12  # of all arrays, held by a worker at once; those in float64 count twice
@@ -100,6 +102,7 @@ def plan_run(
             if suite.timing.slowdown is not None:
                 answers.slowdown = suite.timing.slowdown if bases[arm.family] != arm.name else 0.0
             answers.elsewhere = arm.environment.elsewhere
+            answers.foresee(items)
             left_out = _leave_out(answers, items, "full" if problems else depth)
             cells.extend(_plan_cells(answers, items, numbers, left_out))
     if not cells:
@@ -146,7 +149,9 @@ def _plan_bugs(
             answers = _Answers(suite, catalog.backend(name), bug.arm(name), limits, threads or bug.threads or None)
             lacks = bool(bug.flag) and flags is not None and bug.flag not in flags
             hindrance = f"this processor has no {bug.flag}" if lacks else ""
-            made = list(_plan_cells(answers, _once(items, applied), numbers, {}))
+            once = _once(items, applied)
+            answers.foresee(once)
+            made = list(_plan_cells(answers, once, numbers, {}))
             cells.extend(replace(cell, decided="unsupported", reason=hindrance) if lacks else cell for cell in made)
             yield AskedBug(bug=bug, backend=name, cells=len(made), hindrance=hindrance)
 
@@ -229,6 +234,22 @@ class _Answers:
         self.memory_bytes = limits.free_bytes if suite.fills_memory and limits.free_bytes else limits.memory_bytes
         self.costs: dict[tuple[int, float | None], _Cost] = {}
         self.routes: dict[tuple[int, str], Route] = {}
+
+    def foresee(self, items: Sequence[_Item]) -> None:
+        """Let a backend of another process know all problems that it will be asked about."""
+        if not isinstance(self.backend, RoutedBackend):
+            return
+        found: dict[Problem, None] = {}
+        seen: set[tuple[int, str]] = set()
+        for item in items:
+            problem = item.named.problem
+            found |= dict.fromkeys(operators_of(problem))
+            for law in item.laws:
+                if isinstance(problem, Problem) and (item.geometry, law.name) not in seen:
+                    seen.add((item.geometry, law.name))
+                    with suppress(Exception):  # it will be raised again, in the place that knows what it stands for
+                        found |= dict.fromkeys(law.asks(problem).values())
+        self.backend.foresee(found)
 
     def route(self, item: _Item, law: Law | None) -> Route:
         """Return the route of the problem, or the weakest of the routes that a law needs."""

@@ -6,7 +6,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -48,6 +48,8 @@ BUILTIN = (
     "reports.reporters",
 )
 Origin = Literal["built-in", "entry point", "--plugin"]
+KINDS = ("backends", "suites", "laws", "problems", "networks", "reporters")
+RUN_HOOKS = ("result_recorded", "run_finished")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,28 @@ class PluginRow:
     problems: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     reporters: tuple[str, ...] = ()
+    hooks: tuple[str, ...] = ()  # of runs
+
+    @property
+    def takes_part(self) -> bool:
+        """True if it brings what is needed where runs are planned, judged or recorded: anything but backends."""
+        return any((self.suites, self.laws, self.problems, self.networks, self.reporters, self.hooks))
+
+    @property
+    def is_partial(self) -> bool:
+        """True for a plugin of somebody else that is judge and party: it takes part, and brings backends."""
+        return self.origin != "built-in" and bool(self.backends) and self.takes_part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What a process of its own says about a plugin: the row of the plugin, and its backends by name."""
+
+    row: PluginRow
+    backends: Mapping[str, Backend] = field(default_factory=dict)
+
+
+Describe = Callable[[str, Origin], Description]
 
 
 @dataclass(slots=True)
@@ -106,12 +130,19 @@ def fresh_manager() -> pluggy.PluginManager:
     return manager
 
 
-def load_plugins(extra: Iterable[str] = (), blocked: Iterable[str] = (), only: Iterable[str] | None = None) -> Registry:
+def load_plugins(
+    extra: Iterable[str] = (),
+    blocked: Iterable[str] = (),
+    only: Iterable[str] | None = None,
+    describe: Describe | None = None,
+) -> Registry:
     """Load built-in plugins, entry points and `extra`.
 
     extra: modules or paths of Python files.
     blocked: names of plugins that are not loaded.
     only: load only plugins with these names; None for all.
+    describe: lets another process describe a plugin that is not built in. Its backends are then those of the
+        description, and it is imported here only if it brings anything else. None imports all plugins here.
     Raises UsageError for an `extra` path that does not exist or a `blocked` name that no plugin has.
     """
     registry = Registry()
@@ -125,7 +156,8 @@ def load_plugins(extra: Iterable[str] = (), blocked: Iterable[str] = (), only: I
         if name in blocked:
             registry.rows.append(PluginRow(name=name, origin=origin, state="blocked", reason="--no-plugin"))
         elif wanted is None or name in wanted:
-            registry.rows.append(_load_one(registry, name, origin, source))
+            described = None if describe is None or origin == "built-in" else describe(name, origin)
+            registry.rows.append(_load_one(registry, name, origin, source, described))
     return registry
 
 
@@ -150,27 +182,36 @@ def _sources(extra: Iterable[str]) -> list[tuple[str, Origin, Any]]:
     return list({name: (name, origin, source) for name, origin, source in found}.values())
 
 
-def _load_one(registry: Registry, name: str, origin: Origin, source: Any) -> PluginRow:
-    """Import, validate and call one plugin; after an error, the row has the reason and nothing is registered."""
+def _load_one(
+    registry: Registry, name: str, origin: Origin, source: Any, described: Description | None = None
+) -> PluginRow:
+    """Load one plugin; after an error, the row has the reason and nothing is registered."""
+    if described is not None and described.row.state != "loaded":
+        return described.row
     scratch = fresh_manager()
     try:
-        module = _import(source)
-        scratch.register(module, name)
-        scratch.check_pending()
-        if not scratch.get_hookcallers(module):
-            raise UsageError("no hook found, wanted at least one function marked @harness.hookimpl")
-        given = _collect(scratch, registry)
+        collected = _Collected(registry)
+        for backend in described.backends.values() if described is not None else ():
+            collected.take("backends", backend)
+        if described is None or described.row.takes_part:
+            module = _import(source)
+            scratch.register(module, name)
+            scratch.check_pending()
+            if not scratch.get_hookcallers(module):
+                raise UsageError("no hook found, wanted at least one function marked @harness.hookimpl")
+            collected.call_hooks(scratch, backends=described is None)
+            registry.manager.register(module, name)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a plugin may raise anything, including SystemExit; the command continues
         return PluginRow(name=name, origin=origin, state="broken", reason=_reason(error))
-    registry.manager.register(module, name)
-    for kind, items in given.items():
+    for kind, items in collected.given.items():
         getattr(registry, kind).update(items)
-    names = {kind: tuple(items) for kind, items in given.items()}
+    names = {kind: tuple(items) for kind, items in collected.given.items()}
     return PluginRow(
         name=name, origin=origin, state="loaded", backends=names["backends"], suites=names["suites"],
         laws=names["laws"], problems=names["problems"], networks=names["networks"], reporters=names["reporters"],
+        hooks=tuple(hook for hook in RUN_HOOKS if getattr(scratch.hook, hook).get_hookimpls()),
     )  # fmt: skip
 
 
@@ -190,45 +231,53 @@ def _import(source: Any) -> ModuleType:
     return loaded
 
 
-def _collect(scratch: pluggy.PluginManager, registry: Registry) -> dict[str, dict[str, Any]]:
-    """Call the registering hooks of one plugin; return its objects by kind and name, all checked."""
-    from harness.analysis.reporter import Reporter
-    from harness.laws.law import Law
-    from harness.networks.architecture import Architecture
-    from harness.plan.suite import ProblemSet, Suite
+class _Collected:
+    """Objects of one plugin by kind and name, all checked."""
 
-    kinds = ("backends", "suites", "laws", "problems", "networks", "reporters")
-    given: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.given: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
 
-    def register(kind: str, item: Any) -> None:
+    def take(self, kind: str, item: Any) -> None:
+        """Add an object. Raises UsageError for a name that is none, or taken."""
         name = getattr(item, "name", None)
         if not isinstance(name, str) or not name or any(c.isspace() or c == "/" for c in name):
             raise UsageError(f"{type(item).__name__} has name {name!r}, wanted a word without blanks or slashes")
-        if name in given[kind] or name in getattr(registry, kind):
+        if name in self.given[kind] or name in getattr(self.registry, kind):
             raise UsageError(f"the name '{name}' is taken among {kind}, wanted a new one")
-        given[kind][name] = item
+        self.given[kind][name] = item
 
-    def register_backend(backend: Backend) -> None:
-        check_backend(backend)
-        register("backends", backend)
+    def call_hooks(self, scratch: pluggy.PluginManager, *, backends: bool) -> None:
+        """Call the registering hooks of one plugin.
 
-    def register_typed(kind: str, wanted: type, item: Any) -> None:
-        if not isinstance(item, wanted):
-            raise UsageError(f"register_{kind}: got {item!r}, wanted a harness.{wanted.__name__}")
-        register(kind, item)
+        backends: whether also that of backends, which may be known from a description.
+        """
+        from harness.analysis.reporter import Reporter
+        from harness.laws.law import Law
+        from harness.networks.architecture import Architecture
+        from harness.plan.suite import ProblemSet, Suite
 
-    def register_suite(item: Any) -> None:
-        if isinstance(item, Law):
-            register("laws", item)
-        else:
-            register_typed("suites", Suite, item)
+        def register_backend(backend: Backend) -> None:
+            check_backend(backend)
+            self.take("backends", backend)
 
-    scratch.hook.register_backends(register=register_backend)
-    scratch.hook.register_suites(register=register_suite)
-    scratch.hook.register_problems(register=partial(register_typed, "problems", ProblemSet))
-    scratch.hook.register_networks(register=partial(register_typed, "networks", Architecture))
-    scratch.hook.register_reporters(register=partial(register_typed, "reporters", Reporter))
-    return given
+        def register_typed(kind: str, wanted: type, item: Any) -> None:
+            if not isinstance(item, wanted):
+                raise UsageError(f"register_{kind}: got {item!r}, wanted a harness.{wanted.__name__}")
+            self.take(kind, item)
+
+        def register_suite(item: Any) -> None:
+            if isinstance(item, Law):
+                self.take("laws", item)
+            else:
+                register_typed("suites", Suite, item)
+
+        if backends:
+            scratch.hook.register_backends(register=register_backend)
+        scratch.hook.register_suites(register=register_suite)
+        scratch.hook.register_problems(register=partial(register_typed, "problems", ProblemSet))
+        scratch.hook.register_networks(register=partial(register_typed, "networks", Architecture))
+        scratch.hook.register_reporters(register=partial(register_typed, "reporters", Reporter))
 
 
 def refuse_broken(registry: Registry) -> None:

@@ -109,9 +109,9 @@ def test_every_command_says_so(monkeypatch, capsys, command):
     assert "backends.absent" in said.out + said.err
 
 
-def test_a_plugin_that_loads_in_the_command_only_is_no_success(project):
+def test_a_plugin_that_loads_everywhere_but_in_its_worker_is_no_success(project):
     (project / "mine.py").write_text(
-        MINE.format(extra="if 'harness.cli.main' not in sys.modules:\n    raise RuntimeError('not here')")
+        MINE.format(extra="if 'harness.worker.host.serving' in sys.modules:\n    raise RuntimeError('not here')")
     )
     done = run_there(
         project, "run", "correctness", "--plugin", "./mine.py", "--backend", "numpy-direct", "--backend", "mine",

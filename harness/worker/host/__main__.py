@@ -6,13 +6,9 @@ run and decides nothing: it loads the backend, makes calls, and takes times that
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
-import os
-import signal
 import socket
 import sys
-import threading
 from contextlib import suppress
 
 import harness.measure.block  # noqa: F401  binds its clocks before any backend can reach them
@@ -22,11 +18,10 @@ from harness.worker import protocol
 from harness.worker.host.answer import State, answer
 from harness.worker.host.declared import declare
 from harness.worker.host.serving import Server
+from harness.worker.parentage import die_with_parent
 from harness.worker.wire.arena import Arena
 from harness.worker.wire.channel import Channel, ChannelClosedError
 from harness.worker.wire.messages import Loaded, encoder, requests
-
-PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str]) -> None:
@@ -58,16 +53,6 @@ def serve(channel: Channel, questions: Arena, answers: Arena) -> None:
     while True:
         body, ticket = channel.receive()
         channel.send(encoder.encode(server.reply(requests.decode(body), ticket)), ticket)
-
-
-def die_with_parent() -> None:
-    """Let the system kill this process when its parent ends, also in a call that never returns to Python."""
-    assert threading.current_thread() is threading.main_thread()
-    parent = os.getppid()
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it ended before the system knew
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,12 @@ from __future__ import annotations
 import secrets
 import socket
 import struct
+import time
 
 HEAD = struct.Struct("<IQ")  # length, ticket
 MOST_BYTES = 2**30  # of a body; arrays do not go through the channel
 CHUNK_BYTES = 2**16
+LEAST_WAIT_S = 1e-3  # with 0, not even what is there would be received
 
 
 class ChannelClosedError(Exception):
@@ -23,17 +25,33 @@ class ChannelError(Exception):
     """Bytes that are no frame, or not the expected one."""
 
 
+class ChannelLateError(Exception):
+    """The other process has not answered in time."""
+
+
 class Channel:
     """One end of the socket, with the bytes received beyond the last frame."""
 
-    def __init__(self, end: socket.socket) -> None:
-        """Take an end of a pair of connected sockets."""
-        self.end, self.received = end, bytearray()
+    def __init__(self, end: socket.socket, most_bytes: int = MOST_BYTES) -> None:
+        """Take an end of a pair of connected sockets.
+
+        most_bytes: of the body of a frame.
+        """
+        self.end, self.most_bytes, self.received = end, most_bytes, bytearray()
+        self.until: float | None = None
+
+    def wait_until(self, until: float | None) -> None:
+        """Let every later wait end at a time of the monotonic clock, with ChannelLateError; None waits without end."""
+        self.until = until
+        self.end.settimeout(None)
 
     def send(self, body: bytes, ticket: int) -> None:
-        """Write one frame. Raises ChannelClosedError."""
+        """Write one frame. Raises ChannelClosedError, ChannelLateError."""
         try:
+            self._limit_wait()
             self.end.sendall(HEAD.pack(len(body), ticket) + body)
+        except TimeoutError:
+            raise ChannelLateError from None
         except OSError:
             raise ChannelClosedError from None
 
@@ -41,14 +59,14 @@ class Channel:
         """Wait for one frame; return its body and its ticket.
 
         wanted: ticket of the only frame that may come; None accepts any.
-        Raises ChannelClosedError, and ChannelError as soon as a frame's head is wrong.
+        Raises ChannelClosedError, ChannelLateError, and ChannelError as soon as a frame's head is wrong.
         """
         self._fill(HEAD.size)
         size, ticket = HEAD.unpack_from(self.received)
         if wanted is not None and ticket != wanted:
             raise ChannelError("got bytes that answer no request")
-        if size > MOST_BYTES:
-            raise ChannelError(f"got a frame of {size} bytes, wanted at most {MOST_BYTES}")
+        if size > self.most_bytes:
+            raise ChannelError(f"got a frame of {size} bytes, wanted at most {self.most_bytes}")
         end = HEAD.size + size
         self._fill(end)
         body = bytes(self.received[HEAD.size : end])
@@ -76,9 +94,17 @@ class Channel:
         """Receive until so many bytes are there."""
         while len(self.received) < size:
             try:
+                self._limit_wait()
                 chunk = self.end.recv(CHUNK_BYTES)
+            except TimeoutError:
+                raise ChannelLateError from None
             except OSError:
                 chunk = b""
             if not chunk:
                 raise ChannelClosedError
             self.received += chunk
+
+    def _limit_wait(self) -> None:
+        """Let the next operation wait no longer than is left."""
+        if self.until is not None:
+            self.end.settimeout(max(self.until - time.monotonic(), LEAST_WAIT_S))
