@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from harness import ExitCode
@@ -98,8 +98,11 @@ VERSIONS: dict[ExitCode, State] = {ExitCode.OK: "good", ExitCode.CANNOT_TELL: "o
 def judge_analysis(analysis: Analysis) -> Verdict:
     """Return the verdict on a run: of its gate, of its comparison of arms, or of its outcomes."""
     if analysis.verdicts is None:
-        return judge_run(analysis)
-    return _judge_versions(analysis) if analysis.verdicts.gate.whole else judge_arms(analysis)
+        found = judge_run(analysis)
+    else:
+        found = _judge_versions(analysis) if analysis.verdicts.gate.whole else judge_arms(analysis)
+    notes = [f"{line}." for line in analysis.parties]
+    return replace(found, detail=" ".join(filter(None, [found.detail, *notes]))) if notes else found
 
 
 def judge_arms(analysis: Analysis) -> Verdict:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from harness.analysis.arm_comparison import ArmComparison, compare_to_base
 from harness.analysis.bugs import BugRow, bug_rows
 from harness.analysis.coverage import run_coverage
-from harness.analysis.descriptions import describe_incomplete, describe_overdrawn
+from harness.analysis.descriptions import describe_incomplete, describe_overdrawn, describe_parties
 from harness.analysis.exit_code import find_exit_code
 from harness.analysis.failures import FailureGroup, group_failures
 from harness.analysis.gate_report import GateReport, judge_gate
@@ -106,6 +106,11 @@ class Analysis:
     def overdrawn(self) -> tuple[str, ...]:
         """A line for each backend of which too many passed results prove nothing."""
         return tuple(describe_overdrawn(self.run.overdrawn))
+
+    @cached_property
+    def parties(self) -> tuple[str, ...]:
+        """A line for each plugin that is judge and party."""
+        return tuple(describe_parties(self.run.header.parties))
 
     @cached_property
     def counts_by_outcome(self) -> Mapping[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from harness.record.run import VACUOUS_QUOTA, Outcome, Result, Run
 
@@ -16,6 +16,18 @@ def describe_overdrawn(overdrawn: Mapping[str, tuple[int, int]]) -> list[str]:
         f"{backend}: {vacuous} of {passed} passed results prove nothing ({100 * vacuous / passed:.1f} %), "
         f"above the quota of {100 * VACUOUS_QUOTA:g} %: the run does not count as a success"
         for backend, (vacuous, passed) in overdrawn.items()
+    ]
+
+
+def describe_parties(parties: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a line for each plugin that is judge and party.
+
+    parties: names of the plugins, with the kinds of what they bring in addition to backends.
+    """
+    return [
+        f"{name} is judge and party: it brings backends and {', '.join(kinds)}, so its code also ran where they are "
+        "judged or recorded"
+        for name, kinds in parties.items()
     ]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.analysis.inert_text import show_text
-from harness.cli.options import load_registry, plugin_options, read_seconds
+from harness.cli.options import load_registry, plugin_options, read_seconds, say_parties
 from harness.cli.saying import say
 from harness.exit_codes import ExitCode
 
@@ -68,8 +68,10 @@ def command(
         backends=backends, seconds=read_seconds(duration) if duration else None, examples=examples, laws=laws,
         operators=operators, dtypes=dtypes, seed=seed, corpus=corpus or DEFAULT_FOLDER, plugins=plugins,
     )  # fmt: skip
+    registry = load_registry(plugins, without)
+    say_parties(registry, [name.partition("@")[0] for name in backends])
     with _Terminal() as watch:
-        return fuzz_backends(load_registry(plugins, without), request, watch).exit_code
+        return fuzz_backends(registry, request, watch).exit_code
 
 
 class _Terminal:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import load_registry, plugin_options
+from harness.cli.options import load_registry, plugin_options, say_parties
 from harness.cli.saying import say
 from harness.errors import UnwritableError
 from harness.exit_codes import ExitCode
@@ -53,6 +53,7 @@ def command(
     files = (*list_files(sources), *plugins)
     registry = load_registry(files, without)
     faults = choose_faults(registry, sources, backends)
+    say_parties(registry, faults)
     for law in laws:
         registry.law(law)
     if output is not None:

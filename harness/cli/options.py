@@ -78,6 +78,17 @@ def load_registry(plugins: Iterable[str], without: Iterable[str]) -> Registry:
     return registry
 
 
+def say_parties(registry: Registry, backends: Iterable[str]) -> None:
+    """Say which plugins are judge and party, for a command that makes no run with a record of it.
+
+    backends: names of those that are judged.
+    """
+    from harness.analysis.descriptions import describe_parties
+
+    for line in describe_parties(registry.find_parties(backends)):
+        say(line, error=True)
+
+
 def read_problems(
     lines: Sequence[str], files: Sequence[str], networks: Mapping[str, Architecture] | None = None
 ) -> list[NamedProblem]:

@@ -20,6 +20,7 @@ from harness.analysis.descriptions import (
     describe_incomplete,
     describe_outcome,
     describe_overdrawn,
+    describe_parties,
 )
 from harness.analysis.networks import NetworkRow
 from harness.analysis.repeating import repeat_command
@@ -76,6 +77,8 @@ def print_ending(run: Run, written: Sequence[Path] = ()) -> None:
     console = open_console()
     if not run.complete:
         console.print(f"{describe_incomplete(run)}.", markup=False, soft_wrap=True)
+    for line in describe_parties(run.header.parties):
+        console.print(line, markup=False, soft_wrap=True)
     console.print(f"run:    {run.path}", markup=False, soft_wrap=True)
     page = next((path for path in written if path.suffix == ".html"), None)
     if page is not None:

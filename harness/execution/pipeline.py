@@ -68,6 +68,7 @@ def run_plan(
             format=FORMAT, created=time.strftime("%Y-%m-%dT%H:%M:%S%z"), command=command, suites=plan.suites,
             arm_names=plan.arm_names, cells=len(plan.cells), environment=environment, plugins=tuple(extra),
             flags=tuple(flags), gate=plan.gate, bugs=plan.bugs,
+            parties=registry.find_parties({cell.backend for cell in plan.cells}),
             arms=tuple(_record_arm(arm, places[arm.environment.place]) for arm in plan.arms),
         )  # fmt: skip
         execution = Execution(

@@ -69,14 +69,9 @@ class PluginRow:
     hooks: tuple[str, ...] = ()  # of runs
 
     @property
-    def takes_part(self) -> bool:
-        """True if it brings what is needed where runs are planned, judged or recorded: anything but backends."""
-        return any((self.suites, self.laws, self.problems, self.networks, self.reporters, self.hooks))
-
-    @property
-    def is_partial(self) -> bool:
-        """True for a plugin of somebody else that is judge and party: it takes part, and brings backends."""
-        return self.origin != "built-in" and bool(self.backends) and self.takes_part
+    def part(self) -> tuple[str, ...]:
+        """Kinds of what is needed where runs are planned, judged or recorded: all that it brings but backends."""
+        return tuple(kind for kind in (*KINDS, "hooks") if kind != "backends" and getattr(self, kind))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +92,19 @@ class Registry(Catalog):
     reporters: dict[str, Reporter] = field(default_factory=dict)
     rows: list[PluginRow] = field(default_factory=list)
     manager: pluggy.PluginManager = field(default_factory=lambda: fresh_manager())
+
+    def find_parties(self, backends: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return the plugins that are judge and party, with the kinds of what they bring in addition.
+
+        backends: names of those that are judged.
+        Built-in plugins are the judge's own.
+        """
+        judged = set(backends)
+        return {
+            row.name: row.part
+            for row in self.rows
+            if row.origin != "built-in" and row.part and not judged.isdisjoint(row.backends)
+        }
 
     def reporter(self, name: str) -> Reporter:
         """Return a reporter by the name of its format. Raises UsageError that lists the known names."""
@@ -193,7 +201,7 @@ def _load_one(
         collected = _Collected(registry)
         for backend in described.backends.values() if described is not None else ():
             collected.take("backends", backend)
-        if described is None or described.row.takes_part:
+        if described is None or described.row.part:
             module = _import(source)
             scratch.register(module, name)
             scratch.check_pending()

@@ -218,6 +218,7 @@ class Header:
     """Facts that are known before the first result.
 
     arm_names: of all arms, in the order of the run. arms: the given ones; empty if backends were given by name alone.
+    parties: plugins of others that are judge and party, with what they bring in addition to a backend of this run.
     """
 
     format: int
@@ -232,6 +233,7 @@ class Header:
     arms: tuple[ArmRecord, ...] = ()
     gate: Gate | None = None
     bugs: tuple[AskedBug, ...] = ()
+    parties: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def backend_of(self) -> dict[str, str]:
