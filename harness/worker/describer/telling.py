@@ -78,6 +78,7 @@ def _state_numerics(backend: Backend, problem: Problem) -> Arithmetic:
     check_numerics(backend, problem)
     given = backend.numerics_for(problem)
     values = {field.name: getattr(given, field.name) for field in fields(Numerics)}
+    Numerics(**values)  # as only a constructor checks it
     return Arithmetic(values | {"accumulator": dict(given.accumulator)})
 
 
