@@ -81,7 +81,7 @@ def load_registry(plugins: Iterable[str], without: Iterable[str]) -> Registry:
 def say_parties(registry: Registry, backends: Iterable[str]) -> None:
     """Say which plugins are judge and party, for a command that makes no run with a record of it.
 
-    backends: names of those that are judged.
+    backends: names of the judged backends.
     """
     from harness.analysis.descriptions import describe_parties
 

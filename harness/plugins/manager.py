@@ -76,7 +76,7 @@ class PluginRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What a process of its own says about a plugin: the row of the plugin, and its backends by name."""
+    """Description of a plugin by a process of its own: the row of the plugin, and its backends by name."""
 
     row: PluginRow
     backends: Mapping[str, Backend] = field(default_factory=dict)
@@ -96,7 +96,7 @@ class Registry(Catalog):
     def find_parties(self, backends: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return the plugins that are judge and party, with the kinds of what they bring in addition.
 
-        backends: names of those that are judged.
+        backends: names of the judged backends.
         Built-in plugins are the judge's own.
         """
         judged = set(backends)

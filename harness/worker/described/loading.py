@@ -23,7 +23,7 @@ def load_described(extra: Iterable[str] = (), blocked: Iterable[str] = ()) -> Re
 
 
 def _describe(extra: tuple[str, ...], name: str, origin: Origin) -> Description:
-    """Describe a plugin; one whose process gives no answer, or declares what nothing may declare, is broken."""
+    """Describe a plugin; without an answer, or with impossible declarations, it is broken."""
     describer = Describer(extra, name)
     try:
         said = describer.describe()

@@ -1,4 +1,4 @@
-"""What a plugin brings, and what its backends declare for problems, as plain data; exceptions are part of it."""
+"""Contents of a plugin, and declarations of its backends for problems, as plain data; exceptions are part of it."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import msgspec
 from harness.worker.wire.messages import Asked, Declared, Raised
 
 MOST_BYTES = 2**24  # of a frame
-MOST_TEXT = 2000  # characters of a text that a backend gives
+MOST_TEXT = 2000  # characters of any text of a backend
 
 
 class Describe(msgspec.Struct, frozen=True, tag="describe"):
@@ -42,7 +42,7 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 class Plugin(msgspec.Struct, frozen=True, tag="plugin"):
-    """What a plugin brings, as names by kind.
+    """Contents of a plugin, as names by kind.
 
     reason: why it is broken; None if it is not.
     hooks: of runs, which it implements.
