@@ -50,7 +50,7 @@ class Backend:
     def supports(self, problem: Problem) -> str | None:
         """Return None, or the reason why this problem is not computed natively.
 
-        Must be pure and independent of data and seed: the planner calls it outside the worker.
+        Must be pure and independent of data and seed: the planner asks it outside the worker, in another process.
         """
         return None
 
