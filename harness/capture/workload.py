@@ -23,7 +23,7 @@ from harness.problems.problem import Problem
 from harness.problems.window import Sizes, Window
 
 FORMAT = 1  # 1: the first
-WANTED = "a file that `python -m harness capture` writes"
+WANTED = "a file that `python -m harness capture` writes, or a text file with a problem line in each line"
 
 
 class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,6 +180,39 @@ def read_workload(path: str | Path) -> Workload:
     return Workload(source=file.source, problems=problems, left_out=tuple(file.left_out))
 
 
+def read_lines(path: Path, networks: Mapping[str, Architecture]) -> list[NamedProblem]:
+    """Read a text file with a problem in each line; blank lines and lines that begin with # do not count.
+
+    path: of the file, with line ends of any system. networks: architectures by name, for lines of networks.
+    Raises UsageError with the number of the first line that is no problem, or for a file without problems.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"problems: got '{path}' ({error.strerror}), wanted {WANTED}") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"problems: got '{path}' ({error}), wanted {WANTED}") from None
+    named = []
+    for number, line in enumerate(text.split("\n"), 1):  # not at other separators, which are no ends of lines
+        if (line := line.strip()) and not line.startswith("#"):
+            try:
+                named += name_problems([line], networks)
+            except HarnessError as error:
+                raise UsageError(f"problems: line {number} of '{path}': {error}") from None
+    if not named:
+        raise UsageError(f"problems: got '{path}', which has no problem in it, wanted one at least")
+    return named
+
+
+def is_text(path: Path) -> bool:
+    """Return True if a file is read as lines, and not as JSON: unless its first character is an opening bracket."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"{", b"[", b"")
+    except OSError:
+        return False
+
+
 def _read_entry(entry: _Entry, number: int, path: str | Path) -> NamedProblem:
     try:
         problem = parse_line(entry.line)
@@ -192,14 +225,14 @@ def _read_entry(entry: _Entry, number: int, path: str | Path) -> NamedProblem:
 def name_problems(
     problems: Sequence[str | Path | Task | NamedProblem], networks: Mapping[str, Architecture] | None = None
 ) -> list[NamedProblem]:
-    """Name problems: a line gets a name for its operator or network; a Path stands for all problems of a captured file.
+    """Name problems: a line gets a name for its operator or network; a Path stands for all problems of a file.
 
     networks: architectures by name, for lines of networks.
     """
     named: list[NamedProblem] = []
     for problem in problems:
         if isinstance(problem, Path):
-            named.extend(read_workload(problem).problems)
+            named.extend(read_lines(problem, networks or {}) if is_text(problem) else read_workload(problem).problems)
             continue
         if isinstance(problem, str):
             problem = parse_task(problem, networks or {})

@@ -38,8 +38,8 @@ def plugin_options(command: Command) -> Command:
 def problem_options(command: Command) -> Command:
     """Add --problem and --problems; `read_problems` reads both."""
     command = click.option(
-        "--problems", "problem_files", multiple=True, metavar="FILE.json",
-        help="The problems of this file, as `capture` writes it; may be repeated, and stand beside --problem.",
+        "--problems", "problem_files", multiple=True, metavar="FILE",
+        help="The problems of this file: as `capture` writes it, or a line each. May be repeated.",
     )(command)  # fmt: skip
     return click.option(
         "--problem", "problems", multiple=True, metavar="LINE", help="This problem line instead of the suite's."

@@ -18,6 +18,7 @@ from harness.capture.workload import (
     write_workload,
 )
 from harness.errors import UsageError
+from harness.plugins.manager import load_plugins
 from harness.problems.line import parse_line
 from harness.problems.window import Window
 
@@ -146,3 +147,29 @@ def test_the_divisor_matters_only_with_padding():
 
 def test_a_workload_without_problems_costs_nothing():
     assert Workload(source="torch:m:b", problems=()).flops == 0
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_text_file_has_a_problem_in_each_line(tmp_path, end):
+    lines = ["# of my model", "conv x=1x2x9 w=4x2x3 ", "", "  max_pool x=1x4x8 kernel=2", "network lenet5 forward n=2"]
+    path = tmp_path / "mine.txt"
+    path.write_bytes(("\ufeff" + end.join(lines)).encode())
+    named = name_problems([path, "conv x=1x1x3 w=1x1x2"], load_plugins().networks)
+    assert [one.problem.line for one in named] == [
+        "conv x=1x2x9 w=4x2x3", "max_pool x=1x4x8 kernel=2", named[2].problem.line, "conv x=1x1x3 w=1x1x2"
+    ]  # fmt: skip
+    assert named[2].problem.line.startswith("network lenet5 forward")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"conv x=1x2x9 w=4x2x3\nkonv x=1x1x5\n", "problems: line 2 of .*unknown operator: got 'konv'"),
+        (b"# nothing\n", "has no problem in it"),
+        (b"conv x=1x2x9 w=4x2x3 \xff\n", "wanted a file that"),
+    ],
+)
+def test_a_text_file_that_cannot_be_read_is_told_with_its_line(tmp_path, content, message):
+    (tmp_path / "mine.txt").write_bytes(content)
+    with pytest.raises(UsageError, match=message):
+        name_problems([tmp_path / "mine.txt"])
