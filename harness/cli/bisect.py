@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,17 +24,18 @@ if TYPE_CHECKING:
 @click.option("--cell", required=True, metavar="'BACKEND PROBLEM'", help="Backend and problem line, as `gate` shows.")
 @click.option("--law", metavar="NAME", help="Ask for this law instead of the time.")
 @click.option("--budget", default="2m", show_default=True, metavar="TIME", help="Wall time for each comparison.")
-@click.option("--delta", metavar="SHARE", default="1%", show_default=True, help="Change between the ends that counts.")
+@click.option("--delta", metavar="SHARE",
+              help="Change between the ends that counts.  [default: 1%, or what qualify found]")  # fmt: skip
+@click.option("--unqualified", is_flag=True, help="Go on where nothing is known of this machine's false alarms.")
 @build_options
 @click.option("--threads", type=click.IntRange(1), help="Threads of every worker.  [default: all]")
 @click.option("--lease-wait", metavar="TIME", help="How long to wait for a device in use.  [default: without end]")
 @click.option("--output", metavar="FOLDER", help="Folder for the runs.  [default: harness-runs]")
 @plugin_options
 def command(
-    good: str, bad: str, cell: str, law: str | None, budget: str, delta: str, build: Build, build_command: str,
-    package: str | None, extras: str,
-    threads: int | None, lease_wait: str | None, output: str | None, plugins: tuple[str, ...],
-    without: tuple[str, ...],
+    good: str, bad: str, cell: str, law: str | None, budget: str, delta: str | None, unqualified: bool, build: Build,
+    build_command: str, package: str | None, extras: str, threads: int | None, lease_wait: str | None,
+    output: str | None, plugins: tuple[str, ...], without: tuple[str, ...],
 ) -> ExitCode:  # fmt: skip
     """Find the commit between GOOD and BAD that made a cell slower, or wrong with --law.
 
@@ -48,11 +50,11 @@ def command(
     """
     from harness.cli.options import command_line
     from harness.cli.progress import choose_watch
-    from harness.errors import UsageError
+    from harness.errors import CannotTellError, UsageError
+    from harness.gating.arming import arm_gate
     from harness.gating.bisect import NothingToFindError, find_change, list_commits
     from harness.gating.versions import Wanted
     from harness.git import find_repository, resolve_revision
-    from harness.plan.gate import Gate
 
     registry = load_registry(plugins, without)
     backend, problem = read_cell(cell, registry.networks)
@@ -67,7 +69,10 @@ def command(
         build_command=build_command, plugins=plugins, threads=threads, output=output,
         command=command_line(sys.argv[1:]), lease_wait_s=read_seconds(lease_wait) if lease_wait else None,
     )  # fmt: skip
-    gate = Gate(delta=read_share(delta), budget_s=read_seconds(budget), whole=True, armed=True)
+    gate = arm_gate(read_share(delta) if delta else None, 0.0, threads, unqualified=unqualified or law is not None)
+    if gate.untimed and law is None:
+        raise CannotTellError(f"bisect compares no times: {gate.untimed}")
+    gate = replace(gate, budget_s=read_seconds(budget))
     say(f"{len(commits)} commits between {good} and {bad}; about {_most(len(commits))} comparisons")
     try:
         found = find_change(registry, wanted, gate, choose_watch(), commits, print_step)

@@ -239,3 +239,14 @@ def test_bisect_says_that_the_ends_do_not_differ(repository, tmp_path):
     )  # fmt: skip
     assert done.returncode == 4, done.stdout + done.stderr
     assert "bad is not shown to be worse than good: UNCHANGED" in done.stderr
+
+
+def test_bisect_compares_no_times_on_a_machine_that_is_not_qualified(repository, tmp_path):
+    done = harness(
+        "bisect", "--good", "begin", "--bad", "same", "--plugin", "kernels.plugin",
+        "--cell", "kernels conv x=100x4x14x14 w=8x4x3x3", "--output", str(tmp_path / "runs"),
+        cwd=repository, state=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert "bisect compares no times: this machine is not qualified" in done.stderr and "--unqualified" in done.stderr
+    assert not (tmp_path / "runs").exists()
