@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from harness.backend.routing import prepare, run
 from harness.backend.watched import watch
 from harness.errors import RefusalError
 from harness.laws.error_bounds import is_exact
+from harness.laws.threads import Turning, limit_threads, watch_threads
 from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays, Outputs
 from harness.problems.calling import bind_operator, name_outputs
 from harness.problems.data import apply_layout
@@ -158,6 +160,14 @@ class BackendUnderTest:
         wide = {k: a if a.dtype.kind == "i" else a.astype(np.float64) for k, a in outputs.items()}
         rounds = numerics.normwise and not problem.operator.spec.selects
         return {k: np.rint(a) if rounds else a for k, a in wide.items()}
+
+    def limit_threads(self, threads: int) -> AbstractContextManager[int]:
+        """Limit the backend to a number of threads, and restore it afterwards; yields the number that it reports."""
+        return limit_threads(self.backend, threads)
+
+    def watch_threads(self, call: Call, counts: Sequence[int]) -> Turning:
+        """Change the number of threads of a call, and observe which threads work; see `observe_threads`."""
+        return watch_threads(self.backend, call, counts)
 
     def fill_allocator(self, sizes: tuple[int, ...]) -> None:
         """Fill memory that the allocators will give to the next call with NaN: NumPy's and the backend's own.

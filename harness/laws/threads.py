@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from harness.backend.base import Backend
 from harness.backend.declarations import SET_THREADS
@@ -92,27 +92,71 @@ def granted_threads() -> int:
     return next((int(value) for value in values if value.isdigit() and int(value)), os.cpu_count() or 1)
 
 
+class Meter(Protocol):
+    """Limits the threads of a backend, and reads the processor time of its process."""
+
+    @property
+    def switch(self) -> bool:
+        """True if the backend sets its number of threads itself."""
+
+    def limit(self, threads: int) -> AbstractContextManager[int]:
+        """Limit the backend to a number of threads, and restore it afterwards; yields the number in effect."""
+
+    def read(self) -> tuple[int, int]:
+        """Return ns so far of all threads, and of the thread that calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMeter:
+    """A backend in this process."""
+
+    backend: Backend
+
+    @property
+    def switch(self) -> bool:
+        """True if the backend sets its number of threads itself."""
+        return has_thread_switch(self.backend)
+
+    def limit(self, threads: int) -> AbstractContextManager[int]:
+        """Limit the backend, as `limit_threads` does."""
+        return limit_threads(self.backend, threads)
+
+    def read(self) -> tuple[int, int]:
+        """Return processor times of this process and of this thread."""
+        return time.process_time_ns(), time.thread_time_ns()
+
+
 def watch_threads(backend: Backend, call: Call, counts: Sequence[int]) -> Turning:
+    """Change the number of threads of a call in this process, and observe which threads work.
+
+    backend: owner of the threads.
+    call, counts: as for `observe_threads`.
+    """
+    return observe_threads(OwnMeter(backend), call, counts)
+
+
+def observe_threads(meter: Meter, call: Call, counts: Sequence[int]) -> Turning:
     """Change the number of threads of a call, and observe which threads work.
 
+    meter: of the process of the call.
     counts: numbers above one, tried until other threads are seen to work.
     With a limit of one, a pool of one thread may do the work for the caller. Only a backend's own switch can be that of
     such a pool; it is ignored if several threads work at the same time, or if it reports more than one.
-    backend: owner of the threads. call: the work.
+    call: the work.
     """
-    switch = has_thread_switch(backend)
+    switch = meter.switch
     # One thread first, so that no thread of an earlier call is still active.
-    with limit_threads(backend, 1) as granted:
+    with meter.limit(1) as granted:
         if granted > 1:
             return Turning("ignored", f"{granted} threads are in effect")
-        one = watch_calm_work(call, switch=switch)
+        one = watch_calm_work(call, meter)
     if not is_calm(one, switch=switch):
         share = f"other threads spend {100 * one.others:.0f} % of the processor time"
         return Turning("ignored", f"{share}, {one.at_once:.2g} of them work at once" if switch else share)
     for threads in counts:
-        with limit_threads(backend, threads):
+        with meter.limit(threads):
             call()
-            others = min(watch_work(call).others for _ in range(AGAIN))
+            others = min(watch_work(call, meter).others for _ in range(AGAIN))
         if others >= SHARE:
             return Turning("turned", f"other threads spend {100 * others:.0f} % of the time with {threads}")
     return Turning("alone", f"no second thread works with limits up to {counts[-1]}")
@@ -123,25 +167,26 @@ def is_calm(work: Work, *, switch: bool) -> bool:
     return work.at_once < AT_ONCE if switch else work.others < SHARE
 
 
-def watch_calm_work(call: Call, *, switch: bool) -> Work:
+def watch_calm_work(call: Call, meter: Meter) -> Work:
     """Return the first work that keeps to one thread, else the last: threads spin for a while after their work."""
     for _ in range(TRIES):
         call()
-        work = watch_work(call)
-        if is_calm(work, switch=switch):
+        work = watch_work(call, meter)
+        if is_calm(work, switch=meter.switch):
             break
         time.sleep(CALM_S)
     return work
 
 
-def watch_work(call: Call) -> Work:
+def watch_work(call: Call, meter: Meter) -> Work:
     """Measure how the work of a call is distributed over threads."""
-    wall, whole, own = time.perf_counter_ns(), time.process_time_ns(), time.thread_time_ns()
-    spent = 0
+    (whole, own), wall = meter.read(), time.perf_counter_ns()
+    spent = mine = 0
     while spent < LEAST_NS:
         call()
-        spent = time.process_time_ns() - whole
-    mine, took = time.thread_time_ns() - own, time.perf_counter_ns() - wall
+        took = time.perf_counter_ns() - wall
+        now, now_own = meter.read()
+        spent, mine = now - whole, now_own - own
     return Work(max(0.0, 1 - mine / spent), spent / max(1, took))
 
 

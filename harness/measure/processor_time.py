@@ -21,6 +21,7 @@ TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
 SCHEDULED = 2  # CPUCLOCK_SCHED of the kernel's posix-timers.h: all threads of a process, in ns
 READ_BYTES = 128
 STOP_S, POLL_S = 1.0, 0.0005
+ASLEEP_S = 0.05
 STOPPED = (b"T", b"t", b"Z", b"X", b"")  # stopped, gone, or unknown
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -77,6 +78,21 @@ def waited_ns(pid: int) -> int:
     with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/schedstat", "rb", buffering=0) as file:
         return int(file.read().split()[1])
     return 0
+
+
+def first_thread_ns(pid: int) -> int:
+    """Return the processor time of a process's first thread, exact while it sleeps; 0 if the system reports none."""
+    path = f"/proc/{pid}/task/{pid}/schedstat"
+    with suppress(OSError, ValueError, IndexError), open(path, "rb", buffering=0) as file:
+        return int(file.read().split()[0])
+    return 0
+
+
+def wait_until_asleep(pid: int) -> None:
+    """Wait until the first thread of a process sleeps, as one does that waits for a request; at most ASLEEP_S."""
+    until = time.monotonic() + ASLEEP_S
+    while _read_state(pid) == b"R" and time.monotonic() < until:
+        time.sleep(0)
 
 
 def wait_until_stopped(pid: int) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from harness import Backend, BackendUnderTest, Deviation, Operator, Problem, law, parse_line, statement, worst_of
 from harness.backend import find_route
-from harness.laws import Turning, check_outputs, has_thread_switch, limit_threads, nothing_to_show, watch_threads
+from harness.laws import Turning, check_outputs, has_thread_switch, nothing_to_show
 from harness.plan import estimate_work
 from harness.problems import make_arrays, reference
 
@@ -20,7 +20,7 @@ DEAR_S = 1.0  # one call of it: then the problem that was asked about must do
 _seen: dict[tuple[type[Backend], Operator], tuple[Problem, Turning, Deviation]] = {}  # once in a process for each
 
 
-@law(tolerance="exact", when=lambda problem: problem.data == "integer" and not problem.flip, inside=True)
+@law(tolerance="exact", when=lambda problem: problem.data == "integer" and not problem.flip)
 def threads_agree(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(x) is the same with 1, 2, 3, 5 and 8 threads
 
@@ -56,7 +56,7 @@ def _look(subject: BackendUnderTest, problem: Problem) -> tuple[Problem, Turning
     if key not in _seen:
         wide = _widen(subject.backend, problem)
         call = subject.plain(wide, subject.devices(wide, make_arrays(wide)))
-        _seen[key] = wide, watch_threads(subject.backend, call.run, COUNTS[1:]), _compare(subject, wide)
+        _seen[key] = wide, subject.watch_threads(call.run, COUNTS[1:]), _compare(subject, wide)
     return _seen[key]
 
 
@@ -77,7 +77,7 @@ def _compare(subject: BackendUnderTest, problem: Problem) -> Deviation:
     call = subject.plain(problem, subject.devices(problem, arrays))
     numerics, parts = subject.numerics(problem), []
     for threads in COUNTS:
-        with limit_threads(subject.backend, threads):
+        with subject.limit_threads(threads):
             got = call.answer()
         found = check_outputs(problem, numerics, arrays, got, wanted)
         parts.append(found if found.passed else replace(found, what=f"{found.what} with {threads} threads"))

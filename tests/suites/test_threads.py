@@ -73,11 +73,11 @@ def test_parts_cover_everything_once(threads):
 
 
 def test_a_switch_that_is_ignored_without_a_word_is_seen_by_threads_that_work_at_once(monkeypatch):
-    monkeypatch.setattr(threads, "watch_work", lambda call: threads.Work(others=0.5, at_once=1.9))
+    monkeypatch.setattr(threads, "watch_work", lambda call, meter: threads.Work(others=0.5, at_once=1.9))
     monkeypatch.setattr(threads, "CALM_S", 0.0)
     assert threads.watch_threads(Pooled(), lambda: None, (2, 3)).state == "ignored"
-    monkeypatch.setattr(threads, "watch_work", lambda call: threads.Work(others=0.9, at_once=0.9))
+    monkeypatch.setattr(threads, "watch_work", lambda call, meter: threads.Work(others=0.9, at_once=0.9))
     assert threads.watch_threads(Pooled(), lambda: None, (2, 3)).state == "turned"  # a pool of one thread is one thread
     assert threads.watch_threads(Unreached(), lambda: None, (2, 3)).state == "ignored"
-    monkeypatch.setattr(threads, "watch_work", lambda call: threads.Work(others=0.0, at_once=0.9))
+    monkeypatch.setattr(threads, "watch_work", lambda call, meter: threads.Work(others=0.0, at_once=0.9))
     assert threads.watch_threads(Pooled(), lambda: None, (2, 3)).state == "alone"

@@ -103,6 +103,23 @@ def test_the_times_of_a_block_are_those_that_were_asked_for(tmp_path, name, reas
     assert [(result.outcome, reason in result.reason) for result in run.results] == [("error", True)]
 
 
+def test_answers_with_every_number_of_threads_are_judged_elsewhere(tmp_path):
+    """Pools: right, wrong in a part, and deaf to the limit."""
+    run = harness.run(
+        "correctness",
+        backends=["hostile:patches-comparison", "im2col", "faulty:rest-of-three", "faulty:limit-ignored"],
+        problems=[LINE.replace("2x2x9", "5x2x9")], laws=["threads-agree"], output=tmp_path / "run", jobs=1,
+        plugins=[HOSTILE, HOSTILE.replace("hostile.py", "threads.py")],
+    )  # fmt: skip
+    found = {result.arm: result for result in run.results}
+    assert {name: one.outcome for name, one in found.items()} == {
+        "hostile:patches-comparison": "failed", "im2col": "passed", "faulty:rest-of-three": "failed",
+        "faulty:limit-ignored": "failed",
+    }, {name: one.reason for name, one in found.items()}  # fmt: skip
+    assert "with 3 threads" in found["faulty:rest-of-three"].reason
+    assert "set_threads(1) is ignored" in found["faulty:limit-ignored"].reason
+
+
 @pytest.mark.parametrize("fields", ["", " mixed=numpy-direct"])
 def test_layers_of_a_network_are_judged_elsewhere(tmp_path, fields):
     run = harness.run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from harness.backend.base import Backend
 from harness.backend.routing import UnsupportedError, find_route, prepare, run
 from harness.laws.subject import fill_allocator
+from harness.laws.threads import limit_threads
 from harness.problems.arrays import DeviceArray
 from harness.problems.calling import name_outputs
 from harness.problems.problem import Problem
@@ -46,6 +48,7 @@ from harness.worker.wire.messages import (
     HostReply,
     HostRequest,
     Invoke,
+    LimitThreads,
     Many,
     Moves,
     Named,
@@ -85,6 +88,7 @@ class Server:
         self.numbers = itertools.count(1)
         self.dtypes: dict[str, Any] = {}
         self.judge = RemoteJudge(channel, self.answers)
+        self.limits = ExitStack()  # the limit of threads that holds now
 
     def reply(self, envelope: Envelope, ticket: int) -> HostReply:
         """Return the reply to a request; an exception is a reply too."""
@@ -140,6 +144,11 @@ class Server:
                 self.backend.synchronize()
             case FillAllocator():
                 fill_allocator(self.backend, request.sizes)
+            case LimitThreads():
+                self.limits.close()
+                if request.threads is not None:
+                    limit = limit_threads(self.backend, request.threads)
+                    return Value(int(self.limits.enter_context(limit)))
             case PassOn():
                 raise AssertionError("answered before")
         return Done()

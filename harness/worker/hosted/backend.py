@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from harness.backend.declarations import SET_THREADS
 from harness.backend.routing import Route, RoutedBackend
 from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.numerics import Numerics
@@ -27,11 +28,13 @@ from harness.worker.wire.messages import (
     FillAllocator,
     Held,
     Invoke,
+    LimitThreads,
     Outputs,
     Put,
     Run,
     Shown,
     Synchronize,
+    Value,
 )
 
 if TYPE_CHECKING:
@@ -153,6 +156,14 @@ class HostedBackend(RoutedBackend):
         """Fill memory that the allocators of the backend's process will give to the next call with NaN."""
         self.host.ask(FillAllocator(sizes))
 
+    def limit_threads(self, threads: int | None) -> int:
+        """Limit the threads of the backend until the next such call, and return the number that it reports.
+
+        threads: None only restores the number from before.
+        """
+        reply = self.host.ask(LimitThreads(threads))
+        return int(reply.value or 0) if isinstance(reply, Value) else 0
+
     def read(self, reply: Any, names: tuple[str, ...]) -> dict[str, Array]:
         """Return copies of the arrays of a reply. Raises HostError unless it has exactly these names."""
         if not isinstance(reply, Outputs) or set(reply.arrays) != set(names):
@@ -209,6 +220,8 @@ def make_hosted(host: Host, declared: Declared, base: type[Hosted] = HostedBacke
     members["numerics"] = make_numerics(declared)
     for name in declared.operators:
         members[name] = _make_operator(name)
+    if SET_THREADS in declared.own:
+        members[SET_THREADS] = lambda self, threads: self.limit_threads(threads)
     kind: type[Hosted] = type("HostedBackend", (base,), members)
     return kind(host, declared)
 

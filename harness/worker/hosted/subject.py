@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from harness.laws.subject import BackendUnderTest, PreparedCall, check_form, unturned
-from harness.problems.arrays import Array, DeviceArray, DeviceArrays
+from harness.laws.threads import Turning, has_thread_switch, observe_threads
+from harness.measure.processor_time import first_thread_ns, process_ns, wait_until_asleep
+from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays
 from harness.problems.problem import Problem
 from harness.problems.reference import turn
 from harness.worker.hosted.backend import HeldCall, HostedBackend
@@ -65,3 +68,37 @@ class HostedUnderTest(BackendUnderTest):
     def fill_allocator(self, sizes: tuple[int, ...]) -> None:
         """Fill memory that the allocators will give to the next call with NaN, in the backend's process."""
         self.hosted.fill_allocator(sizes)
+
+    @contextmanager
+    def limit_threads(self, threads: int) -> Iterator[int]:
+        """Limit the backend to a number of threads in its process, and restore it afterwards."""
+        try:
+            yield self.hosted.limit_threads(threads)
+        finally:
+            self.hosted.limit_threads(None)
+
+    def watch_threads(self, call: Call, counts: Sequence[int]) -> Turning:
+        """Change the number of threads of a call; the system says which threads of the backend's process work."""
+        return observe_threads(HostMeter(self), call, counts)
+
+
+@dataclass(frozen=True, slots=True)
+class HostMeter:
+    """The threads of the backend's process, whose processor time the system reports to this one."""
+
+    subject: HostedUnderTest
+
+    @property
+    def switch(self) -> bool:
+        """True if the backend sets its number of threads itself."""
+        return has_thread_switch(self.subject.backend)
+
+    def limit(self, threads: int) -> AbstractContextManager[int]:
+        """Limit the backend in its process."""
+        return self.subject.limit_threads(threads)
+
+    def read(self) -> tuple[int, int]:
+        """Return ns so far of all threads of the process, and of the first, which calls, when it waits for requests."""
+        pid = self.subject.hosted.host.process.pid
+        wait_until_asleep(pid)
+        return process_ns(pid), first_thread_ns(pid)

@@ -219,6 +219,15 @@ class FillAllocator(msgspec.Struct, frozen=True, tag="fill"):
     sizes: tuple[int, ...]
 
 
+class LimitThreads(msgspec.Struct, frozen=True, tag="threads"):
+    """Limit the backend to a number of threads until the next such request, and say the number in effect.
+
+    threads: None only restores the number from before.
+    """
+
+    threads: int | None
+
+
 class PassOn(msgspec.Struct, frozen=True, tag="pass"):
     """A request of the run that the backend's process answers as a whole, in the encoding of `protocol`."""
 
@@ -226,7 +235,7 @@ class PassOn(msgspec.Struct, frozen=True, tag="pass"):
 
 
 CallRequest = Compute | Put | Bind | Invoke | Run | Fetch | CallOperator | Operate | Synchronize
-HostRequest = Ask | AskCosts | CallRequest | FillAllocator | PassOn
+HostRequest = Ask | AskCosts | CallRequest | FillAllocator | LimitThreads | PassOn
 
 
 class Envelope(msgspec.Struct, frozen=True):
