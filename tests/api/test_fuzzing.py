@@ -69,9 +69,9 @@ def test_function_and_command_find_and_replay_the_same(capsys, tmp_path):
     ("backends", "more", "code", "reason"),
     [
         (("dying:unavailable", "im2col"), {"operators": ["conv"]}, 0, "no such device"),
-        (("dying:unavailable",), {}, 4, "no such device"),
+        pytest.param(("dying:unavailable",), {}, 4, "no such device", marks=pytest.mark.slow),
         (("dying:crashes-in-probe",), {}, 1, "died"),
-        (("fft",), {"dtypes": ["bfloat16"]}, 4, "fft has no bfloat16"),
+        pytest.param(("fft",), {"dtypes": ["bfloat16"]}, 4, "fft has no bfloat16", marks=pytest.mark.slow),
         (("im2col",), {"operators": ["max_pool"], "laws": ("tap-probe",)}, 4, "no law applies"),
     ],
 )

@@ -29,7 +29,13 @@ def _open(backend, line):
     return open_session(BackendUnderTest(backend, parse_line(line)), Prepare(problem=line, number=1, probe=False))
 
 
-@pytest.mark.parametrize("line", [SHORT, LONG, f"{SHORT} dtype=float64", f"{LONG} data=uniform", f"{LONG} data=wide"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        SHORT, LONG, f"{SHORT} dtype=float64", f"{LONG} data=wide",
+        pytest.param(f"{LONG} data=uniform", marks=pytest.mark.slow),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_can_be_looked_up_in_a_timed_call(cheats, name, line):
     backend, seen = cheats[f"cheat:{name}"], []

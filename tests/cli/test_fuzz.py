@@ -56,6 +56,7 @@ def found(tmp_path_factory):
     return _tail_lost(corpus), corpus
 
 
+@pytest.mark.slow  # tests of `harness.fuzz` ask the command soon what it finds and replays
 def test_a_fault_is_found_made_small_stored_and_told_with_the_command_that_repeats_it(found):
     done, corpus = found
     assert done.returncode == 1, done.stderr
@@ -76,6 +77,7 @@ def test_a_fault_is_found_made_small_stored_and_told_with_the_command_that_repea
     assert re.search(r"\d+ problems and \d+ law applications in [\d.]+ s, laws broken: 3", done.stdout)
 
 
+@pytest.mark.slow
 def test_the_command_that_is_printed_repeats_the_case(found, tmp_path):
     done, _ = found
     line = next(line for line in done.stdout.splitlines() if "repeat   " in line).partition("harness ")[2]
@@ -92,6 +94,7 @@ def test_the_same_seed_finds_the_same(found, tmp_path):
     assert plain[0] == plain[1]
 
 
+@pytest.mark.slow
 def test_what_is_stored_is_replayed_and_not_searched_for_again(found):
     _, corpus = found
     before = read_cases(corpus, "faulty:width-tail-lost")
@@ -179,6 +182,7 @@ def test_an_unreadable_corpus_is_told_before_anything_runs(text, words, tmp_path
     assert not done.stdout
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_the_search_and_keeps_what_was_found(tmp_path):
     child = subprocess.Popen(
         [sys.executable, "-m", "harness", "fuzz", "--plugin", FORWARD, "--backend", "faulty:flipped", *LAWS,

@@ -231,6 +231,7 @@ def test_bisect_finds_the_commit_that_broke_a_law(repository, tmp_path):
     assert done.stdout.splitlines()[-1].endswith(BROKEN.message)
 
 
+@pytest.mark.slow
 def test_bisect_says_that_the_ends_do_not_differ(repository, tmp_path):
     done = harness(
         "bisect", "--good", "begin", "--bad", "same", "--plugin", "kernels.plugin", "--law", "agrees-with-reference",

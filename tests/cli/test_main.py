@@ -115,10 +115,11 @@ def test_a_plugin_of_ones_own_is_run_and_reported(mine, tmp_path):
 def test_a_mistake_is_failed_with_the_law_and_a_command_that_repeats_it(mine, tmp_path):
     mine.write_text(MINE.replace("reference.conv(x, w,", "reference.conv(x, w[..., ::-1],"))
     done = call_harness(
-        "run", "correctness", "--plugin", str(mine), "--backend", "mine", "--problem", PROBLEM,
-        "--output", str(tmp_path / "run"),
+        "run", "correctness", "--plugin", str(mine), "--backend", "mine", "--problem", PROBLEM, "--law", "tap-probe",
+        "--law", "impulse-response", "--output", str(tmp_path / "run"),
     )  # fmt: skip
     assert done.returncode == 1
+    assert len(harness.load(tmp_path / "run").results) == 2
     assert "failed  mine  tap-probe" in done.stdout
     assert f"--problem '{PROBLEM}' --backend mine --law tap-probe --plugin {mine}" in done.stdout
     repeat = next(line for line in done.stdout.splitlines() if "--law tap-probe" in line).split("harness ", 1)[1]

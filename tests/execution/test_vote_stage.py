@@ -31,12 +31,14 @@ def test_the_odd_one_is_named_with_its_law_and_place(tmp_path):
     assert "--backend" not in repeat_command(run.header, outcomes["faulty:width-tail-lost"])
 
 
+@pytest.mark.slow  # tests of `laws.consensus` count such votes without workers
 def test_a_split_vote_is_nobodys_success(tmp_path):
     run = _vote(tmp_path, ("numpy-direct", "right", "faulty:scaled", "faulty:flipped"))
     assert {result.outcome for result in run.results} == {"failed"}
     assert all("no majority" in result.reason for result in run.results)
 
 
+@pytest.mark.slow
 def test_two_voters_decide_nothing(tmp_path):
     run = _vote(tmp_path, TRIO[:2])
     assert {result.outcome for result in run.results} == {"skipped"}

@@ -30,7 +30,7 @@ def _run(tmp_path, backend, problems=(FINE[0], FATAL, FINE[1]), **limits):
     ("backend", "outcome", "reason"),
     [
         ("dying:crashes", "crashed", "signal SIGSEGV"),
-        ("dying:exits", "crashed", "exit code 3"),
+        pytest.param("dying:exits", "crashed", "exit code 3", marks=pytest.mark.slow),
         ("dying:hangs", "timeout", "no answer within the limit of 4 s"),
         ("dying:raises", "error", "ArithmeticError: no such tile (dying.py:"),
     ],

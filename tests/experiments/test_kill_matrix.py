@@ -1,9 +1,21 @@
 """The kill matrix as it is made: in workers, law by law."""
 
+from dataclasses import replace
+
+import pytest
+
 from harness.experiments.kill_matrix import make_matrix
+from suites.geometries import correctness_problems
 from tests.conftest import FAULTY
 
 LAWS = ("tap-probe", "input-adjoint", "linear-in-the-input")
+
+
+@pytest.fixture
+def registry(registry):
+    """With a suite `correctness` of the chosen problems alone: the others take seconds to make."""
+    small = replace(registry.suites["correctness"], problems=correctness_problems)
+    return replace(registry, suites={**registry.suites, "correctness": small})
 
 
 def test_matrix_names_killers_and_survivors(registry, tmp_path):
