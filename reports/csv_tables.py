@@ -70,9 +70,10 @@ def mark_formulas(table: pa.Table) -> pa.Table:
     for number, field in enumerate(table.schema):
         if _is_text(field.type):
             texts = table.column(number).cast(pa.string())
-            quoted = pc.binary_join_element_wise("'", texts, "")
-            cells = pc.if_else(pc.match_substring_regex(texts, FORMULA), quoted, texts)
-            table = table.set_column(number, field.name, cells)
+            if pc.any(pc.match_substring_regex(texts.unique(), FORMULA)).as_py():  # most texts stand in many rows
+                quoted = pc.binary_join_element_wise("'", texts, "")
+                texts = pc.if_else(pc.match_substring_regex(texts, FORMULA), quoted, texts)
+            table = table.set_column(number, field.name, texts)
     return table
 
 

@@ -6,7 +6,7 @@ Reporters and printers take an `Analysis` and only format it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -272,7 +272,9 @@ class Analysis:
         return changed
 
 
-RUN_NAMES = frozenset(Run.__slots__) | {name for name, value in vars(Run).items() if isinstance(value, property)}
+RUN_NAMES = frozenset(field.name for field in fields(Run)) | {
+    name for name, value in vars(Run).items() if isinstance(value, (property, cached_property))
+}
 BY_ACCEPTANCE = frozenset({"acceptance", "gate_report", "verdicts", "qualification", "exit_code"})
 
 

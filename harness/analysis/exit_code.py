@@ -17,11 +17,11 @@ def find_exit_code(run: Run, bugs: Sequence[BugRow] | None = None) -> ExitCode:
     incomplete if it leaves a known bug undecided.
     bugs: rows of `bug_rows`, if they are known already.
     """
-    if any(result.outcome in WRONG for result in run.results) or run.overdrawn:
+    if any(run.counts[outcome] for outcome in WRONG) or run.overdrawn:
         return ExitCode.WRONG
     if any(row.status == "undecided" for row in (bug_rows(run) if bugs is None else bugs)):
         return ExitCode.INCOMPLETE
     if any(result.outcome == "unavailable" and (result.reason or "").startswith(NOT_LOADED) for result in run.results):
         return ExitCode.INCOMPLETE
-    ran = any(result.outcome in RAN for result in run.results)
+    ran = any(run.counts[outcome] for outcome in RAN)
     return ExitCode.OK if run.complete and ran else ExitCode.INCOMPLETE

@@ -29,21 +29,16 @@ from harness.analysis.schemas import (
 from harness.analysis.statistics import estimate_time
 from harness.analysis.switches import PROVES_NOTHING
 from harness.analysis.tables import (
-    BLOCK_COLUMNS,
-    RESULT_COLUMNS,
-    SAMPLE_COLUMNS,
     Column,
-    Columns,
-    block_rows,
     make_table,
-    result_columns,
-    sample_rows,
+    recorded_table,
     to_columns,
 )
 from harness.record.run import OUTCOMES, RAN, WRONG, Outcome, Run
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 REAL = frozenset({"normal", "uniform"})  # data of full significands without special numbers or sizes
 STATUSES = (OUTCOMES[0], PROVES_NOTHING, *OUTCOMES[1:])
@@ -52,17 +47,17 @@ ROW_KEY = ["suite", "label", "operator", "problem"]
 
 def results_frame(run: Run) -> pd.DataFrame:
     """Return one row for every result, with the columns, order and dtypes of RESULT_COLUMNS."""
-    return _framed(result_columns(run), RESULT_COLUMNS, _facts(run))
+    return _framed(recorded_table(run, "results"), _facts(run))
 
 
 def samples_frame(run: Run) -> pd.DataFrame:
     """Return one row for every raw sample, with the columns SAMPLE_COLUMNS; `cell` joins it to the results."""
-    return _typed(sample_rows(run), SAMPLE_COLUMNS, _facts(run))
+    return _framed(recorded_table(run, "samples"), _facts(run))
 
 
 def blocks_frame(run: Run) -> pd.DataFrame:
     """Return one row for every block of samples, with the columns BLOCK_COLUMNS; `cell` joins it to the results."""
-    return _typed(block_rows(run), BLOCK_COLUMNS, _facts(run))
+    return _framed(recorded_table(run, "blocks"), _facts(run))
 
 
 def verdicts_frame(arm_comparison: ArmComparison) -> pd.DataFrame:
@@ -83,7 +78,7 @@ def coverage_frames(run: Run, found: Found) -> dict[str, pd.DataFrame]:
     backend_of = {result.arm: result.backend for result in run.results}
     return {
         "coverage": _typed(list(coverage_rows(found, backend_of)), COVERAGE_COLUMNS, _facts(run)),
-        "coverage-pairs": _framed(gap_columns(found, backend_of), GAP_COLUMNS, _facts(run)),
+        "coverage-pairs": _framed(make_table(gap_columns(found, backend_of), GAP_COLUMNS), _facts(run)),
     }
 
 
@@ -124,16 +119,22 @@ def _facts(run: Run) -> dict[str, Any]:
 
 
 def _typed(rows: Sequence[dict[str, Any]], columns: Sequence[Column], attrs: Mapping[Any, Any]) -> pd.DataFrame:
-    return _framed(to_columns(rows, columns), columns, attrs)
+    return _framed(make_table(to_columns(rows, columns), columns), attrs)
 
 
-def _framed(values: Columns, columns: Sequence[Column], attrs: Mapping[Any, Any]) -> pd.DataFrame:
+def _framed(table: pa.Table, attrs: Mapping[Any, Any]) -> pd.DataFrame:
+    """Return an Arrow table as a frame, in which NaN is missing as well."""
     import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
     dtypes = {
         "string": pd.StringDtype(), "int64": pd.Int64Dtype(), "double": pd.Float64Dtype(), "bool": pd.BooleanDtype(),
     }  # fmt: skip
-    table = make_table(values, columns, nan_is_null=True)
+    for number, field in enumerate(table.schema):
+        if pa.types.is_floating(field.type) and pc.any(undefined := pc.is_nan(table.column(number))).as_py():
+            numbers = pc.if_else(undefined, None, table.column(number))
+            table = table.set_column(number, field, numbers)
     made: pd.DataFrame = table.to_pandas(types_mapper=lambda kind: dtypes[str(kind)])
     made.attrs.update(attrs)
     return made

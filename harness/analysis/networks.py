@@ -122,7 +122,8 @@ def network_rows(run: Run) -> tuple[NetworkRow, ...]:
     laws: dict[tuple[str, str], list[Result]] = defaultdict(list)
     networks: dict[str, None] = {}
     backend_of: dict[str, str] = {}
-    of_networks = (result for result in run.results if is_network_line(result.problem))
+    networks_of = {line for line in {result.problem for result in run.results} if is_network_line(line)}
+    of_networks = (result for result in run.results if result.problem in networks_of) if networks_of else ()
     for result in sorted(of_networks, key=lambda result: result.cell):
         network, work, given = split_line(result.problem)
         networks[network], backend_of[result.arm] = None, result.backend

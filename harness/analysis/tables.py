@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.networks.problem import is_network_line
@@ -137,10 +139,12 @@ BLOCK_FIELDS = (
 )  # fmt: skip
 
 
+AT_ONCE = 1024  # results whose attributes stay in the processor's caches until every column has taken its own
 _OF_RESULT = (
     "cell", "suite", "kind", "arm", "backend", "label", "problem", "law", "role", "formula", "outcome", "reason",
-    "multiplicity", "seconds", "worker", "slowdown",
+    "multiplicity", "seconds", "worker", "slowdown", "threads",
 )  # fmt: skip
+_OF_ROUTE = {"route": "kind", "via": "via"}
 _OF_DEVIATION = {
     "worst": "worst", "compared": "compared", "vacuous": "vacuous", "proves_nothing": "proves_nothing",
     "effective_bits": "effective_bits", "ulps": "ulps", "where": "note", "observed": "observed",
@@ -151,22 +155,31 @@ Columns = dict[str, list[Any]]  # the values of every column by its name, all of
 def result_columns(run: Run) -> Columns:
     """Return the values of the columns RESULT_COLUMNS, one for every result; by column, as runs have 10^5 results."""
     results, peaks = run.results, {peak.device: peak for peak in run.peaks}
-    made: Columns = {name: list(map(attrgetter(name), results)) for name in _OF_RESULT}
-    made["threads"] = [result.threads or None for result in results]
+    made: Columns = {name: [] for name in (*_OF_RESULT, *_OF_ROUTE, *_OF_DEVIATION)}
+    of_result, of_route, of_deviation = (
+        [(made[name].extend, attrgetter(attribute)) for name, attribute in names.items()]
+        for names in (dict(zip(_OF_RESULT, _OF_RESULT, strict=True)), _OF_ROUTE, _OF_DEVIATION)
+    )
+    none = SimpleNamespace(**dict.fromkeys(_OF_DEVIATION.values()))
+    for begin in range(0, len(results), AT_ONCE):
+        part = results[begin : begin + AT_ONCE]
+        routes = [result.route for result in part]
+        deviations = [none if result.deviation is None else result.deviation for result in part]
+        for columns, values in ((of_result, part), (of_route, routes), (of_deviation, deviations)):
+            for extend, read in columns:
+                extend(map(read, values))
+    made["threads"] = [threads or None for threads in made["threads"]]
     fields = {line: (line.partition(" ")[0], read_text(line, "dtype")) for line in set(made["problem"])}
     told = [fields[line] for line in made["problem"]]
     made["operator"], made["dtype"] = [name for name, _ in told], [dtype for _, dtype in told]
-    routes = [result.route for result in results]
-    made["route"], made["via"] = [route.kind for route in routes], [route.via for route in routes]
-    read, nothing = attrgetter(*_OF_DEVIATION.values()), (None,) * len(_OF_DEVIATION)
-    deviations = [nothing if result.deviation is None else read(result.deviation) for result in results]
-    made |= {name: [values[place] for values in deviations] for place, name in enumerate(_OF_DEVIATION)}
-    empty = [None] * len(results)
+    nothing: list[Any] = [None] * len(results)
     for number, result in enumerate(results):
         if result.measurement is not None:
             for name, value in _timing_values(result, peaks, made["dtype"][number]).items():
-                made.setdefault(name, [*empty])[number] = value
-    return {column.name: made.get(column.name, empty) for column in RESULT_COLUMNS}
+                if name not in made:
+                    made[name] = nothing.copy()
+                made[name][number] = value
+    return {column.name: made.get(column.name, nothing) for column in RESULT_COLUMNS}
 
 
 def result_rows(run: Run) -> list[dict[str, Any]]:
@@ -270,30 +283,52 @@ def block_rows(run: Run) -> list[dict[str, Any]]:
 
 
 def write_tables(run: Run) -> None:
-    """Write results.parquet, samples.parquet and blocks.parquet, each atomically."""
-    _write(run.path / "results.parquet", result_columns(run), RESULT_COLUMNS, run)
-    _write(run.path / "samples.parquet", to_columns(sample_rows(run), SAMPLE_COLUMNS), SAMPLE_COLUMNS, run)
-    _write(run.path / "blocks.parquet", to_columns(block_rows(run), BLOCK_COLUMNS), BLOCK_COLUMNS, run)
+    """Write results.parquet, samples.parquet and blocks.parquet, each atomically.
+
+    The tables are kept until the run's frames are made of them, or the run ends, since reports often follow.
+    """
+    made: dict[str, pa.Table] = {}
+    for name in ("results", "samples", "blocks"):
+        made[name] = recorded_table(run, name)
+        _write(run.path / f"{name}.parquet", made[name], run)
+    _KEPT[id(run)] = made
+    weakref.finalize(run, _KEPT.pop, id(run), None).atexit = False
 
 
-def make_table(values: Columns, columns: Sequence[Column], *, nan_is_null: bool = False) -> pa.Table:
+_KEPT: dict[int, dict[str, pa.Table]] = {}  # by identity of a living run: what `write_tables` has written
+
+
+def recorded_table(run: Run, name: Literal["results", "samples", "blocks"]) -> pa.Table:
+    """Return one of the tables of what was measured, as `write_tables` writes it; that of `write_tables` only once."""
+    kept = _KEPT.get(id(run), {}).pop(name, None)
+    if kept is not None:
+        return kept
+    match name:
+        case "results":
+            return make_table(result_columns(run), RESULT_COLUMNS)
+        case "samples":
+            return make_table(to_columns(sample_rows(run), SAMPLE_COLUMNS), SAMPLE_COLUMNS)
+        case "blocks":
+            return make_table(to_columns(block_rows(run), BLOCK_COLUMNS), BLOCK_COLUMNS)
+
+
+def make_table(values: Columns, columns: Sequence[Column]) -> pa.Table:
     """Build an Arrow table; its fields hold the unit and the meaning of their columns.
 
-    values: by name of the column. nan_is_null: True to make NaN a missing value.
+    values: by name of the column.
     """
     import pyarrow as pa
 
     kinds = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}
     fields = [pa.field(c.name, kinds[c.dtype], metadata={"unit": c.unit, "meaning": c.meaning}) for c in columns]
-    arrays = [pa.array(values[field.name], type=field.type, from_pandas=nan_is_null) for field in fields]
+    arrays = [pa.array(values[field.name], type=field.type) for field in fields]
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
 
-def _write(path: Path, values: Columns, columns: tuple[Column, ...], run: Run) -> None:
+def _write(path: Path, table: pa.Table, run: Run) -> None:
     import pyarrow.parquet as pq
 
     about = {"format": str(run.header.format), "fingerprint": str(run.header.environment.get("fingerprint", ""))}
-    table = make_table(values, columns).replace_schema_metadata(about)
     part = path.with_suffix(".part")
-    pq.write_table(table, part, compression="zstd")
+    pq.write_table(table.replace_schema_metadata(about), part, compression="zstd")
     os.replace(part, path)

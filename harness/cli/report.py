@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.ending import keep_to_end
 from harness.cli.options import format_option, load_registry, plugin_options
 from harness.cli.saying import say
 from harness.errors import UnwritableError
@@ -39,9 +40,11 @@ def command(
     registry = load_registry(plugins, without)
     reporters = registry.reporters_for(formats)
     found = read_run(run)
-    gc.freeze()  # the results stay to the end, and collecting garbage need not visit them
-    for path in write_reports(reporters, analyse(found), None if output is None else Path(output)):
+    analysis = analyse(found)
+    keep_to_end(analysis)
+    for path in write_reports(reporters, analysis, None if output is None else Path(output)):
         say(path)
+    gc.freeze()  # frames and what else the analysis has computed
     if found.complete:
         return ExitCode.OK
     say(f"note: the run is incomplete ({len(found.results)} of {found.header.cells} cells); the reports say so")

@@ -101,10 +101,10 @@ def _outcome_table(run: Run) -> Table:
     if run.vacuous:
         names.insert(1, "proves nothing")
     table = plain_table("backend", *names, "timed", numbers=len(names) + 1)
+    statuses = Counter((result.arm, "proves nothing" if result.vacuous else result.outcome) for result in run.results)
+    with_times = Counter(result.arm for result in run.results if result.measurement is not None)
     for backend in run.header.arm_names:
-        mine = [result for result in run.results if result.arm == backend]
-        counts = Counter("proves nothing" if result.vacuous else result.outcome for result in mine)
-        timed = sum(result.measurement is not None for result in mine)
+        counts, timed = {name: statuses[backend, name] for name in names}, with_times[backend]
         cells = [f"[red]{counts[o]}[/red]" if o in WRONG and counts[o] else str(counts[o] or "") for o in names]
         table.add_row(backend, *cells, str(timed or ""))
     return table

@@ -27,6 +27,7 @@ from harness.record.journal import (
     PeakEntry,
     ResultEntry,
     read_journal,
+    read_written,
 )
 from harness.record.run import FORMAT, Ending, Header, Measurement, Pass, Run
 
@@ -135,7 +136,7 @@ def close_run(journal: Journal, header: Header, ending: Ending) -> Run:
     finally:
         journal.close()
     with _paused_collection():
-        return _assemble(path, decode_header(wanted, Header), read_journal(lines))
+        return _assemble(path, decode_header(wanted, Header), read_written(lines))
 
 
 def find_changed(path: Path, header: bytes, lines: bytes, digest: bytes) -> list[str]:
@@ -211,13 +212,19 @@ def _read_contents(path: Path, header: Header) -> Contents:
 
 @contextmanager
 def _paused_collection() -> Iterator[None]:
-    """Pause garbage collection, which would visit all results read so far again and again, and free none."""
+    """Pause garbage collection, which would visit all results read so far again and again, and free none.
+
+    Afterwards they belong to the oldest generation, without a visit: thawed objects do.
+    """
     was = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if was:
+            if not gc.get_freeze_count():  # else a program that has frozen objects wants them to stay so
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -265,9 +266,12 @@ class Ending:
     speed_wall_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
+@dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run read from its directory: header, results, peaks and ending."""
+    """A run read from its directory: header, results, peaks and ending.
+
+    Counts are computed on first access and cached.
+    """
 
     path: Path
     header: Header
@@ -307,17 +311,17 @@ class Run:
         whole = not self.torn and not self.damage
         return whole and self.ending is not None and self.ending.complete and len(self.results) == self.header.cells
 
-    @property
+    @cached_property
     def counts(self) -> dict[str, int]:
         """Number of results by outcome, with zeros."""
         return count_outcomes(self.results)
 
-    @property
+    @cached_property
     def vacuous(self) -> int:
         """Number of passed results that compared nothing, or only against bounds as large as the values."""
-        return sum(result.vacuous for result in self.results)
+        return sum(result.vacuous for result in self.results if result.outcome == "passed")
 
-    @property
+    @cached_property
     def overdrawn(self) -> dict[str, tuple[int, int]]:
         """Arms with too many passed results that prove nothing (see `find_overdrawn`), in the order of the run."""
         found = find_overdrawn(self.results)
@@ -335,9 +339,7 @@ def find_overdrawn(results: Iterable[Result]) -> dict[str, tuple[int, int]]:
     Results of laws with nothing to check count as passed, but not as weak; they are reported separately
     (`describe_idle`).
     """
-    passed, vacuous = Counter[str](), Counter[str]()
-    for result in results:
-        if result.outcome == "passed":
-            passed[result.arm] += 1
-            vacuous[result.arm] += result.vacuous and not result.idle
+    done = [result for result in results if result.outcome == "passed"]
+    passed = Counter(result.arm for result in done)
+    vacuous = Counter(result.arm for result in done if result.vacuous and not result.idle)
     return {arm: (vacuous[arm], number) for arm, number in passed.items() if vacuous[arm] > VACUOUS_QUOTA * number}

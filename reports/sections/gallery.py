@@ -49,7 +49,10 @@ def gallery_rows(run: Run) -> list[Row]:
     from harness.record import RAN
 
     found: dict[tuple[str, str], dict[str, Result]] = {}
-    shown = {result.law for result in run.results if result.attachments is not None and _pictures(result)}
+    shown = {
+        result.law for result in run.results
+        if result.deviation is not None and result.deviation.attachments is not None and _pictures(result)
+    }  # fmt: skip
     for result in run.results if shown else ():
         if result.law in shown and result.outcome in RAN and result.law:
             found.setdefault((result.law, result.problem), {})[result.arm] = result
