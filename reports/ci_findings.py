@@ -130,11 +130,11 @@ def _judge_row(run: Run, row: Row, can_tell: bool) -> Finding | None:
     verdict = row.judgement.verdict
     value, interval = ratio_words(row.judgement.ratio)
     if verdict == "MISSING":
-        message = describe_reason(row)
+        message = describe_reason(row) or ""
     elif verdict == "SLOWER" and not row.new.slowdown:  # a slow-down put in on purpose is to be found
         message = f"takes {value} times the base ({interval})"
     elif verdict == "INCONCLUSIVE":
-        return Finding(level="open", kind=verdict, message=describe_reason(row))
+        return Finding(level="open", kind=verdict, message=describe_reason(row) or "")
     else:
         return None if can_tell else Finding(level="open", kind=verdict, message="the machine cannot tell")
     base = (("base", row.base.arm),) if row.base else ()

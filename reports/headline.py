@@ -22,14 +22,14 @@ State = Literal["good", "bad", "open"]
 class Verdict:
     """Overall verdict on a run or a comparison, in words.
 
-    incomplete: where it stopped, empty if it is complete.
+    incomplete: why and where it stopped; None if it is complete.
     overdrawn: a line for each backend with too large a share of passed results that prove nothing.
     """
 
     state: State
     text: str
     detail: str
-    incomplete: str
+    incomplete: str | None
     overdrawn: tuple[str, ...] = ()
 
 
@@ -69,7 +69,7 @@ def judge_comparison(comparison: Comparison) -> Verdict:
         if counts["INCONCLUSIVE"]:
             state, text = "open", f"{text}, but {count(counts['INCONCLUSIVE'], 'cell is', 'cells are')} inconclusive"
     parts = [(which, describe_incomplete(run)) for which, run in (("base", comparison.base), ("new", comparison.new))]
-    incomplete = "; ".join(f"the {which} run is {why}" for which, why in parts if why)
+    incomplete = "; ".join(f"the {which} run is {why}" for which, why in parts if why) or None
     detail = _list_counts({name.lower(): n for name, n in counts.items() if name not in named})
     return Verdict(
         state="open" if incomplete and state == "good" else state,

@@ -98,8 +98,8 @@ class Analysis:
         return qualify_run(self.run, shown)
 
     @cached_property
-    def incomplete(self) -> str:
-        """Reason and place where the run stopped; empty for a complete run."""
+    def incomplete(self) -> str | None:
+        """Reason and place where the run stopped; None for a complete run."""
         return describe_incomplete(self.run)
 
     @cached_property

@@ -104,19 +104,19 @@ def verdict_row(arm_comparison: ArmComparison, row: Row) -> dict[str, Any]:
         "base_cell": base.cell if base else None, "slowdown": new.slowdown,
         "operator": new.problem.partition(" ")[0], "more_passes": found.more_passes,
         "ratio": ratio.value if ratio else None, "ratio_low": ratio.low if ratio else None,
-        "ratio_high": ratio.high if ratio else None, "reason": describe_reason(row) or None,
+        "ratio_high": ratio.high if ratio else None, "reason": describe_reason(row),
         **_setup("base", base), **_setup("new", new), "pays": row.payback.words, "pays_calls": row.payback.calls,
         "base_ns": _time(base), "new_ns": _time(new), "base_outcome": base.outcome if base else "",
     }  # fmt: skip
 
 
-def describe_reason(row: Row) -> str:
-    """Return the reason for a missing verdict; for MISSING, the outcome of each side without a time; "" for none."""
+def describe_reason(row: Row) -> str | None:
+    """Return the reason for a missing verdict; for MISSING, the outcome of each side without a time; None for none."""
     if row.judgement.verdict != "MISSING":
-        return row.judgement.reason or ""
+        return row.judgement.reason
     sides = [(name, side) for name, side in (("base", row.base), ("new", row.new)) if not (side and side.measurement)]
     told = [f"{name}: {_became(side)}" for name, side in sides]
-    return "; ".join(told) or row.judgement.reason or ""
+    return "; ".join(told) or row.judgement.reason
 
 
 def _became(side: Result | None) -> str:

@@ -72,17 +72,17 @@ def _judge(asked: AskedBug, results: Sequence[Result], versions: Mapping[str, st
     return row("absent", f"{len(results)} of {len(results)} cells pass")
 
 
-def _outside(asked: AskedBug, versions: Mapping[str, str]) -> str:
-    """Reason why the installed version cannot have the bug; empty if it may have it."""
+def _outside(asked: AskedBug, versions: Mapping[str, str]) -> str | None:
+    """Reason why the installed version cannot have the bug; None if it may have it."""
     bug = asked.bug
     here = versions.get(bug.package, "")
     if not here:
-        return ""
+        return None
     if bug.fixed and _number(here) >= _number(bug.fixed):
         return f"{bug.package} {here} is here, fixed in {bug.fixed}"
     if bug.since and _number(here) < _number(bug.since):
         return f"{bug.package} {here} is here, reported since {bug.since}"
-    return ""
+    return None
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -80,10 +80,10 @@ def describe_outcome(run: Run, outcome: Outcome) -> list[str]:
     return told
 
 
-def describe_incomplete(run: Run) -> str:
-    """Return why and where a run stopped; empty for a complete run."""
+def describe_incomplete(run: Run) -> str | None:
+    """Return why and where a run stopped; None for a complete run."""
     if run.complete:
-        return ""
+        return None
     why = run.ending.reason if run.ending and run.ending.reason else "stopped"
     cells = f"{len(run.results)} of {run.header.cells} cell{'' if run.header.cells == 1 else 's'}"
     damage = describe_damage(run)

@@ -35,11 +35,11 @@ class NetworkRow:
         found = self.speed.get(work)
         return None if found is None or found.outcome != "passed" or found.vacuous else found.measurement
 
-    def why(self, work: Work) -> str:
-        """Return the reason why a work has no time; empty if it has one, or was not timed at all."""
+    def why(self, work: Work) -> str | None:
+        """Return the reason why a work has no time; None if it has one, or was not timed at all."""
         found = self.speed.get(work)
         if found is None or self.measured(work) is not None:
-            return ""
+            return None
         return "its check proves nothing" if found.vacuous else found.told
 
     def time(self, work: Work) -> Estimate | None:

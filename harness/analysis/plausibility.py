@@ -17,16 +17,16 @@ ONE_LIBRARY = 2.0  # the machine may be that many times as fast as one library (
 LEAST_SHARE = 0.75  # share of the outside time that the process must report
 
 
-def describe_clock_lie(blocks: Sequence[tuple[float, float, float, float]]) -> str:
-    """Return the reason to distrust the clock of a process, from the blocks of a pass; empty if there is none.
+def describe_clock_lie(blocks: Sequence[tuple[float, float, float, float]]) -> str | None:
+    """Return the reason to distrust the clock of a process, from the blocks of a pass; None if there is none.
 
     blocks: for each block, in ns: sum of the samples; duration by the clock of the process; duration by the clock
     outside; time for which the system kept both sides waiting, by its own accounting, so that a busy machine raises no
     suspicion. A false clock shows in every block; a discrepancy in only some of them is an interruption.
     """
     hows = {_compare_clocks(*block) for block in blocks}
-    if len(hows) != 1 or hows == {""}:
-        return ""
+    if len(hows) != 1 or hows == {None}:
+        return None
     timed_ns, spent_ns, wall_ns, _ = (sum(column) for column in zip(*blocks, strict=True))
     return (
         f"its clock runs {hows.pop()}: it says {max(timed_ns, spent_ns) / 1e6:.1f} ms of blocks that took "
@@ -34,11 +34,11 @@ def describe_clock_lie(blocks: Sequence[tuple[float, float, float, float]]) -> s
     )
 
 
-def _compare_clocks(timed_ns: float, spent_ns: float, wall_ns: float, waited_ns: float) -> str:
-    """Return "ahead" or "behind" for the clock of the process compared with the outside one; empty if neither."""
+def _compare_clocks(timed_ns: float, spent_ns: float, wall_ns: float, waited_ns: float) -> str | None:
+    """Return "ahead" or "behind" for the clock of the process compared with the outside one; None if neither."""
     if timed_ns > wall_ns or spent_ns > wall_ns:
         return "ahead"
-    return "behind" if spent_ns < LEAST_SHARE * (wall_ns - waited_ns) - SLACK_NS else ""
+    return "behind" if spent_ns < LEAST_SHARE * (wall_ns - waited_ns) - SLACK_NS else None
 
 
 def describe_too_fast(
@@ -49,8 +49,8 @@ def describe_too_fast(
     spare: float = 1.0,
     *,
     foreign: bool = False,
-) -> str:
-    """Return the reason why a time is impossible on this machine; empty if it is possible, or nothing is known.
+) -> str | None:
+    """Return the reason why a time is impossible on this machine; None if it is possible, or nothing is known.
 
     problem: the timed operator or network. backend: its declared arithmetic and device.
     passes: their kept samples; the smallest one counts. peaks: rates measured in this run.
@@ -60,7 +60,7 @@ def describe_too_fast(
     best = {peak.device: peak for peak in Run.best_peaks(peaks)}.get(backend.device)
     samples = [value for one in passes for block in one.kept for value in block]
     if best is None or not samples:
-        return ""
+        return None
     if foreign or (best.device == "cpu" and CONFIRMS not in best.gemm_gflops):
         spare *= ONE_LIBRARY
     try:
@@ -70,7 +70,7 @@ def describe_too_fast(
     except BaseException as error:  # a backend may raise anything where it is asked for its arithmetic
         return f"its numerics_for raised {say_error(error)}"
     if floor is None or not is_too_fast(min(samples), floor / spare):
-        return ""
+        return None
     return (
         f"faster than this machine: {min(samples) / 1e3:.3g} us a call, but its operations or bytes alone take "
         f"{floor / spare / 1e3:.3g} us at the rates measured in this run"

@@ -135,7 +135,7 @@ BLOCK_COLUMNS = (
 
 BLOCK_FIELDS = (
     "visit", "warmups", "wall_ns", "control_ns", "cpu_ns", "span_ns", "waited_ns", "visit_cpu_ns", "visit_waited_ns",
-    "delayed_ns", "dropped",
+    "delayed_ns",
 )  # fmt: skip
 
 
@@ -249,7 +249,7 @@ def sample_rows(run: Run) -> list[dict[str, Any]]:
         {
             "cell": result.cell, "pass": one.number, "process": one.process, "loops": one.loops, "warmups": one.warmups,
             "clock": one.clock, "device": one.device, "sample": number, "sample_ns": value,
-            "block": block.visit if block else None, "dropped": block.dropped if block else "",
+            "block": block.visit if block else None, "dropped": (block.dropped if block else None) or "",
         }
         for result in run.results if result.measurement is not None
         for one in result.measurement.passes
@@ -276,7 +276,13 @@ def block_rows(run: Run) -> list[dict[str, Any]]:
             for block, (begin, end) in zip(one.blocks, itertools.pairwise(ends), strict=True):
                 row: dict[str, Any] = {column.name: block.readings.get(column.name) for column in BLOCK_COLUMNS}
                 row |= {name: getattr(block, name) for name in BLOCK_FIELDS}
-                row |= {"cell": result.cell, "pass": one.number, "process": one.process, "samples": block.count}
+                row |= {
+                    "dropped": block.dropped or "",
+                    "cell": result.cell,
+                    "pass": one.number,
+                    "process": one.process,
+                    "samples": block.count,
+                }
                 samples = one.samples_ns[begin:end]
                 rows.append(row | {"median_ns": statistics.median(samples), "steady_ns": steady(samples)})
     return rows

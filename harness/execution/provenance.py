@@ -73,8 +73,8 @@ class Origins:
     instrument: tuple[Path, ...] = ()
     installed: Mapping[str, Path] = field(default_factory=dict)
 
-    def find_foreign(self, arm: str, loaded: Mapping[str, Loaded]) -> str:
-        """Return why an arm does not run its own files, with the name of one; "" if there is no evidence.
+    def find_foreign(self, arm: str, loaded: Mapping[str, Loaded]) -> str | None:
+        """Return why an arm does not run its own files, with the name of one; None if there is no evidence.
 
         loaded: files loaded so far, by this arm and by others.
         """
@@ -91,10 +91,10 @@ class Origins:
                 continue
             if file := self._find_common(arm, other, loaded):
                 return f"{arm} and {other} load the same '{file}', though its sources differ between them; {WANTED}"
-        return ""
+        return None
 
-    def find_stale(self, arm: str, loaded: Loaded) -> str:
-        """Describe a compiled file of its tree that an arm has loaded although a source is newer; "" if none."""
+    def find_stale(self, arm: str, loaded: Loaded) -> str | None:
+        """Describe a compiled file of its tree that an arm has loaded although a source is newer; None if none."""
         tree = self.sides[arm].tree
         for file in sorted(loaded.files) if tree is not None else ():
             assert tree is not None
@@ -105,7 +105,7 @@ class Origins:
                     f"{arm} loads '{file}', which is older than '{source}'; wanted what the sources make as they lie: "
                     "build it again, or let both versions be built (--build always, --build-command)"
                 )
-        return ""
+        return None
 
     def _find_common(self, first: str, second: str, loaded: Mapping[str, Loaded]) -> str:
         """Return a file that two versions share although its sources differ between them; "" if there is none."""

@@ -134,8 +134,8 @@ def conclude(state: TimingState, cell: Cell) -> None:
     )  # fmt: skip
 
 
-def find_impossible(state: TimingState, cell: Cell, passes: Sequence[Pass]) -> str:
-    """Return why a cell's times are below what the machine can do; "" if they are not.
+def find_impossible(state: TimingState, cell: Cell, passes: Sequence[Pass]) -> str | None:
+    """Return why a cell's times are below what the machine can do; None if they are not.
 
     state: of the timing stage.
     passes: of the cell.

@@ -79,7 +79,7 @@ class Bench:
     limit_s: time limit of a cell.
     slowest_s: time of the slowest cell that answered.
     now: law and problem of the current cell.
-    refusal: first reason why a law was not applied.
+    refusal: first reason why a law was not applied; None if all were.
     """
 
     registry: Registry
@@ -94,7 +94,7 @@ class Bench:
     limit_s: float = CELL_S
     slowest_s: float = 0.0
     now: str = ""
-    refusal: str = ""
+    refusal: str | None = None
     arm: Arm = field(init=False)
     supervisors: dict[int, WorkerSupervisor] = field(default_factory=dict)  # by number of threads
 
@@ -140,7 +140,7 @@ class Bench:
     def judge(self, cell: Cell) -> Result:
         """Return the result of a cell; replace a supervisor that has given up, to go on testing a crashing backend."""
         if cell.decided is not None:
-            self.refusal = self.refusal or cell.reason or ""
+            self.refusal = self.refusal or cell.reason
             return result_of(cell, cell.decided, reason=cell.reason)
         self.now = f"{cell.law}  {cell.line}"
         self.watch(self)
@@ -155,7 +155,7 @@ class Bench:
         if result.outcome in RAN:
             self.applications += 1
         else:
-            self.refusal = self.refusal or result.reason or ""
+            self.refusal = self.refusal or result.reason
         return result
 
     def first_wrong(self, problem: Problem, laws: Sequence[str], threads: int | None = None) -> Result | None:

@@ -44,16 +44,16 @@ def arm_gate(delta: float | None, resolve: float, threads: int | None, *, unqual
     """
     known = read_known(threads)
     gate = make_gate(delta, known, None, 0, armed=True)
-    reason = "" if known is None and unqualified else refuse(gate, known)
-    if reason and known is None:
+    reason = None if known is None and unqualified else refuse(gate, known)
+    if reason is not None and known is None:
         reason += ", or go on without knowing (--unqualified)"
     return replace(gate, whole=True, resolve=resolve, untimed=reason)
 
 
-def refuse(gate: Gate, known: Qualification | None) -> str:
-    """Return the reason why a gate may not be armed here; empty where it may, or is not armed."""
+def refuse(gate: Gate, known: Qualification | None) -> str | None:
+    """Return the reason why a gate may not be armed here; None where it may, or is not armed."""
     if not gate.armed:
-        return ""
+        return None
     if known is None:
         return "this machine is not qualified; run `python -m harness qualify` here first"
     if known.failures:
@@ -63,4 +63,4 @@ def refuse(gate: Gate, known: Qualification | None) -> str:
         )
     if gate.delta < known.delta:
         return f"delta is {gate.delta:g}, but this machine is qualified for changes of {known.delta:g} and more"
-    return ""
+    return None

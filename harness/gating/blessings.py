@@ -125,23 +125,23 @@ def remove_blessings(folder: Path, backend: str, problem: str, commit: str = "")
 def find_blessing(
     blessings: Sequence[Blessing], backend: str, problem: str, judgement: Judgement, base: str, head: str,
     repository: Path,
-) -> tuple[Blessing | None, str]:  # fmt: skip
+) -> tuple[Blessing | None, str | None]:  # fmt: skip
     """Return the blessing that accepts a verdict of base..head, or None and why the cell's newest one does not.
 
     backend, problem: of the cell.
     base, head: revisions; "" if a side has none.
     repository: its top folder.
-    The reason is "" if the verdict needs no blessing, or the cell has none.
+    The reason is None if the verdict needs no blessing, or the cell has none.
     blessings: all that are known. judgement: the verdict.
     """
     if judgement.verdict not in BLESSABLE:
-        return None, ""
-    why = ""
+        return None, None
+    why = None
     mine = [one for one in blessings if one.backend == backend and covers(one.problem, problem)]
     for one in sorted(mine, key=lambda one: one.created, reverse=True):
         refusal = _refuse(one, judgement, base, head, repository)
         if not refusal:
-            return one, ""
+            return one, None
         why = why or f"its blessing at {one.commit[:SHORT]} does not accept it: {refusal}"
     return None, why
 
@@ -151,8 +151,8 @@ def covers(blessed: str, problem: str) -> bool:
     return problem == blessed or problem.partition(" ")[0] == blessed
 
 
-def _refuse(one: Blessing, judgement: Judgement, base: str, head: str, repository: Path) -> str:
-    """Return why a blessing does not accept a verdict; "" if it does."""
+def _refuse(one: Blessing, judgement: Judgement, base: str, head: str, repository: Path) -> str | None:
+    """Return why a blessing does not accept a verdict; None if it does."""
     if not base or not head:
         return f"the {'new' if base else 'base'} side does not say its revision"
     state = find_state(one, base, head, repository)
@@ -169,7 +169,7 @@ def _refuse(one: Blessing, judgement: Judgement, base: str, head: str, repositor
             f"the cell changed again, to {judgement.ratio.value:.3f} ({judgement.ratio.low:.3f} to "
             f"{judgement.ratio.high:.3f}); accepted was {one.ratio.value:.3f}"
         )
-    return ""
+    return None
 
 
 def find_state(one: Blessing, base: str, head: str, repository: Path) -> State:

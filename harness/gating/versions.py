@@ -88,7 +88,7 @@ def compare_versions(
     suites = keep_suites(registry, wanted)
     kinds = {name: registry.suite(name).kind for name in suites}
     if "speed" not in kinds.values():
-        gate = replace(gate, untimed="")
+        gate = replace(gate, untimed=None)
     elif gate.untimed:
         suites = [name for name in suites if kinds[name] != "speed"]
         if not suites:

@@ -28,7 +28,7 @@ class Deviation:
     note: position of the wrong elements, in words.
     observed: behaviour of the backend, in a word or two, if a law checks a declaration.
     attachments: figures and pictures for the report.
-    idle: why the law had nothing to check in this backend, so that it proves nothing; "" otherwise.
+    idle: why the law had nothing to check in this backend, so that it proves nothing; None otherwise.
     """
 
     kind: Kind
@@ -45,7 +45,7 @@ class Deviation:
     note: str = ""
     observed: str = ""
     attachments: Attachments | None = None
-    idle: str = ""
+    idle: str | None = None
 
     def __post_init__(self) -> None:
         """Reject a kind of comparison that no reader knows. Raises UsageError."""

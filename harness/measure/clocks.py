@@ -172,8 +172,8 @@ def find_cuda() -> Namespace:
     )
 
 
-def elapsed_disagrees(took_ns: float, around_ns: float, slack_ns: float = SLACK_NS) -> str:
-    """Return the reason why a host time and the second clock around it cannot both be right; empty if they can.
+def elapsed_disagrees(took_ns: float, around_ns: float, slack_ns: float = SLACK_NS) -> str | None:
+    """Return the reason why a host time and the second clock around it cannot both be right; None if they can.
 
     took_ns: by the first clock. around_ns: by the second. slack_ns: absolute tolerance, in addition to 5 %.
     Sums over a block are better than single samples, because an interruption between two readings is then small.
@@ -182,11 +182,11 @@ def elapsed_disagrees(took_ns: float, around_ns: float, slack_ns: float = SLACK_
         return f"the clock runs ahead: {took_ns / 1e3:.1f} us inside of {around_ns / 1e3:.1f} us by CLOCK_MONOTONIC"
     if took_ns < around_ns * (1 - TOLERANCE) - slack_ns:
         return f"the clock runs behind: {took_ns / 1e3:.1f} us of {around_ns / 1e3:.1f} us by CLOCK_MONOTONIC"
-    return ""
+    return None
 
 
-def clocks_disagree(device_ns: float, host_ns: float, launch_ns: float = LAUNCH_NS) -> str:
-    """Return the reason why the events and the host clock around them cannot both be right; empty if they can.
+def clocks_disagree(device_ns: float, host_ns: float, launch_ns: float = LAUNCH_NS) -> str | None:
+    """Return the reason why the events and the host clock around them cannot both be right; None if they can.
 
     device_ns: between the events. host_ns: by the host clock.
     launch_ns: upper bound of the launch overhead, which lies between the two, per sample; multiply it for a sum of
@@ -199,4 +199,4 @@ def clocks_disagree(device_ns: float, host_ns: float, launch_ns: float = LAUNCH_
             f"events say {device_ns / 1e3:.1f} us, but the device was busy for {host_ns / 1e3:.1f} us by the host's "
             "clock: work on another stream, or events that cannot be believed"
         )
-    return ""
+    return None

@@ -99,8 +99,8 @@ RULE = Rule()
 
 def contaminated(
     reading: Reading, control_ns: float, usual_control_ns: float, rule: Rule = RULE, *, usual_mhz: float = 0.0
-) -> str:
-    """Return the reason for dropping a block; empty if it counts.
+) -> str | None:
+    """Return the reason for dropping a block; None if it counts.
 
     reading: differences over the block. control_ns: time of the control kernel before it.
     usual_control_ns, usual_mhz: medians of the control kernel and of the device's clock in the run so far; 0 if there
@@ -119,16 +119,16 @@ def contaminated(
     return _describe_slow(reading, usual_mhz, rule)
 
 
-def _describe_slow(reading: Reading, usual_mhz: float, rule: Rule) -> str:
-    """Reason why the device's clock is unusual for this run; empty if it is not, or if the power cap explains it."""
+def _describe_slow(reading: Reading, usual_mhz: float, rule: Rule) -> str | None:
+    """Reason why the device's clock is unusual for this run; None if it is not, or if the power cap explains it."""
     for gpu, when in ((reading.gpu_begun, "began"), (reading.gpu, "ended")):
         if gpu is not None and gpu.sm_mhz < rule.least_clock * usual_mhz and not gpu.reasons & POWER_CAP:
-            why = f" ({gpu.text})" if gpu.text else ""
+            why = f" ({gpu.text})" if gpu.text else None
             return (
                 f"the clock of the device was {gpu.sm_mhz:.0f} MHz when the block {when}, "
                 f"{gpu.sm_mhz / usual_mhz:.0%} of what it usually is in this run{why}"
             )
-    return ""
+    return None
 
 
 def read_counters(pids: Sequence[int]) -> Counters:

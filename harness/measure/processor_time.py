@@ -124,18 +124,18 @@ def make_waited() -> Callable[[], int]:
     return lambda: 0
 
 
-def describe_excess(blocks: Sequence[tuple[float, float, float]], allowed: int | None) -> str:
-    """Return the reason why the calls of a pass used too many threads; empty if they did not, or without a limit.
+def describe_excess(blocks: Sequence[tuple[float, float, float]], allowed: int | None) -> str | None:
+    """Return the reason why the calls of a pass used too many threads; None if they did not, or without a limit.
 
     blocks: for each block, in ns, the processor time, the wall time, and the wait of the first thread for a core. A
         backend that uses too many threads does so in every block, so that one block within the limit clears it.
     allowed: number of threads; None for no limit.
     """
     if allowed is None or not blocks:
-        return ""
+        return None
     within = [(cpu, (1 + MARGIN) * (allowed * wall - waited)) for cpu, wall, waited in blocks]
     if any(cpu <= most for cpu, most in within) or sum(cpu - most for cpu, most in within) <= SLACK_NS:
-        return ""
+        return None
     cpu_ms, wall_ms, waited_ms = (sum(column) / 1e6 for column in zip(*blocks, strict=True))
     return (
         f"more threads than allowed: {cpu_ms:.1f} ms of processor time in {wall_ms:.1f} ms of calls; {allowed} "

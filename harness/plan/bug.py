@@ -32,7 +32,7 @@ class KnownBug:
     threads: of the worker; 0 leaves them to the run.
     seen, unseen: where it was seen, with versions, or why it cannot be reproduced where that was tried. Exactly one is
         set.
-    domain: why the lines are outside of what the suite `correctness` can draw; "" if they are inside.
+    domain: why the lines are outside of what the suite `correctness` can draw; None if they are inside.
     """
 
     project: str
@@ -52,7 +52,7 @@ class KnownBug:
     threads: int = 0
     seen: str = ""
     unseen: str = ""
-    domain: str = ""
+    domain: str | None = None
 
     def __post_init__(self) -> None:
         """Reject outcomes that no result can have, with which the bug would never be seen. Raises UsageError."""
@@ -86,13 +86,13 @@ class AskedBug:
     """A known bug as tested on one backend in a run.
 
     cells: number of planned cells.
-    hindrance: why it cannot show here, whatever the backend answers; "" if no reason is known.
+    hindrance: why it cannot show here, whatever the backend answers; None if no reason is known.
     """
 
     bug: KnownBug
     backend: str
     cells: int = 0
-    hindrance: str = ""
+    hindrance: str | None = None
 
     @property
     def arm(self) -> str:

@@ -22,7 +22,7 @@ class Gate:
     apart: whether each suite is a separate comparison, with its own share of false verdicts.
     whole: whether the budget covers the whole run instead of its passes.
     resolve: an armed gate passes an undecided cell if a slow-down of this share is ruled out; 0 passes none.
-    untimed: why times were not compared though requested; "" if they were.
+    untimed: why times were not compared though requested; None if they were.
     """
 
     delta: float = DELTA
@@ -35,4 +35,4 @@ class Gate:
     apart: bool = False
     whole: bool = False
     resolve: float = 0.0
-    untimed: str = ""
+    untimed: str | None = None

@@ -148,7 +148,7 @@ def _plan_bugs(
                 continue
             answers = _Answers(suite, catalog.backend(name), bug.arm(name), limits, threads or bug.threads or None)
             lacks = bool(bug.flag) and flags is not None and bug.flag not in flags
-            hindrance = f"this processor has no {bug.flag}" if lacks else ""
+            hindrance = f"this processor has no {bug.flag}" if lacks else None
             once = _once(items, applied)
             answers.foresee(once)
             made = list(_plan_cells(answers, once, numbers, {}))
@@ -340,10 +340,10 @@ def _plan_cells(
 ) -> Iterator[Cell]:
     for item in items:
         for law in item.laws if answers.suite.kind == "correctness" else (None,):
-            yield _cell(answers, item, law, next(numbers), left_out.get(item.line, ""))
+            yield _cell(answers, item, law, next(numbers), left_out.get(item.line))
 
 
-def _cell(answers: _Answers, item: _Item, law: Law | None, number: int, left_out: str = "") -> Cell:
+def _cell(answers: _Answers, item: _Item, law: Law | None, number: int, left_out: str | None = None) -> Cell:
     route, named, kind = answers.route(item, law), item.named, answers.suite.kind
     assert kind != "whole", "a whole is expanded before it is planned"
     dealt = deal_threads(item.line, law.name) if law is not None and kind == "correctness" else ONE
@@ -365,7 +365,7 @@ def _cell(answers: _Answers, item: _Item, law: Law | None, number: int, left_out
         multiplicity=named.multiplicity,
         route=route,
         decided="error" if raised else "unsupported" if unsupported else "skipped" if skip else None,
-        reason=skip or route.reason or None,
+        reason=skip or route.reason,
         estimate_s=cost.seconds,
         time_limit_s=answers.time_limit_s,
         role=law.role if law else "",

@@ -2,7 +2,8 @@
 
 Before format 3, names carried the role of a law (by the name of the law) and a known slow-down (by the name of its
 suite: `qualify+3` is 3 %). Before format 4, the attachments of a deviation were called its exhibit. Before format 5,
-the field `backend` held the name of the arm, and no reason was an empty one.
+the field `backend` held the name of the arm, and no reason was an empty one. Before format 6, so was no text that says
+why something is so and has another name than `reason`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def decode_header(raw: bytes, kind: type[HeaderType]) -> HeaderType:
     Raises msgspec.MsgspecError if a field is missing or has another type.
     """
     number = msgspec.json.decode(raw, type=_Numbered).format
-    if number >= 5:
+    if number >= 6:
         return msgspec.json.decode(raw, type=kind)
     return msgspec.convert(upgrade_header(msgspec.json.decode(raw, type=dict[str, Any]), number), kind)
 
@@ -42,7 +43,14 @@ def upgrade_header(header: dict[str, Any], format: int) -> dict[str, Any]:
     header: as decoded. format: of the run.
     """
     names = {"backends": "arm_names"} if format < 5 else {}
-    return {names.get(name, name): value for name, value in header.items()}
+    header = {names.get(name, name): value for name, value in header.items()}
+    if format < 6 and header.get("gate"):
+        header["gate"] = _drop_empty("untimed", header["gate"])
+    if format < 6 and header.get("bugs"):
+        header["bugs"] = [
+            _drop_empty("hindrance", bug) | {"bug": _drop_empty("domain", bug["bug"])} for bug in header["bugs"]
+        ]
+    return header
 
 
 def upgrade_entry(entry: dict[str, Any], format: int, backend_of: Mapping[str, str]) -> dict[str, Any]:
@@ -53,9 +61,11 @@ def upgrade_entry(entry: dict[str, Any], format: int, backend_of: Mapping[str, s
     if entry.get("type") == "result":
         return {**entry, "result": _upgrade_result(entry["result"], format, backend_of)}
     if entry.get("type") == "backend" and format < 5:
-        return {**_drop_empty_reason(entry), **_name_arm(entry, backend_of), "type": "arm"}
+        return {**_drop_empty("reason", entry), **_name_arm(entry, backend_of), "type": "arm"}
     if entry.get("type") == "end" and format < 5:
-        return {**entry, "ending": _drop_empty_reason(entry["ending"])}
+        return {**entry, "ending": _drop_empty("reason", entry["ending"])}
+    if entry.get("type") == "pass" and format < 6:
+        return {**entry, "samples": _upgrade_pass(entry["samples"])}
     return entry
 
 
@@ -67,13 +77,21 @@ def _upgrade_result(result: dict[str, Any], format: int, backend_of: Mapping[str
     if format < 4 and (deviation := result.get("deviation")):
         result["deviation"] = {ATTACHMENTS.get(name, name): value for name, value in deviation.items()}
     if format < 5:
-        result = _drop_empty_reason(result) | _name_arm(result, backend_of)
-        result["route"] = _drop_empty_reason(result["route"])
+        result = _drop_empty("reason", result) | _name_arm(result, backend_of)
+        result["route"] = _drop_empty("reason", result["route"])
+    if format < 6 and (deviation := result.get("deviation")):
+        result["deviation"] = _drop_empty("idle", deviation)
     return result
 
 
-def _drop_empty_reason(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {**fields, "reason": fields.get("reason") or None}
+def _upgrade_pass(samples: Mapping[str, Any]) -> dict[str, Any]:
+    blocks = samples.get("blocks", ())
+    return {**samples, "blocks": [_drop_empty("dropped", block) for block in blocks]}
+
+
+def _drop_empty(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields in which a text that says why is null if it is empty or missing."""
+    return {**fields, name: fields.get(name) or None}
 
 
 def _name_arm(fields: Mapping[str, Any], backend_of: Mapping[str, str]) -> dict[str, str]:

@@ -27,7 +27,8 @@ from harness.plan.suite import CellKind, Mode
 # 4: a deviation has attachments, called an exhibit before
 # 5: results have the name of the arm and that of the backend; the header lists the names of arms; lines of the journal
 #    have a number and a checksum
-FORMAT = 5
+# 6: every text that says why something is so is null where there is none
+FORMAT = 6
 
 Outcome = Literal["passed", "failed", "error", "crashed", "timeout", "unsupported", "unavailable", "skipped"]
 OUTCOMES: tuple[Outcome, ...] = (
@@ -53,7 +54,7 @@ class Block:
         descendants, wall time, and time its first thread waited for a core.
     visit_cpu_ns, visit_waited_ns: processor time and wait during the whole visit, measured outside the process (the
         former is 0 if the process had not been stopped before). delayed_ns: time the harness waited for a core.
-    readings: counters of the machine by name. dropped: reason for dropping the block, empty if it counts.
+    readings: counters of the machine by name. dropped: reason for dropping the block, None if it counts.
     """
 
     visit: int
@@ -68,7 +69,7 @@ class Block:
     visit_waited_ns: int = 0
     delayed_ns: int = 0
     readings: dict[str, float] = field(default_factory=dict)
-    dropped: str = ""
+    dropped: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,9 +170,9 @@ class Result:
         return self.outcome == "passed" and self.deviation is not None and self.deviation.proves_nothing
 
     @property
-    def idle(self) -> str:
-        """Reason why its law had nothing to check in this backend; empty if it had something."""
-        return "" if self.deviation is None else self.deviation.idle
+    def idle(self) -> str | None:
+        """Reason why its law had nothing to check in this backend; None if it had something."""
+        return None if self.deviation is None else self.deviation.idle
 
 
 def result_of(cell: Cell, outcome: Outcome, **more: Any) -> Result:

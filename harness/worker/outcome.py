@@ -100,7 +100,7 @@ def _is_own(error: CannotTellError) -> bool:
 
 def _judge(deviation: Deviation) -> Checked:
     if deviation.passed:
-        return Checked("passed", deviation.idle or None, deviation)
+        return Checked("passed", deviation.idle, deviation)
     return Checked("failed", deviation.describe(), deviation)
 
 

@@ -96,7 +96,7 @@ def _row_words(row: NetworkRow) -> Words:
 def _time_cell(row: NetworkRow, work: Work) -> Cell:
     time, rate = row.time(work), row.gflops(work)
     if time is None:
-        why = shorten(row.why(work), LONGEST_REASON)
+        why = shorten(row.why(work) or "", LONGEST_REASON)
         return "", (why,) if why else (), work in row.speed and row.speed[work].outcome in WRONG
     notes = [format_interval(time.low, time.high), *(["one process"] if time.over == "one process" else [])]
     return format_time(time.value), (*notes, *([f"{format_number(rate)} GFLOP/s"] if rate else [])), False

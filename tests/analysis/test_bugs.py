@@ -29,7 +29,7 @@ def _result(outcome, number=0, deviation=None, backend="one"):
     )  # fmt: skip
 
 
-def _run(*results, bug=BUG, cells=None, hindrance="", versions=None, backend="one"):
+def _run(*results, bug=BUG, cells=None, hindrance=None, versions=None, backend="one"):
     asked = AskedBug(bug=bug, backend=backend, cells=len(results) if cells is None else cells, hindrance=hindrance)
     header = Header(
         format=2, created="", command="", suites=("known-bugs",), arm_names=(asked.arm,), cells=len(results),

@@ -28,7 +28,7 @@ def test_a_row_has_times_errors_and_memory():
     assert (row.memory("memory_bytes"), row.memory("workspace_bytes")) == (3 * 4096, 64)
     assert row.worst == 0.25
     assert (row.ran, row.passed, row.broken, row.idle, row.wrong) == (2, 2, (), (), False)
-    assert (row.why("forward"), row.why("step")) == ("", "")
+    assert (row.why("forward"), row.why("step")) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_a_block_is_compared_by_its_first_decile():
 def _blocks(*blocks, number=0):
     """A pass of these blocks; blocks that begin with None were left out."""
     (one,) = measurement([value for block in blocks for value in block if value is not None]).passes
-    counts = [Block(visit=n, count=sum(v is not None for v in block), dropped="" if block[0] is not None else "steal")
+    counts = [Block(visit=n, count=sum(v is not None for v in block), dropped=None if block[0] is not None else "steal")
               for n, block in enumerate(blocks)]  # fmt: skip
     return replace(one, number=number, blocks=tuple(counts))
 

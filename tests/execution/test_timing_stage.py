@@ -94,10 +94,10 @@ def test_an_arm_that_dies_is_missing_and_costs_the_others_nothing(tmp_path):
 def test_a_disturbed_block_takes_its_round_with_it_and_no_other():
     blocks = {n: [] for n in (1, 2)}
     for visit, number in enumerate((1, 2, 2, 1, 2, 1, 1, 2)):
-        blocks[number].append((Block(visit=visit, count=1, dropped="steal" if visit == 5 else ""), None))
+        blocks[number].append((Block(visit=visit, count=1, dropped="steal" if visit == 5 else None), None))
     found = drop_rounds(blocks, 4)
     reasons = {block.visit: block.dropped for mine in found.values() for block, _ in mine}
-    assert [reasons[visit] for visit in range(4)] == [""] * 4
+    assert [reasons[visit] for visit in range(4)] == [None] * 4
     assert reasons[5] == "steal"
     assert {reasons[visit] for visit in (4, 6, 7)} == {"visit 5 of its round was disturbed"}
 

@@ -107,13 +107,13 @@ def test_it_lapses_where_the_cell_became_clearly_slower_than_accepted(repository
 
 @pytest.mark.parametrize("verdict", ["FASTER", "SAME", "INCONCLUSIVE"])
 def test_other_verdicts_need_none_and_say_nothing(repository, commits, verdict):
-    assert find(repository, [bless(commits[1])], commits[0], commits[3], judged(verdict)) == (None, "")
+    assert find(repository, [bless(commits[1])], commits[0], commits[3], judged(verdict)) == (None, None)
 
 
 def test_blessings_of_other_cells_say_nothing(repository, commits):
     blessings = [bless(commits[1])]
-    assert find(repository, blessings, commits[0], commits[3], backend="other") == (None, "")
-    assert find(repository, blessings, commits[0], commits[3], problem=OTHER) == (None, "")
+    assert find(repository, blessings, commits[0], commits[3], backend="other") == (None, None)
+    assert find(repository, blessings, commits[0], commits[3], problem=OTHER) == (None, None)
 
 
 def test_the_file_is_sorted_indented_and_read_back(repository, commits):

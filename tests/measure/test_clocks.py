@@ -61,8 +61,7 @@ def test_a_clock_that_is_patched_later_is_not_asked(monkeypatch):
 )
 def test_a_clock_that_runs_otherwise_than_the_second_is_found(took, around, word):
     reason = elapsed_disagrees(took, around)
-    assert word in reason
-    assert bool(reason) == bool(word)
+    assert word in reason if word else reason is None
 
 
 @pytest.mark.parametrize(
@@ -80,13 +79,12 @@ def test_a_clock_that_runs_otherwise_than_the_second_is_found(took, around, word
 )
 def test_events_that_disagree_with_the_host_are_found(device, host, word):
     reason = clocks_disagree(device, host)
-    assert word in reason
-    assert bool(reason) == bool(word)
+    assert word in reason if word else reason is None
 
 
 def test_more_samples_may_take_more_launches():
     assert clocks_disagree(1_000_000, 1_300_000)
-    assert clocks_disagree(1_000_000, 1_300_000, launch_ns=20 * 20_000) == ""
+    assert clocks_disagree(1_000_000, 1_300_000, launch_ns=20 * 20_000) is None
 
 
 def test_an_unknown_clock_is_said():

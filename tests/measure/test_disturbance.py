@@ -41,7 +41,7 @@ def test_the_kernels_texts_are_read():
 
 
 def test_a_quiet_block_counts():
-    assert contaminated(read(), 100.0, 100.0) == ""
+    assert contaminated(read(), 100.0, 100.0) is None
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_disturbed_block_does_not(changes, control_ns, word):
 def test_what_an_arm_causes_itself_leaves_no_block_out(changes, control_ns):
     before = replace(QUIET, cpu_mhz=3000.0, gpu=Gpu(sm_mhz=1800.0, reasons=0x01))
     reading = difference(before, replace(before, **({"wall_ns": 20_000_000} | changes)))
-    assert contaminated(reading, control_ns, 100) == ""
+    assert contaminated(reading, control_ns, 100) is None
 
 
 # As NVML tells them of a device of which 1980 MHz are usual: before and after a block.
@@ -136,12 +136,12 @@ def test_the_record_says_how_fast_the_device_began():
 
 
 def test_without_a_usual_time_the_control_kernel_says_nothing():
-    assert contaminated(read(), 10**9, 0) == ""
+    assert contaminated(read(), 10**9, 0) is None
 
 
 def test_another_rule_decides_otherwise():
     assert contaminated(read(), 110, 100, Rule(control_factor=1.05))
-    assert contaminated(read(steal_ticks=6), 100, 100, replace(RULE, steal_share=0.5)) == ""
+    assert contaminated(read(steal_ticks=6), 100, 100, replace(RULE, steal_share=0.5)) is None
 
 
 def test_switches_are_counted_by_thread():

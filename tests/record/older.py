@@ -10,6 +10,7 @@ ADDED = {  # fields and columns of results, by the first format that has them
     2: ("mode", "blocks", "dropped_blocks", "host_ns", "memory_bytes", "workspace_bytes"),
     3: ("role", "slowdown"),
     5: ("arm",),
+    6: (),
 }
 SEAL = ("line", "crc32")  # since format 5
 ATTACHMENTS = "exhibit"  # before format 4
@@ -21,6 +22,9 @@ def make_older(path, format):
     header |= {"format": format}
     if format < 5:
         header["backends"] = header.pop("arm_names")
+    if format < 6:
+        header["gate"] = header["gate"] and _say("untimed", header["gate"])
+        header["bugs"] = [_say("hindrance", bug) | {"bug": _say("domain", bug["bug"])} for bug in header["bugs"]]
     (path / "header.json").write_bytes(msgspec.json.encode(header))
     journal = path / "journal.jsonl"
     entries = [msgspec.json.decode(line) for line in journal.read_bytes().splitlines()]
@@ -40,23 +44,28 @@ def older_entry(entry, format):
     """Return an entry of a journal as an older format had it, without a seal."""
     entry = {name: value for name, value in entry.items() if name not in SEAL}
     if format < 5 and entry["type"] == "arm":
-        fields = {name: value for name, value in _say_reason(entry).items() if name != "arm"}
+        fields = {name: value for name, value in _say("reason", entry).items() if name != "arm"}
         return fields | {"type": "backend", "backend": entry["arm"]}
     if format < 5 and entry["type"] == "end":
-        return entry | {"ending": _say_reason(entry["ending"])}
+        return entry | {"ending": _say("reason", entry["ending"])}
+    if format < 6 and entry["type"] == "pass":
+        samples = entry["samples"]
+        return entry | {"samples": samples | {"blocks": [_say("dropped", block) for block in samples["blocks"]]}}
     if entry["type"] != "result":
         return entry
     result = entry["result"]
+    if format < 6 and (found := result["deviation"]):
+        result = result | {"deviation": _say("idle", found)}
     if format < 5:
-        result = _say_reason(result) | {"backend": result["arm"], "route": _say_reason(result["route"])}
+        result = _say("reason", result) | {"backend": result["arm"], "route": _say("reason", result["route"])}
     if format < 4 and (found := result["deviation"]):
         result["deviation"] = {ATTACHMENTS if name == "attachments" else name: value for name, value in found.items()}
     return entry | {"result": {name: value for name, value in result.items() if name not in _later(format)}}
 
 
-def _say_reason(fields):
-    """Fields in which no reason is an empty one, as before format 5."""
-    return fields | {"reason": fields["reason"] or ""}
+def _say(name, fields):
+    """Fields in which no text that says why is an empty one, as before format 5 or 6."""
+    return fields | {name: fields[name] or ""}
 
 
 def _later(format):

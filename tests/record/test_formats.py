@@ -10,13 +10,14 @@ from harness.plan.bug import AskedBug
 from harness.record.baselines import latest_run
 from harness.record.directory import read_run, write_header
 from harness.record.formats import upgrade_entry
-from harness.record.journal import ArmEntry, EndEntry, ResultEntry
+from harness.record.journal import ArmEntry, EndEntry, PassEntry, ResultEntry
 from harness.record.run import FORMAT, Ending
 from tests.analysis.test_bugs import BUG
 from tests.record.older import make_older
 from tests.reports.made import PLAIN, compare_arms, make_run, result, spread, time_cell
 
 OLDER = range(1, FORMAT)
+BEFORE_5 = range(1, 5)
 
 
 def _store(folder, run, format, *entries):
@@ -57,7 +58,32 @@ def test_an_exhibit_of_format_3_is_read_as_attachments(tmp_path):
     assert run.results == made.results
 
 
-@pytest.mark.parametrize("format", OLDER)
+def test_no_text_that_says_why_is_none_in_a_run_of_format_5(tmp_path):
+    """They are `dropped`, `idle`, `untimed`, `hindrance` and `domain`, each without and with a text."""
+    for folder, why in ("without", None), ("with", "too busy"):
+        cell = time_cell(0, "base", spread(1000.0), dropped={0: why})
+        made = compare_arms(cell, time_cell(1, "new", spread(1000.0)))
+        law = replace(
+            result("mine", "tap-probe", PLAIN, "passed", Deviation(kind="bound", worst=0.0, compared=0, idle=why)),
+            cell=2,
+        )
+        header = replace(
+            made.header, gate=replace(made.header.gate, untimed=why),
+            bugs=(AskedBug(bug=replace(BUG, domain=why), backend="x", hindrance=why),),
+        )  # fmt: skip
+        passes = [PassEntry(one.cell, samples) for one in made.results for samples in one.measurement.passes]
+        given = replace(made, header=header, results=(*(replace(one, measurement=None) for one in made.results), law))
+        run = _store(tmp_path / folder, given, 5, *passes)
+        text = (tmp_path / folder / "journal.jsonl").read_text() + (tmp_path / folder / "header.json").read_text()
+        for name in ("dropped", "idle", "untimed", "hindrance", "domain"):
+            assert f'"{name}":"{why or ""}"' in text, name
+        assert run.header.gate.untimed == run.header.bugs[0].hindrance == run.results[2].idle == why
+        assert run.header.bugs[0].bug.domain == why
+        blocks = [block.dropped for one in run.results[:2] for each in one.measurement.passes for block in each.blocks]
+        assert set(blocks) == {why, None}
+
+
+@pytest.mark.parametrize("format", BEFORE_5)
 def test_a_backend_was_named_by_its_arm_and_is_found_in_the_header(tmp_path, format):
     made = compare_arms(
         *(time_cell(n, arm, spread(1000.0)) for n, arm in enumerate(("mine@main", "mine"))),
@@ -88,7 +114,7 @@ def test_a_backend_without_an_environment_is_its_own_arm(tmp_path, format):
     assert run.header.base_of == {"mine": "mine"}
 
 
-@pytest.mark.parametrize("format", OLDER)
+@pytest.mark.parametrize("format", BEFORE_5)
 def test_an_empty_reason_was_none(tmp_path, format):
     made = make_run(
         result("mine", "law", PLAIN, "passed", None),

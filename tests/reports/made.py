@@ -73,7 +73,7 @@ def time_cell(number, arm, medians_ns, line=PLAIN, suite="speed-short", dropped=
             workspace_bytes=64,
             blocks=tuple(
                 Block(
-                    visit=2 * b, count=3, warmups=1, wall_ns=7000, control_ns=800, dropped=dropped.get(2 * n + b, ""),
+                    visit=2 * b, count=3, warmups=1, wall_ns=7000, control_ns=800, dropped=dropped.get(2 * n + b),
                     readings={"steal_ticks": 1.0, "load1": 0.5},
                 )
                 for b in (0, 1)
