@@ -101,7 +101,9 @@ def _outcome_table(run: Run) -> Table:
     if run.vacuous:
         names.insert(1, "proves nothing")
     table = plain_table("backend", *names, "timed", numbers=len(names) + 1)
-    statuses = Counter((result.arm, "proves nothing" if result.vacuous else result.outcome) for result in run.results)
+    statuses = Counter[tuple[str, str]](
+        (result.arm, "proves nothing" if result.vacuous else result.outcome) for result in run.results
+    )
     with_times = Counter(result.arm for result in run.results if result.measurement is not None)
     for backend in run.header.arm_names:
         counts, timed = {name: statuses[backend, name] for name in names}, with_times[backend]

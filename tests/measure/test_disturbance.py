@@ -119,7 +119,7 @@ def test_a_block_whose_device_clock_fell_or_was_low_does_not_count(before, after
     ],
 )
 def test_a_block_whose_device_clock_is_what_it_should_be_counts(before, after, usual_mhz):
-    assert judge(before, after, usual_mhz) == ""
+    assert judge(before, after, usual_mhz) is None
 
 
 def test_what_is_usual_for_a_device_is_the_median_of_the_blocks_before_without_capped_ones():
