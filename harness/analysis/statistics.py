@@ -18,8 +18,8 @@ from harness.measure.estimator import steady
 from harness.record.run import Measurement, Pass
 
 CONFIDENCE = 0.95
-# Quantile 0.975 of Student's t with 1 to 30 degrees of freedom, as scipy.special.stdtrit gives it: importing that takes
-# a quarter of a second, and most reports need nothing else of it.
+# Quantile 0.975 of Student's t with 1 to 30 degrees of freedom, as computed by scipy.special.stdtrit: importing that
+# takes a quarter of a second, and most reports need nothing else of it.
 STUDENT = (
     12.706204736174694, 4.302652729749462, 3.1824463052837078, 2.7764451051977934, 2.5705818356363146,
     2.4469118511449786, 2.364624251592784, 2.306004135204166, 2.262157162798205, 2.228138851986274,

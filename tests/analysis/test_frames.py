@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import harness
 import reports
 from harness.analysis.analyse import analyse
-from harness.analysis.frames import arithmetic_table, semantics_table
+from harness.analysis.frames import arithmetic_table, blocks_frame, results_frame, samples_frame, semantics_table
 from harness.analysis.run_comparison import compare_runs
 from harness.analysis.schemas import (
     ARITHMETIC_COLUMNS,
@@ -19,9 +20,10 @@ from harness.analysis.schemas import (
     semantics_columns,
 )
 from harness.analysis.statistics import estimate_time, pass_values
-from harness.analysis.tables import BLOCK_COLUMNS, RESULT_COLUMNS, SAMPLE_COLUMNS, write_tables
+from harness.analysis.tables import BLOCK_COLUMNS, RESULT_COLUMNS, SAMPLE_COLUMNS, recorded_table, write_tables
+from harness.laws.deviation import Deviation
 from tests.conftest import ROOT
-from tests.reports.made import PLAIN, make_run, measure, observe, time_cell
+from tests.reports.made import PLAIN, make_run, measure, observe, result, time_cell
 
 NAMES = {"string": "string", "int64": "Int64", "float64": "Float64", "bool": "boolean"}
 
@@ -265,3 +267,27 @@ def test_a_transform_is_told_from_a_window(compared):
     bits = results.groupby("backend")["effective_bits"].min()
     assert arithmetic["least_bits"].to_dict() == bits.to_dict()
     assert bits["fft"] < bits["numpy-direct"]
+
+
+def test_frames_after_writing_are_made_of_what_was_written_and_equal_to_others(tmp_path):
+    """NaN stays a number in what is written, and is missing in frames."""
+    odd = Deviation(kind="bound", worst=math.nan, compared=3)
+    law = replace(result("mine", "law", PLAIN, "failed", odd), cell=1)
+    run = replace(make_run(time_cell(0, "mine", [1000.0, 2000.0]), law), path=tmp_path)
+    wanted = [frame(run) for frame in (results_frame, samples_frame, blocks_frame)]
+    assert wanted[0]["worst"].isna()[1]
+    write_tables(run)
+    assert math.isnan(pq.read_table(tmp_path / "results.parquet")["worst"].to_pylist()[1])
+    for _ in range(2):  # what was written is used once, then made again
+        for frame, same in zip((results_frame, samples_frame, blocks_frame), wanted, strict=True):
+            pd.testing.assert_frame_equal(frame(run), same)
+
+
+def test_what_was_written_is_used_once(tmp_path, monkeypatch):
+    run = replace(make_run(time_cell(0, "mine", [1000.0, 2000.0])), path=tmp_path)
+    write_tables(run)
+    made = []
+    monkeypatch.setattr("harness.analysis.tables.make_table", lambda *given: made.append(given))
+    assert recorded_table(run, "results").num_rows == 1 and not made
+    recorded_table(run, "results")
+    assert len(made) == 1

@@ -4,7 +4,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.analysis.statistics import estimate_ratio, estimate_time, log_ratios, pass_values
+from harness.analysis.statistics import (
+    STUDENT,
+    estimate_ratio,
+    estimate_time,
+    log_ratios,
+    pass_values,
+    student_quantile,
+)
 from harness.measure.estimator import steady
 from harness.record.run import Block, Measurement, Pass
 
@@ -91,3 +98,12 @@ def test_ratios_pair_passes_by_their_number():
 def test_a_single_pass_that_counts_speaks_without_the_blocks_left_out():
     found = estimate_time(Measurement(passes=(_blocks([None, 1.0]), _blocks([100.0], [None, 1.0], number=1))))
     assert (found.value, found.over) == (100.0, "one process")
+
+
+def test_quantiles_of_the_table_are_those_of_scipy():
+    from scipy.special import stdtrit
+
+    for freedom in (1, 2, 7, len(STUDENT), len(STUDENT) + 1, 2.5):
+        assert student_quantile(freedom) == pytest.approx(stdtrit(freedom, 0.975), rel=1e-9)
+    table = [stdtrit(freedom, 0.975) for freedom in range(1, len(STUDENT) + 1)]
+    assert list(STUDENT) == pytest.approx(table, rel=1e-9)
