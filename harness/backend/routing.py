@@ -50,6 +50,11 @@ class RoutedBackend(Backend):
         """True if routes do not follow from what its class declares."""
         raise NotImplementedError
 
+    @property
+    def answers_for_problems(self) -> bool:
+        """True if a plan's questions about problems are better asked at once."""
+        return False
+
     def find_route(self, problem: Problem) -> Route:
         """Return the route of a problem."""
         raise NotImplementedError

@@ -237,7 +237,7 @@ class _Answers:
 
     def foresee(self, items: Sequence[_Item]) -> None:
         """Let a backend of another process know all problems that it will be asked about."""
-        if not isinstance(self.backend, RoutedBackend):
+        if not isinstance(self.backend, RoutedBackend) or not self.backend.answers_for_problems:
             return
         found: dict[Problem, None] = {}
         seen: set[tuple[int, str]] = set()

@@ -39,6 +39,7 @@ class DescribedBackend(RoutedBackend):
         """Ask a describer. Use `make_described`, which sets what classes of backends declare."""
         self.describer, self.offer = describer, offer
         self.answers: dict[Key, Answer] = {}
+        self.numerics_made: tuple[Arithmetic, Numerics] | None = None  # last
         self.deaths, self.last = 0, ""  # of its plugin's process while it was asked, and how it died last
 
     @property
@@ -53,8 +54,7 @@ class DescribedBackend(RoutedBackend):
 
     def foresee(self, problems: Iterable[Problem]) -> None:
         """Ask for all problems at once. Raises nothing: what has no answer is an error when it is wanted."""
-        if self.answers_for_problems:
-            self._learn(problems, every=not self.decides)
+        self._learn(problems, every=not self.decides)
 
     def find_route(self, problem: Problem) -> Route:
         """Return the route to a problem."""
@@ -69,7 +69,10 @@ class DescribedBackend(RoutedBackend):
         """Return the declared arithmetic for a problem."""
         if "numerics_for" not in self.offer.declared.own:
             return self.numerics
-        return make_numerics(self._fact(problem, lambda answer: answer.numerics))
+        said = self._fact(problem, lambda answer: answer.numerics)
+        if self.numerics_made is None or self.numerics_made[0] != said:  # the same for most problems of a plan
+            self.numerics_made = said, make_numerics(said)
+        return self.numerics_made[1]
 
     def workspace(self, problem: Problem) -> int:
         """Return the bytes that a call needs in addition to its arrays."""

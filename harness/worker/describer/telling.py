@@ -70,7 +70,8 @@ def encode_answer(answer: Answer) -> bytes:
 
 
 def _find_way(backend: Backend, problem: Problem) -> Way:
-    route, refusal = find_route(backend, problem), refusal_reason(backend, problem)
+    route = find_route(backend, problem)
+    refusal = None if route.kind == "native" else refusal_reason(backend, problem)
     return Way(route.kind, _limit(route.via), _limit(route.reason), _limit(refusal))
 
 
