@@ -120,7 +120,9 @@ def judge_cell(run: Run, result: Result, row: Row | None, *, can_tell: bool = Tr
     if verdict is not None and verdict.level == "failure":
         return verdict
     if result.outcome not in RAN:
-        return Finding(level="idle", kind=result.outcome, message=result.reason or result.outcome)
+        return Finding(
+            level="open" if result.untold else "idle", kind=result.outcome, message=result.reason or result.outcome
+        )
     if result.vacuous:
         return Finding(level="idle", kind="vacuous", message="passed by a comparison that proves nothing")
     return verdict

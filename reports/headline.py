@@ -50,6 +50,10 @@ def judge_run(analysis: Analysis) -> Verdict:
         state, text = "open", "Nothing ran"
     else:
         text = "The only cell that ran passed" if ran == 1 else f"All {ran} cells that ran passed"
+    untold = sum(result.untold for result in run.results)
+    if untold and state != "bad":
+        cells = count(untold, "cell has", "cells have")
+        state, text = "open", f"{text}, but {cells} no time that can be believed"
     if overdrawn and state != "bad":
         state, text = "bad", f"{text}, but too many prove nothing"
     return Verdict(state=state, text=text, detail=" ".join(notes), incomplete=analysis.incomplete, overdrawn=overdrawn)

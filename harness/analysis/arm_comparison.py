@@ -71,10 +71,11 @@ class ArmComparison:
     def exit_code(self) -> ExitCode:
         """Exit code of the run; if that is OK and the gate is armed, of the verdicts.
 
-        SLOWER also stands for missing cells. CANNOT_TELL: too many blocks were dropped, or a cell is inconclusive.
+        SLOWER also stands for missing cells. CANNOT_TELL: too many blocks were dropped, a cell is inconclusive, or its
+        times may not be true.
         """
         code = find_exit_code(self.run)
-        if code or not self.gate.armed:
+        if code not in (ExitCode.OK, ExitCode.CANNOT_TELL) or not self.gate.armed:
             return code
         counts = self.counts
         if counts["MISSING"]:
@@ -83,7 +84,7 @@ class ArmComparison:
             return ExitCode.CANNOT_TELL
         if counts["SLOWER"]:
             return ExitCode.SLOWER
-        return ExitCode.CANNOT_TELL if counts["INCONCLUSIVE"] else ExitCode.OK
+        return ExitCode.CANNOT_TELL if counts["INCONCLUSIVE"] else code
 
 
 def compare_to_base(run: Run, gate: Gate | None = None) -> ArmComparison:
@@ -99,6 +100,8 @@ def compare_to_base(run: Run, gate: Gate | None = None) -> ArmComparison:
     for number, pair in enumerate(pairs):
         if judged[number].verdict == "MISSING" and all(one is not None and one.outcome == "passed" for one in pair):
             judged[number] = Judgement(verdict="INCONCLUSIVE", reason=DISTURBED)
+        if untold := [one for one in pair if one is not None and one.untold]:
+            judged[number] = Judgement(verdict="INCONCLUSIVE", reason=untold[0].reason)
     by_arm: dict[str, dict[int, list[float]]] = defaultdict(dict)
     for number, (_, new) in enumerate(pairs):
         if ratios[number]:

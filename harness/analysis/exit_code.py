@@ -10,7 +10,9 @@ from harness.record.run import NOT_LOADED, RAN, WRONG, Run
 
 
 def find_exit_code(run: Run, bugs: Sequence[BugRow] | None = None) -> ExitCode:
-    """Return OK, WRONG, or INCOMPLETE if nothing ran or the run is incomplete.
+    """Return OK, WRONG, INCOMPLETE if nothing ran or the run is incomplete, or CANNOT_TELL.
+
+    CANNOT_TELL: a cell has no time because the machine cannot tell whether its times are true.
 
     A run is incomplete, too, if a plugin that the command could load did not load in a worker.
     A backend counts as wrong if its share of passed comparisons that prove nothing exceeds the quota. A run is
@@ -23,5 +25,8 @@ def find_exit_code(run: Run, bugs: Sequence[BugRow] | None = None) -> ExitCode:
         return ExitCode.INCOMPLETE
     if any(result.outcome == "unavailable" and (result.reason or "").startswith(NOT_LOADED) for result in run.results):
         return ExitCode.INCOMPLETE
-    ran = any(run.counts[outcome] for outcome in RAN)
-    return ExitCode.OK if run.complete and ran else ExitCode.INCOMPLETE
+    if not run.complete:
+        return ExitCode.INCOMPLETE
+    if any(result.untold for result in run.results):
+        return ExitCode.CANNOT_TELL
+    return ExitCode.OK if any(run.counts[outcome] for outcome in RAN) else ExitCode.INCOMPLETE

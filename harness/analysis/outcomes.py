@@ -12,7 +12,7 @@ from harness.record.run import GAVE_UP, NO_PASS, NOT_OFFERED, OUTCOMES, WRONG, R
 
 State = Literal[
     "passed", "failed", "error", "crashed", "timeout", "unsupported", "unavailable", "skipped", "silent", "absent",
-    "not reached",
+    "not reached", "cannot tell",
 ]  # fmt: skip
 Word = Literal["BROKEN", "MISSING", "INCONCLUSIVE", "WRONG BEFORE", "MENDED", "NEW", "UNCHANGED"]
 STATES: tuple[State, ...] = get_args(State)
@@ -34,7 +34,8 @@ CODE: Mapping[str, ExitCode] = {
 # A row for each state of the base, a column for each of the new version. "wrong" stands for the four outcomes in WRONG.
 # silent: the base gave no result for any cell, because a file or library is missing or its worker died. Nothing is
 # known of its abilities, and an error in the new version was not seen in the base.
-# not reached: the budget ended before the first pass.
+# not reached: the budget ended before the first pass; also stands for "cannot tell": the machine cannot tell whether
+# its times are true.
 _NOW = ("passed", "wrong", "unsupported", "unavailable", "skipped", "absent", "not reached")
 _TABLE: dict[str, tuple[Word, ...]] = {
     "passed":      ("UNCHANGED", "BROKEN", "MISSING", "MISSING", "MISSING", "MISSING", "INCONCLUSIVE"),
@@ -69,7 +70,8 @@ class Transition:
 
 def look_up(was: State, now: State) -> Word:
     """Look up the word for a transition; `now` is never "silent", which only a base can be."""
-    return _TABLE["wrong" if was in WRONG else was][_NOW.index("wrong" if now in WRONG else now)]
+    row, column = ("wrong" if one in WRONG else "not reached" if one == "cannot tell" else one for one in (was, now))
+    return _TABLE[row][_NOW.index(column)]
 
 
 def find_transition(base: Result | None, new: Result | None, silent: Silent = frozenset()) -> Transition:
@@ -113,6 +115,8 @@ def _state_of(result: Result | None) -> State:
     if result is None:
         return "absent"
     assert result.outcome in OUTCOMES
+    if result.untold:
+        return "cannot tell"
     return "not reached" if result.outcome == "skipped" and result.reason == NO_PASS else result.outcome
 
 
@@ -142,6 +146,8 @@ def _explain(word: Word, was: State, now: State, base: Result | None, new: Resul
             return f"offered no more: {reason or ''}" if now == "unsupported" else f"it was {before}"
         case "NEW":
             return f"it was {before}"
+        case "INCONCLUSIVE" if "cannot tell" in (was, now):
+            return after if now == "cannot tell" else f"in the base, {before}"
         case "INCONCLUSIVE" if "not reached" in (was, now):
             return NO_PASS
         case "INCONCLUSIVE":

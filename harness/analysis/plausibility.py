@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from harness.analysis.roofline import executed_flops, floor_ns, is_too_fast, product_rate
 from harness.backend.base import Backend
 from harness.errors import say_error
+from harness.measure.clocks import TOLERANCE
 from harness.plan.task import Task
 from harness.problems.problem import Problem
 from harness.record.run import Pass, Peak, Run
@@ -14,6 +15,7 @@ from harness.record.run import Pass, Peak, Run
 SLACK_NS = 10_000_000  # allowance for a block: messages in both directions, and waking up
 CONFIRMS = "bfloat16"  # a rate that NumPy's BLAS lacks: if present, a second library measured all rates too
 ONE_LIBRARY = 2.0  # the machine may be that many times as fast as one library (see `harness.measure.peak`)
+IMPOSSIBLE = "faster than this machine"  # beginning of a reason
 LEAST_SHARE = 0.75  # share of the outside time that the process must report
 
 
@@ -39,6 +41,35 @@ def _compare_clocks(timed_ns: float, spent_ns: float, wall_ns: float, waited_ns:
     if timed_ns > wall_ns or spent_ns > wall_ns:
         return "ahead"
     return "behind" if spent_ns < LEAST_SHARE * (wall_ns - waited_ns) - SLACK_NS else None
+
+
+def describe_contradiction(asked_ns: int, begun_ns: int, spent_ns: int, timed_ns: int, got_ns: int) -> str:
+    """Return why the clock of a process contradicts the order of events in a block; empty if it does not.
+
+    A block begins after it was asked for, ends before its reply has arrived, and is longer than the calls in it.
+    Nothing but a false clock can change that, so no load of the machine needs an allowance.
+    asked_ns, got_ns: readings of the clock outside, before the request and after the reply. begun_ns: of the same clock
+        (CLOCK_MONOTONIC is that of the whole system) inside the process. spent_ns: duration of the block by the
+        process. timed_ns: sum of its samples, perhaps by the clock of a device.
+    """
+    if begun_ns < asked_ns:
+        return f"its clock runs behind: a block began {(asked_ns - begun_ns) / 1e6:.1f} ms before it was asked for"
+    if begun_ns + spent_ns > got_ns:
+        return f"its clock runs ahead: a block ended {(begun_ns + spent_ns - got_ns) / 1e6:.1f} ms after its reply"
+    if timed_ns > (1 + TOLERANCE) * spent_ns:
+        return f"its clock runs behind: {timed_ns / 1e6:.1f} ms of calls in a block of {spent_ns / 1e6:.1f} ms"
+    return ""
+
+
+def is_clock_behind(long: tuple[float, float], short: tuple[float, float]) -> bool:
+    """Return True if a pair of blocks, a long and a short one, speaks against the clock of a process.
+
+    long, short: in ns, duration of the block by the clock of the process and by the clock outside.
+    What passes outside of a block (messages, waiting for a core) is the same for both, so that the long one lacks more
+    time than the short one in half of the pairs at most, however busy the machine is, unless the clock is false.
+    """
+    spent_ns, wall_ns = (one - other for one, other in zip(long, short, strict=True))
+    return wall_ns > 0 and spent_ns < LEAST_SHARE * wall_ns
 
 
 def describe_too_fast(
@@ -72,7 +103,7 @@ def describe_too_fast(
     if floor is None or not is_too_fast(min(samples), floor / spare):
         return None
     return (
-        f"faster than this machine: {min(samples) / 1e3:.3g} us a call, but its operations or bytes alone take "
+        f"{IMPOSSIBLE}: {min(samples) / 1e3:.3g} us a call, but its operations or bytes alone take "
         f"{floor / spare / 1e3:.3g} us at the rates measured in this run"
     )
 

@@ -6,35 +6,31 @@ palindrome (ABBA), so that a drift of the machine affects all arms alike.
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from harness.analysis.arm_comparison import DECIDED, judge_cells
+from harness.analysis.plausibility import IMPOSSIBLE
 from harness.analysis.statistics import log_ratios
 from harness.execution.context import Execution
-from harness.execution.timing_state import Timed, TimingState, conclude, fail, keep, measure_machine
+from harness.execution.timed_block import time_block
+from harness.execution.timing_state import Timed, TimingState, conclude, fail, find_impossible, keep, measure_machine
+from harness.execution.trial import Accusation, find_accusation, hold_trial
 from harness.execution.worker_process import WorkerDiedError
 from harness.execution.worker_supervisor import WorkerSupervisor
-from harness.measure.control import measure_control
 from harness.measure.device_lock import hold_device
-from harness.measure.disturbance import RULE, contaminated, difference, read_counters
-from harness.measure.processor_time import tree_ns, wait_until_stopped, waited_ns
 from harness.plan.cell import Cell, Plan
 from harness.plan.suite import Timing
-from harness.record.run import Block, Pass
+from harness.record.run import NO_PASS, Pass, result_of
 from harness.worker.protocol import Checked
 
 RESERVE = 1.25  # times the longer of the last two passes: remaining budget needed for another one
-TRIALS = 3  # most processes asked to confirm an accusation that rests on times alone
 PROBE_EVERY = 8  # passes between repetitions of the honesty checks and of the machine's peak
-
-Asked = tuple[Checked, float, int]  # the reply, the seconds it took and the process number
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +71,23 @@ def time_problems(execution: Execution) -> None:
             execution.wall_s = time.monotonic() - begun
         for contest in contests:
             for cell in contest.cells:
-                conclude(state, cell)
+                conclude_cell(state, contest, cell)
+
+
+def conclude_cell(state: TimingState, contest: Contest, cell: Cell) -> None:
+    """Record a cell that was timed to its end, or never; hold a trial if the machine cannot be so fast."""
+    if cell.number in state.failed:
+        return
+    passes, outcome = state.measured.get(cell.number), None
+    if not passes:
+        state.execution.record(result_of(cell, "skipped", reason=NO_PASS))
+        return
+    if reason := find_impossible(state, cell, passes):
+        outcome = Checked("error", reason)
+    if reason.startswith(IMPOSSIBLE):  # else the backend raised where it was asked for its arithmetic
+        with state.execution.supervisor(cell.arm, state.execution.threads) as supervisor:
+            outcome = hold_trial(state, cell, contest.timing, supervisor, Accusation(reason, "speed"))
+    conclude(state, cell, passes, outcome)
 
 
 def make_contests(execution: Execution) -> list[Contest]:
@@ -235,22 +247,30 @@ def time_contest(state: TimingState, contest: Contest, supervisors: dict[str, Wo
     }
     cells = [cell for cell in cells if cell.number in ready]
     found: dict[int, list[Timed]] = {number: [] for number in ready}
+    ended: dict[int, Checked] = {}
     for visit, cell in enumerate(order_blocks(cells, contest.timing.blocks, shuffle)):
         if cell.number in found:
             block = time_block(state, cell, supervisors[cell.arm], contest.timing, visit)
             if isinstance(block, Checked):
-                fail(state, cell, block)
+                ended[cell.number] = block
                 del found[cell.number]
             else:
                 found[cell.number].append(block)
     found = drop_rounds(found, 2 * len(cells))
     for cell in cells:
-        supervisor = supervisors[cell.arm]
+        supervisor, accusation = supervisors[cell.arm], None
+        if cell.number in found:
+            accusation = find_accusation(found[cell.number], state.execution.threads)
+            keep(state, cell, ready[cell.number], found[cell.number], believed=accusation is None)
+        elif ended[cell.number].accuses:
+            accusation = Accusation(ended[cell.number].reason or "")
+        if accusation is not None:
+            ended[cell.number] = hold_trial(state, cell, contest.timing, supervisor, accusation)
+        if cell.number in ended:
+            fail(state, cell, ended[cell.number])
         supervisor.resume()
         supervisor.release()
         supervisor.suspend()
-        if cell.number in found:
-            keep(state, cell, ready[cell.number], found[cell.number])
 
 
 def prepare(
@@ -269,26 +289,16 @@ def prepare(
     )  # fmt: skip
     supervisor = supervisors[cell.arm]
     supervisor.resume()
-    reply, seconds, pid = ask_until_sure(
-        supervisor, lambda: supervisor.prepare(cell, number, contest.timing.mode, probe=number % PROBE_EVERY == 0)
-    )
+    reply, seconds, pid = supervisor.prepare(cell, number, contest.timing.mode, probe=number % PROBE_EVERY == 0)
     supervisor.suspend()
     state.last[cell.number] = reply, seconds, pid
+    if reply.accuses:
+        accusation = Accusation(reply.reason or "")
+        fail(state, cell, hold_trial(state, cell, contest.timing, supervisor, accusation))
+        return None
     if reply.samples is None:
         fail(state, cell, reply)
     return reply.samples
-
-
-def ask_until_sure(supervisor: WorkerSupervisor, ask: Callable[[], Asked]) -> Asked:
-    """Ask, and repeat an accusation that rests on times alone in fresh processes: it stands if two of three agree."""
-    accused = 0
-    for trial in range(TRIALS):
-        asked = ask()
-        accused += asked[0].by_time
-        if accused == 0 or accused > TRIALS // 2 or trial == TRIALS - 1:
-            break
-        supervisor.close()
-    return asked
 
 
 def drop_rounds(found: dict[int, list[Timed]], visits: int) -> dict[int, list[Timed]]:
@@ -321,50 +331,3 @@ def order_blocks(cells: Sequence[Cell], blocks: int, shuffle: random.Random) -> 
         shuffle.shuffle(order)
         yield from order
         yield from reversed(order)
-
-
-def time_block(
-    state: TimingState, cell: Cell, supervisor: WorkerSupervisor, timing: Timing, visit: int
-) -> Timed | Checked:
-    """Resume an arm, time a block, suspend it again; run the control kernel before and read machine counters around it.
-
-    state: of the timing stage.
-    supervisor: of the cell's arm.
-    timing: settings of the suite.
-    visit: position of the block in the contest's order.
-    Returns the block with the worker's samples, or the outcome of the cell if there are none.
-    """
-    control_ns = measure_control()
-    usual_ns = state.note_control(control_ns)
-    judge, host = supervisor.pids
-    pids = [] if host is None else [host]
-    before, still = read_counters(pids), all(map(wait_until_stopped, pids))
-    begun = time.perf_counter_ns()  # the wall time encloses the rest, so that it is no shorter
-    used = read_use(judge, host)
-    supervisor.resume()
-    reply, _, _ = supervisor.sample(cell, timing)
-    cpu_ns, waited, delayed = (now - then for now, then in zip(read_use(judge, host), used, strict=True))
-    wall_ns = time.perf_counter_ns() - begun
-    after = read_counters(pids)
-    supervisor.suspend(look_again=False)
-    if isinstance(reply, Checked):
-        return reply
-    if reply.gpu:
-        before, after = replace(before, gpu=reply.gpu[0]), replace(after, gpu=reply.gpu[-1])
-    reading, usual_mhz = difference(before, after), state.note_clock(reply.gpu)
-    block = Block(
-        visit=visit, count=len(reply.samples_ns), warmups=reply.warmups, wall_ns=wall_ns, control_ns=control_ns,
-        cpu_ns=reply.cpu_ns, span_ns=reply.span_ns, waited_ns=reply.waited_ns,
-        visit_cpu_ns=cpu_ns if still else 0, visit_waited_ns=waited, delayed_ns=delayed,
-        readings=reading.values, dropped=contaminated(reading, control_ns, usual_ns, RULE, usual_mhz=usual_mhz),
-    )  # fmt: skip
-    return block, reply
-
-
-def read_use(judge: int | None, host: int | None) -> tuple[int, int, int]:
-    """Return ns so far: processor time of the host and its descendants, its wait for a core, and that of its askers.
-
-    judge, host: process numbers of the judge and of the backend's process; None if there is none.
-    """
-    asking = waited_ns(os.getpid()) + (0 if judge is None else waited_ns(judge))
-    return (0, 0, asking) if host is None else (tree_ns(host), waited_ns(host), asking)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import bisect
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from harness.analysis.plausibility import describe_clock_lie, describe_too_fast
+from harness.analysis.plausibility import describe_too_fast
 from harness.backend.base import Backend
 from harness.execution.context import Execution, estimate_cell
 from harness.execution.worker_process import Worker, WorkerDiedError
 from harness.measure.device_clock import POWER_CAP, Gpu
-from harness.measure.processor_time import describe_excess
 from harness.plan.cell import Cell
 from harness.record.journal import PassEntry, PeakEntry
-from harness.record.run import NO_PASS, Block, Measurement, Pass, result_of
+from harness.record.run import Block, Measurement, Pass, result_of
 from harness.worker.protocol import Checked, Measured, MeasurePeak, Sampled
 
 PEAK_LIMIT_S = 120.0
@@ -62,12 +62,13 @@ class TimingState:
         return before
 
 
-def keep(state: TimingState, cell: Cell, facts: Pass, blocks: Sequence[Timed]) -> None:
-    """Write the pass of a cell to disk before the next contest begins; then check whether its clock is plausible.
+def keep(state: TimingState, cell: Cell, facts: Pass, blocks: Sequence[Timed], *, believed: bool) -> None:
+    """Write the pass of a cell to disk before the next contest begins.
 
     state: of the timing stage.
     facts: of the pass, without samples.
     blocks: of the pass, with the worker's samples.
+    believed: False if the cell is accused; the pass then has no part in its result.
     """
     execution, sampled = state.execution, [reply for _, reply in blocks]
     one = replace(
@@ -77,17 +78,7 @@ def keep(state: TimingState, cell: Cell, facts: Pass, blocks: Sequence[Timed]) -
         spent_ns=facts.spent_ns + sum(reply.spent_ns for reply in sampled),
     )  # fmt: skip
     execution.journal.append(PassEntry(cell.number, one))
-    kept = [(block, s) for block, s in blocks if not block.dropped]
-    waits = [block.visit_waited_ns + block.delayed_ns for block, _ in kept]
-    lie = (
-        describe_clock_lie(
-            [(s.timed_ns, s.spent_ns, b.wall_ns, wait) for (b, s), wait in zip(kept, waits, strict=True)]
-        )
-        or describe_excess([(b.cpu_ns, b.span_ns, b.waited_ns) for b, _ in kept], execution.threads)
-        or describe_excess([(b.visit_cpu_ns, b.wall_ns, b.visit_waited_ns) for b, _ in kept], execution.threads)
-    )
-    if lie:
-        fail(state, cell, Checked("error", lie))
+    if not believed:
         return
     state.measured[cell.number].append(one)
     execution.timed_s += sum(reply.timed_ns for reply in sampled) / 1e9
@@ -113,23 +104,18 @@ def fail(state: TimingState, cell: Cell, reply: Checked) -> None:
     )
 
 
-def conclude(state: TimingState, cell: Cell) -> None:
-    """Record a cell that was timed to its end, unless the machine cannot have been that fast."""
-    if cell.number in state.failed:
-        return
-    passes = state.measured.get(cell.number)
-    if not passes:
-        state.execution.record(result_of(cell, "skipped", reason=NO_PASS))
-        return
+def conclude(state: TimingState, cell: Cell, passes: Sequence[Pass], lie: Checked | None) -> None:
+    """Record a cell that was timed to its end.
+
+    passes: of the cell, at least one.
+    lie: outcome of a cell whose times cannot be shown; None for times that are possible.
+    """
     reply, seconds, pid = state.last[cell.number]
-    lie = find_impossible(state, cell, passes)
-    if lie:  # measure the machine's peak once more before a backend is accused
-        measure_machine(state, quick=False)
-        lie = find_impossible(state, cell, passes)
+    found = lie or reply
     state.execution.record(
         result_of(
-            cell, "error" if lie else reply.outcome, reason=lie or reply.reason, deviation=reply.deviation,
-            seconds=seconds, worker=pid, measurement=None if lie else Measurement(passes=tuple(passes)),
+            cell, found.outcome, reason=found.reason, deviation=reply.deviation, seconds=seconds, worker=pid,
+            measurement=None if lie else Measurement(passes=tuple(passes)),
         )
     )  # fmt: skip
 
@@ -151,10 +137,19 @@ def find_impossible(state: TimingState, cell: Cell, passes: Sequence[Pass]) -> s
 
 def measure_machine(state: TimingState, *, quick: bool) -> None:
     """Measure the peaks of the devices in a separate worker, with the same number of threads as the backends."""
+    for device in sorted({state.backend(cell).device for cell in state.execution.cells_of("speed")}):
+        with open_machine(state, device) as measure:
+            measure(quick=quick)
+
+
+@contextmanager
+def open_machine(state: TimingState, device: str) -> Iterator[Callable[..., None]]:
+    """Open a worker that measures peaks; yield `measure(quick=...)`, which adds a peak to those of the run."""
     execution = state.execution
-    for device in sorted({state.backend(cell).device for cell in execution.cells_of("speed")}):
+    worker = Worker(execution.path / "workers" / "machine.log", execution.threads)
+
+    def measure(*, quick: bool) -> None:
         execution.watch.working("machine", f"peak of products and copies on {device}")
-        worker = Worker(execution.path / "workers" / "machine.log", execution.threads)
         try:
             request = MeasurePeak(device=device, quick=quick)
             reply = worker.ask(request, PEAK_LIMIT_S, execution.plan.limits.memory_bytes)
@@ -163,5 +158,8 @@ def measure_machine(state: TimingState, *, quick: bool) -> None:
             execution.peaks.append(reply.peak)
         except WorkerDiedError as error:
             execution.watch.working("machine", f"peak of {device} not measured: {error}")
-        finally:
-            worker.close()
+
+    try:
+        yield measure
+    finally:
+        worker.close()

@@ -86,7 +86,9 @@ def store_run(run: Run) -> Qualified:
 
     Raises NotQualifiedError for a run that is wrong or incomplete, or has too few passes.
     """
-    if code := find_exit_code(run):
+    if (code := find_exit_code(run)) == ExitCode.CANNOT_TELL:
+        raise NotQualifiedError("nothing is qualified by a run with times that may not be true", run, code)
+    if code:
         raise NotQualifiedError("nothing is qualified by a run that is wrong or incomplete", run, code)
     arm_comparison = compare_to_base(run)
     passes = max((row.judgement.passes for row in arm_comparison.rows), default=0)

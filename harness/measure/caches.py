@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,31 @@ def make_flush(device: str) -> Callable[[], object]:
     from harness.measure.clocks import find_cuda
 
     return make_device_flush(find_cuda())
+
+
+def make_flush_of_all_cores(most_bytes: int) -> Callable[[], None]:
+    """Make a function that evicts the host's last-level cache, and the private caches of every core it may run on.
+
+    What another core has written lies in its private caches, where writing on this core does not reach it.
+    most_bytes: to write for the last-level cache. The thread is left on the cores on which it was.
+    """
+    import numpy as np
+
+    last = np.zeros(min(TIMES * last_cache_bytes(), most_bytes), dtype=np.uint8)
+    private = last[: TIMES * private_cache_bytes()]
+
+    def flush() -> None:
+        cores = os.sched_getaffinity(0)
+        try:
+            for core in cores if len(cores) > 1 else ():
+                with suppress(OSError):  # a core may have been taken away since
+                    os.sched_setaffinity(0, {core})
+                    private.fill(1)
+        finally:
+            os.sched_setaffinity(0, cores)
+        last.fill(1)
+
+    return flush
 
 
 def make_device_flush(library: Namespace) -> Callable[[], object]:
@@ -66,3 +93,12 @@ def last_cache_bytes() -> int:
     from harness.machine.system import read_caches
 
     return max((one["bytes"] for one in read_caches()), default=UNKNOWN_CACHE_BYTES)
+
+
+@cache
+def private_cache_bytes() -> int:
+    """Return the size in bytes of the largest cache below the last level of the first processor."""
+    from harness.machine.system import read_caches
+
+    levels = sorted({one["level"] for one in read_caches()})
+    return max((one["bytes"] for one in read_caches() if one["level"] in levels[:-1]), default=UNKNOWN_CACHE_BYTES)

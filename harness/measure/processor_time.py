@@ -124,6 +124,16 @@ def make_waited() -> Callable[[], int]:
     return lambda: 0
 
 
+def is_excessive(long: tuple[float, float, float], short: tuple[float, float, float], allowed: int) -> bool:
+    """Return True if a pair of blocks, a long and a short one, speaks of more threads than allowed.
+
+    long, short: as the blocks of `describe_excess`. What every block costs, such as the start of a thread and the
+    readings, is the same for both, and a backend within its threads leaves at least as much unused in the longer one.
+    """
+    cpu, wall, waited = (one - other for one, other in zip(long, short, strict=True))
+    return cpu > (1 + MARGIN) * (allowed * wall - waited)
+
+
 def describe_excess(blocks: Sequence[tuple[float, float, float]], allowed: int | None) -> str | None:
     """Return the reason why the calls of a pass used too many threads; None if they did not, or without a limit.
 

@@ -23,11 +23,7 @@ Found = TypeVar("Found", bound=Checked | Answered | Sampled)
 
 
 class LieError(Exception):
-    """A time cannot be true; `by_time` if only other times say so, which must be confirmed."""
-
-    def __init__(self, reason: str, *, by_time: bool = False) -> None:
-        super().__init__(reason)
-        self.by_time = by_time
+    """A time cannot be true. Nobody is accused before a fresh process has shown the same."""
 
 
 class CannotTellError(Exception):
@@ -77,7 +73,7 @@ def guard(work: Callable[[], Found], refuse: Callable[[RefusalError], Checked] |
     except WrongAnswerError as error:
         return Checked("failed", str(error), error.deviation)
     except LieError as error:
-        return Checked("error", str(error), by_time=error.by_time)
+        return Checked("error", str(error), accuses=True)
     except CannotTellError as error:
         if not _is_own(error):
             return Checked("error", describe_error(error))

@@ -115,7 +115,7 @@ class Checked(msgspec.Struct, tag="checked", frozen=True):
     """Outcome of a cell; `samples` is the pass of a prepared cell, still without samples.
 
     reason: why, if it did not pass, or a remark; None without one.
-    by_time: whether the outcome is an accusation that rests on times alone; it stands only if it is confirmed.
+    accuses: whether it says that times cannot be true; it stands only if a fresh process gives reason to say so, too.
     declared: whether it is `unsupported` as the backend declares now, in its own process; the plan knows what it
         declared before.
     """
@@ -124,13 +124,14 @@ class Checked(msgspec.Struct, tag="checked", frozen=True):
     reason: str | None
     deviation: Deviation | None = None
     samples: Pass | None = None
-    by_time: bool = False
+    accuses: bool = False
     declared: bool = False
 
 
 class Sampled(msgspec.Struct, tag="sampled", frozen=True):
     """Samples of one block in ns per call; host_ns, timed_ns, verify_ns and spent_ns are sums over the block.
 
+    begun_ns: reading of the process's clock when the block began; spent_ns were spent since.
     cpu_ns: processor time of the process and its descendants during the samples.
     span_ns: wall time of the samples.
     waited_ns: time in span_ns for which the process's first thread waited for a core.
@@ -143,6 +144,7 @@ class Sampled(msgspec.Struct, tag="sampled", frozen=True):
     timed_ns: int
     verify_ns: int
     spent_ns: int
+    begun_ns: int = 0
     cpu_ns: int = 0
     span_ns: int = 0
     waited_ns: int = 0

@@ -28,5 +28,5 @@ def time_once(folder, plugin, backends, problem):
     names = [backends] if isinstance(backends, str) else list(backends)
     plan = plan_run(registry, ["once"], names, name_problems([problem]))
     path = new_directory(str(folder / "run"), ("once",))
-    with patch("harness.execution.timing_stage.RULE", LENIENT):
+    with patch("harness.execution.timed_block.RULE", LENIENT):
         return run_plan(plan, registry, path, Silent(), command="", extra=(plugin,), threads=1)

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from harness.laws.subject import BackendUnderTest
+from harness.measure.pairs import decide
 from harness.problems.data import make_arrays
 from harness.problems.line import parse_line
 from harness.worker.host.execute import time_block
-from harness.worker.host.honesty import LONG_NS, STIRRED, decide, find_remembered, stir
+from harness.worker.host.honesty import LONG_NS, STIRRED, find_remembered, stir
 from harness.worker.host.timed_problem import open_session, sample
 from harness.worker.protocol import Prepare, Sample, Sampled
 from tests.asking import make_ready

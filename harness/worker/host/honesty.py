@@ -9,23 +9,25 @@ clock by the parent's clock. A verified session is checked here for:
   taken.
 - remembered answers: they do not follow their inputs, or calls on inputs seen before are faster than calls on new ones.
 
-Checks that rest on times measure pairs, both sides right after each other, until the evidence suffices (Wald's
-sequential test).
+Checks that rest on times measure pairs, both sides right after each other, until the evidence suffices
+(`harness.measure.pairs`). Whatever is found counts only if a fresh process finds it, too (`harness.execution.trial`).
 """
 
 from __future__ import annotations
 
-import math
 import secrets
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from mmap import mmap
+from typing import NamedTuple
 
 import numpy as np
 
 from harness.measure.estimator import steady
-from harness.problems.arrays import Outputs
+from harness.measure.pairs import decide
+from harness.problems.arrays import Array, Outputs
 from harness.problems.calling import name_outputs
 from harness.problems.problem import Problem
 from harness.worker.host.timed_problem import Session
@@ -46,9 +48,6 @@ PLAIN_SHARE, PLAIN_NS, PLAIN_CHANCE = 0.25, 10_000, 0.9
 LEAST_SHARE, LEAST_NS, LEAST_CHANCE = 0.06, 500, 0.75
 SOME, MANY = 8, 32  # calls on each side of a pair, if a sample is many calls
 LONG_NS = 2_000_000  # for longer calls, a single one on each side
-INNOCENT = 0.5  # largest probability that a pair speaks against an honest backend, as both sides are then alike
-ACCUSED, ACQUITTED = math.log(1e4), math.log(1 / 20)
-MOST_PAIRS = 120
 
 
 def find_lie(session: Session) -> LieError | None:
@@ -63,7 +62,7 @@ def find_lie(session: Session) -> LieError | None:
     if found := find_stale(session):
         return LieError(found)
     found = find_lazy(session) or find_remembered(session)
-    return LieError(found, by_time=True) if found else None
+    return LieError(found) if found else None
 
 
 def _problem(session: Session) -> Problem:
@@ -101,53 +100,85 @@ def find_lazy(session: Session) -> str:
 
     The first test is cheap, but a difference may be an effect of the caches: the copy was written on this core, the
     result on others. It therefore counts only if pairs with flushed caches, both sides read from memory, confirm it.
+    Raises CannotTellError if these never agree.
     """
-    if not decide(lambda: _hides(session, *_fetch_pair(session)), LAZY_CHANCE):
+    if decide(_ask_fetches(session, []), LAZY_CHANCE) is False:
         return ""
-    flush = _make_flush(session)
-    pairs: list[tuple[int, int]] = []
+    found: list[Fetches] = []
+    lazy = decide(_ask_fetches(session, found, _make_flush(session)), LAZY_CHANCE)
+    if lazy is False:
+        return ""
+    lazy_us, plain_us, call_us = (statistics.median(side) / 1e3 for side in zip(*found, strict=True))
+    times = (
+        f"bringing one to the host takes {lazy_us:.0f} us, an equal array {plain_us:.0f} us, the call itself "
+        f"{call_us:.0f} us"
+    )
+    if lazy is None:
+        raise CannotTellError(
+            f"the machine cannot tell whether results are computed when they are looked at, in {len(found)} pairs: "
+            f"{times}"
+        )
+    return f"results are computed when they are looked at: {times}"
+
+
+class Fetches(NamedTuple):
+    """Times in ns, taken right after each other: of copying a result and equal arrays to the host, and of the call."""
+
+    lazy_ns: int
+    plain_ns: int
+    call_ns: int
+
+    @property
+    def hides_work(self) -> bool:
+        """True if copying the result takes so long that it must include work."""
+        hidden = self.lazy_ns - 2 * self.plain_ns
+        return hidden > WORTH_NS and hidden > LARGE_SHARE * self.call_ns
+
+
+def _ask_fetches(session: Session, found: list[Fetches], flush: Callable[[], None] | None = None) -> Callable[[], bool]:
+    """Make a function that measures one pair, appends it to `found`, and returns whether it shows hidden work."""
 
     def hides() -> bool:
-        pairs.append(_fetch_pair(session, flush, first=len(pairs) % 2))
-        return _hides(session, *pairs[-1])
+        found.append(_time_fetches(session, flush, first=len(found) % 2))
+        return found[-1].hides_work
 
-    if not decide(hides, LAZY_CHANCE):
-        return ""
-    lazy_us, plain_us = (statistics.median(side) / 1e3 for side in zip(*pairs, strict=True))
-    return (
-        f"results are computed when they are looked at: bringing one to the host takes {lazy_us:.0f} us, "
-        f"an equal array {plain_us:.0f} us, the call itself {session.ready.single_ns / 1e3:.0f} us"
-    )
+    return hides
 
 
-def _hides(session: Session, lazy_ns: float, plain_ns: float) -> bool:
-    """Return True if copying a result to the host takes so long that it must include work."""
-    hidden = lazy_ns - 2 * plain_ns
-    return hidden > WORTH_NS and hidden > LARGE_SHARE * session.ready.single_ns
-
-
-def _fetch_pair(session: Session, flush: Callable[[], None] | None = None, first: int = 0) -> tuple[int, int]:
-    """Return the times in ns of copying a result, and equal arrays, to the host; `first` 1 copies the latter first."""
+def _time_fetches(session: Session, flush: Callable[[], None] | None, first: int) -> Fetches:
+    """Time a call, and copying its result and equal arrays to the host; `first` 1 copies the latter first."""
     backend, member = session.timed.backend, session.members[0]
-    copies = {name: backend.to_device(a.copy(order="K")) for name, a in member.fetch(member.run()).items()}
+    copies = {name: backend.to_device(copy_plainly(a)) for name, a in member.fetch(member.run()).items()}
     plain = tuple(copies.values()) if len(copies) > 1 else next(iter(copies.values()))
-    sides, times = [member.run(), plain], [0, 0]
+    begun = time.perf_counter_ns()
+    result = member.run()
+    call_ns = time.perf_counter_ns() - begun
+    sides, times = (result, plain), [0, 0]
     backend.synchronize()
     for side in (first, 1 - first):
         if flush is not None:
             flush()
         times[side] = _fetch_ns(session, sides[side])
-    return times[0], times[1]
+    return Fetches(lazy_ns=times[0], plain_ns=times[1], call_ns=call_ns)
+
+
+def copy_plainly(a: Array) -> Array:
+    """Copy an array to pages of the usual size: NumPy asks for huge ones, which are read faster, and others do not."""
+    like = a.copy(order="K")
+    if not a.nbytes:
+        return like
+    made: Array = np.ndarray(a.shape, a.dtype, mmap(-1, a.nbytes), strides=like.strides)
+    made[...] = a
+    return made
 
 
 def _make_flush(session: Session) -> Callable[[], None]:
     """Return a function that overwrites the host's caches if results are in its memory; else one that does nothing."""
     if session.timed.backend.device != "cpu":
         return lambda: None
-    from harness.measure.caches import TIMES, last_cache_bytes
+    from harness.measure.caches import make_flush_of_all_cores
 
-    memory = np.zeros(min(TIMES * last_cache_bytes(), MOST_FLUSH_BYTES), dtype=np.uint8)
-    return lambda: memory.fill(1)
+    return make_flush_of_all_cores(MOST_FLUSH_BYTES)
 
 
 def _fetch_ns(session: Session, result: Outputs) -> int:
@@ -204,26 +235,6 @@ def find_remembered(session: Session) -> str:
     if found is None and not session.never_repeats:
         raise CannotTellError(f"the machine cannot tell whether answers are remembered, in {len(pairs)} pairs: {times}")
     return f"answers are remembered: {times}" if found else ""
-
-
-def decide(speaks_against: Callable[[], bool], guilty: float) -> bool | None:
-    """Decide from repeated pairs: True guilty, False innocent, None if the evidence does not suffice after MOST_PAIRS.
-
-    speaks_against: measures one pair; returns True if it speaks against the backend.
-    guilty: probability that a pair speaks against a guilty backend.
-    Wald's sequential probability ratio test (1945). With a true probability of at most INNOCENT, it returns True at
-    most once in 10 000 times, however uneven the times are; with `guilty` or more, it returns False about once in 20
-    times.
-    """
-    against, favour = math.log(guilty / INNOCENT), math.log((1 - guilty) / (1 - INNOCENT))
-    evidence = 0.0
-    for _ in range(MOST_PAIRS):
-        evidence += against if speaks_against() else favour
-        if evidence >= ACCUSED:
-            return True
-        if evidence <= ACQUITTED:
-            return False
-    return None
 
 
 def _time_pair(session: Session, calls: int, number: int) -> tuple[float, float]:

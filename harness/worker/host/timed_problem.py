@@ -9,6 +9,7 @@ earlier answer can be reused.
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import time
@@ -22,6 +23,7 @@ from harness.laws.subject import BackendUnderTest
 from harness.measure.block import Look, Ready, Timed, calibrate, make_ready, time_block
 from harness.measure.clocks import choose_clock, clocks_disagree, elapsed_disagrees, wait_for
 from harness.measure.memory import MemoryMeter
+from harness.measure.pairs import LEAST_SIGNS
 from harness.plan.task import Task, estimate_workspace
 from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays, Outputs
 from harness.record.run import Pass
@@ -282,24 +284,29 @@ def sample(session: Session, request: Sample) -> Sampled:
         samples_ns=block.samples_ns,
         host_ns=sum(host_ns for _, host_ns in block.clocks), warmups=block.warmups, timed_ns=block.timed_ns,
         verify_ns=session.verify_ns - verified, spent_ns=time.perf_counter_ns() - begun,
-        cpu_ns=block.cpu_ns, span_ns=block.span_ns, waited_ns=block.waited_ns, gpu=block.gpu,
+        begun_ns=begun, cpu_ns=block.cpu_ns, span_ns=block.span_ns, waited_ns=block.waited_ns, gpu=block.gpu,
     )  # fmt: skip
 
 
 def time_truly(session: Session, request: Sample, look: Look | None) -> Timed:
-    """Time a block, repeated if its clocks disagree in every sample. Raises LieError if they do so in TRIES blocks.
+    """Time a block, repeated if its clocks disagree in every sample.
 
     session: the prepared problem.
     request: of the run.
     look: receives one timed call for verification; None verifies none.
+    Raises LieError if they disagree in every sample of TRIES blocks, and in so many that it is no chance.
     """
-    for _ in range(TRIES):
+    samples = 0
+    for blocks in itertools.count(1):
         block = time_block(session.ready, request.budget_ns, request.warm_ns, request.least, look)
         lies = [session.disagree(device_ns, host_ns) for device_ns, host_ns in block.clocks]
         found = [lie for lie in lies if lie is not None]
         if not found or len(found) < len(lies):  # a single sample may have been interrupted
             return block
-    raise LieError(found[0], by_time=True)
+        samples += len(lies)
+        if blocks >= TRIES and samples >= LEAST_SIGNS:
+            raise LieError(found[0])
+    raise AssertionError("blocks have samples")
 
 
 def check_known(session: Session) -> None:

@@ -109,10 +109,10 @@ class Examiner:
         if isinstance(reply, Checked) and reply.outcome != "passed":
             return reply if self._may_refuse(reply) else _contradict(reply)
         if len(self.passed) < (1 if isinstance(reply, Sampled) else POOL):
-            return Checked("error", "its process claims times without answers that were verified")
+            return Checked("error", "its process claims times without answers that were verified", accuses=True)
         if isinstance(reply, Sampled):
             why = self._find_false_times(reply, time.perf_counter_ns() - self.begun_ns)
-            return Checked("error", f"its process claims {why}") if why else reply
+            return Checked("error", f"its process claims {why}", accuses=True) if why else reply
         if isinstance(reply, Checked):
             self.loops = reply.samples.loops if reply.samples is not None else 1
             return Checked("passed", reply.reason, self.first, reply.samples)
