@@ -26,6 +26,7 @@ from harness.record.run import CANNOT_TELL, WRONG, Pass
 from harness.worker.protocol import Checked
 
 GUILTY = 0.9  # probability that a pair shows a lie; more than one half is needed for any accusation
+LONG = 4  # of the blocks of the contest: a lie then exceeds what the machine adds to either block by chance
 SHORT_S = 1e-6  # of a short block: one sample
 
 Kind = Literal["shown", "clock", "threads", "threads outside", "speed"]
@@ -150,12 +151,11 @@ def compare_blocks(take: Take, timing: Timing, speaks: Callable[[Timed, Timed], 
     take: times a block.
     speaks: judges the long and the short one.
     """
+    long = replace(timing, sample_s=LONG * timing.sample_s)
     short = replace(timing, sample_s=timing.blocks * SHORT_S, least_samples=1)
-    if number % 2:
-        second, first = take(short, number), take(timing, number)
-    else:
-        first, second = take(timing, number), take(short, number)
-    return speaks(first, second)
+    order = (short, long) if number % 2 else (long, short)
+    taken = {timing.sample_s: take(timing, number) for timing in order}
+    return speaks(taken[long.sample_s], taken[short.sample_s])
 
 
 def compare_with_machine(

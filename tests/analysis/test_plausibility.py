@@ -3,7 +3,12 @@ from dataclasses import replace
 import pytest
 
 import harness
-from harness.analysis.plausibility import describe_clock_lie, describe_too_fast
+from harness.analysis.plausibility import (
+    describe_clock_lie,
+    describe_contradiction,
+    describe_too_fast,
+    is_clock_behind,
+)
 from harness.record.run import Pass, Peak
 
 MS = 1_000_000
@@ -47,6 +52,28 @@ def test_a_process_that_the_system_lets_wait_is_believed_and_one_that_ran_is_not
 )
 def test_a_clock_that_disagrees_with_the_one_outside_is_not(block, how):
     assert f"its clock runs {how}" in describe_clock_lie([block])
+
+
+@pytest.mark.parametrize(
+    ("asked", "begun", "spent", "timed", "got", "found"),
+    [
+        (100, 100, 50, 50, 150, ""),
+        (100, 900, 50, 20, 99_000_000, ""),  # however late the block begins and its reply arrives
+        (100, 99, 50, 20, 200, "behind"),
+        (100, 120, 81, 20, 200, "ahead"),
+        (100, 120, 50, 53, 200, "behind"),
+    ],
+)
+def test_events_in_a_wrong_order_show_a_false_clock(asked, begun, spent, timed, got, found):
+    lie = describe_contradiction(asked, begun, spent, timed, got)
+    assert (f"its clock runs {found}: " in lie) if found else lie == ""
+
+
+def test_a_pair_of_blocks_speaks_against_a_clock_that_lacks_a_part_of_the_longer_one():
+    late = 500 * MS  # what the machine adds to both
+    assert is_clock_behind((20 * MS, 200 * MS + late), (1 * MS, 10 * MS + late))
+    assert not is_clock_behind((200 * MS, 200 * MS + late), (10 * MS, 10 * MS + late))
+    assert not is_clock_behind((20 * MS, 50 * MS), (1 * MS, 900 * MS))  # the short one was interrupted
 
 
 def test_a_time_that_the_machine_could_reach_is_possible():

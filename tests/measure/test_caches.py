@@ -1,3 +1,4 @@
+import os
 import sys
 from types import SimpleNamespace
 
@@ -11,6 +12,8 @@ from harness.measure.caches import (
     last_cache_bytes,
     make_device_flush,
     make_flush,
+    make_flush_of_all_cores,
+    private_cache_bytes,
     read_l2_bytes,
 )
 from tests.conftest import ROOT
@@ -26,6 +29,28 @@ def test_a_flush_writes_more_than_the_last_cache_holds():
     assert memory.nbytes == TIMES * last_cache_bytes() >= 2 * 2**20
     flush()
     assert (memory == 1).all()
+
+
+def test_a_flush_of_all_cores_visits_each_and_leaves_the_thread_where_it_was(monkeypatch):
+    before, visited, put = os.sched_getaffinity(0), [], os.sched_setaffinity
+    monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cores: (visited.append(set(cores)), put(pid, cores)))
+    flush = make_flush_of_all_cores(2**21)
+    memory = next(cell.cell_contents for cell in flush.__closure__ if getattr(cell.cell_contents, "nbytes", 0) == 2**21)
+    flush()
+    assert (memory == 1).all()
+    assert visited == ([{core} for core in before] if len(before) > 1 else []) + [before]
+    assert os.sched_getaffinity(0) == before
+    assert 0 < private_cache_bytes() <= last_cache_bytes()
+
+
+def test_a_core_that_was_taken_away_is_passed_over(monkeypatch):
+    def refuse(pid, cores):
+        if len(cores) == 1:
+            raise OSError
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    make_flush_of_all_cores(2**21)()
 
 
 def _cupy(l2_bytes, made, waited):

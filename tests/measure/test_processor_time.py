@@ -9,6 +9,7 @@ import pytest
 
 from harness.measure.processor_time import (
     describe_excess,
+    is_excessive,
     list_descendants,
     make_waited,
     own_ns,
@@ -110,3 +111,18 @@ def test_a_process_is_waited_for_until_it_stands_still(monkeypatch):
         assert not wait_until_stopped(process.pid)
         process.kill()
     assert wait_until_stopped(process.pid)
+
+
+@pytest.mark.parametrize(
+    ("long", "short", "allowed", "found"),
+    [
+        ((100, 100, 0), (10, 10, 0), 1, False),
+        ((200, 100, 0), (20, 10, 0), 1, True),
+        ((200, 100, 0), (20, 10, 0), 2, False),
+        ((40, 400, 360), (30, 30, 0), 1, False),  # it had no core
+        ((80, 400, 360), (10, 10, 0), 1, True),  # another thread had one meanwhile
+        ((130, 100, 0), (40, 10, 0), 1, False),  # what every block costs
+    ],
+)
+def test_a_pair_of_blocks_speaks_of_more_threads_if_the_longer_one_has_less_to_spare(long, short, allowed, found):
+    assert is_excessive(*(tuple(MS * value for value in block) for block in (long, short)), allowed) is found

@@ -4,15 +4,18 @@ import itertools
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from harness.laws.subject import BackendUnderTest
+from harness.measure.block import Timed
 from harness.measure.pairs import decide
 from harness.problems.data import make_arrays
 from harness.problems.line import parse_line
 from harness.worker.host.execute import time_block
-from harness.worker.host.honesty import LONG_NS, STIRRED, find_remembered, stir
-from harness.worker.host.timed_problem import open_session, sample
+from harness.worker.host.honesty import LONG_NS, STIRRED, Fetches, copy_plainly, find_lazy, find_remembered, stir
+from harness.worker.host.timed_problem import open_session, sample, time_truly
+from harness.worker.outcome import CannotTellError, LieError
 from harness.worker.protocol import Prepare, Sample, Sampled
 from tests.asking import make_ready
 
@@ -122,6 +125,75 @@ def test_chance_accuses_once_in_ten_thousand_times_however_uneven_times_are(chan
 def test_what_is_remembered_is_found(guilty):
     rng = random.Random(7)
     assert sum(decide(lambda: rng.random() < guilty + 0.04, guilty) is True for _ in range(2000)) > 1900
+
+
+def _find_lazy(monkeypatch, registry, times):
+    """Finding about an honest backend whose fetches take the times of an endless iterator, in us."""
+    session = open_session(
+        BackendUnderTest(registry.backends["right"], parse_line(LINES[0])), Prepare(problem=LINES[0], number=0)
+    )
+    firsts = []
+
+    def measure(session, flush, first):
+        firsts.append((first, flush is not None))
+        lazy, plain, call = next(times)
+        return Fetches(lazy_ns=1000 * lazy, plain_ns=1000 * plain, call_ns=1000 * call)
+
+    monkeypatch.setattr("harness.worker.host.honesty._time_fetches", measure)
+    return find_lazy(session), firsts
+
+
+def test_results_that_are_computed_when_they_are_looked_at_are_found(monkeypatch, registry):
+    found, firsts = _find_lazy(monkeypatch, registry, itertools.repeat((900, 100, 5)))
+    assert found.endswith("bringing one to the host takes 900 us, an equal array 100 us, the call itself 5 us")
+    assert firsts == [(number % 2, flush) for flush in (False, True) for number in range(15)]
+
+
+def test_one_slow_fetch_or_one_on_cores_that_cache_it_accuses_nobody(monkeypatch, registry):
+    assert _find_lazy(monkeypatch, registry, iter([(9000, 1, 5), *[(1, 1, 5)] * 9]))[0] == ""
+    cached = iter([(900, 100, 5)] * 15 + [(100, 100, 5)] * 9)  # slow until the caches are written over
+    assert _find_lazy(monkeypatch, registry, cached)[0] == ""
+
+
+def test_a_fetch_is_held_against_the_call_of_its_own_pair(monkeypatch, registry):
+    assert _find_lazy(monkeypatch, registry, itertools.repeat((900, 100, 9000)))[0] == ""
+
+
+def test_fetches_that_never_agree_cannot_be_told(monkeypatch, registry):
+    times = itertools.chain([(900, 100, 5)] * 15, itertools.cycle([(900, 100, 5)] * 7 + [(1, 1, 5)] * 2))
+    with pytest.raises(
+        CannotTellError, match=r"^the machine cannot tell whether results are computed when .* in 120 pa"
+    ):
+        _find_lazy(monkeypatch, registry, times)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_plain_copy_has_the_form_of_the_answer(order):
+    a = np.asarray(np.arange(24.0).reshape(2, 3, 4), order=order)
+    made = copy_plainly(a)
+    assert (made == a).all()
+    assert (made.strides, made.dtype, made.flags.writeable) == (a.strides, a.dtype, True)
+    assert copy_plainly(a[:0]).shape == (0, 3, 4)
+
+
+@pytest.mark.parametrize(("samples", "blocks"), [(2, 7), (5, 3), (50, 3)])
+def test_clocks_that_disagree_in_every_sample_of_several_blocks_are_a_lie(monkeypatch, registry, samples, blocks):
+    session = open_session(
+        BackendUnderTest(registry.backends["right"], parse_line(LINES[0])), Prepare(problem=LINES[0], number=0)
+    )
+    made = []
+
+    def measure(*_):
+        made.append(Timed(samples_ns=(1.0,) * samples, clocks=((1e6, 9e6),) * samples, timed_ns=1, warmups=0))
+        return made[-1]
+
+    monkeypatch.setattr("harness.worker.host.timed_problem.time_block", measure)
+    with pytest.raises(LieError, match="the clock runs behind"):
+        time_truly(session, Sample(budget_ns=1, warm_ns=0, least=2), None)
+    assert len(made) == blocks
+    right = Timed(samples_ns=(1.0, 1.0), clocks=((1e6, 9e6), (1e6, 1e6)), timed_ns=1, warmups=0)
+    monkeypatch.setattr("harness.worker.host.timed_problem.time_block", lambda *_: right)
+    assert time_truly(session, Sample(budget_ns=1, warm_ns=0, least=2), None) is right  # one was interrupted
 
 
 class SaidClock:
