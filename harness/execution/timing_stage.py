@@ -20,7 +20,7 @@ from harness.analysis.statistics import log_ratios
 from harness.execution.context import Execution
 from harness.execution.timed_block import time_block
 from harness.execution.timing_state import Timed, TimingState, conclude, fail, find_impossible, keep, measure_machine
-from harness.execution.trial import Accusation, find_accusation, hold_trial
+from harness.execution.trial import Accusation, Trial, find_accusation, hold_trial
 from harness.execution.worker_process import WorkerDiedError
 from harness.execution.worker_supervisor import WorkerSupervisor
 from harness.measure.device_lock import hold_device
@@ -75,7 +75,11 @@ def time_problems(execution: Execution) -> None:
 
 
 def conclude_cell(state: TimingState, contest: Contest, cell: Cell) -> None:
-    """Record a cell that was timed to its end, or never; hold a trial if the machine cannot be so fast."""
+    """Record a cell that was timed to its end, or never; hold a trial if the machine cannot be so fast.
+
+    state: of the timing stage.
+    contest: of the cell.
+    """
     if cell.number in state.failed:
         return
     passes, outcome = state.measured.get(cell.number), None
@@ -86,7 +90,10 @@ def conclude_cell(state: TimingState, contest: Contest, cell: Cell) -> None:
         outcome = Checked("error", reason)
     if reason.startswith(IMPOSSIBLE):  # else the backend raised where it was asked for its arithmetic
         with state.execution.supervisor(cell.arm, state.execution.threads) as supervisor:
-            outcome = hold_trial(state, cell, contest.timing, supervisor, Accusation(reason, "speed"))
+            accusation = Accusation(reason, "speed")
+            outcome = hold_trial(
+                Trial(state=state, cell=cell, timing=contest.timing, supervisor=supervisor, accusation=accusation)
+            )
     conclude(state, cell, passes, outcome)
 
 
@@ -265,7 +272,9 @@ def time_contest(state: TimingState, contest: Contest, supervisors: dict[str, Wo
         elif ended[cell.number].accuses:
             accusation = Accusation(ended[cell.number].reason or "")
         if accusation is not None:
-            ended[cell.number] = hold_trial(state, cell, contest.timing, supervisor, accusation)
+            ended[cell.number] = hold_trial(
+                Trial(state=state, cell=cell, timing=contest.timing, supervisor=supervisor, accusation=accusation)
+            )
         if cell.number in ended:
             fail(state, cell, ended[cell.number])
         supervisor.resume()
@@ -294,8 +303,9 @@ def prepare(
     state.last[cell.number] = reply, seconds, pid
     if reply.accuses:
         accusation = Accusation(reply.reason or "")
-        fail(state, cell, hold_trial(state, cell, contest.timing, supervisor, accusation))
-        return None
+        reply = hold_trial(
+            Trial(state=state, cell=cell, timing=contest.timing, supervisor=supervisor, accusation=accusation)
+        )
     if reply.samples is None:
         fail(state, cell, reply)
     return reply.samples

@@ -107,6 +107,7 @@ def fail(state: TimingState, cell: Cell, reply: Checked) -> None:
 def conclude(state: TimingState, cell: Cell, passes: Sequence[Pass], lie: Checked | None) -> None:
     """Record a cell that was timed to its end.
 
+    state: of the timing stage.
     passes: of the cell, at least one.
     lie: outcome of a cell whose times cannot be shown; None for times that are possible.
     """

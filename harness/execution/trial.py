@@ -30,7 +30,6 @@ LONG = 4  # of the blocks of the contest: a lie then exceeds what the machine ad
 SHORT_S = 1e-6  # of a short block: one sample
 
 Kind = Literal["shown", "clock", "threads", "threads outside", "speed"]
-Take = Callable[[Timing, int], Timed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +69,41 @@ def find_accusation(blocks: Sequence[Timed], threads: int | None) -> Accusation 
     return None
 
 
-def hold_trial(
-    state: TimingState, cell: Cell, timing: Timing, supervisor: WorkerSupervisor, accusation: Accusation
-) -> Checked:
-    """Repeat what accused a cell in fresh processes, and return its outcome: an error if they show it again.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """An accused cell, and what it takes to ask it again.
 
     state: of the timing stage.
     timing: of the contest.
     supervisor: of the cell's arm, whose worker is replaced.
     """
+
+    state: TimingState
+    cell: Cell
+    timing: Timing
+    supervisor: WorkerSupervisor
+    accusation: Accusation
+
+    def take(self, timing: Timing, visit: int) -> Timed:
+        """Time block number `visit`. Raises TrialEndedError if it has another outcome than times."""
+        found = time_block(self.state, self.cell, self.supervisor, timing, visit)
+        if isinstance(found, Checked):
+            raise TrialEndedError(found)
+        return found
+
+
+def hold_trial(trial: Trial) -> Checked:
+    """Repeat what accused a cell in fresh processes, and return its outcome: an error if they show it again."""
+    state, cell, accusation, supervisor = trial.state, trial.cell, trial.accusation, trial.supervisor
     state.execution.watch.working(cell.arm, f"asked again in a fresh process  {cell.label}: {accusation.reason}")
     supervisor.close()
-    reply, seconds, pid = supervisor.prepare(cell, 0, timing.mode, probe=True)
+    reply, seconds, pid = supervisor.prepare(cell, 0, trial.timing.mode, probe=True)
     supervisor.suspend()
     state.last[cell.number] = reply, seconds, pid
     if reply.samples is None:
         return conclude_ended(accusation, reply)
     try:
-        shown = ask_pairs(state, cell, timing, supervisor, accusation, reply.samples)
+        shown = ask_pairs(trial, reply.samples)
     except TrialEndedError as error:
         return conclude_ended(accusation, error.outcome)
     if not shown:
@@ -109,26 +125,22 @@ def cannot_tell(accusation: Accusation, why: str) -> Checked:
     return Checked("skipped", f"{CANNOT_TELL} whether its times are true: {accusation.reason}; {why}")
 
 
-def ask_pairs(
-    state: TimingState, cell: Cell, timing: Timing, supervisor: WorkerSupervisor, accusation: Accusation, facts: Pass
-) -> str:
-    """Return how many pairs showed what the cell is accused of, in words; "" if too few did.
+def ask_pairs(trial: Trial, facts: Pass) -> str:
+    """Return how many pairs showed what a cell is accused of, in words; "" if too few did.
 
     facts: of the prepared cell.
     Raises TrialEndedError if a block has another outcome than times.
     """
-    take = partial(take_block, state, cell, supervisor)
-    if accusation.kind == "shown":
-        for visit in range(timing.blocks):
-            take(timing, visit)
+    kind = trial.accusation.kind
+    if kind == "shown":
+        for visit in range(trial.timing.blocks):
+            trial.take(trial.timing, visit)
         return ""
-    if accusation.kind != "speed":
-        return decide_pairs(partial(compare_blocks, take, timing, partial(SPEAKS[accusation.kind], state)))
-    with open_machine(state, state.backend(cell).device) as measure:
+    if kind != "speed":
+        return decide_pairs(partial(compare_blocks, trial))
+    with open_machine(trial.state, trial.state.backend(trial.cell).device) as measure:
         measure(quick=False)
-        return decide_pairs(
-            partial(compare_with_machine, take, timing, measure, partial(is_impossible, state, cell, facts))
-        )
+        return decide_pairs(partial(compare_with_machine, trial, facts, measure))
 
 
 def decide_pairs(speaks_against: Callable[[int], bool]) -> str:
@@ -145,70 +157,53 @@ def decide_pairs(speaks_against: Callable[[int], bool]) -> str:
     return f"{sum(signs)} of {len(signs)} pairs" if decide(ask, GUILTY) else ""
 
 
-def compare_blocks(take: Take, timing: Timing, speaks: Callable[[Timed, Timed], bool], number: int) -> bool:
-    """Return True if a long and a short block speak against the backend; the short one comes first in every other pair.
+def compare_blocks(trial: Trial, number: int) -> bool:
+    """Return True if a long and a short block speak against the backend.
 
-    take: times a block.
-    speaks: judges the long and the short one.
+    number: of the pair; in every other one, the short block comes first.
     """
-    long = replace(timing, sample_s=LONG * timing.sample_s)
-    short = replace(timing, sample_s=timing.blocks * SHORT_S, least_samples=1)
+    long = replace(trial.timing, sample_s=LONG * trial.timing.sample_s)
+    short = replace(trial.timing, sample_s=trial.timing.blocks * SHORT_S, least_samples=1)
     order = (short, long) if number % 2 else (long, short)
-    taken = {timing.sample_s: take(timing, number) for timing in order}
-    return speaks(taken[long.sample_s], taken[short.sample_s])
+    taken = {timing.sample_s: trial.take(timing, number) for timing in order}
+    return SPEAKS[trial.accusation.kind](taken[long.sample_s], taken[short.sample_s], trial.state.execution.threads)
 
 
-def compare_with_machine(
-    take: Take, timing: Timing, measure: Callable[..., None], impossible: Callable[[Timed], bool], number: int
-) -> bool:
-    """Measure the machine's peak and a block, the peak first in every other pair; return True if the block is too fast.
+def compare_with_machine(trial: Trial, facts: Pass, measure: Callable[..., None], number: int) -> bool:
+    """Measure the machine's peak and a block; return True if the block is faster, whether or not it was disturbed.
 
+    facts: of the prepared cell.
     measure: adds a peak to those of the run, of which the best counts.
+    number: of the pair; in every other one, the block comes first.
     """
+    if number % 2 == 0:
+        measure(quick=True)
+    block, reply = trial.take(trial.timing, number)
     if number % 2:
-        block = take(timing, number)
         measure(quick=True)
-    else:
-        measure(quick=True)
-        block = take(timing, number)
-    return impossible(block)
-
-
-def is_impossible(state: TimingState, cell: Cell, facts: Pass, timed: Timed) -> bool:
-    """Return True if a block is faster than the machine, whether or not the block was disturbed."""
-    block, reply = timed
     one = replace(facts, samples_ns=reply.samples_ns, blocks=(replace(block, dropped=""),))
-    return bool(find_impossible(state, cell, [one]))
+    return bool(find_impossible(trial.state, trial.cell, [one]))
 
 
-def shows_clock(state: TimingState, long: Timed, short: Timed) -> bool:
-    """Return True if two blocks speak against the clock of the process."""
+def shows_clock(long: Timed, short: Timed, threads: int | None) -> bool:
+    """Return True if two blocks speak against the clock of the process, whatever its threads."""
     first, second = ((reply.spent_ns, block.wall_ns) for block, reply in (long, short))
     return is_clock_behind(first, second)
 
 
-def shows_threads(state: TimingState, long: Timed, short: Timed) -> bool:
+def shows_threads(long: Timed, short: Timed, threads: int | None) -> bool:
     """Return True if two blocks speak of more threads than allowed, as seen inside of the process."""
-    allowed = state.execution.threads
     first, second = ((block.cpu_ns, block.span_ns, block.waited_ns) for block, _ in (long, short))
-    return allowed is not None and is_excessive(first, second, allowed)
+    return threads is not None and is_excessive(first, second, threads)
 
 
-def shows_threads_outside(state: TimingState, long: Timed, short: Timed) -> bool:
+def shows_threads_outside(long: Timed, short: Timed, threads: int | None) -> bool:
     """Return True if two blocks speak of more threads than allowed, as seen from outside."""
-    allowed, blocks = state.execution.threads, (long[0], short[0])
-    if allowed is None or not all(block.visit_cpu_ns for block in blocks):  # 0: it had not stood still before
+    blocks = (long[0], short[0])
+    if threads is None or not all(block.visit_cpu_ns for block in blocks):  # 0: it had not stood still before
         return False
     first, second = ((block.visit_cpu_ns, block.wall_ns, block.visit_waited_ns) for block in blocks)
-    return is_excessive(first, second, allowed)
+    return is_excessive(first, second, threads)
 
 
 SPEAKS = {"clock": shows_clock, "threads": shows_threads, "threads outside": shows_threads_outside}
-
-
-def take_block(state: TimingState, cell: Cell, supervisor: WorkerSupervisor, timing: Timing, visit: int) -> Timed:
-    """Time a block. Raises TrialEndedError if it has another outcome than times."""
-    found = time_block(state, cell, supervisor, timing, visit)
-    if isinstance(found, Checked):
-        raise TrialEndedError(found)
-    return found

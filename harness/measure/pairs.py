@@ -1,6 +1,6 @@
 """Decisions from pairs of measurements, whose two sides are taken right after each other, in alternating order.
 
-Each pair gives one sign. If a backend is honest, the load of the machine affects both sides alike, so that a pair
+Each pair has one sign. If a backend is honest, the load of the machine affects both sides alike, so that a pair
 speaks against it with a probability of at most one half, however busy the machine is. No margin has to be guessed, and
 the probability of a false accusation is known.
 """
@@ -14,7 +14,7 @@ INNOCENT = 0.5  # largest probability that a pair speaks against an honest backe
 LEVEL = 1e-4  # largest probability of a false accusation by one decision
 ACCUSED, ACQUITTED = -math.log(LEVEL), math.log(1 / 20)
 MOST_PAIRS = 120
-LEAST_SIGNS = math.ceil(math.log(LEVEL) / math.log(INNOCENT))  # equal signs that chance gives at most with LEVEL
+LEAST_SIGNS = math.ceil(math.log(LEVEL) / math.log(INNOCENT))  # equal signs that occur by chance with LEVEL at most
 
 
 def decide(speaks_against: Callable[[], bool], guilty: float) -> bool | None:

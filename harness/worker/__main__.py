@@ -25,7 +25,7 @@ from harness.plan.task import parse_task
 from harness.plugins.manager import Registry, load_plugins
 from harness.problems.line import parse_line
 from harness.worker.hosted.backend import HostedBackend, make_hosted
-from harness.worker.hosted.examiner import Examiner, NetworkExaminer
+from harness.worker.hosted.examiner import Examiner, NetworkExaminer, mark_untold
 from harness.worker.hosted.network import GraphBackend, HostedNetworkUnderTest
 from harness.worker.hosted.process import Host, HostDiedError, HostError
 from harness.worker.hosted.subject import HostedUnderTest
@@ -189,9 +189,9 @@ def _time(state: State, host: Host, request: Prepare | Sample) -> Reply:
             else:
                 state.examiner = Examiner(state.backend, problem)
     if state.examiner is None:
-        return host.pass_on(request)
+        return mark_untold(host.pass_on(request))
     state.examiner.begin(request)
-    return state.examiner.approve(host.pass_on(request, state.examiner.answer))
+    return mark_untold(state.examiner.approve(host.pass_on(request, state.examiner.answer)))
 
 
 def _start(state: State, request: Start, source: int | None) -> Reply:

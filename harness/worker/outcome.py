@@ -23,7 +23,7 @@ Found = TypeVar("Found", bound=Checked | Answered | Sampled)
 
 
 class LieError(Exception):
-    """A time cannot be true. Nobody is accused before a fresh process has shown the same."""
+    """A time cannot be true; it is an accusation until a fresh process shows the same."""
 
 
 class CannotTellError(Exception):

@@ -115,7 +115,7 @@ class Checked(msgspec.Struct, tag="checked", frozen=True):
     """Outcome of a cell; `samples` is the pass of a prepared cell, still without samples.
 
     reason: why, if it did not pass, or a remark; None without one.
-    accuses: whether it says that times cannot be true; it stands only if a fresh process gives reason to say so, too.
+    accuses: whether it says that times cannot be true; it stands only if a fresh process shows it, too.
     declared: whether it is `unsupported` as the backend declares now, in its own process; the plan knows what it
         declared before.
     """

@@ -36,6 +36,19 @@ def test_a_cell_that_only_one_arm_has_is_missing():
     assert arm_comparison.exit_code == 3
 
 
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_cell_without_a_time_that_can_be_believed_is_open_and_no_success(side):
+    pair = list(_pair(1000, 1000))
+    reason = "the machine cannot tell whether its times are true: it looks fast"
+    pair[side] = replace(pair[side], outcome="skipped", reason=reason, measurement=None)
+    run = compare_arms(*pair)
+    armed = compare_to_base(run, _gate(run, armed=True))
+    assert [(row.judgement.verdict, row.judgement.reason) for row in armed.rows] == [("INCONCLUSIVE", reason)]
+    assert (compare_to_base(run).exit_code, armed.exit_code) == (5, 5)
+    slower = compare_arms(*pair, *_pair(1000, 1100, OTHER, 2))
+    assert compare_to_base(slower, _gate(slower, armed=True)).exit_code == 3
+
+
 def test_what_no_arm_can_do_is_no_cell():
     base, new = _pair(1000, 1000)
     run = compare_arms(*(replace(one, outcome="unsupported", measurement=None) for one in (base, new)))

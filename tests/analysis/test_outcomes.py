@@ -9,13 +9,13 @@ from harness.analysis.analyse import analyse
 from harness.analysis.outcomes import CODE, STATES, WORDS, find_silent, find_transition, look_up
 from harness.analysis.run_comparison import compare_runs
 from harness.exit_codes import ExitCode
-from harness.record.run import GAVE_UP, NO_PASS, NOT_OFFERED, OUTCOMES, WRONG
+from harness.record.run import CANNOT_TELL, GAVE_UP, NO_PASS, NOT_OFFERED, OUTCOMES, WRONG
 from tests.reports.made import compare_arms, make_run, result, spread, time_cell
 
 LAW, LINE, OTHER = "agrees-with-reference", "conv x=1x2x9 w=3x2x3", "conv x=1x2x8 w=3x2x3"
 NOW = tuple(state for state in STATES if state != "silent")
 PAIRS = list(product(STATES, NOW))
-UNKNOWN = ("unavailable", "silent", "not reached")  # of the base: it may well be able to do the cell
+UNKNOWN = ("unavailable", "silent", "not reached", "cannot tell")  # of the base: it may well be able to do the cell
 
 
 def _results(arm, state, silent):
@@ -29,6 +29,8 @@ def _results(arm, state, silent):
         return answered
     if state == "not reached":
         return [result(arm, LAW, LINE, "skipped", None, reason=NO_PASS), *answered]
+    if state == "cannot tell":
+        return [result(arm, LAW, LINE, "skipped", None, reason=f"{CANNOT_TELL} whether its times are true"), *answered]
     outcome = "crashed" if state == "silent" else state
     return [result(arm, LAW, LINE, outcome, None, reason=f"why it is {outcome}"), *answered]
 
@@ -59,7 +61,7 @@ def test_what_is_wrong_gone_or_unknown_never_passes(was, now):
         assert code == ExitCode.CANNOT_TELL
     elif (was in WRONG or was == "silent") and now == "absent":
         assert code == ExitCode.SLOWER
-    elif "not reached" in (was, now):
+    elif {"not reached", "cannot tell"} & {was, now}:
         assert code == ExitCode.CANNOT_TELL
     else:
         assert code == ExitCode.OK
@@ -82,7 +84,7 @@ def test_compare_and_gate_say_what_the_table_says(was, now):
 
 
 def test_every_outcome_is_a_state_and_every_word_has_a_code():
-    assert set(OUTCOMES) | {"silent", "absent", "not reached"} == set(STATES)
+    assert set(OUTCOMES) | {"silent", "absent", "not reached", "cannot tell"} == set(STATES)
     assert set(CODE) == set(WORDS)
 
 

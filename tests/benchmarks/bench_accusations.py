@@ -1,9 +1,10 @@
 """Accusations on a busy machine: none of right backends, and all planted cheats found.
 
 `python -m tests.benchmarks.bench_accusations [--times N] [--busy LOOPS] [--threads N] [--cheats N]`; a quarter of an
-hour and more. Beside so many busy loops, the problems of `speed-short` are timed on all CPU backends that can run, one
-pass with all questions each time; a line says how many cells have a time, were called wrong, or have no time because
-the machine cannot tell. Then every planted cheat is timed; a line says what it was called, and why.
+hour and more. While so many loops keep the cores busy, the problems of `speed-short` are timed on all CPU backends that
+can run, one pass with all questions each time; a line says how many cells have a time, are accused (`error`), are wrong
+otherwise (such as `timeout`), or have no time because the machine cannot tell. Then every planted cheat is timed; a
+line says what it is called, and why.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ LENIENT = Rule(steal_share=math.inf, control_factor=math.inf, least_clock=0.0)  
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Time right backends and cheats beside busy loops."""
+    """Time right backends and cheats while loops keep the cores busy."""
     parser = argparse.ArgumentParser()
     for name, default in (("times", 5), ("busy", 4), ("threads", 1), ("cheats", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -81,7 +82,8 @@ def print_honest(path: Path, threads: int) -> None:
     untold = [result for result in run.results if result.untold]
     timed = sum(result.measurement is not None for result in run.results)
     print(
-        f"{timed} cells have a time, {len(wrong)} are called wrong, of {len(untold)} the machine cannot tell; load "
+        f"{timed} cells have a time, {sum(result.outcome == 'error' for result in wrong)} are accused, "
+        f"{sum(result.outcome != 'error' for result in wrong)} wrong otherwise, {len(untold)} cannot be told; load "
         f"{os.getloadavg()[0]:.0f} on {os.cpu_count()} cores, {time.monotonic() - begun:.0f} s",
         flush=True,
     )

@@ -1,4 +1,4 @@
-"""Trials: whoever shows it again in a fresh process is wrong; what was seen once is no accusation, and no success."""
+"""Trials: a lie that a fresh process shows again is an error; one seen once is no accusation, and no success."""
 
 import random
 import re
@@ -14,7 +14,7 @@ from harness.capture.workload import name_problems
 from harness.execution import trial
 from harness.execution.pipeline import run_plan
 from harness.execution.progress import Silent
-from harness.execution.trial import Accusation, find_accusation, hold_trial
+from harness.execution.trial import Accusation, Trial, find_accusation, hold_trial
 from harness.execution.worker_supervisor import WorkerSupervisor
 from harness.exit_codes import ExitCode
 from harness.plan.planner import plan_run
@@ -22,6 +22,7 @@ from harness.plan.suite import Suite, Timing
 from harness.plugins.manager import load_plugins
 from harness.record.directory import new_directory
 from harness.record.run import Block, Pass
+from harness.worker.hosted.examiner import mark_untold
 from harness.worker.protocol import Checked, Sampled
 
 MS = 1_000_000
@@ -62,7 +63,9 @@ def _state(threads=1):
 def _hold(monkeypatch, accusation, reply=PASSED, take=None, threads=1):
     cell, workers = SimpleNamespace(arm="a", label="b", number=3), FreshWorkers(reply)
     monkeypatch.setattr(trial, "time_block", lambda state, cell, supervisor, timing, visit: take(timing))
-    found = hold_trial(_state(threads), cell, TIMING, workers, accusation)
+    found = hold_trial(
+        Trial(state=_state(threads), cell=cell, timing=TIMING, supervisor=workers, accusation=accusation)
+    )
     assert workers.asked == [True]
     return found
 
@@ -194,6 +197,15 @@ def test_a_pass_is_accused_of_what_its_counting_blocks_show(block, kind):
     found = find_accusation([(counting, reply)], 1)
     assert (None if found is None else found.kind) == kind
     assert find_accusation([(disturbed, reply)], 1) is None
+
+
+def test_a_refusal_to_say_a_time_is_no_success_whatever_its_reason():
+    for reason in ("I would rather not", None, "the machine cannot tell whether answers are remembered"):
+        found = mark_untold(Checked("skipped", reason))
+        assert found.reason.startswith("the machine cannot tell")
+        assert (reason or "without a reason") in found.reason
+    assert mark_untold(Checked("unsupported", "why")) == Checked("unsupported", "why")
+    assert mark_untold(PASSED) is PASSED
 
 
 def _time(tmp_path):

@@ -8,6 +8,7 @@ from harness.analysis.analyse import analyse
 from harness.analysis.descriptions import describe_failure, describe_overdrawn
 from harness.analysis.exit_code import find_exit_code
 from harness.cli.summary import print_summary
+from reports.ci_findings import judge_cell
 from reports.headline import judge_run
 from reports.rows import arithmetic_rows, semantics_rows
 from reports.words import arithmetic_words
@@ -39,6 +40,23 @@ def test_a_share_within_the_quota_is_only_told():
     assert "1 of those that passed prove nothing" in verdict.detail
     assert describe_overdrawn(run.overdrawn) == []
     assert find_exit_code(run) == 0
+
+
+def test_a_time_that_cannot_be_believed_leaves_a_run_open_unless_something_is_worse():
+    untold = result(
+        "mine", "", PLAIN, "skipped", None, reason="the machine cannot tell whether its times are true: why"
+    )
+    right = _passed("mine", 3, 0)
+    run = make_run(*right, untold)
+    verdict = judge_run(analyse(run))
+    assert verdict.state == "open"
+    assert verdict.text == "All 3 cells that ran passed, but 1 cell has no time that can be believed"
+    assert find_exit_code(run) == 5
+    assert find_exit_code(make_run(untold)) == 5
+    assert find_exit_code(make_run(*right, untold, complete=False)) == 4
+    assert find_exit_code(make_run(*right, untold, fail())) == 1
+    assert judge_cell(run, untold, None).level == "open"
+    assert find_exit_code(make_run(*right, replace(untold, reason="estimated 90 s, above the limit"))) == 0
 
 
 def test_wrong_cells_and_too_many_empty_ones_are_both_told():

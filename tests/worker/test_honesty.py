@@ -139,7 +139,7 @@ def _find_lazy(monkeypatch, registry, times):
         lazy, plain, call = next(times)
         return Fetches(lazy_ns=1000 * lazy, plain_ns=1000 * plain, call_ns=1000 * call)
 
-    monkeypatch.setattr("harness.worker.host.honesty._time_fetches", measure)
+    monkeypatch.setattr("harness.worker.host.honesty.time_fetches", measure)
     return find_lazy(session), firsts
 
 

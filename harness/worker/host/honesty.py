@@ -139,14 +139,18 @@ def _ask_fetches(session: Session, found: list[Fetches], flush: Callable[[], Non
     """Make a function that measures one pair, appends it to `found`, and returns whether it shows hidden work."""
 
     def hides() -> bool:
-        found.append(_time_fetches(session, flush, first=len(found) % 2))
+        found.append(time_fetches(session, flush, first=len(found) % 2))
         return found[-1].hides_work
 
     return hides
 
 
-def _time_fetches(session: Session, flush: Callable[[], None] | None, first: int) -> Fetches:
-    """Time a call, and copying its result and equal arrays to the host; `first` 1 copies the latter first."""
+def time_fetches(session: Session, flush: Callable[[], None] | None, first: int) -> Fetches:
+    """Time a call, and copying its result and equal arrays to the host.
+
+    flush: overwrites caches before each copy; None leaves them.
+    first: 1 copies the equal arrays first.
+    """
     backend, member = session.timed.backend, session.members[0]
     copies = {name: backend.to_device(copy_plainly(a)) for name, a in member.fetch(member.run()).items()}
     plain = tuple(copies.values()) if len(copies) > 1 else next(iter(copies.values()))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from harness.laws.deviation import Deviation, statement
@@ -14,7 +15,7 @@ from harness.laws.verify import verify
 from harness.problems.arrays import Array
 from harness.problems.numerics import Numerics
 from harness.problems.problem import Problem
-from harness.record.run import WRONG
+from harness.record.run import CANNOT_TELL, WRONG
 from harness.worker.hosted.backend import HostedBackend
 from harness.worker.hosted.network import HostedNetworkUnderTest
 from harness.worker.hosted.process import HostError
@@ -157,6 +158,13 @@ class Examiner:
         except (HostError, TypeError):
             return True
         return False
+
+
+def mark_untold(reply: Reply) -> Reply:
+    """Return a reply about times. Without times and without a fault it is no success, whatever its reason is."""
+    if not isinstance(reply, Checked) or reply.outcome != "skipped" or (reply.reason or "").startswith(CANNOT_TELL):
+        return reply
+    return msgspec.structs.replace(reply, reason=f"{CANNOT_TELL}: {reply.reason or 'without a reason'}")
 
 
 def _contradict(reply: Checked) -> Checked:
