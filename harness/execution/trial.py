@@ -113,10 +113,8 @@ def hold_trial(trial: Trial) -> Checked:
 
 def conclude_ended(accusation: Accusation, again: Checked) -> Checked:
     """Return the outcome of a trial that ended before anything was timed."""
-    if again.accuses:
-        return Checked("error", f"{accusation.reason}; in a fresh process: {again.reason}", again.deviation)
     if again.outcome in WRONG:
-        return again
+        return Checked(again.outcome, f"{accusation.reason}; in a fresh process: {again.reason}", again.deviation)
     return cannot_tell(accusation, f"in a fresh process: {again.outcome}{f', {again.reason}' if again.reason else ''}")
 
 

@@ -103,7 +103,9 @@ def test_what_was_seen_once_has_no_time_and_is_no_accusation(monkeypatch, kind):
 
 @pytest.mark.parametrize("outcome", ["failed", "error", "crashed", "timeout"])
 def test_what_is_wrong_in_a_fresh_process_is_wrong(monkeypatch, outcome):
-    assert _hold(monkeypatch, CLOCK, Checked(outcome, "why")) == Checked(outcome, "why")
+    assert _hold(monkeypatch, CLOCK, Checked(outcome, "why")) == Checked(
+        outcome, "its clock runs behind; in a fresh process: why"
+    )
 
 
 @pytest.mark.parametrize("outcome", ["unsupported", "unavailable", "skipped"])

@@ -146,12 +146,12 @@ def _find_lazy(monkeypatch, registry, times):
 def test_results_that_are_computed_when_they_are_looked_at_are_found(monkeypatch, registry):
     found, firsts = _find_lazy(monkeypatch, registry, itertools.repeat((900, 100, 5)))
     assert found.endswith("bringing one to the host takes 900 us, an equal array 100 us, the call itself 5 us")
-    assert firsts == [(number % 2, flush) for flush in (False, True) for number in range(15)]
+    assert firsts == [(number % 2, flush) for flush in (False, True) for number in range(23)]
 
 
 def test_one_slow_fetch_or_one_on_cores_that_cache_it_accuses_nobody(monkeypatch, registry):
     assert _find_lazy(monkeypatch, registry, iter([(9000, 1, 5), *[(1, 1, 5)] * 9]))[0] == ""
-    cached = iter([(900, 100, 5)] * 15 + [(100, 100, 5)] * 9)  # slow until the caches are written over
+    cached = iter([(900, 100, 5)] * 23 + [(100, 100, 5)] * 9)  # slow until the caches are written over
     assert _find_lazy(monkeypatch, registry, cached)[0] == ""
 
 
@@ -160,7 +160,7 @@ def test_a_fetch_is_held_against_the_call_of_its_own_pair(monkeypatch, registry)
 
 
 def test_fetches_that_never_agree_cannot_be_told(monkeypatch, registry):
-    times = itertools.chain([(900, 100, 5)] * 15, itertools.cycle([(900, 100, 5)] * 7 + [(1, 1, 5)] * 2))
+    times = itertools.chain([(900, 100, 5)] * 23, itertools.cycle([(900, 100, 5)] * 5 + [(1, 1, 5)] * 3))
     with pytest.raises(
         CannotTellError, match=r"^the machine cannot tell whether results are computed when .* in 120 pa"
     ):

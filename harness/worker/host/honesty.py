@@ -41,7 +41,7 @@ SETTLE_S = 0.02  # waiting time in which unfinished work can change a result
 LATEST_S = 3.0  # the same for a wrong result: on a busy machine the unfinished thread may not get a core
 WORTH_NS = 20_000  # smaller differences are noise of the machine
 LARGE_SHARE = 0.5  # hidden work below this share of a call's time is not reported
-LAZY_CHANCE = 0.95  # probability that a pair of fetches shows lazy work: an interruption of the shorter side hides it
+LAZY_CHANCE = 0.75  # probability that a pair of fetches shows lazy work: an interruption of the shorter side hides it
 # If every timed call has new contents, remembering changes no time, and is reported only if its effect is large.
 PLAIN_SHARE, PLAIN_NS, PLAIN_CHANCE = 0.25, 10_000, 0.9
 # Otherwise it changes the times: the smallest effect to find is 10 % of a call, and the threshold lies below it.
