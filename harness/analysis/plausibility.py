@@ -43,8 +43,8 @@ def _compare_clocks(timed_ns: float, spent_ns: float, wall_ns: float, waited_ns:
     return "behind" if spent_ns < LEAST_SHARE * (wall_ns - waited_ns) - SLACK_NS else None
 
 
-def describe_contradiction(asked_ns: int, begun_ns: int, spent_ns: int, timed_ns: int, got_ns: int) -> str:
-    """Return why the clock of a process contradicts the order of events in a block; empty if it does not.
+def describe_contradiction(asked_ns: int, begun_ns: int, spent_ns: int, timed_ns: int, got_ns: int) -> str | None:
+    """Return why the clock of a process contradicts the order of events in a block; None if it does not.
 
     A block begins after it was asked for, ends before its reply has arrived, and is longer than the calls in it.
     Nothing but a false clock can change that, so no load of the machine needs an allowance.
@@ -58,7 +58,7 @@ def describe_contradiction(asked_ns: int, begun_ns: int, spent_ns: int, timed_ns
         return f"its clock runs ahead: a block ended {(begun_ns + spent_ns - got_ns) / 1e6:.1f} ms after its reply"
     if timed_ns > (1 + TOLERANCE) * spent_ns:
         return f"its clock runs behind: {timed_ns / 1e6:.1f} ms of calls in a block of {spent_ns / 1e6:.1f} ms"
-    return ""
+    return None
 
 
 def is_clock_behind(long: tuple[float, float], short: tuple[float, float]) -> bool:

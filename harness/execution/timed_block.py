@@ -45,7 +45,7 @@ def time_block(
     if isinstance(reply, Checked):
         return reply
     lie = describe_contradiction(begun, reply.begun_ns, reply.spent_ns, reply.timed_ns, begun + wall_ns)
-    if lie:
+    if lie is not None:
         return Checked("error", lie, accuses=True)
     if reply.gpu:
         before, after = replace(before, gpu=reply.gpu[0]), replace(after, gpu=reply.gpu[-1])

@@ -86,9 +86,11 @@ def conclude_cell(state: TimingState, contest: Contest, cell: Cell) -> None:
     if not passes:
         state.execution.record(result_of(cell, "skipped", reason=NO_PASS))
         return
-    if reason := find_impossible(state, cell, passes):
+    if (reason := find_impossible(state, cell, passes)) is not None:
         outcome = Checked("error", reason)
-    if reason.startswith(IMPOSSIBLE):  # else the backend raised where it was asked for its arithmetic
+    if reason is not None and reason.startswith(
+        IMPOSSIBLE
+    ):  # else the backend raised where it was asked for its arithmetic
         with state.execution.supervisor(cell.arm, state.execution.threads) as supervisor:
             accusation = Accusation(reason, "speed")
             outcome = hold_trial(

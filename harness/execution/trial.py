@@ -179,8 +179,8 @@ def compare_with_machine(trial: Trial, facts: Pass, measure: Callable[..., None]
     block, reply = trial.take(trial.timing, number)
     if number % 2:
         measure(quick=True)
-    one = replace(facts, samples_ns=reply.samples_ns, blocks=(replace(block, dropped=""),))
-    return bool(find_impossible(trial.state, trial.cell, [one]))
+    one = replace(facts, samples_ns=reply.samples_ns, blocks=(replace(block, dropped=None),))
+    return find_impossible(trial.state, trial.cell, [one]) is not None
 
 
 def shows_clock(long: Timed, short: Timed, threads: int | None) -> bool:

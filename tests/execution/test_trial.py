@@ -170,7 +170,7 @@ def test_the_machine_is_measured_before_or_after_every_block(monkeypatch, fast, 
 
     def impossible(state, cell, passes):
         assert passes[0].kept, "a disturbed block counts in a pair"
-        return "faster" if next(left) else ""
+        return "faster" if next(left) else None
 
     monkeypatch.setattr(trial, "open_machine", machine)
     monkeypatch.setattr(trial, "find_impossible", impossible)
@@ -195,7 +195,7 @@ def test_the_machine_is_measured_before_or_after_every_block(monkeypatch, fast, 
 )
 def test_a_pass_is_accused_of_what_its_counting_blocks_show(block, kind):
     disturbed, reply = block
-    counting = replace(disturbed, dropped="")
+    counting = replace(disturbed, dropped=None)
     found = find_accusation([(counting, reply)], 1)
     assert (None if found is None else found.kind) == kind
     assert find_accusation([(disturbed, reply)], 1) is None
