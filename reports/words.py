@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from harness import Run
-from harness.analysis import PROVES_NOTHING
+from harness.analysis import PROVES_NOTHING, describe_resumed
 from reports.number_format import format_duration, format_number, format_time
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ UNCERTAIN = 1.5  # upper over lower end of an interval, above which a time is ma
 
 
 def run_facts(run: Run) -> list[tuple[str, str]]:
-    """Return machine, versions, peaks and command of a run as names and values; only known ones."""
+    """Return machine, versions, peaks, command and interruptions of a run as names and values; only known ones."""
     header, env = run.header, run.header.environment
     libraries = {**env.get("libraries", {})}
     for versions in run.versions.values():
@@ -31,6 +31,7 @@ def run_facts(run: Run) -> list[tuple[str, str]]:
         ("Command", header.command),
         ("Begun", header.created),
         ("Took", _took(run)),
+        ("Resumed", describe_resumed(run)),
         ("Machine", f"{env.get('cpu', '?')}, {env.get('cores', '?')} cores, {env.get('memory_gib', '?')} GiB"),
         ("Threads", f"{env['threads']} where times are taken" if "threads" in env else ""),
         ("System", f"{env.get('system', '?')} {env.get('kernel', '')} {env.get('machine', '')}"),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness.analysis.qualification import VARIABLE, Qualification, name_environment, write_qualification
+from harness.analysis.qualification import Qualification, name_environment, write_qualification
+from harness.machine.state import VARIABLE
 from harness.record.environment import describe_environment
 from tests.cli.test_gate import MORE
 from tests.commands import call_harness

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.analysis.arm_comparison import ArmComparison, Row
     from harness.analysis.arm_rows import Effect, Group, describe_reason, effects, groups_of, row_ratios, verdict_row
     from harness.analysis.bugs import BUG_STATUSES, BugRow, BugStatus, count_statuses
-    from harness.analysis.descriptions import describe_failure, describe_incomplete, describe_outcome
+    from harness.analysis.descriptions import describe_failure, describe_incomplete, describe_outcome, describe_resumed
     from harness.analysis.failures import FailureGroup
     from harness.analysis.frames import STATUSES, comparison_frame
     from harness.analysis.fuzz_report import FuzzedBackend, FuzzFinding, FuzzReport
@@ -50,7 +50,7 @@ else:
             "arm_comparison": "ArmComparison Row",
             "arm_rows": "Effect Group describe_reason effects groups_of row_ratios verdict_row",
             "bugs": "BUG_STATUSES BugRow BugStatus count_statuses",
-            "descriptions": "describe_failure describe_incomplete describe_outcome",
+            "descriptions": "describe_failure describe_incomplete describe_outcome describe_resumed",
             "failures": "FailureGroup",
             "frames": "STATUSES comparison_frame",
             "fuzz_report": "FuzzFinding FuzzReport FuzzedBackend",
@@ -76,6 +76,6 @@ __all__ = [
     "FuzzFinding", "FuzzReport", "FuzzedBackend", "GateReport", "Group", "History", "Kill", "KillMatrix", "NetworkRow",
     "Portfolio", "Qualification", "Row", "Series", "SettingRow", "Shift", "SpeedRow", "comparison_frame",
     "conclude_gate", "count_statuses", "describe_failure", "describe_incomplete", "describe_outcome", "describe_reason",
-    "describe_silent", "effects", "estimate_time", "groups_of", "make_inert", "plain_records", "repeat_command",
-    "row_ratios", "schema_table", "semantics_arms", "show_text", "verdict_row",
+    "describe_resumed", "describe_silent", "effects", "estimate_time", "groups_of", "make_inert", "plain_records",
+    "repeat_command", "row_ratios", "schema_table", "semantics_arms", "show_text", "verdict_row",
 ]  # fmt: skip

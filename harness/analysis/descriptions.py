@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from harness.record.run import VACUOUS_QUOTA, Outcome, Result, Run
+from harness.record.run import VACUOUS_QUOTA, Outcome, Result, Resumption, Run
 
 MOST_DAMAGE = 20  # places of a damaged journal that are described one by one
 
@@ -98,3 +98,18 @@ def describe_damage(run: Run) -> str:
     more = f", and {len(run.damage) - MOST_DAMAGE} more" if len(run.damage) > MOST_DAMAGE else ""
     damaged = (f"its journal is damaged: {', '.join(run.damage[:MOST_DAMAGE])}{more}",) if run.damage else ()
     return "; ".join((*damaged, *torn))
+
+
+def describe_resumed(run: Run) -> str:
+    """Return how often a run was interrupted, and what is known of each time; empty for a run in one piece."""
+    times = [_describe_resumption(one) for one in run.resumptions]
+    often = f"{len(times)} times" if len(times) > 1 else "once"
+    return f"interrupted {often} and resumed: {'; '.join(times)}" if times else ""
+
+
+def _describe_resumption(one: Resumption) -> str:
+    cells = f"{one.results} cell{'' if one.results == 1 else 's'}"
+    unsealed = "" if one.sealed else ", records compared by their checksums only, as there was no seal"
+    changed = [f"{name} was {before}, is {now}" for name, (before, now) in one.changed.items()]
+    machine = f", machine changed: {', '.join(changed)}" if changed else ""
+    return f"{one.reason or 'killed'} after {cells} at {one.stopped}, resumed at {one.at}{unsealed}{machine}"

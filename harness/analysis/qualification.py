@@ -18,6 +18,7 @@ import msgspec
 
 from harness.analysis.arm_comparison import ArmComparison, Row
 from harness.errors import DAMAGED, UnwritableError, UsageError
+from harness.machine.state import VARIABLE, state_folder
 from harness.record.run import Run
 
 LEVEL = 0.005  # target share of false alarms
@@ -26,7 +27,6 @@ SURE_POWER = 0.8  # ... this often
 MOST_FLOOR = 0.10
 SUITE = "qualify"
 FLOOR_QUANTILE = 0.95
-VARIABLE = "HARNESS_STATE_DIR"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +88,6 @@ class Qualification:
 def _add(one: tuple[int, int] | None, other: tuple[int, int] | None) -> tuple[int, int]:
     a, b = one or (0, 0), other or (0, 0)
     return a[0] + b[0], a[1] + b[1]
-
-
-def state_folder() -> Path:
-    """Return the folder of qualifications: HARNESS_STATE_DIR, or conv-harness in the user's cache."""
-    given = os.environ.get(VARIABLE)
-    if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "conv-harness"
 
 
 def name_environment(environment: Mapping[str, Any]) -> str:

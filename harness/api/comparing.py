@@ -31,6 +31,7 @@ def versus(
     delta: float | None = None, budget_s: float | None = None, mode: Mode | None = None,
     armed: bool = False, threads: int | None = None, plugins: Sequence[str] = (), without: Sequence[str] = (),
     output: str | Path | None = None, lease_wait_s: float | None = None, watch: Watch | None = None,
+    resume: str | Path | None = None,
 ) -> Analysis:  # fmt: skip
     """Time arms in turns on this machine, as `python -m harness versus`; `.arm_comparison` has the verdicts.
 
@@ -40,11 +41,12 @@ def versus(
     suites: of speed. problems: they replace those of the suites. delta: relative change that counts.
     budget_s: wall time of all passes. mode: of the caches. armed: True if verdicts make the exit code.
     threads: of every worker. output: new folder of the run. lease_wait_s: how long to wait for a device in use.
+    resume: folder of an interrupted run, begun with the same arguments; only what is missing is done.
     """
     contest = Contest(
         arms=arms, suites=suites, problems=problems, delta=delta, budget_s=budget_s, mode=mode, armed=armed,
         threads=threads, plugins=plugins, output=None if output is None else str(output),
-        command=f"harness.versus({', '.join(map(repr, arms))})", lease_wait_s=lease_wait_s,
+        command=f"harness.versus({', '.join(map(repr, arms))})", lease_wait_s=lease_wait_s, resume=resume,
     )  # fmt: skip
     return analyse(time_arms(load_all(plugins, without), contest, watch or Silent()))
 
@@ -56,7 +58,7 @@ def gate(
     build: Build = "auto", extras: str = "", package: str | None = None, build_command: str = "",
     unqualified: bool = False, threads: int | None = None,
     plugins: Sequence[str] = (), without: Sequence[str] = (), output: str | Path | None = None,
-    lease_wait_s: float | None = None, watch: Watch | None = None,
+    lease_wait_s: float | None = None, watch: Watch | None = None, resume: str | Path | None = None,
 ) -> Analysis:  # fmt: skip
     """Compare two versions of backends for a build, as `python -m harness gate`; `.gate_report` has the findings.
 
@@ -68,12 +70,13 @@ def gate(
     `.exit_code` is that of the command. Raises UsageError for what cannot be used.
     threads: of every worker. plugins: modules or ./files.py to load; without: plugins to leave out. output: new folder
     of the run. lease_wait_s: how long to wait for a device in use. watch: observer of the progress.
+    resume: folder of an interrupted run, begun with the same arguments; only what is missing is done.
     """
     wanted = Wanted(
         base=base, head=head, base_env=base_env, backends=backends, suites=suites, problems=problems, laws=laws,
         build=build, extras=extras, package=package, build_command=build_command, plugins=plugins, threads=threads,
         output=None if output is None else str(output), command=f"harness.gate({base!r}, {head!r})",
-        lease_wait_s=lease_wait_s,
+        lease_wait_s=lease_wait_s, resume=resume,
     )  # fmt: skip
     armed = arm_gate(delta, resolve, threads, unqualified=unqualified)
     return judge_versions(

@@ -38,6 +38,7 @@ def run(
     watch: Watch | None = None,
     depth: Depth = "default",
     isa: Sequence[str] = (),
+    resume: str | Path | None = None,
 ) -> Run:
     """Run suites and return the Run; its directory is `run.path`.
 
@@ -47,6 +48,7 @@ def run(
     plugins: modules or ./files.py to load in addition to the built-in ones; without: plugins to leave out.
     depth: `quick` leaves out the problems on specialised code paths; `full` asks what takes minutes a backend.
     Raises UsageError for what cannot be found or written, and for a plugin that is named here and broken.
+    resume: folder of an interrupted run, begun with the same arguments; only what is missing is done.
     suites: names. output: new folder of the run. limits: of time and memory of each cell.
     jobs: workers at the same time. threads: of every worker. watch: observer of the progress.
     """
@@ -57,11 +59,11 @@ def run(
     limits = limits or Limits(free_bytes=usable_memory())
     arms = choose_arms(registry, backends, names, isa)
     given = name_problems(problems, registry.networks)
-    check_start(output, arms, plugins)
+    check_start(output, arms, plugins, resume)
     plan = plan_run(
         registry, names, backends, given, laws, limits, arms, threads=threads, depth=depth, flags=read_flags()
     )
-    return start(registry, plan, names, output, plugins, jobs, threads, watch or Silent())
+    return start(registry, plan, names, output, plugins, jobs, threads, watch or Silent(), resume=resume)
 
 
 def choose_arms(

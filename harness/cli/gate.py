@@ -63,7 +63,8 @@ def command(
     problems: tuple[str, ...], problem_files: tuple[str, ...], laws: tuple[str, ...], budget: str | None,
     delta: str | None, resolve: str, build: Build, build_command: str, package: str | None,
     extras: str, unqualified: bool, summary: str | None, threads: int | None, lease_wait: str | None,
-    output: str | None, formats: tuple[str, ...], plugins: tuple[str, ...], without: tuple[str, ...],
+    output: str | None, resume: str | None, formats: tuple[str, ...],
+    plugins: tuple[str, ...], without: tuple[str, ...],
 ) -> ExitCode:  # fmt: skip
     """Fail where the new version of a backend is slower or more wrong than its base, and nowhere else.
 
@@ -109,6 +110,7 @@ def command(
         problems=read_problems(problems, problem_files, registry.networks), laws=laws, build=build, extras=extras,
         package=package, build_command=build_command, plugins=plugins, threads=threads, output=output,
         command=command_line(sys.argv[1:]), lease_wait_s=read_seconds(lease_wait) if lease_wait else None,
+        resume=resume,
     )  # fmt: skip
     watch = choose_watch()
     try:

@@ -113,8 +113,11 @@ def format_option(command: Command) -> Command:
 
 
 def run_options(command: Command) -> Command:
-    """Add --lease-wait, --output and --format, for commands that make a run and report it."""
+    """Add --lease-wait, --output, --resume and --format, for commands that make a run and report it."""
     command = format_option(command)
+    command = click.option(
+        "--resume", metavar="RUN", help="Folder of a run that this command began: do only what is missing in it."
+    )(command)
     command = click.option(
         "--output", metavar="FOLDER", help="New folder for the run.  [default: harness-runs/DATE-TIME-SUITE]"
     )(command)

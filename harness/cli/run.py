@@ -75,6 +75,7 @@ def command(
     networks: tuple[str, ...],
     laws: tuple[str, ...],
     output: str | None,
+    resume: str | None,
     formats: tuple[str, ...],
     time_limit: str | None,
     memory_limit: str | None,
@@ -98,6 +99,7 @@ def command(
     python -m harness run speed --problems mine.json --backend torch
     python -m harness run correctness --backend torch --isa all
     python -m harness run networks networks-speed network-layers --network resnet50
+    python -m harness run speed --backend torch --backend fft --resume runs/today
     """
     from harness.analysis.analyse import analyse
     from harness.api.running import choose_arms
@@ -123,7 +125,7 @@ def command(
     given = read_problems(problems, problem_files, registry.networks)
     arms = choose_arms(registry, backends, names, isa)
     if not dry_run:
-        check_start(output, arms, plugins)
+        check_start(output, arms, plugins, resume)
     plan = plan_run(
         registry,
         names,
@@ -147,7 +149,7 @@ def command(
     try:
         run = start(
             registry, plan, names, output, plugins, jobs, threads, watch, command_line(sys.argv[1:]), flags,
-            wait_s,
+            wait_s, resume,
         )  # fmt: skip
     except KeyboardInterrupt:
         if watch.ended is not None:

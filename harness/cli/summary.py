@@ -21,6 +21,7 @@ from harness.analysis.descriptions import (
     describe_outcome,
     describe_overdrawn,
     describe_parties,
+    describe_resumed,
 )
 from harness.analysis.networks import NetworkRow
 from harness.analysis.repeating import repeat_command
@@ -73,8 +74,10 @@ def print_summary(analysis: Analysis, written: Sequence[Path] = ()) -> None:
 
 
 def print_ending(run: Run, written: Sequence[Path] = ()) -> None:
-    """Print the paths of the run and of its page, and a note if it is incomplete."""
+    """Print the paths of the run and of its page, and notes if it is incomplete or was resumed."""
     console = open_console()
+    if resumed := describe_resumed(run):
+        console.print(f"{resumed}.", markup=False, soft_wrap=True)
     if not run.complete:
         console.print(f"{describe_incomplete(run)}.", markup=False, soft_wrap=True)
     for line in describe_parties(run.header.parties):

@@ -55,6 +55,7 @@ def command(
     threads: int | None,
     lease_wait: str | None,
     output: str | None,
+    resume: str | None,
     formats: tuple[str, ...],
     plugins: tuple[str, ...],
     without: tuple[str, ...],
@@ -89,7 +90,7 @@ def command(
         arms=arms, suites=suites or ("speed-short",), problems=given,
         delta=read_share(delta) if delta else None, budget_s=read_seconds(budget) if budget else None, mode=mode,
         armed=armed, threads=threads, plugins=plugins, output=output, command=command_line(sys.argv[1:]),
-        lease_wait_s=read_seconds(lease_wait) if lease_wait else None,
+        lease_wait_s=read_seconds(lease_wait) if lease_wait else None, resume=resume,
     )  # fmt: skip
     watch = choose_watch()
     try:

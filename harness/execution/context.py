@@ -17,6 +17,7 @@ import msgspec
 from harness.errors import UsageError
 from harness.execution.progress import Watch
 from harness.execution.provenance import Loaded, Origins, hash_files, own_files
+from harness.execution.recorded import Recorded, check_arm
 from harness.execution.worker_supervisor import WorkerSupervisor
 from harness.machine.threads import sleep_at_once
 from harness.plan.cell import Cell, Plan
@@ -55,6 +56,7 @@ class Execution:
     threads: int | None
     places: Mapping[str, Place] = field(default_factory=dict)  # of the arms from other environments
     lease_wait_s: float | None = None  # how long to wait for a device; None: without limit
+    recorded: Recorded = field(default_factory=Recorded)  # by earlier parts of the run, if it is resumed
     lock: threading.Lock = field(default_factory=threading.Lock)
     supervisors: list[WorkerSupervisor] = field(default_factory=list)
     said: dict[str, ArmEntry] = field(default_factory=dict)  # by arm, recorded when its first worker started
@@ -107,7 +109,10 @@ class Execution:
                     supervisor.arm, supervisor.backend, supervisor.ready.reason, supervisor.ready.versions,
                     supervisor.ready.process,
                 )  # fmt: skip
-                self.journal.append(entry)
+                if (before := self.recorded.arms.get(entry.arm)) is not None:
+                    check_arm(before, entry)
+                else:
+                    self.journal.append(entry)
 
     def look(self, arm: str, loaded: Loaded) -> None:
         """Record the files that a worker has loaded. Raises UsageError if an arm does not run its own files."""

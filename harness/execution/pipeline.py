@@ -13,7 +13,9 @@ from pathlib import Path
 from harness.errors import UnwritableError, UsageError
 from harness.execution.context import Execution, estimate_cell
 from harness.execution.environments import Place, check_environments, find_origins, open_places
+from harness.execution.identity import identify
 from harness.execution.progress import Watch
+from harness.execution.recorded import check_resume, open_records
 from harness.execution.switching import leave_out_idle_arms, still_to_ask
 from harness.execution.timing_stage import time_problems
 from harness.execution.vote_stage import hold_vote
@@ -22,7 +24,7 @@ from harness.machine.threads import ALL, count_threads
 from harness.plan.arm import Arm
 from harness.plan.cell import Cell, Plan
 from harness.plugins.manager import Registry
-from harness.record.directory import check_directory, close_run, new_directory, write_header
+from harness.record.directory import check_directory, close_run, new_directory
 from harness.record.environment import describe_environment
 from harness.record.run import FORMAT, ArmRecord, Ending, Header, Run, result_of
 from harness.worker.described.backend import rest
@@ -44,11 +46,12 @@ def run_plan(
     jobs: int | None = None,
     threads: int | None = None,
     lease_wait_s: float | None = None,
+    resume: bool = False,
 ) -> Run:
     """Execute a plan and write the run directory; an interrupt leaves an incomplete run and is raised again.
 
     registry: plugins of this process.
-    path: of a new run directory.
+    path: of the run directory.
     watch: observer of the progress.
     command: command line or call that started the run, for its header.
     extra: `--plugin` arguments.
@@ -56,7 +59,9 @@ def run_plan(
     jobs: worker processes at a time; None: as many as the machine has cores.
     threads: of every worker; None: one or all for laws, as planned, one for votes, the libraries' own for times.
     lease_wait_s: how long to wait for a device that another run times on; None: without limit.
-    Raises UsageError if an environment cannot be made or an arm does not run its own files.
+    resume: whether the run has begun before: only what is missing is done.
+    Raises UsageError if an environment cannot be made, if an arm does not run its own files, or if the run cannot be
+    resumed.
     """
     begun = time.monotonic()
     rest(registry.backends.values())
@@ -64,18 +69,22 @@ def run_plan(
         [arm.environment.place for arm in plan.arms], extra, lambda text: watch.working("environment", text)
     ) as places:
         environment = describe_environment(threads)
+        arms = tuple(_record_arm(arm, places[arm.environment.place]) for arm in plan.arms)
         header = Header(
             format=FORMAT, created=time.strftime("%Y-%m-%dT%H:%M:%S%z"), command=command, suites=plan.suites,
             arm_names=plan.arm_names, cells=len(plan.cells), environment=environment, plugins=tuple(extra),
-            flags=tuple(flags), gate=plan.gate, bugs=plan.bugs,
+            flags=tuple(flags), gate=plan.gate, bugs=plan.bugs, arms=arms,
             parties=registry.find_parties({cell.backend for cell in plan.cells}),
-            arms=tuple(_record_arm(arm, places[arm.environment.place]) for arm in plan.arms),
+            identity=identify(plan, arms, environment, extra, threads),
         )  # fmt: skip
+        opened = open_records(path, header, resume=resume)
+        if opened.run is not None:
+            return write_again(opened.run)
         execution = Execution(
             plan=plan, registry=registry, path=path, extra=tuple(extra), watch=watch,
-            journal=write_header(path, header), run=Run(path=path, header=header),
+            journal=opened.journal, run=Run(path=path, header=opened.header), recorded=opened.recorded,
             jobs=jobs or environment["cores"], cores=environment["cores"], threads=threads,
-            lease_wait_s=lease_wait_s, begun=begun,
+            lease_wait_s=lease_wait_s, begun=begun - opened.recorded.spent_s, peaks=list(opened.recorded.peaks),
             places={arm.name: places[arm.environment.place] for arm in plan.arms if arm.environment.elsewhere},
             origins=find_origins(plan.arms, places, extra),
         )  # fmt: skip
@@ -93,11 +102,16 @@ def _execute(execution: Execution) -> Run:
     """Run the stages one after the other; write the end of the journal in any case."""
     begun = time.monotonic()
     reason: str | None = "interrupted"
-    plan, gate = execution.plan, execution.plan.gate
-    estimates = (estimate_cell(execution.registry, c) for c in plan.cells if gate is None or c.kind != "speed")
+    plan, gate, recorded = execution.plan, execution.plan.gate, execution.recorded
+    left = recorded.missing(plan.cells)
+    estimates = (estimate_cell(execution.registry, c) for c in left if gate is None or c.kind != "speed")
     execution.watch.begin(
         plan, gate.budget_s if gate and gate.whole else sum(estimates) + (gate.budget_s if gate else 0)
     )
+    for result in recorded.results.values():
+        execution.watch.recorded(result)
+    if recorded.ending is not None:
+        execution.timed_s, execution.wall_s = recorded.ending.timed_s, recorded.ending.speed_wall_s
     try:
         record_decided(execution)
         leave_out_idle_arms(execution, "correctness")
@@ -117,11 +131,13 @@ def _execute(execution: Execution) -> Run:
             raise
         raise UnwritableError(
             f"disk is full: '{error.filename or execution.path}' cannot be written ({error.strerror}); what was done "
-            f"is on disk, see it with `python -m harness report {execution.path}`; make room, then run again"
+            f"is on disk, see it with `python -m harness report {execution.path}`; make room, then go on with "
+            f"--resume {execution.path}"
         ) from None
     finally:
         ending = Ending(
-            complete=reason is None, reason=reason, seconds=time.monotonic() - begun, timed_s=execution.timed_s,
+            complete=reason is None, reason=reason, seconds=time.monotonic() - begun + recorded.spent_s,
+            timed_s=execution.timed_s,
             speed_wall_s=execution.wall_s,
         )  # fmt: skip
         run = execution.run
@@ -134,7 +150,7 @@ def _execute(execution: Execution) -> Run:
 
 def record_decided(execution: Execution) -> None:
     """Record the cells that the plan alone decided."""
-    for cell in execution.plan.cells:
+    for cell in execution.recorded.missing(execution.plan.cells):
         if cell.decided is not None:
             execution.record(result_of(cell, cell.decided, reason=cell.reason))
 
@@ -159,10 +175,15 @@ def check_laws(execution: Execution) -> None:
     def work(cells: Sequence[Cell]) -> None:
         supervisors: dict[int, WorkerSupervisor] = {}
         with ExitStack() as stack:
-            for threads, turn in take_turns(cells, execution.cores):
+            for threads, planned in take_turns(cells, execution.cores):
+                turn = execution.recorded.missing(planned)
+                if not turn:
+                    continue
                 if threads not in supervisors:
                     opened = execution.supervisor(turn[0].arm, threads, observe=observe, asleep=True)
                     supervisors[threads] = stack.enter_context(opened)
+                    alike = (cell for cell in cells if count_threads(cell.threads, execution.cores) == threads)
+                    supervisors[threads].deaths = execution.recorded.count_deaths(alike)
                 supervisor = supervisors[threads]
                 for cell, result in supervisor.check_all(turn, formulas, execution.show):
                     execution.introduce(supervisor)
@@ -209,7 +230,7 @@ def check_alone(execution: Execution) -> None:
     """
     groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
     for cells in still_to_ask(execution, "correctness").values():
-        for cell in cells:
+        for cell in execution.recorded.missing(cells):
             if cell.isolate:
                 groups[cell.arm, cell.label, cell.line if cell.memory_bytes else ""].append(cell)
     for (backend, _, line), cells in groups.items():
@@ -242,18 +263,41 @@ def _side_by_side(
 
 
 def hold_votes(execution: Execution) -> None:
-    """Hold the votes: each backend answers in its own worker, then the answers are compared."""
+    """Hold the votes: each backend answers in its own worker, then the answers are compared.
+
+    A vote of which a resumed run lacks a result is held again; results that it has stand.
+    """
     by_problem: dict[tuple[str, str], list[Cell]] = defaultdict(list)
     for cells in execution.by_backend("consensus").values():
         for cell in cells:
             by_problem[cell.suite, cell.line].append(cell)
+    by_problem = {key: cells for key, cells in by_problem.items() if execution.recorded.missing(cells)}
     names = list(dict.fromkeys(cell.arm for cells in by_problem.values() for cell in cells))
     with ExitStack() as stack:
         supervisors = {name: stack.enter_context(execution.supervisor(name, execution.threads or 1)) for name in names}
         for cells in by_problem.values():
             for result in hold_vote(execution.registry, supervisors, cells):
                 execution.introduce(supervisors[result.arm])
-                execution.record(result, 0.01)
+                if result.cell not in execution.recorded.results:
+                    execution.record(result, 0.01)
+
+
+def write_again(run: Run) -> Run:
+    """Write the Parquet tables of a run and return it; the kill that interrupted it may have come after its journal.
+
+    Raises UnwritableError for a complete run; one that has failed says why, not what followed.
+    """
+    from harness.analysis.tables import write_tables
+
+    try:
+        write_tables(run)
+    except OSError as error:
+        if run.complete:
+            raise UnwritableError(
+                f"tables cannot be written: '{run.path}' ({error.strerror or error}); the journal has all results, see "
+                f"them with `python -m harness report {run.path}`; make room, then go on with --resume {run.path}"
+            ) from None
+    return run
 
 
 def finish(execution: Execution, ending: Ending) -> Run:
@@ -261,21 +305,11 @@ def finish(execution: Execution, ending: Ending) -> Run:
 
     Raises UnwritableError, and ChangedError if something else has written to the journal or the header.
     """
-    from harness.analysis.tables import write_tables
-
     try:
         execution.record_files()
     finally:
         run = close_run(execution.journal, execution.run.header, ending)
-    try:
-        write_tables(run)
-    except OSError as error:
-        if not ending.complete:  # a run that has failed says why, not what followed
-            return run
-        raise UnwritableError(
-            f"tables cannot be written: '{run.path}' ({error.strerror or error}); the journal has all results, see "
-            f"them with `python -m harness report {run.path}`; make room, then run again"
-        ) from None
+    write_again(run)
     for implementation in execution.registry.manager.hook.run_finished.get_hookimpls():
         try:
             implementation.function(*([run] if implementation.argnames else []))
@@ -284,14 +318,20 @@ def finish(execution: Execution, ending: Ending) -> Run:
     return run
 
 
-def check_start(output: str | Path | None, arms: Sequence[Arm] = (), plugins: Sequence[str] = ()) -> None:
+def check_start(
+    output: str | Path | None, arms: Sequence[Arm] = (), plugins: Sequence[str] = (), resume: str | Path | None = None
+) -> None:
     """Raise UsageError for what `start` would refuse, as far as it shows at once; a plan of a whole suite takes long.
 
     output: of the run directory; None for a new one.
     arms: whose environments are asked for.
     plugins: `--plugin` arguments.
+    resume: folder of an interrupted run; None for a new run.
     """
-    check_directory(None if output is None else str(output))
+    if resume is None:
+        check_directory(None if output is None else str(output))
+    else:
+        check_resume(Path(resume), output)
     check_environments((arm.environment.place for arm in arms), plugins)
 
 
@@ -307,8 +347,9 @@ def start(
     command: str = "",
     flags: Sequence[str] = (),
     lease_wait_s: float | None = None,
+    resume: str | Path | None = None,
 ) -> Run:
-    """Execute a plan in a new run directory and return the run as read back from disk.
+    """Execute a plan in a new run directory, or go on with a run; return the run as read back from disk.
 
     registry: plugins of this process.
     watch: observer of the progress.
@@ -317,10 +358,11 @@ def start(
     plugins: `--plugin` arguments.
     jobs, threads, command, flags: as for `run_plan`.
     lease_wait_s: how long to wait for a device that another run times on; None: without limit.
+    resume: folder of an interrupted run, of which only what is missing is done; None for a new run.
     """
-    path = new_directory(None if output is None else str(output), tuple(names))
+    path = new_directory(None if output is None else str(output), tuple(names)) if resume is None else Path(resume)
     command = command or f"harness.run({', '.join(map(repr, names))})"
     return run_plan(
         plan, registry, path, watch, command=command, extra=plugins, flags=flags, jobs=jobs, threads=threads,
-        lease_wait_s=lease_wait_s,
+        lease_wait_s=lease_wait_s, resume=resume is not None,
     )  # fmt: skip

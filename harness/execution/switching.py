@@ -21,15 +21,17 @@ def leave_out_idle_arms(execution: Execution, kind: CellKind) -> None:
 
     Every arm is first observed in a worker that computes nothing else; an arm that cannot be observed is kept.
     """
-    arms = [execution.plan.arm(name) for name in execution.by_backend(kind)]
-    if not any(arm.switch for arm in arms):
+    by_arm = execution.by_backend(kind)
+    arms = [execution.plan.arm(name) for name in by_arm]
+    if not any(arm.switch and execution.recorded.missing(by_arm[arm.name]) for arm in arms):
         return
     seen = meet_arms(execution, arms)
     for arm, reason in find_idle(arms, seen).items():
         for cell in execution.cells_of(kind):
             if cell.arm == arm:
                 execution.idle.add(cell.number)
-                execution.record(result_of(cell, "skipped", reason=reason))
+                if not execution.recorded.has(cell):
+                    execution.record(result_of(cell, "skipped", reason=reason))
 
 
 def meet_arms(execution: Execution, arms: Sequence[Arm]) -> dict[str, Seen]:

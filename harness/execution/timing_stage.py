@@ -19,7 +19,18 @@ from harness.analysis.plausibility import IMPOSSIBLE
 from harness.analysis.statistics import log_ratios
 from harness.execution.context import Execution
 from harness.execution.timed_block import time_block
-from harness.execution.timing_state import Timed, TimingState, conclude, fail, find_impossible, keep, measure_machine
+from harness.execution.timing_restore import is_concluding, restore_passes
+from harness.execution.timing_state import (
+    Timed,
+    TimingState,
+    Turn,
+    conclude,
+    fail,
+    find_impossible,
+    keep_doubted,
+    keep_turn,
+    measure_machine,
+)
 from harness.execution.trial import Accusation, Trial, find_accusation, hold_trial
 from harness.execution.worker_process import WorkerDiedError
 from harness.execution.worker_supervisor import WorkerSupervisor
@@ -53,7 +64,7 @@ class Contest:
 def time_problems(execution: Execution) -> None:
     """Time all contests, with as many passes as their suites or the gate require."""
     contests = make_contests(execution)
-    if not contests:
+    if not execution.recorded.missing(cell for contest in contests for cell in contest.cells):
         return
     state = TimingState(execution)
     devices = {state.backend(cell).device for contest in contests for cell in contest.cells}
@@ -64,11 +75,13 @@ def time_problems(execution: Execution) -> None:
             )
         begun = time.monotonic()
         gate = execution.plan.gate
-        state.begun = execution.begun if gate is not None and gate.whole else begun
+        spent_s = restore_passes(state)
+        state.begun = execution.begun if gate is not None and gate.whole else begun - spent_s
         try:
-            run_passes(state, contests)
+            if not is_concluding(execution):
+                run_passes(state, contests)
         finally:
-            execution.wall_s = time.monotonic() - begun
+            execution.wall_s += time.monotonic() - begun
         for contest in contests:
             for cell in contest.cells:
                 conclude_cell(state, contest, cell)
@@ -80,7 +93,7 @@ def conclude_cell(state: TimingState, contest: Contest, cell: Cell) -> None:
     state: of the timing stage.
     contest: of the cell.
     """
-    if cell.number in state.failed:
+    if cell.number in state.failed or state.execution.recorded.has(cell):
         return
     passes, outcome = state.measured.get(cell.number), None
     if not passes:
@@ -128,7 +141,12 @@ def base_arms(plan: Plan) -> set[str]:
 
 def run_passes(state: TimingState, contests: Sequence[Contest]) -> None:
     """Add passes until every contest has those of its suite, or the gate has decided or spent its budget."""
-    gate, number, took_s = state.execution.plan.gate, 0, [0.0]
+    gate, took_s = state.execution.plan.gate, [0.0, *state.took_s]
+    if gate is not None and state.restored:  # what the looks before the interruption decided follows from the passes
+        look(state, contests)
+    number = find_next_pass(state, contests)
+    if state.restored and number % PROBE_EVERY:
+        measure_machine(state, quick=True)
     while going := [contest for contest in contests if goes_on(state, contest, number)]:
         begun = time.monotonic()
         # Passes become shorter as cells are decided, and longer when the machine is busy.
@@ -141,6 +159,22 @@ def run_passes(state: TimingState, contests: Sequence[Contest]) -> None:
             look(state, contests)
 
 
+def find_next_pass(state: TimingState, contests: Sequence[Contest]) -> int:
+    """Return the number of the first pass in which a contest takes part: 0, unless the run was resumed."""
+    gate = state.execution.plan.gate
+    most = gate.looks[-1] if gate is not None else max(contest.timing.passes for contest in contests)
+    return next((n for n in range(most) if any(goes_on(state, contest, n) for contest in contests)), 0)
+
+
+def was_visited(state: TimingState, contest: Contest, number: int) -> bool:
+    """Return True if a contest has had a pass, before the run was interrupted.
+
+    state: of the timing stage.
+    number: of the pass.
+    """
+    return any(number in state.restored.get(cell.number, ()) for cell in contest.cells)
+
+
 def goes_on(state: TimingState, contest: Contest, number: int) -> bool:
     """Return True if a contest takes part in the next pass.
 
@@ -148,7 +182,7 @@ def goes_on(state: TimingState, contest: Contest, number: int) -> bool:
     number: of the next pass, from 0.
     """
     gate = state.execution.plan.gate
-    if not any(cell.number not in state.done for cell in contest.cells):
+    if not any(cell.number not in state.done for cell in contest.cells) or was_visited(state, contest, number):
         return False
     if gate is None:
         return number < contest.timing.passes
@@ -266,11 +300,13 @@ def time_contest(state: TimingState, contest: Contest, supervisors: dict[str, Wo
             else:
                 found[cell.number].append(block)
     found = drop_rounds(found, 2 * len(cells))
+    believed: list[Turn] = []
     for cell in cells:
         supervisor, accusation = supervisors[cell.arm], None
         if cell.number in found:
             accusation = find_accusation(found[cell.number], state.execution.threads)
-            keep(state, cell, ready[cell.number], found[cell.number], believed=accusation is None)
+            if accusation is None:
+                believed.append((cell, ready[cell.number], found[cell.number]))
         elif ended[cell.number].accuses:
             accusation = Accusation(ended[cell.number].reason or "")
         if accusation is not None:
@@ -279,9 +315,12 @@ def time_contest(state: TimingState, contest: Contest, supervisors: dict[str, Wo
             )
         if cell.number in ended:
             fail(state, cell, ended[cell.number])
+            if cell.number in found:
+                keep_doubted(state, cell, ready[cell.number], found[cell.number])
         supervisor.resume()
         supervisor.release()
         supervisor.suspend()
+    keep_turn(state, believed)
 
 
 def prepare(

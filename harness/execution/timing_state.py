@@ -22,6 +22,7 @@ from harness.worker.protocol import Checked, Measured, MeasurePeak, Sampled
 PEAK_LIMIT_S = 120.0
 USUAL_AFTER = 3  # blocks after which the median of the device's clock counts as the usual clock
 Timed = tuple[Block, Sampled]
+Turn = tuple[Cell, Pass, Sequence[Timed]]  # the facts of a pass, and its blocks
 
 
 @dataclass(slots=True)
@@ -29,6 +30,7 @@ class TimingState:
     """Measured passes, cells that are done, and cells that have no time; all by number of the cell.
 
     last: last reply to `prepare`, the seconds it took and the process number.
+    restored: numbers of the passes that earlier parts of a resumed run have timed. took_s: seconds of these passes.
     control_ns, device_mhz: sorted times of the control kernel, and clocks of the device after blocks, in this run so
         far.
     """
@@ -38,6 +40,8 @@ class TimingState:
     last: dict[int, tuple[Checked, float, int]] = field(default_factory=dict)
     done: set[int] = field(default_factory=set)
     failed: set[int] = field(default_factory=set)
+    restored: dict[int, frozenset[int]] = field(default_factory=dict)
+    took_s: list[float] = field(default_factory=list)
     control_ns: list[int] = field(default_factory=list)
     device_mhz: list[float] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
@@ -62,29 +66,49 @@ class TimingState:
         return before
 
 
-def keep(state: TimingState, cell: Cell, facts: Pass, blocks: Sequence[Timed], *, believed: bool) -> None:
-    """Write the pass of a cell to disk before the next contest begins.
+def keep_turn(state: TimingState, turn: Sequence[Turn]) -> None:
+    """Write the passes of all cells of a contest to disk before the next contest begins: all of them count, or none.
 
     state: of the timing stage.
-    facts: of the pass, without samples.
-    blocks: of the pass, with the worker's samples.
-    believed: False if the cell is accused; the pass then has no part in its result.
+    turn: each cell with the facts of its pass, without samples, and its blocks with the worker's samples.
     """
-    execution, sampled = state.execution, [reply for _, reply in blocks]
-    one = replace(
+    execution = state.execution
+    for more, (cell, facts, blocks) in zip(reversed(range(len(turn))), turn, strict=True):
+        one = _join_blocks(facts, blocks)
+        reply = state.last[cell.number][0]
+        execution.journal.append(
+            PassEntry(
+                cell.number, one, more=more, spent_s=round(time.monotonic() - state.begun, 3), reason=reply.reason,
+                deviation=reply.deviation,
+            )
+        )  # fmt: skip
+        state.measured[cell.number].append(one)
+        execution.timed_s += sum(reply.timed_ns for _, reply in blocks) / 1e9
+        if execution.plan.gate is None:
+            passes = execution.registry.suites[cell.suite].timing.passes
+            execution.watch.advance(estimate_cell(execution.registry, cell) / passes)
+
+
+def _join_blocks(facts: Pass, blocks: Sequence[Timed]) -> Pass:
+    """Return a pass with the samples and sums of its blocks."""
+    sampled = [reply for _, reply in blocks]
+    return replace(
         facts, samples_ns=tuple(value for reply in sampled for value in reply.samples_ns),
         blocks=tuple(block for block, _ in blocks), host_ns=sum(reply.host_ns for reply in sampled),
         verify_ns=facts.verify_ns + sum(reply.verify_ns for reply in sampled),
         spent_ns=facts.spent_ns + sum(reply.spent_ns for reply in sampled),
     )  # fmt: skip
-    execution.journal.append(PassEntry(cell.number, one))
-    if not believed:
-        return
-    state.measured[cell.number].append(one)
-    execution.timed_s += sum(reply.timed_ns for reply in sampled) / 1e9
-    if execution.plan.gate is None:
-        passes = execution.registry.suites[cell.suite].timing.passes
-        execution.watch.advance(estimate_cell(execution.registry, cell) / passes)
+
+
+def keep_doubted(state: TimingState, cell: Cell, facts: Pass, blocks: Sequence[Timed]) -> None:
+    """Write the pass of an accused cell, which has no part in its result.
+
+    That follows the result, so that the pass does not count if the run is killed in between.
+    state: of the timing stage.
+    facts: of the pass, without samples.
+    blocks: of the pass, with the worker's samples.
+    """
+    state.execution.journal.append(PassEntry(cell.number, _join_blocks(facts, blocks)))
 
 
 def fail(state: TimingState, cell: Cell, reply: Checked) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.capture.workload import name_problems
 from harness.errors import CannotTellError, UsageError
@@ -25,7 +26,7 @@ class Contest:
     delta: relative change that counts; budget_s: wall time of all passes (see `make_gate` for both defaults).
     mode: of the caches, by default that of the suites. armed: True if verdicts make the exit code.
     threads: of every worker, by default all. output: new folder of the run. command: as it is recorded.
-    lease_wait_s: how long to wait for a device in use, by default without end.
+    lease_wait_s: how long to wait for a device in use, by default without end. resume: folder of an interrupted run.
     """
 
     arms: Sequence[str]
@@ -40,6 +41,7 @@ class Contest:
     output: str | None = None
     command: str = ""
     lease_wait_s: float | None = None
+    resume: str | Path | None = None
 
 
 def time_arms(registry: Registry, contest: Contest, watch: Watch) -> Run:
@@ -58,7 +60,7 @@ def time_arms(registry: Registry, contest: Contest, watch: Watch) -> Run:
     for name in contest.suites:
         if registry.suite(name).kind != "speed":
             raise UsageError(f"suite: got '{name}', a suite of {registry.suite(name).kind}, wanted one of speed")
-    check_start(contest.output, arms, contest.plugins)
+    check_start(contest.output, arms, contest.plugins, contest.resume)
     known, given = read_known(contest.threads), name_problems(contest.problems, registry.networks)
     gate = make_gate(contest.delta, known, contest.budget_s, 0, armed=contest.armed)
     if reason := refuse(gate, known):
@@ -72,5 +74,5 @@ def time_arms(registry: Registry, contest: Contest, watch: Watch) -> Run:
     )
     return start(
         registry, plan, contest.suites, contest.output, contest.plugins, None, contest.threads, watch, contest.command,
-        lease_wait_s=contest.lease_wait_s,
+        lease_wait_s=contest.lease_wait_s, resume=contest.resume,
     )  # fmt: skip

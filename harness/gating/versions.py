@@ -44,7 +44,7 @@ class Wanted:
     package: its folder, for monorepos; None for the nearest one from the current folder upwards.
     build_command: shell command that is run in that folder of each version's sources; "" for none.
     plugins: `--plugin` arguments.
-    threads, output, command, lease_wait_s: as for `harness.execution.pipeline.start`.
+    threads, output, command, lease_wait_s, resume: as for `harness.execution.pipeline.start`.
     """
 
     base: str = ""
@@ -63,6 +63,7 @@ class Wanted:
     output: str | None = None
     command: str = ""
     lease_wait_s: float | None = None
+    resume: str | Path | None = None
 
     def __post_init__(self) -> None:
         """Reject an unknown word for `build`. Raises UsageError."""
@@ -83,7 +84,7 @@ def compare_versions(
     named = [read_backend(text) for text in wanted.backends or find_backends(registry, wanted.plugins)]
     check_origins(registry, [one.backend for one in named], wanted, base)
     arms = [arm for one in named for arm in make_arms(one, base, head)]
-    check_start(wanted.output, arms, wanted.plugins)
+    check_start(wanted.output, arms, wanted.plugins, wanted.resume)
     problems = name_problems(wanted.problems, registry.networks)
     suites = keep_suites(registry, wanted)
     kinds = {name: registry.suite(name).kind for name in suites}
@@ -98,7 +99,7 @@ def compare_versions(
     plan = replace(plan, gate=replace(gate, budget_s=budget_s or max(LEAST_S, LAWS_S + PER_CELL_S * timed / 2)))
     return start(
         registry, plan, ("gate",), wanted.output, wanted.plugins, None, wanted.threads, watch, wanted.command,
-        lease_wait_s=wanted.lease_wait_s,
+        lease_wait_s=wanted.lease_wait_s, resume=wanted.resume,
     )  # fmt: skip
 
 

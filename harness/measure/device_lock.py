@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import shlex
-import sys
 import tempfile
 import threading
 import time
@@ -23,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, UnwritableError, UsageError
 from harness.exit_codes import ExitCode
+from harness.machine.holder import Holder, own_command
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -31,7 +30,6 @@ FOLDER_VARIABLE, TOKEN_VARIABLE = "HARNESS_LEASE_DIR", "HARNESS_LEASE"
 FOLDER = "harness-leases"
 SHARED_FOLDER_MODE, SHARED_FILE_MODE = 0o1777, 0o666
 POLL_S = 0.2  # a poll takes about 50 µs, while the holder is taking times
-MOST_COMMAND = 100
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 _owners: dict[Path, tuple[int, int]] = {}  # lock file -> process and thread that hold it, within this process
@@ -42,22 +40,6 @@ class DeviceBusyError(HarnessError):
     """Another run holds the device and did not release it in time."""
 
     exit_code = ExitCode.INCOMPLETE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
-    """The process that holds a device: PID, command, start of the lock (seconds since 1970), and the lock's token."""
-
-    pid: int
-    command: str
-    since: float
-    token: str
-
-    def __str__(self) -> str:
-        """Format the holder for messages."""
-        today = time.strftime("%Y-%m-%d") == time.strftime("%Y-%m-%d", time.localtime(self.since))
-        begun = time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M", time.localtime(self.since))
-        return f"pid {self.pid} (`{self.command}`) since {begun}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,10 +238,3 @@ def _overwrite(path: Path, data: bytes) -> None:
     with os.fdopen(target, "wb") as file:
         file.truncate(0)
         file.write(data)
-
-
-def own_command() -> str:
-    """Return the command line of this process on one line, shortened for a message."""
-    name, *arguments = sys.orig_argv or ["python"]
-    text = " ".join(shlex.join([Path(name).name, *arguments]).split())
-    return text if len(text) <= MOST_COMMAND else f"{text[:MOST_COMMAND]} ..."

@@ -26,13 +26,17 @@ from harness.record.journal import (
     PassEntry,
     PeakEntry,
     ResultEntry,
+    ResumeEntry,
     read_journal,
     read_written,
 )
 from harness.record.run import FORMAT, Ending, Header, Measurement, Pass, Run
+from harness.record.seal import Seal
+from harness.record.writer import is_written, refuse_writer
 
 DEFAULT = "harness-runs"
 HEADER, JOURNAL = "header.json", "journal.jsonl"
+CHANGED = "changed while the run was going on"  # suffix of the reason why a run is void
 
 
 def new_directory(wanted: str | None, suites: tuple[str, ...]) -> Path:
@@ -43,6 +47,8 @@ def new_directory(wanted: str | None, suites: tuple[str, ...]) -> Path:
     if wanted is not None:
         path = Path(wanted)
         if _is_used(path):
+            if is_written(path, JOURNAL):
+                raise refuse_writer(path)
             raise UsageError(f"output folder is in use: got '{wanted}', wanted a new or empty folder")
         candidates: Iterator[Path] = iter([path])
     else:
@@ -98,18 +104,37 @@ def check_directory(wanted: str | None) -> None:
 
 
 def write_header(path: Path, header: Header) -> Journal:
-    """Write the header and open the journal. Raises UnwritableError if the folder is not writable or has a journal."""
+    """Open the journal and write the header, completely or not at all.
+
+    Raises UnwritableError if the folder is not writable or has a journal, UsageError if another run writes it.
+    """
     try:
         journal = Journal(path / JOURNAL)
-        (path / HEADER).write_bytes(_encode_header(header))
+        part = path / f"{HEADER}.part"
+        part.write_bytes(encode_header(header))
+        part.replace(path / HEADER)
+    except FileExistsError as error:
+        if is_written(path, JOURNAL):
+            raise refuse_writer(path) from None
+        raise _unwritable(path, error) from None
     except OSError as error:
-        raise UnwritableError(
-            f"output folder cannot be written: got '{path}' ({error.strerror}); see --output"
-        ) from None
+        raise _unwritable(path, error) from None
+    if header.run:
+        journal.use_seal(Seal(header.run, digest_header(encode_header(header))))
     return journal
 
 
-def _encode_header(header: Header) -> bytes:
+def _unwritable(path: Path, error: OSError) -> UnwritableError:
+    return UnwritableError(f"output folder cannot be written: got '{path}' ({error.strerror}); see --output")
+
+
+def digest_header(raw: bytes) -> str:
+    """Return the hash of a header's bytes, as the seal has it."""
+    return hashlib.blake2b(raw).hexdigest()
+
+
+def encode_header(header: Header) -> bytes:
+    """Return the bytes of a header's file."""
     return msgspec.json.format(msgspec.json.encode(header), indent=1)
 
 
@@ -120,13 +145,14 @@ def close_run(journal: Journal, header: Header, ending: Ending) -> Run:
     Raises UnwritableError, and ChangedError if header or journal are not byte by byte what was written: a changed file
     is then set aside, and the run is incomplete for every later reader.
     """
-    path, wanted = journal.path.parent, _encode_header(header)
+    path, wanted = journal.path.parent, encode_header(header)
+    journal.final = ending.complete
     try:
         journal.append(EndEntry(ending))
         journal.sync()
         lines = _read_regular(journal.path, journal.size) or b""  # read once: what is checked is what counts
         if changed := find_changed(path, wanted, lines, journal.digest):
-            reason = f"{' and '.join(changed)} changed while the run was going on"
+            reason, journal.final = f"{' and '.join(changed)} {CHANGED}", True
             _set_aside(journal, wanted, changed, Ending(complete=False, reason=reason))
             raise ChangedError(
                 f"run is void: {' and '.join(str(path / name) for name in changed)} changed while the run was going on,"
@@ -136,7 +162,7 @@ def close_run(journal: Journal, header: Header, ending: Ending) -> Run:
     finally:
         journal.close()
     with _paused_collection():
-        return _assemble(path, decode_header(wanted, Header), read_written(lines))
+        return assemble_run(path, decode_header(wanted, Header), read_written(lines))
 
 
 def find_changed(path: Path, header: bytes, lines: bytes, digest: bytes) -> list[str]:
@@ -190,9 +216,9 @@ def read_run(path: str | Path) -> Run:
     path = Path(path)
     if not path.is_dir():
         raise UsageError(f"run not found: got '{path}', wanted the directory that `python -m harness run` printed")
-    header = _read_header(path)
+    header = read_header(path)
     with _paused_collection():
-        return _assemble(path, header, _read_contents(path, header))
+        return assemble_run(path, header, _read_contents(path, header))
 
 
 def _read_contents(path: Path, header: Header) -> Contents:
@@ -228,7 +254,8 @@ def _paused_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _read_header(path: Path) -> Header:
+def read_header(path: Path) -> Header:
+    """Read the header of a run. Raises UsageError if it is missing or damaged."""
     try:
         raw = (path / HEADER).read_bytes()
     except OSError:
@@ -244,7 +271,8 @@ def _read_header(path: Path) -> Header:
         raise UsageError(f"run is torn: '{path}/header.json' {error}; wanted the header written by `run`") from None
 
 
-def _assemble(path: Path, header: Header, contents: Contents) -> Run:
+def assemble_run(path: Path, header: Header, contents: Contents) -> Run:
+    """Return the run that a header and the entries of a journal describe."""
     entries = contents.entries
     results = {e.result.cell: e.result for e in entries if isinstance(e, ResultEntry)}
     passes: dict[int, list[Pass]] = defaultdict(list)
@@ -267,6 +295,7 @@ def _assemble(path: Path, header: Header, contents: Contents) -> Run:
         instruction_sets={e.arm: dict(found) for e in said if (found := e.process.get("instruction_sets"))},
         files={e.arm: dict(files) for e in said if (files := e.process.get("files"))},
         ending=endings[-1] if endings else None,
+        resumptions=tuple(e.resumption for e in entries if isinstance(e, ResumeEntry)),
         torn=contents.torn,
         damage=contents.damage,
     )

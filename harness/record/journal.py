@@ -16,13 +16,16 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
 from harness.errors import DAMAGED, UnwritableError
+from harness.laws.deviation import Deviation
 from harness.record.formats import upgrade_entry
-from harness.record.run import FORMAT, Ending, Pass, Peak, Result
+from harness.record.run import FORMAT, Ending, Pass, Peak, Result, Resumption
+from harness.record.seal import Seal
+from harness.record.writer import claim_journal, release_journal
 
 
 class ResultEntry(msgspec.Struct, tag="result", frozen=True):
@@ -31,11 +34,20 @@ class ResultEntry(msgspec.Struct, tag="result", frozen=True):
     result: Result
 
 
-class PassEntry(msgspec.Struct, tag="pass", frozen=True):
-    """Samples of a cell in one process, written before its result is known."""
+class PassEntry(msgspec.Struct, tag="pass", frozen=True, omit_defaults=True):
+    """Samples of a cell in one process, written before its result is known.
+
+    more: passes of other arms on the same problem that follow in the next lines; all of them count, or none.
+    spent_s: seconds of the budget that were spent by then.
+    reason, deviation: of the verification before the samples, which the result repeats.
+    """
 
     cell: int
     samples: Pass
+    more: int = 0
+    spent_s: float = 0.0
+    reason: str | None = None
+    deviation: Deviation | None = None
 
 
 class PeakEntry(msgspec.Struct, tag="peak", frozen=True):
@@ -54,13 +66,19 @@ class ArmEntry(msgspec.Struct, tag="arm", frozen=True):
     process: dict[str, Any] = {}
 
 
+class ResumeEntry(msgspec.Struct, tag="resume", frozen=True):
+    """The run goes on after an interruption."""
+
+    resumption: Resumption
+
+
 class EndEntry(msgspec.Struct, tag="end", frozen=True):
-    """The end of the run."""
+    """The end of the run, or of a part of it, if it is resumed later."""
 
     ending: Ending
 
 
-Entry = ResultEntry | PassEntry | PeakEntry | ArmEntry | EndEntry
+Entry = ResultEntry | PassEntry | PeakEntry | ArmEntry | ResumeEntry | EndEntry
 
 
 SEALED_SINCE = 5  # first format whose lines have a number and a checksum
@@ -70,13 +88,30 @@ LEAST_FREE_BYTES = 2**20  # on the disk of a run, below which an error of a back
 
 
 class Journal:
-    """New file of entries; each entry is written to the file before `append` returns."""
+    """File of entries; each entry is written to the file before `append` returns."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, file: IO[bytes] | None = None, kept: bytes = b"") -> None:
+        """Make a new file, or go on with an open one; no other process may write it meanwhile.
+
+        file: open for reading and writing, and locked; None for a new file.
+        kept: whole lines with which the file goes on; what follows them is cut off.
+        Raises OSError, and UsageError if another process writes the file.
+        """
         self.path = path
-        self.file = path.open("xb", buffering=0)
+        self.file = path.open("xb", buffering=0) if file is None else file
         self.lock = threading.Lock()
-        self.done = (0, 0, hashlib.blake2b())  # size in bytes, number of lines, and hash of all that was written
+        self.seal: Seal | None = None  # of a run that can be resumed
+        self.final = False  # whether the run has ended, so that it is never resumed
+        # size in bytes, number of lines, and hash of all that was written
+        self.done = (len(kept), kept.count(b"\n"), hashlib.blake2b(kept))
+        if file is None:
+            claim_journal(self.file, path)
+        os.ftruncate(self.file.fileno(), len(kept))
+
+    def use_seal(self, seal: Seal) -> None:
+        """Keep size and hash in a seal from now on."""
+        self.seal = seal
+        seal.write(self.done[0], self.done[1], self.done[2].hexdigest())
 
     @property
     def size(self) -> int:
@@ -102,6 +137,8 @@ class Journal:
             try:
                 self._write(line, size)
                 self.done = (size + len(line), lines + 1, digest)
+                if self.seal is not None:
+                    self.seal.write(size + len(line), lines + 1, digest.hexdigest())
             except OSError as error:
                 raise self._unwritable(error.strerror or str(error)) from None
             finally:
@@ -127,7 +164,8 @@ class Journal:
     def _unwritable(self, reason: str) -> UnwritableError:
         return UnwritableError(
             f"journal cannot be written: '{self.path}' ({reason}); what was done is on disk, see it with `python -m "
-            f"harness report {self.path.parent}`; make room or name another place with --output, then run again"
+            f"harness report {self.path.parent}`; make room, then go on with --resume {self.path.parent}, or name "
+            "another place with --output"
         )
 
     def sync(self) -> None:
@@ -142,7 +180,9 @@ class Journal:
         try:
             self.sync()
         finally:
-            self.file.close()
+            release_journal(self.file, self.path)
+            if self.seal is not None:
+                self.seal.close(remove=self.final)
 
 
 def seal_line(body: bytes, number: int) -> bytes:

@@ -227,6 +227,8 @@ class Header:
 
     arm_names: of all arms, in the order of the run. arms: the given ones; empty if backends were given by name alone.
     parties: plugins of others that are judge and party, with what they bring in addition to a backend of this run.
+    run: random name of the run. identity: what a command must have in common with this one to resume it, by name; empty
+    if the run cannot be resumed.
     """
 
     format: int
@@ -242,6 +244,8 @@ class Header:
     gate: Gate | None = None
     bugs: tuple[AskedBug, ...] = ()
     parties: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    run: str = ""
+    identity: dict[str, str] = field(default_factory=dict)
 
     @property
     def backend_of(self) -> dict[str, str]:
@@ -273,6 +277,24 @@ class Ending:
     speed_wall_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumption:
+    """One continuation of a run after an interruption.
+
+    at, stopped: when it went on, and when its journal was written last before. reason: of the end that the journal had
+    by then; None after a kill. results: number of recorded results. spent_s: seconds of all parts before. sealed: True
+    if the records were compared with their seal. changed: facts of the machine that differ, as (before, now), by name.
+    """
+
+    at: str
+    stopped: str
+    reason: str | None = None
+    results: int = 0
+    spent_s: float = 0.0
+    sealed: bool = False
+    changed: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """A run read from its directory: header, results, peaks and ending.
@@ -290,6 +312,7 @@ class Run:
     instruction_sets: dict[str, dict[str, str]] = field(default_factory=dict)  # by arm: as reported by its libraries
     files: dict[str, dict[str, str]] = field(default_factory=dict)  # by arm: its own files that it loaded, with SHA-256
     ending: Ending | None = None
+    resumptions: tuple[Resumption, ...] = ()
     torn: bool = False  # whether the last line of the journal is incomplete
     damage: tuple[str, ...] = ()  # what else is damaged, missing or repeated in the journal
 

@@ -180,8 +180,15 @@ def test_a_header_changed_by_others_is_restored_and_ends_the_run_as_incomplete(g
 
 
 def test_a_folder_with_a_journal_is_not_written_again(going, finished):
+    folder = going.path.parent
+    for write in (write_header, lambda folder, header: new_directory(str(folder), ("suite",))):
+        with pytest.raises(
+            UsageError, match=rf"output folder is in use: got '.*', which pid {os.getpid()} \(`.*`\) since"
+        ):
+            write(folder, finished.header)
+    going.close()
     with pytest.raises(UnwritableError, match=r"output folder cannot be written: .*File exists"):
-        write_header(going.path.parent, finished.header)
+        write_header(folder, finished.header)
 
 
 def _header(**changes):
