@@ -35,7 +35,7 @@ def identify(
 ) -> dict[str, str]:
     """Return the identity of a run by the names of its parts.
 
-    arms: as recorded, with their revisions. environment: as `describe_environment` returned it.
+    plan: of the run. arms: as recorded, with their revisions. environment: as `describe_environment` returned it.
     plugins: `--plugin` arguments. threads: of every worker; None for the default.
     """
     gate = "none"

@@ -272,7 +272,10 @@ def read_header(path: Path) -> Header:
 
 
 def assemble_run(path: Path, header: Header, contents: Contents) -> Run:
-    """Return the run that a header and the entries of a journal describe."""
+    """Return the run that a header and the entries of a journal describe.
+
+    path: of the run. contents: of its journal.
+    """
     entries = contents.entries
     results = {e.result.cell: e.result for e in entries if isinstance(e, ResultEntry)}
     passes: dict[int, list[Pass]] = defaultdict(list)

@@ -58,7 +58,7 @@ class Seal:
     def close(self, *, remove: bool) -> None:
         """Close the file.
 
-        remove: True for a run that has ended, so that nobody will resume it.
+        remove: True for a run that has ended, which will not be resumed.
         """
         if self.number is not None:
             os.close(self.number)

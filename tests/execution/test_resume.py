@@ -107,7 +107,7 @@ def killed(tmp_path, whole):
 
 
 def seal(folder):
-    """Seal a run as it lies."""
+    """Seal a run in its present state."""
     run, path = read_run(folder), folder / "journal.jsonl"
     from harness.record.directory import digest_header, encode_header
     from harness.record.journal import Journal
