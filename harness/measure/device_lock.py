@@ -2,7 +2,7 @@
 
 It is an operating-system lock on one file per device, in a folder that all users of the machine share. It is released
 when its holder ends, for whatever reason. A file next to it names the holder; that record is used only while the lock
-is held, so that a stale one does no harm.
+is held, so that a stale one does no harm. Processes that wait have tickets, and get the lock in their order.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from harness.errors import HarnessError, UnwritableError, UsageError
 from harness.exit_codes import ExitCode
 from harness.machine.holder import Holder, own_command
+from harness.measure.tickets import Ticket, read_ticket, take_ticket
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 FOLDER_VARIABLE, TOKEN_VARIABLE = "HARNESS_LEASE_DIR", "HARNESS_LEASE"
 FOLDER = "harness-leases"
 SHARED_FOLDER_MODE, SHARED_FILE_MODE = 0o1777, 0o666
+SAY_S = 10.0  # between messages to a process that waits
 POLL_S = 0.2  # a poll takes about 50 µs, while the holder is taking times
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -56,7 +58,8 @@ def hold_device(device: str, wait_s: float | None, say: Callable[[str], None]) -
     """Hold the lock of a device while the block runs; child processes of the block enter without waiting.
 
     device: a name such as `cpu` or `cuda-<uuid>`. wait_s: time limit in s; None waits without limit.
-    say: called once with a message that names the holder, if the lock is taken.
+    say: called with a message that names the holder, if the lock is taken: at once, when the holder changes, and every
+        ten seconds with the time waited so far.
     Raises DeviceBusyError after `wait_s`, and UsageError if the shared folder cannot be used.
     """
     from filelock import FileLock
@@ -117,24 +120,52 @@ def _unusable(folder: Path, why: str) -> UnwritableError:
 def _wait_for_lock(
     device: str, path: Path, lock: BaseFileLock, wait_s: float | None, say: Callable[[str], None]
 ) -> Lease:
-    """Poll until the lock is free, or until the inherited token permits entry."""
-    inherited, begun, announced = inherited_token(device), time.monotonic(), False
-    while True:
-        if _try_lock(path, lock):
-            return Lease(device=device, token=secrets.token_hex(16), inherited=False)
-        holder = read_holder(path)
-        if holder is not None and holder.token == inherited and _may_enter(path, holder):
-            return Lease(device=device, token=holder.token, inherited=True)
-        waited = time.monotonic() - begun
-        who = str(holder) if holder else "a process that has not said its name"
-        if wait_s is not None and waited >= wait_s:
-            raise DeviceBusyError(
-                f"device {device} is held by {who}; waited {waited:.0f} s; wait longer with --lease-wait or stop it"
-            )
-        if not announced and (holder is not None or waited >= POLL_S):  # a new holder takes a moment to write its name
-            say(f"device {device} is held by {who}; waiting")
-            announced = True
-        time.sleep(POLL_S if wait_s is None else min(POLL_S, wait_s - waited))
+    """Poll until it is this process's turn and the lock is free, or until the inherited token permits entry."""
+    inherited, begun = inherited_token(device), time.monotonic()
+    said, said_at = "", begun
+    with _open_ticket(device, path.parent) as ticket:
+        while True:
+            ahead = ticket.list_ahead()
+            if not ahead and _try_lock(path, lock):
+                return Lease(device=device, token=secrets.token_hex(16), inherited=False)
+            holder = read_holder(path)
+            if holder is not None and holder.token == inherited and _may_enter(path, holder):
+                return Lease(device=device, token=holder.token, inherited=True)
+            waited = time.monotonic() - begun
+            who = _describe_wait(holder, ahead)
+            if wait_s is not None and waited >= wait_s:
+                raise DeviceBusyError(
+                    f"device {device} is {who}; waited {waited:.0f} s; wait longer with --lease-wait or stop it"
+                )
+            # a new holder takes a moment to write its name
+            if (who != said or time.monotonic() - said_at >= SAY_S) and (holder is not None or waited >= POLL_S):
+                since = f" for {waited:.0f} s" if said else ""
+                said, said_at = who, time.monotonic()
+                say(f"device {device} is {who}; waiting{since}")
+            time.sleep(POLL_S if wait_s is None else min(POLL_S, wait_s - waited))
+
+
+@contextmanager
+def _open_ticket(device: str, folder: Path) -> Iterator[Ticket]:
+    """Take a ticket. Raises UsageError if the folder cannot be written."""
+    with ExitStack() as stack:
+        try:
+            ticket = stack.enter_context(take_ticket(device, folder))
+        except OSError as error:
+            raise _unusable(folder, error.strerror or str(error)) from error
+        yield ticket
+
+
+def _describe_wait(holder: Holder | None, ahead: Sequence[Path]) -> str:
+    """Describe what a process waits for.
+
+    holder: of the device; None if it has not said its name. ahead: tickets before the process's own.
+    """
+    first = read_ticket(ahead[0]) if ahead else None
+    if first is not None and (holder is None or not _is_alive(holder.pid)):  # the lock itself was not tried
+        return f"next for {first}" + (f" and {len(ahead) - 1} more" if len(ahead) > 1 else "")
+    others = f", and {len(ahead)} before this process wait for it" if ahead else ""
+    return f"held by {holder or 'a process that has not said its name'}{others}"
 
 
 def _try_lock(path: Path, lock: BaseFileLock) -> bool:

@@ -19,6 +19,7 @@ from harness.measure.device_lock import (
     read_holder,
     write_holder,
 )
+from harness.measure.tickets import take_ticket
 from tests.conftest import ROOT
 
 HOLD = """
@@ -238,3 +239,82 @@ def test_the_folder_does_not_follow_what_a_user_sets_for_temporary_files(monkeyp
 
 def test_a_holder_of_another_day_is_named_with_its_date():
     assert str(Holder(pid=7, command="x", since=0.0, token="t")).startswith("pid 7 (`x`) since 19")
+
+
+# --- the queue ----------------------------------------------------------------------------------------------------
+
+QUEUE = """
+import sys
+from harness.measure.device_lock import hold_device
+with hold_device("cpu", None, lambda line: print(line, flush=True)):
+    with open(sys.argv[1], "a") as order:
+        order.write(sys.argv[2] + "\\n")
+"""
+
+
+def count_tickets(folder):
+    return len(list(folder.glob("cpu.*.ticket")))
+
+
+def wait_for(what):
+    """Wait until something is true; the test's own limit ends the wait if it never is."""
+    while not what():
+        threading.Event().wait(0.02)
+
+
+def line_up(folder, order, names):
+    """Start processes that wait for the device, one after the other."""
+    found = []
+    for number, name in enumerate(names, 1):
+        found.append(start(QUEUE, str(order), name))
+        wait_for(lambda wanted=number: count_tickets(folder) == wanted)
+    return found
+
+
+def test_processes_get_the_lease_in_the_order_in_which_they_came(folder, holder, tmp_path):
+    order = tmp_path / "order"
+    waiting = line_up(folder, order, "abcd")
+    holder.communicate("\n")
+    said = [said_by(process) for process in waiting]
+    assert order.read_text().split() == list("abcd")
+    assert all(f"device cpu is held by pid {holder.pid} (`python" in line for line in said)
+    assert "and 3 before this process wait for it; waiting" in said[3]
+    assert count_tickets(folder) == 0
+
+
+def test_the_ticket_of_a_killed_process_is_passed(folder, holder, tmp_path):
+    order = tmp_path / "order"
+    waiting = line_up(folder, order, "abc")
+    waiting[1].kill()
+    waiting[1].communicate()
+    assert count_tickets(folder) == 3  # it is still there, and counts for nothing
+    holder.communicate("\n")
+    for process in (waiting[0], waiting[2]):
+        process.communicate()
+    assert order.read_text().split() == ["a", "c"]
+    assert count_tickets(folder) == 0
+
+
+def test_a_newcomer_does_not_overtake_who_is_next(folder, tmp_path):
+    with take_ticket("cpu", lock_path("cpu").parent):
+        assert said_by(start(ENTER)) == "busy"
+        with pytest.raises(
+            DeviceBusyError, match=rf"device cpu is next for pid {os.getpid()} \(`.*`\) since .*; waited"
+        ):
+            hold_device("cpu", 0, refuse).__enter__()
+    assert said_by(start(ENTER)) == "inside False"
+
+
+def test_a_process_that_waits_says_for_how_long(holder, monkeypatch):
+    monkeypatch.setattr("harness.measure.device_lock.SAY_S", 0.0)
+    said = []
+
+    def end_it(line):
+        said.append(line)
+        if len(said) == 3:
+            print(file=holder.stdin, flush=True)
+
+    with hold_device("cpu", 600, end_it):
+        pass
+    assert re.fullmatch(rf"device cpu is held by pid {holder.pid} \(`.*`\) since \S+; waiting", said[0])
+    assert re.fullmatch(rf"device cpu is held by pid {holder.pid} .*; waiting for \d+ s", said[2])
