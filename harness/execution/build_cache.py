@@ -21,8 +21,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from harness.analysis.qualification import state_folder
 from harness.errors import UnwritableError
+from harness.machine.state import state_folder
 
 COMPLETE = "complete.json"
 UNUSED_S = 14 * 86_400.0  # builds that were not used for so long are removed
