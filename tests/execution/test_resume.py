@@ -16,7 +16,7 @@ from harness.exit_codes import ExitCode
 from harness.plan.cell import Limits
 from harness.record.directory import read_run
 from harness.record.journal import seal_line
-from harness.record.run import GAVE_UP, Resumption
+from harness.record.run import FORMAT, GAVE_UP, Resumption
 from harness.record.seal import Seal, read_seal, seal_file
 from reports.markdown import write
 from tests.conftest import ROOT
@@ -235,7 +235,7 @@ def test_folders_that_are_no_interrupted_runs_are_refused(tmp_path, killed):
         resume(killed, output=tmp_path / "other")
     header = killed / "header.json"
     header.write_text(json.dumps(json.loads(header.read_text()) | {"identity": {}}))
-    with pytest.raises(UsageError, match=r"a run of another release or tool \(format 5\)"):
+    with pytest.raises(UsageError, match=rf"a run of another release or tool \(format {FORMAT}\)"):
         resume(killed)
 
 
