@@ -27,7 +27,7 @@ from harness.plan.suite import CellKind, Mode
 # 4: a deviation has attachments, called an exhibit before
 # 5: results have the name of the arm and that of the backend; the header lists the names of arms; lines of the journal
 #    have a number and a checksum
-# 6: every text that says why something is so is null where there is none
+# 6: every text that says why something is so is null where there is none; the header says what a run is resumed with
 FORMAT = 6
 
 Outcome = Literal["passed", "failed", "error", "crashed", "timeout", "unsupported", "unavailable", "skipped"]
