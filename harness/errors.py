@@ -7,11 +7,20 @@ from collections.abc import Iterable
 
 from harness.exit_codes import ExitCode
 
+MOST_TEXT = 5000  # characters of an error's text
+
 
 class HarnessError(Exception):
     """An error that the user can fix; printed as one line, never as a traceback."""
 
     exit_code = ExitCode.USAGE
+
+    def __str__(self) -> str:
+        """Return the text, shortened in its middle: what was got may be a whole file."""
+        text = super().__str__()
+        if len(text) <= MOST_TEXT:
+            return text
+        return f"{text[: MOST_TEXT - 600]} … ({len(text)} characters) … {text[-500:]}"
 
 
 class RefusalError(HarnessError):

@@ -59,7 +59,7 @@ def _versions(run: Run) -> str:
         revision = f"`{arm.revision[:10]}`" if arm.revision else f"`{arm.text}`"
         said.append(revision + (" with uncommitted changes" if arm.dirty else ""))
     environment = run.header.environment
-    where = f"{environment.get('cpu', 'unknown processor')}, {count(int(environment.get('threads', 0)), 'thread')}"
+    where = f"{environment.get('cpu', 'unknown processor')}, {count(int(environment.get('threads') or 0), 'thread')}"
     return f"{said[-1]} compared with {said[0]}, interleaved on one machine ({where})"
 
 

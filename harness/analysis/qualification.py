@@ -18,6 +18,7 @@ import msgspec
 
 from harness.analysis.arm_comparison import ArmComparison, Row
 from harness.errors import DAMAGED, UnwritableError, UsageError
+from harness.machine.files import read_file
 from harness.machine.state import VARIABLE, state_folder
 from harness.record.run import Run
 
@@ -105,11 +106,20 @@ def read_qualification(environment: str) -> Qualification | None:
     """Read the qualification of an environment; None if there is none. Raises UsageError for a damaged file."""
     path = qualification_file(environment)
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Qualification)
+        found = msgspec.json.decode(read_file(path), type=Qualification)
+        _check_counts(found)
+        return found
     except FileNotFoundError:
         return None
     except (OSError, *DAMAGED) as error:
         raise UsageError(f"qualification is damaged: '{path}' ({error}); remove it and run `qualify` again") from None
+
+
+def _check_counts(found: Qualification) -> None:
+    """Raise ValueError for counts that cannot be: fewer than none, or more than all."""
+    pairs = ((found.alarms, found.cells), (found.false_suites, found.suites), *found.powers.values())
+    if not all(0 <= part <= whole < 2**31 for part, whole in pairs):
+        raise ValueError("its counts are not those of a part and a whole")
 
 
 def write_qualification(found: Qualification) -> Path:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from harness.capture.onnx_window import ONNX_OPERATORS, make_onnx_window
 from harness.capture.workload import Tally, Workload, gradient_problems
 from harness.errors import HarnessError, UsageError, say_error
+from harness.machine.files import read_file
 from harness.problems.numerics import Dtype
 from harness.problems.problem import Problem
 
 NOT_INSTALLED = "onnx is not installed, wanted it to capture an ONNX file: pip install 'conv-harness[onnx]'"
+MOST_MODEL_BYTES = 2**31  # what the format can hold, weights included
 DOMAINS = ("", "ai.onnx")
 DTYPES: dict[int, Dtype] = {1: "float32", 10: "float16", 11: "float64", 16: "bfloat16"}
 PRODUCTS = frozenset({"Gemm", "MatMul"})
@@ -93,7 +94,7 @@ def load_model(file: str) -> Any:
         raise UsageError(NOT_INSTALLED) from None
     wanted = "an ONNX model"
     try:
-        model = onnx.ModelProto.FromString(Path(file).read_bytes())
+        model = onnx.ModelProto.FromString(read_file(file, MOST_MODEL_BYTES))
     except OSError as error:
         raise UsageError(f"capture: got '{file}' ({error.strerror}), wanted {wanted}") from None
     except DecodeError:

@@ -14,6 +14,7 @@ from typing import Annotated
 import msgspec
 
 from harness.errors import DAMAGED, HarnessError, UnwritableError, UsageError
+from harness.machine.files import read_file
 from harness.networks.architecture import Architecture
 from harness.networks.problem import NetworkProblem
 from harness.plan.suite import NamedProblem
@@ -161,7 +162,7 @@ def write_workload(workload: Workload, path: Path, *, replace: bool = False) -> 
 def read_workload(path: str | Path) -> Workload:
     """Read the file. Raises UsageError, in one line, if it is invalid, empty, of a newer format, or an entry is bad."""
     try:
-        data = Path(path).read_bytes()
+        data = read_file(path)
     except OSError as error:
         raise UsageError(f"problems: got '{path}' ({error.strerror}), wanted {WANTED}") from None
     try:

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UsageError
+from harness.errors import DAMAGED, UsageError
 
 DISTRIBUTION = "conv-harness"
 WORKER_EXTRA = "worker"  # of pyproject.toml: names what a worker imports of the harness's own dependencies
@@ -30,8 +30,24 @@ def parse_pyproject(text: str) -> dict[str, Any]:
     """Return the tables of a pyproject.toml; empty if it cannot be parsed."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except DAMAGED:
         return {}
+
+
+def find_table(declared: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Return a table inside of others; empty if it is missing, or is no table.
+
+    names: of the tables around it, and its own.
+    """
+    found: Any = declared
+    for name in names:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def find_texts(value: Any) -> list[str]:
+    """Return the texts of a list; empty if it is no list."""
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
 def is_package(tree: Path) -> bool:
@@ -104,7 +120,7 @@ def list_worker_needs() -> list[str]:
     They are read from pyproject.toml where the harness runs from its checkout, else from the installed metadata.
     Raises UsageError where neither says what a worker needs.
     """
-    project = parse_pyproject(_read(Path(__file__).parents[2] / "pyproject.toml")).get("project", {})
+    project = find_table(parse_pyproject(_read(Path(__file__).parents[2] / "pyproject.toml")), "project")
     if project.get("name") == DISTRIBUTION:
         return select_needs(project["dependencies"], project["optional-dependencies"][WORKER_EXTRA])
     try:
@@ -132,7 +148,7 @@ def select_needs(dependencies: Iterable[str], names: Iterable[str]) -> list[str]
 
 def list_versions(tree: Path) -> list[str]:
     """Return constraints on the versions installed here, except for the package in the tree itself."""
-    own = parse_pyproject(_read(tree / "pyproject.toml")).get("project", {}).get("name", "")
+    own = str(find_table(parse_pyproject(_read(tree / "pyproject.toml")), "project").get("name", ""))
     found = {str(one.metadata["Name"]): one.version for one in metadata.distributions() if one.metadata["Name"]}
     return [  # without local labels such as +cpu, which a constraint would insist on
         f"{name}=={version.partition('+')[0]}" for name, version in sorted(found.items()) if _plain(name) != _plain(own)
@@ -141,9 +157,9 @@ def list_versions(tree: Path) -> list[str]:
 
 def list_asked(tree: Path) -> list[str]:
     """Return the names of the packages that a tree declares as dependencies, including those of all extras."""
-    project = parse_pyproject(_read(tree / "pyproject.toml")).get("project", {})
-    lines = [*project.get("dependencies", ()), *_read(tree / REQUIREMENTS).splitlines()]
-    lines += [line for extra in project.get("optional-dependencies", {}).values() for line in extra]
+    project = find_table(parse_pyproject(_read(tree / "pyproject.toml")), "project")
+    lines = [*find_texts(project.get("dependencies")), *_read(tree / REQUIREMENTS).splitlines()]
+    lines += [line for extra in find_table(project, "optional-dependencies").values() for line in find_texts(extra)]
     found = (REQUIRED.match(line) for line in lines)
     return [match[1] for match in found if match]
 

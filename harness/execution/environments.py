@@ -6,7 +6,6 @@ measured code (`backends`, modules and files of plugins) comes from the arm's en
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -18,7 +17,9 @@ from dataclasses import dataclass, field
 from importlib import metadata, util
 from pathlib import Path
 
-from harness.errors import UsageError
+import msgspec
+
+from harness.errors import DAMAGED, UsageError
 from harness.execution.built_sources import open_sources
 from harness.execution.provenance import Origins, Side, list_installed
 from harness.git import (
@@ -40,6 +41,7 @@ IMPLEMENTATIONS = {name.partition(".")[0] for name in BUILTIN} - {"suites", "rep
 NEEDED = ("numpy", "msgspec", "pluggy")
 OLDEST = (3, 11)
 PROBE_S = 60.0
+Answer = tuple[dict[str, str], dict[str, str], dict[str, str]]  # of PROBE: versions, broken packages, origins
 PROBE = f"""
 import importlib.util, json, platform, sys
 versions, broken, origins = {{"python": platform.python_version()}}, {{}}, {{}}
@@ -355,11 +357,12 @@ def _probe(site: _Site, interpreter: str, variables: Mapping[str, str], modules:
             stdin=subprocess.DEVNULL, timeout=PROBE_S,
         )  # fmt: skip
         said = " ".join((done.stderr or done.stdout).strip().splitlines()[-1:])
-        versions, broken, origins = json.loads("".join(done.stdout.splitlines()[-1:]))
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        versions, broken, origins = _read_answer(done.stdout)
+        release = tuple(map(int, versions["python"].split(".")[:2]))
+    except (OSError, *DAMAGED, subprocess.TimeoutExpired) as error:
         why = f"it says {said!r}" if said else f"{type(error).__name__} when it was run"
         raise UsageError(f"interpreter: got '{interpreter}', wanted one that runs Python programs; {why}") from None
-    if tuple(map(int, versions["python"].split(".")[:2])) < OLDEST:
+    if release < OLDEST:
         raise UsageError(
             f"interpreter: '{interpreter}' is Python {versions['python']}, wanted {OLDEST[0]}.{OLDEST[1]}+"
         )
@@ -371,6 +374,13 @@ def _probe(site: _Site, interpreter: str, variables: Mapping[str, str], modules:
     for name, origin in origins.items():
         _check_origin(site, interpreter, name, origin)
     return dict(versions)
+
+
+def _read_answer(said: str) -> Answer:
+    """Read the last line of what PROBE prints. Raises ValueError, as msgspec does, if it is something else."""
+    last = "".join(said.splitlines()[-1:])
+    found: Answer = msgspec.json.decode(last, type=Answer)
+    return found
 
 
 def _check_origin(site: _Site, interpreter: str, name: str, origin: str) -> None:

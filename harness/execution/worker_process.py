@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 POLL_S = 0.05
 DEATH_S = 30.0  # from the end of a worker's pipe to its own; on a busy machine a process that dies waits for a core
 READ_BYTES = 2**20
+LOG_BYTES = 2**16  # of the end of a log, in which the last words are looked for
 
 
 class WorkerDiedError(Exception):
@@ -206,9 +207,20 @@ class Worker:
         return WorkerDiedError("crashed", why, starved=code == -signal.SIGKILL)
 
     def _last_words(self) -> str:
-        lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        lines = [line.strip() for line in self._read_log_end().splitlines() if line.strip()]
         fatal = [line for line in lines if line.startswith("Fatal Python error")]
         return (fatal or lines or [""])[-1][:200]
+
+    def _read_log_end(self) -> str:
+        """Return the end of the log, which a backend may have made long, removed or replaced."""
+        try:
+            if not self.log.is_file():
+                return ""
+            with self.log.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - LOG_BYTES))
+                return file.read(LOG_BYTES).decode(errors="replace")
+        except OSError:
+            return ""
 
     def kill(self) -> None:
         """Kill the worker and its process group."""

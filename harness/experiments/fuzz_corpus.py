@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessError, UnwritableError, UsageError
+from harness.machine.files import read_file
 from harness.problems.line import parse_line
 
 DEFAULT_FOLDER = "harness-corpus"
@@ -41,7 +42,7 @@ def read_cases(folder: Path, backend: str, laws: Container[str] | None = None) -
     """
     path = case_file(folder, backend)
     try:
-        text = path.read_bytes().decode()
+        text = read_file(path).decode()
     except FileNotFoundError:
         return ()
     except UnicodeDecodeError as error:

@@ -20,6 +20,7 @@ from harness.analysis.statistics import Estimate
 from harness.analysis.verdicts import Judgement
 from harness.errors import DAMAGED, UnwritableError, UsageError
 from harness.git import GitError, git
+from harness.machine.files import read_file
 from harness.record.run import Run
 
 FILE = "harness-blessings.json"
@@ -62,7 +63,7 @@ def read_blessings(folder: Path) -> tuple[Blessing, ...]:
     """Return the blessings in a repository's top folder; empty without a file. Raises UsageError for a damaged file."""
     path = folder / FILE
     try:
-        return tuple(msgspec.json.decode(path.read_bytes(), type=list[Blessing]))
+        return tuple(msgspec.json.decode(read_file(path), type=list[Blessing]))
     except FileNotFoundError:
         return ()
     except OSError as error:

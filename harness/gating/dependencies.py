@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.execution.environment_build import REQUIREMENTS, is_package, parse_pyproject
+from harness.execution.environment_build import REQUIREMENTS, find_table, is_package, parse_pyproject
 from harness.git import GitError, git
 
 DECLARED = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "constraints.txt")
@@ -97,10 +97,9 @@ def told(name: str, text: str) -> object:
     """Return what a file declares about dependencies, so that comments and the order of tables do not matter."""
     if name == "pyproject.toml":
         declared = parse_pyproject(text)
-        project = declared.get("project", {})
-        tools = declared.get("tool", {})
-        poetry = {key: tools.get("poetry", {}).get(key) for key in ("dependencies", "extras", "group")}
-        dynamic = tools.get("setuptools", {}).get("dynamic", {}).get("dependencies")
+        project, tools = find_table(declared, "project"), find_table(declared, "tool", "poetry")
+        poetry = {key: tools.get(key) for key in ("dependencies", "extras", "group")}
+        dynamic = find_table(declared, "tool", "setuptools", "dynamic").get("dependencies")
         return {key: project.get(key) for key in PROJECT_KEYS}, declared.get("build-system"), poetry, dynamic
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return [line for line in lines if line]
@@ -108,7 +107,8 @@ def told(name: str, text: str) -> object:
 
 def why_compiled(declared: dict[str, str]) -> str | None:
     """Return why the sources of a version do not suffice because parts of it are compiled; None if they do."""
-    backend = str(parse_pyproject(declared.get("pyproject.toml", "")).get("build-system", {}).get("build-backend", ""))
+    project = parse_pyproject(declared.get("pyproject.toml", ""))
+    backend = str(find_table(project, "build-system").get("build-backend", ""))
     if backend.partition(".")[0] in COMPILING:
         return f"it is compiled by {backend}"
     for name, text in declared.items():

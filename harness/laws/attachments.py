@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from harness.problems.whole import Whole
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     """A picture of 8 bits a channel: shape (h, w), or (h, w, 3) for red, green and blue; rows from top to bottom."""
 
-    shape: tuple[int, ...]
+    shape: tuple[Whole, ...]
     pixels: bytes
 
 

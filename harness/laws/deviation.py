@@ -12,6 +12,7 @@ from harness.laws.attachments import Attachments
 from harness.laws.diagnosis.pattern import describe_pattern
 from harness.problems.arrays import Array
 from harness.problems.validation import check_one_of
+from harness.problems.whole import Whole
 
 Kind = Literal["exact", "bound", "norm", "structure", "declared"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -33,10 +34,10 @@ class Deviation:
 
     kind: Kind
     worst: float
-    compared: int
-    vacuous: int = 0
+    compared: Whole
+    vacuous: Whole = 0
     what: str = ""
-    index: tuple[int, ...] = ()
+    index: tuple[Whole, ...] = ()
     got: float | None = None
     wanted: float | None = None
     bound: float | None = None

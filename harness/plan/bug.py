@@ -10,6 +10,7 @@ from harness.plan.arm import Arm, Environment
 from harness.problems.line import parse_line
 from harness.problems.problem import Problem
 from harness.problems.validation import check_one_of, read_tuple
+from harness.problems.whole import Whole
 
 Shown = Literal["failed", "error", "crashed", "timeout"]
 SET = "@set:"  # precedes NAME=VALUE in the name of an arm with its own environment variables
@@ -36,7 +37,7 @@ class KnownBug:
     """
 
     project: str
-    number: int = 0
+    number: Whole = 0
     name: str = ""
     title: str
     backends: tuple[str, ...]
@@ -49,7 +50,7 @@ class KnownBug:
     fixed: str = ""
     flag: str = ""
     set: Mapping[str, str] = field(default_factory=dict)
-    threads: int = 0
+    threads: Whole = 0
     seen: str = ""
     unseen: str = ""
     domain: str | None = None
@@ -91,7 +92,7 @@ class AskedBug:
 
     bug: KnownBug
     backend: str
-    cells: int = 0
+    cells: Whole = 0
     hindrance: str | None = None
 
     @property

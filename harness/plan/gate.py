@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.problems.whole import Whole
+
 LOOKS = (6, 9, 13, 19, 28, 40, 60)  # passes; each about 1.5 times the one before
 DELTA, LEVEL = 0.01, 0.05
 
@@ -27,9 +29,9 @@ class Gate:
 
     delta: float = DELTA
     level: float = LEVEL
-    looks: tuple[int, ...] = LOOKS
+    looks: tuple[Whole, ...] = LOOKS
     budget_s: float = 300.0
-    blocks: int = 4
+    blocks: Whole = 4
     block_s: float = 0.025
     armed: bool = False
     apart: bool = False

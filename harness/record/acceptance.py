@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from harness.errors import DAMAGED, UsageError
+from harness.machine.files import read_file
 from harness.record.run import Run
 
 FILE = "accepted.json"
@@ -23,7 +24,7 @@ class Acceptance:
 def read_acceptance(run: Run) -> Acceptance:
     """Read the accepted findings of a run; empty without a file. Raises UsageError if the file is damaged."""
     try:
-        return msgspec.json.decode((run.path / FILE).read_bytes(), type=Acceptance)
+        return msgspec.json.decode(read_file(run.path / FILE), type=Acceptance)
     except (FileNotFoundError, NotADirectoryError):  # a baseline is a single file with the measurements only
         return Acceptance()
     except (OSError, *DAMAGED) as error:

@@ -6,6 +6,7 @@ Dates, owners and modes are fixed; only a different release of zlib may compress
 
 from __future__ import annotations
 
+import io
 import tempfile
 import zipfile
 import zlib
@@ -16,8 +17,9 @@ from typing import IO, Any
 import msgspec
 
 from harness.errors import UsageError
+from harness.machine.files import read_file
 from harness.record.directory import HEADER, JOURNAL, read_run
-from harness.record.journal import SEALED_SINCE, renumber_line
+from harness.record.journal import MOST_JOURNAL_BYTES, SEALED_SINCE, renumber_line
 from harness.record.run import Run
 
 # 1: a zip of header.json and journal.jsonl, which have a format of their own (harness.record.run)
@@ -25,6 +27,9 @@ FORMAT = 1
 MARK = b"harness baseline "
 MEMBERS = (HEADER, JOURNAL)
 MOST_BYTES = 2**30  # of all members, unpacked; the whole suite on eight backends needs 6 % of it
+MOST_PACKED_BYTES = 2**30
+MOST_RATIO = 200  # of the sizes unpacked and packed, beyond LEAST_BYTES; journals have up to 30
+LEAST_BYTES = 2**25
 LEVEL = 9
 CHUNK = 2**20
 
@@ -48,7 +53,7 @@ def write_archive(run: Run, file: IO[bytes], suite: str | None = None) -> None:
     file: binary, open for writing. suite: None for all suites.
     Raises OSError, and UsageError for an unknown suite or a run that is too large.
     """
-    contents = ((run.path / HEADER).read_bytes(), _read_journal(run.path / JOURNAL))
+    contents = (read_file(run.path / HEADER), _read_journal(run.path / JOURNAL))
     if suite is not None:
         contents = keep_suite(run, *contents, suite)
     if sum(map(len, contents)) > MOST_BYTES:
@@ -67,7 +72,7 @@ def write_archive(run: Run, file: IO[bytes], suite: str | None = None) -> None:
 def _read_journal(path: Path) -> bytes:
     """The journal; empty if the run was stopped before its first entry."""
     try:
-        return path.read_bytes()
+        return read_file(path, MOST_JOURNAL_BYTES)
     except FileNotFoundError:
         return b""
 
@@ -112,9 +117,13 @@ def read_archive(path: Path) -> Run:
     Raises UsageError if the file is not an archive, is damaged, or has a newer format.
     """
     try:
-        if path.stat().st_size == 0:
+        packed = read_file(path, MOST_PACKED_BYTES)
+        if not packed:
             raise UsageError("it is empty")
-        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory(prefix="conv-harness-") as made:
+        with (
+            zipfile.ZipFile(io.BytesIO(packed)) as archive,
+            tempfile.TemporaryDirectory(prefix="conv-harness-") as made,
+        ):
             _check(archive)
             for name in MEMBERS:  # fixed names, so that no name in the file can escape the folder
                 with archive.open(name) as source, Path(made, name).open("wb") as target:
@@ -143,5 +152,8 @@ def _check(archive: zipfile.ZipFile) -> None:
     if names != sorted(MEMBERS):
         raise UsageError(f"it holds {', '.join(names[:5]) or 'nothing'}, wanted {' and '.join(MEMBERS)}")
     size = sum(member.file_size for member in archive.infolist())
+    packed = sum(member.compress_size for member in archive.infolist())
+    if size > max(LEAST_BYTES, MOST_RATIO * packed):
+        raise UsageError(f"unpacked it would have {size / packed:.0f} times its size, wanted at most {MOST_RATIO}")
     if size > MOST_BYTES:
         raise UsageError(f"unpacked it would have {size / 2**20:.0f} MiB, wanted at most {MOST_BYTES // 2**20}")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.errors import DAMAGED, UnwritableError, UsageError
+from harness.machine.files import read_file
 from harness.record.archive import read_archive, write_archive
 from harness.record.directory import DEFAULT as RUNS
 from harness.record.directory import read_run
@@ -167,7 +168,7 @@ def _newest_first(folder: Path, arms: bool) -> list[Path]:
     found = []
     for path in folder.glob("*/header.json"):
         with suppress(OSError, *DAMAGED):
-            header = decode_header(path.read_bytes(), Header)
+            header = decode_header(read_file(path), Header)
             if bool(header.arms) == arms and not header.command.startswith(IMPORTED):
                 found.append((header.created, path.parent.name, path.parent))
     return [path for _, _, path in sorted(found, reverse=True)]

@@ -13,12 +13,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypedDict
 
 import msgspec
 
 from harness.errors import DAMAGED, ChangedError, UnwritableError, UsageError
+from harness.machine.files import read_file
 from harness.record.formats import decode_header
 from harness.record.journal import (
+    MOST_JOURNAL_BYTES,
     ArmEntry,
     Contents,
     EndEntry,
@@ -33,6 +36,25 @@ from harness.record.journal import (
 from harness.record.run import FORMAT, Ending, Header, Measurement, Pass, Run
 from harness.record.seal import Seal
 from harness.record.writer import is_written, refuse_writer
+
+
+class _Git(TypedDict, total=False):
+    revision: str
+    dirty: bool
+
+
+class _Environment(TypedDict, total=False):
+    """What is read of the environment of a run; the rest is only shown."""
+
+    fingerprint: str
+    cpu: str
+    cores: int | None
+    threads: int | None
+    libraries: dict[str, str]
+    variables: dict[str, str]
+    gpus: list[dict[str, Any]]
+    git: _Git | None
+
 
 DEFAULT = "harness-runs"
 HEADER, JOURNAL = "header.json", "journal.jsonl"
@@ -223,7 +245,7 @@ def read_run(path: str | Path) -> Run:
 
 def _read_contents(path: Path, header: Header) -> Contents:
     try:
-        found = read_journal((path / JOURNAL).read_bytes(), header.format, header.backend_of)
+        found = read_journal(read_file(path / JOURNAL, MOST_JOURNAL_BYTES), header.format, header.backend_of)
     except FileNotFoundError:
         return Contents(entries=[])
     except OSError as error:
@@ -257,7 +279,7 @@ def _paused_collection() -> Iterator[None]:
 def read_header(path: Path) -> Header:
     """Read the header of a run. Raises UsageError if it is missing or damaged."""
     try:
-        raw = (path / HEADER).read_bytes()
+        raw = read_file(path / HEADER)
     except OSError:
         raise UsageError(f"not a run: '{path}' has no readable header.json, wanted a directory made by `run`") from None
     try:
@@ -266,7 +288,9 @@ def read_header(path: Path) -> Header:
             raise UsageError(f"not a run: '{path}/header.json' has no format number, wanted {FORMAT}")
         if found > FORMAT:
             raise UsageError(f"run is of a newer format: got {found}, wanted at most {FORMAT}; upgrade the harness")
-        return decode_header(raw, Header)
+        header = decode_header(raw, Header)
+        msgspec.convert(header.environment, _Environment)
+        return header
     except DAMAGED as error:
         raise UsageError(f"run is torn: '{path}/header.json' {error}; wanted the header written by `run`") from None
 

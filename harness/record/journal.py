@@ -12,18 +12,18 @@ import os
 import re
 import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypedDict
 
 import msgspec
 
 from harness.errors import DAMAGED, UnwritableError
 from harness.laws.deviation import Deviation
 from harness.record.formats import upgrade_entry
-from harness.record.run import FORMAT, Ending, Pass, Peak, Result, Resumption
+from harness.record.run import FORMAT, Ending, Pass, Peak, Result, Resumption, check_pass
 from harness.record.seal import Seal
 from harness.record.writer import claim_journal, release_journal
 
@@ -72,6 +72,14 @@ class ResumeEntry(msgspec.Struct, tag="resume", frozen=True):
     resumption: Resumption
 
 
+class _Process(TypedDict, total=False):
+    """What reports read of an arm's process."""
+
+    backends: list[str]
+    instruction_sets: dict[str, str] | None
+    files: dict[str, str] | None
+
+
 class EndEntry(msgspec.Struct, tag="end", frozen=True):
     """The end of the run, or of a part of it, if it is resumed later."""
 
@@ -81,8 +89,11 @@ class EndEntry(msgspec.Struct, tag="end", frozen=True):
 Entry = ResultEntry | PassEntry | PeakEntry | ArmEntry | ResumeEntry | EndEntry
 
 
+MOST_JOURNAL_BYTES = 2**32
 SEALED_SINCE = 5  # first format whose lines have a number and a checksum
 CHECKSUM = b',"crc32":"%08x"}'
+LEAST_LINE_BYTES = 40  # of every line that was written
+MOST_DAMAGED = 10_000  # lines, after which the rest of a journal is not read
 CHECKSUM_BYTES = len(CHECKSUM % 0)
 LEAST_FREE_BYTES = 2**20  # on the disk of a run, below which an error of a backend may be the disk's
 
@@ -251,15 +262,16 @@ def read_journal(data: bytes, format: int = FORMAT, backend_of: Mapping[str, str
     entries: list[Entry] = []
     damage: list[str] = []
     last, spoiled = 0, 0  # number of the last line that was read, and damaged lines since
-    lines = data.split(b"\n")
-    for place, line in enumerate(lines, 1):
-        if not line:
-            continue
+    for place, line, torn in _iterate_lines(data):
+        if len(damage) >= MOST_DAMAGED:
+            damage.append(f"line {place} and all after it are not read: too many before are damaged")
+            break
         try:
             number = read_number(line) if sealed else last + 1
             entry = decode(line)
+            _check_entry(entry)
         except DAMAGED:
-            if place == len(lines):  # no newline at the end: the writer was killed
+            if torn:
                 return Contents(entries=entries, torn=True, damage=tuple(damage))
             damage.append(f"line {place} is damaged{_describe_line(line)}")
             spoiled += 1
@@ -272,6 +284,14 @@ def read_journal(data: bytes, format: int = FORMAT, backend_of: Mapping[str, str
         last, spoiled = number, 0
         entries.append(entry)
     return Contents(entries=entries, damage=tuple(damage))
+
+
+def _iterate_lines(data: bytes) -> Iterator[tuple[int, bytes, bool]]:
+    """Yield the lines that are not empty: number, contents, and whether no newline follows: the writer was killed."""
+    place, at = 1, 0
+    for found in re.finditer(rb"[^\n]+", data):
+        place, at = place + data.count(b"\n", at, found.start()), found.start()
+        yield place, found[0], found.end() == len(data)
 
 
 def _read_at_once(data: bytes) -> list[Entry] | None:
@@ -288,6 +308,8 @@ def _read_at_once(data: bytes) -> list[Entry] | None:
         return None
     try:
         entries = read_written(data).entries
+        for entry in entries:
+            _check_entry(entry)
     except DAMAGED:
         return None
     return entries if len(entries) == number else None
@@ -299,6 +321,17 @@ def read_written(data: bytes) -> Contents:
     data: contents of the file, of the current format.
     """
     return Contents(entries=msgspec.json.Decoder(Entry, strict=False).decode_lines(data))
+
+
+def _check_entry(entry: Entry) -> None:
+    """Raise ValueError if an entry says what no run can have, so that reports could not show it."""
+    if isinstance(entry, PassEntry):
+        check_pass(entry.samples)
+    elif isinstance(entry, ArmEntry):
+        msgspec.convert(entry.process, _Process)
+    elif isinstance(entry, ResultEntry) and entry.result.measurement is not None:
+        for one in entry.result.measurement.passes:
+            check_pass(one)
 
 
 ENTRY_BEGINS = re.compile(rb'(?=\{"type":")')

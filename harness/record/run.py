@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from harness.plan.bug import AskedBug
 from harness.plan.cell import Cell
 from harness.plan.gate import Gate
 from harness.plan.suite import CellKind, Mode
+from harness.problems.whole import Whole
 
 # Formats, all of which can be read:
 # 1: header.json, journal.jsonl, results.parquet, samples.parquet
@@ -58,17 +60,17 @@ class Block:
     readings: counters of the machine by name. dropped: reason for dropping the block, None if it counts.
     """
 
-    visit: int
-    count: int
-    warmups: int = 0
-    wall_ns: int = 0
-    control_ns: int = 0
-    cpu_ns: int = 0
-    span_ns: int = 0
-    waited_ns: int = 0
-    visit_cpu_ns: int = 0
-    visit_waited_ns: int = 0
-    delayed_ns: int = 0
+    visit: Whole
+    count: Whole
+    warmups: Whole = 0
+    wall_ns: Whole = 0
+    control_ns: Whole = 0
+    cpu_ns: Whole = 0
+    span_ns: Whole = 0
+    waited_ns: Whole = 0
+    visit_cpu_ns: Whole = 0
+    visit_waited_ns: Whole = 0
+    delayed_ns: Whole = 0
     readings: dict[str, float] = field(default_factory=dict)
     dropped: str | None = None
 
@@ -82,20 +84,20 @@ class Pass:
     host_ns: host time of the samples if the clock is a device's.
     """
 
-    number: int
-    process: int
-    loops: int
-    warmups: int
+    number: Whole
+    process: Whole
+    loops: Whole
+    warmups: Whole
     clock: str
     device: str
-    prepare_ns: int
-    first_call_ns: int
+    prepare_ns: Whole
+    first_call_ns: Whole
     samples_ns: tuple[float, ...]
-    verify_ns: int = 0  # comparison of outputs with the reference, before and after timing
-    spent_ns: int = 0  # total time of this pass in the worker
+    verify_ns: Whole = 0  # comparison of outputs with the reference, before and after timing
+    spent_ns: Whole = 0  # total time of this pass in the worker
     blocks: tuple[Block, ...] = ()
-    memory_bytes: int = 0
-    workspace_bytes: int = 0
+    memory_bytes: Whole = 0
+    workspace_bytes: Whole = 0
     host_ns: float = 0.0
     mode: Mode = "hot"
 
@@ -119,6 +121,18 @@ class Pass:
         return tuple(found)
 
 
+def check_pass(one: Pass) -> None:
+    """Raise ValueError for a pass that cannot have been measured."""
+    if one.loops < 1 or not one.samples_ns or not all(0 < value < math.inf for value in one.samples_ns):
+        raise ValueError("its samples are no times")
+    if one.blocks and (min(block.count for block in one.blocks) < 1 or _count_samples(one) != len(one.samples_ns)):
+        raise ValueError("its blocks are not those of its samples")
+
+
+def _count_samples(one: Pass) -> int:
+    return sum(block.count for block in one.blocks)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """All passes of a timed cell; the process is the unit of replication."""
@@ -134,7 +148,7 @@ class Result:
     reason: why, if the outcome is not passed, or a remark; None without one.
     """
 
-    cell: int
+    cell: Whole
     suite: str
     kind: CellKind
     arm: str
@@ -143,17 +157,17 @@ class Result:
     problem: str
     law: str
     formula: str = ""
-    multiplicity: int = 1
+    multiplicity: Whole = 1
     outcome: Outcome
     reason: str | None = None
     route: Route
     deviation: Deviation | None = None
     measurement: Measurement | None = None
     seconds: float = 0.0
-    worker: int = 0
+    worker: Whole = 0
     role: Role = ""  # of its law: what else reads the result
     slowdown: float | None = None  # in a qualification, the share of a call added as known work
-    threads: int = 0  # of a law's worker; 0 if unknown or left to the libraries
+    threads: Whole = 0  # of a law's worker; 0 if unknown or left to the libraries
 
     @property
     def told(self) -> str:
@@ -231,12 +245,12 @@ class Header:
     if the run cannot be resumed.
     """
 
-    format: int
+    format: Whole
     created: str
     command: str
     suites: tuple[str, ...]
     arm_names: tuple[str, ...]
-    cells: int
+    cells: Whole
     environment: dict[str, Any]
     plugins: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()  # limits and threads given by the user, to repeat a result

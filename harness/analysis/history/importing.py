@@ -18,6 +18,7 @@ from harness.analysis.history.store import PART
 from harness.analysis.tables import write_tables
 from harness.backend.routing import Route
 from harness.errors import DAMAGED, HarnessError, UnwritableError, UsageError
+from harness.machine.files import read_file
 from harness.networks.problem import is_network_line
 from harness.problems.line import parse_line
 from harness.record.directory import read_run, write_header
@@ -27,6 +28,7 @@ from harness.record.run import FORMAT, Block, Ending, Header, Measurement, Pass,
 
 WANTED = "what `pytest --benchmark-json` or `report --format pytest-benchmark` writes"
 SUMMARY = ("min", "q1", "median", "q3", "max")  # replace missing samples: the middle one is the median
+MOST_FILE_BYTES = 2**30  # with all samples, such files are large
 DEVICE_CLOCKS = frozenset({"cuda"})
 
 
@@ -53,7 +55,7 @@ def read_benchmarks(file: str | Path, command: str = "") -> Foreign:
     """Read a file of pytest-benchmark. Raises UsageError if it is none."""
     file = Path(file)
     try:
-        raw = file.read_bytes()
+        raw = read_file(file, MOST_FILE_BYTES)
         content = msgspec.json.decode(raw, type=dict[str, Any])
     except OSError as error:
         raise UsageError(f"import: got '{file}' ({error.strerror}), wanted {WANTED}") from None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.errors import DAMAGED, UsageError
+from harness.machine.files import read_file
 from harness.record.formats import decode_header
 from harness.record.run import FORMAT, ArmRecord
 
@@ -26,8 +27,10 @@ PART = ".part"  # ends the name of a directory that is still being written
 SLOWED_BEFORE_3 = "qualify+"  # began the names of suites whose arms are slowed by known work
 MAGIC, FOOTER = b"PAR1", 8  # a Parquet file begins and ends with it; before the end stands the length of its footer
 COLUMNS = ("problem", "median_ns", "low_ns", "high_ns")
+TYPED = ("problem::VARCHAR AS problem", *(f"{name}::DOUBLE AS {name}" for name in COLUMNS[1:]))
 TIMED = """
-    kind = 'speed' AND outcome = 'passed' AND median_ns > 0 AND proves_nothing IS NOT TRUE AND contains(problem, $part)
+    kind = 'speed' AND outcome = 'passed' AND median_ns > 0 AND isfinite(median_ns::DOUBLE)
+    AND proves_nothing IS NOT TRUE AND contains(problem, $part)
 """
 
 
@@ -89,7 +92,7 @@ def open_store(folder: str | Path) -> Store:
     copies = 0
     for path in _find_directories(folder, notices):
         try:
-            raw = (path / "header.json").read_bytes()
+            raw = read_file(path / "header.json")
             run = _read_head(path, raw)
         except FileNotFoundError:
             notices.append(f"left out: '{path}' has no header.json")
@@ -142,6 +145,8 @@ def _size(path: Path) -> int:
 def is_whole(path: Path) -> bool:
     """Return True if a Parquet file has its magic bytes at both ends, and a footer that fits into it."""
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return False
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             if size < len(MAGIC) + FOOTER:
@@ -187,7 +192,7 @@ def query_times(runs: Sequence[StoredRun], sides: pa.Table, part: str) -> tuple[
 def _select(runs: Sequence[StoredRun], side: str, mode: str, plain: str) -> str:
     files = ", ".join(_quote(str(run.table)) for run in runs)
     return (
-        f"SELECT filename AS file, {side} AS side, {mode} AS mode, {', '.join(COLUMNS)} "
+        f"SELECT filename AS file, {side}::VARCHAR AS side, ({mode})::VARCHAR AS mode, {', '.join(TYPED)} "
         f"FROM read_parquet([{files}], filename = true) WHERE {TIMED} AND {plain}"
     )
 
