@@ -1,4 +1,4 @@
-"""Reading of files that somebody else has written: no more than a limit, and without waiting for ever."""
+"""Reading of files of unknown origin: at most a number of bytes, and without waiting for ever."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WAIT_S = 5.0  # for the next bytes of a pipe
 
 
 def read_file(path: str | Path, most_bytes: int = MOST_BYTES) -> bytes:
-    """Return the contents of a file, or what a pipe or a device gives until its end.
+    """Return the contents of a file, or the bytes of a pipe or a device until its end.
 
     most_bytes: limit of the size; a file that is larger is not read.
     Raises OSError, also for a folder, for what is larger than the limit, and for a pipe that is silent for WAIT_S.

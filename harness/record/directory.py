@@ -44,7 +44,7 @@ class _Git(TypedDict, total=False):
 
 
 class _Environment(TypedDict, total=False):
-    """What is read of the environment of a run; the rest is only shown."""
+    """Fields of a run's environment that the harness reads; all others are only shown."""
 
     fingerprint: str
     cpu: str

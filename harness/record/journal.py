@@ -73,7 +73,7 @@ class ResumeEntry(msgspec.Struct, tag="resume", frozen=True):
 
 
 class _Process(TypedDict, total=False):
-    """What reports read of an arm's process."""
+    """Fields of an arm's process that reports read."""
 
     backends: list[str]
     instruction_sets: dict[str, str] | None
