@@ -6,6 +6,7 @@ measured code (`backends`, modules and files of plugins) comes from the arm's en
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -377,9 +378,9 @@ def _probe(site: _Site, interpreter: str, variables: Mapping[str, str], modules:
 
 
 def _read_answer(said: str) -> Answer:
-    """Read the last line of what PROBE prints. Raises ValueError, as msgspec does, if it is something else."""
+    """Read the last line of what PROBE prints. Raises ValueError if it is something else."""
     last = "".join(said.splitlines()[-1:])
-    found: Answer = msgspec.json.decode(last, type=Answer)
+    found: Answer = msgspec.convert(json.loads(last), Answer)
     return found
 
 

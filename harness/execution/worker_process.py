@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from harness.machine.threads import THREAD_VARIABLES
 from harness.measure.processor_time import list_descendants
 from harness.record.run import Outcome
-from harness.worker.protocol import FrameError, Reply, Request, send, take_reply
+from harness.worker.protocol import FrameError, Reply, Request, frame, take_reply
 
 if TYPE_CHECKING:
     import psutil
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 POLL_S = 0.05
 DEATH_S = 30.0  # from the end of a worker's pipe to its own; on a busy machine a process that dies waits for a core
 READ_BYTES = 2**20
+SEND_S = 10.0  # for the process to take a request out of the pipe
+A_CELL, A_START = "a cell", "for a start, which loads the plugins and asks probe()"
+AN_ORDER = "for lists of files and for freeing a problem"
 LOG_BYTES = 2**16  # of the end of a log, in which the last words are looked for
 
 
@@ -79,7 +82,8 @@ class Worker:
             )
         os.close(their_in)
         os.close(their_out)
-        self.target, self.source = os.fdopen(our_out, "wb"), our_in
+        os.set_blocking(our_out, False)
+        self.target, self.source = our_out, our_in
         self.received = bytearray()  # of replies not yet read
         self.tickets: deque[int] = deque()  # of requests not yet answered
         self.family: list[psutil.Process] = []  # the worker and its descendants, as suspended last
@@ -119,27 +123,35 @@ class Worker:
                 process.resume()
         self.suspended = False
 
-    def ask(self, request: Request, time_s: float, memory_bytes: int) -> Reply:
+    def ask(self, request: Request, time_s: float, memory_bytes: int, what: str = A_CELL) -> Reply:
         """Send a request and wait for its reply.
 
-        time_s, memory_bytes: limits until the whole reply has arrived.
+        time_s, memory_bytes: limits until the whole reply has arrived. what: what they are limits of.
         Raises WorkerDiedError; the worker is then gone.
         """
         self.tell(request)
-        return self.hear(time_s, memory_bytes)
+        return self.hear(time_s, memory_bytes, what)
 
     def tell(self, request: Request) -> None:
         """Send a request without waiting for its reply; the worker answers in order. Raises WorkerDiedError."""
-        try:
-            self.tickets.append(secrets.randbits(64))
-            send(self.target, request, self.tickets[-1])
-        except OSError:
-            raise self._died() from None
+        self.tickets.append(secrets.randbits(64))
+        left, deadline = memoryview(frame(request, self.tickets[-1])), time.monotonic() + SEND_S
+        while left:
+            try:
+                left = left[os.write(self.target, left) :]
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    self.kill()
+                    why = f"it took no request out of its pipe for {SEND_S:g} s; the worker was killed"
+                    raise WorkerDiedError("timeout", why) from None
+                select.select([], [self.target], [], POLL_S)
+            except (OSError, ValueError):  # closed by another thread, or dead
+                raise self._died() from None
 
-    def hear(self, time_s: float, memory_bytes: int) -> Reply:
+    def hear(self, time_s: float, memory_bytes: int, what: str = A_CELL) -> Reply:
         """Wait for the next reply.
 
-        time_s, memory_bytes: limits until the whole reply has arrived.
+        time_s, memory_bytes, what: as in `ask`.
         Raises WorkerDiedError; the worker is then gone.
         """
         deadline, late = time.monotonic() + time_s, False
@@ -148,7 +160,7 @@ class Worker:
             if late:
                 self.kill()
                 raise WorkerDiedError(
-                    "timeout", f"no answer within the limit of {time_s:g} s a cell; the worker was killed"
+                    "timeout", f"no answer within the limit of {time_s:g} s {what}; the worker was killed"
                 )
             late = time.monotonic() > deadline  # reads once more: a reply that has arrived by now counts
             if not self._read() and (used := self._memory()) > memory_bytes:
@@ -156,7 +168,7 @@ class Worker:
                 raise WorkerDiedError(
                     "crashed",
                     f"out of memory: {used / 2**30:.2f} GiB used, above the limit of "
-                    f"{memory_bytes / 2**30:g} GiB a cell; the worker was killed",
+                    f"{memory_bytes / 2**30:g} GiB {what}; the worker was killed",
                     starved=True,
                 )
         return reply
@@ -227,19 +239,23 @@ class Worker:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.process.wait()
-        with contextlib.suppress(OSError):
-            self.target.close()
+        self._close_target()
         if self.source >= 0:
             os.close(self.source)
             self.source = -1
+
+    def _close_target(self) -> None:
+        if self.target >= 0:
+            os.close(self.target)
+            self.target = -1
 
     def close(self) -> None:
         """Let the worker end by itself; kill it if it does not, or if it is suspended."""
         if self.suspended:
             self.kill()
             return
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            self.target.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._close_target()
             self.process.wait(timeout=2)
         self.kill()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.execution.provenance import Loaded
-from harness.execution.worker_process import Worker, WorkerDiedError
+from harness.execution.worker_process import A_START, AN_ORDER, Worker, WorkerDiedError
 from harness.measure.block import WARM_NS
 from harness.plan.arm import Settings
 from harness.plan.cell import Cell
@@ -187,7 +187,7 @@ class WorkerSupervisor:
         """Let the worker free the problem prepared last."""
         if self.worker is not None:
             try:
-                self.worker.ask(Release(), START_S, self.memory_bytes)
+                self.worker.ask(Release(), START_S, self.memory_bytes, AN_ORDER)
             except WorkerDiedError as error:  # while arrays were freed; earlier times stay valid
                 self.died(error)
 
@@ -237,7 +237,7 @@ class WorkerSupervisor:
             return self.worker, self.ready
         self.worker = Worker(self.log, self.threads, self.place, self.settings)
         self.failed_starts[self.arm] += 1
-        reply = self.worker.ask(self.start, START_S, self.memory_bytes)
+        reply = self.worker.ask(self.start, START_S, self.memory_bytes, A_START)
         assert isinstance(reply, Ready)
         self.ready = reply
         self.failed_starts[self.arm] = 0
@@ -252,7 +252,7 @@ class WorkerSupervisor:
         if self.look is None or self.worker is None or self.worker.suspended or self.stopped:
             return
         try:
-            reply = self.worker.ask(ListFiles(), START_S, self.memory_bytes)
+            reply = self.worker.ask(ListFiles(), START_S, self.memory_bytes, AN_ORDER)
         except WorkerDiedError as error:
             self.died(error)
             return

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from harness.analysis.descriptions import describe_overdrawn
+from harness.analysis.inert_text import make_inert, show_text
 from harness.capture.workload import name_problems
 from harness.errors import HarnessError, UsageError
 from harness.plan.cell import Cell, Plan
@@ -115,7 +116,7 @@ class CellCollection:
                     self._collect_times(node, mine) if mine[0].kind == "speed" else self._collect_backends(node, mine)
                 )
 
-            yield Cells.from_parent(parent, name=suite, make=make)
+            yield Cells.from_parent(parent, name=make_inert(suite), make=make)
 
     def _collect_backends(self, parent: Cells, cells: Sequence[Cell]) -> Iterable[Cells]:
         for backend, group in groupby(cells, key=lambda cell: cell.arm):
@@ -123,17 +124,17 @@ class CellCollection:
 
             def make(node: Cells, mine: list[Cell] = mine) -> Iterable[pytest.Item]:
                 for cell in mine:
-                    name = f"{cell.law}[{cell.label}: {cell.line}]"
+                    name = make_inert(f"{cell.law}[{cell.label}: {cell.line}]")
                     yield LawCell.from_parent(node, name=name, context=self.context, cell=cell)
 
-            yield Cells.from_parent(parent, name=backend, make=make)
+            yield Cells.from_parent(parent, name=make_inert(backend), make=make)
 
     def _collect_times(self, parent: Cells, cells: Sequence[Cell]) -> Iterable[pytest.Item]:
         able = self.config.pluginmanager.hasplugin("benchmark") or self.config.pluginmanager.hasplugin(
             "pytest_benchmark.plugin"
         )
         for cell in cells:
-            name = f"{cell.arm}[{cell.label}: {cell.line}]"
+            name = make_inert(f"{cell.arm}[{cell.label}: {cell.line}]")
             item: CellItem = TimeCell.from_parent(parent, name=name, context=self.context, cell=cell)
             if not able and cell.decided is None:
                 item.stop_early(Checked("unavailable", MISSING))
@@ -156,8 +157,8 @@ class CellCollection:
         """Return the planned cells, and the broken plugins."""
         plan = self.plan
         return [
-            f"harness: {len(plan.cells)} cells of {', '.join(plan.suites)} on {', '.join(plan.arm_names)}",
-            *(f"harness: plugin {row.name} is broken: {row.reason}" for row in self.broken),
+            show_text(f"harness: {len(plan.cells)} cells of {', '.join(plan.suites)} on {', '.join(plan.arm_names)}"),
+            *(show_text(f"harness: plugin {row.name} is broken: {row.reason}") for row in self.broken),
         ]
 
     @pytest.hookimpl(tryfirst=True)
@@ -182,7 +183,8 @@ class CellCollection:
         nothing = f"; {vacuous} of those that passed prove nothing" if vacuous else ""
         terminalreporter.write_line(f"harness: {len(self.results)} cells: {counts}{nothing}")
         for line in describe_overdrawn(find_overdrawn(self.results)):
-            terminalreporter.write_line(f"harness: {line}", red=True)
+            terminalreporter.write_line(show_text(f"harness: {line}"), red=True)
         if not self._ran:
             first = next(result.reason or result.outcome for result in self.results)
-            terminalreporter.write_line(f"harness: no cell ran, and the session is no success: {first}", red=True)
+            said = show_text(f"harness: no cell ran, and the session is no success: {first}")
+            terminalreporter.write_line(said, red=True)

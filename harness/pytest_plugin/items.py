@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness.analysis.descriptions import describe_failure
+from harness.analysis.inert_text import show_text
 from harness.analysis.repeating import repeat_command
 from harness.plan.cell import Cell
 from harness.pytest_plugin.context import Context
@@ -70,7 +71,7 @@ class CellItem(pytest.Item):
 
     def stop_early(self, reply: Checked) -> None:
         """Let pytest skip a cell whose result is known before it runs."""
-        self.add_marker(pytest.mark.skip(reason=self.conclude(reply, 0.0).told))
+        self.add_marker(pytest.mark.skip(reason=show_text(self.conclude(reply, 0.0).told)))
 
     def conclude(self, reply: Checked, seconds: float) -> Result:
         """Make the result from a worker's reply, and add it to the report's properties."""
@@ -95,9 +96,9 @@ class CellItem(pytest.Item):
         if judged.raised is not None:
             raise judged.raised
         if result.outcome in WRONG:
-            raise WrongCellError(result.reason or result.outcome)
+            raise WrongCellError(show_text(result.reason or result.outcome))
         if result.outcome != "passed":
-            pytest.skip(result.told)
+            pytest.skip(show_text(result.told))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Return the harness's description of the fault, followed by the frames of the backend if it raised."""
@@ -108,7 +109,7 @@ class CellItem(pytest.Item):
             return told
         style = self.config.getoption("tbstyle", "auto")
         frames = excinfo.getrepr(style="long" if style == "auto" else style, tbfilter=filter_frames)
-        return f"{told}\n\n{frames}"
+        return f"{told}\n\n{make_lines_inert(str(frames))}"
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Return place and name for pytest's headlines; a cell has no file."""
@@ -150,7 +151,7 @@ class TimeCell(CellItem, pytest.Function, Named):
         timing = context.registry.suite(cell.suite).timing
         with context.keep_steady(cell.backend) as reason:
             if reason and cell.decided is None:
-                pytest.skip(self.conclude(Checked("unavailable", reason), 0.0).told)
+                pytest.skip(show_text(self.conclude(Checked("unavailable", reason), 0.0).told))
             if cell.decided is not None:
                 session, judged = None, Judged(reply=Checked(cell.decided, cell.reason))
             else:
@@ -187,7 +188,12 @@ def describe_result(result: Result, repeat: str) -> str:
     lines = [f"{result.outcome}  {result.arm}  {result.law or 'timing'}   {result.formula}".rstrip()]
     for name, text in (("problem", result.problem), *describe_failure(result), ("repeat", repeat)):
         lines.append(f"    {name:<9}{text}")
-    return "\n".join(lines)
+    return make_lines_inert("\n".join(lines))
+
+
+def make_lines_inert(text: str) -> str:
+    """Return a text of several lines, with each inert and short enough to be shown."""
+    return "\n".join(show_text(line) for line in text.split("\n"))
 
 
 def leave_out_ours(excinfo: pytest.ExceptionInfo[BaseException]) -> Any:

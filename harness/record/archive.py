@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import msgspec
 
-from harness.errors import UsageError
+from harness.errors import DAMAGED, UsageError
 from harness.machine.files import read_file
 from harness.record.directory import HEADER, JOURNAL, read_run
 from harness.record.journal import MOST_JOURNAL_BYTES, SEALED_SINCE, renumber_line
@@ -133,7 +133,7 @@ def read_archive(path: Path) -> Run:
                 return replace(read_run(made), path=path)
             except UsageError as error:
                 raise UsageError(str(error).replace(made, str(path))) from None
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, *DAMAGED) as error:
         raise UsageError(f"it is no baseline, or was damaged or cut short ({error})") from None
     except (NotImplementedError, RuntimeError):  # other compression methods, and encrypted members
         raise UsageError("it is a zip of another kind") from None

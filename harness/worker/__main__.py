@@ -27,7 +27,7 @@ from harness.problems.line import parse_line
 from harness.worker.hosted.backend import HostedBackend, make_hosted
 from harness.worker.hosted.examiner import Examiner, NetworkExaminer, mark_untold
 from harness.worker.hosted.network import GraphBackend, HostedNetworkUnderTest
-from harness.worker.hosted.process import Host, HostDiedError, HostError
+from harness.worker.hosted.process import MOST_TEXT, Host, HostDiedError, HostError
 from harness.worker.hosted.subject import HostedUnderTest
 from harness.worker.outcome import check, describe_error
 from harness.worker.protocol import (
@@ -39,6 +39,7 @@ from harness.worker.protocol import (
     Measured,
     MeasurePeak,
     Prepare,
+    Ready,
     Reply,
     Request,
     Sample,
@@ -47,6 +48,8 @@ from harness.worker.protocol import (
     send,
 )
 from harness.worker.voting import answer_vote
+
+MOST_VERSIONS = 100  # libraries of which a backend names the versions
 
 
 def main(arguments: list[str]) -> None:
@@ -205,8 +208,15 @@ def _start(state: State, request: Start, source: int | None) -> Reply:
     else:
         state.backend = make_hosted(state.host, loaded.declared)
         state.graph = make_hosted(state.host, loaded.declared, GraphBackend)
-    state.reason = loaded.ready.reason
-    return msgspec.structs.replace(loaded.ready, pid=state.host.process.pid)
+    ready = shorten(loaded.ready)
+    state.reason = ready.reason
+    return msgspec.structs.replace(ready, pid=state.host.process.pid)
+
+
+def shorten(ready: Ready) -> Ready:
+    """Return the report of a start with texts of the backend that are short enough to be recorded."""
+    cut = {name[:MOST_TEXT]: version[:MOST_TEXT] for name, version in list(ready.versions.items())[:MOST_VERSIONS]}
+    return msgspec.structs.replace(ready, reason=ready.reason and ready.reason[:MOST_TEXT], versions=cut)
 
 
 def _close(state: State) -> None:

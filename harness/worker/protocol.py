@@ -191,9 +191,17 @@ def send(stream: BinaryIO, message: Request | Reply, ticket: int) -> None:
     message: a request or a reply.
     ticket: of the request; a reply carries the same one.
     """
-    body = encoder.encode(message)
-    stream.write(HEAD.pack(len(body), ticket) + body)
+    stream.write(frame(message, ticket))
     stream.flush()
+
+
+def frame(message: Request | Reply, ticket: int) -> bytes:
+    """Return the bytes of a message: length, ticket, body.
+
+    ticket: as in `send`.
+    """
+    body = encoder.encode(message)
+    return HEAD.pack(len(body), ticket) + body
 
 
 def receive(stream: BinaryIO) -> tuple[Request, int] | None:

@@ -161,6 +161,16 @@ def test_an_archive_that_grows_beyond_measure_is_refused(tmp_path):
         read_archive(tmp_path / "one.run")
 
 
+def test_an_archive_whose_end_was_moved_is_refused(tmp_path, loaders):
+    loader = _find(loaders, "archive")
+    end = loader.content.rindex(b"PK\x05\x06")
+    loader.path.write_bytes(loader.content[end:] + loader.content[:end] + loader.content[end:])
+    assert try_file(loader) in ("read", "refused")
+    loader.path.write_bytes(loader.content[end:])  # so that the members would lie before the beginning of the file
+    with pytest.raises(HarnessError, match="it is no baseline, or was damaged or cut short"):
+        loader.load()
+
+
 @pytest.mark.parametrize("since", ["1e300", "-1e300", "true", "null"])
 def test_the_record_of_a_holder_may_be_anything(tmp_path, since):
     (tmp_path / "cpu.holder").write_text(f'{{"pid":1,"command":"c","since":{since},"token":"t"}}')

@@ -14,12 +14,9 @@ from harness.analysis.inert_text import make_inert, show_text
 from harness.cli.summary import print_summary
 from harness.cli.terminal import open_console, plain_table
 from harness.plugins.manager import load_plugins
+from tests.hostile.texts import FORBIDDEN, LONG, NASTY
 from tests.reports.made import fail, make_run, result
 
-ACTS = "\x1b[31m\x1b]0;title\x07\x9b2J\r\b\x00\u202e\u2066\u200b\u2028\x85"
-NASTY = f"=cmd|'/c calc'!A1 {ACTS}\n::error::no\n# <script>alert(1)</script> [red] `x` | y </td>"
-LONG = "n" * 10_000
-FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 SHOWN = ["markdown", "html", "junit", "annotations", "summary"]
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.problems.window import Window
-from harness.worker.hosted.process import HostError
 from harness.worker.wire.messages import (
     PYTHON,
     Argument,
@@ -159,7 +158,7 @@ def open_result(host: Host, reply: Any, kept: Iterable[Any] = ()) -> Any:
             return reply.value
         case Foreign():
             return None if reply.type_name == "NoneType" else type(reply.type_name, (Unknown,), {})()
-    raise HostError(f"its process answered with {type(reply).__name__}, wanted a result")
+    raise host.end_unexpected(reply, "a result")
 
 
 def write_arguments(host: Host, arguments: Iterable[Any], placed: list[Placed]) -> tuple[Argument, ...]:

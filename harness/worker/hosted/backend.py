@@ -13,7 +13,7 @@ from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.numerics import Numerics
 from harness.problems.problem import Problem
 from harness.worker.hosted.array import HeldArray, open_result, write_arguments
-from harness.worker.hosted.process import Host, HostError
+from harness.worker.hosted.process import MOST_TEXT, Host, HostError
 from harness.worker.wire.messages import (
     Ask,
     AskCosts,
@@ -62,8 +62,7 @@ class HostedBackend(RoutedBackend):
         """Return what the backend declares for a problem. Raises HostError."""
         found = self.facts.get(problem)
         if found is None:
-            reply = self.host.ask(Ask(Asked.of(problem)))
-            assert isinstance(reply, Facts)
+            reply = self.host.expect(self.host.ask(Ask(Asked.of(problem))), Facts)
             if len(self.facts) >= MOST_FACTS:
                 self.facts.clear()
             self.facts[problem] = found = reply
@@ -95,9 +94,7 @@ class HostedBackend(RoutedBackend):
         return self._ask_costs(problem).work if "work" in self.declared.own else super().work(problem)
 
     def _ask_costs(self, problem: Problem) -> Costs:
-        reply = self.host.ask(AskCosts(Asked.of(problem)))
-        assert isinstance(reply, Costs)
-        return reply
+        return self.host.expect(self.host.ask(AskCosts(Asked.of(problem))), Costs)
 
     # Calls.
 
@@ -114,8 +111,7 @@ class HostedBackend(RoutedBackend):
     def to_devices(self, arrays: Mapping[str, Array]) -> dict[str, HeldArray]:
         """Return arrays of the backend's own type by name."""
         placed = {name: self.host.place(name, a) for name, a in arrays.items()}
-        reply = self.host.ask(Put(placed))
-        assert isinstance(reply, Shown)
+        reply = self.host.expect(self.host.ask(Put(placed)), Shown)
         return {name: HeldArray(self.host, one, (), placed[name]) for name, one in reply.arrays.items()}
 
     def to_device(self, array: Array) -> DeviceArray:
@@ -135,8 +131,8 @@ class HostedBackend(RoutedBackend):
     def prepare(self, problem: Problem, arrays: DeviceArrays) -> HeldCall:
         """Return the backend's prepared call on held arrays."""
         held = {name: a for name, a in arrays.items() if a is not None}
-        reply = self.host.ask(Bind(Asked.of(problem), {name: a.number for name, a in held.items()}))
-        assert isinstance(reply, Held)
+        bound = self.host.ask(Bind(Asked.of(problem), {name: a.number for name, a in held.items()}))
+        reply = self.host.expect(bound, Held)
         return HeldCall(self, problem, held, reply.number)
 
     def synchronize(self) -> None:
@@ -166,11 +162,11 @@ class HostedBackend(RoutedBackend):
 
     def read(self, reply: Any, names: tuple[str, ...]) -> dict[str, Array]:
         """Return copies of the arrays of a reply. Raises HostError unless it has exactly these names."""
-        if not isinstance(reply, Outputs) or set(reply.arrays) != set(names):
-            raise HostError(
-                f"its process answered with {type(reply).__name__}, wanted {', '.join(names) or 'an array'}"
-            )
-        return {name: self.host.read(one) for name, one in reply.arrays.items()}
+        arrays = self.host.expect(reply, Outputs).arrays
+        if set(arrays) != set(names):
+            got = ", ".join(sorted(arrays))[:MOST_TEXT]
+            raise HostError(f"its process answered with {got or 'nothing'}, wanted {', '.join(names) or 'an array'}")
+        return {name: self.host.read(one) for name, one in arrays.items()}
 
 
 class HeldCall:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -38,6 +39,10 @@ from harness.worker.wire.messages import (
     replies,
 )
 
+MOST_QUESTIONS = 10_000  # of one request; a block of samples asks a few
+MOST_TYPES = 20
+MOST_TEXT = 2000  # characters of an exception's text, of its file and line, and of the names of its classes
+Expected = TypeVar("Expected")
 END_S = 2.0  # until a process whose channel is closed has ended
 DEATH_S = 30.0  # the same if it closed the channel itself: on a busy machine a process that dies waits for a core
 _CAUGHT = (  # laws tell these apart; a class of the backend counts as the first that it is derived from
@@ -102,9 +107,7 @@ class Host:
 
     def start(self, request: protocol.Start) -> Loaded:
         """Let the process load a backend; return its report. Raises HostDiedError."""
-        reply = self._exchange(protocol.encoder.encode(request))
-        assert isinstance(reply, Loaded)
-        return reply
+        return self.expect(self._exchange(protocol.encoder.encode(request)), Loaded)
 
     def pass_on(self, request: protocol.Request, examine: Examine | None = None) -> protocol.Reply:
         """Let the process answer a request of the run as a whole.
@@ -112,8 +115,7 @@ class Host:
         examine: answers its questions before the reply; None if it may have none.
         Raises HostDiedError.
         """
-        reply = self.ask(PassOn(protocol.encoder.encode(request)), examine)
-        assert isinstance(reply, PassedOn)
+        reply = self.expect(self.ask(PassOn(protocol.encoder.encode(request)), examine), PassedOn)
         try:
             return protocol.replies.decode(reply.body)
         except msgspec.MsgspecError as error:
@@ -139,6 +141,16 @@ class Host:
         if isinstance(reply, Raised):
             raise make_error(reply)
         return reply
+
+    def expect(self, reply: HostReply, kind: type[Expected]) -> Expected:
+        """Return a reply of a kind. Raises HostDiedError for any other, and ends the process."""
+        if not isinstance(reply, kind):
+            raise self.end_unexpected(reply, kind.__name__)
+        return reply
+
+    def end_unexpected(self, reply: HostReply, wanted: str) -> HostDiedError:
+        """End the process because of a reply of another kind; return the error to raise."""
+        return self._broken(f"got {type(reply).__name__}, wanted {wanted}")
 
     def ask_on(self, request: HostRequest, placed: Iterable[Placed]) -> HostReply:
         """Ask on arrays that were placed for this request alone, and free them whatever comes of it."""
@@ -190,9 +202,13 @@ class Host:
         try:
             ticket = self.channel.ask(body)
             reply = replies.decode(self.channel.hear(ticket))
+            asked = 0
             while isinstance(reply, Question):
+                asked += 1
                 if examine is None:
                     raise ChannelError("got a question where there is nothing to judge")
+                if asked > MOST_QUESTIONS:
+                    raise ChannelError(f"got more than {MOST_QUESTIONS} questions before the reply")
                 self.channel.send(encoder.encode(examine(reply)), ticket)
                 reply = replies.decode(self.channel.hear(ticket))
             return reply
@@ -230,9 +246,9 @@ class Host:
 def make_error(raised: Raised) -> Exception:
     """Return an exception for one of the backend's process, of a class that laws tell apart like the original."""
     if raised.refused:
-        return UnsupportedError(raised.text)
-    error = _make_class(raised.types)(raised.text)
-    error.where = raised.where
+        return UnsupportedError(raised.text[:MOST_TEXT])
+    error = _make_class(tuple(name[:MOST_TEXT] for name in raised.types[:MOST_TYPES]))(raised.text[:MOST_TEXT])
+    error.where = raised.where[:MOST_TEXT]
     return error
 
 

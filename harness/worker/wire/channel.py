@@ -12,7 +12,7 @@ import struct
 import time
 
 HEAD = struct.Struct("<IQ")  # length, ticket
-MOST_BYTES = 2**30  # of a body; arrays do not go through the channel
+MOST_BYTES = 2**26  # of a body; arrays do not go through the channel
 CHUNK_BYTES = 2**16
 LEAST_WAIT_S = 1e-3  # with 0, not even what is there would be received
 
