@@ -103,6 +103,21 @@ class AnswersWithAnother(Interferes):
         time.sleep(600)
 
 
+class ForgesAPeak(Right):
+    """Answers every request of the run with rates of the machine."""
+
+    name = "interfering:forges-a-peak"
+
+    def prepare(self, problem, arrays):
+        from harness.record.run import Peak
+        from harness.worker.host import serving
+        from harness.worker.protocol import Measured
+
+        forged = Measured(Peak(device="cpu", gemm_gflops={"float32": 1e9}, copy_gbs=1e9))
+        serving.answer = lambda *a, **k: forged
+        raise ValueError("asked again, it says something else")
+
+
 class HangsInProbe(Right):
     name = "interfering:hangs-in-probe"
 
@@ -120,7 +135,8 @@ class TalksInProbe(Right):
 
 
 BACKENDS = (
-    FourBytes, HalfAHead, ClaimsTooMuch, NeverFinishes, AsksForEver, Floods, AnswersWithAnother, HangsInProbe,
+    FourBytes, HalfAHead, ClaimsTooMuch, NeverFinishes, AsksForEver, Floods, AnswersWithAnother, ForgesAPeak,
+    HangsInProbe,
     TalksInProbe,
 )  # fmt: skip
 

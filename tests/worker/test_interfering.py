@@ -14,7 +14,7 @@ from harness.plan.cell import Limits
 from harness.worker.protocol import HEAD, Ready, Start
 from tests.conftest import ROOT
 
-INTERFERING = str(ROOT / "tests" / "faulty" / "interfering.py")
+INTERFERING = str(ROOT / "tests" / "hostile" / "interfering.py")
 LINE = "conv x=2x2x9 w=3x2x3 data=integer"
 LATE = "no answer within the limit of 2 s a cell"
 OUTCOMES = {
@@ -49,6 +49,15 @@ def test_what_a_backend_writes_to_its_channel_costs_its_cell_alone(tmp_path, nam
         result.reason for result in run.results
     ]
     assert find_exit_code(run) == 1
+
+
+def test_a_reply_of_another_kind_ends_no_command(tmp_path):
+    run = harness.run(
+        "speed-short", backends=["interfering:forges-a-peak"], problems=[LINE, "conv x=3x2x9 w=3x2x3 data=integer"],
+        plugins=[INTERFERING], output=tmp_path / "run", jobs=1,
+    )  # fmt: skip
+    assert [result.outcome for result in run.results] == ["error", "crashed"]
+    assert "got Measured to " in run.results[1].reason
 
 
 def test_a_start_has_its_own_limit_and_says_it(tmp_path, monkeypatch):

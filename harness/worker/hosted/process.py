@@ -39,6 +39,11 @@ from harness.worker.wire.messages import (
     replies,
 )
 
+REPLIES: dict[type[protocol.Request], tuple[type[protocol.Reply], ...]] = {
+    protocol.Check: (protocol.Checked,), protocol.Prepare: (protocol.Checked,), protocol.Release: (protocol.Checked,),
+    protocol.Sample: (protocol.Sampled, protocol.Checked), protocol.Answer: (protocol.Answered, protocol.Checked),
+    protocol.ListFiles: (protocol.FilesLoaded,), protocol.MeasurePeak: (protocol.Measured,),
+}  # fmt: skip
 MOST_QUESTIONS = 10_000  # of one request; a block of samples asks a few
 MOST_TYPES = 20
 MOST_TEXT = 2000  # characters of an exception's text, of its file and line, and of the names of its classes
@@ -117,9 +122,12 @@ class Host:
         """
         reply = self.expect(self.ask(PassOn(protocol.encoder.encode(request)), examine), PassedOn)
         try:
-            return protocol.replies.decode(reply.body)
+            found = protocol.replies.decode(reply.body)
         except msgspec.MsgspecError as error:
             raise self._broken(str(error)) from None
+        if not isinstance(found, REPLIES[type(request)]):
+            raise self._broken(f"got {type(found).__name__} to {type(request).__name__}")
+        return found
 
     def ask(self, request: HostRequest, examine: Examine | None = None) -> HostReply:
         """Ask and return the reply.
