@@ -1,5 +1,6 @@
 """Kinds of damage to a file: to its bytes, and to the values in its own format."""
 
+import copy
 import io
 import json
 import random
@@ -123,7 +124,7 @@ def change_values(value, draw):
         inside, key = draw.choice(places)
         match draw.choice(("other", "other", "other", "gone", "twice", "moved")):
             case "other":
-                inside[key] = draw.choice(TEXTS) if draw.random() < 0.4 else draw.choice(VALUES)
+                inside[key] = draw.choice(TEXTS) if draw.random() < 0.4 else copy.deepcopy(draw.choice(VALUES))
             case "gone" if inside is not holder:
                 del inside[key]
             case "twice" if isinstance(inside, list) and inside is not holder:
