@@ -58,7 +58,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What came of a kind."""
+    """The end of a kind."""
 
     kind: Kind
     outcomes: str
