@@ -92,7 +92,6 @@ Entry = ResultEntry | PassEntry | PeakEntry | ArmEntry | ResumeEntry | EndEntry
 MOST_JOURNAL_BYTES = 2**32
 SEALED_SINCE = 5  # first format whose lines have a number and a checksum
 CHECKSUM = b',"crc32":"%08x"}'
-LEAST_LINE_BYTES = 40  # of every line that was written
 MOST_DAMAGED = 10_000  # lines, after which the rest of a journal is not read
 CHECKSUM_BYTES = len(CHECKSUM % 0)
 LEAST_FREE_BYTES = 2**20  # on the disk of a run, below which an error of a backend may be the disk's
