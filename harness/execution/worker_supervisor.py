@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 from harness.execution.provenance import Loaded
 from harness.execution.worker_process import A_START, AN_ORDER, Worker, WorkerDiedError
 from harness.measure.block import WARM_NS
+from harness.networks.problem import NetworkProblem
 from harness.plan.arm import Settings
 from harness.plan.cell import Cell
 from harness.plan.suite import Mode, Timing
 from harness.plan.task import is_memory_short
 from harness.plugins.manager import Registry
+from harness.problems.numerics import Numerics
 from harness.record.run import GAVE_UP, Result, result_of
+from harness.worker.described.backend import DescribedBackend
 from harness.worker.protocol import (
     Answer,
     Answered,
@@ -99,10 +102,11 @@ class WorkerSupervisor:
         self.stopped = False
         self.look, self.looks_again = look, False
         self.planned = planned
+        self.declarer = registry.backends.get(backend)
 
     def check(self, cell: Cell, formula: str) -> Result:
         """Apply the cell's law; `formula` goes into the result."""
-        reply, seconds, pid = self._do(cell, Check(law=cell.law, problem=cell.line), cell.time_limit_s)
+        reply, seconds, pid = self._do(cell, self._ask_law(cell), cell.time_limit_s)
         return self._result(cell, formula, reply, seconds, pid)
 
     def check_all(
@@ -126,7 +130,7 @@ class WorkerSupervisor:
                     pid = worker.pid
                     reply = Checked("unavailable", ready.reason) if ready.reason else None
                     while reply is None and waiting and len(asked) < AHEAD:
-                        worker.tell(Check(law=waiting[0].law, problem=waiting[0].line))
+                        worker.tell(self._ask_law(waiting[0]))
                         asked.append(waiting.popleft())
                     reply = reply or self._hear(worker, cell)
                 except WorkerDiedError as error:
@@ -150,6 +154,17 @@ class WorkerSupervisor:
             return Checked("skipped", f"{deaths} cells in a row ended the worker; {GAVE_UP}")
         return None
 
+    def _ask_law(self, cell: Cell) -> Check:
+        return Check(law=cell.law, problem=cell.line, numerics=self._find_planned(cell))
+
+    def _find_planned(self, cell: Cell) -> Numerics | None:
+        """Return the numerics that a plugin's process declared to the plan for a cell; None if it was not asked."""
+        if not self.planned or not isinstance(self.declarer, DescribedBackend):
+            return None
+        if isinstance(cell.problem, NetworkProblem):
+            return self.declarer.numerics
+        return self.declarer.numerics_for(cell.problem)
+
     def _hold_to_plan(self, cell: Cell, reply: Reply) -> Reply:
         """Return a reply, or an error if it denies what the same backend has declared to the plan."""
         if not isinstance(reply, Checked) or reply.outcome != "unsupported" or not reply.declared:
@@ -172,7 +187,10 @@ class WorkerSupervisor:
         mode: of the caches.
         probe: whether to run the honesty checks.
         """
-        request = Prepare(problem=cell.line, number=number, mode=mode, slowdown=cell.slowdown or 0.0, probe=probe)
+        request = Prepare(
+            problem=cell.line, number=number, mode=mode, slowdown=cell.slowdown or 0.0, probe=probe,
+            numerics=self._find_planned(cell),
+        )  # fmt: skip
         reply = self._do(cell, request, cell.time_limit_s)
         if self.looks_again:
             self.list_files()

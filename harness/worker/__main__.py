@@ -25,6 +25,7 @@ from harness.plan.task import parse_task
 from harness.plugins.manager import Registry, load_plugins
 from harness.problems.line import parse_line
 from harness.worker.hosted.backend import HostedBackend, make_hosted
+from harness.worker.hosted.change import find_change
 from harness.worker.hosted.examiner import Examiner, NetworkExaminer, mark_untold
 from harness.worker.hosted.network import GraphBackend, HostedNetworkUnderTest
 from harness.worker.hosted.process import MOST_TEXT, Host, HostDiedError, HostError
@@ -50,6 +51,7 @@ from harness.worker.protocol import (
 from harness.worker.voting import answer_vote
 
 MOST_VERSIONS = 100  # libraries of which a backend names the versions
+UNSAID = "its process says neither what it declares nor why it cannot run"
 
 
 def main(arguments: list[str]) -> None:
@@ -137,6 +139,8 @@ def _check(state: State, host: Host, request: Check) -> Reply:
     backend = state.backend
     if backend is None:
         return Checked("error", f"its backend cannot run: {state.reason}")
+    if changed := find_change(backend, problem, request.numerics):
+        return changed
     if isinstance(problem, NetworkProblem):
         return _watch_memory(state, check(partial(_find_network, state, problem), law))
     if law.inside:
@@ -180,19 +184,22 @@ def _vote(state: State, request: Answer) -> Reply:
 
 def _time(state: State, host: Host, request: Prepare | Sample) -> Reply:
     """Let the backend's process prepare or time a problem, and judge its answers here."""
+    if state.backend is None:
+        return Checked("error", f"its backend cannot run: {state.reason}")
     if isinstance(request, Prepare):
         problem = parse_task(request.problem, state.registry.networks)
         state.examiner = None
-        if state.backend is not None:
-            route = find_route(state.backend, problem)
-            if route.kind == "unsupported":
-                return Checked("unsupported", route.reason or None, declared=True)
-            if isinstance(problem, NetworkProblem):
-                state.examiner = NetworkExaminer(state.backend, _find_network(state, problem))
-            else:
-                state.examiner = Examiner(state.backend, problem)
-    if state.examiner is None:
-        return mark_untold(host.pass_on(request))
+        route = find_route(state.backend, problem)
+        if route.kind == "unsupported":
+            return Checked("unsupported", route.reason or None, declared=True)
+        if changed := find_change(state.backend, problem, request.numerics):
+            return changed
+        if isinstance(problem, NetworkProblem):
+            state.examiner = NetworkExaminer(state.backend, _find_network(state, problem))
+        else:
+            state.examiner = Examiner(state.backend, problem)
+    if state.examiner is None:  # the host has no judge then, and no time counts without one
+        return Checked("error", "nothing was made ready to be timed")
     state.examiner.begin(request)
     return mark_untold(state.examiner.approve(host.pass_on(request, state.examiner.answer)))
 
@@ -209,7 +216,7 @@ def _start(state: State, request: Start, source: int | None) -> Reply:
         state.backend = make_hosted(state.host, loaded.declared)
         state.graph = make_hosted(state.host, loaded.declared, GraphBackend)
     ready = shorten(loaded.ready)
-    state.reason = ready.reason
+    state.reason = ready.reason or UNSAID
     return msgspec.structs.replace(ready, pid=state.host.process.pid)
 
 

@@ -14,6 +14,7 @@ import msgspec
 from harness.laws.deviation import Deviation
 from harness.measure.device_clock import Gpu
 from harness.plan.suite import Mode
+from harness.problems.numerics import Numerics
 from harness.record.run import Outcome, Pass, Peak
 
 HEAD = struct.Struct("<IQ")  # length, ticket
@@ -40,10 +41,14 @@ class Start(msgspec.Struct, tag="start", frozen=True):
 
 
 class Check(msgspec.Struct, tag="check", frozen=True):
-    """Apply a law to a problem."""
+    """Apply a law to a problem.
+
+    numerics: that the backend declared to the plan for the problem; None if the plan has asked another version.
+    """
 
     law: str
     problem: str
+    numerics: Numerics | None = None
 
 
 class Prepare(msgspec.Struct, tag="prepare", frozen=True):
@@ -51,6 +56,7 @@ class Prepare(msgspec.Struct, tag="prepare", frozen=True):
 
     number: of the pass.
     slowdown: known work added to each call, as a share of the call.
+    numerics: as in `Check`.
     """
 
     problem: str
@@ -58,6 +64,7 @@ class Prepare(msgspec.Struct, tag="prepare", frozen=True):
     mode: Mode = "hot"
     slowdown: float = 0.0
     probe: bool = True
+    numerics: Numerics | None = None
 
 
 class Sample(msgspec.Struct, tag="sample", frozen=True):

@@ -92,7 +92,50 @@ class ClaimsUnavailable(_Claims):
     name, outcome = "refusing:claims-unavailable", "unavailable"
 
 
+class _SpoiltALittle(Right):
+    """One per cent too large wherever the exact comparison of whole numbers does not look."""
+
+    def conv(self, x, w, b, window):
+        y = super().conv(x, w, b, window)
+        return y if np.array_equal(y, np.rint(y)) else (y * y.dtype.type(1.01)).astype(y.dtype)
+
+
+class DeclaresWider(_SpoiltALittle):
+    """Declares wide bounds in its own process, and narrow ones to the plan."""
+
+    name = "refusing:declares-wider"
+
+    def numerics_for(self, problem):
+        return harness.Numerics(accumulator={"float32": "bfloat16"}) if _is_host() else harness.Numerics()
+
+
+class DeclaresManyRoundings(_SpoiltALittle):
+    """Declares more roundings of a sum than it has terms."""
+
+    name = "refusing:declares-many-roundings"
+    numerics = harness.Numerics(output_roundings=200_000)
+
+
+class DeclaresNothing(Zeros):
+    """Does not say what it declares, so that the judge has no backend, and judges its own timed answers."""
+
+    name = "refusing:declares-nothing"
+
+    def probe(self):
+        from harness.laws.deviation import statement
+        from harness.worker.host import serving
+
+        if _is_host():
+            sys.modules["__main__"].declare = lambda backend: None
+            serving.RemoteJudge.draw_seed = lambda self: 1
+            serving.RemoteJudge.judge = lambda *a: statement(True, "right")
+
+    def attack(self):
+        """Do nothing else."""
+
+
 BACKENDS = (
+    DeclaresWider, DeclaresManyRoundings, DeclaresNothing,
     Refuses, RefusesRoom, CannotTell, DeclaresLess, Immutable, ClaimsUnsupported, ClaimsSkipped, ClaimsUnavailable,
 )  # fmt: skip
 

@@ -50,6 +50,29 @@ def test_immutable_arrays_are_not_timed_and_no_error(tmp_path):
     assert [(one.outcome, one.reason) for one in run.results] == [("unsupported", say_immutable("Frozen"))]
 
 
+LAWFUL = "conv x=2x3x9x9 w=4x3x3x3 pad=1 data=normal"
+OTHERS = "in its process it declares other numerics than to the plan: accumulator="
+
+
+@pytest.mark.parametrize("suite", ["correctness", "speed-short"])
+@pytest.mark.parametrize(
+    ("name", "outcome", "reason"),
+    [
+        ("declares-wider", "error", OTHERS),
+        ("declares-many-roundings", "failed", "wanted"),
+        ("declares-nothing", "error", "its process says neither what it declares nor why it cannot run"),
+    ],
+)
+def test_a_declaration_widens_no_bound_that_the_plan_does_not_show(tmp_path, suite, name, outcome, reason):
+    run = harness.run(
+        suite, backends=[f"refusing:{name}"], problems=[LAWFUL], plugins=[REFUSING], output=tmp_path / "run",
+        laws=["agrees-with-reference"] if suite == "correctness" else (), jobs=1,
+    )  # fmt: skip
+    assert [(one.outcome, reason in (one.reason or "")) for one in run.results] == [(outcome, True)], [
+        one.reason for one in run.results
+    ]
+
+
 @pytest.mark.parametrize("name", [name for name in REFUSALS if not name.startswith("claims")])
 def test_nor_can_it_in_a_law(tmp_path, name):
     run = harness.run(
