@@ -117,7 +117,7 @@ class DeclaresManyRoundings(_SpoiltALittle):
 
 
 class DeclaresNothing(Zeros):
-    """Does not say what it declares, so that the judge has no backend, and judges its own timed answers."""
+    """Keeps what it declares to itself, so that the judge has no backend, and judges its own timed answers."""
 
     name = "refusing:declares-nothing"
 

@@ -1,4 +1,4 @@
-"""Comparison of the numerics that a backend declares in its process with those that it declared to the plan."""
+"""Comparison of the numerics that a backend declares in its process with its declarations to the plan."""
 
 from __future__ import annotations
 
