@@ -226,14 +226,18 @@ def rounding_bound(problem: Problem, wanted: Array) -> Array:
     return np.asarray(out.u * np.abs(wanted) + out.smallest)
 
 
+def count_roundings(problem: Problem, numerics: Numerics) -> int:
+    """Return R: a sum is rounded at most once for each of its terms, however often a backend declares."""
+    return max(min(numerics.output_roundings, longest_sum(problem)), 1)
+
+
 def relative_bound(problem: Problem, numerics: Numerics) -> float:
     """Return the factor of A: 2 u_in + gamma (1 + u_out), and u_out for each rounding of the output before the last.
 
-    A sum is rounded at most once for each of its terms, however often a backend declares.
     Operators may round terms before they are added up: a gradient of means its shares, each dy over a divisor.
     """
     length, sums, out = longest_sum(problem), numerics.sums_in(problem.dtype), FORMATS[problem.dtype]
-    early = max(min(numerics.output_roundings, length), 1) - 1 + problem.operator.spec.early_roundings
+    early = count_roundings(problem, numerics) - 1 + problem.operator.spec.early_roundings
     # Tensor cores and truncating accumulators lose a full unit in the last place, not half of one.
     u = 2 * sums.u if numerics.rounds_input_to else sums.u
     worst = length * u / (1 - length * u) if length * u < 0.5 else math.inf

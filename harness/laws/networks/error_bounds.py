@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from harness.laws.error_bounds import LAMBDA, WINOGRAD, input_rounding
+from harness.laws.error_bounds import LAMBDA, WINOGRAD, count_roundings, input_rounding
 from harness.networks.evaluate import Compute, Tape, backward, forward
 from harness.networks.graph import INPUT, Network, Node, Work, problems_of
 from harness.networks.initialise import TARGET
@@ -172,7 +172,7 @@ def rounding_size(problem: Problem, numerics: Numerics, arrays: Mapping[str, Arr
         spread = max(spread, WINOGRAD[numerics.tile])
     # Tensor cores and truncating accumulators lose a full unit in the last place, not half of one.
     sums = (2 if numerics.rounds_input_to else 1) * u * spread * size
-    return sums + (2 * input_rounding(problem, numerics) + numerics.output_roundings * out) * size
+    return sums + (2 * input_rounding(problem, numerics) + count_roundings(problem, numerics) * out) * size
 
 
 def root_mean_square(a: Array) -> float:
