@@ -7,7 +7,7 @@ import pytest
 import harness
 from harness import BackendUnderTest, parse_line
 from harness.analysis.exit_code import find_exit_code
-from tests.cheats.once import time_once
+from tests.cheats.once import time_until_told
 from tests.conftest import ROOT
 
 CHEATS = str(ROOT / "tests" / "cheats" / "timing.py")
@@ -59,6 +59,6 @@ def test_what_is_stale_is_wrong_in_a_timed_call_even_where_nothing_was_asked(reg
 
 
 def _time(tmp_path, cheat):
-    run = time_once(tmp_path, CHEATS, f"cheat:{cheat}", PROBLEM)
+    run = time_until_told(tmp_path, CHEATS, f"cheat:{cheat}", PROBLEM)
     assert isinstance(run, harness.Run)
     return run

@@ -10,7 +10,7 @@ from harness.plugins.manager import load_plugins
 from harness.worker.host.timed_problem import open_session, sample
 from harness.worker.outcome import WrongAnswerError
 from harness.worker.protocol import Prepare, Sample
-from tests.cheats.once import time_once
+from tests.cheats.once import time_until_told
 from tests.conftest import ROOT
 
 PARTIAL = str(ROOT / "tests" / "cheats" / "partial.py")
@@ -85,14 +85,14 @@ def test_answers_are_looked_at_that_nobody_can_tell_beforehand(cheats, name, lin
 
 @pytest.mark.parametrize("name", ["right-on-known", pytest.param("finishes-in-the-gap", marks=pytest.mark.slow)])
 def test_other_work_than_what_was_asked_for_has_no_time(tmp_path, name):
-    (result,) = time_once(tmp_path, PARTIAL, f"cheat:{name}", LONG).results
+    (result,) = time_until_told(tmp_path, PARTIAL, f"cheat:{name}", LONG).results
     assert result.outcome in ("failed", "error"), result.reason
     assert result.measurement is None
 
 
 @pytest.mark.parametrize("name", ["ignores-threads", pytest.param("works-elsewhere", marks=pytest.mark.slow)])
 def test_more_threads_than_allowed_are_an_error_with_numbers(tmp_path, name):
-    (result,) = time_once(tmp_path, PARTIAL, f"cheat:{name}", LONG).results
+    (result,) = time_until_told(tmp_path, PARTIAL, f"cheat:{name}", LONG).results
     assert (result.outcome, result.measurement) == ("error", None), result.reason
     assert "more threads than allowed" in result.reason
     assert "1 thread has at most" in result.reason
@@ -102,7 +102,7 @@ def test_more_threads_than_allowed_are_an_error_with_numbers(tmp_path, name):
 def test_a_long_plan_is_shown_and_no_error(tmp_path):
     from harness.analysis.tables import result_rows
 
-    run = time_once(tmp_path, PARTIAL, "cheat:plans-long", LONG)
+    run = time_until_told(tmp_path, PARTIAL, "cheat:plans-long", LONG)
     (row,) = result_rows(run)
     assert row["outcome"] == "passed", row["reason"]
     assert row["prepare_ns"] >= 50e6

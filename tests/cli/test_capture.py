@@ -125,5 +125,6 @@ def test_lines_and_files_stand_beside_each_other_in_a_run(folder):
 def test_a_file_that_is_none_is_one_line_and_exit_code_2(folder, arguments):
     done = call_harness(*arguments, "--problems", "own.py", cwd=folder)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: problems: got 'own.py' (JSON is malformed")
+    assert done.stderr.startswith("error: problems: line ")
+    assert "of 'own.py': problem line, column 1: unknown operator: got '" in done.stderr
     assert len(done.stderr.splitlines()) == 1
