@@ -144,10 +144,9 @@ def copy_checkout(repository: Path, skip: Sequence[str] = ()) -> str:
     """
     with tempfile.TemporaryDirectory(prefix="conv-harness-") as folder:
         index = Path(folder, "index")
-        own = Path(git(repository, "rev-parse", "--path-format=absolute", "--git-path", "index"))
         try:
-            if own.is_file():
-                shutil.copy2(own, index)  # with its time: git reads files again that changed in the same second
+            # Not the repository's own index: its times, and marks such as --assume-unchanged, may hide changes.
+            git(repository, "read-tree", "HEAD", index=index)
             git(repository, "add", "--all", "--", ".", *(f":(exclude,top,literal){one}" for one in skip), index=index)
             tree = git(repository, "write-tree", index=index)
             return git(repository, *COMMITTER, "commit-tree", "-p", "HEAD", "-m", "checkout with its changes", tree)

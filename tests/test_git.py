@@ -46,3 +46,21 @@ def test_a_copy_of_the_checkout_has_changes_of_the_same_size_in_the_same_second(
     copy = copy_checkout(tmp_path)
     assert git(tmp_path, "show", f"{copy}:source.txt") == "two"
     assert git(tmp_path, "status", "--porcelain") == "M source.txt"
+
+
+def test_a_copy_of_the_checkout_has_changes_that_a_mark_hides_and_files_that_git_ignores_but_keeps(
+    tmp_path, monkeypatch
+):
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    git(tmp_path, "init", "--quiet")
+    for name in ("source.txt", "built.so"):
+        (tmp_path / name).write_text("one")
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "--quiet", "--message", "one")
+    (tmp_path / ".gitignore").write_text("*.so")
+    git(tmp_path, "update-index", "--assume-unchanged", "source.txt")
+    for name in ("source.txt", "built.so"):
+        (tmp_path / name).write_text("two")
+    copy = copy_checkout(tmp_path)
+    assert [git(tmp_path, "show", f"{copy}:{name}") for name in ("source.txt", "built.so")] == ["two", "two"]

@@ -35,7 +35,7 @@ from harness.git import (
 from harness.plan.arm import Arm, Environment
 from harness.plugins.hookspecs import PROJECT
 from harness.plugins.manager import BUILTIN
-from harness.record.directory import JOURNAL
+from harness.record.directory import HEADER, JOURNAL
 
 INSTRUMENT = ("harness", "suites")
 IMPLEMENTATIONS = {name.partition(".")[0] for name in BUILTIN} - {"suites", "reports"}
@@ -143,8 +143,10 @@ def _copy_checkout(repository: Path | None) -> str:
     if repository is None:
         raise UsageError(f"checkout: '{Path.cwd()}' is in no git repository, wanted one whose versions can be built")
     others = git(repository, "ls-files", "--others", "--exclude-standard", "-z").split("\0")
-    runs = [str(Path(name).parent) for name in others if Path(name).name == JOURNAL]
-    return copy_checkout(repository, [one for one in runs if one != "."])
+    names = set(others)
+    runs = [folder for name in others if Path(name).name == JOURNAL and (folder := Path(name).parent) != Path()]
+    new = [str(one) for one in runs if str(one / HEADER) in names and not git(repository, "ls-files", "--", str(one))]
+    return copy_checkout(repository, new)
 
 
 def check_environments(environments: Iterable[Environment], plugins: Sequence[str]) -> None:

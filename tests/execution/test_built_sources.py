@@ -59,11 +59,20 @@ def test_runs_in_the_checkout_are_no_part_of_it(repository):
     trees = []
     for number in range(2):
         (repository / "runs" / str(number)).mkdir(parents=True)
-        (repository / "runs" / str(number) / "journal.jsonl").write_text("")
+        for name in ("header.json", "journal.jsonl"):
+            (repository / "runs" / str(number) / name).write_text("")
         with open_places([head], []) as places:
             trees.append(places[head].tree)
             assert not (Path(trees[-1]) / "runs").exists()
     assert trees[0] == trees[1]
+
+
+def test_a_folder_with_sources_is_part_of_it_whatever_else_lies_there(repository):
+    for name in ("header.json", "journal.jsonl"):
+        (repository / "sub" / name).write_text("")
+    head = Environment(command=COMMAND, package="sub")
+    with open_places([head], []) as places:
+        assert _read(places[head])[0] == "two"
 
 
 @pytest.mark.parametrize(
