@@ -55,8 +55,8 @@ def identify(
         "plugin sources": hash_sources(list_plugin_files(plugins)),
         "revision": describe_revision(plugins),
         "python and libraries": _join({"python": environment["python"], **environment["libraries"]}),
-        "variables": _join(environment["variables"]) or "none",
         "machine": f"{machine} ({environment['fingerprint']})",
+        **{f"variable {name}": str(value) for name, value in environment["variables"].items()},
     }
 
 

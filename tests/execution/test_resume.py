@@ -142,7 +142,7 @@ def test_another_plan_is_refused_with_what_differs(killed, changes, said):
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("OMP_WAIT_POLICY", "ACTIVE", "variables: got OMP_WAIT_POLICY ACTIVE, the run has none"),
+        ("OMP_WAIT_POLICY", "ACTIVE", "the same: variable OMP_WAIT_POLICY: got ACTIVE, the run has none; wanted"),
     ],
 )
 def test_another_environment_is_refused(killed, monkeypatch, name, value, said):

@@ -256,26 +256,22 @@ def count_tickets(folder):
     return len(list(folder.glob("cpu.*.ticket")))
 
 
-def wait_for(what):
-    """Wait until something is true; the test's own limit ends the wait if it never is."""
-    while not what():
-        threading.Event().wait(0.02)
-
-
 def line_up(folder, order, names):
-    """Start processes that wait for the device, one after the other."""
-    found = []
-    for number, name in enumerate(names, 1):
+    """Start processes that wait for the device, one after the other; return them and what each says first."""
+    found, said = [], []
+    for name in names:
         found.append(start(QUEUE, str(order), name))
-        wait_for(lambda wanted=number: count_tickets(folder) == wanted)
-    return found
+        said.append(found[-1].stdout.readline())  # it has its ticket, and has seen who holds the device
+    assert count_tickets(folder) == len(names)
+    return found, said
 
 
 def test_processes_get_the_lease_in_the_order_in_which_they_came(folder, holder, tmp_path):
     order = tmp_path / "order"
-    waiting = line_up(folder, order, "abcd")
+    waiting, said = line_up(folder, order, "abcd")
     holder.communicate("\n")
-    said = [said_by(process) for process in waiting]
+    for process in waiting:
+        process.communicate()
     assert order.read_text().split() == list("abcd")
     assert all(f"device cpu is held by pid {holder.pid} (`python" in line for line in said)
     assert "and 3 before this process wait for it; waiting" in said[3]
@@ -284,7 +280,7 @@ def test_processes_get_the_lease_in_the_order_in_which_they_came(folder, holder,
 
 def test_the_ticket_of_a_killed_process_is_passed(folder, holder, tmp_path):
     order = tmp_path / "order"
-    waiting = line_up(folder, order, "abc")
+    waiting, _ = line_up(folder, order, "abc")
     waiting[1].kill()
     waiting[1].communicate()
     assert count_tickets(folder) == 3  # it is still there, and counts for nothing
