@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         make_check,
         norm_bound,
         rounding_bound,
+        same_bits,
         sum_bound,
     )
     from harness.laws.networks.error_bounds import (
@@ -54,7 +55,7 @@ else:
             "deviation": "nothing_to_show",
             "error_bounds": (
                 "LAMBDA check_answers check_outputs input_rounding is_exact judge_output magnitude make_check "
-                "norm_bound rounding_bound sum_bound"
+                "norm_bound rounding_bound same_bits sum_bound"
             ),
             "networks.error_bounds": (
                 "GLUE_ROUNDINGS NOISE_DRAWS add_relative_noise compute_noisily compute_reference take_elements"
@@ -72,6 +73,6 @@ __all__ = [
     "PreparedCall", "Turning", "add_relative_noise", "call_on_large_arrays", "check_answers", "check_outputs",
     "compute_noisily", "compute_reference", "copy_to_host", "draw_large_arrays", "has_thread_switch",
     "input_rounding", "is_beyond_32_bits", "is_exact", "judge_large_outputs", "judge_output", "limit_threads",
-    "magnitude", "make_check", "norm_bound", "nothing_to_show", "rounding_bound", "sum_bound", "take_elements",
-    "verify_network", "verify_network_layers", "watch_threads",
+    "magnitude", "make_check", "norm_bound", "nothing_to_show", "rounding_bound", "same_bits", "sum_bound",
+    "take_elements", "verify_network", "verify_network_layers", "watch_threads",
 ]  # fmt: skip

@@ -82,10 +82,11 @@ def check_answers(
     """Return the worst deviation of several answers to one problem; answers equal in all bits are compared once."""
     first, *others = answers
     found = check(first)
-    return worst_of(found, *(found if _same_bits(first, other) else check(other) for other in others))
+    return worst_of(found, *(found if same_bits(first, other) else check(other) for other in others))
 
 
-def _same_bits(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
+def same_bits(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
+    """Return True if two answers, outputs by name, are equal in dtype, shape and all bits."""
     return first.keys() == second.keys() and all(
         a.dtype == second[name].dtype and a.shape == second[name].shape and a.tobytes() == second[name].tobytes()
         for name, a in first.items()

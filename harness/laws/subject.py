@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,6 +122,26 @@ class BackendUnderTest:
     def devices(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, DeviceArray]:
         """Return arrays of the backend's own type, in the problem's dtype and memory layout."""
         return {name: self.backend.to_device(a) for name, a in self.arrange(problem, arrays).items()}
+
+    def to_hosts(self, arrays: DeviceArrays) -> dict[str, Array]:
+        """Return copies of the backend's own arrays as NumPy arrays, by name."""
+        return {name: np.array(self.backend.to_host(a)) for name, a in arrays.items()}
+
+    def together(self) -> AbstractContextManager[None]:
+        """Allow what is done inside to be done later, in the same order, when a value is needed or at the end.
+
+        A backend in another process is then asked with fewer messages. Its exceptions may be raised later too, but
+        inside; so a law that catches some of them must do so around the whole.
+        """
+        return nullcontext()
+
+    def answer_all(self, calls: Iterable[PreparedCall]) -> list[dict[str, Array]]:
+        """Make calls one after the other; return the outputs of each, as `PreparedCall.answer`.
+
+        calls: may be a generator, which makes each call, and changes arrays, when the calls before are made. As in
+            `together`, it must not need their answers.
+        """
+        return [call.answer() for call in calls]
 
     def prepare(self, problem: Problem, arrays: Mapping[str, Array]) -> PreparedCall:
         """Prepare the timed call."""

@@ -32,6 +32,6 @@ def name_outputs(problem: Problem, result: Outputs) -> dict[str, DeviceArray]:
     if len(outputs) != len(names):
         raise ValueError(f"{problem.operator} gave {len(outputs)} arrays, wanted {len(names)}: {', '.join(names)}")
     for name, output in zip(names, outputs, strict=True):
-        if not hasattr(output, "shape"):
+        if not hasattr(type(output), "shape") and not hasattr(output, "shape"):  # a property may have to ask
             raise ValueError(f"{problem.operator} gave {type(output).__name__} for {name}, wanted an array")
     return dict(zip(names, outputs, strict=True))

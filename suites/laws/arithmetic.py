@@ -60,8 +60,8 @@ def inner_products(subject: BackendUnderTest, problem: Problem, a: Array, b: Arr
         layout="channels-first", data="normal",
     )  # fmt: skip
     names = operator.spec.factors
-    prepared = subject.prepare(probe, {names[0]: first, names[1]: second})
-    out = prepared.answer()[operator.outputs[0]]
+    with subject.together():
+        out = subject.prepare(probe, {names[0]: first, names[1]: second}).answer()[operator.outputs[0]]
     return np.asarray(out.astype(np.float64).reshape(-1))
 
 

@@ -256,11 +256,13 @@ def _ask_together(
     subject: BackendUnderTest, asked: dict[Operator, Asked], order: tuple[Operator, ...]
 ) -> dict[str, Array]:
     """Outputs of prepared calls that are all alive at once; rounded for norm-wise classes, as `whole` does."""
-    prepared = [subject.prepare(*asked[operator]) for operator in order]
-    results = [call.run() for call in prepared]
+    with subject.together():
+        prepared = [subject.prepare(*asked[operator]) for operator in order]
+        results = [call.run() for call in prepared]
+        answers = [call.fetch(result) for call, result in zip(prepared, results, strict=True)]
     found = {}
-    for call, result in zip(prepared, results, strict=True):
-        for name, a in call.fetch(result).items():
+    for call, answer in zip(prepared, answers, strict=True):
+        for name, a in answer.items():
             wide_a = a.astype(np.float64)
             found[name] = np.rint(wide_a) if subject.numerics(call.problem).normwise else wide_a
     return found

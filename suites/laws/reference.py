@@ -17,7 +17,8 @@ def agrees_with_reference(subject: BackendUnderTest, problem: Problem) -> Deviat
     wanted, numerics = reference.compute(problem, arrays), subject.numerics()
     if problem.data == "subnormal" and not is_exact(problem, numerics, arrays):
         raise NotExactError(f"{subject.backend.name} promises nothing about subnormals ({numerics.algorithm})")
-    prepared = subject.prepare(problem, arrays)
-    once, twice = prepared.run(), prepared.run()
-    answers = (subject.run(problem, arrays), prepared.fetch(once), prepared.fetch(twice))
+    with subject.together():
+        prepared = subject.prepare(problem, arrays)
+        once, twice = prepared.run(), prepared.run()
+        answers = (subject.run(problem, arrays), prepared.fetch(once), prepared.fetch(twice))
     return check_answers(make_check(problem, numerics, arrays, wanted), answers)

@@ -69,9 +69,11 @@ def illegal_windows_are_refused(subject: BackendUnderTest, problem: Problem) -> 
     if problem.operator not in native_operators(subject.backend):
         raise UnsupportedError(f"{problem.operator} is derived: the harness refuses before the backend is asked")
     arrays = make_arrays(problem)
+    with subject.together():
+        asked = [(what, illegal, subject.devices(problem, arrays)) for what, illegal in illegal_windows(problem)]
     wrong = []
-    for what, illegal in illegal_windows(problem):
-        answer = _ask(subject, illegal, subject.devices(problem, arrays))
+    for what, illegal, devices in asked:
+        answer = _ask(subject, illegal, devices)
         if answer:
             wrong.append(f"{what}: {answer}")
     return statement(not wrong, f"illegal windows: {'; '.join(wrong) or 'all refused'}")

@@ -211,8 +211,9 @@ def windows_are_counted(subject: BackendUnderTest, problem: Problem) -> Deviatio
     y = (*problem.x[:2], *(count_windows(n, m, s, d, pad, window.ceil_mode) for n, m, s, d, pad in steps))
     wanted = {"x": problem.x, "dx": problem.x, "y": y, "dy": y, "indices": y}
     arrays = make_arrays(problem)
-    outputs = name_outputs(problem, subject.prepare(problem, arrays).run())
-    found = {name: tuple(subject.backend.to_host(a).shape) for name, a in outputs.items()}
+    with subject.together():
+        outputs = name_outputs(problem, subject.prepare(problem, arrays).run())
+        found = {name: a.shape for name, a in subject.to_hosts(outputs).items()}
     shapes = {name: a.shape for name, a in arrays.items()} | found
     wrong = [name for name, shape in shapes.items() if shape != wanted[name]]
     reasons = (f"{name}: got shape {shapes[name]}, wanted {wanted[name]} by counting windows" for name in wrong)

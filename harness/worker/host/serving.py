@@ -37,14 +37,14 @@ from harness.worker.wire.messages import (
     Compute,
     Cut,
     Data,
+    Describe,
     Described,
-    Done,
+    Drop,
     Envelope,
     Fetch,
     FillAllocator,
     Foreign,
     Group,
-    Held,
     HostReply,
     HostRequest,
     Invoke,
@@ -60,10 +60,10 @@ from harness.worker.wire.messages import (
     Put,
     Raised,
     Ref,
+    Replies,
     Rest,
     Result,
     Run,
-    Shown,
     Synchronize,
     Value,
 )
@@ -85,23 +85,37 @@ class Server:
         """Serve one backend; without one, only requests of the run are answered."""
         self.state, self.offered, self.questions, self.answers = state, backend, questions, Answers(answers)
         self.held: dict[int, Any] = {}
-        self.numbers = itertools.count(1)
+        self.numbers = itertools.count(1)  # those that the judge chooses are negative
         self.dtypes: dict[str, Any] = {}
         self.judge = RemoteJudge(channel, self.answers)
         self.limits = ExitStack()  # the limit of threads that holds now
 
-    def reply(self, envelope: Envelope, ticket: int) -> HostReply:
-        """Return the reply to a request; an exception is a reply too."""
+    def reply(self, envelope: Envelope, ticket: int) -> Replies:
+        """Return the replies to requests; an exception is a reply too, and the last."""
         self.judge.ticket = ticket
-        for number in envelope.freed:
-            self.held.pop(number, None)
         self.answers.begin()
-        if isinstance(envelope.request, PassOn):
-            request = protocol.requests.decode(envelope.request.body)
-            return PassedOn(protocol.encoder.encode(answer(self.state, request, self.judge)))
+        items: list[HostReply] = []
+        with np.errstate(all="ignore"):  # NaN, Inf and subnormals are test data here
+            for request in envelope.requests:
+                if isinstance(request, PassOn):
+                    break
+                if (item := self._try(request)) is not None:
+                    items.append(item)
+                    if isinstance(item, Raised):
+                        return Replies(tuple(items))
+        if envelope.requests and isinstance(request := envelope.requests[-1], PassOn):
+            items.append(self._pass_on(request))
+        return Replies(tuple(items))
+
+    def _pass_on(self, request: PassOn) -> PassedOn:
+        """Answer a request of the run as a whole."""
+        decoded = protocol.requests.decode(request.body)
+        return PassedOn(protocol.encoder.encode(answer(self.state, decoded, self.judge)))
+
+    def _try(self, request: HostRequest) -> HostReply | None:
+        """Return the reply to a request of the judge; None if it has none."""
         try:
-            with np.errstate(all="ignore"):  # NaN, Inf and subnormals are test data here
-                return self._do(envelope.request)
+            return self._do(request)
         except RouteMissingError as error:
             return Raised((), str(error), "", True)
         except Exception as error:
@@ -113,33 +127,34 @@ class Server:
         assert self.offered is not None, "a backend that cannot run is asked nothing"
         return self.offered
 
-    def _do(self, request: HostRequest) -> HostReply:
+    def _do(self, request: HostRequest) -> HostReply | None:
         match request:
+            case Drop():
+                for number in request.numbers:
+                    self.held.pop(number, None)
             case Compute():
                 problem = self._find_routed(request.problem)
                 arrays = {name: self._to_device(one) for name, one in request.arrays.items()}
-                return self._finish(problem, run(self.backend, problem, arrays), outputs=True)
-            case Ask():
-                return state_facts(self.backend, make_problem(request.problem))
-            case AskCosts():
-                return state_costs(self.backend, make_problem(request.problem))
+                return self._finish(problem, run(self.backend, problem, arrays))
+            case Operate():
+                return self._describe(self._operate(request), request.into)
             case Put():
-                made = {name: self._to_device(placed) for name, placed in request.arrays.items()}
-                return Shown({name: self._hold_array(a) for name, a in made.items()})
+                for number, placed in zip(request.into, request.arrays, strict=True):
+                    self.held[number] = self._to_device(placed)
+            case Describe():
+                return Group(tuple(self._describe_array(self.held[number], number) for number in request.numbers))
             case Bind():
                 problem = self._find_routed(request.problem)
-                return Held(self._hold(prepare(self.backend, problem, self._take(request.arrays))))
+                self.held[request.into] = prepare(self.backend, problem, self._take(request.arrays))
             case Invoke():
-                return self._finish(make_problem(request.problem), self.held[request.number](), request.outputs)
+                return self._keep(request, make_problem(request.problem), self.held[request.number]())
             case Run():
                 problem = self._find_routed(request.problem)
-                return self._finish(problem, run(self.backend, problem, self._take(request.arrays)), request.outputs)
+                return self._keep(request, problem, run(self.backend, problem, self._take(request.arrays)))
             case Fetch():
-                return Outputs({"": self._fetch(self.held[request.number])})
+                return Outputs({str(number): self._fetch(self.held[number]) for number in request.numbers})
             case CallOperator():
                 return self._describe(getattr(self.backend, request.name)(*map(self._read, request.arguments)))
-            case Operate():
-                return self._describe(self._operate(request))
             case Synchronize():
                 self.backend.synchronize()
             case FillAllocator():
@@ -149,9 +164,13 @@ class Server:
                 if request.threads is not None:
                     limit = limit_threads(self.backend, request.threads)
                     return Value(int(self.limits.enter_context(limit)))
+            case Ask():
+                return state_facts(self.backend, make_problem(request.problem))
+            case AskCosts():
+                return state_costs(self.backend, make_problem(request.problem))
             case PassOn():
-                raise AssertionError("answered before")
-        return Done()
+                raise AssertionError("answered alone")
+        return None
 
     def _find_routed(self, asked: Asked) -> Problem:
         """Return a problem that has a route. A backend's own UnsupportedError is its error, not a missing route."""
@@ -163,12 +182,20 @@ class Server:
     def _take(self, numbers: Mapping[str, int]) -> dict[str, Any]:
         return {name: self.held[number] for name, number in numbers.items()}
 
-    def _finish(self, problem: Problem, result: Any, outputs: bool) -> Outputs | Result:
-        """Wait for the end of a call; return its outputs, or hold its result."""
+    def _finish(self, problem: Problem, result: Any) -> Outputs:
+        """Wait for the end of a call; return its outputs."""
         self.backend.synchronize()
-        if outputs:
-            return Outputs({name: self._fetch(a) for name, a in name_outputs(problem, result).items()})
-        return self._describe(result)
+        return Outputs({name: self._fetch(a) for name, a in name_outputs(problem, result).items()})
+
+    def _keep(self, request: Invoke | Run, problem: Problem, result: Any) -> Outputs | Result | None:
+        """Wait for the end of a call; return its outputs, or hold them or its result."""
+        if request.outputs:
+            return self._finish(problem, result)
+        self.backend.synchronize()
+        if not request.into:
+            return self._describe(result)
+        self.held.update(zip(request.into, name_outputs(problem, result).values(), strict=True))
+        return None
 
     def _to_device(self, placed: Placed) -> Any:
         return self.backend.to_device(self.questions.view(placed))
@@ -176,18 +203,19 @@ class Server:
     def _fetch(self, a: DeviceArray) -> Placed:
         return self.answers.put(np.asarray(self.backend.to_host(a)))
 
-    def _hold(self, value: Any) -> int:
-        number = next(self.numbers)
-        self.held[number] = value
-        return number
-
-    def _hold_array(self, a: DeviceArray) -> Described:
-        dtype = str(getattr(a, "dtype", ""))
-        self.dtypes.setdefault(dtype, getattr(a, "dtype", None))
+    def _describe_array(self, a: DeviceArray, number: int) -> Described:
+        """Describe an array that is held under a number."""
+        dtype = getattr(a, "dtype", None)
+        text = str(dtype or "")
+        self.dtypes.setdefault(text, dtype)
         shape = tuple(int(n) for n in a.shape)
-        return Described(self._hold(a), shape, dtype, type(a).__module__.partition(".")[0], _read_strides(a))
+        return Described(number, shape, text, type(a).__module__.partition(".")[0], _read_strides(a))
 
-    def _describe(self, result: Any) -> Described | Foreign | Value | Group:
+    def _describe(self, result: Any, into: int = 0) -> Described | Foreign | Value | Group | None:
+        """Describe a result, whose arrays are held; or hold it under a number that the judge has chosen."""
+        if into:
+            self.held[into] = result
+            return None
         if isinstance(result, tuple | list):
             return Group(tuple(self._describe_one(one) for one in result))
         return self._describe_one(result)
@@ -196,7 +224,9 @@ class Server:
         if isinstance(result, bool | int | float | str) or result is None:
             return Value(result) if type(result) in (bool, int, float, str) else Foreign(type(result).__name__)
         if hasattr(result, "shape"):
-            return self._hold_array(result)
+            number = next(self.numbers)
+            self.held[number] = result
+            return self._describe_array(result, number)
         return Foreign(type(result).__name__)
 
     def _read(self, argument: Argument) -> Any:

@@ -13,6 +13,7 @@ from harness.worker.wire.messages import (
     Argument,
     Cut,
     Data,
+    Describe,
     Described,
     Foreign,
     Group,
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from harness.worker.wire.arena import Placed
 
 
+LATER = frozenset(  # operations whose result is one array, or none; they can be put off
+    {"full", "empty", "ones", "zeros", "permute_dims", "broadcast_to", "reshape"}
+    | {PYTHON + name for name in ("getitem", "setitem", "add", "sub", "mul", "truediv", "neg")}
+)
+
+
 class Dtype(str):
     """A dtype of the backend's library, by its text."""
 
@@ -42,22 +49,54 @@ class HeldArray:
     """
 
     def __init__(
-        self, host: Host, described: Described, kept: Iterable[Any] = (), placed: Placed | None = None
-    ) -> None:
-        """Take the place of an array that the host holds.
+        self, host: Host, number: int, kept: Iterable[Any] = (), placed: Placed | None = None,
+        described: Described | None = None,
+    ) -> None:  # fmt: skip
+        """Take the place of an array that the host holds, or will hold when it has done what is queued.
 
         kept: arrays whose memory it may share, and which must live as long.
         placed: its place in shared memory, if it was made of an array of the judge.
+        described: what the host has said of it; None asks when it is needed.
         """
-        self.host, self.number, self.shape = host, described.number, described.shape
-        self.dtype, self.library, self.strides = Dtype(described.dtype), described.library, described.strides
-        self.kept, self.placed = tuple(kept), placed
+        self.host, self.number, self.kept, self.placed = host, number, tuple(kept), placed
+        self.described = described
+        self.presumed: Described | None = None
 
     def __del__(self) -> None:
         """Let the host drop the array."""
-        self.host.freed.append(self.number)
+        self.host.drop(self.number)
         if self.placed is not None:
             self.host.free_later(self.placed)
+
+    def describe(self) -> Described:
+        """Return what the host says of the array. Raises HostError."""
+        if self.described is None:
+            self.described = describe_all(self.host, [self.number])[0]
+        return self.described
+
+    def presume(self, shape: tuple[int, ...], like: Described) -> None:
+        """Give the array a shape, and the dtype and library of another, until the host is asked for its strides."""
+        self.presumed = Described(self.number, shape, like.dtype, like.library, ())
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the axes."""
+        return (self.presumed or self.describe()).shape
+
+    @property
+    def dtype(self) -> Dtype:
+        """Dtype of the library."""
+        return Dtype((self.presumed or self.describe()).dtype)
+
+    @property
+    def library(self) -> str:
+        """Name of the package of its type."""
+        return (self.presumed or self.describe()).library
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Steps in memory, of the library's own unit; empty if it has none."""
+        return self.describe().strides
 
     @property
     def ndim(self) -> int:
@@ -115,9 +154,19 @@ class Namespace:
             raise AttributeError(name)
 
         def apply(*arguments: Any, **keywords: Any) -> Any:
+            if name == "isdtype" and not keywords and all(isinstance(one, str) for one in arguments):
+                return self._tell_dtypes_apart(arguments)
             return operate(self._like, name, arguments, keywords)
 
         return apply
+
+    def _tell_dtypes_apart(self, arguments: tuple[Any, ...]) -> Any:
+        """Return whether a dtype is of a kind; each library is asked once."""
+        key = (self._like.library, *map(str, arguments))
+        known = self._like.host.kinds
+        if key not in known:
+            known[key] = operate(self._like, "isdtype", arguments)
+        return known[key]
 
 
 class Unknown:
@@ -133,13 +182,27 @@ def operate(like: HeldArray, name: str, arguments: tuple[Any, ...], keywords: di
     Raises HostError for an exception there.
     """
     host, named = like.host, keywords or {}
+    kept = list(_flatten((*arguments, *named.values())))
     placed: list[Placed] = []
-    request = Operate(
-        name, write_arguments(host, arguments, placed),
-        {key: _write(host, one, placed) for key, one in named.items()}, like.number,
-    )  # fmt: skip
-    reply = host.ask_on(request, placed)
-    return open_result(host, reply, list(_flatten((*arguments, *named.values()))))
+    given = write_arguments(host, arguments, placed)
+    options = {key: _write(host, one, placed) for key, one in named.items()}
+    if not (host.depth and name in LATER):
+        return open_result(host, host.ask_on(Operate(name, given, options, like.number), placed), kept)
+    number = next(host.numbers)
+    host.tell(Operate(name, given, options, like.number, number))
+    host.ended.extend(placed)
+    result = HeldArray(host, number, kept)
+    return None if name == f"{PYTHON}setitem" else result
+
+
+def describe_all(host: Host, numbers: Iterable[int]) -> tuple[Described, ...]:
+    """Return what the host says of arrays that it holds. Raises HostError."""
+    reply = host.ask(Describe(tuple(numbers)))
+    if isinstance(reply, Group):
+        found = tuple(one for one in reply.items if isinstance(one, Described))
+        if [one.number for one in found] == list(numbers):
+            return found
+    raise HostError(f"its process answered with {type(reply).__name__}, wanted descriptions of arrays")
 
 
 def open_result(host: Host, reply: Any, kept: Iterable[Any] = ()) -> Any:
@@ -151,7 +214,7 @@ def open_result(host: Host, reply: Any, kept: Iterable[Any] = ()) -> Any:
     """
     match reply:
         case Described():
-            return HeldArray(host, reply, kept)
+            return HeldArray(host, reply.number, kept, described=reply)
         case Group():
             return tuple(open_result(host, one, kept) for one in reply.items)
         case Value():

@@ -12,8 +12,8 @@ from harness.backend.routing import Route, RoutedBackend
 from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.numerics import Numerics
 from harness.problems.problem import Problem
-from harness.worker.hosted.array import HeldArray, open_result, write_arguments
-from harness.worker.hosted.process import MOST_TEXT, Host, HostError
+from harness.worker.hosted.array import HeldArray, describe_all, open_result, write_arguments
+from harness.worker.hosted.process import MOST_TEXT, Host, HostError, Promise, Taken
 from harness.worker.wire.messages import (
     Ask,
     AskCosts,
@@ -23,16 +23,14 @@ from harness.worker.wire.messages import (
     Compute,
     Costs,
     Declared,
+    Described,
     Facts,
     Fetch,
     FillAllocator,
-    Held,
     Invoke,
     LimitThreads,
-    Outputs,
     Put,
     Run,
-    Shown,
     Synchronize,
     Value,
 )
@@ -54,6 +52,7 @@ class HostedBackend(RoutedBackend):
         """Ask a host that has loaded the backend. Use `make_hosted`, which sets what classes of backends declare."""
         self.host, self.declared = host, declared
         self.facts: dict[Problem, Facts] = {}
+        self.seen: dict[str, Described] = {}  # by NumPy's dtype: what the backend made of an array
         self.queued = False  # whether calls were made that nothing has waited for
 
     # Declarations. What the backend does not decide for each problem follows from what it has declared once.
@@ -106,13 +105,24 @@ class HostedBackend(RoutedBackend):
         """
         placed = {name: self.host.place(name, a) for name, a in arrays.items()}
         reply = self.host.ask_on(Compute(Asked.of(problem), placed), placed.values())
-        return self.read(reply, problem.operator.outputs)
+        return take_outputs(reply, problem.operator.outputs)
 
     def to_devices(self, arrays: Mapping[str, Array]) -> dict[str, HeldArray]:
         """Return arrays of the backend's own type by name."""
-        placed = {name: self.host.place(name, a) for name, a in arrays.items()}
-        reply = self.host.expect(self.host.ask(Put(placed)), Shown)
-        return {name: HeldArray(self.host, one, (), placed[name]) for name, one in reply.arrays.items()}
+        host = self.host
+        placed = {name: host.place(name, a) for name, a in arrays.items()}
+        numbers = {name: next(host.numbers) for name in arrays}
+        made = {name: HeldArray(host, numbers[name], (), one) for name, one in placed.items()}
+        later = host.depth and all(a.dtype.name in self.seen for a in arrays.values())
+        with host.together():
+            host.tell(Put(tuple(placed.values()), tuple(numbers.values())))
+            if later:
+                for array, a in zip(made.values(), arrays.values(), strict=True):
+                    array.presume(a.shape, self.seen[a.dtype.name])
+            else:
+                for name, described in zip(arrays, describe_all(host, numbers.values()), strict=True):
+                    made[name].described = self.seen[arrays[name].dtype.name] = described
+        return made
 
     def to_device(self, array: Array) -> DeviceArray:
         """Return one array of the backend's own type."""
@@ -120,9 +130,16 @@ class HostedBackend(RoutedBackend):
 
     def to_host(self, array: DeviceArray) -> Array:
         """Return a copy of one of the backend's arrays."""
-        if not isinstance(array, HeldArray):
-            raise TypeError(f"got {type(array).__name__}, wanted an array of the backend")
-        return self.read(self.host.ask(Fetch(array.number)), ("",))[""]
+        return self.to_hosts({"": array})[""]
+
+    def to_hosts(self, arrays: Mapping[str, DeviceArray]) -> dict[str, Array]:
+        """Return copies of the backend's arrays by name."""
+        for array in arrays.values():
+            if not isinstance(array, HeldArray):
+                raise TypeError(f"got {type(array).__name__}, wanted an array of the backend")
+        numbers = tuple(array.number for array in arrays.values())
+        found = take_outputs(self.host.ask(Fetch(numbers)), tuple(map(str, numbers)))
+        return {name: found[str(number)] for name, number in zip(arrays, numbers, strict=True)}
 
     def plain(self, problem: Problem, arrays: Mapping[str, HeldArray]) -> HeldCall:
         """Return a call of plain methods on held arrays, by the problem's route."""
@@ -131,15 +148,16 @@ class HostedBackend(RoutedBackend):
     def prepare(self, problem: Problem, arrays: DeviceArrays) -> HeldCall:
         """Return the backend's prepared call on held arrays."""
         held = {name: a for name, a in arrays.items() if a is not None}
-        bound = self.host.ask(Bind(Asked.of(problem), {name: a.number for name, a in held.items()}))
-        reply = self.host.expect(bound, Held)
-        return HeldCall(self, problem, held, reply.number)
+        call = HeldCall(self, problem, held, next(self.host.numbers))
+        assert call.number is not None
+        self.host.tell(Bind(call.asked, call.numbers, call.number))
+        return call
 
     def synchronize(self) -> None:
         """Wait until all queued operations have finished; a `HeldCall` has waited itself."""
         if self.queued:
             self.queued = False
-            self.host.ask(Synchronize())
+            self.host.tell(Synchronize())
 
     def call_operator(self, name: str, *arguments: Any) -> Any:
         """Call the backend's own method of an operator with positional arguments."""
@@ -150,7 +168,7 @@ class HostedBackend(RoutedBackend):
 
     def fill_allocator(self, sizes: tuple[int, ...]) -> None:
         """Fill memory that the allocators of the backend's process will give to the next call with NaN."""
-        self.host.ask(FillAllocator(sizes))
+        self.host.tell(FillAllocator(sizes))
 
     def limit_threads(self, threads: int | None) -> int:
         """Limit the threads of the backend until the next such call, and return the number that it reports.
@@ -160,13 +178,12 @@ class HostedBackend(RoutedBackend):
         reply = self.host.ask(LimitThreads(threads))
         return int(reply.value or 0) if isinstance(reply, Value) else 0
 
-    def read(self, reply: Any, names: tuple[str, ...]) -> dict[str, Array]:
-        """Return copies of the arrays of a reply. Raises HostError unless it has exactly these names."""
-        arrays = self.host.expect(reply, Outputs).arrays
-        if set(arrays) != set(names):
-            got = ", ".join(sorted(arrays))[:MOST_TEXT]
-            raise HostError(f"its process answered with {got or 'nothing'}, wanted {', '.join(names) or 'an array'}")
-        return {name: self.host.read(one) for name, one in arrays.items()}
+
+def take_outputs(reply: Taken, names: tuple[str, ...]) -> dict[str, Array]:
+    """Return the arrays of a reply. Raises HostError unless it has exactly these names."""
+    if not isinstance(reply, dict) or set(reply) != set(names):
+        raise HostError(f"its process answered with {type(reply).__name__}, wanted {', '.join(names) or 'an array'}")
+    return reply
 
 
 class HeldCall:
@@ -183,22 +200,32 @@ class HeldCall:
         self.asked, self.numbers = Asked.of(problem), {name: a.number for name, a in arrays.items()}
 
     def __call__(self) -> Any:
-        """Make the call, and wait for its end."""
-        return open_result(self.backend.host, self._ask(outputs=False), tuple(self.arrays.values()))
+        """Make the call, and wait for its end; inside of `together`, with the next message."""
+        host, kept = self.backend.host, tuple(self.arrays.values())
+        if not host.depth:
+            return open_result(host, host.ask(self._request()), kept)
+        numbers = tuple(next(host.numbers) for _ in self.problem.operator.outputs)
+        host.tell(self._request(into=numbers))
+        results = tuple(HeldArray(host, number, kept) for number in numbers)
+        return results if len(results) > 1 else results[0]
 
     def fetch(self) -> dict[str, Array]:
         """Make the call; return its outputs by name, on the host."""
-        return self.backend.read(self._ask(outputs=True), self.problem.operator.outputs)
+        return take_outputs(self.backend.host.ask(self._request(outputs=True)), self.problem.operator.outputs)
 
-    def _ask(self, *, outputs: bool) -> Any:
+    def promise(self) -> Promise:
+        """Queue the call; its outputs are there after the next message."""
+        return self.backend.host.promise(self._request(outputs=True))
+
+    def _request(self, *, outputs: bool = False, into: tuple[int, ...] = ()) -> Run | Invoke:
         if self.number is None:
-            return self.backend.host.ask(Run(self.asked, self.numbers, outputs))
-        return self.backend.host.ask(Invoke(self.number, self.asked, outputs))
+            return Run(self.asked, self.numbers, outputs, into)
+        return Invoke(self.number, self.asked, outputs, into)
 
     def __del__(self) -> None:
         """Let the host drop a prepared call."""
         if self.number is not None:
-            self.backend.host.freed.append(self.number)
+            self.backend.host.drop(self.number)
 
 
 def make_hosted(host: Host, declared: Declared, base: type[Hosted] = HostedBackend) -> Hosted:  # type: ignore[assignment]

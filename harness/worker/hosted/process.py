@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
+import itertools
 import os
 import select
 import socket
@@ -10,9 +12,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -25,14 +28,18 @@ from harness.worker.hosted.output import Output
 from harness.worker.wire.arena import Arena, ArenaError, Blocks, Placed, create_file
 from harness.worker.wire.channel import Channel, ChannelClosedError, ChannelError
 from harness.worker.wire.messages import (
+    Drop,
     Envelope,
     HostReply,
     HostRequest,
     Loaded,
+    Outputs,
     PassedOn,
     PassOn,
     Question,
     Raised,
+    Replies,
+    Reply,
     Seed,
     Verdict,
     encoder,
@@ -57,6 +64,7 @@ _CAUGHT = (  # laws tell these apart; a class of the backend counts as the first
 
 
 Examine = Callable[[Question], Seed | Verdict]
+Taken = HostReply | dict[str, Array]  # a reply, with the arrays of outputs copied
 
 
 class HostDiedError(BaseException):
@@ -74,6 +82,26 @@ class HostError(Exception):
     """An exception of the backend in its own process; `where` is the file and line that raised it, "" if unknown."""
 
     where: str = ""
+
+
+@dataclass(slots=True)
+class Promise:
+    """The reply to a request, which is there after the next message."""
+
+    reply: Taken | None = None
+
+    def take(self) -> Taken:
+        """Return the reply."""
+        assert self.reply is not None, "a promise is kept by the next message"
+        return self.reply
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    """A request, and who waits for its reply; None if it has none."""
+
+    request: HostRequest
+    promise: Promise | None
 
 
 class Host:
@@ -105,7 +133,10 @@ class Host:
         if source is not None:
             threading.Thread(target=self._end_with_run, args=(source,), daemon=True).start()
         self.lock = threading.Lock()
-        self.freed: list[int] = []  # numbers of what the host may drop, told with the next request
+        self.queue: list[_Queued | list[int]] = []  # requests not yet sent, and numbers of what the host may drop
+        self.depth = 0  # of `together`
+        self.numbers = itertools.count(-1, -1)  # those that the host chooses are positive
+        self.kinds: dict[tuple[str, ...], Any] = {}  # answers to questions about dtypes
         self.ended: list[Placed] = []  # arrays whose blocks are free when the host knows
         self.placed: dict[int, tuple[str, Placed]] = {}  # by offset: name and place of all arrays of the judge
         self.overwritten: set[str] = set()  # names of arrays around which something was written
@@ -129,38 +160,97 @@ class Host:
             raise self._broken(f"got {type(found).__name__} to {type(request).__name__}")
         return found
 
-    def ask(self, request: HostRequest, examine: Examine | None = None) -> HostReply:
-        """Ask and return the reply.
+    def ask(self, request: HostRequest, examine: Examine | None = None) -> Taken:
+        """Send what is queued and a request that has a reply; return the reply.
 
         examine: as in `pass_on`.
-
         Raises HostError for an exception of the backend, UnsupportedError if there is no route, HostDiedError.
         """
+        promise = self.promise(request)
+        self.flush(examine)
+        return promise.take()
+
+    def promise(self, request: HostRequest) -> Promise:
+        """Queue a request that has a reply; the reply is there after the next message."""
+        promise = Promise()
+        self.queue.append(_Queued(request, promise))
+        return promise
+
+    def tell(self, request: HostRequest) -> None:
+        """Make a request without a reply: at once, or inside of `together` with the next message. Raises as `ask`."""
+        self.queue.append(_Queued(request, None))
+        if not self.depth:
+            self.flush()
+
+    def drop(self, number: int) -> None:
+        """Let the host forget what it holds under a number, after all requests that were made before."""
+        if self.queue and isinstance(last := self.queue[-1], list):
+            last.append(number)
+        else:
+            self.queue.append([number])
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Put requests without a reply off until a reply is needed, at the latest until the end.
+
+        Exceptions of the backend are raised then.
+        """
+        self.depth += 1
+        try:
+            yield
+        except BaseException:
+            if self.depth == 1:
+                self.queue = [one for one in self.queue if isinstance(one, list)]
+            raise
+        finally:
+            self.depth -= 1
+        if not self.depth and not all(isinstance(one, list) for one in self.queue):
+            self.flush()
+
+    def flush(self, examine: Examine | None = None) -> None:
+        """Send what is queued in one message, and take the replies. Raises as `ask`."""
         if not self.lock.acquire(blocking=False):
             raise RuntimeError("the backend's process was asked while it answers")
         try:
-            freed, self.freed = tuple(self.freed), []
-            ended, self.ended = self.ended, []
-            reply = self._exchange(encoder.encode(Envelope(freed, request)), examine)
+            ended, self.ended = self.ended, []  # first: what ends from now on may be dropped by a later message
+            queue, self.queue = self.queue, []
+            requests = tuple(Drop(tuple(one)) if isinstance(one, list) else one.request for one in queue)
+            reply = self._exchange(encoder.encode(Envelope(requests)), examine)
             for placed in ended:
                 self._free(placed)
+            raised = self._deliver(reply, queue)
         finally:
             self.lock.release()
-        if isinstance(reply, Raised):
-            raise make_error(reply)
-        return reply
+        if raised is not None:
+            raise make_error(raised)
 
-    def expect(self, reply: HostReply, kind: type[Expected]) -> Expected:
+    def expect(self, reply: Taken | Reply, kind: type[Expected]) -> Expected:
         """Return a reply of a kind. Raises HostDiedError for any other, and ends the process."""
         if not isinstance(reply, kind):
             raise self.end_unexpected(reply, kind.__name__)
         return reply
 
-    def end_unexpected(self, reply: HostReply, wanted: str) -> HostDiedError:
+    def end_unexpected(self, reply: Taken | Reply, wanted: str) -> HostDiedError:
         """End the process because of a reply of another kind; return the error to raise."""
         return self._broken(f"got {type(reply).__name__}, wanted {wanted}")
 
-    def ask_on(self, request: HostRequest, placed: Iterable[Placed]) -> HostReply:
+    def _deliver(self, reply: Reply, queue: Iterable[_Queued | list[int]]) -> Raised | None:
+        """Give every promise its reply; return the exception that ended the requests."""
+        promises = [one.promise for one in queue if isinstance(one, _Queued) and one.promise is not None]
+        items = reply.items if isinstance(reply, Replies) else ()
+        raised = items[-1] if items and isinstance(items[-1], Raised) else None
+        taken = items if raised is None else items[:-1]
+        if len(taken) > len(promises) or (raised is None and len(taken) < len(promises)):
+            raise self._broken(f"got {len(taken)} replies to {len(promises)} requests")
+        for promise, item in zip(promises, taken, strict=False):
+            promise.reply = self._read_outputs(item) if isinstance(item, Outputs) else item
+        return raised
+
+    def _read_outputs(self, outputs: Outputs) -> dict[str, Array]:
+        """Return copies of arrays, which nobody can change later."""
+        return {name: self.read(one) for name, one in outputs.arrays.items()}
+
+    def ask_on(self, request: HostRequest, placed: Iterable[Placed]) -> Taken:
         """Ask on arrays that were placed for this request alone, and free them whatever comes of it."""
         try:
             return self.ask(request)
@@ -206,7 +296,7 @@ class Host:
             self.overwritten.add(name)
         self.blocks.free(placed)
 
-    def _exchange(self, body: bytes, examine: Examine | None = None) -> HostReply:
+    def _exchange(self, body: bytes, examine: Examine | None = None) -> Reply:
         try:
             ticket = self.channel.ask(body)
             reply = replies.decode(self.channel.hear(ticket))

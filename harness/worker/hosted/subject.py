@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from harness.laws.subject import BackendUnderTest, PreparedCall, check_form, unturned
 from harness.laws.threads import Turning, has_thread_switch, observe_threads
 from harness.measure.processor_time import first_thread_ns, process_ns, wait_until_asleep
-from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays
+from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays, Outputs
+from harness.problems.calling import name_outputs
 from harness.problems.problem import Problem
 from harness.problems.reference import turn
-from harness.worker.hosted.backend import HeldCall, HostedBackend
+from harness.worker.hosted.backend import HeldCall, HostedBackend, take_outputs
+from harness.worker.hosted.process import Promise
+
+MOST_WAITING = 2**22  # elements of outputs in one message
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +28,18 @@ class HeldPreparedCall(PreparedCall):
 
     def answer(self) -> dict[str, Array]:
         """Call once; return the outputs by name. Raises ValueError for a wrong shape or dtype."""
-        outputs = self.call.fetch()
-        for name, a in outputs.items():
-            check_form(self.problem, name, a)
-        return turn(self.problem, outputs)
+        return take_answer(self.problem, self.call.fetch())
+
+    def fetch(self, result: Outputs) -> dict[str, Array]:
+        """Return the outputs by name as new NumPy arrays. Raises ValueError for a wrong shape or dtype."""
+        return take_answer(self.problem, self.call.backend.to_hosts(name_outputs(self.problem, result)))
+
+
+def take_answer(problem: Problem, outputs: Mapping[str, Array]) -> dict[str, Array]:
+    """Return outputs that came from the backend's process. Raises ValueError for a wrong shape or dtype."""
+    for name, a in outputs.items():
+        check_form(problem, name, a)
+    return turn(problem, outputs)
 
 
 class HostedUnderTest(BackendUnderTest):
@@ -40,6 +53,37 @@ class HostedUnderTest(BackendUnderTest):
     def devices(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, DeviceArray]:
         """Return arrays of the backend's own type, in the problem's dtype and memory layout."""
         return dict(self.hosted.to_devices(self.arrange(problem, arrays)))
+
+    def together(self) -> AbstractContextManager[None]:
+        """Send what is asked for inside as few messages, at the latest when it ends; exceptions are raised then."""
+        return self.hosted.host.together()
+
+    def answer_all(self, calls: Iterable[PreparedCall]) -> list[dict[str, Array]]:
+        """Make calls one after the other; return the outputs of each, as `PreparedCall.answer`."""
+        found: list[tuple[Problem, Promise]] = []  # a call itself, and its arrays, are dropped when it is made
+        waiting = 0
+        with self.together():
+            for call in calls:
+                assert isinstance(call, HeldPreparedCall)
+                found.append((call.problem, call.call.promise()))
+                waiting += sum(math.prod(call.problem.shapes[name]) for name in call.problem.operator.outputs)
+                if waiting > MOST_WAITING:
+                    self.hosted.host.flush()
+                    waiting = 0
+            if found:
+                self.hosted.host.flush()
+        return [
+            take_answer(problem, take_outputs(promise.take(), problem.operator.outputs)) for problem, promise in found
+        ]
+
+    def to_hosts(self, arrays: Mapping[str, DeviceArray]) -> dict[str, Array]:
+        """Return copies of the backend's own arrays as NumPy arrays, by name."""
+        return self.hosted.to_hosts(arrays)
+
+    def prepare(self, problem: Problem, arrays: Mapping[str, Array]) -> PreparedCall:
+        """Prepare the timed call."""
+        with self.together():
+            return self.prepare_devices(problem, self.devices(problem, arrays))
 
     def plain(self, problem: Problem, devices: DeviceArrays) -> PreparedCall:
         """Return the call of the backend's plain methods on its own arrays, which are not copied."""
@@ -61,9 +105,7 @@ class HostedUnderTest(BackendUnderTest):
     def run(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Run a problem with the backend's plain methods; return outputs by name, on the host."""
         outputs = self.hosted.compute(unturned(problem), self.arrange(problem, arrays))
-        for name, a in outputs.items():
-            check_form(problem, name, a)
-        return turn(problem, outputs)
+        return take_answer(problem, outputs)
 
     def fill_allocator(self, sizes: tuple[int, ...]) -> None:
         """Fill memory that the allocators will give to the next call with NaN, in the backend's process."""

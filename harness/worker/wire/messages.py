@@ -123,67 +123,78 @@ Argument = Ref | Named | Cut | Rest | Plain | Data | Moves | Many
 # --- requests -----------------------------------------------------------------------------------------------------
 
 
-class Ask(msgspec.Struct, frozen=True, tag="ask"):
+class Ask(msgspec.Struct, frozen=True, array_like=True, tag="ask"):
     """Say what the backend declares for a problem."""
 
     problem: Asked
 
 
-class AskCosts(msgspec.Struct, frozen=True, tag="costs"):
+class AskCosts(msgspec.Struct, frozen=True, array_like=True, tag="costs"):
     """Say what the backend declares of the costs of a problem."""
 
     problem: Asked
 
 
-class Compute(msgspec.Struct, frozen=True, tag="compute"):
+class Compute(msgspec.Struct, frozen=True, array_like=True, tag="compute"):
     """Run a problem by its route with plain methods, on these inputs, and return the outputs."""
 
     problem: Asked
     arrays: dict[str, Placed]
 
 
-class Put(msgspec.Struct, frozen=True, tag="put"):
-    """Make arrays of the backend's own type, and hold them."""
+class Put(msgspec.Struct, frozen=True, array_like=True, tag="put"):
+    """Make arrays of the backend's own type, and hold them under these numbers, without a reply."""
 
-    arrays: dict[str, Placed]
+    arrays: tuple[Placed, ...]
+    into: tuple[int, ...]
 
 
-class Bind(msgspec.Struct, frozen=True, tag="bind"):
-    """Prepare a call of a problem on held arrays, and hold it."""
+class Describe(msgspec.Struct, frozen=True, array_like=True, tag="describe"):
+    """Describe held arrays."""
+
+    numbers: tuple[int, ...]
+
+
+class Bind(msgspec.Struct, frozen=True, array_like=True, tag="bind"):
+    """Prepare a call of a problem on held arrays, and hold it under a number, without a reply."""
 
     problem: Asked
     arrays: dict[str, int]
+    into: int
 
 
-class Invoke(msgspec.Struct, frozen=True, tag="invoke"):
+class Invoke(msgspec.Struct, frozen=True, array_like=True, tag="invoke"):
     """Make a held call, and wait for its end.
 
     outputs: whether to return the outputs; the result is held otherwise.
+    into: numbers for the outputs, which are then held without a reply; empty to describe the result.
     """
 
     number: int
     problem: Asked
     outputs: bool
+    into: tuple[int, ...] = ()
 
 
-class Run(msgspec.Struct, frozen=True, tag="run"):
+class Run(msgspec.Struct, frozen=True, array_like=True, tag="run"):
     """Run a problem by its route with plain methods, on held arrays.
 
-    outputs: as in Invoke.
+    outputs, into: as in Invoke.
     """
 
     problem: Asked
     arrays: dict[str, int]
     outputs: bool
+    into: tuple[int, ...] = ()
 
 
-class Fetch(msgspec.Struct, frozen=True, tag="fetch"):
-    """Return a held array."""
+class Fetch(msgspec.Struct, frozen=True, array_like=True, tag="fetch"):
+    """Return held arrays, named by their numbers."""
 
-    number: int
+    numbers: tuple[int, ...]
 
 
-class CallOperator(msgspec.Struct, frozen=True, tag="operator"):
+class CallOperator(msgspec.Struct, frozen=True, array_like=True, tag="operator"):
     """Call the backend's own method of an operator, and hold its result."""
 
     name: str
@@ -193,24 +204,32 @@ class CallOperator(msgspec.Struct, frozen=True, tag="operator"):
 PYTHON = "operator."  # before the name of a function of Python's own module
 
 
-class Operate(msgspec.Struct, frozen=True, tag="operate"):
+class Operate(msgspec.Struct, frozen=True, array_like=True, tag="operate"):
     """Apply an operation of Python's or of the array API's to held arrays.
 
     name: of a function of the array namespace of `like`; after `operator.`, of a function of that module.
     like: number of a held array.
+    into: number under which the result is held, without a reply; 0 to describe it.
     """
 
     name: str
     arguments: tuple[Argument, ...]
     keywords: dict[str, Argument]
     like: int
+    into: int = 0
 
 
-class Synchronize(msgspec.Struct, frozen=True, tag="synchronize"):
+class Drop(msgspec.Struct, frozen=True, array_like=True, tag="drop"):
+    """Forget what is held under these numbers, without a reply."""
+
+    numbers: tuple[int, ...]
+
+
+class Synchronize(msgspec.Struct, frozen=True, array_like=True, tag="synchronize"):
     """Wait for the end of what was called."""
 
 
-class FillAllocator(msgspec.Struct, frozen=True, tag="fill"):
+class FillAllocator(msgspec.Struct, frozen=True, array_like=True, tag="fill"):
     """Fill memory that the allocators will give to the next call, NumPy's and the backend's own, with NaN.
 
     sizes: of the blocks, in elements.
@@ -219,7 +238,7 @@ class FillAllocator(msgspec.Struct, frozen=True, tag="fill"):
     sizes: tuple[int, ...]
 
 
-class LimitThreads(msgspec.Struct, frozen=True, tag="threads"):
+class LimitThreads(msgspec.Struct, frozen=True, array_like=True, tag="threads"):
     """Limit the backend to a number of threads until the next such request, and say the number in effect.
 
     threads: None only restores the number from before.
@@ -228,21 +247,20 @@ class LimitThreads(msgspec.Struct, frozen=True, tag="threads"):
     threads: int | None
 
 
-class PassOn(msgspec.Struct, frozen=True, tag="pass"):
+class PassOn(msgspec.Struct, frozen=True, array_like=True, tag="pass"):
     """A request of the run that the backend's process answers as a whole, in the encoding of `protocol`."""
 
     body: bytes
 
 
-CallRequest = Compute | Put | Bind | Invoke | Run | Fetch | CallOperator | Operate | Synchronize
+CallRequest = Compute | Put | Bind | Invoke | Run | Fetch | CallOperator | Operate | Synchronize | Describe | Drop
 HostRequest = Ask | AskCosts | CallRequest | FillAllocator | LimitThreads | PassOn
 
 
-class Envelope(msgspec.Struct, frozen=True):
-    """A request, and the numbers of what the judge no longer uses."""
+class Envelope(msgspec.Struct, frozen=True, array_like=True):
+    """Requests, done in this order; the first that raises an exception is the last that is done."""
 
-    freed: tuple[int, ...]
-    request: HostRequest
+    requests: tuple[HostRequest, ...]
 
 
 # --- replies ------------------------------------------------------------------------------------------------------
@@ -268,14 +286,14 @@ class Declared(msgspec.Struct, frozen=True):
     own: tuple[str, ...]
 
 
-class Loaded(msgspec.Struct, frozen=True, tag="loaded"):
+class Loaded(msgspec.Struct, frozen=True, array_like=True, tag="loaded"):
     """The report of a backend's start; `declared` is None if it cannot run."""
 
     ready: Ready
     declared: Declared | None
 
 
-class Facts(msgspec.Struct, frozen=True, tag="facts"):
+class Facts(msgspec.Struct, frozen=True, array_like=True, tag="facts"):
     """Declarations of a backend for one problem.
 
     refusal: why its own method does not compute it; None if it does.
@@ -292,14 +310,14 @@ class Facts(msgspec.Struct, frozen=True, tag="facts"):
         return msgspec.convert({"kind": self.kind, "via": self.via, "reason": self.reason}, Route)
 
 
-class Costs(msgspec.Struct, frozen=True, tag="costs"):
+class Costs(msgspec.Struct, frozen=True, array_like=True, tag="costs"):
     """Declared costs of a problem: bytes in addition to its arrays, and operations."""
 
     workspace: int
     work: float
 
 
-class Described(msgspec.Struct, frozen=True, tag="array"):
+class Described(msgspec.Struct, frozen=True, array_like=True, tag="array"):
     """An array that the host holds.
 
     library: name of the package of its type. dtype: text of the library's own dtype.
@@ -313,51 +331,35 @@ class Described(msgspec.Struct, frozen=True, tag="array"):
     strides: tuple[int, ...]
 
 
-class Foreign(msgspec.Struct, frozen=True, tag="foreign"):
+class Foreign(msgspec.Struct, frozen=True, array_like=True, tag="foreign"):
     """An object that is no array."""
 
     type_name: str
 
 
-class Value(msgspec.Struct, frozen=True, tag="value"):
+class Value(msgspec.Struct, frozen=True, array_like=True, tag="value"):
     """A plain value."""
 
     value: bool | int | float | str | None
 
 
-class Group(msgspec.Struct, frozen=True, tag="group"):
+class Group(msgspec.Struct, frozen=True, array_like=True, tag="group"):
     """A tuple of results."""
 
     items: tuple[Described | Foreign | Value, ...]
 
 
-class Shown(msgspec.Struct, frozen=True, tag="shown"):
-    """Arrays that the host holds now, by name."""
-
-    arrays: dict[str, Described]
-
-
-class Held(msgspec.Struct, frozen=True, tag="held"):
-    """The number of a call that the host holds now."""
-
-    number: int
-
-
-class Outputs(msgspec.Struct, frozen=True, tag="outputs"):
+class Outputs(msgspec.Struct, frozen=True, array_like=True, tag="outputs"):
     """Arrays of an answer by name."""
 
     arrays: dict[str, Placed]
 
 
-class Done(msgspec.Struct, frozen=True, tag="done"):
-    """Nothing to return."""
-
-
-class DrawSeed(msgspec.Struct, frozen=True, tag="seed"):
+class DrawSeed(msgspec.Struct, frozen=True, array_like=True, tag="seed"):
     """A question to the judge, before the reply: give a secret seed for contents of inputs."""
 
 
-class JudgeOutputs(msgspec.Struct, frozen=True, tag="judge"):
+class JudgeOutputs(msgspec.Struct, frozen=True, array_like=True, tag="judge"):
     """A question to the judge, before the reply: are these the outputs for these contents of the inputs?
 
     seed, renewed, word, stirred: see `Contents`.
@@ -370,25 +372,25 @@ class JudgeOutputs(msgspec.Struct, frozen=True, tag="judge"):
     outputs: dict[str, Placed]
 
 
-class Seed(msgspec.Struct, frozen=True, tag="seed"):
+class Seed(msgspec.Struct, frozen=True, array_like=True, tag="seed"):
     """The judge's answer to DrawSeed."""
 
     value: int
 
 
-class Verdict(msgspec.Struct, frozen=True, tag="verdict"):
+class Verdict(msgspec.Struct, frozen=True, array_like=True, tag="verdict"):
     """The judge's answer to JudgeOutputs."""
 
     deviation: Deviation
 
 
-class PassedOn(msgspec.Struct, frozen=True, tag="passed"):
+class PassedOn(msgspec.Struct, frozen=True, array_like=True, tag="passed"):
     """The reply to a request of the run, in the encoding of `protocol`."""
 
     body: bytes
 
 
-class Raised(msgspec.Struct, frozen=True, tag="raised"):
+class Raised(msgspec.Struct, frozen=True, array_like=True, tag="raised"):
     """An exception.
 
     types: names of its class and of the classes that this one is derived from.
@@ -404,9 +406,17 @@ class Raised(msgspec.Struct, frozen=True, tag="raised"):
 
 Result = Described | Foreign | Value | Group
 Question = DrawSeed | JudgeOutputs
-HostReply = Loaded | Facts | Costs | Result | Shown | Held | Outputs | Done | PassedOn | Raised | Question
+HostReply = Facts | Costs | Result | Outputs | PassedOn | Raised
+
+
+class Replies(msgspec.Struct, frozen=True, array_like=True, tag="replies"):
+    """A reply to each request of an envelope that has one, in their order, or up to an exception."""
+
+    items: tuple[HostReply, ...]
+
 
 encoder = msgspec.msgpack.Encoder()
 requests: msgspec.msgpack.Decoder[Envelope] = msgspec.msgpack.Decoder(Envelope)
 verdicts: msgspec.msgpack.Decoder[Seed | Verdict] = msgspec.msgpack.Decoder(Seed | Verdict)
-replies: msgspec.msgpack.Decoder[HostReply] = msgspec.msgpack.Decoder(HostReply)
+Reply = Loaded | Replies | Question
+replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)

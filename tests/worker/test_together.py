@@ -1,0 +1,166 @@
+"""Requests that are sent together: the same answers, in the same order, and exceptions that do not get lost."""
+
+import numpy as np
+import pytest
+
+import harness
+from harness.laws.subject import BackendUnderTest
+from harness.plan.cell import Limits
+from harness.plugins.manager import load_plugins
+from harness.problems import make_arrays
+from harness.worker.hosted.backend import make_hosted
+from harness.worker.hosted.process import Host, HostDiedError, HostError
+from harness.worker.hosted.subject import HostedUnderTest
+from harness.worker.protocol import Start
+from harness.worker.wire.messages import Replies, Value
+from tests.conftest import ROOT
+
+PROBLEM = harness.parse_line("conv x=2x2x9 w=3x2x3 data=integer")
+POOL = harness.parse_line("max_pool x=2x3x9 kernel=2 stride=2 data=integer")
+BACKEND = "numpy-direct"
+PLUGINS = tuple(row.name for row in load_plugins(()).rows)
+
+
+class Counting(Host):
+    """A host that counts its messages."""
+
+    messages = 0
+
+    def _exchange(self, body, examine=None):
+        self.messages += 1
+        return super()._exchange(body, examine)
+
+
+@pytest.fixture(scope="module")
+def host():
+    host = Counting()
+    loaded = host.start(Start(plugins=PLUGINS, extra=(), backend=BACKEND))
+    host.declared = loaded.declared
+    yield host
+    host.close()
+
+
+@pytest.fixture
+def subject(host):
+    return HostedUnderTest(make_hosted(host, host.declared), PROBLEM)
+
+
+def _in_process():
+    return BackendUnderTest(load_plugins(()).backends[BACKEND], PROBLEM)
+
+
+def _count(host, work):
+    before = host.messages
+    found = work()
+    return found, host.messages - before
+
+
+def _walk(subject):
+    """Calls on views and on arrays that are filled in between; the last two are on the same ones."""
+    devices = subject.devices(PROBLEM, make_arrays(PROBLEM))
+    x = devices["x"]
+    yield subject.plain(PROBLEM, devices)
+    yield subject.plain(PROBLEM, {**devices, "x": x[..., ::-1]})
+    yield subject.prepare_devices(PROBLEM, {**devices, "x": x[::-1]})
+    x[...] = x + x
+    yield subject.plain(PROBLEM, devices)
+    yield subject.plain(PROBLEM, devices)
+
+
+def test_calls_that_are_made_together_answer_as_one_by_one(host, subject):
+    subject.devices(PROBLEM, make_arrays(PROBLEM))  # from now on, the library and dtype of such arrays are known
+    alone = [call.answer()["y"] for call in _walk(subject)]
+    here = [answer["y"] for answer in _in_process().answer_all(_walk(_in_process()))]
+    together, messages = _count(host, lambda: [answer["y"] for answer in subject.answer_all(_walk(subject))])
+    for other in (here, together):
+        assert all(np.array_equal(a, b) for a, b in zip(alone, other, strict=True))
+    assert not np.array_equal(alone[0], alone[1]) and not np.array_equal(alone[0], alone[3])
+    assert messages == 1
+
+
+def test_results_that_are_held_are_those_of_their_own_call(host, subject):
+    arrays, calls = make_arrays(POOL), []
+    subject.devices(POOL, arrays)  # from now on, the library and dtype of such arrays are known
+
+    def run():
+        with subject.together():
+            calls.append(subject.prepare(POOL, arrays))
+            first = calls[0].run()
+            other = subject.plain(POOL, subject.devices(POOL, {"x": -arrays["x"]})).run()
+            return calls[0].fetch(first), calls[0].fetch(other)
+
+    (first, other), messages = _count(host, run)
+    assert messages == 2
+    assert {name: a.tobytes() for name, a in first.items()} == {
+        name: a.tobytes() for name, a in calls[0].answer().items()
+    }
+    assert np.array_equal(other["y"], _in_process().run(POOL, {"x": -arrays["x"]})["y"])
+
+
+def test_an_exception_is_raised_inside_and_what_follows_it_is_not_done(subject):
+    devices = subject.devices(PROBLEM, make_arrays(PROBLEM))
+    before = subject.to_hosts(devices)["x"]
+    with pytest.raises(HostError) as caught, subject.together():
+        devices["x"][...] = devices["w"]
+        devices["x"][...] = devices["x"] + devices["x"]
+    assert isinstance(caught.value, ValueError)
+    assert np.array_equal(subject.to_hosts(devices)["x"], before)
+
+
+def test_requests_outlive_an_exception_that_is_caught_among_them(subject):
+    devices = subject.devices(PROBLEM, make_arrays(PROBLEM))
+    before = subject.to_hosts(devices)["x"]
+    with subject.together():
+        devices["x"][...] = devices["x"] + devices["x"]
+        with pytest.raises(ZeroDivisionError):
+            subject.answer_all(1 // 0 for _ in range(1))
+    assert np.array_equal(subject.to_hosts(devices)["x"], 2 * before)
+
+
+def test_the_host_forgets_what_was_dropped_before_it_was_made(host, subject):
+    def hold():
+        with subject.together():
+            devices = subject.devices(PROBLEM, make_arrays(PROBLEM))
+            return devices["x"][::-1][::-1]
+
+    kept = hold()
+    assert np.array_equal(subject.to_hosts({"x": kept})["x"], make_arrays(PROBLEM)["x"])
+    number = kept.number
+    del kept
+    subject.run(PROBLEM, make_arrays(PROBLEM))
+    with pytest.raises(HostError) as caught:
+        subject.hosted.to_hosts({"x": _Numbered(host, number)})
+    assert isinstance(caught.value, KeyError)
+
+
+class _Numbered(harness.worker.hosted.array.HeldArray):
+    def __del__(self):
+        pass
+
+
+@pytest.mark.parametrize("items", [(), (Value(1), Value(2))])
+def test_a_wrong_number_of_replies_ends_the_process(subject, monkeypatch, items):
+    host = Host()
+    monkeypatch.setattr(host, "_exchange", lambda body, examine=None: Replies(items))
+    with pytest.raises(HostDiedError):
+        host.ask(None)
+    assert host.process.poll() is not None
+    host.close()
+
+
+@pytest.mark.parametrize("law", ["views-are-read-right", "prepared-calls-are-steady", "history-leaves-no-trace"])
+@pytest.mark.parametrize(
+    ("name", "outcome", "reason"),
+    [
+        ("writes-beyond-its-input", "failed", "memory around x was written by the call"),
+        ("raises-surrogates", "error", "ValueError"),
+        ("sys-exit-0", "crashed", "exit code 0"),
+    ],
+)
+def test_a_law_that_asks_together_finds_hostile_calls(tmp_path, law, name, outcome, reason):
+    run = harness.run(
+        "correctness", backends=[f"hostile:{name}"], problems=[PROBLEM.line], laws=[law],
+        plugins=[str(ROOT / "tests" / "faulty" / "hostile.py")], output=tmp_path / "run",
+        limits=Limits(time_s=60.0), jobs=1,
+    )  # fmt: skip
+    assert [(result.outcome, reason in (result.reason or "")) for result in run.results] == [(outcome, True)]
