@@ -13,7 +13,8 @@ from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.numerics import Numerics
 from harness.problems.problem import Problem
 from harness.worker.hosted.array import HeldArray, describe_all, open_result, write_arguments
-from harness.worker.hosted.process import MOST_TEXT, Host, HostError, Promise, Taken
+from harness.worker.hosted.process import Host, Promise, Taken
+from harness.worker.wire.arena import name_dtype
 from harness.worker.wire.messages import (
     Ask,
     AskCosts,
@@ -113,15 +114,15 @@ class HostedBackend(RoutedBackend):
         placed = {name: host.place(name, a) for name, a in arrays.items()}
         numbers = {name: next(host.numbers) for name in arrays}
         made = {name: HeldArray(host, numbers[name], (), one) for name, one in placed.items()}
-        later = host.depth and all(a.dtype.name in self.seen for a in arrays.values())
+        later = host.depth and all(name_dtype(a.dtype) in self.seen for a in arrays.values())
         with host.together():
             host.tell(Put(tuple(placed.values()), tuple(numbers.values())))
             if later:
                 for array, a in zip(made.values(), arrays.values(), strict=True):
-                    array.presume(a.shape, self.seen[a.dtype.name])
+                    array.presume(a.shape, self.seen[name_dtype(a.dtype)])
             else:
                 for name, described in zip(arrays, describe_all(host, numbers.values()), strict=True):
-                    made[name].described = self.seen[arrays[name].dtype.name] = described
+                    made[name].described = self.seen[name_dtype(arrays[name].dtype)] = described
         return made
 
     def to_device(self, array: Array) -> DeviceArray:

@@ -6,10 +6,11 @@ arrays changes a zone; a call that reads beyond them reads NaN.
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 from collections import defaultdict
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -46,6 +47,12 @@ class ArenaError(Exception):
 def read_dtype(name: str) -> np.dtype[Any]:
     """Return the dtype of a name in DTYPES."""
     return dtype_of("bfloat16") if name == "bfloat16" else np.dtype(name)
+
+
+@lru_cache(maxsize=256)
+def name_dtype(dtype: np.dtype[Any]) -> str:
+    """Return the name of a dtype, which NumPy puts together anew each time."""
+    return dtype.name
 
 
 def create_file() -> int:
@@ -95,7 +102,7 @@ def write(arena: Arena, a: Array, offset: int) -> Placed:
     a: any array of numbers.
     """
     strides = np.empty_like(a, order="K", subok=False).strides
-    placed = Placed(offset, a.shape, strides, a.dtype.name)
+    placed = Placed(offset, a.shape, strides, name_dtype(a.dtype))
     arena.view(placed)[...] = a
     return placed
 
@@ -110,7 +117,7 @@ class Blocks:
 
     def place(self, a: Array) -> Placed:
         """Copy an array into a new block. Raises ArenaError if it is no array of numbers, or the arena is full."""
-        if a.dtype.name not in DTYPES:
+        if name_dtype(a.dtype) not in DTYPES:
             raise ArenaError(f"got an array of dtype {a.dtype}, wanted numbers")
         start = self._allocate(_block_bytes(a.nbytes))
         memory, data = self.arena.memory, start + GUARD_BYTES
@@ -156,7 +163,7 @@ class Answers:
 
     def put(self, a: Array) -> Placed:
         """Copy an array to the end. Raises ArenaError if it is no array of numbers, or the arena is full."""
-        if a.dtype.name not in DTYPES:
+        if name_dtype(a.dtype) not in DTYPES:
             raise ArenaError(f"got an array of dtype {a.dtype}, wanted numbers")
         start, self.end = self.end, _round_up(self.end + a.nbytes, mmap.PAGESIZE if a.nbytes >= LARGE_BYTES else 64)
         if self.end > len(self.arena.memory):
@@ -165,7 +172,7 @@ class Answers:
 
 
 def _array_bytes(placed: Placed) -> int:
-    return int(np.prod(placed.shape, dtype=np.int64)) * read_dtype(placed.dtype).itemsize
+    return math.prod(placed.shape) * read_dtype(placed.dtype).itemsize
 
 
 def _block_bytes(nbytes: int) -> int:

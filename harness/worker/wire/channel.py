@@ -15,6 +15,7 @@ HEAD = struct.Struct("<IQ")  # length, ticket
 MOST_BYTES = 2**26  # of a body; arrays do not go through the channel
 CHUNK_BYTES = 2**16
 LEAST_WAIT_S = 1e-3  # with 0, not even what is there would be received
+TICKETS = 256  # drawn at a time
 
 
 class ChannelClosedError(Exception):
@@ -39,6 +40,7 @@ class Channel:
         """
         self.end, self.most_bytes, self.received = end, most_bytes, bytearray()
         self.until: float | None = None
+        self.tickets: list[int] = []  # drawn, and known to this process alone
 
     def wait_until(self, until: float | None) -> None:
         """Let every later wait end at a time of the monotonic clock, with ChannelLateError; None waits without end."""
@@ -75,7 +77,9 @@ class Channel:
 
     def ask(self, body: bytes) -> int:
         """Send a request; return its ticket. Raises ChannelClosedError."""
-        ticket = secrets.randbits(64)
+        if not self.tickets:
+            self.tickets.extend(struct.unpack(f"<{TICKETS}Q", secrets.token_bytes(8 * TICKETS)))
+        ticket = self.tickets.pop()
         self.send(body, ticket)
         return ticket
 
