@@ -1,5 +1,7 @@
 """Requests that are sent together: the same answers, in the same order, and exceptions that do not get lost."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,8 @@ from harness.worker.hosted.backend import make_hosted
 from harness.worker.hosted.process import Host, HostDiedError, HostError
 from harness.worker.hosted.subject import HostedUnderTest
 from harness.worker.protocol import Start
-from harness.worker.wire.messages import Replies, Value
+from harness.worker.wire.channel import Channel
+from harness.worker.wire.messages import Replies, Synchronize, Value, encoder
 from tests.conftest import ROOT
 
 PROBLEM = harness.parse_line("conv x=2x2x9 w=3x2x3 data=integer")
@@ -21,19 +24,20 @@ BACKEND = "numpy-direct"
 PLUGINS = tuple(row.name for row in load_plugins(()).rows)
 
 
-class Counting(Host):
-    """A host that counts its messages."""
+class Counting(Channel):
+    """A channel that counts its requests."""
 
     messages = 0
 
-    def _exchange(self, body, examine=None):
+    def ask(self, body):
         self.messages += 1
-        return super()._exchange(body, examine)
+        return super().ask(body)
 
 
 @pytest.fixture(scope="module")
 def host():
-    host = Counting()
+    host = Host()
+    host.channel = Counting(host.channel.end)
     loaded = host.start(Start(plugins=PLUGINS, extra=(), backend=BACKEND))
     host.declared = loaded.declared
     yield host
@@ -50,9 +54,9 @@ def _in_process():
 
 
 def _count(host, work):
-    before = host.messages
+    before = host.channel.messages
     found = work()
-    return found, host.messages - before
+    return found, host.channel.messages - before
 
 
 def _walk(subject):
@@ -139,12 +143,14 @@ class _Numbered(harness.worker.hosted.array.HeldArray):
 
 
 @pytest.mark.parametrize("items", [(), (Value(1), Value(2))])
-def test_a_wrong_number_of_replies_ends_the_process(subject, monkeypatch, items):
+def test_a_wrong_number_of_replies_ends_the_process(items):
     host = Host()
-    monkeypatch.setattr(host, "_exchange", lambda body, examine=None: Replies(items))
+    body = encoder.encode(Replies(items))
+    channel, host.channel = host.channel, SimpleNamespace(ask=lambda body: 1, hear=lambda ticket: body)
     with pytest.raises(HostDiedError):
-        host.ask(None)
+        host.ask(Synchronize())
     assert host.process.poll() is not None
+    host.channel = channel
     host.close()
 
 

@@ -85,7 +85,7 @@ class Server:
         """Serve one backend; without one, only requests of the run are answered."""
         self.state, self.offered, self.questions, self.answers = state, backend, questions, Answers(answers)
         self.held: dict[int, Any] = {}
-        self.numbers = itertools.count(1)  # those that the judge chooses are negative
+        self.numbers = itertools.count(1)  # the judge chooses negative ones
         self.dtypes: dict[str, Any] = {}
         self.judge = RemoteJudge(channel, self.answers)
         self.limits = ExitStack()  # the limit of threads that holds now

@@ -135,7 +135,7 @@ class Host:
         self.lock = threading.Lock()
         self.queue: list[_Queued | list[int]] = []  # requests not yet sent, and numbers of what the host may drop
         self.depth = 0  # of `together`
-        self.numbers = itertools.count(-1, -1)  # those that the host chooses are positive
+        self.numbers = itertools.count(-1, -1)  # the host chooses positive ones
         self.kinds: dict[tuple[str, ...], Any] = {}  # answers to questions about dtypes
         self.ended: list[Placed] = []  # arrays whose blocks are free when the host knows
         self.placed: dict[int, tuple[str, Placed]] = {}  # by offset: name and place of all arrays of the judge
@@ -247,7 +247,7 @@ class Host:
         return raised
 
     def _read_outputs(self, outputs: Outputs) -> dict[str, Array]:
-        """Return copies of arrays, which nobody can change later."""
+        """Return copies of arrays; later changes of the shared memory do not reach them."""
         return {name: self.read(one) for name, one in outputs.arrays.items()}
 
     def ask_on(self, request: HostRequest, placed: Iterable[Placed]) -> Taken:
