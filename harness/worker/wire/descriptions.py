@@ -12,7 +12,7 @@ MOST_BYTES = 2**24  # of a frame
 MOST_TEXT = 2000  # characters of any text of a backend
 
 
-class Describe(msgspec.Struct, frozen=True, tag="describe"):
+class Describe(msgspec.Struct, frozen=True, array_like=True, tag="describe"):
     """Import a plugin and say what it brings.
 
     extra: `--plugin` arguments. name: of the plugin, as in a row of the registry.
@@ -22,7 +22,7 @@ class Describe(msgspec.Struct, frozen=True, tag="describe"):
     name: str
 
 
-class AskBackend(msgspec.Struct, frozen=True, tag="ask"):
+class AskBackend(msgspec.Struct, frozen=True, array_like=True, tag="ask"):
     """Say what a backend declares for each of these problems: one reply for each, in their order.
 
     every: whether arithmetic and costs are also wanted of what the backend does not support.
@@ -41,7 +41,7 @@ class Offer(msgspec.Struct, frozen=True):
     source: str
 
 
-class Plugin(msgspec.Struct, frozen=True, tag="plugin"):
+class Plugin(msgspec.Struct, frozen=True, array_like=True, tag="plugin"):
     """Contents of a plugin, as names by kind.
 
     reason: why it is broken; None if it is not.
@@ -58,7 +58,7 @@ class Plugin(msgspec.Struct, frozen=True, tag="plugin"):
     hooks: tuple[str, ...] = ()
 
 
-class Way(msgspec.Struct, frozen=True, tag="way"):
+class Way(msgspec.Struct, frozen=True, array_like=True, tag="way"):
     """The route of a problem.
 
     refusal: why the backend's own method does not compute it; None if it does.
@@ -70,13 +70,13 @@ class Way(msgspec.Struct, frozen=True, tag="way"):
     refusal: str | None
 
 
-class Arithmetic(msgspec.Struct, frozen=True, tag="arithmetic"):
+class Arithmetic(msgspec.Struct, frozen=True, array_like=True, tag="arithmetic"):
     """The fields of a Numerics."""
 
     fields: dict[str, bool | int | str | dict[str, str] | None]
 
 
-class Answer(msgspec.Struct, frozen=True, tag="answer"):
+class Answer(msgspec.Struct, frozen=True, array_like=True, tag="answer"):
     """Declarations of a backend for one problem; None stands for what was not asked."""
 
     route: Way | Raised
