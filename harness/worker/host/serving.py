@@ -161,9 +161,9 @@ class Server:
                 fill_allocator(self.backend, request.sizes)
             case LimitThreads():
                 self.limits.close()
-                if request.threads is not None:
-                    limit = limit_threads(self.backend, request.threads)
-                    return Value(int(self.limits.enter_context(limit)))
+                if request.threads is None:
+                    return Value(0)
+                return Value(int(self.limits.enter_context(limit_threads(self.backend, request.threads))))
             case Ask():
                 return state_facts(self.backend, make_problem(request.problem))
             case AskCosts():
