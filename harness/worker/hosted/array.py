@@ -202,7 +202,7 @@ def describe_all(host: Host, numbers: Iterable[int]) -> tuple[Described, ...]:
         found = tuple(one for one in reply.items if isinstance(one, Described))
         if [one.number for one in found] == list(numbers):
             return found
-    raise HostError(f"its process answered with {type(reply).__name__}, wanted descriptions of arrays")
+    raise host.end_unexpected(reply, "descriptions of arrays")
 
 
 def open_result(host: Host, reply: Any, kept: Iterable[Any] = ()) -> Any:

@@ -13,7 +13,7 @@ from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.numerics import Numerics
 from harness.problems.problem import Problem
 from harness.worker.hosted.array import HeldArray, describe_all, open_result, write_arguments
-from harness.worker.hosted.process import Host, Promise, Taken
+from harness.worker.hosted.process import Host, Promise
 from harness.worker.wire.arena import name_dtype
 from harness.worker.wire.messages import (
     Ask,
@@ -106,7 +106,7 @@ class HostedBackend(RoutedBackend):
         """
         placed = {name: self.host.place(name, a) for name, a in arrays.items()}
         reply = self.host.ask_on(Compute(Asked.of(problem), placed), placed.values())
-        return take_outputs(reply, problem.operator.outputs)
+        return self.host.take_outputs(reply, problem.operator.outputs)
 
     def to_devices(self, arrays: Mapping[str, Array]) -> dict[str, HeldArray]:
         """Return arrays of the backend's own type by name."""
@@ -139,7 +139,7 @@ class HostedBackend(RoutedBackend):
             if not isinstance(array, HeldArray):
                 raise TypeError(f"got {type(array).__name__}, wanted an array of the backend")
         numbers = tuple(array.number for array in arrays.values())
-        found = take_outputs(self.host.ask(Fetch(numbers)), tuple(map(str, numbers)))
+        found = self.host.take_outputs(self.host.ask(Fetch(numbers)), tuple(map(str, numbers)))
         return {name: found[str(number)] for name, number in zip(arrays, numbers, strict=True)}
 
     def plain(self, problem: Problem, arrays: Mapping[str, HeldArray]) -> HeldCall:
@@ -180,13 +180,6 @@ class HostedBackend(RoutedBackend):
         return int(reply.value or 0) if isinstance(reply, Value) else 0
 
 
-def take_outputs(reply: Taken, names: tuple[str, ...]) -> dict[str, Array]:
-    """Return the arrays of a reply. Raises HostError unless it has exactly these names."""
-    if not isinstance(reply, dict) or set(reply) != set(names):
-        raise HostError(f"its process answered with {type(reply).__name__}, wanted {', '.join(names) or 'an array'}")
-    return reply
-
-
 class HeldCall:
     """A call of a problem in the backend's process: the prepared one, or one of plain methods."""
 
@@ -212,7 +205,8 @@ class HeldCall:
 
     def fetch(self) -> dict[str, Array]:
         """Make the call; return its outputs by name, on the host."""
-        return take_outputs(self.backend.host.ask(self._request(outputs=True)), self.problem.operator.outputs)
+        host = self.backend.host
+        return host.take_outputs(host.ask(self._request(outputs=True)), self.problem.operator.outputs)
 
     def promise(self) -> Promise:
         """Queue the call; its outputs are there after the next message."""

@@ -250,6 +250,14 @@ class Host:
         """Return copies of arrays; later changes of the shared memory do not reach them."""
         return {name: self.read(one) for name, one in outputs.arrays.items()}
 
+    def take_outputs(self, reply: Taken, names: tuple[str, ...]) -> dict[str, Array]:
+        """Return the arrays of a reply. Raises HostError unless it has exactly these names."""
+        arrays: dict[str, Array] = self.expect(reply, dict)
+        if set(arrays) != set(names):
+            got = ", ".join(sorted(arrays))[:MOST_TEXT]
+            raise HostError(f"its process answered with {got or 'nothing'}, wanted {', '.join(names) or 'an array'}")
+        return arrays
+
     def ask_on(self, request: HostRequest, placed: Iterable[Placed]) -> Taken:
         """Ask on arrays that were placed for this request alone, and free them whatever comes of it."""
         try:

@@ -14,7 +14,7 @@ from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays, Outp
 from harness.problems.calling import name_outputs
 from harness.problems.problem import Problem
 from harness.problems.reference import turn
-from harness.worker.hosted.backend import HeldCall, HostedBackend, take_outputs
+from harness.worker.hosted.backend import HeldCall, HostedBackend
 from harness.worker.hosted.process import Promise
 
 MOST_WAITING = 2**22  # elements of outputs in one message
@@ -73,7 +73,8 @@ class HostedUnderTest(BackendUnderTest):
             if found:
                 self.hosted.host.flush()
         return [
-            take_answer(problem, take_outputs(promise.take(), problem.operator.outputs)) for problem, promise in found
+            take_answer(problem, self.hosted.host.take_outputs(promise.take(), problem.operator.outputs))
+            for problem, promise in found
         ]
 
     def to_hosts(self, arrays: Mapping[str, DeviceArray]) -> dict[str, Array]:
