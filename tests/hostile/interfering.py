@@ -7,7 +7,7 @@ import time
 
 import harness
 from harness.worker.wire.channel import HEAD
-from harness.worker.wire.messages import Done, DrawSeed, encoder
+from harness.worker.wire.messages import DrawSeed, Replies, Value, encoder
 from tests.faulty.right import Right
 
 
@@ -87,7 +87,7 @@ class Floods(Interferes):
     name = "interfering:flood"
 
     def interfere(self):
-        end, body = find_channel(), encoder.encode(Done())
+        end, body = find_channel(), encoder.encode(Replies(()))
         for number in range(100_000):
             end.sendall(HEAD.pack(len(body), number) + body)
 
@@ -98,7 +98,7 @@ class AnswersWithAnother(Interferes):
     name = "interfering:another-kind"
 
     def interfere(self):
-        body = encoder.encode(Done())
+        body = encoder.encode(Replies((Value(1),)))
         find_channel().sendall(HEAD.pack(len(body), find_ticket()) + body)
         time.sleep(600)
 

@@ -24,7 +24,7 @@ OUTCOMES = {
     "one-byte-at-a-time": ("timeout", LATE),
     "questions": ("crashed", "got a question where there is nothing to judge"),
     "flood": ("crashed", "got bytes that answer no request"),
-    "another-kind": ("crashed", "got Done, wanted a result"),
+    "another-kind": ("crashed", "got Value, wanted outputs"),
 }
 ENOUGH = 2**40
 

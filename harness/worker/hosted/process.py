@@ -252,11 +252,12 @@ class Host:
 
     def take_outputs(self, reply: Taken, names: tuple[str, ...]) -> dict[str, Array]:
         """Return the arrays of a reply. Raises HostError unless it has exactly these names."""
-        arrays: dict[str, Array] = self.expect(reply, dict)
-        if set(arrays) != set(names):
-            got = ", ".join(sorted(arrays))[:MOST_TEXT]
+        if not isinstance(reply, dict):
+            raise self.end_unexpected(reply, "outputs")
+        if set(reply) != set(names):
+            got = ", ".join(sorted(reply))[:MOST_TEXT]
             raise HostError(f"its process answered with {got or 'nothing'}, wanted {', '.join(names) or 'an array'}")
-        return arrays
+        return reply
 
     def ask_on(self, request: HostRequest, placed: Iterable[Placed]) -> Taken:
         """Ask on arrays that were placed for this request alone, and free them whatever comes of it."""
