@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,6 @@ import click
 
 from harness.cli.options import load_registry, plugin_options, say_parties
 from harness.cli.saying import say
-from harness.errors import UnwritableError
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -32,11 +33,14 @@ SHOWN = 4
     help="Problems on which a law is asked at first; what no law has caught then is asked on all.",
 )  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Faults tried side by side.")
-@click.option("--output", metavar="FOLDER", help="Also write the matrix as files into this folder.")
+@click.option(
+    "--output", metavar="FOLDER", help="Also write the matrix as files into this folder, with a record for --resume."
+)
+@click.option("--resume", metavar="FOLDER", help="Folder of --output that was interrupted: ask only what is missing.")
 @plugin_options
 def command(
     sources: tuple[str, ...], backends: tuple[str, ...], laws: tuple[str, ...], quick: bool, most: int, jobs: int,
-    output: str | None, plugins: tuple[str, ...], without: tuple[str, ...],
+    output: str | None, resume: str | None, plugins: tuple[str, ...], without: tuple[str, ...],
 ) -> ExitCode:  # fmt: skip
     """Ask every law of every planted fault, and show which law catches which: kills, only killers, survivors.
 
@@ -45,34 +49,44 @@ def command(
 
     \b
     python -m harness killmatrix --output killmatrix
+    python -m harness killmatrix --resume killmatrix
     """
     import tempfile
 
-    from harness.experiments.kill_matrix import choose_faults, list_files, make_matrix
+    from harness.cli.options import command_line
+    from harness.experiments.kill_matrix import choose_faults, choose_laws, list_files, make_matrix
+    from harness.experiments.kill_record import check_record, identify_hunt, open_record
 
+    kept = check_record(output, resume)
     files = (*list_files(sources), *plugins)
     registry = load_registry(files, without)
     faults = choose_faults(registry, sources, backends)
     say_parties(registry, faults)
     for law in laws:
         registry.law(law)
-    if output is not None:
-        _make_folder(output)  # before the minutes that the matrix takes
-    with tempfile.TemporaryDirectory() as folder:
-        matrix = make_matrix(
-            registry,
-            faults,
-            laws,
-            Path(folder),
-            plugins=files,
-            quick=quick,
-            most=most,
-            jobs=jobs,
-            watch=_Progress(len(faults)),
-        )
+    identity = identify_hunt(faults, choose_laws(registry, laws), files, without, quick=quick, most=most)
+    record = open_record(kept, faults, identity, command_line(sys.argv[1:]), resume=resume is not None)
+    try:
+        with tempfile.TemporaryDirectory() as folder, closing(record):
+            matrix = make_matrix(
+                registry,
+                faults,
+                laws,
+                Path(folder),
+                plugins=files,
+                quick=quick,
+                most=most,
+                jobs=jobs,
+                watch=_Progress(len(faults)),
+                record=record,
+            )
+    except KeyboardInterrupt:
+        if kept is not None:
+            say(f"go on with --resume {kept}", error=True)
+        raise
     print_matrix(matrix)
-    if output is not None:
-        for path in _write(registry, matrix, Path(output)):
+    if kept is not None:
+        for path in _write(registry, matrix, kept):
             say(path)
     return ExitCode.WRONG if matrix.survivors else ExitCode.OK
 
@@ -110,15 +124,6 @@ def print_matrix(matrix: KillMatrix) -> None:
     )
     if matrix.survivors:
         console.print(f"[red]survivors[/red]: {', '.join(matrix.survivors)}", soft_wrap=True)
-
-
-def _make_folder(output: str) -> None:
-    try:
-        Path(output).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UnwritableError(
-            f"output folder cannot be written: got '{output}' ({error.strerror}), wanted a writable place; see --output"
-        ) from None
 
 
 def _write(registry: Registry, matrix: KillMatrix, folder: Path) -> list[Path]:

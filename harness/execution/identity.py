@@ -41,7 +41,6 @@ def identify(
     gate = "none"
     if plan.gate is not None:  # decoded in between, so that a whole number of seconds is spelt in one way
         gate = msgspec.json.encode(msgspec.json.decode(msgspec.json.encode(plan.gate), type=Gate)).decode()
-    machine = f"{environment['cpu']}, {environment['cores']} cores, {environment['memory_gib']} GiB"
     return {
         "suites": " ".join(plan.suites),
         "arms": ", ".join(map(_describe_arm, arms)) or " ".join(plan.arm_names),
@@ -50,6 +49,17 @@ def identify(
         "mode": plan.mode or "of the suite",
         "gate": gate,
         "threads": "default" if threads is None else str(threads),
+        **identify_code(plugins, environment),
+    }
+
+
+def identify_code(plugins: Sequence[str], environment: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parts of an identity that follow from the code, the libraries and the machine.
+
+    plugins: `--plugin` arguments. environment: as `describe_environment` returned it.
+    """
+    machine = f"{environment['cpu']}, {environment['cores']} cores, {environment['memory_gib']} GiB"
+    return {
         "plugins": " ".join(plugins) or "none",
         "harness": hash_sources([path for name in OWN for path in list_package(name)]),
         "plugin sources": hash_sources(list_plugin_files(plugins)),
@@ -65,16 +75,24 @@ def check_identity(header: Header, now: Mapping[str, str]) -> None:
 
     header: of the run. now: identity of the command.
     """
-    names = dict.fromkeys((*header.identity, *now))
-    differing = [name for name in names if header.identity.get(name) != now.get(name)]
+    refuse_difference(header.identity, header.command, now)
+
+
+def refuse_difference(before: Mapping[str, str], command: str, now: Mapping[str, str]) -> None:
+    """Raise UsageError if two identities differ, with both values of each part that does.
+
+    before: identity of what was interrupted. command: with which it was begun. now: identity of the command that is to
+    resume it.
+    """
+    names = dict.fromkeys((*before, *now))
+    differing = [name for name in names if before.get(name) != now.get(name)]
     if differing:
         told = "; ".join(
-            f"{name}: got {now.get(name, 'none')}, the run has {header.identity.get(name, 'none')}"
-            for name in differing
+            f"{name}: got {now.get(name, 'none')}, the run has {before.get(name, 'none')}" for name in differing
         )
         raise UsageError(
             f"run cannot be resumed, as this command would not go on with the same: {told}; wanted its own command, "
-            f"which was `{header.command}`, with --resume, in the same environment; or begin a new run"
+            f"which was `{command}`, with --resume, in the same environment; or begin a new run"
         )
 
 

@@ -7,6 +7,7 @@ registry: backends and laws.
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from pathlib import Path
 from harness.analysis.kill_matrix import Kill, KillMatrix
 from harness.errors import UsageError
 from harness.execution.worker_supervisor import WorkerSupervisor
+from harness.experiments.kill_record import KillRecord
 from harness.plan.cell import Cell
 from harness.plan.planner import plan_run
 from harness.plugins.manager import Registry
@@ -38,6 +40,7 @@ def make_matrix(
     most: int = MOST,
     jobs: int = 2,
     watch: Watch = lambda fault, what, tried: None,
+    record: KillRecord | None = None,
 ) -> KillMatrix:
     """Apply laws to faulty backends in workers, several backends at a time.
 
@@ -49,63 +52,81 @@ def make_matrix(
     most: approximate number of problems that each law is first applied to.
     jobs: faulty backends at a time.
     watch: called after each fault.
+    record: what was asked before, which is not asked again; it receives what is asked now.
     """
-    names = tuple(laws or registry.suite("correctness").laws)
+    names = choose_laws(registry, laws)
+    record = KillRecord() if record is None else record
     kills: dict[tuple[str, str], Kill] = {}
-    tried = 0
+    tried, stopped = 0, threading.Event()
 
-    def work(fault: str) -> tuple[str, list[Kill], int]:
-        found, asked = hunt(registry, fault, names, folder, plugins, quick, most)
-        return fault, found, asked
+    def work(fault: str) -> str:
+        if fault not in record.hunted:
+            hunt(registry, fault, names, folder, plugins, quick, most, record, stopped)
+        return fault
 
     with ThreadPoolExecutor(jobs) as pool:
-        for fault, found, asked in pool.map(work, faults):
-            tried += asked
-            kills |= {(kill.law, fault): kill for kill in found}
-            watch(fault, f"caught by {len(found)}" if found else "SURVIVES", tried)
+        try:
+            for fault in pool.map(work, faults):
+                tried += len(record.asked[fault])
+                found = record.list_kills(fault)
+                kills |= {(kill.law, fault): kill for kill in found}
+                watch(fault, f"caught by {len(found)}" if found else "SURVIVES", tried)
+        except BaseException:
+            stopped.set()  # the other faults end with their current cell
+            raise
     return KillMatrix(faults=tuple(faults), laws=names, kills=kills, tried=tried, complete=not quick)
 
 
-def hunt(
-    registry: Registry, fault: str, laws: Sequence[str], folder: Path, plugins: Sequence[str], quick: bool, most: int
-) -> tuple[list[Kill], int]:
-    """Return the kills of one fault, one for each law that catches it, and the number of applications of laws.
+def choose_laws(registry: Registry, laws: Sequence[str]) -> tuple[str, ...]:
+    """Return the laws to apply: those named, or those of suite `correctness`."""
+    return tuple(laws or registry.suite("correctness").laws)
 
-    laws, folder, plugins, quick, most: as for `make_matrix`.
+
+def hunt(
+    registry: Registry, fault: str, laws: Sequence[str], folder: Path, plugins: Sequence[str], quick: bool, most: int,
+    record: KillRecord, stopped: threading.Event,
+) -> None:  # fmt: skip
+    """Apply laws to one fault until each law has caught it or has no problem left.
+
+    laws, folder, plugins, quick, most, record: as for `make_matrix`. stopped: set if the result is no longer wanted.
     """
     by_law: dict[str, list[Cell]] = defaultdict(list)
-    for cell in plan_run(registry, ["correctness"], [fault], (), laws).cells:
+    planned = plan_run(registry, ["correctness"], [fault], (), laws).cells
+    record.begin(fault, planned)
+    for cell in planned:
         if cell.decided is None:
             by_law[cell.law].append(cell)
     some = {law: cells[:: max(1, len(cells) // most)] for law, cells in by_law.items()}
     with closing(_open_supervisors(registry, fault, folder, plugins)) as supervisors:
-        kills, tried = _ask(some, supervisors, fault, quick)
-        if not kills:
+        caught = _ask(some, supervisors, fault, quick, record, stopped)
+        if not caught:
             rest = {law: [cell for cell in cells if cell not in some[law]] for law, cells in by_law.items()}
-            kills, more = _ask(rest, supervisors, fault, quick)
-            tried += more
-    return kills, tried
+            _ask(rest, supervisors, fault, quick, record, stopped)
+    if not stopped.is_set():
+        record.end(fault)
 
 
 def _ask(
-    by_law: Mapping[str, Sequence[Cell]], supervisors: Generator[WorkerSupervisor], fault: str, quick: bool
-) -> tuple[list[Kill], int]:
-    """Apply laws until each has caught the fault or has no cell left; `quick` stops after the first kill."""
-    kills: list[Kill] = []
-    tried = 0
-    for law, cells in by_law.items():
+    by_law: Mapping[str, Sequence[Cell]], supervisors: Generator[WorkerSupervisor], fault: str, quick: bool,
+    record: KillRecord, stopped: threading.Event,
+) -> bool:  # fmt: skip
+    """Apply laws until each has caught the fault or has no cell left; `quick` stops after the first kill.
+
+    Return True if any law has caught it.
+    """
+    caught = False
+    for cells in by_law.values():
         supervisor = next(supervisors)
         for cell in cells:
-            tried += 1
-            result = supervisor.check(cell, "")
-            if result.outcome in WRONG:
-                kills.append(
-                    Kill(law=law, fault=fault, problem=cell.line, outcome=result.outcome, reason=result.reason)
-                )
+            if stopped.is_set():
+                return caught
+            found = record.find(fault, cell) or record.add(fault, cell, supervisor.check(cell, ""))
+            if found.outcome in WRONG:
+                caught = True
                 break
-        if quick and kills:
+        if quick and caught:
             break
-    return kills, tried
+    return caught
 
 
 def _open_supervisors(

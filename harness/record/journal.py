@@ -112,6 +112,10 @@ class Journal:
         self.lock = threading.Lock()
         self.seal: Seal | None = None  # of a run that can be resumed
         self.final = False  # whether the run has ended, so that it is never resumed
+        self.advice = (  # what to do where nothing more can be written
+            f"what was done is on disk, see it with `python -m harness report {path.parent}`; make room, then go on "
+            f"with --resume {path.parent}, or name another place with --output"
+        )
         # size in bytes, number of lines, and hash of all that was written
         self.done = (len(kept), kept.count(b"\n"), hashlib.blake2b(kept))
         if file is None:
@@ -133,7 +137,7 @@ class Journal:
         """Hash of all bytes written, by BLAKE2b."""
         return self.done[2].digest()
 
-    def append(self, entry: Entry) -> None:
+    def append(self, entry: msgspec.Struct) -> None:
         """Write one entry as one line, completely or not at all. Raises UnwritableError, with the path and the reason.
 
         The file ends with a whole line afterwards in any case.
@@ -172,11 +176,7 @@ class Journal:
                 raise self._unwritable(f"{free / 2**10:.0f} KiB are left on the disk")
 
     def _unwritable(self, reason: str) -> UnwritableError:
-        return UnwritableError(
-            f"journal cannot be written: '{self.path}' ({reason}); what was done is on disk, see it with `python -m "
-            f"harness report {self.path.parent}`; make room, then go on with --resume {self.path.parent}, or name "
-            "another place with --output"
-        )
+        return UnwritableError(f"journal cannot be written: '{self.path}' ({reason}); {self.advice}")
 
     def sync(self) -> None:
         """Sync the journal to disk. Raises UnwritableError."""

@@ -128,11 +128,11 @@ def _read_all(file: IO[bytes]) -> bytes:
     return b"".join(iter(lambda: file.read(2**20), b""))
 
 
-def check_bytes(folder: Path, data: bytes, seal: Sealed | None, header: str) -> bytes:
+def check_bytes(folder: Path, data: bytes, seal: Sealed | None, header: str, name: str = JOURNAL) -> bytes:
     """Return the whole lines of a journal that count: those below its seal, or all if there is none.
 
     folder: of the run. data: contents of the journal. seal: of the run, None if there is none. header: hash of the
-    header.
+    header. name: of the journal.
     A line that was written after the seal, at most one, is left out. Raises UsageError if anything differs.
     """
     if seal is None:
@@ -141,7 +141,7 @@ def check_bytes(folder: Path, data: bytes, seal: Sealed | None, header: str) -> 
         refuse(folder, f"its {HEADER} is not what the harness wrote")
     kept = data[: seal.size]
     if len(kept) != seal.size or hashlib.blake2b(kept).hexdigest() != seal.journal:
-        refuse(folder, f"its {JOURNAL} is not what the harness wrote")
+        refuse(folder, f"its {name} is not what the harness wrote")
     return kept
 
 
