@@ -5,7 +5,7 @@
 `LAMBDA`: 8, the factor of probabilistic bounds: the sum of K roundings of u exceeds LAMBDA sqrt(K) u with probability
 below 3e-14 K (Higham and Mary 2019).
 `NOISE_DRAWS`: number of evaluations of a network with noise. `GLUE_ROUNDINGS`: roundings, in units of u, of one
-element-wise operation between operators.
+element-wise operation between operators. `PATIENCE_OF_ALL_S`: seconds in which calls at the same time must end.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         same_bits,
         sum_bound,
     )
+    from harness.laws.meeting import Caller, Meetings
     from harness.laws.networks.error_bounds import (
         GLUE_ROUNDINGS,
         NOISE_DRAWS,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     )
     from harness.laws.networks.subject import NetworkUnderTest, copy_to_host
     from harness.laws.networks.verify import verify_network, verify_network_layers
+    from harness.laws.overlapping import PATIENCE_OF_ALL_S
     from harness.laws.sampling.beyond import (
         call_on_large_arrays,
         draw_large_arrays,
@@ -57,11 +59,13 @@ else:
                 "LAMBDA check_answers check_outputs input_rounding is_exact judge_output magnitude make_check "
                 "norm_bound rounding_bound same_bits sum_bound"
             ),
+            "meeting": "Caller Meetings",
             "networks.error_bounds": (
                 "GLUE_ROUNDINGS NOISE_DRAWS add_relative_noise compute_noisily compute_reference take_elements"
             ),
             "networks.subject": "NetworkUnderTest copy_to_host",
             "networks.verify": "verify_network verify_network_layers",
+            "overlapping": "PATIENCE_OF_ALL_S",
             "sampling.beyond": "call_on_large_arrays draw_large_arrays is_beyond_32_bits judge_large_outputs",
             "subject": "NoRoomError NotExactError PreparedCall",
             "threads": "Turning has_thread_switch limit_threads watch_threads",
@@ -69,10 +73,11 @@ else:
     )
 
 __all__ = [
-    "GLUE_ROUNDINGS", "LAMBDA", "NOISE_DRAWS", "NetworkUnderTest", "NoRoomError", "NotExactError",
-    "PreparedCall", "Turning", "add_relative_noise", "call_on_large_arrays", "check_answers", "check_outputs",
-    "compute_noisily", "compute_reference", "copy_to_host", "draw_large_arrays", "has_thread_switch",
-    "input_rounding", "is_beyond_32_bits", "is_exact", "judge_large_outputs", "judge_output", "limit_threads",
-    "magnitude", "make_check", "norm_bound", "nothing_to_show", "rounding_bound", "same_bits", "sum_bound",
-    "take_elements", "verify_network", "verify_network_layers", "watch_threads",
+    "GLUE_ROUNDINGS", "LAMBDA", "NOISE_DRAWS", "PATIENCE_OF_ALL_S", "Caller", "Meetings", "NetworkUnderTest",
+    "NoRoomError", "NotExactError", "PreparedCall", "Turning", "add_relative_noise",
+    "call_on_large_arrays", "check_answers", "check_outputs", "compute_noisily", "compute_reference",
+    "copy_to_host", "draw_large_arrays", "has_thread_switch", "input_rounding", "is_beyond_32_bits", "is_exact",
+    "judge_large_outputs", "judge_output", "limit_threads", "magnitude", "make_check", "norm_bound",
+    "nothing_to_show", "rounding_bound", "same_bits", "sum_bound", "take_elements", "verify_network",
+    "verify_network_layers", "watch_threads",
 ]  # fmt: skip

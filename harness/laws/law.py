@@ -31,8 +31,6 @@ class Law:
     needs: operators in the statement, for a given problem.
     applies: whether its conditions hold for a problem, of an operator or of a network.
     restates: operators whose derivation from the others is this very statement; it is then true by construction.
-    inside: whether it must run in the backend's own process, as it stops or starts threads there. Others run in a
-        process that no code of the backend can reach.
     copies: number of copies of all arrays of a problem held at once, in addition to the backend's workspace; None for a
         law on small problems, for which the planner's own estimate holds.
     role: further use of its results. `reference`: it knows every element of the answer, so it says that an answer is
@@ -50,7 +48,6 @@ class Law:
     restates: frozenset[Operator] = frozenset()
     copies: float | None = None
     role: Role = ""
-    inside: bool = False
 
     def __post_init__(self) -> None:
         """Reject a law that could not be planned or reported."""
@@ -92,14 +89,13 @@ def law(
     restates: tuple[Operator, ...] = (),
     copies: float | None = None,
     role: Role = "",
-    inside: bool = False,
 ) -> Callable[[Check], Law]:
     """Make a Law from a function: its name is the function's, its formula the first line of the docstring.
 
     tolerance: kind of the comparison.
     when: conditions on a problem of an operator.
     needs: operators in the statement; None for the problem's own.
-    restates, copies, role, inside: as in `Law`.
+    restates, copies, role: as in `Law`.
     The decorator raises ValueError if the function has no docstring.
     """
     return partial(
@@ -110,7 +106,6 @@ def law(
         restates=frozenset(restates),
         copies=copies,
         role=role,
-        inside=inside,
     )
 
 

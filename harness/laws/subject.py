@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,9 @@ from harness.backend.routing import prepare, run
 from harness.backend.watched import watch
 from harness.errors import RefusalError
 from harness.laws.error_bounds import is_exact
+from harness.laws.interrupting import interrupt
+from harness.laws.meeting import Caller, Interruption, Make, Meetings, Overlapping
+from harness.laws.overlapping import overlap
 from harness.laws.threads import Turning, limit_threads, watch_threads
 from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays, Outputs
 from harness.problems.calling import bind_operator, name_outputs
@@ -189,6 +193,12 @@ class BackendUnderTest:
         """Change the number of threads of a call, and observe which threads work; see `observe_threads`."""
         return watch_threads(self.backend, call, counts)
 
+    @contextmanager
+    def meet(self) -> Iterator[Meetings]:
+        """Let calls of the backend meet: one in the middle of another, or several at the same time."""
+        with ThreadPoolExecutor(1) as pool:
+            yield OwnMeetings(self, pool)
+
     def fill_allocator(self, sizes: tuple[int, ...]) -> None:
         """Fill memory that the allocators will give to the next call with NaN: NumPy's and the backend's own.
 
@@ -254,3 +264,35 @@ class BackendUnderTest:
             output_padding=None,
             flip=self.problem.flip if flip is None else flip,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMeetings:
+    """Meetings of calls in this process. Every call that is stopped runs in the one thread of the pool.
+
+    Libraries make a team for each thread that calls them.
+    """
+
+    subject: BackendUnderTest
+    pool: ThreadPoolExecutor
+
+    def interrupt(
+        self, first: Caller, always: Sequence[Caller], turns: Sequence[Caller], stops: Sequence[int]
+    ) -> Interruption:
+        """Make calls in the middle of another; see `Meetings`.
+
+        first, always, turns, stops: as there.
+        """
+        make = self._make
+        return interrupt(self.pool, make(first), [make(one) for one in always], [make(one) for one in turns], stops)
+
+    def overlap(self, callers: Sequence[Caller]) -> Overlapping:
+        """Make calls at the same time; see `Meetings`."""
+        return overlap([self._make(one) for one in callers])
+
+    def _make(self, caller: Caller) -> Make:
+        if (call := caller.call) is not None:
+            return lambda: call
+        assert caller.arrays is not None
+        arrays = caller.arrays
+        return lambda: self.subject.prepare(caller.problem, {name: a.copy(order="K") for name, a in arrays.items()})

@@ -1,8 +1,8 @@
 """The judge's process, `python -m harness.worker IN OUT`: answers requests from pipe IN on pipe OUT until IN closes.
 
 It loads the plugins with laws and none that has only backends. The backend runs in a process of its own, which this one
-starts; laws, votes, the reference, bounds and comparisons run here. Requests about times, and laws that must run inside
-the backend's process, are passed on to it. If it dies, this process ends in the same way, so that the run sees how.
+starts; laws, votes, the reference, bounds and comparisons run here. Requests about times are passed on to it. If it
+dies, this process ends in the same way, so that the run sees how.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def answer(state: State, request: Request, source: int | None = None) -> Reply:
         return FilesLoaded(tuple(sorted({*theirs.files, *list_loaded()})), theirs.packages)
     try:
         if isinstance(request, Check):
-            return _check(state, state.host, request)
+            return _check(state, request)
         if isinstance(request, Answer):
             return _vote(state, request)
         if isinstance(request, Prepare | Sample):
@@ -133,8 +133,8 @@ def answer(state: State, request: Request, source: int | None = None) -> Reply:
     return state.host.pass_on(request)
 
 
-def _check(state: State, host: Host, request: Check) -> Reply:
-    """Apply a law here, or let the backend's process do it."""
+def _check(state: State, request: Check) -> Reply:
+    """Apply a law here."""
     law, problem = state.registry.law(request.law), parse_task(request.problem, state.registry.networks)
     backend = state.backend
     if backend is None:
@@ -143,8 +143,6 @@ def _check(state: State, host: Host, request: Check) -> Reply:
         return changed
     if isinstance(problem, NetworkProblem):
         return _watch_memory(state, check(partial(_find_network, state, problem), law))
-    if law.inside:
-        return host.pass_on(request)
     return _watch_memory(state, check(partial(HostedUnderTest, backend, problem), law))
 
 

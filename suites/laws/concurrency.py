@@ -3,69 +3,42 @@
 from __future__ import annotations
 
 import itertools
-import os
-import sys
-import sysconfig
-import threading
-import time
-from collections.abc import Callable, Container, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import partial
-from queue import SimpleQueue
-from types import FrameType
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-import numpy as np
-
-import harness
 from harness import BackendUnderTest, Deviation, Problem, law, statement, worst_of
-from harness.laws import PreparedCall
+from harness.laws import PATIENCE_OF_ALL_S, Caller, Meetings, PreparedCall
 from harness.problems import Sizes, make_arrays
 from suites.laws import neighbours
 from suites.laws.alone import Answers, Case, Outputs, is_chosen, make_case, make_case_of
 
-SWITCH_S = 1e-6  # how long a thread keeps the interpreter while another one waits for it
-POLL_S, ASLEEP, PATIENCE = 0.005, 4, 400  # see `_Interrupted.wait`
 MOST_PLACES = 20  # in one call, where others are put in between: evenly spread where there are more lines
 MOST_SHAPES = 16  # met first by two calls at once, each with another line of the first call between
 RING = 4  # buffers that calls may take in turns: so many calls in a row reach each of them
 MANY_IMAGES = 32  # make calls so long that those of two threads overlap, on two processors
-IN_A_ROW = 4  # calls of a thread before it looks at the answers
-LEAST_CALLS, MOST_CALLS = 4, 400  # of each thread
-OVERLAP_S = 0.006  # of processor time in each thread at least: calls of some microseconds are made very often
-PATIENCE_OF_ALL_S = 60.0  # then the threads are held to wait for each other
-
-HERE = os.path.dirname(__file__)
-SKIPPED = tuple(
-    os.path.realpath(folder) + os.sep
-    for folder in (os.path.dirname(harness.__file__), os.path.dirname(np.__file__), HERE, sysconfig.get_path("stdlib"))
-)
-SITE = os.path.realpath(sysconfig.get_path("purelib")) + os.sep
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage(Answers):
-    """Answers, and the thread in which calls are interrupted: one for all, as libraries make a team for each thread."""
+    """Answers of calls that meet."""
 
-    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+    meetings: Meetings
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """One of several callers at once: its case, the way it calls, and its name in messages."""
+class Party:
+    """One of several callers at once: its case, and its call, or None if it prepares one each time."""
 
     case: Case
-    make: Callable[[], PreparedCall]
+    call: PreparedCall | None
 
-    @classmethod
-    def of(cls, case: Case, call: PreparedCall) -> Caller:
-        """Make the same call each time."""
-        return cls(case, lambda: call)
+    @property
+    def caller(self) -> Caller:
+        """The caller."""
+        return Caller(self.case.problem, self.call, None if self.call else self.case.arrays)
 
 
-@law(tolerance="exact", when=is_chosen, inside=True)
+@law(tolerance="exact", when=is_chosen)
 def calls_at_once_agree(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """f(x) and g(z), called at the same time by different threads, are f(x) and g(z)
 
@@ -74,46 +47,61 @@ def calls_at_once_agree(subject: BackendUnderTest, problem: Problem) -> Deviatio
     and others are made in between; then threads call all at once. The bits are those of the call alone where the
     backend is deterministic. Where it declares that it is not reentrant, calls take turns, and nothing else is asked.
     """
-    answers = Stage(subject)
-    callers = list(_callers(answers, problem))
-    if not all(answers.subject.numerics(one.case.problem).reentrant for one in callers):
-        turns = [_attempt(answers, one, "in turn") for one in (*callers, *callers)]
+    alone = Answers(subject)
+    with subject.together():
+        parties = list(_parties(alone, problem))
+    if not all(subject.numerics(one.case.problem).reentrant for one in parties):
+        turns = [_judge(alone, one, _try(one), "in turn") for one in (*parties, *parties)]
         return replace(worst_of(*turns), observed="asked one at a time, as declared")
-    with answers.pool:
-        found = worst_of(*_check_all(answers, problem, callers))
+    with subject.meet() as meetings:
+        answers = Stage(subject, alone.known, alone.alone, meetings=meetings)
+        found = worst_of(*_check_all(answers, problem, parties))
     return replace(found, observed="as alone" if found.passed else "not as alone")
 
 
-def _check_all(answers: Stage, problem: Problem, callers: Sequence[Caller]) -> Iterator[Deviation]:
+def _check_all(answers: Stage, problem: Problem, parties: Sequence[Party]) -> Iterator[Deviation]:
     """Every caller alone, then every way of calling at once, until an answer is wrong."""
-    first, same, half, *rest, last = callers
-    lines = count_lines(answers, first)
-    ways: list[Callable[[], Deviation]] = [partial(_listen, answers, one) for one in callers]
-    ways.append(lambda: interrupt(answers, first, (same, last), (half, *rest), spread(lines, MOST_PLACES)))
-    for number, line in enumerate(spread(lines, MOST_SHAPES)):
-        shape = (1, *problem.x[1:-1], problem.x[-1] + 1 + number)
-        ways.append(partial(_interrupt_first_use, answers, problem, shape, line, RING if number % 2 else 1))
-    ways.append(lambda: overlap(answers, _new_pair(answers, problem, (MANY_IMAGES, *problem.x[1:]))))
-    if answers.plans(problem):
-        plans = [Caller.of(one.case, answers.prepared(one.case)) for one in (first, half, last)]
-        ways += [
-            lambda: interrupt(answers, plans[0], plans[1:], (), spread(count_lines(answers, plans[0]), MOST_PLACES)),
-            lambda: overlap(answers, _planned(answers, _new_pair(answers, problem, (MANY_IMAGES, *problem.x[1:])))),
-        ]
-    for way in ways:
-        found = way()
+    for found in _try_all(answers, problem, parties):
         yield found
         if not found.passed:
             return
 
 
-def _listen(answers: Answers, one: Caller) -> Deviation:
+def _try_all(answers: Stage, problem: Problem, parties: Sequence[Party]) -> Iterator[Deviation]:
+    first, same, half, *rest, last = parties
+    many = (MANY_IMAGES, *problem.x[1:])
+    for one in parties:
+        yield _listen(answers, one)
+    yield interrupt(answers, first, (same, last), (half, *rest), spread(count_lines(answers, first), MOST_PLACES))
+    yield from _interrupt_first_uses(answers, problem)
+    yield overlap(answers, _new_pair(answers, problem, many))
+    if answers.plans(problem):
+        plans = [Party(one.case, answers.prepared(one.case)) for one in (first, half, last)]
+        for plan in plans:
+            yield _judge(answers, plan, _try(plan), "through a prepared call")
+        yield interrupt(answers, plans[0], plans[1:], (), spread(count_lines(answers, plans[0]), MOST_PLACES))
+        yield overlap(answers, _planned(answers, _new_pair(answers, problem, many)))
+
+
+def _listen(answers: Answers, one: Party) -> Deviation:
     """Judge a caller that is alone, and keep the bits of its answer."""
-    call = one.make()
-    return answers.judge_alone(one.case, answers.fetch(one.case, call, call.run()))
+    return answers.judge_alone(one.case, _get_call(one).answer())
 
 
-def _callers(answers: Answers, problem: Problem) -> Iterator[Caller]:
+def _get_call(one: Party) -> PreparedCall:
+    assert one.call is not None
+    return one.call
+
+
+def _try(one: Party) -> Outputs | BaseException:
+    """Make a call; return its outputs, or the exception that it raised."""
+    try:
+        return _get_call(one).answer()
+    except Exception as error:
+        return error
+
+
+def _parties(answers: Answers, problem: Problem) -> Iterator[Party]:
     """The problem itself, the same on the very same arrays, the same with another first array, and others near it.
 
     On the same arrays one sees what the other has borrowed. The last has another window of the same shapes, and all
@@ -121,12 +109,12 @@ def _callers(answers: Answers, problem: Problem) -> Iterator[Caller]:
     """
     base, first = make_case("the problem", problem), problem.operator.inputs[0]
     arrays = answers.own(base)
-    yield Caller.of(base, answers.plain(base, arrays))
+    yield Party(base, answers.plain(base, arrays))
     same = make_case_of("the problem on the same arrays", problem, base.arrays)
-    yield Caller.of(same, answers.plain(same, arrays))
+    yield Party(same, answers.plain(same, arrays))
     other = problem.with_(seed=problem.seed + 7)
     half = make_case_of(f"another {first}", problem, {**base.arrays, first: make_arrays(other)[first]})
-    yield Caller.of(half, answers.plain(half, {**arrays, first: answers.own(half)[first]}))
+    yield Party(half, answers.plain(half, {**arrays, first: answers.own(half)[first]}))
     near = (
         *neighbours.near_batches(problem)[-1:],
         *neighbours.near_forms(problem)[1:2],
@@ -135,7 +123,7 @@ def _callers(answers: Answers, problem: Problem) -> Iterator[Caller]:
         *_first_taken(answers, neighbours.near_windows(problem), "padding on the other side"),
     )
     for case in answers.cases(near):
-        yield Caller.of(case, answers.plain(case))
+        yield Party(case, answers.plain(case))
 
 
 def _first_taken(answers: Answers, near: neighbours.Neighbours, best: str) -> neighbours.Neighbours:
@@ -144,32 +132,38 @@ def _first_taken(answers: Answers, near: neighbours.Neighbours, best: str) -> ne
     return tuple(taken[:1])
 
 
-def _interrupt_first_use(answers: Stage, problem: Problem, x: Sizes, line: int, calls: int) -> Deviation:
-    """Stop the first call of a shape at one line, and make others of that shape there: they find what is ready."""
-    first, second = _new_pair(answers, problem, x)
-    return interrupt(answers, first, (second,) * calls, (), (line,))
+def _interrupt_first_uses(answers: Stage, problem: Problem) -> Iterator[Deviation]:
+    """Stop the first call of a shape at one line, and make others of that shape there: they find what is ready.
+
+    The lines of a first call are counted on one more shape: it may run more than later calls do.
+    """
+    shapes = [(1, *problem.x[1:-1], problem.x[-1] + 1 + number) for number in range(MOST_SHAPES + 1)]
+    lines = count_lines(answers, _new_pair(answers, problem, shapes.pop())[0])
+    for number, (x, line) in enumerate(zip(shapes, spread(lines, MOST_SHAPES), strict=False)):
+        first, second = _new_pair(answers, problem, x)
+        yield interrupt(answers, first, (second,) * (RING if number % 2 else 1), (), (line,))
 
 
-def _planned(answers: Answers, pair: tuple[Caller, Caller]) -> tuple[Caller, Caller]:
+def _planned(answers: Answers, pair: tuple[Party, Party]) -> tuple[Party, Party]:
     """Results of `pair` through prepared calls: one that is prepared before, and one that is prepared each time."""
     first, second = (one.case for one in pair)
-    return Caller.of(first, answers.prepared(first)), Caller(second, lambda: answers.prepared(second))
+    return Party(first, answers.prepared(first)), Party(second, None)
 
 
-def _new_pair(answers: Answers, problem: Problem, x: Sizes) -> tuple[Caller, Caller]:
+def _new_pair(answers: Answers, problem: Problem, x: Sizes) -> tuple[Party, Party]:
     """Two callers of one shape that is met here first: what is made at first use is made by both at once."""
     one = problem.with_(x=x, seed=problem.seed + 11)
     first, second = make_case("a new shape", one), make_case("a new shape, other data", one.with_(seed=one.seed + 1))
-    return Caller.of(first, answers.plain(first)), Caller.of(second, answers.plain(second))
+    return Party(first, answers.plain(first)), Party(second, answers.plain(second))
 
 
 # --- one call in the middle of another ------------------------------------------------------------------------------
 
 
 def interrupt(
-    answers: Stage, first: Caller, always: Sequence[Caller], turns: Sequence[Caller], stops: Sequence[int]
+    answers: Stage, first: Party, always: Sequence[Party], turns: Sequence[Party], stops: Sequence[int]
 ) -> Deviation:
-    """Make a call in a thread, stop it at lines of the backend, and make others in this thread meanwhile.
+    """Make a call in a thread, stop it at lines of the backend, and make others meanwhile.
 
     What overlaps does not depend on the machine: where a call stops at every line of Python that the backend runs, the
     others lie between each line and the one before. A wrong answer is asked for again with one stop, to name the line.
@@ -185,31 +179,29 @@ def interrupt(
 
 
 def _interrupt_at(
-    answers: Stage, first: Caller, always: Sequence[Caller], turns: Sequence[Caller], stops: Sequence[int]
+    answers: Stage, first: Party, always: Sequence[Party], turns: Sequence[Party], stops: Sequence[int]
 ) -> Deviation:
-    call, parts = first.make(), list[Deviation]()
-    thread = _Interrupted(lambda: answers.fetch(first.case, call, call.run()), frozenset(stops))
-    left = itertools.cycle(turns)
-
-    def work() -> None:
-        for one in (*itertools.islice(left, 1), *always):
-            parts.append(_attempt(answers, one, f"made while a call of {first.case.what} stood at {thread.place}"))
-
-    error = thread.serve(answers.pool, work)
+    found = answers.meetings.interrupt(
+        first.caller, [one.caller for one in always], [one.caller for one in turns], stops
+    )
+    parts, turn = list[Deviation](), itertools.cycle(turns)
+    for stop in found.stops:
+        how = f"made while a call of {first.case.what} stood at {stop.place}"
+        made = (*itertools.islice(turn, 1), *always)
+        parts += (_judge(answers, one, taken, how) for one, taken in zip(made, stop.answers, strict=True))
     names = ", ".join(dict.fromkeys(one.case.what for one in (*turns, *always)))
-    how = f"in the middle of which, {'last ' if len(stops) > 1 else ''}at {thread.place}, was called: {names}"
-    if error is not None:
-        return worst_of(statement(False, _raised(first, error, how)), *parts)
-    assert thread.outputs is not None
-    return worst_of(answers.judge_bits(first.case, thread.outputs, how), *parts)
+    place = found.stops[-1].place if found.stops else ""
+    how = f"in the middle of which, {'last ' if len(stops) > 1 else ''}at {place}, was called: {names}"
+    return worst_of(_judge(answers, first, found.answer, how), *parts)
 
 
-def count_lines(answers: Stage, one: Caller) -> int:
-    """Return the number of different lines of the backend that a call runs."""
-    call = one.make()
-    thread = _Interrupted(lambda: answers.fetch(one.case, call, call.run()), ())
-    thread.serve(answers.pool, lambda: None)
-    return len(thread.visited)
+def count_lines(answers: Stage, one: Party) -> int:
+    """Return the number of different lines of the backend that a call runs.
+
+    A first call runs more than later ones do, such as imports, so that stops spread over its lines would miss
+    the lines of a later call; count when the call to be stopped has been made once.
+    """
+    return answers.meetings.interrupt(one.caller, (), (), ()).lines
 
 
 def spread(lines: int, most: int) -> tuple[int, ...]:
@@ -218,165 +210,23 @@ def spread(lines: int, most: int) -> tuple[int, ...]:
     return tuple(1 + number * lines // chosen for number in range(chosen))
 
 
-def _attempt(answers: Answers, one: Caller, how: str) -> Deviation:
-    """Make a call and judge its outputs; an error is its deviation."""
-    try:
-        call = one.make()
-        outputs = answers.fetch(one.case, call, call.run())
-    except Exception as error:
-        return statement(False, _raised(one, error, how))
-    return answers.judge_bits(one.case, outputs, how)
-
-
-def _raised(one: Caller, error: BaseException, how: str) -> str:
-    return f"{one.case.what} raised {type(error).__name__}: {' '.join(str(error).split())}, {how}"
-
-
-class _Interrupted:
-    """A call in a thread of its own that stops at lines of the backend and lets the thread that serves it work."""
-
-    def __init__(self, call: Callable[[], Outputs], stops: Container[int]) -> None:
-        self.call, self.stops = call, stops
-        self.outputs: Outputs | None = None
-        self.error: BaseException | None = None
-        self.server, self.place = threading.get_native_id(), ""
-        self.turns: SimpleQueue[bool] = SimpleQueue()  # True: stopped at a line; False: over
-        self.done = threading.Semaphore(0)
-        self.owed = False  # whether the work of an earlier stop still goes on, as it waits for a lock of this call
-        self.visited: set[tuple[Any, int]] = set()
-
-    def serve(self, pool: ThreadPoolExecutor, work: Callable[[], None]) -> BaseException | None:
-        """Start the call, and do the work whenever it stops; give what the call raised, or None."""
-        running = pool.submit(self._run)
-        while self.turns.get():
-            work()
-            self.done.release()
-        running.result()
-        return self.error
-
-    def _run(self) -> None:
-        with np.errstate(all="ignore"):
-            sys.settrace(self._enter)
-            try:
-                self.outputs = self.call()
-            except BaseException as error:
-                self.error = error
-            finally:
-                sys.settrace(None)
-                self.turns.put(False)
-
-    def _enter(self, frame: FrameType, event: str, arg: Any) -> Any:
-        """Follow the lines of a function of the backend; those of the harness and of Python itself run through."""
-        return self._step if _is_backend(frame.f_code.co_filename) else None
-
-    def _step(self, frame: FrameType, event: str, arg: Any) -> Any:
-        line = (frame.f_code, frame.f_lineno)
-        if event == "line" and line not in self.visited:
-            self.visited.add(line)
-            if len(self.visited) in self.stops:
-                self._stop(f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}")
-        return self._step
-
-    def _stop(self, place: str) -> None:
-        if self.owed and not self.done.acquire(blocking=False):
-            return
-        self.place = place
-        self.turns.put(True)
-        self.owed = not self.wait()
-
-    def wait(self) -> bool:
-        """Wait for the work of the serving thread; give up where it sleeps, as it does before a lock of this call.
-
-        A thread that merely gets no processor does not sleep. Looked at every POLL_S; ASLEEP times in a row are
-        enough, and PATIENCE times altogether.
-        """
-        asleep = 0
-        for _ in range(PATIENCE):
-            if self.done.acquire(timeout=POLL_S):
-                return True
-            asleep = asleep + 1 if _sleeps(self.server) else 0
-            if asleep == ASLEEP:
-                break
-        return False
-
-
-def _sleeps(thread: int) -> bool:
-    """True if a thread of this process waits for something, or if the system does not report it."""
-    try:
-        with open(f"/proc/self/task/{thread}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] not in ("R", "D")
-    except (OSError, IndexError):
-        return True
-
-
-_known_files: dict[str, bool] = {}
-
-
-def _is_backend(path: str) -> bool:
-    """True if a file belongs neither to the harness, nor to a law, nor to Python or NumPy."""
-    if path not in _known_files:
-        real = os.path.realpath(path)
-        *others, python = SKIPPED
-        own = real.startswith(tuple(others)) or (real.startswith(python) and not real.startswith(SITE))
-        _known_files[path] = not own and not path.startswith("<")
-    return _known_files[path]
+def _judge(answers: Answers, one: Party, taken: Outputs | BaseException, how: str) -> Deviation:
+    """Judge an answer; an error is its deviation."""
+    if isinstance(taken, BaseException):
+        text = f"{type(taken).__name__}: {' '.join(str(taken).split())}"
+        return statement(False, f"{one.case.what} raised {text}, {how}")
+    return answers.judge_bits(one.case, taken, how)
 
 
 # --- all at once ----------------------------------------------------------------------------------------------------
 
 
-def overlap(answers: Answers, callers: Sequence[Caller]) -> Deviation:
-    """Make every call in a thread of its own, again and again, all threads from one start on.
-
-    No thread ends before every one has made LEAST_CALLS and has worked for OVERLAP_S, so that all of them overlap; the
-    interpreter changes threads as often as it can meanwhile. Answers are looked at when some calls have been made one
-    right after the other: that is time in which no call overlaps.
-    """
-    counts, found = [0] * len(callers), list[Deviation]()
-    how = f"while {', '.join(one.case.what for one in callers)} were called by {len(callers)} threads"
-    start = threading.Barrier(len(callers))
-
-    def work(number: int) -> None:
-        one = callers[number]
-        with np.errstate(all="ignore"):
-            start.wait()
-            end = time.thread_time() + OVERLAP_S
-            while counts[number] < MOST_CALLS and (min(counts) < LEAST_CALLS or time.thread_time() < end):
-                part = _attempt_some(answers, one, how)
-                counts[number] += IN_A_ROW
-                if not part.passed or counts[number] == IN_A_ROW:
-                    found.append(part)
-                if not part.passed:
-                    counts[number] = MOST_CALLS
-
-    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(len(callers))]
-    with _quick_switches():
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(PATIENCE_OF_ALL_S)
-    if any(thread.is_alive() for thread in threads):
+def overlap(answers: Stage, parties: Sequence[Party]) -> Deviation:
+    """Make every call in a thread of its own, again and again, all threads from one start on."""
+    found = answers.meetings.overlap([one.caller for one in parties])
+    how = f"while {', '.join(one.case.what for one in parties)} were called by {len(parties)} threads"
+    if not found.ended:
         return statement(False, f"calls did not end within {PATIENCE_OF_ALL_S:.0f} s, {how}")
-    return worst_of(*found)
-
-
-def _attempt_some(answers: Answers, one: Caller, how: str) -> Deviation:
-    """Make some calls right after each other, then judge all of their outputs."""
-    try:
-        calls = [one.make() for _ in range(IN_A_ROW)]
-        results = [call.run() for call in calls]
-        outputs = [answers.fetch(one.case, call, result) for call, result in zip(calls, results, strict=True)]
-    except Exception as error:
-        return statement(False, _raised(one, error, how))
-    return worst_of(*(answers.judge_bits(one.case, each, how) for each in outputs))
-
-
-@contextmanager
-def _quick_switches() -> Iterator[None]:
-    """Let threads that hold the interpreter give it up as often as possible."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
+    return worst_of(
+        *(_judge(answers, one, taken, how) for one, some in zip(parties, found.answers, strict=True) for taken in some)
+    )

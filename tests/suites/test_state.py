@@ -10,8 +10,9 @@ import pytest
 import harness
 from harness import Operator, parse_line
 from harness.analysis.analyse import analyse
+from harness.laws import overlapping
 from reports.rows import semantics_rows
-from suites.laws import all_laws, concurrency, neighbours
+from suites.laws import all_laws, neighbours
 from suites.laws.alone import is_chosen
 from tests.asking import ask
 from tests.faulty import state
@@ -143,6 +144,21 @@ def test_an_interrupted_call_is_found_at_its_line():
     assert f"at state.py:{where}" in done.reason
 
 
+def test_lines_of_a_first_call_alone_move_no_stop(tmp_path, monkeypatch):
+    """A first call that runs hundreds of other lines, as an import does."""
+    (tmp_path / "only_once.py").write_text("a = 1\n" * 400)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    class Imports(state.SharedScratch):
+        def conv(self, x, w, b, window):
+            import only_once  # noqa: F401
+
+            return super().conv(x, w, b, window)
+
+    done = ask(Imports(), AT_ONCE, CONV)
+    assert done.outcome == "failed" and "at state.py:" in done.reason
+
+
 def test_what_is_declared_is_shown_and_not_asked():
     backend = NotReentrant()
     done = ask(backend, AT_ONCE, CONV)
@@ -193,7 +209,7 @@ def test_calls_that_wait_for_each_other_are_an_answer(monkeypatch):
             return y
 
     released = threading.Event()
-    monkeypatch.setattr(concurrency, "PATIENCE_OF_ALL_S", 0.2)
+    monkeypatch.setattr(overlapping, "PATIENCE_OF_ALL_S", 0.2)
     done = ask(Waits(), AT_ONCE, CONV)
     released.set()
     assert done.outcome == "failed" and "did not end within" in done.reason

@@ -17,8 +17,9 @@ from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 from harness.worker.described.process import Describer, NoAnswerError
 from harness.worker.hosted.process import make_error
+from harness.worker.wire.arguments import Asked
 from harness.worker.wire.descriptions import MOST_TEXT, Answer, Arithmetic, Offer, Way
-from harness.worker.wire.messages import Asked, Raised
+from harness.worker.wire.messages import Raised
 
 MOST_DEATHS = 3  # as of a worker
 Key = tuple[Any, ...]

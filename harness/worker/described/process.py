@@ -14,9 +14,9 @@ from contextlib import suppress
 from typing import IO, TypeVar
 
 from harness.errors import DAMAGED
+from harness.worker.wire.arguments import Asked
 from harness.worker.wire.channel import Channel, ChannelClosedError, ChannelError, ChannelLateError
 from harness.worker.wire.descriptions import MOST_BYTES, Answer, AskBackend, Describe, Plugin, encoder, replies
-from harness.worker.wire.messages import Asked
 
 START_S = 120.0  # until a plugin is imported, as for a worker
 ANSWER_S = 60.0  # until a backend has answered for one problem

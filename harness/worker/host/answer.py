@@ -1,4 +1,4 @@
-"""Requests of the run that the backend's process answers as a whole: its start, times, laws inside it."""
+"""Requests of the run that the backend's process answers as a whole: its start and times."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.plugins.manager import Registry
 from harness.record.run import NOT_OFFERED
-from harness.worker.outcome import Seen, check
+from harness.worker.outcome import Seen
 from harness.worker.protocol import (
     Answer,
     Check,
@@ -69,10 +69,8 @@ def answer(state: State, request: Request, judge: Judge | None = None) -> Reply:
         return partial(execute.choose_subject, state.registry, backend, line, state.start.extra)
 
     match request:
-        case Answer():
-            return Checked("error", "votes are answered by the judge's process")
-        case Check():
-            return check(choose(request.problem), state.registry.law(request.law))
+        case Answer() | Check():
+            return Checked("error", "laws are applied, and votes are answered, by the judge's process")
         case Sample():
             return execute.time_block(state.session, request)
         case Prepare():

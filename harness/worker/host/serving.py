@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from harness.backend.base import Backend
-from harness.backend.routing import UnsupportedError, find_route, prepare, run
+from harness.backend.routing import find_route, prepare, run
 from harness.laws.subject import fill_allocator
 from harness.laws.threads import limit_threads
 from harness.problems.arrays import DeviceArray
@@ -22,23 +22,22 @@ from harness.problems.taps import device_options
 from harness.worker import protocol
 from harness.worker.host.answer import State, answer
 from harness.worker.host.declared import state_costs, state_facts
+from harness.worker.host.meeting import Meeting
+from harness.worker.host.raised import describe_raised
 from harness.worker.host.remote_judge import RemoteJudge
-from harness.worker.outcome import find_origin
 from harness.worker.wire.arena import Answers, Arena, Placed
+from harness.worker.wire.arguments import Argument, Asked, Cut, Data, Many, Moves, Named, Plain, Ref, Rest
 from harness.worker.wire.channel import Channel
 from harness.worker.wire.messages import (
     PYTHON,
-    Argument,
     Ask,
     AskCosts,
-    Asked,
     Bind,
     CallOperator,
     Compute,
-    Cut,
-    Data,
     Describe,
     Described,
+    Disband,
     Drop,
     Envelope,
     Fetch,
@@ -47,21 +46,17 @@ from harness.worker.wire.messages import (
     Group,
     HostReply,
     HostRequest,
+    Interrupt,
     Invoke,
     LimitThreads,
-    Many,
-    Moves,
-    Named,
     Operate,
     Outputs,
+    Overlap,
     PassedOn,
     PassOn,
-    Plain,
     Put,
     Raised,
-    Ref,
     Replies,
-    Rest,
     Result,
     Run,
     Synchronize,
@@ -69,7 +64,6 @@ from harness.worker.wire.messages import (
 )
 
 CREATES = frozenset({"empty", "full", "ones", "zeros"})  # functions that are told the device of the new array
-MOST_TEXT = 2000
 
 
 class RouteMissingError(Exception):
@@ -89,6 +83,7 @@ class Server:
         self.dtypes: dict[str, Any] = {}
         self.judge = RemoteJudge(channel, self.answers)
         self.limits = ExitStack()  # the limit of threads that holds now
+        self.meeting: Meeting | None = None
 
     def reply(self, envelope: Envelope, ticket: int) -> Replies:
         """Return the replies to requests; an exception is a reply too, and the last."""
@@ -119,7 +114,7 @@ class Server:
         except RouteMissingError as error:
             return Raised((), str(error), "", True)
         except Exception as error:
-            return _describe_error(error)
+            return describe_raised(error)
 
     @property
     def backend(self) -> Backend:
@@ -155,6 +150,12 @@ class Server:
                 return Outputs({str(number): self._fetch(self.held[number]) for number in request.numbers})
             case CallOperator():
                 return self._describe(getattr(self.backend, request.name)(*map(self._read, request.arguments)))
+            case Interrupt():
+                return self._open_meeting().interrupt(request, self.answers)
+            case Overlap():
+                return self._open_meeting().overlap(request, self.answers)
+            case Disband():
+                self._open_meeting().disband()
             case Synchronize():
                 self.backend.synchronize()
             case FillAllocator():
@@ -171,6 +172,11 @@ class Server:
             case PassOn():
                 raise AssertionError("answered alone")
         return None
+
+    def _open_meeting(self) -> Meeting:
+        """Return what lets calls meet."""
+        self.meeting = self.meeting or Meeting(self.backend, self.held, self.questions.view, self._find_routed)
+        return self.meeting
 
     def _find_routed(self, asked: Asked) -> Problem:
         """Return a problem that has a route. A backend's own UnsupportedError is its error, not a missing route."""
@@ -274,15 +280,3 @@ def _read_strides(a: DeviceArray) -> tuple[int, ...]:
         return tuple(int(step) for step in (found() if callable(found) else found or ()))
     except Exception:
         return ()
-
-
-def _describe_error(error: Exception) -> Raised:
-    """Describe an exception of the backend, whose own text may raise another."""
-    try:
-        text = str(error)
-    except Exception as other:
-        text = f"no message: its text raises {type(other).__name__}"
-    types = [UnsupportedError.__name__] if isinstance(error, UnsupportedError) else []
-    types += [one.__name__ for one in type(error).__mro__ if one is not object]
-    text = text.encode(errors="backslashreplace").decode()  # lone surrogates cannot be sent
-    return Raised(tuple(dict.fromkeys(types)), text[:MOST_TEXT], find_origin(error), False)

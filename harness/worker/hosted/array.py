@@ -8,24 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.problems.window import Window
-from harness.worker.wire.messages import (
-    PYTHON,
-    Argument,
-    Cut,
-    Data,
-    Describe,
-    Described,
-    Foreign,
-    Group,
-    Many,
-    Moves,
-    Named,
-    Operate,
-    Plain,
-    Ref,
-    Rest,
-    Value,
-)
+from harness.worker.wire.arguments import Argument, Cut, Data, Many, Moves, Named, Plain, Ref, Rest
+from harness.worker.wire.messages import PYTHON, Describe, Described, Foreign, Group, Operate, Value
 
 if TYPE_CHECKING:
     from harness.worker.hosted.process import Host

@@ -15,10 +15,10 @@ from harness.problems.problem import Problem
 from harness.worker.hosted.array import HeldArray, describe_all, open_result, write_arguments
 from harness.worker.hosted.process import Host, Promise
 from harness.worker.wire.arena import name_dtype
+from harness.worker.wire.arguments import Asked
 from harness.worker.wire.messages import (
     Ask,
     AskCosts,
-    Asked,
     Bind,
     CallOperator,
     Compute,
@@ -197,22 +197,26 @@ class HeldCall:
         """Make the call, and wait for its end; inside of `together`, with the next message."""
         host, kept = self.backend.host, tuple(self.arrays.values())
         if not host.depth:
-            return open_result(host, host.ask(self._request()), kept)
+            return open_result(host, host.ask(self.request()), kept)
         numbers = tuple(next(host.numbers) for _ in self.problem.operator.outputs)
-        host.tell(self._request(into=numbers))
+        host.tell(self.request(into=numbers))
         results = tuple(HeldArray(host, number, kept) for number in numbers)
         return results if len(results) > 1 else results[0]
 
     def fetch(self) -> dict[str, Array]:
         """Make the call; return its outputs by name, on the host."""
         host = self.backend.host
-        return host.take_outputs(host.ask(self._request(outputs=True)), self.problem.operator.outputs)
+        return host.take_outputs(host.ask(self.request(outputs=True)), self.problem.operator.outputs)
 
     def promise(self) -> Promise:
         """Queue the call; its outputs are there after the next message."""
-        return self.backend.host.promise(self._request(outputs=True))
+        return self.backend.host.promise(self.request(outputs=True))
 
-    def _request(self, *, outputs: bool = False, into: tuple[int, ...] = ()) -> Run | Invoke:
+    def request(self, *, outputs: bool = False, into: tuple[int, ...] = ()) -> Run | Invoke:
+        """Return the request that makes the call.
+
+        outputs, into: as in `Invoke`.
+        """
         if self.number is None:
             return Run(self.asked, self.numbers, outputs, into)
         return Invoke(self.number, self.asked, outputs, into)

@@ -22,6 +22,8 @@ import numpy as np
 
 from harness.backend.routing import UnsupportedError
 from harness.errors import HarnessError
+from harness.laws.meeting import Interruption, Overlapping, Stop
+from harness.laws.meeting import Taken as Answer
 from harness.problems.arrays import Array
 from harness.worker import protocol
 from harness.worker.hosted.output import Output
@@ -32,8 +34,10 @@ from harness.worker.wire.messages import (
     Envelope,
     HostReply,
     HostRequest,
+    Interrupted,
     Loaded,
     Outputs,
+    Overlapped,
     PassedOn,
     PassOn,
     Question,
@@ -47,9 +51,8 @@ from harness.worker.wire.messages import (
 )
 
 REPLIES: dict[type[protocol.Request], tuple[type[protocol.Reply], ...]] = {
-    protocol.Check: (protocol.Checked,), protocol.Prepare: (protocol.Checked,), protocol.Release: (protocol.Checked,),
-    protocol.Sample: (protocol.Sampled, protocol.Checked), protocol.Answer: (protocol.Answered, protocol.Checked),
-    protocol.ListFiles: (protocol.FilesLoaded,), protocol.MeasurePeak: (protocol.Measured,),
+    protocol.Prepare: (protocol.Checked,), protocol.Release: (protocol.Checked,),
+    protocol.Sample: (protocol.Sampled, protocol.Checked), protocol.ListFiles: (protocol.FilesLoaded,),
 }  # fmt: skip
 MOST_QUESTIONS = 10_000  # of one request; a block of samples asks a few
 MOST_TYPES = 20
@@ -64,7 +67,7 @@ _CAUGHT = (  # laws tell these apart; a class of the backend counts as the first
 
 
 Examine = Callable[[Question], Seed | Verdict]
-Taken = HostReply | dict[str, Array]  # a reply, with the arrays of outputs copied
+Taken = HostReply | dict[str, Array] | Interruption | Overlapping  # a reply, with the arrays of outputs copied
 
 
 class HostDiedError(BaseException):
@@ -243,12 +246,33 @@ class Host:
         if len(taken) > len(promises) or (raised is None and len(taken) < len(promises)):
             raise self._broken(f"got {len(taken)} replies to {len(promises)} requests")
         for promise, item in zip(promises, taken, strict=False):
-            promise.reply = self._read_outputs(item) if isinstance(item, Outputs) else item
+            promise.reply = self._copy(item)
         return raised
 
+    def _copy(self, reply: HostReply) -> Taken:
+        """Return a reply with copies of its arrays; later changes of the shared memory do not reach them."""
+        match reply:
+            case Outputs():
+                return self._read_outputs(reply)
+            case Interrupted():
+                stops = (Stop(one.place[:MOST_TEXT], self._read_all(one.answers)) for one in reply.stops)
+                return Interruption(self._read_all([reply.answer])[0], tuple(stops), reply.lines)
+            case Overlapped():
+                return Overlapping(tuple(map(self._read_all, reply.answers)), reply.ended)
+        return reply
+
     def _read_outputs(self, outputs: Outputs) -> dict[str, Array]:
-        """Return copies of arrays; later changes of the shared memory do not reach them."""
         return {name: self.read(one) for name, one in outputs.arrays.items()}
+
+    def _read_all(self, answers: Iterable[Outputs | Raised]) -> tuple[Answer, ...]:
+        """Return answers of calls; arrays that lie outside of the shared memory are an exception."""
+        found: list[Answer] = []
+        for one in answers:
+            try:
+                found.append(make_error(one) if isinstance(one, Raised) else self._read_outputs(one))
+            except HostError as error:
+                found.append(error)
+        return tuple(found)
 
     def take_outputs(self, reply: Taken, names: tuple[str, ...]) -> dict[str, Array]:
         """Return the arrays of a reply. Raises HostError unless it has exactly these names."""

@@ -7,39 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
-from harness.laws.subject import BackendUnderTest, PreparedCall, check_form, unturned
+from harness.laws.meeting import Meetings
+from harness.laws.subject import BackendUnderTest, PreparedCall, unturned
 from harness.laws.threads import Turning, has_thread_switch, observe_threads
 from harness.measure.processor_time import first_thread_ns, process_ns, wait_until_asleep
-from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays, Outputs
-from harness.problems.calling import name_outputs
+from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays
 from harness.problems.problem import Problem
-from harness.problems.reference import turn
-from harness.worker.hosted.backend import HeldCall, HostedBackend
+from harness.worker.hosted.backend import HostedBackend
+from harness.worker.hosted.meetings import HostedMeetings
+from harness.worker.hosted.prepared import HeldPreparedCall, take_answer
 from harness.worker.hosted.process import Promise
+from harness.worker.wire.messages import Disband
 
 MOST_WAITING = 2**22  # elements of outputs in one message
-
-
-@dataclass(frozen=True, slots=True)
-class HeldPreparedCall(PreparedCall):
-    """A call in the backend's process; it is made and its outputs are fetched by one message."""
-
-    call: HeldCall
-
-    def answer(self) -> dict[str, Array]:
-        """Call once; return the outputs by name. Raises ValueError for a wrong shape or dtype."""
-        return take_answer(self.problem, self.call.fetch())
-
-    def fetch(self, result: Outputs) -> dict[str, Array]:
-        """Return the outputs by name as new NumPy arrays. Raises ValueError for a wrong shape or dtype."""
-        return take_answer(self.problem, self.call.backend.to_hosts(name_outputs(self.problem, result)))
-
-
-def take_answer(problem: Problem, outputs: Mapping[str, Array]) -> dict[str, Array]:
-    """Return outputs that came from the backend's process. Raises ValueError for a wrong shape or dtype."""
-    for name, a in outputs.items():
-        check_form(problem, name, a)
-    return turn(problem, outputs)
 
 
 class HostedUnderTest(BackendUnderTest):
@@ -107,6 +87,14 @@ class HostedUnderTest(BackendUnderTest):
         """Run a problem with the backend's plain methods; return outputs by name, on the host."""
         outputs = self.hosted.compute(unturned(problem), self.arrange(problem, arrays))
         return take_answer(problem, outputs)
+
+    @contextmanager
+    def meet(self) -> Iterator[Meetings]:
+        """Let calls meet in the backend's process; see `BackendUnderTest`."""
+        try:
+            yield HostedMeetings(self.hosted.host, self.arrange)
+        finally:
+            self.hosted.host.tell(Disband())
 
     def fill_allocator(self, sizes: tuple[int, ...]) -> None:
         """Fill memory that the allocators will give to the next call with NaN, in the backend's process."""

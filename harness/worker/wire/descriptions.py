@@ -6,7 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from harness.worker.wire.messages import Asked, Declared, Raised
+from harness.worker.wire.arguments import Asked
+from harness.worker.wire.messages import Declared, Raised
 
 MOST_BYTES = 2**24  # of a frame
 MOST_TEXT = 2000  # characters of any text of a backend

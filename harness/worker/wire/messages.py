@@ -8,117 +8,10 @@ import msgspec
 
 from harness.backend.routing import Route
 from harness.laws.deviation import Deviation
-from harness.problems.numerics import Dtype, Math
-from harness.problems.operator import Operator
-from harness.problems.problem import Layout, Problem, Regime
-from harness.problems.window import Window
+from harness.problems.numerics import Dtype
 from harness.worker.protocol import Ready
 from harness.worker.wire.arena import Placed
-
-# --- problems and arguments ---------------------------------------------------------------------------------------
-
-
-class Moves(msgspec.Struct, frozen=True, array_like=True, tag="window"):
-    """The fields of a Window."""
-
-    stride: tuple[int, ...]
-    padding: tuple[tuple[int, int], ...]
-    dilation: tuple[int, ...]
-    groups: int
-    kernel: tuple[int, ...] | None
-    ceil_mode: bool
-    count_include_pad: bool
-
-    @classmethod
-    def of(cls, window: Window) -> Moves:
-        """Return the fields of a window, which may be impossible."""
-        return cls(
-            window.stride, window.padding, window.dilation, window.groups, window.kernel, window.ceil_mode,
-            window.count_include_pad,
-        )  # fmt: skip
-
-    def make(self) -> Window:
-        """Return the window."""
-        return Window(
-            stride=self.stride, padding=self.padding, dilation=self.dilation, groups=self.groups, kernel=self.kernel,
-            ceil_mode=self.ceil_mode, count_include_pad=self.count_include_pad,
-        )  # fmt: skip
-
-
-class Asked(msgspec.Struct, frozen=True, array_like=True):
-    """The fields of a Problem."""
-
-    operator: str
-    x: tuple[int, ...]
-    w: tuple[int, ...] | None
-    window: Moves
-    bias: bool
-    output_padding: tuple[int, ...] | None
-    flip: bool
-    dtype: Dtype
-    math: Math
-    layout: Layout
-    data: Regime
-    seed: int
-
-    @classmethod
-    def of(cls, problem: Problem) -> Asked:
-        """Return the fields of a problem."""
-        return cls(
-            problem.operator.value, problem.x, problem.w, Moves.of(problem.window), problem.bias,
-            problem.output_padding, problem.flip, problem.dtype, problem.math, problem.layout, problem.data,
-            problem.seed,
-        )  # fmt: skip
-
-    def make(self) -> Problem:
-        """Return the problem."""
-        fields: dict[str, Any] = {name: getattr(self, name) for name in self.__struct_fields__}
-        return Problem(**fields | {"operator": Operator(self.operator), "window": self.window.make()})
-
-
-class Ref(msgspec.Struct, frozen=True, array_like=True, tag="ref"):
-    """An array that the host holds."""
-
-    number: int
-
-
-class Named(msgspec.Struct, frozen=True, array_like=True, tag="dtype"):
-    """A dtype of the backend's library, by its text."""
-
-    text: str
-
-
-class Cut(msgspec.Struct, frozen=True, array_like=True, tag="slice"):
-    """A slice."""
-
-    start: int | None
-    stop: int | None
-    step: int | None
-
-
-class Rest(msgspec.Struct, frozen=True, array_like=True, tag="rest"):
-    """An ellipsis."""
-
-
-class Plain(msgspec.Struct, frozen=True, array_like=True, tag="plain"):
-    """A value."""
-
-    value: bool | int | float | str | None
-
-
-class Data(msgspec.Struct, frozen=True, array_like=True, tag="data"):
-    """An array of the judge."""
-
-    placed: Placed
-
-
-class Many(msgspec.Struct, frozen=True, array_like=True, tag="many"):
-    """A tuple of arguments."""
-
-    items: tuple[Argument, ...]
-
-
-Argument = Ref | Named | Cut | Rest | Plain | Data | Moves | Many
+from harness.worker.wire.arguments import Argument, Asked
 
 # --- requests -----------------------------------------------------------------------------------------------------
 
@@ -247,6 +140,38 @@ class LimitThreads(msgspec.Struct, frozen=True, array_like=True, tag="threads"):
     threads: int | None
 
 
+class Renew(msgspec.Struct, frozen=True, array_like=True, tag="renew"):
+    """Prepare a call of a problem on new arrays, copies of these, and make it."""
+
+    problem: Asked
+    arrays: dict[str, Placed]
+
+
+Met = Run | Invoke | Renew  # a call that meets others
+
+
+class Interrupt(msgspec.Struct, frozen=True, array_like=True, tag="interrupt"):
+    """Make a call in a thread of its own, stop it at lines of the backend's Python, and make others there.
+
+    always, turns, stops: as in `harness.laws.meeting.Meetings`.
+    """
+
+    first: Met
+    always: tuple[Met, ...]
+    turns: tuple[Met, ...]
+    stops: tuple[int, ...]
+
+
+class Overlap(msgspec.Struct, frozen=True, array_like=True, tag="overlap"):
+    """Make each of these calls again and again in a thread of its own, all at the same time."""
+
+    callers: tuple[Met, ...]
+
+
+class Disband(msgspec.Struct, frozen=True, array_like=True, tag="disband"):
+    """End the thread in which calls were stopped, without a reply."""
+
+
 class PassOn(msgspec.Struct, frozen=True, array_like=True, tag="pass"):
     """A request of the run that the backend's process answers as a whole, in the encoding of `protocol`."""
 
@@ -254,7 +179,7 @@ class PassOn(msgspec.Struct, frozen=True, array_like=True, tag="pass"):
 
 
 CallRequest = Compute | Put | Bind | Invoke | Run | Fetch | CallOperator | Operate | Synchronize | Describe | Drop
-HostRequest = Ask | AskCosts | CallRequest | FillAllocator | LimitThreads | PassOn
+HostRequest = Ask | AskCosts | CallRequest | Interrupt | Overlap | Disband | FillAllocator | LimitThreads | PassOn
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
@@ -404,9 +329,31 @@ class Raised(msgspec.Struct, frozen=True, array_like=True, tag="raised"):
     refused: bool
 
 
+class Stopped(msgspec.Struct, frozen=True, array_like=True, tag="stopped"):
+    """A place where a call was stopped, and the answers of the calls that were made there."""
+
+    place: str
+    answers: tuple[Outputs | Raised, ...]
+
+
+class Interrupted(msgspec.Struct, frozen=True, array_like=True, tag="interrupted"):
+    """The answer of a call that was stopped, its stops, and the number of different lines that it ran."""
+
+    answer: Outputs | Raised
+    stops: tuple[Stopped, ...]
+    lines: int
+
+
+class Overlapped(msgspec.Struct, frozen=True, array_like=True, tag="overlapped"):
+    """The answers of each caller; none if the calls did not end."""
+
+    answers: tuple[tuple[Outputs | Raised, ...], ...]
+    ended: bool
+
+
 Result = Described | Foreign | Value | Group
 Question = DrawSeed | JudgeOutputs
-HostReply = Facts | Costs | Result | Outputs | PassedOn | Raised
+HostReply = Facts | Costs | Result | Outputs | Interrupted | Overlapped | PassedOn | Raised
 
 
 class Replies(msgspec.Struct, frozen=True, array_like=True, tag="replies"):
