@@ -31,6 +31,10 @@ class UsageError(HarnessError):
     """An unusable command, name or file."""
 
 
+class UnbuiltError(UsageError):
+    """A version that does not build."""
+
+
 class UnwritableError(UsageError):
     """A place that cannot be written, or text that no file can hold: trouble of the system, not of a backend."""
 

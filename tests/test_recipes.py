@@ -103,7 +103,13 @@ def test_the_gate_on_github(repository, qualified, tmp_path, base, head, options
     steps, variables = read_steps("gate.yml", "gate")
     summary = tmp_path / "summary.md"
     git(repository, "switch", "--quiet", "--detach", head)
-    given = {"BASE": base, "BUDGET": budget, "OPTIONS": options, "GITHUB_STEP_SUMMARY": str(summary)}
+    given = {
+        "BASE": base,
+        "BASE_BROKEN": "fail",
+        "BUDGET": budget,
+        "OPTIONS": options,
+        "GITHUB_STEP_SUMMARY": str(summary),
+    }
     given = variables | given | {VARIABLE: qualified}
     qualifying = shell(steps["Qualify"], repository, given)
     assert qualifying.returncode == 0, qualifying.stderr

@@ -12,13 +12,16 @@ from harness.analysis.outcomes import CODE, Silent, find_silent, find_transition
 from harness.analysis.verdicts import Judgement
 from harness.exit_codes import ExitCode
 from harness.record.acceptance import Acceptance
-from harness.record.run import NO_PASS, RAN, Result, Run
+from harness.record.run import NO_PASS, RAN, WRONG, Result, Run
 
 Finding = Literal[
     "BROKEN", "SLOWER", "MISSING", "INCONCLUSIVE", "WRONG BEFORE", "BLESSED", "FASTER", "MENDED", "NEW", "SAME",
     "UNCHANGED",
 ]  # fmt: skip
 FINDINGS: tuple[Finding, ...] = get_args(Finding)
+BROKEN_OK = "accepted by --base-broken ok"
+MENDS = "where the new version mends it, --base-broken ok lets its own laws decide"
+UNPROVEN = "--base-broken ok accepts it where laws of the new version pass and none is wrong; ask a suite of laws too"
 NOTHING_ACCEPTED = Acceptance()
 QUIET_FINDINGS: tuple[Finding, ...] = ("SAME", "UNCHANGED", "NEW")  # findings that need no attention
 FINDING_MEANINGS: dict[Finding, str] = {
@@ -29,7 +32,7 @@ FINDING_MEANINGS: dict[Finding, str] = {
     "WRONG BEFORE": "wrong in both: no change of this comparison's",
     "BLESSED": "a known change that was accepted",
     "FASTER": "faster by more than counts",
-    "MENDED": "was wrong in the base, and is right or no longer offered",
+    "MENDED": "was wrong in the base (or could not run there, which was accepted), and is right or no longer offered",
     "NEW": "the base cannot do it",
     "SAME": "no change that counts",
     "UNCHANGED": "right in both, or not run now where the base is not right either",
@@ -101,10 +104,20 @@ class GateReport:
         return tuple(cell for cell in self.cells if cell.finding == "INCONCLUSIVE" and cell.baseless)
 
     @property
+    def accepted_baseless(self) -> tuple[Compared, ...]:
+        """Cells that the base could not run and that pass by the gate's `base_broken`."""
+        return tuple(cell for cell in self.cells if cell.finding == "MENDED" and cell.baseless)
+
+    @property
+    def compared(self) -> bool:
+        """True if a cell ran on both sides."""
+        return any(cell.base is not None and is_answer(cell.base) and is_answer(cell.new) for cell in self.cells)
+
+    @property
     def blind(self) -> bool:
-        """True if the base could not run cells that it may support, and no cell ran on both sides."""
-        both = any(cell.base is not None and is_answer(cell.base) and is_answer(cell.new) for cell in self.cells)
-        return not both and any(cell.baseless for cell in self.cells)
+        """True if the base could not run cells that it may support, no cell ran on both sides, and none is accepted."""
+        baseless = any(cell.baseless for cell in self.cells)
+        return baseless and not self.compared and not self.accepted_baseless
 
     @property
     def overdrawn(self) -> tuple[str, ...]:
@@ -146,14 +159,13 @@ def judge_gate(arm_comparison: ArmComparison, acceptance: Acceptance = NOTHING_A
     sure = compare_to_base(run, replace(gate, delta=gate.resolve)) if gate.resolve > gate.delta else arm_comparison
     judged = {_key(row.new): row for row in arm_comparison.rows}
     ruled_out = {_key(row.new) for row in sure.rows if row.judgement.verdict in ("SAME", "FASTER")}
-    silent = find_silent(run.results)
-    cells = [
-        _accept(
-            _compare(base, new, silent, judged.get(_key(new)), _key(new) in ruled_out),
-            acceptance,
-        )
-        for base, new in pair_versions(run)
-    ]
+    silent, proven = find_silent(run.results), find_proven(run)
+    compared = (
+        _compare(base, new, silent, judged.get(_key(new)), _key(new) in ruled_out) for base, new in pair_versions(run)
+    )
+    if gate.base_broken == "ok":
+        compared = (_accept_broken(cell, cell.new.arm in proven) for cell in compared)
+    cells = [_accept(cell, acceptance) for cell in compared]
     return GateReport(arm_comparison=arm_comparison, cells=tuple(sorted(cells, key=_worst_first)), lost=find_lost(run))
 
 
@@ -179,6 +191,13 @@ def pair_versions(run: Run) -> list[tuple[Result | None, Result]]:
     ]
 
 
+def find_proven(run: Run) -> frozenset[str]:
+    """Return the arms with a law that passed with proof, and none that is wrong."""
+    laws = [result for result in run.results if result.kind == "correctness"]
+    wrong = {result.arm for result in laws if result.outcome in WRONG}
+    return frozenset(r.arm for r in laws if r.outcome == "passed" and not r.vacuous) - wrong
+
+
 def _key(result: Result) -> tuple[str, str, str, str]:
     return result.suite, result.arm, result.problem, result.law
 
@@ -200,6 +219,18 @@ def _compare(base: Result | None, new: Result, silent: Silent, row: Row | None, 
         backend=new.backend, base=base, new=new, finding=finding, judgement=judgement, reason=reason,
         ruled_out=undecided, baseless=found.baseless,
     )  # fmt: skip
+
+
+def _accept_broken(cell: Compared, proven: bool) -> Compared:
+    """Return a cell that the base could not run as the gate's `base_broken` judges it; any other as it is.
+
+    proven: True if laws of the new version passed, and none is wrong.
+    """
+    if cell.finding != "INCONCLUSIVE" or not cell.baseless or cell.new.outcome != "passed":
+        return cell
+    if not proven:
+        return replace(cell, reason=f"{cell.reason}; {UNPROVEN}")
+    return replace(cell, finding="MENDED", reason=f"{BROKEN_OK}: {cell.reason}")
 
 
 def _accept(cell: Compared, acceptance: Acceptance) -> Compared:
@@ -226,16 +257,19 @@ def conclude_gate(report: GateReport) -> str:
     named += [f"backend {name} is gone" for name in report.lost]
     match report.exit_code:
         case ExitCode.OK:
-            left = counts["INCONCLUSIVE"]
+            left, mended = counts["INCONCLUSIVE"], report.accepted_baseless
             rest = f"; {left} undecided, with a slow-down of {100 * resolve:.3g} % ruled out" if left else ""
-            return f"passed: neither slower nor wrong{rest}"
+            if mended:
+                rest += f"; {len(mended)} of {len(report.cells)} cells compared with nothing, {mended[0].reason}"
+            return f"passed: {'neither slower nor wrong' if report.compared else 'laws of the new version hold'}{rest}"
         case ExitCode.WRONG | ExitCode.SLOWER:
             return f"failed: {', '.join(named) or 'too many comparisons prove nothing'}"
         case ExitCode.INCOMPLETE:
             if not report.run.complete:
                 return "failed: the run is incomplete"
             why = next((cell.reason for cell in report.cells if cell.baseless), None)
-            return f"failed: nothing ran that could be compared{f'; {why}' if why else ''}"
+            advice = "" if report.arm_comparison.gate.base_broken == "ok" else f"; {MENDS}"
+            return f"failed: nothing ran that could be compared{f'; {why}{advice}' if why else ''}"
     if report.arm_comparison.gate.untimed:
         return f"cannot tell: times were not compared, {report.arm_comparison.gate.untimed}"
     if not report.arm_comparison.can_tell:
@@ -255,6 +289,6 @@ def _advise(report: GateReport) -> Iterator[str]:
         backends = ", ".join(dict.fromkeys(cell.backend for cell in baseless))
         yield (
             f"{len(baseless)} of {cells} cells have nothing to be compared with, and more time does not help: "
-            f"{baseless[0].reason}; make the base of {backends} run here (--base-env, --build), or compare other "
-            "backends (--backend)"
+            f"{baseless[0].reason}; make the base of {backends} run here (--base-env, --build), compare other "
+            "backends (--backend), or accept a broken base (--base-broken ok)"
         )

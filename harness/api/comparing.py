@@ -16,6 +16,7 @@ from harness.gating.arms import Contest, time_arms
 from harness.gating.blessings import accept_changes, read_blessings
 from harness.gating.versions import Build, Wanted, compare_versions
 from harness.git import find_repository
+from harness.plan.gate import BaseBroken
 from harness.plan.suite import Mode, NamedProblem
 from harness.plugins.manager import Registry, refuse_broken
 from harness.record.directory import read_run
@@ -56,7 +57,7 @@ def gate(
     suites: Sequence[str] = ("correctness", "speed-short"), problems: Sequence[str | NamedProblem] = (),
     laws: Sequence[str] = (), budget_s: float | None = None, delta: float | None = None, resolve: float = 0.05,
     build: Build = "auto", extras: str = "", package: str | None = None, build_command: str = "",
-    unqualified: bool = False, threads: int | None = None,
+    base_broken: BaseBroken = "fail", unqualified: bool = False, threads: int | None = None,
     plugins: Sequence[str] = (), without: Sequence[str] = (), output: str | Path | None = None,
     lease_wait_s: float | None = None, watch: Watch | None = None, resume: str | Path | None = None,
 ) -> Analysis:  # fmt: skip
@@ -66,6 +67,7 @@ def gate(
     backends, suites, problems, laws: what is compared. budget_s: wall time of all of it; delta: change that counts;
     resolve: undecided cells pass where a slow-down of this share is ruled out. build, extras: of both
     versions' environments. package: its folder in a monorepo. build_command: run in that folder of each version.
+    base_broken: "ok" lets cells that the base could not run pass where the new version's own laws hold.
     unqualified: True to compare times on a machine never qualified. The rest as in `versus`.
     `.exit_code` is that of the command. Raises UsageError for what cannot be used.
     threads: of every worker. plugins: modules or ./files.py to load; without: plugins to leave out. output: new folder
@@ -78,7 +80,7 @@ def gate(
         output=None if output is None else str(output), command=f"harness.gate({base!r}, {head!r})",
         lease_wait_s=lease_wait_s, resume=resume,
     )  # fmt: skip
-    armed = arm_gate(delta, resolve, threads, unqualified=unqualified)
+    armed = arm_gate(delta, resolve, threads, unqualified=unqualified, base_broken=base_broken)
     return judge_versions(
         compare_versions(load_all(plugins, without), wanted, armed, watch or Silent(), budget_s),
         find_repository(plugins),

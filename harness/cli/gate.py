@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from harness.analysis.gate_report import GateReport
     from harness.analysis.reporter import Reporter
     from harness.gating.versions import Build
+    from harness.plan.gate import BaseBroken
     from harness.record.run import Run
 
 SUITES = ("correctness", "speed-short")
@@ -52,6 +53,8 @@ COLOURS = {"BROKEN": "red", "SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "
 @click.option("--delta", metavar="SHARE", help="Change that counts, such as 1%.  [default: 1%, or what qualify found]")
 @click.option("--resolve", default="5%", show_default=True, metavar="SHARE",
               help="Undecided cells pass where a slow-down of this is ruled out; 0% lets none pass.")  # fmt: skip
+@click.option("--base-broken", type=click.Choice(["fail", "ok"]), default="fail", show_default=True,
+              help="ok: what the base could not run passes where the new version's own laws hold.")  # fmt: skip
 @build_options
 @click.option("--unqualified", is_flag=True, help="Go on where nothing is known of this machine's false alarms.")
 @click.option("--summary", metavar="FILE", help="Append a Markdown summary to this file, such as $GITHUB_STEP_SUMMARY.")
@@ -61,7 +64,7 @@ COLOURS = {"BROKEN": "red", "SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "
 def command(
     base: str, head: str, base_env: str, backends: tuple[str, ...], suites: tuple[str, ...],
     problems: tuple[str, ...], problem_files: tuple[str, ...], laws: tuple[str, ...], budget: str | None,
-    delta: str | None, resolve: str, build: Build, build_command: str, package: str | None,
+    delta: str | None, resolve: str, base_broken: BaseBroken, build: Build, build_command: str, package: str | None,
     extras: str, unqualified: bool, summary: str | None, threads: int | None, lease_wait: str | None,
     output: str | None, resume: str | None, formats: tuple[str, ...],
     plugins: tuple[str, ...], without: tuple[str, ...],
@@ -81,6 +84,7 @@ def command(
     python -m harness gate --base v1.2 --head HEAD --backend mine --plugin ./mine.py --budget 10m
     python -m harness gate --base-env /opt/released --plugin my_package.plugin
     python -m harness gate --base main --plugin ./mine.py --build-command 'make libmine.so'
+    python -m harness gate --base main --base-broken ok
     """
     from harness.analysis.analyse import analyse
     from harness.api.comparing import judge_versions
@@ -99,7 +103,9 @@ def command(
     if "summary" not in formats and (summary or not formats):
         reporters.append(registry.reporter("summary"))
     ruled_out = 0.0 if resolve.strip() in ("0", "0%") else read_share(resolve)
-    gate = arm_gate(read_share(delta) if delta else None, ruled_out, threads, unqualified=unqualified)
+    gate = arm_gate(
+        read_share(delta) if delta else None, ruled_out, threads, unqualified=unqualified, base_broken=base_broken
+    )
     repository = find_repository(plugins)
     if repository is not None:
         read_blessings(repository)  # report damaged ones now, not at the end
@@ -200,9 +206,12 @@ def print_findings(report: GateReport) -> None:
 
 def print_conclusion(report: GateReport) -> None:
     """Print the conclusion, with the exit code, in one line."""
+    from rich.markup import escape
+
     from harness.analysis.gate_report import conclude_gate
     from harness.cli.terminal import open_console
 
     passed = report.exit_code == ExitCode.OK
     colour = "green" if passed else "yellow" if report.exit_code == ExitCode.CANNOT_TELL else "red"
-    open_console().print(f"[{colour}]gate:   {conclude_gate(report)}[/{colour}] (exit code {report.exit_code})")
+    said = f"[{colour}]gate:   {escape(conclude_gate(report))}[/{colour}] (exit code {report.exit_code})"
+    open_console().print(said, soft_wrap=True)

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from harness.errors import DAMAGED, UsageError
+from harness.errors import DAMAGED, UnbuiltError, UsageError
 
 DISTRIBUTION = "conv-harness"
 WORKER_EXTRA = "worker"  # of pyproject.toml: names what a worker imports of the harness's own dependencies
@@ -100,7 +100,7 @@ def run_build_command(command: str, folder: Path, interpreter: str, what: str) -
     """Run a shell command that builds a revision, with an interpreter's folder first on PATH.
 
     folder: working directory.
-    what: name of the revision in error messages. Raises UsageError with the compiler's first error, or the last line.
+    what: name of the revision in error messages. Raises UnbuiltError with the compiler's first error, or the last line.
     """
     programs = Path(interpreter).parent
     variables = {**os.environ, "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])}
@@ -109,8 +109,9 @@ def run_build_command(command: str, folder: Path, interpreter: str, what: str) -
     if not folder.is_dir():
         raise UsageError(f"{what} has no folder '{folder.name}', wanted the one of --package in both versions")
     if complaint := _try(["sh", "-c", command], folder, variables):
-        raise UsageError(
-            f"{what} does not build: `{command}` failed: {complaint}; wanted a command that builds both versions"
+        raise UnbuiltError(
+            f"{what} does not build: `{command}` failed: {complaint}; wanted a command that builds both "
+            "versions (gate --base-broken ok needs no base)"
         )
 
 
@@ -174,9 +175,9 @@ def _read(path: Path) -> str:
 
 def _run(command: list[str], what: str) -> None:
     if complaint := _try(command):
-        raise UsageError(
+        raise UnbuiltError(
             f"{what} does not build: {complaint}; wanted a revision that pip installs, or an environment that is ready "
-            "(BACKEND@env:PATH, gate --base-env)"
+            "(BACKEND@env:PATH, gate --base-env; gate --base-broken ok needs no base)"
         )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 from harness.analysis.qualification import Qualification, name_environment, qualification_file, read_qualification
-from harness.plan.gate import DELTA, Gate
+from harness.plan.gate import DELTA, BaseBroken, Gate
+from harness.problems.validation import check_one_of
 from harness.record.environment import describe_environment
 
 PER_CELL_S = 10.0
@@ -36,18 +38,22 @@ def make_gate(
     )  # fmt: skip
 
 
-def arm_gate(delta: float | None, resolve: float, threads: int | None, *, unqualified: bool) -> Gate:
+def arm_gate(
+    delta: float | None, resolve: float, threads: int | None, *, unqualified: bool, base_broken: BaseBroken = "fail"
+) -> Gate:  # fmt: skip
     """Make the armed gate of two versions; it compares no times where the machine's verdicts cannot be trusted.
 
     delta: see `make_gate`. resolve: undecided cells pass where a slow-down of this share is ruled out; 0: none passes.
     threads: number of threads of the workers. unqualified: True to compare times on a machine never qualified.
+    base_broken: see `Gate`. Raises UsageError for another word.
     """
+    check_one_of("base_broken", base_broken, get_args(BaseBroken))
     known = read_known(threads)
     gate = make_gate(delta, known, None, 0, armed=True)
     reason = None if known is None and unqualified else refuse(gate, known)
     if reason is not None and known is None:
         reason += ", or go on without knowing (--unqualified)"
-    return replace(gate, whole=True, resolve=resolve, untimed=reason)
+    return replace(gate, whole=True, resolve=resolve, base_broken=base_broken, untimed=reason)
 
 
 def refuse(gate: Gate, known: Qualification | None) -> str | None:

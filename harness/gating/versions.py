@@ -5,18 +5,20 @@ registry: backends, suites and laws. wanted: the requested comparison. watch: re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from harness.capture.workload import name_problems
-from harness.errors import CannotTellError, UsageError
+from harness.errors import CannotTellError, UnbuiltError, UsageError
+from harness.execution.environments import open_places
 from harness.execution.pipeline import check_start, start
 from harness.execution.progress import Watch
 from harness.gating.dependencies import check_package, find_package, list_folders, why_build
 from harness.git import find_repository, resolve_revision
 from harness.plan.arm import Arm, Environment, parse_arm
+from harness.plan.cell import Plan
 from harness.plan.gate import Gate
 from harness.plan.planner import plan_run
 from harness.plan.suite import NamedProblem
@@ -83,6 +85,9 @@ def compare_versions(
     base, head = choose_environments(wanted, watch)
     named = [read_backend(text) for text in wanted.backends or find_backends(registry, wanted.plugins)]
     check_origins(registry, [one.backend for one in named], wanted, base)
+    unbuilt = try_build(base, wanted, watch) if gate.base_broken == "ok" else None
+    if unbuilt is not None:
+        base = Environment(revision=base.revision)  # for the record; nothing runs there
     arms = [arm for one in named for arm in make_arms(one, base, head)]
     check_start(wanted.output, arms, wanted.plugins, wanted.resume)
     problems = name_problems(wanted.problems, registry.networks)
@@ -95,12 +100,31 @@ def compare_versions(
         if not suites:
             raise CannotTellError(f"the gate is not armed: {gate.untimed}")
     plan = plan_run(registry, suites, problems=problems, laws=wanted.laws, arms=arms, gate=gate, threads=wanted.threads)
+    if unbuilt is not None:
+        plan = give_up(plan, [arm.name for arm in arms[::2]], unbuilt)
     timed = sum(cell.kind == "speed" and cell.decided is None for cell in plan.cells)
     plan = replace(plan, gate=replace(gate, budget_s=budget_s or max(LEAST_S, LAWS_S + PER_CELL_S * timed / 2)))
     return start(
         registry, plan, ("gate",), wanted.output, wanted.plugins, None, wanted.threads, watch, wanted.command,
         lease_wait_s=wanted.lease_wait_s, resume=wanted.resume,
     )  # fmt: skip
+
+
+def try_build(base: Environment, wanted: Wanted, watch: Watch) -> str | None:
+    """Build the base, which is kept for the run; return why it does not build, None if it does or needs no build."""
+    if not (base.build or base.command):
+        return None
+    try:
+        with open_places([base], wanted.plugins, lambda text: watch.working("environment", text)):
+            return None
+    except UnbuiltError as error:
+        return str(error).partition("; wanted")[0]
+
+
+def give_up(plan: Plan, names: Collection[str], reason: str) -> Plan:
+    """Return the plan with all cells of some arms unavailable, so that no worker of theirs is started."""
+    given_up = (replace(c, decided="unavailable", reason=reason) if c.arm in names else c for c in plan.cells)
+    return replace(plan, cells=tuple(given_up))
 
 
 def keep_suites(registry: Registry, wanted: Wanted) -> list[str]:

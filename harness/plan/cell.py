@@ -46,7 +46,7 @@ class Cell:
     law: str = ""
     multiplicity: int = 1
     route: Route
-    decided: Literal["unsupported", "skipped", "error"] | None = None
+    decided: Literal["unsupported", "unavailable", "skipped", "error"] | None = None
     reason: str | None = None
     estimate_s: float = 0.0
     time_limit_s: float = 60.0

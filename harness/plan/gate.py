@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from harness.problems.whole import Whole
 
 LOOKS = (6, 9, 13, 19, 28, 40, 60)  # passes; each about 1.5 times the one before
 DELTA, LEVEL = 0.01, 0.05
+BaseBroken = Literal["fail", "ok"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,7 @@ class Gate:
     apart: whether each suite is a separate comparison, with its own share of false verdicts.
     whole: whether the budget covers the whole run instead of its passes.
     resolve: an armed gate passes an undecided cell if a slow-down of this share is ruled out; 0 passes none.
+    base_broken: "ok" if cells that the base could not run pass where the new version's own laws hold.
     untimed: why times were not compared though requested; None if they were.
     """
 
@@ -37,4 +40,5 @@ class Gate:
     apart: bool = False
     whole: bool = False
     resolve: float = 0.0
+    base_broken: BaseBroken = "fail"
     untimed: str | None = None

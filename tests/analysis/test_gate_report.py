@@ -7,7 +7,7 @@ import pytest
 from harness.analysis.analyse import analyse
 from harness.analysis.gate_report import FINDING_MEANINGS, FINDINGS, conclude_gate, describe_silent
 from harness.exit_codes import ExitCode
-from harness.record.run import GAVE_UP, NO_PASS
+from harness.record.run import CANNOT_TELL, GAVE_UP, NO_PASS
 from reports.ci_findings import judge_cells
 from tests.reports.made import compare_arms, fail, measure, result, spread, time_cell
 
@@ -19,9 +19,9 @@ def _law(arm, outcome):
     return fail(arm) if outcome == "failed" else result(arm, LAW, "conv x=1x2x9 w=3x2x3", outcome, None)
 
 
-def _judge(*results, resolve=0.0, **more):
+def _judge(*results, resolve=0.0, base_broken="fail", **more):
     run = compare_arms(*(replace(one, cell=number) for number, one in enumerate(results)), **more)
-    gate = replace(run.header.gate, armed=True, resolve=resolve)
+    gate = replace(run.header.gate, armed=True, resolve=resolve, base_broken=base_broken)
     return analyse(replace(run, header=replace(run.header, gate=gate))).gate_report
 
 
@@ -74,6 +74,57 @@ def test_a_base_that_answers_nothing_is_no_base_and_more_time_is_no_advice(death
     said = conclude_gate(report)
     assert "2 of 3 cells have nothing to be compared with, and more time does not help: the base cannot run" in said
     assert "killed by signal 11" in said and "--base-env" in said and "--budget" not in said
+
+
+MISSING = "OSError: libkernels.so: cannot open shared object file (kernels.py:3)"
+
+
+def _broken_base(*laws, time=SAME):
+    """A base that misses a library in all cells, a timed cell of the new version, and laws of it, as outcomes."""
+    found = [time_cell(0, "base", (), outcome="error", reason=MISSING), time_cell(1, "new", time)]
+    for number, outcome in enumerate(laws):
+        found += [replace(_law("base", "error"), reason=MISSING, problem=f"conv x=1x2x{9 + number} w=3x2x3")]
+        found += [replace(_law("new", outcome), problem=f"conv x=1x2x{9 + number} w=3x2x3")]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("laws", "accepted", "finding", "code"),
+    [
+        (("passed", "passed"), "fail", "INCONCLUSIVE", 4),
+        (("passed", "passed"), "ok", "MENDED", 0),
+        (("passed", "unsupported"), "ok", "MENDED", 0),
+        (("passed", "failed"), "fail", "BROKEN", 1),
+        (("passed", "failed"), "ok", "BROKEN", 1),
+        (("unsupported",), "ok", "INCONCLUSIVE", 4),
+        ((), "ok", "INCONCLUSIVE", 4),
+    ],
+)
+def test_a_broken_base_is_accepted_only_if_asked_for_and_where_laws_of_the_new_version_hold(
+    laws, accepted, finding, code
+):  # fmt: skip
+    report = _judge(*_broken_base(*laws), base_broken=accepted)
+    assert report.cells[0].finding == finding and report.exit_code == code
+    if code == 4:
+        assert MISSING in conclude_gate(report) and "--base-broken ok" in conclude_gate(report)
+    if code == 0:
+        said = conclude_gate(report)
+        assert said.startswith("passed: laws of the new version hold; ") and MISSING in said
+        assert f"{1 + laws.count('passed')} of {1 + len(laws)} cells compared with nothing" in said
+
+
+def test_a_law_that_proves_nothing_vouches_for_no_version():
+    vacuous = replace(measure("new", None, vacuous=10), problem="conv x=1x2x8 w=3x2x3")
+    old = time_cell(0, "base", (), outcome="error", reason=MISSING)
+    report = _judge(old, time_cell(1, "new", SAME), vacuous, base_broken="ok")
+    assert not report.accepted_baseless
+
+
+def test_a_broken_base_excuses_no_time_of_the_new_version_that_may_be_untrue():
+    late = time_cell(9, "new", (), outcome="skipped", reason=f"{CANNOT_TELL} whether its times are true")
+    report = _judge(*_broken_base("passed")[2:], time_cell(8, "base", (), outcome="error", reason=MISSING), late,
+                    base_broken="ok")  # fmt: skip
+    assert report.counts["INCONCLUSIVE"] == 1 and report.exit_code == ExitCode.CANNOT_TELL
 
 
 def test_cells_that_the_base_gave_up_are_not_new():

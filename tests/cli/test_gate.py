@@ -184,6 +184,27 @@ def test_a_base_that_cannot_run_is_not_passed_over(repository, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_change_that_mends_a_base_that_cannot_be_imported_or_built_passes_where_it_is_told_so(repository, tmp_path):
+    copy = _copy(repository, tmp_path)
+    path = copy / "kernels" / "conv.py"
+    text = path.read_text()
+    path.write_text("import kernels_nobody_has\n" + text)
+    git(copy, "commit", "--quiet", "--all", "--message", "broken import")
+    path.write_text(text)
+    options = ("--base", "HEAD", "--suite", "kernels-laws", "--base-broken", "ok")
+    done = gate(copy, tmp_path, *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 MENDED" in done.stdout and "No module named 'kernels_nobody_has'" in done.stdout.splitlines()[-1]
+    build = ("--build", "never", "--build-command", "! grep -q nobody kernels/conv.py")
+    built = harness("gate", *OPTIONS, *options, *build, "--output", str(tmp_path / "two"), cwd=copy, state=tmp_path)
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert "the base cannot run here: revision HEAD does not build" in built.stdout.splitlines()[-1]
+    refused = harness("gate", *OPTIONS, *options[:4], *build, "--output", str(tmp_path / "three"), cwd=copy,
+                      state=tmp_path)  # fmt: skip
+    assert refused.returncode == 2 and "--base-broken ok" in refused.stderr
+
+
+@pytest.mark.slow
 def test_a_backend_that_the_new_version_does_not_hand_over_is_missed(repository, tmp_path):
     copy = _copy(repository, tmp_path)
     path = copy / "kernels" / "plugin.py"
