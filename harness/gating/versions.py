@@ -122,7 +122,10 @@ def try_build(base: Environment, wanted: Wanted, watch: Watch) -> str | None:
 
 
 def give_up(plan: Plan, names: Collection[str], reason: str) -> Plan:
-    """Return the plan with all cells of some arms unavailable, so that no worker of theirs is started."""
+    """Return the plan with all cells of some arms unavailable, so that no worker of theirs is started.
+
+    names: of the arms. reason: why nothing can run there.
+    """
     given_up = (replace(c, decided="unavailable", reason=reason) if c.arm in names else c for c in plan.cells)
     return replace(plan, cells=tuple(given_up))
 
