@@ -12,12 +12,11 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.machine.threads import THREAD_VARIABLES
-from harness.measure.processor_time import list_descendants
+from harness.measure.descendants import end_descendants, find_descendants
 from harness.record.run import Outcome
 from harness.worker.protocol import FrameError, Reply, Request, frame, take_reply
 
@@ -235,7 +234,9 @@ class Worker:
             return ""
 
     def kill(self) -> None:
-        """Kill the worker and its process group."""
+        """Kill the worker, its process group, and whatever a backend has left running elsewhere."""
+        if self.process.poll() is None:
+            end_descendants(self.pid)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.process.wait()
@@ -258,23 +259,3 @@ class Worker:
             self._close_target()
             self.process.wait(timeout=2)
         self.kill()
-
-
-def find_descendants(pid: int) -> list[int]:
-    """Return the PIDs of all descendants of a process; empty if it is gone.
-
-    The kernel's own lists take 0.1 ms, a search among all processes of the machine 5 ms of every 50 ms of a wait.
-    """
-    if kernel_lists_children():
-        return list_descendants(pid)
-    import psutil
-
-    with contextlib.suppress(psutil.Error):
-        return [process.pid for process in psutil.Process(pid).children(recursive=True)]
-    return []
-
-
-@cache
-def kernel_lists_children() -> bool:
-    """Return whether the kernel lists the children of a process (CONFIG_PROC_CHILDREN)."""
-    return os.path.exists(f"/proc/self/task/{os.getpid()}/children")

@@ -22,7 +22,8 @@ SCHEDULED = 2  # CPUCLOCK_SCHED of the kernel's posix-timers.h: all threads of a
 READ_BYTES = 128
 STOP_S, POLL_S = 1.0, 0.0005
 ASLEEP_S = 0.05
-STOPPED = (b"T", b"t", b"Z", b"X", b"")  # stopped, gone, or unknown
+GONE = (b"Z", b"X", b"")  # or unknown
+STOPPED = (b"T", b"t", *GONE)
 PR_SET_CHILD_SUBREAPER = 36
 
 own_ns = time.process_time_ns  # bound before any backend is loaded
@@ -113,6 +114,11 @@ def _read_state(pid: int) -> bytes:
     with suppress(OSError, IndexError), open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
         return file.read().rpartition(b")")[2].split()[0]
     return b""
+
+
+def is_gone(pid: int) -> bool:
+    """Return True if a process has ended, whether or not its parent has waited for it."""
+    return _read_state(pid) in GONE
 
 
 def make_waited() -> Callable[[], int]:

@@ -19,6 +19,7 @@ import msgspec
 
 from harness.backend.routing import find_route
 from harness.errors import HarnessError, UsageError, unknown
+from harness.measure.descendants import end_descendants
 from harness.measure.processor_time import adopt_orphans
 from harness.networks.problem import NetworkProblem
 from harness.plan.task import parse_task
@@ -62,7 +63,10 @@ def main(arguments: list[str]) -> None:
         try:
             serve(requests_in, replies_out)
         except HostDiedError as error:
+            end_descendants(os.getpid())
             die_alike(error.code)
+        finally:
+            end_descendants(os.getpid())
 
 
 @dataclass(slots=True)

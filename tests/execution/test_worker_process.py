@@ -10,7 +10,8 @@ import pytest
 
 import harness
 from harness.analysis.exit_code import find_exit_code
-from harness.execution.worker_process import Worker, WorkerDiedError, find_descendants
+from harness.execution.worker_process import Worker, WorkerDiedError
+from harness.measure.descendants import find_descendants
 from harness.plan.cell import Limits
 from harness.worker.protocol import Check, Checked, Ready, Start
 from tests.conftest import DYING
@@ -97,7 +98,7 @@ def test_one_backend_is_dealt_out_to_as_many_workers_as_there_are_jobs(tmp_path)
 
 @pytest.mark.parametrize("listed", [True, False])
 def test_descendants_are_found_with_and_without_the_lists_of_the_kernel(monkeypatch, listed):
-    monkeypatch.setattr("harness.execution.worker_process.kernel_lists_children", lambda: listed)
+    monkeypatch.setattr("harness.measure.descendants.kernel_lists_children", lambda: listed)
     code = "import subprocess; print(subprocess.Popen(['sleep', '600']).pid, flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import IO, TypeVar
 
 from harness.errors import DAMAGED
+from harness.measure.descendants import end_descendants
 from harness.worker.wire.arguments import Asked
 from harness.worker.wire.channel import Channel, ChannelClosedError, ChannelError, ChannelLateError
 from harness.worker.wire.descriptions import MOST_BYTES, Answer, AskBackend, Describe, Plugin, encoder, replies
@@ -144,7 +145,8 @@ class _Process:
         raise self._kill(why)
 
     def end(self) -> None:
-        """Close the channel, and kill the process with its group; a plugin may have started others."""
+        """Close the channel, and kill the process with all that its plugin has started."""
+        end_descendants(self.process.pid)
         self.channel.close()
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(END_S)
@@ -160,6 +162,8 @@ class _Process:
         return NoAnswerError(f"its plugin's process {why}{self.output.last_line()}")
 
     def _kill_group(self) -> None:
+        if self.process.poll() is None:
+            end_descendants(self.process.pid)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()

@@ -11,6 +11,7 @@ import socket
 import sys
 from contextlib import suppress
 
+from harness.measure.processor_time import adopt_orphans
 from harness.plugins.manager import load_plugins
 from harness.worker.describer.telling import describe_plugin, encode_answer, tell
 from harness.worker.parentage import die_with_parent
@@ -22,6 +23,7 @@ def main(arguments: list[str]) -> None:
     """Serve requests until the command closes the channel."""
     faulthandler.enable()
     die_with_parent()
+    adopt_orphans()
     with socket.socket(fileno=int(arguments[0])) as end, suppress(ChannelClosedError):
         serve(Channel(end))
 

@@ -24,6 +24,7 @@ from harness.backend.routing import UnsupportedError
 from harness.errors import HarnessError
 from harness.laws.meeting import Interruption, Overlapping, Stop
 from harness.laws.meeting import Taken as Answer
+from harness.measure.descendants import end_descendants
 from harness.problems.arrays import Array
 from harness.worker import protocol
 from harness.worker.hosted.output import Output
@@ -354,7 +355,7 @@ class Host:
         poll.register(source, 0)  # a closed end is reported all the same
         poll.poll()
         time.sleep(2 * END_S)
-        self.process.kill()
+        end_descendants(os.getpid())
         os._exit(1)
 
     def _broken(self, why: str) -> HostDiedError:
