@@ -26,10 +26,11 @@ class ExitCode(IntEnum):
 
 _MEANINGS = {
     ExitCode.OK: "all good",
-    ExitCode.WRONG: "a backend is wrong (failed, error, crashed, timeout)",
+    ExitCode.WRONG: "a backend is wrong (failed, error, crashed, timeout) or breaks a claim",
     ExitCode.USAGE: "usage or bad input",
     ExitCode.SLOWER: "slower or missing (gate, compare, versus --gate)",
-    ExitCode.INCOMPLETE: "nothing ran or could be compared, or the run is incomplete or leaves a known bug undecided",
+    ExitCode.INCOMPLETE: "nothing ran or could be compared, or the run is incomplete or leaves a known bug or a claim "
+    "undecided",
     ExitCode.CANNOT_TELL: "the machine cannot tell if a time is true, or it or the base cannot tell of a change",
     ExitCode.SYSTEM: "the system is in the way (disk full, place that cannot be written, closed output, no UTF-8)",
     ExitCode.INTERNAL: "the harness or its installation is at fault, or a plugin ended it; a log has the traceback",

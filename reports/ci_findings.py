@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from harness import ExitCode, Result, Run
-from harness.analysis import conclude_gate, describe_failure, describe_reason, make_inert, repeat_command
+from harness.analysis import (
+    LOUD_CLAIMS,
+    conclude_claims,
+    conclude_gate,
+    describe_claims,
+    describe_failure,
+    describe_reason,
+    join_rows,
+    make_inert,
+    repeat_command,
+)
 from harness.record import RAN, WRONG
 from reports.words import ratio_words
 
 if TYPE_CHECKING:
     from harness import Analysis
-    from harness.analysis import ArmComparison, Compared, GateReport, Row
+    from harness.analysis import ArmComparison, ClaimsReport, Compared, GateReport, Row
 
 Level = Literal["failure", "error", "open", "idle"]
 
@@ -63,10 +73,21 @@ def judge_cells(analysis: Analysis) -> Iterator[tuple[Result, Row | None, Findin
     versions = judge_versions(analysis)
     for result in run.results:
         row = rows.get(result.cell) if result.kind == "speed" else None
-        if versions is None:
-            yield result, row, judge_cell(run, result, row, can_tell=can_tell)
-        else:
-            yield result, row, versions[result.cell]
+        found = judge_cell(run, result, row, can_tell=can_tell) if versions is None else versions[result.cell]
+        yield result, row, found if analysis.claims is None else _hold_claims(analysis.claims, run, result, found)
+
+
+def _hold_claims(claims: ClaimsReport, run: Run, result: Result, found: Finding | None) -> Finding | None:
+    """Return the finding of a cell, changed by the claims of the run."""
+    if result.cell in claims.excused:
+        return Finding(level="idle", kind="known fault", message=f"{claims.excused[result.cell]}: {result.told}")
+    refused = (("claims", claims.refused[result.cell]),) if result.cell in claims.refused else ()
+    if result.cell in claims.broken:
+        details = (*refused, *_repeat(run, result))
+        return Finding(level="failure", kind="CLAIM BROKEN", message=claims.broken[result.cell], details=details)
+    if found is not None and found.level in ("failure", "error"):
+        return replace(found, details=(*refused, *found.details))
+    return found
 
 
 def judge_versions(analysis: Analysis) -> dict[int, Finding | None] | None:
@@ -150,6 +171,8 @@ def _repeat(run: Run, result: Result) -> tuple[tuple[str, str], ...]:
 def judge_whole(analysis: Analysis) -> Iterator[Finding]:
     """Yield findings on the run itself: incomplete, nothing ran, too much proves nothing, or a busy machine."""
     run, arm_comparison = analysis.run, analysis.verdicts
+    if analysis.claims is not None:
+        yield from _judge_claims(analysis.claims)
     if run.header.gate is not None and run.header.gate.whole:
         assert analysis.gate_report is not None
         yield from _judge_gate(analysis.gate_report)
@@ -163,6 +186,16 @@ def judge_whole(analysis: Analysis) -> Iterator[Finding]:
     if arm_comparison is not None and not arm_comparison.can_tell:
         share = f"{100 * arm_comparison.dropped:.0f} % of the blocks were disturbed"
         yield Finding(level="open", kind="cannot tell", message=f"the machine cannot tell: {share}")
+
+
+def _judge_claims(claims: ClaimsReport) -> Iterator[Finding]:
+    """Findings about claims that no single cell shows."""
+    for line in join_rows(describe_claims(claims)):
+        if line.kind in LOUD_CLAIMS and line.kind not in ("CLAIM BROKEN", "NOT EXCUSED"):
+            level: Level = "error" if line.kind == "NOT CHECKED" else "failure" if line.fails else "open"
+            yield Finding(level=level, kind=line.kind, message=f"{line.row} of {line.backend}: {line.said}")
+    if claims.exit_code == ExitCode.INCOMPLETE:
+        yield Finding(level="error", kind="claims", message=conclude_claims(claims))
 
 
 def _judge_gate(report: GateReport) -> Iterator[Finding]:

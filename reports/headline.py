@@ -13,7 +13,7 @@ from reports.number_format import count
 
 if TYPE_CHECKING:
     from harness import Analysis
-    from harness.analysis import ArmComparison, Comparison
+    from harness.analysis import ArmComparison, ClaimsReport, Comparison
 
 State = Literal["good", "bad", "open"]
 
@@ -37,7 +37,9 @@ def judge_run(analysis: Analysis) -> Verdict:
     """Return the verdict on a run: its wrong cells, or that all cells passed, and the cells that did not run."""
     run, overdrawn = analysis.run, analysis.overdrawn
     counts, vacuous = analysis.counts_by_outcome, analysis.number_vacuous
-    wrong, ran = sum(counts[o] for o in WRONG), sum(counts[o] for o in RAN)
+    claims = analysis.claims
+    known = 0 if claims is None else len(claims.excused)
+    wrong, ran = sum(counts[o] for o in WRONG) - known, sum(counts[o] for o in RAN)
     idle = _list_counts({o: counts[o] for o in OUTCOMES if o not in RAN})
     notes = [f"Did not run: {idle}."] if idle else []
     if vacuous and not overdrawn:
@@ -46,17 +48,37 @@ def judge_run(analysis: Analysis) -> Verdict:
     if wrong:
         state, text = "bad", f"{count(wrong, 'cell is', 'cells are')} wrong, of {ran} that ran"
         notes.insert(0, f"{_list_counts({o: counts[o] for o in OUTCOMES if o in WRONG})}.".capitalize())
+        if known:
+            notes.insert(1, f"{known} of these {'is' if known == 1 else 'are'} known.")
     elif not ran:
         state, text = "open", "Nothing ran"
     else:
         text = "The only cell that ran passed" if ran == 1 else f"All {ran} cells that ran passed"
+        text = (
+            f"{count(ran - known, 'cell')} passed, {known} {'is' if known == 1 else 'are'} wrong as known"
+            if known
+            else text
+        )
     untold = sum(result.untold for result in run.results)
     if untold and state != "bad":
         cells = count(untold, "cell has", "cells have")
         state, text = "open", f"{text}, but {cells} no time that can be believed"
     if overdrawn and state != "bad":
         state, text = "bad", f"{text}, but too many prove nothing"
+    if claims is not None:
+        state, text = _judge_claims(claims, state, text)
     return Verdict(state=state, text=text, detail=" ".join(notes), incomplete=analysis.incomplete, overdrawn=overdrawn)
+
+
+def _judge_claims(claims: ClaimsReport, state: State, text: str) -> tuple[State, str]:
+    """Return the verdict on a run, changed by what its claims say."""
+    if claims.broken:
+        return "bad", f"{text}; CLAIM BROKEN"
+    if claims.exit_code == ExitCode.WRONG:
+        return "bad", f"{text}; a known fault is gone, and its row is strict"
+    if claims.exit_code == ExitCode.INCOMPLETE:
+        return "open" if state == "good" else state, f"{text}; promises are not checked"
+    return state, text
 
 
 def judge_comparison(comparison: Comparison) -> Verdict:
@@ -134,8 +156,11 @@ def _judge_versions(analysis: Analysis) -> Verdict:
         f"{count(len(report.cells), 'cell')}: {counts}.",
         f"A change of {format_percents(report.arm_comparison.gate.delta)} counts.",
     ]
+    state, text = VERSIONS.get(report.exit_code, "bad"), f"The gate {conclude_gate(report)}"
+    if analysis.claims is not None:
+        state, text = _judge_claims(analysis.claims, state, text)
     return Verdict(
-        state=VERSIONS.get(report.exit_code, "bad"), text=f"The gate {conclude_gate(report)}",
+        state=state, text=text,
         detail=" ".join([*notes, *_tell(report.arm_comparison)]), incomplete=analysis.incomplete, overdrawn=(),
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ from reports.rows import unavailable_arms
 from reports.sections.arithmetic import ARITHMETIC
 from reports.sections.arms import ARMS
 from reports.sections.bugs import BUGS
+from reports.sections.claims import CLAIMS
 from reports.sections.coverage import COVERAGE
 from reports.sections.failures import FAILURES
 from reports.sections.gallery import GALLERY
@@ -35,7 +36,7 @@ ROOM = 400_000  # characters of one long section; at most two together stay belo
 LONGEST = 1000  # characters of a reason
 QUIET = frozenset({"SAME", "UNCHANGED"})
 FIRST = (OUTCOMES, SETTINGS)
-LAST = (BUGS, FAILURES, LAWS, NETWORKS, LEARNING, GALLERY, SEMANTICS, ARITHMETIC, COVERAGE, TIMES)
+LAST = (CLAIMS, BUGS, FAILURES, LAWS, NETWORKS, LEARNING, GALLERY, SEMANTICS, ARITHMETIC, COVERAGE, TIMES)
 
 
 def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:

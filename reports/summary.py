@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import ExitCode
-from harness.analysis import FINDING_MEANINGS, QUIET_FINDINGS, conclude_gate, describe_silent
+from harness.analysis import (
+    FINDING_MEANINGS,
+    LOUD_CLAIMS,
+    QUIET_FINDINGS,
+    conclude_claims,
+    conclude_gate,
+    describe_claims,
+    describe_silent,
+    join_rows,
+)
 from reports.number_format import count, shorten
 
 if TYPE_CHECKING:
@@ -30,8 +39,10 @@ def _lines(analysis: Analysis) -> Iterator[str]:
     run, report = analysis.run, analysis.gate_report
     if report is None:
         yield f"### {run.path.name}: no comparison of versions; `report.md` says what it is"
+        yield from _claims(analysis)
         return
-    yield f"### {SIGNS.get(report.exit_code, '❌')} {conclude_gate(report)}"
+    also = "" if analysis.exit_code == report.exit_code else ", but its claims fail"
+    yield f"### {SIGNS.get(analysis.exit_code, '❌')} {conclude_gate(report)}{also}"
     yield ""
     yield _versions(run)
     yield ""
@@ -50,7 +61,22 @@ def _lines(analysis: Analysis) -> Iterator[str]:
         yield from map(_row, told[:ROWS])
     if len(told) > ROWS:
         yield f"\n... and {count(len(told) - ROWS, 'more cell')}; the report has them all."
+    yield from _claims(analysis)
     yield from _how(run, report)
+
+
+def _claims(analysis: Analysis) -> Iterator[str]:
+    """Statements about claims that need attention, and the counts; nothing for a run without claims."""
+    report = analysis.claims
+    if report is None:
+        return
+    yield from ("", f"Claims: {shorten(conclude_claims(report), 2 * REASON)}.", "")
+    told = [line for line in join_rows(describe_claims(report)) if line.kind in LOUD_CLAIMS]
+    for line in told[:ROWS]:
+        problem = f" `{line.problem}`" if line.problem else ""
+        yield f"- {line.kind}: {line.row} of `{line.backend}`: {shorten(line.said, REASON)}{problem}"
+    if len(told) > ROWS:
+        yield f"- and {len(told) - ROWS} more; the report has them all"
 
 
 def _versions(run: Run) -> str:

@@ -6,6 +6,7 @@ what else the reporters that come with the harness need.
 `STATUSES`: outcomes of a cell, and `PROVES_NOTHING` for a passed result that proves nothing, in the order of reports.
 `VERDICTS`: verdicts of a comparison of two runs, in the order in which reports list them.
 `FINDING_MEANINGS`: finding of a gate -> its meaning. `QUIET_FINDINGS`: findings that need no attention.
+`LOUD_CLAIMS`: kinds of statements about claims that need attention.
 `BUG_STATUSES`: statuses of a known bug, in the order in which reports list them; `BugStatus`: one of them.
 """
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from harness.analysis.arm_comparison import ArmComparison, Row
     from harness.analysis.arm_rows import Effect, Group, describe_reason, effects, groups_of, row_ratios, verdict_row
     from harness.analysis.bugs import BUG_STATUSES, BugRow, BugStatus, count_statuses
+    from harness.analysis.claims.judge import ClaimsReport, FaultRow, PromiseRow
+    from harness.analysis.claims.words import LOUD_CLAIMS, ClaimLine, conclude_claims, describe_claims, join_rows
     from harness.analysis.descriptions import describe_failure, describe_incomplete, describe_outcome, describe_resumed
     from harness.analysis.failures import FailureGroup
     from harness.analysis.frames import STATUSES, comparison_frame
@@ -50,6 +53,8 @@ else:
             "arm_comparison": "ArmComparison Row",
             "arm_rows": "Effect Group describe_reason effects groups_of row_ratios verdict_row",
             "bugs": "BUG_STATUSES BugRow BugStatus count_statuses",
+            "claims.judge": "ClaimsReport FaultRow PromiseRow",
+            "claims.words": "ClaimLine LOUD_CLAIMS conclude_claims describe_claims join_rows",
             "descriptions": "describe_failure describe_incomplete describe_outcome describe_resumed",
             "failures": "FailureGroup",
             "frames": "STATUSES comparison_frame",
@@ -71,11 +76,12 @@ else:
     )
 
 __all__ = [
-    "BUG_STATUSES", "FINDING_MEANINGS", "PROVES_NOTHING", "QUIET_FINDINGS", "STATUSES", "VERDICTS", "ArmComparison",
-    "BugRow", "BugStatus", "Change", "Choice", "Compared", "Comparison", "Effect", "Estimate", "FailureGroup",
-    "FuzzFinding", "FuzzReport", "FuzzedBackend", "GateReport", "Group", "History", "Kill", "KillMatrix", "NetworkRow",
-    "Portfolio", "Qualification", "Row", "Series", "SettingRow", "Shift", "SpeedRow", "comparison_frame",
-    "conclude_gate", "count_statuses", "describe_failure", "describe_incomplete", "describe_outcome", "describe_reason",
-    "describe_resumed", "describe_silent", "effects", "estimate_time", "groups_of", "make_inert", "plain_records",
-    "repeat_command", "row_ratios", "schema_table", "semantics_arms", "show_text", "verdict_row",
+    "BUG_STATUSES", "FINDING_MEANINGS", "LOUD_CLAIMS", "PROVES_NOTHING", "QUIET_FINDINGS", "STATUSES", "VERDICTS",
+    "ArmComparison", "BugRow", "BugStatus", "Change", "Choice", "ClaimLine", "ClaimsReport", "Compared", "Comparison",
+    "Effect", "Estimate", "FailureGroup", "FaultRow", "FuzzFinding", "FuzzReport", "FuzzedBackend", "GateReport",
+    "Group", "History", "Kill", "KillMatrix", "NetworkRow", "Portfolio", "PromiseRow", "Qualification", "Row", "Series",
+    "SettingRow", "Shift", "SpeedRow", "comparison_frame", "conclude_claims", "conclude_gate", "count_statuses",
+    "describe_claims", "describe_failure", "describe_incomplete", "describe_outcome", "describe_reason",
+    "describe_resumed", "describe_silent", "effects", "estimate_time", "groups_of", "join_rows", "make_inert",
+    "plain_records", "repeat_command", "row_ratios", "schema_table", "semantics_arms", "show_text", "verdict_row",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from harness.analysis.arm_comparison import ArmComparison, compare_to_base
 from harness.analysis.bugs import BugRow, bug_rows
+from harness.analysis.claims.judge import ClaimsReport, judge_claims
 from harness.analysis.coverage import run_coverage
 from harness.analysis.descriptions import describe_incomplete, describe_overdrawn, describe_parties
 from harness.analysis.exit_code import find_exit_code
@@ -54,11 +55,13 @@ class Analysis:
     def exit_code(self) -> ExitCode:
         """Exit code of the command that made the run: of its gate, of its armed comparison, or of the run itself."""
         if self.arm_comparison is None:
-            return find_exit_code(self.run, self.bugs)
+            return find_exit_code(self.run, self.bugs, self.claims)
         if not self.arm_comparison.gate.whole:
             return self.arm_comparison.exit_code
         assert self.gate_report is not None
-        return self.gate_report.exit_code
+        codes = {self.gate_report.exit_code, ExitCode.OK if self.claims is None else self.claims.exit_code}
+        firsts = (code for code in (ExitCode.WRONG, ExitCode.INCOMPLETE) if code in codes)
+        return next(firsts, self.gate_report.exit_code)
 
     @cached_property
     def arm_comparison(self) -> ArmComparison | None:
@@ -68,7 +71,10 @@ class Analysis:
     @cached_property
     def gate_report(self) -> GateReport | None:
         """Every cell of two versions, laws and times; None if the run compared no arms."""
-        return None if self.arm_comparison is None else judge_gate(self.arm_comparison, self.acceptance)
+        if self.arm_comparison is None:
+            return None
+        known = self.acceptance if self.claims is None else self.claims.accept(self.acceptance)
+        return judge_gate(self.arm_comparison, known)
 
     @cached_property
     def verdicts(self) -> ArmComparison | None:
@@ -126,6 +132,11 @@ class Analysis:
     def bugs(self) -> tuple[BugRow, ...]:
         """One row for each known bug and backend that the run asked."""
         return bug_rows(self.run)
+
+    @cached_property
+    def claims(self) -> ClaimsReport | None:
+        """The claims of the run, held against its results; None if it was given none."""
+        return judge_claims(self.run)
 
     @cached_property
     def networks(self) -> tuple[NetworkRow, ...]:
@@ -258,11 +269,12 @@ class Analysis:
         return ratios_to_fastest(self.run, self.speed)
 
     def failures(self, most: int, each: int) -> list[FailureGroup]:
-        """Return wrong results grouped by backend and law.
+        """Return wrong results that are no known faults, grouped by backend and law.
 
         most, each: limits of results in all and of one group (see `group_failures`).
         """
-        return group_failures(self.run.results, most, each)
+        known = {} if self.claims is None else self.claims.excused
+        return group_failures((one for one in self.run.results if one.cell not in known), most, each)
 
     def accepting(self, acceptance: Acceptance) -> Analysis:
         """Return the same analysis with other acceptances; cached properties that do not depend on them are kept."""

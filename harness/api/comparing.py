@@ -16,6 +16,7 @@ from harness.gating.arms import Contest, time_arms
 from harness.gating.blessings import accept_changes, read_blessings
 from harness.gating.versions import Build, Wanted, compare_versions
 from harness.git import find_repository
+from harness.plan.claims.check import load_claims
 from harness.plan.gate import BaseBroken
 from harness.plan.suite import Mode, NamedProblem
 from harness.plugins.manager import Registry, refuse_broken
@@ -58,6 +59,7 @@ def gate(
     laws: Sequence[str] = (), budget_s: float | None = None, delta: float | None = None, resolve: float = 0.05,
     build: Build = "auto", extras: str = "", package: str | None = None, build_command: str = "",
     base_broken: BaseBroken = "fail", unqualified: bool = False, threads: int | None = None,
+    claims: str | Path | None = None,
     plugins: Sequence[str] = (), without: Sequence[str] = (), output: str | Path | None = None,
     lease_wait_s: float | None = None, watch: Watch | None = None, resume: str | Path | None = None,
 ) -> Analysis:  # fmt: skip
@@ -68,21 +70,23 @@ def gate(
     resolve: undecided cells pass where a slow-down of this share is ruled out. build, extras: of both
     versions' environments. package: its folder in a monorepo. build_command: run in that folder of each version.
     base_broken: "ok" lets cells that the base could not run pass where the new version's own laws hold.
+    claims: file of promises and known faults, against which the new version is held (docs/claims.md).
     unqualified: True to compare times on a machine never qualified. The rest as in `versus`.
     `.exit_code` is that of the command. Raises UsageError for what cannot be used.
     threads: of every worker. plugins: modules or ./files.py to load; without: plugins to leave out. output: new folder
     of the run. lease_wait_s: how long to wait for a device in use. watch: observer of the progress.
     resume: folder of an interrupted run, begun with the same arguments; only what is missing is done.
     """
+    registry = load_all(plugins, without)
     wanted = Wanted(
         base=base, head=head, base_env=base_env, backends=backends, suites=suites, problems=problems, laws=laws,
         build=build, extras=extras, package=package, build_command=build_command, plugins=plugins, threads=threads,
         output=None if output is None else str(output), command=f"harness.gate({base!r}, {head!r})",
-        lease_wait_s=lease_wait_s, resume=resume,
+        lease_wait_s=lease_wait_s, resume=resume, claims=None if claims is None else load_claims(claims, registry),
     )  # fmt: skip
     armed = arm_gate(delta, resolve, threads, unqualified=unqualified, base_broken=base_broken)
     return judge_versions(
-        compare_versions(load_all(plugins, without), wanted, armed, watch or Silent(), budget_s),
+        compare_versions(registry, wanted, armed, watch or Silent(), budget_s),
         find_repository(plugins),
     )
 

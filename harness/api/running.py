@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.api.arguments import refuse_text
@@ -14,6 +15,7 @@ from harness.machine.limits import usable_memory
 from harness.machine.system import ROOT, read_flags, read_text
 from harness.plan.arm import Arm, parse_arms
 from harness.plan.cell import Limits
+from harness.plan.claims.check import load_claims
 from harness.plan.instruction_sets import choose_switches, read_processor, spread_arms
 from harness.plan.planner import plan_run
 from harness.plan.suite import Depth, NamedProblem
@@ -39,6 +41,7 @@ def run(
     depth: Depth = "default",
     isa: Sequence[str] = (),
     resume: str | Path | None = None,
+    claims: str | Path | None = None,
 ) -> Run:
     """Run suites and return the Run; its directory is `run.path`.
 
@@ -50,12 +53,14 @@ def run(
     Raises UsageError for what cannot be found or written, and for a plugin that is named here and broken.
     resume: folder of an interrupted run, begun with the same arguments; only what is missing is done.
     suites: names. output: new folder of the run. limits: of time and memory of each cell.
+    claims: file of promises and known faults; `harness.analyse(run).claims` says what became of them (docs/claims.md).
     jobs: workers at the same time. threads: of every worker. watch: observer of the progress.
     """
     refuse_text(backends=backends, problems=problems, laws=laws, plugins=plugins, isa=isa)
     registry = load_described(plugins, without)
     refuse_broken(registry)
     names = suites or ("suite",)
+    held = None if claims is None else load_claims(claims, registry)
     limits = limits or Limits(free_bytes=usable_memory())
     arms = choose_arms(registry, backends, names, isa)
     given = name_problems(problems, registry.networks)
@@ -63,6 +68,7 @@ def run(
     plan = plan_run(
         registry, names, backends, given, laws, limits, arms, threads=threads, depth=depth, flags=read_flags()
     )
+    plan = replace(plan, claims=held)
     return start(registry, plan, names, output, plugins, jobs, threads, watch or Silent(), resume=resume)
 
 

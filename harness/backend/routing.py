@@ -28,12 +28,14 @@ class Route:
 
     reason: None without one.
     raised: True if there is no route because the backend raised an exception when it was asked, which is its error.
+    lacks: operator without a route that a law needs in addition to the problem's own; empty if there is none.
     """
 
     kind: Literal["native", "derived", "unsupported"]
     via: str = ""
     reason: str | None = None
     raised: bool = False
+    lacks: str = ""
 
     def __str__(self) -> str:
         """Short text for tables."""

@@ -10,6 +10,7 @@ import click
 
 from harness.cli.options import (
     build_options,
+    claims_option,
     load_registry,
     plugin_options,
     problem_options,
@@ -49,6 +50,7 @@ COLOURS = {"BROKEN": "red", "SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "
 @click.option("--suite", "suites", multiple=True, metavar="NAME", help=f"[default: {', '.join(SUITES)}]")
 @problem_options
 @click.option("--law", "laws", multiple=True, metavar="NAME", help="This law only; may be repeated.")
+@claims_option
 @click.option("--budget", metavar="TIME", help="Wall time for all of it.  [default: 5m, or more for many cells]")
 @click.option("--delta", metavar="SHARE", help="Change that counts, such as 1%.  [default: 1%, or what qualify found]")
 @click.option("--resolve", default="5%", show_default=True, metavar="SHARE",
@@ -63,8 +65,9 @@ COLOURS = {"BROKEN": "red", "SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "
 @plugin_options
 def command(
     base: str, head: str, base_env: str, backends: tuple[str, ...], suites: tuple[str, ...],
-    problems: tuple[str, ...], problem_files: tuple[str, ...], laws: tuple[str, ...], budget: str | None,
-    delta: str | None, resolve: str, base_broken: BaseBroken, build: Build, build_command: str, package: str | None,
+    problems: tuple[str, ...], problem_files: tuple[str, ...], laws: tuple[str, ...], claims: str | None,
+    budget: str | None, delta: str | None, resolve: str, base_broken: BaseBroken, build: Build,
+    build_command: str, package: str | None,
     extras: str, unqualified: bool, summary: str | None, threads: int | None, lease_wait: str | None,
     output: str | None, resume: str | None, formats: tuple[str, ...],
     plugins: tuple[str, ...], without: tuple[str, ...],
@@ -95,6 +98,7 @@ def command(
     from harness.gating.blessings import read_blessings
     from harness.gating.versions import Wanted, compare_versions
     from harness.git import find_repository
+    from harness.plan.claims.check import load_claims
 
     if not base and not base_env:
         raise UsageError("base: got none, wanted --base REV, a revision such as origin/main, or --base-env VENV")
@@ -116,7 +120,7 @@ def command(
         problems=read_problems(problems, problem_files, registry.networks), laws=laws, build=build, extras=extras,
         package=package, build_command=build_command, plugins=plugins, threads=threads, output=output,
         command=command_line(sys.argv[1:]), lease_wait_s=read_seconds(lease_wait) if lease_wait else None,
-        resume=resume,
+        resume=resume, claims=None if claims is None else load_claims(claims, registry),
     )  # fmt: skip
     watch = choose_watch()
     try:
@@ -139,18 +143,19 @@ def conclude(
     interrupted: True if the run was interrupted; its exit code then tells so, and no conclusion is printed.
     """
     from harness.cli.report import write_reports
-    from harness.cli.summary import print_ending, print_wrong
+    from harness.cli.summary import print_claims, print_ending, print_wrong
 
     report = analysis.gate_report
     assert report is not None
     print_findings(report)
     print_wrong(analysis, [cell.new for cell in report.cells if cell.finding == "BROKEN"])
+    print_claims(analysis)
     written = write_reports(reporters, analysis)
     if summary is not None:
         append_summary(report.run, summary)
     print_ending(report.run, written)
     if not interrupted:  # else the exit code is that of the interrupt
-        print_conclusion(report)
+        print_conclusion(report, analysis.exit_code)
 
 
 def append_summary(run: Run, file: str) -> None:
@@ -204,14 +209,17 @@ def print_findings(report: GateReport) -> None:
     console.print(f"{len(report.cells)} cells, a change of {100 * delta:.3g} % counts: {counts or 'none'}")
 
 
-def print_conclusion(report: GateReport) -> None:
-    """Print the conclusion, with the exit code, in one line."""
+def print_conclusion(report: GateReport, code: ExitCode) -> None:
+    """Print the conclusion, with the exit code of the command, in one line.
+
+    report: of the comparison. code: another one than the report's is due to claims.
+    """
     from rich.markup import escape
 
     from harness.analysis.gate_report import conclude_gate
     from harness.cli.terminal import open_console
 
-    passed = report.exit_code == ExitCode.OK
-    colour = "green" if passed else "yellow" if report.exit_code == ExitCode.CANNOT_TELL else "red"
-    said = f"[{colour}]gate:   {escape(conclude_gate(report))}[/{colour}] (exit code {report.exit_code})"
+    colour = "green" if code == ExitCode.OK else "yellow" if code == ExitCode.CANNOT_TELL else "red"
+    also = "" if code == report.exit_code else ", but its claims fail (above)"
+    said = f"[{colour}]gate:   {escape(conclude_gate(report))}{also}[/{colour}] (exit code {code})"
     open_console().print(said, soft_wrap=True)

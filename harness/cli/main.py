@@ -38,6 +38,7 @@ COMMANDS = {
     "bisect": ("harness.cli.bisect", "Find the commit that made a cell slower or wrong."),
     "baseline": ("harness.cli.baseline", "Keep runs by name, and compare with them."),
     "bless": ("harness.cli.bless", "Accept a known change, with the reason."),
+    "claims": ("harness.cli.claims", "Write promises and known faults from a run, and check them."),
     "history": ("harness.cli.history", "Show times over commits, and where they changed."),
     "import": ("harness.cli.importing", "Take pytest-benchmark's files into the history."),
     "compare": ("harness.cli.compare", "Compare two runs cell by cell."),

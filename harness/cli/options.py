@@ -104,6 +104,14 @@ def read_problems(
     return name_problems([*lines, *map(Path, files)], networks)
 
 
+def claims_option(command: Command) -> Command:
+    """Add --claims."""
+    return click.option(
+        "--claims", metavar="FILE",
+        help="Hold the run against these promises and known faults, such as harness-claims.toml (docs/claims.md).",
+    )(command)  # fmt: skip
+
+
 def format_option(command: Command) -> Command:
     """Add --format."""
     return click.option(

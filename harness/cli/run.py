@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import (
+    claims_option,
     load_registry,
     plugin_options,
     problem_options,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     help="How much is asked: `quick` leaves out specialised code paths, `full` takes minutes a backend.",
     show_default=True,
 )
+@claims_option
 @click.option("--dry-run", is_flag=True, help="Print the plan and run nothing.")
 @run_options
 @plugin_options
@@ -84,6 +86,7 @@ def command(
     mode: Mode | None,
     lease_wait: str | None,
     depth: Depth,
+    claims: str | None,
     dry_run: bool,
     plugins: tuple[str, ...],
     without: tuple[str, ...],
@@ -98,9 +101,12 @@ def command(
     python -m harness run speed --backend torch --backend fft --output runs/today
     python -m harness run speed --problems mine.json --backend torch
     python -m harness run correctness --backend torch --isa all
+    python -m harness run correctness --plugin ./mine.py --backend mine --claims harness-claims.toml
     python -m harness run networks networks-speed network-layers --network resnet50
     python -m harness run speed --backend torch --backend fft --resume runs/today
     """
+    from dataclasses import replace
+
     from harness.analysis.analyse import analyse
     from harness.api.running import choose_arms
     from harness.cli.options import command_line
@@ -111,9 +117,11 @@ def command(
     from harness.machine.limits import usable_memory
     from harness.machine.system import read_flags
     from harness.plan.cell import Limits
+    from harness.plan.claims.check import load_claims
     from harness.plan.planner import plan_run
 
     registry = load_registry(plugins, without)
+    held = None if claims is None else load_claims(claims, registry)
     limits = Limits(
         time_s=read_seconds(time_limit) if time_limit else None,
         memory_bytes=read_bytes(memory_limit) if memory_limit else Limits().memory_bytes,
@@ -140,6 +148,7 @@ def command(
         depth=depth,
         flags=read_flags(),
     )
+    plan = replace(plan, claims=held)
     if dry_run:
         print_plan(plan)
         return ExitCode.OK

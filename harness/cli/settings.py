@@ -54,6 +54,8 @@ def make_defaults(
                 f"{file}: got a table [tool.harness.{key}], wanted the name of a command{_near(key, commands)}"
             )
     own = table.get(command.name or "", {})
+    if not isinstance(own, dict) and isinstance(command, click.Group):
+        own = {}  # `claims` is an option of other commands; a group of commands has none
     if not isinstance(own, dict):
         raise UsageError(f"{file}: got {own!r} for [tool.harness] {command.name}, wanted a table of options")
     shared = {key: value for key, value in table.items() if not isinstance(value, dict)}

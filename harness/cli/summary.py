@@ -14,6 +14,7 @@ from rich.table import Table
 from harness.analysis.analyse import Analysis
 from harness.analysis.arm_comparison import ArmComparison
 from harness.analysis.bugs import BUG_STATUSES, count_statuses
+from harness.analysis.claims.words import LOUD_CLAIMS, Kind, conclude_claims, describe_claims, join_rows
 from harness.analysis.descriptions import (
     describe_failure,
     describe_idle,
@@ -23,10 +24,12 @@ from harness.analysis.descriptions import (
     describe_parties,
     describe_resumed,
 )
+from harness.analysis.inert_text import show_text
 from harness.analysis.networks import NetworkRow
 from harness.analysis.repeating import repeat_command
 from harness.analysis.statistics import Estimate, estimate_time
 from harness.cli.terminal import open_console, plain_table
+from harness.exit_codes import ExitCode
 from harness.networks.graph import WORKS
 from harness.networks.problem import is_network_line
 from harness.plan.cell import Plan
@@ -34,6 +37,8 @@ from harness.record.run import OUTCOMES, WRONG, Measurement, Result, Run
 
 MOST_WRONG = 8
 MOST_TIMES = 30
+MOST_CLAIMS = 20  # lines about claims
+SHOWN_CLAIMS: frozenset[Kind] = LOUD_CLAIMS | {"KNOWN FAULT", "UNCLAIMED"}
 LONGEST_WHY = 110  # characters of a reason in the table of known bugs
 
 
@@ -63,6 +68,7 @@ def print_summary(analysis: Analysis, written: Sequence[Path] = ()) -> None:
         console.print(f"{backend} is unavailable: {reason}", markup=False, soft_wrap=True)
     _print_skipped(console, run)
     print_wrong(analysis)
+    print_claims(analysis)
     overdrawn = describe_overdrawn(run.overdrawn)
     for line in overdrawn:
         console.print(f"[red]{escape(line)}[/red]", soft_wrap=True)
@@ -91,11 +97,34 @@ def print_ending(run: Run, written: Sequence[Path] = ()) -> None:
 def print_wrong(analysis: Analysis, results: Sequence[Result] | None = None) -> None:
     """Print the first wrong ones of these results (by default of all), with a command that repeats each."""
     console, run = open_console(), analysis.run
-    wrong = [result for result in (run.results if results is None else results) if result.outcome in WRONG]
+    known = {} if analysis.claims is None else analysis.claims.excused
+    asked = run.results if results is None else results
+    wrong = [result for result in asked if result.outcome in WRONG and result.cell not in known]
     for result in _one_of_each_law(wrong)[:MOST_WRONG]:
         _print_wrong(console, analysis, result)
     if len(wrong) > MOST_WRONG:
         console.print(f"... {len(wrong)} wrong results in all; the report lists them.")
+
+
+def print_claims(analysis: Analysis) -> None:
+    """Print what became of the claims of a run: what fails or excuses nothing first, then the counts."""
+    report, console = analysis.claims, open_console()
+    if report is None:
+        return
+    told = join_rows([line for line in describe_claims(report) if line.kind in SHOWN_CLAIMS])
+    for line in told[:MOST_CLAIMS]:
+        colour = "red" if line.fails else "yellow" if line.kind in LOUD_CLAIMS else "default"
+        row = f"{line.row} of {line.backend}" if line.row else line.backend
+        console.print(
+            f"[{colour}]{line.kind}[/{colour}]  {escape(show_text(f'{row} ({line.what}): {line.said}'))}",
+            soft_wrap=True,
+        )
+        if line.problem:
+            console.print(f"    problem  {escape(show_text(line.problem))}", soft_wrap=True)
+    if len(told) > MOST_CLAIMS:
+        console.print(f"... and {len(told) - MOST_CLAIMS} more; the report has them all")
+    colour = {ExitCode.OK: "green", ExitCode.WRONG: "red"}.get(report.exit_code, "yellow")
+    console.print(f"[{colour}]claims: {escape(show_text(conclude_claims(report)))}[/{colour}]", soft_wrap=True)
 
 
 def _outcome_table(run: Run) -> Table:
@@ -211,11 +240,13 @@ def _one_of_each_law(results: list[Result]) -> list[Result]:
 
 def _print_wrong(console: Console, analysis: Analysis, result: Result) -> None:
     only = analysis.wrong_only_in.get(result.cell, "")
+    refused = None if analysis.claims is None else analysis.claims.refused.get(result.cell)
     formula = f"   {result.formula}" if result.formula else ""
     lines = (
         f"[red]{result.outcome}[/red]  {escape(result.arm)}  {result.law or 'timing'}{escape(formula)}",
         f"    problem  {escape(result.problem)}",
         *(f"    {name:<9}{escape(text)}" for name, text in describe_failure(result, only)),
+        *(f"    claims   {escape(why)}" for why in filter(None, [refused])),
         f"    repeat   {escape(repeat_command(analysis.run.header, result))}",
     )
     for line in lines:

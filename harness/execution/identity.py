@@ -18,6 +18,7 @@ from harness.errors import UsageError
 from harness.execution.provenance import COMPILED
 from harness.git import GitError, find_repository, git
 from harness.plan.cell import Cell, Plan
+from harness.plan.claims.rows import Claims
 from harness.plan.gate import Gate
 from harness.plugins.hookspecs import PROJECT
 from harness.record.run import ArmRecord, Header
@@ -49,6 +50,7 @@ def identify(
         "mode": plan.mode or "of the suite",
         "gate": gate,
         "threads": "default" if threads is None else str(threads),
+        **({} if plan.claims is None else {"claims": _describe_claims(plan.claims)}),
         **identify_code(plugins, environment),
     }
 
@@ -68,6 +70,11 @@ def identify_code(plugins: Sequence[str], environment: Mapping[str, Any]) -> dic
         "machine": f"{machine} ({environment['fingerprint']})",
         **{f"variable {name}": str(value) for name, value in environment["variables"].items()},
     }
+
+
+def _describe_claims(claims: Claims) -> str:
+    rows = msgspec.json.encode((claims.promises, claims.faults))
+    return f"{len(claims.promises) + len(claims.faults)} rows ({hashlib.blake2b(rows).hexdigest()[:SHORT]})"
 
 
 def check_identity(header: Header, now: Mapping[str, str]) -> None:

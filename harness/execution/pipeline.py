@@ -75,7 +75,7 @@ def run_plan(
             arm_names=plan.arm_names, cells=len(plan.cells), environment=environment, plugins=tuple(extra),
             flags=tuple(flags), gate=plan.gate, bugs=plan.bugs, arms=arms,
             parties=registry.find_parties({cell.backend for cell in plan.cells}),
-            identity=identify(plan, arms, environment, extra, threads),
+            identity=identify(plan, arms, environment, extra, threads), claims=plan.claims,
         )  # fmt: skip
         opened = open_records(path, header, resume=resume)
         if opened.run is not None:

@@ -19,6 +19,7 @@ from harness.gating.dependencies import check_package, find_package, list_folder
 from harness.git import find_repository, resolve_revision
 from harness.plan.arm import Arm, Environment, parse_arm
 from harness.plan.cell import Plan
+from harness.plan.claims.rows import Claims
 from harness.plan.gate import Gate
 from harness.plan.planner import plan_run
 from harness.plan.suite import NamedProblem
@@ -46,6 +47,7 @@ class Wanted:
     package: its folder, for monorepos; None for the nearest one from the current folder upwards.
     build_command: shell command that is run in that folder of each version's sources; "" for none.
     plugins: `--plugin` arguments.
+    claims: about the backends, against which the new version is held; None for none.
     threads, output, command, lease_wait_s, resume: as for `harness.execution.pipeline.start`.
     """
 
@@ -66,6 +68,7 @@ class Wanted:
     command: str = ""
     lease_wait_s: float | None = None
     resume: str | Path | None = None
+    claims: Claims | None = None
 
     def __post_init__(self) -> None:
         """Reject an unknown word for `build`. Raises UsageError."""
@@ -103,7 +106,8 @@ def compare_versions(
     if unbuilt is not None:
         plan = give_up(plan, [arm.name for arm in arms[::2]], unbuilt)
     timed = sum(cell.kind == "speed" and cell.decided is None for cell in plan.cells)
-    plan = replace(plan, gate=replace(gate, budget_s=budget_s or max(LEAST_S, LAWS_S + PER_CELL_S * timed / 2)))
+    gate = replace(gate, budget_s=budget_s or max(LEAST_S, LAWS_S + PER_CELL_S * timed / 2))
+    plan = replace(plan, gate=gate, claims=wanted.claims)
     return start(
         registry, plan, ("gate",), wanted.output, wanted.plugins, None, wanted.threads, watch, wanted.command,
         lease_wait_s=wanted.lease_wait_s, resume=wanted.resume,

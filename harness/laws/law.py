@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -70,9 +70,9 @@ class Law:
         if isinstance(problem, NetworkProblem):
             return find_route(backend, problem)
         routes = self.routes(backend, problem)
-        for route in routes.values():
+        for operator, route in routes.items():
             if route.kind == "unsupported":
-                return route
+                return route if operator is problem.operator else replace(route, lacks=operator.value)
         derived = [f"{operator} via {route.via}" for operator, route in routes.items() if route.kind == "derived"]
         restated = any(route.kind == "derived" and operator in self.restates for operator, route in routes.items())
         if derived:

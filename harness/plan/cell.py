@@ -9,6 +9,7 @@ from harness.backend.routing import Route
 from harness.laws.law import Role
 from harness.plan.arm import Arm
 from harness.plan.bug import AskedBug
+from harness.plan.claims.rows import Claims
 from harness.plan.gate import Gate
 from harness.plan.suite import CellKind, Mode
 from harness.plan.task import Task
@@ -79,6 +80,7 @@ class Plan:
     gate: decides when there are enough passes; None for a fixed number.
     bugs: known bugs, each on one backend, even if no cells could be planned.
     mode: of the caches while timing; None for the suites' own.
+    claims: about the backends, against which the run is held; None for none.
     """
 
     cells: tuple[Cell, ...]
@@ -89,6 +91,7 @@ class Plan:
     gate: Gate | None = None
     bugs: tuple[AskedBug, ...] = ()
     mode: Mode | None = None
+    claims: Claims | None = None
 
     def arm(self, name: str) -> Arm:
         """Return an arm by name: a given one, one of a known bug, or the backend of that name in this environment."""

@@ -17,6 +17,7 @@ from harness.laws.deviation import Deviation
 from harness.laws.law import Role
 from harness.plan.bug import AskedBug
 from harness.plan.cell import Cell
+from harness.plan.claims.rows import Claims
 from harness.plan.gate import Gate
 from harness.plan.suite import CellKind, Mode
 from harness.problems.whole import Whole
@@ -242,7 +243,7 @@ class Header:
     arm_names: of all arms, in the order of the run. arms: the given ones; empty if backends were given by name alone.
     parties: plugins of others that are judge and party, with what they bring in addition to a backend of this run.
     run: random name of the run. identity: what a command must have in common with this one to resume it, by name; empty
-    if the run cannot be resumed.
+    if the run cannot be resumed. claims: about the backends, as they were when the run began; None for none.
     """
 
     format: Whole
@@ -260,6 +261,7 @@ class Header:
     parties: dict[str, tuple[str, ...]] = field(default_factory=dict)
     run: str = ""
     identity: dict[str, str] = field(default_factory=dict)
+    claims: Claims | None = None
 
     @property
     def backend_of(self) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Kinds of damage to a file: to its bytes, and to the values in its own format."""
 
 import copy
+import datetime
 import io
 import json
 import random
@@ -131,7 +132,7 @@ def change_values(value, draw):
                 inside.insert(key, inside[key])
             case "moved":
                 there, other = draw.choice(places)
-                inside[key] = json.loads(json.dumps(there[other]))
+                inside[key] = copy.deepcopy(there[other])
     return holder[0]
 
 
@@ -299,6 +300,8 @@ def _inline(value):
         return "{" + ", ".join(f"{json.dumps(name)} = {_inline(one)}" for name, one in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_inline, value)) + "]"
+    if isinstance(value, datetime.date):
+        return value.isoformat()
     return "inf" if value is None else json.dumps(value)
 
 

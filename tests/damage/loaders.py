@@ -1,6 +1,7 @@
 """Every loader of files from disk, each with a valid file of its own."""
 
 import json
+import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from harness.gating.dependencies import told, why_compiled
 from harness.machine.limits import describe_limits, usable_memory
 from harness.machine.system import describe_machine
 from harness.measure.device_lock import read_holder
+from harness.plan.claims.read import build_claims, read_claims
 from harness.plugins.manager import load_plugins
 from harness.record.acceptance import read_acceptance
 from harness.record.archive import read_archive, write_archive
@@ -33,6 +35,7 @@ from tests.reports.made import PLAIN, fail, observe
 
 ANALYSED = (
     "exit_code",
+    "claims",
     "arm_comparison",
     "gate_report",
     "verdicts",
@@ -68,6 +71,32 @@ class Mine(harness.Backend):
 @harness.hookimpl
 def register_backends(register):
     register(Mine())
+"""
+
+
+CLAIMS = b"""format = 1
+
+[[promise]]
+backend = "mine"
+operators = ["conv"]
+dtypes = ["float32", "float16"]
+layouts = ["channels-last"]
+axes = [1, 2]
+windows = ["stride", "pad"]
+derived = true
+note = "n"
+
+[[fault]]
+backend = "mine"
+problems = ["conv *dtype=float16*", "conv x=1x2x9 w=3x2x3"]
+law = "agrees-with-reference"
+outcome = "failed"
+diagnosis = "y*: got *, wanted * within *"
+worst = 18.0
+reason = "r"
+link = "https://example.org/1"
+expires = 2031-01-01
+strict = true
 """
 
 
@@ -136,6 +165,7 @@ def _store(path: Path) -> Path:
         cells=len(results),
         arm_names=("mine", "other"),
         environment={**MACHINE, "git": {"revision": "a" * 40, "dirty": False}},
+        claims=build_claims("claims.toml", tomllib.loads(CLAIMS.decode())),
     )
     journal = write_header(path, header)
     journal.append(PeakEntry(Peak(device="cpu", gemm_gflops={"float32": 50.0}, copy_gbs=10.0)))
@@ -232,6 +262,7 @@ def _make_document_loaders(folder: Path) -> list[Loader]:
             lambda: read_benchmarks(paths["b.json"]),
             "json",
         ),
+        Loader("claims", folder / "claims.toml", CLAIMS, lambda: read_claims(folder / "claims.toml"), "toml"),
         Loader("corpus", paths["mine.txt"], lines.encode(), lambda: read_cases(folder, "mine"), "line"),
     ]
 
