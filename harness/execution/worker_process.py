@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.machine.oom import count_oom_kills
 from harness.machine.threads import THREAD_VARIABLES
 from harness.measure.descendants import end_descendants, find_descendants
 from harness.record.run import Outcome
@@ -31,16 +32,21 @@ READ_BYTES = 2**20
 SEND_S = 10.0  # for the process to take a request out of the pipe
 A_CELL, A_START = "a cell", "for a start, which loads the plugins and asks probe()"
 AN_ORDER = "for lists of files and for freeing a problem"
+KILLED = {  # by whether it was for want of memory
+    True: "the system has killed a process for want of memory",
+    False: "killed by a process, and not by the system for want of memory",
+    None: "killed from outside, perhaps by the system for want of memory",
+}
 LOG_BYTES = 2**16  # of the end of a log, in which the last words are looked for
 
 
 class WorkerDiedError(Exception):
     """The worker is gone: crashed, out of time or out of memory; `outcome` is that of its cell, the text says how.
 
-    starved: whether it probably ended for lack of memory.
+    starved: whether it ended for lack of memory; None if it was killed, and the system does not say for what.
     """
 
-    def __init__(self, outcome: Outcome, reason: str, *, starved: bool = False) -> None:
+    def __init__(self, outcome: Outcome, reason: str, *, starved: bool | None = False) -> None:
         super().__init__(reason)
         self.outcome, self.starved = outcome, starved
 
@@ -68,6 +74,7 @@ class Worker:
         their_in, our_out = os.pipe()
         our_in, their_out = os.pipe()
         self.log = log
+        self.oom_kills = count_oom_kills()  # before it began
         with log.open("ab") as sink:
             self.process = subprocess.Popen(
                 [*start, "-m", "harness.worker", str(their_in), str(their_out)],
@@ -211,11 +218,14 @@ class Worker:
         self.kill()
         code = self.process.returncode
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        starved: bool | None = False
         if code == -signal.SIGKILL:
-            how += " (killed from outside, perhaps by the system for want of memory)"
+            before, now = self.oom_kills, count_oom_kills()
+            starved = None if before is None or now is None else now > before
+            how += f" ({KILLED[starved]})"
         last = self._last_words()
         why = f"the worker died with {how}{f': {last}' if last else ''}; log: {self.log}"
-        return WorkerDiedError("crashed", why, starved=code == -signal.SIGKILL)
+        return WorkerDiedError("crashed", why, starved=starved)
 
     def _last_words(self) -> str:
         lines = [line.strip() for line in self._read_log_end().splitlines() if line.strip()]

@@ -291,9 +291,14 @@ class WorkerSupervisor:
 
 
 def explain_death(cell: Cell, error: WorkerDiedError) -> Checked:
-    """Return the outcome of a cell whose worker died; one that may take all free memory, and did, is skipped."""
-    if error.starved and cell.need_bytes:
-        much = not is_memory_short(cell.memory_bytes, cell.need_bytes)
+    """Return the outcome of a cell whose worker died; one that may take all free memory, and did, is skipped.
+
+    That it did is what the command saw, or the kernel's count of such deaths. Where the kernel keeps none, the estimate
+    of what the cell needs decides: a backend that kills itself must not look as if memory had been short.
+    """
+    much = not is_memory_short(cell.memory_bytes, cell.need_bytes)
+    starved = not much if error.starved is None else error.starved
+    if starved and cell.need_bytes:
         hint = ", which is less than half of it: see workspace() of the backend" if much else ""
         return Checked("skipped", f"out of memory (estimated {cell.need_bytes / 2**30:.3g} GiB{hint}): {error}")
     return Checked("timeout" if error.outcome == "timeout" else "crashed", str(error))

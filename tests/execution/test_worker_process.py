@@ -169,8 +169,48 @@ def test_a_worker_that_starves_where_it_may_fill_the_memory_is_skipped():
     assert reply.outcome == "skipped"
     assert "estimated 8 GiB, which is less than half of it: see workspace() of the backend" in reply.reason
     assert explain_death(replace(cell, memory_bytes=0, need_bytes=0), starved).outcome == "crashed"
+    unknown = WorkerDiedError("crashed", "SIGKILL", starved=None)
+    assert explain_death(cell, unknown).outcome == "skipped"
+    assert explain_death(replace(cell, memory_bytes=16 * 2**30), unknown).outcome == "crashed"
     assert explain_death(cell, crashed).outcome == "crashed"
     assert explain_death(cell, WorkerDiedError("timeout", "late")).outcome == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "starved"),
+    [("oom_kill 3\n", "oom_kill 4\n", True), ("oom_kill 3\n", "oom_kill 3\n", False), ("nr 3\n", "nr 4\n", None)],
+)
+def test_the_kernel_says_whether_a_killed_worker_starved(tmp_path, monkeypatch, before, after, starved):
+    from harness.machine import oom
+
+    counts = tmp_path / "vmstat"
+    counts.write_text(f"nr_free_pages 7\n{before}oom_other 9\n")
+    monkeypatch.setattr(oom, "VMSTAT", str(counts))
+    worker = Worker(tmp_path / "log")
+    os.kill(worker.pid, signal.SIGKILL)
+    counts.write_text(after)
+    with pytest.raises(WorkerDiedError, match="signal SIGKILL") as raised:
+        worker.ask(Start((), (), "nobody"), 60.0, 2**40)
+    assert raised.value.starved is starved
+
+
+def test_a_backend_that_kills_itself_is_not_short_of_memory(tmp_path):
+    from dataclasses import replace
+
+    from harness.capture.workload import name_problems
+    from harness.execution.pipeline import start
+    from harness.execution.progress import Silent
+    from harness.plan.planner import plan_run
+    from harness.plugins.manager import load_plugins
+
+    registry = load_plugins((DYING,))
+    suite = registry.suite("correctness")
+    registry.suites["filling"] = replace(suite, name="filling", fills_memory=True, laws=("agrees-with-reference",))
+    limits = Limits(free_bytes=4 * 2**30)
+    plan = plan_run(registry, ["filling"], ["dying:kills-itself"], name_problems([FATAL]), limits=limits)
+    run = start(registry, plan, ("filling",), tmp_path / "run", (DYING,), 1, None, Silent())
+    assert [result.outcome for result in run.results] == ["crashed"], run.results[0].reason
+    assert find_exit_code(run) == 1
 
 
 def test_cells_that_may_fill_the_memory_have_a_process_each(tmp_path):

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import signal
 import sys
 import time
 
@@ -61,6 +62,15 @@ class EatsMemory(Dying):
             time.sleep(0.01)
 
 
+class KillsItself(Dying):
+    """As if the system had killed it for want of memory."""
+
+    name = "dying:kills-itself"
+
+    def misbehave(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 class Raises(Dying):
     name = "dying:raises"
 
@@ -115,7 +125,7 @@ class Unavailable(Right):
 @harness.hookimpl
 def register_backends(register):
     for backend in (
-        Crashes, Exits, ExitsOnGradients, Hangs, EatsMemory, Raises, Prints, WrongShape, WrongDtype, GivesNone,
-        CrashesInProbe, Unavailable,
+        Crashes, Exits, ExitsOnGradients, Hangs, EatsMemory, KillsItself, Raises, Prints, WrongShape, WrongDtype,
+        GivesNone, CrashesInProbe, Unavailable,
     ):  # fmt: skip
         register(backend())

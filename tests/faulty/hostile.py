@@ -242,6 +242,27 @@ class ClaimsTimes(Zeros):
         raise ValueError("asked again, I shall say that all is well")
 
 
+class AccusesItself(Zeros):
+    """Zeros, and an accusation that no other process repeats, so that the machine would not be able to tell."""
+
+    name = "hostile:accuses-itself"
+
+    def attack(self):
+        """Zeros are all that it does in a call."""
+
+    def probe(self):
+        from harness.worker.host import execute
+        from harness.worker.protocol import Checked
+
+        prepare = execute.prepare
+
+        def accuse(*arguments):
+            prepare(*arguments)
+            return None, Checked("error", f"process {os.getpid()} says that it lies", accuses=True)
+
+        execute.prepare = accuse
+
+
 class InventsInputs(Right):
     """Right answers, on inputs that it has chosen itself."""
 
@@ -313,7 +334,7 @@ class HalvesTimes(_Scales):
 BACKENDS = (
     PatchesComparison, PatchesNumpy, PatchesLater, Traces, WritesReply, WritesGarbage, ClosesAll,
     Exits, ExitsPolitely, Interrupts, KillsJudge, RaisesOurs, RaisesRudely, RaisesSurrogates,
-    AnswersStrangely, AnswersSubclass, WritesAround, WritesBefore, HoldsInterpreter, CheatsWhenTimed,
+    AnswersStrangely, AnswersSubclass, WritesAround, WritesBefore, HoldsInterpreter, CheatsWhenTimed, AccusesItself,
     ClaimsTimes, InventsInputs, ShowsNothing, Prints, HalvesSamples, HalvesTimes,
 )  # fmt: skip
 

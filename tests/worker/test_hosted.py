@@ -62,10 +62,10 @@ def test_a_hostile_backend_is_found_out(tmp_path, name):
 @pytest.mark.parametrize("line", [LINE, "conv x=2x3x8x8 w=4x3x3x3"])
 def test_a_timed_answer_is_judged_elsewhere(tmp_path, line):
     run = harness.run(
-        "speed-short", backends=["hostile:accepts-itself-when-timed"], problems=[line], plugins=[HOSTILE],
-        output=tmp_path / "run", jobs=1,
+        "speed-short", backends=["hostile:accepts-itself-when-timed", "hostile:accuses-itself"], problems=[line],
+        plugins=[HOSTILE], output=tmp_path / "run", jobs=1,
     )  # fmt: skip
-    assert [result.outcome for result in run.results] == ["failed"]
+    assert [result.outcome for result in run.results] == ["failed"] * 2, [one.reason for one in run.results]
 
 
 @pytest.mark.parametrize(

@@ -102,11 +102,16 @@ class Examiner:
         return self.own.judge(contents, outputs)
 
     def approve(self, reply: Reply) -> Reply:
-        """Return the reply to a request, or the outcome that the judgements made in its course stand for instead."""
-        if isinstance(reply, Checked) and reply.outcome in WRONG:
+        """Return the reply to a request, or the outcome that the judgements made in its course stand for instead.
+
+        A wrong answer that was seen here comes first. An accusation has to be shown again, and the host may invent it.
+        """
+        if isinstance(reply, Checked) and reply.outcome == "failed":
             return reply
         if self.failed:
             return Checked("failed", self.failed[0].describe(), self.failed[0])
+        if isinstance(reply, Checked) and reply.outcome in WRONG:
+            return reply
         if isinstance(reply, Checked) and reply.outcome != "passed":
             return reply if self._may_refuse(reply) else _contradict(reply)
         if len(self.passed) < (1 if isinstance(reply, Sampled) else POOL):
@@ -211,7 +216,7 @@ class NetworkExaminer(Examiner):
     def approve(self, reply: Reply) -> Reply:
         """Judge the outputs that were kept; then see `Examiner`."""
         taken_ns = time.perf_counter_ns() - self.begun_ns
-        if not (isinstance(reply, Checked) and reply.outcome in WRONG):
+        if not (isinstance(reply, Checked) and reply.outcome == "failed"):
             with np.errstate(all="ignore"):  # as above
                 for contents, outputs in self.waiting:
                     self.keep(contents, self._judge_outputs(contents, outputs))
