@@ -43,7 +43,7 @@ LOG_BYTES = 2**16  # of the end of a log, in which the last words are looked for
 class WorkerDiedError(Exception):
     """The worker is gone: crashed, out of time or out of memory; `outcome` is that of its cell, the text says how.
 
-    starved: whether it ended for lack of memory; None if it was killed, and the system does not say for what.
+    starved: whether it ended for lack of memory; None if it was killed for an unknown reason.
     """
 
     def __init__(self, outcome: Outcome, reason: str, *, starved: bool | None = False) -> None:

@@ -8,7 +8,7 @@ VMSTAT = "/proc/vmstat"
 def count_oom_kills() -> int | None:
     """Return how many processes the kernel has killed for want of memory, of the machine or of a control group.
 
-    None where the kernel does not say so: it has no such file, or counts none there (Linux before 4.13).
+    None without such a count: on other systems, and in Linux before 4.13.
     """
     try:
         with open(VMSTAT) as file:

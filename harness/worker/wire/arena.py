@@ -6,6 +6,7 @@ arrays changes a zone; a call that reads beyond them reads NaN.
 
 from __future__ import annotations
 
+import fcntl
 import math
 import mmap
 import os
@@ -56,26 +57,30 @@ def name_dtype(dtype: np.dtype[Any]) -> str:
 
 
 def create_file() -> int:
-    """Return the descriptor of a new anonymous file that is as large as the machine's memory, without using any."""
-    return os.memfd_create("arrays")
+    """Return the descriptor of a new anonymous file that is as large as the machine's memory, without using any.
+
+    Its size is sealed: a process that could shrink it would end every other that reads it, by SIGBUS.
+    """
+    file = os.memfd_create("arrays", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(file, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    return file
 
 
 class Arena:
     """A mapping of the shared file; both processes have one."""
 
     def __init__(self, file: int) -> None:
-        """Map the file, and set its size if it has none."""
-        size = os.fstat(file).st_size
-        if not size:
-            size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-            os.ftruncate(file, size)
-        self.size = size
-        self.memory = _map(file, size)
+        """Map the file."""
+        self.size = os.fstat(file).st_size
+        self.memory = _map(file, self.size)
 
     def view(self, placed: Placed) -> Array:
         """Return a view of an array. Raises ArenaError if it has a dtype that is no number, or lies outside."""
         if placed.dtype not in DTYPES:
             raise ArenaError(f"got dtype {placed.dtype}, wanted numbers")
+        if _array_bytes(placed) > self.size:  # steps of 0 let any number of elements lie in a few bytes
+            raise ArenaError(f"got an array of {_array_bytes(placed)} bytes in {self.size} bytes of shared memory")
         try:
             return np.ndarray(
                 placed.shape, read_dtype(placed.dtype), buffer=self.memory, offset=placed.offset, strides=placed.strides
