@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import load_registry, plugin_options
+from harness.cli.options import load_registry, plugin_options, problem_options, read_problems
 from harness.cli.saying import say
 from harness.plan.claims.rows import FILE
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from harness.plan.claims.rows import Claims
-    from harness.plan.suite import Depth
+    from harness.plan.suite import Depth, NamedProblem
     from harness.plugins.manager import Registry
     from harness.record.run import Run
 
@@ -136,8 +136,12 @@ def _write(path: Path, text: str) -> None:
     "--depth", type=click.Choice(["quick", "default", "full"]), default="default", show_default=True,
     help="How much the suites ask, as in `run`.",
 )  # fmt: skip
+@problem_options
 @plugin_options
-def check(file: str, suites: tuple[str, ...], depth: Depth, plugins: tuple[str, ...], without: tuple[str, ...]) -> None:
+def check(
+    file: str, suites: tuple[str, ...], depth: Depth, problems: tuple[str, ...], problem_files: tuple[str, ...],
+    plugins: tuple[str, ...], without: tuple[str, ...],
+) -> None:  # fmt: skip
     """Check the claims in FILE without a run: every row, name and date, and whether it matches any cell.
 
     Rows that match no cell of the suites are stale, and rows after their last day excuse nothing: both are refused.
@@ -150,21 +154,24 @@ def check(file: str, suites: tuple[str, ...], depth: Depth, plugins: tuple[str, 
 
     registry = load_registry(plugins, without)
     claims = load_claims(file, registry)
-    useless = [*_list_stale(claims, registry, suites or ("suite",), depth), *_list_expired(claims)]
+    given = read_problems(problems, problem_files, registry.networks)
+    useless = [*_list_stale(claims, registry, suites or ("suite",), depth, given), *_list_expired(claims)]
     if useless:
         more = f"; and {len(useless) - MOST_SHOWN} more" if len(useless) > MOST_SHOWN else ""
         raise UsageError(f"{file}: {'; '.join(useless[:MOST_SHOWN])}{more}; remove or mend them")
     say(f"{file}: {len(claims.promises)} promises and {len(claims.faults)} known faults can be used")
 
 
-def _list_stale(claims: Claims, registry: Registry, suites: Sequence[str], depth: Depth) -> Iterator[str]:
+def _list_stale(
+    claims: Claims, registry: Registry, suites: Sequence[str], depth: Depth, given: Sequence[NamedProblem]
+) -> Iterator[str]:
     from harness.machine.system import read_flags
     from harness.plan.arm import parse_arms
     from harness.plan.claims.check import find_stale
     from harness.plan.planner import plan_run
 
     arms = parse_arms(dict.fromkeys(scope.backend for _, scope in claims.scopes))
-    plan = plan_run(registry, suites, arms=arms, depth=depth, flags=read_flags())
+    plan = plan_run(registry, suites, problems=given, arms=arms, depth=depth, flags=read_flags())
     for name in find_stale(claims, plan.cells):
         yield f"{name} is stale, as it matches no cell of {', '.join(suites)}"
 

@@ -220,6 +220,7 @@ def print_conclusion(report: GateReport, code: ExitCode) -> None:
     from harness.cli.terminal import open_console
 
     colour = "green" if code == ExitCode.OK else "yellow" if code == ExitCode.CANNOT_TELL else "red"
-    also = "" if code == report.exit_code else ", but its claims fail (above)"
+    joint = "but" if report.exit_code == ExitCode.OK else "and"
+    also = "" if code == report.exit_code else f", {joint} its claims fail (above)"
     said = f"[{colour}]gate:   {escape(conclude_gate(report))}{also}[/{colour}] (exit code {code})"
     open_console().print(said, soft_wrap=True)

@@ -110,6 +110,14 @@ def test_a_fault_that_is_gone_fails_by_a_strict_row(place):
     assert done.stdout == "strict.toml: 1 promises, 0 known faults (0 cells)\n"
 
 
+def test_rows_that_match_cells_of_the_given_problems_are_accepted(place):
+    given = ("--plugin", "./mine.py", "--suite", "correctness", "--problems", "problems.txt")
+    done = call_harness("claims", "check", "harness-claims.toml", *given, cwd=place)
+    assert (done.returncode, done.stdout) == (
+        0, "harness-claims.toml: 1 promises and 2 known faults can be used\n",
+    )  # fmt: skip
+
+
 def test_rows_that_excuse_nothing_any_more_are_refused(place):
     text = (place / "harness-claims.toml").read_text()
     (place / "old.toml").write_text(re.sub(r"expires = .*", "expires = 2020-02-03", text))
