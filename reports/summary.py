@@ -10,21 +10,21 @@ from harness import ExitCode
 from harness.analysis import (
     FINDING_MEANINGS,
     LOUD_CLAIMS,
-    QUIET_FINDINGS,
     conclude_claims,
     conclude_gate,
     describe_claims,
     describe_silent,
     join_rows,
+    repeat_command,
 )
 from reports.number_format import count, shorten
 
 if TYPE_CHECKING:
     from harness import Analysis, Run
-    from harness.analysis import Compared, GateReport
+    from harness.analysis import Cause, Compared, GateReport
 
 ROOM = 60_000  # characters; GitHub's comments end at 65 536, its job summaries at 1 MiB
-ROWS, REASON = 60, 200
+ROWS, REPEATS, REASON = 60, 5, 200
 SIGNS = {ExitCode.OK: "✅", ExitCode.CANNOT_TELL: "⚠️"}  # of every other exit code: ❌
 
 
@@ -54,13 +54,16 @@ def _lines(analysis: Analysis) -> Iterator[str]:
     if silent := describe_silent(report):
         yield f"- {shorten(silent, 2 * REASON)}"
     yield from (f"- backend `{name}` is gone: the base has it" for name in report.lost)
-    told = [cell for cell in report.cells if cell.finding not in QUIET_FINDINGS]
+    told = report.told
     if told:
-        yield from ("", "| finding | backend | what | problem | new / base | 95 % interval | why |")
-        yield "|---|---|---|---|--:|--:|---|"
+        yield from ("", "| finding | cells | backend | what | problem | new / base | 95 % interval | why |")
+        yield "|---|--:|---|---|---|--:|--:|---|"
         yield from map(_row, told[:ROWS])
     if len(told) > ROWS:
-        yield f"\n... and {count(len(told) - ROWS, 'more cell')}; the report has them all."
+        yield f"\n... and {count(len(told) - ROWS, 'more cause')}; the report has them all."
+    for cause in report.causes("BROKEN", "SLOWER", "MISSING")[:REPEATS]:
+        first = cause.first
+        yield f"\nTo repeat {first.finding} in `{first.new.problem}`: `{repeat_command(run.header, first.new)}`"
     yield from _claims(analysis)
     yield from _how(run, report)
 
@@ -89,12 +92,16 @@ def _versions(run: Run) -> str:
     return f"{said[-1]} compared with {said[0]}, interleaved on one machine ({where})"
 
 
-def _row(cell: Compared) -> str:
+def _row(cause: Cause[Compared]) -> str:
+    cell = cause.first
     ratio = cell.judgement.ratio if cell.judgement is not None else None
     numbers = (f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}") if ratio is not None else ("", "")
     reason = shorten(cell.reason or "", REASON).replace("|", "\\|").replace("\n", " ")
-    what = f"`{cell.what}`" if cell.new.law else cell.what
-    return f"| {cell.finding} | `{cell.backend}` | {what} | `{cell.new.problem}` | {' | '.join(numbers)} | {reason} |"
+    what = f"`{cause.laws}`" if cause.laws == cell.new.law else cause.laws
+    cells = (
+        cell.finding, str(len(cause.cells)), f"`{cell.backend}`", what, f"`{cell.new.problem}`", *numbers, reason
+    )  # fmt: skip
+    return f"| {' | '.join(cells)} |"
 
 
 def _how(run: Run, report: GateReport) -> Iterator[str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness.analysis.arm_comparison import ArmComparison, Row
     from harness.analysis.arm_rows import Effect, Group, describe_reason, effects, groups_of, row_ratios, verdict_row
     from harness.analysis.bugs import BUG_STATUSES, BugRow, BugStatus, count_statuses
+    from harness.analysis.causes import Cause
     from harness.analysis.claims.judge import ClaimsReport, FaultRow, PromiseRow
     from harness.analysis.claims.words import LOUD_CLAIMS, ClaimLine, conclude_claims, describe_claims, join_rows
     from harness.analysis.descriptions import describe_failure, describe_incomplete, describe_outcome, describe_resumed
@@ -53,6 +54,7 @@ else:
             "arm_comparison": "ArmComparison Row",
             "arm_rows": "Effect Group describe_reason effects groups_of row_ratios verdict_row",
             "bugs": "BUG_STATUSES BugRow BugStatus count_statuses",
+            "causes": "Cause",
             "claims.judge": "ClaimsReport FaultRow PromiseRow",
             "claims.words": "ClaimLine LOUD_CLAIMS conclude_claims describe_claims join_rows",
             "descriptions": "describe_failure describe_incomplete describe_outcome describe_resumed",
@@ -77,7 +79,7 @@ else:
 
 __all__ = [
     "BUG_STATUSES", "FINDING_MEANINGS", "LOUD_CLAIMS", "PROVES_NOTHING", "QUIET_FINDINGS", "STATUSES", "VERDICTS",
-    "ArmComparison", "BugRow", "BugStatus", "Change", "Choice", "ClaimLine", "ClaimsReport", "Compared", "Comparison",
+    "ArmComparison", "BugRow", "BugStatus", "Cause", "Change", "Choice", "ClaimLine", "ClaimsReport", "Compared", "Comparison",
     "Effect", "Estimate", "FailureGroup", "FaultRow", "FuzzFinding", "FuzzReport", "FuzzedBackend", "GateReport",
     "Group", "History", "Kill", "KillMatrix", "NetworkRow", "Portfolio", "PromiseRow", "Qualification", "Row", "Series",
     "SettingRow", "Shift", "SpeedRow", "comparison_frame", "conclude_claims", "conclude_gate", "count_statuses",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from harness.analysis.arm_comparison import ArmComparison, Row, compare_to_base
+from harness.analysis.causes import Cause, Key, find_cause, group_by_cause, simplify
 from harness.analysis.outcomes import CODE, Silent, find_silent, find_transition, is_answer
 from harness.analysis.verdicts import Judgement
 from harness.exit_codes import ExitCode
@@ -22,6 +23,7 @@ FINDINGS: tuple[Finding, ...] = get_args(Finding)
 BROKEN_OK = "accepted by --base-broken ok"
 MENDS = "where the new version mends it, --base-broken ok lets its own laws decide"
 UNPROVEN = "--base-broken ok accepts it where laws of the new version pass and none is wrong; ask a suite of laws too"
+LONGEST_WHY = 300  # characters of a reason in the conclusion
 NOTHING_ACCEPTED = Acceptance()
 QUIET_FINDINGS: tuple[Finding, ...] = ("SAME", "UNCHANGED", "NEW")  # findings that need no attention
 FINDING_MEANINGS: dict[Finding, str] = {
@@ -86,6 +88,16 @@ class GateReport:
         for cell in self.cells:
             counts[cell.finding] += 1
         return counts
+
+    def causes(self, *findings: Finding) -> list[Cause[Compared]]:
+        """Cells with some findings by cause, worst first; a cell whose times were compared is a cause by itself."""
+        cells = [cell for cell in self.cells if cell.finding in findings]
+        return group_by_cause(cells, _find_cause, lambda cell: cell.new)
+
+    @property
+    def told(self) -> list[Cause[Compared]]:
+        """Causes of all findings that need attention, worst first."""
+        return self.causes(*(finding for finding in FINDINGS if finding not in QUIET_FINDINGS))
 
     @property
     def silent(self) -> dict[str, int]:
@@ -198,6 +210,15 @@ def find_proven(run: Run) -> frozenset[str]:
     return frozenset(r.arm for r in laws if r.outcome == "passed" and not r.vacuous) - wrong
 
 
+def _find_cause(cell: Compared) -> Key:
+    """The cause of a finding: that of a wrong result, else its reason."""
+    if cell.judgement is not None:
+        return cell.finding, cell.new.cell
+    if cell.new.outcome in WRONG:
+        return cell.finding, *find_cause(cell.new)
+    return cell.finding, cell.backend, simplify(cell.reason or "")
+
+
 def _key(result: Result) -> tuple[str, str, str, str]:
     return result.suite, result.arm, result.problem, result.law
 
@@ -263,7 +284,8 @@ def conclude_gate(report: GateReport) -> str:
                 rest += f"; {len(mended)} of {len(report.cells)} cells compared with nothing, {mended[0].reason}"
             return f"passed: {'neither slower nor wrong' if report.compared else 'laws of the new version hold'}{rest}"
         case ExitCode.WRONG | ExitCode.SLOWER:
-            return f"failed: {', '.join(named) or 'too many comparisons prove nothing'}"
+            said = ", ".join(named) or "too many comparisons prove nothing"
+            return f"failed: {'; '.join([said, *_name_causes(report)])}"
         case ExitCode.INCOMPLETE:
             if not report.run.complete:
                 return "failed: the run is incomplete"
@@ -275,6 +297,22 @@ def conclude_gate(report: GateReport) -> str:
     if not report.arm_comparison.can_tell:
         return f"cannot tell: {100 * report.arm_comparison.dropped:.0f} % of the blocks were disturbed"
     return f"cannot tell: {'; '.join(_advise(report))}"
+
+
+def _name_causes(report: GateReport) -> Iterator[str]:
+    """The worst cause of a failure in words, and how many others there are; nothing if no cell failed."""
+    causes = report.causes("BROKEN", "SLOWER", "MISSING")
+    if not causes:
+        return
+    cells = causes[0].cells
+    first, many = cells[0], f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+    ratio = first.judgement.ratio if first.judgement is not None else None
+    why = f"{ratio.value:.3f} times the base" if ratio is not None else first.reason or first.new.outcome
+    why = " ".join(why.split())
+    why = why if len(why) <= LONGEST_WHY else f"{why[:LONGEST_WHY]}…"
+    yield f"{first.backend}, {causes[0].laws}, {first.new.problem}{many}: {why}"
+    if len(causes) > 1:
+        yield f"and {len(causes) - 1} more cause{'' if len(causes) == 2 else 's'}"
 
 
 def _advise(report: GateReport) -> Iterator[str]:

@@ -175,27 +175,33 @@ def append_text(text: str, file: str) -> None:
 
 
 def print_findings(report: GateReport) -> None:
-    """Print the table of changes and undecided cells, worst first, and one effect for each backend."""
+    """Print the table of causes of changes, worst first with their smallest problems, and one effect per backend."""
     from rich.markup import escape
 
-    from harness.analysis.gate_report import QUIET_FINDINGS, describe_silent
+    from harness.analysis.gate_report import describe_silent
+    from harness.analysis.repeating import repeat_command
     from harness.cli.summary import print_effects, ratio_cells
     from harness.cli.terminal import open_console, plain_table
 
     console, delta = open_console(), report.arm_comparison.gate.delta
-    told = [cell for cell in report.cells if cell.finding not in QUIET_FINDINGS]
-    table = plain_table("finding", "backend", "what", "problem", "new/base", "95 % interval", "passes", "why")
-    for cell in told[:SHOWN]:
+    told = report.told
+    table = plain_table("finding", "cells", "backend", "what", "problem", "new/base", "95 % interval", "passes", "why")
+    for cause in told[:SHOWN]:
+        cell = cause.first
         judged, colour = cell.judgement, COLOURS.get(cell.finding, "default")
         numbers = ratio_cells(judged.ratio if judged is not None else None)
         table.add_row(
-            f"[{colour}]{cell.finding}[/{colour}]", escape(cell.backend), cell.what, escape(cell.new.problem), *numbers,
-            str(judged.passes) if judged is not None else "", escape(cell.reason or ""),
+            f"[{colour}]{cell.finding}[/{colour}]", str(len(cause.cells)), escape(cell.backend), cause.laws,
+            escape(cell.new.problem), *numbers, str(judged.passes) if judged is not None else "",
+            escape(cell.reason or ""),
         )  # fmt: skip
     if told:
         console.print(table)
     if len(told) > SHOWN:
-        console.print(f"... and {len(told) - SHOWN} more; the report has them all")
+        console.print(f"... and {len(told) - SHOWN} more causes; the report has them all")
+    for cause in report.causes("MISSING")[:SHOWN]:
+        command = repeat_command(report.run.header, cause.first.new)
+        console.print(f"repeat MISSING of {cause.first.backend}: {command}", markup=False, soft_wrap=True)
     for name in report.lost:
         console.print(f"[red]MISSING[/red] backend {escape(name)}: the base hands it over, the new version does not")
     print_effects(console, report.arm_comparison)

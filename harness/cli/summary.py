@@ -14,6 +14,7 @@ from rich.table import Table
 from harness.analysis.analyse import Analysis
 from harness.analysis.arm_comparison import ArmComparison
 from harness.analysis.bugs import BUG_STATUSES, count_statuses
+from harness.analysis.causes import Cause, group_results
 from harness.analysis.claims.words import LOUD_CLAIMS, Kind, conclude_claims, describe_claims, join_rows
 from harness.analysis.descriptions import (
     describe_failure,
@@ -95,15 +96,16 @@ def print_ending(run: Run, written: Sequence[Path] = ()) -> None:
 
 
 def print_wrong(analysis: Analysis, results: Sequence[Result] | None = None) -> None:
-    """Print the first wrong ones of these results (by default of all), with a command that repeats each."""
+    """Print the causes of wrong results, of these or by default of all, with a command that repeats the smallest."""
     console, run = open_console(), analysis.run
     known = {} if analysis.claims is None else analysis.claims.excused
     asked = run.results if results is None else results
     wrong = [result for result in asked if result.outcome in WRONG and result.cell not in known]
-    for result in _one_of_each_law(wrong)[:MOST_WRONG]:
-        _print_wrong(console, analysis, result)
-    if len(wrong) > MOST_WRONG:
-        console.print(f"... {len(wrong)} wrong results in all; the report lists them.")
+    causes = {cause.first.cell: cause for cause in group_results(wrong)}
+    for result in _one_of_each_law([cause.first for cause in causes.values()])[:MOST_WRONG]:
+        _print_wrong(console, analysis, causes[result.cell])
+    if len(causes) > MOST_WRONG:
+        console.print(f"... {len(causes)} causes of {len(wrong)} wrong results in all; the report lists them.")
 
 
 def print_claims(analysis: Analysis) -> None:
@@ -238,7 +240,9 @@ def _one_of_each_law(results: list[Result]) -> list[Result]:
     return first + rest
 
 
-def _print_wrong(console: Console, analysis: Analysis, result: Result) -> None:
+def _print_wrong(console: Console, analysis: Analysis, cause: Cause[Result]) -> None:
+    result = cause.first
+    alike = f"{len(cause.cells)} cells ({cause.laws}), of which this is the smallest"
     only = analysis.wrong_only_in.get(result.cell, "")
     refused = None if analysis.claims is None else analysis.claims.refused.get(result.cell)
     formula = f"   {result.formula}" if result.formula else ""
@@ -247,6 +251,7 @@ def _print_wrong(console: Console, analysis: Analysis, result: Result) -> None:
         f"    problem  {escape(result.problem)}",
         *(f"    {name:<9}{escape(text)}" for name, text in describe_failure(result, only)),
         *(f"    claims   {escape(why)}" for why in filter(None, [refused])),
+        *((f"    alike    {alike}",) if cause.cells[1:] else ()),
         f"    repeat   {escape(repeat_command(analysis.run.header, result))}",
     )
     for line in lines:

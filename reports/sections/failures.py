@@ -1,4 +1,4 @@
-"""Failures: wrong results by backend and law, with a command that repeats each."""
+"""Failures: causes of wrong results by backend and law, with a command that repeats the smallest of each."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from reports.sections.section import Section
 if TYPE_CHECKING:
     from harness import Analysis, Result
 
-MOST_SHOWN, EACH_SHOWN = 250, 5  # on the page
-MOST_LISTED, EACH_LISTED = 120, 10  # in Markdown
+MOST_SHOWN, EACH_SHOWN = 250, 1  # on the page
+MOST_LISTED, EACH_LISTED = 120, 1  # in Markdown
 LONGEST = 1000  # characters of a reason
 
 
@@ -32,7 +32,7 @@ def page(analysis: Analysis) -> dict[str, Any]:
 
 
 def markdown(analysis: Analysis) -> Iterator[str]:
-    """Yield wrong results by backend and law; nothing if there are none."""
+    """Yield causes of wrong results by backend and law; nothing if there are none."""
     groups = analysis.failures(MOST_LISTED, EACH_LISTED)
     if not groups:
         return
@@ -45,7 +45,9 @@ def markdown(analysis: Analysis) -> Iterator[str]:
         for result in group.results:
             yield _failure(analysis, result)
         if group.more:
-            yield from ("", f"and {group.more} more of this kind, in results.csv.")
+            yield from ("", f"and {group.more} more with this cause, in results.csv.")
+        if group.others:
+            yield from ("", f"and {group.others} more of this law with other causes, in results.csv.")
 
 
 def _failure(analysis: Analysis, result: Result) -> str:

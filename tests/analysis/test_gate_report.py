@@ -188,7 +188,30 @@ def test_the_worst_comes_first_and_every_finding_has_its_meaning():
     )  # fmt: skip
     assert [cell.finding for cell in report.cells] == ["BROKEN", "SLOWER", "SAME"]
     assert set(FINDING_MEANINGS) == set(FINDINGS)
-    assert conclude_gate(report) == "failed: 1 BROKEN, 1 SLOWER"
+    said = conclude_gate(report)
+    assert said.startswith("failed: 1 BROKEN, 1 SLOWER; mine, agrees-with-reference, conv x=1x2x9 w=3x2x3: y[0, 2, 1]")
+    assert said.endswith("; and 1 more cause")
+
+
+def test_cells_that_are_missing_for_one_reason_are_one_cause_that_the_last_line_names():
+    lines = [f"conv x=1x2x{size} w=3x2x3" for size in (30, 9, 20)]
+    why = "only float32; got float16"
+    report = _judge(*(
+        replace(_law(arm, outcome), problem=line, law=law, reason=why if arm == "new" else None)
+        for law in ("one", "two") for line in lines for arm, outcome in (("base", "passed"), ("new", "unsupported"))
+    ))  # fmt: skip
+    (cause,) = report.told
+    assert (len(cause.cells), cause.laws, cause.first.new.problem) == (6, "2 laws", lines[1])
+    assert conclude_gate(report) == f"failed: 6 MISSING; mine, 2 laws, {lines[1]} and 5 more: unsupported: {why}"
+
+
+def test_times_are_causes_by_themselves():
+    report = _judge(*(
+        time_cell(0, arm, samples, line=f"conv x=1x2x{size} w=3x2x3")
+        for size in (8, 9) for arm, samples in (("base", SAME), ("new", SLOWER))
+    ))  # fmt: skip
+    assert [len(cause.cells) for cause in report.told] == [1, 1]
+    assert "times the base; and 1 more cause" in conclude_gate(report)
 
 
 def test_an_incomplete_run_passes_nothing():

@@ -1,0 +1,90 @@
+"""Results by cause: cells that show one fault are one finding, with a count and their smallest problem."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from harness.record.run import Result
+
+T = TypeVar("T")
+Key = tuple[object, ...]
+SIZES = re.compile(r"=(\d+(?:x\d+)+)")
+PLACE = re.compile(r"\([^()]+:\d+\)$")  # file and line at the end of a reason
+NUMBERS = re.compile(r"(?<![\w.])[-+]?\d[\d.,x]*(?:e[-+]?\d+)?(?!\w)")
+TELLING = re.compile(r"\b(?:Errno|signal|code) -?\d+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause(Generic[T]):
+    """Cells with one cause.
+
+    cells: the one with the smallest problem first.
+    laws: the law of the cells, "time" for timed cells, or how many laws there are.
+    """
+
+    cells: tuple[T, ...]
+    laws: str
+
+    @property
+    def first(self) -> T:
+        """The cell with the smallest problem."""
+        return self.cells[0]
+
+
+def group_by_cause(cells: Iterable[T], key: Callable[[T], Key], result: Callable[[T], Result]) -> list[Cause[T]]:
+    """Group cells by cause, in the order of their first cells.
+
+    key: the cause of a cell. result: its result, whose problem has a size.
+    """
+    groups: dict[Key, list[T]] = {}
+    for cell in cells:
+        groups.setdefault(key(cell), []).append(cell)
+    made = []
+    for found in groups.values():
+        cells = tuple(sorted(found, key=lambda cell: measure_line(result(cell).problem)))
+        made.append(Cause(cells=cells, laws=name_laws([result(cell) for cell in cells])))
+    return made
+
+
+def find_cause(result: Result) -> Key:
+    """Return what is the same in all results with one cause.
+
+    An answer that differs: arm, law, and which elements of which array are wrong. Anything else, such as an exception
+    or a missing library: arm, outcome and reason, whatever the law. Numbers in texts do not count, except for those of
+    signals, error codes, and the line of the code at the end.
+    """
+    found = result.deviation
+    if result.outcome != "failed" or found is None:
+        return result.arm, result.outcome, simplify(result.reason or "")
+    return result.arm, result.law, found.kind, simplify(found.what), simplify(found.note)
+
+
+def group_results(results: Iterable[Result]) -> list[Cause[Result]]:
+    """Group wrong results by cause."""
+    return group_by_cause(results, find_cause, lambda result: result)
+
+
+def simplify(reason: str) -> str:
+    """Return a reason without the numbers that differ from cell to cell."""
+    place = PLACE.search(reason)
+    text = reason[: place.start()] if place else reason
+    parts = (NUMBERS.sub("#", part) for part in TELLING.split(text))
+    return "".join((*parts, *TELLING.findall(text), place[0] if place else ""))
+
+
+def measure_line(line: str) -> int:
+    """Return the number of elements of the arrays that a problem line names, to order problems by size."""
+    return sum(math.prod(map(int, sizes.split("x"))) for sizes in SIZES.findall(line))
+
+
+def name_laws(results: Sequence[Result]) -> str:
+    """Return the law of the results, "time" for timed cells, or how many there are."""
+    names = list(dict.fromkeys(result.law or "time" for result in results))
+    if len(names) == 1:
+        return names[0]
+    laws = len(names) - ("time" in names)
+    return f"{laws} law{'' if laws == 1 else 's'}{' and time' if 'time' in names else ''}"
