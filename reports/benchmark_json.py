@@ -7,10 +7,11 @@ import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.ci_findings import timed_results
+from reports.ci_findings import name_series, ratios_by_cell, timed_results
 
 if TYPE_CHECKING:
     from harness import Analysis, Result, Run
+    from harness.analysis import Estimate
 
 
 def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
@@ -29,10 +30,11 @@ def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
             "format pytest-benchmark: the package pytest-benchmark is missing, wanted it beside the harness; "
             "install it with `pip install 'conv-harness[ci]'`"
         ) from None
-    run = analysis.run
+    run, ratios = analysis.run, ratios_by_cell(analysis)
     content = {
         "machine_info": _machine(run), "commit_info": _commit(run),
-        "benchmarks": [_benchmark(result) for result in timed_results(run)], "datetime": run.header.created,
+        "benchmarks": [_benchmark(run, one, ratios.get(one.cell)) for one in timed_results(run)],
+        "datetime": run.header.created,
         "version": __version__,
     }  # fmt: skip
     path = folder / "pytest-benchmark.json"
@@ -40,18 +42,22 @@ def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
     return (path,)
 
 
-def _benchmark(result: Result) -> dict[str, Any]:
-    """One benchmark; its group is the problem, so that the backends of a problem form one table."""
+def _benchmark(run: Run, result: Result, ratio: Estimate | None) -> dict[str, Any]:
+    """One benchmark; its group is the problem, so that the backends of a problem form one table.
+
+    ratio: to the base, where arms were compared.
+    """
     assert result.measurement is not None
-    passes = result.measurement.passes
-    name = f"{result.suite}[{result.arm}]"
+    passes, series = result.measurement.passes, name_series(run, result.arm)
+    name = f"{result.suite}[{series}]"
+    compared = {} if ratio is None else {"ratio": ratio.value, "ratio_low": ratio.low, "ratio_high": ratio.high}
     return {
-        "group": result.problem, "name": name, "fullname": f"{result.problem}::{name}", "param": result.arm,
+        "group": result.problem, "name": name, "fullname": f"{result.problem}::{name}", "param": series,
         "params": {"arm": result.arm, "backend": result.backend, "problem": result.problem},
         "extra_info": {
             "problem": result.problem, "arm": result.arm, "backend": result.backend, "suite": result.suite,
             "label": result.label, "verified": True, "route": str(result.route), "passes": len(passes),
-            "mode": passes[0].mode,
+            "mode": passes[0].mode, **compared,
         },
         "options": {"timer": passes[0].clock, "warmup": any(one.warmups for one in passes)},
         "stats": _summarise(result),

@@ -23,8 +23,9 @@ from reports.words import ratio_words
 
 if TYPE_CHECKING:
     from harness import Analysis
-    from harness.analysis import ArmComparison, ClaimsReport, Compared, GateReport, Row
+    from harness.analysis import ArmComparison, ClaimsReport, Compared, Estimate, GateReport, Row
 
+OF_BASE = "base"  # kind of the finding on a result of the base of two versions
 Level = Literal["failure", "error", "open", "idle"]
 
 
@@ -52,9 +53,23 @@ def timed_results(run: Run) -> list[Result]:
     return [r for r in run.results if r.outcome == "passed" and not r.vacuous and r.measurement is not None]
 
 
-def name_timed(result: Result) -> str:
+def name_series(run: Run, arm: str) -> str:
+    """Return the name of an arm in series of times: in a comparison of two versions, without their revisions."""
+    header = run.header
+    if header.gate is None or not header.gate.whole or header.base_of.get(arm) != arm:
+        return arm
+    return next((f"{one.family}@base" for one in header.arms if one.name == arm), arm)
+
+
+def name_timed(run: Run, result: Result) -> str:
     """Return the name of a timed cell: unique in its run, and the same in every run."""
-    return f"{result.suite}.{result.arm} {result.problem}"
+    return f"{result.suite}.{name_series(run, result.arm)} {result.problem}"
+
+
+def ratios_by_cell(analysis: Analysis) -> dict[int, Estimate]:
+    """Map the number of each cell whose time was compared with a base to new / base, with its interval."""
+    rows = rows_by_cell(analysis.verdicts)
+    return {number: row.judgement.ratio for number, row in rows.items() if row.judgement.ratio is not None}
 
 
 def rows_by_cell(arm_comparison: ArmComparison | None) -> dict[int, Row]:
@@ -100,7 +115,7 @@ def judge_versions(analysis: Analysis) -> dict[int, Finding | None] | None:
         return None
     report = analysis.gate_report
     assert report is not None
-    base = Finding(level="idle", kind="base", message="a result of the base")
+    base = Finding(level="idle", kind=OF_BASE, message="a result of the base")
     found: dict[int, Finding | None] = {result.cell: base for result in run.results}
     found |= {
         cell.new.cell: _judge_compared(run, cell, can_tell=report.arm_comparison.can_tell) for cell in report.cells

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.analysis import make_inert
-from reports.ci_findings import Finding, judge_cells, judge_whole
+from reports.ci_findings import OF_BASE, Finding, judge_cells, judge_whole
 
 if TYPE_CHECKING:
     from xml.sax.saxutils import XMLGenerator
@@ -30,12 +30,15 @@ Judged = tuple["Result", "Row | None", Finding | None]
 def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
     """Write junit.xml: a suite for each suite and backend, a case for each cell, and a suite for findings on the run.
 
-    Results that prove nothing, and verdicts of a machine that was not quiet enough, are skipped instead of passed.
+    Of two versions each cell is one case, that of the new one. Results that prove nothing, and verdicts of a machine
+    that was not quiet enough, are skipped instead of passed.
     """
     from xml.sax.saxutils import XMLGenerator  # imports the package of HTTP, which few runs need
 
     suites: dict[tuple[str, str], list[Judged]] = {}
     for result, row, found in judge_cells(analysis):
+        if found is not None and found.kind == OF_BASE:  # of two versions, each cell counts once
+            continue
         suites.setdefault((result.suite, result.arm), []).append((result, row, found))
     whole = list(judge_whole(analysis))
     path = folder / "junit.xml"

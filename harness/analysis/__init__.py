@@ -79,8 +79,8 @@ else:
 
 __all__ = [
     "BUG_STATUSES", "FINDING_MEANINGS", "LOUD_CLAIMS", "PROVES_NOTHING", "QUIET_FINDINGS", "STATUSES", "VERDICTS",
-    "ArmComparison", "BugRow", "BugStatus", "Cause", "Change", "Choice", "ClaimLine", "ClaimsReport", "Compared", "Comparison",
-    "Effect", "Estimate", "FailureGroup", "FaultRow", "FuzzFinding", "FuzzReport", "FuzzedBackend", "GateReport",
+    "ArmComparison", "BugRow", "BugStatus", "Cause", "Change", "Choice", "ClaimLine", "ClaimsReport", "Compared",
+    "Comparison", "Effect", "Estimate", "FailureGroup", "FaultRow", "FuzzFinding", "FuzzReport", "FuzzedBackend", "GateReport",
     "Group", "History", "Kill", "KillMatrix", "NetworkRow", "Portfolio", "PromiseRow", "Qualification", "Row", "Series",
     "SettingRow", "Shift", "SpeedRow", "comparison_frame", "conclude_claims", "conclude_gate", "count_statuses",
     "describe_claims", "describe_failure", "describe_incomplete", "describe_outcome", "describe_reason",

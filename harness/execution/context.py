@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from harness.execution.recorded import Recorded, check_arm
 from harness.execution.worker_supervisor import WorkerSupervisor
 from harness.machine.threads import sleep_at_once
 from harness.plan.cell import Cell, Plan
+from harness.plan.gate import Gate
 from harness.plan.suite import CellKind
 from harness.plugins.manager import Registry
 from harness.record.journal import ArmEntry, Journal, ResultEntry
@@ -185,3 +186,18 @@ def estimate_cell(registry: Registry, cell: Cell) -> float:
         return 0.01
     timing = registry.suites[cell.suite].timing
     return timing.passes * (timing.sample_s + 0.1) + cell.estimate_s / 10
+
+
+def estimate_run(registry: Registry, gate: Gate | None, cells: Iterable[Cell]) -> float:
+    """Return the expected seconds of cells, for the progress bar; a budget counts only if there is something to time.
+
+    registry: suites of the cells. gate: of the plan. cells: what is left to do.
+    """
+    left = [cell for cell in cells if cell.decided is None]
+    timed = [cell for cell in left if cell.kind == "speed"]
+    laws_s = sum(estimate_cell(registry, cell) for cell in left if cell.kind != "speed")
+    if gate is None:
+        return laws_s + sum(estimate_cell(registry, cell) for cell in timed)
+    if not timed:
+        return laws_s
+    return max(laws_s, gate.budget_s) if gate.whole else laws_s + gate.budget_s

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from harness.errors import UnwritableError, UsageError
-from harness.execution.context import Execution, estimate_cell
+from harness.execution.context import Execution, estimate_cell, estimate_run
 from harness.execution.environments import Place, check_environments, find_origins, open_places
 from harness.execution.identity import identify
 from harness.execution.progress import Watch
@@ -104,10 +104,7 @@ def _execute(execution: Execution) -> Run:
     reason: str | None = "interrupted"
     plan, gate, recorded = execution.plan, execution.plan.gate, execution.recorded
     left = recorded.missing(plan.cells)
-    estimates = (estimate_cell(execution.registry, c) for c in left if gate is None or c.kind != "speed")
-    execution.watch.begin(
-        plan, gate.budget_s if gate and gate.whole else sum(estimates) + (gate.budget_s if gate else 0)
-    )
+    execution.watch.begin(plan, estimate_run(execution.registry, gate, left))
     for result in recorded.results.values():
         execution.watch.recorded(result)
     if recorded.ending is not None:

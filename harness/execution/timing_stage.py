@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from harness.analysis.arm_comparison import DECIDED, judge_cells
 from harness.analysis.plausibility import IMPOSSIBLE
 from harness.analysis.statistics import log_ratios
-from harness.execution.context import Execution
+from harness.execution.context import Execution, estimate_run
 from harness.execution.timed_block import time_block
 from harness.execution.timing_restore import is_concluding, restore_passes
 from harness.execution.timing_state import (
@@ -77,6 +77,9 @@ def time_problems(execution: Execution) -> None:
         gate = execution.plan.gate
         spent_s = restore_passes(state)
         state.begun = execution.begun if gate is not None and gate.whole else begun - spent_s
+        if gate is not None and gate.whole:  # progress counts the budget from here on, whatever laws were to take
+            laws_s = estimate_run(execution.registry, None, (c for c in execution.plan.cells if c.kind != "speed"))
+            execution.watch.advance(max(0.0, begun - state.begun - laws_s))
         try:
             if not is_concluding(execution):
                 run_passes(state, contests)
@@ -227,6 +230,7 @@ def run_pass(state: TimingState, contests: Sequence[Contest], number: int) -> No
     contests: the ones that are not finished.
     number: of the pass, from 0.
     """
+    begun = time.monotonic()
     if number % PROBE_EVERY == 0:
         measure_machine(state, quick=number > 0)
     together = [contest for contest in contests if not contest.isolated]
@@ -237,10 +241,16 @@ def run_pass(state: TimingState, contests: Sequence[Contest], number: int) -> No
                 state, stack, {cell.arm for contest in group for cell in _alive(state, contest)}
             )
             for contest in group:
-                begun = time.monotonic()
                 time_contest(state, contest, supervisors, number)
                 if state.execution.plan.gate is not None:  # progress then counts time instead of cells
-                    state.execution.watch.advance(time.monotonic() - begun)
+                    begun = advance(state, begun)
+
+
+def advance(state: TimingState, begun: float) -> float:
+    """Count all time since `begun` as progress, the start of workers too; return the time now."""
+    now = time.monotonic()
+    state.execution.watch.advance(now - begun)
+    return now
 
 
 def start_supervisors(state: TimingState, stack: ExitStack, arms: Iterable[str]) -> dict[str, WorkerSupervisor]:

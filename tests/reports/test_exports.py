@@ -284,6 +284,25 @@ def test_services_get_median_and_interval_of_verified_cells(timed, tmp_path):
     }
 
 
+def test_series_of_two_versions_have_no_revisions_and_the_ratio_with_its_interval(tmp_path):
+    cells = [time_cell(0, "mine@abc123", spread(1000.0)), time_cell(1, "mine", spread(1050.0))]
+    run = compare_arms(*cells, families=(("mine@abc123", "mine"), ("mine", "mine")))
+    run = replace(run, header=replace(run.header, gate=replace(run.header.gate, whole=True)))
+    ratio = analyse(run).arm_comparison.rows[0].judgement.ratio
+    base, new = (f"speed-short.{name} {PLAIN}" for name in ("mine@base", "mine"))
+    found = json.loads(_write(run, "bencher", tmp_path).read_text())
+    assert set(found) == {base, new} and set(found[base]) == {"latency"}
+    assert found[new]["ratio"] == {"value": ratio.value, "lower_value": ratio.low, "upper_value": ratio.high}
+    entries = json.loads(_write(run, "github-action-benchmark", tmp_path).read_text())
+    assert [one["name"] for one in entries] == [base, new, f"{new} (new / base)"]
+    assert (entries[2]["unit"], entries[2]["value"]) == ("ratio", ratio.value)
+    old, now = json.loads(_write(run, "pytest-benchmark", tmp_path).read_text())["benchmarks"]
+    assert [old["name"], now["name"]] == ["speed-short[mine@base]", "speed-short[mine]"]
+    assert "ratio" not in old["extra_info"] and now["extra_info"]["ratio_high"] == ratio.high
+    root = ET.parse(_write(run, "junit", tmp_path)).getroot()
+    assert [(suite.get("name"), suite.get("tests")) for suite in root] == [("speed-short.mine", "1")]
+
+
 def test_annotations_show_the_worst_cells_in_order(arms, tmp_path):
     wrong = [replace(fail(line=_line(20 + n), worst=float(n)), cell=100 + n) for n in (3, 5, 4)]
     crash = result("mine", "law", _line(30), "crashed", None, reason="signal 11")
