@@ -80,10 +80,11 @@ else:
 __all__ = [
     "BUG_STATUSES", "FINDING_MEANINGS", "LOUD_CLAIMS", "PROVES_NOTHING", "QUIET_FINDINGS", "STATUSES", "VERDICTS",
     "ArmComparison", "BugRow", "BugStatus", "Cause", "Change", "Choice", "ClaimLine", "ClaimsReport", "Compared",
-    "Comparison", "Effect", "Estimate", "FailureGroup", "FaultRow", "FuzzFinding", "FuzzReport", "FuzzedBackend", "GateReport",
-    "Group", "History", "Kill", "KillMatrix", "NetworkRow", "Portfolio", "PromiseRow", "Qualification", "Row", "Series",
-    "SettingRow", "Shift", "SpeedRow", "comparison_frame", "conclude_claims", "conclude_gate", "count_statuses",
-    "describe_claims", "describe_failure", "describe_incomplete", "describe_outcome", "describe_reason",
-    "describe_resumed", "describe_silent", "effects", "estimate_time", "groups_of", "join_rows", "make_inert",
-    "plain_records", "repeat_command", "row_ratios", "schema_table", "semantics_arms", "show_text", "verdict_row",
+    "Comparison", "Effect", "Estimate", "FailureGroup", "FaultRow", "FuzzFinding", "FuzzReport", "FuzzedBackend",
+    "GateReport", "Group", "History", "Kill", "KillMatrix", "NetworkRow", "Portfolio", "PromiseRow", "Qualification",
+    "Row", "Series", "SettingRow", "Shift", "SpeedRow", "comparison_frame", "conclude_claims", "conclude_gate",
+    "count_statuses", "describe_claims", "describe_failure", "describe_incomplete", "describe_outcome",
+    "describe_reason", "describe_resumed", "describe_silent", "effects", "estimate_time", "groups_of", "join_rows",
+    "make_inert", "plain_records", "repeat_command", "row_ratios", "schema_table", "semantics_arms", "show_text",
+    "verdict_row",
 ]  # fmt: skip
