@@ -11,6 +11,7 @@ from harness.generate import (
     count_problems,
     covering_problems,
     dispatch_problems,
+    precise_problems,
     rare_problems,
 )
 from suites.geometries import correctness_problems
@@ -22,7 +23,8 @@ from suites.shrunk_layers import all_shrunk_problems, shrunk_problems
 def asked_problems() -> tuple[NamedProblem, ...]:
     """Return chosen geometries, generated ones in which every three values meet, and those on specialised paths."""
     apart = (*correctness_problems(), *covering_problems())
-    return (*apart, *count_problems(), *shrunk_problems(), *rare_problems(), *dispatch_problems())
+    paths = (*rare_problems(), *precise_problems(), *dispatch_problems())
+    return (*apart, *count_problems(), *shrunk_problems(), *paths)
 
 
 def deeper_problems() -> tuple[NamedProblem, ...]:

@@ -3,6 +3,9 @@
 Like its own means, on each axis: the same parity of the input and of the output, the same positions beyond the last
 window, and the same order of output and kernel and of input and kernel. Code that libraries specialise for a layer is
 then asked at a small part of the layer's cost.
+
+Data are whole numbers in float32, and real ones in a short format: whole numbers whose sums are exact do not show the
+format in which a path keeps its sums.
 """
 
 from __future__ import annotations
@@ -17,31 +20,36 @@ from harness.generate import ask_elements, with_long_numbers
 from suites.layers import gradient_operators, network_names, network_problems
 
 BATCH = 2
-MOST_WEIGHTS = 40_000  # of a kernel that is asked by default: drawing larger ones takes longer than all that it shows
+# Elements of a kernel, and of an input, that are asked by default: larger ones take longer than all that they show.
+MOST_WEIGHTS, MOST_ELEMENTS = 40_000, 2_000_000
 FORMS = (
     ("float32", "channels-first"), ("float16", "channels-last"), ("float32", "channels-last"),
     ("bfloat16", "channels-last"), ("float16", "channels-first"),
 )  # fmt: skip
+SHORT = ("float16", "bfloat16")
 
 
 def shrunk_problems() -> tuple[NamedProblem, ...]:
-    """Return the layers with small kernels: in float32 or, in turn, in a short format with channels last."""
+    """Return the layers with small arrays: in float32 or, in turn, in a short format with channels last."""
     return tuple(_ask(deep=False))
 
 
 def all_shrunk_problems() -> tuple[NamedProblem, ...]:
-    """Return the problems that the default leaves out: large kernels, and every dtype and layout of all."""
+    """Return the problems that the default leaves out: large arrays, and every dtype, layout and regime of all."""
     known = {named.problem.line for named in shrunk_problems()}
     return tuple(named for named in _ask(deep=True) if named.problem.line not in known)
 
 
 def _ask(*, deep: bool) -> Iterator[NamedProblem]:
     for number, (name, problem) in enumerate(distinct_layers()):
-        if not deep and problem.w is not None and math.prod(problem.w) > MOST_WEIGHTS:
+        if not deep and (math.prod(problem.w or ()) > MOST_WEIGHTS or math.prod(problem.x) > MOST_ELEMENTS):
             continue
         for dtype, layout in FORMS if deep else FORMS[number % len(FORMS) :][:1]:
-            form = problem.with_(dtype=dtype, layout=layout, data="integer")
-            yield ask_elements(f"layers/{name}", with_long_numbers(form))
+            whole = problem.with_(dtype=dtype, layout=layout, data="integer")
+            if dtype in SHORT:
+                yield ask_elements(f"layers/{name}", whole.with_(data="normal"))
+            if deep or dtype not in SHORT:
+                yield ask_elements(f"layers/{name}", with_long_numbers(whole))
 
 
 @cache

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harness.generate.covering import covering_problems
     from harness.generate.dispatch.counts import count_problems
     from harness.generate.dispatch.coverage import Coverage, CoverageState, Gap, list_conditions, list_gaps
+    from harness.generate.dispatch.precise import precise_problems
     from harness.generate.dispatch.problems import (
         ask_elements,
         costly_dispatch_problems,
@@ -32,6 +33,7 @@ else:
             "covering": "covering_problems",
             "dispatch.counts": "count_problems",
             "dispatch.coverage": "Coverage CoverageState Gap list_conditions list_gaps",
+            "dispatch.precise": "precise_problems",
             "dispatch.problems": "ask_elements costly_dispatch_problems dispatch_problems with_long_numbers",
             "dispatch.rare": "rare_problems",
             "domains": "TAILS TINY Tier VOLUME",
@@ -41,5 +43,5 @@ else:
 __all__ = [
     "TAILS", "TINY", "VOLUME", "Choices", "Coverage", "CoverageState", "Gap", "Tier", "ask_elements", "build_problem",
     "costly_dispatch_problems", "count_problems", "covering_problems", "dispatch_problems", "list_conditions",
-    "list_gaps", "rare_problems", "spread_choices", "with_long_numbers",
+    "list_gaps", "precise_problems", "rare_problems", "spread_choices", "with_long_numbers",
 ]  # fmt: skip

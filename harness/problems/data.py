@@ -1,8 +1,9 @@
 """Arrays of a problem, drawn from its seed alone: the same problem line always has the same data.
 
 Integers: `integer` (small, within a checked exactness bound), `distinct` (a permutation spaced by 4, so that no
-maximum is tied), `subnormal` (integer multiples of the smallest subnormal; the other factor is integer), `long` (one
-factor has as many bits as its sums stay exact with: the first if the seed is even, the second if it is odd).
+maximum is tied, and none of them 0), `subnormal` (integer multiples of the smallest subnormal; the other factor is
+integer), `long` (one factor has as many bits as its sums stay exact with: the first if the seed is even, the second if
+it is odd).
 Full significands: `normal` N(0,1), `uniform` U(0,1), `wide` (N(0,1) times powers of two), and five in which the array
 that the window moves over is special and the others are normal: `onehot` (one number in each feature map), `constant`,
 `negative`, `zeros` (half of it +0 and -0), `nonfinite` (one NaN, one +Inf and one -Inf; a quarter of w is 0).
@@ -58,9 +59,10 @@ def draw_array(problem: Problem, name: str, shape: Sizes) -> Array:
     rng, dtype = array_generator(problem, name), dtype_of(problem.dtype)
     if problem.data == "uniform":
         return rng.random(shape, dtype=np.float32 if dtype.itemsize <= 4 else np.float64).astype(dtype)
-    if problem.data == "distinct":
-        return _distinct(rng, shape, problem)
     special = name == problem.operator.spec.moved_over
+    if problem.data == "distinct":
+        draw = _distinct if name == "x" or len(problem.operator.inputs) == 1 else _without_zeros
+        return draw(rng, shape, problem)
     if problem.data == "long":
         return _long(rng, shape, problem, lengthened=name == long_factor(problem)).astype(dtype)
     if problem.data in ("integer", "subnormal"):
@@ -146,11 +148,26 @@ def can_be_distinct(problem: Problem) -> bool:
 
 
 def _distinct(rng: np.random.Generator, shape: Sizes, problem: Problem) -> Array:
-    """Integers 4 apart around zero, shuffled in each feature map; a short format repeats them in every feature map."""
-    area = math.prod(shape[2:])
-    maps = math.prod(shape[:2])
-    order = np.argsort(rng.random((maps, area)), axis=1)
-    return (4 * (order - area // 2)).reshape(shape).astype(dtype_of(problem.dtype))
+    """Integers 4 apart around zero without zero, shuffled in blocks of feature maps: none occurs twice in a block.
+
+    A block has as many maps as the format has room for, at least one, so that neither a map that is zero nor one that
+    is taken for its neighbour is equal to the right one. With one more and one less, the integers of a block of several
+    maps are exact too.
+    """
+    area, maps = math.prod(shape[2:]), math.prod(shape[:2])
+    room = (1 << FORMATS[problem.dtype].bits) - 3
+    together = max(1, min(maps, room // max(1, 2 * area)))
+    block = together * area
+    ranks = np.argsort(rng.random((-(-maps // together), block)), axis=1) - block // 2
+    values = 4 * (ranks + (ranks >= 0))
+    return values.reshape(-1)[: maps * area].reshape(shape).astype(dtype_of(problem.dtype))
+
+
+def _without_zeros(rng: np.random.Generator, shape: Sizes, problem: Problem) -> Array:
+    """Integers within the exactness bound, none of them 0, so that each has an effect."""
+    largest, _ = exact_amplitude(problem)
+    values = rng.integers(-largest, largest - 1, size=shape, endpoint=True, dtype=np.int8)
+    return (values + (values >= 0)).astype(dtype_of(problem.dtype))
 
 
 def make_arrays(problem: Problem) -> dict[str, Array]:

@@ -14,7 +14,7 @@ from harness.plugins.manager import load_plugins
 from harness.problems.operator import Operator
 from reports.markdown_syntax import table
 
-SPECIALISED = ("dispatch/", "counts/", "layers/")
+SPECIALISED = ("dispatch/", "counts/", "layers/", "rare/", "precise/")
 
 
 def main() -> None:

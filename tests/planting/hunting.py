@@ -15,7 +15,7 @@ from tests.asking import ask
 from tests.planting.calls import as_seen
 from tests.planting.conditioned import Conditioned
 
-ADDED = ("dispatch/", "counts/", "layers/", "rare/")  # problems that stand for the model of dispatch
+ADDED = ("dispatch/", "counts/", "layers/", "rare/", "precise/")  # problems that stand for the model of dispatch
 
 
 class Pool:

@@ -127,6 +127,13 @@ def short_factors(y, operator, args):
     return getattr(reference, operator)(*(_keep_bits(a, 11) if hasattr(a, "ndim") and a.ndim > 1 else a for a in args))
 
 
+def short_sums(y, operator, args):
+    """Sums are kept in the format of the data: a partial sum as large as all magnitudes was rounded to it."""
+    sizes = [np.abs(a) if hasattr(a, "ndim") else a for a in args]
+    most = np.asarray(getattr(reference, operator)(*sizes)).astype(y.dtype).astype(np.float64)
+    return (y.astype(np.float64) + most).astype(y.dtype).astype(np.float64) - most
+
+
 def _keep_bits(a, bits):
     fraction, exponent = np.frexp(a.astype(np.float64))
     return np.ldexp(np.rint(fraction * 2.0**bits), exponent - bits)
@@ -134,7 +141,7 @@ def _keep_bits(a, bits):
 
 PUBLIC = {
     function.__name__.replace("_", "-"): function
-    for function in (last_row, last_column, later_images, bias_alone, short_factors)
+    for function in (last_row, last_column, later_images, bias_alone, short_factors, short_sums)
 }  # public reports that are not spoils of the family
 SPOILS = {
     function.__name__.replace("_", "-"): function

@@ -7,19 +7,20 @@ import random
 
 import pytest
 
-from harness import Operator
+from harness import Operator, parse_line
 from harness.generate.dispatch.conditions import conditions_for
 from harness.generate.dispatch.possible import applies
 from harness.laws.subject import BackendUnderTest
 from harness.problems.calling import operator_arguments
 from harness.problems.data import make_arrays
 from suites.correctness import asked_problems
-from tests.faulty import library_paths, public_dispatch, public_paths, public_reports
+from tests.asking import ask
+from tests.faulty import library_paths, public_dispatch, public_paths, public_reports, public_variants
 from tests.faulty.right import Right
 from tests.planting.calls import as_seen, problem_of_call
 from tests.planting.conditioned import Conditioned, Plan
 from tests.planting.families import family, random_plans
-from tests.planting.hunting import find_killer, hunt, list_survivors
+from tests.planting.hunting import anchor, find_killer, hunt, list_survivors
 from tests.planting.satisfying import find_problem
 from tests.planting.spoils import SPOILS
 
@@ -49,6 +50,23 @@ def test_a_call_shows_the_problem_that_it_is_said_to_show():
     for problem in random.Random(0).sample(asked, 100):
         call = operator_arguments(problem, BackendUnderTest(Right(), problem).devices(problem, make_arrays(problem)))
         assert problem_of_call(problem.operator, call) == as_seen(problem), problem.line
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "conv x=2x8x5x6 w=8x8x3x3 bias pad=1", "conv_input_grad x=2x8x5x6 w=8x8x3x3",
+        "conv_weight_grad x=2x8x5x6 w=8x8x3x3", "conv_transpose x=2x8x5x6 w=8x8x3x3",
+        "conv_bias_grad x=2x8x5x6 w=8x8x3x3", "avg_pool x=2x8x6x6 kernel=3x3",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_sums_in_a_short_format_show_on_real_data_and_not_on_whole_numbers(line, dtype):
+    operator = parse_line(line).operator
+    fault = Conditioned(Plan(operator=operator, conditions=(dtype,), spoil="short-sums"))
+    assert ask(fault, anchor(), f"{line} dtype={dtype} data=normal").outcome == "failed"
+    if not operator.spec.divides:
+        assert ask(fault, anchor(), f"{line} dtype={dtype} data=integer").outcome == "passed"
 
 
 def test_complex_numbers_show_no_problem():
@@ -100,7 +118,7 @@ def test_no_fault_with_the_arithmetic_of_a_public_report_survives(fault):
     assert find_killer(fault(), FOUND_IN.get(fault.name, "")) is not None
 
 
-@pytest.mark.parametrize("plan", public_paths.PLANS, ids=lambda plan: plan.name)
+@pytest.mark.parametrize("plan", (*public_paths.PLANS, *public_variants.PLANS), ids=lambda plan: plan.name)
 def test_every_public_path_is_asked(plan):
     assert hunt(plan).problem, plan.report
 

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -79,3 +81,32 @@ def test_long_numbers_have_bits_that_shorter_formats_lose_and_exact_sums(line, s
 
 def test_pooling_has_one_long_array():
     assert long_factor(parse_line("avg_pool_grad x=1x2x6 kernel=2 data=long seed=1")) == "dy"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "max_pool_grad x=2x5x7x7 kernel=7x7", "max_pool_grad x=3x4x5 kernel=3 stride=2 dtype=bfloat16",
+        "max_pool x=2x3x1x1 kernel=1x1", "avg_pool_grad x=2x3x4x4 kernel=4x4 dtype=float16",
+    ],
+)  # fmt: skip
+def test_distinct_data_has_no_zero_and_tells_maps_of_one_position_apart(line):
+    arrays = make_arrays(parse_line(f"{line} data=distinct"))
+    assert all(a.astype(float).all() for name, a in arrays.items() if name != "indices")
+    first = next(iter(arrays.values()))
+    assert len(np.unique(first.reshape(-1, math.prod(first.shape[2:])), axis=0)) > 1
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_distinct_numbers_differ_between_the_maps_that_a_format_has_room_for(dtype):
+    x = make_arrays(parse_line(f"max_pool x=2x4x3x3 kernel=2x2 dtype={dtype} data=distinct"))["x"].astype(float)
+    assert len(np.unique(x)) == x.size == 72
+    assert np.array_equal(np.unique(np.abs(x)), 4.0 * np.arange(1, 37))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_distinct_numbers_of_several_maps_are_exact_with_one_more_and_one_less(dtype):
+    x = make_arrays(parse_line(f"max_pool x=9x7x6x5 kernel=2x2 dtype={dtype} data=distinct"))["x"]
+    for step in (-1, 1):
+        moved = x.astype(float) + step
+        assert np.array_equal(moved.astype(x.dtype).astype(float), moved)

@@ -2,11 +2,12 @@
 
 Sources: Theano#657, cunn#284, Paddle#74051 (feature maps beyond 65 535 not launched), pytorch#129207 (output channels
 beyond 65 536), oneDNN#259 (an index of one byte), MIOpen#1495 and tensorflow#11327 (weight gradients split over
-positions).
+positions), mlx#3893 (65 536 positions), MIOpen#2109 and pytorch#153276 (long sums in a short format).
 """
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 
 from harness.generate.dispatch.problems import ask_elements
@@ -16,7 +17,15 @@ from harness.problems.operator import Operator
 
 WIDTHS = (257, 513, 1025, 4097)
 BEYOND_16_BITS = 65537
-FORMS = ("", " layout=channels-last", " dtype=float16", " dtype=float64 layout=channels-last")  # taken in turn
+LONG_AXIS = 65601  # positions: one tile of 64 more than 16 bits and one more
+FORMS = (
+    "",
+    " layout=channels-last",
+    " dtype=float16",
+    " dtype=float64 layout=channels-last",
+    " dtype=bfloat16",
+)  # taken in turn
+DEEP_IN = ("float16", "bfloat16", "float32")  # formats of sums of many products
 KERNELED = ("conv", "conv_input_grad", "conv_weight_grad")
 POOLS = tuple(operator.value for operator in Operator if operator.pools)
 INDEXED = tuple(name for name in POOLS if Operator(name).spec.indexed)
@@ -27,10 +36,11 @@ SHORT_SUMS = tuple(operator.value for operator in Operator if not operator.spec.
 
 @cache
 def count_problems() -> tuple[NamedProblem, ...]:
-    """Build the problems counts/... for every operator: on integers, except those with deep windows."""
-    lines = [*_wide_rows(), *_many_of_one(), *_long_sums()]
+    """Build the problems counts/... for every operator: on integers, except those with deep windows or products."""
+    lines = [*_wide_rows(), *_long_axes(), *_many_of_one(), *_long_sums()]
     whole = [(name, f"{line} data=integer") for name, line in lines]
-    return tuple(ask_elements(f"counts/{name}", parse_line(line)) for name, line in (*whole, *_deep_windows()))
+    deep = (*_deep_windows(), *_deep_products())
+    return tuple(ask_elements(f"counts/{name}", parse_line(line)) for name, line in (*whole, *deep))
 
 
 def _wide_rows() -> list[tuple[str, str]]:
@@ -48,6 +58,18 @@ def _wide_rows() -> list[tuple[str, str]]:
                 found.append((f"width-{width}", f"{operator} x={shape['x']} kernel={shape['kernel']} stride=2"
                                                 + _form(operator, number + turn)))  # fmt: skip
             found.append((f"width-{width}", f"max_pool x=1x2x{width} kernel={width}"))
+    return found
+
+
+def _long_axes() -> list[tuple[str, str]]:
+    """The last axis, and the first of two, with more than 65 536 positions of the input and of the output."""
+    found = []
+    shapes = ((f"1x1x{LONG_AXIS}", "1x1x3", "3"), (f"1x1x{LONG_AXIS}x1", "1x1x2x1", "2x1"))
+    for number, (x, w, kernel) in enumerate(shapes):
+        for turn, operator in enumerate((*KERNELED, "conv_transpose", "conv_bias_grad")):
+            found.append(("axis", f"{operator} x={x} w={w}{_form(operator, number + turn)}"))
+        for turn, operator in enumerate(POOLS):
+            found.append(("axis", f"{operator} x={x} kernel={kernel}{_form(operator, number + turn)}"))
     return found
 
 
@@ -115,6 +137,26 @@ def _deep_windows() -> list[tuple[str, str]]:
                 for operator in SUMMED
                 for dtype in ("float16", "bfloat16", "float32")
             ]
+    return found
+
+
+def _deep_products() -> list[tuple[str, str]]:
+    """Sums of 4 608 products and more on real data, over channels alone and over taps too.
+
+    Whole numbers with exact sums do not show the format in which a sum is kept. (MIOpen#2109, pytorch#153276)
+    """
+    found = []
+    sums = ((4609, "1x1", "2x1", "64x75"), (512, "3x3", "3x3", "65x73"))
+    for number, (dtype, (channels, kernel, space, positions)) in enumerate(itertools.product(DEEP_IN, sums)):
+        layout = (" layout=channels-last", "")[number % 2]
+        for operator, shape in (
+            ("conv", f"x=1x{channels}x{space} w=2x{channels}x{kernel}"),
+            ("conv_input_grad", f"x=1x2x{space} w={channels}x2x{kernel}"),
+            ("conv_transpose", f"x=1x{channels}x{space} w={channels}x2x{kernel}"),
+            ("conv_weight_grad", f"x=1x2x{positions} w=3x2x{kernel}"),
+            ("conv_bias_grad", f"x=1x2x{positions} w=3x2x{kernel}"),
+        ):
+            found.append(("products", f"{operator} {shape} dtype={dtype}{layout}"))
     return found
 
 

@@ -205,3 +205,18 @@ def is_hollow(problem: Problem) -> bool:
             if tap >= m or begin + tap * d >= n:
                 return True
     return False
+
+
+def reads_nothing(problem: Problem) -> bool:
+    """Return True if every tap of every window reads padding, so that the answer says nothing about the data.
+
+    On some axis, no tap of any window is at a position of the forward operator's input.
+    """
+    window = problem.window
+    return not all(
+        any(0 <= start + tap * d < n for start in range(-b, o * s - b, s) for tap in range(m))
+        for n, o, m, s, d, (b, _) in zip(
+            problem.forward_spatial, windows(problem), problem.kernel, window.stride, window.dilation, window.padding,
+            strict=True,
+        )
+    )  # fmt: skip

@@ -21,6 +21,7 @@ from harness.generate.dispatch.choosing import choose, list_narrow
 from harness.generate.dispatch.conditions import conditions_for, windows
 from harness.generate.dispatch.crossing import COUNTED, count_classes, cross
 from harness.generate.dispatch.flags import flags_of
+from harness.generate.dispatch.possible import reads_nothing
 from harness.generate.dispatch.values import WindowClass
 from harness.generate.domains import Pair, Value
 from harness.plan.suite import NamedProblem
@@ -89,11 +90,12 @@ _CROSSED: Mapping[str, tuple[Mapping[str, Sequence[Value]], Mapping[str, Sequenc
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A row, the conditions that hold for its problem, and whether the problem is dear."""
+    """A row, the conditions of its problem, and whether that is dear or blind, reading nothing but padding."""
 
     row: Row
     flags: bytes
     is_dear: bool
+    is_blind: bool
 
 
 @cache
@@ -133,6 +135,7 @@ def list_candidates(array: str) -> tuple[Candidate, ...]:
     """Candidate rows, with the conditions that hold for their problems.
 
     Each expensive row is followed by a cheap one that keeps one reason for its cost: its batch, its space or a count.
+    Rows whose windows read nothing but padding are left out: their answer is zero whatever a path computes.
     """
     found = []
     for number, row in enumerate(_list_rows(array)):
@@ -141,7 +144,7 @@ def list_candidates(array: str) -> tuple[Candidate, ...]:
             light = [name for name in values.LIGHT if name in row]
             kept = light[number % len(light)]
             found.append(judge_row(array, row | {name: values.LIGHT[name] for name in light if name != kept}))
-    return tuple(found)
+    return tuple(one for one in found if not one.is_blind)
 
 
 def _list_rows(array: str) -> Iterator[Row]:
@@ -157,13 +160,13 @@ def _list_rows(array: str) -> Iterator[Row]:
 
 def judge_row(array: str, row: Row) -> Candidate:
     """Find the conditions and the cost of a row of an array."""
-    problem = _shape(ARRAYS[array][0], row)
-    return Candidate(row, flags_of(problem), estimate_cost(problem) > DEAR)
+    problem = shape_row(ARRAYS[array][0], row)
+    return Candidate(row, flags_of(problem), estimate_cost(problem) > DEAR, reads_nothing(problem))
 
 
 def problem_of(operator: Operator, row: Row) -> Problem:
     """Build the problem of a row: distinct numbers for maxima if the dtype has enough, long numbers for sums."""
-    problem = _shape(operator, row)
+    problem = shape_row(operator, row)
     if operator.spec.indexed:
         return problem.with_(data="distinct") if can_be_distinct(problem) else problem
     return with_long_numbers(problem)
@@ -181,7 +184,7 @@ def with_long_numbers(problem: Problem) -> Problem:
     return problem.with_(data="long", seed=zlib.crc32(problem.line.encode()) % 2)
 
 
-def _shape(operator: Operator, row: Row) -> Problem:
+def shape_row(operator: Operator, row: Row) -> Problem:
     """Build the problem of a row on integers; values without a column cycle with `turn`."""
     number, window = int(row["turn"]), _window_of(row)
     axes = len(window.kernel)

@@ -61,8 +61,12 @@ LAYERS = (  # from networks that no other suite contains: three or more of these
     "x=2x16x1x33 w=16x16x1x3 pad=0,1", "x=1x3x41x43 w=8x3x3x3 pad=1", "x=1x64x33x32 w=1x64x3x3 pad=1",
     "x=1x16x20x22 w=16x16x3x3 pad=1", "x=2x16x33x5 w=32x16x5x1 stride=3,1 pad=2,0",
     "x=2x16x99 w=16x1x25 stride=2 pad=12 groups=16",
+    # Dense layers as 1x1 on one position; kernels of a whole row or column; few channels under a large kernel.
+    "x=33x64x1x1 w=64x64x1x1", "x=32x128x1x1 w=16x128x1x1", "x=24x256x1x1 w=10x256x1x1",
+    "x=3x8x12x7 w=16x1x12x1 groups=8", "x=2x1x9x20 w=16x1x3x20", "x=5x16x9x9 w=16x1x3x1 stride=2 pad=1,0 groups=16",
+    "x=2x3x9x11 w=4x3x7x7 pad=3", "x=1x16x3x5x6 w=16x16x1x3x3 pad=0,1,1", "x=2x16x6x4x3 w=16x16x3x1x1 pad=1,0,0",
 )  # fmt: skip
-FORMS = ("", " dtype=float16 layout=channels-last")  # taken in turn
+FORMS = ("", " dtype=float16 layout=channels-last", " dtype=bfloat16")  # taken in turn
 # Successive changes to an expensive row, until it is cheap enough.
 LIGHTER: tuple[Row, ...] = ({"batch": 1}, {"o": 8}, {"c": 16}, {"space": "square"}, {"space": "few"})
 
