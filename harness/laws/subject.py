@@ -147,6 +147,10 @@ class BackendUnderTest:
         """
         return [call.answer() for call in calls]
 
+    def fetch_all(self, results: Iterable[tuple[PreparedCall, Outputs]]) -> list[dict[str, Array]]:
+        """Return the outputs of several calls that were made, as `PreparedCall.fetch` does."""
+        return [call.fetch(result) for call, result in results]
+
     def prepare(self, problem: Problem, arrays: Mapping[str, Array]) -> PreparedCall:
         """Prepare the timed call."""
         return self.prepare_devices(problem, self.devices(problem, arrays))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,12 +16,16 @@ from harness.problems.numerics import Numerics
 from harness.problems.problem import Problem
 
 Task = Problem | NetworkProblem
+REMEMBERED = 1024  # problems
 GENEROUS = 2  # with this many times the estimated memory, running out of it is the backend's fault
 
 
 def parse_task(line: str, networks: Mapping[str, Architecture]) -> Task:
     """Parse a problem line of either kind. Raises LineError with the column, or GeometryError."""
-    return parse_network(line, networks) if is_network_line(line) else parse_line(line)
+    return parse_network(line, networks) if is_network_line(line) else _parse_line(line)
+
+
+_parse_line = lru_cache(maxsize=REMEMBERED)(parse_line)  # many laws are asked about one problem
 
 
 def estimate_work(backend: Backend, problem: Task) -> float:

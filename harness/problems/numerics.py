@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ FORMATS: dict[str, Format] = {
 }
 
 
+@cache
 def dtype_of(name: Dtype) -> np.dtype[Any]:
     """NumPy dtype of a dtype name; bfloat16 comes from ml_dtypes."""
     import numpy as np

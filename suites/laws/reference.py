@@ -19,6 +19,7 @@ def agrees_with_reference(subject: BackendUnderTest, problem: Problem) -> Deviat
         raise NotExactError(f"{subject.backend.name} promises nothing about subnormals ({numerics.algorithm})")
     with subject.together():
         prepared = subject.prepare(problem, arrays)
-        once, twice = prepared.run(), prepared.run()
-        answers = (subject.run(problem, arrays), prepared.fetch(once), prepared.fetch(twice))
+        plain = subject.plain(problem, subject.devices(problem, arrays))
+        once, twice, plainly = prepared.run(), prepared.run(), plain.run()
+        answers = subject.fetch_all([(plain, plainly), (prepared, once), (prepared, twice)])
     return check_answers(make_check(problem, numerics, arrays, wanted), answers)

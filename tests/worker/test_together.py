@@ -101,6 +101,36 @@ def test_results_that_are_held_are_those_of_their_own_call(host, subject):
     assert np.array_equal(other["y"], _in_process().run(POOL, {"x": -arrays["x"]})["y"])
 
 
+@pytest.mark.parametrize(("waiting", "wanted"), [(2**22, 1), (20, 2)])
+def test_results_of_several_calls_are_fetched_together(host, subject, monkeypatch, waiting, wanted):
+    """One message fetches small results of two problems, each to its own call; large ones are fetched one by one."""
+    monkeypatch.setattr("harness.worker.hosted.subject.MOST_WAITING", waiting)
+    arrays = {problem: make_arrays(problem) for problem in (PROBLEM, POOL)}
+    for problem, own in arrays.items():
+        subject.devices(problem, own)  # from now on, the library and dtype of such arrays are known
+
+    def fetch(subject):
+        with subject.together():
+            calls = [subject.plain(problem, subject.devices(problem, own)) for problem, own in arrays.items()]
+            return subject.fetch_all([(call, call.run()) for call in calls])
+
+    found, messages = _count(host, lambda: fetch(subject))
+    alone = [subject.run(problem, own) for problem, own in arrays.items()]
+    for other in (alone, fetch(_in_process())):
+        assert [{name: a.tobytes() for name, a in one.items()} for one in other] == [
+            {name: a.tobytes() for name, a in one.items()} for one in found
+        ]
+    assert [list(one) for one in found] == [["y"], ["y", "indices"]]
+    assert messages == wanted
+
+
+def test_the_anchor_of_all_laws_takes_one_message(host, subject):
+    law = load_plugins(()).law("agrees-with-reference")
+    law.check(subject, PROBLEM)
+    found, messages = _count(host, lambda: law.check(subject, PROBLEM))
+    assert found.passed and messages == 1
+
+
 def test_an_exception_is_raised_inside_and_what_follows_it_is_not_done(subject):
     devices = subject.devices(PROBLEM, make_arrays(PROBLEM))
     before = subject.to_hosts(devices)["x"]
