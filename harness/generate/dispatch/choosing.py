@@ -1,37 +1,21 @@
 """Selection of few problems from many, so that every three conditions that can co-occur do co-occur in one of them.
 
-Each problem costs every backend some milliseconds; one that adds few new triples is not worth its time. The state is a
-list `missing`: for each condition, as bits, the pairs of earlier conditions that have not yet co-occurred with it.
+Each problem costs every backend some milliseconds; one that adds few new triples is not worth its time. The state is an
+array `missing`: whether three conditions, the rising places a, b and c of w conditions, have not yet co-occurred, at
+(a w + b) w + c.
 """
 
 from __future__ import annotations
 
 import functools
 import heapq
+import itertools
 import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+import numpy as np
 
-@dataclass(frozen=True, slots=True)
-class Met:
-    """The conditions of a problem.
-
-    places: indices of the conditions that hold, rising. pairs: bits b * width + c for all c < b among them.
-    """
-
-    places: tuple[int, ...]
-    pairs: int
-
-    @classmethod
-    def of(cls, flags: bytes) -> Met:
-        """Build from a byte for each condition, 1 if it holds."""
-        places = tuple(place for place, flag in enumerate(flags) if flag)
-        below = pairs = 0
-        for place in places:
-            pairs |= below << (place * len(flags))
-            below |= 1 << place
-        return cls(places, pairs)
+from harness.problems.arrays import Array
 
 
 def choose(candidates: Sequence[bytes], met: Iterable[bytes], least: int) -> list[int]:
@@ -45,10 +29,10 @@ def choose(candidates: Sequence[bytes], met: Iterable[bytes], least: int) -> lis
     """
     if not candidates:
         return []
-    missing = start_missing(len(candidates[0]))
-    for flags in met:
-        strike(missing, Met.of(flags))
-    rows = [Met.of(flags) for flags in candidates]
+    missing = np.ones(len(candidates[0]) ** 3, dtype=bool)
+    for triples in list_triples(list(met)):
+        missing[triples] = False
+    rows = list_triples(candidates)
     heap = [(-count_new(missing, row), number) for number, row in enumerate(rows)]
     heapq.heapify(heap)
     chosen = []
@@ -59,28 +43,39 @@ def choose(candidates: Sequence[bytes], met: Iterable[bytes], least: int) -> lis
             heapq.heapreplace(heap, (-new, number))
             continue
         heapq.heappop(heap)
-        strike(missing, rows[number])
+        missing[rows[number]] = False
         chosen.append(number)
     return chosen
 
 
-def start_missing(width: int) -> list[int]:
-    """Return the state in which no conditions have co-occurred.
+def list_triples(rows: Sequence[bytes]) -> list[Array]:
+    """Return the places in `missing` of the triples of each row.
 
-    width: number of conditions.
+    rows: a byte for each condition, 1 if it holds; rows of equal counts are computed at once.
     """
-    return [(1 << place * width) - 1 for place in range(width)]
+    if not rows:
+        return []
+    width, found = len(rows[0]), [np.empty(0, dtype=np.intp)] * len(rows)
+    flags = np.frombuffer(b"".join(rows), dtype=np.uint8).reshape(len(rows), width)
+    counts = np.count_nonzero(flags, axis=1)
+    for count in np.unique(counts):
+        alike = np.flatnonzero(counts == count)
+        places = np.nonzero(flags[alike])[1].reshape(len(alike), count)
+        a, b, c = (places[:, one] for one in _combine(int(count)))
+        for number, triples in zip(alike, (a * width + b) * width + c, strict=True):
+            found[number] = triples
+    return found
 
 
-def count_new(missing: Sequence[int], row: Met) -> int:
+@functools.cache
+def _combine(count: int) -> Array:
+    """Return all rising triples of a number of places, in three rows."""
+    return np.array(list(itertools.combinations(range(count), 3)), dtype=np.intp).reshape(-1, 3).T
+
+
+def count_new(missing: Array, triples: Array) -> int:
     """Count the missing triples in a problem."""
-    return sum((row.pairs & missing[place]).bit_count() for place in row.places)
-
-
-def strike(missing: list[int], row: Met) -> None:
-    """Remove the triples of a problem from `missing`."""
-    for place in row.places:
-        missing[place] ^= missing[place] & row.pairs
+    return int(np.count_nonzero(missing[triples]))
 
 
 def list_narrow(candidates: Sequence[bytes], factors: Sequence[str]) -> list[int]:
@@ -94,7 +89,7 @@ def list_narrow(candidates: Sequence[bytes], factors: Sequence[str]) -> list[int
     candidates: a byte for each condition, 1 if it holds. factors: factor of each condition.
     """
     places = range(len(factors))
-    columns = [sum(1 << number for number, flags in enumerate(candidates) if flags[place]) for place in places]
+    columns = list_columns(candidates, len(factors))
     kept = []
     for place, column in enumerate(columns):
         same = [other for at, other in enumerate(columns) if factors[at] == factors[place] and at != place]
@@ -104,3 +99,12 @@ def list_narrow(candidates: Sequence[bytes], factors: Sequence[str]) -> list[int
         if column and first and (len(narrower) < 2 or 2 * union.bit_count() < column.bit_count()):
             kept.append(place)
     return kept
+
+
+def list_columns(candidates: Sequence[bytes], width: int) -> list[int]:
+    """Return for each condition the candidates for which it holds, as bits.
+
+    candidates: a byte for each condition, 1 if it holds. width: number of conditions.
+    """
+    flags = np.frombuffer(b"".join(candidates), dtype=np.uint8).reshape(len(candidates), width)
+    return [int.from_bytes(packed.tobytes(), "little") for packed in np.packbits(flags.T, axis=1, bitorder="little")]
