@@ -83,7 +83,8 @@ class Execution:
         with self.lock:
             if result.outcome in WRONG:
                 self.journal.check_space()
-            self.journal.append(ResultEntry(replace(result, measurement=None)))  # its passes were written before
+            kept = result if result.measurement is None else replace(result, measurement=None)
+            self.journal.append(ResultEntry(kept))  # its passes were written before
             for failure in self._tell(result):
                 self.watch.working(result.arm, failure)
             self.watch.recorded(result)

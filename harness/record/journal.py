@@ -15,8 +15,10 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from operator import attrgetter
 from pathlib import Path
-from typing import IO, Any, TypedDict
+from typing import IO, Any, TypedDict, get_args, get_type_hints
 
 import msgspec
 
@@ -142,7 +144,7 @@ class Journal:
 
         The file ends with a whole line afterwards in any case.
         """
-        body = msgspec.json.encode(_spell_nonfinite(msgspec.to_builtins(entry)))
+        body = encode_entry(entry)
         with self.lock:
             size, lines, digest = self.done
             line = seal_line(body, lines + 1) + b"\n"
@@ -216,6 +218,29 @@ def renumber_line(line: bytes, number: int) -> bytes:
     """Return a line with another number. Raises ValueError if the line is not what was written."""
     read_number(line)
     return seal_line(line[: line.rindex(b',"line":')] + b"}", number)
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """Return an entry as JSON. Most results have no infinities and no NaN, and are encoded as they are."""
+    if isinstance(entry, ResultEntry) and _is_finite(entry.result):
+        return msgspec.json.encode(entry)
+    return msgspec.json.encode(_spell_nonfinite(msgspec.to_builtins(entry)))
+
+
+def _is_finite(result: Result) -> bool:
+    """Return True if all numbers of a result are finite; False also where that would take long to say."""
+    found = result.deviation
+    if result.measurement is not None or (found is not None and found.attachments is not None):
+        return False
+    numbers = _read_numbers(Result)(result) + (() if found is None else _read_numbers(Deviation)(found))
+    return all(number is None or math.isfinite(number) for number in numbers)
+
+
+@cache
+def _read_numbers(kind: type[Result | Deviation]) -> Callable[[Any], tuple[float | None, ...]]:
+    """Return the function that reads all fields with a floating-point number, or None; there are several."""
+    names = (name for name, annotated in get_type_hints(kind).items() if float in (annotated, *get_args(annotated)))
+    return attrgetter(*names)
 
 
 def _spell_nonfinite(value: Any) -> Any:

@@ -6,6 +6,7 @@ import random
 import resource
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -93,6 +94,21 @@ def test_not_a_number_survives(journal):
     found = read_journal(journal.path.read_bytes())
     assert math.isnan(found.entries[0].result.deviation.got)
     assert not found.torn and not found.damage
+
+
+@pytest.mark.parametrize("name", ["worst", "got", "wanted", "bound", "effective_bits", "ulps", "seconds", "slowdown"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_no_number_of_a_result_is_lost_where_json_has_none(journal, name, value):
+    """Results are encoded at once where all numbers are finite; each number counts."""
+    whole = result(0.5, 1.5)
+    changed = {name: value}
+    if name in ("seconds", "slowdown"):
+        whole = replace(whole, **changed)
+    else:
+        whole = replace(whole, deviation=replace(whole.deviation, **changed))
+    journal.append(ResultEntry(whole))
+    found = read_journal(journal.path.read_bytes()).entries[0].result
+    assert repr(getattr(found if hasattr(found, name) else found.deviation, name)) == repr(value)
 
 
 def test_a_line_ends_with_its_number_and_the_checksum_of_what_is_before():
