@@ -21,7 +21,7 @@ def seeded_generator(seed: int, name: str) -> np.random.Generator:
 
 
 class _HashedSeed(ISeedSequence):
-    """The state that a `SeedSequence` gives to a PCG64, computed once."""
+    """State of a PCG64 from a `SeedSequence`, computed once."""
 
     def __init__(self, entropy: int) -> None:
         self.state = np.random.SeedSequence(entropy).generate_state(4, np.uint64)

@@ -220,7 +220,7 @@ def renumber_line(line: bytes, number: int) -> bytes:
     return seal_line(line[: line.rindex(b',"line":')] + b"}", number)
 
 
-def encode_entry(entry: Entry) -> bytes:
+def encode_entry(entry: msgspec.Struct) -> bytes:
     """Return an entry as JSON. Most results have no infinities and no NaN, and are encoded as they are."""
     if isinstance(entry, ResultEntry) and _is_finite(entry.result):
         return msgspec.json.encode(entry)

@@ -21,7 +21,7 @@ def test_numbers_are_those_of_the_hashed_seed(seed: int) -> None:
 
 
 def test_generators_of_one_name_are_independent() -> None:
-    """What one generator draws does not advance another, nor change what later ones draw."""
+    """A draw from one generator neither advances another nor changes the draws of later ones."""
     first, second = seeded_generator(3, "x"), seeded_generator(3, "x")
     numbers = first.random(20)
     assert np.array_equal(second.random(20), numbers)

@@ -88,7 +88,6 @@ def list_narrow(candidates: Sequence[bytes], factors: Sequence[str]) -> list[int
 
     candidates: a byte for each condition, 1 if it holds. factors: factor of each condition.
     """
-    places = range(len(factors))
     columns = list_columns(candidates, len(factors))
     kept = []
     for place, column in enumerate(columns):
