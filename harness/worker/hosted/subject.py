@@ -11,7 +11,8 @@ from harness.laws.meeting import Meetings
 from harness.laws.subject import BackendUnderTest, PreparedCall, unturned
 from harness.laws.threads import Turning, has_thread_switch, observe_threads
 from harness.measure.processor_time import first_thread_ns, process_ns, wait_until_asleep
-from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays
+from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays, Outputs
+from harness.problems.calling import name_outputs
 from harness.problems.problem import Problem
 from harness.worker.hosted.backend import HostedBackend
 from harness.worker.hosted.meetings import HostedMeetings
