@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,7 @@ from harness.problems.operator import Operator
 if TYPE_CHECKING:
     from harness.problems.arrays import Counts, Flags
 
+DATA = re.compile(r" (?:data|seed)=\S+")  # fields of a line on which no condition depends
 REMEMBERED = 1 << 17  # problems; reused by several report formats and backends
 PLANS = 4 * len(Operator)  # sets of problems
 
@@ -157,8 +159,8 @@ def _flags_of_line(line: str) -> bytes:
 
 
 def _shared_line(line: str) -> str:
-    """Line of the forward problem of a gradient, for which the same conditions hold."""
-    name, _, rest = line.partition(" ")
+    """Line of the forward problem of a gradient, without its data: the same conditions hold for it."""
+    name, _, rest = DATA.sub("", line).partition(" ")
     operator = Operator(name)
     return line if operator.spec.transposed else f"{representative(operator)} {rest}"
 
