@@ -1,10 +1,15 @@
 """Only the harness's own code refuses a cell: what a backend raises or claims instead is its error."""
 
+from types import SimpleNamespace
+
 import pytest
 
 import harness
+from harness import parse_line
 from harness.plan.cell import Limits
 from harness.worker.host.timed_problem import say_immutable
+from harness.worker.hosted.backend import HostedBackend
+from harness.worker.wire.messages import Facts
 from suites.laws.reference import agrees_with_reference
 from tests.asking import ask, make_ready
 from tests.conftest import ROOT
@@ -80,3 +85,21 @@ def test_nor_can_it_in_a_law(tmp_path, name):
         plugins=[REFUSING], output=tmp_path / "run", limits=Limits(time_s=30.0), jobs=1,
     )  # fmt: skip
     assert [(one.outcome, REFUSALS[name] in (one.reason or "")) for one in run.results] == [("error", True)]
+
+
+def test_declarations_of_one_geometry_are_asked_once():
+    """Numerics that were compared with the plan's are those of other data and seeds too."""
+    asked = []
+
+    def say(request):
+        asked.append(request.problem.make())
+        return Facts(refusal=None, kind="native", via="", reason=None, numerics={"reentrant": len(asked) == 1})
+
+    host = SimpleNamespace(ask=say, expect=lambda reply, kind: reply)
+    declared = SimpleNamespace(own=("numerics_for",))
+    backend = HostedBackend(host, declared)
+    first = parse_line(LAWFUL)
+    others = (first.with_(seed=first.seed + 1), first.with_(data="uniform"), first.with_(data="integer", seed=9))
+    assert [backend.numerics_for(one).reentrant for one in (first, *others)] == [True] * 4
+    assert asked == [first]
+    assert not backend.numerics_for(first.with_(x=(3, *first.x[1:]))).reentrant

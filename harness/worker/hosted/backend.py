@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.backend.declarations import SET_THREADS
 from harness.backend.routing import Route, RoutedBackend
+from harness.plan.planner import geometry
 from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.numerics import Numerics
 from harness.problems.problem import Problem
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from harness.worker.wire.arena import Placed
 
 Hosted = TypeVar("Hosted", bound="HostedBackend")
-MOST_FACTS = 4096  # remembered, one for each problem
+MOST_FACTS = 4096  # remembered, one for each geometry
 
 
 class HostedBackend(RoutedBackend):
@@ -52,20 +53,25 @@ class HostedBackend(RoutedBackend):
     def __init__(self, host: Host, declared: Declared) -> None:
         """Ask a host that has loaded the backend. Use `make_hosted`, which sets what classes of backends declare."""
         self.host, self.declared = host, declared
-        self.facts: dict[Problem, Facts] = {}
+        self.facts: dict[tuple[Any, ...], Facts] = {}  # by geometry
         self.seen: dict[str, Described] = {}  # by NumPy's dtype: what the backend made of an array
         self.queued = False  # whether calls were made that nothing has waited for
 
     # Declarations. What the backend does not decide for each problem follows from what it has declared once.
 
     def ask(self, problem: Problem) -> Facts:
-        """Return what the backend declares for a problem. Raises HostError."""
-        found = self.facts.get(problem)
+        """Return what the backend declares for a problem. Raises HostError.
+
+        It is asked once for each geometry, like the plan asks: declarations that change with the data or the seed would
+        be compared with the plan's for one problem, and used for another.
+        """
+        key = geometry(problem)
+        found = self.facts.get(key)
         if found is None:
             reply = self.host.expect(self.host.ask(Ask(Asked.of(problem))), Facts)
             if len(self.facts) >= MOST_FACTS:
                 self.facts.clear()
-            self.facts[problem] = found = reply
+            self.facts[key] = found = reply
         return found
 
     @property
