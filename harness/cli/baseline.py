@@ -90,7 +90,7 @@ def list_command(folder: str) -> None:
         header = one.run.header
         cells = str(len(one.run.results)) + ("" if one.run.complete else f" of {header.cells}, INCOMPLETE")
         table.add_row(
-            escape(one.name), escape(header.created), escape(_commit(one.run)),
+            escape(one.name), escape(header.created), escape(name_commit(one.run)),
             escape(str(header.environment.get("fingerprint", "unknown"))), cells, _same(header.environment, here),
         )  # fmt: skip
     open_console().print(table)
@@ -146,12 +146,12 @@ def compare(
             "make it, or name one"
         )
     new, others = _narrow(found, base.header.suites)
-    say(f"base: {base.path} ({_commit(base)})")
-    say(f"new:  {new.path} ({_commit(new)})")
+    say(f"base: {base.path} ({name_commit(base)})")
+    say(f"new:  {new.path} ({name_commit(new)})")
     code = conclude(base, new, share, everything, output, reporters)
     if others:
         say(f"{others} cells of suites that the baseline does not have are left out")
-    revision = _commit(base).split(",")[0] if base.header.environment.get("git") else "REV"
+    revision = name_commit(base).split(",")[0] if base.header.environment.get("git") else "REV"
     say(
         "Stored runs are not made in turns: the machine's drift lies in every ratio. To be sure: "
         f"python -m harness gate --base {revision}{''.join(f' --plugin {one}' for one in new.header.plugins)}"
@@ -173,9 +173,13 @@ def _narrow(run: Run, suites: tuple[str, ...]) -> tuple[Run, int]:
     return replace(run, results=kept, header=replace(run.header, cells=run.header.cells - others)), others
 
 
-def _commit(run: Run) -> str:
-    """Abbreviated revision, and whether files differed from it."""
-    git = run.header.environment.get("git") or {}
+def name_commit(run: Run) -> str:
+    """Abbreviated revision, and whether files differed from it; of two versions, those of the new one."""
+    header = run.header
+    git = header.environment.get("git") or {}
+    new = [arm for arm in header.arms if header.base_of[arm.name] != arm.name and arm.revision]
+    if header.gate is not None and header.gate.whole and new:
+        git = {"revision": new[0].revision, "dirty": new[0].dirty}
     if not git.get("revision"):
         return "no commit"
     return str(git["revision"])[:SHORT] + (", with changes" if git.get("dirty") else "")
@@ -189,7 +193,7 @@ def _same(there: dict[str, Any], here: dict[str, Any]) -> str:
 def _facts(run: Run) -> Iterator[tuple[str, str]]:
     """Names and values of what is known of a baseline."""
     header, there = run.header, run.header.environment
-    yield from (("created", header.created), ("commit", _commit(run)), ("command", header.command))
+    yield from (("created", header.created), ("commit", name_commit(run)), ("command", header.command))
     yield from (("suites", ", ".join(header.suites)), ("environment", str(there.get("fingerprint", "unknown"))))
     yield "cpu", f"{there.get('cpu', 'unknown')}, {there.get('cores', '?')} cores"
     yield "threads", str(there.get("threads", "unknown"))

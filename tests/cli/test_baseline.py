@@ -1,11 +1,14 @@
 """`baseline` as its users call it."""
 
+from dataclasses import replace
+
 import pytest
 
+from harness.cli.baseline import name_commit
 from harness.gating.blessings import FILE, Blessing, Ratio, add_blessing
 from harness.record.environment import describe_environment
 from tests.record.stored import OTHER, call, law, make_repository, store_run, timed_run, times
-from tests.reports.made import PLAIN
+from tests.reports.made import PLAIN, compare_arms, time_cell
 
 
 @pytest.fixture(autouse=True)
@@ -190,3 +193,10 @@ def test_without_baselines_and_without_runs_it_says_so(capsys):
     assert code == 0 and "no baselines in 'harness-baselines'; save one with" in said
     code, _, complaint = call(capsys, "baseline", "save", "main")
     assert code == 2 and "no run: 'harness-runs' has none that is complete" in complaint
+
+
+def test_a_baseline_of_two_versions_has_the_revision_of_the_new_one():
+    run = compare_arms(time_cell(0, "base", [1000.0]), time_cell(1, "new", [1000.0]), dirty=False)
+    run = replace(run, header=replace(run.header, gate=replace(run.header.gate, whole=True)))
+    environment = {"git": {"revision": "f" * 40, "dirty": True}}
+    assert name_commit(replace(run, header=replace(run.header, environment=environment))) == "1123456789ab"
