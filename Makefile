@@ -74,8 +74,10 @@ gpu-check:
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
+# Compiled here once: where PYTHONDONTWRITEBYTECODE is set, every process of a run would compile all sources again.
 $(VENV)/installed: $(BIN)/python $(SOURCES)
 	$(PIP) --editable '.[torch]'
+	$(BIN)/python -m compileall -q harness backends suites reports
 	touch $@
 
 # pip knows dependency groups since 25.1; the one that a new environment brings may be older.
