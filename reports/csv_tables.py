@@ -1,6 +1,7 @@
 """Frames as CSV files, plus a file that documents their columns. Missing values are empty fields.
 
-Text that a spreadsheet would run as a formula begins with an apostrophe there; numbers stay numbers.
+Text that a spreadsheet would run as a formula begins with an apostrophe there; numbers stay numbers. Characters that
+control a terminal stand as their codes, as in all other reports; Parquet files have the text as it is.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.analysis import comparison_frame, schema_table, semantics_arms
+from harness.analysis import comparison_frame, make_inert, schema_table, semantics_arms
 
 FORMULA = r"^[=+\-@\t\r]"  # beginnings of what Excel, LibreOffice and Google Sheets compute
+ODD = r"[^ -~]"  # in texts that are looked at character by character
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +53,7 @@ def _write_table(table: pd.DataFrame, path: Path) -> Path:
     from pyarrow import csv
 
     made = pa.Table.from_pandas(table, preserve_index=False)
-    made = mark_formulas(made)
+    made = make_cells_inert(made)
     for number, field in enumerate(made.schema):
         if pa.types.is_boolean(field.type):
             words = pc.if_else(made.column(number), "True", "False")
@@ -62,15 +64,19 @@ def _write_table(table: pd.DataFrame, path: Path) -> Path:
     return path
 
 
-def mark_formulas(table: pa.Table) -> pa.Table:
-    """Return the table with an apostrophe before every text that a spreadsheet would run as a formula."""
+def make_cells_inert(table: pa.Table) -> pa.Table:
+    """Return the table with inert texts, and an apostrophe before each that a spreadsheet would run as a formula."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     for number, field in enumerate(table.schema):
         if _is_text(field.type):
             texts = table.column(number).cast(pa.string())
-            if pc.any(pc.match_substring_regex(texts.unique(), FORMULA)).as_py():  # most texts stand in many rows
+            different = texts.unique()  # most texts stand in many rows
+            if pc.any(pc.match_substring_regex(different, ODD)).as_py():
+                inert = pa.array([one and make_inert(one) for one in different.to_pylist()], pa.string())
+                texts = pc.take(inert, pc.index_in(texts, different))
+            if pc.any(pc.match_substring_regex(different, FORMULA)).as_py():
                 quoted = pc.binary_join_element_wise("'", texts, "")
                 texts = pc.if_else(pc.match_substring_regex(texts, FORMULA), quoted, texts)
             table = table.set_column(number, field.name, texts)

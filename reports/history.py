@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.csv_tables import mark_formulas
+from reports.csv_tables import make_cells_inert
 from reports.number_format import count, format_percent
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def write_csv(history: History, folder: Path) -> tuple[Path, ...]:
 
     tables = {"history": points_table(history), "changes": changes_table(history)}
     for name, table in tables.items():
-        csv.write_csv(mark_formulas(table), folder / f"{name}.csv", csv.WriteOptions(quoting_style="needed"))
+        csv.write_csv(make_cells_inert(table), folder / f"{name}.csv", csv.WriteOptions(quoting_style="needed"))
     return tuple(folder / f"{name}.csv" for name in tables)
 
 

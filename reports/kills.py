@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reports.csv_tables import make_cells_inert
+from reports.markdown_syntax import escape
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -31,8 +34,11 @@ def kill_frame(matrix: KillMatrix) -> pd.DataFrame:
 
 def write_csv(matrix: KillMatrix, folder: Path) -> tuple[Path, ...]:
     """Write killmatrix.csv."""
+    import pyarrow as pa
+
     path = folder / "killmatrix.csv"
-    kill_frame(matrix).to_csv(path, index=False, lineterminator="\n")
+    table = make_cells_inert(pa.Table.from_pandas(kill_frame(matrix), preserve_index=False))
+    table.to_pandas().to_csv(path, index=False, lineterminator="\n")
     return (path,)
 
 
@@ -40,12 +46,16 @@ def write_markdown(matrix: KillMatrix, folder: Path) -> tuple[Path, ...]:
     """Write killmatrix.md: laws by kills, with the faults that only they catch, and survivors."""
     unique = matrix.unique
     lines = [
-        "# Kill matrix", "", f"**{_verdict(matrix)}**", "", f"{matrix.tried} applications of {len(matrix.laws)} laws.",
+        "# Kill matrix", "", f"**{escape(_verdict(matrix))}**", "",
+        f"{matrix.tried} applications of {len(matrix.laws)} laws.",
         "", "| law | kills | only killer of |", "|---|---:|---|",
-        *(f"| {law} | {len(matrix.killed(law))} | {', '.join(unique.get(law, ()))} |" for law in by_kills(matrix)),
+        *(f"| {escape(law)} | {len(matrix.killed(law))} | {_list(unique.get(law, ()))} |" for law in by_kills(matrix)),
         "", "## Faults", "", "| fault | killers | laws |", "|---|---:|---|",
-        *(f"| {fault} | {len(matrix.killers(fault))} | {_some(matrix.killers(fault))} |" for fault in matrix.faults),
-        "", f"Smallest set of laws that catches all: {', '.join(matrix.smallest)}.",
+        *(
+            f"| {escape(fault)} | {len(matrix.killers(fault))} | {escape(_some(matrix.killers(fault)))} |"
+            for fault in matrix.faults
+        ),
+        "", f"Smallest set of laws that catches all: {_list(matrix.smallest)}.",
     ]  # fmt: skip
     path = folder / "killmatrix.md"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -97,6 +107,10 @@ def _verdict(matrix: KillMatrix) -> str:
     caught = len(matrix.faults) - len(matrix.survivors)
     lives = f"; {', '.join(matrix.survivors)} survive" if matrix.survivors else ", none survives"
     return f"{caught} of {len(matrix.faults)} planted faults are caught{lives}"
+
+
+def _list(names: tuple[str, ...]) -> str:
+    return ", ".join(map(escape, names))
 
 
 def _some(laws: tuple[str, ...], most: int = 6) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from harness.plan.suite import Mode, Timing
 from harness.plan.task import is_memory_short
 from harness.plugins.manager import Registry
 from harness.problems.numerics import Numerics
+from harness.problems.validation import MOST_WORD_BYTES
 from harness.record.run import GAVE_UP, Result, result_of
 from harness.worker.described.backend import DescribedBackend
 from harness.worker.protocol import (
@@ -85,7 +87,7 @@ class WorkerSupervisor:
         self.backend, self.memory_bytes, self.threads, self.place = backend, memory_bytes, threads, place
         self.settings = settings
         self.arm = arm or backend
-        self.log = folder / f"{self.arm.replace('/', '_')}.log"
+        self.log = folder / name_log(self.arm)
         names = plugins_for(registry, backend)
         there = tuple(map(place.name_of, names)) if place else names
         laws = tuple(map(place.name_of, law_plugins(registry))) if place else law_plugins(registry)
@@ -316,3 +318,12 @@ def plugins_for(registry: Registry, backend: str) -> tuple[str, ...]:
         for row in registry.rows
         if row.state == "loaded" and (backend in row.backends or row.laws or row.networks)
     )
+
+
+def name_log(arm: str) -> str:
+    """Return the name of the log of an arm's workers; of a name that is too long for a file, its begin and a hash."""
+    name = arm.replace("/", "_")
+    if len(name.encode()) > MOST_WORD_BYTES:
+        digest = hashlib.blake2b(arm.encode(), digest_size=8).hexdigest()
+        name = f"{name.encode()[: MOST_WORD_BYTES - 20].decode(errors='ignore')}-{digest}"
+    return f"{name}.log"

@@ -10,6 +10,7 @@ from typing import Literal
 
 from harness.backend.switches import SwitchName
 from harness.errors import UsageError
+from harness.problems.validation import WORD, is_word
 
 # A revision cannot contain a colon, so these markers are never part of one.
 INTERPRETER, INSTALLED, BUILD, SET = "@env:", "@installed:", "@build:", "@set:"
@@ -185,8 +186,8 @@ def _split_label(text: str) -> tuple[str | None, str]:
     label, equals, body = text.partition("=")
     if not equals or "@" in label:
         return None, text
-    if not label or any(c.isspace() or c == "/" for c in label):
-        raise _refuse(text, f"label '{label}' is not a word without blanks and slashes")
+    if not is_word(label):
+        raise _refuse(text, f"label '{label}' is not {WORD}")
     return label, body
 
 

@@ -21,6 +21,7 @@ from harness.errors import BrokenInstallationError, UsageError, say_error, unkno
 from harness.plan.catalog import Catalog
 from harness.plugins import hookspecs
 from harness.plugins.locating import claim_package
+from harness.problems.validation import WORD, is_word
 
 if TYPE_CHECKING:
     from harness.analysis.reporter import Reporter
@@ -249,8 +250,8 @@ class _Collected:
     def take(self, kind: str, item: Any) -> None:
         """Add an object. Raises UsageError for a name that is none, or taken."""
         name = getattr(item, "name", None)
-        if not isinstance(name, str) or not name or any(c.isspace() or c == "/" for c in name):
-            raise UsageError(f"{type(item).__name__} has name {name!r}, wanted a word without blanks or slashes")
+        if not isinstance(name, str) or not is_word(name):
+            raise UsageError(f"{type(item).__name__} has name {name!r}, wanted {WORD}")
         if name in self.given[kind] or name in getattr(self.registry, kind):
             raise UsageError(f"the name '{name}' is taken among {kind}, wanted a new one")
         self.given[kind][name] = item

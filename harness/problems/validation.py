@@ -18,6 +18,10 @@ Kind = type | UnionType
 Word = TypeVar("Word", bound=str)
 
 
+MOST_WORD_BYTES = 200  # of a name, which names files with a few letters more
+WORD = f"a word without blanks or slashes, of printable characters and at most {MOST_WORD_BYTES} bytes"
+
+
 def refuse(what: str, got: object, wanted: str) -> UsageError:
     """Build the error for a value that cannot be used."""
     return UsageError(f"{what}: got {got!r}, wanted {wanted}; see docs/plugins.md")
@@ -82,10 +86,20 @@ def check_callable(what: str, value: Callable[..., Any] | None, wanted: str) -> 
         raise refuse(what, value, wanted)
 
 
+def is_word(value: object) -> bool:
+    """Return True for a name: it stands in lines, commands, tables and names of files, in each as it is."""
+    return (
+        isinstance(value, str)
+        and value.isprintable()
+        and not any(c.isspace() or c == "/" for c in value)
+        and 0 < len(value.encode()) <= MOST_WORD_BYTES
+    )
+
+
 def check_word(what: str, value: object) -> None:
-    """Raise UsageError unless a value is a name: a word without blanks or slashes."""
-    if not isinstance(value, str) or not value or any(c.isspace() or c == "/" for c in value):
-        raise refuse(what, value, "a word without blanks or slashes")
+    """Raise UsageError unless a value is a name, as `is_word` says."""
+    if not is_word(value):
+        raise refuse(what, value, WORD)
 
 
 def _is(value: object, kind: Kind) -> bool:

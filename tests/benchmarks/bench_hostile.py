@@ -2,8 +2,8 @@
 
 `python -m tests.benchmarks.bench_hostile [--only TEXT] [--markdown FILE]`. Columns: kind, the outcomes of its cells,
 exit code, processor time of the command and its children in s, processes left. A kind ends well if its outcome is
-wrong (failed, error, crashed, timeout), or if it is in HARMLESS; every other one is printed as a fault, and is counted
-by the exit code.
+wrong (failed, error, crashed, timeout), if the run is void, or if it is in HARMLESS or UNKNOWN, which say why; every
+other one is printed as a fault, and is counted by the exit code. docs/hostile.md has the rows.
 """
 
 from __future__ import annotations
@@ -17,38 +17,71 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
 import harness
 from tests.conftest import ROOT
-from tests.hostile import interfering, unruly
+from tests.hostile import interfering, meeting, unruly
 
 LINE = "conv x=7x2x9 w=3x2x3 data=integer"  # on which the backends of dying.py end
+REAL = "conv x=7x2x9 w=3x2x3"  # on which half precision and one per cent show
+LONG = "conv x=10x8x24x24 w=16x8x3x3 pad=1"  # whose calls are so long that the use of threads shows
 LAW = ("correctness", "--law", "agrees-with-reference")
-TIMED = ("speed-short",)
+MET = ("correctness", "--law", "calls-at-once-agree")  # calls that meet
+TIMED = ("speed-short", "--threads", "1")
 LIMIT_S = 240.0  # of wall time for a command, after which it is killed and counts as hanging
 MARK = "BENCH_HOSTILE"
-HARMLESS = {  # right, or asked for nothing that could be wrong: they may pass, or be unavailable
-    "honest", "prints", "unavailable", "exits-on-gradients", "exits-in-atexit", "starts-50-children",
-    "leaves-a-detached-process", "leaves-threads-that-burn", "fills-its-folder",
-    "changes-folder-and-environment", "works-in-a-removed-folder", "changes-locale-and-signals", "turns-errors-on",
-    "lowers-recursion-limit", "replaces-streams", "rounds-upwards", "limits-file-size", "answers-what-changes-later",
-    "hangs-in-prepare", "sleeps-when-timed", "raises-in-workspace", "sys-exit-in-work",  # not asked by this law
-    "says-a-nasty-reason", "raises-in-probe", "talks-in-probe",  # unavailable
+MEETING = "conv x=2x3x5x6 w=5x3x3x2 stride=2,1 pad=1:0,0:1 data=integer"
+CHEATS = ("tests/cheats/timing.py", "tests/cheats/partial.py")
+FILES = ("tests/faulty/hostile.py", "tests/faulty/dying.py", "tests/faulty/editing.py", "tests/faulty/refusing.py")
+# Kinds of FILES that act only in timed calls, or only on real numbers.
+ACT_WHEN_TIMED = {
+    "invents-inputs", "shows-nothing", "halves-samples", "halves-all-times", "claims-unsupported", "claims-skipped",
+    "claims-unavailable", "accepts-itself-when-timed", "claims-times",
 }  # fmt: skip
+ACT_ON_REAL = {"declares-many-roundings", "declares-wider"}
+NEED_LENGTH = {"ignores-threads", "works-elsewhere"}
+# Why a kind may pass, or be unavailable: nothing that it does makes an answer, a time or a record wrong.
+HARMLESS = {
+    "honest": "right, and honest: it must not be accused",
+    "prints": "right; what it prints goes to the log of its worker",
+    "unavailable": "says why it cannot run, so that nothing ran",
+    "exits-on-gradients": "ends only in gradients, of which none is asked",
+    "exits-in-atexit": "right answers; it ends its process when that ends anyway",
+    "starts-50-children": "right answers; its children are ended with its worker",
+    "leaves-a-detached-process": "right answers; what it leaves is ended with its worker",
+    "leaves-threads-that-burn": "right answers; its threads end with its worker",
+    "fills-its-folder": "right answers; its file is its own, and temporary",
+    "changes-folder-and-environment": "right answers; the change is to its own process",
+    "works-in-a-removed-folder": "right answers; the change is to its own process",
+    "changes-locale-and-signals": "right answers; the change is to its own process, which is killed by SIGKILL",
+    "turns-errors-on": "right answers; the judge has its own state of NumPy",
+    "lowers-recursion-limit": "right answers; the change is to its own process",
+    "replaces-streams": "right answers; nothing of the harness is written there",
+    "rounds-upwards": "whole numbers are exact in every rounding mode; the judge has its own mode",
+    "limits-file-size": "right answers; the files of the run are written by another process",
+    "raises-in-probe": "says in a way that it cannot run, so that nothing ran",
+    "talks-in-probe": "says why it cannot run, so that nothing ran",
+    "says-a-nasty-reason": "says why it cannot run, so that nothing ran",
+    "immutable-arrays": "right, and honest: an array library whose arrays cannot be written to",
+    "plans-long": "right, and honest: its long plan is shown",
+}
+# What cannot be known from outside of the process that takes the times: docs/trust.md, what is not promised.
+UNKNOWN = {"halves-all-times": "makes calls and claims half of their time, consistently: not promised"}
 WRONG = {"failed", "error", "crashed", "timeout"}
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A hostile backend: its name, its plugin, and the suite that asks it."""
+    """A hostile backend: its name, its plugin, the suite that asks it, and the problem."""
 
     name: str
     plugin: str
     suite: tuple[str, ...] = LAW
+    line: str = LINE
 
     @property
     def short(self) -> str:
@@ -66,28 +99,49 @@ class Found:
     seconds: float
     left: int
     reason: str
+    said: str
 
     @property
     def well(self) -> bool:
         """True if it was found out, or is harmless; and if it left no process."""
         found = set(self.outcomes.split(", "))
         told = bool(found & WRONG) and self.code == 1
-        return not self.left and (told or (self.kind.short in HARMLESS and self.code in (0, 1, 4)))
+        void = self.code == 4 and "run is void" in self.said  # it has changed the records
+        may_pass = self.kind.short in HARMLESS or self.kind.short in UNKNOWN
+        return not self.left and (told or void or (may_pass and self.code in (0, 4)))
+
+    @property
+    def row(self) -> str:
+        """A row of the page."""
+        told = self.outcomes if self.outcomes != "no run" else "the run is void"
+        short = self.kind.short
+        why = "" if set(told.split(", ")) & WRONG else HARMLESS.get(short, UNKNOWN.get(short, ""))
+        timed = "timed" if self.kind.suite is TIMED else "meeting" if self.kind.suite is MET else "law"
+        name = f"`{self.kind.name}`"
+        return f"| {name} | {timed} | {told} | {self.code} | {self.seconds:.1f} | {self.left} | {why} |"
 
 
 def list_kinds() -> list[Kind]:
     """Return all kinds: tests/hostile, and those of tests/faulty and tests/cheats that attack or deceive."""
     found = [Kind(f"unruly:{name}", "tests/hostile/unruly.py") for name in unruly.MADE]
     found += [Kind(one.name, "tests/hostile/interfering.py") for one in interfering.BACKENDS]
-    found += [
-        Kind(f"unruly:{name}", "tests/hostile/unruly.py", TIMED) for name in ("hangs-in-prepare", "sleeps-when-timed")
-    ]
-    files = ("tests/faulty/hostile.py", "tests/faulty/dying.py", "tests/faulty/editing.py", "tests/faulty/refusing.py")
-    for file in files:
-        found += [Kind(name, file) for name in _read_names(file) if "holds-the-interpreter" not in name]
-    for file in ("tests/cheats/timing.py", "tests/cheats/partial.py"):
-        found += [Kind(name, file, TIMED) for name in _read_names(file)]
+    found = [choose_way(one) for one in found]
+    found += [Kind(one.name, "tests/hostile/meeting.py", MET, MEETING) for one in meeting.BACKENDS]
+    for file in FILES:
+        names = [name for name in _read_names(file) if "holds-the-interpreter" not in name]
+        found += [choose_way(Kind(name, file)) for name in names]
+    for file in CHEATS:
+        for name in _read_names(file):
+            line = LONG if name.partition(":")[2] in NEED_LENGTH else REAL
+            found.append(Kind(name, file, TIMED, line))
     return found
+
+
+def choose_way(kind: Kind) -> Kind:
+    """Return a kind with the suite and the problem in which it acts."""
+    if kind.short in ACT_WHEN_TIMED or kind.short in ("hangs-in-prepare", "sleeps-when-timed"):
+        return replace(kind, suite=TIMED)
+    return replace(kind, line=REAL) if kind.short in ACT_ON_REAL else kind
 
 
 def _read_names(file: str) -> list[str]:
@@ -102,7 +156,7 @@ def try_kind(kind: Kind, folder: Path) -> Found:
     command = [
         sys.executable, "-m", "harness", "run", *kind.suite, "--plugin", str(ROOT / kind.plugin), "--backend",
         kind.name,
-        "--problem", LINE, "--time-limit", "10", "--memory-limit", "2GiB", "--jobs", "1", "--output", str(output),
+        "--problem", kind.line, "--time-limit", "10", "--memory-limit", "2GiB", "--jobs", "1", "--output", str(output),
     ]  # fmt: skip
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.Popen(
@@ -120,7 +174,7 @@ def try_kind(kind: Kind, folder: Path) -> Found:
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     left = end_left(token)
     outcomes, reason = read_outcomes(output)
-    return Found(kind, outcomes or "no run", code, seconds, left, reason or " ".join(said.split())[-300:])
+    return Found(kind, outcomes or "no run", code, seconds, left, reason or " ".join(said.split())[-300:], said)
 
 
 def read_outcomes(output: Path) -> tuple[str, str]:
@@ -168,7 +222,7 @@ def main() -> int:
         print(row, f"    {show_text(found.reason, 200)}", sep="\n", flush=True)
         if options.markdown is not None:
             with options.markdown.open("a", encoding="utf-8") as file:
-                file.write(f"| {name} | {found.outcomes} | {found.code} | {found.seconds:.1f} | {found.left} |\n")
+                file.write(f"{found.row}\n")
     print(f"{bad} faults")
     return min(bad, 100)
 
