@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import difflib
 import math
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -25,6 +26,9 @@ FORMAT = 1
 MOST_BYTES = 2**21
 MOST_ROWS = 10_000
 LEAST_DIAGNOSIS = 8  # characters of a diagnosis with `*`, so that it does not match every reason
+MOST_PARTS = 64  # of a dotted key, for which tomllib needs time that grows with their square
+PART = r"""(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)"""
+DEEP_KEY = re.compile(rf"(?<![\w-]){PART}{{{MOST_PARTS}}}")
 SEE = "see docs/claims.md"
 SCOPE = ("backend", "operators", "dtypes", "layouts", "axes", "windows", "problems")
 PROMISE = (*SCOPE, "derived", "note")
@@ -40,7 +44,10 @@ def read_claims(path: str | Path) -> Claims:
     """
     try:
         raw = read_file(path, MOST_BYTES)
-        found = tomllib.loads(raw.decode("utf-8"))
+        text = raw.decode("utf-8")
+        if DEEP_KEY.search(text):
+            raise UsageError(f"claims: '{path}' has a key of more than {MOST_PARTS} parts, wanted plain keys; {SEE}")
+        found = tomllib.loads(text)
     except FileNotFoundError:
         raise UsageError(
             f"claims: got '{path}', which does not exist, wanted a file such as {FILE}; "

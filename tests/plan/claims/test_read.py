@@ -75,6 +75,8 @@ def test_a_line_in_any_order_of_its_fields_is_made_canonical(load):
         (b"\xff", "is no TOML"),
         ("a = " + "[" * 5000, "is no TOML"),
         ("a = " + "9" * 5000, "is no TOML"),
+        ("a." * 900_000 + "a = 1", "has a key of more than 64 parts"),
+        ('x = {"a"' + " . 'a'" * 300_000 + " = 1}", "has a key of more than 64 parts"),
         ("[[promises]]", "key: got 'promises', wanted one of format, promise, fault; did you mean 'promise'?"),
         ("promise = 3", "promise: got 3, wanted rows that begin with [[promise]]"),
         ("fault = [1]", "fault: got [1], wanted rows that begin with [[fault]]"),
