@@ -67,7 +67,7 @@ def test_a_checkout_as_it_lies_is_compared_and_said_to_be_dirty(repository, tmp_
     text = summary.read_text()
     assert text.startswith("before\n### ❌ failed: 1 BROKEN")
     assert "with uncommitted changes compared with" in text
-    assert "| BROKEN | `kernels` | `agrees-with-reference` | `conv_input_grad" in text
+    assert "| BROKEN | 1 | `kernels` | `agrees-with-reference` | `conv_input_grad" in text
 
 
 @pytest.mark.slow
