@@ -2,7 +2,7 @@
 
 `python -m tests.benchmarks.bench_hostile [--only TEXT] [--markdown FILE]`. Columns: kind, the outcomes of its cells,
 exit code, processor time of the command and its children in s, processes left. A kind ends well if its outcome is
-wrong (failed, error, crashed, timeout), if the run is void, or if it is in HARMLESS or UNKNOWN, which say why; every
+wrong (failed, error, crashed, timeout), if the run is void, or if it is in HARMLESS, which says why; every
 other one is printed as a fault, and is counted by the exit code. docs/hostile.md has the rows.
 """
 
@@ -37,12 +37,14 @@ MARK = "BENCH_HOSTILE"
 MEETING = "conv x=2x3x5x6 w=5x3x3x2 stride=2,1 pad=1:0,0:1 data=integer"
 CHEATS = ("tests/cheats/timing.py", "tests/cheats/partial.py")
 FILES = ("tests/faulty/hostile.py", "tests/faulty/dying.py", "tests/faulty/editing.py", "tests/faulty/refusing.py")
-# Kinds of FILES that act only in timed calls, or only on real numbers.
+# Kinds of FILES that act only in timed calls, and kinds that act only on real numbers, or in long calls.
 ACT_WHEN_TIMED = {
     "invents-inputs", "shows-nothing", "halves-samples", "halves-all-times", "claims-unsupported", "claims-skipped",
     "claims-unavailable", "accepts-itself-when-timed", "claims-times",
 }  # fmt: skip
-ACT_ON_REAL = {"declares-many-roundings", "declares-wider"}
+ACT_ON_REAL = {
+    "declares-many-roundings", "declares-wider", "right-at-first", "right-on-known", "finishes-in-the-gap",
+}  # fmt: skip
 NEED_LENGTH = {"ignores-threads", "works-elsewhere"}
 # Why a kind may pass, or be unavailable: nothing that it does makes an answer, a time or a record wrong.
 HARMLESS = {
@@ -69,8 +71,6 @@ HARMLESS = {
     "immutable-arrays": "right, and honest: an array library whose arrays cannot be written to",
     "plans-long": "right, and honest: its long plan is shown",
 }
-# What cannot be known from outside of the process that takes the times: docs/trust.md, what is not promised.
-UNKNOWN = {"halves-all-times": "makes calls and claims half of their time, consistently: not promised"}
 WRONG = {"failed", "error", "crashed", "timeout"}
 
 
@@ -107,15 +107,14 @@ class Found:
         found = set(self.outcomes.split(", "))
         told = bool(found & WRONG) and self.code == 1
         void = self.code == 4 and "run is void" in self.said  # it has changed the records
-        may_pass = self.kind.short in HARMLESS or self.kind.short in UNKNOWN
-        return not self.left and (told or void or (may_pass and self.code in (0, 4)))
+        return not self.left and (told or void or (self.kind.short in HARMLESS and self.code in (0, 4)))
 
     @property
     def row(self) -> str:
         """A row of the page."""
         told = self.outcomes if self.outcomes != "no run" else "the run is void"
         short = self.kind.short
-        why = "" if set(told.split(", ")) & WRONG else HARMLESS.get(short, UNKNOWN.get(short, ""))
+        why = "" if set(told.split(", ")) & WRONG else HARMLESS.get(short, "")
         timed = "timed" if self.kind.suite is TIMED else "meeting" if self.kind.suite is MET else "law"
         name = f"`{self.kind.name}`"
         return f"| {name} | {timed} | {told} | {self.code} | {self.seconds:.1f} | {self.left} | {why} |"
@@ -132,7 +131,8 @@ def list_kinds() -> list[Kind]:
         found += [choose_way(Kind(name, file)) for name in names]
     for file in CHEATS:
         for name in _read_names(file):
-            line = LONG if name.partition(":")[2] in NEED_LENGTH else REAL
+            short = name.partition(":")[2]
+            line = LONG if short in NEED_LENGTH else REAL if short in ACT_ON_REAL else LINE
             found.append(Kind(name, file, TIMED, line))
     return found
 

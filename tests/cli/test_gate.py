@@ -1,11 +1,15 @@
 """`gate` and `bisect` as users call them, in repositories made here; no verdict depends on how long things take."""
 
 import json
+import os
 import sys
 
 import pytest
 
+from harness.record.directory import read_run
 from tests.commands import call_harness
+from tests.conftest import ROOT
+from tests.execution.interrupted import run_killed
 from tests.gating.twenty import COMMITS, SETTINGS, Commit, add, git, make_repository
 from tests.gating.twenty import run_harness as harness
 
@@ -272,3 +276,20 @@ def test_bisect_compares_no_times_on_a_machine_that_is_not_qualified(repository,
     assert done.returncode == 5, done.stdout + done.stderr
     assert "bisect compares no times: this machine is not qualified" in done.stderr and "--unqualified" in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_a_gate_that_was_killed_goes_on_to_the_same_verdicts(repository, tmp_path):
+    copy = _copy(repository, tmp_path)  # as the worktrees of a killed command remain: nothing could remove them
+    asked = (*OPTIONS, "--base", "same", "--head", "broken", "--suite", "kernels-laws")
+    state = {**SETTINGS, "HARNESS_STATE_DIR": str(tmp_path), "PYTHONPATH": f"{copy}{os.pathsep}{ROOT}"}
+    run_killed("4+", "gate", *asked, "--output", tmp_path / "run", cwd=copy, **state)
+    begun = read_run(tmp_path / "run")
+    assert not begun.complete and 0 < len(begun.results) < 8
+    done = harness("gate", *asked, "--resume", str(tmp_path / "run"), cwd=copy, state=tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "failed: 1 BROKEN" in done.stdout and "and resumed: killed after" in done.stdout
+    run = read_run(tmp_path / "run")
+    assert run.complete and [result for result in run.results if result in begun.results] == list(begun.results)
+    other = harness("gate", *asked, "--head", "same", "--resume", str(tmp_path / "run"), cwd=copy, state=tmp_path)
+    assert other.returncode == 2 and "run cannot be resumed" in other.stderr and "arms: got" in other.stderr
