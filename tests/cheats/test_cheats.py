@@ -33,7 +33,8 @@ SOON = ("remembers-address", "lazy")
 def test_a_cheat_is_caught_and_has_no_time(tmp_path, cheat):
     run = _time(tmp_path, cheat)
     (result,) = run.results
-    assert (result.outcome, result.measurement) == ("error", None), result.reason
+    assert result.outcome in ("failed", "error"), result.reason  # failed where the judge has seen a wrong answer itself
+    assert result.measurement is None
     assert re.search(KNOWN[cheat], result.reason)
     assert find_exit_code(run) == 1
 

@@ -104,12 +104,15 @@ class Examiner:
     def approve(self, reply: Reply) -> Reply:
         """Return the reply to a request, or the outcome that the judgements made in its course stand for instead.
 
-        A wrong answer that was seen here comes first. An accusation has to be shown again, and the host may invent it.
+        A wrong answer that was seen here comes first. An accusation has to be shown again, and the host may invent it:
+        it is only quoted then.
         """
         if isinstance(reply, Checked) and reply.outcome == "failed":
             return reply
         if self.failed:
-            return Checked("failed", self.failed[0].describe(), self.failed[0])
+            accusation = reply.reason if isinstance(reply, Checked) and reply.outcome in WRONG else None
+            why = f"; its process says: {accusation}" if accusation else ""
+            return Checked("failed", self.failed[0].describe() + why, self.failed[0])
         if isinstance(reply, Checked) and reply.outcome in WRONG:
             return reply
         if isinstance(reply, Checked) and reply.outcome != "passed":
