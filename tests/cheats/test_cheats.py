@@ -25,6 +25,8 @@ KNOWN = {
     "patched-clock": "its clock runs behind",
 }
 SOON = ("remembers-address", "lazy")
+WRONG = ("remembers-address", "remembers-fingerprint", "plans-the-answer")  # the judge sees it itself
+MAYBE_WRONG = ("unfinished", "unfinished-for-long")
 
 
 @pytest.mark.parametrize(
@@ -33,8 +35,9 @@ SOON = ("remembers-address", "lazy")
 def test_a_cheat_is_caught_and_has_no_time(tmp_path, cheat):
     run = _time(tmp_path, cheat)
     (result,) = run.results
-    assert result.outcome in ("failed", "error"), result.reason  # failed where the judge has seen a wrong answer itself
-    assert result.measurement is None
+    # what is unfinished is wrong when it is judged, or was right then and has changed: that depends on the machine
+    seen = cheat in WRONG or (cheat in MAYBE_WRONG and "wanted" in result.reason)
+    assert (result.outcome, result.measurement) == ("failed" if seen else "error", None), result.reason
     assert re.search(KNOWN[cheat], result.reason)
     assert find_exit_code(run) == 1
 
