@@ -1,1 +1,0 @@
-"""Counting the instructions that a call retires, by the kernel's counter or under valgrind."""
