@@ -29,7 +29,7 @@ from harness.worker.hosted.backend import HostedBackend, make_hosted
 from harness.worker.hosted.change import find_change
 from harness.worker.hosted.examiner import Examiner, NetworkExaminer, mark_untold
 from harness.worker.hosted.network import GraphBackend, HostedNetworkUnderTest
-from harness.worker.hosted.process import MOST_TEXT, Host, HostDiedError, HostError
+from harness.worker.hosted.process import Host, HostDiedError, HostError
 from harness.worker.hosted.subject import HostedUnderTest
 from harness.worker.outcome import check, describe_error
 from harness.worker.protocol import (
@@ -50,6 +50,7 @@ from harness.worker.protocol import (
     send,
 )
 from harness.worker.voting import answer_vote
+from harness.worker.wire.messages import MOST_TEXT
 
 MOST_VERSIONS = 100  # libraries of which a backend names the versions
 UNSAID = "its process says neither what it declares nor why it cannot run"

@@ -404,15 +404,16 @@ class PlansShareScratch(SharedScratch):
     """Plain methods have memory of their own; the workspace of prepared calls is one for all."""
 
     name = "faulty:plans-share-scratch"
+    operator, shared = harness.Operator.max_pool_grad, "dy"  # of these plans, and their array in the workspace
     conv = Right.conv
 
     def prepare(self, problem, arrays):
-        if problem.operator is not harness.Operator.max_pool_grad:
+        if problem.operator is not self.operator:
             return super().prepare(problem, arrays)
 
         def call():
-            copied = self.copied(arrays["dy"])
-            return self.max_pool_grad(copied, arrays["x"], arrays["indices"], problem.window)
+            copied = self.copied(arrays[self.shared])
+            return bind_operator(self, problem, arrays | {self.shared: copied})()
 
         return call
 

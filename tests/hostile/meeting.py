@@ -6,6 +6,7 @@ import numpy as np
 
 import harness
 from harness.laws.meeting import Interruption, Overlapping
+from tests.faulty import state
 from tests.faulty.hostile import PatchesComparison
 from tests.faulty.right import Right
 from tests.faulty.state import SharedScratch
@@ -22,21 +23,11 @@ class ApprovesItself(SharedScratch):
         return super().conv(x, w, b, window)
 
 
-class PlansShareScratch(SharedScratch):
-    """Plain methods have memory of their own; the workspace of prepared calls is one for all."""
+class PlansShareScratch(state.PlansShareScratch):
+    """Plans of convolutions share their workspace."""
 
     name = "meeting:plans-share-scratch"
-    conv = Right.conv
-
-    def prepare(self, problem, arrays):
-        if problem.operator is not harness.Operator.conv:
-            return super().prepare(problem, arrays)
-
-        def call():
-            copied = self.copied(arrays["x"])
-            return self.conv(copied, arrays["w"], arrays.get("b"), problem.window)
-
-        return call
+    operator, shared = harness.Operator.conv, "x"
 
 
 class ExitsInAThread(Right):

@@ -18,8 +18,8 @@ from harness.problems.problem import Problem
 from harness.worker.described.process import Describer, NoAnswerError
 from harness.worker.hosted.process import make_error
 from harness.worker.wire.arguments import Asked
-from harness.worker.wire.descriptions import MOST_TEXT, Answer, Arithmetic, Offer, Way
-from harness.worker.wire.messages import Raised
+from harness.worker.wire.descriptions import Answer, Arithmetic, Offer, Way
+from harness.worker.wire.messages import MOST_TEXT, Raised
 
 MOST_DEATHS = 3  # as of a worker
 Key = tuple[Any, ...]

@@ -16,8 +16,8 @@ from harness.problems.problem import Problem
 from harness.worker.described.backend import find_source
 from harness.worker.host.declared import declare
 from harness.worker.outcome import find_origin
-from harness.worker.wire.descriptions import MOST_TEXT, Answer, Arithmetic, Offer, Plugin, Way, encoder
-from harness.worker.wire.messages import Raised
+from harness.worker.wire.descriptions import Answer, Arithmetic, Offer, Plugin, Way, encoder
+from harness.worker.wire.messages import MOST_TEXT, Raised
 
 Found = TypeVar("Found")
 

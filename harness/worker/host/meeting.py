@@ -14,6 +14,7 @@ from harness.backend.routing import find_route, prepare, run
 from harness.laws.interrupting import interrupt
 from harness.laws.meeting import Make, Taken
 from harness.laws.overlapping import overlap
+from harness.laws.subject import PreparedCall
 from harness.problems.arrays import Array, Call, DeviceArrays
 from harness.problems.arrays import Outputs as Result
 from harness.problems.calling import bind_operator, name_outputs
@@ -36,18 +37,8 @@ from harness.worker.wire.messages import (
 
 
 @dataclass(frozen=True, slots=True)
-class HostCall:
-    """A call of the backend with its arrays; its answer is judged elsewhere."""
-
-    backend: Backend
-    problem: Problem
-    call: Call
-
-    def run(self) -> Result:
-        """Call once and wait until every queued operation has ended."""
-        result = self.call()
-        self.backend.synchronize()
-        return result
+class HostCall(PreparedCall):
+    """A call of the backend with its arrays; the form of its answer is judged elsewhere, as is the answer."""
 
     def fetch(self, result: Result) -> dict[str, Array]:
         """Return copies of the outputs by name."""
@@ -98,18 +89,18 @@ class Meeting:
     def _bind(self, met: Met) -> Make:
         """Return a function that returns the call of a request; its route is looked for once, before calls meet."""
         if isinstance(met, Invoke):
-            held = HostCall(self.backend, met.problem.make(), self.held[met.number])
+            held = HostCall(met.problem.make(), self.backend, self.held[met.number])
             return lambda: held
         problem = self.route(met.problem)
         if isinstance(met, Run):
             arrays = {name: self.held[number] for name, number in met.arrays.items()}
-            plain = HostCall(self.backend, problem, self._bind_plain(problem, arrays))
+            plain = HostCall(problem, self.backend, self._bind_plain(problem, arrays))
             return lambda: plain
         given = met.arrays
 
         def renew() -> HostCall:
             new = {name: self.backend.to_device(self.read(placed).copy(order="K")) for name, placed in given.items()}
-            return HostCall(self.backend, problem, prepare(self.backend, problem, new))
+            return HostCall(problem, self.backend, prepare(self.backend, problem, new))
 
         return renew
 

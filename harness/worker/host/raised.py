@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from harness.backend.routing import UnsupportedError
 from harness.worker.outcome import find_origin
-from harness.worker.wire.messages import Raised
-
-MOST_TEXT = 2000
+from harness.worker.wire.messages import MOST_TEXT, Raised
 
 
 def describe_raised(error: BaseException) -> Raised:

@@ -31,6 +31,7 @@ from harness.worker.hosted.output import Output
 from harness.worker.wire.arena import Arena, ArenaError, Blocks, Placed, create_file
 from harness.worker.wire.channel import Channel, ChannelClosedError, ChannelError
 from harness.worker.wire.messages import (
+    MOST_TEXT,
     Drop,
     Envelope,
     HostReply,
@@ -57,7 +58,6 @@ REPLIES: dict[type[protocol.Request], tuple[type[protocol.Reply], ...]] = {
 }  # fmt: skip
 MOST_QUESTIONS = 10_000  # of one request; a block of samples asks a few
 MOST_TYPES = 20
-MOST_TEXT = 2000  # characters of an exception's text, of its file and line, and of the names of its classes
 Expected = TypeVar("Expected")
 END_S = 2.0  # until a process whose channel is closed has ended
 DEATH_S = 30.0  # the same if it closed the channel itself: on a busy machine a process that dies waits for a core

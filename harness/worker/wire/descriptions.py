@@ -10,7 +10,6 @@ from harness.worker.wire.arguments import Asked
 from harness.worker.wire.messages import Declared, Raised
 
 MOST_BYTES = 2**24  # of a frame
-MOST_TEXT = 2000  # characters of any text of a backend
 
 
 class Describe(msgspec.Struct, frozen=True, array_like=True, tag="describe"):

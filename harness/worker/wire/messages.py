@@ -13,6 +13,8 @@ from harness.worker.protocol import Ready
 from harness.worker.wire.arena import Placed
 from harness.worker.wire.arguments import Argument, Asked
 
+MOST_TEXT = 2000  # characters of any text of a backend: messages, files and lines, names
+
 # --- requests -----------------------------------------------------------------------------------------------------
 
 
