@@ -100,8 +100,8 @@ def compare_to_base(run: Run, gate: Gate | None = None) -> ArmComparison:
     for number, pair in enumerate(pairs):
         if judged[number].verdict == "MISSING" and all(one is not None and one.outcome == "passed" for one in pair):
             judged[number] = Judgement(verdict="INCONCLUSIVE", reason=DISTURBED)
-        if untold := [one for one in pair if one is not None and one.untold]:
-            judged[number] = Judgement(verdict="INCONCLUSIVE", reason=untold[0].reason)
+        if unknown := [one for one in pair if one is not None and (one.untold or one.unreached)]:
+            judged[number] = Judgement(verdict="INCONCLUSIVE", reason=unknown[0].reason)
     by_arm: dict[str, dict[int, list[float]]] = defaultdict(dict)
     for number, (_, new) in enumerate(pairs):
         if ratios[number]:

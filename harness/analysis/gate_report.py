@@ -13,7 +13,7 @@ from harness.analysis.outcomes import CODE, Silent, find_silent, find_transition
 from harness.analysis.verdicts import Judgement
 from harness.exit_codes import ExitCode
 from harness.record.acceptance import Acceptance
-from harness.record.run import NO_PASS, RAN, WRONG, Result, Run
+from harness.record.run import RAN, WRONG, Result, Run
 
 Finding = Literal[
     "BROKEN", "SLOWER", "MISSING", "INCONCLUSIVE", "WRONG BEFORE", "BLESSED", "FASTER", "MENDED", "NEW", "SAME",
@@ -232,9 +232,8 @@ def _compare(base: Result | None, new: Result, silent: Silent, row: Row | None, 
     found, judgement = find_transition(base, new, silent), None
     finding: Finding = found.word
     reason = found.reason
-    if found.by_time:
-        judgement = row.judgement if row is not None else Judgement(verdict="INCONCLUSIVE", reason=NO_PASS)
-        finding, reason = judgement.verdict, judgement.reason
+    if found.by_time and row is not None:  # a row stands for every pair of which a side ran
+        judgement, finding, reason = row.judgement, row.judgement.verdict, row.judgement.reason
     undecided = finding == "INCONCLUSIVE" and ruled_out
     return Compared(
         backend=new.backend, base=base, new=new, finding=finding, judgement=judgement, reason=reason,

@@ -80,8 +80,7 @@ def find_transition(base: Result | None, new: Result | None, silent: Silent = fr
     base, new: results of both sides, None if a side has no such cell. silent: result of `find_silent` for the base.
     """
     was, now = _state_of_base(base, silent), _state_of(new)
-    word, timed = look_up(was, now), _is_timed(new or base)
-    by_time = timed and (was == now == "passed" or (word == "INCONCLUSIVE" and "not reached" in (was, now)))
+    word, by_time = look_up(was, now), _is_timed(new or base) and was == now == "passed"
     return Transition(was=was, now=now, word=word, reason=_explain(word, was, now, base, new), by_time=by_time)
 
 
@@ -117,7 +116,7 @@ def _state_of(result: Result | None) -> State:
     assert result.outcome in OUTCOMES
     if result.untold:
         return "cannot tell"
-    return "not reached" if result.outcome == "skipped" and result.reason == NO_PASS else result.outcome
+    return "not reached" if result.unreached else result.outcome
 
 
 def _state_of_base(base: Result | None, silent: Silent) -> State:
@@ -148,10 +147,10 @@ def _explain(word: Word, was: State, now: State, base: Result | None, new: Resul
             return f"it was {before}"
         case "INCONCLUSIVE" if "cannot tell" in (was, now):
             return after if now == "cannot tell" else f"in the base, {before}"
-        case "INCONCLUSIVE" if "not reached" in (was, now):
-            return NO_PASS
-        case "INCONCLUSIVE":
+        case "INCONCLUSIVE" if was in ("unavailable", "silent"):  # also where the new version was not reached
             return f"the base cannot run here: {(base and base.reason) or ''}"
+        case "INCONCLUSIVE":
+            return NO_PASS
         case "UNCHANGED" if was in ("unavailable", "silent"):
             return f"the base cannot run here: {(base and base.reason) or ''}"
         case "UNCHANGED" if was in WRONG:

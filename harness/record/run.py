@@ -181,6 +181,11 @@ class Result:
         return self.outcome == "skipped" and (self.reason or "").startswith(CANNOT_TELL)
 
     @property
+    def unreached(self) -> bool:
+        """True if the budget ended before the cell was timed, so that nothing is known of it."""
+        return self.outcome == "skipped" and self.reason == NO_PASS
+
+    @property
     def attachments(self) -> Attachments | None:
         """Data that its law, or its verification, attached for the report; None if there are none."""
         return None if self.deviation is None else self.deviation.attachments

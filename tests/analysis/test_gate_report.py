@@ -168,6 +168,22 @@ def test_a_cell_that_no_pass_reached_is_not_silent():
     assert report.exit_code == 5
 
 
+def test_a_cell_that_no_pass_reached_is_not_missing_where_the_base_could_not_run():
+    late = time_cell(1, "new", (), outcome="skipped", reason=NO_PASS)
+    report = _judge(time_cell(0, "base", (), outcome="error", reason=MISSING), late)
+    assert [(cell.finding, cell.baseless) for cell in report.cells] == [("INCONCLUSIVE", True)]
+    assert report.cells[0].reason == f"the base cannot run here: {MISSING}"
+    assert report.exit_code == ExitCode.INCOMPLETE and MISSING in conclude_gate(report)
+    assert [row.judgement.verdict for row in report.arm_comparison.rows] == ["INCONCLUSIVE"]
+
+
+@pytest.mark.parametrize("was", ["passed", "failed", "unsupported", "absent"])
+def test_a_timed_cell_that_no_pass_reached_is_never_missing(was):
+    base = [] if was == "absent" else [time_cell(0, "base", SAME if was == "passed" else (), outcome=was)]
+    report = _judge(*base, time_cell(1, "new", (), outcome="skipped", reason=NO_PASS))
+    assert [(cell.finding, cell.reason) for cell in report.cells] == [("INCONCLUSIVE", NO_PASS)]
+
+
 @pytest.mark.parametrize(("resolve", "code"), [(0.0, 5), (0.05, 0), (0.016, 5)])
 def test_an_undecided_cell_passes_where_a_large_slow_down_is_ruled_out(resolve, code):
     report = _judge(time_cell(0, "base", SAME), time_cell(1, "new", spread(1010.0, share=0.004)), resolve=resolve)
