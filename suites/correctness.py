@@ -1,4 +1,4 @@
-"""Suite `correctness`: every law on every geometry where its conditions hold."""
+"""Suite `correctness`: the reference on every problem, every other law wherever its conditions meet anew."""
 
 from __future__ import annotations
 
@@ -13,18 +13,31 @@ from harness.generate import (
     dispatch_problems,
     precise_problems,
     rare_problems,
+    spread_laws,
 )
 from suites.geometries import correctness_problems
 from suites.laws import all_laws
 from suites.shrunk_layers import all_shrunk_problems, shrunk_problems
 
+# Laws that repeat calls. What they look for (a cache, a race, a buffer) does not depend on what is computed, so that a
+# problem for each value of a factor is enough.
+ONCE = (
+    "threads-agree", "history-leaves-no-trace", "prepared-calls-are-steady", "answers-follow-contents",
+    "outputs-are-fresh", "repeats-to-the-bit",
+)  # fmt: skip
+
+
+@cache
+def apart_problems() -> tuple[NamedProblem, ...]:
+    """Return chosen geometries, and generated ones in which every three values meet; laws are spread over them."""
+    return spread_laws((*correctness_problems(), *covering_problems()), all_laws(), ONCE)
+
 
 @cache
 def asked_problems() -> tuple[NamedProblem, ...]:
-    """Return chosen geometries, generated ones in which every three values meet, and those on specialised paths."""
-    apart = (*correctness_problems(), *covering_problems())
+    """Return problems for all laws, and those on specialised paths."""
     paths = (*rare_problems(), *precise_problems(), *dispatch_problems())
-    return (*apart, *count_problems(), *shrunk_problems(), *paths)
+    return (*apart_problems(), *count_problems(), *shrunk_problems(), *paths)
 
 
 def deeper_problems() -> tuple[NamedProblem, ...]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from harness.generate.dispatch.rare import rare_problems
     from harness.generate.domains import TAILS, TINY, VOLUME, Tier
+    from harness.generate.spreading import spread_laws
 else:
     from harness.lazy import load_lazily
 
@@ -37,11 +38,12 @@ else:
             "dispatch.problems": "ask_elements costly_dispatch_problems dispatch_problems with_long_numbers",
             "dispatch.rare": "rare_problems",
             "domains": "TAILS TINY Tier VOLUME",
+            "spreading": "spread_laws",
         },
     )
 
 __all__ = [
     "TAILS", "TINY", "VOLUME", "Choices", "Coverage", "CoverageState", "Gap", "Tier", "ask_elements", "build_problem",
     "costly_dispatch_problems", "count_problems", "covering_problems", "dispatch_problems", "list_conditions",
-    "list_gaps", "precise_problems", "rare_problems", "spread_choices", "with_long_numbers",
+    "list_gaps", "precise_problems", "rare_problems", "spread_choices", "spread_laws", "with_long_numbers",
 ]  # fmt: skip

@@ -93,7 +93,7 @@ def plan_run(
         applied = wanted or [catalog.law(name) for name in suite.laws]
         asked = _of_networks(suite.take_all(problems) if problems else suite.all_problems(known, depth), networks)
         _check_partners(catalog, problems or asked)
-        items = _once(asked, applied)
+        items = _once(asked, applied, depth)
         bases = {arm.family: arm.name for arm in reversed(chosen)}
         for arm in chosen:
             if arm.switch and suite.kind != "correctness":  # such an arm is for laws only
@@ -187,7 +187,7 @@ class _Item:
     laws: tuple[Law, ...]
 
 
-def _once(items: Sequence[NamedProblem], laws: Sequence[Law]) -> list[_Item]:
+def _once(items: Sequence[NamedProblem], laws: Sequence[Law], depth: Depth = "default") -> list[_Item]:
     """Return each problem once, under its first name: a problem line is the key of its results."""
     first: dict[str, _Item] = {}
     known: dict[tuple[Any, ...], int] = {}
@@ -196,7 +196,8 @@ def _once(items: Sequence[NamedProblem], laws: Sequence[Law]) -> list[_Item]:
         line = problem.line
         if line not in first:
             asked = [law for law in laws if law.name in named.laws] if named.laws else laws
-            applied = tuple(law for law in asked if law.applies(problem))
+            spared = frozenset(named.spared if depth != "full" else ())
+            applied = tuple(law for law in asked if law.name not in spared and law.applies(problem))
             first[line] = _Item(named, line, known.setdefault(geometry(problem), len(known)), applied)
     return list(first.values())
 

@@ -34,6 +34,7 @@ class NamedProblem:
     isolate: time it in processes that time nothing else, because it affects the caches of its neighbours.
     laws: names of the only laws of its suite that are applied; empty for all whose conditions hold.
     optional: one of very many, left out if they would take a backend longer than the suite's `breadth_s`.
+    spared: names of laws of its suite that are applied to other problems in its place, and to this one at depth `full`.
     Raises UsageError for values of a wrong type; a list of laws is converted.
     """
 
@@ -43,6 +44,7 @@ class NamedProblem:
     isolate: bool = False
     laws: tuple[str, ...] = ()
     optional: bool = False
+    spared: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Reject values that would otherwise fail only during planning."""
@@ -52,7 +54,9 @@ class NamedProblem:
         check_number(
             f"{what}, multiplicity", self.multiplicity, "a whole number of at least 1", least=1, whole=True
         )  # fmt: skip
-        object.__setattr__(self, "laws", read_tuple(f"{what}, laws", self.laws, str, "a tuple of names of laws"))
+        for field in ("laws", "spared"):
+            names = read_tuple(f"{what}, {field}", getattr(self, field), str, "a tuple of names of laws")
+            object.__setattr__(self, field, names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,3 +47,12 @@ def test_full_leaves_out_none(registry):
 def test_a_suite_without_a_limit_asks_all(registry):
     registry.suites["s"] = replace(registry.suites["s"], breadth_s=float("inf"))
     assert _left_out(registry, "default") == {}
+
+
+@pytest.mark.parametrize(("depth", "asked"), [("quick", 0), ("default", 0), ("full", 1)])
+def test_a_law_is_asked_of_a_problem_that_is_spared_it_only_at_depth_full(registry, depth, asked):
+    spared = NamedProblem(name="spared", problem=parse_line(LINES[0]), spared=(LAW,))
+    other = NamedProblem(name="other", problem=parse_line(LINES[0] + " seed=1"))
+    registry.suites["t"] = replace(registry.suites["s"], name="t", problems=lambda: (spared, other))
+    plan = plan_run(registry, ["t"], ["numpy-direct"], depth=depth)
+    assert [cell.label for cell in plan.cells] == ["spared"] * asked + ["other"]

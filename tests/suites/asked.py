@@ -1,6 +1,11 @@
-"""The problems of the suite correctness that are asked every law; the others are asked one."""
+"""The problems of the suite correctness over which all laws are spread; the others are asked one law."""
 
-from harness.generate.covering import covering_problems
-from suites.geometries import correctness_problems
+from suites.correctness import apart_problems
 
-ASKED = [one.problem for one in (*correctness_problems(), *covering_problems()) if not one.laws]
+APART = apart_problems()
+ASKED = [one.problem for one in APART]
+
+
+def list_asked(law):
+    """Return the problems on which the suite asks a law."""
+    return [one.problem for one in APART if law.name not in one.spared and law.applies(one.problem)]

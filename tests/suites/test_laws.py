@@ -22,7 +22,7 @@ from tests.faulty import (
     threads,
 )
 from tests.faulty.right import Right
-from tests.suites.asked import ASKED
+from tests.suites.asked import ASKED, list_asked
 from tests.suites.killers import FOUND_BY, KILLERS, SOON
 
 LAWS = {law.name: law for law in all_laws()}
@@ -51,10 +51,6 @@ def _outcome(backend, law, problem):
     return ask(backend, law, problem.line).outcome
 
 
-def _where(law):
-    return [problem for problem in ASKED if law.applies(problem)]
-
-
 @pytest.mark.slow  # makes all problems
 def test_all_other_problems_are_asked_one_law():
     assert [one.problem for one in asked_problems() if not one.laws] == ASKED
@@ -62,7 +58,7 @@ def test_all_other_problems_are_asked_one_law():
 
 @pytest.mark.parametrize("name", LAWS)
 def test_law_holds_for_a_right_backend(name):
-    outcomes = {_outcome(Right(), LAWS[name], problem) for problem in _where(LAWS[name])[::EVERY]}
+    outcomes = {_outcome(Right(), LAWS[name], problem) for problem in list_asked(LAWS[name])[::EVERY]}
     assert "passed" in outcomes
     assert outcomes <= HELD
 
@@ -70,14 +66,14 @@ def test_law_holds_for_a_right_backend(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LAWS)
 def test_law_holds_for_a_right_backend_on_all_other_problems(name):
-    others = [problem for number, problem in enumerate(_where(LAWS[name])) if number % EVERY]
+    others = [problem for number, problem in enumerate(list_asked(LAWS[name])) if number % EVERY]
     assert {_outcome(Right(), LAWS[name], problem) for problem in others} <= HELD
 
 
 @pytest.mark.parametrize("name", LAWS)
 def test_law_is_broken_by_its_fault(name):
     fault = FAULTS[KILLERS[name]]()
-    assert any(_outcome(fault, LAWS[name], problem) in WRONG for problem in _where(LAWS[name]))
+    assert any(_outcome(fault, LAWS[name], problem) in WRONG for problem in list_asked(LAWS[name]))
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -85,4 +81,4 @@ def test_no_fault_survives(name):
     first = [law for law, killer in KILLERS.items() if killer == name]  # the quickest way to it
     first += [found[name] for found in (FOUND_BY, SOON) if name in found]
     laws = [LAWS[law] for law in dict.fromkeys([*first, "agrees-with-reference", *LAWS])]
-    assert any(_outcome(FAULTS[name](), law, problem) in WRONG for law in laws for problem in _where(law))
+    assert any(_outcome(FAULTS[name](), law, problem) in WRONG for law in laws for problem in list_asked(law))
