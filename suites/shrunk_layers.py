@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
-from harness import NamedProblem, Problem
+from harness import NamedProblem, Problem, Window
 from harness.generate import ask_elements, with_long_numbers
 from suites.layers import gradient_operators, network_names, network_problems
 
@@ -59,8 +59,9 @@ def distinct_layers() -> tuple[tuple[str, Problem], ...]:
     for network in network_names():
         for named in network_problems(network, BATCH, gradients=False):
             assert isinstance(named.problem, Problem)
-            for operator in (named.problem.operator, *gradient_operators(named.problem).values()):
-                found.setdefault(shrink(named.problem).with_(operator=operator), named.name)
+            small = shrink(named.problem)
+            for operator in (small.operator, *gradient_operators(small).values()):
+                found.setdefault(small.with_(operator=operator), named.name)
     return tuple((name, problem) for problem, name in found.items())
 
 
@@ -74,21 +75,29 @@ def shrink(problem: Problem) -> Problem:
 
 
 def _shrink_axis(problem: Problem, axis: int) -> int:
-    own = problem.x[2 + axis]
-    wanted = _traits(problem, axis, own)
-    return next(n for n in range(1, own + 1) if _traits(problem, axis, n) == wanted)
-
-
-def _traits(problem: Problem, axis: int, n: int) -> tuple[object, ...] | None:
-    """Return the traits that a smaller size of an axis must share with the layer's own; None where no window fits."""
-    window, m, s = problem.window, problem.kernel[axis], problem.window.stride[axis]
-    begin, end = window.padding[axis]
-    span = n + begin + end - window.reach(problem.kernel)[axis]
-    if span < 0 or (problem.operator.pools and n <= begin):
-        return None
+    kernel, window = problem.kernel[axis], problem.window
     row = replace(
-        window, stride=(s,), padding=((begin, end),), dilation=(window.dilation[axis],),
-        kernel=None if window.kernel is None else (m,),
+        window, stride=window.stride[axis : axis + 1], padding=window.padding[axis : axis + 1],
+        dilation=window.dilation[axis : axis + 1], kernel=None if window.kernel is None else (kernel,),
     )  # fmt: skip
+    return _least_like(row, kernel, problem.x[2 + axis])
+
+
+@cache
+def _least_like(row: Window, m: int, own: int) -> int:
+    """Return the smallest size that has the traits of a layer's own; networks repeat most of their axes.
+
+    row: the window on the axis. m: taps on the axis. own: the layer's size.
+    """
+    wanted = _traits(row, m, own)
+    return next(n for n in range(1, own + 1) if _traits(row, m, n) == wanted)
+
+
+def _traits(row: Window, m: int, n: int) -> tuple[object, ...] | None:
+    """Return the traits that a smaller size of an axis must share with the layer's own; None where no window fits."""
+    ((begin, end),), (s,) = row.padding, row.stride
+    span = n + begin + end - row.reach((m,))[0]
+    if span < 0 or (row.kernel is not None and n <= begin):
+        return None
     p = row.output_shape((n,), (m,))[0]
     return n % 2, p % 2, span % s, p >= m, n >= m, n == m

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from harness.errors import GeometryError
@@ -13,6 +13,8 @@ from harness.problems.numerics import Dtype, Math
 from harness.problems.operator import Operator
 from harness.problems.problem import REGIMES, Layout, Problem, Regime
 from harness.problems.window import Padding, Sizes, Window
+
+REMEMBERED = 4096  # windows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +75,15 @@ class Choices:
         For conv_transpose, S is the output size. If S would be below 1, both grow by whole strides; for max pooling if
         it would be below d, so that no window steps over the whole input.
         """
+        return self._sizes_in(self.padding)
+
+    def _sizes_in(self, padding: Padding) -> tuple[tuple[int, int], ...]:
+        dense = self._dense
         found = []
         for o, k, s, d, (b, e), r in zip(
-            self.out, self.kernel, self.stride, self.dilation, self.padding, self.remainder, strict=True
+            self.out, self.kernel, self.stride, self.dilation, padding, self.remainder, strict=True
         ):
-            n, least = (o - 1) * s + (k - 1) * d + 1 + r % s - b - e, d if self._dense else 1
+            n, least = (o - 1) * s + (k - 1) * d + 1 + r % s - b - e, d if dense else 1
             steps = max(0, -((n - least) // s))
             found.append((n + steps * s, o + steps))
         return tuple(found)
@@ -85,20 +91,20 @@ class Choices:
 
 def build_problem(choices: Choices) -> Problem:
     """Build the problem. Raises GeometryError only if a choice lies outside every domain."""
-    operator, sizes = choices.operator, choices.sizes
-    spec = operator.spec
+    operator, padding = choices.operator, choices.padding
+    sizes, spec = choices._sizes_in(padding), operator.spec
     pools, transposed = spec.pools, spec.transposed
     groups = 1 if pools else choices.groups
     rows, columns = choices.outputs * groups, choices.channels * groups
     spatial = tuple(o if transposed else n for n, o in sizes)
-    window = Window(
-        stride=choices.stride,
-        padding=choices.padding,
-        dilation=choices.dilation,
-        groups=groups,
-        kernel=choices.kernel if pools else None,
-        ceil_mode=pools and choices.ceil,
-        count_include_pad=not (spec.divides and choices.exclude_pad),
+    window = _share_window(
+        choices.stride,
+        padding,
+        choices.dilation,
+        groups,
+        choices.kernel if pools else None,
+        pools and choices.ceil,
+        not (spec.divides and choices.exclude_pad),
     )
     return Problem(
         operator=operator,
@@ -114,6 +120,17 @@ def build_problem(choices: Choices) -> Problem:
         data=choices.data,
         seed=choices.seed,
     )
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _share_window(
+    stride: Sizes, padding: Padding, dilation: Sizes, groups: int, kernel: Sizes | None, ceil: bool, count_pad: bool
+) -> Window:
+    """Return the window of these fields; thousands of problems share some hundreds."""
+    return Window(
+        stride=stride, padding=padding, dilation=dilation, groups=groups, kernel=kernel, ceil_mode=ceil,
+        count_include_pad=count_pad,
+    )  # fmt: skip
 
 
 def _remainders(choices: Choices) -> Sizes:

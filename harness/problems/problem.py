@@ -145,7 +145,7 @@ class Problem:
             raise GeometryError(f"{self.operator} has a kernel size, not a kernel array: got w, wanted kernel=")
         if self.bias or self.flip or self.output_padding is not None or self.window.groups != 1:
             raise GeometryError(f"{self.operator} has no bias, flip, groups or output_padding")
-        self.window.check(self.x[2:], self.window.kernel)
+        self.window.output_shape(self.x[2:], self.window.kernel)
 
     def _check_kernel(self, axes: int) -> None:
         w = self.w

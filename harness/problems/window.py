@@ -9,7 +9,7 @@ from harness.errors import GeometryError
 
 Sizes = tuple[int, ...]
 Padding = tuple[tuple[int, int], ...]
-REMEMBERED = 1024  # output shapes
+REMEMBERED = 4096  # output shapes, of windows that were checked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,7 @@ class Window:
 
     def check_conv(self, x: Sizes, w: Sizes) -> None:
         """Raise GeometryError unless a kernel of shape w (O, C/groups, *K) fits an input of shape x (N, C, *S)."""
-        self.check(x[2:], w[2:])
+        self.output_shape(x[2:], w[2:])
         if w[0] % self.groups or x[1] % self.groups:
             raise GeometryError(
                 f"impossible geometry: groups {self.groups} does not divide the channels (C {x[1]}, O {w[0]})"
@@ -153,12 +153,13 @@ class Window:
                 raise GeometryError(
                     f"impossible geometry on axis {axis}: got output_padding {extra}, wanted 0 to {s - 1}"
                 )
-        for axis, size in enumerate(self.transposed_shape(x[2:], w[2:], output_padding)):
+        shape = self.transposed_shape(x[2:], w[2:], output_padding)
+        for axis, size in enumerate(shape):
             if size < 1:
                 raise GeometryError(
                     f"impossible geometry on axis {axis}: the padding crops all of the output (size {size})"
                 )
-        self.check(self.transposed_shape(x[2:], w[2:], output_padding), w[2:])
+        self.output_shape(shape, w[2:])
 
     def check_steps(self, axes: int) -> None:
         """Raise GeometryError unless stride, padding and dilation are possible for so many axes, whatever the sizes."""
@@ -189,7 +190,10 @@ class Window:
             )
 
     def output_shape(self, spatial: Sizes, kernel: Sizes) -> Sizes:
-        """Output sizes P per axis: floor((n+b+e-m')/s)+1, or the ceil rule (specification, section 4)."""
+        """Output sizes P per axis: floor((n+b+e-m')/s)+1, or the ceil rule (specification, section 4).
+
+        Raises GeometryError as `check` does. What was checked is remembered.
+        """
         return _output_shape(self, tuple(spatial), tuple(kernel))
 
     def transposed_shape(self, spatial: Sizes, kernel: Sizes, output_padding: Sizes) -> Sizes:
@@ -225,7 +229,7 @@ class Window:
 
 @lru_cache(maxsize=REMEMBERED)
 def _output_shape(window: Window, spatial: Sizes, kernel: Sizes) -> Sizes:
-    """Compute `Window.output_shape`; one law asks for the same shape dozens of times."""
+    """Check the window and compute `Window.output_shape`; problems and laws ask for the same shape dozens of times."""
     window.check(spatial, kernel)
     sizes = []
     for n, reach, s, (begin, end) in zip(spatial, window.reach(kernel), window.stride, window.padding, strict=True):

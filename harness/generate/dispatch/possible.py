@@ -31,6 +31,7 @@ from harness.generate.dispatch.conditions import (
 from harness.generate.dispatch.flags import flags_of
 from harness.problems.numerics import DTYPES
 from harness.problems.operator import Operator
+from harness.problems.operators.cost import count_taps
 from harness.problems.problem import LAYOUTS, Problem
 from harness.problems.window import Sizes
 
@@ -212,11 +213,4 @@ def reads_nothing(problem: Problem) -> bool:
 
     On some axis, no tap of any window is at a position of the forward operator's input.
     """
-    window = problem.window
-    return not all(
-        any(0 <= start + tap * d < n for start in range(-b, o * s - b, s) for tap in range(m))
-        for n, o, m, s, d, (b, _) in zip(
-            problem.forward_spatial, windows(problem), problem.kernel, window.stride, window.dilation, window.padding,
-            strict=True,
-        )
-    )  # fmt: skip
+    return count_taps(problem) == 0

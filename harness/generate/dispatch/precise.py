@@ -12,7 +12,6 @@ import math
 from collections.abc import Iterator
 from functools import cache
 
-from harness.generate.covering import Row
 from harness.generate.dispatch.choosing import choose
 from harness.generate.dispatch.conditions import Condition, conditions_for, windows
 from harness.generate.dispatch.problems import (
@@ -22,7 +21,7 @@ from harness.generate.dispatch.problems import (
     estimate_cost,
     list_candidates,
     narrow_conditions,
-    shape_row,
+    shape_for,
 )
 from harness.plan.suite import NamedProblem
 from harness.problems.operator import Operator
@@ -43,21 +42,21 @@ LEAST_TERMS = 8  # of a sum: shorter ones are rounded too little for their forma
 def precise_problems() -> tuple[NamedProblem, ...]:
     """Build the problems precise/OPERATOR/000 and so on; deterministic in content and order."""
     return tuple(
-        ask_elements(f"precise/{operator}/{number:03d}", shape_row(operator, row).with_(data="normal"))
+        ask_elements(f"precise/{operator}/{number:03d}", shape_for(operator, one).with_(data="normal"))
         for operator in Operator
         if operator.spec.family in LEAST_NEW
-        for number, row in enumerate(_choose_rows(operator.spec.family))
+        for number, one in enumerate(_choose_short(operator.spec.family))
     )
 
 
 @cache
-def _choose_rows(array: str) -> tuple[Row, ...]:
-    """Rows in short formats that contribute most triples of conditions, and whose sums are long enough to show it."""
+def _choose_short(array: str) -> tuple[Candidate, ...]:
+    """Candidates in short formats with most new triples of conditions, and with sums long enough to show the format."""
     conditions, narrow = conditions_for(ARRAYS[array][0]), set(narrow_conditions(array))
     places = [place for place, one in enumerate(conditions) if _counts(one, place in narrow) or array == "sums"]
-    rows = list(_list_short(array))
-    chosen = choose([bytes(one.flags[place] for place in places) for one in rows], (), LEAST_NEW[array])
-    return tuple(rows[number].row for number in chosen)
+    short = list(_list_short(array))
+    chosen = choose([bytes(one.flags[place] for place in places) for one in short], (), LEAST_NEW[array])
+    return tuple(short[number] for number in chosen)
 
 
 def _counts(condition: Condition, is_narrow: bool) -> bool:
@@ -65,12 +64,10 @@ def _counts(condition: Condition, is_narrow: bool) -> bool:
 
 
 def _list_short(array: str) -> Iterator[Candidate]:
-    operator = ARRAYS[array][0]
     for one in list_candidates(array):
-        if one.row["dtype"] in SHORT and not one.is_dear:
-            problem = shape_row(operator, one.row)
-            if _count_terms(problem) >= LEAST_TERMS and estimate_cost(problem) <= MOST:
-                yield one
+        short = one.problem.dtype in SHORT and not one.is_dear and _count_terms(one.problem) >= LEAST_TERMS
+        if short and estimate_cost(one.problem) <= MOST:
+            yield one
 
 
 def _count_terms(problem: Problem) -> int:

@@ -30,19 +30,21 @@ from harness.problems.numerics import DTYPES
 from harness.problems.operator import Operator
 from harness.problems.problem import LAYOUTS, Problem
 from harness.problems.validation import read_word
+from harness.problems.window import Sizes
 
 LAW = "agrees-with-reference"  # the only law for these problems: it checks every element
 DEAR = 6e6  # operations above which a problem is not tested by default
 # New triples of conditions that make a problem worth its cost: of a whole layer, whose window counts as a condition;
 # of any other problem; and of a sum of dy, which is cheap.
 LEAST_OF_LAYER, LEAST_NEW, LEAST_OF_SUM = 12, 2, 1
+SHIFTS = 3  # of the positions beyond the last window, from one axis to the next
 LONG_FORMATS = ("float32", "float64")  # formats that are wider than another one to which factors may be rounded
 
 
 @cache
 def dispatch_problems() -> tuple[NamedProblem, ...]:
     """Build the problems dispatch/OPERATOR/0000 and so on; deterministic in content and order."""
-    return tuple(_name("", choose_rows))
+    return tuple(_name("", choose_candidates))
 
 
 def costly_dispatch_problems() -> tuple[NamedProblem, ...]:
@@ -50,12 +52,12 @@ def costly_dispatch_problems() -> tuple[NamedProblem, ...]:
     return tuple(_name("dear-", _dear))
 
 
-def _name(kind: str, rows: Callable[[str], Sequence[Row]]) -> Iterator[NamedProblem]:
-    """Yield the problems of all operators without duplicates; operators with the same geometry share rows."""
+def _name(kind: str, chosen: Callable[[str], Sequence[Candidate]]) -> Iterator[NamedProblem]:
+    """Yield the problems of all operators without duplicates; operators with the same geometry share candidates."""
     known: set[Problem] = set()
     for operator in Operator:
-        for number, row in enumerate(rows(operator.spec.family)):
-            problem = problem_of(operator, row)
+        for number, candidate in enumerate(chosen(operator.spec.family)):
+            problem = problem_of(operator, candidate)
             if problem not in known:
                 known.add(problem)
                 yield ask_elements(f"dispatch/{operator}/{kind}{number:04d}", problem)
@@ -90,17 +92,21 @@ _CROSSED: Mapping[str, tuple[Mapping[str, Sequence[Value]], Mapping[str, Sequenc
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A row, the conditions of its problem, and whether that is dear or blind, reading nothing but padding."""
+    """A row, its problem, the conditions of that, and whether it is dear or blind, reading nothing but padding.
+
+    problem: on integers, of the operator that stands for its family in ARRAYS.
+    """
 
     row: Row
+    problem: Problem
     flags: bytes
     is_dear: bool
     is_blind: bool
 
 
 @cache
-def choose_rows(array: str) -> tuple[Row, ...]:
-    """Rows that are tested by default: first whole layers, then all that add triples of conditions.
+def choose_candidates(array: str) -> tuple[Candidate, ...]:
+    """Candidates that are tested by default: first whole layers, then all that add triples of conditions.
 
     The window of a layer is a condition in the first selection only. Common layers therefore occur with each count and
     each form (a first layer with three channels in float32), not only their parts.
@@ -112,15 +118,15 @@ def choose_rows(array: str) -> tuple[Row, ...]:
     layers = [flags[n] + bytes(cheap[n].row["window"] == window for window in named) for n in whole]
     first = [whole[number] for number in choose(layers, (), LEAST_OF_LAYER)]
     least = LEAST_NEW if named else LEAST_OF_SUM
-    return tuple(cheap[n].row for n in (*first, *choose(flags, (flags[n] for n in first), least)))
+    return tuple(cheap[n] for n in (*first, *choose(flags, (flags[n] for n in first), least)))
 
 
-def _dear(array: str) -> tuple[Row, ...]:
-    """Expensive rows that are worth testing in addition to the chosen ones."""
+def _dear(array: str) -> tuple[Candidate, ...]:
+    """Expensive candidates that are worth testing in addition to the chosen ones."""
     dear, narrow = [one for one in list_candidates(array) if one.is_dear], narrow_conditions(array)
-    known = (judge_row(array, row).flags for row in choose_rows(array))
+    known = (one.flags for one in choose_candidates(array))
     flags, met = ([bytes(one[place] for place in narrow) for one in some] for some in ([d.flags for d in dear], known))
-    return tuple(dear[number].row for number in choose(flags, met, LEAST_NEW))
+    return tuple(dear[number] for number in choose(flags, met, LEAST_NEW))
 
 
 @cache
@@ -161,12 +167,20 @@ def _list_rows(array: str) -> Iterator[Row]:
 def judge_row(array: str, row: Row) -> Candidate:
     """Find the conditions and the cost of a row of an array."""
     problem = shape_row(ARRAYS[array][0], row)
-    return Candidate(row, flags_of(problem), estimate_cost(problem) > DEAR, reads_nothing(problem))
+    return Candidate(row, problem, flags_of(problem), estimate_cost(problem) > DEAR, reads_nothing(problem))
 
 
-def problem_of(operator: Operator, row: Row) -> Problem:
-    """Build the problem of a row: distinct numbers for maxima if the dtype has enough, long numbers for sums."""
-    problem = shape_row(operator, row)
+def shape_for(operator: Operator, candidate: Candidate) -> Problem:
+    """Return the problem of a candidate on integers for another operator of its family."""
+    if operator.spec.transposed:
+        return shape_row(operator, candidate.row)
+    known = candidate.problem
+    return known if operator is known.operator else known.with_(operator=operator)
+
+
+def problem_of(operator: Operator, candidate: Candidate) -> Problem:
+    """Build the problem of a candidate: distinct numbers for maxima if the dtype has enough, long numbers for sums."""
+    problem = shape_for(operator, candidate)
     if operator.spec.indexed:
         return problem.with_(data="distinct") if can_be_distinct(problem) else problem
     return with_long_numbers(problem)
@@ -187,27 +201,16 @@ def with_long_numbers(problem: Problem) -> Problem:
 def shape_row(operator: Operator, row: Row) -> Problem:
     """Build the problem of a row on integers; values without a column cycle with `turn`."""
     number, window = int(row["turn"]), _window_of(row)
-    axes = len(window.kernel)
-    stride = window.stride or (1,) * axes
     begin, end = window.sides
-    out, remainder = values.SPACES[row["space"]][-axes:], tuple((number + axis) % 3 for axis in range(axes))
-    if window.full:  # number of windows that the padding adds to an input of one window
-        added = [b + e - (m - 1) * (window.dilation - 1) for b, e, m in zip(begin, end, window.kernel, strict=True)]
-        out = tuple(more // s + 1 for more, s in zip(added, stride, strict=True))
-        remainder = tuple(more % s for more, s in zip(added, stride, strict=True))
-    elif row["space"] == "one":  # with wide padding, one position needs the remainder of a stride
-        short = [b + e - (m - 1) * window.dilation for b, e, m in zip(begin, end, window.kernel, strict=True)]
-        remainder = tuple(n if 0 < n < s else r for n, s, r in zip(short, stride, remainder, strict=True))
-    if window.padding == "over":
-        remainder = (1,) * axes  # else the last window would hold padding only
+    out, remainder = _space_of(window, row["space"], number % SHIFTS)
     c, o, groups = _count(operator, row, window, number)
     return build_problem(
         Choices(
             operator=operator,
             out=out,
             kernel=window.kernel,
-            stride=stride,
-            dilation=(window.dilation,) * axes,
+            stride=window.steps,
+            dilation=(window.dilation,) * len(window.kernel),
             begin=begin,
             end=end,
             remainder=remainder,
@@ -226,17 +229,47 @@ def shape_row(operator: Operator, row: Row) -> Problem:
     )
 
 
+@cache
+def _space_of(window: WindowClass, space: Value, shift: int) -> tuple[Sizes, Sizes]:
+    """Return the output size of a window on each axis, and the positions beyond its last window.
+
+    space: name of the size. shift: of the positions, 0 to SHIFTS - 1.
+    """
+    axes, stride, (begin, end) = len(window.kernel), window.steps, window.sides
+    out, remainder = values.SPACES[space][-axes:], tuple((shift + axis) % SHIFTS for axis in range(axes))
+    if window.full:  # number of windows that the padding adds to an input of one window
+        added = [b + e - (m - 1) * (window.dilation - 1) for b, e, m in zip(begin, end, window.kernel, strict=True)]
+        out = tuple(more // s + 1 for more, s in zip(added, stride, strict=True))
+        remainder = tuple(more % s for more, s in zip(added, stride, strict=True))
+    elif space == "one":  # with wide padding, one position needs the remainder of a stride
+        short = [b + e - (m - 1) * window.dilation for b, e, m in zip(begin, end, window.kernel, strict=True)]
+        remainder = tuple(n if 0 < n < s else r for n, s, r in zip(short, stride, remainder, strict=True))
+    if window.padding == "over":
+        remainder = (1,) * axes  # else the last window would hold padding only
+    return out, remainder
+
+
 def _window_of(row: Row) -> WindowClass:
     """Window that a row names as a whole, or that its columns describe."""
     if "window" in row:
         return (values.WINDOWS if "bias" in row else values.POOLS)[row["window"]].turned(int(row["turn"]))
     if "kernel" not in row:
         return WindowClass(kernel=(1,) * int(row["axes"]))
-    kernel = (values.KERNELS if "groups" in row else values.POOL_KERNELS)[row["kernel"]]
+    kernels = values.KERNELS if "groups" in row else values.POOL_KERNELS
+    parts = (row[name] for name in ("kernel", "stride", "dilation", "padding"))
+    return _assemble(kernels[row["kernel"]], *parts, row.get("groups", "one"))
+
+
+@cache
+def _assemble(kernel: Sizes, name: Value, stride: Value, dilation: Value, padding: Value, groups: Value) -> WindowClass:
+    """Return the window that values of the columns describe.
+
+    kernel: its sizes. name: of the kernel.
+    """
     return WindowClass(
-        kernel=kernel, stride=values.stride_of(row["stride"], kernel), dilation=int(row["dilation"]),
-        padding=read_word("padding", row["padding"], values.PADDING_NAMES),
-        groups=read_word("groups", row.get("groups", "one"), values.GROUP_NAMES), full=row["kernel"] in values.FILLING,
+        kernel=kernel, stride=values.stride_of(stride, kernel), dilation=int(dilation),
+        padding=read_word("padding", padding, values.PADDING_NAMES),
+        groups=read_word("groups", groups, values.GROUP_NAMES), full=name in values.FILLING,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, get_args
 
 from harness.generate.dispatch.conditions import EXACT, OFF_BY_ONE
@@ -23,7 +24,7 @@ FULL, LONG, SPREAD = "input", "input long", "input dilated"
 FILLING = (FULL, LONG, SPREAD)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class WindowClass:
     """A window of a layer.
 
@@ -43,6 +44,11 @@ class WindowClass:
     full: bool = False
 
     @property
+    def steps(self) -> Sizes:
+        """Stride per axis."""
+        return self.stride or (1,) * len(self.kernel)
+
+    @cached_property
     def sides(self) -> tuple[Sizes, Sizes]:
         """Padding at the begin and at the end, per axis."""
         pairs = [_SIDES[self.padding](m, (m - 1) * self.dilation) for m in self.kernel]

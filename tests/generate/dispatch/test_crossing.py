@@ -68,7 +68,7 @@ def test_problems_that_are_asked_by_default_are_cheap_and_the_others_are_not():
 def test_what_a_candidate_can_meet_is_met_but_for_a_triple_or_two(array):
     """The same selection covers all candidates: a sample of them is counted again here."""
     narrow = problems.narrow_conditions(array)
-    rows = [{n for n in narrow if problems.judge_row(array, row).flags[n]} for row in problems.choose_rows(array)]
+    rows = [{n for n in narrow if one.flags[n]} for one in problems.choose_candidates(array)]
     cheap = [one.flags for one in problems.list_candidates(array) if not one.is_dear]
     least = problems.LEAST_OF_SUM if array == "sums" else problems.LEAST_NEW
     for flags in cheap[:: len(cheap) // 6]:
@@ -80,7 +80,7 @@ def test_what_a_candidate_can_meet_is_met_but_for_a_triple_or_two(array):
 @pytest.mark.parametrize("array", ["layers", "maxima", "means"])
 def test_every_layer_of_a_network_meets_nearly_every_count_and_form(array):
     counts, forms = defaultdict(set), defaultdict(set)
-    for row in problems.choose_rows(array):
+    for row in (one.row for one in problems.choose_candidates(array)):
         if "window" in row:
             counts[row["window"]].add(next(one for one in values.SINGLE if row["c"] in one))
             forms[row["window"]].add((row["dtype"], row["layout"]))
