@@ -71,6 +71,8 @@ class LineError(HarnessError):
         self.column = column
 
 
+LONGEST_NAME = 80  # characters of an unknown name that are compared, in a time that grows with their square
+
 # What decoding a damaged file raises: text that is no UTF-8, JSON that is nested too deeply, numbers of thousands of
 # digits or beyond what fits, and fields of another type or none. msgspec's errors are ValueErrors.
 DAMAGED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
@@ -78,11 +80,31 @@ DAMAGED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, 
 
 def say_error(error: BaseException) -> str:
     """Return the type and the text of any exception on one line that a file can hold, also if it has no text."""
+    return f"{type(error).__name__}: {read_text(error) or 'no message'}"
+
+
+def read_text(error: BaseException) -> str:
+    """Return the text of any exception on one line that a file can hold; empty if it has none."""
     try:
-        text = " ".join(str(error).split()).encode(errors="backslashreplace").decode() or "no message"
+        return " ".join(str(error).split()).encode(errors="backslashreplace").decode()
     except BaseException as inner:  # an exception of a plugin may raise another when it is asked for its text
-        text = f"its text raises {type(inner).__name__}"
-    return f"{type(error).__name__}: {text}"
+        return f"its text raises {type(inner).__name__}"
+
+
+def suggest(got: str, known: Iterable[str], *, most: int = 1, before: str = "", after: str = "") -> str:
+    """Return a question that names the known names nearest to an unknown one; empty if none is near.
+
+    got: the unknown name. known: all valid names. most: how many names the question may have.
+    before, after: texts around the question, if there is one.
+    """
+    near = difflib.get_close_matches(got[:LONGEST_NAME], list(known), n=most)
+    return f"{before}{ask_meant(near)}{after}" if near else ""
+
+
+def ask_meant(names: Iterable[str]) -> str:
+    """Return a question that names what an unknown name may stand for."""
+    quoted = [f"'{name}'" for name in names]
+    return f"did you mean {' or '.join(quoted)}?"
 
 
 def unknown(kind: str, got: str, known: Iterable[str], see: str) -> UsageError:
@@ -92,6 +114,5 @@ def unknown(kind: str, got: str, known: Iterable[str], see: str) -> UsageError:
         them.
     """
     names = sorted(known)
-    near = difflib.get_close_matches(got, names, n=1)
-    hint = f"did you mean '{near[0]}'? " if near else ""
+    hint = suggest(got, names, after=" ")
     return UsageError(f"unknown {kind}: got '{got}', wanted one of {', '.join(names)}; {hint}see `{see}`")

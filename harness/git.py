@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from harness.errors import UsageError
+from harness.errors import UsageError, ask_meant, suggest
 
 TRIES = 5
 RETRY_S = 0.02
@@ -53,8 +52,7 @@ def resolve_revision(repository: Path | None, revision: str) -> str:
     except GitError:
         known = git(repository, "for-each-ref", "--format=%(refname:short)").splitlines()
         remote = [name for name in known if name.endswith(f"/{revision}")]
-        near = remote or difflib.get_close_matches(revision, known, n=3)
-        hint = f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
+        hint = f"; {ask_meant(remote)}" if remote else suggest(revision, known, most=3, before="; ")
         if git(repository, "rev-parse", "--is-shallow-repository") == "true":
             hint += "; this clone is shallow, `git fetch --unshallow --tags` gets the rest"
         raise UsageError(

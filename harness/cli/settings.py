@@ -6,7 +6,6 @@ command alone and comes first; keys of [tool.harness] itself are for all command
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +14,7 @@ from typing import Any
 
 import click
 
-from harness.errors import UsageError
+from harness.errors import UsageError, suggest
 
 FILE = "pyproject.toml"
 MOST_BYTES = 2**20
@@ -51,7 +50,8 @@ def make_defaults(
     for key, value in table.items():
         if isinstance(value, dict) and key not in commands:
             raise UsageError(
-                f"{file}: got a table [tool.harness.{key}], wanted the name of a command{_near(key, commands)}"
+                f"{file}: got a table [tool.harness.{key}], wanted the name of a command"
+                f"{suggest(key, commands, most=3, before='; ')}"
             )
     own = table.get(command.name or "", {})
     if not isinstance(own, dict) and isinstance(command, click.Group):
@@ -63,14 +63,15 @@ def make_defaults(
     if unknown := [key for key in own if key not in options]:
         raise UsageError(
             f"{file}: got [tool.harness.{command.name}] {unknown[0]}, wanted an option of `{command.name}`"
-            f"{_near(unknown[0], options)}"
+            f"{suggest(unknown[0], options, most=3, before='; ')}"
         )
     foreign = [key for key in shared if key not in options]
     if foreign:
         known = {key for name in commands for key in list_options(find(name))}
         if unknown := [key for key in foreign if key not in known]:
             raise UsageError(
-                f"{file}: got [tool.harness] {unknown[0]}, wanted an option of a command{_near(unknown[0], known)}"
+                f"{file}: got [tool.harness] {unknown[0]}, wanted an option of a command"
+                f"{suggest(unknown[0], known, most=3, before='; ')}"
             )
     taken = SHARED.get(command.name or "", options.keys()) & options.keys()
     given = {**{key: value for key, value in shared.items() if key in taken}, **own}
@@ -127,8 +128,3 @@ def _place(file: Path, text: str, option: click.Option) -> str:
         return text
     path = Path(text).expanduser()
     return text if path.is_absolute() else os.path.relpath(file.parent / path)
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=3)
-    return f"; did you mean {' or '.join(near)}?" if near else ""

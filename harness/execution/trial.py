@@ -123,8 +123,8 @@ def cannot_tell(accusation: Accusation, why: str) -> Checked:
     return Checked("skipped", f"{CANNOT_TELL} whether its times are true: {accusation.reason}; {why}")
 
 
-def ask_pairs(trial: Trial, facts: Pass) -> str:
-    """Return how many pairs showed what a cell is accused of, in words; "" if too few did.
+def ask_pairs(trial: Trial, facts: Pass) -> str | None:
+    """Return how many pairs showed what a cell is accused of, in words; None if too few did.
 
     facts: of the prepared cell.
     Raises TrialEndedError if a block has another outcome than times.
@@ -133,7 +133,7 @@ def ask_pairs(trial: Trial, facts: Pass) -> str:
     if kind == "shown":
         for visit in range(trial.timing.blocks):
             trial.take(trial.timing, visit)
-        return ""
+        return None
     if kind != "speed":
         return decide_pairs(partial(compare_blocks, trial))
     with open_machine(trial.state, trial.state.backend(trial.cell).device) as measure:
@@ -141,8 +141,8 @@ def ask_pairs(trial: Trial, facts: Pass) -> str:
         return decide_pairs(partial(compare_with_machine, trial, facts, measure))
 
 
-def decide_pairs(speaks_against: Callable[[int], bool]) -> str:
-    """Return how many pairs spoke against the backend, in words, if they decide against it; else "".
+def decide_pairs(speaks_against: Callable[[int], bool]) -> str | None:
+    """Return how many pairs spoke against the backend, in words, if they decide against it; else None.
 
     speaks_against: measures the pair of a number, from 0.
     """
@@ -152,7 +152,7 @@ def decide_pairs(speaks_against: Callable[[int], bool]) -> str:
         signs.append(speaks_against(len(signs)))
         return signs[-1]
 
-    return f"{sum(signs)} of {len(signs)} pairs" if decide(ask, GUILTY) else ""
+    return f"{sum(signs)} of {len(signs)} pairs" if decide(ask, GUILTY) else None
 
 
 def compare_blocks(trial: Trial, number: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import time
 from functools import cache
 
@@ -33,16 +34,25 @@ def kernel_lists_children() -> bool:
     return os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
-def end_descendants(pid: int) -> None:
+def end_descendants(pid: int, limit_s: float = END_S) -> list[int]:
     """Kill all descendants of a process until none is left, also those in sessions of their own.
 
     pid: of a living process that has not been waited for. If it adopts orphans, none of its descendants escapes.
+    limit_s: after which it gives up. Returns the PIDs of those that still run then, which standard error names.
     """
-    until = time.monotonic() + END_S
+    until = time.monotonic() + limit_s
     while left := [one for one in find_descendants(pid) if not is_gone(one)]:
+        if time.monotonic() > until:
+            text = ", ".join(map(str, left))
+            print(
+                f"processes of a plugin: got {text} (PID) still there after {limit_s:g} s of SIGKILL, wanted none; "
+                "they take processor time from what comes next: end them as a user who may",
+                file=sys.stderr,
+                flush=True,
+            )
+            break
         for one in left:
             with contextlib.suppress(OSError):
                 os.kill(one, signal.SIGKILL)
-        if time.monotonic() > until:
-            return
         time.sleep(POLL_S)
+    return left

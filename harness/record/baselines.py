@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import os
 import re
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from harness.errors import DAMAGED, UnwritableError, UsageError
+from harness.errors import DAMAGED, UnwritableError, UsageError, suggest
 from harness.machine.files import read_file
 from harness.record.archive import read_archive, write_archive
 from harness.record.directory import DEFAULT as RUNS
@@ -112,8 +111,7 @@ def read_baseline(folder: Path, name: str) -> Run:
                 f"no baselines: got '{name}', but '{folder}' has none; "
                 f"save one with `python -m harness baseline save {name}`"
             )
-        near = difflib.get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+        hint = suggest(name, known, most=3, after=" ")
         raise UsageError(
             f"unknown baseline: got '{name}', wanted one of '{folder}'; {hint}see `python -m harness baseline list`"
         )

@@ -69,9 +69,12 @@ def test_the_search_ends_with_the_repository_and_passes_files_without_the_table(
     ("text", "message"),
     [
         ('tool.harness = "fast"', "got 'fast' for .tool.harness., wanted a table of options"),
-        ('[tool.harness]\nbild-command = "make"', "got .tool.harness. bild-command, .* did you mean build-command?"),
-        ("[tool.harness.gte]\nthreads = 1", r"got a table .tool.harness.gte., .* did you mean gate\?"),
-        ("[tool.harness.gate]\ndelat = 1", r"got .tool.harness.gate. delat, .* did you mean delta\?"),
+        (
+            '[tool.harness]\nbild-command = "make"',
+            r"got .tool.harness. bild-command, .* did you mean 'build-command'",
+        ),
+        ("[tool.harness.gte]\nthreads = 1", r"got a table .tool.harness.gte., .* did you mean 'gate'"),
+        ("[tool.harness.gate]\ndelat = 1", r"got .tool.harness.gate. delat, .* did you mean 'delta'"),
         ('[tool.harness]\ngate = "fast"', "wanted a table of options|wanted an option"),
         ("[tool.harness]\nplugin = [1, [2]]", "plugin: got .*, wanted a list of texts"),
         ('[tool.harness]\nbudget = ["1m"]', "budget: got .*, wanted a text or a number"),

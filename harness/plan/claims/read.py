@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import math
 import re
 import tomllib
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
-from harness.errors import DAMAGED, HarnessError, UsageError
+from harness.errors import DAMAGED, HarnessError, UsageError, suggest
 from harness.machine.files import read_file
 from harness.networks.problem import WORD, is_network_line
 from harness.plan.claims.facts import AXES, WINDOWS
@@ -254,8 +253,7 @@ def _one_of(where: str, what: str, got: object, allowed: Iterable[str]) -> None:
 
 def _refuse_word(where: str, what: str, got: object, known: Iterable[str]) -> NoReturn:
     names = list(map(str, known))
-    near = difflib.get_close_matches(str(got)[:80], names, n=1)
-    hint = f"did you mean '{near[0]}'? " if near else ""
+    hint = suggest(str(got), names, after=" ")
     raise UsageError(f"{where}: {what}: got {_show(got)}, wanted one of {', '.join(names)}; {hint}{SEE}")
 
 

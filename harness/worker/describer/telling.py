@@ -15,7 +15,7 @@ from harness.problems.numerics import Numerics
 from harness.problems.problem import Problem
 from harness.worker.described.backend import find_source
 from harness.worker.host.declared import declare
-from harness.worker.outcome import find_origin
+from harness.worker.host.raised import describe_raised
 from harness.worker.wire.descriptions import Answer, Arithmetic, Offer, Plugin, Way, encoder
 from harness.worker.wire.messages import MOST_TEXT, Raised
 
@@ -66,7 +66,7 @@ def encode_answer(answer: Answer) -> bytes:
     try:
         return encoder.encode(answer)
     except Exception as error:
-        return encoder.encode(Answer(_describe_error(error)))
+        return encoder.encode(Answer(describe_raised(error)))
 
 
 def _find_way(backend: Backend, problem: Problem) -> Way:
@@ -93,13 +93,7 @@ def _guard(work: Callable[[], Found]) -> Found | Raised:
     try:
         return work()
     except BaseException as error:  # also SystemExit and KeyboardInterrupt, which are the backend's own here
-        return _describe_error(error)
-
-
-def _describe_error(error: BaseException) -> Raised:
-    said = say_error(error).partition(": ")[2]
-    types = tuple(one.__name__ for one in type(error).__mro__ if one is not object)
-    return Raised(types, said[:MOST_TEXT], find_origin(error), refused=False)
+        return describe_raised(error)
 
 
 @overload

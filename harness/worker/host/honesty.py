@@ -71,8 +71,8 @@ def _problem(session: Session) -> Problem:
     return session.problem
 
 
-def find_unfinished(session: Session) -> str:
-    """Return a description of a result that is incomplete after synchronisation or changes later; "" if none is.
+def find_unfinished(session: Session) -> str | None:
+    """Return a description of a result that is incomplete after synchronisation or changes later; None if none is.
 
     Raises WrongAnswerError if the result stays wrong for LATEST_S seconds without changing.
     """
@@ -92,22 +92,22 @@ def find_unfinished(session: Session) -> str:
             if time.monotonic() - asked > LATEST_S:
                 raise
         else:
-            return ""
+            return None
 
 
-def find_lazy(session: Session) -> str:
-    """Return a description of results that are computed when they are copied to the host; "" if they are not.
+def find_lazy(session: Session) -> str | None:
+    """Return a description of results that are computed when they are copied to the host; None if they are not.
 
     The first test is cheap, but a difference may be an effect of the caches: the copy was written on this core, the
     result on others. It therefore counts only if pairs with flushed caches, both sides read from memory, confirm it.
     Raises CannotTellError if these never agree.
     """
     if decide(_ask_fetches(session, []), LAZY_CHANCE) is False:
-        return ""
+        return None
     found: list[Fetches] = []
     lazy = decide(_ask_fetches(session, found, _make_flush(session)), LAZY_CHANCE)
     if lazy is False:
-        return ""
+        return None
     lazy_us, plain_us, call_us = (statistics.median(side) / 1e3 for side in zip(*found, strict=True))
     times = (
         f"bringing one to the host takes {lazy_us:.0f} us, an equal array {plain_us:.0f} us, the call itself "
@@ -193,26 +193,26 @@ def _fetch_ns(session: Session, result: Outputs) -> int:
     return time.perf_counter_ns() - begun
 
 
-def find_stale(session: Session) -> str:
-    """Return a description of an answer that does not follow one changed element; "" if it does.
+def find_stale(session: Session) -> str | None:
+    """Return a description of an answer that does not follow one changed element; None if it does.
 
     Checked only for data regimes in which one element can change without leaving the regime, so that the same
     comparison is valid.
     """
     problem = _problem(session)
     if problem.data not in STIRRED:
-        return ""
+        return None
     member, number = session.members[0], secrets.randbits(16)
     member.run()
     stir(next(iter(session.devices[0].values())), problem.data, number)
     outputs = member.fetch(member.run())
     deviation = session.judge.judge(replace(session.contents_of_call(0), stirred=number), outputs)
     session.rotate()  # puts verified contents back
-    return "" if deviation.passed else f"answers do not follow one changed element: {deviation.describe()}"
+    return None if deviation.passed else f"answers do not follow one changed element: {deviation.describe()}"
 
 
-def find_remembered(session: Session) -> str:
-    """Return a description of calls that are faster on inputs seen before than on new ones; "" if none are.
+def find_remembered(session: Session) -> str | None:
+    """Return a description of calls that are faster on inputs seen before than on new ones; None if none are.
 
     New contents differ in every number, so that no part of an earlier answer can be reused. Both sides write the inputs
     right before each call, so that they lie in the same caches. Raises CannotTellError if the pairs never agree.
@@ -233,12 +233,12 @@ def find_remembered(session: Session) -> str:
     found = decide(speaks_against, guilty)
     session.rotate()  # puts verified contents back
     if found is False:
-        return ""
+        return None
     new_us, known_us = (statistics.median(side) / 1e3 for side in zip(*pairs, strict=True))
     times = f"a call on inputs changed just before takes {new_us:.3g} us, the same call again {known_us:.3g} us"
     if found is None and not session.never_repeats:
         raise CannotTellError(f"the machine cannot tell whether answers are remembered, in {len(pairs)} pairs: {times}")
-    return f"answers are remembered: {times}" if found else ""
+    return f"answers are remembered: {times}" if found else None
 
 
 def _time_pair(session: Session, calls: int, number: int) -> tuple[float, float]:

@@ -120,15 +120,15 @@ class Examiner:
         if len(self.passed) < (1 if isinstance(reply, Sampled) else POOL):
             return Checked("error", "its process claims times without answers that were verified", accuses=True)
         if isinstance(reply, Sampled):
-            why = self._find_false_times(reply, time.perf_counter_ns() - self.begun_ns)
-            return Checked("error", f"its process claims {why}", accuses=True) if why else reply
+            false = self._find_false_times(reply, time.perf_counter_ns() - self.begun_ns)
+            return Checked("error", f"its process claims {false}", accuses=True) if false else reply
         if isinstance(reply, Checked):
             self.loops = reply.samples.loops if reply.samples is not None else 1
             return Checked("passed", reply.reason, self.first, reply.samples)
         return reply
 
-    def _find_false_times(self, reply: Sampled, passed_ns: int) -> str:
-        """Return what is false in the times of a block; "" if nothing is.
+    def _find_false_times(self, reply: Sampled, passed_ns: int) -> str | None:
+        """Return what is false in the times of a block; None if nothing is.
 
         passed_ns: since the request, by the clock of this process.
         A block goes on until its calls have taken the time that was asked for, and its samples are that time divided by
@@ -145,7 +145,7 @@ class Examiner:
         ):
             asked = f"{self.request.least} samples and {self.request.budget_ns / 1e6:.3g} ms"
             return f"{count} samples and {reply.timed_ns / 1e6:.3g} ms of calls, where {asked} were asked for"
-        return ""
+        return None
 
     def _may_refuse(self, reply: Checked) -> bool:
         """Return True if a refusal of the host, of a problem that it supports, rests on what can be checked here.
