@@ -15,12 +15,14 @@ import harness
 from harness.cli.main import GC_THRESHOLDS
 from harness.execution.worker_supervisor import WorkerSupervisor
 from harness.plugins.manager import load_plugins
+from tests.lenient import keep_all_blocks
 
 ROOT = Path(__file__).parent.parent
 SOURCES = Path(harness.__file__).parents[1]  # of the packages: ROOT, or where the wheel under test is installed
 FAULTY = tuple(str(path) for path in sorted((ROOT / "tests" / "faulty").glob("*.py")) if path.stem != "dying")
 DYING = str(ROOT / "tests" / "faulty" / "dying.py")
 MIXED = ("conv x=1x2x9 w=3x2x3 data=integer", "conv x=2x2x9 w=3x2x3", "max_pool x=1x2x9 kernel=3")  # of `mixed_run`
+MIXED_LAWS = ("agrees-with-reference", "tap-probe", "linear-in-the-input", "sums-multiply", "maximum-is-selected")
 
 
 # A shell that puts the tests in the background lets them ignore interrupts, and what they start would inherit that.
@@ -118,13 +120,15 @@ def share_run(factory, name, make):
 @pytest.fixture(scope="session")
 def mixed_run(tmp_path_factory):
     """A run of laws and times of two backends that are right, one that is wrong and one that is unavailable."""
-    return share_run(
-        tmp_path_factory, "mixed",
-        lambda path: harness.run(
-            "correctness", "speed-short", backends=["im2col", "fft", "faulty:scaled", "dying:unavailable"],
-            problems=MIXED, plugins=[*FAULTY, DYING], output=path,
-        ),
-    )  # fmt: skip
+
+    def make(path):
+        with keep_all_blocks():
+            harness.run(
+                "correctness", "speed-short", backends=["im2col", "fft", "faulty:scaled", "dying:unavailable"],
+                problems=MIXED, laws=MIXED_LAWS, plugins=[*FAULTY, DYING], output=path,
+            )  # fmt: skip
+
+    return share_run(tmp_path_factory, "mixed", make)
 
 
 def _probe(backend: str, factory: pytest.TempPathFactory) -> str:

@@ -55,6 +55,7 @@ def test_the_backend_of_ones_own_is_right_on_a_few_problems(tmp_path):
     assert run.counts["passed"] > 20
 
 
+@pytest.mark.slow
 def test_the_network_of_ones_own_is_right(tmp_path):
     plugin = str(ROOT / "examples" / "network.py")
     problem = "network tiny step n=2"

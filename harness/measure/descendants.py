@@ -38,7 +38,7 @@ def end_descendants(pid: int, limit_s: float = END_S) -> list[int]:
     """Kill all descendants of a process until none is left, also those in sessions of their own.
 
     pid: of a living process that has not been waited for. If it adopts orphans, none of its descendants escapes.
-    limit_s: after which it gives up. Returns the PIDs of those that still run then, which standard error names.
+    limit_s: time in which all must have ended. Returns PIDs of processes that have not; standard error names them.
     """
     until = time.monotonic() + limit_s
     while left := [one for one in find_descendants(pid) if not is_gone(one)]:

@@ -46,13 +46,20 @@ def ask_both(capsys, corpora, *backends, plugin, examples=12, laws=LAWS, **more)
     return report, said
 
 
-def test_function_and_command_find_and_replay_the_same(capsys, tmp_path):
+def test_function_and_command_find_the_same(capsys, tmp_path):
     corpora = tmp_path / "function", tmp_path / "command"
     report, said = ask_both(capsys, corpora, TAIL, plugin=FORWARD, operators=["conv"])
     assert report.exit_code == harness.ExitCode.WRONG
     assert [finding.law for finding in report.findings] == list(LAWS)
     assert not any(finding.replayed for finding in report.findings)
     assert said.count(f"failed  {TAIL}") == 1
+    assert {finding.backend for finding in report.findings} == {TAIL}
+
+
+@pytest.mark.slow
+def test_function_and_command_make_the_same_small_and_replay_it(capsys, tmp_path):
+    corpora = tmp_path / "function", tmp_path / "command"
+    report, _ = ask_both(capsys, corpora, TAIL, plugin=FORWARD, operators=["conv"])
     for finding in report.findings:
         assert finding.outcome == "failed"
         assert finding.backend == TAIL
@@ -68,11 +75,19 @@ def test_function_and_command_find_and_replay_the_same(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("backends", "more", "code", "reason"),
     [
-        (("dying:unavailable", "im2col"), {"operators": ["conv"]}, 0, "no such device"),
+        pytest.param(
+            ("dying:unavailable", "im2col"), {"operators": ["conv"]}, 0, "no such device", marks=pytest.mark.slow
+        ),
         pytest.param(("dying:unavailable",), {}, 4, "no such device", marks=pytest.mark.slow),
         (("dying:crashes-in-probe",), {}, 1, "died"),
         pytest.param(("fft",), {"dtypes": ["bfloat16"]}, 4, "fft has no bfloat16", marks=pytest.mark.slow),
-        (("im2col",), {"operators": ["max_pool"], "laws": ("tap-probe",)}, 4, "no law applies"),
+        pytest.param(
+            ("im2col",),
+            {"operators": ["max_pool"], "laws": ("tap-probe",)},
+            4,
+            "no law applies",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_both_say_why_a_backend_was_not_tested(capsys, tmp_path, backends, more, code, reason):

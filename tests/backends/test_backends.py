@@ -116,6 +116,7 @@ def test_numpy_direct_and_torch_have_all_nine_operators():
         assert native_operators(load_plugins().backend(name)) == tuple(Operator)
 
 
+@pytest.mark.slow  # starts a process for each
 def test_cuda_backends_say_why_they_are_unavailable(tmp_path):
     run = harness.run(
         "correctness", backends=CUDA, problems=["conv x=1x2x9 w=3x2x3"], laws=["agrees-with-reference"],

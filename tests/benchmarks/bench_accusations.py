@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import math
 import os
 import subprocess
 import sys
@@ -19,17 +18,16 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from unittest.mock import patch
 
 from harness.capture.workload import name_problems
 from harness.execution.pipeline import run_plan
 from harness.execution.progress import Silent
-from harness.measure.disturbance import Rule
 from harness.plan.planner import plan_run
 from harness.plan.suite import NamedProblem, Suite, Timing
 from harness.plugins.manager import load_plugins
 from harness.record.directory import new_directory
 from harness.record.run import WRONG, Run
+from tests.lenient import keep_all_blocks
 
 CHEATS = Path(__file__).parents[1] / "cheats"
 PROBLEM = "conv x=10x8x24x24 w=16x8x3x3 pad=1"
@@ -42,7 +40,6 @@ KEPT = ("remembers-half", "remembers-fifth", "remembers-images", "remembers-hash
 PLANTED = (
     ("timing.py", TIMING, PROBLEM), ("partial.py", PARTIAL, PROBLEM), ("partial.py", KEPT, f"{PROBLEM} data=integer"),
 )  # fmt: skip
-LENIENT = Rule(steal_share=math.inf, control_factor=math.inf, least_clock=0.0)  # a busy machine leaves all blocks out
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -109,7 +106,7 @@ def time_once(
         name="once", kind="speed", description="one pass", timing=Timing(passes=1, sample_s=0.1), budget_s=5.0
     )
     plan = plan_run(registry, ["once"], list(names), problems)
-    with patch("harness.execution.timed_block.RULE", LENIENT):
+    with keep_all_blocks():
         return run_plan(
             plan, registry, new_directory(str(path), ("once",)), Silent(), command="", extra=tuple(plugins),
             threads=threads,

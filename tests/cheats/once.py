@@ -4,21 +4,17 @@ A busy machine leaves blocks out, and a pass without blocks says nothing of a ba
 cheats are found, not whether the machine is quiet.
 """
 
-import math
-from unittest.mock import patch
-
 from harness.capture.workload import name_problems
 from harness.execution.pipeline import run_plan
 from harness.execution.progress import Silent
-from harness.measure.disturbance import Rule
 from harness.plan.planner import plan_run
 from harness.plan.suite import Suite, Timing
 from harness.plugins.manager import load_plugins
 from harness.record.directory import new_directory
 from harness.record.run import CANNOT_TELL
+from tests.lenient import keep_all_blocks
 
 TRIES = 5
-LENIENT = Rule(steal_share=math.inf, control_factor=math.inf, least_clock=0.0)
 
 
 def time_once(folder, plugin, backends, problem):
@@ -30,7 +26,7 @@ def time_once(folder, plugin, backends, problem):
     names = [backends] if isinstance(backends, str) else list(backends)
     plan = plan_run(registry, ["once"], names, name_problems([problem]))
     path = new_directory(str(folder / "run"), ("once",))
-    with patch("harness.execution.timed_block.RULE", LENIENT):
+    with keep_all_blocks():
         return run_plan(plan, registry, path, Silent(), command="", extra=(plugin,), threads=1)
 
 

@@ -24,7 +24,7 @@ KNOWN = {
     "unfinished-for-long": "changed after synchronisation|answers do not follow one changed element",
     "patched-clock": "its clock runs behind",
 }
-SOON = ("remembers-address", "lazy")
+SOON = ("lazy",)
 WRONG = ("remembers-address", "remembers-fingerprint", "plans-the-answer")  # the judge sees it itself
 MAYBE_WRONG = ("unfinished", "unfinished-for-long")
 

@@ -17,6 +17,7 @@ PARTIAL = str(ROOT / "tests" / "cheats" / "partial.py")
 SHORT = "conv x=10x1x4x4 w=1x1x3x3"
 LONG = "conv x=10x8x24x24 w=16x8x3x3 pad=1"
 REMEMBER = ("half", "fifth", "tenth", "images", "hash", "upper-bits")
+SOON = "incremental"  # on every problem by the quick tests, too
 NAMES = (*(f"remembers-{what}" for what in REMEMBER), "incremental")
 
 
@@ -30,13 +31,13 @@ def _open(backend, line):
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("name", "line"),
     [
-        SHORT, LONG, f"{SHORT} dtype=float64", f"{LONG} data=wide",
-        pytest.param(f"{LONG} data=uniform", marks=pytest.mark.slow),
+        pytest.param(name, line, marks=[] if name == SOON or line == SHORT else pytest.mark.slow)
+        for name in NAMES
+        for line in (SHORT, LONG, f"{SHORT} dtype=float64", f"{LONG} data=wide", f"{LONG} data=uniform")
     ],
-)  # fmt: skip
-@pytest.mark.parametrize("name", NAMES)
+)
 def test_nothing_can_be_looked_up_in_a_timed_call(cheats, name, line):
     backend, seen = cheats[f"cheat:{name}"], []
     for _ in range(4):  # upper bits alone may come again by chance, once in about ten times, but not every time
@@ -90,7 +91,8 @@ def test_other_work_than_what_was_asked_for_has_no_time(tmp_path, name):
     assert result.measurement is None
 
 
-@pytest.mark.parametrize("name", ["ignores-threads", pytest.param("works-elsewhere", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ignores-threads", "works-elsewhere"])
 def test_more_threads_than_allowed_are_an_error_with_numbers(tmp_path, name):
     (result,) = time_until_told(tmp_path, PARTIAL, f"cheat:{name}", LONG).results
     assert (result.outcome, result.measurement) == ("error", None), result.reason

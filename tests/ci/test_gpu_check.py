@@ -422,6 +422,7 @@ def test_times_of_a_run_that_was_cut_off_are_read_from_its_passes(tmp_path):
 # --- the whole -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_without_a_device_every_part_for_one_is_unavailable_with_its_reason(tmp_path):
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():

@@ -99,6 +99,7 @@ def test_a_promise_that_is_broken_fails(place):
     assert ("failure", "CLAIM BROKEN") in cases(place, "narrow")
 
 
+@pytest.mark.slow
 def test_a_fault_that_is_gone_fails_by_a_strict_row(place):
     strict = (place / "harness-claims.toml").read_text().replace('law = "', 'strict = true\nlaw = "')
     (place / "strict.toml").write_text(strict)

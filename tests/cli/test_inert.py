@@ -14,7 +14,7 @@ from harness.plan.arm import parse_arm
 from harness.problems.validation import MOST_WORD_BYTES
 from tests.commands import call_harness
 from tests.conftest import ROOT
-from tests.hostile.texts import FORBIDDEN, LONG, NASTY
+from tests.hostile.texts import FORBIDDEN, LONG, NASTY, NASTY_BACKENDS
 
 FILE = "na\x1b[2J\u202e`|$(x)<b>\n::error::no .py"
 LINE = "conv x=1x2x9 w=3x2x3 data=integer"
@@ -24,22 +24,7 @@ import sys
 sys.path.insert(0, {str(ROOT)!r})
 import harness
 from tests.faulty.right import Right
-from tests.hostile.texts import LONG, NASTY
-
-
-class Nasty(Right):
-    name = "nasty"
-
-    def conv(self, x, w, b, window):
-        raise RuntimeError(NASTY + LONG)
-
-
-class Away(Right):
-    name = "away"
-
-    def probe(self):
-        return NASTY + LONG
-
+{NASTY_BACKENDS}
 
 @harness.hookimpl
 def register_backends(register):
@@ -124,8 +109,11 @@ def test_what_a_notebook_shows_of_a_run_is_inert(run):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("fuzz", "--backend", "nasty", "--backend", "away", "--time", "1s"),
-        ("versus", "a=nasty", "b=away", "--problem", LINE, "--budget", "1s", "--format", "markdown"),
+        pytest.param(("fuzz", "--backend", "nasty", "--backend", "away", "--time", "1s"), marks=pytest.mark.slow),
+        pytest.param(
+            ("versus", "a=nasty", "b=away", "--problem", LINE, "--budget", "1s", "--format", "markdown"),
+            marks=pytest.mark.slow,
+        ),
         ("plugins",),
     ],
 )

@@ -87,6 +87,7 @@ def test_a_spoil_changes_answers_where_its_conditions_hold_and_nowhere_else(oper
         assert not any(map(away.strikes, elsewhere))
 
 
+@pytest.mark.slow  # makes all problems
 def test_a_fault_that_is_not_met_survives():
     found = hunt(Plan(operator=Operator.conv, conditions=("batch 5", "batch 8"), spoil="zeros"))
     assert (found.problem, found.struck, found.changed) == ("", 0, 0)
@@ -102,6 +103,7 @@ def test_the_family_has_every_condition_of_every_operator_and_names_of_its_own()
     assert single == {(o, one.name) for o in Operator for one in conditions_for(o) if applies(one, o)}
 
 
+@pytest.mark.slow  # makes all problems
 @pytest.mark.parametrize(
     "plans",
     [family()[::EVERY], public_dispatch.PLANS, library_paths.plans()[::3]],
@@ -113,11 +115,13 @@ def test_no_fault_survives_that_is_asked(plans):
     assert not [title for title, found in survivors.items() if found.changed]
 
 
+@pytest.mark.slow  # makes all problems
 @pytest.mark.parametrize("fault", public_reports.FAULTS, ids=lambda fault: fault.name.partition(":")[2])
 def test_no_fault_with_the_arithmetic_of_a_public_report_survives(fault):
     assert find_killer(fault(), FOUND_IN.get(fault.name, "")) is not None
 
 
+@pytest.mark.slow  # makes all problems
 @pytest.mark.parametrize("plan", (*public_paths.PLANS, *public_variants.PLANS), ids=lambda plan: plan.name)
 def test_every_public_path_is_asked(plan):
     assert hunt(plan).problem, plan.report
@@ -128,6 +132,7 @@ def test_public_reports_are_told_apart():
     assert all(plan.report for plan in public_dispatch.PLANS)
 
 
+@pytest.mark.slow  # makes all problems
 def test_random_conjunctions_are_killed_where_they_are_asked():
     found = {plan.title: hunt(plan) for plan in random_plans(40, seed=13)}
     assert not [title for title, one in found.items() if one.changed and not one.problem]

@@ -109,6 +109,7 @@ def test_every_command_says_so(monkeypatch, capsys, command):
     assert "backends.absent" in said.out + said.err
 
 
+@pytest.mark.slow
 def test_a_plugin_that_loads_everywhere_but_in_its_worker_is_no_success(project):
     (project / "mine.py").write_text(
         MINE.format(extra="if 'harness.worker.host.serving' in sys.modules:\n    raise RuntimeError('not here')")

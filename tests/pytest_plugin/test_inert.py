@@ -2,28 +2,14 @@
 
 import pytest
 
-from tests.hostile.texts import FORBIDDEN, LONG, NASTY
+from tests.hostile.texts import FORBIDDEN, NASTY_BACKENDS
 from tests.pytest_plugin.trial import make_repository, run_cells
 
 pytest_plugins = ["pytester"]
 BACKENDS = f"""
 
-NASTY, LONG = {NASTY!r}, {LONG!r}
-
-
-class Nasty(Mine):
-    name = "nasty"
-
-    def conv(self, x, w, b, window):
-        raise RuntimeError(NASTY + LONG)
-
-
-class Away(Mine):
-    name = "away"
-
-    def probe(self):
-        return NASTY + LONG
-
+Right = Mine
+{NASTY_BACKENDS}
 
 @harness.hookimpl
 def register_backends(register):

@@ -10,17 +10,35 @@ from harness import UsageError
 from harness.analysis.descriptions import describe_incomplete
 from harness.analysis.exit_code import find_exit_code
 from harness.errors import ChangedError, UnwritableError
+from harness.execution.progress import Silent
 from harness.record.directory import check_directory, close_run, new_directory, read_run, write_header
 from harness.record.journal import ResultEntry, seal_line
 from harness.record.run import Ending
+from tests.lenient import keep_all_blocks
+
+
+class Notes(Silent):
+    """Keeps what is said of the machine: on a busy one its peak may take longer than its limit."""
+
+    def __init__(self):
+        self.said = []
+
+    def working(self, arm, what):
+        if arm == "machine":
+            self.said.append(what)
+
+
+NOTES = Notes()
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    return harness.run(
-        "correctness", "speed-short", backends=["numpy-direct"], problems=["conv x=1x2x9 w=3x2x3 data=integer"],
-        output=tmp_path_factory.mktemp("runs") / "run",
-    )  # fmt: skip
+    with keep_all_blocks():
+        return harness.run(
+            "correctness", "speed-short", backends=["numpy-direct"], problems=["conv x=1x2x9 w=3x2x3 data=integer"],
+            laws=["agrees-with-reference", "tap-probe", "linear-in-the-input", "bias-shifts", "sums-multiply"],
+            output=tmp_path_factory.mktemp("runs") / "run", watch=NOTES,
+        )  # fmt: skip
 
 
 @pytest.fixture
@@ -273,7 +291,8 @@ def test_the_tables_follow_their_schema(finished):
 def test_the_peak_is_the_best_of_all_passes(finished):
     from harness.record.run import Peak
 
-    assert len(finished.measured_peaks) == 1  # in the first of three passes, and in every eighth
+    missed = [text for text in NOTES.said if "not measured" in text]
+    assert len(finished.measured_peaks) + len(missed) == 1  # in the first of three passes, and in every eighth
     low = Peak(device="cpu", gemm_gflops={"float32": 10.0, "float64": 9.0}, copy_gbs=3.0)
     high = Peak(device="cpu", gemm_gflops={"float32": 20.0, "float64": 5.0}, copy_gbs=2.0)
     (best,) = replace(finished, measured_peaks=(low, high)).peaks

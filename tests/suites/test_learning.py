@@ -47,7 +47,7 @@ def test_laws_apply_to_the_training_alone(fields, applies):
     assert not any(law.applies(parse_network("network lenet5 step n=2", NETWORKS)) for law in LAWS)
 
 
-@pytest.mark.parametrize("name", ["im2col", "torch"])
+@pytest.mark.parametrize("name", ["im2col", pytest.param("torch", marks=pytest.mark.slow)])
 def test_the_curve_is_that_of_the_reference(name, registry):
     found = _apply(loss_curve_is_the_reference_curve, registry.backends[name])
     assert 0 < found.worst < 1
@@ -57,6 +57,7 @@ def test_the_curve_is_that_of_the_reference(name, registry):
     assert curves["got"][-1] < curves["got"][0]
 
 
+@pytest.mark.slow
 def test_short_gradients_learn_but_leave_the_curve(registry):
     found = _apply(loss_curve_is_the_reference_curve, ShortGradients())
     assert not found.passed

@@ -63,6 +63,7 @@ def test_a_step_goes_down_the_gradient(digits, subject):
     assert float(tape.loss) == pytest.approx(trace_losses(subject, digits, 1)[0], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_one_epoch_learns_most_digits(digits, subject):
     found = train(subject, digits, epochs=1)
     assert found.accuracies[-1] > 0.8
