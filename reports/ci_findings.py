@@ -133,6 +133,8 @@ def _judge_compared(run: Run, cell: Compared, *, can_tell: bool) -> Finding | No
             times = f"takes {ratio.value:.3f} times the base ({ratio.low:.3f} to {ratio.high:.3f})" if ratio else ""
             level: Level = "failure" if can_tell or cell.finding == "MISSING" else "open"
             return Finding(level=level, kind=cell.finding, message=times or message, details=_repeat(run, cell.new))
+        case "MORE MEMORY" | "LESS PRECISE":
+            return Finding(level="failure", kind=cell.finding, message=message, details=_repeat(run, cell.new))
         case "INCONCLUSIVE":
             return Finding(level="idle" if cell.ruled_out else "open", kind=cell.finding, message=message)
         case "WRONG BEFORE" | "BLESSED":
@@ -220,5 +222,7 @@ def _judge_gate(report: GateReport) -> Iterator[Finding]:
         yield Finding(level=level, kind="gate", message=conclude_gate(report))
     for name in report.lost:
         yield Finding(level="failure", kind="MISSING", message=f"backend {name}: the new version does not have it")
+    for limit in report.idle_limits:
+        yield Finding(level="open", kind="limit", message=f"limit {limit}: held for no cell")
     for arm in report.overdrawn:
         yield Finding(level="failure", kind="proves nothing", message=f"{arm}: too many comparisons prove nothing")

@@ -155,6 +155,7 @@ def _judge_versions(analysis: Analysis) -> Verdict:
     notes = [
         f"{count(len(report.cells), 'cell')}: {counts}.",
         f"A change of {format_percents(report.arm_comparison.gate.delta)} counts.",
+        *(f"Limit {limit}: held for no cell." for limit in report.idle_limits),
     ]
     state, text = VERSIONS.get(report.exit_code, "bad"), f"The gate {conclude_gate(report)}"
     if analysis.claims is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness import ExitCode
 from harness.analysis import (
+    FAILING,
     FINDING_MEANINGS,
     LOUD_CLAIMS,
     conclude_claims,
@@ -54,6 +55,7 @@ def _lines(analysis: Analysis) -> Iterator[str]:
     if silent := describe_silent(report):
         yield f"- {shorten(silent, 2 * REASON)}"
     yield from (f"- backend `{name}` is gone: the base has it" for name in report.lost)
+    yield from (f"- limit {shorten(limit, REASON)}: held for no cell" for limit in report.idle_limits)
     told = report.told
     if told:
         yield from ("", "| finding | cells | backend | what | problem | new / base | 95 % interval | why |")
@@ -61,7 +63,7 @@ def _lines(analysis: Analysis) -> Iterator[str]:
         yield from map(_row, told[:ROWS])
     if len(told) > ROWS:
         yield f"\n... and {count(len(told) - ROWS, 'more cause')}; the report has them all."
-    for cause in report.causes("BROKEN", "SLOWER", "MISSING")[:REPEATS]:
+    for cause in report.causes(*FAILING)[:REPEATS]:
         first = cause.first
         yield f"\nTo repeat {first.finding} in `{first.new.problem}`: `{repeat_command(run.header, first.new)}`"
     yield from _claims(analysis)

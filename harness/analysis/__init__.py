@@ -5,7 +5,8 @@ what else the reporters that come with the harness need.
 
 `STATUSES`: outcomes of a cell, and `PROVES_NOTHING` for a passed result that proves nothing, in the order of reports.
 `VERDICTS`: verdicts of a comparison of two runs, in the order in which reports list them.
-`FINDING_MEANINGS`: finding of a gate -> its meaning. `QUIET_FINDINGS`: findings that need no attention.
+`FINDING_MEANINGS`: finding of a gate -> its meaning.
+`FAILING`: findings that fail a build. `QUIET_FINDINGS`: findings that need no attention.
 `LOUD_CLAIMS`: kinds of statements about claims that need attention.
 `BUG_STATUSES`: statuses of a known bug, in the order in which reports list them; `BugStatus`: one of them.
 """
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from harness.analysis.frames import STATUSES, comparison_frame
     from harness.analysis.fuzz_report import FuzzedBackend, FuzzFinding, FuzzReport
     from harness.analysis.gate_report import (
+        FAILING,
         FINDING_MEANINGS,
         QUIET_FINDINGS,
         Compared,
@@ -61,7 +63,7 @@ else:
             "failures": "FailureGroup",
             "frames": "STATUSES comparison_frame",
             "fuzz_report": "FuzzFinding FuzzReport FuzzedBackend",
-            "gate_report": "Compared FINDING_MEANINGS GateReport QUIET_FINDINGS conclude_gate describe_silent",
+            "gate_report": "Compared FAILING FINDING_MEANINGS GateReport QUIET_FINDINGS conclude_gate describe_silent",
             "history.series": "History Series Shift",
             "inert_text": "make_inert show_text",
             "kill_matrix": "Kill KillMatrix",
@@ -78,7 +80,8 @@ else:
     )
 
 __all__ = [
-    "BUG_STATUSES", "FINDING_MEANINGS", "LOUD_CLAIMS", "PROVES_NOTHING", "QUIET_FINDINGS", "STATUSES", "VERDICTS",
+    "BUG_STATUSES", "FAILING", "FINDING_MEANINGS", "LOUD_CLAIMS", "PROVES_NOTHING", "QUIET_FINDINGS", "STATUSES",
+    "VERDICTS",
     "ArmComparison", "BugRow", "BugStatus", "Cause", "Change", "Choice", "ClaimLine", "ClaimsReport", "Compared",
     "Comparison", "Effect", "Estimate", "FailureGroup", "FaultRow", "FuzzFinding", "FuzzReport", "FuzzedBackend",
     "GateReport", "Group", "History", "Kill", "KillMatrix", "NetworkRow", "Portfolio", "PromiseRow", "Qualification",

@@ -91,7 +91,7 @@ class Analysis:
         rows = [
             replace(row, judgement=replace(row.judgement, reason=found[row.new.cell].reason))
             for row in comparison.rows
-            if found[row.new.cell].finding in (row.judgement.verdict, "BLESSED")
+            if found[row.new.cell].finding in (row.judgement.verdict, "BLESSED", "MORE MEMORY")
         ]
         return replace(comparison, rows=tuple(rows))
 

@@ -14,6 +14,7 @@ from harness.analysis.verdicts import Judgement, Verdict, judge, overall
 from harness.exit_codes import ExitCode
 from harness.measure.disturbance import MOST_DROPPED
 from harness.plan.gate import Gate
+from harness.plan.limits import Limit
 from harness.record.run import RAN, Pass, Result, Run
 
 DISTURBED = "both sides were timed, but all of their blocks were disturbed"
@@ -53,6 +54,10 @@ class ArmComparison:
     def most_dropped(self) -> float:
         """Largest share of dropped blocks with which the machine can tell."""
         return MOST_DROPPED
+
+    def delta_of(self, row: Row) -> float:
+        """Return the relative change that counts in a cell."""
+        return find_limit(self.gate, row.new).delta or self.gate.delta
 
     @property
     def can_tell(self) -> bool:
@@ -96,7 +101,8 @@ def compare_to_base(run: Run, gate: Gate | None = None) -> ArmComparison:
     pairs = pair_results(run)
     ratios = {number: log_ratios(*map(_passes, pair)) for number, pair in enumerate(pairs)}
     suites = {number: new.suite for number, (_, new) in enumerate(pairs)}
-    judged = judge_cells(ratios, suites, gate, ended=True)
+    deltas = {number: find_limit(gate, new).delta or gate.delta for number, (_, new) in enumerate(pairs)}
+    judged = judge_cells(ratios, suites, deltas, gate, ended=True)
     for number, pair in enumerate(pairs):
         if judged[number].verdict == "MISSING" and all(one is not None and one.outcome == "passed" for one in pair):
             judged[number] = Judgement(verdict="INCONCLUSIVE", reason=DISTURBED)
@@ -114,22 +120,30 @@ def compare_to_base(run: Run, gate: Gate | None = None) -> ArmComparison:
 
 
 def judge_cells(
-    ratios: Mapping[int, Sequence[float]], suites: Mapping[int, str], gate: Gate, *, ended: bool = False
-) -> dict[int, Judgement]:
+    ratios: Mapping[int, Sequence[float]], suites: Mapping[int, str], deltas: Mapping[int, float], gate: Gate, *,
+    ended: bool = False,
+) -> dict[int, Judgement]:  # fmt: skip
     """Judge cells, during a run or at its end.
 
     ratios: log(new / base) of the passes of each cell, by number of the cell. suites: suite of each cell.
+    deltas: relative change that counts in each cell.
     gate: if it judges suites `apart`, the cells of the first suite are judged together, and each cell of another suite
     as if it were the only one added to them. ended: True if no more passes will follow.
     """
+    design = Design.of(gate)
     if not gate.apart:
-        return judge(ratios, Design.of(gate), ended=ended)
+        return judge(ratios, design, ended=ended, deltas=deltas)
     first = next(iter(suites.values()), "")
-    found = judge({n: r for n, r in ratios.items() if suites[n] == first}, Design.of(gate), ended=ended)
+    found = judge({n: r for n, r in ratios.items() if suites[n] == first}, design, ended=ended, deltas=deltas)
     crowd = {n: ratios[n] for n in found}
     for number in ratios.keys() - crowd.keys():
-        found[number] = judge({**crowd, number: ratios[number]}, Design.of(gate), ended=ended)[number]
+        found[number] = judge({**crowd, number: ratios[number]}, design, ended=ended, deltas=deltas)[number]
     return found
+
+
+def find_limit(gate: Gate, result: Result) -> Limit:
+    """Return what counts for the cell of a result."""
+    return gate.limit_of(result.suite, result.backend, result.arm, result.problem)
 
 
 def pair_results(run: Run) -> list[tuple[Result | None, Result]]:

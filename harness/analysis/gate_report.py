@@ -7,19 +7,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from harness.analysis.arm_comparison import ArmComparison, Row, compare_to_base
+from harness.analysis.arm_comparison import ArmComparison, Row, compare_to_base, find_limit
 from harness.analysis.causes import Cause, Key, find_cause, group_by_cause, simplify
+from harness.analysis.excess import find_excess, is_checked
 from harness.analysis.outcomes import CODE, Silent, find_silent, find_transition, is_answer
 from harness.analysis.verdicts import Judgement
 from harness.exit_codes import ExitCode
+from harness.plan.gate import Gate
 from harness.record.acceptance import Acceptance
 from harness.record.run import RAN, WRONG, Result, Run
 
 Finding = Literal[
-    "BROKEN", "SLOWER", "MISSING", "INCONCLUSIVE", "WRONG BEFORE", "BLESSED", "FASTER", "MENDED", "NEW", "SAME",
-    "UNCHANGED",
+    "BROKEN", "SLOWER", "MISSING", "MORE MEMORY", "LESS PRECISE", "INCONCLUSIVE", "WRONG BEFORE", "BLESSED", "FASTER",
+    "MENDED", "NEW", "SAME", "UNCHANGED",
 ]  # fmt: skip
 FINDINGS: tuple[Finding, ...] = get_args(Finding)
+FAILING: tuple[Finding, ...] = ("BROKEN", "SLOWER", "MISSING", "MORE MEMORY", "LESS PRECISE")
 BROKEN_OK = "accepted by --base-broken ok"
 MENDS = "where the new version mends it, --base-broken ok lets its own laws decide"
 UNPROVEN = "--base-broken ok accepts it where laws of the new version pass and none is wrong; ask a suite of laws too"
@@ -30,6 +33,8 @@ FINDING_MEANINGS: dict[Finding, str] = {
     "BROKEN": "wrong, and was not known to be wrong in the base",
     "SLOWER": "slower by more than counts",
     "MISSING": "the base can do it, the new version cannot",
+    "MORE MEMORY": "needs more memory than its limit allows",
+    "LESS PRECISE": "has fewer effective bits than its limit allows",
     "INCONCLUSIVE": "not decided",
     "WRONG BEFORE": "wrong in both: no change of this comparison's",
     "BLESSED": "a known change that was accepted",
@@ -70,11 +75,13 @@ class GateReport:
     """All cells of a comparison of versions, worst first, and the conclusion for a build.
 
     lost: backends that the plugins of the base register, but not those of the new version.
+    idle_limits: rows of limits, in words, that held for no cell.
     """
 
     arm_comparison: ArmComparison
     cells: tuple[Compared, ...]
     lost: tuple[str, ...] = ()
+    idle_limits: tuple[str, ...] = ()
 
     @property
     def run(self) -> Run:
@@ -141,8 +148,8 @@ class GateReport:
     def exit_code(self) -> ExitCode:
         """Exit code of the gate: the first of WRONG, INCOMPLETE, SLOWER, CANNOT_TELL and OK that holds.
 
-        INCOMPLETE also means that nothing was compared; SLOWER, that a cell or a backend is missing. A slower cell
-        counts only if the machine was quiet enough, a missing one always.
+        INCOMPLETE also means that nothing was compared; SLOWER, that a cell or a backend is missing, or that a cell
+        exceeds a limit. A slower cell counts only if the machine was quiet enough, the others always.
         """
         counts = self.counts
         codes = {CODE[cell.finding] for cell in self.cells if cell.finding in CODE and cell.finding != "INCONCLUSIVE"}
@@ -168,7 +175,7 @@ def judge_gate(arm_comparison: ArmComparison, acceptance: Acceptance = NOTHING_A
     acceptance: findings that were accepted beforehand, by cell.
     """
     run, gate = arm_comparison.run, arm_comparison.gate
-    sure = compare_to_base(run, replace(gate, delta=gate.resolve)) if gate.resolve > gate.delta else arm_comparison
+    sure = compare_to_base(run, _resolve(gate)) if gate.resolve > 0 else arm_comparison
     judged = {_key(row.new): row for row in arm_comparison.rows}
     ruled_out = {_key(row.new) for row in sure.rows if row.judgement.verdict in ("SAME", "FASTER")}
     silent, proven = find_silent(run.results), find_proven(run)
@@ -177,8 +184,33 @@ def judge_gate(arm_comparison: ArmComparison, acceptance: Acceptance = NOTHING_A
     )
     if gate.base_broken == "ok":
         compared = (_accept_broken(cell, cell.new.arm in proven) for cell in compared)
-    cells = [_accept(cell, acceptance) for cell in compared]
-    return GateReport(arm_comparison=arm_comparison, cells=tuple(sorted(cells, key=_worst_first)), lost=find_lost(run))
+    cells = [_accept(_hold_limit(cell, gate), acceptance) for cell in compared]
+    return GateReport(
+        arm_comparison=arm_comparison, cells=tuple(sorted(cells, key=_worst_first)), lost=find_lost(run),
+        idle_limits=find_idle_limits(run),
+    )  # fmt: skip
+
+
+def _resolve(gate: Gate) -> Gate:
+    """Return the gate that finds slow-downs of `resolve` only, or of more in cells in which more counts."""
+    limits = (one if one.delta is None else replace(one, delta=max(one.delta, gate.resolve)) for one in gate.limits)
+    return replace(gate, delta=max(gate.delta, gate.resolve), limits=tuple(limits))
+
+
+def find_idle_limits(run: Run) -> tuple[str, ...]:
+    """Return the rows of limits, in words, that held for no cell of the new version: a row may be misspelt."""
+    gate = run.header.gate
+    if gate is None or not gate.limits:
+        return ()
+    pairs = pair_versions(run)
+    return tuple(
+        f"{number}. {limit.describe()}"
+        for number, limit in enumerate(gate.limits, 1)
+        if not any(
+            limit.covers(new.suite, new.backend, new.arm, new.problem) and is_checked(base, new, limit)
+            for base, new in pairs
+        )
+    )
 
 
 def find_lost(run: Run) -> tuple[str, ...]:
@@ -212,7 +244,7 @@ def find_proven(run: Run) -> frozenset[str]:
 
 def _find_cause(cell: Compared) -> Key:
     """The cause of a finding: that of a wrong result, else its reason."""
-    if cell.judgement is not None:
+    if cell.judgement is not None and cell.finding != "MORE MEMORY":
         return cell.finding, cell.new.cell
     if cell.new.outcome in WRONG:
         return cell.finding, *find_cause(cell.new)
@@ -239,6 +271,17 @@ def _compare(base: Result | None, new: Result, silent: Silent, row: Row | None, 
         backend=new.backend, base=base, new=new, finding=finding, judgement=judgement, reason=reason,
         ruled_out=undecided, baseless=found.baseless,
     )  # fmt: skip
+
+
+def _hold_limit(cell: Compared, gate: Gate) -> Compared:
+    """Return a cell that passed on both sides as its limits of memory and bits judge it; any other as it is."""
+    if not gate.limits:
+        return cell
+    excess = find_excess(cell.base, cell.new, find_limit(gate, cell.new))
+    if excess is None or (excess.word == "INCONCLUSIVE" and cell.finding in FAILING):
+        return cell
+    also = f"; its time: {cell.reason or cell.finding}" if cell.judgement is not None else ""
+    return replace(cell, finding=excess.word, reason=f"{excess.reason}{also}", ruled_out=False)
 
 
 def _accept_broken(cell: Compared, proven: bool) -> Compared:
@@ -273,7 +316,7 @@ def describe_silent(report: GateReport) -> str:
 def conclude_gate(report: GateReport) -> str:
     """Return the conclusion for a build in one line."""
     counts, resolve = report.counts, report.arm_comparison.gate.resolve
-    named = [f"{counts[name]} {name}" for name in ("BROKEN", "SLOWER", "MISSING") if counts[name]]
+    named = [f"{counts[name]} {name}" for name in FAILING if counts[name]]
     named += [f"backend {name} is gone" for name in report.lost]
     match report.exit_code:
         case ExitCode.OK:
@@ -300,12 +343,12 @@ def conclude_gate(report: GateReport) -> str:
 
 def _name_causes(report: GateReport) -> Iterator[str]:
     """The worst cause of a failure in words, and how many others there are; nothing if no cell failed."""
-    causes = report.causes("BROKEN", "SLOWER", "MISSING")
+    causes = report.causes(*FAILING)
     if not causes:
         return
     cells = causes[0].cells
     first, many = cells[0], f" and {len(cells) - 1} more" if len(cells) > 1 else ""
-    ratio = first.judgement.ratio if first.judgement is not None else None
+    ratio = first.judgement.ratio if first.judgement is not None and first.finding == "SLOWER" else None
     why = f"{ratio.value:.3f} times the base" if ratio is not None else first.reason or first.new.outcome
     why = " ".join(why.split())
     why = why if len(why) <= LONGEST_WHY else f"{why[:LONGEST_WHY]}…"

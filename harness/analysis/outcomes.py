@@ -17,6 +17,7 @@ State = Literal[
 Word = Literal["BROKEN", "MISSING", "INCONCLUSIVE", "WRONG BEFORE", "MENDED", "NEW", "UNCHANGED"]
 STATES: tuple[State, ...] = get_args(State)
 WORDS: tuple[Word, ...] = get_args(Word)
+BEYOND = ("MORE MEMORY", "LESS PRECISE")  # words of a gate's limits, for cells that are UNCHANGED in the table
 # Errors caused by the environment, not by the backend; they say nothing about a version.
 MISSING_FILES = ("ImportError:", "ModuleNotFoundError:", "OSError:", "FileNotFoundError:")
 Silent = frozenset[tuple[str, bool]]  # arm, and True for its times or False for its laws
@@ -24,6 +25,8 @@ Silent = frozenset[tuple[str, bool]]  # arm, and True for its times or False for
 CODE: Mapping[str, ExitCode] = {
     "BROKEN": ExitCode.WRONG,
     "MISSING": ExitCode.SLOWER,
+    "MORE MEMORY": ExitCode.SLOWER,
+    "LESS PRECISE": ExitCode.SLOWER,
     "INCONCLUSIVE": ExitCode.CANNOT_TELL,
     "WRONG BEFORE": ExitCode.OK,
     "MENDED": ExitCode.OK,

@@ -188,22 +188,27 @@ def weigh_claims(samples: Reals, bound: float, statistic: Statistic) -> Reals:
     return np.stack([slower, faster, inside])
 
 
-def replay(samples: Sequence[Sequence[float]], design: Design, statistic: Statistic, *, ended: bool = False) -> Reals:
+def replay(
+    samples: Sequence[Sequence[float]], design: Design, statistic: Statistic, *, ended: bool = False,
+    deltas: Sequence[float] | None = None,
+) -> Reals:  # fmt: skip
     """Return sequentially adjusted p-values of slower, faster and the same, shape (3, cells); 1 before the first look.
 
     samples: log(new / base) of the passes of each cell. design: looks, shares and bound. statistic: the test.
     ended: True if no more passes will follow (see `Design.looks_at`).
+    deltas: relative change that counts in each cell; None for that of the design.
     The values depend only on the looks that the passes allow, so more passes can only lower them.
     """
     import numpy as np
 
-    groups: dict[tuple[int, float], list[int]] = defaultdict(list)
+    bounds = [design.bound] * len(samples) if deltas is None else [log1p(delta) for delta in deltas]
+    groups: dict[tuple[int, float, float], list[int]] = defaultdict(list)
     for row, sample in enumerate(samples):
-        for look in design.looks_at(len(sample), ended):
-            groups[look].append(row)
+        for passes, share in design.looks_at(len(sample), ended):
+            groups[passes, share, bounds[row]].append(row)
     smallest: Any = np.ones((3, len(samples)))
-    for (passes, share), rows in groups.items():
+    for (passes, share, bound), rows in groups.items():
         seen = np.array([samples[row][:passes] for row in rows])
-        smallest[:, rows] = np.minimum(smallest[:, rows], weigh_claims(seen, design.bound, statistic) / share)
+        smallest[:, rows] = np.minimum(smallest[:, rows], weigh_claims(seen, bound, statistic) / share)
     found: Reals = smallest
     return found

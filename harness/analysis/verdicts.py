@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from harness.analysis.sequential import NO_SPREAD, TRIMMED, Design, Statistic, replay
@@ -58,14 +58,16 @@ class Judgement:
 
 
 def judge(
-    log_ratios: Mapping[K, Sequence[float]], design: Design, statistic: Statistic = TRIMMED, *, ended: bool = False
-) -> dict[K, Judgement]:
+    log_ratios: Mapping[K, Sequence[float]], design: Design, statistic: Statistic = TRIMMED, *, ended: bool = False,
+    deltas: Mapping[K, float] | None = None,
+) -> dict[K, Judgement]:  # fmt: skip
     """Judge all cells together.
 
     log_ratios: log(new / base) of the passes of each cell, in order. design: looks, bound and level.
     statistic: the test.
     ended: True if no more passes will follow, so that the passes since the last look are tested too (see
     `Design.looks_at`); a run that is continued is judged as if it had not ended.
+    deltas: relative change that counts, for cells in which it is not that of the design.
     Slower and faster form one family of two hypotheses per cell, equivalent to the procedure on two-sided p-values: at
     least one of the two null hypotheses is true, and Benjamini and Yekutieli (2005) show that wrong directions then
     count as false discoveries. Two claims about one cell require contradicting looks; the one with the smaller p-value
@@ -77,12 +79,13 @@ def judge(
     samples = [_finite(key, sample) for key, sample in log_ratios.items()]
     if not samples:
         return {}
-    p = replay(samples, design, statistic, ended=ended)
+    designs = {key: replace(design, delta=(deltas or {}).get(key, design.delta)) for key in log_ratios}
+    p = replay(samples, design, statistic, ended=ended, deltas=[one.delta for one in designs.values()])
     changed, next_change = control_discoveries(p[:2].ravel(), design.level)
     same, next_same = control_discoveries(p[2], design.level)
     claimed = np.vstack([changed.reshape(2, -1), same])
     return {
-        key: _judge_cell(sample, p[:, i], claimed[:, i], design, statistic, (next_change, next_same))
+        key: _judge_cell(sample, p[:, i], claimed[:, i], designs[key], statistic, (next_change, next_same))
         for i, (key, sample) in enumerate(zip(log_ratios, samples, strict=True))
     }
 

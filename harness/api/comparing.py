@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Never
+from typing import Any, Never
 
 from harness.analysis.analyse import Analysis, analyse
 from harness.analysis.run_comparison import THRESHOLD, Comparison, compare_runs
@@ -18,6 +18,7 @@ from harness.gating.versions import Build, Wanted, compare_versions
 from harness.git import find_repository
 from harness.plan.claims.check import load_claims
 from harness.plan.gate import BaseBroken
+from harness.plan.limits_reading import check_limits, read_limits
 from harness.plan.suite import Mode, NamedProblem
 from harness.plugins.manager import Registry, refuse_broken
 from harness.record.directory import read_run
@@ -59,7 +60,7 @@ def gate(
     laws: Sequence[str] = (), budget_s: float | None = None, delta: float | None = None, resolve: float = 0.05,
     build: Build = "auto", extras: str = "", package: str | None = None, build_command: str = "",
     base_broken: BaseBroken = "fail", unqualified: bool = False, threads: int | None = None,
-    claims: str | Path | None = None,
+    claims: str | Path | None = None, limits: Sequence[Mapping[str, Any]] = (),
     plugins: Sequence[str] = (), without: Sequence[str] = (), output: str | Path | None = None,
     lease_wait_s: float | None = None, watch: Watch | None = None, resume: str | Path | None = None,
 ) -> Analysis:  # fmt: skip
@@ -71,6 +72,7 @@ def gate(
     versions' environments. package: its folder in a monorepo. build_command: run in that folder of each version.
     base_broken: "ok" lets cells that the base could not run pass where the new version's own laws hold.
     claims: file of promises and known faults, against which the new version is held (docs/claims.md).
+    limits: rows as in [[tool.harness.limits]] (docs/ci.md), such as {"suite": "networks-speed", "delta": "5%"}.
     unqualified: True to compare times on a machine never qualified. The rest as in `versus`.
     `.exit_code` is that of the command. Raises UsageError for what cannot be used.
     threads: of every worker. plugins: modules or ./files.py to load; without: plugins to leave out. output: new folder
@@ -84,7 +86,10 @@ def gate(
         output=None if output is None else str(output), command=f"harness.gate({base!r}, {head!r})",
         lease_wait_s=lease_wait_s, resume=resume, claims=None if claims is None else load_claims(claims, registry),
     )  # fmt: skip
-    armed = arm_gate(delta, resolve, threads, unqualified=unqualified, base_broken=base_broken)
+    armed = arm_gate(
+        delta, resolve, threads, unqualified=unqualified, base_broken=base_broken,
+        limits=check_limits(read_limits("limits", limits), registry),
+    )  # fmt: skip
     return judge_versions(
         compare_versions(registry, wanted, armed, watch or Silent(), budget_s),
         find_repository(plugins),

@@ -33,7 +33,15 @@ if TYPE_CHECKING:
 
 SUITES = ("correctness", "speed-short")
 SHOWN = 40
-COLOURS = {"BROKEN": "red", "SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "yellow", "FASTER": "green"}
+COLOURS = {
+    "BROKEN": "red",
+    "SLOWER": "red",
+    "MISSING": "red",
+    "MORE MEMORY": "red",
+    "LESS PRECISE": "red",
+    "INCONCLUSIVE": "yellow",
+    "FASTER": "green",
+}
 
 
 @click.command("gate")
@@ -79,7 +87,7 @@ def command(
     a temporary worktree; if it declares other dependencies, or has something compiled, both versions are built.
 
     \b
-    Exit codes: 0 neither slower nor wrong   1 BROKEN: wrong, and was not   3 SLOWER or MISSING
+    Exit codes: 0 neither slower nor wrong   1 BROKEN: wrong, and was not   3 SLOWER, MISSING, beyond a limit
                 5 cannot tell                4 incomplete, or nothing ran   2 bad input
 
     \b
@@ -93,12 +101,14 @@ def command(
     from harness.api.comparing import judge_versions
     from harness.cli.options import command_line
     from harness.cli.progress import choose_watch
+    from harness.cli.settings import find_limits
     from harness.errors import UsageError
     from harness.gating.arming import arm_gate
     from harness.gating.blessings import read_blessings
     from harness.gating.versions import Wanted, compare_versions
     from harness.git import find_repository
     from harness.plan.claims.check import load_claims
+    from harness.plan.limits_reading import check_limits
 
     if not base and not base_env:
         raise UsageError("base: got none, wanted --base REV, a revision such as origin/main, or --base-env VENV")
@@ -108,8 +118,9 @@ def command(
         reporters.append(registry.reporter("summary"))
     ruled_out = 0.0 if resolve.strip() in ("0", "0%") else read_share(resolve)
     gate = arm_gate(
-        read_share(delta) if delta else None, ruled_out, threads, unqualified=unqualified, base_broken=base_broken
-    )
+        read_share(delta) if delta else None, ruled_out, threads, unqualified=unqualified, base_broken=base_broken,
+        limits=check_limits(find_limits(Path.cwd()), registry),
+    )  # fmt: skip
     repository = find_repository(plugins)
     if repository is not None:
         read_blessings(repository)  # report damaged ones now, not at the end
@@ -199,11 +210,13 @@ def print_findings(report: GateReport) -> None:
         console.print(table)
     if len(told) > SHOWN:
         console.print(f"... and {len(told) - SHOWN} more causes; the report has them all")
-    for cause in report.causes("MISSING")[:SHOWN]:
-        command = repeat_command(report.run.header, cause.first.new)
-        console.print(f"repeat MISSING of {cause.first.backend}: {command}", markup=False, soft_wrap=True)
+    for cause in report.causes("MISSING", "MORE MEMORY", "LESS PRECISE")[:SHOWN]:
+        command, first = repeat_command(report.run.header, cause.first.new), cause.first
+        console.print(f"repeat {first.finding} of {first.backend}: {command}", markup=False, soft_wrap=True)
     for name in report.lost:
         console.print(f"[red]MISSING[/red] backend {escape(name)}: the base hands it over, the new version does not")
+    for limit in report.idle_limits:
+        console.print(f"[yellow]limit {escape(limit)}: held for no cell; is it misspelt?[/yellow]", soft_wrap=True)
     print_effects(console, report.arm_comparison)
     if silent := describe_silent(report):
         console.print(silent, markup=False, soft_wrap=True)

@@ -1,7 +1,8 @@
 """Settings of a project: defaults of command-line options in the table [tool.harness] of its pyproject.toml.
 
 Keys are long options without their dashes. A table named like a command, such as [tool.harness.gate], is for that
-command alone and comes first; keys of [tool.harness] itself are for all commands that have the option.
+command alone and comes first; keys of [tool.harness] itself are for all commands that have the option. The rows of
+[[tool.harness.limits]] are no options; `gate` reads them.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ import os
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.errors import UsageError, suggest
 
+if TYPE_CHECKING:
+    from harness.plan.limits import Limit
+
 FILE = "pyproject.toml"
 MOST_BYTES = 2**20
+LIMITS = "limits"  # rows for `gate`, which reads them itself
 SHARED = {"list": {"plugin", "no-plugin"}}  # by command, the shared keys it takes; its options exclude each other
 FindCommand = Callable[[str], click.Command]
 
@@ -58,7 +63,7 @@ def make_defaults(
         own = {}  # `claims` is an option of other commands; a group of commands has none
     if not isinstance(own, dict):
         raise UsageError(f"{file}: got {own!r} for [tool.harness] {command.name}, wanted a table of options")
-    shared = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    shared = {key: value for key, value in table.items() if not isinstance(value, dict) and key != LIMITS}
     options = list_options(command)
     if unknown := [key for key in own if key not in options]:
         raise UsageError(
@@ -99,6 +104,17 @@ def _read_table(file: Path) -> dict[str, Any] | None:
     if table is not None and not isinstance(table, dict):
         raise UsageError(f"{file}: got {table!r:.80} for [tool.harness], wanted a table of options")
     return table
+
+
+def find_limits(folder: Path) -> tuple[Limit, ...]:
+    """Return the limits of the project's settings, in their order; empty if there are none.
+
+    folder: where the search for the settings begins. Raises UsageError.
+    """
+    from harness.plan.limits_reading import read_limits
+
+    found = read_settings(folder)
+    return () if found is None else read_limits(f"{found[0]}: {LIMITS}", found[1].get(LIMITS, []))
 
 
 def _read_value(file: Path, key: str, value: object, option: click.Option) -> object:

@@ -7,6 +7,7 @@ from typing import get_args
 
 from harness.analysis.qualification import Qualification, name_environment, qualification_file, read_qualification
 from harness.plan.gate import DELTA, BaseBroken, Gate
+from harness.plan.limits import Limit
 from harness.problems.validation import check_one_of
 from harness.record.environment import describe_environment
 
@@ -39,17 +40,18 @@ def make_gate(
 
 
 def arm_gate(
-    delta: float | None, resolve: float, threads: int | None, *, unqualified: bool, base_broken: BaseBroken = "fail"
+    delta: float | None, resolve: float, threads: int | None, *, unqualified: bool, base_broken: BaseBroken = "fail",
+    limits: tuple[Limit, ...] = (),
 ) -> Gate:  # fmt: skip
     """Make the armed gate of two versions; it compares no times where the machine's verdicts cannot be trusted.
 
     delta: see `make_gate`. resolve: undecided cells pass where a slow-down of this share is ruled out; 0: none passes.
     threads: number of threads of the workers. unqualified: True to compare times on a machine never qualified.
-    base_broken: see `Gate`. Raises UsageError for another word.
+    base_broken, limits: see `Gate`. Raises UsageError for another word of `base_broken`.
     """
     check_one_of("base_broken", base_broken, get_args(BaseBroken))
     known = read_known(threads)
-    gate = make_gate(delta, known, None, 0, armed=True)
+    gate = replace(make_gate(delta, known, None, 0, armed=True), limits=limits)
     reason = None if known is None and unqualified else refuse(gate, known)
     if reason is not None and known is None:
         reason += ", or go on without knowing (--unqualified)"
@@ -67,6 +69,7 @@ def refuse(gate: Gate, known: Qualification | None) -> str | None:
             f"this machine failed its qualification: {'; '.join(known.failures)}; qualify it again, or forget what is "
             f"known of it by removing {qualification_file(known.environment)}"
         )
-    if gate.delta < known.delta:
-        return f"delta is {gate.delta:g}, but this machine is qualified for changes of {known.delta:g} and more"
+    least = min([gate.delta, *(one.delta for one in gate.limits if one.delta is not None)])
+    if least < known.delta:
+        return f"delta is {least:g}, but this machine is qualified for changes of {known.delta:g} and more"
     return None

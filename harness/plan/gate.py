@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from harness.plan.limits import VALUES, Limit
 from harness.problems.whole import Whole
 
 LOOKS = (6, 9, 13, 19, 28, 40, 60)  # passes; each about 1.5 times the one before
@@ -28,6 +29,7 @@ class Gate:
     resolve: an armed gate passes an undecided cell if a slow-down of this share is ruled out; 0 passes none.
     base_broken: "ok" if cells that the base could not run pass where the new version's own laws hold.
     untimed: why times were not compared though requested; None if they were.
+    limits: what counts for some of the cells; of rows that hold for one cell, the last one that says a value decides.
     """
 
     delta: float = DELTA
@@ -42,3 +44,16 @@ class Gate:
     resolve: float = 0.0
     base_broken: BaseBroken = "fail"
     untimed: str | None = None
+    limits: tuple[Limit, ...] = ()
+
+    def limit_of(self, suite: str, backend: str, arm: str, line: str) -> Limit:
+        """Return what counts for a cell; its `delta` is never None.
+
+        suite, backend, arm: their names. line: of the problem.
+        """
+        found = Limit(delta=self.delta)
+        for limit in self.limits:
+            if limit.covers(suite, backend, arm, line):
+                given = {name: value for name in VALUES if (value := getattr(limit, name)) is not None}
+                found = replace(found, **given)
+        return found

@@ -31,11 +31,14 @@ def page(analysis: Analysis) -> dict[str, Any]:
     arm_comparison = analysis.verdicts
     if arm_comparison is None:
         return {"arm_comparison": None}
-    delta = arm_comparison.gate.delta
+    delta, counts = arm_comparison.gate.delta, arm_comparison.delta_of
     groups = [
         (
             group.title, len(group.rows), more,
-            [(verdict_row(arm_comparison, r), ratio_words(r.judgement.ratio), make_strip(r, delta)) for r in shown],
+            [
+                (verdict_row(arm_comparison, r), ratio_words(r.judgement.ratio), make_strip(r, counts(r)))
+                for r in shown
+            ],
         )
         for group, shown, more in cut(groups_of(arm_comparison), MOST_VERDICTS)
     ]  # fmt: skip

@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 
 from harness.analysis.analyse import analyse
-from harness.analysis.outcomes import CODE, STATES, WORDS, find_silent, find_transition, look_up
+from harness.analysis.outcomes import BEYOND, CODE, STATES, WORDS, find_silent, find_transition, look_up
 from harness.analysis.run_comparison import compare_runs
 from harness.exit_codes import ExitCode
 from harness.record.run import CANNOT_TELL, GAVE_UP, NO_PASS, NOT_OFFERED, OUTCOMES, WRONG
@@ -85,7 +85,7 @@ def test_compare_and_gate_say_what_the_table_says(was, now):
 
 def test_every_outcome_is_a_state_and_every_word_has_a_code():
     assert set(OUTCOMES) | {"silent", "absent", "not reached", "cannot tell"} == set(STATES)
-    assert set(CODE) == set(WORDS)
+    assert set(CODE) == {*WORDS, *BEYOND}
 
 
 def test_what_no_plugin_offered_is_absent_and_what_was_given_up_is_unavailable():

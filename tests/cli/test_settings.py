@@ -1,13 +1,18 @@
 """The table [tool.harness] of a project: defaults of options, and an error for a key that fits no option."""
 
 import os
+from dataclasses import replace
 
 import click
 import pytest
 
+from harness.analysis.qualification import Qualification
 from harness.cli.main import COMMANDS, cli
-from harness.cli.settings import make_defaults, read_settings
+from harness.cli.settings import find_limits, make_defaults, read_settings
 from harness.errors import UsageError
+from harness.gating.arming import refuse
+from harness.plan.gate import Gate
+from harness.plan.limits_reading import read_limits
 from tests.commands import call_harness
 
 
@@ -102,3 +107,61 @@ def test_a_command_takes_them_and_its_own_options_win(write):
     assert done.returncode == 2 and "soon" in done.stderr, done.stderr
     done = call_harness("run", "correctness", "--backend", "numpy-direct", "--lease-wait", "1s", cwd=folder)
     assert done.returncode == 2 and "no-such-law" in done.stderr, done.stderr
+
+
+def test_limits_are_rows_for_the_gate_and_no_option_of_a_command(write):
+    folder = write(
+        '[tool.harness]\nthreads = 1\n[[tool.harness.limits]]\nsuite = "speed-short"\ndelta = "5%"\n'
+        '[[tool.harness.limits]]\nbackend = "mine"\nproblems = ["conv *stride=2*"]\nmemory = 0.1\nbits = 2\n'
+    )
+    first, second = find_limits(folder)
+    assert (first.suite, first.delta, first.memory, first.bits) == ("speed-short", 0.05, None, None)
+    assert (second.scope.backend, second.scope.problems, second.memory, second.bits) == (
+        "mine", ("conv *stride=2*",), 0.1, 2.0,
+    )  # fmt: skip
+    assert _defaults(folder, "gate") == {"threads": "1"}
+    assert find_limits(folder / "nowhere") == (first, second) and find_limits(folder.parent) == ()
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ('suite = "speed-short"', "got none of delta, memory, bits"),
+        ('detla = "5%"', "got key 'detla'"),
+        ("delta = 0", "delta: got 0, wanted a number between 0 and 1"),
+        ("delta = nan", "delta: got nan"),
+        ('delta = "much"', "delta: got 'much'"),
+        ('delta = "500%"', "delta: got 5.0"),
+        ("memory = true", "memory: got True"),
+        ('bits = "2"', "bits: got '2'"),
+        ('delta = "5%"\noperators = ["convolution"]', "got 'convolution', wanted one of conv"),
+        ('delta = "5%"\nproblems = ["con *"]', "got 'con'"),
+        ('delta = "5%"\nsuite = ["a"]', "suite: got ['a'], wanted the name of one suite"),
+    ],
+)
+def test_a_row_of_limits_that_cannot_be_used_is_one_clear_line(write, row, said):
+    folder = write(f"[[tool.harness.limits]]\nbits = 1\n[[tool.harness.limits]]\n{row}\n")
+    with pytest.raises(UsageError) as error:
+        find_limits(folder)
+    assert said in str(error.value) and "pyproject.toml: limits 2: " in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ('suite = "sped-short"', "limits 1: unknown suite: got 'sped-short', wanted one of"),
+        ('backend = "im2coll"', "limits 1: unknown backend: got 'im2coll', wanted one of"),
+    ],
+)
+def test_a_limit_of_a_suite_or_backend_that_nobody_brings_is_refused(write, row, said):
+    folder = write(f'[[tool.harness.limits]]\ndelta = "5%"\n{row}\n')
+    done = call_harness("gate", "--base", "main", "--unqualified", cwd=folder)
+    assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_a_limit_below_what_the_machine_is_qualified_for_compares_no_times():
+    known = Qualification(environment="", created="", cells=40, alarms=0, powers={"0.1": (40, 40)}, delta=0.03)
+    limits = read_limits("limits", [{"delta": "1%"}])
+    gate = Gate(delta=0.03, armed=True)
+    assert refuse(gate, known) is None
+    assert "delta is 0.01, but this machine is qualified for" in refuse(replace(gate, limits=limits), known)

@@ -85,7 +85,7 @@ def _list_rows(file: str, name: str, value: object) -> list[dict[str, Any]]:
 
 def _read_promise(where: str, row: Mapping[str, Any]) -> Promise:
     _check_keys(where, row, PROMISE)
-    scope = _read_scope(where, row)
+    scope = read_scope(where, row)
     if not scope.operators and not scope.problems:
         raise UsageError(f"{where}: got neither operators nor problems, wanted what the backend supports; {SEE}")
     return Promise(
@@ -99,7 +99,7 @@ def _read_fault(where: str, row: Mapping[str, Any]) -> KnownFault:
     _check_keys(where, row, FAULT)
     if missing := [name for name in WANTED if name not in row]:
         raise UsageError(f"{where}: got no {missing[0]}, wanted {', '.join(WANTED)} in every fault; {SEE}")
-    scope = _read_scope(where, row)
+    scope = read_scope(where, row)
     if scope == Scope(backend=scope.backend):
         raise UsageError(
             f"{where}: got no problems, which would excuse all of them, wanted problems = [...] with lines or "
@@ -119,13 +119,17 @@ def _read_fault(where: str, row: Mapping[str, Any]) -> KnownFault:
     )  # fmt: skip
 
 
-def _read_scope(where: str, row: Mapping[str, Any]) -> Scope:
+def read_scope(where: str, row: Mapping[str, Any], backend: str | None = None) -> Scope:
+    """Check the keys of SCOPE in a row, and return the problems that they select. Raises UsageError.
+
+    where: the row stands, for messages. row: decoded. backend: stands for a row without one; None where it needs one.
+    """
     windows = _read_many(where, row, "windows", WINDOWS)
     axes: list[Any] = _read(where, row, "axes", _is_list, "a list of numbers of axes, such as [1, 2]", [])
     if "axes" in row and (not axes or not all(type(one) is int and one in AXES for one in axes)):
         raise UsageError(f"{where}: axes: got {_show(axes)}, wanted numbers out of 1, 2 and 3, such as [1, 2]; {SEE}")
     return Scope(
-        backend=_read_word(where, row, "backend"),
+        backend=backend if backend is not None and "backend" not in row else _read_word(where, row, "backend"),
         operators=_read_many(where, row, "operators", tuple(one.value for one in Operator)),
         dtypes=_read_many(where, row, "dtypes", DTYPES),
         layouts=_read_many(where, row, "layouts", LAYOUTS),
