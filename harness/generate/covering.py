@@ -12,6 +12,7 @@ from functools import cache
 
 from harness.generate import domains
 from harness.generate.build import Choices, build_problem, fitting_regimes
+from harness.generate.dispatch.possible import reads_nothing
 from harness.generate.domains import Pair, Value
 from harness.plan.suite import NamedProblem
 from harness.problems.numerics import DTYPES, Dtype
@@ -34,7 +35,16 @@ def covering_problems() -> tuple[NamedProblem, ...]:
 
 
 def problem_of(row: Row, number: int) -> Problem:
-    """Build the problem of a row; values without a parameter (batch, remainder, other data) cycle with its number."""
+    """Build the problem of a row; values without a parameter (batch, remainder, other data) cycle with its number.
+
+    The next remainder is taken where all windows would read nothing but padding.
+    """
+    strides = domains.STRIDES[row["stride"]]
+    tries = (_build(row, number, number + further) for further in range(max(strides)))
+    return next((one for one in tries if not reads_nothing(one)), None) or _build(row, number, number)
+
+
+def _build(row: Row, number: int, remainder: int) -> Problem:
     operator, axes = Operator(str(row["operator"])), int(row["axes"])
     width, channels, groups = int(row["width"]), int(row["channels"]), row.get("groups", "one")
     depthwise, dtype = groups == "depthwise", read_word("dtype", row["dtype"], DTYPES)
@@ -47,7 +57,7 @@ def problem_of(row: Row, number: int) -> Problem:
             dilation=domains.DILATIONS[row["dilation"]][-axes:],
             begin=domains.BEGINS[row["begin"]][-axes:],
             end=domains.ENDS[row["end"]][-axes:],
-            remainder=tuple(number + axis for axis in range(axes)),
+            remainder=tuple(remainder + axis for axis in range(axes)),
             batch=1 + number % 2,
             channels=1 if depthwise else channels,
             groups=channels if depthwise else 2 if groups == "two" else 1,

@@ -22,7 +22,7 @@ import numpy as np
 from harness.laws.deviation import Deviation, Kind, compare_arrays, worst_of
 from harness.laws.diagnosis.pattern import describe_pattern, ulps
 from harness.problems import reference
-from harness.problems.accumulation import longest_sum
+from harness.problems.accumulation import longest_sum, most_terms
 from harness.problems.arrays import Array
 from harness.problems.numerics import FORMATS, Numerics
 from harness.problems.problem import Problem
@@ -131,7 +131,7 @@ def is_exact(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) 
         if numerics.normwise or not numerics.keeps_subnormals or rounded:
             return False
         limit *= FORMATS[problem.dtype].smallest
-    most = longest_sum(problem) * math.prod(sizes)
+    most = most_terms(problem) * math.prod(sizes)
     if "b" in arrays and arrays["b"] is not None:
         most += float(np.max(np.abs(arrays["b"].astype(np.float64)), initial=0.0))
     if most > limit:
@@ -218,7 +218,10 @@ def sum_bound(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array],
     """
     if numerics.normwise:
         return norm_bound(problem, numerics, arrays) + FORMATS[problem.dtype].u * size
-    return relative_bound(problem, numerics) * size + longest_sum(problem) * FORMATS[problem.dtype].smallest
+    factor, least = relative_bound(problem, numerics), longest_sum(problem) * FORMATS[problem.dtype].smallest
+    if math.isinf(factor):  # any sum is within the bound, except one of nothing but zeros
+        return np.where(size == 0, least, math.inf)
+    return factor * size + least
 
 
 def rounding_bound(problem: Problem, wanted: Array) -> Array:

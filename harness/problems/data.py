@@ -17,7 +17,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from harness.problems.accumulation import longest_sum
+from harness.problems.accumulation import list_sums, most_terms
 from harness.problems.arrays import Array
 from harness.problems.numerics import FORMATS, dtype_of
 from harness.problems.problem import Layout, Problem
@@ -36,19 +36,37 @@ def array_generator(problem: Problem, name: str) -> np.random.Generator:
     return seeded_generator(problem.seed, name)
 
 
-@lru_cache(maxsize=16)
-def exact_amplitude(problem: Problem) -> tuple[int, float]:
-    """Return the largest integer a, and the share of non-zeros, with which all sums are exact.
+@lru_cache(maxsize=64)
+def exact_amplitude(problem: Problem, name: str) -> int:
+    """Return the largest integer a of an array, at least 1, with which all sums are exact.
 
-    With K the longest sum of the operator and of its gradients and p the significand bits of the dtype,
-    K (a+1)^2 <= 2^p; the +1 leaves room for a unit step. If even a = 1 is too large, entries are thinned out.
+    With K the most terms that read data in a sum of which the array is a factor, and p the significand bits of the
+    dtype, K (a+1)^2 <= 2^p, or K (a+1) <= 2^p if it is the only factor; the +1 leaves room for a unit step. If even
+    a = 1 is too large, entries are thinned out (`kept_share`).
+    problem: the problem. name: of the array.
     """
-    longest = max(longest_sum(problem), *problem.operator.spec.gradient_lengths(problem), 0)
-    limit = 2.0 ** FORMATS[problem.dtype].bits
-    largest = int(math.sqrt(limit / longest)) - 1
-    if largest >= 1:
-        return min(LARGEST, largest), 1.0
-    return 1, limit / (4 * longest)
+    limit, sums = 2.0 ** FORMATS[problem.dtype].bits, list_sums(problem)
+    least = 1 if problem.operator.spec.sums_exactly else 2  # a mean times its divisor is to be the sum again
+    largest = (
+        int((limit / max(1, terms)) ** (1 / max(least, len(names)))) - 1
+        for terms, names in [one for one in sums if name in one[1]] or sums
+    )
+    return max(1, min(LARGEST, *largest))
+
+
+@lru_cache(maxsize=64)
+def kept_share(problem: Problem, name: str) -> float:
+    """Return the share of an array's integers that are not thinned out, so that sums of -1 and 1 are exact.
+
+    Only sums of which the array is a factor count: a kernel stays whole if its gradient alone is a long sum. A sum
+    keeps about 2^p / 4 terms other than 0.
+    problem: the problem. name: of the array.
+    """
+    limit, share = 2.0 ** FORMATS[problem.dtype].bits, 1.0
+    for terms, names in list_sums(problem):
+        if name in names and 4 * terms > limit:
+            share = min(share, (limit / (4 * terms)) ** (1 / len(names)))
+    return share
 
 
 def draw_array(problem: Problem, name: str, shape: Sizes) -> Array:
@@ -61,12 +79,13 @@ def draw_array(problem: Problem, name: str, shape: Sizes) -> Array:
         return rng.random(shape, dtype=np.float32 if dtype.itemsize <= 4 else np.float64).astype(dtype)
     special = name == problem.operator.spec.moved_over
     if problem.data == "distinct":
-        draw = _distinct if name == "x" or len(problem.operator.inputs) == 1 else _without_zeros
-        return draw(rng, shape, problem)
+        if name == "x" or len(problem.operator.inputs) == 1:
+            return _distinct(rng, shape, problem)
+        return _without_zeros(rng, shape, exact_amplitude(problem, name)).astype(dtype)
     if problem.data == "long":
         return _long(rng, shape, problem, lengthened=name == long_factor(problem)).astype(dtype)
     if problem.data in ("integer", "subnormal"):
-        values: Array = _whole(rng, shape, problem)
+        values: Array = _whole(rng, shape, problem, name)
         if problem.data == "subnormal" and (special or name == "b"):
             values = values * FORMATS[problem.dtype].smallest
         return values.astype(dtype)
@@ -81,11 +100,16 @@ def draw_array(problem: Problem, name: str, shape: Sizes) -> Array:
     return normal.astype(dtype)
 
 
-def _whole(rng: np.random.Generator, shape: Sizes, problem: Problem) -> Array:
-    """Integers within the exactness bound."""
-    largest, share = exact_amplitude(problem)
-    values = rng.integers(-largest, largest, size=shape, endpoint=True, dtype=np.int8)
-    return values if share >= 1.0 else values * (rng.random(shape) < math.sqrt(share))
+def _whole(rng: np.random.Generator, shape: Sizes, problem: Problem, name: str) -> Array:
+    """Integers within the exactness bound, none of them 0, so that each has an effect, unless they are thinned out."""
+    values, share = _without_zeros(rng, shape, exact_amplitude(problem, name)), kept_share(problem, name)
+    return values if share >= 1.0 else values * (rng.random(shape) < share)
+
+
+def _without_zeros(rng: np.random.Generator, shape: Sizes, largest: int) -> Array:
+    """Integers other than 0."""
+    values = rng.integers(-largest, largest - 1, size=shape, endpoint=True, dtype=np.int8)
+    return values + (values >= 0)
 
 
 def long_factor(problem: Problem) -> str:
@@ -101,7 +125,7 @@ def _long(rng: np.random.Generator, shape: Sizes, problem: Problem, *, lengthene
     of
     this dtype are rounded (TF32, float32). No short number is 0, so that each long one has an effect.
     """
-    limit, length = 2.0 ** FORMATS[problem.dtype].bits, longest_sum(problem)
+    limit, length = 2.0 ** FORMATS[problem.dtype].bits, max(1, most_terms(problem))
     wanted = 4 / FORMATS["float32" if problem.dtype == "float64" else "tf32"].u
     short = SHORT if limit / (SHORT * length) >= wanted else 1
     if not lengthened:
@@ -161,13 +185,6 @@ def _distinct(rng: np.random.Generator, shape: Sizes, problem: Problem) -> Array
     ranks = np.argsort(rng.random((-(-maps // together), block)), axis=1) - block // 2
     values = 4 * (ranks + (ranks >= 0))
     return values.reshape(-1)[: maps * area].reshape(shape).astype(dtype_of(problem.dtype))
-
-
-def _without_zeros(rng: np.random.Generator, shape: Sizes, problem: Problem) -> Array:
-    """Integers within the exactness bound, none of them 0, so that each has an effect."""
-    largest, _ = exact_amplitude(problem)
-    values = rng.integers(-largest, largest - 1, size=shape, endpoint=True, dtype=np.int8)
-    return (values + (values >= 0)).astype(dtype_of(problem.dtype))
 
 
 def make_arrays(problem: Problem) -> dict[str, Array]:

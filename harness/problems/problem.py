@@ -145,6 +145,8 @@ class Problem:
             raise GeometryError(f"{self.operator} has a kernel size, not a kernel array: got w, wanted kernel=")
         if self.bias or self.flip or self.output_padding is not None or self.window.groups != 1:
             raise GeometryError(f"{self.operator} has no bias, flip, groups or output_padding")
+        if not (self.window.count_include_pad or self.operator.spec.divides):
+            raise GeometryError(f"{self.operator} has no divisor; leave exclude_pad (count_include_pad=False) out")
         self.window.output_shape(self.x[2:], self.window.kernel)
 
     def _check_kernel(self, axes: int) -> None:
@@ -212,12 +214,14 @@ class Problem:
         return format_line(self)
 
     def with_(self, **changes: Any) -> Problem:
-        """The same problem with some fields changed; bias and data follow the operator."""
+        """The same problem with some fields changed; bias, divisor and data follow the operator."""
         operator = changes.get("operator", self.operator)
         if not isinstance(operator, Operator):
             operator = changes["operator"] = _read_operator(operator)
         if not operator.spec.takes_bias:
             changes.setdefault("bias", False)
+        if not (operator.spec.divides or self.window.count_include_pad):
+            changes.setdefault("window", replace(self.window, count_include_pad=True))
         if self.data in operator.spec.refused_data:
             changes.setdefault("data", "integer")
         return replace(self, **changes)

@@ -219,7 +219,8 @@ def linear_operators(subject: BackendUnderTest, problem: Problem) -> Deviation:
 
 def _thin_step(problem: Problem, name: str, shape: Sizes) -> Array:
     """A direction with so few numbers other than 0 that sums of five times as much stay exact in the dtype."""
-    share = 2.0 ** FORMATS[problem.dtype].bits / (8 * exact_amplitude(problem)[0] * max(1, longest_sum(problem)))
+    largest = max(exact_amplitude(problem, factor) for factor in problem.operator.spec.factors)
+    share = 2.0 ** FORMATS[problem.dtype].bits / (8 * largest * max(1, longest_sum(problem)))
     return step(problem, name, shape) * (array_generator(problem, f"share of {name}").random(shape) < share)
 
 

@@ -24,3 +24,12 @@ def test_a_gradient_of_means_may_round_its_shares_first(early, monkeypatch):
     numerics = Numerics(accumulator={"float16": "float32"})
     wanted = reference.compute(problem, arrays)
     assert check_outputs(problem, numerics, arrays, {"dx": dx.astype(np.float16)}, wanted).passed is bool(early)
+
+
+def test_a_sum_of_zeros_is_bounded_where_no_other_sum_is():
+    problem = parse_line("conv x=1x1x300 w=1x1x300 dtype=bfloat16 data=uniform")
+    numerics = Numerics(accumulator={"bfloat16": "bfloat16"})
+    arrays = {name: np.zeros_like(a) for name, a in make_arrays(problem).items()}
+    wanted = reference.compute(problem, arrays)
+    assert check_outputs(problem, numerics, arrays, {"y": wanted["y"].astype("float32")}, wanted).passed
+    assert not check_outputs(problem, numerics, arrays, {"y": wanted["y"].astype("float32") + 1}, wanted).passed

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from harness import parse_line
+from harness import Operator, parse_line
 from harness.laws.error_bounds import is_exact
-from harness.problems.data import can_be_distinct, long_factor, make_arrays
-from harness.problems.numerics import Numerics
+from harness.problems.data import can_be_distinct, draw_array, long_factor, make_arrays
+from harness.problems.numerics import FORMATS, Numerics
+from harness.problems.reference import compute
 from tests.problems.strategies import problems
 
 
@@ -19,6 +20,36 @@ def test_whole_numbers_keep_every_sum_exact(problem):
         assert is_exact(problem, Numerics(), arrays)
     for name, a in arrays.items():
         assert name == "indices" or np.array_equal(a.astype(np.float64), np.rint(a.astype(np.float64)))
+
+
+@given(problems(operators=(Operator.conv, Operator.conv_transpose), regimes=("integer",)))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_whole_numbers_keep_the_sums_of_the_gradients_exact_too(problem):
+    shapes = {**problem.shapes, "dy": problem.y}
+    magnitudes = {name: np.abs(draw_array(problem, name, shapes[name]).astype(float)) for name in ("x", "w", "dy")}
+    for gradient in problem.operator.spec.gradients[:2]:
+        arrays = {name: magnitudes[given] for name, given in gradient.takes.items()}
+        (sums,) = compute(gradient.problem(problem), arrays).values()
+        assert np.max(sums, initial=0) <= 2.0 ** FORMATS[problem.dtype].bits
+
+
+@pytest.mark.parametrize(
+    ("line", "whole", "thinned"),
+    [  # only the arrays of long sums are thinned, and taps that read padding do not make a sum long
+        ("conv x=65537x1x2 w=1x1x2 dtype=float16 data=integer", "w", "x"),
+        ("conv x=1x64x3x3 w=8x64x3x3 pad=1 dtype=bfloat16 data=integer", "b", "w"),
+        ("conv x=1x64x1x1 w=2x64x5x5 pad=8 dilation=4 dtype=bfloat16 data=integer", "w", ""),
+        ("max_pool_grad x=1x1x1025 kernel=1025 dtype=bfloat16 data=integer", "x", ""),
+        ("conv_bias_grad x=9x1x9x9 w=4x1x1x1 dtype=bfloat16 data=integer", "x", "dy"),
+    ],
+)
+def test_whole_numbers_are_0_only_where_sums_would_not_be_exact(line, whole, thinned):
+    problem = parse_line(line)
+    shape = {"b": (64,), "w": problem.w, "dy": problem.y}
+    assert draw_array(problem, whole, shape.get(whole, problem.x)).all()
+    if thinned:
+        values = draw_array(problem, thinned, shape.get(thinned, problem.x))
+        assert values.any() and not values.all()
 
 
 def test_sums_beyond_the_significand_are_not_called_exact():

@@ -57,6 +57,7 @@ def test_a_malformed_line_names_the_position(line, column, words):
         ("conv x=1x1x5 w=1x1x3 dtype=float8", "unknown dtype: got 'float8'"),
         ("conv x=1x1x5 w=1x1x3 seed=-1", "wanted 0 or more"),
         ("conv x=1x1x5 w=1x1x3 ceil", "no ceil mode"),
+        ("max_pool x=1x1x5 kernel=3 pad=1 exclude_pad", "max_pool has no divisor"),
         ("conv x=1x1x5 w=1x1x3 output_padding=1", "belongs to conv_transpose"),
         ("conv_transpose x=1x1x5 w=1x1x3 output_padding=1", "got output_padding 1, wanted 0 to 0"),
         ("conv_transpose x=1x1x1 w=1x1x3 pad=2", "crops all of the output"),

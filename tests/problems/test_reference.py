@@ -1,5 +1,6 @@
 """The fast reference is the plain loops, computed faster."""
 
+import math
 from unittest.mock import patch
 
 import numpy as np
@@ -35,6 +36,21 @@ def test_large_problems_are_computed_tap_by_tap_with_the_same_result(problem):
         by_taps = reference.compute(problem, arrays)
     for name, a in at_once.items():
         np.testing.assert_allclose(a, by_taps[name], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("options", ["stride=2,1 pad=1:0,1", "stride=2,2 pad=4,3:1 dilation=2,2", ""])
+@pytest.mark.parametrize("operator", list(Operator))
+def test_the_fast_reference_equals_the_loops_where_padding_meets_what_is_not_finite(operator, options, value):
+    shape = "kernel=3x2" if operator.pools else "w=4x6x3x2" if operator.spec.transposed else "w=6x2x3x2 groups=2"
+    problem = parse_line(f"{operator} x=2x4x7x8 {shape} {options} dtype=float64 data=normal")
+    arrays = make_arrays(problem)
+    for name in set(arrays) - {"indices"}:
+        spoilt = arrays[name].copy()
+        spoilt.flat[::5] = value
+        fast, slow = (run(problem, {**arrays, name: spoilt}) for run in (reference.compute, reference.compute_by_loops))
+        for output in fast:
+            np.testing.assert_allclose(fast[output], slow[output], rtol=1e-12)
 
 
 def test_a_convolution_by_hand():

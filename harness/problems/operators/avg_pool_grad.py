@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.operators.columns import widen
-from harness.problems.operators.cost import count_pool_flops, count_pooled
+from harness.problems.operators.cost import count_pool_flops, count_pooled, list_mean_sums
 from harness.problems.operators.derivation import Derivation, Runner, namespace, take_one, widen_short
 from harness.problems.operators.geometry import Geometry, P
 from harness.problems.operators.means import count_divisor, device_divisors, divisor_map, ones_kernel, pool_as_conv
@@ -95,6 +95,7 @@ AVG_POOL_GRAD = OperatorSpec(
     flops=count_pool_flops,
     family="means",
     pools=True,
+    sums=list_mean_sums,
     divides=True,
     sums_exactly=False,
     refused_data=MEANS,

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.problems.arrays import Array, DeviceArrays
 from harness.problems.operators.columns import is_small, multiplies_first, split_groups, widen, write_columns
-from harness.problems.operators.cost import count_gathered, count_gradient_sums, count_product_flops
+from harness.problems.operators.cost import count_gathered, count_product_flops, list_product_sums
 from harness.problems.operators.geometry import Geometry, under
 from harness.problems.operators.positions import find_source, is_inside, steps
 from harness.problems.operators.refused import SUMS
@@ -69,10 +69,9 @@ def conv_by_loops(x: Array, w: Array, b: Array | None, window: Window) -> Array:
             total = 0.0 if b is None else float(b[o])
             for c in range(w.shape[1]):
                 for u in steps(kernel):
-                    place = find_source(i, u, window)
-                    if is_inside(place, spatial):
-                        channel = o // per_group * w.shape[1] + c
-                        total += float(w[(o, c, *u)]) * float(x[(n, channel, *place)])
+                    place, channel = find_source(i, u, window), o // per_group * w.shape[1] + c
+                    value = float(x[(n, channel, *place)]) if is_inside(place, spatial) else 0.0  # padding is read
+                    total += float(w[(o, c, *u)]) * value
             y[(n, o, *i)] = total
     return y
 
@@ -93,7 +92,7 @@ CONV = OperatorSpec(
     flops=count_product_flops,
     family="layers",
     refused_data=SUMS,
-    gradient_lengths=count_gradient_sums,
+    sums=list_product_sums,
     gradients=(
         Gradient(name="dx", problem=under("conv_input_grad"), takes={"dy": "dy", "w": "w"}),
         Gradient(name="dw", problem=under("conv_weight_grad"), takes={"dy": "dy", "x": "x"}),

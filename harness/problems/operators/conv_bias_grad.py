@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.operators.columns import widen
-from harness.problems.operators.cost import count_gradient_sums, count_positions
+from harness.problems.operators.cost import count_positions, list_added_sums
 from harness.problems.operators.derivation import Derivation, Runner, namespace, take_one
 from harness.problems.operators.geometry import Geometry, P
 from harness.problems.operators.positions import steps
@@ -69,6 +69,6 @@ CONV_BIAS_GRAD = OperatorSpec(
     flops=_count_additions,
     family="sums",
     refused_data=SUMS,
-    gradient_lengths=count_gradient_sums,
+    sums=list_added_sums,
     derivations=(Derivation(via="conv", needs=_bias_grad_as_conv, compute=_compute_bias_grad),),
 )

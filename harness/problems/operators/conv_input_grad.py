@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.operators.columns import has_few_parts, split_groups, widen
-from harness.problems.operators.cost import count_gradient_sums, count_product_flops, count_scattered
+from harness.problems.operators.cost import count_product_flops, count_scattered, list_product_sums
 from harness.problems.operators.derivation import Derivation, Runner, namespace
 from harness.problems.operators.geometry import Geometry, P
 from harness.problems.operators.positions import find_source, is_inside, steps
@@ -138,7 +138,7 @@ CONV_INPUT_GRAD = OperatorSpec(
     flops=count_product_flops,
     family="layers",
     refused_data=SUMS,
-    gradient_lengths=count_gradient_sums,
+    sums=list_product_sums,
     derivations=(
         Derivation(via="conv_transpose", needs=_input_grad_as_transpose, compute=_compute_input_grad_by_transpose),
         Derivation(via="conv", needs=_input_grad_as_conv, compute=_compute_input_grad),

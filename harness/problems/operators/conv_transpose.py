@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.operators.columns import widen
 from harness.problems.operators.conv_input_grad import conv_input_grad, conv_input_grad_by_loops
-from harness.problems.operators.cost import count_gathered, count_product_flops, count_scattered
+from harness.problems.operators.cost import count_product_flops, count_scattered, list_product_sums
 from harness.problems.operators.derivation import SHORT, Derivation, Runner, namespace, take_one, widen_short
 from harness.problems.operators.geometry import Geometry, P
 from harness.problems.operators.positions import steps
@@ -57,11 +56,6 @@ def _arguments(problem: Geometry, arrays: DeviceArrays) -> tuple[Any, ...]:
     return arrays["x"], arrays["w"], arrays.get("b"), problem.window, problem.output_padding
 
 
-def _count_gradient_sums(problem: Geometry) -> Sizes:
-    """Both gradients are those of the convolution from `y` to `x`; one sum for the unit step of a law."""
-    return problem.x[0] * math.prod(problem.x[2:]), count_gathered(problem) + 1
-
-
 def _input_grad(problem: P) -> P:
     """The convolution of dy that it is the input gradient of."""
     return problem.with_(operator="conv", x=problem.y, output_padding=None, bias=False)
@@ -94,7 +88,7 @@ CONV_TRANSPOSE = OperatorSpec(
     family="layers",
     transposed=True,
     refused_data=SUMS,
-    gradient_lengths=_count_gradient_sums,
+    sums=list_product_sums,
     gradients=(
         Gradient(name="dx", problem=_input_grad, takes={"x": "dy", "w": "w"}),
         Gradient(name="dw", problem=_weight_grad, takes={"dy": "x", "x": "dy"}),

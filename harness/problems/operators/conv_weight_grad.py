@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.operators.columns import is_small, multiplies_first, split_groups, widen, write_columns
-from harness.problems.operators.cost import count_gradient_sums, count_positions, count_product_flops
+from harness.problems.operators.cost import count_positions, count_product_flops, list_product_sums
 from harness.problems.operators.derivation import Derivation, Runner, namespace, take_one
 from harness.problems.operators.geometry import Geometry, P
 from harness.problems.operators.positions import find_source, is_inside, steps
@@ -69,10 +69,9 @@ def conv_weight_grad_by_loops(dy: Array, x: Array, w_shape: Sizes, window: Windo
         for u in steps(w_shape[2:]):
             for n in range(x.shape[0]):
                 for i in steps(dy.shape[2:]):
-                    place = find_source(i, u, window)
-                    if is_inside(place, x.shape[2:]):
-                        channel = o // per_group * w_shape[1] + c
-                        dw[(o, c, *u)] += float(dy[(n, o, *i)]) * float(x[(n, channel, *place)])
+                    place, channel = find_source(i, u, window), o // per_group * w_shape[1] + c
+                    value = float(x[(n, channel, *place)]) if is_inside(place, x.shape[2:]) else 0.0  # padding is read
+                    dw[(o, c, *u)] += float(dy[(n, o, *i)]) * value
     return dw
 
 
@@ -121,6 +120,6 @@ CONV_WEIGHT_GRAD = OperatorSpec(
     family="layers",
     refused_data=SUMS,
     special="x",
-    gradient_lengths=count_gradient_sums,
+    sums=list_product_sums,
     derivations=(Derivation(via="conv", needs=_weight_grad_as_conv, compute=_compute_weight_grad),),
 )

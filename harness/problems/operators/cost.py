@@ -8,6 +8,8 @@ from functools import lru_cache
 from harness.problems.operators.geometry import Geometry
 from harness.problems.window import Sizes
 
+Sum = tuple[int, tuple[str, ...]]  # the most terms of a sum, and the arrays of which each term has a factor
+
 REMEMBERED = 4096  # axes of windows; the problems of a suite share a few hundred
 
 
@@ -66,6 +68,38 @@ def count_pooled(problem: Geometry) -> int:
     return math.prod(problem.kernel) + 1
 
 
-def count_gradient_sums(problem: Geometry) -> Sizes:
-    """Lengths of the sums of both gradients of a convolution."""
-    return count_positions(problem), count_scattered(problem)
+def list_product_sums(problem: Geometry) -> tuple[Sum, ...]:
+    """Return the sums of a convolution and of its gradients, with the most terms of each that read no padding.
+
+    An axis of n positions, p windows and m taps brings an output min(m, n) terms, an input min(m, p), and a tap
+    min(n, p), whatever the stride, dilation and padding are, so that the data suit other windows too.
+    """
+    assert problem.w is not None
+    transposed = problem.output_padding is not None
+    out, forward, kernel = problem.x[2:] if transposed else problem.y[2:], problem.forward_spatial, problem.kernel
+    small, large = ("dy", "x") if transposed else ("x", "dy")  # by the channels of `conv`: its inputs, its outputs
+    gathered = problem.w[1] * _multiply_least(kernel, forward)
+    scattered = problem.w[0] // problem.window.groups * _multiply_least(kernel, out)
+    positions = problem.x[0] * _multiply_least(forward, out)
+    products = ((gathered, (small, "w")), (scattered, (large, "w")), (positions, (small, large)))
+    return products if transposed else (*products, *list_added_sums(problem))
+
+
+def list_added_sums(problem: Geometry) -> tuple[Sum, ...]:
+    """Return the sums of dy over all images and positions."""
+    return ((count_positions(problem), ("dy",)),)
+
+
+def list_mean_sums(problem: Geometry) -> tuple[Sum, ...]:
+    """Return the sums of mean pooling and of its gradient, each with its divisor, as for products."""
+    gathered = _multiply_least(problem.kernel, problem.forward_spatial)
+    return ((gathered + 1, ("x",)), (_multiply_least(problem.kernel, problem.y[2:]) + 1, ("dy",)))
+
+
+def list_maximum_sums(problem: Geometry) -> tuple[Sum, ...]:
+    """Return the sums of maximum pooling, which copies, and of its gradient, as for products."""
+    return ((1, ("x",)), (_multiply_least(problem.kernel, problem.y[2:]) + 1, ("dy",)))
+
+
+def _multiply_least(first: Sizes, second: Sizes) -> int:
+    return math.prod(map(min, first, second))

@@ -74,7 +74,7 @@ class Geometry(Protocol):
         ...
 
     def with_(self, **changes: object) -> Self:
-        """The same problem with some fields changed; bias and data follow the operator."""
+        """The same problem with some fields changed; bias, divisor and data follow the operator."""
         ...
 
 

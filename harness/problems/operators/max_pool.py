@@ -10,7 +10,7 @@ import numpy as np
 from harness.problems.arrays import Array, DeviceArrays
 from harness.problems.numerics import Tie
 from harness.problems.operators.columns import is_small, write_columns
-from harness.problems.operators.cost import count_pool_flops
+from harness.problems.operators.cost import count_pool_flops, list_maximum_sums
 from harness.problems.operators.geometry import Geometry, under
 from harness.problems.operators.positions import find_source, is_inside, steps
 from harness.problems.operators.spec import Gradient, OperatorSpec
@@ -114,6 +114,7 @@ MAX_POOL = OperatorSpec(
     flops=count_pool_flops,
     family="maxima",
     pools=True,
+    sums=list_maximum_sums,
     selects=True,
     linear=False,
     gradients=(

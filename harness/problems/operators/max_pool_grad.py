@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.problems.arrays import Array, DeviceArrays
 from harness.problems.operators.columns import widen
-from harness.problems.operators.cost import count_pool_flops, count_pooled
+from harness.problems.operators.cost import count_pool_flops, count_pooled, list_maximum_sums
 from harness.problems.operators.geometry import Geometry
 from harness.problems.operators.positions import steps
 from harness.problems.operators.spec import OperatorSpec
@@ -51,5 +51,6 @@ MAX_POOL_GRAD = OperatorSpec(
     flops=count_pool_flops,
     family="maxima",
     pools=True,
+    sums=list_maximum_sums,
     unread=frozenset({"x"}),
 )

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from harness.problems.arrays import DeviceArrays, Outputs
+from harness.problems.operators.cost import Sum
 from harness.problems.operators.derivation import Derivation
 from harness.problems.operators.geometry import Change, Geometry
-from harness.problems.window import Sizes
 
 Family = Literal["layers", "sums", "maxima", "means"]
 
@@ -25,10 +25,6 @@ class Gradient:
     name: str
     problem: Change
     takes: Mapping[str, str]
-
-
-def _no_lengths(problem: Geometry) -> Sizes:
-    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,7 +48,7 @@ class OperatorSpec:
     sums_exactly: sums of sufficiently small integers are exact.
     refused_data: rejected data regimes, with the reason.
     special: the input that special data regimes change, if it is not the first: the one that the window moves over.
-    gradient_lengths: longest sums of the gradients that laws compute from the same data.
+    sums: sums that laws compute from the same data, its own and those of gradients; None if only its own.
     gradients: of a forward operator, in the order dx, dw, db.
     early_roundings: number of times that a term may be rounded before it is added.
     unread: inputs that an implementation need not read.
@@ -76,7 +72,7 @@ class OperatorSpec:
     sums_exactly: bool = True
     refused_data: Mapping[str, str] = field(default_factory=dict)
     special: str = ""
-    gradient_lengths: Callable[[Geometry], Sizes] = _no_lengths
+    sums: Callable[[Geometry], tuple[Sum, ...]] | None = None
     gradients: tuple[Gradient, ...] = ()
     derivations: tuple[Derivation, ...] = ()
     early_roundings: int = 0

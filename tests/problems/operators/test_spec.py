@@ -4,12 +4,15 @@ import inspect
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness import GeometryError, Operator, Problem, UsageError, Window, parse_line
+from harness.generate import strategy
 from harness.generate.dispatch.conditions import conditions_for
 from harness.generate.dispatch.possible import representative
 from harness.problems import reference
-from harness.problems.accumulation import longest_sum
+from harness.problems.accumulation import list_sums, longest_sum, most_terms
 from harness.problems.data import make_arrays
 from harness.problems.operators.spec import OperatorSpec
 
@@ -151,10 +154,21 @@ def test_gradients_are_the_adjoints_of_what_is_linear(operator):
 @pytest.mark.parametrize("operator", [Operator.conv, Operator.conv_transpose])
 def test_whole_numbers_leave_room_for_the_sums_of_the_gradients(operator):
     problem = _example(operator)
-    lengths = operator.spec.gradient_lengths(problem)
+    terms = {frozenset(names): most for most, names in list_sums(problem)}
     for gradient in operator.spec.gradients:
         if gradient.name != "db":
-            assert longest_sum(gradient.problem(problem)) <= max(lengths)
+            posed = gradient.problem(problem)
+            factors = frozenset(gradient.takes[name] for name in posed.operator.spec.factors)
+            assert most_terms(posed) <= terms[factors] <= longest_sum(posed) + problem.bias
+
+
+@EVERY
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_no_sum_reads_more_terms_than_are_counted(operator, data):
+    problem = data.draw(strategy.problems(operators=(operator,), regimes=("normal",), largest=4, tails=False))
+    ones = {name: a if name == "indices" else np.ones_like(a) for name, a in make_arrays(problem).items()}
+    assert np.max(_run(problem, ones), initial=0) <= most_terms(problem) <= longest_sum(problem) + 1
 
 
 def test_special_data_goes_where_the_window_moves():
