@@ -20,11 +20,12 @@ from harness.execution.worker_process import WorkerDiedError
 from harness.experiments.fuzz import SUITE, Bench, Bounds, Domain, search
 from harness.experiments.fuzz_corpus import DEFAULT_FOLDER, Case, append_case, case_file, open_corpus, read_cases
 from harness.gating.versions import read_backend
-from harness.generate.dispatch.drawing import draw_layers
+from harness.generate.dispatch.drawing import draw_layers, mix_problems
 from harness.generate.dispatch.problems import LAW
 from harness.plugins.manager import Registry
 from harness.problems.numerics import DTYPES, Dtype
 from harness.problems.operator import Operator
+from harness.problems.problem import Problem
 from harness.problems.validation import read_word
 from harness.record.run import WRONG, Result
 
@@ -216,13 +217,25 @@ class _Session:
         laws = [law for law in self.laws if law not in broken]
         domains = (
             Domain(problems=problems(operators=self.operators, dtypes=dtypes)),
-            Domain(problems=draw_layers(self.operators, dtypes, self.seed), law=LAW if LAW in self.laws else "",
-                   bursts=LAYER_BURSTS),
+            Domain(problems=self._draw_layers(dtypes), law=LAW if LAW in self.laws else "", bursts=LAYER_BURSTS),
         )  # fmt: skip
         for finding in search(bench, laws, domains, bounds, self.seed):
             self._keep(finding)
             append_case(self.corpus, bench.backend, Case(finding.law, finding.problem))
             self.watch.stored(case_file(self.corpus, bench.backend))
+
+    def _draw_layers(self, dtypes: Sequence[Dtype]) -> Iterator[Problem]:
+        """Yield problems on specialised code paths: drawn layers, and what the suite has chosen."""
+
+        def choose() -> Iterator[Problem]:
+            for named in self.registry.suite(SUITE).problems():
+                problem, asked_elements = named.problem, named.laws == (LAW,)
+                if not asked_elements or not isinstance(problem, Problem):
+                    continue
+                if problem.operator in self.operators and problem.dtype in dtypes:
+                    yield problem
+
+        return mix_problems(draw_layers(self.operators, dtypes, self.seed), choose, self.seed)
 
     def _replay(self, bench: Bench) -> None:
         """Apply the laws of the stored cases again."""

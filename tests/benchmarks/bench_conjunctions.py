@@ -24,7 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
 from harness.generate.dispatch.conditions import conditions_for
-from tests.faulty import library_paths, public_dispatch, public_variants
+from tests.faulty import library_paths, public_dispatch, public_further, public_variants
 from tests.planting.families import family, random_plans
 from tests.planting.hunting import hunt, suite_pool
 from tests.planting.satisfying import find_problem
@@ -129,7 +129,7 @@ def _main():
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     begun, fates, impossible = time.monotonic(), [], 0
-    reports = (*public_dispatch.PLANS, *public_variants.PLANS)
+    reports = (*public_dispatch.PLANS, *public_variants.PLANS, *public_further.PLANS)
     wholes = {"family": family(), "public reports": reports, "library paths": library_paths.plans()}
     survives = [_show_whole(title, plans) for title, plans in wholes.items()]
     plans = random_plans(2 * asked.faults, asked.seed)

@@ -1,12 +1,12 @@
 """Layers drawn by fuzz: valid, on specialised code paths, cheap, and shrinking to the smallest."""
 
-from itertools import islice
+from itertools import islice, pairwise
 
 import pytest
 
 from harness import Operator, parse_line
 from harness.generate.dispatch.conditions import conditions_of
-from harness.generate.dispatch.drawing import DEAR, DEAR_BEYOND, domain, draw_layers
+from harness.generate.dispatch.drawing import DEAR, DEAR_BEYOND, domain, draw_layers, mix_problems
 from harness.generate.dispatch.problems import estimate_cost
 from harness.generate.reduction import reduce
 from harness.problems.numerics import DTYPES
@@ -75,3 +75,30 @@ def test_very_many_of_something_come_with_every_dtype_and_number_of_axes():
     drawn = list(islice(draw_layers((Operator.conv,)), 3000))
     for many in ([p for p in drawn if p.x[0] > 4096], [p for p in drawn if p.x[1] > 4096]):
         assert {(p.dtype, p.axes) for p in many} == {(dtype, axes) for dtype in DTYPES for axes in (1, 2, 3)}
+
+
+def test_each_chosen_problem_is_mixed_in_once_as_one_in_three_in_the_order_of_its_operator():
+    chosen = [
+        parse_line(f"{operator} x=1x1x{n} {shape}")
+        for operator, shape, count in (("conv", "w=1x1x1", 200), ("avg_pool", "kernel=1", 20))
+        for n in range(1000, 1000 + count)
+    ]
+    marks = set(chosen)
+    mixed = list(islice(mix_problems(draw_layers(seed=1), lambda: chosen, seed=1), 1000))
+    assert [one for one in mixed if one not in marks] == list(islice(draw_layers(seed=1), 1000 - len(chosen)))
+    places = [place for place, one in enumerate(mixed) if one in marks]
+    assert len(places) == len(chosen) and {b - a for a, b in pairwise(places)} == {3}
+    for operator in ("conv", "avg_pool"):
+        assert [one for one in mixed if one in marks and one.operator == operator] == [
+            one for one in chosen if one.operator == operator
+        ]
+    halfway = [one for one in mixed[: places[110]] if one in marks and one.operator == "avg_pool"]
+    assert 8 <= len(halfway) <= 12
+
+
+def test_problems_are_chosen_when_they_are_needed():
+    called = []
+    mixed = mix_problems(draw_layers(), lambda: called.append(1) or ())
+    next(mixed)
+    assert not called
+    assert len(list(islice(mixed, 200))) == 200 and called == [1]

@@ -15,7 +15,7 @@ from harness.problems.calling import operator_arguments
 from harness.problems.data import make_arrays
 from suites.correctness import asked_problems
 from tests.asking import ask
-from tests.faulty import library_paths, public_dispatch, public_paths, public_reports, public_variants
+from tests.faulty import library_paths, public_dispatch, public_further, public_paths, public_reports, public_variants
 from tests.faulty.right import Right
 from tests.planting.calls import as_seen, problem_of_call
 from tests.planting.conditioned import Conditioned, Plan
@@ -121,8 +121,11 @@ def test_no_fault_with_the_arithmetic_of_a_public_report_survives(fault):
     assert find_killer(fault(), FOUND_IN.get(fault.name, "")) is not None
 
 
+PUBLIC = (*public_paths.PLANS, *public_variants.PLANS, *public_further.PLANS)
+
+
 @pytest.mark.slow  # makes all problems
-@pytest.mark.parametrize("plan", (*public_paths.PLANS, *public_variants.PLANS), ids=lambda plan: plan.name)
+@pytest.mark.parametrize("plan", PUBLIC, ids=lambda plan: plan.name)
 def test_every_public_path_is_asked(plan):
     assert hunt(plan).problem, plan.report
 

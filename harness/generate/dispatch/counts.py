@@ -26,6 +26,7 @@ FORMS = (
     " dtype=bfloat16",
 )  # taken in turn
 DEEP_IN = ("float16", "bfloat16", "float32")  # formats of sums of many products
+LAST = " layout=channels-last"
 KERNELED = ("conv", "conv_input_grad", "conv_weight_grad")
 POOLS = tuple(operator.value for operator in Operator if operator.pools)
 INDEXED = tuple(name for name in POOLS if Operator(name).spec.indexed)
@@ -91,6 +92,19 @@ def _many_of_one() -> list[tuple[str, str]]:
         ("outputs", f"conv_transpose x=1x1x3 w=1x{many}x3 pad=1"),
         ("groups", f"conv_transpose x=1x{many}x2 w={many}x1x2 groups={many}"),
         ("maps", "conv_transpose x=300x220x2x1 w=220x2x1x1"),
+    ]
+    for number, operator in enumerate(KERNELED):  # on more axes, where an implementation has other code
+        for turn, (name, shape) in enumerate(
+            (
+                ("images", f"x={many}x1x2x1 w=1x1x2x1"), ("inputs", f"x=1x{many}x1x2 w=1x{many}x1x2"),
+                ("outputs", f"x=1x1x2x2 w={many}x1x2x2"), ("groups", f"x=1x{many}x1x2 w={many}x1x1x2 groups={many}"),
+                ("outputs", f"x=1x1x1x2x1 w={many}x1x1x2x1"),
+            )
+        ):  # fmt: skip
+            found.append((name, f"{operator} {shape}{(LAST, '')[(number + turn) % 2]}"))
+    found += [
+        ("inputs", f"conv_transpose x=1x{many}x1x2 w={many}x1x1x2"),
+        ("outputs", f"conv_transpose x=1x1x1x2 w=1x{many}x1x2{LAST}"),
     ]
     found += [("images", f"{line} dtype=float16") for name, line in found if name == "images" and _is_short(line)]
     for operator in POOLS:

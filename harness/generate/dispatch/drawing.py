@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -25,6 +25,8 @@ from harness.problems.window import Sizes
 
 DEAR = 3e6  # operations: a random problem that costs more is made smaller
 DEAR_BEYOND = 2e7  # the same for problems with a very large count
+BEFORE_MIXING = 100  # drawn problems: faults that are found at once need no others
+DRAWN_PER_CHOSEN = 2
 AXES: Sizes = (1, 2, 2, 2, 3)
 AXES_BEYOND: Sizes = (1, 2, 3)
 COUNTS: Sizes = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -80,6 +82,34 @@ def draw_layers(
             axes = draw.choice(AXES_BEYOND if beyond else AXES)
             chosen = {key: draw.choice(choices) for key, choices in domain(operator, axes).items()}
             yield layer_of(operator, axes, {**chosen, "dtype": draw.choice(dtypes), "beyond": beyond})
+
+
+def mix_problems(drawn: Iterator[Problem], choose: Callable[[], Iterable[Problem]], seed: int = 0) -> Iterator[Problem]:
+    """Yield problems that are drawn and, as one in three after the first ones, each chosen problem once.
+
+    Drawn problems reach what nobody chose. Chosen ones bring together five to eight conditions at once, which draws
+    meet too rarely. They keep their order within each operator, in which those that bring most together are first.
+    drawn: without end. choose: makes the chosen problems, which takes seconds, and is called when they are needed.
+    seed: of the order of problems of different operators.
+    """
+    yield from itertools.islice(drawn, BEFORE_MIXING)
+    for problem in _interleave(choose(), random.Random(seed)):
+        yield problem
+        yield from itertools.islice(drawn, DRAWN_PER_CHOSEN)
+    yield from drawn
+
+
+def _interleave(problems: Iterable[Problem], draw: random.Random) -> list[Problem]:
+    """Mix problems of different operators, so that equal shares of each are equally far from the start."""
+    groups: dict[Operator, list[Problem]] = {}
+    for problem in problems:
+        groups.setdefault(problem.operator, []).append(problem)
+    placed = [
+        ((number + draw.random()) / len(group), place, number, problem)
+        for place, group in enumerate(groups.values())
+        for number, problem in enumerate(group)
+    ]
+    return [problem for *_, problem in sorted(placed, key=lambda one: one[:3])]
 
 
 @cache
