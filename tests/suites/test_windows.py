@@ -42,6 +42,8 @@ def _outcomes(backend, problem):
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_every_law_holds_on_odd_windows(operator, shape):
     tried = 0
+    if not Operator(operator).spec.divides:
+        shape = shape.replace(" exclude_pad", "")
     for dtype, data in itertools.product(("float64", "float16", "bfloat16"), DATA):
         found = _outcomes(Right(), parse_line(f"{operator} {shape} dtype={dtype} data={data}"))
         wrong = {name: one.reason for name, one in found.items() if one.outcome != "passed"}

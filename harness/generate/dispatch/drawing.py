@@ -87,8 +87,8 @@ def draw_layers(
 def mix_problems(drawn: Iterator[Problem], choose: Callable[[], Iterable[Problem]], seed: int = 0) -> Iterator[Problem]:
     """Yield problems that are drawn and, as one in three after the first ones, each chosen problem once.
 
-    Drawn problems reach what nobody chose. Chosen ones bring together five to eight conditions at once, which draws
-    meet too rarely. They keep their order within each operator, in which those that bring most together are first.
+    Drawn problems reach what was not chosen. Chosen ones bring together five to eight conditions at once, which draws
+    meet too rarely. They keep their order within each operator, which begins with those of most conditions.
     drawn: without end. choose: makes the chosen problems, which takes seconds, and is called when they are needed.
     seed: of the order of problems of different operators.
     """

@@ -88,10 +88,14 @@ def test_what_is_selected_is_an_element_of_the_input(operator):
 @POOLS
 def test_only_what_divides_depends_on_the_divisor(operator):
     problem = _example(operator, data="uniform")
-    other = problem.with_(window=Window.of(2, stride=(2, 1), padding=((1, 0), (1, 1)), kernel=(3, 2),
-                                           count_include_pad=False))  # fmt: skip
-    arrays = make_arrays(problem)
-    assert np.array_equal(_run(problem, arrays), _run(other, arrays)) is not operator.spec.divides
+    window = Window.of(2, stride=(2, 1), padding=((1, 0), (1, 1)), kernel=(3, 2), count_include_pad=False)
+    if not operator.spec.divides:
+        with pytest.raises(GeometryError, match="has no divisor"):
+            problem.with_(window=window)
+        return
+    other, arrays = problem.with_(window=window), make_arrays(problem)
+    assert not np.array_equal(_run(problem, arrays), _run(other, arrays))
+    assert other.with_(operator=Operator.max_pool).window.count_include_pad
 
 
 @EVERY
