@@ -8,6 +8,9 @@ from harness.exit_codes import ExitCode
 def main() -> None:
     """Run the command; one line and an exit code other than 1 where it cannot even be imported."""
     try:
+        from harness.plugins.searching import close_folder
+
+        close_folder()
         from harness.cli.main import main as run_command
     except ModuleNotFoundError as error:
         if str(error.name).partition(".")[0] == "harness":

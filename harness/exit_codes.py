@@ -31,7 +31,8 @@ _MEANINGS = {
     ExitCode.SLOWER: "slower, missing or beyond a limit (gate, compare, versus --gate)",
     ExitCode.INCOMPLETE: "nothing ran or could be compared, or the run is incomplete or leaves a known bug or a claim "
     "undecided",
-    ExitCode.CANNOT_TELL: "the machine cannot tell if a time is true, or it or the base cannot tell of a change",
+    ExitCode.CANNOT_TELL: "the machine cannot tell if a time is true or memory was short, or it or the base "
+    "cannot tell of a change",
     ExitCode.SYSTEM: "the system is in the way (disk full, place that cannot be written, closed output, no UTF-8)",
     ExitCode.INTERNAL: "the harness or its installation is at fault, or a plugin ended it; a log has the traceback",
     ExitCode.INTERRUPTED: "interrupted; what was done is on disk",

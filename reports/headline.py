@@ -61,8 +61,7 @@ def judge_run(analysis: Analysis) -> Verdict:
         )
     untold = sum(result.untold for result in run.results)
     if untold and state != "bad":
-        cells = count(untold, "cell has", "cells have")
-        state, text = "open", f"{text}, but {cells} no time that can be believed"
+        state, text = "open", f"{text}, but the machine cannot tell of {count(untold, 'cell')}"
     if overdrawn and state != "bad":
         state, text = "bad", f"{text}, but too many prove nothing"
     if claims is not None:

@@ -15,7 +15,7 @@ def find_exit_code(
 ) -> ExitCode:  # fmt: skip
     """Return OK, WRONG, INCOMPLETE if nothing ran or the run is incomplete, or CANNOT_TELL.
 
-    CANNOT_TELL: a cell has no time because the machine cannot tell whether its times are true.
+    CANNOT_TELL: the machine cannot tell whether the times of a cell are true, or whether memory was short.
 
     A run is incomplete, too, if a plugin that the command could load did not load in a worker.
     A backend counts as wrong if its share of passed comparisons that prove nothing exceeds the quota. A run is

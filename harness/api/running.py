@@ -57,11 +57,11 @@ def run(
     jobs: workers at the same time. threads: of every worker. watch: observer of the progress.
     """
     refuse_text(backends=backends, problems=problems, laws=laws, plugins=plugins, isa=isa)
+    limits = limits or Limits(free_bytes=usable_memory())  # before a plugin can take any
     registry = load_described(plugins, without)
     refuse_broken(registry)
     names = suites or ("suite",)
     held = None if claims is None else load_claims(claims, registry)
-    limits = limits or Limits(free_bytes=usable_memory())
     arms = choose_arms(registry, backends, names, isa)
     given = name_problems(problems, registry.networks)
     check_start(output, arms, plugins, resume)

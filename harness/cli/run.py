@@ -120,12 +120,13 @@ def command(
     from harness.plan.claims.check import load_claims
     from harness.plan.planner import plan_run
 
+    free_bytes = None if memory_limit else usable_memory()  # before a plugin can take any
     registry = load_registry(plugins, without)
     held = None if claims is None else load_claims(claims, registry)
     limits = Limits(
         time_s=read_seconds(time_limit) if time_limit else None,
         memory_bytes=read_bytes(memory_limit) if memory_limit else Limits().memory_bytes,
-        free_bytes=None if memory_limit else usable_memory(),
+        free_bytes=free_bytes,
     )
     wait_s = read_seconds(lease_wait) if lease_wait else None
     reporters = registry.reporters_for(formats)

@@ -8,7 +8,6 @@ import secrets
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -17,7 +16,9 @@ from typing import TYPE_CHECKING
 
 from harness.machine.oom import count_oom_kills
 from harness.machine.threads import THREAD_VARIABLES
-from harness.measure.descendants import end_descendants, find_descendants
+from harness.measure.descendants import end_descendants
+from harness.measure.memory import read_tree_resident
+from harness.plugins.searching import start_command
 from harness.record.run import Outcome
 from harness.worker.protocol import FrameError, Reply, Request, frame, take_reply
 
@@ -33,7 +34,7 @@ SEND_S = 10.0  # for the process to take a request out of the pipe
 A_CELL, A_START = "a cell", "for a start, which loads the plugins and asks probe()"
 AN_ORDER = "for lists of files and for freeing a problem"
 KILLED = {  # by whether it was for want of memory
-    True: "the system has killed a process for want of memory",
+    True: "the system has killed a process of its control group for want of memory",
     False: "killed by a process, and not by the system for want of memory",
     None: "killed from outside, perhaps by the system for want of memory",
 }
@@ -43,12 +44,13 @@ LOG_BYTES = 2**16  # of the end of a log, in which the last words are looked for
 class WorkerDiedError(Exception):
     """The worker is gone: crashed, out of time or out of memory; `outcome` is that of its cell, the text says how.
 
-    starved: whether it ended for lack of memory; None if it was killed for an unknown reason.
+    starved: whether the system killed it for lack of memory; None if it was killed for an unknown reason.
+    used_bytes: most resident memory of its process tree that was seen during its cell.
     """
 
-    def __init__(self, outcome: Outcome, reason: str, *, starved: bool | None = False) -> None:
+    def __init__(self, outcome: Outcome, reason: str, *, starved: bool | None = False, used_bytes: int = 0) -> None:
         super().__init__(reason)
-        self.outcome, self.starved = outcome, starved
+        self.outcome, self.starved, self.used_bytes = outcome, starved, used_bytes
 
 
 class Worker:
@@ -70,14 +72,15 @@ class Worker:
         environment = {**os.environ, **(place.variables if place else {}), **dict(settings)}
         if threads is not None:
             environment |= dict.fromkeys(THREAD_VARIABLES, str(threads))
-        start = [place.interpreter, "-P"] if place else [sys.executable]
+        module = "harness.worker"
+        start = [place.interpreter, "-P", "-m", module] if place else start_command(module, folder=False)
         their_in, our_out = os.pipe()
         our_in, their_out = os.pipe()
         self.log = log
         self.oom_kills = count_oom_kills()  # before it began
         with log.open("ab") as sink:
             self.process = subprocess.Popen(
-                [*start, "-m", "harness.worker", str(their_in), str(their_out)],
+                [*start, str(their_in), str(their_out)],
                 pass_fds=(their_in, their_out),
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
@@ -94,6 +97,7 @@ class Worker:
         self.tickets: deque[int] = deque()  # of requests not yet answered
         self.family: list[psutil.Process] = []  # the worker and its descendants, as suspended last
         self.suspended = False
+        self.used_bytes = 0  # most resident memory seen during the request in progress
 
     @property
     def pid(self) -> int:
@@ -161,6 +165,7 @@ class Worker:
         Raises WorkerDiedError; the worker is then gone.
         """
         deadline, late = time.monotonic() + time_s, False
+        self.used_bytes = 0
         ticket = self.tickets.popleft()
         while (reply := self._take(ticket)) is None:
             if late:
@@ -169,13 +174,13 @@ class Worker:
                     "timeout", f"no answer within the limit of {time_s:g} s {what}; the worker was killed"
                 )
             late = time.monotonic() > deadline  # reads once more: a reply that has arrived by now counts
-            if not self._read() and (used := self._memory()) > memory_bytes:
+            if not self._read() and self._watch_memory() > memory_bytes:
                 self.kill()
                 raise WorkerDiedError(
                     "crashed",
-                    f"out of memory: {used / 2**30:.2f} GiB used, above the limit of "
+                    f"out of memory: {self.used_bytes / 2**30:.2f} GiB used, above the limit of "
                     f"{memory_bytes / 2**30:g} GiB {what}; the worker was killed",
-                    starved=True,
+                    used_bytes=self.used_bytes,
                 )
         return reply
 
@@ -201,16 +206,11 @@ class Worker:
         self.received += chunk
         return True
 
-    def _memory(self) -> int:
-        """Return the resident bytes of the worker and its descendants, shared ones once; 0 if it is gone."""
-        import psutil
-
-        own = shared = 0
-        for pid in (self.pid, *find_descendants(self.pid)):
-            with contextlib.suppress(psutil.Error):
-                memory = psutil.Process(pid).memory_info()
-                own, shared = own + memory.rss - memory.shared, max(shared, memory.shared)
-        return int(own + shared)
+    def _watch_memory(self) -> int:
+        """Return the resident bytes of the worker and its descendants, and keep the most; 0 if it is gone."""
+        used = read_tree_resident(self.pid)
+        self.used_bytes = max(self.used_bytes, used)
+        return used
 
     def _died(self) -> WorkerDiedError:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -220,12 +220,11 @@ class Worker:
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         starved: bool | None = False
         if code == -signal.SIGKILL:
-            before, now = self.oom_kills, count_oom_kills()
-            starved = None if before is None or now is None else now > before
+            starved = self.oom_kills.explain(count_oom_kills())
             how += f" ({KILLED[starved]})"
         last = self._last_words()
         why = f"the worker died with {how}{f': {last}' if last else ''}; log: {self.log}"
-        return WorkerDiedError("crashed", why, starved=starved)
+        return WorkerDiedError("crashed", why, starved=starved, used_bytes=self.used_bytes)
 
     def _last_words(self) -> str:
         lines = [line.strip() for line in self._read_log_end().splitlines() if line.strip()]

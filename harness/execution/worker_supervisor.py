@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,11 +17,10 @@ from harness.networks.problem import NetworkProblem
 from harness.plan.arm import Settings
 from harness.plan.cell import Cell
 from harness.plan.suite import Mode, Timing
-from harness.plan.task import is_memory_short
 from harness.plugins.manager import Registry
 from harness.problems.numerics import Numerics
 from harness.problems.validation import MOST_WORD_BYTES
-from harness.record.run import GAVE_UP, Result, result_of
+from harness.record.run import CANNOT_TELL, GAVE_UP, Result, result_of
 from harness.worker.described.backend import DescribedBackend
 from harness.worker.protocol import (
     Answer,
@@ -95,8 +95,9 @@ class WorkerSupervisor:
         if place:
             offers = {one: place.name_of(name) for one, name in offers.items()}
         self.start = Start(
-            plugins=there, extra=extra, backend=backend, laws=laws, offers=offers, observe=observe, threads=threads
-        )
+            plugins=there, extra=extra, backend=backend, laws=laws, offers=offers, observe=observe, threads=threads,
+            folder=place is None and not sys.flags.safe_path,
+        )  # fmt: skip
         self.worker: Worker | None = None
         self.ready: Ready | None = None
         self.deaths = 0
@@ -293,17 +294,21 @@ class WorkerSupervisor:
 
 
 def explain_death(cell: Cell, error: WorkerDiedError) -> Checked:
-    """Return the outcome of a cell whose worker died; one that may take all free memory, and did, is skipped.
+    """Return the outcome of a cell whose worker died.
 
-    That it did is what the command saw, or the kernel's count of such deaths. Where the kernel keeps none, the estimate
-    of what the cell needs decides: a backend that kills itself must not look as if memory had been short.
+    A cell that may take all free memory has begun with as much as its arrays and the backend's workspace() need. An end
+    for want of memory is therefore the backend's own, unless other programs have taken memory meanwhile: where the
+    kernel may have killed the worker, and it was never seen with more than the estimate, the machine cannot tell.
     """
-    much = not is_memory_short(cell.memory_bytes, cell.need_bytes)
-    starved = not much if error.starved is None else error.starved
-    if starved and cell.need_bytes:
-        hint = ", which is less than half of it: see workspace() of the backend" if much else ""
-        return Checked("skipped", f"out of memory (estimated {cell.need_bytes / 2**30:.3g} GiB{hint}): {error}")
-    return Checked("timeout" if error.outcome == "timeout" else "crashed", str(error))
+    if error.outcome != "crashed" or not cell.need_bytes:
+        return Checked(error.outcome, str(error))
+    estimate = f"{cell.need_bytes / 2**30:.3g} GiB for arrays and workspace()"
+    if error.used_bytes > cell.need_bytes:
+        used = f"{error.used_bytes / 2**30:.3g} GiB"
+        return Checked("crashed", f"{error}; it used {used}, where the estimate was {estimate}")
+    if error.starved is False:
+        return Checked("crashed", str(error))
+    return Checked("skipped", f"{CANNOT_TELL} whether memory was short: {error}; the estimate was {estimate}")
 
 
 def law_plugins(registry: Registry) -> tuple[str, ...]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
+
+Found = TypeVar("Found")
 
 # Bits of the reasons for a reduced clock (NVML, nvmlClocksEventReasons).
 IDLE = "idle"
@@ -18,18 +20,34 @@ REASONS = {
 
 def describe_gpus() -> list[dict[str, Any]]:
     """Describe every GPU of the machine: name, driver, memory, clocks. Empty if NVML is unavailable."""
+    return _with_nvml(read_gpus)
+
+
+def read_gpu_memory() -> tuple[int, int] | None:
+    """Return the least free bytes of any GPU, and the most bytes of one; None without a GPU or without NVML."""
+    found = _with_nvml(_read_memory)
+    return (min(free for free, _ in found), max(whole for _, whole in found)) if found else None
+
+
+def _with_nvml(read: Callable[[Any], list[Found]]) -> list[Found]:
+    """Return what a function reads through NVML; nothing if that is unavailable."""
     try:
         nvml = importlib.import_module("pynvml")
         nvml.nvmlInit()
     except Exception:  # binding or driver missing, or not answering: no run depends on them
         return []
     try:
-        return read_gpus(nvml)
+        return read(nvml)
     except nvml.NVMLError:
         return []
     finally:
         with contextlib.suppress(nvml.NVMLError):
             nvml.nvmlShutdown()
+
+
+def _read_memory(nvml: Any) -> list[tuple[int, int]]:
+    handles = map(nvml.nvmlDeviceGetHandleByIndex, range(nvml.nvmlDeviceGetCount()))
+    return [(int(memory.free), int(memory.total)) for memory in map(nvml.nvmlDeviceGetMemoryInfo, handles)]
 
 
 def read_gpus(nvml: Any) -> list[dict[str, Any]]:

@@ -73,12 +73,15 @@ def parse_throttling(text: str | None) -> tuple[int, int] | None:
 def read_throttling(root: Path = ROOT) -> tuple[int, int] | None:
     """Return (periods, throttled periods) of the nearest group that counts them; None without such a group."""
     controller = "" if read_version(root) == 2 else "cpu"
-    texts = (read_text(folder / "cpu.stat") for folder in _groups(root, controller))
+    texts = (read_text(folder / "cpu.stat") for folder in list_groups(root, controller))
     return next((found for text in texts if (found := parse_throttling(text))), None)
 
 
-def _groups(root: Path, controller: str) -> Iterator[Path]:
-    """Yield the folders from this process's group up to the root; inside a container, folders above it do not exist."""
+def list_groups(root: Path, controller: str) -> Iterator[Path]:
+    """Yield the folders from this process's group up to the root; inside a container, folders above it do not exist.
+
+    controller: of version 1; empty for version 2.
+    """
     top = root / _GROUPS / controller
     path = parse_group(read_text(root / "proc/self/cgroup"), controller).strip("/")
     own = top / path if path else top
@@ -89,7 +92,7 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
 
 
 def _read_v2(root: Path) -> dict[str, Any]:
-    folders = list(_groups(root, ""))
+    folders = list(list_groups(root, ""))
     sets = (read_text(folder / "cpuset.cpus.effective") for folder in folders)
     return {
         "cpus": _least(parse_quota(read_text(folder / "cpu.max")) for folder in folders),
@@ -101,10 +104,10 @@ def _read_v2(root: Path) -> dict[str, Any]:
 def _read_v1(root: Path) -> dict[str, Any]:
     quotas = (
         parse_quota(f"{read_text(folder / 'cpu.cfs_quota_us')} {read_text(folder / 'cpu.cfs_period_us')}")
-        for folder in _groups(root, "cpu")
+        for folder in list_groups(root, "cpu")
     )
-    sizes = (parse_number(read_text(folder / "memory.limit_in_bytes")) for folder in _groups(root, "memory"))
-    sets = (read_text(folder / "cpuset.cpus") for folder in _groups(root, "cpuset"))
+    sizes = (parse_number(read_text(folder / "memory.limit_in_bytes")) for folder in list_groups(root, "memory"))
+    sets = (read_text(folder / "cpuset.cpus") for folder in list_groups(root, "cpuset"))
     return {
         "cpus": _least(quotas),
         "memory_bytes": _least(size for size in sizes if size is not None and size < NO_LIMIT),
@@ -114,12 +117,12 @@ def _read_v1(root: Path) -> dict[str, Any]:
 
 def _remaining_v2(root: Path) -> list[int | None]:
     names = ("memory.max", "memory.current", "inactive_file")
-    return [_remaining(folder, *names) for folder in _groups(root, "")]
+    return [_remaining(folder, *names) for folder in list_groups(root, "")]
 
 
 def _remaining_v1(root: Path) -> list[int | None]:
     names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-    return [_remaining(folder, *names) for folder in _groups(root, "memory")]
+    return [_remaining(folder, *names) for folder in list_groups(root, "memory")]
 
 
 def _remaining(folder: Path, most: str, used: str, cache: str) -> int | None:

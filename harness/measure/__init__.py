@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.measure.memory import MemoryMeter, read_resident
+    from harness.measure.memory import MemoryMeter, read_resident, read_tree_resident
 else:
     from harness.lazy import load_lazily
 
     __getattr__, __dir__ = load_lazily(
         __name__,
         {
-            "memory": "MemoryMeter read_resident",
+            "memory": "MemoryMeter read_resident read_tree_resident",
         },
     )
 
-__all__ = ["MemoryMeter", "read_resident"]
+__all__ = ["MemoryMeter", "read_resident", "read_tree_resident"]

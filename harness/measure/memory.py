@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
+from harness.measure.descendants import find_descendants
+
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -67,6 +69,19 @@ def _read_device() -> int:
 def read_resident() -> int:
     """Return the resident bytes of this process; 0 if they cannot be read."""
     return _read_bytes(_STATUS.read_text(), "VmRSS") if _STATUS.exists() else 0
+
+
+def read_tree_resident(pid: int) -> int:
+    """Return the resident bytes of a process and its descendants, shared ones once; 0 if it is gone."""
+    import psutil
+
+    own = shared = 0
+    for one in (pid, *find_descendants(pid)):
+        with contextlib.suppress(psutil.Error):
+            memory = psutil.Process(one).memory_info()
+            common = getattr(memory, "shared", 0)  # where the system says which part is shared
+            own, shared = own + memory.rss - common, max(shared, common)
+    return int(own + shared)
 
 
 def read_high_water(status: str) -> int:

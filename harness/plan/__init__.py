@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.plan.bug import KnownBug
-    from harness.plan.task import estimate_work, is_memory_short
+    from harness.plan.task import estimate_work
 else:
     from harness.lazy import load_lazily
 
@@ -17,8 +17,8 @@ else:
         __name__,
         {
             "bug": "KnownBug",
-            "task": "estimate_work is_memory_short",
+            "task": "estimate_work",
         },
     )
 
-__all__ = ["KnownBug", "estimate_work", "is_memory_short"]
+__all__ = ["KnownBug", "estimate_work"]

@@ -17,7 +17,6 @@ from harness.problems.problem import Problem
 
 Task = Problem | NetworkProblem
 REMEMBERED = 1024  # problems
-GENEROUS = 2  # with this many times the estimated memory, running out of it is the backend's fault
 
 
 def parse_task(line: str, networks: Mapping[str, Architecture]) -> Task:
@@ -59,11 +58,3 @@ def check_numerics(backend: Backend, problem: Problem) -> None:
 def operators_of(problem: Task) -> Mapping[Problem, int]:
     """Return the distinct operators with the number of their occurrences."""
     return problem.network.layers(problem.work) if isinstance(problem, NetworkProblem) else {problem: 1}
-
-
-def is_memory_short(free_bytes: int, need_bytes: int) -> bool:
-    """Return True if running out of memory does not count against a backend: less than twice the estimate was free.
-
-    With more free memory, the backend used more than it declared. False if either number is unknown (0).
-    """
-    return 0 < free_bytes < GENEROUS * need_bytes

@@ -21,6 +21,7 @@ from harness.errors import BrokenInstallationError, UsageError, say_error, unkno
 from harness.plan.catalog import Catalog
 from harness.plugins import hookspecs
 from harness.plugins.locating import claim_package
+from harness.plugins.searching import import_module, open_folder
 from harness.problems.validation import WORD, is_word
 
 if TYPE_CHECKING:
@@ -155,8 +156,7 @@ def load_plugins(
     Raises UsageError for an `extra` path that does not exist or a `blocked` name that no plugin has.
     """
     registry = Registry()
-    for package in dict.fromkeys(name.partition(".")[0] for name in BUILTIN):  # also where no built-in one is wanted
-        claim_package(package, [name.partition(".")[2] for name in BUILTIN if name.startswith(f"{package}.")])
+    _claim_packages()  # also where no built-in one is wanted
     blocked, wanted = set(blocked), None if only is None else set(only)
     sources = _sources(extra)
     for name in sorted(blocked - {name for name, _, _ in sources}):
@@ -168,6 +168,11 @@ def load_plugins(
             described = None if describe is None or origin == "built-in" else describe(name, origin)
             registry.rows.append(_load_one(registry, name, origin, source, described))
     return registry
+
+
+def _claim_packages() -> None:
+    for package in dict.fromkeys(name.partition(".")[0] for name in BUILTIN):
+        claim_package(package, [name.partition(".")[2] for name in BUILTIN if name.startswith(f"{package}.")])
 
 
 def _sources(extra: Iterable[str]) -> list[tuple[str, Origin, Any]]:
@@ -203,7 +208,7 @@ def _load_one(
         for backend in described.backends.values() if described is not None else ():
             collected.take("backends", backend)
         if described is None or described.row.part:
-            module = _import(source)
+            module = importlib.import_module(name) if origin == "built-in" else _import(source)
             scratch.register(module, name)
             scratch.check_pending()
             if not scratch.get_hookcallers(module):
@@ -225,6 +230,9 @@ def _load_one(
 
 
 def _import(source: Any) -> ModuleType:
+    """Import a plugin that is not built in."""
+    open_folder()
+    _claim_packages()  # a folder of the user's may have the name of one
     if isinstance(source, Path):
         spec = importlib.util.spec_from_file_location(f"harness_plugin_{source.stem}", source)
         assert spec is not None and spec.loader is not None
@@ -233,7 +241,7 @@ def _import(source: Any) -> ModuleType:
         spec.loader.exec_module(module)
         return module
     if isinstance(source, str):
-        return importlib.import_module(source)
+        return import_module(source)
     loaded = source.load()
     if not isinstance(loaded, ModuleType):
         raise UsageError(f"the entry point gives a {type(loaded).__name__}, wanted a module")

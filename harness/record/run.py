@@ -41,7 +41,7 @@ WRONG = frozenset({"failed", "error", "crashed", "timeout"})
 RAN = frozenset({"passed"}) | WRONG
 # Reasons, or their beginnings or ends, that distinguish results with the same outcome:
 NO_PASS = "the budget ended before its first pass"
-CANNOT_TELL = "the machine cannot tell"  # prefix of the reason of a timed cell without a time that could be believed
+CANNOT_TELL = "the machine cannot tell"  # prefix of the reason of a cell that was begun and could not be decided
 NOT_LOADED = "its plugin did not load"  # prefix of the reason if a plugin loads in the command, but not in a worker
 NOT_OFFERED = "no plugin hands it over"  # prefix of the reason if no plugin registers an unavailable backend
 GAVE_UP = "the rest is not tried"  # suffix of the reason of cells skipped because earlier ones ended the worker
@@ -177,7 +177,7 @@ class Result:
 
     @property
     def untold(self) -> bool:
-        """True if the machine cannot tell whether its times are true, so that none is shown."""
+        """True if the machine cannot tell whether its times are true, or whether it lacked memory."""
         return self.outcome == "skipped" and (self.reason or "").startswith(CANNOT_TELL)
 
     @property

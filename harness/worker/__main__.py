@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import BinaryIO
@@ -23,7 +24,8 @@ from harness.measure.descendants import end_descendants
 from harness.measure.processor_time import adopt_orphans
 from harness.networks.problem import NetworkProblem
 from harness.plan.task import parse_task
-from harness.plugins.manager import Registry, load_plugins
+from harness.plugins.manager import BUILTIN, Registry, load_plugins
+from harness.plugins.searching import append_folder
 from harness.problems.line import parse_line
 from harness.worker.hosted.backend import HostedBackend, make_hosted
 from harness.worker.hosted.change import find_change
@@ -168,7 +170,7 @@ def _start_partner(state: State, name: str) -> GraphBackend:
     if name not in state.started.offers:
         raise unknown("backend", name, state.started.offers, "python -m harness list backends")
     plugins = (state.started.offers[name],)
-    host = Host(state.source)
+    host = Host(state.source, folder=_needs_folder(state.started, plugins))
     loaded = host.start(msgspec.structs.replace(state.started, plugins=plugins, backend=name, observe=False))
     if loaded.declared is None:
         host.close()
@@ -210,8 +212,10 @@ def _time(state: State, host: Host, request: Prepare | Sample) -> Reply:
 def _start(state: State, request: Start, source: int | None) -> Reply:
     """Load the laws here and the backend in a new process; return the report of that one."""
     _close(state)
+    if _needs_folder(request, request.laws):
+        append_folder()
     state.registry, state.started, state.source = load_plugins(request.extra, only=request.laws), request, source
-    state.host = Host(source)
+    state.host = Host(source, folder=_needs_folder(request, request.plugins))
     loaded = state.host.start(request)
     if loaded.declared is None:
         state.backend = state.graph = None
@@ -221,6 +225,11 @@ def _start(state: State, request: Start, source: int | None) -> Reply:
     ready = shorten(loaded.ready)
     state.reason = ready.reason or UNSAID
     return msgspec.structs.replace(ready, pid=state.host.process.pid)
+
+
+def _needs_folder(request: Start, plugins: Sequence[str]) -> bool:
+    """Return whether a process with these plugins finds modules in the current folder: if one is not built in."""
+    return request.folder and not set(plugins).issubset(BUILTIN)
 
 
 def shorten(ready: Ready) -> Ready:

@@ -29,6 +29,7 @@ class Start(msgspec.Struct, tag="start", frozen=True):
     offers: name of the plugin of every backend, for the partner of a mixed network.
     observe: whether to report the instruction sets that the backend's libraries use.
     threads: for backends that set their own number of threads; None leaves it unchanged.
+    folder: whether plugins of others find modules in the current folder.
     """
 
     plugins: tuple[str, ...]
@@ -38,6 +39,7 @@ class Start(msgspec.Struct, tag="start", frozen=True):
     offers: dict[str, str] = {}
     observe: bool = False
     threads: int | None = None
+    folder: bool = False
 
 
 class Check(msgspec.Struct, tag="check", frozen=True):

@@ -50,7 +50,7 @@ def test_a_time_that_cannot_be_believed_leaves_a_run_open_unless_something_is_wo
     run = make_run(*right, untold)
     verdict = judge_run(analyse(run))
     assert verdict.state == "open"
-    assert verdict.text == "All 3 cells that ran passed, but 1 cell has no time that can be believed"
+    assert verdict.text == "All 3 cells that ran passed, but the machine cannot tell of 1 cell"
     assert find_exit_code(run) == 5
     assert find_exit_code(make_run(untold)) == 5
     assert find_exit_code(make_run(*right, untold, complete=False)) == 4

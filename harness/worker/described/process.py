@@ -15,6 +15,7 @@ from typing import IO, TypeVar
 
 from harness.errors import DAMAGED
 from harness.measure.descendants import end_descendants
+from harness.plugins.searching import start_command
 from harness.worker.wire.arguments import Asked
 from harness.worker.wire.channel import Channel, ChannelClosedError, ChannelError, ChannelLateError
 from harness.worker.wire.descriptions import MOST_BYTES, Answer, AskBackend, Describe, Plugin, encoder, replies
@@ -100,10 +101,9 @@ class _Process:
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
-        flags = ["-P"] if sys.flags.safe_path else []
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, *flags, "-m", "harness.worker.describer", str(theirs.fileno())],
+                [*start_command("harness.worker.describer", folder=not sys.flags.safe_path), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

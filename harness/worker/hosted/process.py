@@ -25,6 +25,7 @@ from harness.errors import HarnessError
 from harness.laws.meeting import Interruption, Overlapping, Stop
 from harness.laws.meeting import Taken as Answer
 from harness.measure.descendants import end_descendants
+from harness.plugins.searching import start_command
 from harness.problems.arrays import Array
 from harness.worker import protocol
 from harness.worker.hosted.output import Output
@@ -111,9 +112,10 @@ class _Queued:
 class Host:
     """The process of one backend. Requests are answered one after the other."""
 
-    def __init__(self, source: int | None = None) -> None:
+    def __init__(self, source: int | None = None, *, folder: bool = True) -> None:
         """Start the process.
 
+        folder: whether it finds modules in the current folder.
         source: descriptor of the pipe of the run's requests; when the run has closed it, this process ends at once.
         """
         files = create_file(), create_file()
@@ -121,10 +123,9 @@ class Host:
         ours, theirs = socket.socketpair()
         self.channel = Channel(ours)
         self.output = Output()
-        flags = ["-P"] if sys.flags.safe_path else []
         descriptors = (theirs.fileno(), *files)
         self.process = subprocess.Popen(
-            [sys.executable, *flags, "-m", "harness.worker.host", *map(str, descriptors)],
+            [*start_command("harness.worker.host", folder=folder), *map(str, descriptors)],
             pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
             stdout=self.output.target,
