@@ -24,6 +24,7 @@ from harness.problems.problem import Problem
 from harness.problems.window import Sizes, Window
 
 FORMAT = 1  # 1: the first
+MOST_TEXT_BYTES = 2**21  # of a text file, whose lines are read in about 4 s
 WANTED = "a file that `python -m harness capture` writes, or a text file with a problem line in each line"
 
 
@@ -188,7 +189,7 @@ def read_lines(path: Path, networks: Mapping[str, Architecture]) -> list[NamedPr
     Raises UsageError with the number of the first line that is no problem, or for a file without problems.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_file(path, MOST_TEXT_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"problems: got '{path}' ({error.strerror}), wanted {WANTED}") from None
     except UnicodeDecodeError as error:

@@ -8,7 +8,6 @@ command alone and comes first; keys of [tool.harness] itself are for all command
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.errors import UsageError, suggest
+from harness.machine.files import read_file
+from harness.machine.toml import parse_toml
 
 if TYPE_CHECKING:
     from harness.plan.limits import Limit
@@ -92,14 +93,14 @@ def list_options(command: click.Command) -> dict[str, click.Option]:
 def _read_table(file: Path) -> dict[str, Any] | None:
     """Return the table [tool.harness] of a file; None if it has none."""
     try:
-        text = file.read_bytes()
-        if len(text) > MOST_BYTES:
-            raise UsageError(f"settings: got '{file}' of {len(text)} bytes, wanted one below {MOST_BYTES}")
+        text = read_file(file, MOST_BYTES)
         if b"harness" not in text:
             return None
-        found = tomllib.loads(text.decode("utf-8")).get("tool", {})
+        found = parse_toml(text.decode("utf-8")).get("tool", {})
         table = found.get("harness") if isinstance(found, dict) else None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except OSError as error:
+        raise UsageError(f"settings: got '{file}' ({error.strerror}), wanted a file that can be read") from None
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"settings: '{file}' cannot be read ({error}); mend it") from None
     if table is not None and not isinstance(table, dict):
         raise UsageError(f"{file}: got {table!r:.80} for [tool.harness], wanted a table of options")

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from importlib import metadata
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DAMAGED, UnbuiltError, UsageError
+from harness.machine.toml import parse_toml
 
 DISTRIBUTION = "conv-harness"
 WORKER_EXTRA = "worker"  # of pyproject.toml: names what a worker imports of the harness's own dependencies
@@ -29,7 +29,7 @@ SHOWN = 300  # characters of pip's error message
 def parse_pyproject(text: str) -> dict[str, Any]:
     """Return the tables of a pyproject.toml; empty if it cannot be parsed."""
     try:
-        return tomllib.loads(text)
+        return parse_toml(text)
     except DAMAGED:
         return {}
 

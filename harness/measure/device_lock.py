@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import DAMAGED, HarnessError, UnwritableError, UsageError
+from harness.errors import HarnessError, UnwritableError, UsageError
 from harness.exit_codes import ExitCode
-from harness.machine.files import read_file
-from harness.machine.holder import Holder, own_command
+from harness.machine.holder import Holder, own_command, read_record
 from harness.measure.tickets import Ticket, read_ticket, take_ticket
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ FOLDER = "harness-leases"
 SHARED_FOLDER_MODE, SHARED_FILE_MODE = 0o1777, 0o666
 SAY_S = 10.0  # between messages to a process that waits
 POLL_S = 0.2  # a poll takes about 50 µs, while the holder is taking times
-MOST_RECORD_BYTES = 2**16  # of the record of a holder
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 _owners: dict[Path, tuple[int, int]] = {}  # lock file -> process and thread that hold it, within this process
@@ -230,18 +228,8 @@ def _record_path(path: Path) -> Path:
 
 
 def read_holder(path: Path) -> Holder | None:
-    """Read the record of the holder; None if it is missing, empty, only partly written, or no such record.
-
-    Other users may write it.
-    """
-    import msgspec
-
-    try:
-        found = msgspec.json.decode(read_file(_record_path(path), MOST_RECORD_BYTES), type=Holder)
-        time.localtime(found.since)  # dates that the system does not have
-    except (OSError, *DAMAGED):
-        return None
-    return found
+    """Read the record of the holder; None if there is none that can be read."""
+    return read_record(_record_path(path))
 
 
 def write_holder(path: Path, token: str) -> None:

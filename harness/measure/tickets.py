@@ -18,8 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.errors import DAMAGED
-from harness.machine.holder import Holder, own_command
+from harness.machine.holder import Holder, own_command, read_record
 
 SUFFIX = ".ticket"
 FILE_MODE = 0o666
@@ -65,10 +64,7 @@ def take_ticket(device: str, folder: Path) -> Iterator[Ticket]:
 
 def read_ticket(path: Path) -> Holder | None:
     """Read the owner of a ticket; None if it cannot be read."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Holder)
-    except (OSError, *DAMAGED):
-        return None
+    return read_record(path)
 
 
 def _is_held(path: Path) -> bool:

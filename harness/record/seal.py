@@ -14,9 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.machine.files import read_file
 from harness.machine.state import state_folder
 
 NAME = re.compile(r"[0-9a-f]{16,64}")
+MOST_BYTES = 4096
 OLDEST_S = 90 * 24 * 3600.0  # a run that was interrupted longer ago is no longer expected to go on
 
 
@@ -77,7 +79,7 @@ def seal_file(run: str) -> Path:
 def read_seal(run: str) -> Sealed | None:
     """Read the seal of a run; None if there is none that can be read."""
     try:
-        size, lines, journal, header = seal_file(run).read_text("ascii").split()
+        size, lines, journal, header = read_file(seal_file(run), MOST_BYTES).decode("ascii").split()
         return Sealed(size=int(size), lines=int(lines), journal=journal, header=header)
     except (OSError, ValueError):
         return None

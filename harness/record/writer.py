@@ -15,8 +15,8 @@ from typing import IO
 
 import msgspec
 
-from harness.errors import DAMAGED, UsageError
-from harness.machine.holder import Holder, own_command
+from harness.errors import UsageError
+from harness.machine.holder import Holder, own_command, read_record
 
 FILE = "writer.json"
 NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
@@ -61,10 +61,7 @@ def refuse_writer(folder: Path) -> UsageError:
 
 def read_writer(folder: Path) -> Holder | None:
     """Read the name of the writer of a run; None if it is missing, or only partly written."""
-    try:
-        return msgspec.json.decode(folder.joinpath(FILE).read_bytes(), type=Holder)
-    except (OSError, *DAMAGED):
-        return None
+    return read_record(folder / FILE)
 
 
 def is_written(folder: Path, journal: str) -> bool:

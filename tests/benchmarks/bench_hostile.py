@@ -2,8 +2,8 @@
 
 `python -m tests.benchmarks.bench_hostile [--only TEXT] [--markdown FILE]`. Columns: kind, the outcomes of its cells,
 exit code, processor time of the command and its children in s, processes left. A kind ends well if its outcome is
-wrong (failed, error, crashed, timeout), if the run is void, or if it is in HARMLESS, which says why; every
-other one is printed as a fault, and is counted by the exit code. docs/hostile.md has the rows.
+wrong (failed, error, crashed, timeout), if the run is void, if it has ended the command (ENDS_COMMAND), or if it is in
+HARMLESS, which says why; every other one is printed as a fault, and is counted by the exit code. docs/hostile.md has the rows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import psutil
 
 import harness
 from tests.conftest import ROOT
-from tests.hostile import interfering, meeting, unruly
+from tests.hostile import interfering, meeting, reaching, unruly
 
 LINE = "conv x=7x2x9 w=3x2x3 data=integer"  # on which the backends of dying.py end
 REAL = "conv x=7x2x9 w=3x2x3"  # on which half precision and one per cent show
@@ -72,6 +72,15 @@ HARMLESS = {
     "plans-long": "right, and honest: its long plan is shown",
 }
 WRONG = {"failed", "error", "crashed", "timeout"}
+# Kinds that end the command itself, which is no success: by a signal, as if interrupted, or unable to write.
+ENDS_COMMAND = {
+    "interrupts-the-command",
+    "ends-the-command",
+    "kills-the-command",
+    "limits-the-command",
+    "removes-the-run",
+}
+ENDS = {-signal.SIGKILL, 130, 6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +116,8 @@ class Found:
         found = set(self.outcomes.split(", "))
         told = bool(found & WRONG) and self.code == 1
         void = self.code == 4 and "run is void" in self.said  # it has changed the records
-        return not self.left and (told or void or (self.kind.short in HARMLESS and self.code in (0, 4)))
+        ended = self.kind.short in ENDS_COMMAND and self.code in ENDS
+        return not self.left and (told or void or ended or (self.kind.short in HARMLESS and self.code in (0, 4)))
 
     @property
     def row(self) -> str:
@@ -124,6 +134,7 @@ def list_kinds() -> list[Kind]:
     """Return all kinds: tests/hostile, and those of tests/faulty and tests/cheats that attack or deceive."""
     found = [Kind(f"unruly:{name}", "tests/hostile/unruly.py") for name in unruly.MADE]
     found += [Kind(one.name, "tests/hostile/interfering.py") for one in interfering.BACKENDS]
+    found += [Kind(f"reaching:{name}", "tests/hostile/reaching.py") for name in reaching.MADE]
     found = [choose_way(one) for one in found]
     found += [Kind(one.name, "tests/hostile/meeting.py", MET, MEETING) for one in meeting.BACKENDS]
     for file in FILES:

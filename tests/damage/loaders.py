@@ -1,33 +1,44 @@
 """Every loader of files from disk, each with a valid file of its own."""
 
+import importlib
 import json
 import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import click
+import msgspec
+
 from harness.analysis.analyse import analyse
 from harness.analysis.history.importing import read_benchmarks
 from harness.analysis.history.series import judge_history, read_history
 from harness.analysis.qualification import Qualification, qualification_file, read_qualification
 from harness.analysis.tables import write_tables
-from harness.capture.workload import read_workload
+from harness.capture.workload import name_problems, read_workload
+from harness.cli.main import COMMANDS
+from harness.cli.settings import make_defaults, read_settings
 from harness.cli.summary import print_summary
 from harness.execution.environment_build import is_package, list_asked, list_versions
 from harness.experiments.fuzz_corpus import read_cases
+from harness.experiments.kill_record import FILE as KILLS
+from harness.experiments.kill_record import Head, Hunted, Planned, read_lines
 from harness.gating.blessings import FILE as BLESSINGS
 from harness.gating.blessings import read_blessings
 from harness.gating.dependencies import told, why_compiled
 from harness.machine.limits import describe_limits, usable_memory
 from harness.machine.system import describe_machine
 from harness.measure.device_lock import read_holder
+from harness.measure.tickets import read_ticket
 from harness.plan.claims.read import build_claims, read_claims
 from harness.plugins.manager import load_plugins
 from harness.record.acceptance import read_acceptance
 from harness.record.archive import read_archive, write_archive
 from harness.record.directory import read_run, write_header
-from harness.record.journal import ArmEntry, EndEntry, PassEntry, PeakEntry, ResultEntry
+from harness.record.journal import ArmEntry, EndEntry, PassEntry, PeakEntry, ResultEntry, seal_line
 from harness.record.run import FORMAT, Ending, Header, Peak, Run
+from harness.record.seal import read_seal, seal_file
+from harness.record.writer import refuse_writer
 from tests.analysis.history.stored import MACHINE, timed
 from tests.damage.kinds import write_toml
 from tests.record.older import make_older
@@ -240,7 +251,7 @@ def _make_document_loaders(folder: Path) -> list[Loader]:
         "benchmarks": [timed_one],
     }
     lines = f"agrees-with-reference\t{PLAIN}\nlinear\tmax_pool x=1x2x9 kernel=3 stride=2 pad=1\n"
-    paths = {name: folder / name for name in ("p.json", "b.json", "mine.txt")}
+    paths = {name: folder / name for name in ("p.json", "b.json", "mine.txt", "lines.txt")}
     return [
         Loader(
             "blessings", folder / BLESSINGS, json.dumps([blessing]).encode(), lambda: read_blessings(folder), "json"
@@ -263,7 +274,45 @@ def _make_document_loaders(folder: Path) -> list[Loader]:
             "json",
         ),
         Loader("claims", folder / "claims.toml", CLAIMS, lambda: read_claims(folder / "claims.toml"), "toml"),
+        Loader("lines", paths["lines.txt"], lines_of_problems(), lambda: name_problems([paths["lines.txt"]]), "line"),
+        *_make_setting_loaders(folder),
         Loader("corpus", paths["mine.txt"], lines.encode(), lambda: read_cases(folder, "mine"), "line"),
+    ]
+
+
+def lines_of_problems() -> bytes:
+    """Return a text file of problems."""
+    return f"# made\n{PLAIN}\n\nmax_pool x=1x2x9 kernel=3 stride=2 pad=1\n".encode()
+
+
+def _make_setting_loaders(folder: Path) -> list[Loader]:
+    """Settings of a project, and files by which commands find, claim and resume what another began."""
+    project, record = folder / "project", folder / "kills"
+    settings = {
+        "tool": {"harness": {"plugin": ["a.py"], "output": "runs", "gate": {"budget": "60s", "unqualified": True}}}
+    }
+    holder = json.dumps({"pid": 7, "command": "harness run", "since": 1.7e9, "token": ""}).encode()
+    command, ticket = COMMANDS["gate"][0], folder / "a.ticket"
+
+    def find(name: str) -> click.Command:
+        found: click.Command = importlib.import_module(COMMANDS[name][0]).command
+        return found
+
+    def read_defaults() -> object:
+        found = read_settings(project)
+        return found and make_defaults(*found, importlib.import_module(command).command, COMMANDS, find)
+
+    (project / ".git").mkdir(parents=True)
+    head = Head(1, "a" * 32, "2026-01-01", "harness killmatrix", ("one", "two"), {"faults": "2"})
+    entries = (head, Planned(fault="one", cells="2"), Hunted(fault="one"))
+    lines = b"".join(seal_line(msgspec.json.encode(entry), number) + b"\n" for number, entry in enumerate(entries, 1))
+    seal = f"{70:20d} {3:20d} {'b' * 32} {'c' * 32}\n".encode()
+    return [
+        Loader("settings", project / "pyproject.toml", write_toml({"tool": settings}).encode(), read_defaults, "toml"),
+        Loader("writer", folder / "writer.json", holder, lambda: str(refuse_writer(folder)), "json", silent=True),
+        Loader("ticket", ticket, holder, lambda: str(read_ticket(ticket)), "json", silent=True),
+        Loader("seal", seal_file("a" * 32), seal, lambda: read_seal("a" * 32), silent=True),
+        Loader("kills", record / KILLS, lines, lambda: read_lines(record, (record / KILLS).read_bytes()), "journal"),
     ]
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime
 import math
-import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from harness.errors import DAMAGED, HarnessError, UsageError, suggest
 from harness.machine.files import read_file
+from harness.machine.toml import DeepKeyError, parse_toml
 from harness.networks.problem import WORD, is_network_line
 from harness.plan.claims.facts import AXES, WINDOWS
 from harness.plan.claims.rows import FILE, TIMED, Claims, KnownFault, Outcome, Promise, Scope
@@ -25,9 +24,6 @@ FORMAT = 1
 MOST_BYTES = 2**21
 MOST_ROWS = 10_000
 LEAST_DIAGNOSIS = 8  # characters of a diagnosis with `*`, so that it does not match every reason
-MOST_PARTS = 64  # of a dotted key, for which tomllib needs time that grows with their square
-PART = r"""(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)"""
-DEEP_KEY = re.compile(rf"(?<![\w-]){PART}{{{MOST_PARTS}}}")
 SEE = "see docs/claims.md"
 SCOPE = ("backend", "operators", "dtypes", "layouts", "axes", "windows", "problems")
 PROMISE = (*SCOPE, "derived", "note")
@@ -43,10 +39,7 @@ def read_claims(path: str | Path) -> Claims:
     """
     try:
         raw = read_file(path, MOST_BYTES)
-        text = raw.decode("utf-8")
-        if DEEP_KEY.search(text):
-            raise UsageError(f"claims: '{path}' has a key of more than {MOST_PARTS} parts, wanted plain keys; {SEE}")
-        found = tomllib.loads(text)
+        found = parse_toml(raw.decode("utf-8"))
     except FileNotFoundError:
         raise UsageError(
             f"claims: got '{path}', which does not exist, wanted a file such as {FILE}; "
@@ -54,6 +47,8 @@ def read_claims(path: str | Path) -> Claims:
         ) from None
     except OSError as error:
         raise UsageError(f"claims: got '{path}', which cannot be read ({error.strerror}); {SEE}") from None
+    except DeepKeyError as error:
+        raise UsageError(f"claims: got '{path}': {error}; {SEE}") from None
     except DAMAGED as error:
         raise UsageError(f"claims: '{path}' is no TOML ({error}); mend it, {SEE}") from None
     return build_claims(str(path), found)
