@@ -3,7 +3,8 @@
 `python -m tests.benchmarks.bench_hostile [--only TEXT] [--markdown FILE]`. Columns: kind, the outcomes of its cells,
 exit code, processor time of the command and its children in s, processes left. A kind ends well if its outcome is
 wrong (failed, error, crashed, timeout), if the run is void, if it has ended the command (ENDS_COMMAND), or if it is in
-HARMLESS, which says why; every other one is printed as a fault, and is counted by the exit code. docs/hostile.md has the rows.
+HARMLESS, which says why; every other one is printed as a fault, and is counted by the exit code. docs/hostile.md has
+the rows.
 """
 
 from __future__ import annotations
