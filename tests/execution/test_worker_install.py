@@ -52,7 +52,7 @@ def test_a_worker_checks_and_times_with_its_own_needs_only(start):
     worker = start(list_worker_needs())
     ready, checked, prepared, sampled = (worker.ask(request, 60.0, 2**33) for request in REQUESTS)
     assert ready.reason is None
-    assert (checked.outcome, checked.deviation.compared) == ("passed", 864)
+    assert (checked.outcome, checked.deviation.compared) == ("passed", 576)
     assert prepared.outcome == "passed", prepared.reason
     assert len(sampled.samples_ns) >= 3
     assert min(sampled.samples_ns) > 0

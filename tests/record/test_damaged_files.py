@@ -19,7 +19,8 @@ from tests.damage.loaders import make_loaders
 NAMES = (
     "header", "journal", "report", "older", "header-read", "archive", "accepted", "parquet", "history", "blessings",
     "qualification", "problems", "benchmarks", "claims",
-    "corpus", "pyproject", "lease", "plugin", "memory", "group", "onnx",
+    "corpus", "pyproject", "lease", "plugin", "memory", "group", "onnx", "lines", "settings", "kills", "seal", "writer",
+    "ticket",
 )  # fmt: skip
 STRICT = ("header", "blessings", "qualification", "problems", "benchmarks")  # one JSON document that must be right
 DEEP = (b"[" * 100_000, b'{"format":' * 100_000)
