@@ -207,7 +207,12 @@ def read_lines(path: Path, networks: Mapping[str, Architecture]) -> list[NamedPr
 
 
 def is_text(path: Path) -> bool:
-    """Return True if a file is read as lines, and not as JSON: unless its first character is an opening bracket."""
+    """Return True if a file is read as lines, and not as JSON: unless its first character is an opening bracket.
+
+    A pipe or a device is not: its first bytes can be read once only, and opening it may wait for ever.
+    """
+    if not path.is_file():
+        return False
     try:
         with path.open("rb") as file:
             return file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"{", b"[", b"")

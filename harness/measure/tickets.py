@@ -70,7 +70,7 @@ def read_ticket(path: Path) -> Holder | None:
 def _is_held(path: Path) -> bool:
     """Return True if the owner of a ticket is alive; remove the ticket of a dead one, where that is allowed."""
     try:
-        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:  # it was given back
         return False
     try:

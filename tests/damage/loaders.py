@@ -26,6 +26,7 @@ from harness.experiments.kill_record import Head, Hunted, Planned, read_lines
 from harness.gating.blessings import FILE as BLESSINGS
 from harness.gating.blessings import read_blessings
 from harness.gating.dependencies import told, why_compiled
+from harness.machine.files import read_file
 from harness.machine.limits import describe_limits, usable_memory
 from harness.machine.system import describe_machine
 from harness.measure.device_lock import read_holder
@@ -312,7 +313,7 @@ def _make_setting_loaders(folder: Path) -> list[Loader]:
         Loader("writer", folder / "writer.json", holder, lambda: str(refuse_writer(folder)), "json", silent=True),
         Loader("ticket", ticket, holder, lambda: str(read_ticket(ticket)), "json", silent=True),
         Loader("seal", seal_file("a" * 32), seal, lambda: read_seal("a" * 32), silent=True),
-        Loader("kills", record / KILLS, lines, lambda: read_lines(record, (record / KILLS).read_bytes()), "journal"),
+        Loader("kills", record / KILLS, lines, lambda: read_lines(record, read_file(record / KILLS)), "journal"),
     ]
 
 
