@@ -211,9 +211,9 @@ def is_text(path: Path) -> bool:
 
     A pipe or a device is not: its first bytes can be read once only, and opening it may wait for ever.
     """
-    if not path.is_file():
-        return False
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as file:
             return file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"{", b"[", b"")
     except OSError:

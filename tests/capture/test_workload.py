@@ -101,6 +101,11 @@ def test_bytes_that_are_no_text_and_files_that_are_not_there_are_said(tmp_path):
         read_workload(tmp_path / "none.json")
 
 
+def test_a_name_that_no_file_can_have_is_said_as_any_other(tmp_path):
+    with pytest.raises(UsageError, match="File name too long"):
+        name_problems([tmp_path / f"{'a' * 300}.txt"])
+
+
 def test_paths_stand_for_all_their_problems_beside_lines(tmp_path):
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(FILE))
