@@ -23,7 +23,7 @@ from reports.words import ratio_words
 
 if TYPE_CHECKING:
     from harness import Analysis
-    from harness.analysis import ArmComparison, ClaimsReport, Compared, Estimate, GateReport, Row
+    from harness.analysis import ArmComparison, ClaimsReport, Compared, CountRatio, CountRow, Estimate, GateReport, Row
 
 OF_BASE = "base"  # kind of the finding on a result of the base of two versions
 Level = Literal["failure", "error", "open", "idle"]
@@ -86,9 +86,12 @@ def judge_cells(analysis: Analysis) -> Iterator[tuple[Result, Row | None, Findin
     run, arm_comparison = analysis.run, analysis.verdicts
     rows, can_tell = rows_by_cell(arm_comparison), arm_comparison is None or arm_comparison.can_tell
     versions = judge_versions(analysis)
+    counted = {} if analysis.counted is None else {one.new.cell: one for one in analysis.counted.compared}
     for result in run.results:
         row = rows.get(result.cell) if result.kind == "speed" else None
         found = judge_cell(run, result, row, can_tell=can_tell) if versions is None else versions[result.cell]
+        if versions is None and found is None and result.cell in counted:
+            found = _judge_count(run, counted[result.cell])
         yield result, row, found if analysis.claims is None else _hold_claims(analysis.claims, run, result, found)
 
 
@@ -128,6 +131,9 @@ def _judge_compared(run: Run, cell: Compared, *, can_tell: bool) -> Finding | No
     match cell.finding:
         case "BROKEN":
             return judge_cell(run, cell.new, None)
+        case "MORE":
+            message = _count_words(cell.counted.ratio) if cell.counted is not None else message
+            return Finding(level="failure", kind=cell.finding, message=message, details=_repeat(run, cell.new))
         case "SLOWER" | "MISSING":
             ratio = cell.judgement.ratio if cell.judgement is not None else None
             times = f"takes {ratio.value:.3f} times the base ({ratio.low:.3f} to {ratio.high:.3f})" if ratio else ""
@@ -181,6 +187,22 @@ def _judge_row(run: Run, row: Row, can_tell: bool) -> Finding | None:
     return Finding(level="failure", kind=verdict, message=message, details=(*base, *_repeat(run, row.new)))
 
 
+def _judge_count(run: Run, row: CountRow) -> Finding | None:
+    """Return the finding of a cell whose instructions are compared; None for FEWER and SAME."""
+    match row.verdict:
+        case "MORE" | "MISSING":
+            base = (("base", row.base.arm),) if row.base else ()
+            message = _count_words(row.ratio) or row.reason or ""
+            return Finding(level="failure", kind=row.verdict, message=message, details=(*base, *_repeat(run, row.new)))
+        case "INCONCLUSIVE":
+            return Finding(level="open", kind=row.verdict, message=row.reason or "")
+    return None
+
+
+def _count_words(ratio: CountRatio | None) -> str:
+    return f"takes {ratio.value:.4f} times the instructions of the base" if ratio is not None else ""
+
+
 def _repeat(run: Run, result: Result) -> tuple[tuple[str, str], ...]:
     return (("problem", result.problem), ("repeat", repeat_command(run.header, result)))
 
@@ -223,6 +245,6 @@ def _judge_gate(report: GateReport) -> Iterator[Finding]:
     for name in report.lost:
         yield Finding(level="failure", kind="MISSING", message=f"backend {name}: the new version does not have it")
     for limit in report.idle_limits:
-        yield Finding(level="open", kind="limit", message=f"limit {limit}: held for no cell")
+        yield Finding(level="open", kind="limit", message=f"limit {limit}")
     for arm in report.overdrawn:
         yield Finding(level="failure", kind="proves nothing", message=f"{arm}: too many comparisons prove nothing")

@@ -13,7 +13,7 @@ from reports.number_format import count
 
 if TYPE_CHECKING:
     from harness import Analysis
-    from harness.analysis import ArmComparison, ClaimsReport, Comparison
+    from harness.analysis import ArmComparison, ClaimsReport, Comparison, Counted, CountVerdict
 
 State = Literal["good", "bad", "open"]
 
@@ -117,6 +117,10 @@ SAID = {
 }
 
 
+COUNTED: dict[CountVerdict, str] = {
+    "MORE": "with more instructions", "MISSING": "missing", "FEWER": "with fewer instructions", "SAME": "the same",
+    "INCONCLUSIVE": "inconclusive",
+}  # fmt: skip
 VERSIONS: dict[ExitCode, State] = {ExitCode.OK: "good", ExitCode.CANNOT_TELL: "open"}  # of a gate; all others are bad
 
 
@@ -124,10 +128,27 @@ def judge_analysis(analysis: Analysis) -> Verdict:
     """Return the verdict on a run: of its gate, of its comparison of arms, or of its outcomes."""
     if analysis.verdicts is None:
         found = judge_run(analysis)
+        if analysis.counted is not None and analysis.counted.compared:
+            found = _judge_counted(analysis.counted, found)
     else:
         found = _judge_versions(analysis) if analysis.verdicts.gate.whole else judge_arms(analysis)
     notes = [f"{line}." for line in analysis.parties]
     return replace(found, detail=" ".join(filter(None, [found.detail, *notes]))) if notes else found
+
+
+def _judge_counted(counted: Counted, found: Verdict) -> Verdict:
+    """Return the verdict on a run, with that of the comparison of its instructions."""
+    counts = counted.counts
+    text = ", ".join(f"{number} {words}" for name, words in COUNTED.items() if (number := counts[name]))
+    state: State = "bad" if counts["MORE"] or counts["MISSING"] else "open" if counts["INCONCLUSIVE"] else "good"
+    said = f"A change of {format_percents(counted.counting.delta)} of the instructions counts."
+    if found.state == "bad" or (found.state == "open" and state == "good"):
+        state = found.state
+    text = f"Of the counted cells, {text}"
+    return replace(
+        found, state=state, text=text if found.state == "good" else f"{found.text}; {text}",
+        detail=" ".join(filter(None, [said, found.detail])),
+    )  # fmt: skip
 
 
 def judge_arms(analysis: Analysis) -> Verdict:
@@ -154,7 +175,7 @@ def _judge_versions(analysis: Analysis) -> Verdict:
     notes = [
         f"{count(len(report.cells), 'cell')}: {counts}.",
         f"A change of {format_percents(report.arm_comparison.gate.delta)} counts.",
-        *(f"Limit {limit}: held for no cell." for limit in report.idle_limits),
+        *(f"Limit {limit}." for limit in report.idle_limits),
     ]
     state, text = VERSIONS.get(report.exit_code, "bad"), f"The gate {conclude_gate(report)}"
     if analysis.claims is not None:

@@ -15,6 +15,7 @@ from reports.sections.arithmetic import ARITHMETIC
 from reports.sections.arms import ARMS
 from reports.sections.bugs import BUGS
 from reports.sections.claims import CLAIMS
+from reports.sections.counts import COUNTS
 from reports.sections.coverage import COVERAGE
 from reports.sections.failures import FAILURES
 from reports.sections.gallery import GALLERY
@@ -35,7 +36,7 @@ COMMENT_ROOM = 18_000  # of a long section if arms were compared: all must fit a
 ROOM = 400_000  # characters of one long section; at most two together stay below 1 MiB
 LONGEST = 1000  # characters of a reason
 QUIET = frozenset({"SAME", "UNCHANGED"})
-FIRST = (OUTCOMES, SETTINGS)
+FIRST = (COUNTS, OUTCOMES, SETTINGS)
 LAST = (CLAIMS, BUGS, FAILURES, LAWS, NETWORKS, LEARNING, GALLERY, SEMANTICS, ARITHMETIC, COVERAGE, TIMES)
 
 
@@ -54,7 +55,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
 
 
 def _run_lines(analysis: Analysis) -> Iterator[str]:
-    room = ROOM if analysis.verdicts is None else COMMENT_ROOM
+    room = ROOM if analysis.verdicts is None and analysis.counted is None else COMMENT_ROOM
     yield from _head(f"Run {analysis.run.path.name}", judge_analysis(analysis))
     yield from ARMS.markdown(analysis)
     if analysis.verdicts is not None:

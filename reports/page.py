@@ -14,6 +14,7 @@ from reports.sections.arms import ARMS
 from reports.sections.bugs import BUGS
 from reports.sections.cells import CELLS
 from reports.sections.claims import CLAIMS
+from reports.sections.counts import COUNTS
 from reports.sections.coverage import COVERAGE
 from reports.sections.failures import FAILURES
 from reports.sections.gallery import GALLERY
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from harness.analysis import Comparison
 
 SECTIONS = (
-    ARMS, OUTCOMES, SETTINGS, CLAIMS, BUGS, FAILURES, LAWS, NETWORKS, LEARNING, GALLERY, SEMANTICS, ARITHMETIC,
+    ARMS, OUTCOMES, COUNTS, SETTINGS, CLAIMS, BUGS, FAILURES, LAWS, NETWORKS, LEARNING, GALLERY, SEMANTICS, ARITHMETIC,
     COVERAGE, TIMES, CELLS,
 )  # fmt: skip
 CHANGE_COLUMNS = (

@@ -55,7 +55,7 @@ def _lines(analysis: Analysis) -> Iterator[str]:
     if silent := describe_silent(report):
         yield f"- {shorten(silent, 2 * REASON)}"
     yield from (f"- backend `{name}` is gone: the base has it" for name in report.lost)
-    yield from (f"- limit {shorten(limit, REASON)}: held for no cell" for limit in report.idle_limits)
+    yield from (f"- limit {shorten(limit, 2 * REASON)}" for limit in report.idle_limits)
     told = report.told
     if told:
         yield from ("", "| finding | cells | backend | what | problem | new / base | 95 % interval | why |")
@@ -96,7 +96,7 @@ def _versions(run: Run) -> str:
 
 def _row(cause: Cause[Compared]) -> str:
     cell = cause.first
-    ratio = cell.judgement.ratio if cell.judgement is not None else None
+    ratio = cell.ratio
     numbers = (f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}") if ratio is not None else ("", "")
     reason = shorten(cell.reason or "", REASON).replace("|", "\\|").replace("\n", " ")
     what = f"`{cause.laws}`" if cause.laws == cell.new.law else cause.laws
@@ -110,11 +110,10 @@ def _how(run: Run, report: GateReport) -> Iterator[str]:
     gate, ending = report.arm_comparison.gate, run.ending
     passes = max((cell.judgement.passes for cell in report.cells if cell.judgement is not None), default=0)
     took = f"{ending.seconds:.0f} s" if ending is not None else "an unknown time"
+    counting = run.header.counting
+    what = f"up to {count(passes, 'pass', 'passes')} of fresh processes" if counting is None else "instructions"
     yield ""
-    yield (
-        f"<sub>A change of {100 * gate.delta:.3g} % counts; up to {count(passes, 'pass', 'passes')} of fresh processes "
-        f"in {took}. `{run.header.command}`</sub>"
-    )
+    yield (f"<sub>A change of {100 * gate.delta:.3g} % counts; {what} in {took}. `{run.header.command}`</sub>")
 
 
 def _fit(lines: Iterator[str]) -> Iterator[str]:

@@ -7,6 +7,7 @@ what else the reporters that come with the harness need.
 `VERDICTS`: verdicts of a comparison of two runs, in the order in which reports list them.
 `FINDING_MEANINGS`: finding of a gate -> its meaning.
 `FAILING`: findings that fail a build. `QUIET_FINDINGS`: findings that need no attention.
+`CountVerdict`: verdict on the instructions of a cell.
 `LOUD_CLAIMS`: kinds of statements about claims that need attention.
 `BUG_STATUSES`: statuses of a known bug, in the order in which reports list them; `BugStatus`: one of them.
 """
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from harness.analysis.causes import Cause
     from harness.analysis.claims.judge import ClaimsReport, FaultRow, PromiseRow
     from harness.analysis.claims.words import LOUD_CLAIMS, ClaimLine, conclude_claims, describe_claims, join_rows
+    from harness.analysis.counted import Counted, CountRatio, CountRow, CountVerdict, count_record, describe_counted
     from harness.analysis.descriptions import describe_failure, describe_incomplete, describe_outcome, describe_resumed
     from harness.analysis.failures import FailureGroup
     from harness.analysis.frames import STATUSES, comparison_frame
@@ -59,6 +61,7 @@ else:
             "causes": "Cause",
             "claims.judge": "ClaimsReport FaultRow PromiseRow",
             "claims.words": "ClaimLine LOUD_CLAIMS conclude_claims describe_claims join_rows",
+            "counted": "CountRatio CountRow CountVerdict Counted count_record describe_counted",
             "descriptions": "describe_failure describe_incomplete describe_outcome describe_resumed",
             "failures": "FailureGroup",
             "frames": "STATUSES comparison_frame",
@@ -83,11 +86,11 @@ __all__ = [
     "BUG_STATUSES", "FAILING", "FINDING_MEANINGS", "LOUD_CLAIMS", "PROVES_NOTHING", "QUIET_FINDINGS", "STATUSES",
     "VERDICTS",
     "ArmComparison", "BugRow", "BugStatus", "Cause", "Change", "Choice", "ClaimLine", "ClaimsReport", "Compared",
-    "Comparison", "Effect", "Estimate", "FailureGroup", "FaultRow", "FuzzFinding", "FuzzReport", "FuzzedBackend",
-    "GateReport", "Group", "History", "Kill", "KillMatrix", "NetworkRow", "Portfolio", "PromiseRow", "Qualification",
-    "Row", "Series", "SettingRow", "Shift", "SpeedRow", "comparison_frame", "conclude_claims", "conclude_gate",
-    "count_statuses", "describe_claims", "describe_failure", "describe_incomplete", "describe_outcome",
-    "describe_reason", "describe_resumed", "describe_silent", "effects", "estimate_time", "groups_of", "join_rows",
-    "make_inert", "plain_records", "repeat_command", "row_ratios", "schema_table", "semantics_arms", "show_text",
-    "verdict_row",
+    "Comparison", "CountRatio", "CountRow", "CountVerdict", "Counted", "Effect", "Estimate", "FailureGroup", "FaultRow",
+    "FuzzFinding", "FuzzReport", "FuzzedBackend", "GateReport", "Group", "History", "Kill", "KillMatrix", "NetworkRow",
+    "Portfolio", "PromiseRow", "Qualification", "Row", "Series", "SettingRow", "Shift", "SpeedRow", "comparison_frame",
+    "conclude_claims", "conclude_gate", "count_record", "count_statuses", "describe_claims", "describe_counted",
+    "describe_failure", "describe_incomplete", "describe_outcome", "describe_reason", "describe_resumed",
+    "describe_silent", "effects", "estimate_time", "groups_of", "join_rows", "make_inert", "plain_records",
+    "repeat_command", "row_ratios", "schema_table", "semantics_arms", "show_text", "verdict_row",
 ]  # fmt: skip

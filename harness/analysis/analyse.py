@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from harness.analysis.arm_comparison import ArmComparison, compare_to_base
 from harness.analysis.bugs import BugRow, bug_rows
 from harness.analysis.claims.judge import ClaimsReport, judge_claims
+from harness.analysis.counted import Counted, find_counted
 from harness.analysis.coverage import run_coverage
 from harness.analysis.descriptions import describe_incomplete, describe_overdrawn, describe_parties
 from harness.analysis.exit_code import find_exit_code
@@ -55,6 +56,8 @@ class Analysis:
     def exit_code(self) -> ExitCode:
         """Exit code of the command that made the run: of its gate, of its armed comparison, or of the run itself."""
         if self.arm_comparison is None:
+            if self.counted is not None and self.counted.counting.armed:
+                return self.counted.exit_code
             return find_exit_code(self.run, self.bugs, self.claims)
         if not self.arm_comparison.gate.whole:
             return self.arm_comparison.exit_code
@@ -67,6 +70,11 @@ class Analysis:
     def arm_comparison(self) -> ArmComparison | None:
         """Every timed cell compared with its base; None if the run compared no arms."""
         return None if self.run.header.gate is None else compare_to_base(self.run)
+
+    @cached_property
+    def counted(self) -> Counted | None:
+        """Every cell whose instructions were counted, compared with its base in a comparison; None if none were."""
+        return find_counted(self.run)
 
     @cached_property
     def gate_report(self) -> GateReport | None:
@@ -217,6 +225,7 @@ class Analysis:
         """Tables of what was measured, by name: those of `frames` without summaries and coverage."""
         names = ["results", "samples", "blocks"]
         names += ["networks"] if self.networks else []
+        names += ["counts"] if self.counted is not None else []
         names += ["verdicts"] if self.arm_comparison is not None else []
         return {name: self.frame(name) for name in names}
 
@@ -231,8 +240,8 @@ class Analysis:
     def frame(self, name: str) -> pd.DataFrame:
         """Return one table of the run, without the others.
 
-        name: results, samples, blocks, networks, verdicts, semantics, arithmetic, coverage or coverage-pairs.
-        Raises KeyError for verdicts of a run that compared no arms, and for any other name.
+        name: results, samples, blocks, networks, counts, verdicts, semantics, arithmetic, coverage or coverage-pairs.
+        Raises KeyError for verdicts of a run that compared no arms, counts of one that has none, and any other name.
         """
         from harness.analysis import frames
 
@@ -246,6 +255,10 @@ class Analysis:
                 return frames.blocks_frame(self.run)
             case "networks":
                 return frames.networks_frame(self.run, self.networks)
+            case "counts" if self.counted is not None:
+                return frames.counts_frame(self.counted)
+            case "counts":
+                raise KeyError("counts: the run counted no instructions")
             case "verdicts" if self.arm_comparison is not None:
                 return frames.verdicts_frame(self.arm_comparison)
             case "verdicts":

@@ -82,9 +82,11 @@ def measure_line(line: str) -> int:
 
 
 def name_laws(results: Sequence[Result]) -> str:
-    """Return the law of the results, "time" for timed cells, or how many there are."""
-    names = list(dict.fromkeys(result.law or "time" for result in results))
+    """Return the law of the results, "time" or "instructions" for cells without one, or how many there are."""
+    found = (result.law or ("instructions" if result.kind == "count" else "time") for result in results)
+    names = list(dict.fromkeys(found))
     if len(names) == 1:
         return names[0]
-    laws = len(names) - ("time" in names)
-    return f"{laws} law{'' if laws == 1 else 's'}{' and time' if 'time' in names else ''}"
+    others = "".join(f" and {name}" for name in ("time", "instructions") if name in names)
+    laws = len([name for name in names if name not in ("time", "instructions")])
+    return f"{laws} law{'' if laws == 1 else 's'}{others}"

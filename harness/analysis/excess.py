@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,6 +38,26 @@ def find_excess(base: Result | None, new: Result, limit: Limit) -> Excess | None
     return _grow(base.measurement.passes, new.measurement.passes, limit.memory)
 
 
+def find_idle_limits(
+    limits: Iterable[Limit], pairs: Sequence[tuple[Result | None, Result]], *, counted: bool
+) -> tuple[str, ...]:
+    """Return the rows of limits, in words, of which a value held for no cell of the new version, with the reason.
+
+    limits: all rows. pairs: results of the base and of the new version.
+    counted: True if instructions were counted, for which no row says what counts.
+    """
+    said = []
+    for number, limit in enumerate(limits, 1):
+        if lost := [name for name in ("delta", "memory") if counted and getattr(limit, name) is not None]:
+            said.append(f"{number}. {limit.describe()}: {' and '.join(lost)} not applied, as instructions were counted")
+        elif not any(
+            limit.covers(new.suite, new.backend, new.arm, new.problem) and is_checked(base, new, limit)
+            for base, new in pairs
+        ):
+            said.append(f"{number}. {limit.describe()}: held for no cell; it may be misspelt")
+    return tuple(said)
+
+
 def is_checked(base: Result | None, new: Result, limit: Limit) -> bool:
     """Return True if a row of limits, which covers the cell, has a value that decides on it.
 
@@ -45,7 +65,7 @@ def is_checked(base: Result | None, new: Result, limit: Limit) -> bool:
     """
     if new.kind == "speed":
         return limit.delta is not None or limit.memory is not None
-    return limit.bits is not None and any(
+    return (new.kind == "correctness" and limit.bits is not None) and any(
         one is not None and one.deviation is not None and one.deviation.effective_bits is not None
         for one in (base, new)
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.analysis.arm_comparison import ArmComparison
 from harness.analysis.arm_rows import verdict_row, worst_first
+from harness.analysis.counted import Counted, count_record
 from harness.analysis.coverage import Found, coverage_rows, gap_columns
 from harness.analysis.network_records import network_records
 from harness.analysis.networks import NetworkRow
@@ -20,6 +21,7 @@ from harness.analysis.run_comparison import Comparison
 from harness.analysis.schemas import (
     ARITHMETIC_COLUMNS,
     COMPARISON_COLUMNS,
+    COUNT_COLUMNS,
     COVERAGE_COLUMNS,
     GAP_COLUMNS,
     NETWORK_COLUMNS,
@@ -66,6 +68,12 @@ def verdicts_frame(arm_comparison: ArmComparison) -> pd.DataFrame:
     return _typed(
         [verdict_row(arm_comparison, row) for row in worst_first(arm_comparison.rows)], VERDICT_COLUMNS, attrs
     )
+
+
+def counts_frame(counted: Counted) -> pd.DataFrame:
+    """Return one row for every counted cell, with the columns COUNT_COLUMNS."""
+    attrs = _facts(counted.run) | {"delta": counted.counting.delta, "remark": counted.counting.remark}
+    return _typed([count_record(row) for row in counted.rows], COUNT_COLUMNS, attrs)
 
 
 def networks_frame(run: Run, rows: Sequence[NetworkRow]) -> pd.DataFrame:

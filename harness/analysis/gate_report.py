@@ -9,20 +9,23 @@ from typing import Literal, get_args
 
 from harness.analysis.arm_comparison import ArmComparison, Row, compare_to_base, find_limit
 from harness.analysis.causes import Cause, Key, find_cause, group_by_cause, simplify
-from harness.analysis.excess import find_excess, is_checked
+from harness.analysis.counted import CountRatio, CountRow, judge_counts
+from harness.analysis.excess import find_excess, find_idle_limits
 from harness.analysis.outcomes import CODE, Silent, find_silent, find_transition, is_answer
+from harness.analysis.statistics import Estimate
 from harness.analysis.verdicts import Judgement
 from harness.exit_codes import ExitCode
+from harness.plan.counting import DELTA
 from harness.plan.gate import Gate
 from harness.record.acceptance import Acceptance
 from harness.record.run import RAN, WRONG, Result, Run
 
 Finding = Literal[
-    "BROKEN", "SLOWER", "MISSING", "MORE MEMORY", "LESS PRECISE", "INCONCLUSIVE", "WRONG BEFORE", "BLESSED", "FASTER",
-    "MENDED", "NEW", "SAME", "UNCHANGED",
+    "BROKEN", "SLOWER", "MORE", "MISSING", "MORE MEMORY", "LESS PRECISE", "INCONCLUSIVE", "WRONG BEFORE", "BLESSED",
+    "FASTER", "FEWER", "MENDED", "NEW", "SAME", "UNCHANGED",
 ]  # fmt: skip
 FINDINGS: tuple[Finding, ...] = get_args(Finding)
-FAILING: tuple[Finding, ...] = ("BROKEN", "SLOWER", "MISSING", "MORE MEMORY", "LESS PRECISE")
+FAILING: tuple[Finding, ...] = ("BROKEN", "SLOWER", "MORE", "MISSING", "MORE MEMORY", "LESS PRECISE")
 BROKEN_OK = "accepted by --base-broken ok"
 MENDS = "where the new version mends it, --base-broken ok lets its own laws decide"
 UNPROVEN = "--base-broken ok accepts it where laws of the new version pass and none is wrong; ask a suite of laws too"
@@ -32,6 +35,7 @@ QUIET_FINDINGS: tuple[Finding, ...] = ("SAME", "UNCHANGED", "NEW")  # findings t
 FINDING_MEANINGS: dict[Finding, str] = {
     "BROKEN": "wrong, and was not known to be wrong in the base",
     "SLOWER": "slower by more than counts",
+    "MORE": "more instructions by more than counts",
     "MISSING": "the base can do it, the new version cannot",
     "MORE MEMORY": "needs more memory than its limit allows",
     "LESS PRECISE": "has fewer effective bits than its limit allows",
@@ -39,6 +43,7 @@ FINDING_MEANINGS: dict[Finding, str] = {
     "WRONG BEFORE": "wrong in both: no change of this comparison's",
     "BLESSED": "a known change that was accepted",
     "FASTER": "faster by more than counts",
+    "FEWER": "fewer instructions by more than counts",
     "MENDED": "was wrong in the base (or could not run there, which was accepted), and is right or no longer offered",
     "NEW": "the base cannot do it",
     "SAME": "no change that counts",
@@ -50,7 +55,7 @@ FINDING_MEANINGS: dict[Finding, str] = {
 class Compared:
     """One cell of both versions: its results, the finding and its reason.
 
-    judgement: of the times, None for a law.
+    judgement: of the times, None for a law. counted: of the instructions; None where none are compared.
     ruled_out: True if the cell is undecided, but a slow-down of the gate's `resolve` is ruled out.
     baseless: True if the base could not run the cell although it may be able to; more time cannot decide such a cell.
     """
@@ -60,14 +65,20 @@ class Compared:
     new: Result
     finding: Finding
     judgement: Judgement | None = None
+    counted: CountRow | None = None
     reason: str | None = None
     ruled_out: bool = False
     baseless: bool = False
 
     @property
     def what(self) -> str:
-        """Name of the law, or "time"."""
-        return self.new.law or "time"
+        """Name of the law, "time" or "instructions"."""
+        return self.new.law or ("instructions" if self.new.kind == "count" else "time")
+
+    @property
+    def ratio(self) -> Estimate | CountRatio | None:
+        """Of times or instructions, new / base; None where they are not compared."""
+        return next((one.ratio for one in (self.judgement, self.counted) if one is not None), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +86,7 @@ class GateReport:
     """All cells of a comparison of versions, worst first, and the conclusion for a build.
 
     lost: backends that the plugins of the base register, but not those of the new version.
-    idle_limits: rows of limits, in words, that held for no cell.
+    idle_limits: rows of limits that were not applied, with the reason.
     """
 
     arm_comparison: ArmComparison
@@ -139,6 +150,11 @@ class GateReport:
         return baseless and not self.compared and not self.accepted_baseless
 
     @property
+    def praise(self) -> str:
+        """Words for a new version in which nothing was found."""
+        return "neither slower nor wrong" if self.run.header.counting is None else "no more instructions, and not wrong"
+
+    @property
     def overdrawn(self) -> tuple[str, ...]:
         """Arms of the new version with too many passed comparisons that prove nothing, unlike in their base."""
         bases = self.run.header.base_of
@@ -157,7 +173,7 @@ class GateReport:
             return ExitCode.WRONG
         if not self.run.complete or self.blind:
             return ExitCode.INCOMPLETE
-        if ExitCode.SLOWER in codes or self.lost:
+        if ExitCode.SLOWER in codes or counts["MORE"] or self.lost:
             return ExitCode.SLOWER
         if not counts["BLESSED"] and not any(cell.new.outcome in RAN for cell in self.cells):
             return ExitCode.INCOMPLETE
@@ -178,16 +194,17 @@ def judge_gate(arm_comparison: ArmComparison, acceptance: Acceptance = NOTHING_A
     sure = compare_to_base(run, _resolve(gate)) if gate.resolve > 0 else arm_comparison
     judged = {_key(row.new): row for row in arm_comparison.rows}
     ruled_out = {_key(row.new) for row in sure.rows if row.judgement.verdict in ("SAME", "FASTER")}
-    silent, proven = find_silent(run.results), find_proven(run)
+    silent, proven, pairs = find_silent(run.results), find_proven(run), pair_versions(run)
+    delta = DELTA if run.header.counting is None else run.header.counting.delta
     compared = (
-        _compare(base, new, silent, judged.get(_key(new)), _key(new) in ruled_out) for base, new in pair_versions(run)
+        _compare(base, new, silent, judged.get(_key(new)), _key(new) in ruled_out, delta) for base, new in pairs
     )
     if gate.base_broken == "ok":
         compared = (_accept_broken(cell, cell.new.arm in proven) for cell in compared)
     cells = [_accept(_hold_limit(cell, gate), acceptance) for cell in compared]
     return GateReport(
         arm_comparison=arm_comparison, cells=tuple(sorted(cells, key=_worst_first)), lost=find_lost(run),
-        idle_limits=find_idle_limits(run),
+        idle_limits=find_idle_limits(gate.limits, pairs, counted=run.header.counting is not None),
     )  # fmt: skip
 
 
@@ -195,22 +212,6 @@ def _resolve(gate: Gate) -> Gate:
     """Return the gate that finds slow-downs of `resolve` only, or of more in cells in which more counts."""
     limits = (one if one.delta is None else replace(one, delta=max(one.delta, gate.resolve)) for one in gate.limits)
     return replace(gate, delta=max(gate.delta, gate.resolve), limits=tuple(limits))
-
-
-def find_idle_limits(run: Run) -> tuple[str, ...]:
-    """Return the rows of limits, in words, that held for no cell of the new version: a row may be misspelt."""
-    gate = run.header.gate
-    if gate is None or not gate.limits:
-        return ()
-    pairs = pair_versions(run)
-    return tuple(
-        f"{number}. {limit.describe()}"
-        for number, limit in enumerate(gate.limits, 1)
-        if not any(
-            limit.covers(new.suite, new.backend, new.arm, new.problem) and is_checked(base, new, limit)
-            for base, new in pairs
-        )
-    )
 
 
 def find_lost(run: Run) -> tuple[str, ...]:
@@ -244,7 +245,7 @@ def find_proven(run: Run) -> frozenset[str]:
 
 def _find_cause(cell: Compared) -> Key:
     """The cause of a finding: that of a wrong result, else its reason."""
-    if cell.judgement is not None and cell.finding != "MORE MEMORY":
+    if cell.counted is not None or (cell.judgement is not None and cell.finding != "MORE MEMORY"):
         return cell.finding, cell.new.cell
     if cell.new.outcome in WRONG:
         return cell.finding, *find_cause(cell.new)
@@ -256,20 +257,26 @@ def _key(result: Result) -> tuple[str, str, str, str]:
 
 
 def _worst_first(cell: Compared) -> tuple[int, float]:
-    ratio = cell.judgement.ratio if cell.judgement is not None else None
+    ratio = cell.ratio
     return FINDINGS.index(cell.finding), -(ratio.value if ratio is not None else 0.0)
 
 
-def _compare(base: Result | None, new: Result, silent: Silent, row: Row | None, ruled_out: bool) -> Compared:
+def _compare(
+    base: Result | None, new: Result, silent: Silent, row: Row | None, ruled_out: bool, delta: float
+) -> Compared:
     found, judgement = find_transition(base, new, silent), None
     finding: Finding = found.word
     reason = found.reason
     if found.by_time and row is not None:  # a row stands for every pair of which a side ran
         judgement, finding, reason = row.judgement, row.judgement.verdict, row.judgement.reason
+    counted = None
+    if found.by_count and base is not None:
+        counted = judge_counts(base, new, delta)
+        finding, reason = counted.verdict or finding, counted.reason
     undecided = finding == "INCONCLUSIVE" and ruled_out
     return Compared(
         backend=new.backend, base=base, new=new, finding=finding, judgement=judgement, reason=reason,
-        ruled_out=undecided, baseless=found.baseless,
+        ruled_out=undecided, baseless=found.baseless, counted=counted,
     )  # fmt: skip
 
 
@@ -324,7 +331,7 @@ def conclude_gate(report: GateReport) -> str:
             rest = f"; {left} undecided, with a slow-down of {100 * resolve:.3g} % ruled out" if left else ""
             if mended:
                 rest += f"; {len(mended)} of {len(report.cells)} cells compared with nothing, {mended[0].reason}"
-            return f"passed: {'neither slower nor wrong' if report.compared else 'laws of the new version hold'}{rest}"
+            return f"passed: {report.praise if report.compared else 'laws of the new version hold'}{rest}"
         case ExitCode.WRONG | ExitCode.SLOWER:
             said = ", ".join(named) or "too many comparisons prove nothing"
             return f"failed: {'; '.join([said, *_name_causes(report)])}"
@@ -348,8 +355,9 @@ def _name_causes(report: GateReport) -> Iterator[str]:
         return
     cells = causes[0].cells
     first, many = cells[0], f" and {len(cells) - 1} more" if len(cells) > 1 else ""
-    ratio = first.judgement.ratio if first.judgement is not None and first.finding == "SLOWER" else None
-    why = f"{ratio.value:.3f} times the base" if ratio is not None else first.reason or first.new.outcome
+    ratio = first.ratio if first.finding in ("SLOWER", "MORE") else None
+    what = "instructions of the base" if first.finding == "MORE" else "base"
+    why = f"{ratio.value:.3f} times the {what}" if ratio is not None else first.reason or first.new.outcome
     why = " ".join(why.split())
     why = why if len(why) <= LONGEST_WHY else f"{why[:LONGEST_WHY]}…"
     yield f"{first.backend}, {causes[0].laws}, {first.new.problem}{many}: {why}"
@@ -360,7 +368,12 @@ def _name_causes(report: GateReport) -> Iterator[str]:
 def _advise(report: GateReport) -> Iterator[str]:
     """Advice for undecided cells: more time if both sides run, else a base that runs."""
     baseless, cells = report.baseless, len(report.cells)
-    if by_time := report.undecided - len(baseless):
+    if by_count := sum(cell.counted is not None and cell.finding == "INCONCLUSIVE" for cell in report.cells):
+        yield (
+            f"{by_count} of {cells} cells undecided, as the instructions of calls differ by more than is compared; "
+            "compare a larger change (--delta), or times"
+        )
+    if by_time := report.undecided - len(baseless) - by_count:
         yield (
             f"{by_time} of {cells} cells undecided; give it more time (--budget), fewer cells (--suite, --problem), or "
             "a quieter machine (`python -m harness doctor`)"

@@ -56,7 +56,7 @@ _TABLE: dict[str, tuple[Word, ...]] = {
 class Transition:
     """The states of a cell on both sides, the word for the transition, and its reason.
 
-    by_time: True if the word is preliminary until the times of both sides are judged.
+    by_time: True if the word is preliminary until the times of both sides are judged. by_count: the same for counts.
     """
 
     was: State
@@ -64,6 +64,7 @@ class Transition:
     word: Word
     reason: str | None = None
     by_time: bool = False
+    by_count: bool = False
 
     @property
     def baseless(self) -> bool:
@@ -83,8 +84,12 @@ def find_transition(base: Result | None, new: Result | None, silent: Silent = fr
     base, new: results of both sides, None if a side has no such cell. silent: result of `find_silent` for the base.
     """
     was, now = _state_of_base(base, silent), _state_of(new)
-    word, by_time = look_up(was, now), _is_timed(new or base) and was == now == "passed"
-    return Transition(was=was, now=now, word=word, reason=_explain(word, was, now, base, new), by_time=by_time)
+    one = new or base
+    word, kind = look_up(was, now), one.kind if one is not None and was == now == "passed" else None
+    return Transition(
+        was=was, now=now, word=word, reason=_explain(word, was, now, base, new),
+        by_time=kind == "speed", by_count=kind == "count",
+    )  # fmt: skip
 
 
 def find_silent(results: Iterable[Result]) -> Silent:
@@ -110,7 +115,7 @@ def could_not_run(result: Result) -> bool:
 
 
 def _is_timed(result: Result | None) -> bool:
-    return result is not None and result.kind == "speed"
+    return result is not None and result.kind in ("speed", "count")
 
 
 def _state_of(result: Result | None) -> State:

@@ -15,10 +15,11 @@ def repeat_command(header: Header, result: Result) -> str:
     another revision, with the same number of threads.
     """
     arm = next((one for one in header.arms if one.name == result.arm), None)
-    if arm is not None and result.kind == "speed":  # a cell of arms is repeated with all of them
+    if arm is not None and result.kind in ("speed", "count"):  # a cell of arms is repeated with all of them
         family = [one for one in header.arms if one.family == arm.family]
         arms = [one.text if one.name == one.text else f"{one.name}={one.text}" for one in family]
         parts = ["python", "-m", "harness", "versus", *arms, "--suite", result.suite, "--problem", result.problem]
+        parts += _metric(result)
         return shlex.join([*parts, *(word for plugin in header.plugins for word in ("--plugin", plugin))])
     if arm is not None and (versions := _versions(header, arm)):
         name = arm.backend + write_settings(parse_arm(arm.text or arm.backend).environment.settings)
@@ -33,10 +34,16 @@ def repeat_command(header: Header, result: Result) -> str:
             result.arm if arm is None else _repeatable(header, arm),
             *(("--law", result.law) if result.law else ()),
         ]
+    parts += _metric(result)
     parts += [*header.flags, *(word for plugin in header.plugins for word in ("--plugin", plugin))]
-    if result.threads and "--threads" not in header.flags:
+    if result.threads and result.kind != "count" and "--threads" not in header.flags:
         parts += ["--threads", str(result.threads)]
     return shlex.join(parts)
+
+
+def _metric(result: Result) -> list[str]:
+    """Options by which a cell is counted instead of timed."""
+    return ["--metric", "instructions"] if result.kind == "count" else []
 
 
 def _repeatable(header: Header, arm: ArmRecord) -> str:

@@ -171,6 +171,8 @@ def _change(old: Result | None, now: Result | None, silent: Silent, foreign: boo
     found, ratio = find_transition(old, now, silent), None
     verdict: Verdict = found.word
     reason = found.reason
+    if found.by_count:
+        verdict, reason = "NOT COMPARABLE", "instructions of two runs are not compared; versus and gate compare them"
     if found.word == "UNCHANGED" and old is not None and now is not None and old.measurement and now.measurement:
         if {one.mode for one in old.measurement.passes} != {one.mode for one in now.measurement.passes}:
             verdict, reason = "NOT COMPARABLE", "hot caches in one run, cold ones in the other"

@@ -140,11 +140,38 @@ NETWORK_COLUMNS = (
 )
 
 
+COUNT_COLUMNS = (
+    Column("cell", "int64", "", "number of the cell in the plan"),
+    Column("suite", "string", "", "suite that planned the cell"),
+    Column("label", "string", "", "name of the problem"),
+    Column("operator", "string", "", "operator of the problem"),
+    Column("problem", "string", "", "canonical problem line"),
+    Column("arm", "string", "", "arm under test; the backend's name where no environment was given"),
+    Column("backend", "string", "", "registered name of the arm's backend"),
+    Column("outcome", "string", "", "passed, failed, error, crashed, timeout, unsupported, unavailable or skipped"),
+    Column("counter", "string", "", "what counted: kernel or valgrind; null where nothing was counted"),
+    Column("calls", "int64", "1", "counted calls, each on data of its own"),
+    Column("instructions", "float64", "1", "median instructions of a call, with one thread"),
+    Column("least", "int64", "1", "fewest instructions of a call"),
+    Column("most", "int64", "1", "most instructions of a call"),
+    Column("spread", "float64", "1", "share of a call that is not deterministic: (most - least) / median"),
+    Column("base", "string", "", "arm that it is compared with; null where nothing is compared"),
+    Column("base_cell", "int64", "", "number of the cell of the base"),
+    Column("base_instructions", "float64", "1", "median instructions of a call of the base"),
+    Column("ratio", "float64", "1", "instructions over those of the base"),
+    Column("ratio_low", "float64", "1", "least over the base's most"),
+    Column("ratio_high", "float64", "1", "most over the base's least"),
+    Column("verdict", "string", "", "MORE, MISSING, INCONCLUSIVE, FEWER or SAME; null for a base"),
+    Column("reason", "string", "", "why there is no verdict, or no count"),
+)
+
+
 TABLES: dict[str, tuple[Column, ...]] = {
     "results": RESULT_COLUMNS,
     "samples": SAMPLE_COLUMNS,
     "blocks": BLOCK_COLUMNS,
     "verdicts": VERDICT_COLUMNS,
+    "counts": COUNT_COLUMNS,
     "semantics": SEMANTICS_COLUMNS,
     "arithmetic": ARITHMETIC_COLUMNS,
     "networks": NETWORK_COLUMNS,

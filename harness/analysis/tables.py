@@ -35,7 +35,7 @@ class Column:
 RESULT_COLUMNS = (
     Column("cell", "int64", "", "number of the cell in the plan"),
     Column("suite", "string", "", "suite that planned the cell"),
-    Column("kind", "string", "", "correctness, consensus or speed"),
+    Column("kind", "string", "", "correctness, consensus, speed or count"),
     Column("arm", "string", "", "arm under test: a backend in an environment; the backend's name where none was given"),
     Column("backend", "string", "", "registered name of the arm's backend"),
     Column("label", "string", "", "name of the problem: network/layer, sweep/axis=value or a geometry"),

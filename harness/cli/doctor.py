@@ -26,14 +26,15 @@ COLOURS = {"good": "green", "poor": "red", "unknown": "yellow"}
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 def command(seconds: float, as_json: bool) -> ExitCode:
-    """Say what makes this machine noisy and what to do about it.
+    """Say what makes this machine noisy and what to do about it, and whether instructions can be counted instead.
 
     Nothing is changed, and no rights are needed; what cannot be read is unknown. It is advice: the exit code is 0.
     """
     from harness.machine.diagnosis import diagnose
+    from harness.measure.instructions.choose import diagnose_counter
 
     click.echo(f"probing for {seconds:g} s ...", err=True)
-    findings = diagnose(seconds)
+    findings = (*diagnose(seconds), diagnose_counter())
     (print_json if as_json else print_findings)(findings)
     return ExitCode.OK
 

@@ -10,8 +10,10 @@ import click
 
 from harness.cli.options import (
     build_options,
+    choose_metric,
     claims_option,
     load_registry,
+    metric_option,
     plugin_options,
     problem_options,
     read_problems,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from harness.analysis.gate_report import GateReport
     from harness.analysis.reporter import Reporter
     from harness.gating.versions import Build
+    from harness.plan.counting import Metric
     from harness.plan.gate import BaseBroken
     from harness.record.run import Run
 
@@ -36,11 +39,13 @@ SHOWN = 40
 COLOURS = {
     "BROKEN": "red",
     "SLOWER": "red",
+    "MORE": "red",
     "MISSING": "red",
     "MORE MEMORY": "red",
     "LESS PRECISE": "red",
     "INCONCLUSIVE": "yellow",
     "FASTER": "green",
+    "FEWER": "green",
 }
 
 
@@ -59,6 +64,7 @@ COLOURS = {
 @problem_options
 @click.option("--law", "laws", multiple=True, metavar="NAME", help="This law only; may be repeated.")
 @claims_option
+@metric_option
 @click.option("--budget", metavar="TIME", help="Wall time for all of it.  [default: 5m, or more for many cells]")
 @click.option("--delta", metavar="SHARE", help="Change that counts, such as 1%.  [default: 1%, or what qualify found]")
 @click.option("--resolve", default="5%", show_default=True, metavar="SHARE",
@@ -74,7 +80,7 @@ COLOURS = {
 def command(
     base: str, head: str, base_env: str, backends: tuple[str, ...], suites: tuple[str, ...],
     problems: tuple[str, ...], problem_files: tuple[str, ...], laws: tuple[str, ...], claims: str | None,
-    budget: str | None, delta: str | None, resolve: str, base_broken: BaseBroken, build: Build,
+    metric: Metric, budget: str | None, delta: str | None, resolve: str, base_broken: BaseBroken, build: Build,
     build_command: str, package: str | None,
     extras: str, unqualified: bool, summary: str | None, threads: int | None, lease_wait: str | None,
     output: str | None, resume: str | None, formats: tuple[str, ...],
@@ -87,7 +93,7 @@ def command(
     a temporary worktree; if it declares other dependencies, or has something compiled, both versions are built.
 
     \b
-    Exit codes: 0 neither slower nor wrong   1 BROKEN: wrong, and was not   3 SLOWER, MISSING, beyond a limit
+    Exit codes: 0 neither slower nor wrong   1 BROKEN: wrong, and was not   3 SLOWER, MORE, MISSING, over a limit
                 5 cannot tell                4 incomplete, or nothing ran   2 bad input
 
     \b
@@ -96,6 +102,7 @@ def command(
     python -m harness gate --base-env /opt/released --plugin my_package.plugin
     python -m harness gate --base main --plugin ./mine.py --build-command 'make libmine.so'
     python -m harness gate --base main --base-broken ok
+    python -m harness gate --base main --metric instructions
     """
     from harness.analysis.analyse import analyse
     from harness.api.comparing import judge_versions
@@ -117,9 +124,12 @@ def command(
     if "summary" not in formats and (summary or not formats):
         reporters.append(registry.reporter("summary"))
     ruled_out = 0.0 if resolve.strip() in ("0", "0%") else read_share(resolve)
+    counting = choose_metric(
+        metric, threads, (("--budget", budget), ("--lease-wait", lease_wait)), delta, compares=True, armed=True
+    )
     gate = arm_gate(
         read_share(delta) if delta else None, ruled_out, threads, unqualified=unqualified, base_broken=base_broken,
-        limits=check_limits(find_limits(Path.cwd()), registry),
+        counting=counting, limits=check_limits(find_limits(Path.cwd()), registry),
     )  # fmt: skip
     repository = find_repository(plugins)
     if repository is not None:
@@ -131,7 +141,7 @@ def command(
         problems=read_problems(problems, problem_files, registry.networks), laws=laws, build=build, extras=extras,
         package=package, build_command=build_command, plugins=plugins, threads=threads, output=output,
         command=command_line(sys.argv[1:]), lease_wait_s=read_seconds(lease_wait) if lease_wait else None,
-        resume=resume, claims=None if claims is None else load_claims(claims, registry),
+        resume=resume, claims=None if claims is None else load_claims(claims, registry), counting=counting,
     )  # fmt: skip
     watch = choose_watch()
     try:
@@ -200,7 +210,7 @@ def print_findings(report: GateReport) -> None:
     for cause in told[:SHOWN]:
         cell = cause.first
         judged, colour = cell.judgement, COLOURS.get(cell.finding, "default")
-        numbers = ratio_cells(judged.ratio if judged is not None else None)
+        numbers = ratio_cells(cell.ratio)
         table.add_row(
             f"[{colour}]{cell.finding}[/{colour}]", str(len(cause.cells)), escape(cell.backend), cause.laws,
             escape(cell.new.problem), *numbers, str(judged.passes) if judged is not None else "",
@@ -210,13 +220,13 @@ def print_findings(report: GateReport) -> None:
         console.print(table)
     if len(told) > SHOWN:
         console.print(f"... and {len(told) - SHOWN} more causes; the report has them all")
-    for cause in report.causes("MISSING", "MORE MEMORY", "LESS PRECISE")[:SHOWN]:
+    for cause in report.causes("MORE", "MISSING", "MORE MEMORY", "LESS PRECISE")[:SHOWN]:
         command, first = repeat_command(report.run.header, cause.first.new), cause.first
         console.print(f"repeat {first.finding} of {first.backend}: {command}", markup=False, soft_wrap=True)
     for name in report.lost:
         console.print(f"[red]MISSING[/red] backend {escape(name)}: the base hands it over, the new version does not")
     for limit in report.idle_limits:
-        console.print(f"[yellow]limit {escape(limit)}: held for no cell; is it misspelt?[/yellow]", soft_wrap=True)
+        console.print(f"[yellow]limit {escape(limit)}[/yellow]", soft_wrap=True)
     print_effects(console, report.arm_comparison)
     if silent := describe_silent(report):
         console.print(silent, markup=False, soft_wrap=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from harness.networks.architecture import Architecture
+    from harness.plan.counting import Counting, Metric
     from harness.plan.suite import NamedProblem
     from harness.plugins.manager import Registry
 
@@ -102,6 +103,36 @@ def read_problems(
     from harness.capture.workload import name_problems
 
     return name_problems([*lines, *map(Path, files)], networks)
+
+
+def metric_option(command: Command) -> Command:
+    """Add --metric."""
+    return click.option(
+        "--metric", type=click.Choice(["time", "instructions"]), default="time", show_default=True,
+        help="Of timed cells: times, or on machines too noisy for them the instructions of a call, with one thread.",
+    )(command)  # fmt: skip
+
+
+def choose_metric(
+    metric: Metric, threads: int | None, refused: Iterable[tuple[str, object]], delta: str | None = None, *,
+    compares: bool = False, armed: bool = False,
+) -> Counting | None:  # fmt: skip
+    """Return how instructions are counted, None for times.
+
+    metric: of the command. threads: of every worker. refused: options that only times have, with their values.
+    delta: relative change that counts. compares, armed: see `Counting`.
+    Raises UsageError for an option that counts do not have, and if nothing counts instructions here.
+    """
+    if metric == "time":
+        return None
+    from harness.measure.instructions.choose import choose_counting
+    from harness.plan.counted import check_one_thread
+
+    for name, value in refused:
+        if value is not None:
+            raise UsageError(f"{name}: got '{value}' with --metric instructions, wanted it for times only")
+    check_one_thread(threads)
+    return choose_counting(read_share(delta) if delta else None, compares=compares, armed=armed)
 
 
 def claims_option(command: Command) -> Command:

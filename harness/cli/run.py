@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import (
+    choose_metric,
     claims_option,
     load_registry,
+    metric_option,
     plugin_options,
     problem_options,
     read_bytes,
@@ -20,6 +22,7 @@ from harness.cli.options import (
 from harness.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from harness.plan.counting import Metric
     from harness.plan.suite import Depth, Mode
 
 
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
     help="How much is asked: `quick` leaves out specialised code paths, `full` takes minutes a backend.",
     show_default=True,
 )
+@metric_option
 @claims_option
 @click.option("--dry-run", is_flag=True, help="Print the plan and run nothing.")
 @run_options
@@ -86,6 +90,7 @@ def command(
     mode: Mode | None,
     lease_wait: str | None,
     depth: Depth,
+    metric: Metric,
     claims: str | None,
     dry_run: bool,
     plugins: tuple[str, ...],
@@ -102,6 +107,7 @@ def command(
     python -m harness run speed --problems mine.json --backend torch
     python -m harness run correctness --backend torch --isa all
     python -m harness run correctness --plugin ./mine.py --backend mine --claims harness-claims.toml
+    python -m harness run speed --backend fft --metric instructions
     python -m harness run networks networks-speed network-layers --network resnet50
     python -m harness run speed --backend torch --backend fft --resume runs/today
     """
@@ -118,6 +124,7 @@ def command(
     from harness.machine.system import read_flags
     from harness.plan.cell import Limits
     from harness.plan.claims.check import load_claims
+    from harness.plan.counted import count_instead
     from harness.plan.planner import plan_run
 
     free_bytes = None if memory_limit else usable_memory()  # before a plugin can take any
@@ -128,6 +135,7 @@ def command(
         memory_bytes=read_bytes(memory_limit) if memory_limit else Limits().memory_bytes,
         free_bytes=free_bytes,
     )
+    counting = choose_metric(metric, threads, (("--mode", mode),))
     wait_s = read_seconds(lease_wait) if lease_wait else None
     reporters = registry.reporters_for(formats)
     names = suites or ("suite",)
@@ -149,7 +157,7 @@ def command(
         depth=depth,
         flags=read_flags(),
     )
-    plan = replace(plan, claims=held)
+    plan = replace(plan if counting is None else count_instead(plan, counting, registry), claims=held)
     if dry_run:
         print_plan(plan)
         return ExitCode.OK

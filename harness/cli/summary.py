@@ -16,6 +16,7 @@ from harness.analysis.arm_comparison import ArmComparison
 from harness.analysis.bugs import BUG_STATUSES, count_statuses
 from harness.analysis.causes import Cause, group_results
 from harness.analysis.claims.words import LOUD_CLAIMS, Kind, conclude_claims, describe_claims, join_rows
+from harness.analysis.counted import CountRatio, describe_counted
 from harness.analysis.descriptions import (
     describe_failure,
     describe_idle,
@@ -38,12 +39,14 @@ from harness.record.run import OUTCOMES, WRONG, Measurement, Result, Run
 
 MOST_WRONG = 8
 MOST_TIMES = 30
+MOST_COUNTS = 60
+COUNT_COLOURS = {"MORE": "red", "MISSING": "red", "INCONCLUSIVE": "yellow", "FEWER": "green"}
 MOST_CLAIMS = 20  # lines about claims
 SHOWN_CLAIMS: frozenset[Kind] = LOUD_CLAIMS | {"KNOWN FAULT", "UNCLAIMED"}
 LONGEST_WHY = 110  # characters of a reason in the table of known bugs
 
 
-def ratio_cells(ratio: Estimate | None) -> tuple[str, str]:
+def ratio_cells(ratio: Estimate | CountRatio | None) -> tuple[str, str]:
     """Return a ratio and its interval as two cells of a table, empty if there is none."""
     return (f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}") if ratio is not None else ("", "")
 
@@ -65,6 +68,7 @@ def print_summary(analysis: Analysis, written: Sequence[Path] = ()) -> None:
     _print_settings(console, analysis)
     _print_networks(console, analysis)
     _print_times(console, run)
+    print_counts(analysis)
     for backend, reason in run.unavailable.items():
         console.print(f"{backend} is unavailable: {reason}", markup=False, soft_wrap=True)
     _print_skipped(console, run)
@@ -209,6 +213,28 @@ def _print_times(console: Console, run: Run) -> None:
     for _, problem in rows:
         table.add_row(escape(problem), *(times.get((problem, name), "") for name in names))
     console.print(table)
+
+
+def print_counts(analysis: Analysis) -> None:
+    """Print the instructions of counted cells, worst first, and what was found; nothing if none were counted."""
+    counted, console = analysis.counted, open_console()
+    if counted is None:
+        return
+    heads = ("verdict", "arm", "problem", "new/base", "least to most", "instructions", "not deterministic", "why")
+    table = plain_table(*(heads if counted.counting.compares else (*heads[1:3], *heads[5:])))
+    for row in counted.rows[:MOST_COUNTS]:
+        verdict, ratio, counts = row.verdict or "base", row.ratio, row.new.counts
+        colour = COUNT_COLOURS.get(verdict, "default")
+        numbers = (f"{ratio.value:.4f}", f"{ratio.low:.4f} to {ratio.high:.4f}") if ratio is not None else ("", "")
+        measured = (f"{counts.median:,.0f}", f"{100 * counts.spread:.2g} %") if counts is not None else ("", "")
+        named = (escape(row.new.arm), escape(row.new.problem))
+        why = escape(row.reason or row.new.reason or "")
+        compared = (f"[{colour}]{verdict}[/{colour}]", *named, *numbers)
+        table.add_row(*(compared if counted.counting.compares else named), *measured, why)
+    console.print(table)
+    if len(counted.rows) > MOST_COUNTS:
+        console.print(f"... and {len(counted.rows) - MOST_COUNTS} more; the report has them all")
+    console.print(describe_counted(counted), markup=False, soft_wrap=True)
 
 
 def _time_cell(measurement: Measurement) -> str:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import (
+    choose_metric,
     load_registry,
+    metric_option,
     plugin_options,
     problem_options,
     read_problems,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from harness.analysis.analyse import Analysis
     from harness.analysis.arm_comparison import ArmComparison, Row
     from harness.analysis.reporter import Reporter
+    from harness.plan.counting import Metric
     from harness.plan.suite import Mode
 
 SHOWN = 60
@@ -39,6 +42,7 @@ COLOURS = {"SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "yellow", "FASTER"
 @click.option("--budget", metavar="TIME", help="Wall time for all passes.  [default: 10s a cell]")
 @click.option("--delta", metavar="SHARE", help="Change that counts, such as 1%.  [default: 1%, or what qualify found]")
 @click.option("--mode", type=click.Choice(["hot", "cold"]), help="Of the caches.  [default: the suite's, mostly hot]")
+@metric_option
 @click.option("--gate", "armed", is_flag=True, help="Let the verdicts make the exit code; wants a qualified machine.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of every worker.  [default: all]")
 @run_options
@@ -51,6 +55,7 @@ def command(
     budget: str | None,
     delta: str | None,
     mode: Mode | None,
+    metric: Metric,
     armed: bool,
     threads: int | None,
     lease_wait: str | None,
@@ -72,10 +77,14 @@ def command(
     INCONCLUSIVE     neither could be shown, with how many more passes it would take
     MISSING          timed in one arm only
 
+    With --metric instructions, the verdicts are MORE and FEWER, from one process for each arm. Counts do not depend on
+    how busy the machine is, which needs no qualification; a change of 0.5 % counts by default.
+
     \b
     python -m harness versus im2col@HEAD~3 im2col --budget 2m
     python -m harness versus torch im2col fft --problem 'conv x=8x64x56x56 w=64x64x3x3 pad=1'
     python -m harness versus mine@main mine --plugin ./mine.py --suite speed --gate
+    python -m harness versus mine@main mine --plugin ./mine.py --metric instructions
     python -m harness versus torch torch@set:ONEDNN_MAX_CPU_ISA=AVX2
     """
     from harness.analysis.analyse import analyse
@@ -86,11 +95,19 @@ def command(
     registry = load_registry(plugins, without)
     reporters = registry.reporters_for(formats)
     given = read_problems(problems, problem_files, registry.networks)
+    counting = choose_metric(
+        metric,
+        threads,
+        (("--budget", budget), ("--mode", mode), ("--lease-wait", lease_wait)),
+        delta,
+        compares=True,
+        armed=armed,
+    )
     contest = Contest(
         arms=arms, suites=suites or ("speed-short",), problems=given,
         delta=read_share(delta) if delta else None, budget_s=read_seconds(budget) if budget else None, mode=mode,
         armed=armed, threads=threads, plugins=plugins, output=output, command=command_line(sys.argv[1:]),
-        lease_wait_s=read_seconds(lease_wait) if lease_wait else None, resume=resume,
+        lease_wait_s=read_seconds(lease_wait) if lease_wait else None, resume=resume, counting=counting,
     )  # fmt: skip
     watch = choose_watch()
     try:
@@ -107,10 +124,11 @@ def command(
 def conclude(analysis: Analysis, reporters: Sequence[Reporter]) -> None:
     """Print verdicts and wrong results, and write the reports."""
     from harness.cli.report import write_reports
-    from harness.cli.summary import print_ending, print_wrong
+    from harness.cli.summary import print_counts, print_ending, print_wrong
 
-    assert analysis.arm_comparison is not None
-    print_verdicts(analysis.arm_comparison)
+    if analysis.arm_comparison is not None:
+        print_verdicts(analysis.arm_comparison)
+    print_counts(analysis)
     print_wrong(analysis)
     print_ending(analysis.run, write_reports(reporters, analysis))
 

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.errors import UsageError
+from harness.execution.counted_start import CountedStart
 from harness.execution.progress import Watch
 from harness.execution.provenance import Loaded, Origins, hash_files, own_files
 from harness.execution.recorded import Recorded, check_arm
 from harness.execution.worker_supervisor import WorkerSupervisor
 from harness.machine.threads import sleep_at_once
 from harness.plan.cell import Cell, Plan
+from harness.plan.counting import CounterKind, Counting
 from harness.plan.gate import Gate
 from harness.plan.suite import CellKind
 from harness.plugins.manager import Registry
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from harness.execution.environments import Place
 
 
+COUNTED_START_S: dict[CounterKind, float] = {"kernel": 2.0, "valgrind": 30.0}  # of a worker
+COUNTED_S = 5.0  # of a cell under valgrind, besides its calls
 S_PER_GIB = 5.0  # to draw, call and check arrays that fill the memory
 
 
@@ -137,23 +141,32 @@ class Execution:
 
     @contextmanager
     def supervisor(
-        self, arm: str, threads: int | None, *, observe: bool = False, asleep: bool = False
+        self,
+        arm: str,
+        threads: int | None,
+        *,
+        observe: bool = False,
+        asleep: bool = False,
+        counting: CountedStart | None = None,
     ) -> Iterator[WorkerSupervisor]:
         """Open a supervisor for the workers of an arm; it is closed at the end in any case.
 
         threads: of the worker; None leaves them unchanged.
         observe: whether the worker reports the instruction sets that its libraries use.
         asleep: whether idle threads sleep at once. For timed workers the wake-up time would cost more than it saves.
+        counting: how its instructions are counted; None if they are not.
         """
         environment = self.plan.arm(arm).environment
         place, settings = self.places.get(arm), environment.settings
         if asleep:
             settings = (*sleep_at_once({*os.environ, *dict(settings)}), *settings)
+        if counting is not None:
+            settings = (*counting.settings, *settings)
         supervisor = WorkerSupervisor(
             self.registry, self.plan.arm(arm).backend, self.path / "workers", self.plan.limits.memory_bytes, threads,
             place.plugins if place else self.extra, arm, place, settings, observe, self.failed_starts,
             self.look if self.origins is not None else None,
-            planned=not (environment.elsewhere or environment.settings),
+            planned=not (environment.elsewhere or environment.settings), counting=counting,
         )  # fmt: skip
         self.supervisors.append(supervisor)
         try:
@@ -185,18 +198,24 @@ def estimate_cell(registry: Registry, cell: Cell) -> float:
         return 0.003 + cell.estimate_s / 50
     if cell.kind == "consensus":
         return 0.01
+    if cell.kind == "count":
+        return COUNTED_S + cell.estimate_s
     timing = registry.suites[cell.suite].timing
     return timing.passes * (timing.sample_s + 0.1) + cell.estimate_s / 10
 
 
-def estimate_run(registry: Registry, gate: Gate | None, cells: Iterable[Cell]) -> float:
+def estimate_run(
+    registry: Registry, gate: Gate | None, cells: Iterable[Cell], counting: Counting | None = None
+) -> float:
     """Return the expected seconds of cells, for the progress bar; a budget counts only if there is something to time.
 
-    registry: suites of the cells. gate: of the plan. cells: what is left to do.
+    registry: suites of the cells. gate, counting: of the plan. cells: what is left to do.
     """
     left = [cell for cell in cells if cell.decided is None]
     timed = [cell for cell in left if cell.kind == "speed"]
-    laws_s = sum(estimate_cell(registry, cell) for cell in left if cell.kind != "speed")
+    started = len({cell.arm for cell in left if cell.kind == "count"}) if counting is not None else 0
+    start_s = started * COUNTED_START_S[counting.counter] if counting is not None else 0.0
+    laws_s = start_s + sum(estimate_cell(registry, cell) for cell in left if cell.kind != "speed")
     if gate is None:
         return laws_s + sum(estimate_cell(registry, cell) for cell in timed)
     if not timed:

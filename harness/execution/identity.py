@@ -19,6 +19,7 @@ from harness.execution.provenance import COMPILED
 from harness.git import GitError, find_repository, git
 from harness.plan.cell import Cell, Plan
 from harness.plan.claims.rows import Claims
+from harness.plan.counting import Counting
 from harness.plan.gate import Gate
 from harness.plugins.hookspecs import PROJECT
 from harness.record.run import ArmRecord, Header
@@ -50,6 +51,7 @@ def identify(
         "mode": plan.mode or "of the suite",
         "gate": gate,
         "threads": "default" if threads is None else str(threads),
+        **({} if plan.counting is None else {"metric": _describe_counting(plan.counting)}),
         **({} if plan.claims is None else {"claims": _describe_claims(plan.claims)}),
         **identify_code(plugins, environment),
     }
@@ -70,6 +72,12 @@ def identify_code(plugins: Sequence[str], environment: Mapping[str, Any]) -> dic
         "machine": f"{machine} ({environment['fingerprint']})",
         **{f"variable {name}": str(value) for name, value in environment["variables"].items()},
     }
+
+
+def _describe_counting(counting: Counting) -> str:
+    said = "compared" if counting.compares else "counted"
+    armed = ", armed" if counting.armed else ""
+    return f"instructions of {counting.calls} calls by {counting.counter}, {said} at {counting.delta:g}{armed}"
 
 
 def _describe_claims(claims: Claims) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.errors import UnwritableError, UsageError
 from harness.execution.context import Execution, estimate_cell, estimate_run
+from harness.execution.counting_stage import count_problems
 from harness.execution.environments import Place, check_environments, find_origins, open_places
 from harness.execution.identity import identify
 from harness.execution.progress import Watch
@@ -76,6 +77,7 @@ def run_plan(
             flags=tuple(flags), gate=plan.gate, bugs=plan.bugs, arms=arms,
             parties=registry.find_parties({cell.backend for cell in plan.cells}),
             identity=identify(plan, arms, environment, extra, threads), claims=plan.claims,
+            counting=plan.counting,
         )  # fmt: skip
         opened = open_records(path, header, resume=resume)
         if opened.run is not None:
@@ -104,7 +106,7 @@ def _execute(execution: Execution) -> Run:
     reason: str | None = "interrupted"
     plan, gate, recorded = execution.plan, execution.plan.gate, execution.recorded
     left = recorded.missing(plan.cells)
-    execution.watch.begin(plan, estimate_run(execution.registry, gate, left))
+    execution.watch.begin(plan, estimate_run(execution.registry, gate, left, plan.counting))
     for result in recorded.results.values():
         execution.watch.recorded(result)
     if recorded.ending is not None:
@@ -115,6 +117,7 @@ def _execute(execution: Execution) -> Run:
         check_laws(execution)
         check_alone(execution)
         hold_votes(execution)
+        count_problems(execution, _side_by_side)
         time_problems(execution)
         reason = None
     except UsageError as error:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.execution.counted_start import CountedStart
 from harness.execution.provenance import Loaded
 from harness.execution.worker_process import A_START, AN_ORDER, Worker, WorkerDiedError
 from harness.measure.block import WARM_NS
@@ -27,6 +28,7 @@ from harness.worker.protocol import (
     Answered,
     Check,
     Checked,
+    Count,
     FilesLoaded,
     ListFiles,
     Prepare,
@@ -66,6 +68,7 @@ class WorkerSupervisor:
         look: Callable[[str, Loaded], None] | None = None,
         *,
         planned: bool = True,
+        counting: CountedStart | None = None,
     ) -> None:
         """Make a supervisor without a worker.
 
@@ -83,6 +86,7 @@ class WorkerSupervisor:
             and at its end.
         planned: whether the plan asked this very backend what it supports: not one of another environment, or with
             settings of its own.
+        counting: how its instructions are counted; None if they are not.
         """
         self.backend, self.memory_bytes, self.threads, self.place = backend, memory_bytes, threads, place
         self.settings = settings
@@ -96,8 +100,10 @@ class WorkerSupervisor:
             offers = {one: place.name_of(name) for one, name in offers.items()}
         self.start = Start(
             plugins=there, extra=extra, backend=backend, laws=laws, offers=offers, observe=observe, threads=threads,
-            folder=place is None and not sys.flags.safe_path,
+            folder=place is None and not sys.flags.safe_path, counter=counting.kind if counting else None,
+            dumps=str(counting.folder) if counting else "",
         )  # fmt: skip
+        self.start_s = START_S * (counting.slower if counting else 1)
         self.worker: Worker | None = None
         self.ready: Ready | None = None
         self.deaths = 0
@@ -204,6 +210,17 @@ class WorkerSupervisor:
         request = Sample(budget_ns=int(timing.block_s * 1e9), warm_ns=WARM_NS, least=timing.least_samples)
         return self._do(cell, request, cell.time_limit_s)
 
+    def count(self, cell: Cell, calls: int, slower: float) -> tuple[Checked, float, int]:
+        """Count the instructions of a cell; return the reply, the seconds it took and the process number.
+
+        calls: counted. slower: how many times as long as without a counter it may take.
+        """
+        request = Count(problem=cell.line, calls=calls, numerics=self._find_planned(cell))
+        reply = self._do(cell, request, slower * cell.time_limit_s)
+        if self.looks_again:
+            self.list_files()
+        return reply
+
     def release(self) -> None:
         """Let the worker free the problem prepared last."""
         if self.worker is not None:
@@ -258,7 +275,7 @@ class WorkerSupervisor:
             return self.worker, self.ready
         self.worker = Worker(self.log, self.threads, self.place, self.settings)
         self.failed_starts[self.arm] += 1
-        reply = self.worker.ask(self.start, START_S, self.memory_bytes, A_START)
+        reply = self.worker.ask(self.start, self.start_s, self.memory_bytes, A_START)
         assert isinstance(reply, Ready)
         self.ready = reply
         self.failed_starts[self.arm] = 0

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import get_args
 
 from harness.analysis.qualification import Qualification, name_environment, qualification_file, read_qualification
+from harness.plan.counting import Counting
 from harness.plan.gate import DELTA, BaseBroken, Gate
 from harness.plan.limits import Limit
 from harness.problems.validation import check_one_of
@@ -41,15 +42,20 @@ def make_gate(
 
 def arm_gate(
     delta: float | None, resolve: float, threads: int | None, *, unqualified: bool, base_broken: BaseBroken = "fail",
-    limits: tuple[Limit, ...] = (),
+    limits: tuple[Limit, ...] = (), counting: Counting | None = None,
 ) -> Gate:  # fmt: skip
     """Make the armed gate of two versions; it compares no times where the machine's verdicts cannot be trusted.
 
     delta: see `make_gate`. resolve: undecided cells pass where a slow-down of this share is ruled out; 0: none passes.
     threads: number of threads of the workers. unqualified: True to compare times on a machine never qualified.
     base_broken, limits: see `Gate`. Raises UsageError for another word of `base_broken`.
+    counting: how instructions are counted, for which no machine has to be qualified.
     """
     check_one_of("base_broken", base_broken, get_args(BaseBroken))
+    if counting is not None:
+        return Gate(
+            delta=counting.delta, armed=True, whole=True, resolve=resolve, base_broken=base_broken, limits=limits
+        )  # fmt: skip
     known = read_known(threads)
     gate = replace(make_gate(delta, known, None, 0, armed=True), limits=limits)
     reason = None if known is None and unqualified else refuse(gate, known)

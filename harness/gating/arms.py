@@ -12,6 +12,8 @@ from harness.execution.pipeline import check_start, start
 from harness.execution.progress import Watch
 from harness.gating.arming import make_gate, read_known, refuse
 from harness.plan.arm import parse_arms
+from harness.plan.counted import count_instead
+from harness.plan.counting import Counting
 from harness.plan.planner import plan_run
 from harness.plan.suite import Mode, NamedProblem
 from harness.plugins.manager import Registry
@@ -27,6 +29,7 @@ class Contest:
     mode: of the caches, by default that of the suites. armed: True if verdicts make the exit code.
     threads: of every worker, by default all. output: new folder of the run. command: as it is recorded.
     lease_wait_s: how long to wait for a device in use, by default without end. resume: folder of an interrupted run.
+    counting: how instructions are counted instead of times; None for times.
     """
 
     arms: Sequence[str]
@@ -42,6 +45,7 @@ class Contest:
     command: str = ""
     lease_wait_s: float | None = None
     resume: str | Path | None = None
+    counting: Counting | None = None
 
 
 def time_arms(registry: Registry, contest: Contest, watch: Watch) -> Run:
@@ -61,7 +65,14 @@ def time_arms(registry: Registry, contest: Contest, watch: Watch) -> Run:
         if registry.suite(name).kind != "speed":
             raise UsageError(f"suite: got '{name}', a suite of {registry.suite(name).kind}, wanted one of speed")
     check_start(contest.output, arms, contest.plugins, contest.resume)
-    known, given = read_known(contest.threads), name_problems(contest.problems, registry.networks)
+    given = name_problems(contest.problems, registry.networks)
+    if contest.counting is not None:
+        counted = plan_run(registry, contest.suites, problems=given, arms=arms)
+        return start(
+            registry, count_instead(counted, contest.counting, registry), contest.suites, contest.output,
+            contest.plugins, None, contest.threads, watch, contest.command, resume=contest.resume,
+        )  # fmt: skip
+    known = read_known(contest.threads)
     gate = make_gate(contest.delta, known, contest.budget_s, 0, armed=contest.armed)
     if reason := refuse(gate, known):
         raise CannotTellError(f"the gate is not armed: {reason}")

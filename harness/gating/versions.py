@@ -20,6 +20,8 @@ from harness.git import find_repository, resolve_revision
 from harness.plan.arm import Arm, Environment, parse_arm
 from harness.plan.cell import Plan
 from harness.plan.claims.rows import Claims
+from harness.plan.counted import count_instead
+from harness.plan.counting import Counting
 from harness.plan.gate import Gate
 from harness.plan.planner import plan_run
 from harness.plan.suite import NamedProblem
@@ -48,6 +50,7 @@ class Wanted:
     build_command: shell command that is run in that folder of each version's sources; "" for none.
     plugins: `--plugin` arguments.
     claims: about the backends, against which the new version is held; None for none.
+    counting: how instructions are counted instead of times; None for times.
     threads, output, command, lease_wait_s, resume: as for `harness.execution.pipeline.start`.
     """
 
@@ -69,6 +72,7 @@ class Wanted:
     lease_wait_s: float | None = None
     resume: str | Path | None = None
     claims: Claims | None = None
+    counting: Counting | None = None
 
     def __post_init__(self) -> None:
         """Reject an unknown word for `build`. Raises UsageError."""
@@ -103,6 +107,8 @@ def compare_versions(
         if not suites:
             raise CannotTellError(f"the gate is not armed: {gate.untimed}")
     plan = plan_run(registry, suites, problems=problems, laws=wanted.laws, arms=arms, gate=gate, threads=wanted.threads)
+    if wanted.counting is not None and not wanted.laws:
+        plan = count_instead(plan, wanted.counting, registry)
     if unbuilt is not None:
         plan = give_up(plan, [arm.name for arm in arms[::2]], unbuilt)
     timed = sum(cell.kind == "speed" and cell.decided is None for cell in plan.cells)

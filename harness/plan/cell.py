@@ -10,6 +10,7 @@ from harness.laws.law import Role
 from harness.plan.arm import Arm
 from harness.plan.bug import AskedBug
 from harness.plan.claims.rows import Claims
+from harness.plan.counting import Counting
 from harness.plan.gate import Gate
 from harness.plan.suite import CellKind, Mode
 from harness.plan.task import Task
@@ -81,6 +82,7 @@ class Plan:
     bugs: known bugs, each on one backend, even if no cells could be planned.
     mode: of the caches while timing; None for the suites' own.
     claims: about the backends, against which the run is held; None for none.
+    counting: how instructions are counted instead of times; None if times are taken.
     """
 
     cells: tuple[Cell, ...]
@@ -92,6 +94,7 @@ class Plan:
     bugs: tuple[AskedBug, ...] = ()
     mode: Mode | None = None
     claims: Claims | None = None
+    counting: Counting | None = None
 
     def arm(self, name: str) -> Arm:
         """Return an arm by name: a given one, one of a known bug, or the backend of that name in this environment."""

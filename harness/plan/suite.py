@@ -20,8 +20,8 @@ from harness.problems.validation import (
     refuse,
 )
 
-CellKind = Literal["correctness", "consensus", "speed"]
-SuiteKind = Literal[CellKind, "whole"]
+CellKind = Literal["correctness", "consensus", "speed", "count"]
+SuiteKind = Literal["correctness", "consensus", "speed", "whole"]
 Mode = Literal["hot", "cold"]  # of the caches while timing
 Depth = Literal["quick", "default", "full"]
 _PROBLEMS = "a tuple of harness.NamedProblem"

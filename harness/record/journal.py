@@ -24,6 +24,7 @@ import msgspec
 
 from harness.errors import DAMAGED, UnwritableError
 from harness.laws.deviation import Deviation
+from harness.record.counts import check_counts
 from harness.record.formats import upgrade_entry
 from harness.record.run import FORMAT, Ending, Pass, Peak, Result, Resumption, check_pass
 from harness.record.seal import Seal
@@ -353,9 +354,11 @@ def _check_entry(entry: Entry) -> None:
         check_pass(entry.samples)
     elif isinstance(entry, ArmEntry):
         msgspec.convert(entry.process, _Process)
-    elif isinstance(entry, ResultEntry) and entry.result.measurement is not None:
-        for one in entry.result.measurement.passes:
+    elif isinstance(entry, ResultEntry):
+        for one in entry.result.measurement.passes if entry.result.measurement is not None else ():
             check_pass(one)
+        if entry.result.counts is not None:
+            check_counts(entry.result.counts)
 
 
 ENTRY_BEGINS = re.compile(rb'(?=\{"type":")')

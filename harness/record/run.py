@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from harness.backend.routing import Route
 from harness.backend.switches import SwitchName
@@ -18,9 +18,11 @@ from harness.laws.law import Role
 from harness.plan.bug import AskedBug
 from harness.plan.cell import Cell
 from harness.plan.claims.rows import Claims
+from harness.plan.counting import Counting
 from harness.plan.gate import Gate
 from harness.plan.suite import CellKind, Mode
 from harness.problems.whole import Whole
+from harness.record.counts import Counts
 
 # Formats, all of which can be read:
 # 1: header.json, journal.jsonl, results.parquet, samples.parquet
@@ -28,15 +30,13 @@ from harness.problems.whole import Whole
 #    entries; peaks have copy rates by size; the header has arms and the gate
 # 3: results say the role of their law and the known slow-down of their arm
 # 4: a deviation has attachments, called an exhibit before
-# 5: results have the name of the arm and that of the backend; the header lists the names of arms; lines of the journal
-#    have a number and a checksum
+# 5: results name the arm and the backend; the header lists the arms; lines of the journal have a number and a checksum
 # 6: every text that says why something is so is null where there is none; the header says what a run is resumed with
-FORMAT = 6
+# 7: cells may be counted instead of timed: results have counts, and the header says how they were counted
+FORMAT = 7
 
 Outcome = Literal["passed", "failed", "error", "crashed", "timeout", "unsupported", "unavailable", "skipped"]
-OUTCOMES: tuple[Outcome, ...] = (
-    "passed", "failed", "error", "crashed", "timeout", "unsupported", "unavailable", "skipped",
-)  # fmt: skip
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 WRONG = frozenset({"failed", "error", "crashed", "timeout"})
 RAN = frozenset({"passed"}) | WRONG
 # Reasons, or their beginnings or ends, that distinguish results with the same outcome:
@@ -164,6 +164,7 @@ class Result:
     route: Route
     deviation: Deviation | None = None
     measurement: Measurement | None = None
+    counts: Counts | None = None
     seconds: float = 0.0
     worker: Whole = 0
     role: Role = ""  # of its law: what else reads the result
@@ -249,6 +250,7 @@ class Header:
     parties: plugins of others that are judge and party, with what they bring in addition to a backend of this run.
     run: random name of the run. identity: what a command must have in common with this one to resume it, by name; empty
     if the run cannot be resumed. claims: about the backends, as they were when the run began; None for none.
+    counting: how instructions are counted instead of times; None if times are taken.
     """
 
     format: Whole
@@ -267,6 +269,7 @@ class Header:
     run: str = ""
     identity: dict[str, str] = field(default_factory=dict)
     claims: Claims | None = None
+    counting: Counting | None = None
 
     @property
     def backend_of(self) -> dict[str, str]:

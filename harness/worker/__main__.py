@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
@@ -27,6 +28,7 @@ from harness.plan.task import parse_task
 from harness.plugins.manager import BUILTIN, Registry, load_plugins
 from harness.plugins.searching import append_folder
 from harness.problems.line import parse_line
+from harness.worker.dumps import make_folder, remove_folder
 from harness.worker.hosted.backend import HostedBackend, make_hosted
 from harness.worker.hosted.change import find_change
 from harness.worker.hosted.examiner import Examiner, NetworkExaminer, mark_untold
@@ -38,6 +40,7 @@ from harness.worker.protocol import (
     Answer,
     Check,
     Checked,
+    Count,
     FilesLoaded,
     ListFiles,
     Measured,
@@ -133,7 +136,7 @@ def answer(state: State, request: Request, source: int | None = None) -> Reply:
             return _check(state, request)
         if isinstance(request, Answer):
             return _vote(state, request)
-        if isinstance(request, Prepare | Sample):
+        if isinstance(request, Prepare | Sample | Count):
             return _time(state, state.host, request)
     except (HarnessError, HostError) as error:  # of a problem line, or of what the backend declares
         return Checked("error", describe_error(error))
@@ -187,11 +190,11 @@ def _vote(state: State, request: Answer) -> Reply:
     return found if overwritten.outcome == "passed" else overwritten
 
 
-def _time(state: State, host: Host, request: Prepare | Sample) -> Reply:
+def _time(state: State, host: Host, request: Prepare | Sample | Count) -> Reply:
     """Let the backend's process prepare or time a problem, and judge its answers here."""
     if state.backend is None:
         return Checked("error", f"its backend cannot run: {state.reason}")
-    if isinstance(request, Prepare):
+    if not isinstance(request, Sample):
         problem = parse_task(request.problem, state.registry.networks)
         state.examiner = None
         route = find_route(state.backend, problem)
@@ -215,7 +218,7 @@ def _start(state: State, request: Start, source: int | None) -> Reply:
     if _needs_folder(request, request.laws):
         append_folder()
     state.registry, state.started, state.source = load_plugins(request.extra, only=request.laws), request, source
-    state.host = Host(source, folder=_needs_folder(request, request.plugins))
+    state.host = Host(source, find_launcher(request, source), folder=_needs_folder(request, request.plugins))
     loaded = state.host.start(request)
     if loaded.declared is None:
         state.backend = state.graph = None
@@ -232,6 +235,19 @@ def _needs_folder(request: Start, plugins: Sequence[str]) -> bool:
     return request.folder and not set(plugins).issubset(BUILTIN)
 
 
+def find_launcher(request: Start, source: int | None) -> list[str]:
+    """Return what goes before the command of the backend's process, so that its instructions can be counted.
+
+    source: descriptor of the pipe of the run's requests.
+    """
+    if request.counter != "valgrind":
+        return []
+    from harness.measure.instructions import valgrind
+
+    make_folder(Path(request.dumps), source)
+    return valgrind.make_prefix(valgrind.find_program(), Path(request.dumps))
+
+
 def shorten(ready: Ready) -> Ready:
     """Return the report of a start with texts of the backend that are short enough to be recorded."""
     cut = {name[:MOST_TEXT]: version[:MOST_TEXT] for name, version in list(ready.versions.items())[:MOST_VERSIONS]}
@@ -244,6 +260,8 @@ def _close(state: State) -> None:
         if host is not None:
             host.close()
     state.partners.clear()
+    if state.started is not None and state.started.dumps:
+        remove_folder(Path(state.started.dumps))
 
 
 def _watch_memory(state: State, found: Checked) -> Checked:

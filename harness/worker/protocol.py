@@ -13,8 +13,10 @@ import msgspec
 
 from harness.laws.deviation import Deviation
 from harness.measure.device_clock import Gpu
+from harness.plan.counting import CounterKind
 from harness.plan.suite import Mode
 from harness.problems.numerics import Numerics
+from harness.record.counts import Counts
 from harness.record.run import Outcome, Pass, Peak
 
 HEAD = struct.Struct("<IQ")  # length, ticket
@@ -30,6 +32,7 @@ class Start(msgspec.Struct, tag="start", frozen=True):
     observe: whether to report the instruction sets that the backend's libraries use.
     threads: for backends that set their own number of threads; None leaves it unchanged.
     folder: whether plugins of others find modules in the current folder.
+    counter: of the instructions of calls; None if none are counted. dumps: folder of its dumps.
     """
 
     plugins: tuple[str, ...]
@@ -40,6 +43,8 @@ class Start(msgspec.Struct, tag="start", frozen=True):
     observe: bool = False
     threads: int | None = None
     folder: bool = False
+    counter: CounterKind | None = None
+    dumps: str = ""
 
 
 class Check(msgspec.Struct, tag="check", frozen=True):
@@ -81,6 +86,17 @@ class Sample(msgspec.Struct, tag="sample", frozen=True):
     least: int
 
 
+class Count(msgspec.Struct, tag="count", frozen=True):
+    """Prepare a problem as for timing, and count the instructions of `calls` calls.
+
+    numerics: as in `Check`.
+    """
+
+    problem: str
+    calls: int
+    numerics: Numerics | None = None
+
+
 class Release(msgspec.Struct, tag="release", frozen=True):
     """Free the problem prepared last."""
 
@@ -102,7 +118,7 @@ class ListFiles(msgspec.Struct, tag="files", frozen=True):
     """List the files that the process has loaded."""
 
 
-Request = Start | ListFiles | Check | Prepare | Sample | Release | Answer | MeasurePeak
+Request = Start | ListFiles | Check | Prepare | Sample | Count | Release | Answer | MeasurePeak
 
 
 class Ready(msgspec.Struct, tag="ready", frozen=True):
@@ -121,7 +137,7 @@ class Ready(msgspec.Struct, tag="ready", frozen=True):
 
 
 class Checked(msgspec.Struct, tag="checked", frozen=True):
-    """Outcome of a cell; `samples` is the pass of a prepared cell, still without samples.
+    """Outcome of a cell; `samples` is the pass of a prepared cell, still without samples, `counts` those of its calls.
 
     reason: why, if it did not pass, or a remark; None without one.
     accuses: whether it says that times cannot be true; it stands only if a fresh process shows it, too.
@@ -135,6 +151,7 @@ class Checked(msgspec.Struct, tag="checked", frozen=True):
     samples: Pass | None = None
     accuses: bool = False
     declared: bool = False
+    counts: Counts | None = None
 
 
 class Sampled(msgspec.Struct, tag="sampled", frozen=True):

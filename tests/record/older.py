@@ -11,6 +11,7 @@ ADDED = {  # fields and columns of results, by the first format that has them
     3: ("role", "slowdown"),
     5: ("arm",),
     6: (),
+    7: ("counts",),
 }
 SEAL = ("line", "crc32")  # since format 5
 ATTACHMENTS = "exhibit"  # before format 4
@@ -37,7 +38,7 @@ def make_older(path, format):
         columns = pq.read_table(table)
         if format < 5:
             columns = columns.set_column(columns.column_names.index("backend"), "backend", columns["arm"])
-        pq.write_table(columns.drop_columns(list(_later(format))), table)
+        pq.write_table(columns.drop_columns([name for name in _later(format) if name in columns.column_names]), table)
 
 
 def older_entry(entry, format):

@@ -220,7 +220,7 @@ def _header(**changes):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (_header(format=99), "run is of a newer format: got 99, wanted at most 6"),
+        (_header(format=99), "run is of a newer format: got 99, wanted at most 7"),
         (_header(format=None), "has no format number"),
         (lambda path: (path / "header.json").write_text('{"format": 1, "crea'), "run is torn"),
         (lambda path: (path / "header.json").unlink(), "not a run"),

@@ -43,8 +43,10 @@ def serve(channel: Channel, questions: Arena, answers: Arena) -> None:
     body, ticket = channel.receive()
     start = protocol.requests.decode(body)
     assert isinstance(start, protocol.Start)
-    state = State(registry=load_plugins(start.extra, only=start.plugins), start=start)
-    ready = answer(state, start)
+    state = State(start=start)
+    refusal = open_counter_of(state, start)  # before any library of the backend can start a thread
+    state.registry = load_plugins(start.extra, only=start.plugins)
+    ready = answer(state, start) if refusal is None else protocol.Ready(refusal, {})
     assert isinstance(ready, protocol.Ready)
     backend = state.registry.backends.get(start.backend)
     declared = None if backend is None or ready.reason else declare(backend)
@@ -53,6 +55,20 @@ def serve(channel: Channel, questions: Arena, answers: Arena) -> None:
     while True:
         body, ticket = channel.receive()
         channel.send(encoder.encode(server.reply(requests.decode(body), ticket)), ticket)
+
+
+def open_counter_of(state: State, start: protocol.Start) -> str | None:
+    """Open the counter that a process is started with, if there is one; return why it cannot be opened."""
+    if start.counter is None:
+        return None
+    from harness.measure.instructions.choose import open_counter
+    from harness.measure.instructions.counter import CountError
+
+    try:
+        state.counter = open_counter(start.counter, start.dumps)
+    except CountError as error:
+        return f"its instructions cannot be counted: {error}"
+    return None
 
 
 if __name__ == "__main__":

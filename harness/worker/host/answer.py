@@ -15,6 +15,7 @@ from harness.worker.protocol import (
     Answer,
     Check,
     Checked,
+    Count,
     FilesLoaded,
     ListFiles,
     Measured,
@@ -29,6 +30,7 @@ from harness.worker.protocol import (
 )
 
 if TYPE_CHECKING:
+    from harness.measure.instructions.counter import Counter
     from harness.worker.host.timed_problem import Session
     from harness.worker.judging import Judge
 
@@ -40,6 +42,7 @@ class State:
     registry: Registry = field(default_factory=Registry)
     start: Start | None = None
     session: Session | None = None
+    counter: Counter | None = None
 
 
 def answer(state: State, request: Request, judge: Judge | None = None) -> Reply:
@@ -77,6 +80,9 @@ def answer(state: State, request: Request, judge: Judge | None = None) -> Reply:
             state.session = None  # frees its arrays before the next ones are allocated
             state.session, reply = execute.prepare(choose(request.problem), request, judge)
             return reply
+        case Count():
+            state.session = None
+            return execute.count(choose(request.problem), request, state.counter, judge)
         case Release():
             state.session = None
             return Checked("passed", None)

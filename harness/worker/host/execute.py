@@ -10,14 +10,17 @@ from harness.backend.base import Backend
 from harness.backend.routing import find_route
 from harness.laws.networks.subject import NetworkUnderTest
 from harness.laws.subject import BackendUnderTest
+from harness.measure.instructions.counter import Counter, CountError
 from harness.networks.problem import NetworkProblem
 from harness.plan.task import parse_task
 from harness.plugins.manager import Registry, load_plugins
+from harness.record.run import CANNOT_TELL
+from harness.worker.host.counted_problem import count_calls
 from harness.worker.host.honesty import find_lie
 from harness.worker.host.timed_problem import Session, find_immutable, open_session, sample
 from harness.worker.judging import Judge
 from harness.worker.outcome import Seen, guard
-from harness.worker.protocol import Checked, Prepare, Sample, Sampled
+from harness.worker.protocol import Checked, Count, Prepare, Sample, Sampled
 
 
 def choose_subject(registry: Registry, backend: Backend, line: str, extra: tuple[str, ...] = ()) -> Seen:
@@ -76,3 +79,28 @@ def time_block(session: Session | None, request: Sample) -> Sampled | Checked:
         return Checked("error", "nothing was made ready to be timed")
     with np.errstate(all="ignore"):
         return guard(lambda: sample(session, request))
+
+
+def count(choose: Callable[[], Seen], request: Count, counter: Counter | None, judge: Judge | None = None) -> Checked:
+    """Prepare a problem and count its calls; verify all of their answers.
+
+    choose, judge: as for `prepare`.
+    request: of the run.
+    counter: as opened when the process began; None if it counts nothing.
+    """
+    if counter is None:
+        return Checked("error", "its process was started to count nothing")
+
+    def work() -> Checked:
+        opened: list[Session] = []
+        asked = Prepare(problem=request.problem, number=0, probe=False, numerics=request.numerics)
+        found = open_verified(choose(), asked, opened, judge)
+        if not opened:
+            return found
+        return Checked("passed", found.reason, found.deviation, counts=count_calls(opened[0], counter, request.calls))
+
+    with np.errstate(all="ignore"):
+        try:
+            return guard(work)
+        except CountError as error:
+            return Checked("skipped", f"{CANNOT_TELL} its instructions: {error}")

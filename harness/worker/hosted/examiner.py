@@ -15,13 +15,14 @@ from harness.laws.verify import verify
 from harness.problems.arrays import Array
 from harness.problems.numerics import Numerics
 from harness.problems.problem import Problem
+from harness.record.counts import Counts
 from harness.record.run import CANNOT_TELL, WRONG
 from harness.worker.hosted.backend import HostedBackend
 from harness.worker.hosted.network import HostedNetworkUnderTest
 from harness.worker.hosted.process import HostError
 from harness.worker.hosted.subject import HostedUnderTest
 from harness.worker.judging import POOL, Contents, OwnJudge
-from harness.worker.protocol import Checked, Prepare, Reply, Sample, Sampled
+from harness.worker.protocol import Checked, Count, Prepare, Reply, Sample, Sampled
 from harness.worker.timed_subject import TimedNetwork, TimedOperator, equal_outputs
 from harness.worker.wire.messages import DrawSeed, JudgeOutputs, Question, Seed, Verdict
 
@@ -57,7 +58,7 @@ class Examiner:
         self.first: Deviation | None = None
         self.begin()
 
-    def begin(self, request: Prepare | Sample | None = None) -> None:
+    def begin(self, request: Prepare | Sample | Count | None = None) -> None:
         """Begin a request of the run."""
         self.request = request
         self.passed, self.failed = set[Contents](), list[Deviation]()
@@ -122,6 +123,9 @@ class Examiner:
         if isinstance(reply, Sampled):
             false = self._find_false_times(reply, time.perf_counter_ns() - self.begun_ns)
             return Checked("error", f"its process claims {false}", accuses=True) if false else reply
+        if isinstance(reply, Checked) and isinstance(self.request, Count):
+            lost = self._find_false_counts(reply.counts, self.request.calls)
+            return Checked("error", lost) if lost else Checked("passed", reply.reason, self.first, counts=reply.counts)
         if isinstance(reply, Checked):
             self.loops = reply.samples.loops if reply.samples is not None else 1
             return Checked("passed", reply.reason, self.first, reply.samples)
@@ -145,6 +149,14 @@ class Examiner:
         ):
             asked = f"{self.request.least} samples and {self.request.budget_ns / 1e6:.3g} ms"
             return f"{count} samples and {reply.timed_ns / 1e6:.3g} ms of calls, where {asked} were asked for"
+        return None
+
+    def _find_false_counts(self, counts: Counts | None, calls: int) -> str | None:
+        """Return what is false in the counts of calls; None if nothing is. Each has inputs and a verified answer."""
+        if counts is None or len(counts.instructions) != calls or min(counts.instructions) < 1:
+            return f"its process gives no counts of the {calls} calls that were asked for"
+        if len(self.passed) < POOL + calls:
+            return "its process claims counts of calls without answers that were verified"
         return None
 
     def _may_refuse(self, reply: Checked) -> bool:
@@ -193,7 +205,7 @@ class NetworkExaminer(Examiner):
         self.loops, self.issued, self.first = 1, {None}, None
         self.begin()
 
-    def begin(self, request: Prepare | Sample | None = None) -> None:
+    def begin(self, request: Prepare | Sample | Count | None = None) -> None:
         """Begin a request of the run."""
         super().begin(request)
         self.waiting: list[tuple[Contents, dict[str, Array]]] = []

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -56,6 +56,7 @@ from harness.worker.wire.messages import (
 REPLIES: dict[type[protocol.Request], tuple[type[protocol.Reply], ...]] = {
     protocol.Prepare: (protocol.Checked,), protocol.Release: (protocol.Checked,),
     protocol.Sample: (protocol.Sampled, protocol.Checked), protocol.ListFiles: (protocol.FilesLoaded,),
+    protocol.Count: (protocol.Checked,),
 }  # fmt: skip
 MOST_QUESTIONS = 10_000  # of one request; a block of samples asks a few
 MOST_TYPES = 20
@@ -112,10 +113,10 @@ class _Queued:
 class Host:
     """The process of one backend. Requests are answered one after the other."""
 
-    def __init__(self, source: int | None = None, *, folder: bool = True) -> None:
+    def __init__(self, source: int | None = None, launcher: Sequence[str] = (), *, folder: bool = True) -> None:
         """Start the process.
 
-        folder: whether it finds modules in the current folder.
+        launcher: what goes before its command. folder: whether it finds modules in the current folder.
         source: descriptor of the pipe of the run's requests; when the run has closed it, this process ends at once.
         """
         files = create_file(), create_file()
@@ -125,7 +126,7 @@ class Host:
         self.output = Output()
         descriptors = (theirs.fileno(), *files)
         self.process = subprocess.Popen(
-            [*start_command("harness.worker.host", folder=folder), *map(str, descriptors)],
+            [*launcher, *start_command("harness.worker.host", folder=folder), *map(str, descriptors)],
             pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
             stdout=self.output.target,

@@ -1,0 +1,89 @@
+"""Instructions of the calls of a problem that is prepared as for timing, each on contents that were never used before.
+
+Instructions that a call leaves to others are not its own: results that are computed when they are read, work that goes
+on after the call, and work in processes that the counter does not follow are errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from harness.measure.instructions.choose import counting
+from harness.measure.instructions.counter import Counter, CountError
+from harness.measure.processor_time import descendants_ns
+from harness.problems.arrays import DeviceArray, Outputs
+from harness.problems.calling import name_outputs
+from harness.problems.problem import Problem
+from harness.record.counts import Counts
+from harness.worker.host.honesty import copy_plainly, find_stale, find_unfinished
+from harness.worker.host.timed_problem import Session
+from harness.worker.outcome import LieError
+
+WARM_CALLS = 2  # the interpreter specialises the code of its first calls
+ELSEWHERE_NS = 1_000_000  # processor time of other processes, above which they have had a share in the calls
+LARGE_SHARE, LARGE = 0.25, 50_000  # instructions of reading a result, in calls and absolute, which are hidden work
+
+
+def count_calls(session: Session, counter: Counter, calls: int) -> Counts:
+    """Count calls, each on contents of its own, and verify every answer.
+
+    session: the prepared problem, of one operator on the processor.
+    counter: of this process.
+    Raises WrongAnswerError for a wrong answer, LieError for work that is not counted, CountError.
+    """
+    if found := find_unfinished(session) or find_stale(session):
+        raise LieError(found)
+    below_ns = descendants_ns()
+    with counting(counter) as count:
+        lazy = find_lazy(session, count)
+        for number in range(WARM_CALLS):
+            session.members[number % len(session.members)].run()
+        counted = tuple(_count_call(session, count, number) for number in range(calls))
+    if lazy:
+        raise LieError(lazy)
+    used_ns = descendants_ns() - below_ns
+    if counter.kind == "valgrind" and used_ns > ELSEWHERE_NS:
+        raise CountError(
+            f"other processes of the backend have worked for {used_ns / 1e6:.3g} ms meanwhile, which valgrind does not "
+            "count"
+        )
+    return Counts(counter=counter.kind, instructions=counted)
+
+
+Count = Callable[[Callable[[], Outputs]], tuple[Outputs, int]]
+
+
+def _count_call(session: Session, count: Count, number: int) -> int:
+    member = number % len(session.members)
+    session.renew(member)
+    result, instructions = count(session.members[member].run)
+    session.check(member, result, "in a counted call")
+    return instructions
+
+
+def find_lazy(session: Session, count: Count) -> str | None:
+    """Return a description of results that are computed when they are read; None if they are not.
+
+    Reading a result is compared with reading equal arrays that were only stored.
+    """
+    backend, member = session.timed.backend, session.members[0]
+    assert isinstance(session.problem, Problem)
+    result, whole = count(member.run)
+    named = name_outputs(session.problem, result)
+    _, found = count(lambda: _read(session, named))
+    stored = {name: backend.to_device(copy_plainly(a)) for name, a in member.fetch(result).items()}
+    _, plain = count(lambda: _read(session, stored))
+    if found - plain <= max(LARGE, LARGE_SHARE * whole):
+        return None
+    return (
+        f"results are computed when they are looked at: bringing one to the host takes {found:.3g} instructions, an "
+        f"equal array {plain:.3g}, the call itself {whole:.3g}"
+    )
+
+
+def _read(session: Session, outputs: Mapping[str, DeviceArray]) -> None:
+    to_host = session.timed.backend.to_host
+    for a in outputs.values():
+        np.asarray(to_host(a)).copy()
