@@ -58,7 +58,7 @@ def _lines(analysis: Analysis) -> Iterator[str]:
     yield from (f"- limit {shorten(limit, 2 * REASON)}" for limit in report.idle_limits)
     told = report.told
     if told:
-        yield from ("", "| finding | cells | backend | what | problem | new / base | 95 % interval | why |")
+        yield from ("", f"| finding | cells | backend | what | problem | new / base | {report.interval} | why |")
         yield "|---|--:|---|---|---|--:|--:|---|"
         yield from map(_row, told[:ROWS])
     if len(told) > ROWS:

@@ -155,6 +155,11 @@ class GateReport:
         return "neither slower nor wrong" if self.run.header.counting is None else "no more instructions, and not wrong"
 
     @property
+    def interval(self) -> str:
+        """Name of the interval of ratios: counts have none of a probability."""
+        return "95 % interval" if self.run.header.counting is None else "least to most"
+
+    @property
     def overdrawn(self) -> tuple[str, ...]:
         """Arms of the new version with too many passed comparisons that prove nothing, unlike in their base."""
         bases = self.run.header.base_of

@@ -206,7 +206,8 @@ def print_findings(report: GateReport) -> None:
 
     console, delta = open_console(), report.arm_comparison.gate.delta
     told = report.told
-    table = plain_table("finding", "cells", "backend", "what", "problem", "new/base", "95 % interval", "passes", "why")
+    heads = ("finding", "cells", "backend", "what", "problem", "new/base", report.interval, "passes", "why")
+    table = plain_table(*heads)
     for cause in told[:SHOWN]:
         cell = cause.first
         judged, colour = cell.judgement, COLOURS.get(cell.finding, "default")

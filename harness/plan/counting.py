@@ -9,7 +9,7 @@ from harness.problems.whole import Whole
 
 Metric = Literal["time", "instructions"]
 CounterKind = Literal["kernel", "valgrind"]
-DELTA = 0.005  # of counts: the same code differs by less than a tenth of this (docs/measurement.md)
+DELTA = 0.005  # of counts; small calls of the same code differ by more, and are undecided (docs/measurement.md)
 CALLS = 5
 
 

@@ -137,6 +137,7 @@ def test_a_gate_fails_by_counts(instructions, finding, code, said):
     assert [cell.finding for cell in report.cells] == [finding]
     assert report.exit_code == code
     assert conclude_gate(report).startswith(said)
+    assert report.interval == "least to most"
 
 
 def test_what_can_no_longer_be_counted_is_missing_from_a_gate():

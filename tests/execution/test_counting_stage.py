@@ -16,7 +16,7 @@ from tests.commands import call_harness
 from tests.conftest import ROOT
 from tests.execution.interrupted import run_killed
 
-LINE = "conv x=2x2x9 w=3x2x3"
+LINE = "conv x=4x8x24x24 w=16x8x3x3"  # large enough: a few hundred instructions more or less are not 0.5 % of a call
 TWICE = """
 import os
 import harness

@@ -35,6 +35,8 @@ FOLDER, OUT = "harness-counts-", "counts"  # of dumps: a prefix, and the name of
 SUMMARY = re.compile(rb"^(?:summary|totals): (\d+)", re.MULTILINE)
 LEAST_VERSION = (3, 13)
 VERSION_S = 30.0
+SHARED_WITH_NONE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS  # else the page is listed as a loaded file
+CODE_RIGHTS = mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
 MOST_BYTES = 2**26  # of a dump, which lists every function that was called
 
 
@@ -81,7 +83,7 @@ class ValgrindCounter:
         """
         self.folder, self.dumps = folder, 0
         try:
-            self.page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+            self.page = mmap.mmap(-1, mmap.PAGESIZE, flags=SHARED_WITH_NONE, prot=CODE_RIGHTS)
         except OSError as error:
             raise CountError(f"the system refuses a page of code: {error.strerror}") from None
         self.page.write(bytes.fromhex(CODE[platform.machine()]))
