@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 
 import msgspec
@@ -35,6 +35,7 @@ from harness.git import (
 from harness.plan.arm import Arm, Environment
 from harness.plugins.hookspecs import PROJECT
 from harness.plugins.manager import BUILTIN
+from harness.plugins.searching import find_module_file
 from harness.record.directory import HEADER, JOURNAL
 
 INSTRUMENT = ("harness", "suites")
@@ -179,7 +180,7 @@ def find_origins(arms: Sequence[Arm], places: Mapping[Environment, Place], plugi
             family=arm.family, revision=place.revision if revision else "",
             tree=Path(place.tree) if place.tree else None, home=Path(place.home) if place.home else None,
         )  # fmt: skip
-    shared = (path.parent for name in INSTRUMENT if (path := _find_module(name)) is not None)
+    shared = (path.parent for name in INSTRUMENT if (path := find_module_file(name)) is not None)
     repository = find_repository(plugins)
     installed = list_installed(repository) if repository else {}
     return Origins(sides=sides, repository=repository, instrument=tuple(shared), installed=installed)
@@ -300,7 +301,7 @@ def _find_own_modules(site: _Site, plugins: Sequence[str]) -> dict[str, Path]:
     entries = [entry.module for entry in metadata.entry_points(group=PROJECT)]
     found = {}
     for name in (*IMPLEMENTATIONS, *entries, *named):
-        path = _find_module(name)
+        path = find_module_file(name)
         if path is not None and (site.owns(path) or (site.alone and name in named)):
             if site.alone is None:
                 site.demand(path)
@@ -309,26 +310,11 @@ def _find_own_modules(site: _Site, plugins: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def _find_module(name: str) -> Path | None:
-    """Return the source file of a module as it would be imported here, without importing it; None if there is none."""
-    top, *inner = name.split(".")
-    try:
-        spec = util.find_spec(top)
-    except ValueError:  # a module without a spec, created at run time
-        return None
-    if spec is None:
-        return None
-    roots = spec.submodule_search_locations
-    bases = [Path(root, *inner) for root in roots] if roots else [Path(spec.origin or "").with_suffix("")]
-    candidates = [file for base in bases for file in (base / "__init__.py", base.with_suffix(".py"))]
-    return next((file.resolve() for file in candidates if file.is_file()), None)
-
-
 def _link_instrument(folder: Path) -> Path:
     """Make a folder of links to the packages that all arms share, so that neighbouring packages are not importable."""
     folder.mkdir()
     for name in INSTRUMENT:
-        path = _find_module(name)
+        path = find_module_file(name)
         if path is not None:
             (folder / name).symlink_to(path.parent, target_is_directory=True)
     return folder

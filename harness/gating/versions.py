@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from harness.backend.base import Backend
 
 LEAST_S, LAWS_S, PER_CELL_S = 300.0, 60.0, 10.0
+INSTALLED = frozenset({"site-packages", "dist-packages"})
 Build = Literal["auto", "always", "never"]
 
 
@@ -216,8 +217,9 @@ def check_origins(registry: Registry, backends: Sequence[str], wanted: Wanted, b
         if not _is_inside(registry.backend(name), repository):
             source = find_source(registry.backend(name))
             raise UsageError(
-                f"backend '{name}' comes from '{source}', of which no revision of '{repository}' decides; wanted "
-                "sources of that repository (pip install --editable), --build always, or --base-env VENV"
+                f"backend '{name}' comes from '{source}', {_why_alike(source, repository)}; wanted sources of that "
+                "repository (`python -m pip install --editable .`), an environment for each version (--build always), "
+                "or --base-env VENV"
             )
 
 
@@ -238,9 +240,28 @@ def find_backends(registry: Registry, plugins: Sequence[str]) -> list[str]:
     if not found:
         raise UsageError(
             "backend: found none in this repository or in --plugin, wanted one at least; name it with --backend, or "
-            "load it with --plugin ./mine.py"
+            f"load it with --plugin ./mine.py{_name_copies(registry)}"
         )
     return found
+
+
+def _name_copies(registry: Registry) -> str:
+    """Return what to do for plugins that are installed as copies, one of which may be meant; empty without any."""
+    copies = [row for row in registry.rows if row.backends and INSTALLED & set(Path(row.file).parts)]
+    if not copies:
+        return ""
+    named = ", ".join(f"{', '.join(row.backends)} of '{row.file}'" for row in copies)
+    return (
+        f"; {named}: a copy that pip has installed belongs to no revision, wanted `python -m pip install --editable .`"
+        f", or --build always with --backend {copies[0].backends[0]}"
+    )
+
+
+def _why_alike(source: str, repository: Path | None) -> str:
+    """Return why both versions of a backend would be the same code. source: file of the backend."""
+    if INSTALLED & set(Path(source).parts):
+        return f"a copy that pip has installed, which is the same for all revisions of '{repository}'"
+    return f"of which no revision of '{repository}' decides"
 
 
 def _is_inside(backend: Backend, repository: Path | None) -> bool:
@@ -248,4 +269,4 @@ def _is_inside(backend: Backend, repository: Path | None) -> bool:
     if not source or repository is None:
         return False
     path = Path(source).resolve()
-    return path.is_relative_to(repository) and not {"site-packages", "dist-packages"} & set(path.parts)
+    return path.is_relative_to(repository) and not INSTALLED & set(path.parts)

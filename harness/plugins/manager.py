@@ -6,8 +6,8 @@ import importlib
 import importlib.metadata
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +21,7 @@ from harness.errors import BrokenInstallationError, UsageError, say_error, unkno
 from harness.plan.catalog import Catalog
 from harness.plugins import hookspecs
 from harness.plugins.locating import claim_package
-from harness.plugins.searching import import_module, open_folder
+from harness.plugins.searching import find_module_file, import_module, open_folder
 from harness.problems.validation import WORD, is_word
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class PluginRow:
     networks: tuple[str, ...] = ()
     reporters: tuple[str, ...] = ()
     hooks: tuple[str, ...] = ()  # of runs
+    file: str = ""  # of its source; empty if it is built in or has none
 
     @property
     def part(self) -> tuple[str, ...]:
@@ -158,7 +159,7 @@ def load_plugins(
     registry = Registry()
     _claim_packages()  # also where no built-in one is wanted
     blocked, wanted = set(blocked), None if only is None else set(only)
-    sources = _sources(extra)
+    sources = _sources(extra, blocked)
     for name in sorted(blocked - {name for name, _, _ in sources}):
         raise unknown("plugin", name, [name for name, _, _ in sources], "python -m harness plugins")
     for name, origin, source in sources:
@@ -166,7 +167,8 @@ def load_plugins(
             registry.rows.append(PluginRow(name=name, origin=origin, state="blocked", reason="--no-plugin"))
         elif wanted is None or name in wanted:
             described = None if describe is None or origin == "built-in" else describe(name, origin)
-            registry.rows.append(_load_one(registry, name, origin, source, described))
+            file = str(find_file(source) or "") if origin != "built-in" else ""
+            registry.rows.append(replace(_load_one(registry, name, origin, source, file, described), file=file))
     return registry
 
 
@@ -175,7 +177,7 @@ def _claim_packages() -> None:
         claim_package(package, [name.partition(".")[2] for name in BUILTIN if name.startswith(f"{package}.")])
 
 
-def _sources(extra: Iterable[str]) -> list[tuple[str, Origin, Any]]:
+def _sources(extra: Iterable[str], blocked: Collection[str]) -> list[tuple[str, Origin, Any]]:
     found: list[tuple[str, Origin, Any]] = [(name, "built-in", name) for name in BUILTIN]
     entries = importlib.metadata.entry_points(group=hookspecs.PROJECT)
     found += [(entry.name, "entry point", entry) for entry in entries]
@@ -191,20 +193,51 @@ def _sources(extra: Iterable[str]) -> list[tuple[str, Origin, Any]]:
             )
         else:
             found.append((name, "--plugin", name))
-    named = set(extra)  # a module that is also an entry point is one plugin, loaded as the explicit one
-    found = [one for one in found if one[1] != "entry point" or one[2].value not in named]
-    return list({name: (name, origin, source) for name, origin, source in found}.values())
+    found = list({name: (name, origin, source) for name, origin, source in found}.values())
+    return list(_leave_one_of_each_file(found, blocked))
+
+
+def _leave_one_of_each_file(
+    found: Iterable[tuple[str, Origin, Any]], blocked: Collection[str]
+) -> Iterator[tuple[str, Origin, Any]]:
+    """Yield the sources without those of a file that --plugin names in another way: it is one plugin.
+
+    found: names, origins and sources. blocked: names of entry points that are kept, so that their rows say so.
+    """
+    sources = list(found)
+    explicit = [source for _, origin, source in sources if origin == "--plugin"]
+    located = [(find_file(source), source) for source in explicit]
+    first_of: dict[Path | None, Any] = {file: source for file, source in reversed(located) if file is not None}
+    for name, origin, source in sources:
+        file = None if origin == "built-in" else find_file(source)
+        if origin == "--plugin":
+            repeated = first_of.get(file, source) is not source
+        else:
+            named = origin == "entry point" and (source.value in explicit or (file in first_of and not source.attr))
+            repeated = named and name not in blocked
+        if not repeated:
+            yield name, origin, source
+
+
+def find_file(source: Any) -> Path | None:
+    """Return the source file of a plugin that is not built in, without importing it; None if there is none.
+
+    source: path, name of a module, or entry point.
+    """
+    if isinstance(source, Path):
+        return source
+    return find_module_file(source, here=True) if isinstance(source, str) else find_module_file(source.module)
 
 
 def _load_one(
-    registry: Registry, name: str, origin: Origin, source: Any, described: Description | None = None
+    registry: Registry, name: str, origin: Origin, source: Any, file: str, described: Description | None = None
 ) -> PluginRow:
     """Load one plugin; after an error, the row has the reason and nothing is registered."""
     if described is not None and described.row.state != "loaded":
         return described.row
     scratch = fresh_manager()
     try:
-        collected = _Collected(registry)
+        collected = _Collected(registry, file)
         for backend in described.backends.values() if described is not None else ():
             collected.take("backends", backend)
         if described is None or described.row.part:
@@ -251,8 +284,8 @@ def _import(source: Any) -> ModuleType:
 class _Collected:
     """Objects of one plugin by kind and name, all checked."""
 
-    def __init__(self, registry: Registry) -> None:
-        self.registry = registry
+    def __init__(self, registry: Registry, file: str) -> None:
+        self.registry, self.file = registry, file
         self.given: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
 
     def take(self, kind: str, item: Any) -> None:
@@ -261,8 +294,20 @@ class _Collected:
         if not isinstance(name, str) or not is_word(name):
             raise UsageError(f"{type(item).__name__} has name {name!r}, wanted {WORD}")
         if name in self.given[kind] or name in getattr(self.registry, kind):
-            raise UsageError(f"the name '{name}' is taken among {kind}, wanted a new one")
+            raise UsageError(f"the name '{name}' is taken among {kind}{self._name_owner(kind, name)}")
         self.given[kind][name] = item
+
+    def _name_owner(self, kind: str, name: str) -> str:
+        """Return what has the name already, and what to do about it."""
+        owner = next((row for row in self.registry.rows if name in getattr(row, kind)), None)
+        if owner is None:
+            return " by this plugin itself, wanted a new one"
+        if owner.origin == "built-in":
+            return f" by the built-in plugin {owner.name}, wanted a new one"
+        return (
+            f" by plugin {owner.name} of '{owner.file}', wanted another name in '{self.file}', or only one of them "
+            f"(--no-plugin {owner.name})"
+        )
 
     def call_hooks(self, scratch: pluggy.PluginManager, *, backends: bool) -> None:
         """Call the registering hooks of one plugin.

@@ -82,6 +82,31 @@ def import_module(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
+def find_module_file(name: str, *, here: bool = False) -> Path | None:
+    """Return the source file of a module as it would be imported here, without importing it; None if there is none.
+
+    name: of the module. here: whether a package of the current folder comes first, as in `import_module`.
+    """
+    top, *inner = name.split(".")
+    with suppress(OSError):
+        if here and not sys.flags.safe_path and (own := _choose_file([Path.cwd().joinpath(top, *inner)])) is not None:
+            return own
+    try:
+        spec = importlib.util.find_spec(top)
+    except ValueError:  # a module without a spec, created at run time
+        return None
+    if spec is None:
+        return None
+    roots = spec.submodule_search_locations
+    return _choose_file([Path(root, *inner) for root in roots] if roots else [Path(spec.origin or "").with_suffix("")])
+
+
+def _choose_file(bases: Iterable[Path]) -> Path | None:
+    """Return the first source file of a module; bases: its possible paths without a suffix."""
+    candidates = (file for base in bases for file in (base / "__init__.py", base.with_suffix(".py")))
+    return next((file.resolve() for file in candidates if file.is_file()), None)
+
+
 def _is_current(folder: Iterable[str]) -> bool:
     with suppress(OSError):
         return os.getcwd() in folder

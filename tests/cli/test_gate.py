@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 
 import pytest
@@ -233,6 +234,23 @@ def test_versions_that_would_be_the_same_code_are_refused(repository, tmp_path):
                    str(tmp_path / "run"), cwd=repository, state=tmp_path)  # fmt: skip
     assert done.returncode == 2
     assert "of which no revision of" in done.stderr
+
+
+def test_a_backend_that_pip_has_copied_is_refused_with_what_to_do(repository, tmp_path, monkeypatch):
+    site = tmp_path / "site-packages"
+    shutil.copytree(repository / "kernels", site / "kernels")
+    (site / "kernels-0.dist-info").mkdir()
+    (site / "kernels-0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: kernels\nVersion: 0\n")
+    (site / "kernels-0.dist-info" / "entry_points.txt").write_text("[harness]\nkernels = kernels.plugin\n")
+    monkeypatch.syspath_prepend(site)  # of this process; PYTHONPATH is that of the process that describes the plugin
+    for named in ((), ("--backend", "kernels")):
+        done = call_harness("gate", "--base", "same", *named, "--suite", "kernels-laws", "--unqualified", "--output",
+                            tmp_path / "run", cwd=repository / "kernels", PYTHONPATH=site,
+                            HARNESS_STATE_DIR=tmp_path, **SETTINGS)  # fmt: skip
+        assert done.returncode == 2, done.stdout
+        (line,) = done.stderr.strip().splitlines()
+        assert "copy that pip has installed" in line and str(site / "kernels" / "plugin.py") in line
+        assert "pip install --editable ." in line and "--build always" in line
 
 
 def _copy(repository, tmp_path):

@@ -120,6 +120,69 @@ def test_only_the_wanted_plugins_are_imported(tmp_path):
     assert len(registry.rows) == 1
 
 
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Return a function that installs a package `kernels` with a plugin `mine`, in a folder on the search path."""
+
+    def install(text=SMALL, value="kernels.plugin"):
+        site = tmp_path / "site"
+        (site / "kernels").mkdir(parents=True)
+        (site / "kernels" / "__init__.py").write_text("raise RuntimeError('imported')\n")
+        (site / "kernels" / "plugin.py").write_text(text)
+        (site / "kernels-1.dist-info").mkdir()
+        (site / "kernels-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: kernels\nVersion: 1\n")
+        (site / "kernels-1.dist-info" / "entry_points.txt").write_text(f"[harness]\nkernels = {value}\n")
+        monkeypatch.syspath_prepend(site)
+        return site / "kernels" / "plugin.py"
+
+    return install
+
+
+def _others(registry):
+    return [(row.name, row.origin, row.state) for row in registry.rows if row.origin != "built-in"]
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_file_of_an_entry_point_is_one_plugin_and_is_not_imported_by_another_name(tmp_path, installed, link):
+    file = installed()
+    given = tmp_path / "link.py" if link else file
+    if link:
+        given.symlink_to(file)
+    registry = load_plugins([str(given)])
+    assert _others(registry) == [(str(file), "--plugin", "loaded")]
+    assert registry.backend("mine").name == "mine"
+    assert _others(load_plugins([str(file)], ["kernels"])) == [
+        ("kernels", "entry point", "blocked"), (str(file), "--plugin", "loaded"),
+    ]  # fmt: skip
+
+
+def test_a_file_and_the_module_of_it_are_one_plugin(tmp_path, monkeypatch):
+    (tmp_path / "a_module.py").write_text(SMALL)
+    monkeypatch.chdir(tmp_path)
+    assert _others(load_plugins(["a_module.py", "a_module"])) == [
+        (str(tmp_path / "a_module.py"), "--plugin", "loaded")
+    ]  # fmt: skip
+    assert _others(load_plugins(["a_module", "./a_module.py"])) == [("a_module", "--plugin", "loaded")]
+
+
+def test_two_files_that_register_one_name_are_an_error_with_both(tmp_path, installed):
+    file, other = installed(), tmp_path / "mine.py"
+    (file.parent / "__init__.py").write_text("")
+    other.write_text(SMALL)
+    row = load_plugins([str(other)]).rows[-1]
+    assert (row.state, row.name) == ("broken", str(other))
+    assert row.reason == (
+        f"the name 'mine' is taken among backends by plugin kernels of '{file}', wanted another name in '{other}', or "
+        "only one of them (--no-plugin kernels)"
+    )
+    assert load_plugins([str(other)], ["kernels"]).rows[-1].state == "loaded"
+
+
+def test_a_name_that_a_plugin_gives_twice_is_its_own(tmp_path):
+    _, row = _row(tmp_path, SMALL.replace("    register(Mine())", "    register(Mine())\n    register(Mine())"))
+    assert row.reason == "the name 'mine' is taken among backends by this plugin itself, wanted a new one"
+
+
 def test_unknown_names_list_the_known_ones(registry):
     for lookup, name in ((registry.backend, "trch"), (registry.suite, "corectness"), (registry.law, "tap-prob")):
         with pytest.raises(UsageError, match="wanted one of") as caught:
