@@ -18,6 +18,7 @@ from harness.networks.problem import NetworkProblem
 from harness.plan.arm import Settings
 from harness.plan.cell import Cell
 from harness.plan.suite import Mode, Timing
+from harness.plan.task import list_numerics
 from harness.plugins.manager import Registry
 from harness.problems.numerics import Numerics
 from harness.problems.validation import MOST_WORD_BYTES
@@ -166,12 +167,12 @@ class WorkerSupervisor:
     def _ask_law(self, cell: Cell) -> Check:
         return Check(law=cell.law, problem=cell.line, numerics=self._find_planned(cell))
 
-    def _find_planned(self, cell: Cell) -> Numerics | None:
+    def _find_planned(self, cell: Cell) -> Numerics | tuple[Numerics, ...] | None:
         """Return the numerics that a plugin's process declared to the plan for a cell; None if it was not asked."""
         if not self.planned or not isinstance(self.declarer, DescribedBackend):
             return None
         if isinstance(cell.problem, NetworkProblem):
-            return self.declarer.numerics
+            return list_numerics(self.declarer, cell.problem)
         return self.declarer.numerics_for(cell.problem)
 
     def _hold_to_plan(self, cell: Cell, reply: Reply) -> Reply:

@@ -17,7 +17,7 @@ import msgspec
 from harness.analysis.kill_matrix import Kill
 from harness.errors import DAMAGED, UnwritableError, UsageError
 from harness.execution.identity import hash_cells, identify_code, refuse_difference
-from harness.machine.files import read_file
+from harness.machine.files import open_regular, read_file
 from harness.plan.cell import Cell
 from harness.record.directory import digest_header
 from harness.record.environment import describe_environment
@@ -227,12 +227,16 @@ def open_record(
         if not resume:
             path.unlink(missing_ok=True)  # complete, as `check_record` has seen
             return _begin(Journal(path), faults, identity, command)
-        file = path.open("r+b", buffering=0)
+        file = open_regular(path, write=True)
     except OSError as error:
         raise UnwritableError(f"record cannot be written: got '{path}' ({error.strerror}), see --output") from None
     try:
         claim_journal(file, path)
-        kept, head, record = _reopen(folder, read_file(path, MOST_JOURNAL_BYTES), identity)
+        try:
+            data = read_file(path, MOST_JOURNAL_BYTES)
+        except OSError as error:
+            refuse(folder, f"its {FILE} cannot be read ({error.strerror})")
+        kept, head, record = _reopen(folder, data, identity)
         journal = Journal(path, file, kept)
     except BaseException:
         file.close()

@@ -243,17 +243,20 @@ def relative_bound(problem: Problem, numerics: Numerics) -> float:
     length, sums, out = longest_sum(problem), numerics.sums_in(problem.dtype), FORMATS[problem.dtype]
     early = count_roundings(problem, numerics) - 1 + problem.operator.spec.early_roundings
     # Tensor cores and truncating accumulators lose a full unit in the last place, not half of one.
-    u = 2 * sums.u if numerics.rounds_input_to else sums.u
+    u = 2 * sums.u if input_rounding(problem, numerics) else sums.u
     worst = length * u / (1 - length * u) if length * u < 0.5 else math.inf
     gamma = min(worst, LAMBDA * math.sqrt(length) * u) if problem.data in BOTH_SIGNS else worst
     return 2 * input_rounding(problem, numerics) + gamma * (1 + out.u) + early * out.u
 
 
 def input_rounding(problem: Problem, numerics: Numerics) -> float:
-    """Return the unit roundoff of rounded inputs: 0 unless the backend declares it and the problem permits it."""
+    """Return the unit roundoff of rounded inputs: 0 unless the backend declares it and the problem permits it.
+
+    What a problem permits is TF32: a backend that declares a less precise format is held to that.
+    """
     if numerics.rounds_input_to is None or problem.math == "ieee":
         return 0.0
-    return FORMATS[numerics.rounds_input_to].u
+    return min(FORMATS[numerics.rounds_input_to].u, FORMATS["tf32"].u)
 
 
 def norm_bound(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array]) -> Array:

@@ -7,6 +7,7 @@ import os
 import select
 import stat
 from pathlib import Path
+from typing import IO
 
 MOST_BYTES = 2**28  # of a document, such as a header or a captured workload
 MOST_STREAM_BYTES = 2**26  # of a pipe or a device
@@ -32,6 +33,19 @@ def read_file(path: str | Path, most_bytes: int = MOST_BYTES) -> bytes:
         return _read_to_end(number, path, most_bytes)
     finally:
         os.close(number)
+
+
+def open_regular(path: str | Path, *, write: bool = False) -> IO[bytes]:
+    """Open a file without a buffer, never waiting: a pipe would wait for its other end.
+
+    write: for reading and writing, else for reading.
+    Raises OSError, also for anything else than a regular file.
+    """
+    number = os.open(path, (os.O_RDWR if write else os.O_RDONLY) | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return open(number, "r+b" if write else "rb", buffering=0)
 
 
 def _read_to_end(number: int, path: str | Path, most_bytes: int) -> bytes:

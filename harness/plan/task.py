@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from harness.backend.base import Backend
+from harness.backend.routing import find_route
 from harness.networks.architecture import Architecture
 from harness.networks.problem import NetworkProblem, is_network_line, parse_network
 from harness.problems.line import parse_line
@@ -53,6 +54,17 @@ def check_numerics(backend: Backend, problem: Problem) -> None:
     given: object = backend.numerics_for(problem)
     if not isinstance(given, Numerics):
         raise TypeError(f"numerics_for gave {type(given).__name__}, wanted a harness.Numerics")
+
+
+def list_numerics(backend: Backend, problem: Task) -> tuple[Numerics, ...]:
+    """Return the numerics by which answers to a problem are judged: one, or for a network those of each operator.
+
+    backend: says what it declares. Raises what its method raises.
+    """
+    asked = list(operators_of(problem))
+    if isinstance(problem, NetworkProblem) and problem.mixed:  # the rest is computed by its partner
+        asked = [one for one in asked if find_route(backend, one).kind != "unsupported"]
+    return tuple(map(backend.numerics_for, asked))
 
 
 def operators_of(problem: Task) -> Mapping[Problem, int]:

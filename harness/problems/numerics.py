@@ -18,6 +18,7 @@ Tie = Literal["first", "last"]
 Zero = Literal["first", "positive"]
 DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 MATHS: tuple[Math, ...] = get_args(Math)
+TILES = (2, 4, 6)  # of Winograd, for which an error bound is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,14 @@ class Numerics:
     """Declaration of a backend's arithmetic; it is tested, and determines the error bounds.
 
     algorithm: direct and gemm promise an error per element, fft and winograd only one per norm.
-    tile: for winograd, the m of F(m, r): outputs per tile and axis; its error grows quickly with it.
-    accumulator: dtype of the sums, per dtype of the data; a dtype that is absent accumulates in itself.
+    tile: for winograd, the m of F(m, r), one of 2, 4 and 6: outputs per tile and axis; its error grows quickly with it.
+    accumulator: dtype of the sums, per dtype of the data; a dtype that is absent accumulates in itself, and so does one
+        for which a less precise format is declared, as no format of the data asks for that.
     output_roundings: number of times that a sum is rounded to the dtype of the output: once, or more if partial sums
     are
         stored in it.
-    rounds_input_to: format to which inputs are rounded first ("tf32"), or None.
+    rounds_input_to: format to which inputs are rounded first ("tf32"), or None. Only problems with math=tf32 permit it,
+        and nothing less precise than TF32.
     nan_local: a NaN in the input reaches only outputs whose window contains it.
     deterministic: equal calls on equal arrays return equal bits.
     reentrant: concurrent calls from several threads, on separate or shared arrays, return the same as each call alone.
@@ -102,7 +105,8 @@ class Numerics:
         from harness.problems.validation import check_number, check_one_of, check_type, refuse
 
         check_one_of("Numerics algorithm", self.algorithm, get_args(Algorithm))
-        check_number("Numerics tile", self.tile, "a whole number of at least 1", least=1, whole=True)
+        if type(self.tile) is not int or self.tile not in TILES:
+            raise refuse("Numerics tile", self.tile, f"one of {', '.join(map(str, TILES))}")
         check_number(
             "Numerics output_roundings", self.output_roundings, "a whole number of at least 1", least=1, whole=True
         )
@@ -128,5 +132,5 @@ class Numerics:
         return self.algorithm in ("fft", "winograd")
 
     def sums_in(self, dtype: Dtype) -> Format:
-        """Format of the accumulator for data of this dtype."""
-        return FORMATS[self.accumulator.get(dtype, dtype)]
+        """Format of the accumulator for data of this dtype: as declared, but no less precise than the data."""
+        return max(FORMATS[self.accumulator.get(dtype, dtype)], FORMATS[dtype], key=lambda one: one.bits)

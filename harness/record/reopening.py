@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Never
 
 from harness.errors import UnwritableError, UsageError
+from harness.machine.files import open_regular
 from harness.record.directory import CHANGED, HEADER, JOURNAL, assemble_run, digest_header, encode_header, read_header
 from harness.record.journal import Contents, Journal, PassEntry, ResumeEntry, read_journal
 from harness.record.run import FORMAT, Header, Resumption, Run
@@ -93,7 +94,7 @@ def reopen_run(folder: Path, header: Header) -> Reopened:
     """
     path = folder / JOURNAL
     try:
-        file = path.open("r+b", buffering=0)
+        file = open_regular(path, write=True)
     except FileNotFoundError:
         refuse(folder, f"its {JOURNAL} is missing")
     except OSError as error:

@@ -16,6 +16,7 @@ from typing import IO
 import msgspec
 
 from harness.errors import UsageError
+from harness.machine.files import open_regular
 from harness.machine.holder import Holder, own_command, read_record
 
 FILE = "writer.json"
@@ -70,7 +71,7 @@ def is_written(folder: Path, journal: str) -> bool:
     journal: name of its journal.
     """
     try:
-        with folder.joinpath(journal).open("rb") as file:
+        with open_regular(folder / journal) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError as error:
         return error.errno in (errno.EWOULDBLOCK, errno.EACCES)

@@ -50,12 +50,13 @@ class Start(msgspec.Struct, tag="start", frozen=True):
 class Check(msgspec.Struct, tag="check", frozen=True):
     """Apply a law to a problem.
 
-    numerics: that the backend declared to the plan for the problem; None if the plan has asked another version.
+    numerics: that the backend declared to the plan for the problem, for a network those of its operators; None if the
+        plan has asked another version.
     """
 
     law: str
     problem: str
-    numerics: Numerics | None = None
+    numerics: Numerics | tuple[Numerics, ...] | None = None
 
 
 class Prepare(msgspec.Struct, tag="prepare", frozen=True):
@@ -71,7 +72,7 @@ class Prepare(msgspec.Struct, tag="prepare", frozen=True):
     mode: Mode = "hot"
     slowdown: float = 0.0
     probe: bool = True
-    numerics: Numerics | None = None
+    numerics: Numerics | tuple[Numerics, ...] | None = None
 
 
 class Sample(msgspec.Struct, tag="sample", frozen=True):
@@ -94,7 +95,7 @@ class Count(msgspec.Struct, tag="count", frozen=True):
 
     problem: str
     calls: int
-    numerics: Numerics | None = None
+    numerics: Numerics | tuple[Numerics, ...] | None = None
 
 
 class Release(msgspec.Struct, tag="release", frozen=True):

@@ -116,6 +116,22 @@ class DeclaresManyRoundings(_SpoiltALittle):
     numerics = harness.Numerics(output_roundings=200_000)
 
 
+class DeclaresCoarseSums(_SpoiltALittle):
+    """Declares sums that are less precise than the data, in which a hundredth more or less is lost."""
+
+    name = "refusing:declares-coarse-sums"
+    numerics = harness.Numerics(accumulator={"float32": "bfloat16"})
+
+
+class DeclaresCoarseLayers(_SpoiltALittle):
+    """Declares, in its own process and for single layers of networks alone, bounds of another class."""
+
+    name = "refusing:declares-coarse-layers"
+
+    def numerics_for(self, problem):
+        return harness.Numerics(algorithm="winograd", tile=6) if _is_host() else harness.Numerics()
+
+
 class DeclaresNothing(Zeros):
     """Keeps what it declares to itself, so that the judge has no backend, and judges its own timed answers."""
 
@@ -135,7 +151,7 @@ class DeclaresNothing(Zeros):
 
 
 BACKENDS = (
-    DeclaresWider, DeclaresManyRoundings, DeclaresNothing,
+    DeclaresWider, DeclaresManyRoundings, DeclaresCoarseSums, DeclaresCoarseLayers, DeclaresNothing,
     Refuses, RefusesRoom, CannotTell, DeclaresLess, Immutable, ClaimsUnsupported, ClaimsSkipped, ClaimsUnavailable,
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness import Numerics, Operator, parse_line
-from harness.laws.error_bounds import check_outputs
+from harness.laws.error_bounds import check_outputs, relative_bound
 from harness.problems import reference
 from harness.problems.data import make_arrays
 
@@ -33,3 +33,27 @@ def test_a_sum_of_zeros_is_bounded_where_no_other_sum_is():
     wanted = reference.compute(problem, arrays)
     assert check_outputs(problem, numerics, arrays, {"y": wanted["y"].astype("float32")}, wanted).passed
     assert not check_outputs(problem, numerics, arrays, {"y": wanted["y"].astype("float32") + 1}, wanted).passed
+
+
+COARSE = ({"float64": "bfloat16", "float32": "float16"}, {"float64": "float32", "float32": "tf32"}, {})
+
+
+@pytest.mark.parametrize("accumulator", COARSE)
+@pytest.mark.parametrize("data", ["normal", "uniform", "integer"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_sums_less_precise_than_the_data_widen_no_bound(dtype, data, accumulator):
+    problem = parse_line(f"conv x=1x64x8x8 w=8x64x3x3 dtype={dtype} data={data}")
+    arrays = make_arrays(problem)
+    wanted = reference.compute(problem, arrays)
+    y = wanted["y"].astype(dtype)
+    numerics = Numerics(accumulator=accumulator)
+    assert relative_bound(problem, numerics) == relative_bound(problem, Numerics())
+    assert check_outputs(problem, numerics, arrays, {"y": y}, wanted).passed
+    assert not check_outputs(problem, numerics, arrays, {"y": (y * 1.01).astype(dtype)}, wanted).passed
+
+
+@pytest.mark.parametrize("math", ["ieee", "tf32"])
+def test_inputs_are_rounded_to_nothing_less_precise_than_the_problem_permits(math):
+    problem = parse_line(f"conv x=1x64x8x8 w=8x64x3x3 math={math}")
+    permitted = Numerics() if math == "ieee" else Numerics(rounds_input_to="tf32")
+    assert relative_bound(problem, Numerics(rounds_input_to="bfloat16")) == relative_bound(problem, permitted)

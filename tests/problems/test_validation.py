@@ -102,6 +102,7 @@ def test_a_problem_of_wrong_types_says_which(changes, words):
         (lambda: Numerics(ties="frist"), "unknown Numerics ties: got 'frist'"),
         (lambda: Numerics(deterministic="no"), "Numerics deterministic: got 'no', wanted True or False"),
         (lambda: Numerics(tile=0), "Numerics tile: got 0"),
+        (lambda: Numerics(algorithm="winograd", tile=8), "Numerics tile: got 8, wanted one of 2, 4, 6"),
         (lambda: NamedProblem(name="n", problem="conv x=1x2x9"), "problem: got 'conv x=1x2x9', wanted a harness.Prob"),
         (lambda: NamedProblem(name="n", problem=GOOD, multiplicity=0), "multiplicity: got 0"),
         (lambda: NamedProblem(name="n", problem=GOOD, laws="a"), "laws: got 'a', wanted a tuple of names"),

@@ -7,11 +7,15 @@ import zipfile
 import pytest
 
 from harness.errors import HarnessError
+from harness.experiments.kill_record import FILE as KILLS
+from harness.experiments.kill_record import open_record, refuse_unfinished
 from harness.machine import files
 from harness.measure.device_lock import read_holder
 from harness.record.archive import MARK, read_archive
-from harness.record.directory import read_run
+from harness.record.directory import JOURNAL, read_run
 from harness.record.journal import MOST_DAMAGED, seal_line
+from harness.record.reopening import reopen_run
+from harness.record.run import FORMAT, Header
 from tests.benchmarks.bench_loaders import try_file, try_loader
 from tests.damage.kinds import BYTES
 from tests.damage.loaders import make_loaders
@@ -64,7 +68,7 @@ def test_what_json_cannot_hold_is_refused(loaders, name):
         assert "\n" not in str(raised.value)
 
 
-NO_FILES = ("plugin", "memory", "group", "kills")  # read by others: the loader of `kills` takes the bytes of a file
+NO_FILES = ("plugin", "memory", "group", "kills")  # read by others; what opens `kills` is asked below
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in NO_FILES])
@@ -74,6 +78,23 @@ def test_what_is_no_file_is_refused_and_not_waited_for(loaders, name, monkeypatc
     for place in PLACES:
         _put(loader.path, place)
         assert try_file(loader, show=True) in ("read", "refused"), place
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_kill_matrix_and_a_run_go_on_with_files_alone(tmp_path, place):
+    header = Header(
+        format=FORMAT, run="a" * 32, created="", command="", suites=(), arm_names=(), cells=0, environment={}
+    )  # fmt: skip
+    _put(tmp_path / KILLS, place)
+    _put(tmp_path / JOURNAL, place)
+    for load in (
+        lambda: refuse_unfinished(tmp_path),
+        lambda: open_record(tmp_path, ("one",), {}, "", resume=True),
+        lambda: reopen_run(tmp_path, header),
+    ):
+        with pytest.raises(HarnessError) as raised:
+            load()
+        assert "\n" not in str(raised.value)
 
 
 def _put(path, place):

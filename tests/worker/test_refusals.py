@@ -65,6 +65,7 @@ OTHERS = "in its process it declares other numerics than to the plan: accumulato
     [
         ("declares-wider", "error", OTHERS),
         ("declares-many-roundings", "failed", "wanted"),
+        ("declares-coarse-sums", "failed", "wanted"),
         ("declares-nothing", "error", "its process says neither what it declares nor why it cannot run"),
     ],
 )
@@ -76,6 +77,17 @@ def test_a_declaration_widens_no_bound_that_the_plan_does_not_show(tmp_path, sui
     assert [(one.outcome, reason in (one.reason or "")) for one in run.results] == [(outcome, True)], [
         one.reason for one in run.results
     ]
+
+
+@pytest.mark.parametrize("name", ["declares-coarse-layers", "declares-wider"])
+def test_nor_any_bound_of_a_layer_of_a_network(tmp_path, name):
+    run = harness.run(
+        "networks", backends=[f"refusing:{name}"], problems=["network lenet5 step n=2"], plugins=[REFUSING],
+        output=tmp_path / "run", laws=["network-equals-autograd"], jobs=1,
+    )  # fmt: skip
+    assert [(one.outcome, OTHERS.partition(": ")[0] in (one.reason or "")) for one in run.results] == [
+        ("error", True)
+    ], [one.reason for one in run.results]
 
 
 @pytest.mark.parametrize("name", [name for name in REFUSALS if not name.startswith("claims")])

@@ -171,7 +171,7 @@ def rounding_size(problem: Problem, numerics: Numerics, arrays: Mapping[str, Arr
     elif numerics.algorithm == "winograd":
         spread = max(spread, WINOGRAD[numerics.tile])
     # Tensor cores and truncating accumulators lose a full unit in the last place, not half of one.
-    sums = (2 if numerics.rounds_input_to else 1) * u * spread * size
+    sums = (2 if input_rounding(problem, numerics) else 1) * u * spread * size
     return sums + (2 * input_rounding(problem, numerics) + count_roundings(problem, numerics) * out) * size
 
 

@@ -4,31 +4,37 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from harness.networks.problem import NetworkProblem
-from harness.plan.task import Task
+from harness.plan.task import Task, list_numerics
 from harness.problems.numerics import Numerics
 from harness.worker.hosted.backend import HostedBackend
 from harness.worker.protocol import Checked
 
 
-def find_change(backend: HostedBackend, problem: Task, planned: Numerics | None) -> Checked | None:
+def find_change(
+    backend: HostedBackend, problem: Task, planned: Numerics | tuple[Numerics, ...] | None
+) -> Checked | None:
     """Return an error if the numerics for a problem are not the planned ones; None if they are.
 
     The process of a backend could otherwise declare wide bounds, while the plan and its reports show narrow ones.
 
     backend: as its process declares it now.
-    problem: of a cell. The numerics of a network are those of all problems.
-    planned: None if the plan has asked another version.
+    problem: of a cell.
+    planned: see `list_numerics`; None if the plan has asked another version.
     Raises HostError.
     """
     if planned is None:
         return None
-    said = backend.numerics if isinstance(problem, NetworkProblem) else backend.numerics_for(problem)
+    said = list_numerics(backend, problem)
+    wanted = planned if isinstance(planned, tuple) else (planned,)
+    if len(said) != len(wanted):
+        return Checked("error", f"in its process it has {len(said)} declarations of numerics, not {len(wanted)}")
     different = [
-        f"{one.name}={getattr(said, one.name)!r}, not {getattr(planned, one.name)!r}"
+        f"{one.name}={getattr(now, one.name)!r}, not {getattr(then, one.name)!r}"
+        for now, then in zip(said, wanted, strict=True)
         for one in fields(Numerics)
-        if getattr(said, one.name) != getattr(planned, one.name)
+        if getattr(now, one.name) != getattr(then, one.name)
     ]
     if not different:
         return None
-    return Checked("error", f"in its process it declares other numerics than to the plan: {'; '.join(different)}")
+    told = "; ".join(dict.fromkeys(different))
+    return Checked("error", f"in its process it declares other numerics than to the plan: {told}")

@@ -48,7 +48,7 @@ DECIDED = {
     "numerics-none": ("error", "planning raised TypeError: numerics_for gave NoneType, wanted a harness.Numerics"),
     "numerics-of-a-dict": ("error", "planning raised TypeError: numerics_for gave dict"),
     "numerics-raises": ("error", "planning raised LookupError: no numerics"),
-    "numerics-huge-tile": ("error", "planning raised OverflowError"),
+    "numerics-huge-tile": ("error", "Numerics tile: got 1"),
     "numerics-wrong-word": ("error", "planning raised UsageError: unknown Numerics algorithm"),
     "numerics-of-objects": ("error", "planning raised UsageError: Numerics nan_local: got <object"),
     "numerics-nested": ("error", "planning raised UsageError: unknown dtype in Numerics accumulator"),
