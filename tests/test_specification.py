@@ -375,8 +375,8 @@ NUMERICS = (
 def test_factors_of_the_bound_are_those_of_the_code(formulas, numerics, maths):
     for problem in _problems_of_bounds():
         problem, out = problem.with_(math=maths), FORMATS[problem.dtype]
-        u = (2 if numerics.rounds_input_to else 1) * numerics.sums_in(problem.dtype).u
         u_in = FORMATS["tf32"].u if numerics.rounds_input_to and maths == "tf32" else 0.0
+        u = (2 if u_in else 1) * numerics.sums_in(problem.dtype).u
         length = longest_sum(problem)
         roundings = max(min(numerics.output_roundings, length), 1) + (problem.operator is Operator.avg_pool_grad)
         both = problem.data not in ("uniform", "constant", "negative")
