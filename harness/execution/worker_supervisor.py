@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.execution.counted_start import CountedStart
 from harness.execution.provenance import Loaded
 from harness.execution.worker_process import A_START, AN_ORDER, Worker, WorkerDiedError
+from harness.machine.threads import ONE
 from harness.measure.block import WARM_NS
 from harness.networks.problem import NetworkProblem
 from harness.plan.arm import Settings
@@ -75,7 +76,7 @@ class WorkerSupervisor:
 
         folder: of the log.
         memory_bytes: limit of a cell, unless the cell has its own.
-        threads: of the worker; None leaves them unchanged.
+        threads: of the backend's process; its judge has one then. None leaves those of both unchanged.
         extra: `--plugin` arguments.
         arm: name of the arm; "" for the backend's own.
         place: environment of the arm; None for this one.
@@ -274,7 +275,8 @@ class WorkerSupervisor:
         """Return the live worker, started if needed, and its report. Raises WorkerDiedError if it dies at its start."""
         if self.worker is not None and self.ready is not None:
             return self.worker, self.ready
-        self.worker = Worker(self.log, self.threads, self.place, self.settings)
+        judging = None if self.threads is None else ONE  # its products are too small to share among threads
+        self.worker = Worker(self.log, judging, self.place, self.settings)
         self.failed_starts[self.arm] += 1
         reply = self.worker.ask(self.start, self.start_s, self.memory_bytes, A_START)
         assert isinstance(reply, Ready)

@@ -33,7 +33,8 @@ from harness.worker.hosted.backend import HostedBackend, make_hosted
 from harness.worker.hosted.change import find_change
 from harness.worker.hosted.examiner import Examiner, NetworkExaminer, mark_untold
 from harness.worker.hosted.network import GraphBackend, HostedNetworkUnderTest
-from harness.worker.hosted.process import Host, HostDiedError, HostError
+from harness.worker.hosted.process import Host, HostDiedError
+from harness.worker.hosted.raised import HostError
 from harness.worker.hosted.subject import HostedUnderTest
 from harness.worker.outcome import check, describe_error
 from harness.worker.protocol import (
@@ -173,7 +174,7 @@ def _start_partner(state: State, name: str) -> GraphBackend:
     if name not in state.started.offers:
         raise unknown("backend", name, state.started.offers, "python -m harness list backends")
     plugins = (state.started.offers[name],)
-    host = Host(state.source, folder=_needs_folder(state.started, plugins))
+    host = Host(state.source, folder=_needs_folder(state.started, plugins), threads=state.started.threads)
     loaded = host.start(msgspec.structs.replace(state.started, plugins=plugins, backend=name, observe=False))
     if loaded.declared is None:
         host.close()
@@ -218,7 +219,8 @@ def _start(state: State, request: Start, source: int | None) -> Reply:
     if _needs_folder(request, request.laws):
         append_folder()
     state.registry, state.started, state.source = load_plugins(request.extra, only=request.laws), request, source
-    state.host = Host(source, find_launcher(request, source), folder=_needs_folder(request, request.plugins))
+    folder, launcher = _needs_folder(request, request.plugins), find_launcher(request, source)
+    state.host = Host(source, launcher, folder=folder, threads=request.threads)
     loaded = state.host.start(request)
     if loaded.declared is None:
         state.backend = state.graph = None

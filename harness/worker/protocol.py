@@ -30,7 +30,7 @@ class Start(msgspec.Struct, tag="start", frozen=True):
     laws: plugins of the judge's process: those with laws or networks.
     offers: name of the plugin of every backend, for the partner of a mixed network.
     observe: whether to report the instruction sets that the backend's libraries use.
-    threads: for backends that set their own number of threads; None leaves it unchanged.
+    threads: of the backend's process; None leaves them as in the environment of the judge's process.
     folder: whether plugins of others find modules in the current folder.
     counter: of the instructions of calls; None if none are counted. dumps: folder of its dumps.
     """

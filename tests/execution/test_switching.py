@@ -15,6 +15,7 @@ from harness.capture.workload import name_problems
 from harness.errors import UsageError
 from harness.execution.pipeline import deal_cells
 from harness.execution.switching import find_idle
+from harness.machine.threads import THREAD_VARIABLES
 from harness.plan.arm import Arm, Environment
 from harness.plan.planner import plan_run
 from harness.plugins.manager import load_plugins
@@ -82,6 +83,20 @@ def test_threads_of_a_cell_are_recorded_and_both_numbers_occur(tmp_path):
     for result in run.results:
         if result.seconds:
             assert f"--threads {result.threads}" in repeat_command(run.header, result)
+
+
+def test_the_threads_of_an_arm_are_those_of_its_backend_and_a_judge_has_one(tmp_path):
+    from harness.execution.worker_supervisor import WorkerSupervisor
+
+    supervisor = WorkerSupervisor(load_plugins(), "im2col", tmp_path, 2**33, 3, ())
+    try:
+        supervisor.launch()
+        judge, host = (Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") for pid in supervisor.pids)
+    finally:
+        supervisor.close()
+    for name in THREAD_VARIABLES:
+        assert f"{name}=1".encode() in judge
+        assert f"{name}=3".encode() in host
 
 
 def _arm(text, switch=""):

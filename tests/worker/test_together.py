@@ -11,7 +11,8 @@ from harness.plan.cell import Limits
 from harness.plugins.manager import load_plugins
 from harness.problems import make_arrays
 from harness.worker.hosted.backend import make_hosted
-from harness.worker.hosted.process import Host, HostDiedError, HostError
+from harness.worker.hosted.process import Host, HostDiedError
+from harness.worker.hosted.raised import HostError
 from harness.worker.hosted.subject import HostedUnderTest
 from harness.worker.protocol import Start
 from harness.worker.wire.channel import Channel

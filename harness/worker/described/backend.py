@@ -16,7 +16,7 @@ from harness.problems.numerics import Numerics
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 from harness.worker.described.process import Describer, NoAnswerError
-from harness.worker.hosted.process import make_error
+from harness.worker.hosted.raised import make_error
 from harness.worker.wire.arguments import Asked
 from harness.worker.wire.descriptions import Answer, Arithmetic, Offer, Way
 from harness.worker.wire.messages import MOST_TEXT, Raised

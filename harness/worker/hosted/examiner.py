@@ -19,7 +19,7 @@ from harness.record.counts import Counts
 from harness.record.run import CANNOT_TELL, WRONG
 from harness.worker.hosted.backend import HostedBackend
 from harness.worker.hosted.network import HostedNetworkUnderTest
-from harness.worker.hosted.process import HostError
+from harness.worker.hosted.raised import HostError
 from harness.worker.hosted.subject import HostedUnderTest
 from harness.worker.judging import POOL, Contents, OwnJudge
 from harness.worker.protocol import Checked, Count, Prepare, Reply, Sample, Sampled

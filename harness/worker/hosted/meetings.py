@@ -12,7 +12,8 @@ from harness.laws.subject import unturned
 from harness.problems.arrays import Array
 from harness.problems.problem import Problem
 from harness.worker.hosted.prepared import HeldPreparedCall, take_answer
-from harness.worker.hosted.process import Host, HostError
+from harness.worker.hosted.process import Host
+from harness.worker.hosted.raised import HostError
 from harness.worker.wire.arena import Placed
 from harness.worker.wire.arguments import Asked
 from harness.worker.wire.messages import Interrupt, Met, Overlap, Renew

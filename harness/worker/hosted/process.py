@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import contextlib
 import itertools
 import os
@@ -14,21 +13,20 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
 
-from harness.backend.routing import UnsupportedError
-from harness.errors import HarnessError
 from harness.laws.meeting import Interruption, Overlapping, Stop
 from harness.laws.meeting import Taken as Answer
+from harness.machine.threads import THREAD_VARIABLES
 from harness.measure.descendants import end_descendants
 from harness.plugins.searching import start_command
 from harness.problems.arrays import Array
 from harness.worker import protocol
 from harness.worker.hosted.output import Output
+from harness.worker.hosted.raised import HostError, make_error
 from harness.worker.wire.arena import Arena, ArenaError, Blocks, Placed, create_file
 from harness.worker.wire.channel import Channel, ChannelClosedError, ChannelError
 from harness.worker.wire.messages import (
@@ -59,14 +57,9 @@ REPLIES: dict[type[protocol.Request], tuple[type[protocol.Reply], ...]] = {
     protocol.Count: (protocol.Checked,),
 }  # fmt: skip
 MOST_QUESTIONS = 10_000  # of one request; a block of samples asks a few
-MOST_TYPES = 20
 Expected = TypeVar("Expected")
 END_S = 2.0  # until a process whose channel is closed has ended
 DEATH_S = 30.0  # the same if it closed the channel itself: on a busy machine a process that dies waits for a core
-_CAUGHT = (  # laws tell these apart; a class of the backend counts as the first that it is derived from
-    ArithmeticError, AttributeError, IndexError, KeyError, MemoryError, NotImplementedError, OSError, RuntimeError,
-    TypeError, ValueError,
-)  # fmt: skip
 
 
 Examine = Callable[[Question], Seed | Verdict]
@@ -82,12 +75,6 @@ class HostDiedError(BaseException):
     def __init__(self, code: int) -> None:
         super().__init__(f"the backend's process ended with {code}")
         self.code = code
-
-
-class HostError(Exception):
-    """An exception of the backend in its own process; `where` is the file and line that raised it, "" if unknown."""
-
-    where: str = ""
 
 
 @dataclass(slots=True)
@@ -113,10 +100,18 @@ class _Queued:
 class Host:
     """The process of one backend. Requests are answered one after the other."""
 
-    def __init__(self, source: int | None = None, launcher: Sequence[str] = (), *, folder: bool = True) -> None:
+    def __init__(
+        self,
+        source: int | None = None,
+        launcher: Sequence[str] = (),
+        *,
+        folder: bool = True,
+        threads: int | None = None,
+    ) -> None:
         """Start the process.
 
         launcher: what goes before its command. folder: whether it finds modules in the current folder.
+        threads: of its libraries; None leaves them as in the environment of this process.
         source: descriptor of the pipe of the run's requests; when the run has closed it, this process ends at once.
         """
         files = create_file(), create_file()
@@ -131,6 +126,7 @@ class Host:
             stdin=subprocess.DEVNULL,
             stdout=self.output.target,
             stderr=self.output.target,
+            env=os.environ if threads is None else {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))},
         )
         self.output.begin()
         theirs.close()
@@ -375,24 +371,3 @@ class Host:
             code = self.process.wait()
         self.output.finish()
         return HostDiedError(code)
-
-
-def make_error(raised: Raised) -> Exception:
-    """Return an exception for one of the backend's process, of a class that laws tell apart like the original."""
-    if raised.refused:
-        return UnsupportedError(raised.text[:MOST_TEXT])
-    error = _make_class(tuple(name[:MOST_TEXT] for name in raised.types[:MOST_TYPES]))(raised.text[:MOST_TEXT])
-    error.where = raised.where[:MOST_TEXT]
-    return error
-
-
-@lru_cache(maxsize=256)
-def _make_class(types: tuple[str, ...]) -> type[HostError]:
-    """Return a subclass of HostError, and of the built-in class that a backend's exception is derived from."""
-    if HarnessError.__name__ in types:
-        bases: tuple[type, ...] = (HostError, HarnessError)
-    else:
-        found = next((kind for name in types for kind in _CAUGHT if kind.__name__ == name), None)
-        bases = (HostError,) if found is None else (HostError, found)
-    name = types[0] if types and types[0].isidentifier() else "Exception"
-    return type(name, bases, {"__module__": builtins.__name__})
