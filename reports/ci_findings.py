@@ -13,7 +13,6 @@ from harness.analysis import (
     conclude_gate,
     describe_claims,
     describe_failure,
-    describe_reason,
     join_rows,
     make_inert,
     repeat_command,
@@ -176,11 +175,11 @@ def _judge_row(run: Run, row: Row, can_tell: bool) -> Finding | None:
     verdict = row.judgement.verdict
     value, interval = ratio_words(row.judgement.ratio)
     if verdict == "MISSING":
-        message = describe_reason(row) or ""
+        message = row.judgement.reason or ""
     elif verdict == "SLOWER" and not row.new.slowdown:  # a slow-down put in on purpose is to be found
         message = f"takes {value} times the base ({interval})"
     elif verdict == "INCONCLUSIVE":
-        return Finding(level="open", kind=verdict, message=describe_reason(row) or "")
+        return Finding(level="open", kind=verdict, message=row.judgement.reason or "")
     else:
         return None if can_tell else Finding(level="open", kind=verdict, message="the machine cannot tell")
     base = (("base", row.base.arm),) if row.base else ()
@@ -225,6 +224,8 @@ def judge_whole(analysis: Analysis) -> Iterator[Finding]:
     if arm_comparison is not None and not arm_comparison.can_tell:
         share = f"{100 * arm_comparison.dropped:.0f} % of the blocks were disturbed"
         yield Finding(level="open", kind="cannot tell", message=f"the machine cannot tell: {share}")
+    for limit in arm_comparison.idle_limits if arm_comparison is not None else ():
+        yield Finding(level="open", kind="limit", message=f"limit {limit}")
 
 
 def _judge_claims(claims: ClaimsReport) -> Iterator[Finding]:

@@ -114,12 +114,13 @@ SAID = {
     "FASTER": "faster",
     "SAME": "the same",
     "INCONCLUSIVE": "inconclusive",
+    "NEW": "new",
 }
 
 
 COUNTED: dict[CountVerdict, str] = {
     "MORE": "with more instructions", "MISSING": "missing", "FEWER": "with fewer instructions", "SAME": "the same",
-    "INCONCLUSIVE": "inconclusive",
+    "INCONCLUSIVE": "inconclusive", "NEW": "new",
 }  # fmt: skip
 VERSIONS: dict[ExitCode, State] = {ExitCode.OK: "good", ExitCode.CANNOT_TELL: "open"}  # of a gate; all others are bad
 
@@ -194,7 +195,14 @@ def _judge_cells(arm_comparison: ArmComparison) -> tuple[State, str, list[str]]:
     first, *others = named
     parts = [f"{count(first[0], 'cell')} {first[1]}", *(f"{number} {words}" for number, words in others)]
     state: State = "bad" if counts["SLOWER"] or counts["MISSING"] else "open" if counts["INCONCLUSIVE"] else "good"
-    return state, ", ".join(parts), [f"A change of {format_percents(arm_comparison.gate.delta)} counts."]
+    return (
+        state,
+        ", ".join(parts),
+        [
+            f"A change of {format_percents(arm_comparison.gate.delta)} counts.",
+            *(f"Limit {limit}." for limit in arm_comparison.idle_limits),
+        ],
+    )
 
 
 def _judge_qualification(analysis: Analysis) -> tuple[State, str, list[str]]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.analysis.arm_comparison import ArmComparison, Row
-    from harness.analysis.arm_rows import Effect, Group, describe_reason, effects, groups_of, row_ratios, verdict_row
+    from harness.analysis.arm_rows import Effect, Group, effects, groups_of, row_ratios, verdict_row
     from harness.analysis.bugs import BUG_STATUSES, BugRow, BugStatus, count_statuses
     from harness.analysis.causes import Cause
     from harness.analysis.claims.judge import ClaimsReport, FaultRow, PromiseRow
@@ -56,7 +56,7 @@ else:
         __name__,
         {
             "arm_comparison": "ArmComparison Row",
-            "arm_rows": "Effect Group describe_reason effects groups_of row_ratios verdict_row",
+            "arm_rows": "Effect Group effects groups_of row_ratios verdict_row",
             "bugs": "BUG_STATUSES BugRow BugStatus count_statuses",
             "causes": "Cause",
             "claims.judge": "ClaimsReport FaultRow PromiseRow",
@@ -90,7 +90,7 @@ __all__ = [
     "FuzzFinding", "FuzzReport", "FuzzedBackend", "GateReport", "Group", "History", "Kill", "KillMatrix", "NetworkRow",
     "Portfolio", "PromiseRow", "Qualification", "Row", "Series", "SettingRow", "Shift", "SpeedRow", "comparison_frame",
     "conclude_claims", "conclude_gate", "count_record", "count_statuses", "describe_claims", "describe_counted",
-    "describe_failure", "describe_incomplete", "describe_outcome", "describe_reason", "describe_resumed",
+    "describe_failure", "describe_incomplete", "describe_outcome", "describe_resumed",
     "describe_silent", "effects", "estimate_time", "groups_of", "join_rows", "make_inert", "plain_records",
     "repeat_command", "row_ratios", "schema_table", "semantics_arms", "show_text", "verdict_row",
 ]  # fmt: skip

@@ -6,11 +6,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.analysis.excess import find_idle_limits
 from harness.analysis.exit_code import find_exit_code
+from harness.analysis.outcomes import Silent, find_silent, judge_one_sided
 from harness.analysis.payback import Payback, pay_back
 from harness.analysis.sequential import Design
 from harness.analysis.statistics import Estimate, log_ratios
-from harness.analysis.verdicts import Judgement, Verdict, judge, overall
+from harness.analysis.verdicts import WORST_FIRST, Judgement, Verdict, judge, overall
 from harness.exit_codes import ExitCode
 from harness.measure.disturbance import MOST_DROPPED
 from harness.plan.gate import Gate
@@ -57,7 +59,13 @@ class ArmComparison:
 
     def delta_of(self, row: Row) -> float:
         """Return the relative change that counts in a cell."""
-        return find_limit(self.gate, row.new).delta or self.gate.delta
+        return find_delta(self.gate, row.new)
+
+    @property
+    def idle_limits(self) -> tuple[str, ...]:
+        """Rows of limits that were not applied, with the reason: they are judged by `gate`, except for times."""
+        pairs = [(row.base, row.new) for row in self.rows]
+        return find_idle_limits(self.gate.limits, pairs, ("delta",), "only `gate` judges it")
 
     @property
     def can_tell(self) -> bool:
@@ -67,7 +75,7 @@ class ArmComparison:
     @property
     def counts(self) -> dict[str, int]:
         """Number of cells by verdict."""
-        counts: dict[str, int] = dict.fromkeys(("SLOWER", "MISSING", "INCONCLUSIVE", "FASTER", "SAME"), 0)
+        counts: dict[str, int] = dict.fromkeys(WORST_FIRST, 0)
         for row in self.rows:
             counts[row.judgement.verdict] += 1
         return counts
@@ -76,8 +84,8 @@ class ArmComparison:
     def exit_code(self) -> ExitCode:
         """Exit code of the run; if that is OK and the gate is armed, of the verdicts.
 
-        SLOWER also stands for missing cells. CANNOT_TELL: too many blocks were dropped, a cell is inconclusive, or its
-        times may not be true.
+        SLOWER also stands for missing cells. CANNOT_TELL: too many blocks were dropped, a cell is inconclusive, its
+        times may not be true, or all cells are new, so that nothing was compared.
         """
         code = find_exit_code(self.run)
         if code not in (ExitCode.OK, ExitCode.CANNOT_TELL) or not self.gate.armed:
@@ -89,7 +97,8 @@ class ArmComparison:
             return ExitCode.CANNOT_TELL
         if counts["SLOWER"]:
             return ExitCode.SLOWER
-        return ExitCode.CANNOT_TELL if counts["INCONCLUSIVE"] else code
+        nothing = bool(self.rows) and counts["NEW"] == len(self.rows)
+        return ExitCode.CANNOT_TELL if counts["INCONCLUSIVE"] or nothing else code
 
 
 def compare_to_base(run: Run, gate: Gate | None = None) -> ArmComparison:
@@ -101,11 +110,12 @@ def compare_to_base(run: Run, gate: Gate | None = None) -> ArmComparison:
     pairs = pair_results(run)
     ratios = {number: log_ratios(*map(_passes, pair)) for number, pair in enumerate(pairs)}
     suites = {number: new.suite for number, (_, new) in enumerate(pairs)}
-    deltas = {number: find_limit(gate, new).delta or gate.delta for number, (_, new) in enumerate(pairs)}
+    deltas = {number: find_delta(gate, new) for number, (_, new) in enumerate(pairs)}
     judged = judge_cells(ratios, suites, deltas, gate, ended=True)
+    silent = find_silent(run.results)
     for number, pair in enumerate(pairs):
-        if judged[number].verdict == "MISSING" and all(one is not None and one.outcome == "passed" for one in pair):
-            judged[number] = Judgement(verdict="INCONCLUSIVE", reason=DISTURBED)
+        if judged[number].verdict == "MISSING":
+            judged[number] = _judge_untimed(*pair, silent)
         if unknown := [one for one in pair if one is not None and (one.untold or one.unreached)]:
             judged[number] = Judgement(verdict="INCONCLUSIVE", reason=unknown[0].reason)
     by_arm: dict[str, dict[int, list[float]]] = defaultdict(dict)
@@ -117,6 +127,14 @@ def compare_to_base(run: Run, gate: Gate | None = None) -> ArmComparison:
         rows=tuple(Row(base=base, new=new, judgement=judged[n]) for n, (base, new) in enumerate(pairs)),
         overall={arm: overall(found) for arm, found in by_arm.items() if min(map(len, found.values())) > 1},
     )  # fmt: skip
+
+
+def _judge_untimed(base: Result | None, new: Result, silent: Silent) -> Judgement:
+    """Judge a cell without a pass that timed both sides, in the words of a gate."""
+    if base is not None and base.outcome == new.outcome == "passed":
+        return Judgement(verdict="INCONCLUSIVE", reason=DISTURBED)
+    verdict, reason = judge_one_sided(base, new, silent)
+    return Judgement(verdict=verdict, reason=reason)
 
 
 def judge_cells(
@@ -144,6 +162,11 @@ def judge_cells(
 def find_limit(gate: Gate, result: Result) -> Limit:
     """Return what counts for the cell of a result."""
     return gate.limit_of(result.suite, result.backend, result.arm, result.problem)
+
+
+def find_delta(gate: Gate, result: Result) -> float:
+    """Return the relative change of time that counts for the cell of a result."""
+    return gate.delta_of(result.suite, result.backend, result.arm, result.problem)
 
 
 def pair_results(run: Run) -> list[tuple[Result | None, Result]]:

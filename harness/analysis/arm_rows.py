@@ -10,10 +10,8 @@ from typing import Any
 
 from harness.analysis.arm_comparison import ArmComparison, Row
 from harness.analysis.statistics import Estimate, estimate_time, log_ratios, pass_values
-from harness.analysis.verdicts import overall
+from harness.analysis.verdicts import WORST_FIRST, overall
 from harness.record.run import Result
-
-WORST_FIRST = ("SLOWER", "MISSING", "INCONCLUSIVE", "FASTER", "SAME")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,25 +102,10 @@ def verdict_row(arm_comparison: ArmComparison, row: Row) -> dict[str, Any]:
         "base_cell": base.cell if base else None, "slowdown": new.slowdown,
         "operator": new.problem.partition(" ")[0], "more_passes": found.more_passes,
         "ratio": ratio.value if ratio else None, "ratio_low": ratio.low if ratio else None,
-        "ratio_high": ratio.high if ratio else None, "reason": describe_reason(row),
+        "ratio_high": ratio.high if ratio else None, "reason": found.reason,
         **_setup("base", base), **_setup("new", new), "pays": row.payback.words, "pays_calls": row.payback.calls,
         "base_ns": _time(base), "new_ns": _time(new), "base_outcome": base.outcome if base else "",
     }  # fmt: skip
-
-
-def describe_reason(row: Row) -> str | None:
-    """Return the reason for a missing verdict; for MISSING, the outcome of each side without a time; None for none."""
-    if row.judgement.verdict != "MISSING":
-        return row.judgement.reason
-    sides = [(name, side) for name, side in (("base", row.base), ("new", row.new)) if not (side and side.measurement)]
-    told = [f"{name}: {_became(side)}" for name, side in sides]
-    return "; ".join(told) or row.judgement.reason
-
-
-def _became(side: Result | None) -> str:
-    if side is None:
-        return "no such cell"
-    return f"{side.outcome}, {side.reason}" if side.reason else side.outcome
 
 
 def _time(result: Result | None) -> float | None:

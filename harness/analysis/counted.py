@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from harness.analysis.exit_code import find_exit_code
+from harness.analysis.outcomes import Silent, find_silent, judge_one_sided
 from harness.exit_codes import ExitCode
 from harness.plan.counting import Counting
 from harness.record.counts import Counts
 from harness.record.run import RAN, Result, Run
 
-CountVerdict = Literal["MORE", "MISSING", "INCONCLUSIVE", "FEWER", "SAME"]
+CountVerdict = Literal["MORE", "MISSING", "INCONCLUSIVE", "FEWER", "NEW", "SAME"]
 COUNT_VERDICTS: tuple[CountVerdict, ...] = get_args(CountVerdict)
 
 
@@ -77,7 +78,8 @@ class Counted:
         counts = self.counts
         if counts["MORE"] or counts["MISSING"]:
             return ExitCode.SLOWER
-        return ExitCode.CANNOT_TELL if counts["INCONCLUSIVE"] else code
+        nothing = bool(self.compared) and counts["NEW"] == len(self.compared)
+        return ExitCode.CANNOT_TELL if counts["INCONCLUSIVE"] or nothing else code
 
 
 def find_counted(run: Run) -> Counted | None:
@@ -92,17 +94,19 @@ def find_counted(run: Run) -> Counted | None:
 def _make_rows(run: Run, counting: Counting) -> Iterator[CountRow]:
     base_of = run.header.base_of
     counted = {(r.suite, r.problem, r.arm): r for r in run.results if r.kind == "count"}
+    silent = find_silent(run.results)
     for new in counted.values():
         if not counting.compares or base_of[new.arm] == new.arm:
             yield CountRow(base=None, new=new)
         else:
-            yield judge_counts(counted.get((new.suite, new.problem, base_of[new.arm])), new, counting.delta)
+            base = counted.get((new.suite, new.problem, base_of[new.arm]))
+            yield judge_counts(base, new, counting.delta, silent)
 
 
-def judge_counts(base: Result | None, new: Result, delta: float) -> CountRow:
+def judge_counts(base: Result | None, new: Result, delta: float, silent: Silent = frozenset()) -> CountRow:
     """Judge the counts of a cell against those of its base.
 
-    base: None if it has no such cell. delta: relative change that counts.
+    base: None if it has no such cell. delta: relative change that counts. silent: arms that gave no answer at all.
     """
     if not any(one is not None and one.outcome in RAN for one in (base, new)):
         return CountRow(base=base, new=new, reason=new.reason)
@@ -110,9 +114,8 @@ def judge_counts(base: Result | None, new: Result, delta: float) -> CountRow:
     if untold:
         return CountRow(base=base, new=new, verdict="INCONCLUSIVE", reason=untold[0].reason)
     if base is None or base.counts is None or new.counts is None:
-        sides = (("base", base), ("new", new))
-        lost = (f"{name}: {one.told if one else 'no such cell'}" for name, one in sides if not one or not one.counts)
-        return CountRow(base=base, new=new, verdict="MISSING", reason="; ".join(lost))
+        verdict, reason = judge_one_sided(base, new, silent)
+        return CountRow(base=base, new=new, verdict=verdict, reason=reason)
     ratio, bound = find_ratio(base.counts, new.counts), 1 + delta
     if ratio.low > bound:
         return CountRow(base=base, new=new, verdict="MORE", ratio=ratio)

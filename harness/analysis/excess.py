@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.plan.limits import Limit
+from harness.plan.limits import VALUES, Limit
 from harness.record.run import Pass, Result
 
 Word = Literal["MORE MEMORY", "LESS PRECISE", "INCONCLUSIVE"]
@@ -39,17 +39,18 @@ def find_excess(base: Result | None, new: Result, limit: Limit) -> Excess | None
 
 
 def find_idle_limits(
-    limits: Iterable[Limit], pairs: Sequence[tuple[Result | None, Result]], *, counted: bool
-) -> tuple[str, ...]:
+    limits: Iterable[Limit], pairs: Sequence[tuple[Result | None, Result]], applied: Collection[str] = VALUES,
+    why: str = "",
+) -> tuple[str, ...]:  # fmt: skip
     """Return the rows of limits, in words, of which a value held for no cell of the new version, with the reason.
 
     limits: all rows. pairs: results of the base and of the new version.
-    counted: True if instructions were counted, for which no row says what counts.
+    applied: values of rows that the comparison judges at all. why: it does not judge the others.
     """
     said = []
     for number, limit in enumerate(limits, 1):
-        if lost := [name for name in ("delta", "memory") if counted and getattr(limit, name) is not None]:
-            said.append(f"{number}. {limit.describe()}: {' and '.join(lost)} not applied, as instructions were counted")
+        if lost := [name for name in VALUES if name not in applied and getattr(limit, name) is not None]:
+            said.append(f"{number}. {limit.describe()}: {' and '.join(lost)} not applied, as {why}")
         elif not any(
             limit.covers(new.suite, new.backend, new.arm, new.problem) and is_checked(base, new, limit)
             for base, new in pairs

@@ -17,6 +17,7 @@ from harness.analysis.verdicts import Judgement
 from harness.exit_codes import ExitCode
 from harness.plan.counting import DELTA
 from harness.plan.gate import Gate
+from harness.plan.limits import VALUES
 from harness.record.acceptance import Acceptance
 from harness.record.run import RAN, WRONG, Result, Run
 
@@ -30,6 +31,8 @@ BROKEN_OK = "accepted by --base-broken ok"
 MENDS = "where the new version mends it, --base-broken ok lets its own laws decide"
 UNPROVEN = "--base-broken ok accepts it where laws of the new version pass and none is wrong; ask a suite of laws too"
 LONGEST_WHY = 300  # characters of a reason in the conclusion
+ALL: tuple[tuple[str, ...], str] = (VALUES, "")  # values of limits that are applied, and why others are not
+WHILE_COUNTED = (("bits",), "instructions were counted")
 NOTHING_ACCEPTED = Acceptance()
 QUIET_FINDINGS: tuple[Finding, ...] = ("SAME", "UNCHANGED", "NEW")  # findings that need no attention
 FINDING_MEANINGS: dict[Finding, str] = {
@@ -209,7 +212,7 @@ def judge_gate(arm_comparison: ArmComparison, acceptance: Acceptance = NOTHING_A
     cells = [_accept(_hold_limit(cell, gate), acceptance) for cell in compared]
     return GateReport(
         arm_comparison=arm_comparison, cells=tuple(sorted(cells, key=_worst_first)), lost=find_lost(run),
-        idle_limits=find_idle_limits(gate.limits, pairs, counted=run.header.counting is not None),
+        idle_limits=find_idle_limits(gate.limits, pairs, *(ALL if run.header.counting is None else WHILE_COUNTED)),
     )  # fmt: skip
 
 

@@ -92,6 +92,26 @@ def find_transition(base: Result | None, new: Result | None, silent: Silent = fr
     )  # fmt: skip
 
 
+def judge_one_sided(
+    base: Result | None, new: Result, silent: Silent = frozenset()
+) -> tuple[Literal["MISSING", "NEW", "INCONCLUSIVE"], str]:
+    """Judge a cell that only one side has timed or counted, as a gate does: (verdict, reason).
+
+    MISSING also stands for sides that are wrong, which the outcomes of a run tell. base, new, silent: as of
+    `find_transition`.
+    """
+    found = find_transition(base, new, silent)
+    if found.word == "INCONCLUSIVE":
+        return "INCONCLUSIVE", found.reason or NO_PASS
+    sides = (("base", base), ("new", new))
+    lost = [f"{name}: {one.told if one else 'no such cell'}" for name, one in sides if not _is_measured(one)]
+    return "NEW" if found.word == "NEW" else "MISSING", "; ".join(lost)
+
+
+def _is_measured(result: Result | None) -> bool:
+    return result is not None and (result.measurement is not None or result.counts is not None)
+
+
 def find_silent(results: Iterable[Result]) -> Silent:
     """Return the arms in which a cell could not run and no cell gave an answer, separately for laws and times."""
     cells: dict[tuple[str, bool], list[Result]] = defaultdict(list)

@@ -56,7 +56,7 @@ COMPARISON_COLUMNS = (
 
 
 VERDICT_COLUMNS = (
-    Column("verdict", "string", "", "SLOWER, FASTER, SAME, INCONCLUSIVE or MISSING"),
+    Column("verdict", "string", "", "SLOWER, FASTER, SAME, INCONCLUSIVE, MISSING or NEW"),
     Column("arm", "string", "", "arm that is compared"),
     Column("backend", "string", "", "registered name of its backend"),
     Column("base", "string", "", "arm that it is compared with: the first of its family"),
@@ -161,7 +161,7 @@ COUNT_COLUMNS = (
     Column("ratio", "float64", "1", "instructions over those of the base"),
     Column("ratio_low", "float64", "1", "least over the base's most"),
     Column("ratio_high", "float64", "1", "most over the base's least"),
-    Column("verdict", "string", "", "MORE, MISSING, INCONCLUSIVE, FEWER or SAME; null for a base"),
+    Column("verdict", "string", "", "MORE, MISSING, INCONCLUSIVE, FEWER, NEW or SAME; null for a base"),
     Column("reason", "string", "", "why there is no verdict, or no count"),
 )
 

@@ -1,4 +1,4 @@
-"""Verdicts on the cells of an interleaved comparison: SLOWER, FASTER, SAME, INCONCLUSIVE or MISSING, with reasons.
+"""Verdicts on the cells of an interleaved comparison: SLOWER, FASTER, SAME, INCONCLUSIVE, MISSING or NEW.
 
 A claim must hold for more than the change that counts: SLOWER needs evidence that the ratio lies beyond +delta, FASTER
 beyond -delta, and SAME evidence that it lies between; a cell without evidence is INCONCLUSIVE, never SAME. Benjamini
@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 from harness.analysis.sequential import NO_SPREAD, TRIMMED, Design, Statistic, replay
 from harness.analysis.statistics import CONFIDENCE, Estimate
@@ -29,7 +29,8 @@ from harness.analysis.statistics import CONFIDENCE, Estimate
 if TYPE_CHECKING:
     from harness.problems.arrays import Reals
 
-Verdict = Literal["SLOWER", "FASTER", "SAME", "INCONCLUSIVE", "MISSING"]
+Verdict = Literal["SLOWER", "MISSING", "INCONCLUSIVE", "FASTER", "NEW", "SAME"]
+WORST_FIRST: tuple[Verdict, ...] = get_args(Verdict)  # worst first
 CLAIMS: tuple[Verdict, ...] = ("SLOWER", "FASTER", "SAME")
 POWER = 0.8  # probability of a decision, for the forecast of passes
 FARTHEST = 10_000  # passes; no forecast goes beyond

@@ -34,7 +34,7 @@ def versus(
     delta: float | None = None, budget_s: float | None = None, mode: Mode | None = None,
     armed: bool = False, threads: int | None = None, plugins: Sequence[str] = (), without: Sequence[str] = (),
     output: str | Path | None = None, lease_wait_s: float | None = None, watch: Watch | None = None,
-    resume: str | Path | None = None,
+    resume: str | Path | None = None, limits: Sequence[Mapping[str, Any]] = (),
 ) -> Analysis:  # fmt: skip
     """Time arms in turns on this machine, as `python -m harness versus`; `.arm_comparison` has the verdicts.
 
@@ -45,13 +45,16 @@ def versus(
     budget_s: wall time of all passes. mode: of the caches. armed: True if verdicts make the exit code.
     threads: of every worker. output: new folder of the run. lease_wait_s: how long to wait for a device in use.
     resume: folder of an interrupted run, begun with the same arguments; only what is missing is done.
+    limits: rows as in [[tool.harness.limits]] (docs/ci.md), of which `delta` is applied.
     """
+    registry = load_all(plugins, without)
     contest = Contest(
         arms=arms, suites=suites, problems=problems, delta=delta, budget_s=budget_s, mode=mode, armed=armed,
         threads=threads, plugins=plugins, output=None if output is None else str(output),
         command=f"harness.versus({', '.join(map(repr, arms))})", lease_wait_s=lease_wait_s, resume=resume,
+        limits=check_limits(read_limits("limits", limits), registry),
     )  # fmt: skip
-    return analyse(time_arms(load_all(plugins, without), contest, watch or Silent()))
+    return analyse(time_arms(registry, contest, watch or Silent()))
 
 
 def gate(

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from harness.gating.bisect import Bisection, Step
     from harness.gating.versions import Build
 
+WORDS = {
+    "SLOWER": "slower", "BROKEN": "wrong", "MISSING": "without the cell", "MORE MEMORY": "in need of more memory",
+    "LESS PRECISE": "less precise",
+}  # fmt: skip
+
 
 @click.command("bisect")
 @click.option("--good", required=True, metavar="REV", help="Revision that is as it should be.")
@@ -37,7 +42,7 @@ def command(
     build_command: str, package: str | None, extras: str, threads: int | None, lease_wait: str | None,
     output: str | None, plugins: tuple[str, ...], without: tuple[str, ...],
 ) -> ExitCode:  # fmt: skip
-    """Find the commit between GOOD and BAD that made a cell slower, or wrong with --law.
+    """Find the commit between GOOD and BAD that made a cell slower, or wrong with --law, or exceed its limits.
 
     First it is shown that BAD is worse than GOOD; then a binary search compares commits with GOOD, timed in turns on
     this machine. An undecided commit gets twice the budget, and is then skipped: the result is one commit (exit code
@@ -50,11 +55,13 @@ def command(
     """
     from harness.cli.options import command_line
     from harness.cli.progress import choose_watch
+    from harness.cli.settings import find_limits
     from harness.errors import CannotTellError, UsageError
     from harness.gating.arming import arm_gate
     from harness.gating.bisect import NothingToFindError, find_change, list_commits
     from harness.gating.versions import Wanted
     from harness.git import find_repository, resolve_revision
+    from harness.plan.limits_reading import check_limits
 
     registry = load_registry(plugins, without)
     backend, problem = read_cell(cell, registry.networks)
@@ -69,7 +76,10 @@ def command(
         build_command=build_command, plugins=plugins, threads=threads, output=output,
         command=command_line(sys.argv[1:]), lease_wait_s=read_seconds(lease_wait) if lease_wait else None,
     )  # fmt: skip
-    gate = arm_gate(read_share(delta) if delta else None, 0.0, threads, unqualified=unqualified or law is not None)
+    gate = arm_gate(
+        read_share(delta) if delta else None, 0.0, threads, unqualified=unqualified or law is not None,
+        limits=check_limits(find_limits(Path.cwd()), registry),
+    )  # fmt: skip
     if gate.untimed and law is None:
         raise CannotTellError(f"bisect compares no times: {gate.untimed}")
     gate = replace(gate, budget_s=read_seconds(budget))
@@ -97,7 +107,9 @@ def print_found(repository: Path, found: Bisection) -> None:
     """Print the commit, or the commits that could not be separated."""
     from harness.git import git
 
-    change = "wrong" if found.change is None else f"slower, by {100 * (found.change.value - 1):.1f} % between the ends"
+    change = WORDS.get(found.finding, "wrong")
+    if found.change is not None:
+        change += f", by {100 * (found.change.value - 1):.1f} % between the ends"
     if found.found:
         say(f"the first commit that is {change}:")
     else:

@@ -2,7 +2,7 @@
 
 Keys are long options without their dashes. A table named like a command, such as [tool.harness.gate], is for that
 command alone and comes first; keys of [tool.harness] itself are for all commands that have the option. The rows of
-[[tool.harness.limits]] are no options; `gate` reads them.
+[[tool.harness.limits]] are no options; `gate`, `versus` and `bisect` read them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FILE = "pyproject.toml"
 MOST_BYTES = 2**20
-LIMITS = "limits"  # rows for `gate`, which reads them itself
+LIMITS = "limits"  # rows for comparisons, which read them themselves
 SHARED = {"list": {"plugin", "no-plugin"}}  # by command, the shared keys it takes; its options exclude each other
 FindCommand = Callable[[str], click.Command]
 

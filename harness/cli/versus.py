@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from harness.plan.suite import Mode
 
 SHOWN = 60
-ORDER = ("SLOWER", "MISSING", "INCONCLUSIVE", "FASTER", "SAME")
 COLOURS = {"SLOWER": "red", "MISSING": "red", "INCONCLUSIVE": "yellow", "FASTER": "green"}
 
 
@@ -75,7 +75,7 @@ def command(
     \b
     SLOWER, FASTER   new / base lies beyond 1 + DELTA on one side   SAME  inside on both
     INCONCLUSIVE     neither could be shown, with how many more passes it would take
-    MISSING          timed in one arm only
+    MISSING          timed in one arm only    NEW  the base cannot do it
 
     With --metric instructions, the verdicts are MORE and FEWER, from one process for each arm. Counts do not depend on
     how busy the machine is, which needs no qualification; a change of 0.5 % counts by default.
@@ -90,7 +90,10 @@ def command(
     from harness.analysis.analyse import analyse
     from harness.cli.options import command_line
     from harness.cli.progress import choose_watch
+    from harness.cli.saying import say
+    from harness.cli.settings import find_limits
     from harness.gating.arms import Contest, time_arms
+    from harness.plan.limits_reading import check_limits
 
     registry = load_registry(plugins, without)
     reporters = registry.reporters_for(formats)
@@ -103,12 +106,15 @@ def command(
         compares=True,
         armed=armed,
     )
+    limits = check_limits(find_limits(Path.cwd()), registry)
     contest = Contest(
         arms=arms, suites=suites or ("speed-short",), problems=given,
         delta=read_share(delta) if delta else None, budget_s=read_seconds(budget) if budget else None, mode=mode,
         armed=armed, threads=threads, plugins=plugins, output=output, command=command_line(sys.argv[1:]),
-        lease_wait_s=read_seconds(lease_wait) if lease_wait else None, resume=resume, counting=counting,
+        lease_wait_s=read_seconds(lease_wait) if lease_wait else None, resume=resume, counting=counting, limits=limits,
     )  # fmt: skip
+    if limits and counting is not None:
+        say("limits of pyproject.toml are not applied, as instructions are counted; --delta says what counts")
     watch = choose_watch()
     try:
         run = time_arms(registry, contest, watch)
@@ -144,11 +150,12 @@ def print_verdicts(arm_comparison: ArmComparison) -> None:
     """Print the table of verdicts, one effect for each arm, and the condition of the machine."""
     from rich.markup import escape
 
+    from harness.analysis.verdicts import WORST_FIRST
     from harness.cli.summary import print_effects, ratio_cells
     from harness.cli.terminal import open_console, plain_table
 
     console = open_console()
-    rows = sorted(arm_comparison.rows, key=lambda row: ORDER.index(row.judgement.verdict))
+    rows = sorted(arm_comparison.rows, key=lambda row: WORST_FIRST.index(row.judgement.verdict))
     heads = (
         "verdict",
         "arm",
@@ -171,6 +178,8 @@ def print_verdicts(arm_comparison: ArmComparison) -> None:
     console.print(table)
     if len(rows) > SHOWN:
         console.print(f"... and {len(rows) - SHOWN} more; the report has them all")
+    for limit in arm_comparison.idle_limits:
+        console.print(f"[yellow]limit {escape(limit)}[/yellow]", soft_wrap=True)
     print_effects(console, arm_comparison)
     counts = ", ".join(f"{count} {name}" for name, count in arm_comparison.counts.items() if count)
     console.print(f"{len(rows)} cells, a change of {100 * arm_comparison.gate.delta:.3g} % counts: {counts or 'none'}")

@@ -203,7 +203,7 @@ def look(state: TimingState, contests: Sequence[Contest]) -> None:
         new.number: log_ratios(state.measured.get(base.number, ()), state.measured.get(new.number, ()))
         for base, new in pairs
     }
-    deltas = {c.number: gate.limit_of(c.suite, c.backend, c.arm, c.line).delta or gate.delta for _, c in pairs}
+    deltas = {c.number: gate.delta_of(c.suite, c.backend, c.arm, c.line) for _, c in pairs}
     judged = judge_cells(ratios, {new.number: new.suite for _, new in pairs}, deltas, gate)
     state.done |= {number for number, judgement in judged.items() if judgement.verdict in DECIDED}
     for contest in contests:

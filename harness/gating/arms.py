@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.analysis.qualification import Qualification
 from harness.capture.workload import name_problems
 from harness.errors import CannotTellError, UsageError
 from harness.execution.pipeline import check_start, start
@@ -14,6 +15,8 @@ from harness.gating.arming import make_gate, read_known, refuse
 from harness.plan.arm import parse_arms
 from harness.plan.counted import count_instead
 from harness.plan.counting import Counting
+from harness.plan.gate import Gate
+from harness.plan.limits import Limit
 from harness.plan.planner import plan_run
 from harness.plan.suite import Mode, NamedProblem
 from harness.plugins.manager import Registry
@@ -30,6 +33,7 @@ class Contest:
     threads: of every worker, by default all. output: new folder of the run. command: as it is recorded.
     lease_wait_s: how long to wait for a device in use, by default without end. resume: folder of an interrupted run.
     counting: how instructions are counted instead of times; None for times.
+    limits: the relative change of time that counts for some of the cells, instead of `delta`.
     """
 
     arms: Sequence[str]
@@ -46,6 +50,7 @@ class Contest:
     lease_wait_s: float | None = None
     resume: str | Path | None = None
     counting: Counting | None = None
+    limits: tuple[Limit, ...] = ()
 
 
 def time_arms(registry: Registry, contest: Contest, watch: Watch) -> Run:
@@ -73,13 +78,13 @@ def time_arms(registry: Registry, contest: Contest, watch: Watch) -> Run:
             contest.plugins, None, contest.threads, watch, contest.command, resume=contest.resume,
         )  # fmt: skip
     known = read_known(contest.threads)
-    gate = make_gate(contest.delta, known, contest.budget_s, 0, armed=contest.armed)
+    gate = _make_gate(contest, known, 0)
     if reason := refuse(gate, known):
         raise CannotTellError(f"the gate is not armed: {reason}")
     if contest.budget_s is None:
         cells = plan_run(registry, contest.suites, problems=given, arms=arms[1:], threads=contest.threads).cells
         timed = sum(cell.decided is None for cell in cells)
-        gate = make_gate(contest.delta, known, None, timed, armed=contest.armed)
+        gate = _make_gate(contest, known, timed)
     plan = plan_run(
         registry, contest.suites, problems=given, arms=arms, gate=gate, mode=contest.mode, threads=contest.threads
     )
@@ -87,3 +92,8 @@ def time_arms(registry: Registry, contest: Contest, watch: Watch) -> Run:
         registry, plan, contest.suites, contest.output, contest.plugins, None, contest.threads, watch, contest.command,
         lease_wait_s=contest.lease_wait_s, resume=contest.resume,
     )  # fmt: skip
+
+
+def _make_gate(contest: Contest, known: Qualification | None, cells: int) -> Gate:
+    made = make_gate(contest.delta, known, contest.budget_s, cells, armed=contest.armed)
+    return replace(made, limits=contest.limits)

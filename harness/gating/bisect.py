@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from harness.analysis.analyse import analyse
-from harness.analysis.gate_report import Compared
+from harness.analysis.gate_report import Compared, Finding
+from harness.analysis.outcomes import BEYOND
 from harness.analysis.statistics import Estimate
 from harness.errors import UsageError
 from harness.execution.progress import Watch
@@ -22,6 +23,8 @@ from harness.plan.gate import Gate
 from harness.plugins.manager import Registry
 
 Answer = Literal["good", "bad", "unclear"]
+WORSE: tuple[Finding, ...] = ("SLOWER", "BROKEN", "MISSING", "MORE MEMORY", "LESS PRECISE")
+MOST_DELTA = 0.99  # the largest change of time that can be asked for; it stands where times do not matter, too
 MORE = 2.0  # factor on the budget for a commit that the first comparison left undecided
 
 
@@ -42,12 +45,14 @@ class Step:
 class Bisection:
     """Result of a search: `suspects` is one commit, or those between which nothing could be decided, oldest first.
 
-    change: how much slower the bad end is than the good one; None if it is wrong or missing instead.
+    change: how much slower the bad end is than the good one; None if something else is worse.
+    finding: what the bad end is.
     """
 
     suspects: tuple[str, ...]
     steps: tuple[Step, ...]
     change: Estimate | None = None
+    finding: Finding = "BROKEN"
 
     @property
     def found(self) -> bool:
@@ -103,7 +108,7 @@ def find_change(
     wanted: a comparison of one cell.
     commits: candidates, oldest first; the last one is the bad end.
     tell: receives each step.
-    A commit counts as bad if it is closer to the bad end: beyond the square root of the total change.
+    A commit counts as bad if it is closer to the bad end: beyond the square root of the total change, or twice as slow.
     Raises NothingToFindError if the ends do not surely differ, UsageError if the bad end cannot run.
     """
     ends = _compare(registry, wanted, gate, watch, commits[-1])
@@ -112,50 +117,65 @@ def find_change(
             f"bad: got {commits[-1][:12]}, which cannot run ({ends.new.reason or ends.new.outcome}), "
             "wanted one that can be asked"
         )
-    if ends.finding not in ("SLOWER", "BROKEN", "MISSING"):
+    if ends.finding not in WORSE:
         why = ends.reason or ends.new.reason
         seen = ends.finding + (f", {why}" if why else "")
         raise NothingToFindError(seen, unclear=ends.finding == "INCONCLUSIVE")
     change = ends.judgement.ratio if ends.finding == "SLOWER" and ends.judgement is not None else None
     tell(Step(revision=commits[-1], answer="bad", ratio=change, reason=ends.reason))
-    if change is not None:
-        gate = replace(gate, delta=math.sqrt(change.value) - 1)
+    gate = find_threshold(gate, ends)
 
     def test(revision: str) -> Step:
-        step = try_commit(registry, wanted, gate, watch, revision, timed=change is not None)
+        step = try_commit(registry, wanted, gate, watch, revision, ends.finding)
         if step.answer == "unclear" and step.ratio is not None:  # undecided times: more passes may decide
             tell(step)
             more = replace(gate, budget_s=MORE * gate.budget_s)
-            step = try_commit(registry, wanted, more, watch, revision, timed=True)
+            step = try_commit(registry, wanted, more, watch, revision, ends.finding)
         tell(step)
         return step
 
-    return replace(bisect(commits, test), change=change)
+    return replace(bisect(commits, test), change=change, finding=ends.finding)
 
 
-def try_commit(
-    registry: Registry, wanted: Wanted, gate: Gate, watch: Watch, revision: str, *, timed: bool
-) -> Step:  # fmt: skip
+def find_threshold(gate: Gate, ends: Compared) -> Gate:
+    """Return the gate that says which end a commit is closer to.
+
+    gate: that compared the ends. ends: what it found. The limit of a cell, if it has one, is about the whole change;
+    where memory or bits are worse, times must not decide.
+    """
+    limits = tuple(replace(limit, delta=None) for limit in gate.limits)
+    if ends.finding == "SLOWER" and ends.judgement is not None and ends.judgement.ratio is not None:
+        return replace(gate, delta=min(math.sqrt(ends.judgement.ratio.value) - 1, MOST_DELTA), limits=limits)
+    return replace(gate, delta=MOST_DELTA, limits=limits) if ends.finding in BEYOND else gate
+
+
+def try_commit(registry: Registry, wanted: Wanted, gate: Gate, watch: Watch, revision: str, worse: Finding) -> Step:
     """Compare one commit with the good end; a commit that cannot be prepared is unclear, with the reason.
 
-    wanted: a comparison of one cell. revision: the commit.
-    timed: True if times decide, False for correctness.
+    wanted: a comparison of one cell. revision: the commit. worse: what the bad end is.
     """
     try:
         found = _compare(registry, wanted, gate, watch, revision)
     except UsageError as error:
         return Step(revision=revision, answer="unclear", reason=str(error))
     return Step(
-        revision=revision, answer=read_answer(found, timed=timed), reason=found.reason,
+        revision=revision, answer=read_answer(found, worse), reason=found.reason,
         ratio=found.judgement.ratio if found.judgement is not None else None,
     )  # fmt: skip
 
 
-def read_answer(found: Compared, *, timed: bool) -> Answer:
-    """Return what a finding says about a commit; if times decide, a cell without a time is unclear."""
-    if timed:
+def read_answer(found: Compared, worse: Finding) -> Answer:
+    """Return what a finding says about a commit.
+
+    found: compared with the good end. worse: what the bad end is; if it is slower, a cell without a time is unclear,
+    and if it is beyond a limit, so is all that is not shown to be within.
+    """
+    if worse == "SLOWER":
         answers: dict[str, Answer] = {"SLOWER": "bad", "SAME": "good", "FASTER": "good"}
         return answers.get(found.finding, "unclear")
+    if worse in BEYOND:
+        within = found.finding in ("SLOWER", "SAME", "FASTER", "UNCHANGED") and found.new.outcome == "passed"
+        return "bad" if found.finding == worse else "good" if within else "unclear"
     if found.new.outcome == "unavailable":  # it does not load, which says nothing about the change
         return "unclear"
     return "bad" if found.finding in ("BROKEN", "MISSING") else "good" if found.new.outcome == "passed" else "unclear"

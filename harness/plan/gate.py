@@ -47,13 +47,21 @@ class Gate:
     limits: tuple[Limit, ...] = ()
 
     def limit_of(self, suite: str, backend: str, arm: str, line: str) -> Limit:
-        """Return what counts for a cell; its `delta` is never None.
+        """Return what counts for a cell: of each value, that of the last row that says it, None where none does.
 
         suite, backend, arm: their names. line: of the problem.
         """
-        found = Limit(delta=self.delta)
+        found = Limit()
         for limit in self.limits:
             if limit.covers(suite, backend, arm, line):
                 given = {name: value for name in VALUES if (value := getattr(limit, name)) is not None}
                 found = replace(found, **given)
         return found
+
+    def delta_of(self, suite: str, backend: str, arm: str, line: str) -> float:
+        """Return the relative change of time that counts in a cell.
+
+        suite, backend, arm: their names. line: of the problem.
+        """
+        found = self.limit_of(suite, backend, arm, line).delta
+        return self.delta if found is None else found

@@ -5,6 +5,10 @@ from dataclasses import replace
 import pytest
 
 from harness.analysis.arm_comparison import compare_to_base, dropped_share
+from harness.analysis.gate_report import judge_gate
+from harness.plan.claims.rows import Scope
+from harness.plan.limits import Limit
+from harness.record.run import NOT_OFFERED
 from tests.reports.made import compare_arms, spread, time_cell
 
 OTHER = "conv x=1x4x9 w=3x4x3"
@@ -34,6 +38,49 @@ def test_a_cell_that_only_one_arm_has_is_missing():
     arm_comparison = compare_to_base(run, _gate(run, armed=True))
     assert arm_comparison.counts["MISSING"] == 1
     assert arm_comparison.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "verdict", "said"),
+    [
+        ("unsupported", "no float16", "NEW", "base: unsupported: no float16"),
+        ("skipped", "too dear", "NEW", "base: skipped: too dear"),
+        ("unavailable", "no device", "INCONCLUSIVE", "the base cannot run here: no device"),
+        ("unavailable", "not offered there", "NEW", "base: unavailable: not offered there"),
+        ("failed", "wrong", "MISSING", "base: failed: wrong"),
+    ],
+)
+def test_a_cell_that_the_base_lacks_is_what_a_gate_calls_it(outcome, reason, verdict, said):
+    reason = reason.replace("not offered there", NOT_OFFERED)
+    base, new = _pair(1000, 1000, OTHER, 2)
+    run = compare_arms(*_pair(1000, 1000), replace(base, outcome=outcome, reason=reason, measurement=None), new)
+    armed = compare_to_base(run, _gate(run, armed=True))
+    row = next(row for row in armed.rows if row.new.problem == OTHER)
+    assert (row.judgement.verdict, row.judgement.reason) == (verdict, said.replace("not offered there", NOT_OFFERED))
+    finding = next(c.finding for c in judge_gate(armed).cells if c.new.problem == OTHER)
+    assert finding == {"MISSING": "MENDED"}.get(verdict, verdict)
+    assert armed.exit_code == {"NEW": 0, "INCONCLUSIVE": 5, "MISSING": 1}[verdict]
+
+
+def test_new_cells_alone_compare_nothing():
+    base, new = _pair(1000, 1000)
+    run = compare_arms(replace(base, outcome="unsupported", measurement=None), new)
+    assert compare_to_base(run, _gate(run, armed=True)).exit_code == 5
+    assert compare_to_base(run).exit_code == 0
+
+
+def test_a_cell_is_judged_by_its_own_limit_and_other_values_of_limits_are_named():
+    run = compare_arms(*_pair(1000, 1100), *_pair(1000, 1100, OTHER, 2))
+    limits = (Limit(delta=0.2), Limit(scope=Scope(backend="", problems=(OTHER,)), delta=0.01), Limit(memory=0.1))
+    armed = compare_to_base(run, _gate(run, armed=True, limits=limits))
+    assert {row.new.problem: row.judgement.verdict for row in armed.rows} == {
+        "conv x=1x2x9 w=3x2x3": "SAME", OTHER: "SLOWER",
+    }  # fmt: skip
+    assert armed.exit_code == 3
+    assert armed.idle_limits == ("3. all cells: memory 0.1: memory not applied, as only `gate` judges it",)
+    misspelt = replace(limits[1], scope=Scope(backend="", problems=("conv x=9*",)))
+    (said,) = compare_to_base(run, _gate(run, limits=(misspelt,))).idle_limits
+    assert "held for no cell" in said
 
 
 @pytest.mark.parametrize("side", [0, 1])

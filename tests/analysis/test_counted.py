@@ -72,6 +72,14 @@ def test_a_verdict_needs_the_whole_interval(instructions, verdict, code):
     assert analyse(compare(*run.results, armed=False)).exit_code == ExitCode.OK
 
 
+def test_a_cell_that_the_base_does_not_support_is_new():
+    base = count_cell(0, "base", (), outcome="unsupported", reason="no float16")
+    analysis = analyse(compare(base, count_cell(1, "new", BASE)))
+    (row,) = analysis.counted.compared
+    assert (row.verdict, row.reason) == ("NEW", "base: unsupported: no float16")
+    assert analysis.exit_code == ExitCode.CANNOT_TELL  # nothing was compared
+
+
 def test_the_threshold_is_that_of_the_record():
     assert analyse(compare_counts(times(1.01), delta=0.05)).counted.compared[0].verdict == "SAME"
 

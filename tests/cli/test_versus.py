@@ -4,6 +4,7 @@ import pytest
 
 from harness.analysis.qualification import Qualification, name_environment, write_qualification
 from harness.cli.main import main
+from harness.record.directory import read_run
 from harness.record.environment import describe_environment
 from tests.commands import call_harness
 from tests.conftest import ROOT
@@ -43,6 +44,33 @@ def test_bad_input_is_one_clear_line_and_exit_2(tmp_path, monkeypatch, capsys, a
     assert ended.value.code == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("error: ") and message in line
+
+
+def test_limits_of_the_project_are_read_and_refused_in_one_line(tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").write_text('[[tool.harness.limits]]\nsuite = "sped-short"\ndelta = "5%"\n')
+    done = call_harness("versus", "a=im2col", "b=im2col", cwd=tmp_path, HARNESS_STATE_DIR=tmp_path)
+    assert done.returncode == 2 and "limits 1: unknown suite: got 'sped-short'" in done.stderr
+    (tmp_path / "pyproject.toml").write_text('[[tool.harness.limits]]\ndelta = "0.5%"\n')
+    monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path))
+    write_qualification(
+        Qualification(environment=name_environment(describe_environment()), created="", cells=40, alarms=0,
+                      powers={"0.1": (40, 40)})
+    )  # fmt: skip
+    done = call_harness("versus", "a=im2col", "b=im2col", "--gate", cwd=tmp_path)
+    assert done.returncode == 5 and "delta is 0.005, but this machine is qualified" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_record_has_the_limits_of_the_project(tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[[tool.harness.limits]]\ndelta = "50%"\nmemory = "10%"\n')
+    done = call_harness(
+        "versus", "a=im2col", "b=im2col", "--problem", PROBLEM, "--budget", "1s", "--output", tmp_path / "run",
+        cwd=tmp_path, HARNESS_STATE_DIR=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (limit,) = read_run(tmp_path / "run").header.gate.limits
+    assert (limit.delta, limit.memory) == (0.5, 0.1)
+    assert "memory not applied, as only `gate` judges it" in done.stdout
 
 
 def test_a_gate_is_not_armed_on_a_machine_that_nobody_qualified(tmp_path):

@@ -120,13 +120,13 @@ def test_a_worker_that_dies_while_it_frees_its_arrays_costs_nothing_that_was_tim
         supervisor.close()
 
 
-def test_what_only_the_other_arm_can_do_is_timed_once_and_missing(tmp_path):
+def test_what_only_the_other_arm_can_do_is_timed_once_and_new(tmp_path):
     line = "max_pool x=1x1x8x8 kernel=2x2"
     arms = (Arm(name="a", backend="fft"), Arm(name="b", backend="im2col"))
     run = _race(tmp_path, arms=arms, gate=Gate(budget_s=600, blocks=2, block_s=0.001), problems=name_problems([line]))
     assert [result.outcome for result in run.results] == ["unsupported", "passed"]
     assert len(run.results[1].measurement.passes) == 1
-    assert [row.judgement.verdict for row in compare_to_base(run).rows] == ["MISSING"]
+    assert [row.judgement.verdict for row in compare_to_base(run).rows] == ["NEW"]
 
 
 def _race(tmp_path, backends=(), *, passes=1, problems=None, arms=(), gate=None, plugins=(), mode=None):

@@ -1,13 +1,21 @@
 """Halving commits: the right one is found, and what cannot tell is said and not guessed."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.analysis.gate_report import Compared
+from harness.analysis.sequential import Design
+from harness.analysis.statistics import Estimate
+from harness.analysis.verdicts import Judgement
 from harness.errors import UsageError
-from harness.gating.bisect import Step, bisect, list_commits, read_answer
+from harness.gating.bisect import MOST_DELTA, Step, bisect, find_threshold, list_commits, read_answer
+from harness.plan.gate import Gate
+from harness.plan.limits import Limit
 from tests.gating.twenty import SETTINGS, add, git, make_repository
 from tests.reports.made import result
 
+LINE = "conv x=1x2x9 w=3x2x3"
 COMMITS = [f"commit{n:02}" for n in range(19)]
 
 
@@ -41,18 +49,43 @@ def test_unclear_commits_are_gone_round_and_never_blamed_alone(first_bad, unclea
 
 
 @pytest.mark.parametrize(
-    ("finding", "outcome", "timed", "answer"),
+    ("worse", "finding", "outcome", "answer"),
     [
-        ("SLOWER", "passed", True, "bad"), ("SAME", "passed", True, "good"), ("FASTER", "passed", True, "good"),
-        ("INCONCLUSIVE", "passed", True, "unclear"), ("BROKEN", "failed", True, "unclear"),
-        ("BROKEN", "failed", False, "bad"), ("MISSING", "unsupported", False, "bad"),
-        ("INCONCLUSIVE", "passed", False, "good"), ("UNCHANGED", "passed", False, "good"),
-        ("UNCHANGED", "unavailable", False, "unclear"), ("MISSING", "unavailable", False, "unclear"),
+        ("SLOWER", "SLOWER", "passed", "bad"), ("SLOWER", "SAME", "passed", "good"),
+        ("SLOWER", "FASTER", "passed", "good"), ("SLOWER", "INCONCLUSIVE", "passed", "unclear"),
+        ("SLOWER", "BROKEN", "failed", "unclear"), ("SLOWER", "MORE MEMORY", "passed", "unclear"),
+        ("BROKEN", "BROKEN", "failed", "bad"), ("MISSING", "MISSING", "unsupported", "bad"),
+        ("BROKEN", "INCONCLUSIVE", "passed", "good"), ("BROKEN", "UNCHANGED", "passed", "good"),
+        ("BROKEN", "UNCHANGED", "unavailable", "unclear"), ("MISSING", "MISSING", "unavailable", "unclear"),
+        ("MORE MEMORY", "MORE MEMORY", "passed", "bad"), ("MORE MEMORY", "SLOWER", "passed", "good"),
+        ("MORE MEMORY", "INCONCLUSIVE", "passed", "unclear"), ("MORE MEMORY", "BROKEN", "failed", "unclear"),
+        ("LESS PRECISE", "LESS PRECISE", "passed", "bad"), ("LESS PRECISE", "UNCHANGED", "passed", "good"),
+        ("LESS PRECISE", "UNCHANGED", "unsupported", "unclear"),
     ],
 )  # fmt: skip
-def test_what_a_finding_says_of_a_commit_depends_on_what_is_asked(finding, outcome, timed, answer):
-    new = result("new", "", "conv x=1x2x9 w=3x2x3", outcome, None)
-    assert read_answer(Compared(backend="mine", base=None, new=new, finding=finding), timed=timed) == answer
+def test_what_a_finding_says_of_a_commit_depends_on_what_is_asked(worse, finding, outcome, answer):
+    new = result("new", "", LINE, outcome, None)
+    assert read_answer(Compared(backend="mine", base=None, new=new, finding=finding), worse) == answer
+
+
+@pytest.mark.parametrize(("ratio", "delta"), [(1.21, 0.1), (113.0, 0.99)])
+def test_a_commit_is_slower_beyond_the_middle_of_the_change_whatever_the_limit_of_its_cell(ratio, delta):
+    judgement = Judgement(verdict="SLOWER", ratio=Estimate(value=ratio, low=ratio, high=ratio, over="processes"))
+    new = result("new", "", LINE, "passed", None)
+    gate = Gate(limits=(Limit(delta=0.05), Limit(memory=0.2)))
+    ends = Compared(backend="mine", base=None, new=new, finding="SLOWER", judgement=judgement)
+    found = find_threshold(gate, ends)
+    assert found.delta_of("speed-short", "mine", "mine", LINE) == pytest.approx(delta)
+    assert Design.of(found).delta == found.delta
+    assert found.limit_of("speed-short", "mine", "mine", LINE).memory == 0.2
+
+
+def test_times_decide_nothing_where_memory_is_searched_for_and_a_law_leaves_the_gate_as_it_is():
+    new = result("new", "", LINE, "passed", None)
+    gate = Gate(limits=(Limit(delta=0.05, memory=0.2),))
+    ends = Compared(backend="mine", base=None, new=new, finding="MORE MEMORY")
+    assert find_threshold(gate, ends).delta_of("speed-short", "mine", "mine", LINE) == MOST_DELTA
+    assert find_threshold(gate, replace(ends, finding="BROKEN")) == gate
 
 
 def test_commits_are_those_of_the_first_parents_oldest_first(tmp_path, monkeypatch):

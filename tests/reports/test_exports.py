@@ -160,7 +160,7 @@ def test_verdicts_decide_over_the_cells_of_compared_arms(arms, tmp_path):
     assert slower.get("message").startswith("SLOWER: takes 1.200 times the base (1.19")
     assert "base: base\n" in slower.text
     assert "repeat: python -m harness versus" in slower.text
-    assert missing.get("message") == "MISSING: new: unavailable, no such device"
+    assert missing.get("message") == "MISSING: new: unavailable: no such device"
     (open_,) = root.iter("skipped")
     assert open_.get("message").startswith("INCONCLUSIVE: +")
     assert " after 13 passes lies across ±1 %; " in open_.get("message")

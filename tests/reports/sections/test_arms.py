@@ -113,7 +113,7 @@ def test_rows_are_worst_first_and_follow_their_schema(run):
     assert slow["ratio_low"] < slow["ratio"] < slow["ratio_high"]
     assert (slow["arm"], slow["base"], slow["base_cell"], slow["cell"], slow["passes"]) == ("new", "base", 0, 1, 13)
     assert slow["new_ns"] / slow["base_ns"] == pytest.approx(1.2, rel=0.002)
-    assert (gone["reason"], gone["outcome"], gone["base_outcome"]) == ("new: crashed, signal 11", "crashed", "passed")
+    assert (gone["reason"], gone["outcome"], gone["base_outcome"]) == ("new: crashed: signal 11", "crashed", "passed")
     assert pd.isna(gone["ratio"]) and pd.isna(gone["new_ns"]) and gone["base_ns"] > 0
     assert frame["slowdown"].isna().all()
     assert schema_table("verdicts")["column"].to_list() == list(frame.columns)
