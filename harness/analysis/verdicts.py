@@ -23,7 +23,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
-from harness.analysis.sequential import NO_SPREAD, TRIMMED, Design, Statistic, replay
+from harness.analysis.forecast import Forecast, needed_passes
+from harness.analysis.sequential import TRIMMED, Design, Statistic, replay
 from harness.analysis.statistics import CONFIDENCE, Estimate
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 Verdict = Literal["SLOWER", "MISSING", "INCONCLUSIVE", "FASTER", "NEW", "SAME"]
 WORST_FIRST: tuple[Verdict, ...] = get_args(Verdict)  # worst first
 CLAIMS: tuple[Verdict, ...] = ("SLOWER", "FASTER", "SAME")
-POWER = 0.8  # probability of a decision, for the forecast of passes
-FARTHEST = 10_000  # passes; no forecast goes beyond
 
 K = TypeVar("K", bound=Hashable)
 
@@ -45,7 +44,7 @@ class Judgement:
     ratio: new / base with its 95 % interval over processes, not widened for looks and cells; None below two passes.
     p_slower, p_faster, p_same: adjusted for the looks, but not for the number of cells.
     more_passes: for INCONCLUSIVE, expected number of further passes, from the centre and spread so far; None if
-    unknown.
+    unknown. forecast: for INCONCLUSIVE, chances of a decision by numbers of passes; None below two passes.
     """
 
     verdict: Verdict
@@ -55,6 +54,7 @@ class Judgement:
     p_faster: float = 1.0
     p_same: float = 1.0
     more_passes: int | None = None
+    forecast: Forecast | None = None
     reason: str | None = None
 
 
@@ -127,46 +127,6 @@ def estimate_centre(sample: Sequence[float] | Reals, statistic: Statistic = TRIM
     return Estimate(value=value, low=low, high=high, over="processes")
 
 
-def needed_passes(
-    sample: Sequence[float], design: Design, statistic: Statistic, thresholds: tuple[float, float]
-) -> int | None:
-    """Return how many further passes the nearest claim needs, with a probability of 80 %.
-
-    sample: log ratios so far; their centre and spread are taken as the true ones. design: looks and bound.
-    statistic: the test. thresholds: p-values that suffice for a change and for SAME.
-    Beyond the planned looks, further ones with the share of the last are assumed. None if no number up to FARTHEST
-    suffices, and for a sample of fewer than two passes.
-    """
-    import numpy as np
-    from scipy.special import stdtrit
-
-    if len(sample) < 2:
-        return None
-    centre, error, freedom = statistic.summarise(np.asarray(sample))
-    distance, spread = abs(abs(float(centre)) - design.bound), float(error) * math.sqrt(len(sample))
-    inside = abs(float(centre)) < design.bound
-    power = (1 + POWER) / 2 if inside else POWER  # for SAME both of two tests must succeed
-    for passes, share in _looks_ahead(len(sample), design):
-        enough = thresholds[inside] * share
-        if spread < NO_SPREAD:
-            found = distance > 0 and 0.5**passes <= enough
-        else:
-            df = freedom * (passes - 1) / (len(sample) - 1)
-            found = distance * math.sqrt(passes) >= (stdtrit(df, 1 - enough) + stdtrit(df, power)) * spread
-        if found:
-            return passes - len(sample)
-    return None
-
-
-def _looks_ahead(passes: int, design: Design) -> list[tuple[int, float]]:
-    """The planned looks after `passes`, then further ones, each 1.5 times as large, up to FARTHEST."""
-    looks = [(look, share) for look, share in zip(design.looks, design.shares, strict=True) if look > passes]
-    further = max(passes, design.looks[-1])
-    while (further := math.ceil(1.5 * further)) <= FARTHEST:
-        looks.append((further, design.shares[-1]))
-    return looks
-
-
 def _finite(key: object, sample: Sequence[float]) -> tuple[float, ...]:
     found = tuple(map(float, sample))
     if not all(map(math.isfinite, found)):
@@ -184,8 +144,9 @@ def _judge_cell(
     verdict: Verdict = min(claims)[1] if claims else "INCONCLUSIVE"
     ratio = estimate_centre(sample, statistic) if len(sample) > 1 else None
     more = None if claims else needed_passes(sample, design, statistic, thresholds)
+    forecast = None if claims or len(sample) < 2 else Forecast.of(sample, design, statistic, thresholds)
     return Judgement(
-        verdict=verdict, ratio=ratio, passes=len(sample), more_passes=more,
+        verdict=verdict, ratio=ratio, passes=len(sample), more_passes=more, forecast=forecast,
         p_slower=float(p[0]), p_faster=float(p[1]), p_same=float(p[2]),
         reason=None if claims else _explain(len(sample), ratio, design, more),
     )  # fmt: skip

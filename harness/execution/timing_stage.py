@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import random
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from harness.analysis.arm_comparison import DECIDED, judge_cells
 from harness.analysis.plausibility import IMPOSSIBLE
-from harness.analysis.statistics import log_ratios
+from harness.execution.contests import Contest, make_contests
 from harness.execution.context import Execution, estimate_run
+from harness.execution.looking import choose_contests, count_passes, expect_pass, find_next_pass, look, name_contest
 from harness.execution.timed_block import time_block
 from harness.execution.timing_restore import is_concluding, restore_passes
 from harness.execution.timing_state import (
@@ -35,30 +34,12 @@ from harness.execution.trial import Accusation, Trial, find_accusation, hold_tri
 from harness.execution.worker_process import WorkerDiedError
 from harness.execution.worker_supervisor import WorkerSupervisor
 from harness.measure.device_lock import hold_device
-from harness.plan.cell import Cell, Plan
-from harness.plan.suite import Timing
+from harness.plan.cell import Cell
 from harness.record.run import NO_PASS, Pass, result_of
 from harness.worker.protocol import Checked
 
 RESERVE = 1.25  # times the longer of the last two passes: remaining budget needed for another one
 PROBE_EVERY = 8  # passes between repetitions of the honesty checks and of the machine's peak
-
-
-@dataclass(frozen=True, slots=True)
-class Contest:
-    """One problem and its cells, one for each arm of a family, which are timed in turns.
-
-    base: cell of the family's first arm; None if the plan decided it, so that nothing can be compared.
-    """
-
-    cells: tuple[Cell, ...]
-    timing: Timing
-    base: Cell | None
-
-    @property
-    def isolated(self) -> bool:
-        """True if its processes time nothing else."""
-        return any(cell.isolate for cell in self.cells)
 
 
 def time_problems(execution: Execution) -> None:
@@ -79,7 +60,8 @@ def time_problems(execution: Execution) -> None:
         state.begun = execution.begun if gate is not None and gate.whole else begun - spent_s
         if gate is not None and gate.whole:  # progress counts the budget from here on, whatever laws were to take
             laws_s = estimate_run(execution.registry, None, (c for c in execution.plan.cells if c.kind != "speed"))
-            execution.watch.advance(max(0.0, begun - state.begun - laws_s))
+            state.shown_s = max(laws_s, begun - state.begun)
+            execution.watch.advance(state.shown_s - laws_s)
         try:
             if not is_concluding(execution):
                 run_passes(state, contests)
@@ -115,33 +97,6 @@ def conclude_cell(state: TimingState, contest: Contest, cell: Cell) -> None:
     conclude(state, cell, passes, outcome)
 
 
-def make_contests(execution: Execution) -> list[Contest]:
-    """Group the cells of the plan by problem and family of arms."""
-    groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
-    for cell in execution.cells_of("speed"):
-        groups[cell.suite, cell.line, execution.plan.arm(cell.arm).family].append(cell)
-    suites, gate = execution.registry.suites, execution.plan.gate
-    timings = {name: suite.timing for name, suite in suites.items()}
-    if execution.plan.mode is not None:
-        timings = {name: replace(timing, mode=execution.plan.mode) for name, timing in timings.items()}
-    if gate is not None:
-        seconds = gate.blocks * gate.block_s
-        timings = {name: replace(timing, blocks=gate.blocks, sample_s=seconds) for name, timing in timings.items()}
-    bases = base_arms(execution.plan)
-    return [
-        Contest(tuple(cells), timings[cells[0].suite], next((c for c in cells if c.arm in bases), None))
-        for cells in groups.values()
-    ]
-
-
-def base_arms(plan: Plan) -> set[str]:
-    """Return the first arm of every family."""
-    first: dict[str, str] = {}
-    for name in plan.arm_names:
-        first.setdefault(plan.arm(name).family, name)
-    return set(first.values())
-
-
 def run_passes(state: TimingState, contests: Sequence[Contest]) -> None:
     """Add passes until every contest has those of its suite, or the gate has decided or spent its budget."""
     gate, took_s = state.execution.plan.gate, [0.0, *state.took_s]
@@ -150,78 +105,20 @@ def run_passes(state: TimingState, contests: Sequence[Contest]) -> None:
     number = find_next_pass(state, contests)
     if state.restored and number % PROBE_EVERY:
         measure_machine(state, quick=True)
-    while going := [contest for contest in contests if goes_on(state, contest, number)]:
+    while going := choose_contests(state, contests, number):
         begun = time.monotonic()
         # Passes become shorter as cells are decided, and longer when the machine is busy.
-        if gate is not None and number and begun - state.begun + RESERVE * max(took_s[-2:]) > gate.budget_s:
+        if (
+            gate is not None
+            and number
+            and begun - state.begun + RESERVE * expect_pass(state, going, took_s) > gate.budget_s
+        ):
             break
         run_pass(state, going, number)
         took_s.append(time.monotonic() - begun)
         number += 1
-        if gate is not None and number in gate.looks:
+        if gate is not None and any(count_passes(state, contest) in gate.looks for contest in going):
             look(state, contests)
-
-
-def find_next_pass(state: TimingState, contests: Sequence[Contest]) -> int:
-    """Return the number of the first pass in which a contest takes part: 0, unless the run was resumed."""
-    gate = state.execution.plan.gate
-    most = gate.looks[-1] if gate is not None else max(contest.timing.passes for contest in contests)
-    return next((n for n in range(most) if any(goes_on(state, contest, n) for contest in contests)), 0)
-
-
-def was_visited(state: TimingState, contest: Contest, number: int) -> bool:
-    """Return True if a contest has had a pass, before the run was interrupted.
-
-    state: of the timing stage.
-    number: of the pass.
-    """
-    return any(number in state.restored.get(cell.number, ()) for cell in contest.cells)
-
-
-def goes_on(state: TimingState, contest: Contest, number: int) -> bool:
-    """Return True if a contest takes part in the next pass.
-
-    state: of the timing stage.
-    number: of the next pass, from 0.
-    """
-    gate = state.execution.plan.gate
-    if not any(cell.number not in state.done for cell in contest.cells) or was_visited(state, contest, number):
-        return False
-    if gate is None:
-        return number < contest.timing.passes
-    others = [c for c in contest.cells if c is not contest.base and c.number not in state.failed]
-    alone = contest.base is None or contest.base.number in state.failed or not others
-    return number < (1 if alone else gate.looks[-1])  # one pass shows that only one side can run the problem
-
-
-def look(state: TimingState, contests: Sequence[Contest]) -> None:
-    """Judge all cells, and mark the decided ones as done."""
-    plan, gate = state.execution.plan, state.execution.plan.gate
-    assert gate is not None
-    bases, pairs = base_arms(plan), pair_cells(plan)
-    ratios = {
-        new.number: log_ratios(state.measured.get(base.number, ()), state.measured.get(new.number, ()))
-        for base, new in pairs
-    }
-    deltas = {c.number: gate.delta_of(c.suite, c.backend, c.arm, c.line) for _, c in pairs}
-    judged = judge_cells(ratios, {new.number: new.suite for _, new in pairs}, deltas, gate)
-    state.done |= {number for number, judgement in judged.items() if judgement.verdict in DECIDED}
-    for contest in contests:
-        others = [cell for cell in contest.cells if cell.arm not in bases]
-        if contest.base is not None and all(cell.number in state.done for cell in others):
-            state.done.add(contest.base.number)
-    left = sum(number not in state.done for number in judged)
-    spent = time.monotonic() - state.begun
-    state.execution.watch.working("gate", f"{left} of {len(judged)} cells undecided after {spent:.0f} s")
-
-
-def pair_cells(plan: Plan) -> list[tuple[Cell, Cell]]:
-    """Return (base, new) pairs of timed cells, one per hypothesis, except pairs that the plan decided on both sides."""
-    bases = base_arms(plan)
-    cells = [cell for cell in plan.cells if cell.kind == "speed"]
-    firsts = {(c.suite, c.line, plan.arm(c.arm).family): c for c in cells if c.arm in bases}
-    pairs = [(firsts[c.suite, c.line, plan.arm(c.arm).family], c) for c in cells if c.arm not in bases]
-    return [pair for pair in pairs if any(cell.decided is None for cell in pair)]
 
 
 def run_pass(state: TimingState, contests: Sequence[Contest], number: int) -> None:
@@ -238,11 +135,17 @@ def run_pass(state: TimingState, contests: Sequence[Contest], number: int) -> No
     random.Random(number).shuffle(together)
     for group in ([together] if together else []) + [[c] for c in contests if c.isolated]:
         with ExitStack() as stack:
+            started = time.monotonic()
             supervisors = start_supervisors(
                 state, stack, {cell.arm for contest in group for cell in _alive(state, contest)}
             )
+            if not group[0].isolated:  # an isolated contest has its start to itself
+                state.starts_s.append(time.monotonic() - started)
+                started = time.monotonic()
             for contest in group:
                 time_contest(state, contest, supervisors, number)
+                state.turns_s[name_contest(contest)].append(time.monotonic() - started)
+                started = time.monotonic()
                 if state.execution.plan.gate is not None:  # progress then counts time instead of cells
                     begun = advance(state, begun)
 
@@ -250,7 +153,7 @@ def run_pass(state: TimingState, contests: Sequence[Contest], number: int) -> No
 def advance(state: TimingState, begun: float) -> float:
     """Count all time since `begun` as progress, the start of workers too; return the time now."""
     now = time.monotonic()
-    state.execution.watch.advance(now - begun)
+    state.show(now - begun)
     return now
 
 
@@ -350,7 +253,9 @@ def prepare(
     )  # fmt: skip
     supervisor = supervisors[cell.arm]
     supervisor.resume()
-    reply, seconds, pid = supervisor.prepare(cell, number, contest.timing.mode, probe=number % PROBE_EVERY == 0)
+    reply, seconds, pid = supervisor.prepare(
+        cell, number, contest.timing.mode, probe=count_passes(state, contest) % PROBE_EVERY == 0
+    )
     supervisor.suspend()
     state.last[cell.number] = reply, seconds, pid
     if reply.accuses:

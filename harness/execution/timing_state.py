@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from harness.analysis.forecast import Forecast
 from harness.analysis.plausibility import describe_too_fast
 from harness.backend.base import Backend
 from harness.execution.context import Execution, estimate_cell
@@ -31,6 +32,9 @@ class TimingState:
 
     last: last reply to `prepare`, the seconds it took and the process number.
     restored: numbers of the passes that earlier parts of a resumed run have timed. took_s: seconds of these passes.
+    more: expected further passes to a decision, at the last look. forecasts: of undecided cells at the last look, one
+        for every change whose exclusion decides the cell. turns_s: seconds of the passes of each contest, by
+        number of its first cell; starts_s: seconds in which workers started. shown_s: progress that was shown.
     control_ns, device_mhz: sorted times of the control kernel, and clocks of the device after blocks, in this run so
         far.
     """
@@ -45,6 +49,16 @@ class TimingState:
     control_ns: list[int] = field(default_factory=list)
     device_mhz: list[float] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
+    more: dict[int, int | None] = field(default_factory=dict)
+    forecasts: dict[int, tuple[Forecast, ...]] = field(default_factory=dict)
+    turns_s: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    starts_s: list[float] = field(default_factory=list)
+    shown_s: float = 0.0
+
+    def show(self, seconds: float) -> None:
+        """Count seconds as progress; fewer than none where more is left than was thought."""
+        self.shown_s += seconds
+        self.execution.watch.advance(seconds)
 
     def backend(self, cell: Cell) -> Backend:
         """Return the backend of a cell."""

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom, ttest_1samp
 
+from harness.analysis.forecast import needed_passes
 from harness.analysis.sequential import STATISTICS, STUDENT, TRIMMED, Design
-from harness.analysis.verdicts import control_discoveries, estimate_centre, judge, needed_passes, overall
+from harness.analysis.verdicts import control_discoveries, estimate_centre, judge, overall
 
 each = pytest.mark.parametrize("statistic", STATISTICS, ids=lambda one: one.name)
 DESIGN = Design(looks=(6, 9, 13, 19, 28, 40))

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.capture.workload import name_problems
-from harness.execution import timing_stage
+from harness.execution import looking, timing_stage
 from harness.execution.pipeline import run_plan
 from harness.execution.progress import Silent
 from harness.plan.arm import Arm
@@ -133,7 +133,7 @@ def test_decisions_of_earlier_looks_follow_from_the_passes(tmp_path, monkeypatch
     def agree(base, new):  # what a quiet machine would say of two equal arms, pass by pass
         return [0.01 * (-1) ** number for number in range(min(len(base), len(new)))]
 
-    monkeypatch.setattr(timing_stage, "log_ratios", agree)
+    monkeypatch.setattr(looking, "log_ratios", agree)
     monkeypatch.setattr("harness.analysis.arm_comparison.log_ratios", agree)
     gate = Gate(delta=0.9, looks=(3, 4, 5, 40), level=0.4, budget_s=600, blocks=2, block_s=0.001)
     whole = race(tmp_path / "whole", gate=gate)

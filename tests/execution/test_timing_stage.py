@@ -61,7 +61,7 @@ def test_passes_are_added_until_cells_are_decided_and_then_they_stop(tmp_path, m
     def agree(base, new):  # what a quiet machine would say of two equal arms, pass by pass
         return [0.01 * (-1) ** number for number in range(min(len(base), len(new)))]
 
-    monkeypatch.setattr("harness.execution.timing_stage.log_ratios", agree)
+    monkeypatch.setattr("harness.execution.looking.log_ratios", agree)
     monkeypatch.setattr("harness.analysis.arm_comparison.log_ratios", agree)
     arms = (Arm(name="a", backend="im2col"), Arm(name="b", backend="im2col"))
     gate = Gate(delta=0.9, looks=(3, 4, 5, 40), level=0.4, budget_s=600, blocks=2, block_s=0.001)
