@@ -20,7 +20,7 @@ from tests.lenient import keep_all_blocks
 ROOT = Path(__file__).parent.parent
 SOURCES = Path(harness.__file__).parents[1]  # of the packages: ROOT, or where the wheel under test is installed
 FAULTY = tuple(str(path) for path in sorted((ROOT / "tests" / "faulty").glob("*.py")) if path.stem != "dying")
-DYING = str(ROOT / "tests" / "faulty" / "dying.py")
+DYING, FORWARD, RIGHT = (str(ROOT / "tests" / "faulty" / f"{name}.py") for name in ("dying", "forward", "right"))
 MIXED = ("conv x=1x2x9 w=3x2x3 data=integer", "conv x=2x2x9 w=3x2x3", "max_pool x=1x2x9 kernel=3")  # of `mixed_run`
 MIXED_LAWS = ("agrees-with-reference", "tap-probe", "linear-in-the-input", "sums-multiply", "maximum-is-selected")
 
@@ -117,15 +117,25 @@ def share_run(factory, name, make):
     return harness.load(path)
 
 
+def leaves_out_slow(config):
+    """Whether slow tests are left out, as `make test` does: what tests share is then as small as they allow."""
+    return config.getoption("markexpr") == "not slow"
+
+
 @pytest.fixture(scope="session")
-def mixed_run(tmp_path_factory):
-    """A run of laws and times of two backends that are right, one that is wrong and one that is unavailable."""
+def mixed_run(pytestconfig, tmp_path_factory):
+    """A run of laws and times of two backends that are right, one that is wrong and one that is unavailable.
+
+    With slow tests it has all laws, on one thread or all.
+    """
+    small = leaves_out_slow(pytestconfig)
 
     def make(path):
         with keep_all_blocks():
             harness.run(
                 "correctness", "speed-short", backends=["im2col", "fft", "faulty:scaled", "dying:unavailable"],
-                problems=MIXED, laws=MIXED_LAWS, plugins=[*FAULTY, DYING], output=path,
+                problems=MIXED, laws=MIXED_LAWS if small else (), threads=1 if small else None,
+                plugins=[FORWARD, DYING], output=path,
             )  # fmt: skip
 
     return share_run(tmp_path_factory, "mixed", make)

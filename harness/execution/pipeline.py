@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ from harness.execution.timing_stage import time_problems
 from harness.execution.vote_stage import hold_vote
 from harness.execution.worker_supervisor import WorkerSupervisor
 from harness.machine.threads import ALL, count_threads
+from harness.networks.problem import is_network_line
 from harness.plan.arm import Arm
 from harness.plan.cell import Cell, Plan
 from harness.plugins.manager import Registry
@@ -33,6 +35,7 @@ from harness.worker.described.backend import rest
 DISK_IS_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 TURN = 64  # cells between changes of the worker, for a job that alternates between two
 MOST_WIDE = 2  # simultaneous workers of one backend that use all processors
+WORTH_S = 0.5  # expected work from which on another worker is worth its start
 
 
 def run_plan(
@@ -159,8 +162,8 @@ def check_laws(execution: Execution) -> None:
     """Apply laws, several backends in parallel; half of each backend's cells run with one thread, half with all.
 
     The number of threads of a worker is fixed at its start, as in normal use of the libraries. If there are fewer
-    backends than jobs, the cells of each are divided among several workers; otherwise they run in order, alternating
-    between two workers. Isolated cells are left to `check_alone`.
+    backends than jobs, the cells of each are divided among several workers, as far as they are worth it; otherwise they
+    run in order, alternating between two workers. Isolated cells are left to `check_alone`.
     """
     by_backend = {
         name: together
@@ -191,8 +194,23 @@ def check_laws(execution: Execution) -> None:
                         return
                     execution.record(result, estimate_cell(execution.registry, cell))
 
-    dealt = [part for cells in by_backend.values() for part in deal_cells(cells, hands) if part]
-    _side_by_side(execution, work, dealt)
+    def deal(cells: Sequence[Cell]) -> list[Sequence[Cell]]:
+        expected_s = [estimate_cell(execution.registry, cell) for cell in cells]
+        return deal_cells(cells, min(hands, count_hands(cells, expected_s)))
+
+    _side_by_side(execution, work, [part for cells in by_backend.values() for part in deal(cells)])
+
+
+def count_hands(cells: Sequence[Cell], expected_s: Sequence[float]) -> int:
+    """Return how many workers of one backend are worth their start, at least one for each number of threads.
+
+    A worker takes a second of processor time to start. The cost of a network's training is not known beforehand, so
+    each cell of a network counts as worth a worker.
+
+    expected_s: of each cell.
+    """
+    networks = sum(is_network_line(cell.line) for cell in cells)
+    return max(len({cell.threads for cell in cells}), networks + math.ceil(sum(expected_s) / WORTH_S))
 
 
 def take_turns(cells: Sequence[Cell], cores: int) -> Iterator[tuple[int, list[Cell]]]:

@@ -109,8 +109,9 @@ def test_lines_and_files_stand_beside_each_other_in_a_run(folder):
     entry = {"name": "stem", "line": "conv x=1x2x9 w=3x2x3", "multiplicity": 7}
     (folder / "mine.json").write_text(json.dumps({"format": 1, "source": "by hand", "problems": [entry]}))
     done = call_harness(
-        "run", "speed-short", "--backend", "im2col", "--problem", "max_pool x=1x2x9 kernel=2", "--problems",
-        "mine.json", "--output", "out", "--format", "csv", "--time-limit", "60s", cwd=folder,
+        "run", "correctness", "--law", "agrees-with-reference", "--threads", 1, "--backend", "im2col",
+        "--problem", "max_pool x=1x2x9 kernel=2", "--problems", "mine.json", "--output", "out", "--format", "csv",
+        "--time-limit", "60s", cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line for line in (folder / "out" / "report" / "results.csv").read_text().splitlines() if "im2col" in line]

@@ -105,6 +105,7 @@ def test_what_is_stored_is_replayed_and_not_searched_for_again(found):
     assert read_cases(corpus, "faulty:width-tail-lost") == before
 
 
+@pytest.mark.slow
 def test_a_right_backend_is_clean_and_what_is_mended_passes(tmp_path):
     append_case(tmp_path, "right", CASE)
     done = fuzz("--plugin", RIGHT, "--backend", "right", "--examples", "60", *LAWS, corpus=tmp_path)

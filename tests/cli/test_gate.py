@@ -32,6 +32,17 @@ def repository(tmp_path_factory):
     return folder
 
 
+def call_here(repository, tmp_path, *arguments):
+    """Call a command in this process, which imports the package of the repository and forgets it again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(repository)
+        try:
+            return call_harness(*arguments, cwd=repository, HARNESS_STATE_DIR=tmp_path, **SETTINGS)
+        finally:
+            for name in [name for name in sys.modules if name.partition(".")[0] == "kernels"]:
+                del sys.modules[name]
+
+
 def gate(repository, tmp_path, *arguments):
     return harness("gate", *OPTIONS, "--output", str(tmp_path / "run"), *arguments, cwd=repository, state=tmp_path)
 
@@ -40,7 +51,7 @@ def gate(repository, tmp_path, *arguments):
     ("base", "head", "code", "said"),
     [
         pytest.param("begin", "same", 0, "4 cells, a change of 1 % counts: 4 UNCHANGED", marks=pytest.mark.slow),
-        ("same", "broken", 1, "failed: 1 BROKEN"),
+        pytest.param("same", "broken", 1, "failed: 1 BROKEN", marks=pytest.mark.slow),
         pytest.param("broken", "broken", 0, "WRONG BEFORE", marks=pytest.mark.slow),
         pytest.param("broken", "same", 0, "MENDED", marks=pytest.mark.slow),
         pytest.param("broken", "lost", 3, "failed: 1 MISSING", marks=pytest.mark.slow),
@@ -100,13 +111,13 @@ def test_times_are_interleaved_and_too_short_a_budget_cannot_tell(repository, tm
     assert "gate:   cannot tell: " in done.stdout
 
 
-@pytest.mark.slow
 def test_a_law_by_itself_needs_no_times(repository, tmp_path):
     line = "conv_input_grad x=100x4x14x14 w=8x4x3x3"
     done = gate(repository, tmp_path, "--base", "same", "--head", "broken", "--law", "agrees-with-reference",
                 "--problem", line)  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "1 cells" in done.stdout
+    assert "1 cells" in done.stdout and "failed: 1 BROKEN" in done.stdout
+    assert len(git(repository, "worktree", "list").splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -126,13 +137,8 @@ def test_a_law_by_itself_needs_no_times(repository, tmp_path):
          "summary: got '/nowhere/summary.md'"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_clear_line_and_exit_2(repository, tmp_path, monkeypatch, arguments, message):
-    with monkeypatch.context() as patch:  # its package is imported in this process
-        patch.syspath_prepend(repository)
-        done = call_harness("gate", *OPTIONS, "--output", tmp_path / "run", *arguments, cwd=repository,
-                            HARNESS_STATE_DIR=tmp_path, **SETTINGS)  # fmt: skip
-        for name in [name for name in sys.modules if name.partition(".")[0] == "kernels"]:
-            del sys.modules[name]
+def test_bad_input_is_one_clear_line_and_exit_2(repository, tmp_path, arguments, message):
+    done = call_here(repository, tmp_path, "gate", *OPTIONS, "--output", tmp_path / "run", *arguments)
     code = 6 if message.startswith("summary") else 2  # a place that cannot be written
     assert done.returncode == code, done.stdout + done.stderr
     line = done.stderr.strip().splitlines()[-1]
@@ -143,8 +149,8 @@ def test_a_plugin_that_the_base_lacks_is_named(repository, tmp_path):
     (tmp_path / "copy").mkdir()
     git(tmp_path / "copy", "clone", "--quiet", str(repository), ".")
     (tmp_path / "copy" / "new.py").write_text((repository / "kernels" / "plugin.py").read_text())
-    done = harness("gate", "--base", "same", "--plugin", "./new.py", "--unqualified", "--output", str(tmp_path / "run"),
-                   cwd=tmp_path / "copy", state=tmp_path)  # fmt: skip
+    done = call_here(tmp_path / "copy", tmp_path, "gate", "--base", "same", "--plugin", "./new.py", "--unqualified",
+                     "--output", tmp_path / "run")  # fmt: skip
     assert done.returncode == 2
     assert "revision 'same' has no file 'new.py'" in done.stderr
 
@@ -168,8 +174,8 @@ def test_a_machine_that_is_not_qualified_compares_no_times_but_laws_all_the_same
     repository, tmp_path, head, suites, code, said
 ):  # fmt: skip
     chosen = [word for name in suites for word in ("--suite", name)]
-    done = harness("gate", "--base", "begin", "--head", head, "--plugin", "kernels.plugin", *chosen, "--output",
-                   str(tmp_path / "run"), cwd=repository, state=tmp_path)  # fmt: skip
+    done = call_here(repository, tmp_path, "gate", "--base", "begin", "--head", head, "--plugin", "kernels.plugin",
+                     *chosen, "--output", tmp_path / "run")  # fmt: skip
     assert done.returncode == code, done.stdout + done.stderr
     assert said in done.stdout + done.stderr
 
@@ -230,8 +236,8 @@ def test_a_backend_that_the_new_version_does_not_hand_over_is_missed(repository,
 
 def test_versions_that_would_be_the_same_code_are_refused(repository, tmp_path):
     (tmp_path / "elsewhere.py").write_text((repository / "kernels" / "plugin.py").read_text())
-    done = harness("gate", "--base", "begin", "--plugin", str(tmp_path / "elsewhere.py"), "--unqualified", "--output",
-                   str(tmp_path / "run"), cwd=repository, state=tmp_path)  # fmt: skip
+    done = call_here(repository, tmp_path, "gate", "--base", "begin", "--plugin", tmp_path / "elsewhere.py",
+                     "--unqualified", "--output", tmp_path / "run")  # fmt: skip
     assert done.returncode == 2
     assert "of which no revision of" in done.stderr
 
@@ -286,10 +292,9 @@ def test_bisect_says_that_the_ends_do_not_differ(repository, tmp_path):
 
 
 def test_bisect_compares_no_times_on_a_machine_that_is_not_qualified(repository, tmp_path):
-    done = harness(
-        "bisect", "--good", "begin", "--bad", "same", "--plugin", "kernels.plugin",
-        "--cell", "kernels conv x=100x4x14x14 w=8x4x3x3", "--output", str(tmp_path / "runs"),
-        cwd=repository, state=tmp_path,
+    done = call_here(
+        repository, tmp_path, "bisect", "--good", "begin", "--bad", "same", "--plugin", "kernels.plugin",
+        "--cell", "kernels conv x=100x4x14x14 w=8x4x3x3", "--output", tmp_path / "runs",
     )  # fmt: skip
     assert done.returncode == 5, done.stdout + done.stderr
     assert "bisect compares no times: this machine is not qualified" in done.stderr and "--unqualified" in done.stderr

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from harness.cli.history import draw_trend
@@ -14,12 +16,17 @@ def _main(*arguments):
     return caught.value.code
 
 
-@pytest.fixture
-def runs(tmp_path):
-    folder = tmp_path / "runs"
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stored")
     store_steps(folder, STEP)
     store_run(folder / "more", timed(0, 2e6, OTHER, "other"), day=20, revision="f" * 40)
     return folder
+
+
+@pytest.fixture
+def runs(stored, tmp_path):
+    return shutil.copytree(stored, tmp_path / "runs")
 
 
 def test_series_are_shown_with_their_ends_and_trend(runs, capsys):

@@ -128,6 +128,7 @@ def test_terminal_page_and_markdown_show_every_row_with_counts(run, tmp_path, ca
     assert "conv x=1x2x9 w=3x2x4 data=integer" in html
 
 
+@pytest.mark.slow
 def test_a_run_without_known_bugs_shows_no_such_table(plugin, tmp_path):
     run = harness.run(
         "mine-bugs", backends=["mine"], problems=["conv x=1x2x9 w=3x2x3 data=integer"], plugins=[plugin],

@@ -1,6 +1,7 @@
 """The command line, run as its user runs it."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -116,19 +117,14 @@ def test_a_mistake_is_failed_with_the_law_and_a_command_that_repeats_it(mine, tm
     mine.write_text(MINE.replace("reference.conv(x, w,", "reference.conv(x, w[..., ::-1],"))
     done = call_harness(
         "run", "correctness", "--plugin", str(mine), "--backend", "mine", "--problem", PROBLEM, "--law", "tap-probe",
-        "--law", "impulse-response", "--output", str(tmp_path / "run"),
+        "--law", "impulse-response", "--threads", 1, "--output", str(tmp_path / "run"),
     )  # fmt: skip
     assert done.returncode == 1
     assert len(harness.load(tmp_path / "run").results) == 2
     assert "failed  mine  tap-probe" in done.stdout
-    assert f"--problem '{PROBLEM}' --backend mine --law tap-probe --plugin {mine}" in done.stdout
+    assert f"--problem '{PROBLEM}' --backend mine --law tap-probe --threads 1 --plugin {mine}" in done.stdout
     repeat = next(line for line in done.stdout.splitlines() if "--law tap-probe" in line).split("harness ", 1)[1]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    again = subprocess.run(
-        f"{sys.executable} -m harness {repeat} --output {tmp_path}/again", shell=True, cwd=ROOT, env=environment,
-        capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
-    assert again.returncode == 1
+    assert call_harness(*shlex.split(repeat), "--output", tmp_path / "again").returncode == 1
     assert [result.law for result in harness.load(tmp_path / "again").results] == ["tap-probe"]
 
 
@@ -191,7 +187,7 @@ def test_an_interrupt_leaves_a_readable_incomplete_run(tmp_path, number):
     child = subprocess.Popen(
         [sys.executable, "-m", "harness", "run", "correctness", "--plugin", DYING, "--backend", "dying:hangs",
          "--problem", "conv x=2x2x9 w=3x2x3", "--problem", "conv x=7x2x9 w=3x2x3",
-         "--law", "agrees-with-reference", "--output", str(folder)],
+         "--law", "agrees-with-reference", "--threads", "1", "--output", str(folder)],
         cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 600
@@ -260,6 +256,7 @@ def test_a_misspelt_operator_of_a_named_plugin_ends_every_command(mine, command)
     assert "conv_input_gradient, which is not an operator and is never read, wanted conv_input_grad" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_is_skipped_says_why_and_a_repeat_keeps_the_limits(mine, tmp_path):
     mine.write_text(MINE.replace("reference.conv(x, w,", "reference.conv(x, w[..., ::-1],"))
     done = call_harness(

@@ -84,7 +84,7 @@ def list_marked(folder):
 def test_nothing_is_left_of_a_worker(plugin, tmp_path, outcomes):
     run = harness.run(
         "correctness", backends=["leaves"], problems=LINES[: len(outcomes)], laws=["agrees-with-reference"],
-        plugins=[str(plugin)], output=tmp_path / "run", limits=Limits(time_s=8.0), jobs=1,
+        plugins=[str(plugin)], output=tmp_path / "run", limits=Limits(time_s=8.0), jobs=1, threads=1,
     )  # fmt: skip
     assert tuple(result.outcome for result in run.results) == outcomes
     assert list_marked(tmp_path) == []

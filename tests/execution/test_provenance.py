@@ -194,6 +194,7 @@ def test_a_library_that_is_older_than_its_sources_gets_no_verdict(tmp_path):
     assert f"mine loads '{library}', which is older than '{folder / 'c' / 'fast.c'}'" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 def test_a_build_command_makes_the_library_of_each_version(tmp_path):
     folder = tmp_path / "kernels"

@@ -12,9 +12,11 @@ from harness.analysis.exit_code import find_exit_code
 from harness.errors import ChangedError, UnwritableError
 from harness.exit_codes import ExitCode
 from harness.record.directory import read_run
+from tests.commands import call_harness
 from tests.conftest import ROOT
 
 EDITING = str(ROOT / "tests" / "faulty" / "editing.py")
+SLOW = pytest.mark.slow
 FILLING = """
 import os
 import resource
@@ -36,11 +38,14 @@ def _edit(folder, backend):
     problems = [f"conv x={images}x2x9 w=3x2x3 data=integer" for images in range(1, 7)]
     return harness.run(
         "correctness", backends=[backend], problems=problems, laws=["agrees-with-reference"], plugins=[EDITING],
-        jobs=1, threads=1, output=folder,
+        threads=1, output=folder,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("backend", ["editing:forges", "editing:replaces", "editing:truncates", "editing:hides"])
+@pytest.mark.parametrize(
+    "backend",
+    ["editing:forges", *(pytest.param(f"editing:{what}", marks=SLOW) for what in ("replaces", "truncates", "hides"))],
+)
 def test_a_backend_that_edits_the_records_of_its_run_makes_no_success_of_it(tmp_path, backend):
     with pytest.raises(ChangedError, match=r"run is void: .*(journal\.jsonl|header\.json) changed while the run"):
         _edit(tmp_path / "run", backend)
@@ -78,10 +83,7 @@ def test_a_full_disk_ends_the_run_with_one_line_and_leaves_it_readable(tmp_path)
     run = read_run(tmp_path / "run")
     assert [result.outcome for result in run.results] == ["passed"] * 4
     assert not run.torn and not run.damage and not run.complete
-    report = subprocess.run(
-        [sys.executable, "-m", "harness", "report", str(tmp_path / "run"), "--format", "markdown"],
-        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+    report = call_harness("report", tmp_path / "run", "--format", "markdown")
     assert report.returncode == ExitCode.INCOMPLETE, report.stderr
     assert "note: the run is incomplete (4 of 8 cells)" in report.stdout
 

@@ -23,10 +23,10 @@ from tests.conftest import ROOT
 from tests.execution.interrupted import cut, read_outcomes, run_killed
 
 LINES = ("conv x=1x2x9 w=3x2x3 data=integer", "max_pool x=1x2x9 kernel=3")
-ASKED = {"backends": ["numpy-direct"], "problems": LINES, "laws": ["agrees-with-reference"], "jobs": 1}
+ASKED = {"backends": ["numpy-direct"], "problems": LINES, "laws": ["agrees-with-reference"], "threads": 1}
 COMMAND = (
     "run", "correctness", "--backend", "numpy-direct", *(part for line in LINES for part in ("--problem", line)),
-    "--law", "agrees-with-reference", "--jobs", "1",
+    "--law", "agrees-with-reference", "--threads", "1",
 )  # fmt: skip
 
 
@@ -126,7 +126,7 @@ def seal(folder):
         ({"problems": LINES[:1]}, r"cells: got 1 cells \(\w+\), the run has 2 cells"),
         ({"problems": LINES[::-1]}, r"cells: got 2 cells"),
         ({"backends": ["im2col"]}, r"arms: got im2col, the run has numpy-direct; cells"),
-        ({"threads": 1}, r"cells: got 2 cells .*; threads: got 1, the run has default"),
+        ({"threads": None}, r"cells: got 2 cells .*; threads: got default, the run has 1"),
         ({"plugins": [str(ROOT / "tests/faulty/right.py")]}, r"plugins: got \S+right.py, the run has none; plug"),
         ({"limits": Limits(memory_bytes=2**33)}, r"limits: got time of the suite, memory 8589934592"),
     ],

@@ -1,9 +1,8 @@
 """Arms with settings: their processes have them, idle ones are left out, and reports say where an answer is wrong."""
 
 import shlex
-import subprocess
-import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,14 +12,14 @@ from harness.analysis.repeating import repeat_command
 from harness.analysis.switches import explain_settings, setting_rows
 from harness.capture.workload import name_problems
 from harness.errors import UsageError
-from harness.execution.pipeline import deal_cells
+from harness.execution.pipeline import count_hands, deal_cells
 from harness.execution.switching import find_idle
 from harness.machine.threads import THREAD_VARIABLES
 from harness.plan.arm import Arm, Environment
 from harness.plan.planner import plan_run
 from harness.plugins.manager import load_plugins
+from tests.commands import call_harness
 
-ROOT = Path(harness.__file__).parents[1]
 LINE = "conv x=2x3x7 w=4x3x3 data=integer"
 MINE = """
 import os
@@ -65,10 +64,7 @@ def test_the_report_says_with_which_setting_alone_an_answer_is_wrong(mine, tmp_p
     repeat = shlex.split(repeat_command(run.header, run.results[1]))
     assert repeat[repeat.index("--backend") + 1] == "mine@set:MY_LEVEL=low"
     assert repeat[repeat.index("--threads") + 1] == str(run.results[1].threads)
-    again = subprocess.run(
-        [sys.executable, *repeat[1:], "--output", str(tmp_path / "again")], cwd=ROOT, capture_output=True, timeout=600
-    )
-    assert again.returncode == 1
+    assert call_harness(*repeat[3:], "--output", tmp_path / "again").returncode == 1  # after python -m harness
     from reports import markdown, page
 
     for writer in (markdown.write, page.write):
@@ -145,6 +141,30 @@ def test_cells_are_dealt_to_workers_by_threads():
         assert all(len({cell.threads for cell in part}) == 1 for part in dealt)
         assert sorted(cell.number for part in dealt for cell in part) == [cell.number for cell in cells]
         assert sum(part[0].threads == 0 for part in dealt) <= 2
+
+
+@pytest.mark.parametrize(
+    ("lines", "threads", "expected_s", "hands"),
+    [
+        (["conv", "conv"], [1, 1], 0.003, 1),
+        (["conv", "conv"], [1, 0], 0.003, 2),  # each number of threads has a worker
+        (["conv"] * 400, [1, 0] * 200, 0.005, 4),
+        (["network", "network", "conv"], [1, 1, 1], 0.003, 3),  # the cost of a training is not known
+    ],
+)
+def test_so_many_workers_are_started_as_the_cells_are_worth(lines, threads, expected_s, hands):
+    cells = [SimpleNamespace(line=f"{word} x", threads=one) for word, one in zip(lines, threads, strict=True)]
+    assert count_hands(cells, [expected_s] * len(cells)) == hands
+
+
+def test_a_few_cells_on_one_thread_have_one_worker(tmp_path):
+    lines = [f"conv x={n}x3x7 w=4x3x3 data=integer" for n in range(1, 5)]
+    run = harness.run(
+        "correctness", backends=["im2col"], problems=lines, laws=["agrees-with-reference"], threads=1, jobs=4,
+        output=tmp_path / "run",
+    )  # fmt: skip
+    assert {result.outcome for result in run.results} == {"passed"}
+    assert len({result.worker for result in run.results}) == 1
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ def registry(registry):
     return replace(registry, suites={**registry.suites, "correctness": small})
 
 
+@pytest.mark.slow  # commands of tests/cli/test_killmatrix.py name one each
 def test_matrix_names_killers_and_survivors(registry, tmp_path):
     said = []
     matrix = make_matrix(

@@ -194,6 +194,7 @@ def test_without_a_folder_nothing_is_kept(small, asked, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_command_that_was_killed_goes_on(tmp_path):
     """As a user does it: the command is killed by `kill -9`, and a function goes on."""
     suite = tmp_path / "few.py"

@@ -27,6 +27,7 @@ def test_every_planned_cell_is_a_test_whose_id_names_suite_backend_law_and_probl
     assert _nodes(result) == wanted
 
 
+@pytest.mark.slow  # plans the whole suite twice
 def test_cells_of_a_suite_come_in_the_same_order_every_time_and_no_id_twice(pytester):
     first, second = (_nodes(run_cells(pytester, "--collect-only", "-q", problem="", laws=["tap-probe"])) for _ in "ab")
     assert first == second

@@ -14,7 +14,10 @@ from harness.execution.progress import Silent
 from harness.record.directory import check_directory, close_run, new_directory, read_run, write_header
 from harness.record.journal import ResultEntry, seal_line
 from harness.record.run import Ending
+from tests.conftest import leaves_out_slow
 from tests.lenient import keep_all_blocks
+
+LAWS = ("agrees-with-reference", "tap-probe", "linear-in-the-input", "bias-shifts", "sums-multiply")
 
 
 class Notes(Silent):
@@ -32,11 +35,13 @@ NOTES = Notes()
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(pytestconfig, tmp_path_factory):
+    """A run that succeeds: with slow tests of all laws, on one thread or all."""
+    small = leaves_out_slow(pytestconfig)
     with keep_all_blocks():
         return harness.run(
             "correctness", "speed-short", backends=["numpy-direct"], problems=["conv x=1x2x9 w=3x2x3 data=integer"],
-            laws=["agrees-with-reference", "tap-probe", "linear-in-the-input", "bias-shifts", "sums-multiply"],
+            laws=LAWS if small else (), threads=1 if small else None,
             output=tmp_path_factory.mktemp("runs") / "run", watch=NOTES,
         )  # fmt: skip
 

@@ -14,11 +14,12 @@ from tests.analysis.history.stored import LINE, OTHER, store_run, store_steps, t
 STEP = [1000.0 * (1 + 0.004 * (n % 3 - 1)) * (1.3 if n > 6 else 1.0) for n in range(14)]
 
 
-@pytest.fixture
-def history(tmp_path):
-    store_steps(tmp_path / "runs", STEP)
-    store_run(tmp_path / "runs" / "b", timed(0, 2000.0, OTHER, "<b>"), day=20, revision="f" * 40, dirty=True)
-    return judge_history(read_history(tmp_path / "runs", revisions=()))
+@pytest.fixture(scope="module")
+def history(tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
+    store_steps(runs, STEP)
+    store_run(runs / "b", timed(0, 2000.0, OTHER, "<b>"), day=20, revision="f" * 40, dirty=True)
+    return judge_history(read_history(runs, revisions=()))
 
 
 def test_every_point_and_change_is_a_row(history, tmp_path):

@@ -14,7 +14,7 @@ from suites.gallery import gallery_problems
 from suites.laws import gallery
 from suites.laws.gallery import GALLERY, HEIGHT, LAWS, WIDTH, paint, paint_difference, wrap_around
 from tests.asking import ask
-from tests.conftest import FAULTY
+from tests.conftest import FORWARD
 from tests.faulty import forward
 from tests.faulty.right import Right
 
@@ -148,7 +148,7 @@ def test_without_scikit_learn_the_laws_say_what_to_install(monkeypatch):
 def test_a_run_shows_its_pictures_side_by_side(tmp_path):
     run = harness.run(
         "gallery", backends=["im2col", "faulty:one-nan"], laws=["gallery-identity", "gallery-emboss"],
-        plugins=FAULTY, output=tmp_path / "run",
+        plugins=[FORWARD], output=tmp_path / "run",
     )  # fmt: skip
     outcomes = {(one.backend, one.law): one.outcome for one in run.results}
     assert set(outcomes.values()) == {"passed", "failed"}

@@ -41,7 +41,8 @@ OUTCOMES = {
     "writes-before-its-input": ("failed", "memory around x was written by the call"),
 }  # fmt: skip
 SLOW = {  # a quick one does much the same
-    "patches-numpy", "patches-later", "traces", "writes-garbage", "keyboard-interrupt", "raises-what-has-no-text",
+    "sys-exit-0", "raises-usage-error", "equals-everything", "patches-numpy",
+    "patches-later", "traces", "writes-garbage", "keyboard-interrupt", "raises-what-has-no-text",
     "raises-surrogates", "writes-before-its-input",
 }  # fmt: skip
 
@@ -59,7 +60,7 @@ def test_a_hostile_backend_is_found_out(tmp_path, name):
     assert find_exit_code(run) == 1
 
 
-@pytest.mark.parametrize("line", [LINE, "conv x=2x3x8x8 w=4x3x3x3"])
+@pytest.mark.parametrize("line", [LINE, pytest.param("conv x=2x3x8x8 w=4x3x3x3", marks=pytest.mark.slow)])
 def test_a_timed_answer_is_judged_elsewhere(tmp_path, line):
     run = harness.run(
         "speed-short", backends=["hostile:accepts-itself-when-timed", "hostile:accuses-itself"], problems=[line],
@@ -72,7 +73,7 @@ def test_a_timed_answer_is_judged_elsewhere(tmp_path, line):
     ("name", "reason"),
     [
         ("invents-inputs", "its process names inputs that were never drawn"),
-        ("shows-nothing", "its process gave nothing to be judged"),
+        pytest.param("shows-nothing", "its process gave nothing to be judged", marks=pytest.mark.slow),
     ],
 )
 def test_only_answers_on_inputs_of_the_judge_count(tmp_path, name, reason):
@@ -97,7 +98,11 @@ def test_a_backend_sees_no_file_of_the_run_and_its_last_words_are_kept(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("halves-samples", "its process claims samples of"), ("halves-all-times", "were asked for")]
+    ("name", "reason"),
+    [
+        ("halves-samples", "its process claims samples of"),
+        pytest.param("halves-all-times", "were asked for", marks=pytest.mark.slow),
+    ],
 )
 def test_the_times_of_a_block_are_those_that_were_asked_for(tmp_path, name, reason):
     run = harness.run(
@@ -107,6 +112,7 @@ def test_the_times_of_a_block_are_those_that_were_asked_for(tmp_path, name, reas
     assert [(result.outcome, reason in result.reason) for result in run.results] == [("error", True)]
 
 
+@pytest.mark.slow
 def test_answers_with_every_number_of_threads_are_judged_elsewhere(tmp_path):
     """Pools: right, wrong in a part, and deaf to the limit."""
     run = harness.run(
@@ -124,7 +130,7 @@ def test_answers_with_every_number_of_threads_are_judged_elsewhere(tmp_path):
     assert "set_threads(1) is ignored" in found["faulty:limit-ignored"].reason
 
 
-@pytest.mark.parametrize("fields", ["", " mixed=numpy-direct"])
+@pytest.mark.parametrize("fields", [pytest.param("", marks=pytest.mark.slow), " mixed=numpy-direct"])
 def test_layers_of_a_network_are_judged_elsewhere(tmp_path, fields):
     run = harness.run(
         "networks", backends=["hostile:patches-comparison"], problems=[f"network lenet5 step n=2{fields}"],
