@@ -28,7 +28,7 @@ _MEANINGS = {
     ExitCode.OK: "all good",
     ExitCode.WRONG: "a backend is wrong (failed, error, crashed, timeout) or breaks a claim",
     ExitCode.USAGE: "usage or bad input",
-    ExitCode.SLOWER: "slower, missing or beyond a limit (gate, compare, versus --gate)",
+    ExitCode.SLOWER: "slower, with more instructions, missing or beyond a limit (gate, compare, versus --gate)",
     ExitCode.INCOMPLETE: "nothing ran or could be compared, or the run is incomplete or leaves a known bug or a claim "
     "undecided",
     ExitCode.CANNOT_TELL: "the machine cannot tell if a time is true or memory was short, or it or the base "

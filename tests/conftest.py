@@ -118,7 +118,7 @@ def share_run(factory, name, make):
 
 
 def leaves_out_slow(config):
-    """Whether slow tests are left out, as `make test` does: what tests share is then as small as they allow."""
+    """Return True if slow tests are left out, as by `make test`: what tests share is then as small as they allow."""
     return config.getoption("markexpr") == "not slow"
 
 
