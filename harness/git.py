@@ -77,8 +77,28 @@ def describe_checkout(repository: Path | None, timeout_s: float | None = None) -
 
 
 def list_files(repository: Path, revision: str) -> frozenset[str]:
-    """Paths of all files of a commit, relative to the repository's top folder."""
-    return frozenset(git(repository, "ls-tree", "-r", "-z", "--full-tree", "--name-only", revision).split("\0"))
+    """Paths of all files of a commit, and of submodules of the checkout, relative to the repository's top folder."""
+    found = set(git(repository, "ls-tree", "-r", "-z", "--full-tree", "--name-only", revision).split("\0"))
+    for inner, commit in list_submodules(repository, revision).items():
+        with suppress(GitError):  # the submodule lacks the commit, which its worktree will say
+            found |= {f"{inner}/{name}" for name in list_files(repository / inner, commit)}
+    return frozenset(found)
+
+
+def list_submodules(repository: Path, revision: str) -> dict[str, str]:
+    """Return the commits of a revision's submodules by their folders, as far as the checkout has them.
+
+    repository: its top folder.
+    """
+    lines = git(repository, "ls-tree", "-r", "-z", "--full-tree", revision).split("\0")
+    links = (line.partition("\t") for line in lines if line.startswith("160000 "))
+    return {path: head.split()[2] for head, _, path in links if (repository / path / ".git").exists()}
+
+
+def list_worktrees(repository: Path) -> list[Path]:
+    """Return the folders of all worktrees of a repository, its own first. Raises GitError."""
+    lines = git(repository, "worktree", "list", "--porcelain").splitlines()
+    return [Path(line.removeprefix("worktree ")) for line in lines if line.startswith("worktree ")]
 
 
 @contextmanager
@@ -91,7 +111,7 @@ def open_worktree(repository: Path, revision: str, path: Path) -> Iterator[Path]
         _add_worktree(repository, revision, path)
         yield path
     finally:
-        _remove_worktree(repository, path)
+        remove_worktree(repository, path)
 
 
 @contextmanager
@@ -104,26 +124,62 @@ def open_sources_copy(repository: Path, revision: str, path: Path) -> Iterator[P
         _add_worktree(repository, revision, path)
         yield path
     except BaseException:
-        _remove_worktree(repository, path)
+        remove_worktree(repository, path)
         raise
+    for inner in _find_submodules(repository, revision):
+        (path / inner / ".git").unlink(missing_ok=True)
     (path / ".git").unlink()
     with suppress(GitError):
         git(repository, "worktree", "prune")
+    _prune_submodules(repository)
 
 
 def _add_worktree(repository: Path, revision: str, path: Path) -> None:
+    """Check out a revision and its submodules, which are worktrees of the repositories of the checkout's submodules."""
+    _add_own_files(repository, revision, path)
+    for inner, commit in list_submodules(repository, revision).items():
+        here = repository / inner
+        try:
+            git(here, "cat-file", "-e", f"{commit}^{{commit}}")
+        except GitError:
+            raise UsageError(
+                f"revision {revision[:12]}: its submodule '{inner}' is at {commit[:12]}, a commit that '{here}' does "
+                "not have; wanted it there, as by `git submodule foreach git fetch --unshallow`"
+            ) from None
+        _add_worktree(here, commit, path / inner)
+
+
+def _find_submodules(repository: Path, revision: str) -> Iterator[str]:
+    """Yield the folders of all submodules of a revision, relative to the repository, the innermost first."""
+    for inner, commit in list_submodules(repository, revision).items():
+        yield from (f"{inner}/{deeper}" for deeper in _find_submodules(repository / inner, commit))
+        yield inner
+
+
+def _prune_submodules(repository: Path) -> None:
+    """Let the repositories of submodules forget worktrees whose folders are gone."""
+    if (repository / ".gitmodules").is_file():
+        with suppress(GitError):
+            for inner in _find_submodules(repository, "HEAD"):
+                git(repository / inner, "worktree", "prune")
+
+
+def _add_own_files(repository: Path, revision: str, path: Path) -> None:
     for attempt in range(1, TRIES + 1):
         try:
             git(repository, "-c", "core.hooksPath=/dev/null", "worktree", "add", "--detach", str(path), revision)
             return
         except GitError as error:  # a run that ends at the same time removes the common folder if it is empty
-            if attempt == TRIES or path.exists():
+            if attempt == TRIES or (path.exists() and any(path.iterdir())):
                 raise UsageError(f"revision {revision[:12]} cannot be checked out: {error}") from None
             time.sleep(RETRY_S * attempt)
 
 
-def _remove_worktree(repository: Path, path: Path) -> None:
-    """Remove a worktree from disk and from the repository's list; entries of other worktrees stay unless git fails."""
+def remove_worktree(repository: Path, path: Path) -> None:
+    """Remove a worktree from disk and from the repository's list; entries of other worktrees stay unless git fails.
+
+    repository: its top folder. path: of the worktree.
+    """
     try:
         git(repository, "worktree", "remove", "--force", "--force", str(path))
     except GitError:  # an incomplete checkout; `prune` drops only entries without a folder
@@ -131,6 +187,7 @@ def _remove_worktree(repository: Path, path: Path) -> None:
         for command in (("unlock", str(path)), ("prune",)):
             with suppress(GitError):  # git may have removed the entry itself
                 git(repository, "worktree", *command)
+    _prune_submodules(repository)
 
 
 def copy_checkout(repository: Path, skip: Sequence[str] = ()) -> str:
@@ -138,8 +195,10 @@ def copy_checkout(repository: Path, skip: Sequence[str] = ()) -> str:
 
     Branches, index and files stay as they are.
 
-    skip: folders to leave out, relative to the repository. Raises UsageError if git cannot make it.
+    skip: folders to leave out, relative to the repository. Raises UsageError if git cannot make it, and for a submodule
+    with uncommitted changes, which a commit cannot hold.
     """
+    _refuse_dirty_submodules(repository)
     with tempfile.TemporaryDirectory(prefix="conv-harness-") as folder:
         index = Path(folder, "index")
         try:
@@ -150,6 +209,17 @@ def copy_checkout(repository: Path, skip: Sequence[str] = ()) -> str:
             return git(repository, *COMMITTER, "commit-tree", "-p", "HEAD", "-m", "checkout with its changes", tree)
         except (GitError, OSError) as error:
             raise UsageError(f"checkout: '{repository}' cannot be copied: {error}; commit it first") from None
+
+
+def _refuse_dirty_submodules(repository: Path) -> None:
+    if not (repository / ".gitmodules").is_file():
+        return
+    for inner in _find_submodules(repository, "HEAD"):
+        if git(repository / inner, "status", "--porcelain"):
+            raise UsageError(
+                f"checkout: submodule '{inner}' of '{repository}' has uncommitted changes, wanted none, as "
+                "versions are built from commits; commit them there"
+            )
 
 
 class GitError(Exception):

@@ -4,7 +4,18 @@ import os
 
 import pytest
 
-from harness.git import GitError, copy_checkout, describe_checkout, git
+from harness.errors import UsageError
+from harness.git import (
+    GitError,
+    copy_checkout,
+    describe_checkout,
+    git,
+    list_files,
+    list_worktrees,
+    open_sources_copy,
+    open_worktree,
+)
+from tests.gating.scenarios import commit, write_submodule
 from tests.gating.twenty import SETTINGS
 
 
@@ -64,3 +75,75 @@ def test_a_copy_of_the_checkout_has_changes_that_a_mark_hides_and_files_that_git
         (tmp_path / name).write_text("two")
     copy = copy_checkout(tmp_path)
     assert [git(tmp_path, "show", f"{copy}:{name}") for name in ("source.txt", "built.so")] == ["two", "two"]
+
+
+@pytest.fixture
+def nested(tmp_path, monkeypatch):
+    """A repository with the submodule `lib`, which has the submodule `deep`; its two commits, in which both differ."""
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    outer, lib, deep = (tmp_path / name for name in ("outer", "lib", "deep"))
+    for folder in (outer, lib):
+        folder.mkdir()
+        git(folder, "init", "--quiet", "--initial-branch", "main")
+    allow = ("-c", "protocol.file.allow=always")
+    commits = []
+    for number in ("one", "two"):
+        write_submodule(deep, lib, "deep", {"deep.txt": number})
+        (lib / "lib.txt").write_text(number)
+        commit(lib, number)
+        if number == "one":
+            git(outer, *allow, "submodule", "--quiet", "add", str(lib), "lib")
+        git(outer / "lib", *allow, "fetch", "--quiet")
+        git(outer / "lib", "switch", "--quiet", "--detach", "origin/main")
+        git(outer / "lib", *allow, "submodule", "--quiet", "update", "--init")
+        commits.append(commit(outer, number))
+    return outer, commits
+
+
+def _read(folder):
+    return [(folder / "lib" / name).read_text() for name in ("lib.txt", "deep/deep.txt")]
+
+
+def test_a_worktree_has_the_submodules_of_its_revision_and_leaves_nothing_in_theirs(nested, tmp_path):
+    outer, (one, two) = nested
+    with open_worktree(outer, one, tmp_path / "old"), open_worktree(outer, two, tmp_path / "new"):
+        assert _read(tmp_path / "old") == ["one", "one"] and _read(tmp_path / "new") == ["two", "two"]
+        assert len(list_worktrees(outer / "lib" / "deep")) == 3
+    assert {"lib/lib.txt", "lib/deep/deep.txt"} < list_files(outer, one)
+    assert _read(outer) == ["two", "two"] and not git(outer, "status", "--porcelain")
+    for repository in (outer, outer / "lib", outer / "lib" / "deep"):
+        assert len(list_worktrees(repository)) == 1
+    assert not (tmp_path / "old").exists()
+
+
+def test_a_copy_of_sources_has_them_as_plain_folders(nested, tmp_path):
+    outer, (one, _) = nested
+    with open_sources_copy(outer, one, tmp_path / "copy"):
+        pass
+    assert _read(tmp_path / "copy") == ["one", "one"] and not list((tmp_path / "copy").rglob(".git"))
+    assert len(list_worktrees(outer / "lib")) == 1
+
+
+def test_a_commit_that_a_submodule_lacks_is_named_and_leaves_nothing(nested, tmp_path):
+    outer, (one, _) = nested
+    gone = git(outer, "rev-parse", f"{one}:lib")
+    git(outer / "lib", "fetch", "--quiet", "--depth", "1", f"file://{tmp_path / 'lib'}", "main")
+    git(outer / "lib", "remote", "remove", "origin")
+    git(outer / "lib", "branch", "--quiet", "--force", "main", "HEAD")
+    git(outer / "lib", "reflog", "expire", "--expire=now", "--all")
+    git(outer / "lib", "gc", "--quiet", "--prune=now")
+    with (
+        pytest.raises(UsageError, match=rf"its submodule 'lib' is at {gone[:12]}, a commit that .* does not have"),
+        open_worktree(outer, one, tmp_path / "old"),
+    ):
+        pass
+    assert not (tmp_path / "old").exists() and len(list_worktrees(outer)) == 1
+
+
+def test_uncommitted_changes_of_a_submodule_are_in_no_copy_and_refused(nested):
+    outer, _ = nested
+    copy_checkout(outer)
+    (outer / "lib" / "deep" / "deep.txt").write_text("three")
+    with pytest.raises(UsageError, match=r"submodule 'lib/deep' of .* has uncommitted changes"):
+        copy_checkout(outer)

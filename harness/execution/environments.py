@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import DAMAGED, UsageError
+from harness.execution.abandoned import open_own_folder, remove_abandoned
 from harness.execution.built_sources import open_sources
 from harness.execution.provenance import Origins, Side, list_installed
 from harness.git import (
@@ -115,8 +115,9 @@ def open_places(
     repository = find_repository(plugins)
     hashes = {e.revision: resolve_revision(repository, e.revision) for e in wanted if e.revision}
     with ExitStack() as stack:
-        made = stack.enter_context(tempfile.TemporaryDirectory(prefix="conv-harness-", ignore_cleanup_errors=True))
-        root = Path(made).resolve()
+        if repository is not None:
+            remove_abandoned(repository)
+        root = stack.enter_context(open_own_folder())
         instrument = _link_instrument(root / "instrument")
         trees: dict[str, Path] = {}
         places: dict[Environment, Place] = {}

@@ -303,7 +303,7 @@ def test_bisect_compares_no_times_on_a_machine_that_is_not_qualified(repository,
 
 @pytest.mark.slow
 def test_a_gate_that_was_killed_goes_on_to_the_same_verdicts(repository, tmp_path):
-    copy = _copy(repository, tmp_path)  # as the worktrees of a killed command remain: nothing could remove them
+    copy = _copy(repository, tmp_path)  # worktrees of a killed command remain until the next one
     asked = (*OPTIONS, "--base", "same", "--head", "broken", "--suite", "kernels-laws")
     state = {**SETTINGS, "HARNESS_STATE_DIR": str(tmp_path), "PYTHONPATH": f"{copy}{os.pathsep}{ROOT}"}
     run_killed("4+", "gate", *asked, "--output", tmp_path / "run", cwd=copy, **state)
@@ -312,6 +312,7 @@ def test_a_gate_that_was_killed_goes_on_to_the_same_verdicts(repository, tmp_pat
     done = harness("gate", *asked, "--resume", str(tmp_path / "run"), cwd=copy, state=tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "failed: 1 BROKEN" in done.stdout and "and resumed: killed after" in done.stdout
+    assert len(git(copy, "worktree", "list").splitlines()) == 1
     run = read_run(tmp_path / "run")
     assert run.complete and [result for result in run.results if result in begun.results] == list(begun.results)
     other = harness("gate", *asked, "--head", "same", "--resume", str(tmp_path / "run"), cwd=copy, state=tmp_path)
