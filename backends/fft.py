@@ -17,7 +17,17 @@ from backends.fft_plan import Plan, Tile, make_plan
 from backends.guards import check_gradient, conv_shape, is_empty, sum_of_nothing
 from harness import Backend, Numerics, Operator, Problem, Window, hookimpl
 from harness.backend import SwitchName
-from harness.problems import EVERY, Call, DeviceArray, DeviceArrays, Namespace, Sizes, bind_operator, operator_arguments
+from harness.problems import (
+    EVERY,
+    Call,
+    DeviceArray,
+    DeviceArrays,
+    Namespace,
+    Sizes,
+    bind_operator,
+    find_namespace,
+    operator_arguments,
+)
 
 Slices = tuple[slice, ...]
 
@@ -119,12 +129,6 @@ _PREPARED: dict[Operator, Callable[..., Call]] = {
 }
 
 
-def _namespace(a: DeviceArray) -> Namespace:
-    from array_api_compat import array_namespace
-
-    return array_namespace(a)
-
-
 _granted: dict[str, int] = {}  # by `set_threads`
 
 
@@ -200,7 +204,7 @@ def _pairs(
 
 def _spectrum_of(plan: Plan, block: list[tuple[tuple[Tile, ...], slice]], a: DeviceArray, target: bool) -> DeviceArray:
     """Lay a block of the source or the target out and transform it: f g n r*c."""
-    xp = _namespace(a)
+    xp = find_namespace(a)
     count = sum(images.stop - images.start for _, images in block)
     phases = len(plan.phases) if target == plan.backward else 1
     laid = xp.zeros((*plan.lengths, plan.groups, count, phases, a.shape[1] // plan.groups), dtype=plan.dtype)
@@ -212,7 +216,7 @@ def _spectrum_of(plan: Plan, block: list[tuple[tuple[Tile, ...], slice]], a: Dev
 
 def _multiply(plan: Plan, source: DeviceArray, kernel: DeviceArray, b: DeviceArray | None, shape: Sizes) -> DeviceArray:
     """Transform the source block by block, multiply by the kernel's spectrum, transform back and add the bias."""
-    xp = _namespace(source)
+    xp = find_namespace(source)
     y = xp.zeros(shape, dtype=source.dtype)  # a phase without taps has no gradient
     phases = len(plan.phases) if plan.backward else 1
     bias = 0 if b is None else b.reshape(plan.groups, 1, -1)
@@ -226,7 +230,7 @@ def _multiply(plan: Plan, source: DeviceArray, kernel: DeviceArray, b: DeviceArr
 
 def _correlate(plan: Plan, x: DeviceArray, dy: DeviceArray, w_shape: Sizes) -> DeviceArray:
     """Sum over blocks the products of the spectra of x and dy; the gradient is read off at the shifts."""
-    xp = _namespace(x)
+    xp = find_namespace(x)
     total: DeviceArray = 0
     for block in plan.blocks():
         first = _spectrum_of(plan, block, x, target=False)
@@ -242,7 +246,7 @@ def _correlate(plan: Plan, x: DeviceArray, dy: DeviceArray, w_shape: Sizes) -> D
 
 def _kernel_spectrum(plan: Plan, w: DeviceArray) -> DeviceArray:
     """Spectrum of the kernel with its taps at their shifts: f g r*c o."""
-    xp = _namespace(w)
+    xp = find_namespace(w)
     laid = xp.zeros((*plan.lengths, plan.groups, len(plan.phases), w.shape[1], plan.outer), dtype=plan.dtype)
     seen = _by_tap(plan, w)
     for number, (taps, places) in enumerate(_tap_places(plan, xp)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from harness import GeometryError, Window
-from harness.problems import Sizes, device_options
+from harness.problems import Sizes, device_options, find_namespace
 
 A = TypeVar("A", bound=Any)  # an array, of any library
 
@@ -57,9 +57,7 @@ def sum_of_nothing(like: A, shape: Sizes, b: A | None = None) -> A:
 
     like: array of the library, dtype and device. shape: n c *s of the answer. b: bias (c,) or None.
     """
-    from array_api_compat import array_namespace
-
-    y: A = array_namespace(like).zeros(shape, dtype=like.dtype, **device_options(like))
+    y: A = find_namespace(like).zeros(shape, dtype=like.dtype, **device_options(like))
     if b is not None:
         y += b.reshape(1, -1, *(1,) * (len(shape) - 2))
     return y

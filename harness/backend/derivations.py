@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from harness.problems.arrays import DeviceArray, DeviceArrays
 from harness.problems.operator import Operator
-from harness.problems.operators.derivation import Derivation, Runner, namespace, take_one
+from harness.problems.operators.derivation import Derivation, Runner, take_one
 from harness.problems.operators.geometry import P
+from harness.problems.taps import find_namespace
 from harness.problems.window import Window
 
 
@@ -56,7 +57,7 @@ def _compute_split(run: Runner[P], problem: P, arrays: DeviceArrays, /) -> tuple
     for g in range(groups):
         inputs = {name: _slice_group(name, a, g, groups) for name, a in arrays.items() if a is not None}
         outputs.append(take_one(run(part, inputs)))
-    return (namespace(outputs[0]).concat(outputs, axis=axis),)
+    return (find_namespace(outputs[0]).concat(outputs, axis=axis),)
 
 
 def _slice_group(name: str, a: DeviceArray, g: int, groups: int) -> DeviceArray:

@@ -25,7 +25,7 @@ from harness.problems.numerics import Numerics, dtype_of
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 from harness.problems.reference import turn
-from harness.problems.taps import device_options
+from harness.problems.taps import device_options, find_namespace
 from harness.problems.window import Sizes, Window
 
 
@@ -90,9 +90,7 @@ def fill_allocator(backend: Backend, sizes: tuple[int, ...]) -> None:
     like = backend.to_device(np.zeros(1, dtype=np.float64))
     kept: list[DeviceArray] = [np.full(size, np.nan, dtype) for dtype in (np.float64, np.float32) for size in sizes * 2]
     if not isinstance(like, np.ndarray):
-        from array_api_compat import array_namespace
-
-        xp, options = array_namespace(like), device_options(like)
+        xp, options = find_namespace(like), device_options(like)
         kept += [xp.full((size,), float("nan"), dtype=like.dtype, **options) for size in sizes * 2]
     del kept
 

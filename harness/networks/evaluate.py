@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from harness.networks.elementwise import GLUE, LOSSES
 from harness.networks.graph import INPUT, Network, Node, last_readers
-from harness.problems.arrays import DeviceArray, DeviceArrays, Namespace
+from harness.problems.arrays import DeviceArray, DeviceArrays
+from harness.problems.taps import find_namespace
 
 Compute = Callable[[Node, DeviceArray, DeviceArrays], DeviceArrays]
 Touch = Callable[[str, DeviceArray], DeviceArray]  # (name, array) -> array to use instead
@@ -31,13 +32,6 @@ class Tape:
     loss: DeviceArray = None
     errors: dict[str, DeviceArray] = field(default_factory=dict)
     gradients: dict[str, DeviceArray] = field(default_factory=dict)
-
-
-def namespace(a: DeviceArray) -> Namespace:
-    """Return the array namespace of an array."""
-    from array_api_compat import array_namespace
-
-    return array_namespace(a)
 
 
 def _unchanged(name: str, a: DeviceArray) -> DeviceArray:
@@ -62,7 +56,7 @@ def forward(
     keep: True to keep every output for the backward pass; False to drop each after its last reader.
     network: the graph.
     """
-    xp, tape, last = namespace(x), Tape(outputs={INPUT: x}), last_readers(network.nodes)
+    xp, tape, last = find_namespace(x), Tape(outputs={INPUT: x}), last_readers(network.nodes)
     for node in network.nodes:
         inputs = [tape.outputs[name] for name in node.inputs]
         own = values_of(node, values)
@@ -101,7 +95,7 @@ def backward(
     network: the graph. tape: of the forward pass; it is changed and returned.
     """
     y = tape.outputs[network.output.name]
-    xp = namespace(y)
+    xp = find_namespace(y)
     tape.loss, error = LOSSES[network.loss](xp, y, target)
     tape.errors[network.output.name] = touch("loss", error)
     for node in reversed(network.nodes):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from harness.problems.taps import (
         EVERY,
         device_options,
+        find_namespace,
         inner_slices,
         mean_divisors,
         pad_or_crop,
@@ -58,7 +59,10 @@ else:
             "numerics": "DTYPES FORMATS Dtype Format Math dtype_of",
             "problem": "Layout Regime",
             "reference": "rot180",
-            "taps": "EVERY device_options inner_slices mean_divisors pad_or_crop tap_slices view_windows window_slices",
+            "taps": (
+                "EVERY device_options find_namespace inner_slices mean_divisors pad_or_crop tap_slices view_windows "
+                "window_slices"
+            ),
             "validation": "read_word",
             "window": "Padding Sizes",
         },
@@ -68,7 +72,7 @@ else:
 __all__ = [
     "DTYPES", "EVERY", "FORMATS", "Array", "Call", "DeviceArray", "DeviceArrays", "Dtype", "Format", "Layout", "Math",
     "Namespace", "Outputs", "Padding", "Regime", "Sizes", "apply_layout", "array_generator", "bind_operator",
-    "device_options", "draw_array", "dtype_of", "exact_amplitude", "inner_slices", "longest_sum", "make_arrays",
-    "mean_divisors", "name_outputs", "operator_arguments", "pad_or_crop", "read_word", "reference", "rot180",
-    "tap_slices", "view_windows", "window_slices",
+    "device_options", "draw_array", "dtype_of", "exact_amplitude", "find_namespace", "inner_slices", "longest_sum",
+    "make_arrays", "mean_divisors", "name_outputs", "operator_arguments", "pad_or_crop", "read_word", "reference",
+    "rot180", "tap_slices", "view_windows", "window_slices",
 ]  # fmt: skip

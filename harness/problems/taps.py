@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from harness.problems.arrays import Array, DeviceArray, Namespace
@@ -73,6 +74,19 @@ def view_windows(padded: Array, out: Sizes, kernel: Sizes, window: Window) -> Ar
     taps = (step * d for step, d in zip(steps, window.dilation, strict=True))
     moves = (step * s for step, s in zip(steps, window.stride, strict=True))
     return as_strided(padded, (*padded.shape[:2], *kernel, *out), (*padded.strides[:2], *taps, *moves), writeable=False)
+
+
+def find_namespace(x: DeviceArray) -> Namespace:
+    """Return the library of an array, with the functions of the array API.
+
+    For NumPy it is NumPy itself, which has had them since version 2.1: `array_api_compat` copies that library name by
+    name, which imports all of its parts, compilers included.
+    """
+    if isinstance(x, np.ndarray | np.generic):
+        return np
+    from array_api_compat import array_namespace
+
+    return array_namespace(x)
 
 
 def device_options(x: DeviceArray) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from harness import BackendUnderTest, Deviation, GeometryError, Problem, law, statement, worst_of
 from harness.laws import PreparedCall, make_check, same_bits
-from harness.problems import Array, DeviceArray, Namespace, device_options, make_arrays, reference
+from harness.problems import Array, DeviceArray, device_options, find_namespace, make_arrays, reference
 
 GARBAGE = -(2**31)  # what lies around whole numbers, where floating-point arrays have NaN around them
 CALLS = 12
@@ -89,22 +89,16 @@ def _named(found: Deviation, how: str) -> Deviation:
 # --- views ---------------------------------------------------------------------------------------------------------
 
 
-def _xp(a: DeviceArray) -> Namespace:
-    from array_api_compat import array_namespace
-
-    return array_namespace(a)
-
-
 def _filled(like: DeviceArray, shape: tuple[int, ...]) -> DeviceArray:
     """A new array full of numbers that must not be read."""
-    xp = _xp(like)
+    xp = find_namespace(like)
     floating = xp.isdtype(like.dtype, "real floating") if str(like.dtype) != "bfloat16" else True
     return xp.full(shape, float("nan") if floating else GARBAGE, dtype=like.dtype, **device_options(like))
 
 
 def _permuted(a: DeviceArray, order: tuple[int, ...]) -> DeviceArray:
     """The same array, lying in memory in another order of its axes."""
-    xp = _xp(a)
+    xp = find_namespace(a)
     base = _filled(a, tuple(a.shape[axis] for axis in order))
     base[...] = xp.permute_dims(a, order)
     return xp.permute_dims(base, tuple(order.index(axis) for axis in range(a.ndim)))
@@ -144,7 +138,7 @@ def _every_other_channel(a: DeviceArray) -> DeviceArray:
 
 def _some_channels_last(a: DeviceArray) -> DeviceArray:
     """Views of an array with channels last, strided as in `_some`."""
-    xp, order = _xp(a), (0, *range(2, a.ndim), 1)
+    xp, order = find_namespace(a), (0, *range(2, a.ndim), 1)
     base = _filled(a, (*(a.shape[axis] for axis in order[:-1]), 2 * a.shape[1]))
     base[..., a.shape[1] :] = xp.permute_dims(a, order)
     return xp.permute_dims(base[..., a.shape[1] :], tuple(order.index(axis) for axis in range(a.ndim)))
@@ -211,7 +205,7 @@ def repeated_images_are_read_right(subject: BackendUnderTest, problem: Problem) 
     }
     with subject.together():
         spread = {
-            name: _xp(a).broadcast_to(a[:1], tuple(a.shape)) if name in batched else a
+            name: find_namespace(a).broadcast_to(a[:1], tuple(a.shape)) if name in batched else a
             for name, a in subject.devices(problem, arrays).items()
         }
         return _judge(subject, _case(problem, arrays), subject.plain(problem, spread), "of images spread with stride 0")
@@ -229,7 +223,7 @@ def spread_gradients_are_read_right(subject: BackendUnderTest, problem: Problem)
         devices = subject.devices(problem, arrays)
         dy = devices["dy"]
         if 0 not in dy.shape:
-            devices["dy"] = _xp(dy).broadcast_to(dy[(slice(1),) * dy.ndim], tuple(dy.shape))
+            devices["dy"] = find_namespace(dy).broadcast_to(dy[(slice(1),) * dy.ndim], tuple(dy.shape))
         return _judge(subject, _case(problem, arrays), subject.plain(problem, devices), "of one number with strides 0")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from harness import Attachments, Deviation, NetworkProblem, Operator, Problem, network_law, statement
 from harness.laws import NetworkUnderTest, copy_to_host, take_elements, verify_network, verify_network_layers
 from harness.networks import INPUT, LOSSES, TARGET, Compute, Node, Tape, forward
-from harness.problems import FORMATS, Array, DeviceArrays
+from harness.problems import FORMATS, Array, DeviceArrays, find_namespace
 
 STEPS = tuple(2.0**-k for k in range(6, 19, 2))  # of the Taylor test, each a quarter of the one before
 ORDER = 1.8  # of 2 that the remainder has
@@ -109,8 +109,6 @@ def _loss(
     subject: NetworkUnderTest, decisions: Mapping[str, Array], values: Mapping[str, Array], ends: Mapping[str, Array]
 ) -> float:
     """The loss with the decisions of another pass."""
-    from array_api_compat import array_namespace
-
     backend = subject.backend
     devices = subject.to_device(
         {name: values[name] for name in (*subject.network.parameters, *subject.network.statistics)}
@@ -119,7 +117,7 @@ def _loss(
     x, target = backend.to_device(ends[INPUT]), backend.to_device(ends[TARGET])
     tape = forward(subject.network, _follow(subject, decisions), devices, x, decisions=chosen, keep=False)
     y = tape.outputs[subject.network.output.name]
-    loss, _ = LOSSES[subject.network.loss](array_namespace(y), y, target)
+    loss, _ = LOSSES[subject.network.loss](find_namespace(y), y, target)
     backend.synchronize()
     return float(copy_to_host(backend, loss))
 

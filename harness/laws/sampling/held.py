@@ -16,7 +16,7 @@ from harness.problems.arrays import Array, DeviceArray, Outputs
 from harness.problems.calling import name_outputs
 from harness.problems.numerics import dtype_of
 from harness.problems.problem import Layout, Problem
-from harness.problems.taps import device_options
+from harness.problems.taps import device_options, find_namespace
 from harness.problems.tile import Tile, make_tile, memory_order
 from harness.problems.window import Sizes
 
@@ -99,9 +99,7 @@ def draw_held(subject: BackendUnderTest, problem: Problem) -> Held:
 
 def make_blank(like: DeviceArray, size: int) -> DeviceArray:
     """Make an uninitialised one-dimensional array of another array's dtype, on its device."""
-    from array_api_compat import array_namespace
-
-    return array_namespace(like).empty(size, dtype=like.dtype, **device_options(like))
+    return find_namespace(like).empty(size, dtype=like.dtype, **device_options(like))
 
 
 def shape_flat(flat: DeviceArray, shape: Sizes, layout: Layout) -> DeviceArray:
@@ -111,9 +109,7 @@ def shape_flat(flat: DeviceArray, shape: Sizes, layout: Layout) -> DeviceArray:
     layout: of the problem.
     flat: the array.
     """
-    from array_api_compat import array_namespace
-
-    xp, order = array_namespace(flat), memory_order(shape, layout)
+    xp, order = find_namespace(flat), memory_order(shape, layout)
     whole = xp.reshape(flat, tuple(shape[axis] for axis in order))
     return xp.permute_dims(whole, tuple(order.index(axis) for axis in range(len(shape))))
 

@@ -13,13 +13,13 @@ import numpy as np
 from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.operators.columns import widen
 from harness.problems.operators.cost import count_pool_flops, count_pooled, list_mean_sums
-from harness.problems.operators.derivation import Derivation, Runner, namespace, take_one, widen_short
+from harness.problems.operators.derivation import Derivation, Runner, take_one, widen_short
 from harness.problems.operators.geometry import Geometry, P, under
 from harness.problems.operators.means import count_divisor, device_divisors, divisor_map, ones_kernel, pool_as_conv
 from harness.problems.operators.positions import find_source, is_inside, steps
 from harness.problems.operators.refused import MEANS
 from harness.problems.operators.spec import Gradient, OperatorSpec
-from harness.problems.taps import ALL, EVERY, pad_or_crop
+from harness.problems.taps import ALL, EVERY, find_namespace, pad_or_crop
 from harness.problems.window import Window
 
 SUM_COST = 3  # how many additions of arrays cost as much as the sum over one axis of a small one
@@ -67,9 +67,9 @@ def _as_conv(problem: P, /) -> P | None:
 def _compute_avg_pool(run: Runner[P], problem: P, arrays: DeviceArrays, /) -> tuple[DeviceArray, ...]:
     """Mean pooling = depthwise convolution with ones, over the divisor; short formats are summed in float32."""
     x, inner = widen_short(problem, arrays["x"]), pool_as_conv(problem, "conv")
-    covered = pad_or_crop(x, problem.window.cover(problem.x[2:], problem.kernel), 0.0, namespace(x))
+    covered = pad_or_crop(x, problem.window.cover(problem.x[2:], problem.kernel), 0.0, find_namespace(x))
     total = take_one(run(inner, {"x": covered, "w": ones_kernel(x, problem)}))
-    return (namespace(x).astype(total / device_divisors(x, problem), arrays["x"].dtype),)
+    return (find_namespace(x).astype(total / device_divisors(x, problem), arrays["x"].dtype),)
 
 
 def _arguments(problem: Geometry, arrays: DeviceArrays) -> tuple[Any, ...]:

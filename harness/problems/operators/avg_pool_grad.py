@@ -12,13 +12,13 @@ import numpy as np
 from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.operators.columns import widen
 from harness.problems.operators.cost import count_pool_flops, count_pooled, list_mean_sums
-from harness.problems.operators.derivation import Derivation, Runner, namespace, take_one, widen_short
+from harness.problems.operators.derivation import Derivation, Runner, take_one, widen_short
 from harness.problems.operators.geometry import Geometry, P
 from harness.problems.operators.means import count_divisor, device_divisors, divisor_map, ones_kernel, pool_as_conv
 from harness.problems.operators.positions import find_source, is_inside, steps
 from harness.problems.operators.refused import MEANS
 from harness.problems.operators.spec import OperatorSpec
-from harness.problems.taps import ALL, EVERY, inner_slices, pad_or_crop
+from harness.problems.taps import ALL, EVERY, find_namespace, inner_slices, pad_or_crop
 from harness.problems.window import Sizes, Window
 
 
@@ -74,9 +74,8 @@ def _compute_avg_pool_grad(run: Runner[P], problem: P, arrays: DeviceArrays, /) 
     begins = tuple(slice(b, None) for b, _ in cover)
     kept = (max(0, size - b) for size, (b, _) in zip(covered.shape[2:], cover, strict=True))
     ends = tuple((0, n - size) for n, size in zip(problem.x[2:], kept, strict=True))
-    return (
-        namespace(dy).astype(pad_or_crop(covered[(*EVERY, *begins)], ends, 0.0, namespace(dy)), arrays["dy"].dtype),
-    )
+    xp = find_namespace(dy)
+    return (xp.astype(pad_or_crop(covered[(*EVERY, *begins)], ends, 0.0, xp), arrays["dy"].dtype),)
 
 
 def _grad_arguments(problem: Geometry, arrays: DeviceArrays) -> tuple[Any, ...]:

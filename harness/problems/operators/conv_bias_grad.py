@@ -10,12 +10,12 @@ import numpy as np
 from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.operators.columns import widen
 from harness.problems.operators.cost import count_positions, list_added_sums
-from harness.problems.operators.derivation import Derivation, Runner, namespace, take_one
+from harness.problems.operators.derivation import Derivation, Runner, take_one
 from harness.problems.operators.geometry import Geometry, P
 from harness.problems.operators.positions import steps
 from harness.problems.operators.refused import SUMS
 from harness.problems.operators.spec import OperatorSpec
-from harness.problems.taps import device_options
+from harness.problems.taps import device_options, find_namespace
 from harness.problems.window import Window
 
 
@@ -43,7 +43,7 @@ def _compute_bias_grad(run: Runner[P], problem: P, arrays: DeviceArrays, /) -> t
     inner = _bias_grad_as_conv(problem)
     assert inner is not None and inner.w is not None
     dy = arrays["dy"]
-    xp = namespace(dy)
+    xp = find_namespace(dy)
     ones = xp.ones(inner.w, dtype=dy.dtype, **device_options(dy))
     maps = xp.permute_dims(dy, (1, 0, *range(2, dy.ndim)))
     return (take_one(run(inner, {"x": maps, "w": ones})).reshape(-1),)

@@ -10,12 +10,12 @@ import numpy as np
 from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.operators.columns import has_few_parts, split_groups, widen
 from harness.problems.operators.cost import count_product_flops, count_scattered, list_product_sums
-from harness.problems.operators.derivation import Derivation, Runner, namespace
+from harness.problems.operators.derivation import Derivation, Runner
 from harness.problems.operators.geometry import Geometry, P
 from harness.problems.operators.positions import find_source, is_inside, steps
 from harness.problems.operators.refused import SUMS
 from harness.problems.operators.spec import OperatorSpec
-from harness.problems.taps import ALL, EVERY, device_options, inner_slices, tap_slices, window_slices
+from harness.problems.taps import ALL, EVERY, device_options, find_namespace, inner_slices, tap_slices, window_slices
 from harness.problems.window import Sizes, Window
 
 
@@ -85,7 +85,7 @@ def _compute_input_grad(run: Runner[P], problem: P, arrays: DeviceArrays, /) -> 
     """
     needed = _input_grad_as_conv(problem)
     dy, w = arrays["dy"], arrays["w"]
-    xp, groups, window = namespace(dy), problem.window.groups, problem.window
+    xp, groups, window = find_namespace(dy), problem.window.groups, problem.window
     assert needed is not None
     stuffed = xp.zeros(needed.x, dtype=dy.dtype, **device_options(dy))
     target, source = [], []

@@ -8,11 +8,12 @@ from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.operators.columns import widen
 from harness.problems.operators.conv_input_grad import conv_input_grad, conv_input_grad_by_loops
 from harness.problems.operators.cost import count_product_flops, count_scattered, list_product_sums
-from harness.problems.operators.derivation import SHORT, Derivation, Runner, namespace, take_one, widen_short
+from harness.problems.operators.derivation import SHORT, Derivation, Runner, take_one, widen_short
 from harness.problems.operators.geometry import Geometry, P
 from harness.problems.operators.positions import steps
 from harness.problems.operators.refused import SUMS
 from harness.problems.operators.spec import Gradient, OperatorSpec
+from harness.problems.taps import find_namespace
 from harness.problems.window import Sizes, Window
 
 
@@ -49,7 +50,7 @@ def _compute_transpose(run: Runner[P], problem: P, arrays: DeviceArrays, /) -> t
     if b is None:
         return run(inner, {"dy": x, "w": w})
     y = take_one(run(inner, {"dy": widen_short(problem, x), "w": widen_short(problem, w)}))
-    return (namespace(x).astype(y + widen_short(problem, b).reshape(1, -1, *(1,) * problem.axes), x.dtype),)
+    return (find_namespace(x).astype(y + widen_short(problem, b).reshape(1, -1, *(1,) * problem.axes), x.dtype),)
 
 
 def _arguments(problem: Geometry, arrays: DeviceArrays) -> tuple[Any, ...]:

@@ -10,12 +10,12 @@ import numpy as np
 from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.operators.columns import is_small, multiplies_first, split_groups, widen, write_columns
 from harness.problems.operators.cost import count_positions, count_product_flops, list_product_sums
-from harness.problems.operators.derivation import Derivation, Runner, namespace, take_one
+from harness.problems.operators.derivation import Derivation, Runner, take_one
 from harness.problems.operators.geometry import Geometry, P
 from harness.problems.operators.positions import find_source, is_inside, steps
 from harness.problems.operators.refused import SUMS
 from harness.problems.operators.spec import OperatorSpec
-from harness.problems.taps import ALL, EVERY, pad_or_crop, tap_slices
+from harness.problems.taps import ALL, EVERY, find_namespace, pad_or_crop, tap_slices
 from harness.problems.window import Sizes, Window
 
 
@@ -97,7 +97,7 @@ def _compute_weight_grad(run: Runner[P], problem: P, arrays: DeviceArrays, /) ->
     inner = _weight_grad_as_conv(problem)
     assert inner is not None and problem.w is not None
     x, dy = arrays["x"], arrays["dy"]
-    xp, rest = namespace(x), tuple(range(2, x.ndim))
+    xp, rest = find_namespace(x), tuple(range(2, x.ndim))
     covered = pad_or_crop(x, problem.window.cover(problem.x[2:], problem.w[2:]), 0.0, xp)
     swapped = {"x": xp.permute_dims(covered, (1, 0, *rest)), "w": xp.permute_dims(dy, (1, 0, *rest))}
     return (xp.permute_dims(take_one(run(inner, swapped)), (1, 0, *rest)),)

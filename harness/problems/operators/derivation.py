@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.problems.arrays import DeviceArray, DeviceArrays, Namespace
+from harness.problems.arrays import DeviceArray, DeviceArrays
 from harness.problems.operators.geometry import Geometry, P
+from harness.problems.taps import find_namespace
 
 SHORT = frozenset({"float16", "bfloat16"})
 Runner = Callable[[P, DeviceArrays], tuple[DeviceArray, ...]]
@@ -42,13 +43,6 @@ class Derivation:
     compute: Compute
 
 
-def namespace(a: DeviceArray) -> Namespace:
-    """The array namespace of an array."""
-    from array_api_compat import array_namespace
-
-    return array_namespace(a)
-
-
 def take_one(values: tuple[DeviceArray, ...]) -> DeviceArray:
     """The only output that matters."""
     return values[0]
@@ -56,4 +50,4 @@ def take_one(values: tuple[DeviceArray, ...]) -> DeviceArray:
 
 def widen_short(problem: Geometry, a: DeviceArray) -> DeviceArray:
     """The array in float32 where its own format is too short to sum in."""
-    return namespace(a).astype(a, namespace(a).float32) if problem.dtype in SHORT else a
+    return find_namespace(a).astype(a, find_namespace(a).float32) if problem.dtype in SHORT else a

@@ -7,9 +7,9 @@ from functools import reduce
 import numpy as np
 
 from harness.problems.arrays import Array, DeviceArray
-from harness.problems.operators.derivation import SHORT, namespace
+from harness.problems.operators.derivation import SHORT
 from harness.problems.operators.geometry import Geometry, P
-from harness.problems.taps import device_options, mean_divisors
+from harness.problems.taps import device_options, find_namespace, mean_divisors
 from harness.problems.window import Sizes, Window
 
 
@@ -51,12 +51,12 @@ def pool_as_conv(problem: P, operator: str) -> P:
 def ones_kernel(like: DeviceArray, problem: Geometry) -> DeviceArray:
     """Return the depthwise kernel of ones, with the library, dtype and device of another array."""
     shape = (problem.x[1], min(1, problem.x[1]), *problem.kernel)
-    return namespace(like).ones(shape, dtype=like.dtype, **device_options(like))
+    return find_namespace(like).ones(shape, dtype=like.dtype, **device_options(like))
 
 
 def device_divisors(like: DeviceArray, problem: Geometry) -> DeviceArray:
     """Return the divisor of every window, shape P, with the library, dtype and device of another array."""
-    xp = namespace(like)
+    xp = find_namespace(like)
     rows = [
         xp.asarray(row, dtype=like.dtype, **device_options(like))
         for row in mean_divisors(problem.x[2:], problem.window)

@@ -18,7 +18,7 @@ from harness.laws.threads import limit_threads
 from harness.problems.arrays import DeviceArray
 from harness.problems.calling import name_outputs
 from harness.problems.problem import Problem
-from harness.problems.taps import device_options
+from harness.problems.taps import device_options, find_namespace
 from harness.worker import protocol
 from harness.worker.host.answer import State, answer
 from harness.worker.host.declared import state_costs, state_facts
@@ -260,12 +260,10 @@ class Server:
         keywords = {name: self._read(one) for name, one in request.keywords.items()}
         if request.name.startswith(PYTHON):
             return getattr(operator, request.name.removeprefix(PYTHON))(*arguments)
-        from array_api_compat import array_namespace
-
         like = self.held[request.like]
         if request.name in CREATES:
             keywords = device_options(like) | keywords
-        return getattr(array_namespace(like), request.name)(*arguments, **keywords)
+        return getattr(find_namespace(like), request.name)(*arguments, **keywords)
 
 
 @lru_cache(maxsize=4096)
