@@ -7,6 +7,7 @@
 # make lock   writes requirements*.lock anew from pyproject.toml and constraints.txt (docs/installation.md)
 # make conjunctions      plants every condition by which libraries choose code as a fault, and 1 000 random
 #                        conjunctions of them: what the suite correctness kills (minutes)
+# make recipes           runs the recipes of docs/ci.md on changes of every kind and writes its table (half an hour)
 # make gpu-wheels        fills .gpu-wheels with what a machine with a CUDA device but no network may lack
 # make gpu-wheels-check  tries them in a fresh environment without a network
 # make gpu-check         checks and times the backends of CUDA devices within eight minutes (docs/gpu.md); the
@@ -27,7 +28,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-versio
 
 NEEDS := from harness.execution.environment_build import list_worker_needs; print(*list_worker_needs(), sep='\n')
 
-.PHONY: run test test-all check coverage wheel lock conjunctions clean gpu-wheels gpu-wheels-check gpu-check
+.PHONY: run test test-all check coverage wheel lock conjunctions recipes clean gpu-wheels gpu-wheels-check gpu-check
 
 run: $(VENV)/installed
 	$(BIN)/python -m harness run suite
@@ -61,6 +62,9 @@ lock: $(VENV)/installed-dev
 
 conjunctions: $(VENV)/installed-dev
 	$(BIN)/python tests/benchmarks/bench_conjunctions.py
+
+recipes: $(VENV)/installed-dev
+	$(BIN)/python tests/benchmarks/bench_recipes.py --write
 
 gpu-wheels:
 	"$(PYTHON)" .ci/gpu_wheels.py

@@ -1,23 +1,20 @@
-"""The recipes for continuous integration: their own commands, run on a repository made here."""
+"""The recipes for continuous integration: their own commands, run on repositories made here."""
 
-import os
 import re
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-import yaml
 
 from harness.analysis.qualification import Qualification, name_environment, write_qualification
 from harness.machine.state import VARIABLE
 from harness.record.environment import describe_environment
+from tests.benchmarks.bench_recipes import format_table, is_expected, read_rows
 from tests.cli.test_gate import MORE
 from tests.commands import call_harness
-from tests.conftest import ROOT
-from tests.gating.twenty import SETTINGS, git, make_repository
+from tests.gating.recipes import PAGE, RECIPES, read_gitlab, read_shell, read_steps, run_recipe, shell
+from tests.gating.scenarios import SCENARIOS
+from tests.gating.twenty import git, make_repository
 
-WORKFLOWS = ROOT / ".github" / "workflows"
 LAWS = "--plugin kernels.plugin --suite kernels-laws"
 TIMES = "--plugin kernels.plugin --suite kernels-speed"
 
@@ -44,38 +41,14 @@ def qualified(tmp_path, monkeypatch):
     return str(tmp_path / "state")
 
 
-def read_steps(file, job):
-    """Scripts of a job by the names of their steps, and its variables that hold no expression."""
-    found = yaml.safe_load((WORKFLOWS / file).read_text())["jobs"][job]
-    variables = {name: value for name, value in found["env"].items() if "${{" not in value}
-    return {step["name"]: step["run"] for step in found["steps"] if "name" in step}, variables
-
-
-def read_gitlab():
-    """Commands of GitLab's recipe except for the installation, and its variables."""
-    (text,) = re.findall(r"## GitLab\n\n```yaml\n(.*?)```", (ROOT / "docs" / "ci.md").read_text(), re.DOTALL)
-    job = yaml.safe_load(text)["gate"]
-    install, *commands = job["script"]
-    assert install.startswith("python -m pip install")
-    return commands, job["variables"], job["allow_failure"]["exit_codes"]
-
-
-def shell(script, folder, variables):
-    """Run a script as a job does: bash that stops at the first error."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | SETTINGS | variables
-    return subprocess.run(
-        ["bash", "-e", "-o", "pipefail", "-c", script], cwd=folder, env=variables | {"PATH": path},
-        capture_output=True, text=True,
-    )  # fmt: skip
-
-
 def _list_scripts():
     """List the scripts of all recipes; an expression of GitHub stands for one word."""
     scripts = [
         text for names in (("gate.yml", "gate"), ("history.yml", "history")) for text in read_steps(*names)[0].values()
     ]
-    return [re.sub(r"\$\{\{.*?\}\}", "word", script) for script in (*scripts, "\n".join(read_gitlab()[0]))]
+    return [
+        re.sub(r"\$\{\{.*?\}\}", "word", script) for script in (*scripts, "\n".join(read_gitlab()[0]), read_shell())
+    ]
 
 
 def test_scripts_are_bash_and_name_options_that_their_commands_have():
@@ -156,3 +129,33 @@ def test_the_history_on_github_grows_on_its_branch(repository, tmp_path):
     runs = git(tmp_path / "origin", "ls-tree", "--name-only", "harness-history").split()
     assert runs == sorted(f"{git(tmp_path / 'origin', 'rev-parse', name)}-1" for name in ("begin", "same"))
     assert "4 series" in (tmp_path / "summary.md").read_text()
+
+
+# Of the scenarios, those in which the lines of a service differ: what a job fetches, how it ends, what it is told.
+DIFFERING = ("clean change", "wrong in one dtype", "broken import", "shallow clone")
+NAMED = {scenario.name: scenario for scenario in SCENARIOS}
+
+
+def _list_jobs():
+    for recipe in RECIPES:
+        for name, scenario in NAMED.items():
+            if recipe == "a shell script" or name in DIFFERING:
+                marks = [pytest.mark.slow, *([pytest.mark.builds] if scenario.builds else [])]
+                yield pytest.param(recipe, name, marks=marks)
+
+
+@pytest.mark.parametrize(("recipe", "name"), list(_list_jobs()))
+def test_a_recipe_says_of_a_change_what_it_is(qualified, tmp_path, recipe, name):
+    scenario = NAMED[name]
+    ended = run_recipe(recipe, scenario, qualified, tmp_path / "made")
+    assert is_expected(scenario, ended), ended.output
+
+
+def test_the_table_of_the_page_has_every_scenario_with_the_exit_codes_of_every_recipe():
+    rows = read_rows()
+    assert list(rows) == list(NAMED)
+    for name, row in rows.items():
+        codes = [row[recipe] for recipe in RECIPES]
+        assert codes[-1] and {int(code) for code in codes if code} <= set(NAMED[name].codes), name
+        assert row[""], name
+    assert format_table(rows) in PAGE.read_text()
