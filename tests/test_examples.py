@@ -63,6 +63,7 @@ def test_the_network_of_ones_own_is_right(tmp_path):
     assert [result.outcome for result in run.results] == ["passed"] * 3
 
 
+@pytest.mark.slow
 def test_the_law_of_ones_own_passes_what_is_right(tmp_path):
     plugin = str(ROOT / "examples" / "law.py")
     run = harness.run("ones", backends=["im2col", "fft"], plugins=[plugin], output=tmp_path / "run")

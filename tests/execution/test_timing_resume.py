@@ -129,6 +129,7 @@ def test_what_is_left_of_a_budget_is_used(whole, monkeypatch):
     assert state.control_ns == sorted(blocks)
 
 
+@pytest.mark.slow
 def test_decisions_of_earlier_looks_follow_from_the_passes(tmp_path, monkeypatch):
     def agree(base, new):  # what a quiet machine would say of two equal arms, pass by pass
         return [0.01 * (-1) ** number for number in range(min(len(base), len(new)))]

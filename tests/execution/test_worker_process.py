@@ -33,7 +33,7 @@ def _run(tmp_path, backend, problems=(FINE[0], FATAL, FINE[1]), **limits):
         ("dying:crashes", "crashed", "signal SIGSEGV"),
         pytest.param("dying:exits", "crashed", "exit code 3", marks=pytest.mark.slow),
         ("dying:hangs", "timeout", "no answer within the limit of 4 s"),
-        ("dying:raises", "error", "ArithmeticError: no such tile (dying.py:"),
+        pytest.param("dying:raises", "error", "ArithmeticError: no such tile (dying.py:", marks=pytest.mark.slow),
     ],
 )
 def test_misfortune_costs_one_cell(tmp_path, backend, outcome, reason):

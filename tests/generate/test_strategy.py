@@ -32,6 +32,7 @@ def test_nothing_is_larger_than_asked_for():
         assert problem.w is None or max(problem.w[0] // problem.window.groups, problem.w[1]) <= 2
 
 
+@pytest.mark.slow
 def test_widths_cross_those_of_registers_and_tiles():
     widths = {p.y[-1] for p in draw(problems(operators=(Operator.conv,), axes=(1, 2)), 600)}
     assert len(widths & set(TAILS)) >= 9, widths

@@ -2,11 +2,14 @@
 
 import zlib
 
+import pytest
+
 from harness.machine.threads import ALL, ONE, count_threads, deal_threads
 from harness.plan.planner import plan_run
 from harness.plugins.manager import load_plugins
 
 
+@pytest.mark.slow  # plans the whole suite
 def test_half_of_the_cells_get_all_threads_and_most_problems_get_both():
     cells = [cell for cell in plan_run(load_plugins(), ["correctness"], ["im2col"]).cells if cell.decided is None]
     wide = sum(cell.threads == ALL for cell in cells)

@@ -61,7 +61,11 @@ def test_folders_of_a_project_hide_no_built_in_plugin_and_are_importable(project
     assert "backends mine" in done.stdout
 
 
-@pytest.mark.parametrize("start", [("-m", "harness"), ("-P", "-m", "harness")], ids=["module", "script"])
+@pytest.mark.parametrize(
+    "start",
+    [pytest.param(("-m", "harness"), marks=pytest.mark.slow), ("-P", "-m", "harness")],
+    ids=["module", "script"],
+)
 def test_workers_find_them_too(project, start):
     done = run_there(
         project, "run", "correctness", "--plugin", "./mine.py", "--backend", "numpy-direct", "--backend", "mine",

@@ -47,7 +47,8 @@ def test_laws_apply_to_the_training_alone(fields, applies):
     assert not any(law.applies(parse_network("network lenet5 step n=2", NETWORKS)) for law in LAWS)
 
 
-@pytest.mark.parametrize("name", ["im2col", pytest.param("torch", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["im2col", "torch"])
 def test_the_curve_is_that_of_the_reference(name, registry):
     found = _apply(loss_curve_is_the_reference_curve, registry.backends[name])
     assert 0 < found.worst < 1

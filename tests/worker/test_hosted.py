@@ -150,6 +150,7 @@ def test_a_timed_network_is_judged_elsewhere(tmp_path):
     assert "conv: " in run.results[0].reason
 
 
+@pytest.mark.slow
 def test_a_right_network_is_timed(tmp_path):
     run = harness.run(
         "speed-short", backends=["im2col"], problems=["network lenet5 step n=2"], output=tmp_path / "run", jobs=1

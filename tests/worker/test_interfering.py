@@ -26,6 +26,7 @@ OUTCOMES = {
     "flood": ("crashed", "got bytes that answer no request"),
     "another-kind": ("crashed", "got Value, wanted outputs"),
 }
+QUICK = ("one-byte-at-a-time", "another-kind")  # of each outcome one
 ENOUGH = 2**40
 
 
@@ -41,7 +42,7 @@ def _run(tmp_path, name):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", OUTCOMES)
+@pytest.mark.parametrize("name", [pytest.param(one, marks=[pytest.mark.slow] * (one not in QUICK)) for one in OUTCOMES])
 def test_what_a_backend_writes_to_its_channel_costs_its_cell_alone(tmp_path, name):
     outcome, reason = OUTCOMES[name]
     run = _run(tmp_path, name)

@@ -29,7 +29,12 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSALS)
+def mark_slow(names, quick):
+    """Return names as parameters of which only the quick ones are asked by `make test`."""
+    return [pytest.param(one, marks=[pytest.mark.slow] * (one not in quick)) for one in names]
+
+
+@pytest.mark.parametrize("name", mark_slow(REFUSALS, quick=("claims-skipped", "raises-unsupported")))
 def test_a_backend_cannot_refuse_in_the_name_of_the_harness(tmp_path, name):
     run = harness.run(
         "speed-short", backends=[f"refusing:{name}"], problems=[TIMED], plugins=[REFUSING],
@@ -64,9 +69,14 @@ OTHERS = "in its process it declares other numerics than to the plan: accumulato
     ("name", "outcome", "reason"),
     [
         ("declares-wider", "error", OTHERS),
-        ("declares-many-roundings", "failed", "wanted"),
+        pytest.param("declares-many-roundings", "failed", "wanted", marks=pytest.mark.slow),
         ("declares-coarse-sums", "failed", "wanted"),
-        ("declares-nothing", "error", "its process says neither what it declares nor why it cannot run"),
+        pytest.param(
+            "declares-nothing",
+            "error",
+            "its process says neither what it declares nor why it cannot run",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_declaration_widens_no_bound_that_the_plan_does_not_show(tmp_path, suite, name, outcome, reason):
@@ -90,7 +100,9 @@ def test_nor_any_bound_of_a_layer_of_a_network(tmp_path, name):
     ], [one.reason for one in run.results]
 
 
-@pytest.mark.parametrize("name", [name for name in REFUSALS if not name.startswith("claims")])
+@pytest.mark.parametrize(
+    "name", mark_slow((one for one in REFUSALS if not one.startswith("claims")), quick=("raises-no-room",))
+)
 def test_nor_can_it_in_a_law(tmp_path, name):
     run = harness.run(
         "correctness", backends=[f"refusing:{name}"], problems=[LINE], laws=["agrees-with-reference"],
