@@ -54,7 +54,8 @@ def test_the_own_work_is_not_that_of_others():
     with watch_activity() as seen:
         probe_jitter(0.05)
     (activity,) = seen
-    assert activity.others_cores is None or 0 <= activity.others_cores <= os.cpu_count()
+    most = 1.5 * os.cpu_count()  # each core counts in ticks of 10 ms, of which the probe takes five
+    assert activity.others_cores is None or 0 <= activity.others_cores <= most
     assert activity.steal is None or 0 <= activity.steal <= 1
 
 
