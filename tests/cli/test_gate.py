@@ -312,7 +312,6 @@ def test_a_gate_that_was_killed_goes_on_to_the_same_verdicts(repository, tmp_pat
     done = harness("gate", *asked, "--resume", str(tmp_path / "run"), cwd=copy, state=tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "failed: 1 BROKEN" in done.stdout and "and resumed: killed after" in done.stdout
-    assert len(git(copy, "worktree", "list").splitlines()) == 1
     run = read_run(tmp_path / "run")
     assert run.complete and [result for result in run.results if result in begun.results] == list(begun.results)
     other = harness("gate", *asked, "--head", "same", "--resume", str(tmp_path / "run"), cwd=copy, state=tmp_path)
