@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from harness.record.run import VACUOUS_QUOTA, Outcome, Result, Resumption, Run
+from harness.record.run import RAN, VACUOUS_QUOTA, Outcome, Result, Resumption, Run
 
 MOST_DAMAGE = 20  # places of a damaged journal that are described one by one
 
@@ -90,6 +90,29 @@ def describe_incomplete(run: Run) -> str | None:
     if run.ending and run.ending.complete and damage:
         return f"INCOMPLETE: {cells} can be read; {damage}"
     return f"INCOMPLETE: {why} after {cells}{'; ' if damage else ''}{damage}"
+
+
+def find_unasked(run: Run) -> dict[tuple[str, str, str], str]:
+    """Return what was asked nothing because of what a backend declares: arm, suite and operator, each with a reason."""
+    if not run.counts["skipped"]:
+        return {}
+    declined = {_group(one): one.reason or "" for one in reversed(run.results) if one.declined}
+    ran = {_group(one) for one in run.results if one.outcome in RAN} if declined else set()
+    return {group: reason for group, reason in declined.items() if group not in ran}
+
+
+def _group(result: Result) -> tuple[str, str, str]:
+    return result.arm, result.suite, result.problem.partition(" ")[0]
+
+
+def describe_unasked(run: Run) -> str | None:
+    """Return which backends were asked nothing of an operator because of their own declarations; None if none."""
+    found = find_unasked(run)
+    if not found:
+        return None
+    told = [f"{arm} in suite {suite}, {operator} ({reason})" for (arm, suite, operator), reason in found.items()]
+    more = f", and {len(told) - MOST_DAMAGE} more" if len(told) > MOST_DAMAGE else ""
+    return f"INCOMPLETE: not one problem was asked of {'; '.join(told[:MOST_DAMAGE])}{more}"
 
 
 def describe_damage(run: Run) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harness.analysis.bugs import BugRow, bug_rows
 from harness.analysis.claims.judge import ClaimsReport, judge_claims
+from harness.analysis.descriptions import find_unasked
 from harness.exit_codes import ExitCode
 from harness.record.run import NOT_LOADED, RAN, WRONG, Run
 
@@ -17,7 +18,8 @@ def find_exit_code(
 
     CANNOT_TELL: the machine cannot tell whether the times of a cell are true, or whether memory was short.
 
-    A run is incomplete, too, if a plugin that the command could load did not load in a worker.
+    A run is incomplete, too, if a plugin that the command could load did not load in a worker, or if a backend was
+    asked nothing of an operator because of the work or the memory that it declares.
     A backend counts as wrong if its share of passed comparisons that prove nothing exceeds the quota. A run is
     incomplete if it leaves a known bug undecided.
     With claims, known faults are not wrong, a broken promise is, and a run that leaves promises open is incomplete.
@@ -37,7 +39,7 @@ def find_exit_code(
         return ExitCode.INCOMPLETE
     if any(result.outcome == "unavailable" and (result.reason or "").startswith(NOT_LOADED) for result in run.results):
         return ExitCode.INCOMPLETE
-    if not run.complete:
+    if not run.complete or find_unasked(run):
         return ExitCode.INCOMPLETE
     if any(result.untold for result in run.results):
         return ExitCode.CANNOT_TELL

@@ -25,6 +25,7 @@ from harness.analysis.descriptions import (
     describe_overdrawn,
     describe_parties,
     describe_resumed,
+    describe_unasked,
 )
 from harness.analysis.inert_text import show_text
 from harness.analysis.networks import NetworkRow
@@ -89,8 +90,8 @@ def print_ending(run: Run, written: Sequence[Path] = ()) -> None:
     console = open_console()
     if resumed := describe_resumed(run):
         console.print(f"{resumed}.", markup=False, soft_wrap=True)
-    if not run.complete:
-        console.print(f"{describe_incomplete(run)}.", markup=False, soft_wrap=True)
+    if incomplete := describe_incomplete(run) or describe_unasked(run):
+        console.print(f"{incomplete}.", markup=False, soft_wrap=True)
     for line in describe_parties(run.header.parties):
         console.print(line, markup=False, soft_wrap=True)
     console.print(f"run:    {run.path}", markup=False, soft_wrap=True)

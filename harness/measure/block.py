@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.plan.suite import Mode
     from harness.problems.arrays import Call, Outputs
 
-Look: TypeAlias = "Callable[[int, Outputs], None]"
+Look: TypeAlias = "Callable[[int, Outputs, float], None]"
 LEAST_SAMPLE_NS = 400_000  # 8000 steps of a 50 ns clock; the clock's own 60 ns are 0.02 % of it
 CALIBRATION_NS = 5_000_000
 LEAST_CALLS = 3
@@ -144,12 +144,15 @@ def calibrate(ready: Ready, slowdown: float = 0.0) -> Ready:
     return replace(ready, extra=make_work(slowdown * usual * loops))
 
 
-def time_block(ready: Ready, budget_ns: int, warm_ns: int, least: int, look: Look | None = None) -> Timed:
+def time_block(
+    ready: Ready, budget_ns: int, warm_ns: int, least: int, look: Look | None = None, one_in: int = 0
+) -> Timed:
     """Warm up for `warm_ns`, then take samples until the budget is spent and at least `least` of them exist.
 
     ready: calibrated calls. budget_ns: total of the timed calls. warm_ns: 0 skips warming up.
-    look: called with the member and the result of unpredictable calls, untimed, before anything else happens; the last
-        of these calls is any call of the block with equal probability (reservoir sampling).
+    look: called with the member, the result and the time in ns of unpredictable calls, untimed, before anything else
+        happens; the last of these calls is any call of the block with equal probability (reservoir sampling).
+    one_in: look at a call of every sample with this probability instead, 1 / one_in; 0 for reservoir sampling.
     """
     begun, below_ns = read_clock(), descendants_ns()
     warmups = _warm(ready, warm_ns) + _raise_clock(ready, warm_ns)
@@ -160,7 +163,7 @@ def time_block(ready: Ready, budget_ns: int, warm_ns: int, least: int, look: Loo
     for number in itertools.count():
         if spent >= budget_ns and len(samples) >= least:
             break
-        chosen = look if look is not None and secrets.randbelow(number + 1) == 0 else None
+        chosen = look if look is not None and secrets.randbelow(one_in or number + 1) == 0 else None
         took_ns, around_ns, use = _take_sample(ready, number, chosen)
         spent, used = spent + took_ns, used + use
         clocks.append((took_ns, around_ns))
@@ -192,7 +195,7 @@ def _take_sample(ready: Ready, number: int, look: Look | None) -> tuple[float, f
     result, took_ns, around_ns = ready.clock.time(run)
     used = read_use() - begun
     if look is not None:
-        look(member, result)
+        look(member, result, took_ns / ready.loops)
     return took_ns, around_ns, used
 
 
@@ -214,7 +217,7 @@ def _take_single_calls(ready: Ready, look: Look | None) -> tuple[float, float, U
         beyond_ns.append(around - took)
         if number == chosen and look is not None:
             used = read_use() - begun
-            look(member, result)
+            look(member, result, took)
             begun = read_use()
         del result
     used += read_use() - begun

@@ -8,12 +8,17 @@ the probability of a false accusation is known.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
 INNOCENT = 0.5  # largest probability that a pair speaks against an honest backend, as both sides are then alike
 LEVEL = 1e-4  # largest probability of a false accusation by one decision
 ACCUSED, ACQUITTED = -math.log(LEVEL), math.log(1 / 20)
 MOST_PAIRS = 120
+SHOWN = 0.9  # probability that a pair with a sign speaks against a guilty backend
+RARE = 0.1  # share of pairs with a sign that is to be found
+QUIET = math.ceil(math.log(0.01) / math.log(1 - RARE))  # pairs without a sign that leave RARE a chance of 1 in 100
+MOST_SIGNS = 480  # pairs: RARE of them are more than LEAST_SIGNS
 LEAST_SIGNS = math.ceil(math.log(LEVEL) / math.log(INNOCENT))  # equal signs that occur by chance with LEVEL at most
 
 
@@ -35,3 +40,32 @@ def decide(speaks_against: Callable[[], bool], guilty: float) -> bool | None:
         if evidence <= ACQUITTED:
             return False
     return None
+
+
+def decide_signs(
+    ask: Callable[[], int], quiet: int = QUIET, most_s: float = math.inf, before: Sequence[int] = ()
+) -> bool | None:
+    """Decide from pairs of which few may have a sign: True guilty, False innocent, None if the evidence is not enough.
+
+    ask: measures one pair; returns 1 if one side stands out and speaks against the backend, -1 if the other side stands
+        out, 0 if neither does.
+    quiet: pairs without any that speaks against the backend, which acquit it.
+    most_s: time after which no other pair is measured. before: signs that are known already.
+    What makes a side stand out by chance favours neither, so that the same test holds for pairs with a sign as in
+    `decide`. Nothing is accused more often than once in 10 000 times; what shows in RARE of the pairs is acquitted
+    about once in 20 times at most.
+    """
+    against, favour = math.log(SHOWN / INNOCENT), math.log((1 - SHOWN) / (1 - INNOCENT))
+    weights = {-1: favour, 0: 0.0, 1: against}
+    evidence, shown, begun = math.fsum(weights[sign] for sign in before), before.count(1), time.monotonic()
+    for number in range(len(before) + 1, len(before) + MOST_SIGNS + 1):
+        sign = ask()
+        evidence += weights[sign]
+        shown += sign > 0
+        if evidence >= ACCUSED:
+            return True
+        if evidence <= ACQUITTED or (number >= quiet and not shown):
+            return False
+        if time.monotonic() - begun > most_s:
+            break
+    return False if shown < RARE / 3 * number else None

@@ -15,6 +15,7 @@ from harness.plan.gate import Gate
 from harness.plan.suite import CellKind, Mode
 from harness.plan.task import Task
 
+DECLINED = "by what its backend declares"  # suffix of the reason of a cell that would else be asked
 MAJORITY = "agrees-with-the-majority"  # law of the cells of a vote
 MAJORITY_FORMULA = "|y - y'| <= bound + bound' for more than half of at least three backends"
 

@@ -18,7 +18,7 @@ from harness.networks.problem import NetworkProblem
 from harness.plan.arm import Arm, check_settings
 from harness.plan.bug import AskedBug
 from harness.plan.catalog import Catalog
-from harness.plan.cell import MAJORITY, Cell, Limits, Plan
+from harness.plan.cell import DECLINED, MAJORITY, Cell, Limits, Plan
 from harness.plan.gate import Gate
 from harness.plan.suite import Depth, Mode, NamedProblem, Suite
 from harness.plan.task import Task, check_estimate, check_numerics, estimate_work, estimate_workspace, operators_of
@@ -298,7 +298,18 @@ class _Answers:
             free = "free here, " if self.suite.fills_memory and self.limits.free_bytes else ""
             limit = f"{self.memory_bytes / 2**30:.3g} GiB ({free}--memory-limit)"
             reason = f"estimated {need / 2**30:.3g} GiB, above the limit of {limit}"
+        if reason and self._would_do(problem, need - workspace):
+            reason = f"{reason}, {DECLINED}"
         return _Cost(seconds, need, reason)
+
+    def _would_do(self, problem: Task, need: int) -> bool:
+        """Return True if a cell would be within its limits, did its backend declare nothing of its costs.
+
+        need: bytes without a workspace.
+        """
+        plain = sum(count * Backend.work(self.backend, one) for one, count in operators_of(problem).items())
+        calls_s = plain / max(self.backend.rate, Backend.rate) + CALL_S * _count_calls(self.backend, problem)
+        return self.calls * calls_s <= self.budget_s and need <= self.memory_bytes
 
     def _copies(self, problem: Task) -> float:
         """Return how many times a worker holds all of a problem's arrays at once."""

@@ -16,7 +16,7 @@ from harness.laws.attachments import Attachments
 from harness.laws.deviation import Deviation
 from harness.laws.law import Role
 from harness.plan.bug import AskedBug
-from harness.plan.cell import Cell
+from harness.plan.cell import DECLINED, Cell
 from harness.plan.claims.rows import Claims
 from harness.plan.counting import Counting
 from harness.plan.gate import Gate
@@ -180,6 +180,11 @@ class Result:
     def untold(self) -> bool:
         """True if the machine cannot tell whether its times are true, or whether it lacked memory."""
         return self.outcome == "skipped" and (self.reason or "").startswith(CANNOT_TELL)
+
+    @property
+    def declined(self) -> bool:
+        """True if it was not asked because of the work or the memory that its backend declares."""
+        return self.outcome == "skipped" and (self.reason or "").endswith(DECLINED)
 
     @property
     def unreached(self) -> bool:

@@ -21,6 +21,7 @@ from harness.networks.graph import INPUT
 from harness.networks.initialise import TARGET, make_ends, make_values
 from harness.networks.problem import NetworkProblem
 from harness.problems.arrays import Array, DeviceArray, DeviceArrays, Outputs
+from harness.problems.calling import name_outputs
 from harness.problems.data import make_arrays
 from harness.problems.problem import Problem, Regime
 
@@ -64,6 +65,9 @@ class TimedSubject(Protocol):
     def bind(self, devices: DeviceArrays) -> Member:
         """Plan the timed call on these device arrays."""
 
+    def list_arrays(self, result: Outputs) -> list[DeviceArray]:
+        """Return the output arrays of a call, on the device."""
+
     @property
     def regime(self) -> Regime:
         """Data regime of the arrays that calls read anew."""
@@ -102,6 +106,10 @@ class TimedOperator:
     def bind(self, devices: DeviceArrays) -> PreparedCall:
         """Return the backend's own plan."""
         return self.subject.prepare_devices(self.problem, devices)
+
+    def list_arrays(self, result: Outputs) -> list[DeviceArray]:
+        """Return the outputs."""
+        return list(name_outputs(self.problem, result).values())
 
     @property
     def regime(self) -> Regime:
@@ -145,6 +153,10 @@ class TimedNetwork:
     def bind(self, devices: DeviceArrays) -> PreparedPass:
         """Return a pass on these arrays."""
         return PreparedPass(self.subject, partial(self.subject.run, devices, devices, keep=False))
+
+    def list_arrays(self, result: Outputs) -> list[DeviceArray]:
+        """Return output, loss and gradients."""
+        return list(self.subject.name_results(result).values())
 
     @property
     def regime(self) -> Regime:

@@ -36,7 +36,7 @@ TIMED = ("speed-short", "--threads", "1")
 LIMIT_S = 240.0  # of wall time for a command, after which it is killed and counts as hanging
 MARK = "BENCH_HOSTILE"
 MEETING = "conv x=2x3x5x6 w=5x3x3x2 stride=2,1 pad=1:0,0:1 data=integer"
-CHEATS = ("tests/cheats/timing.py", "tests/cheats/partial.py")
+CHEATS = ("tests/cheats/timing.py", "tests/cheats/partial.py", "tests/cheats/later.py")
 FILES = ("tests/faulty/hostile.py", "tests/faulty/dying.py", "tests/faulty/editing.py", "tests/faulty/refusing.py")
 # Kinds of FILES that act only in timed calls, and kinds that act only on real numbers, or in long calls.
 ACT_WHEN_TIMED = {
@@ -44,7 +44,8 @@ ACT_WHEN_TIMED = {
     "claims-unavailable", "accepts-itself-when-timed", "claims-times",
 }  # fmt: skip
 ACT_ON_REAL = {
-    "declares-many-roundings", "declares-wider", "right-at-first", "right-on-known", "finishes-in-the-gap",
+    "declares-many-roundings", "declares-wider", "declares-coarse-sums", "declares-coarse-layers", "right-at-first",
+    "right-on-known", "finishes-in-the-gap",
 }  # fmt: skip
 NEED_LENGTH = {"ignores-threads", "works-elsewhere"}
 # Why a kind may pass, or be unavailable: nothing that it does makes an answer, a time or a record wrong.

@@ -132,6 +132,40 @@ class DeclaresCoarseLayers(_SpoiltALittle):
         return harness.Numerics(algorithm="winograd", tile=6) if _is_host() else harness.Numerics()
 
 
+class DeclaresMemory(Zeros):
+    """Declares more memory than there is wherever its answers are wrong, so that they are never asked for."""
+
+    name = "refusing:declares-memory"
+
+    def attack(self):
+        """Do nothing else."""
+
+    def workspace(self, problem):
+        return 2**60 if problem.operator == "conv" else 0
+
+
+class DeclaresWork(DeclaresMemory):
+    """Declares more work than can be done in any time."""
+
+    name = "refusing:declares-work"
+
+    def workspace(self, problem):
+        return 0
+
+    def work(self, problem):
+        return 1e30 if problem.operator == "conv" else 1.0
+
+
+class DeclaresSlowness(DeclaresMemory):
+    """Declares that it is slower than anything."""
+
+    name = "refusing:declares-slowness"
+    rate = 1e-9
+
+    def workspace(self, problem):
+        return 0
+
+
 class DeclaresNothing(Zeros):
     """Keeps what it declares to itself, so that the judge has no backend, and judges its own timed answers."""
 
@@ -151,7 +185,8 @@ class DeclaresNothing(Zeros):
 
 
 BACKENDS = (
-    DeclaresWider, DeclaresManyRoundings, DeclaresCoarseSums, DeclaresCoarseLayers, DeclaresNothing,
+    DeclaresWider, DeclaresManyRoundings, DeclaresCoarseSums, DeclaresCoarseLayers, DeclaresMemory, DeclaresWork,
+    DeclaresSlowness, DeclaresNothing,
     Refuses, RefusesRoom, CannotTell, DeclaresLess, Immutable, ClaimsUnsupported, ClaimsSkipped, ClaimsUnavailable,
 )  # fmt: skip
 

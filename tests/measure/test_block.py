@@ -92,7 +92,7 @@ def test_any_call_of_a_block_may_be_looked_at_and_at_once(monkeypatch, call_ns, 
     ready, calls = _ready(monkeypatch, call_ns)
     ready, places = calibrate(replace(ready, apart=apart)), set()
 
-    def look(member, result):
+    def look(member, result, took_ns):
         assert result == (member, len(calls) - (0 if apart or call_ns > 500_000 else 1 - member))  # nothing since
         last[:] = [len(calls) - before]
 
@@ -135,7 +135,7 @@ def test_a_core_that_is_lost_between_two_readings_leaves_no_more_waiting_than_ti
         return found
 
     monkeypatch.setattr("harness.measure.block.waited_reader", lambda: read_waited)
-    found = time_block(ready, 4_000_000, 0, 4, lambda member, result: None)
+    found = time_block(ready, 4_000_000, 0, 4, lambda member, result, call_ns: None)
     assert waits[0] > 0
     assert found.span_ns - found.waited_ns == found.timed_ns
 

@@ -13,8 +13,9 @@ from harness.measure.pairs import decide
 from harness.problems.data import make_arrays
 from harness.problems.line import parse_line
 from harness.worker.host.execute import time_block
-from harness.worker.host.honesty import LONG_NS, STIRRED, Fetches, copy_plainly, find_lazy, find_remembered, stir
-from harness.worker.host.timed_problem import open_session, sample, time_truly
+from harness.worker.host.fetches import Fetches, copy_plainly
+from harness.worker.host.honesty import STIRRED, find_lazy, find_remembered, stir
+from harness.worker.host.timed_problem import LONG_NS, open_session, sample, time_truly
 from harness.worker.outcome import CannotTellError, LieError
 from harness.worker.protocol import Prepare, Sample, Sampled
 from tests.asking import make_ready
@@ -189,11 +190,11 @@ def test_clocks_that_disagree_in_every_sample_of_several_blocks_are_a_lie(monkey
 
     monkeypatch.setattr("harness.worker.host.timed_problem.time_block", measure)
     with pytest.raises(LieError, match="the clock runs behind"):
-        time_truly(session, Sample(budget_ns=1, warm_ns=0, least=2), None)
+        time_truly(session, Sample(budget_ns=1, warm_ns=0, least=2))
     assert len(made) == blocks
     right = Timed(samples_ns=(1.0, 1.0), clocks=((1e6, 9e6), (1e6, 1e6)), timed_ns=1, warmups=0)
     monkeypatch.setattr("harness.worker.host.timed_problem.time_block", lambda *_: right)
-    assert time_truly(session, Sample(budget_ns=1, warm_ns=0, least=2), None) is right  # one was interrupted
+    assert time_truly(session, Sample(budget_ns=1, warm_ns=0, least=2)) is right  # one was interrupted
 
 
 class SaidClock:

@@ -6,6 +6,9 @@ import pytest
 
 import harness
 from harness import parse_line
+from harness.analysis.descriptions import describe_unasked
+from harness.analysis.exit_code import find_exit_code
+from harness.exit_codes import ExitCode
 from harness.plan.cell import Limits
 from harness.worker.host.timed_problem import say_immutable
 from harness.worker.hosted.backend import HostedBackend
@@ -98,6 +101,25 @@ def test_nor_any_bound_of_a_layer_of_a_network(tmp_path, name):
     assert [(one.outcome, OTHERS.partition(": ")[0] in (one.reason or "")) for one in run.results] == [
         ("error", True)
     ], [one.reason for one in run.results]
+
+
+@pytest.mark.parametrize(
+    "name", mark_slow(("declares-memory", "declares-work", "declares-slowness"), quick=("declares-memory",))
+)
+def test_what_is_not_asked_because_of_a_declaration_is_no_success(tmp_path, name):
+    run = harness.run(
+        "correctness", backends=[f"refusing:{name}", "im2col"], problems=[LINE, "max_pool x=2x3x9 kernel=2 data=integer"],
+        plugins=[REFUSING], output=tmp_path / "run", laws=["agrees-with-reference"], jobs=1,
+    )  # fmt: skip
+    outcomes = {(one.backend, one.problem.partition(" ")[0]): one.outcome for one in run.results}
+    assert outcomes[f"refusing:{name}", "conv"] == "skipped"
+    assert outcomes["im2col", "conv"] == "passed"
+    assert find_exit_code(run) == ExitCode.INCOMPLETE
+    told = describe_unasked(run)
+    assert told.startswith(
+        f"INCOMPLETE: not one problem was asked of refusing:{name} in suite correctness, conv (estimated"
+    )
+    assert "im2col" not in told
 
 
 @pytest.mark.parametrize(

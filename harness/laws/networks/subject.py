@@ -120,10 +120,14 @@ class NetworkUnderTest:
 
     def fetch_results(self, tape: Tape) -> dict[str, Array]:
         """Return output, loss and gradients of a tape by name, on the host."""
+        return {name: copy_to_host(self.backend, a) for name, a in self.name_results(tape).items()}
+
+    def name_results(self, tape: Tape) -> dict[str, DeviceArray]:
+        """Return output, loss and gradients of a tape by name, as they are."""
         found = {"y": tape.outputs[self.network.output.name], **tape.gradients}
         if tape.loss is not None:
             found["loss"] = tape.loss
-        return {name: copy_to_host(self.backend, a) for name, a in found.items()}
+        return found
 
 
 def _shares(backend: Backend, problem: NetworkProblem) -> frozenset[str]:

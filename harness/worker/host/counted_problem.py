@@ -17,7 +17,8 @@ from harness.problems.arrays import DeviceArray, Outputs
 from harness.problems.calling import name_outputs
 from harness.problems.problem import Problem
 from harness.record.counts import Counts
-from harness.worker.host.honesty import copy_plainly, find_stale, find_unfinished
+from harness.worker.host.fetches import copy_plainly
+from harness.worker.host.honesty import find_stale, find_unfinished
 from harness.worker.host.timed_problem import Session
 from harness.worker.outcome import LieError
 

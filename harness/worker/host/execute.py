@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 
 from harness.backend.base import Backend
@@ -16,7 +18,7 @@ from harness.plan.task import parse_task
 from harness.plugins.manager import Registry, load_plugins
 from harness.record.run import CANNOT_TELL
 from harness.worker.host.counted_problem import count_calls
-from harness.worker.host.honesty import find_lie
+from harness.worker.host.honesty import find_lie, find_lie_of_block
 from harness.worker.host.timed_problem import Session, find_immutable, open_session, sample
 from harness.worker.judging import Judge
 from harness.worker.outcome import Seen, guard
@@ -78,7 +80,15 @@ def time_block(session: Session | None, request: Sample) -> Sampled | Checked:
     if session is None:
         return Checked("error", "nothing was made ready to be timed")
     with np.errstate(all="ignore"):
-        return guard(lambda: sample(session, request))
+        return guard(lambda: sample_truly(session, request))
+
+
+def sample_truly(session: Session, request: Sample) -> Sampled:
+    """Time a block, and look for work that its calls have not done. Raises what is found."""
+    sampled = sample(session, request)
+    if lie := find_lie_of_block(session):
+        raise lie
+    return msgspec.structs.replace(sampled, spent_ns=time.perf_counter_ns() - sampled.begun_ns)
 
 
 def count(choose: Callable[[], Seen], request: Count, counter: Counter | None, judge: Judge | None = None) -> Checked:

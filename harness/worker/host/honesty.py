@@ -20,34 +20,28 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from mmap import mmap
-from typing import NamedTuple
 
 import numpy as np
 
 from harness.measure.estimator import steady
 from harness.measure.pairs import decide
-from harness.problems.arrays import Array, Outputs
-from harness.problems.calling import name_outputs
 from harness.problems.problem import Problem
-from harness.worker.host.timed_problem import Session
+from harness.worker.host.deferred import find_deferred
+from harness.worker.host.fetches import Fetches, make_flush_of, store_plainly, time_fetch
+from harness.worker.host.timed_problem import LONG_NS, Session
 from harness.worker.judging import stir
 from harness.worker.outcome import CannotTellError, LieError, WrongAnswerError
 from harness.worker.timed_subject import TimedOperator
 
-MOST_FLUSH_BYTES = 2**27
 STIRRED = frozenset({"normal", "uniform", "wide", "integer"})
 SETTLE_S = 0.02  # waiting time in which unfinished work can change a result
 LATEST_S = 3.0  # the same for a wrong result: on a busy machine the unfinished thread may not get a core
-WORTH_NS = 20_000  # smaller differences are noise of the machine
-LARGE_SHARE = 0.5  # hidden work below this share of a call's time is not reported
 LAZY_CHANCE = 0.75  # probability that a pair of fetches shows lazy work: an interruption of the shorter side hides it
 # If every timed call has new contents, remembering changes no time, and is reported only if its effect is large.
 PLAIN_SHARE, PLAIN_NS, PLAIN_CHANCE = 0.25, 10_000, 0.9
 # Otherwise it changes the times: the smallest effect to find is 10 % of a call, and the threshold lies below it.
 LEAST_SHARE, LEAST_NS, LEAST_CHANCE = 0.06, 500, 0.75
 SOME, MANY = 8, 32  # calls on each side of a pair, if a sample is many calls
-LONG_NS = 2_000_000  # for longer calls, a single one on each side
 
 
 def find_lie(session: Session) -> LieError | None:
@@ -62,6 +56,17 @@ def find_lie(session: Session) -> LieError | None:
     if found := find_stale(session):
         return LieError(found)
     found = find_lazy(session) or find_remembered(session)
+    return LieError(found) if found else None
+
+
+def find_lie_of_block(session: Session) -> LieError | None:
+    """Return why the times of a block are not true; None if nothing was found.
+
+    Asked after every block, so that nothing is gained by turning dishonest after the first. Raises CannotTellError.
+    """
+    found = find_deferred(session)
+    if found is None and isinstance(session.timed, TimedOperator) and not session.never_repeats:
+        found = find_remembered(session, coarsely=True)
     return LieError(found) if found else None
 
 
@@ -105,7 +110,7 @@ def find_lazy(session: Session) -> str | None:
     if decide(_ask_fetches(session, []), LAZY_CHANCE) is False:
         return None
     found: list[Fetches] = []
-    lazy = decide(_ask_fetches(session, found, _make_flush(session)), LAZY_CHANCE)
+    lazy = decide(_ask_fetches(session, found, make_flush_of(session.timed.backend)), LAZY_CHANCE)
     if lazy is False:
         return None
     lazy_us, plain_us, call_us = (statistics.median(side) / 1e3 for side in zip(*found, strict=True))
@@ -121,21 +126,9 @@ def find_lazy(session: Session) -> str | None:
     return f"results are computed when they are looked at: {times}"
 
 
-class Fetches(NamedTuple):
-    """Times in ns, taken right after each other: of copying a result and equal arrays to the host, and of the call."""
-
-    lazy_ns: int
-    plain_ns: int
-    call_ns: int
-
-    @property
-    def hides_work(self) -> bool:
-        """True if copying the result takes so long that it must include work."""
-        hidden = self.lazy_ns - 2 * self.plain_ns
-        return hidden > WORTH_NS and hidden > LARGE_SHARE * self.call_ns
-
-
-def _ask_fetches(session: Session, found: list[Fetches], flush: Callable[[], None] | None = None) -> Callable[[], bool]:
+def _ask_fetches(
+    session: Session, found: list[Fetches], flush: Callable[[], object] | None = None
+) -> Callable[[], bool]:
     """Make a function that measures one pair, appends it to `found`, and returns whether it shows hidden work."""
 
     def hides() -> bool:
@@ -145,52 +138,24 @@ def _ask_fetches(session: Session, found: list[Fetches], flush: Callable[[], Non
     return hides
 
 
-def time_fetches(session: Session, flush: Callable[[], None] | None, first: int) -> Fetches:
+def time_fetches(session: Session, flush: Callable[[], object] | None, first: int) -> Fetches:
     """Time a call, and copying its result and equal arrays to the host.
 
     flush: overwrites caches before each copy; None leaves them.
     first: 1 copies the equal arrays first.
     """
     backend, member = session.timed.backend, session.members[0]
-    copies = {name: backend.to_device(copy_plainly(a)) for name, a in member.fetch(member.run()).items()}
-    plain = tuple(copies.values()) if len(copies) > 1 else next(iter(copies.values()))
+    plain = store_plainly(backend, member.fetch(member.run()))
     begun = time.perf_counter_ns()
     result = member.run()
     call_ns = time.perf_counter_ns() - begun
-    sides, times = (result, plain), [0, 0]
+    sides, times = (session.timed.list_arrays(result), plain), [0, 0]
     backend.synchronize()
     for side in (first, 1 - first):
         if flush is not None:
             flush()
-        times[side] = _fetch_ns(session, sides[side])
+        times[side] = time_fetch(backend, sides[side])
     return Fetches(lazy_ns=times[0], plain_ns=times[1], call_ns=call_ns)
-
-
-def copy_plainly(a: Array) -> Array:
-    """Copy an array to pages of the usual size: NumPy asks for huge ones, which are read faster, and others do not."""
-    like = a.copy(order="K")
-    if not a.nbytes:
-        return like
-    made: Array = np.ndarray(a.shape, a.dtype, mmap(-1, a.nbytes), strides=like.strides)
-    made[...] = a
-    return made
-
-
-def _make_flush(session: Session) -> Callable[[], None]:
-    """Return a function that overwrites the host's caches if results are in its memory; else one that does nothing."""
-    if session.timed.backend.device != "cpu":
-        return lambda: None
-    from harness.measure.caches import make_flush_of_all_cores
-
-    return make_flush_of_all_cores(MOST_FLUSH_BYTES)
-
-
-def _fetch_ns(session: Session, result: Outputs) -> int:
-    """Return the time in ns of copying a result to the host."""
-    to_host, begun = session.timed.backend.to_host, time.perf_counter_ns()
-    for a in name_outputs(_problem(session), result).values():
-        np.asarray(to_host(a)).copy()
-    return time.perf_counter_ns() - begun
 
 
 def find_stale(session: Session) -> str | None:
@@ -211,18 +176,21 @@ def find_stale(session: Session) -> str | None:
     return None if deviation.passed else f"answers do not follow one changed element: {deviation.describe()}"
 
 
-def find_remembered(session: Session) -> str | None:
+def find_remembered(session: Session, *, coarsely: bool = False) -> str | None:
     """Return a description of calls that are faster on inputs seen before than on new ones; None if none are.
 
     New contents differ in every number, so that no part of an earlier answer can be reused. Both sides write the inputs
     right before each call, so that they lie in the same caches. Raises CannotTellError if the pairs never agree.
+
+    coarsely: look for large effects alone, with few calls.
     """
+    coarsely |= session.never_repeats
     plain = PLAIN_SHARE, PLAIN_NS, PLAIN_CHANCE
-    share, worth_ns, guilty = plain if session.never_repeats else (LEAST_SHARE, LEAST_NS, LEAST_CHANCE)
-    if session.ready.single_ns > LONG_NS:
+    share, worth_ns, guilty = plain if coarsely else (LEAST_SHARE, LEAST_NS, LEAST_CHANCE)
+    if session.ready.single_ns > LONG_NS:  # a single one on each side
         calls = 1
     else:
-        calls = SOME if session.never_repeats else min(MANY, max(SOME, session.ready.loops))
+        calls = SOME if coarsely else min(MANY, max(SOME, session.ready.loops))
     pairs: list[tuple[float, float]] = []
 
     def speaks_against() -> bool:

@@ -20,19 +20,21 @@ from functools import partial
 from harness.laws.deviation import Deviation
 from harness.laws.networks.subject import NetworkUnderTest
 from harness.laws.subject import BackendUnderTest
-from harness.measure.block import Look, Ready, Timed, calibrate, make_ready, time_block
+from harness.measure.block import Ready, Timed, calibrate, make_ready, time_block
 from harness.measure.clocks import choose_clock, clocks_disagree, elapsed_disagrees, wait_for
 from harness.measure.memory import MemoryMeter
 from harness.measure.pairs import LEAST_SIGNS
 from harness.plan.task import Task, estimate_workspace
 from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays, Outputs
 from harness.record.run import Pass
+from harness.worker.host.fetches import Fetches, store_plainly, time_fetch
 from harness.worker.host.renewal import Renewal, make_renewal
 from harness.worker.judging import POOL, Contents, Judge, OwnJudge
 from harness.worker.outcome import LieError, WrongAnswerError
 from harness.worker.protocol import Prepare, Sample, Sampled
-from harness.worker.timed_subject import Member, TimedNetwork, TimedSubject, choose_timed_subject
+from harness.worker.timed_subject import Member, TimedNetwork, TimedOperator, TimedSubject, choose_timed_subject
 
+LONG_NS = 2_000_000  # a call, beside which taking its answer costs little
 TRIES = 3  # of a block whose clocks disagree in every sample, before they are reported
 BETWEEN_NS = 500  # allowed per call between the readings of two clocks, if the calls of a sample are timed one by one
 
@@ -70,6 +72,8 @@ class Session:
     settle: waits until the device has written the contents, so that no part of the writing is timed with a call.
     verify_ns: time spent on verification in blocks so far.
     seen: call kept for verification; None if there is none.
+    fetches: of the calls of the block that were looked at; looked: of all blocks.
+    like: outputs of the last of them, on the host.
     """
 
     problem: Task
@@ -87,6 +91,9 @@ class Session:
     turn: int = 0  # member i was filled with contents[(i + turn) % POOL] before its block
     verify_ns: int = field(default=0)
     seen: Seen | None = field(default=None)
+    fetches: list[Fetches] = field(default_factory=list)
+    looked: list[Fetches] = field(default_factory=list)
+    like: dict[str, Array] = field(default_factory=dict)
 
     @property
     def renewed(self) -> bool:
@@ -97,6 +104,11 @@ class Session:
     def never_repeats(self) -> bool:
         """True if every timed call gets its own contents."""
         return self.renewed and (self.ready.loops == 1 or self.ready.apart)
+
+    @property
+    def looks_at_all(self) -> bool:
+        """True if calls are so long that every one of them is looked at: a block has few of them."""
+        return self.ready.loops == 1 and self.ready.single_ns > LONG_NS
 
     def contents_of_call(self, member: int) -> Contents:
         """Return what a member's arrays hold now."""
@@ -158,10 +170,21 @@ class Session:
             return elapsed_disagrees(device_ns, host_ns, self.ready.clock.launch_ns + between)
         return clocks_disagree(device_ns, host_ns, self.ready.clock.launch_ns)
 
-    def look(self, member: int, result: Outputs) -> None:
-        """Keep the outputs of a call and the contents of its arrays, for `check_seen`."""
+    def look(self, member: int, result: Outputs, call_ns: float) -> None:
+        """Take the outputs of a timed call, for `check_seen`, and the time of taking them, beside that of equal arrays.
+
+        call_ns: time of the call.
+        """
         begun = time.perf_counter_ns()
-        self.seen = Seen(self.members[member].fetch(result), self.contents_of_call(member))
+        outputs = self.members[member].fetch(result)
+        lazy_ns = time.perf_counter_ns() - begun
+        chosen = not self.looks_at_all or secrets.randbelow(len(self.fetches) + 1) == 0  # reservoir sampling
+        if chosen and isinstance(self.timed, TimedOperator):  # verifying a whole network afresh would take too long
+            self.seen = Seen(outputs, self.contents_of_call(member))
+        plain_ns = time_fetch(self.timed.backend, store_plainly(self.timed.backend, outputs))
+        self.fetches.append(Fetches(lazy_ns, plain_ns, call_ns))
+        self.looked.append(self.fetches[-1])
+        self.like = outputs
         self.verify_ns += time.perf_counter_ns() - begun
 
     def check_seen(self, when: str) -> None:
@@ -176,8 +199,7 @@ class Session:
         member: index of the call in the pool.
         when: context for the error text.
         """
-        self.look(member, result)
-        self.check_seen(when)
+        self._compare(Seen(self.members[member].fetch(result), self.contents_of_call(member)), when)
 
     def _compare(self, seen: Seen, when: str) -> None:
         begun = time.perf_counter_ns()
@@ -271,11 +293,12 @@ def sample(session: Session, request: Sample) -> Sampled:
     """
     begun, verified = time.perf_counter_ns(), session.verify_ns
     session.rotate()
-    whole = isinstance(session.timed, TimedNetwork)  # verifying a whole network afresh would take too long
+    session.fetches.clear()
+    whole = isinstance(session.timed, TimedNetwork)
     first = bool(secrets.randbelow(2))
     if whole and first:
         check_known(session)
-    block = time_truly(session, request, None if whole else session.look)
+    block = time_truly(session, request)
     session.check_seen("in a timed call")
     if whole and not first:
         session.rotate()
@@ -288,17 +311,18 @@ def sample(session: Session, request: Sample) -> Sampled:
     )  # fmt: skip
 
 
-def time_truly(session: Session, request: Sample, look: Look | None) -> Timed:
+def time_truly(session: Session, request: Sample) -> Timed:
     """Time a block, repeated if its clocks disagree in every sample.
 
-    session: the prepared problem.
+    session: the prepared problem, which looks at some of the timed calls.
     request: of the run.
-    look: receives one timed call for verification; None verifies none.
     Raises LieError if they disagree in every sample of TRIES blocks, and in so many that it is no chance.
     """
     samples = 0
     for blocks in itertools.count(1):
-        block = time_block(session.ready, request.budget_ns, request.warm_ns, request.least, look)
+        block = time_block(
+            session.ready, request.budget_ns, request.warm_ns, request.least, session.look, int(session.looks_at_all)
+        )
         lies = [session.disagree(device_ns, host_ns) for device_ns, host_ns in block.clocks]
         found = [lie for lie in lies if lie is not None]
         if not found or len(found) < len(lies):  # a single sample may have been interrupted

@@ -1,0 +1,102 @@
+"""A backend that is honest when it is asked first, and leaves its work undone later, has no time in the end."""
+
+import pytest
+
+import harness
+from harness import BackendUnderTest, parse_line
+from harness.analysis.exit_code import find_exit_code
+from harness.exit_codes import ExitCode
+from harness.worker.host.execute import prepare, time_block
+from harness.worker.host.fetches import Fetches
+from harness.worker.outcome import CannotTellError
+from harness.worker.protocol import Prepare, Sample, Sampled
+from tests.cheats import later
+from tests.conftest import ROOT
+from tests.faulty.right import Right
+
+PROBLEM = "conv x=8x1x28x28 w=6x1x5x5"
+LATER = str(ROOT / "tests" / "cheats" / "later.py")
+BLOCKS = 40  # of 2 samples or more: a cheat in a fifth of the calls is not looked at in one of 10 000 runs
+
+
+def _ask(backend, problem):
+    """The first reply about a block that is no time; None if every block has times."""
+    session, reply = prepare(
+        lambda: BackendUnderTest(backend, parse_line(problem)), Prepare(problem=problem, number=0, probe=True)
+    )
+    if session is None:
+        return reply
+    replies = (time_block(session, Sample(budget_ns=20_000_000, warm_ns=0, least=2)) for _ in range(BLOCKS))
+    return next((one for one in replies if not isinstance(one, Sampled)), None)
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[] if kind is later.LazyLater else pytest.mark.slow) for kind in later.IN_CALLS]
+)
+def test_work_that_is_left_undone_later_is_found(kind):
+    found = _ask(kind(), PROBLEM)
+    assert found is not None, "every block has times"
+    assert "results are computed when they are looked at" in found.reason
+    assert found.accuses or found.outcome == "skipped"  # a busy machine may not be able to tell
+
+
+@pytest.mark.slow
+def test_answers_that_are_remembered_later_are_found():
+    found = _ask(later.RemembersLater(), f"{PROBLEM} data=integer")
+    assert found is not None and "answers are remembered" in found.reason
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", later.IN_PASSES[::2])
+def test_no_pass_is_free(tmp_path, monkeypatch, kind):
+    monkeypatch.setenv(later.COUNTED, str(tmp_path / "count"))
+    run = harness.run(
+        "speed-short", backends=[kind.name], problems=[PROBLEM], plugins=[LATER], output=tmp_path / "run", jobs=1
+    )
+    (result,) = run.results
+    assert result.measurement is None, result.outcome
+    assert find_exit_code(run) in (ExitCode.WRONG, ExitCode.CANNOT_TELL)
+
+
+def _find(monkeypatch, first, pairs):
+    """What is found after a block of a right backend with these fetches, in us, and then these pairs."""
+    from harness.worker.host import deferred
+
+    def make(times):
+        return Fetches(*(1000 * one for one in times))
+
+    monkeypatch.setattr(deferred, "_look_closely", lambda session, flush: map(make, pairs(flush)))
+    session, _ = prepare(
+        lambda: BackendUnderTest(Right(), parse_line(PROBLEM)), Prepare(problem=PROBLEM, number=0, probe=False)
+    )
+    session.fetches = session.looked = [make(first)]
+    return deferred.find_deferred(session)
+
+
+HIDES, HONEST, SLOW_COPY = (900, 100, 5), (100, 100, 5), (100, 900, 5)
+
+
+def test_what_a_block_shows_is_looked_at_closely(monkeypatch):
+    assert _find(monkeypatch, HONEST, lambda flush: iter(())) is None  # nothing is asked
+    found = _find(monkeypatch, HIDES, lambda flush: iter([HIDES] * 100))
+    assert found.endswith(
+        "in 16 of 16 timed calls, bringing one to the host takes 900 us, an equal array 100 us, the call itself 5 us"
+    )
+
+
+def test_one_slow_copy_accuses_nobody(monkeypatch):
+    assert _find(monkeypatch, HIDES, lambda flush: iter([HONEST] * 479 + [SLOW_COPY])) is None
+    assert _find(monkeypatch, HIDES, lambda flush: iter([HIDES, SLOW_COPY] * 100)) is None
+
+
+def test_a_result_that_other_caches_hold_accuses_nobody(monkeypatch):
+    assert _find(monkeypatch, HIDES, lambda flush: iter([HONEST if flush else HIDES] * 100)) is None
+
+
+def test_work_that_is_rarely_left_undone_is_found(monkeypatch):
+    assert _find(monkeypatch, HIDES, lambda flush: iter([*[HONEST] * 4, HIDES] * 100)) is not None
+
+
+def test_signs_that_do_not_decide_cannot_be_told(monkeypatch):
+    with pytest.raises(CannotTellError, match="the machine cannot tell whether results are computed when"):
+        _find(monkeypatch, HIDES, lambda flush: iter(([HIDES] * 3 + [HONEST] * 56 + [SLOW_COPY]) * 8))
