@@ -59,13 +59,13 @@ def test_no_pass_is_free(tmp_path, monkeypatch, kind):
 
 
 def _find(monkeypatch, first, pairs):
-    """What is found after a block of a right backend with these fetches, in us, and then these pairs."""
+    """Finding after a block of a right backend with these fetches, in us, and then these pairs."""
     from harness.worker.host import deferred
 
     def make(times):
         return Fetches(*(1000 * one for one in times))
 
-    monkeypatch.setattr(deferred, "_look_closely", lambda session, flush: map(make, pairs(flush)))
+    monkeypatch.setattr(deferred, "look_closely", lambda session, flush: map(make, pairs(flush)))
     session, _ = prepare(
         lambda: BackendUnderTest(Right(), parse_line(PROBLEM)), Prepare(problem=PROBLEM, number=0, probe=False)
     )

@@ -57,7 +57,7 @@ def _ask(session: Session, found: list[Fetches], flush: Callable[[], object] | N
 
     flush: overwrites caches before each copy; None leaves them.
     """
-    pairs = _look_closely(session, flush)
+    pairs = look_closely(session, flush)
 
     def ask() -> int:
         found.append(next(pairs))
@@ -66,7 +66,7 @@ def _ask(session: Session, found: list[Fetches], flush: Callable[[], object] | N
     return ask
 
 
-def _look_closely(session: Session, flush: Callable[[], object] | None) -> Iterator[Fetches]:
+def look_closely(session: Session, flush: Callable[[], object] | None) -> Iterator[Fetches]:
     """Yield pairs from blocks that do not count; the order of the two sides alternates."""
     seen: list[Fetches] = []
     backend, count = session.timed.backend, 0

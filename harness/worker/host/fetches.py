@@ -1,4 +1,4 @@
-"""Times of bringing a result to the host, beside that of an equal array that was only stored."""
+"""Times of bringing a result to the host, compared with an equal array that was only stored."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from harness.worker.outcome import LieError, WrongAnswerError
 from harness.worker.protocol import Prepare, Sample, Sampled
 from harness.worker.timed_subject import Member, TimedNetwork, TimedOperator, TimedSubject, choose_timed_subject
 
-LONG_NS = 2_000_000  # a call, beside which taking its answer costs little
+LONG_NS = 2_000_000  # a call so long that taking its answer costs little
 TRIES = 3  # of a block whose clocks disagree in every sample, before they are reported
 BETWEEN_NS = 500  # allowed per call between the readings of two clocks, if the calls of a sample are timed one by one
 
@@ -171,9 +171,9 @@ class Session:
         return clocks_disagree(device_ns, host_ns, self.ready.clock.launch_ns)
 
     def look(self, member: int, result: Outputs, call_ns: float) -> None:
-        """Take the outputs of a timed call, for `check_seen`, and the time of taking them, beside that of equal arrays.
+        """Take the outputs of a timed call, for `check_seen`; compare the time of that with equal arrays.
 
-        call_ns: time of the call.
+        member: index of the call in the pool. result: of the call. call_ns: time of the call.
         """
         begun = time.perf_counter_ns()
         outputs = self.members[member].fetch(result)
