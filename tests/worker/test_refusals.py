@@ -108,7 +108,8 @@ def test_nor_any_bound_of_a_layer_of_a_network(tmp_path, name):
 )
 def test_what_is_not_asked_because_of_a_declaration_is_no_success(tmp_path, name):
     run = harness.run(
-        "correctness", backends=[f"refusing:{name}", "im2col"], problems=[LINE, "max_pool x=2x3x9 kernel=2 data=integer"],
+        "correctness", backends=[f"refusing:{name}", "im2col"],
+        problems=[LINE, "max_pool x=2x3x9 kernel=2 data=integer"],
         plugins=[REFUSING], output=tmp_path / "run", laws=["agrees-with-reference"], jobs=1,
     )  # fmt: skip
     outcomes = {(one.backend, one.problem.partition(" ")[0]): one.outcome for one in run.results}
