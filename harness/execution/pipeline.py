@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from harness.errors import UnwritableError, UsageError
+from harness.errors import ChangedError, UnwritableError, UsageError
 from harness.execution.context import Execution, estimate_cell, estimate_run
 from harness.execution.counting_stage import count_problems
 from harness.execution.environments import Place, check_environments, find_origins, open_places
@@ -22,6 +22,7 @@ from harness.execution.switching import leave_out_idle_arms, still_to_ask
 from harness.execution.timing_stage import time_problems
 from harness.execution.vote_stage import hold_vote
 from harness.execution.worker_supervisor import WorkerSupervisor
+from harness.machine.own_files import describe_changes
 from harness.machine.threads import ALL, count_threads
 from harness.networks.problem import is_network_line
 from harness.plan.arm import Arm
@@ -107,6 +108,7 @@ def _execute(execution: Execution) -> Run:
     """Run the stages one after the other; write the end of the journal in any case."""
     begun = time.monotonic()
     reason: str | None = "interrupted"
+    changed: str | None = None
     plan, gate, recorded = execution.plan, execution.plan.gate, execution.recorded
     left = recorded.missing(plan.cells)
     execution.watch.begin(plan, estimate_run(execution.registry, gate, left, plan.counting))
@@ -122,7 +124,7 @@ def _execute(execution: Execution) -> Run:
         hold_votes(execution)
         count_problems(execution, _side_by_side)
         time_problems(execution)
-        reason = None
+        reason = changed = describe_changes(execution.registry.own_files)
     except UsageError as error:
         reason = str(error)
         if isinstance(error, UnwritableError):  # without what to do next
@@ -148,6 +150,11 @@ def _execute(execution: Execution) -> Run:
             run = finish(execution, ending)
         finally:
             execution.watch.end(run)
+    if changed is not None:
+        raise ChangedError(
+            f"run is void: {changed}; a backend, an installation or an editor has written there; see what was written, "
+            "restore it, then run again"
+        )
     return run
 
 

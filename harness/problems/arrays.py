@@ -1,7 +1,8 @@
 """Types of arrays: those of the harness are NumPy's, those of a backend are its own.
 
-Every alias of an array type stands here, and nowhere else (tests/test_array_types.py). An alias names what an argument
-means; the type checker knows more of NumPy arrays than of device arrays, whose library is the backend's choice.
+Every alias of an array type stands here, and nowhere else (tests/problems/test_arrays.py). An alias names what an
+argument means; the type checker knows more of NumPy arrays than of device arrays, whose library is the backend's
+choice.
 """
 
 from __future__ import annotations

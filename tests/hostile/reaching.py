@@ -1,6 +1,6 @@
-"""Backends that reach beyond their process: for the judge, the command, shared memory, files of the run, later cells.
+"""Backends that reach beyond their process: for the judge, the command, shared memory, files, later processes.
 
-Each answers zeros, or acts as its docstring says.
+Each answers zeros, or rightly where it is to be found by its act alone.
 """
 
 import ctypes
@@ -203,11 +203,12 @@ def _plant(self):
         self.planted = [*getattr(self, "planted", ()), path]
 
 
-@act("remembers-across-cells")
-def _remember(self):
-    """Count its calls in a file that outlives its process."""
-    with open(os.path.join(os.environ.get("TMPDIR", "/tmp"), "remembered"), "ab") as file:
-        file.write(b"x")
+@act("plants-what-python-starts-with", wrong=False)
+def _plant_startup(self):
+    """Write a module that every later Python process of this search path runs as it starts."""
+    folder = os.environ.get("PYTHONPATH", "").partition(os.pathsep)[0]
+    if folder:
+        (Path(folder) / "sitecustomize.py").write_text("planted = True\n")
 
 
 @harness.hookimpl

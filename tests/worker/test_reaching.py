@@ -11,6 +11,7 @@ import harness
 from harness.analysis.exit_code import find_exit_code
 from harness.exit_codes import ExitCode
 from harness.plan.cell import Limits
+from harness.record.directory import read_run
 from tests.conftest import ROOT
 
 REACHING = str(ROOT / "tests" / "hostile" / "reaching.py")
@@ -58,3 +59,17 @@ def test_a_command_that_a_backend_ends_is_no_success(tmp_path, name):
         cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)}, capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode in ENDED[name], done.stderr
+
+
+def test_a_run_is_void_if_a_backend_plants_what_python_starts_with(tmp_path):
+    folder = tmp_path / "searched"
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "run", "correctness", "--law", "agrees-with-reference", "--plugin", REACHING,
+         "--backend", "reaching:plants-what-python-starts-with", "--problem", LINE, "--jobs", "1",
+         "--output", str(tmp_path / "run")],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == ExitCode.INCOMPLETE, done.stderr
+    assert f"run is void: {folder / 'sitecustomize.py'}, with which Python or the harness starts" in done.stderr
+    assert not read_run(tmp_path / "run").complete

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from harness.errors import DAMAGED, HarnessError, say_error
+from harness.machine.own_files import digest_own_files
 from harness.plugins.manager import Description, Origin, PluginRow, Registry, load_plugins
 from harness.worker.described.backend import make_described
 from harness.worker.described.process import Describer, NoAnswerError
@@ -18,8 +19,10 @@ def load_described(extra: Iterable[str] = (), blocked: Iterable[str] = ()) -> Re
     blocked: names of plugins that are not loaded.
     Raises UsageError as `load_plugins`.
     """
-    names = tuple(extra)
-    return load_plugins(names, blocked, describe=partial(_describe, names))
+    names, before = tuple(extra), digest_own_files()  # before any plugin runs
+    registry = load_plugins(names, blocked, describe=partial(_describe, names))
+    registry.own_files = before
+    return registry
 
 
 def _describe(extra: tuple[str, ...], name: str, origin: Origin) -> Description:
