@@ -33,8 +33,11 @@ def remove_abandoned(repository: Path) -> None:
     with suppress(GitError):
         for path in list_worktrees(repository):
             root = path.parent
-            if not root.name.startswith(PREFIX) or not path.name.startswith(root.name) or not (root / OWNED).is_file():
+            if not root.name.startswith(PREFIX) or not path.name.startswith(root.name):
                 continue
-            with suppress(Timeout, OSError), FileLock(root / OWNED, timeout=0):
+            if not root.exists():  # something else has removed the folder: git lists the worktree for weeks
                 remove_worktree(repository, path)
-                shutil.rmtree(root, ignore_errors=True)
+            elif (root / OWNED).is_file():
+                with suppress(Timeout, OSError), FileLock(root / OWNED, timeout=0):
+                    remove_worktree(repository, path)
+                    shutil.rmtree(root, ignore_errors=True)

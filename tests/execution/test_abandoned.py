@@ -1,9 +1,11 @@
 """Worktrees of a command that was killed are removed by the next one, and those of others stay."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,3 +48,13 @@ def test_worktrees_of_a_killed_command_are_removed_and_no_others(repository, tmp
         assert set(list_worktrees(repository)) == {repository, own, path}
         assert path.is_dir() and own.is_dir()
     assert sorted(one.name for one in tmp_path.iterdir()) == ["conv-harness-of-a-user", "repository"]
+
+
+def test_a_worktree_whose_folder_is_gone_is_listed_no_more(repository):
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(repository)], cwd=ROOT, capture_output=True, text=True, env=os.environ
+    )
+    shutil.rmtree(Path(done.stdout.strip()).parent)
+    assert len(list_worktrees(repository)) == 2
+    remove_abandoned(repository)
+    assert list_worktrees(repository) == [repository]
