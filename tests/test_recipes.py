@@ -147,7 +147,7 @@ def _list_jobs():
 @pytest.mark.parametrize(("recipe", "name"), list(_list_jobs()))
 def test_a_recipe_says_of_a_change_what_it_is(qualified, tmp_path, recipe, name):
     scenario = NAMED[name]
-    ended = run_recipe(recipe, scenario, qualified, tmp_path / "made")
+    ended = run_recipe(recipe, scenario, qualified, tmp_path / "made", budget="40s")
     assert is_expected(scenario, ended), ended.output
 
 

@@ -18,7 +18,7 @@ from tests.gating.twenty import SETTINGS, git
 
 WORKFLOWS = ROOT / ".github" / "workflows"
 PAGE = ROOT / "docs" / "ci.md"
-BUDGET = "180s"
+BUDGET = "180s"  # of a gate that times, where times are what is asked
 
 
 def read_steps(file, job):
@@ -68,45 +68,48 @@ class Ended:
     output: str
 
 
-def run_github(clone, options, state, tmp_path, more):
+def run_github(clone, options, budget, state, tmp_path, more):
     """Run the steps of the workflow on a clone, with what Actions sets for a pull request to main."""
     steps, variables = read_steps("gate.yml", "gate")
     summary = tmp_path / "summary.md"
     given = variables | {
-        "BASE": "origin/main", "BASE_BROKEN": "fail", "BUDGET": BUDGET, "OPTIONS": options, VARIABLE: str(state),
+        "BASE": "origin/main", "BASE_BROKEN": "fail", "BUDGET": budget, "OPTIONS": options, VARIABLE: str(state),
         "GITHUB_STEP_SUMMARY": str(summary), **more,
     }  # fmt: skip
     return _follow(clone, [steps["Qualify"], steps["Gate"]], given)
 
 
-def run_gitlab(clone, options, state, tmp_path, more):
+def run_gitlab(clone, options, budget, state, tmp_path, more):
     """Run the script of the job on a clone, with what GitLab sets for a merge request to main."""
     commands, variables, allowed = read_gitlab()
     origin = git(clone, "remote", "get-url", "origin")
     base = git(Path(origin.removeprefix("file://")), "merge-base", "main", "change")
     given = variables | {
-        "CI_MERGE_REQUEST_DIFF_BASE_SHA": base, "BUDGET": BUDGET, "OPTIONS": options, VARIABLE: str(state), **more,
+        "CI_MERGE_REQUEST_DIFF_BASE_SHA": base, "BUDGET": budget, "OPTIONS": options, VARIABLE: str(state), **more,
     }  # fmt: skip
     ended = _follow(clone, ["\n".join(commands)], given)
     return Ended(0 if ended.code in allowed else ended.code, ended.gate, ended.output)
 
 
-def run_shell(clone, options, state, tmp_path, more):
+def run_shell(clone, options, budget, state, tmp_path, more):
     """Run the shell script on a clone."""
-    given = {"BASE": "origin/main", "BUDGET": BUDGET, "OPTIONS": options, VARIABLE: str(state), **more}
+    given = {"BASE": "origin/main", "BUDGET": budget, "OPTIONS": options, VARIABLE: str(state), **more}
     return _follow(clone, [read_shell()], given, program=("sh", "-c"))
 
 
 RECIPES = {"GitHub": run_github, "GitLab": run_gitlab, "a shell script": run_shell}
 
 
-def run_recipe(recipe, scenario, state, folder):
-    """Make the repository of a scenario below a new folder, and run a recipe on it; state: folder of the harness."""
+def run_recipe(recipe, scenario, state, folder, budget=BUDGET):
+    """Make the repository of a scenario below a new folder, and run a recipe on it; state: folder of the harness.
+
+    budget: of the gate.
+    """
     clone, more = make_clone(scenario, folder), {}
     if scenario.installs:
         programs = _install(clone / scenario.installs, folder / "environment")
         more = {"PATH": os.pathsep.join([str(programs), os.environ["PATH"]])}
-    return RECIPES[recipe](clone, scenario.options, state, folder, more)
+    return RECIPES[recipe](clone, scenario.options, budget, state, folder, more)
 
 
 def _install(package, folder):

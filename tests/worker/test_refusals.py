@@ -117,9 +117,8 @@ def test_what_is_not_asked_because_of_a_declaration_is_no_success(tmp_path, name
     assert outcomes["im2col", "conv"] == "passed"
     assert find_exit_code(run) == ExitCode.INCOMPLETE
     told = describe_unasked(run)
-    assert told.startswith(
-        f"INCOMPLETE: not one problem was asked of refusing:{name} in suite correctness, conv (estimated"
-    )
+    assert told.startswith("INCOMPLETE: not one problem was asked of ")
+    assert f"refusing:{name} in suite correctness, conv (estimated" in told
     assert "im2col" not in told
 
 
