@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 INNOCENT = 0.5  # largest probability that a pair speaks against an honest backend, as both sides are then alike
 LEVEL = 1e-4  # largest probability of a false accusation by one decision
@@ -42,23 +42,21 @@ def decide(speaks_against: Callable[[], bool], guilty: float) -> bool | None:
     return None
 
 
-def decide_signs(
-    ask: Callable[[], int], quiet: int = QUIET, most_s: float = math.inf, before: Sequence[int] = ()
-) -> bool | None:
+def decide_signs(ask: Callable[[], int], quiet: int = QUIET, most_s: float = math.inf) -> bool | None:
     """Decide from pairs of which few may have a sign: True guilty, False innocent, None if the evidence is not enough.
 
     ask: measures one pair; returns 1 if one side stands out and speaks against the backend, -1 if the other side stands
         out, 0 if neither does.
     quiet: pairs without any that speaks against the backend, which acquit it.
-    most_s: time after which no other pair is measured. before: signs that are known already.
+    most_s: time after which no other pair is measured.
     What makes a side stand out by chance favours neither, so that the same test holds for pairs with a sign as in
     `decide`. Nothing is accused more often than once in 10 000 times; what shows in RARE of the pairs is acquitted
     about once in 20 times at most.
     """
     against, favour = math.log(SHOWN / INNOCENT), math.log((1 - SHOWN) / (1 - INNOCENT))
     weights = {-1: favour, 0: 0.0, 1: against}
-    evidence, shown, begun = math.fsum(weights[sign] for sign in before), before.count(1), time.monotonic()
-    for number in range(len(before) + 1, len(before) + MOST_SIGNS + 1):
+    evidence, shown, begun = 0.0, 0, time.monotonic()
+    for number in range(1, MOST_SIGNS + 1):
         sign = ask()
         evidence += weights[sign]
         shown += sign > 0

@@ -69,7 +69,7 @@ def _find(monkeypatch, first, pairs):
     session, _ = prepare(
         lambda: BackendUnderTest(Right(), parse_line(PROBLEM)), Prepare(problem=PROBLEM, number=0, probe=False)
     )
-    session.fetches = session.looked = [make(first)]
+    session.fetches = [make(first)]
     return deferred.find_deferred(session)
 
 

@@ -32,8 +32,8 @@ def find_deferred(session: Session) -> str | None:
     """
     if not any(one.hides_work for one in session.fetches):
         return None
-    found = list(session.looked)
-    lazy = decide_signs(_ask(session, found), most_s=CLOSE_S, before=[one.sign for one in found])
+    found: list[Fetches] = []  # the looks of a block do not count: its results are copied first, which takes longer
+    lazy = decide_signs(_ask(session, found), most_s=CLOSE_S)
     if lazy:  # the effect of caches: a stored array was written on this core, a result perhaps on others
         often = statistics.fmean(one.hides_work for one in found) > STEADY
         found.clear()

@@ -72,7 +72,7 @@ class Session:
     settle: waits until the device has written the contents, so that no part of the writing is timed with a call.
     verify_ns: time spent on verification in blocks so far.
     seen: call kept for verification; None if there is none.
-    fetches: of the calls of the block that were looked at; looked: of all blocks.
+    fetches: of the calls of the block that were looked at.
     like: outputs of the last of them, on the host.
     """
 
@@ -92,7 +92,6 @@ class Session:
     verify_ns: int = field(default=0)
     seen: Seen | None = field(default=None)
     fetches: list[Fetches] = field(default_factory=list)
-    looked: list[Fetches] = field(default_factory=list)
     like: dict[str, Array] = field(default_factory=dict)
 
     @property
@@ -183,7 +182,6 @@ class Session:
             self.seen = Seen(outputs, self.contents_of_call(member))
         plain_ns = time_fetch(self.timed.backend, store_plainly(self.timed.backend, outputs))
         self.fetches.append(Fetches(lazy_ns, plain_ns, call_ns))
-        self.looked.append(self.fetches[-1])
         self.like = outputs
         self.verify_ns += time.perf_counter_ns() - begun
 
