@@ -57,6 +57,9 @@ class GeometryError(HarnessError):
     """A window that does not fit its input (specification, section 2); the same text for every backend."""
 
 
+CHANGED = "changed while the run was going on"  # suffix of the reason why a run is void
+
+
 class ChangedError(HarnessError):
     """A file of a run that something else than the harness has changed; what it says counts for nothing."""
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import harness
+from harness.errors import CHANGED
 
 STARTUP = ("sitecustomize", "usercustomize")  # modules that Python imports as it starts, where there are any
 MOST_NAMED = 3
@@ -39,7 +40,7 @@ def describe_changes(before: Mapping[Path, bytes]) -> str | None:
         return None
     named = ", ".join(changed[:MOST_NAMED])
     more = f" and {len(changed) - MOST_NAMED} more" if len(changed) > MOST_NAMED else ""
-    return f"{named}{more}, with which Python or the harness starts, changed while the run was going on"
+    return f"{named}{more}, with which Python or the harness starts, {CHANGED}"
 
 
 def _find_files() -> Iterator[Path]:

@@ -17,7 +17,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from harness.errors import DAMAGED, ChangedError, UnwritableError, UsageError
+from harness.errors import CHANGED, DAMAGED, ChangedError, UnwritableError, UsageError
 from harness.machine.files import read_file
 from harness.record.formats import decode_header
 from harness.record.journal import (
@@ -58,7 +58,6 @@ class _Environment(TypedDict, total=False):
 
 DEFAULT = "harness-runs"
 HEADER, JOURNAL = "header.json", "journal.jsonl"
-CHANGED = "changed while the run was going on"  # suffix of the reason why a run is void
 
 
 def new_directory(wanted: str | None, suites: tuple[str, ...]) -> Path:
@@ -177,7 +176,7 @@ def close_run(journal: Journal, header: Header, ending: Ending) -> Run:
             reason, journal.final = f"{' and '.join(changed)} {CHANGED}", True
             _set_aside(journal, wanted, changed, Ending(complete=False, reason=reason))
             raise ChangedError(
-                f"run is void: {' and '.join(str(path / name) for name in changed)} changed while the run was going on,"
+                f"run is void: {' and '.join(str(path / name) for name in changed)} {CHANGED},"
                 " wanted what the harness wrote; a backend or another program has written there; what was found is "
                 "kept as *.changed; ask the backends one by one to find which, then run again"
             )

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Never
 
-from harness.errors import UnwritableError, UsageError
+from harness.errors import CHANGED, UnwritableError, UsageError
 from harness.machine.files import open_regular
-from harness.record.directory import CHANGED, HEADER, JOURNAL, assemble_run, digest_header, encode_header, read_header
+from harness.record.directory import HEADER, JOURNAL, assemble_run, digest_header, encode_header, read_header
 from harness.record.journal import Contents, Journal, PassEntry, ResumeEntry, read_journal
 from harness.record.run import FORMAT, Header, Resumption, Run
 from harness.record.seal import Seal, Sealed, read_seal

@@ -83,7 +83,8 @@ def test_a_chance_grows_with_passes_and_is_as_often_met(centre, spread):
         truth = centre + spread / 100 / 6**0.5 * draw.standard_normal((4000, 1))
         samples = truth + spread / 100 * draw.standard_normal((4000, number))
         met.append((weigh_claims(samples, design.bound, TRIMMED).min(0) <= enough * share).mean())
-    assert np.abs(chances - met).max() < 0.35
+    assert np.abs(chances - met).max() < 0.35  # with few passes the power of a normal test is far from Student's
+    assert abs(chances[-1] - met[-1]) < 0.05
 
 
 def test_the_time_to_the_last_decision_is_known_only_where_every_contest_has_one_in_sight():

@@ -52,9 +52,9 @@ def test_the_probes_of_this_machine_give_sensible_values():
 
 def test_the_own_work_is_not_that_of_others():
     with watch_activity() as seen:
-        probe_jitter(0.05)
+        probe_jitter(0.5)
     (activity,) = seen
-    most = 1.5 * os.cpu_count()  # each core counts in ticks of 10 ms, of which the probe takes five
+    most = 1.04 * os.cpu_count()  # each core counts in ticks of 10 ms: at either end it may count one too many
     assert activity.others_cores is None or 0 <= activity.others_cores <= most
     assert activity.steal is None or 0 <= activity.steal <= 1
 
