@@ -47,6 +47,28 @@ class Forecast:
             centre=float(centre), error=float(error), freedom=freedom, passes=len(sample), design=design, enough=enough
         )
 
+    def count_needed(self) -> int | None:
+        """Return how many further passes the nearest claim needs, with a probability of 80 %.
+
+        The centre and the spread so far are taken as the true ones. Beyond the planned looks, further ones with the
+        share of the last are assumed. None if no number up to FARTHEST suffices.
+        """
+        from scipy.special import stdtrit
+
+        distance, spread = abs(abs(self.centre) - self.design.bound), self.error * math.sqrt(self.passes)
+        inside = abs(self.centre) < self.design.bound
+        power = (1 + POWER) / 2 if inside else POWER  # for SAME both of two tests must succeed
+        for passes, share in _looks_ahead(self.passes, self.design):
+            enough = self.enough[inside] * share
+            if spread < NO_SPREAD:
+                found = distance > 0 and 0.5**passes <= enough
+            else:
+                df = self.freedom * (passes - 1) / (self.passes - 1)
+                found = distance * math.sqrt(passes) >= (stdtrit(df, 1 - enough) + stdtrit(df, power)) * spread
+            if found:
+                return passes - self.passes
+        return None
+
     def find_chances(self, passes: Sequence[int]) -> Reals:
         """Return the probability of a decision with each of these numbers of passes altogether.
 
@@ -68,37 +90,6 @@ class Forecast:
             wanted = stdtrit(freedom, 1 - self.enough[distance < 0] * share)
             chances += weight * ndtr(abs(distance) * np.sqrt(numbers) / spread - wanted)
         return chances
-
-
-def needed_passes(
-    sample: Sequence[float], design: Design, statistic: Statistic, thresholds: tuple[float, float]
-) -> int | None:
-    """Return how many further passes the nearest claim needs, with a probability of 80 %.
-
-    sample: log ratios so far; their centre and spread are taken as the true ones. design: looks and bound.
-    statistic: the test. thresholds: p-values that suffice for a change and for SAME.
-    Beyond the planned looks, further ones with the share of the last are assumed. None if no number up to FARTHEST
-    suffices, and for a sample of fewer than two passes.
-    """
-    import numpy as np
-    from scipy.special import stdtrit
-
-    if len(sample) < 2:
-        return None
-    centre, error, freedom = statistic.summarise(np.asarray(sample))
-    distance, spread = abs(abs(float(centre)) - design.bound), float(error) * math.sqrt(len(sample))
-    inside = abs(float(centre)) < design.bound
-    power = (1 + POWER) / 2 if inside else POWER  # for SAME both of two tests must succeed
-    for passes, share in _looks_ahead(len(sample), design):
-        enough = thresholds[inside] * share
-        if spread < NO_SPREAD:
-            found = distance > 0 and 0.5**passes <= enough
-        else:
-            df = freedom * (passes - 1) / (len(sample) - 1)
-            found = distance * math.sqrt(passes) >= (stdtrit(df, 1 - enough) + stdtrit(df, power)) * spread
-        if found:
-            return passes - len(sample)
-    return None
 
 
 def _looks_ahead(passes: int, design: Design) -> list[tuple[int, float]]:

@@ -23,7 +23,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
-from harness.analysis.forecast import Forecast, needed_passes
+from harness.analysis.forecast import Forecast
 from harness.analysis.sequential import TRIMMED, Design, Statistic, replay
 from harness.analysis.statistics import CONFIDENCE, Estimate
 
@@ -143,8 +143,8 @@ def _judge_cell(
     claims = [(float(p[i]), verdict) for i, verdict in enumerate(CLAIMS) if claimed[i]]
     verdict: Verdict = min(claims)[1] if claims else "INCONCLUSIVE"
     ratio = estimate_centre(sample, statistic) if len(sample) > 1 else None
-    more = None if claims else needed_passes(sample, design, statistic, thresholds)
     forecast = None if claims or len(sample) < 2 else Forecast.of(sample, design, statistic, thresholds)
+    more = None if forecast is None else forecast.count_needed()
     return Judgement(
         verdict=verdict, ratio=ratio, passes=len(sample), more_passes=more, forecast=forecast,
         p_slower=float(p[0]), p_faster=float(p[1]), p_same=float(p[2]),

@@ -91,9 +91,9 @@ def choose_contests(state: TimingState, contests: Sequence[Contest], number: int
 def find_prospect(state: TimingState, contest: Contest) -> Prospect:
     """Return what is expected of a contest: the nearest decision of its cells."""
     open_ = [cell.number for cell in contest.cells if cell.number not in state.done | state.failed]
-    known = [state.more[number] for number in open_ if number in state.more]
-    more = min((one for one in known if one is not None), default=None)
     forecasts = tuple(state.forecasts[number] for number in open_ if state.forecasts.get(number))
+    needed = (forecast.count_needed() for cell in forecasts for forecast in cell)
+    more = min((one for one in needed if one is not None), default=None)
     return Prospect(
         passes=count_passes(state, contest), more=more, pass_s=expect_turn(state, contest), forecasts=forecasts
     )
@@ -138,13 +138,10 @@ def look(state: TimingState, contests: Sequence[Contest]) -> None:
     deltas = {c.number: gate.delta_of(c.suite, c.backend, c.arm, c.line) for _, c in pairs}
     judged = judge_cells(ratios, suites, deltas, gate)
     state.done |= {number for number, judgement in judged.items() if judgement.verdict in DECIDED}
-    state.more = {number: judgement.more_passes for number, judgement in judged.items()}
     state.forecasts = {number: (one.forecast,) for number, one in judged.items() if one.forecast is not None}
     if gate.resolve > gate.delta:  # a cell that rules out a large slow-down is decided for the exit code
         large = {number: max(delta, gate.resolve) for number, delta in deltas.items()}
         for number, judgement in judge_cells(ratios, suites, large, replace(gate, delta=gate.resolve)).items():
-            near = [more for more in (state.more[number], judgement.more_passes) if more is not None]
-            state.more[number] = min(near, default=None)
             if judgement.forecast is not None and number in state.forecasts:
                 state.forecasts[number] += (judgement.forecast,)
     for contest in contests:

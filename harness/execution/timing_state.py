@@ -32,7 +32,7 @@ class TimingState:
 
     last: last reply to `prepare`, the seconds it took and the process number.
     restored: numbers of the passes that earlier parts of a resumed run have timed. took_s: seconds of these passes.
-    more: expected further passes to a decision, at the last look. forecasts: of undecided cells at the last look, one
+    forecasts: of undecided cells at the last look, one
         for every change whose exclusion decides the cell. turns_s: seconds of the passes of each contest, by
         number of its first cell; starts_s: seconds in which workers started. shown_s: progress that was shown.
     control_ns, device_mhz: sorted times of the control kernel, and clocks of the device after blocks, in this run so
@@ -49,7 +49,6 @@ class TimingState:
     control_ns: list[int] = field(default_factory=list)
     device_mhz: list[float] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
-    more: dict[int, int | None] = field(default_factory=dict)
     forecasts: dict[int, tuple[Forecast, ...]] = field(default_factory=dict)
     turns_s: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
     starts_s: list[float] = field(default_factory=list)

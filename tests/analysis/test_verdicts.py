@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, ttest_1samp
 
-from harness.analysis.forecast import needed_passes
+from harness.analysis.forecast import Forecast
 from harness.analysis.sequential import STATISTICS, STUDENT, TRIMMED, Design
 from harness.analysis.verdicts import control_discoveries, estimate_centre, judge, overall
 
@@ -163,7 +163,7 @@ def test_the_forecast_of_passes_is_kept_in_four_of_five_cases(ratio, spread, tri
     rng = np.random.default_rng(5)
     pattern = rng.normal(0, 1, 13)
     shape = (pattern - pattern.mean()) / pattern.std(ddof=1)
-    more = needed_passes(list(math.log(ratio) + spread * shape), design, STUDENT, (0.025, 0.05))
+    more = Forecast.of(list(math.log(ratio) + spread * shape), design, STUDENT, (0.025, 0.05)).count_needed()
     assert more is not None and more + 13 in design.looks
     cells = math.log(ratio) + rng.normal(0, spread, (tries, more + 13))
     done = sum(judge({0: row}, design, STUDENT)[0].verdict != "INCONCLUSIVE" for row in cells)
