@@ -79,15 +79,6 @@ def test_a_gate_is_not_armed_on_a_machine_that_nobody_qualified(tmp_path):
     assert "the gate is not armed: this machine is not qualified; run `python -m harness qualify`" in done.stderr
 
 
-@pytest.mark.slow
-def test_too_few_passes_qualify_nothing(tmp_path):
-    done = call_harness("qualify", "--backend", "im2col", "--no-power", "--budget", "1s", "--output",
-                       str(tmp_path / "run"), HARNESS_STATE_DIR=tmp_path)  # fmt: skip
-    assert done.returncode == 5, done.stderr
-    assert "error: nothing is qualified by 1 passes, wanted 6 at least" in done.stderr
-    assert not (tmp_path / "qualified").exists()
-
-
 @pytest.mark.parametrize(
     ("alarms", "arguments", "message"),
     [

@@ -1,16 +1,21 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
 from harness.analysis.arm_comparison import compare_to_base
 from harness.analysis.qualification import qualify_run
-from harness.experiments.qualify import AGAIN, make_arms, name_suites
+from harness.experiments.qualify import AGAIN, NotQualifiedError, make_arms, name_suites, store_run
 from harness.plugins.manager import load_plugins
 from tests.reports.made import compare_arms, spread, time_cell
 
 FAMILIES = (("im2col", "im2col"), (f"im2col{AGAIN}", "im2col"))
 
 
-def _pair(number, new_ns, suite):
+def _pair(number, new_ns, suite, passes=13):
     line = f"conv x={number}x2x9 w=3x2x3"
-    return (time_cell(2 * number, "im2col", spread(1000), line, suite=suite),
-            time_cell(2 * number + 1, f"im2col{AGAIN}", spread(new_ns)[::-1], line, suite=suite))  # fmt: skip
+    return (time_cell(2 * number, "im2col", spread(1000, passes), line, suite=suite),
+            time_cell(2 * number + 1, f"im2col{AGAIN}", spread(new_ns, passes)[::-1], line, suite=suite))  # fmt: skip
 
 
 def test_every_backend_is_compared_with_itself_and_suites_exist():
@@ -43,3 +48,29 @@ def test_alarms_and_findings_are_counted():
     assert (found.cells, found.alarms, found.false_suites, found.environment[:5]) == (2, 1, 1, "f00d-")
     assert found.powers == {"0.1": (1, 2), "0.03": (1, 1)}
     assert 0.055 < found.floor < 0.065
+
+
+UNTOLD = "the machine cannot tell whether its times are true: too few samples"
+
+
+@pytest.mark.parametrize(
+    ("passes", "spoil", "told", "code"),
+    [
+        (5, {}, "by 5 passes, wanted 6 at least; give a larger --budget", 5),
+        (6, {"outcome": "error", "reason": "ValueError"}, "by a run that is wrong or incomplete", 1),
+        (6, {"outcome": "skipped", "reason": UNTOLD}, "by a run with times that may not be true", 5),
+        (6, {}, None, 0),
+    ],
+    ids=["few passes", "wrong", "untold", "enough"],
+)  # fmt: skip
+def test_what_shows_too_little_qualifies_nothing(tmp_path, monkeypatch, passes, spoil, told, code):
+    monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path))
+    new, again = _pair(1, 1000, "qualify", passes)
+    run = compare_arms(new, replace(again, **spoil), families=FAMILIES)
+    if told is None:
+        assert store_run(run).total.cells == 1
+    else:
+        with pytest.raises(NotQualifiedError) as raised:
+            store_run(run)
+        assert (str(raised.value), raised.value.exit_code) == (f"nothing is qualified {told}", code)
+    assert any(Path(tmp_path).iterdir()) == (told is None)

@@ -1,19 +1,14 @@
 """Counted calls in the process of a backend: what is counted, and which work cannot be hidden from a counter."""
 
 import sys
-import time
 from functools import partial
 
 import pytest
 
-from harness.laws.deviation import statement
 from harness.measure.instructions.counter import CountError
-from harness.record.counts import Counts
 from harness.record.run import CANNOT_TELL
 from harness.worker.host.execute import choose_subject, count
-from harness.worker.hosted.examiner import Examiner
-from harness.worker.judging import POOL, Contents
-from harness.worker.protocol import Checked, Count
+from harness.worker.protocol import Count
 from tests.asking import NOBODY
 from tests.cheats import timing
 from tests.faulty.cheating import FirstAnswer, Lazy
@@ -142,36 +137,3 @@ def test_a_count_that_was_shared_is_not_told():
 def test_without_a_counter_nothing_is_counted():
     reply = count(partial(choose_subject, NOBODY, Right(), LINE), Count(problem=LINE, calls=CALLS), None)
     assert (reply.outcome, reply.reason) == ("error", "its process was started to count nothing")
-
-
-class Judged(Examiner):
-    """An examiner that has seen as many right answers as it is told."""
-
-    def __init__(self, answers, calls):
-        self.request, self.failed, self.first = Count(problem=LINE, calls=calls), [], statement(True, "right")
-        self.begun_ns = time.perf_counter_ns()
-        self.passed = {Contents(seed=number) for number in range(answers)}
-
-
-@pytest.mark.parametrize(
-    ("answers", "instructions", "said"),
-    [
-        (POOL + CALLS, (7, 7, 7), None),
-        (POOL + CALLS - 1, (7, 7, 7), "its process claims counts of calls without answers that were verified"),
-        (POOL + CALLS, (7, 7), "its process gives no counts of the 3 calls that were asked for"),
-        (POOL + CALLS, (7, 0, 7), "its process gives no counts of the 3 calls that were asked for"),
-        (POOL + CALLS, None, "its process gives no counts of the 3 calls that were asked for"),
-    ],
-)
-def test_the_judge_believes_no_count_without_its_answer(answers, instructions, said):
-    counts = None if instructions is None else Counts(counter="kernel", instructions=instructions)
-    found = Judged(answers, CALLS).approve(Checked("passed", None, counts=counts))
-    assert (found.outcome, found.reason) == (("passed", None) if said is None else ("error", said))
-    assert (found.counts == counts) == (said is None) or instructions is None
-
-
-def test_a_wrong_answer_that_the_judge_has_seen_comes_first():
-    examiner = Judged(POOL + CALLS, CALLS)
-    examiner.failed.append(statement(False, "got 1, wanted 2"))
-    found = examiner.approve(Checked("passed", None, counts=Counts(counter="kernel", instructions=(7, 7, 7))))
-    assert found.outcome == "failed" and found.counts is None

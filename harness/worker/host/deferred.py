@@ -19,7 +19,7 @@ from harness.worker.outcome import CannotTellError
 
 SAMPLES = 8  # of a block that is looked at closely
 ONE_IN = 4  # of these samples is looked at: what only calls in quick succession do must show, too (long ones never are)
-CLOSE_S = 4.0  # for each of the two questions
+CLOSE_S = 12.0  # for each of the two questions: a pair takes 50 ms on a busy machine, and most need fewer than 200
 STEADY = 0.75  # share of signs above which work is hidden in most calls
 FEW = 12  # pairs without a sign that acquit, where most calls would have to show one
 

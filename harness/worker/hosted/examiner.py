@@ -118,18 +118,30 @@ class Examiner:
             return reply
         if isinstance(reply, Checked) and reply.outcome != "passed":
             return reply if self._may_refuse(reply) else _contradict(reply)
-        if len(self.passed) < (1 if isinstance(reply, Sampled) else POOL):
+        if len(self.passed) < self._least_passed():
             return Checked("error", "its process claims times without answers that were verified", accuses=True)
-        if isinstance(reply, Sampled):
-            false = self._find_false_times(reply, time.perf_counter_ns() - self.begun_ns)
-            return Checked("error", f"its process claims {false}", accuses=True) if false else reply
-        if isinstance(reply, Checked) and isinstance(self.request, Count):
+        if isinstance(self.request, Sample):
+            return self._approve_times(reply)
+        if not isinstance(reply, Checked):
+            return _reject(reply)
+        if isinstance(self.request, Count):
             lost = self._find_false_counts(reply.counts, self.request.calls)
             return Checked("error", lost) if lost else Checked("passed", reply.reason, self.first, counts=reply.counts)
-        if isinstance(reply, Checked):
-            self.loops = reply.samples.loops if reply.samples is not None else 1
-            return Checked("passed", reply.reason, self.first, reply.samples)
-        return reply
+        if reply.samples is None:
+            return _reject(reply)
+        self.loops = reply.samples.loops
+        return Checked("passed", reply.reason, self.first, reply.samples)
+
+    def _approve_times(self, reply: Reply) -> Reply:
+        """Return a reply with the times of a block, or an error if it has none or if they are false."""
+        if not isinstance(reply, Sampled):
+            return _reject(reply)
+        false = self._find_false_times(reply, time.perf_counter_ns() - self.begun_ns)
+        return Checked("error", f"its process claims {false}", accuses=True) if false else reply
+
+    def _least_passed(self) -> int:
+        """Return the number of right answers without which no reply to the request is believed."""
+        return 1 if isinstance(self.request, Sample) else POOL
 
     def _find_false_times(self, reply: Sampled, passed_ns: int) -> str | None:
         """Return what is false in the times of a block; None if nothing is.
@@ -162,11 +174,11 @@ class Examiner:
     def _may_refuse(self, reply: Checked) -> bool:
         """Return True if a refusal of the host, of a problem that it supports, rests on what can be checked here.
 
-        All first answers were right. Beyond that, `skipped` says that times are too uneven to decide whether they are
-        true, which concerns nothing but the times that are then not shown; `unsupported` says that arrays cannot be
-        filled in place, which is tried.
+        All answers that the request needs were right. Beyond that, `skipped` says that times are too uneven to decide
+        whether they are true, which concerns nothing but the times that are then not shown; `unsupported` says that
+        arrays cannot be filled in place, which is tried.
         """
-        if len(self.passed) < POOL:
+        if len(self.passed) < self._least_passed():
             return False
         return reply.outcome == "skipped" or (reply.outcome == "unsupported" and self._is_immutable())
 
@@ -190,6 +202,11 @@ def mark_untold(reply: Reply) -> Reply:
 def _contradict(reply: Checked) -> Checked:
     """Return the outcome of a refusal that cannot be true."""
     return Checked("error", f"its process refuses to time what it supports: {reply.reason or 'it gives no reason'}")
+
+
+def _reject(reply: Reply) -> Checked:
+    """Return the outcome of a reply that claims success without what was asked for."""
+    return Checked("error", f"its process claims success without what was asked for, in a {type(reply).__name__}")
 
 
 class NetworkExaminer(Examiner):
