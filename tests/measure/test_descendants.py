@@ -42,8 +42,10 @@ def test_all_descendants_are_ended_and_nothing_is_said(family, capfd):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a process that its own parent may not end")
 def test_what_does_not_end_is_named():
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(ENDING), str(NOBODY)], capture_output=True, text=True)
-    child, left = done.stdout.split(maxsplit=1)
-    os.kill(int(child), 9)
+    command = [sys.executable, "-c", textwrap.dedent(ENDING), str(NOBODY)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        child, left = process.stdout.readline().split(maxsplit=1)
+        os.kill(int(child), 9)  # it holds the pipes open
+        said = process.stderr.read()
     assert left.strip() == f"[{child}]"
-    assert f"got {child} (PID) still there after 0.1 s of SIGKILL, wanted none" in done.stderr
+    assert f"got {child} (PID) still there after 0.1 s of SIGKILL, wanted none" in said
