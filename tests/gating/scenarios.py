@@ -9,15 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.gating.twenty import git
-
-PLUGIN = '''"""A small package as a backend of the harness."""
-
-import harness
-from harness import NamedProblem, Suite
-from harness.problems.line import parse_line
-
-import kernels
+from tests.gating.plugin_text import format_plugin
+from tests.gating.twenty import PROJECT, git
 
 LINES = {
     "plain": "conv x=4x3x16 w=5x3x3",
@@ -26,42 +19,10 @@ LINES = {
     "last": "conv x=4x3x16 w=5x3x3 layout=channels-last",
     "large": "conv x=16x8x512 w=16x8x3",
 }
-PROBLEMS = [parse_line(line) for line in LINES.values()]
-
-
-class Kernels(harness.Backend):
-    name = "kernels"
-
-    def supports(self, problem):
-        known = problem.with_(data="normal", seed=0) in PROBLEMS
-        return None if known else "only the problems of this package"
-
-    def conv(self, x, w, b, window):
-        return kernels.conv(x, w)
-
-
-def small():
-    lines = [(name, line) for name, line in LINES.items() if name != "large"]
-    return tuple(NamedProblem(name=f"kernels/{name}", problem=parse_line(line)) for name, line in lines)
-
-
-def large():
-    return (NamedProblem(name="kernels/large", problem=parse_line(LINES["large"])),)
-
-
-LAWS = ("agrees-with-reference",)
-
-
-@harness.hookimpl
-def register_backends(register):
-    register(Kernels())
-
-
-@harness.hookimpl
-def register_suites(register):
-    register(Suite(name="kernels-laws", kind="correctness", description="small problems", problems=small, laws=LAWS))
-    register(Suite(name="kernels-speed", kind="speed", description="a large problem", problems=large))
-'''
+PLUGIN = format_plugin(
+    "import kernels", {"conv(self, x, w, b, window)": "kernels.conv(x, w)"}, LINES,
+    checked=("plain", "half", "double", "last"), timed=("large",),
+)  # fmt: skip
 CONV = '''"""Convolutions of one axis with NumPy."""
 
 import numpy as np
@@ -144,8 +105,6 @@ SETUP = """from setuptools import Extension, setup
 setup(ext_modules=[Extension("kernels._fast", ["kernels/module.c", "kernels/conv.c"])])
 """
 MAKEFILE = "kernels/libkernels.so: kernels/conv.c\n\tcc -O1 -shared -fPIC -o $@ $<\n"
-PROJECT = '[project]\nname = "kernels"\nversion = "0"\ndependencies = ["numpy"]\n\n[tool.setuptools]\n'
-PROJECT += 'packages = ["kernels"]\n'
 INIT = '"""Kernels."""\n\nfrom kernels.plain import conv\n'
 INIT_COMPILED = INIT.replace("kernels.plain", "kernels.compiled")
 FILES = {

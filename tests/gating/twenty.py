@@ -10,6 +10,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.gating.plugin_text import format_plugin
+
 SETTINGS = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"} | {
     f"GIT_{role}_{what}": "someone@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
 }
@@ -93,62 +95,19 @@ def patches(image, kernel):
     windows = np.lib.stride_tricks.sliding_window_view(image, kernel, axis=(1, 2))
     return windows.transpose(0, 3, 4, 1, 2).reshape(-1, *windows.shape[1:3])
 '''
-PLUGIN = '''"""The package as a backend of the harness."""
-
-import harness
-from harness import NamedProblem, Suite
-from harness.problems.line import parse_line
-
-from kernels import conv, gradient, pool
-
 LINES = {
     "conv": "conv x=100x4x14x14 w=8x4x3x3",
     "gradient": "conv_input_grad x=100x4x14x14 w=8x4x3x3",
     "max_pool": "max_pool x=100x8x28x28 kernel=2x2 stride=2",
     "avg_pool": "avg_pool x=100x8x28x28 kernel=2x2 stride=2",
 }
-
-
-PROBLEMS = [parse_line(line) for line in LINES.values()]
-
-
-class Kernels(harness.Backend):
-    name = "kernels"
-
-    def supports(self, problem):
-        known = problem.with_(data="normal", seed=0) in PROBLEMS
-        return None if known else "only the problems of this package"
-
-    def conv(self, x, w, b, window):
-        return conv.conv(x, w)
-
-    def conv_input_grad(self, dy, w, x_shape, window):
-        return gradient.conv_input_grad(dy, w)
-
-    def max_pool(self, x, window):
-        return pool.max_pool(x)
-
-    def avg_pool(self, x, window):
-        return pool.avg_pool(x)
-
-
-def problems():
-    return tuple(NamedProblem(name=f"kernels/{name}", problem=parse_line(line)) for name, line in LINES.items())
-
-
-LAWS = ("agrees-with-reference",)
-
-
-@harness.hookimpl
-def register_backends(register):
-    register(Kernels())
-
-
-@harness.hookimpl
-def register_suites(register):
-    register(Suite(name="kernels-laws", kind="correctness", description="its problems", problems=problems, laws=LAWS))
-    register(Suite(name="kernels-speed", kind="speed", description="its problems", problems=problems))
-'''
+METHODS = {
+    "conv(self, x, w, b, window)": "conv.conv(x, w)",
+    "conv_input_grad(self, dy, w, x_shape, window)": "gradient.conv_input_grad(dy, w)",
+    "max_pool(self, x, window)": "pool.max_pool(x)",
+    "avg_pool(self, x, window)": "pool.avg_pool(x)",
+}
+PLUGIN = format_plugin("from kernels import conv, gradient, pool", METHODS, LINES)
 BENCHMARKS = '''"""The same operators on the same shapes, for pytest-benchmark."""
 
 import numpy as np
