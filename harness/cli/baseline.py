@@ -137,7 +137,7 @@ def compare(
     from harness.record.baselines import read_baseline
 
     share = read_share(threshold)
-    reporters = load_registry(plugins, without).reporters_for(formats, "write_comparison")
+    reporters = load_registry(plugins, without, runs=False).reporters_for(formats, "write_comparison")
     base = read_baseline(Path(folder), name)
     found = _read(run)
     if run is None and (found.header.created, found.header.command) == (base.header.created, base.header.command):

@@ -152,7 +152,7 @@ def check(
     from harness.errors import UsageError
     from harness.plan.claims.check import load_claims
 
-    registry = load_registry(plugins, without)
+    registry = load_registry(plugins, without, runs=False)
     claims = load_claims(file, registry)
     given = read_problems(problems, problem_files, registry.networks)
     useless = [*_list_stale(claims, registry, suites or ("suite",), depth, given), *_list_expired(claims)]

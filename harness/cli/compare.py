@@ -62,7 +62,7 @@ def command(
     """
     from harness.record.directory import read_run
 
-    reporters = load_registry(plugins, without).reporters_for(formats, "write_comparison")
+    reporters = load_registry(plugins, without, runs=False).reporters_for(formats, "write_comparison")
     return conclude(read_run(base), read_run(new), threshold, everything, output, reporters)
 
 

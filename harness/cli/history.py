@@ -65,7 +65,7 @@ def command(
 
 def _choose(formats: Sequence[str], plugins: Sequence[str], without: Sequence[str]) -> list[Reporter]:
 
-    found = load_registry(plugins, without).reporters_for(formats, "write_history")
+    found = load_registry(plugins, without, runs=False).reporters_for(formats, "write_history")
     if not found:
         raise UsageError("output: no plugin can write a history, wanted csv or html; see `python -m harness plugins`")
     return found

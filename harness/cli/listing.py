@@ -49,7 +49,7 @@ def command(
     given = {"RUN": run, "--backend": backends, "--operator": operators, "--law": law, "--all": every}
     for name in (name for name, value in given.items() if value):
         raise UsageError(f"{name} belongs to `list coverage`, got it with `list {kind}`")
-    registry = load_registry(plugins, without)
+    registry = load_registry(plugins, without, runs=False)
     tables = {
         "backends": lambda: list_backends(registry, plugins),
         "suites": lambda: list_suites(registry),

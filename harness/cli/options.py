@@ -66,12 +66,16 @@ def build_options(command: Command) -> Command:
     )(command)  # fmt: skip
 
 
-def load_registry(plugins: Iterable[str], without: Iterable[str]) -> Registry:
-    """Load plugins for a command; a broken one is a warning, or a UsageError if it was named with --plugin."""
+def load_registry(plugins: Iterable[str], without: Iterable[str], *, runs: bool = True) -> Registry:
+    """Load plugins for a command; a broken one is a warning, or a UsageError if it was named with --plugin.
+
+    plugins: modules or files that are loaded in addition to the built-in ones. without: names that are left out.
+    runs: whether the command may make a run (see `load_described`).
+    """
     from harness.plugins.manager import refuse_broken
     from harness.worker.described.loading import load_described
 
-    registry = load_described(plugins, without)
+    registry = load_described(plugins, without, runs=runs)
     refuse_broken(registry)
     for row in registry.rows:
         if row.state == "broken":
@@ -207,7 +211,7 @@ def read_cell(text: str, networks: Mapping[str, Architecture] | None = None) -> 
             "such as 'im2col conv x=8x64x56x56 w=64x64x3x3 pad=1'"
         )
     if networks is None and is_network_line(line):
-        networks = load_registry((), ()).networks
+        networks = load_registry((), (), runs=False).networks
     return backend, parse_task(line.strip(), networks or {}).line
 
 

@@ -22,7 +22,7 @@ def command(plugins: tuple[str, ...], without: tuple[str, ...]) -> ExitCode:
     from harness.worker.described.loading import load_described
 
     table = plain_table("plugin", "origin", "state", "gave, or why not")
-    rows = load_described(plugins, without).rows
+    rows = load_described(plugins, without, runs=False).rows
     for row in rows:
         gave = [
             f"{len(names)} laws" if kind == "laws" else f"{kind} {', '.join(names)}"

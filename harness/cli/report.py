@@ -37,7 +37,7 @@ def command(
     from harness.analysis.descriptions import describe_damage
     from harness.record.directory import read_run
 
-    registry = load_registry(plugins, without)
+    registry = load_registry(plugins, without, runs=False)
     reporters = registry.reporters_for(formats)
     found = read_run(run)
     analysis = analyse(found)

@@ -66,8 +66,10 @@ def run_plan(
     lease_wait_s: how long to wait for a device that another run times on; None: without limit.
     resume: whether the run has begun before: only what is missing is done.
     Raises UsageError if an environment cannot be made, if an arm does not run its own files, or if the run cannot be
-    resumed.
+    resumed; ValueError if the plugins were loaded to read alone, so that files that they change would stay unknown.
     """
+    if registry.own_files is None:
+        raise ValueError("registry: got plugins loaded to read alone, wanted those of `load_described` with runs=True")
     begun = time.monotonic()
     rest(registry.backends.values())
     with open_places(
@@ -124,7 +126,7 @@ def _execute(execution: Execution) -> Run:
         hold_votes(execution)
         count_problems(execution, _side_by_side)
         time_problems(execution)
-        reason = changed = describe_changes(execution.registry.own_files)
+        reason = changed = describe_changes(execution.registry.own_files or {})
     except UsageError as error:
         reason = str(error)
         if isinstance(error, UnwritableError):  # without what to do next

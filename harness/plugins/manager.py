@@ -93,13 +93,13 @@ class Registry(Catalog):
     """A catalog filled by plugins, with their reporters and a row for every plugin.
 
     own_files: digests of what Python and the harness start with, from before any plugin ran; empty where plugins are
-    trusted.
+    trusted, None where they were loaded to read alone: no run is made with them.
     """
 
     reporters: dict[str, Reporter] = field(default_factory=dict)
     rows: list[PluginRow] = field(default_factory=list)
     manager: pluggy.PluginManager = field(default_factory=lambda: fresh_manager())
-    own_files: Mapping[Path, bytes] = field(default_factory=dict)
+    own_files: Mapping[Path, bytes] | None = field(default_factory=dict)
 
     def find_parties(self, backends: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return the plugins that are judge and party, with the kinds of what they bring in addition.

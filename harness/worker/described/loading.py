@@ -12,14 +12,15 @@ from harness.worker.described.backend import make_described
 from harness.worker.described.process import Describer, NoAnswerError
 
 
-def load_described(extra: Iterable[str] = (), blocked: Iterable[str] = ()) -> Registry:
+def load_described(extra: Iterable[str] = (), blocked: Iterable[str] = (), *, runs: bool = True) -> Registry:
     """Load plugins as `load_plugins` does, and import none here that is not built in and has backends alone.
 
     extra: modules or paths of Python files.
     blocked: names of plugins that are not loaded.
+    runs: whether they may make a run, for which the files of the harness and of Python are read (27 ms).
     Raises UsageError as `load_plugins`.
     """
-    names, before = tuple(extra), digest_own_files()  # before any plugin runs
+    names, before = tuple(extra), digest_own_files() if runs else None  # before any plugin runs
     registry = load_plugins(names, blocked, describe=partial(_describe, names))
     registry.own_files = before
     return registry

@@ -14,6 +14,8 @@ from harness.analysis.analyse import analyse
 from harness.analysis.exit_code import find_exit_code
 from harness.cli.summary import print_summary
 from harness.errors import DAMAGED
+from harness.execution.pipeline import run_plan
+from harness.execution.progress import Silent
 from harness.plan.planner import plan_run
 from harness.plan.suite import NamedProblem
 from harness.worker.described import process
@@ -22,6 +24,7 @@ from harness.worker.described.loading import load_described
 from harness.worker.described.process import Describer
 from harness.worker.host.declared import declare
 from harness.worker.wire.descriptions import Offer
+from tests.commands import call_harness
 from tests.conftest import ROOT
 from tests.faulty.right import Right
 
@@ -304,3 +307,18 @@ def _wait_for_end(pid):
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline, f"process {pid} lives on"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("command", [["plugins"], ["list", "operators"]])
+def test_commands_that_make_no_run_read_no_files_of_their_own(command, monkeypatch):
+    monkeypatch.setattr("harness.worker.described.loading.digest_own_files", lambda: pytest.fail("read"))
+    assert call_harness(*command).returncode == 0
+
+
+def test_no_run_is_made_with_plugins_that_were_loaded_to_read_alone(tmp_path):
+    registry = load_described(runs=False)
+    problem = NamedProblem(name="p", problem=harness.parse_line(LINE))
+    plan = plan_run(registry, ["correctness"], ["numpy-direct"], [problem], ["agrees-with-reference"])
+    with pytest.raises(ValueError, match="loaded to read alone"):
+        run_plan(plan, registry, tmp_path / "run", Silent(), command="")
+    assert load_described().own_files
