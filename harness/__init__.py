@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from harness.problems.operator import Operator
     from harness.problems.problem import Problem
     from harness.problems.window import Window
-    from harness.record.run import Measurement, Pass, Result, Run
+    from harness.record.passes import Measurement, Pass
+    from harness.record.run import Result, Run
 else:
     from harness.lazy import load_lazily
 
@@ -64,7 +65,8 @@ else:
             "problems.operator": "Operator",
             "problems.problem": "Problem",
             "problems.window": "Window",
-            "record.run": "Measurement Pass Result Run",
+            "record.passes": "Measurement Pass",
+            "record.run": "Result Run",
         },
     )
 

@@ -17,7 +17,8 @@ from harness.exit_codes import ExitCode
 from harness.measure.disturbance import MOST_DROPPED
 from harness.plan.gate import Gate
 from harness.plan.limits import Limit
-from harness.record.run import RAN, Pass, Result, Run
+from harness.record.passes import Pass
+from harness.record.run import RAN, Result, Run
 
 DISTURBED = "both sides were timed, but all of their blocks were disturbed"
 DECIDED: tuple[Verdict, ...] = ("SLOWER", "FASTER", "SAME")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.plan.limits import VALUES, Limit
-from harness.record.run import Pass, Result
+from harness.record.passes import Pass
+from harness.record.run import Result
 
 Word = Literal["MORE MEMORY", "LESS PRECISE", "INCONCLUSIVE"]
 NOISE_BYTES = 2**20  # growth of resident memory that an allocator's arenas and pages make by themselves

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from harness.networks.graph import Work
 from harness.networks.problem import is_network_line, split_line
-from harness.record.run import RAN, WRONG, Measurement, Result, Run
+from harness.record.passes import Measurement
+from harness.record.run import RAN, WRONG, Result, Run
 
 if TYPE_CHECKING:
     from harness.analysis.statistics import Estimate

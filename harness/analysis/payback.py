@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.analysis.statistics import Estimate, pass_values
-from harness.record.run import Pass
+from harness.record.passes import Pass
 
 DIGITS = 2  # significant digits of a number of calls, which is never known better
 

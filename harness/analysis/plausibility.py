@@ -10,7 +10,8 @@ from harness.errors import say_error
 from harness.measure.clocks import TOLERANCE
 from harness.plan.task import Task
 from harness.problems.problem import Problem
-from harness.record.run import Pass, Peak, Run
+from harness.record.passes import Pass
+from harness.record.run import Peak, Run
 
 SLACK_NS = 10_000_000  # allowance for a block: messages in both directions, and waking up
 CONFIRMS = "bfloat16"  # a rate that NumPy's BLAS lacks: if present, a second library measured all rates too

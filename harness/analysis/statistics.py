@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.measure.estimator import steady
-from harness.record.run import Measurement, Pass
+from harness.record.passes import Measurement, Pass
 
 CONFIDENCE = 0.95
 # Quantile 0.975 of Student's t with 1 to 30 degrees of freedom, as computed by scipy.special.stdtrit: importing that

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from harness.networks.problem import is_network_line
 from harness.problems.line import parse_line, read_text
-from harness.record.run import Block, Pass, Peak, Result, Run
+from harness.record.passes import Block, Pass
+from harness.record.run import Peak, Result, Run
 
 if TYPE_CHECKING:
     import pyarrow as pa

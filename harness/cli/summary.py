@@ -36,7 +36,8 @@ from harness.exit_codes import ExitCode
 from harness.networks.graph import WORKS
 from harness.networks.problem import is_network_line
 from harness.plan.cell import Plan
-from harness.record.run import OUTCOMES, WRONG, Measurement, Result, Run
+from harness.record.passes import Measurement
+from harness.record.run import OUTCOMES, WRONG, Result, Run
 
 MOST_WRONG = 8
 MOST_TIMES = 30

@@ -14,7 +14,7 @@ from harness.measure.disturbance import RULE, contaminated, difference, read_cou
 from harness.measure.processor_time import tree_ns, wait_until_stopped, waited_ns
 from harness.plan.cell import Cell
 from harness.plan.suite import Timing
-from harness.record.run import Block
+from harness.record.passes import Block
 from harness.worker.protocol import Checked
 
 

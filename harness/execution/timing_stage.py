@@ -35,7 +35,8 @@ from harness.execution.worker_process import WorkerDiedError
 from harness.execution.worker_supervisor import WorkerSupervisor
 from harness.measure.device_lock import hold_device
 from harness.plan.cell import Cell
-from harness.record.run import NO_PASS, Pass, result_of
+from harness.record.passes import Pass
+from harness.record.run import NO_PASS, result_of
 from harness.worker.protocol import Checked
 
 RESERVE = 1.25  # times the longer of the last two passes: remaining budget needed for another one

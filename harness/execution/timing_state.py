@@ -17,7 +17,8 @@ from harness.execution.worker_process import Worker, WorkerDiedError
 from harness.measure.device_clock import POWER_CAP, Gpu
 from harness.plan.cell import Cell
 from harness.record.journal import PassEntry, PeakEntry
-from harness.record.run import Block, Measurement, Pass, result_of
+from harness.record.passes import Block, Measurement, Pass
+from harness.record.run import result_of
 from harness.worker.protocol import Checked, Measured, MeasurePeak, Sampled
 
 PEAK_LIMIT_S = 120.0

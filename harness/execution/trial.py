@@ -22,7 +22,8 @@ from harness.measure.pairs import decide
 from harness.measure.processor_time import describe_excess, is_excessive
 from harness.plan.cell import Cell
 from harness.plan.suite import Timing
-from harness.record.run import CANNOT_TELL, WRONG, Pass
+from harness.record.passes import Pass
+from harness.record.run import CANNOT_TELL, WRONG
 from harness.worker.protocol import Checked
 
 GUILTY = 0.9  # probability that a pair shows a lie; more than one half is needed for any accusation

@@ -33,7 +33,8 @@ from harness.record.journal import (
     read_journal,
     read_written,
 )
-from harness.record.run import FORMAT, Ending, Header, Measurement, Pass, Run
+from harness.record.passes import Measurement, Pass
+from harness.record.run import FORMAT, Ending, Header, Run
 from harness.record.seal import Seal
 from harness.record.writer import is_written, refuse_writer
 

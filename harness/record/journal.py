@@ -26,7 +26,8 @@ from harness.errors import DAMAGED, UnwritableError
 from harness.laws.deviation import Deviation
 from harness.record.counts import check_counts
 from harness.record.formats import upgrade_entry
-from harness.record.run import FORMAT, Ending, Pass, Peak, Result, Resumption, check_pass
+from harness.record.passes import Pass, check_pass
+from harness.record.run import FORMAT, Ending, Peak, Result, Resumption
 from harness.record.seal import Seal
 from harness.record.writer import claim_journal, release_journal
 

@@ -17,7 +17,8 @@ from harness.plan.counting import CounterKind
 from harness.plan.suite import Mode
 from harness.problems.numerics import Numerics
 from harness.record.counts import Counts
-from harness.record.run import Outcome, Pass, Peak
+from harness.record.passes import Pass
+from harness.record.run import Outcome, Peak
 
 HEAD = struct.Struct("<IQ")  # length, ticket
 MOST_BYTES = 2**31 - 1  # of a frame; a longer one is rejected

@@ -6,7 +6,7 @@ import pytest
 
 from harness.analysis.payback import Payback, format_calls, pay_back
 from harness.analysis.statistics import Estimate
-from harness.record.run import Pass
+from harness.record.passes import Pass
 
 
 def _passes(call_ns, prepare_ns, first_ns=None):

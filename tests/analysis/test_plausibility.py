@@ -9,7 +9,8 @@ from harness.analysis.plausibility import (
     describe_too_fast,
     is_clock_behind,
 )
-from harness.record.run import Pass, Peak
+from harness.record.passes import Pass
+from harness.record.run import Peak
 
 MS = 1_000_000
 PEAK = Peak(

@@ -13,7 +13,7 @@ from harness.analysis.statistics import (
     student_quantile,
 )
 from harness.measure.estimator import steady
-from harness.record.run import Block, Measurement, Pass
+from harness.record.passes import Block, Measurement, Pass
 
 
 def measurement(*passes):

@@ -14,7 +14,8 @@ import numpy as np
 
 from harness.analysis.portfolio import Portfolio, build_portfolio
 from harness.backend.routing import Route
-from harness.record.run import Block, Measurement, Pass, Result
+from harness.record.passes import Block, Measurement, Pass
+from harness.record.run import Result
 
 DRAWS = 300
 BACKENDS = {"a": (1.0, 1.3), "b": (1.3, 1.0), "c": (1.5, 1.5), "d": (2.0, 2.0)}  # factor of even and odd layers

@@ -18,7 +18,7 @@ from harness.plan.planner import plan_run
 from harness.plan.suite import NamedProblem, Suite, Timing
 from harness.plugins.manager import load_plugins
 from harness.record.directory import new_directory
-from harness.record.run import Block
+from harness.record.passes import Block
 from tests.conftest import DYING
 
 LINES = ("conv x=1x1x8x8 w=1x1x3x3", "conv x=1x2x8x8 w=2x2x3x3")

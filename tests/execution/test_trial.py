@@ -21,7 +21,7 @@ from harness.plan.planner import plan_run
 from harness.plan.suite import Suite, Timing
 from harness.plugins.manager import load_plugins
 from harness.record.directory import new_directory
-from harness.record.run import Block, Pass
+from harness.record.passes import Block, Pass
 from harness.worker.hosted.examiner import mark_untold
 from harness.worker.protocol import Checked, Sampled
 

@@ -21,7 +21,7 @@ from harness.gating.blessings import (
     read_blessings,
     remove_blessings,
 )
-from harness.record.run import Measurement
+from harness.record.passes import Measurement
 from tests.record.stored import OTHER, arms_run, commit, git, law, make_repository, timed_run, times
 from tests.reports.made import PLAIN
 

@@ -26,7 +26,8 @@ from harness.record.journal import (
     renumber_line,
     seal_line,
 )
-from harness.record.run import Ending, Pass, Result
+from harness.record.passes import Pass
+from harness.record.run import Ending, Result
 
 
 def result(worst, got, cell=4):

@@ -7,7 +7,8 @@ from harness.backend.routing import Route
 from harness.laws.attachments import Attachments
 from harness.laws.deviation import Deviation
 from harness.plan.gate import Gate
-from harness.record.run import FORMAT, ArmRecord, Block, Ending, Header, Measurement, Pass, Result, Run
+from harness.record.passes import Block, Measurement, Pass
+from harness.record.run import FORMAT, ArmRecord, Ending, Header, Result, Run
 
 PLAIN = "conv x=1x2x9 w=3x2x3"
 FIGURES = {"parameters": 1234.0, "operations": 5e5, "activation bytes": 2.0 * 2**20}  # of a network

@@ -6,7 +6,8 @@ import pytest
 
 from harness.laws.deviation import statement
 from harness.record.counts import Counts
-from harness.record.run import CANNOT_TELL, Pass
+from harness.record.passes import Pass
+from harness.record.run import CANNOT_TELL
 from harness.worker.hosted.examiner import Examiner
 from harness.worker.judging import POOL, Contents
 from harness.worker.protocol import Checked, Count, Prepare, Sample, Sampled

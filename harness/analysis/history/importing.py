@@ -24,7 +24,8 @@ from harness.problems.line import parse_line
 from harness.record.directory import read_run, write_header
 from harness.record.environment import fingerprint
 from harness.record.journal import EndEntry, PassEntry, ResultEntry
-from harness.record.run import FORMAT, Block, Ending, Header, Measurement, Pass, Result
+from harness.record.passes import Block, Measurement, Pass
+from harness.record.run import FORMAT, Ending, Header, Result
 
 WANTED = "what `pytest --benchmark-json` or `report --format pytest-benchmark` writes"
 SUMMARY = ("min", "q1", "median", "q3", "max")  # replace missing samples: the middle one is the median

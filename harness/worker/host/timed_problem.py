@@ -26,7 +26,7 @@ from harness.measure.memory import MemoryMeter
 from harness.measure.pairs import LEAST_SIGNS
 from harness.plan.task import Task, estimate_workspace
 from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays, Outputs
-from harness.record.run import Pass
+from harness.record.passes import Pass
 from harness.worker.host.fetches import Fetches, store_plainly, time_fetch
 from harness.worker.host.renewal import Renewal, make_renewal
 from harness.worker.judging import POOL, Contents, Judge, OwnJudge
