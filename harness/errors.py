@@ -32,7 +32,7 @@ class UsageError(HarnessError):
 
 
 class UnbuiltError(UsageError):
-    """A version that does not build."""
+    """A version that does not build, or has no plugin."""
 
 
 class UnwritableError(UsageError):

@@ -28,14 +28,13 @@ if TYPE_CHECKING:
     from harness.analysis.failures import FailureGroup
     from harness.analysis.frames import STATUSES, comparison_frame
     from harness.analysis.fuzz_report import FuzzedBackend, FuzzFinding, FuzzReport
+    from harness.analysis.gate_conclusion import conclude_gate, describe_silent
     from harness.analysis.gate_report import (
         FAILING,
         FINDING_MEANINGS,
         QUIET_FINDINGS,
         Compared,
         GateReport,
-        conclude_gate,
-        describe_silent,
     )
     from harness.analysis.history.series import History, Series, Shift
     from harness.analysis.inert_text import make_inert, show_text
@@ -66,7 +65,8 @@ else:
             "failures": "FailureGroup",
             "frames": "STATUSES comparison_frame",
             "fuzz_report": "FuzzFinding FuzzReport FuzzedBackend",
-            "gate_report": "Compared FAILING FINDING_MEANINGS GateReport QUIET_FINDINGS conclude_gate describe_silent",
+            "gate_conclusion": "conclude_gate describe_silent",
+            "gate_report": "Compared FAILING FINDING_MEANINGS GateReport QUIET_FINDINGS",
             "history.series": "History Series Shift",
             "inert_text": "make_inert show_text",
             "kill_matrix": "Kill KillMatrix",

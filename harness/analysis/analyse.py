@@ -15,7 +15,7 @@ from harness.analysis.bugs import BugRow, bug_rows
 from harness.analysis.claims.judge import ClaimsReport, judge_claims
 from harness.analysis.counted import Counted, find_counted
 from harness.analysis.coverage import run_coverage
-from harness.analysis.descriptions import describe_incomplete, describe_overdrawn, describe_parties, describe_unasked
+from harness.analysis.descriptions import describe_incomplete, describe_overdrawn, describe_parties
 from harness.analysis.exit_code import find_exit_code
 from harness.analysis.failures import FailureGroup, group_failures
 from harness.analysis.gate_report import GateReport, judge_gate
@@ -113,8 +113,8 @@ class Analysis:
 
     @cached_property
     def incomplete(self) -> str | None:
-        """Reason and place where the run stopped; None for a complete run."""
-        return describe_incomplete(self.run) or describe_unasked(self.run)
+        """Reason why the run is incomplete, and the place where it stopped; None for a complete run."""
+        return describe_incomplete(self.run)
 
     @cached_property
     def overdrawn(self) -> tuple[str, ...]:

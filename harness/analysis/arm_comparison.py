@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from harness.analysis.excess import find_idle_limits
 from harness.analysis.exit_code import find_exit_code
 from harness.analysis.outcomes import Silent, find_silent, judge_one_sided
+from harness.analysis.pairing import pair_results
 from harness.analysis.payback import Payback, pay_back
 from harness.analysis.sequential import Design
 from harness.analysis.statistics import Estimate, log_ratios
@@ -82,6 +83,11 @@ class ArmComparison:
         return counts
 
     @property
+    def all_new(self) -> bool:
+        """True if the base can do no cell, so that nothing was compared."""
+        return bool(self.rows) and self.counts["NEW"] == len(self.rows)
+
+    @property
     def exit_code(self) -> ExitCode:
         """Exit code of the run; if that is OK and the gate is armed, of the verdicts.
 
@@ -98,8 +104,7 @@ class ArmComparison:
             return ExitCode.CANNOT_TELL
         if counts["SLOWER"]:
             return ExitCode.SLOWER
-        nothing = bool(self.rows) and counts["NEW"] == len(self.rows)
-        return ExitCode.CANNOT_TELL if counts["INCONCLUSIVE"] or nothing else code
+        return ExitCode.CANNOT_TELL if counts["INCONCLUSIVE"] or self.all_new else code
 
 
 def compare_to_base(run: Run, gate: Gate | None = None) -> ArmComparison:
@@ -108,7 +113,7 @@ def compare_to_base(run: Run, gate: Gate | None = None) -> ArmComparison:
     gate: by default the gate of the run.
     """
     gate = gate or run.header.gate or Gate()
-    pairs = pair_results(run)
+    pairs = [pair for pair in pair_results(run, "speed") if any(one and one.outcome in RAN for one in pair)]
     ratios = {number: log_ratios(*map(_passes, pair)) for number, pair in enumerate(pairs)}
     suites = {number: new.suite for number, (_, new) in enumerate(pairs)}
     deltas = {number: find_delta(gate, new) for number, (_, new) in enumerate(pairs)}
@@ -168,21 +173,6 @@ def find_limit(gate: Gate, result: Result) -> Limit:
 def find_delta(gate: Gate, result: Result) -> float:
     """Return the relative change of time that counts for the cell of a result."""
     return gate.delta_of(result.suite, result.backend, result.arm, result.problem)
-
-
-def pair_results(run: Run) -> list[tuple[Result | None, Result]]:
-    """Return (base, new) for every timed cell of an arm that has a base.
-
-    base: None if the base has no such cell. Pairs that neither arm ran are left out.
-    """
-    base_of = run.header.base_of
-    timed = {(r.suite, r.problem, r.arm): r for r in run.results if r.kind == "speed"}
-    pairs = [(timed.get((r.suite, r.problem, base_of[r.arm])), r) for r in timed.values()]
-    return [
-        (base, new)
-        for base, new in pairs
-        if base is not new and any(one is not None and one.outcome in RAN for one in (base, new))
-    ]
 
 
 def _passes(result: Result | None) -> Sequence[Pass]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from harness.analysis.exit_code import find_exit_code
-from harness.analysis.outcomes import Silent, find_silent, judge_one_sided
+from harness.analysis.outcomes import ALL_NEW, Silent, find_silent, judge_one_sided
+from harness.analysis.pairing import pair_results
 from harness.exit_codes import ExitCode
 from harness.plan.counting import Counting
 from harness.record.counts import Counts
@@ -70,6 +71,11 @@ class Counted:
         return max((row.new.counts.spread for row in self.rows if row.new.counts is not None), default=None)
 
     @property
+    def all_new(self) -> bool:
+        """True if the base can do no cell, so that nothing was compared."""
+        return bool(self.compared) and self.counts["NEW"] == len(self.compared)
+
+    @property
     def exit_code(self) -> ExitCode:
         """Exit code of the run; if that is OK and the comparison is armed, of the verdicts."""
         code = find_exit_code(self.run)
@@ -78,8 +84,7 @@ class Counted:
         counts = self.counts
         if counts["MORE"] or counts["MISSING"]:
             return ExitCode.SLOWER
-        nothing = bool(self.compared) and counts["NEW"] == len(self.compared)
-        return ExitCode.CANNOT_TELL if counts["INCONCLUSIVE"] or nothing else code
+        return ExitCode.CANNOT_TELL if counts["INCONCLUSIVE"] or self.all_new else code
 
 
 def find_counted(run: Run) -> Counted | None:
@@ -92,15 +97,12 @@ def find_counted(run: Run) -> Counted | None:
 
 
 def _make_rows(run: Run, counting: Counting) -> Iterator[CountRow]:
-    base_of = run.header.base_of
-    counted = {(r.suite, r.problem, r.arm): r for r in run.results if r.kind == "count"}
-    silent = find_silent(run.results)
-    for new in counted.values():
-        if not counting.compares or base_of[new.arm] == new.arm:
-            yield CountRow(base=None, new=new)
-        else:
-            base = counted.get((new.suite, new.problem, base_of[new.arm]))
-            yield judge_counts(base, new, counting.delta, silent)
+    silent, base_of = find_silent(run.results), run.header.base_of
+    for one in run.results:
+        if one.kind == "count" and (not counting.compares or base_of[one.arm] == one.arm):
+            yield CountRow(base=None, new=one)
+    for base, new in pair_results(run, "count") if counting.compares else ():
+        yield judge_counts(base, new, counting.delta, silent)
 
 
 def judge_counts(base: Result | None, new: Result, delta: float, silent: Silent = frozenset()) -> CountRow:
@@ -169,6 +171,8 @@ def describe_counted(counted: Counted) -> str:
     if counting.compares:
         found = ", ".join(f"{number} {name}" for name, number in counted.counts.items() if number)
         said.append(f"a change of {100 * counting.delta:.3g} % counts: {found or 'none'}")
+    if counted.all_new:
+        said.append(ALL_NEW)
     if counting.remark:
         said.append(counting.remark)
     return "; ".join(said)

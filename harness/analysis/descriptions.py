@@ -81,9 +81,12 @@ def describe_outcome(run: Run, outcome: Outcome) -> list[str]:
 
 
 def describe_incomplete(run: Run) -> str | None:
-    """Return why and where a run stopped; None for a complete run."""
+    """Return why a run is no success although nothing is wrong; None if it is complete.
+
+    It stopped, its journal is damaged, or a backend was asked nothing of an operator because of its own declarations.
+    """
     if run.complete:
-        return None
+        return _describe_unasked(run)
     why = run.ending.reason if run.ending and run.ending.reason else "stopped"
     cells = f"{len(run.results)} of {run.header.cells} cell{'' if run.header.cells == 1 else 's'}"
     damage = describe_damage(run)
@@ -105,7 +108,7 @@ def _group(result: Result) -> tuple[str, str, str]:
     return result.arm, result.suite, result.problem.partition(" ")[0]
 
 
-def describe_unasked(run: Run) -> str | None:
+def _describe_unasked(run: Run) -> str | None:
     """Return which backends were asked nothing of an operator because of their own declarations; None if none."""
     found = find_unasked(run)
     if not found:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -12,6 +11,7 @@ from harness.analysis.causes import Cause, Key, find_cause, group_by_cause, simp
 from harness.analysis.counted import CountRatio, CountRow, judge_counts
 from harness.analysis.excess import find_excess, find_idle_limits
 from harness.analysis.outcomes import CODE, Silent, find_silent, find_transition, is_answer
+from harness.analysis.pairing import pair_results
 from harness.analysis.statistics import Estimate
 from harness.analysis.verdicts import Judgement
 from harness.exit_codes import ExitCode
@@ -30,7 +30,6 @@ FAILING: tuple[Finding, ...] = ("BROKEN", "SLOWER", "MORE", "MISSING", "MORE MEM
 BROKEN_OK = "accepted by --base-broken ok"
 MENDS = "where the new version mends it, --base-broken ok lets its own laws decide"
 UNPROVEN = "--base-broken ok accepts it where laws of the new version pass and none is wrong; ask a suite of laws too"
-LONGEST_WHY = 300  # characters of a reason in the conclusion
 ALL: tuple[tuple[str, ...], str] = (VALUES, "")  # values of limits that are applied, and why others are not
 WHILE_COUNTED = (("bits",), "instructions were counted")
 NOTHING_ACCEPTED = Acceptance()
@@ -142,6 +141,18 @@ class GateReport:
         return tuple(cell for cell in self.cells if cell.finding == "MENDED" and cell.baseless)
 
     @property
+    def alone(self) -> tuple[Compared, ...]:
+        """New cells of a kind (laws, times) in which the base answered no cell at all: nothing was compared there."""
+        answered = {cell.new.kind for cell in self.cells if cell.base is not None and is_answer(cell.base)}
+        return tuple(cell for cell in self.cells if cell.finding == "NEW" and cell.new.kind not in answered)
+
+    @property
+    def unmatched(self) -> tuple[Compared, ...]:
+        """Cells of `alone` that the gate's `base_broken` does not accept."""
+        proven = find_proven(self.run) if self.arm_comparison.gate.base_broken == "ok" else ()
+        return tuple(cell for cell in self.alone if cell.new.arm not in proven)
+
+    @property
     def compared(self) -> bool:
         """True if a cell ran on both sides."""
         return any(cell.base is not None and is_answer(cell.base) and is_answer(cell.new) for cell in self.cells)
@@ -172,8 +183,9 @@ class GateReport:
     def exit_code(self) -> ExitCode:
         """Exit code of the gate: the first of WRONG, INCOMPLETE, SLOWER, CANNOT_TELL and OK that holds.
 
-        INCOMPLETE also means that nothing was compared; SLOWER, that a cell or a backend is missing, or that a cell
-        exceeds a limit. A slower cell counts only if the machine was quiet enough, the others always.
+        INCOMPLETE also means that nothing ran; SLOWER, that a cell or a backend is missing, or that a cell exceeds a
+        limit; CANNOT_TELL, that all laws or all times are new. A slower cell counts only if the machine was quiet
+        enough, the others always.
         """
         counts = self.counts
         codes = {CODE[cell.finding] for cell in self.cells if cell.finding in CODE and cell.finding != "INCONCLUSIVE"}
@@ -189,7 +201,7 @@ class GateReport:
             return ExitCode.CANNOT_TELL
         if counts["SLOWER"]:
             return ExitCode.SLOWER
-        return CODE["INCONCLUSIVE"] if self.undecided else ExitCode.OK
+        return CODE["INCONCLUSIVE"] if self.undecided or self.unmatched else ExitCode.OK
 
 
 def judge_gate(arm_comparison: ArmComparison, acceptance: Acceptance = NOTHING_ACCEPTED) -> GateReport:
@@ -200,13 +212,11 @@ def judge_gate(arm_comparison: ArmComparison, acceptance: Acceptance = NOTHING_A
     """
     run, gate = arm_comparison.run, arm_comparison.gate
     sure = compare_to_base(run, _resolve(gate)) if gate.resolve > 0 else arm_comparison
-    judged = {_key(row.new): row for row in arm_comparison.rows}
-    ruled_out = {_key(row.new) for row in sure.rows if row.judgement.verdict in ("SAME", "FASTER")}
-    silent, proven, pairs = find_silent(run.results), find_proven(run), pair_versions(run)
+    judged = {row.new.cell: row for row in arm_comparison.rows}
+    ruled_out = {row.new.cell for row in sure.rows if row.judgement.verdict in ("SAME", "FASTER")}
+    silent, proven, pairs = find_silent(run.results), find_proven(run), pair_results(run)
     delta = DELTA if run.header.counting is None else run.header.counting.delta
-    compared = (
-        _compare(base, new, silent, judged.get(_key(new)), _key(new) in ruled_out, delta) for base, new in pairs
-    )
+    compared = (_compare(base, new, silent, judged.get(new.cell), new.cell in ruled_out, delta) for base, new in pairs)
     if gate.base_broken == "ok":
         compared = (_accept_broken(cell, cell.new.arm in proven) for cell in compared)
     cells = [_accept(_hold_limit(cell, gate), acceptance) for cell in compared]
@@ -233,17 +243,6 @@ def find_lost(run: Run) -> tuple[str, ...]:
     return tuple(sorted(old - new)) if all(run.offered.get(arm) for arm in bases) else ()
 
 
-def pair_versions(run: Run) -> list[tuple[Result | None, Result]]:
-    """Return (base, new) for every result of a new version; base is None if the base has no such cell."""
-    base_of = run.header.base_of
-    known = {_key(result): result for result in run.results}
-    return [
-        (known.get((new.suite, base_of[new.arm], new.problem, new.law)), new)
-        for new in run.results
-        if base_of.get(new.arm, new.arm) != new.arm
-    ]
-
-
 def find_proven(run: Run) -> frozenset[str]:
     """Return the arms with a law that passed with proof, and none that is wrong."""
     laws = [result for result in run.results if result.kind == "correctness"]
@@ -258,10 +257,6 @@ def _find_cause(cell: Compared) -> Key:
     if cell.new.outcome in WRONG:
         return cell.finding, *find_cause(cell.new)
     return cell.finding, cell.backend, simplify(cell.reason or "")
-
-
-def _key(result: Result) -> tuple[str, str, str, str]:
-    return result.suite, result.arm, result.problem, result.law
 
 
 def _worst_first(cell: Compared) -> tuple[int, float]:
@@ -317,79 +312,3 @@ def _accept(cell: Compared, acceptance: Acceptance) -> Compared:
         return replace(cell, finding="BLESSED", reason=acceptance.accepted[number])
     reasons = (cell.reason, acceptance.refused.get(number, ""))
     return replace(cell, reason="; ".join(part for part in reasons if part) or None)
-
-
-def describe_silent(report: GateReport) -> str:
-    """Return the counts of `silent` in words, with a reason for each outcome; empty if there are none."""
-    said = []
-    for outcome, number in report.silent.items():
-        reason = next(c.new.reason for c in report.cells if c.new.outcome == outcome and c.finding == "UNCHANGED")
-        said.append(f"{number} {outcome} ({reason or outcome}{'; ...' if number > 1 else ''})")
-    return f"run in neither version: {', '.join(said)}" if said else ""
-
-
-def conclude_gate(report: GateReport) -> str:
-    """Return the conclusion for a build in one line."""
-    counts, resolve = report.counts, report.arm_comparison.gate.resolve
-    named = [f"{counts[name]} {name}" for name in FAILING if counts[name]]
-    named += [f"backend {name} is gone" for name in report.lost]
-    match report.exit_code:
-        case ExitCode.OK:
-            left, mended = counts["INCONCLUSIVE"], report.accepted_baseless
-            rest = f"; {left} undecided, with a slow-down of {100 * resolve:.3g} % ruled out" if left else ""
-            if mended:
-                rest += f"; {len(mended)} of {len(report.cells)} cells compared with nothing, {mended[0].reason}"
-            return f"passed: {report.praise if report.compared else 'laws of the new version hold'}{rest}"
-        case ExitCode.WRONG | ExitCode.SLOWER:
-            said = ", ".join(named) or "too many comparisons prove nothing"
-            return f"failed: {'; '.join([said, *_name_causes(report)])}"
-        case ExitCode.INCOMPLETE:
-            if not report.run.complete:
-                return "failed: the run is incomplete"
-            why = next((cell.reason for cell in report.cells if cell.baseless), None)
-            advice = "" if report.arm_comparison.gate.base_broken == "ok" else f"; {MENDS}"
-            return f"failed: nothing ran that could be compared{f'; {why}{advice}' if why else ''}"
-    if report.arm_comparison.gate.untimed:
-        return f"cannot tell: times were not compared, {report.arm_comparison.gate.untimed}"
-    if not report.arm_comparison.can_tell:
-        return f"cannot tell: {100 * report.arm_comparison.dropped:.0f} % of the blocks were disturbed"
-    return f"cannot tell: {'; '.join(_advise(report))}"
-
-
-def _name_causes(report: GateReport) -> Iterator[str]:
-    """The worst cause of a failure in words, and how many others there are; nothing if no cell failed."""
-    causes = report.causes(*FAILING)
-    if not causes:
-        return
-    cells = causes[0].cells
-    first, many = cells[0], f" and {len(cells) - 1} more" if len(cells) > 1 else ""
-    ratio = first.ratio if first.finding in ("SLOWER", "MORE") else None
-    what = "instructions of the base" if first.finding == "MORE" else "base"
-    why = f"{ratio.value:.3f} times the {what}" if ratio is not None else first.reason or first.new.outcome
-    why = " ".join(why.split())
-    why = why if len(why) <= LONGEST_WHY else f"{why[:LONGEST_WHY]}…"
-    yield f"{first.backend}, {causes[0].laws}, {first.new.problem}{many}: {why}"
-    if len(causes) > 1:
-        yield f"and {len(causes) - 1} more cause{'' if len(causes) == 2 else 's'}"
-
-
-def _advise(report: GateReport) -> Iterator[str]:
-    """Advice for undecided cells: more time if both sides run, else a base that runs."""
-    baseless, cells = report.baseless, len(report.cells)
-    if by_count := sum(cell.counted is not None and cell.finding == "INCONCLUSIVE" for cell in report.cells):
-        yield (
-            f"{by_count} of {cells} cells undecided, as the instructions of calls differ by more than is compared; "
-            "compare a larger change (--delta), or times"
-        )
-    if by_time := report.undecided - len(baseless) - by_count:
-        yield (
-            f"{by_time} of {cells} cells undecided; give it more time (--budget), fewer cells (--suite, --problem), or "
-            "a quieter machine (`python -m harness doctor`)"
-        )
-    if baseless:
-        backends = ", ".join(dict.fromkeys(cell.backend for cell in baseless))
-        yield (
-            f"{len(baseless)} of {cells} cells have nothing to be compared with, and more time does not help: "
-            f"{baseless[0].reason}; make the base of {backends} run here (--base-env, --build), compare other "
-            "backends (--backend), or accept a broken base (--base-broken ok)"
-        )

@@ -20,6 +20,10 @@ WORDS: tuple[Word, ...] = get_args(Word)
 BEYOND = ("MORE MEMORY", "LESS PRECISE")  # words of a gate's limits, for cells that are UNCHANGED in the table
 # Errors caused by the environment, not by the backend; they say nothing about a version.
 MISSING_FILES = ("ImportError:", "ModuleNotFoundError:", "OSError:", "FileNotFoundError:")
+ALL_NEW = (
+    "cannot tell: all cells are NEW, so that nothing was compared; name a base first that can do one of them, or other "
+    "problems (--suite, --problem)"
+)
 Silent = frozenset[tuple[str, bool]]  # arm, and True for its times or False for its laws
 
 CODE: Mapping[str, ExitCode] = {

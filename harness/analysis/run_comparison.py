@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.analysis.descriptions import describe_incomplete
 from harness.analysis.outcomes import CODE, Silent, find_silent, find_transition
 from harness.analysis.statistics import Estimate, estimate_ratio
 from harness.exit_codes import ExitCode
@@ -96,7 +97,7 @@ class Comparison:
             return ExitCode.WRONG
         if counts["SLOWER"] or ExitCode.SLOWER in codes:
             return ExitCode.SLOWER
-        if not self.told or self.blind or not self.base.complete or not self.new.complete:
+        if not self.told or self.blind or any(map(describe_incomplete, (self.base, self.new))):
             return ExitCode.INCOMPLETE
         return ExitCode.CANNOT_TELL if ExitCode.CANNOT_TELL in codes else ExitCode.OK
 
@@ -152,7 +153,7 @@ def conclude_comparison(comparison: Comparison) -> str:
         case ExitCode.INCOMPLETE if comparison.blind:
             return "failed: no time could be compared"
         case ExitCode.INCOMPLETE:
-            which = "base" if not comparison.base.complete else "new"
+            which = "base" if describe_incomplete(comparison.base) else "new"
             return f"failed: the {which} run is incomplete"
         case ExitCode.CANNOT_TELL:
             why = next(c.reason for c in comparison.changes if c.verdict == "INCONCLUSIVE" and c.ratio is None)

@@ -199,7 +199,7 @@ def print_findings(report: GateReport) -> None:
     """Print the table of causes of changes, worst first with their smallest problems, and one effect per backend."""
     from rich.markup import escape
 
-    from harness.analysis.gate_report import describe_silent
+    from harness.analysis.gate_conclusion import describe_silent
     from harness.analysis.repeating import repeat_command
     from harness.cli.summary import print_effects, ratio_cells
     from harness.cli.terminal import open_console, plain_table
@@ -246,7 +246,7 @@ def print_conclusion(report: GateReport, code: ExitCode) -> None:
     """
     from rich.markup import escape
 
-    from harness.analysis.gate_report import conclude_gate
+    from harness.analysis.gate_conclusion import conclude_gate
     from harness.cli.terminal import open_console
 
     colour = "green" if code == ExitCode.OK else "yellow" if code == ExitCode.CANNOT_TELL else "red"

@@ -25,7 +25,6 @@ from harness.analysis.descriptions import (
     describe_overdrawn,
     describe_parties,
     describe_resumed,
-    describe_unasked,
 )
 from harness.analysis.inert_text import show_text
 from harness.analysis.networks import NetworkRow
@@ -91,7 +90,7 @@ def print_ending(run: Run, written: Sequence[Path] = ()) -> None:
     console = open_console()
     if resumed := describe_resumed(run):
         console.print(f"{resumed}.", markup=False, soft_wrap=True)
-    if incomplete := describe_incomplete(run) or describe_unasked(run):
+    if incomplete := describe_incomplete(run):
         console.print(f"{incomplete}.", markup=False, soft_wrap=True)
     for line in describe_parties(run.header.parties):
         console.print(line, markup=False, soft_wrap=True)

@@ -107,7 +107,10 @@ def run_build_command(command: str, folder: Path, interpreter: str, what: str) -
     if (programs.parent / "pyvenv.cfg").is_file():
         variables["VIRTUAL_ENV"] = str(programs.parent)
     if not folder.is_dir():
-        raise UsageError(f"{what} has no folder '{folder.name}', wanted the one of --package in both versions")
+        raise UnbuiltError(
+            f"{what} has no folder '{folder.name}'; wanted the one of --package in both versions "
+            "(gate --base-broken ok needs no base)"
+        )
     if complaint := _try(["sh", "-c", command], folder, variables):
         raise UnbuiltError(
             f"{what} does not build: `{command}` failed: {complaint}; wanted a command that builds both "

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.errors import DAMAGED, UsageError
+from harness.errors import DAMAGED, UnbuiltError, UsageError
 from harness.execution.abandoned import open_own_folder, remove_abandoned
 from harness.execution.built_sources import open_sources
 from harness.execution.provenance import Origins, Side, list_installed
@@ -238,9 +238,10 @@ class _Site:
         there = self.map(path)
         if there != path and not self.has(there):
             assert self.repository is not None, "otherwise it is its own counterpart"
-            raise UsageError(
-                f"revision '{self.environment.revision}' has no file '{path.relative_to(self.repository)}', "
-                f"wanted one that has the plugin; commit it, or move it out of {self.repository} to use it for all arms"
+            raise UnbuiltError(
+                f"revision '{self.environment.revision}' has no file '{path.relative_to(self.repository)}'; "
+                f"wanted one that has the plugin: commit it, or move it out of {self.repository} to use it for all "
+                "arms (gate --base-broken ok needs no base)"
             )
         return there
 
@@ -276,7 +277,8 @@ def _make_place(site: _Site, interpreter: str, plugins: Sequence[str], known: st
 
 def _find_files(site: _Site, plugins: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]:
     """Files of plugins here, and their counterparts. Raises UsageError where a revision has none."""
-    files = {name: Path(name).expanduser().resolve() for name in plugins if name.endswith(".py")}
+    named = () if site.environment.idle else plugins
+    files = {name: Path(name).expanduser().resolve() for name in named if name.endswith(".py")}
     return files, {name: str(site.demand(path)) for name, path in files.items()}
 
 
@@ -298,6 +300,8 @@ def _find_own_modules(site: _Site, plugins: Sequence[str]) -> dict[str, Path]:
 
     Raises UsageError if the sources of a revision lack one.
     """
+    if site.environment.idle:
+        return {}
     named = [name for name in plugins if not name.endswith(".py")]
     entries = [entry.module for entry in metadata.entry_points(group=PROJECT)]
     found = {}
@@ -377,9 +381,9 @@ def _check_origin(site: _Site, interpreter: str, name: str, origin: str) -> None
     """Raise UsageError if a module is missing or is not the place's own."""
     assert site.home is not None, "only revisions and installed backends have modules of their own"
     if not origin:
-        raise UsageError(
-            f"{site.name} has no module '{name}', wanted the plugin in both arms; install it in '{interpreter}', or "
-            "leave out its backends"
+        raise UnbuiltError(
+            f"{site.name} has no module '{name}'; wanted the plugin in both arms: install it in '{interpreter}', or "
+            "leave out its backends (gate --base-broken ok needs no base)"
         )
     if not Path(origin).resolve().is_relative_to(site.home.resolve()):
         wanted = "the revision" if site.alone is None else "what is installed there"

@@ -5,6 +5,7 @@ registry: backends, suites and laws. wanted: the requested comparison. watch: re
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,9 +94,9 @@ def compare_versions(
     base, head = choose_environments(wanted, watch)
     named = [read_backend(text) for text in wanted.backends or find_backends(registry, wanted.plugins)]
     check_origins(registry, [one.backend for one in named], wanted, base)
-    unbuilt = try_build(base, wanted, watch) if gate.base_broken == "ok" else None
+    unbuilt = try_base(base, wanted, watch) if gate.base_broken == "ok" else None
     if unbuilt is not None:
-        base = Environment(revision=base.revision)  # for the record; nothing runs there
+        base = Environment(revision=base.revision, idle=True)  # for the record
     arms = [arm for one in named for arm in make_arms(one, base, head)]
     check_start(wanted.output, arms, wanted.plugins, wanted.resume)
     problems = name_problems(wanted.problems, registry.networks)
@@ -108,6 +109,8 @@ def compare_versions(
         if not suites:
             raise CannotTellError(f"the gate is not armed: {gate.untimed}")
     plan = plan_run(registry, suites, problems=problems, laws=wanted.laws, arms=arms, gate=gate, threads=wanted.threads)
+    if not wanted.head:
+        check_support(plan, registry, [arm.name for arm in arms[1::2]])
     if wanted.counting is not None and not wanted.laws:
         plan = count_instead(plan, wanted.counting, registry)
     if unbuilt is not None:
@@ -121,10 +124,26 @@ def compare_versions(
     )  # fmt: skip
 
 
-def try_build(base: Environment, wanted: Wanted, watch: Watch) -> str | None:
-    """Build the base, which is kept for the run; return why it does not build, None if it does or needs no build."""
-    if not (base.build or base.command):
-        return None
+def check_support(plan: Plan, registry: Registry, names: Sequence[str]) -> None:
+    """Raise UsageError if the backends of the checkout support no problem of a plan, so that nothing would be compared.
+
+    names: of the arms that have the checkout's version.
+    """
+    routes = [cell.route for cell in plan.cells if cell.arm in names]
+    if any(route.kind != "unsupported" or route.raised for route in routes):
+        return
+    why = Counter(route.reason for route in routes).most_common(1)[0][0]
+    of = {arm.backend for arm in plan.arms}
+    own = ", ".join(name for row in registry.rows if not of.isdisjoint(row.backends) for name in row.suites)
+    raise UsageError(
+        f"nothing to compare: {', '.join(sorted(of))} of this checkout supports none of the {len(routes)} cells of "
+        f"{', '.join(plan.suites)} ({why}); ask for what it supports with --suite"
+        f"{f' (its plugin has {own})' if own else ''}, or --problem"
+    )
+
+
+def try_base(base: Environment, wanted: Wanted, watch: Watch) -> str | None:
+    """Prepare the base, whose build is kept for the run; return why that fails, None if it does not."""
     try:
         with open_places([base], wanted.plugins, lambda text: watch.working("environment", text)):
             return None

@@ -35,6 +35,7 @@ class Environment:
     package: folder of the package in the repository; "" for its top folder.
     command: shell command that is run in that folder of the revision's sources; "" for none.
     settings: environment variables of its processes.
+    idle: whether nothing runs there, so that it needs no plugin.
     """
 
     revision: str = ""
@@ -45,6 +46,7 @@ class Environment:
     package: str = ""
     command: str = ""
     settings: Settings = ()
+    idle: bool = False
 
     @property
     def elsewhere(self) -> bool:

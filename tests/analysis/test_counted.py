@@ -139,7 +139,7 @@ GATE = Gate(delta=0.005, armed=True, whole=True)
     ],
 )
 def test_a_gate_fails_by_counts(instructions, finding, code, said):
-    from harness.analysis.gate_report import conclude_gate
+    from harness.analysis.gate_conclusion import conclude_gate
 
     report = analyse(compare_counts(instructions, gate=GATE)).gate_report
     assert [cell.finding for cell in report.cells] == [finding]

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from harness.analysis.analyse import analyse
-from harness.analysis.gate_report import conclude_gate
+from harness.analysis.gate_conclusion import conclude_gate
 from harness.exit_codes import ExitCode
 from harness.plan.gate import Gate
 from harness.plan.limits_reading import read_limits

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from harness.analysis.analyse import analyse
-from harness.analysis.gate_report import FINDING_MEANINGS, FINDINGS, conclude_gate, describe_silent
+from harness.analysis.gate_conclusion import conclude_gate, describe_silent
+from harness.analysis.gate_report import FINDING_MEANINGS, FINDINGS
 from harness.exit_codes import ExitCode
 from harness.record.run import CANNOT_TELL, GAVE_UP, NO_PASS
 from reports.ci_findings import judge_cells
@@ -37,7 +38,7 @@ def _judge(*results, resolve=0.0, base_broken="fail", **more):
         ("failed", "unavailable", "UNCHANGED", 4),
         ("passed", "unsupported", "MISSING", 3),
         ("passed", "unavailable", "MISSING", 3),
-        ("unsupported", "passed", "NEW", 0),
+        ("unsupported", "passed", "NEW", 5),
         ("unsupported", "unsupported", "UNCHANGED", 4),
         ("unavailable", "passed", "INCONCLUSIVE", 4),
         ("unavailable", "unavailable", "UNCHANGED", 4),
@@ -111,6 +112,29 @@ def test_a_broken_base_is_accepted_only_if_asked_for_and_where_laws_of_the_new_v
         said = conclude_gate(report)
         assert said.startswith("passed: laws of the new version hold; ") and MISSING in said
         assert f"{1 + laws.count('passed')} of {1 + len(laws)} cells compared with nothing" in said
+
+
+@pytest.mark.parametrize(
+    ("laws", "times", "accepted", "code", "said"),
+    [
+        (("unsupported", "passed"), ("unsupported", SAME), "fail", 5, "2 of 2 cells are NEW"),
+        (("passed", "passed"), ("unsupported", SAME), "fail", 5, "1 of 2 cells are NEW"),
+        (("unsupported", "passed"), (SAME, SAME), "fail", 5, "1 of 2 cells are NEW"),
+        (("unsupported", "passed"), ("unsupported", SAME), "ok", 0, "2 of 2 cells compared with nothing"),
+        ((), ("unsupported", SAME), "ok", 5, "ask a suite of laws too"),
+        (("unsupported", "failed"), ("unsupported", SAME), "ok", 1, "1 BROKEN"),
+        (("passed", "passed"), (SAME, SLOWER), "fail", 3, "1 SLOWER"),
+    ],
+)
+def test_laws_or_times_that_are_all_new_were_compared_with_nothing(laws, times, accepted, code, said):
+    cells = [_law(arm, outcome) for arm, outcome in zip(("base", "new"), laws, strict=False)]
+    was, now = times
+    idle = {"outcome": was} if isinstance(was, str) else {}
+    cells += [time_cell(0, "base", () if idle else was, **idle), time_cell(1, "new", now)]
+    report = _judge(*cells, base_broken=accepted)
+    assert report.exit_code == code and said in conclude_gate(report), conclude_gate(report)
+    if code == 5 and accepted == "fail":
+        assert "--base-broken ok" in conclude_gate(report) and "it was unsupported" in conclude_gate(report)
 
 
 def test_a_law_that_proves_nothing_vouches_for_no_version():

@@ -6,7 +6,8 @@ import pytest
 from harness.analysis.run_comparison import compare_runs, conclude_comparison
 from harness.backend.routing import Route
 from harness.exit_codes import ExitCode
-from harness.record.run import Ending, Header, Result, Run
+from harness.record.run import DECLINED, Ending, Header, Result, Run
+from reports.headline import judge_comparison
 from tests.analysis.test_statistics import measurement
 
 NATIVE = Route(kind="native")
@@ -29,6 +30,18 @@ def run(*results, environment=None, complete=True):
     )  # fmt: skip
     numbered = tuple(replace(one, cell=number) for number, one in enumerate(results))
     return Run(path=Path("."), header=header, results=numbered, ending=Ending(complete=complete))
+
+
+def test_a_run_that_asked_nothing_of_an_operator_is_incomplete_here_too():
+    other = {"problem": "max_pool x=1x2x9 kernel=2"}
+    whole = run(result(times=(100, 101, 99)), result(times=(100, 101, 99), **other))
+    declined = result("skipped", reason=f"estimated at 1e+20 multiplications {DECLINED}", **other)
+    found = compare_runs(run(result(times=(100, 101, 99)), declined), whole)
+    assert found.exit_code == ExitCode.INCOMPLETE
+    assert conclude_comparison(found) == "failed: the base run is incomplete"
+    verdict = judge_comparison(found)
+    assert verdict.state == "open"
+    assert "base run is INCOMPLETE: not one problem was asked of b in suite" in verdict.incomplete
 
 
 @pytest.mark.parametrize(

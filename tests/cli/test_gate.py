@@ -130,6 +130,8 @@ def test_a_law_by_itself_needs_no_times(repository, tmp_path):
         (["--base", "same", "--suite", "consensus"], "suite: got 'consensus', a suite of kind consensus"),
         (["--base", "same", "--backend", "kernel"], "unknown backend: got 'kernel'"),
         (["--base", "same", "--budget", "soon"], "got 'soon', wanted a duration"),
+        (["--base", "begin", "--suite", "kernels-laws", "--problem", "conv x=2x3x20 w=4x3x5 stride=3"],
+         "nothing to compare: kernels of this checkout supports none of the 1 cells of kernels-laws"),
         (["--base", "same", "--resolve", "much"], "share: got 'much'"),
         pytest.param(["--base", "needs", "--suite", "kernels-laws"], "does not build: ERROR",
                      marks=[pytest.mark.slow, pytest.mark.builds]),

@@ -72,7 +72,7 @@ def test_what_is_installed_comes_before_the_sources_of_the_checkout(repository, 
 def test_a_plugin_that_is_not_installed_there_is_named(repository, tmp_path):
     _make_environment(tmp_path / "bare")
     there = Environment(interpreter=str(tmp_path / "bare"), installed=True)
-    match = f"environment '{tmp_path / 'bare'}' has no module 'pack', wanted the plugin in both arms"
+    match = f"environment '{tmp_path / 'bare'}' has no module 'pack'; wanted the plugin in both arms"
     with pytest.raises(UsageError, match=match), open_places([there], ["pack"]):
         pass
 

@@ -236,7 +236,17 @@ SCENARIOS = (
     ),
     Scenario(
         name="base without the plugin", base={"pyproject.toml": PROJECT}, change=dict(FILES),
-        codes=(2,), said=r"has no (module|file) 'kernels",
+        codes=(2,), said=r"has no (module|file) 'kernels.*--base-broken ok",
+    ),
+    Scenario(
+        name="base without the plugin, accepted", base={"pyproject.toml": PROJECT}, change=dict(FILES),
+        options=f"{LAWS} --base-broken ok",
+        codes=(0,), said=r"passed: laws of the new version hold; 4 of 4 cells compared with nothing",
+    ),
+    Scenario(
+        name="base that can do nothing of it", change={"kernels/plugin.py": PLUGIN},
+        base=FILES | {"kernels/plugin.py": PLUGIN.replace("return None if known else", "return")},
+        codes=(5,), said=r"cannot tell: 4 of 4 cells are NEW and nothing of their kind was compared",
     ),
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ import pytest
 
 import harness
 from harness import parse_line
-from harness.analysis.descriptions import describe_unasked
+from harness.analysis.descriptions import describe_incomplete
 from harness.analysis.exit_code import find_exit_code
 from harness.exit_codes import ExitCode
 from harness.plan.cell import Limits
@@ -116,7 +116,7 @@ def test_what_is_not_asked_because_of_a_declaration_is_no_success(tmp_path, name
     assert outcomes[f"refusing:{name}", "conv"] == "skipped"
     assert outcomes["im2col", "conv"] == "passed"
     assert find_exit_code(run) == ExitCode.INCOMPLETE
-    told = describe_unasked(run)
+    told = describe_incomplete(run)
     assert told.startswith("INCOMPLETE: not one problem was asked of ")
     assert f"refusing:{name} in suite correctness, conv (estimated" in told
     assert "im2col" not in told
