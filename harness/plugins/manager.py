@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import os
+import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -51,6 +54,7 @@ BUILTIN = (
 )
 Origin = Literal["built-in", "entry point", "--plugin"]
 KINDS = ("backends", "suites", "laws", "problems", "networks", "reporters")
+DIGITS = 8  # of the hash of a plugin's path, which makes the name of its module its own
 RUN_HOOKS = ("result_recorded", "run_finished")
 
 
@@ -272,18 +276,29 @@ def _import(source: Any) -> ModuleType:
     open_folder()
     _claim_packages()  # a folder of the user's may have the name of one
     if isinstance(source, Path):
-        spec = importlib.util.spec_from_file_location(f"harness_plugin_{source.stem}", source)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-        return module
+        return _import_file(source)
     if isinstance(source, str):
         return import_module(source)
     loaded = source.load()
     if not isinstance(loaded, ModuleType):
         raise UsageError(f"the entry point gives a {type(loaded).__name__}, wanted a module")
     return loaded
+
+
+def _import_file(path: Path) -> ModuleType:
+    """Import a plugin from its file, under a name that no other file has: pickles and `__module__` find it by that."""
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:DIGITS]
+    stem = re.sub(r"\W", "_", path.stem)  # a dot would name a package
+    spec = importlib.util.spec_from_file_location(f"harness_plugin_{stem}_{digest}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[spec.name]
+        raise
+    return module
 
 
 class _Collected:

@@ -1,3 +1,7 @@
+import pickle
+import sys
+from pathlib import Path
+
 import pytest
 
 from harness import UsageError
@@ -176,6 +180,28 @@ def test_two_files_that_register_one_name_are_an_error_with_both(tmp_path, insta
         "only one of them (--no-plugin kernels)"
     )
     assert load_plugins([str(other)], ["kernels"]).rows[-1].state == "loaded"
+
+
+def test_two_files_of_one_stem_are_two_modules(tmp_path):
+    paths = [tmp_path / folder / "my.plug-in.py" for folder in ("a", "b")]
+    for path in paths:
+        path.parent.mkdir()
+        text = SMALL.replace('"mine"', f'"{path.parent.name}"').replace("return x", f"return {path.parent.name!r}")
+        path.write_text(f"{text}\n\nclass Settings:\n    of = {path.parent.name!r}\n")
+    registry = load_plugins(map(str, paths))
+    mine = [registry.backend(name) for name in ("a", "b")]
+    assert [one.conv(None, None, None, None) for one in mine] == ["a", "b"]
+    modules = [sys.modules[type(one).__module__] for one in mine]
+    assert [Path(module.__file__) for module in modules] == paths
+    for one, module in zip(mine, modules, strict=True):
+        assert type(pickle.loads(pickle.dumps(one))) is type(one)
+        assert pickle.loads(pickle.dumps(module.Settings)) is module.Settings and module.Settings.of == one.name
+
+
+def test_a_file_that_fails_leaves_no_module(tmp_path):
+    _, row = _row(tmp_path, "raise ValueError")
+    assert row.state == "broken"
+    assert not [name for name, one in sys.modules.items() if getattr(one, "__file__", "") == str(tmp_path / "mine.py")]
 
 
 def test_a_name_that_a_plugin_gives_twice_is_its_own(tmp_path):
