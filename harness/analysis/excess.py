@@ -7,22 +7,30 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.analysis.seen import Amount
 from harness.plan.limits import VALUES, Limit
 from harness.record.passes import Pass
 from harness.record.run import Result
 
 Word = Literal["MORE MEMORY", "LESS PRECISE", "INCONCLUSIVE"]
-NOISE_BYTES = 2**20  # growth of resident memory that an allocator's arenas and pages make by themselves
+PEAK, WORKSPACE, BITS = "peak memory", "workspace", "effective bits"  # amounts
+# Change that does not count: an allocator's arenas and pages make resident memory grow by themselves.
+NOISE = {PEAK: 2**20, WORKSPACE: 0, BITS: 0.1}
 LEAST_PASSES = 3  # for the median of a peak
 FORMATTED = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Excess:
-    """Excess of a cell over its limits, in words; INCONCLUSIVE where its limit could not be checked."""
+    """Excess of a cell over its limits, in words; INCONCLUSIVE where its limit could not be checked.
+
+    amounts: that are beyond the limit. unknown: why a part of the limit could not be checked; None if all was.
+    """
 
     word: Word
     reason: str
+    amounts: tuple[Amount, ...] = ()
+    unknown: str | None = None
 
 
 def find_excess(base: Result | None, new: Result, limit: Limit) -> Excess | None:
@@ -79,33 +87,44 @@ def _lose_bits(base: Result, new: Result, most: float) -> Excess | None:
     if now is None or (was is not None and was - now <= most):
         return None
     before = "in the base nothing was rounded" if was is None else f"the base has {was:.1f}"
-    return Excess(word="LESS PRECISE", reason=f"{now:.1f} effective bits, {before}; {most:g} may be lost")
+    return Excess(
+        word="LESS PRECISE", reason=f"{now:.1f} effective bits, {before}; {most:g} may be lost",
+        amounts=(Amount(what=BITS, base=was, new=now),),
+    )  # fmt: skip
 
 
 def _grow(base: Sequence[Pass], new: Sequence[Pass], most: float) -> Excess | None:
-    """Compare the peak of memory, measured in every process, and the workspace that backends declare."""
-    if (workspace := _compare("workspace", base, new, most, lambda one: one.workspace_bytes, 0)) is not None:
-        return workspace
+    """Compare the workspace that backends declare, and the peak of memory, measured in every process."""
+    found, unknown = [_compare(WORKSPACE, base, new, most, lambda one: one.workspace_bytes)], None
     if not any(one.memory_bytes for one in (*base, *new)):
-        return Excess(word="INCONCLUSIVE", reason="its limit of memory: no peak of memory could be read here")
-    if min(len(base), len(new)) < LEAST_PASSES:
-        passes = min(len(base), len(new))
-        return Excess(word="INCONCLUSIVE", reason=f"its limit of memory: {passes} of at least {LEAST_PASSES} passes")
-    return _compare("peak memory", base, new, most, lambda one: one.memory_bytes, NOISE_BYTES)
+        unknown = "its limit of memory: no peak of memory could be read here"
+    elif (passes := min(len(base), len(new))) < LEAST_PASSES:
+        unknown = f"its limit of memory: {passes} of at least {LEAST_PASSES} passes"
+    else:
+        found.append(_compare(PEAK, base, new, most, lambda one: one.memory_bytes))
+    grown = tuple(amount for amount in found if amount is not None)
+    if not grown:
+        return Excess(word="INCONCLUSIVE", reason=unknown, unknown=unknown) if unknown else None
+    said = "; ".join(map(describe_amount, grown))
+    reason = f"{said}; growth of {100 * most:.3g} % is allowed"
+    return Excess(word="MORE MEMORY", reason=reason, amounts=grown, unknown=unknown)
 
 
 def _compare(
-    what: str, base: Sequence[Pass], new: Sequence[Pass], most: float, read: Callable[[Pass], int], noise: int
-) -> Excess | None:
-    """Compare the medians of a size over passes; growth counts beyond the share `most`, and beyond `noise` bytes."""
-    was, now = (statistics.median(map(read, passes)) for passes in (base, new))
-    if now <= was * (1 + most) + noise:
-        return None
+    what: str, base: Sequence[Pass], new: Sequence[Pass], most: float, read: Callable[[Pass], int]
+) -> Amount | None:
+    """Compare the medians of a size over passes; growth counts beyond the share `most`, and beyond noise."""
+    was, now = (float(statistics.median(map(read, passes))) for passes in (base, new))
+    return None if now <= was * (1 + most) + NOISE[what] else Amount(what=what, base=was, new=now)
+
+
+def describe_amount(amount: Amount) -> str:
+    """Return an amount on both sides in words, such as `peak memory 200 MiB instead of 100 MiB`."""
+    was, now = amount.base, amount.new
+    if amount.what == BITS:
+        return f"{now:.1f} {BITS}{'' if was is None else f' instead of {was:.1f}'}"
     ratio = f", {now / was:.3f} times as much" if was else ""
-    return Excess(
-        word="MORE MEMORY",
-        reason=f"{what} {_format(now)} instead of {_format(was)}{ratio}; growth of {100 * most:.3g} % is allowed",
-    )
+    return f"{amount.what} {_format(now)} instead of {_format(was or 0.0)}{ratio}"
 
 
 def _format(size: float) -> str:

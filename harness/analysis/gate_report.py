@@ -9,9 +9,10 @@ from typing import Literal, get_args
 from harness.analysis.arm_comparison import ArmComparison, Row, compare_to_base, find_limit
 from harness.analysis.causes import Cause, Key, find_cause, group_by_cause, simplify
 from harness.analysis.counted import CountRatio, CountRow, judge_counts
-from harness.analysis.excess import find_excess, find_idle_limits
+from harness.analysis.excess import Excess, find_excess, find_idle_limits
 from harness.analysis.outcomes import CODE, Silent, find_silent, find_transition, is_answer
 from harness.analysis.pairing import pair_results
+from harness.analysis.seen import Seen, Verdict
 from harness.analysis.statistics import Estimate
 from harness.analysis.verdicts import Judgement
 from harness.exit_codes import ExitCode
@@ -27,6 +28,7 @@ Finding = Literal[
 ]  # fmt: skip
 FINDINGS: tuple[Finding, ...] = get_args(Finding)
 FAILING: tuple[Finding, ...] = ("BROKEN", "SLOWER", "MORE", "MISSING", "MORE MEMORY", "LESS PRECISE")
+ALONE: tuple[Verdict, ...] = ("SLOWER", "MORE", "MISSING")  # findings of a cell without its limits
 BROKEN_OK = "accepted by --base-broken ok"
 MENDS = "where the new version mends it, --base-broken ok lets its own laws decide"
 UNPROVEN = "--base-broken ok accepts it where laws of the new version pass and none is wrong; ask a suite of laws too"
@@ -58,6 +60,7 @@ class Compared:
     """One cell of both versions: its results, the finding and its reason.
 
     judgement: of the times, None for a law. counted: of the instructions; None where none are compared.
+    excess: over the limits of the cell. apart: the cell without it, where it made the finding.
     ruled_out: True if the cell is undecided, but a slow-down of the gate's `resolve` is ruled out.
     baseless: True if the base could not run the cell although it may be able to; more time cannot decide such a cell.
     """
@@ -69,8 +72,22 @@ class Compared:
     judgement: Judgement | None = None
     counted: CountRow | None = None
     reason: str | None = None
+    excess: Excess | None = None
+    apart: Compared | None = None
     ruled_out: bool = False
     baseless: bool = False
+
+    @property
+    def seen(self) -> tuple[Seen, ...]:
+        """Everything for which the cell fails a build although it is right."""
+        one = self.apart or self
+        found = [
+            Seen(verdict=word, ratio=None if word == "MISSING" else one.ratio)
+            for word in ALONE if one.finding == word
+        ]  # fmt: skip
+        if self.excess is not None and self.excess.word != "INCONCLUSIVE":
+            found.append(Seen(verdict=self.excess.word, amounts=self.excess.amounts, law=self.new.law))
+        return tuple(found)
 
     @property
     def what(self) -> str:
@@ -289,9 +306,11 @@ def _hold_limit(cell: Compared, gate: Gate) -> Compared:
         return cell
     excess = find_excess(cell.base, cell.new, find_limit(gate, cell.new))
     if excess is None or (excess.word == "INCONCLUSIVE" and cell.finding in FAILING):
-        return cell
+        return replace(cell, excess=excess)
     also = f"; its time: {cell.reason or cell.finding}" if cell.judgement is not None else ""
-    return replace(cell, finding=excess.word, reason=f"{excess.reason}{also}", ruled_out=False)
+    return replace(
+        cell, finding=excess.word, reason=f"{excess.reason}{also}", ruled_out=False, excess=excess, apart=cell
+    )
 
 
 def _accept_broken(cell: Compared, proven: bool) -> Compared:
@@ -307,8 +326,18 @@ def _accept_broken(cell: Compared, proven: bool) -> Compared:
 
 
 def _accept(cell: Compared, acceptance: Acceptance) -> Compared:
-    number = cell.new.cell
-    if number in acceptance.accepted:
-        return replace(cell, finding="BLESSED", reason=acceptance.accepted[number])
-    reasons = (cell.reason, acceptance.refused.get(number, ""))
-    return replace(cell, reason="; ".join(part for part in reasons if part) or None)
+    """Return a cell as what was accepted of it leaves it: blessed, or with the finding that remains."""
+    words, partly = acceptance.accepted.get(cell.new.cell), acceptance.partly.get(cell.new.cell, {})
+    if words is None:
+        if cell.apart is not None and cell.finding in partly:
+            cell = cell.apart
+        return _add_reasons(cell, *partly.values(), acceptance.refused.get(cell.new.cell, ""))
+    if cell.excess is not None and cell.excess.unknown is not None:
+        return replace(cell, finding="INCONCLUSIVE", reason=f"{cell.excess.unknown}; {words}", ruled_out=False)
+    if cell.apart is not None and cell.apart.finding == "INCONCLUSIVE":
+        return _add_reasons(cell.apart, words)
+    return replace(cell, finding="BLESSED", reason=words)
+
+
+def _add_reasons(cell: Compared, *more: str) -> Compared:
+    return replace(cell, reason="; ".join(part for part in (cell.reason, *more) if part) or None)

@@ -21,6 +21,7 @@ from harness.plan.gate import BaseBroken
 from harness.plan.limits_reading import check_limits, read_limits
 from harness.plan.suite import Mode, NamedProblem
 from harness.plugins.manager import Registry, refuse_broken
+from harness.record.acceptance import Acceptance
 from harness.record.directory import read_run
 from harness.record.run import Run
 from harness.worker.described.loading import load_described
@@ -104,7 +105,7 @@ def judge_versions(run: Run, repository: Path | None) -> Analysis:
 
     repository: its blessings accept findings; None for none.
     """
-    analysis = analyse(run)
+    analysis = analyse(run, Acceptance())  # what a part of a resumed run has stored is looked up anew
     assert analysis.gate_report is not None
     return analysis.accepting(write_acceptance(analysis.gate_report, repository))
 

@@ -13,9 +13,11 @@ from harness.cli.saying import say
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.analysis.arm_comparison import Row
+    from harness.analysis.gate_report import Compared
     from harness.gating.blessings import Blessing
     from harness.record.run import ArmRecord, Run
+
+NAMES = "SLOWER, MORE, MISSING, MORE MEMORY and LESS PRECISE"
 
 
 @click.command("bless")
@@ -31,12 +33,12 @@ def command(
     cell: str | None, reason: str | None, run: str | None, commit: str | None, suite: str | None, listing: bool,
     base: str | None, remove: bool,
 ) -> None:  # fmt: skip
-    """Accept that CELL is SLOWER or MISSING; CELL is 'BACKEND PROBLEM LINE' in one argument.
+    """Accept that CELL is SLOWER, MORE, MISSING, MORE MEMORY or LESS PRECISE; CELL is 'BACKEND PROBLEM LINE'.
 
-    Verdict and ratio come from the run. The blessing goes into harness-blessings.json at the top of the repository, to
-    be committed. 'BACKEND OPERATOR' accepts that the backend does not offer an operator any more. A blessing holds for
-    comparisons whose head has the commit and whose base has not, as long as the cell does not become slower still.
-    Wrong results cannot be blessed.
+    CELL is one argument. What it accepts, with its value, comes from the run. The blessing goes into
+    harness-blessings.json at the top of the repository, to be committed. 'BACKEND OPERATOR' accepts that the backend
+    does not offer an operator any more. A blessing holds for comparisons whose head has the commit and whose base has
+    not, as long as the cell does not become worse still. Wrong results cannot be blessed.
 
     \b
     python -m harness bless 'im2col conv x=8x64x56x56 w=64x64x3x3 pad=1' --reason 'pays for the padding fix'
@@ -56,9 +58,9 @@ def command(
         return
     if reason is None or not reason.strip():
         raise UsageError("bless: got no reason, wanted --reason with why the change is accepted")
-    blessing = _make(repository, _read(run), name, problem, " ".join(reason.split()), commit, suite)
-    add_blessing(repository, blessing)
-    say(f"blessed: {_describe(blessing)}")
+    for blessing in _make(repository, _read(run), name, problem, " ".join(reason.split()), commit, suite):
+        add_blessing(repository, blessing)
+        say(f"blessed: {_describe(blessing)}")
     say(f"commit {repository / FILE}")
 
 
@@ -91,65 +93,60 @@ def _read(run: str | None) -> Run:
 
 def _make(
     repository: Path, run: Run, name: str, problem: str, reason: str, commit: str | None, suite: str | None
-) -> Blessing:
-    """Blessing of a cell, from the results of a run."""
+) -> list[Blessing]:
+    """Blessings of a cell, one for each reason why it fails, from the results of a run."""
     from harness.gating.blessings import Blessing, ratio_of
 
-    arms, ratio = {arm.name: arm for arm in run.header.arms}, None
-    missing = _find_missing(run, name, problem)
-    if missing is not None:
-        new = arms[missing]
-    else:
-        row = _find_row(run, name, problem, suite)
-        if row.judgement.verdict != "SLOWER":
-            raise UsageError(
-                f"cell is {row.judgement.verdict} in '{run.path}': only SLOWER and MISSING need a blessing"
-            )
-        new, ratio = arms[row.new.arm], ratio_of(row.judgement.ratio)
-    base = arms[run.header.base_of[new.name]]
-    return Blessing(
-        backend=new.backend, problem=problem, verdict="MISSING" if missing is not None else "SLOWER",
-        ratio=ratio, commit=_find_commit(repository, run, base, new, commit), reason=reason,
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        fingerprint=str(run.header.environment.get("fingerprint", "")),
-    )  # fmt: skip
+    arms = {arm.name: arm for arm in run.header.arms}
+    cells = _find_cells(run, name, problem, suite)
+    new = arms[cells[0].new.arm]
+    found = _find_commit(repository, run, arms[run.header.base_of[new.name]], new, commit)
+    seen = dict.fromkeys(one for cell in cells for one in cell.seen)
+    return [
+        Blessing(
+            backend=new.backend, problem=problem, verdict=one.verdict, ratio=ratio_of(one.ratio), amounts=one.amounts,
+            law=one.law, commit=found, reason=reason,
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            fingerprint=str(run.header.environment.get("fingerprint", "")),
+        )
+        for one in seen
+    ]  # fmt: skip
 
 
-def _find_missing(run: Run, name: str, problem: str) -> str | None:
-    """The new arm that no longer supports a problem, or any problem of an operator; None if there is none."""
-    from harness.analysis.analyse import analyse
-    from harness.gating.blessings import covers
+def _find_cells(run: Run, name: str, problem: str, suite: str | None) -> list[Compared]:
+    """The failing cells of a problem in one arm and one suite, or all MISSING ones of an operator.
 
-    report = analyse(run).gate_report
-    for cell in report.cells if report is not None else ():
-        named = name in (cell.backend, cell.new.arm)
-        if named and cell.finding == "MISSING" and covers(problem, cell.new.problem):
-            return cell.new.arm
-    return None
-
-
-def _find_row(run: Run, name: str, problem: str, suite: str | None) -> Row:
-    """The row of a cell, named by its backend or, if several arms have it, by its arm."""
+    name: of the backend or, if several arms have it, of the arm.
+    """
     from harness.analysis.arm_comparison import compare_to_base
+    from harness.analysis.gate_report import judge_gate
+    from harness.gating.blessings import covers
     from harness.record.run import WRONG
 
-    rows = [row for row in compare_to_base(run).rows if name in (row.new.arm, row.new.backend)]
-    if not rows:
+    judged = sorted(judge_gate(compare_to_base(run)).cells, key=lambda cell: cell.new.cell)
+    cells = [cell for cell in judged if name in (cell.new.arm, cell.backend)]
+    if not cells:
         names = ", ".join(run.header.backends)
         raise UsageError(f"backend: got '{name}', of which '{run.path}' compared nothing; wanted one of {names}")
-    rows = [row for row in rows if row.new.problem == problem and suite in (None, row.new.suite)]
-    if not rows:
+    mine = [cell for cell in cells if covers(problem, cell.new.problem) and suite in (None, cell.new.suite)]
+    if missing := [cell for cell in mine if cell.finding == "MISSING"]:
+        return missing[:1]
+    mine = [cell for cell in mine if cell.new.problem == problem]
+    if not mine:
         raise UsageError(
-            f"cell: '{run.path}' did not time '{problem}' on {name}{f' in {suite}' if suite else ''}; "
+            f"cell: '{run.path}' did not compare '{problem}' on {name}{f' in {suite}' if suite else ''}; "
             "`python -m harness report` of it lists the cells"
         )
-    rows = [row for row in rows if row.judgement.verdict in ("SLOWER", "MISSING")] or rows[:1]
-    if len(rows) > 1:
-        found = ", ".join(f"{row.new.arm} in {row.new.suite}" for row in rows)
-        raise UsageError(f"cell: got '{name}', but there are {found}; name the arm instead, or the --suite")
-    if rows[0].new.outcome in WRONG:
-        raise UsageError(f"cell is wrong ({rows[0].new.outcome}): only SLOWER and MISSING can be blessed; mend it")
-    return rows[0]
+    failing = [cell for cell in mine if cell.seen]
+    if not failing:
+        wrong = next((cell.new.outcome for cell in mine if cell.new.outcome in WRONG), None)
+        if wrong:
+            raise UsageError(f"cell is wrong ({wrong}): only {NAMES} can be blessed; mend it")
+        raise UsageError(f"cell is {mine[0].finding} in '{run.path}': only {NAMES} need a blessing")
+    places = dict.fromkeys(f"{cell.new.arm} in {cell.new.suite}" for cell in failing)
+    if len(places) > 1:
+        raise UsageError(f"cell: got '{name}', but there are {', '.join(places)}; name the arm instead, or the --suite")
+    return failing
 
 
 def _find_commit(repository: Path, run: Run, base: ArmRecord, new: ArmRecord, commit: str | None) -> str:
@@ -201,10 +198,9 @@ def _list(repository: Path, base: str | None) -> None:
         say(f"no blessings in '{repository / FILE}'")
         return
     head, first = resolve_revision(repository, "HEAD"), resolve_revision(repository, base) if base else ""
-    table = plain_table("state", "verdict", "backend", "problem", "ratio", "commit", "created", "reason")
+    table = plain_table("state", "verdict", "backend", "problem", "value", "commit", "created", "reason")
     for one in blessings:
-        ratio = f"{one.ratio.value:.3f} ({one.ratio.low:.3f} to {one.ratio.high:.3f})" if one.ratio else ""
-        cells = (one.backend, one.problem, ratio, one.commit[:SHORT], one.created, one.reason)
+        cells = (one.backend, one.problem, _describe_value(one), one.commit[:SHORT], one.created, one.reason)
         table.add_row(find_state(one, first, head, repository), one.verdict, *map(escape, cells))
     open_console().print(table)
     if not base:
@@ -212,5 +208,17 @@ def _list(repository: Path, base: str | None) -> None:
 
 
 def _describe(one: Blessing) -> str:
-    ratio = f" {one.ratio.value:.3f} ({one.ratio.low:.3f} to {one.ratio.high:.3f})" if one.ratio else ""
-    return f"{one.backend} {one.problem}: {one.verdict}{ratio} at {one.commit[:12]}: {one.reason}"
+    value = f" {value}" if (value := _describe_value(one)) else ""
+    return f"{one.backend} {one.problem}: {one.verdict}{value} at {one.commit[:12]}: {one.reason}"
+
+
+def _describe_value(one: Blessing) -> str:
+    """The accepted value in words; empty for MISSING."""
+    from harness.analysis.excess import describe_amount
+
+    if one.ratio is not None:
+        digits = 4 if one.verdict == "MORE" else 3
+        value, low, high = (f"{number:.{digits}f}" for number in (one.ratio.value, one.ratio.low, one.ratio.high))
+        return f"{value} ({low} to {high})"
+    said = "; ".join(map(describe_amount, one.amounts))
+    return f"{said} ({one.law})" if one.law else said

@@ -7,31 +7,36 @@ from pathlib import Path
 import msgspec
 
 from harness.analysis.gate_report import GateReport
-from harness.analysis.verdicts import Judgement
 from harness.gating.blessings import describe_blessing, find_blessing, read_blessings, revision_of
 from harness.record.acceptance import FILE, Acceptance
 
 
 def write_acceptance(report: GateReport, repository: Path | None) -> Acceptance:
-    """Look up the repository's blessings for every slower or missing cell; store and return the answers.
+    """Look up the repository's blessings for everything that fails a cell that is right; store and return the answers.
 
     Nothing is written if the repository has no blessings.
     """
     blessings = () if repository is None else read_blessings(repository)
     found = Acceptance()
     for cell in report.cells if blessings else ():
-        if cell.base is None or cell.finding not in ("SLOWER", "MISSING"):
+        if cell.base is None or not cell.seen:
             continue
         assert repository is not None
         base, head = (revision_of(report.run, one.arm) for one in (cell.base, cell.new))
-        judgement = cell.judgement or Judgement(verdict="MISSING")
-        blessing, why = find_blessing(
-            blessings, cell.backend, cell.new.problem, judgement, base, head, repository
-        )  # fmt: skip
-        if blessing is not None:
-            found.accepted[cell.new.cell] = describe_blessing(blessing)
-        elif why:
-            found.refused[cell.new.cell] = why
+        accepted: dict[str, str] = {}
+        refused: list[str] = []
+        for seen in cell.seen:
+            one, why = find_blessing(blessings, cell.backend, cell.new.problem, seen, base, head, repository)
+            if one is not None:
+                accepted[seen.verdict] = describe_blessing(one)
+            elif why:
+                refused.append(why)
+        if len(accepted) == len(cell.seen):
+            found.accepted[cell.new.cell] = "; ".join(accepted.values())
+        elif accepted:
+            found.partly[cell.new.cell] = accepted
+        if refused:
+            found.refused[cell.new.cell] = "; ".join(refused)
     if blessings:
         (report.run.path / FILE).write_bytes(msgspec.json.encode(found))
     return found

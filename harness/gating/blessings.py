@@ -15,17 +15,19 @@ from typing import Literal
 
 import msgspec
 
+from harness.analysis.counted import CountRatio
+from harness.analysis.excess import BITS, NOISE, describe_amount
 from harness.analysis.run_comparison import Change, Comparison
+from harness.analysis.seen import VERDICTS, Amount, Seen, Verdict
 from harness.analysis.statistics import Estimate
-from harness.analysis.verdicts import Judgement
 from harness.errors import DAMAGED, UnwritableError, UsageError
 from harness.git import GitError, git
 from harness.machine.files import read_file
 from harness.record.run import Run
 
 FILE = "harness-blessings.json"
-BLESSABLE = ("SLOWER", "MISSING")
-MARGIN = 0.01  # beyond the accepted ratio; a new ratio is refused if it is surely larger than that
+MARGIN = 0.01  # beyond the accepted ratio or growth; what is surely larger than that is refused
+MARGIN_OF_COUNTS = 0.001
 SHORT = 12  # digits of a commit in messages
 
 State = Literal["holds", "spent", "not in head", "unknown commit"]
@@ -43,7 +45,8 @@ class Blessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """An accepted change of a cell.
 
     problem: a problem line, or an operator for all of its problems.
-    ratio: None for MISSING.
+    ratio: of times or instructions; None for other verdicts.
+    amounts: of memory or bits; empty for other verdicts. law: that lost bits.
     commit: full hash of the commit that made the change.
     fingerprint: of the environment of the run that showed it.
     Unknown fields are an error, since rewriting the file would lose them.
@@ -51,8 +54,10 @@ class Blessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     backend: str
     problem: str
-    verdict: Literal["SLOWER", "MISSING"]
+    verdict: Verdict
     ratio: Ratio | None = None
+    amounts: tuple[Amount, ...] = ()
+    law: str = ""
     commit: str
     reason: str
     created: str
@@ -83,7 +88,7 @@ def change_blessings(folder: Path, change: Callable[[tuple[Blessing, ...]], Iter
     try:
         lock = Path(git(folder, "rev-parse", "--absolute-git-dir"), f"{FILE}.lock")  # outside of the working tree
         with FileLock(lock):
-            found = sorted(change(read_blessings(folder)), key=lambda one: (one.backend, one.problem, one.commit))
+            found = sorted(change(read_blessings(folder)), key=_order)
             part = path.with_name(f".{FILE}.{os.getpid()}.part")
             try:
                 part.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
@@ -95,12 +100,12 @@ def change_blessings(folder: Path, change: Callable[[tuple[Blessing, ...]], Iter
 
 
 def add_blessing(folder: Path, blessing: Blessing) -> None:
-    """Store a blessing; it replaces one of the same cell and commit."""
-    change_blessings(folder, lambda known: [*(one for one in known if not _alike(one, blessing)), blessing])
+    """Store a blessing; it replaces one of the same cell, commit, verdict and law."""
+    change_blessings(folder, lambda known: [*(one for one in known if _order(one) != _order(blessing)), blessing])
 
 
-def _alike(one: Blessing, other: Blessing) -> bool:
-    return (one.backend, one.problem, one.commit) == (other.backend, other.problem, other.commit)
+def _order(one: Blessing) -> tuple[str, ...]:
+    return one.backend, one.problem, one.commit, one.verdict, one.law
 
 
 def remove_blessings(folder: Path, backend: str, problem: str, commit: str = "") -> tuple[Blessing, ...]:
@@ -124,7 +129,7 @@ def remove_blessings(folder: Path, backend: str, problem: str, commit: str = "")
 
 
 def find_blessing(
-    blessings: Sequence[Blessing], backend: str, problem: str, judgement: Judgement, base: str, head: str,
+    blessings: Sequence[Blessing], backend: str, problem: str, seen: Seen, base: str, head: str,
     repository: Path,
 ) -> tuple[Blessing | None, str | None]:  # fmt: skip
     """Return the blessing that accepts a verdict of base..head, or None and why the cell's newest one does not.
@@ -133,14 +138,14 @@ def find_blessing(
     base, head: revisions; "" if a side has none.
     repository: its top folder.
     The reason is None if the verdict needs no blessing, or the cell has none.
-    blessings: all that are known. judgement: the verdict.
+    blessings: all that are known; one of the verdict counts before others. seen: the verdict with its value.
     """
-    if judgement.verdict not in BLESSABLE:
+    if seen.verdict not in VERDICTS:
         return None, None
     why = None
     mine = [one for one in blessings if one.backend == backend and covers(one.problem, problem)]
-    for one in sorted(mine, key=lambda one: one.created, reverse=True):
-        refusal = _refuse(one, judgement, base, head, repository)
+    for one in sorted(mine, key=lambda one: (_is_of(one, seen), one.created), reverse=True):
+        refusal = _refuse(one, seen, base, head, repository)
         if not refusal:
             return one, None
         why = why or f"its blessing at {one.commit[:SHORT]} does not accept it: {refusal}"
@@ -152,7 +157,11 @@ def covers(blessed: str, problem: str) -> bool:
     return problem == blessed or problem.partition(" ")[0] == blessed
 
 
-def _refuse(one: Blessing, judgement: Judgement, base: str, head: str, repository: Path) -> str | None:
+def _is_of(one: Blessing, seen: Seen) -> bool:
+    return (one.verdict, one.law) == (seen.verdict, seen.law if one.verdict == "LESS PRECISE" else "")
+
+
+def _refuse(one: Blessing, seen: Seen, base: str, head: str, repository: Path) -> str | None:
     """Return why a blessing does not accept a verdict; None if it does."""
     if not base or not head:
         return f"the {'new' if base else 'base'} side does not say its revision"
@@ -163,13 +172,39 @@ def _refuse(one: Blessing, judgement: Judgement, base: str, head: str, repositor
         return f"its commit is not part of {head[:SHORT]}"
     if state == "unknown commit":
         return "the repository does not know all of the commits; is the clone shallow?"
-    if judgement.verdict != one.verdict:
-        return f"it accepts {one.verdict}, and the cell is {judgement.verdict}"
-    if one.ratio is not None and judgement.ratio is not None and judgement.ratio.low > one.ratio.value * (1 + MARGIN):
-        return (
-            f"the cell changed again, to {judgement.ratio.value:.3f} ({judgement.ratio.low:.3f} to "
-            f"{judgement.ratio.high:.3f}); accepted was {one.ratio.value:.3f}"
-        )
+    if not _is_of(one, seen):
+        accepted, found = (f"{verdict}{f' of {law}' if law else ''}" for verdict, law in (
+            (one.verdict, one.law), (seen.verdict, seen.law)
+        ))  # fmt: skip
+        return f"it accepts {accepted}, and the cell is {found}"
+    return _outgrow(one.ratio, seen) if one.ratio is not None else _exceed(one.amounts, seen.amounts)
+
+
+def _outgrow(accepted: Ratio, seen: Seen) -> str | None:
+    """Return why a ratio is not accepted; None if it is."""
+    ratio, margin = seen.ratio, MARGIN_OF_COUNTS if seen.verdict == "MORE" else MARGIN
+    if ratio is None or ratio.low <= accepted.value * (1 + margin):
+        return None
+    digits = 4 if seen.verdict == "MORE" else 3
+    value, low, high, was = (f"{one:.{digits}f}" for one in (ratio.value, ratio.low, ratio.high, accepted.value))
+    return f"the cell changed again, to {value} ({low} to {high}); accepted was {was}"
+
+
+def _exceed(accepted: Sequence[Amount], seen: Sequence[Amount]) -> str | None:
+    """Return which amount is not accepted; None if all are.
+
+    Memory is compared by its growth, as processes differ in what they need by themselves; bits by what is left of them.
+    """
+    known = {one.what: one for one in accepted}
+    for one in seen:
+        if (was := known.get(one.what)) is None:
+            return f"it accepts no {one.what}, and the cell has {describe_amount(one)}"
+        if one.what == BITS:
+            more = was.new - one.new
+        else:
+            more = (one.new - (one.base or 0)) - (was.new - (was.base or 0)) * (1 + MARGIN)
+        if more > NOISE[one.what]:
+            return f"the cell changed again, to {describe_amount(one)}; accepted was {describe_amount(was)}"
     return None
 
 
@@ -222,11 +257,11 @@ def accept_changes(comparison: Comparison, blessings: Sequence[Blessing], reposi
 
 
 def _accept(change: Change, comparison: Comparison, blessings: Sequence[Blessing], repository: Path) -> Change:
-    if change.kind != "speed" or change.verdict not in BLESSABLE:
+    if change.kind != "speed" or change.verdict not in ("SLOWER", "MISSING"):
         return change
-    judgement = Judgement(verdict="SLOWER" if change.verdict == "SLOWER" else "MISSING", ratio=change.ratio)
+    seen = Seen(verdict="SLOWER" if change.verdict == "SLOWER" else "MISSING", ratio=change.ratio)
     base, head = (revision_of(run, change.arm) for run in (comparison.base, comparison.new))
-    found, why = find_blessing(blessings, change.backend, change.problem, judgement, base, head, repository)
+    found, why = find_blessing(blessings, change.backend, change.problem, seen, base, head, repository)
     if found is not None:
         return replace(change, verdict="BLESSED", reason=describe_blessing(found))
     return replace(change, reason="; ".join(part for part in (change.reason, why) if part) or None)
@@ -244,6 +279,6 @@ def revision_of(run: Run, arm: str) -> str:
     return str(found)
 
 
-def ratio_of(estimate: Estimate | None) -> Ratio | None:
+def ratio_of(estimate: Estimate | CountRatio | None) -> Ratio | None:
     """Return a ratio in the form in which it is stored."""
     return None if estimate is None else Ratio(value=estimate.value, low=estimate.low, high=estimate.high)

@@ -15,9 +15,13 @@ FILE = "accepted.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
-    """By cell number: reasons for accepted findings, and reasons why a blessing of the cell is no longer valid."""
+    """By cell number: reasons for accepted findings, and reasons why a blessing of the cell is no longer valid.
+
+    accepted: of cells of which all is accepted. partly: of other cells, the accepted verdicts with their reasons.
+    """
 
     accepted: dict[int, str] = field(default_factory=dict)
+    partly: dict[int, dict[str, str]] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from harness.gating.blessings import FILE, read_blessings
+from harness.plan.limits_reading import read_limits
 from tests.record.stored import OTHER, arms_run, call, commit, git, make_repository, store_run, timed_run, times
 from tests.reports.made import PLAIN, compare_arms, spread, time_cell
 
@@ -52,6 +53,21 @@ def test_a_missing_cell_is_blessed_without_a_ratio(repository, commits, tmp_path
     assert call(capsys, "bless", CELL, "--reason", "dropped", "--run", run)[0] == 0
     (one,) = read_blessings(repository)
     assert one.verdict == "MISSING" and one.ratio is None
+
+
+def test_all_for_which_a_cell_fails_is_blessed_each_by_itself(repository, commits, tmp_path, capsys):
+    made = arms_run(commits[0], commits[2], 1.3)
+    old, new = made.results
+    passes = tuple(replace(one, workspace_bytes=4096) for one in new.measurement.passes)
+    gate = replace(made.header.gate, limits=read_limits("limits", [{"memory": "10%"}]))
+    grown = replace(new, measurement=replace(new.measurement, passes=passes))
+    run = store_run(replace(made, results=(old, grown), header=replace(made.header, gate=gate)), tmp_path / "run")
+    code, said, _ = call(capsys, "bless", CELL, "--reason", "tiles", "--run", run)
+    assert code == 0 and "MORE MEMORY workspace 4 KiB instead of 64 B, 64.000 times as much at" in said
+    memory, time = sorted(read_blessings(repository), key=lambda one: one.verdict)
+    assert (memory.verdict, memory.ratio, time.verdict, time.amounts) == ("MORE MEMORY", None, "SLOWER", ())
+    assert [(one.what, one.base, one.new) for one in memory.amounts] == [("workspace", 64, 4096)]
+    assert "workspace 4 KiB" in call(capsys, "bless", "--list")[1]
 
 
 def test_the_commit_may_be_named_when_the_run_was_of_files_in_no_commit(repository, commits, tmp_path, capsys):
@@ -131,12 +147,12 @@ def _no_arms(repository, commits):
         ([CELL, "--reason", "  "], "bless: got no reason"),
         (["mine konv x=1x1x1", "--reason", "r"], "unknown operator: got 'konv'"),
         ([f"mien {PLAIN}", "--reason", "r"], "backend: got 'mien', of which '"),
-        ([f"mine {OTHER}", "--reason", "r"], f"did not time '{OTHER}' on mine"),
+        ([f"mine {OTHER}", "--reason", "r"], f"did not compare '{OTHER}' on mine"),
         ([CELL, "--reason", "r", "--suite", "speed"], "on mine in speed; `python -m harness report`"),
         ([CELL, "--reason", "r", "--run", "nowhere"], "run not found: got 'nowhere'"),
         ([CELL, "--reason", "r", "--run", _no_arms], "compares no arms, wanted one made by `gate` or `versus`"),
         ([CELL, "--reason", "r", "--run", _faster], "cell is FASTER in '"),
-        ([CELL, "--reason", "r", "--run", _failed], "cell is wrong (failed): only SLOWER and MISSING"),
+        ([CELL, "--reason", "r", "--run", _failed], "cell is wrong (failed): only SLOWER, MORE, MISSING"),
         ([CELL, "--reason", "r", "--commit", "mian"], "unknown revision: got 'mian', wanted a commit"),
         ([CELL, "--reason", "r", "--commit", "main~3"], "is part of the base"),
         (["--list", "--base", "mian"], "unknown revision: got 'mian'"),

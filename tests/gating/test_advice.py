@@ -13,6 +13,7 @@ EXECUTION = ("environments.py", "environment_build.py", "built_sources.py", "pro
 PLACES = [
     ROOT / "harness" / "cli" / "gate.py",
     ROOT / "harness" / "analysis" / "gate_report.py",
+    ROOT / "harness" / "analysis" / "gate_conclusion.py",
     *(path for path in sorted((ROOT / "harness" / "gating").glob("*.py")) if path.name != "bisect.py"),
     *(ROOT / "harness" / "execution" / name for name in EXECUTION),
 ]

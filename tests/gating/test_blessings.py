@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from harness.analysis.run_comparison import compare_runs
+from harness.analysis.seen import Seen
 from harness.analysis.statistics import Estimate
-from harness.analysis.verdicts import Judgement
 from harness.errors import UsageError
 from harness.gating.blessings import (
     FILE,
@@ -51,7 +51,7 @@ def bless(commit, *, verdict="SLOWER", ratio=(1.10, 1.08, 1.12), problem=PLAIN, 
 
 def judged(verdict="SLOWER", value=1.1, half=0.02):
     ratio = Estimate(value=value, low=value - half, high=value + half, over="processes")
-    return Judgement(verdict=verdict, ratio=None if verdict == "MISSING" else ratio)
+    return Seen(verdict=verdict, ratio=None if verdict == "MISSING" else ratio)
 
 
 def find(repository, blessings, base, head, judgement=None, backend="mine", problem=PLAIN):
