@@ -4,6 +4,9 @@ Like its own means, on each axis: the same parity of the input and of the output
 window, and the same order of output and kernel and of input and kernel. Code that libraries specialise for a layer is
 then asked at a small part of the layer's cost.
 
+By default, a layer with large arrays is asked for one of its operators, in turn. All three would take half as long as
+everything else that a backend is asked.
+
 Data are whole numbers in float32, and real ones in a short format: whole numbers whose sums are exact do not show the
 format in which a path keeps its sums.
 """
@@ -11,58 +14,94 @@ format in which a path keeps its sums.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cache
 
 from harness import NamedProblem, Problem, Window
 from harness.generate import ask_elements, with_long_numbers
+from harness.problems import Dtype, Layout
 from suites.layers import gradient_operators, network_names, network_problems
 
 BATCH = 2
-# Elements of a kernel, and of an input, that are asked by default: larger ones take longer than all that they show.
-MOST_WEIGHTS, MOST_ELEMENTS = 40_000, 2_000_000
-FORMS = (
+MOST_ELEMENTS = 100_000  # of the arrays of an operator that is not asked in turn
+FORMS: tuple[tuple[Dtype, Layout], ...] = (
     ("float32", "channels-first"), ("float16", "channels-last"), ("float32", "channels-last"),
     ("bfloat16", "channels-last"), ("float16", "channels-first"),
 )  # fmt: skip
 SHORT = ("float16", "bfloat16")
 
 
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer of a network on its smallest space: a problem for each operator that no earlier layer shares."""
+
+    name: str
+    problems: tuple[Problem, ...]
+
+    def choose(self, number: int) -> tuple[Problem, ...]:
+        """Return the problems that are asked by default: all with small arrays, and one of those with large ones.
+
+        number: of the layer; the choice goes in turn.
+        """
+        large = [problem for problem in self.problems if count_elements(problem) > MOST_ELEMENTS]
+        left_out = {problem for turn, problem in enumerate(large) if turn != number % len(large)}
+        return tuple(problem for problem in self.problems if problem not in left_out)
+
+
+def count_elements(problem: Problem) -> int:
+    """Return the number of elements of all arrays."""
+    return sum(map(math.prod, problem.shapes.values()))
+
+
 def shrunk_problems() -> tuple[NamedProblem, ...]:
-    """Return the layers with small arrays: in float32 or, in turn, in a short format with channels last."""
-    return tuple(_ask(deep=False))
+    """Return the problems of the default: in float32 or, in turn, in a short format with channels last."""
+    chosen = ((layer.name, one) for number, layer in enumerate(distinct_layers()) for one in layer.choose(number))
+    return tuple(
+        named
+        for number, (name, problem) in enumerate(chosen)
+        for named in _name_forms(name, problem, FORMS[number % len(FORMS) :][:1], deep=False)
+    )
 
 
 def all_shrunk_problems() -> tuple[NamedProblem, ...]:
     """Return the problems that the default leaves out: large arrays, and every dtype, layout and regime of all."""
     known = {named.problem.line for named in shrunk_problems()}
-    return tuple(named for named in _ask(deep=True) if named.problem.line not in known)
+    return tuple(
+        named
+        for layer in distinct_layers()
+        for problem in layer.problems
+        for named in _name_forms(layer.name, problem, FORMS, deep=True)
+        if named.problem.line not in known
+    )
 
 
-def _ask(*, deep: bool) -> Iterator[NamedProblem]:
-    for number, (name, problem) in enumerate(distinct_layers()):
-        if not deep and (math.prod(problem.w or ()) > MOST_WEIGHTS or math.prod(problem.x) > MOST_ELEMENTS):
-            continue
-        for dtype, layout in FORMS if deep else FORMS[number % len(FORMS) :][:1]:
-            whole = problem.with_(dtype=dtype, layout=layout, data="integer")
-            if dtype in SHORT:
-                yield ask_elements(f"layers/{name}", whole.with_(data="normal"))
-            if deep or dtype not in SHORT:
-                yield ask_elements(f"layers/{name}", with_long_numbers(whole))
+def _name_forms(
+    name: str, problem: Problem, forms: Iterable[tuple[Dtype, Layout]], *, deep: bool
+) -> Iterator[NamedProblem]:
+    for dtype, layout in forms:
+        whole = problem.with_(dtype=dtype, layout=layout, data="integer")
+        if dtype in SHORT:
+            yield ask_elements(f"layers/{name}", whole.with_(data="normal"))
+        if deep or dtype not in SHORT:
+            yield ask_elements(f"layers/{name}", with_long_numbers(whole))
 
 
 @cache
-def distinct_layers() -> tuple[tuple[str, Problem], ...]:
+def distinct_layers() -> tuple[Layer, ...]:
     """Return every layer on its smallest space with all of its gradients, each problem once."""
-    found: dict[Problem, str] = {}
+    found: list[Layer] = []
+    known: set[Problem] = set()
     for network in network_names():
         for named in network_problems(network, BATCH, gradients=False):
             assert isinstance(named.problem, Problem)
             small = shrink(named.problem)
-            for operator in (small.operator, *gradient_operators(small).values()):
-                found.setdefault(small.with_(operator=operator), named.name)
-    return tuple((name, problem) for problem, name in found.items())
+            operators = (small.operator, *gradient_operators(small).values())
+            new = tuple(one for operator in operators if (one := small.with_(operator=operator)) not in known)
+            known.update(new)
+            if new:
+                found.append(Layer(named.name, new))
+    return tuple(found)
 
 
 def shrink(problem: Problem) -> Problem:

@@ -96,12 +96,16 @@ def describe_incomplete(run: Run) -> str | None:
 
 
 def find_unasked(run: Run) -> dict[tuple[str, str, str], str]:
-    """Return what was asked nothing because of what a backend declares: arm, suite and operator, each with a reason."""
+    """Return what was asked nothing because of what a backend declares: arm, suite and operator, each with a reason.
+
+    A backend that cannot run here was not asked for another reason, which the summary tells.
+    """
     if not run.counts["skipped"]:
         return {}
     declined = {_group(one): one.reason or "" for one in reversed(run.results) if one.declined}
     ran = {_group(one) for one in run.results if one.outcome in RAN} if declined else set()
-    return {group: reason for group, reason in declined.items() if group not in ran}
+    away = {one.arm for one in run.results if one.outcome == "unavailable"} - {arm for arm, _, _ in ran}
+    return {group: reason for group, reason in declined.items() if group not in ran and group[0] not in away}
 
 
 def _group(result: Result) -> tuple[str, str, str]:
