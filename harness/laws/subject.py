@@ -57,10 +57,15 @@ class PreparedCall:
 
     def fetch(self, result: Outputs) -> dict[str, Array]:
         """Return the outputs by name as new NumPy arrays. Raises ValueError for a wrong shape or dtype."""
-        host = {k: np.array(self.backend.to_host(a)) for k, a in name_outputs(self.problem, result).items()}
-        for name, a in host.items():
+        return self.accept(
+            {k: np.array(self.backend.to_host(a)) for k, a in name_outputs(self.problem, result).items()}
+        )
+
+    def accept(self, copies: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the outputs by name from copies of a result's arrays. Raises ValueError for a wrong shape or dtype."""
+        for name, a in copies.items():
             check_form(self.problem, name, a)
-        return turn(self.problem, host)
+        return turn(self.problem, dict(copies))
 
 
 def unturned(problem: Problem) -> Problem:

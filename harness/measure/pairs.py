@@ -18,6 +18,7 @@ MOST_PAIRS = 120
 SHOWN = 0.9  # probability that a pair with a sign speaks against a guilty backend
 RARE = 0.1  # share of pairs with a sign that is to be found
 QUIET = math.ceil(math.log(0.01) / math.log(1 - RARE))  # pairs without a sign that leave RARE a chance of 1 in 100
+PATIENCE = 4.0  # times the usual limit that is waited while more pairs speak against the backend than for it
 MOST_SIGNS = 480  # pairs: RARE of them are more than LEAST_SIGNS
 LEAST_SIGNS = math.ceil(math.log(LEVEL) / math.log(INNOCENT))  # equal signs that occur by chance with LEVEL at most
 
@@ -48,7 +49,8 @@ def decide_signs(ask: Callable[[], int], quiet: int = QUIET, most_s: float = mat
     ask: measures one pair; returns 1 if one side stands out and speaks against the backend, -1 if the other side stands
         out, 0 if neither does.
     quiet: pairs without any that speaks against the backend, which acquit it.
-    most_s: time after which no other pair is measured.
+    most_s: time after which no other pair is measured, PATIENCE times as long while the evidence is against the
+        backend.
     What makes a side stand out by chance favours neither, so that the same test holds for pairs with a sign as in
     `decide`. Nothing is accused more often than once in 10 000 times; what shows in RARE of the pairs is acquitted
     about once in 20 times at most.
@@ -64,6 +66,6 @@ def decide_signs(ask: Callable[[], int], quiet: int = QUIET, most_s: float = mat
             return True
         if evidence <= ACQUITTED or (number >= quiet and not shown):
             return False
-        if time.monotonic() - begun > most_s:
+        if time.monotonic() - begun > (most_s if evidence <= 0 else PATIENCE * most_s):
             break
-    return False if shown < RARE / 3 * number else None
+    return False if number >= quiet and shown < RARE / 3 * number else None

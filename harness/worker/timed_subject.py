@@ -41,6 +41,9 @@ class Member(Protocol):
     def fetch(self, result: Outputs) -> dict[str, Array]:
         """Return the outputs by name, on the host."""
 
+    def accept(self, copies: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the outputs by name from copies of a result's arrays. Raises ValueError for a wrong shape or dtype."""
+
 
 class TimedSubject(Protocol):
     """One problem on one backend."""
@@ -65,8 +68,8 @@ class TimedSubject(Protocol):
     def bind(self, devices: DeviceArrays) -> Member:
         """Plan the timed call on these device arrays."""
 
-    def list_arrays(self, result: Outputs) -> list[DeviceArray]:
-        """Return the output arrays of a call, on the device."""
+    def name_arrays(self, result: Outputs) -> dict[str, DeviceArray]:
+        """Return the output arrays of a call by name, on the device."""
 
     @property
     def regime(self) -> Regime:
@@ -107,9 +110,9 @@ class TimedOperator:
         """Return the backend's own plan."""
         return self.subject.prepare_devices(self.problem, devices)
 
-    def list_arrays(self, result: Outputs) -> list[DeviceArray]:
+    def name_arrays(self, result: Outputs) -> dict[str, DeviceArray]:
         """Return the outputs."""
-        return list(name_outputs(self.problem, result).values())
+        return name_outputs(self.problem, result)
 
     @property
     def regime(self) -> Regime:
@@ -154,9 +157,9 @@ class TimedNetwork:
         """Return a pass on these arrays."""
         return PreparedPass(self.subject, partial(self.subject.run, devices, devices, keep=False))
 
-    def list_arrays(self, result: Outputs) -> list[DeviceArray]:
+    def name_arrays(self, result: Outputs) -> dict[str, DeviceArray]:
         """Return output, loss and gradients."""
-        return list(self.subject.name_results(result).values())
+        return self.subject.name_results(result)
 
     @property
     def regime(self) -> Regime:

@@ -19,7 +19,7 @@ COUNTED = "CHEAT_COUNTS_PROCESSES_IN"  # variable of the environment
 class TurnsLazy(Right):
     """Base: a prepared call that leaves its work undone whenever `is_lazy` says so, from HONEST_CALLS on."""
 
-    honest = HONEST_CALLS
+    honest, make = HONEST_CALLS, Later
 
     def prepare(self, problem, arrays):
         call, self.calls, self.last_s = bind_operator(self, problem, arrays), 0, 0.0
@@ -33,7 +33,7 @@ class TurnsLazy(Right):
             while time.perf_counter() < until:
                 pass
             held = {name: a.copy() for name, a in arrays.items() if a is not None}  # or the next contents were read
-            return Later(problem.y, arrays["x"].dtype, bind_operator(self, problem, held))
+            return self.make(problem.y, arrays["x"].dtype, bind_operator(self, problem, held))
 
         return leave
 
@@ -75,6 +75,97 @@ class LazyWhenQuick(TurnsLazy):
 
     def is_lazy(self, quick):
         return quick
+
+
+class LazyInLongCalls(LazyAtRandom):
+    """The same in calls of 30 ms, of which a block has two."""
+
+    name, honest, call_s = "cheat:lazy-in-long-calls", 0, 0.03
+
+    def conv(self, *arguments):
+        time.sleep(self.call_s)
+        return super().conv(*arguments)
+
+
+class LazyUntilRead(TurnsLazy):
+    """In every call until a result is read, and then in none for a while."""
+
+    name, while_s, read_s = "cheat:lazy-until-read", 0.01, 0.0
+
+    def is_lazy(self, quick):
+        return time.monotonic() - self.read_s > self.while_s
+
+    def to_host(self, array):
+        self.read_s = time.monotonic() if isinstance(array, Later) else self.read_s
+        return array
+
+
+class LazyInShape(TurnsLazy):
+    """In every call; the work is done when a result is asked for its shape, and reading it is quick."""
+
+    name = "cheat:lazy-in-shape"
+
+    class Shaped(Later):
+        def __init__(self, shape, dtype, compute):
+            self.known, self.dtype, self.ndim, self.compute = None, dtype, len(shape), compute
+
+        @property
+        def shape(self):
+            self.known = self.compute() if self.known is None else self.known
+            return self.known.shape
+
+        def __array__(self, dtype=None, copy=None):
+            assert self.shape
+            return self.known
+
+    make = Shaped
+
+    def is_lazy(self, quick):
+        return True
+
+
+class LazyUntilStored(TurnsLazy):
+    """In every call; the work is done when another array is stored or brought to the host, whichever comes first."""
+
+    name, left = "cheat:lazy-until-stored", None
+
+    def is_lazy(self, quick):
+        return True
+
+    def make(self, shape, dtype, compute):
+        self.left = self.Once(shape, dtype, compute)
+        return self.left
+
+    class Once(Later):
+        known = None
+
+        def finish(self):
+            self.known = self.compute() if self.known is None else self.known
+            return self.known
+
+        def __array__(self, dtype=None, copy=None):
+            return self.finish()
+
+    def to_device(self, array):
+        self.finish()
+        return array
+
+    def to_host(self, array):
+        self.finish()
+        return array
+
+    def finish(self):
+        if self.left is not None:
+            self.left.finish()
+
+
+class LazyUntilAnythingIsRead(LazyUntilStored):
+    """The same, when any array is brought to the host."""
+
+    name = "cheat:lazy-until-anything-is-read"
+
+    def to_device(self, array):
+        return array
 
 
 class LazyInPasses(TurnsLazy):
@@ -133,11 +224,13 @@ class RemembersLater(Right):
         return remember
 
 
-IN_CALLS = (LazyLater, LazyHalf, LazyAtRandom, LazyWhenQuick)
+IN_CALLS = (
+    LazyLater, LazyHalf, LazyAtRandom, LazyWhenQuick, LazyInLongCalls, LazyUntilRead, LazyInShape, LazyUntilStored,
+)  # fmt: skip
 IN_PASSES = (LazyFromSecondPass, LazyFromFifthPass, LazyEveryOtherPass)
 
 
 @harness.hookimpl
 def register_backends(register):
-    for kind in (*IN_CALLS, *IN_PASSES, RemembersLater):
+    for kind in (*IN_CALLS, LazyUntilAnythingIsRead, *IN_PASSES, RemembersLater):
         register(kind())

@@ -1,5 +1,8 @@
 """A backend that is honest when it is asked first, and leaves its work undone later, has no time in the end."""
 
+import itertools
+import re
+
 import pytest
 
 import harness
@@ -40,6 +43,14 @@ def test_work_that_is_left_undone_later_is_found(kind):
     assert found.accuses or found.outcome == "skipped"  # a busy machine may not be able to tell
 
 
+@pytest.mark.parametrize("kind", [later.LazyUntilStored, later.LazyUntilAnythingIsRead])
+def test_work_that_any_next_function_does_has_no_time(kind):
+    found = _ask(kind(), PROBLEM)
+    assert found is not None, "every block has times"
+    assert re.search("when they are looked at|when any array is brought to the host next", found.reason)
+    assert found.accuses or found.outcome == "skipped"
+
+
 @pytest.mark.slow
 def test_answers_that_are_remembered_later_are_found():
     found = _ask(later.RemembersLater(), f"{PROBLEM} data=integer")
@@ -62,15 +73,19 @@ def _find(monkeypatch, first, pairs):
     """Finding after a block of a right backend with these fetches, in us, and then these pairs."""
     from harness.worker.host import deferred
 
-    def make(times):
-        return Fetches(*(1000 * one for one in times))
+    def make(times, plain_first=False):
+        return Fetches(*(1000 * one for one in times), plain_first)
 
-    monkeypatch.setattr(deferred, "look_closely", lambda session, flush: map(make, pairs(flush)))
+    monkeypatch.setattr(
+        deferred,
+        "look_closely",
+        lambda session, request, flush: map(make, pairs(flush), itertools.cycle((False, True))),
+    )
     session, _ = prepare(
         lambda: BackendUnderTest(Right(), parse_line(PROBLEM)), Prepare(problem=PROBLEM, number=0, probe=False)
     )
     session.fetches = [make(first)]
-    return deferred.find_deferred(session)
+    return deferred.find_deferred(session, Sample(budget_ns=1, warm_ns=0, least=2))
 
 
 HIDES, HONEST, SLOW_COPY = (900, 100, 5), (100, 100, 5), (100, 900, 5)
@@ -86,7 +101,7 @@ def test_what_a_block_shows_is_looked_at_closely(monkeypatch):
 
 def test_one_slow_copy_accuses_nobody(monkeypatch):
     assert _find(monkeypatch, HIDES, lambda flush: iter([HONEST] * 479 + [SLOW_COPY])) is None
-    assert _find(monkeypatch, HIDES, lambda flush: iter([HIDES, SLOW_COPY] * 100)) is None
+    assert _find(monkeypatch, HIDES, lambda flush: iter([HIDES, SLOW_COPY, HONEST] * 100)) is None
 
 
 def test_a_result_that_other_caches_hold_accuses_nobody(monkeypatch):
@@ -95,6 +110,17 @@ def test_a_result_that_other_caches_hold_accuses_nobody(monkeypatch):
 
 def test_work_that_is_rarely_left_undone_is_found(monkeypatch):
     assert _find(monkeypatch, HIDES, lambda flush: iter([*[HONEST] * 4, HIDES] * 100)) is not None
+
+
+def test_time_that_ends_before_the_pairs_suffice_acquits_nobody(monkeypatch):
+    monkeypatch.setattr("harness.worker.host.deferred.CLOSE_S", 0.0)
+    with pytest.raises(CannotTellError, match="the machine cannot tell"):
+        _find(monkeypatch, HIDES, lambda flush: iter([HONEST]))
+
+
+def test_the_first_copy_that_is_slow_whichever_it_is_has_no_time_and_accuses_nobody(monkeypatch):
+    with pytest.raises(CannotTellError, match="when any array is brought to the host next"):
+        _find(monkeypatch, HIDES, lambda flush: itertools.cycle([HIDES, SLOW_COPY]))
 
 
 def test_signs_that_do_not_decide_cannot_be_told(monkeypatch):

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from harness.laws.subject import BackendUnderTest
-from harness.measure.block import Timed
+from harness.measure.block import LONG_NS, Timed
 from harness.measure.pairs import decide
 from harness.problems.data import make_arrays
 from harness.problems.line import parse_line
 from harness.worker.host.execute import time_block
 from harness.worker.host.fetches import Fetches, copy_plainly
 from harness.worker.host.honesty import STIRRED, find_lazy, find_remembered, stir
-from harness.worker.host.timed_problem import LONG_NS, open_session, sample, time_truly
+from harness.worker.host.timed_problem import open_session, sample, time_truly
 from harness.worker.outcome import CannotTellError, LieError
 from harness.worker.protocol import Prepare, Sample, Sampled
 from tests.asking import make_ready

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
-
 from harness.measure.instructions.choose import counting
 from harness.measure.instructions.counter import Counter, CountError
 from harness.measure.processor_time import descendants_ns
 from harness.problems.arrays import DeviceArray, Outputs
-from harness.problems.calling import name_outputs
-from harness.problems.problem import Problem
 from harness.record.counts import Counts
-from harness.worker.host.fetches import copy_plainly
+from harness.worker.host.fetches import store_plainly, time_fetch
 from harness.worker.host.honesty import find_stale, find_unfinished
 from harness.worker.host.timed_problem import Session
 from harness.worker.outcome import LieError
@@ -72,13 +68,11 @@ def find_lazy(session: Session, count: Count) -> str | None:
 
     Reading a result is compared with reading equal arrays that were only stored.
     """
-    backend, member = session.timed.backend, session.members[0]
-    assert isinstance(session.problem, Problem)
+    member = session.members[0]
     result, whole = count(member.run)
-    named = name_outputs(session.problem, result)
-    _, found = count(lambda: _read(session, named))
-    stored = {name: backend.to_device(copy_plainly(a)) for name, a in member.fetch(result).items()}
-    _, plain = count(lambda: _read(session, stored))
+    _, found = count(lambda: _read(session, lambda: session.timed.name_arrays(result)))
+    stored = store_plainly(session.timed.backend, member.fetch(result))
+    _, plain = count(lambda: _read(session, lambda: stored))
     if found - plain <= max(LARGE, LARGE_SHARE * whole):
         return None
     return (
@@ -87,7 +81,5 @@ def find_lazy(session: Session, count: Count) -> str | None:
     )
 
 
-def _read(session: Session, outputs: Mapping[str, DeviceArray]) -> None:
-    to_host = session.timed.backend.to_host
-    for a in outputs.values():
-        np.asarray(to_host(a)).copy()
+def _read(session: Session, name_arrays: Callable[[], Mapping[str, DeviceArray]]) -> None:
+    time_fetch(session.timed.backend, name_arrays)

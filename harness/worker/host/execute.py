@@ -86,7 +86,7 @@ def time_block(session: Session | None, request: Sample) -> Sampled | Checked:
 def sample_truly(session: Session, request: Sample) -> Sampled:
     """Time a block, and look for work that its calls have not done. Raises what is found."""
     sampled = sample(session, request)
-    if lie := find_lie_of_block(session):
+    if lie := find_lie_of_block(session, request):
         raise lie
     return msgspec.structs.replace(sampled, spent_ns=time.perf_counter_ns() - sampled.begun_ns)
 

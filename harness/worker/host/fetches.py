@@ -1,16 +1,22 @@
-"""Times of bringing a result to the host, compared with an equal array that was only stored."""
+"""Times of bringing a result to the host, compared with equal arrays that were only stored.
+
+Every question about work in a result is asked by `look_at`. Nothing of the backend runs untimed between a call and the
+first of the two copies: whatever can do the work that the call has left undone is on the clock.
+"""
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from mmap import mmap
 from typing import NamedTuple
 
 import numpy as np
 
 from harness.backend.base import Backend
-from harness.problems.arrays import Array, DeviceArray
+from harness.problems.arrays import Array, DeviceArray, Outputs
+from harness.worker.timed_subject import Member, TimedSubject
 
 MOST_FLUSH_BYTES = 2**27
 WORTH_NS = 20_000  # smaller differences are noise of the machine
@@ -18,11 +24,15 @@ LARGE_SHARE = 0.5  # hidden work below this share of a call's time is not report
 
 
 class Fetches(NamedTuple):
-    """Times in ns, taken right after each other: of copying a result and equal arrays to the host, and of the call."""
+    """Times in ns, taken right after each other: of copying a result and equal arrays to the host, and of the call.
+
+    plain_first: the equal arrays were copied before the result.
+    """
 
     lazy_ns: float
     plain_ns: float
     call_ns: float
+    plain_first: bool = False
 
     @property
     def hides_work(self) -> bool:
@@ -37,13 +47,30 @@ class Fetches(NamedTuple):
         """
         return int(self.hides_work) - int(self._is_worth(self.plain_ns - 2 * self.lazy_ns))
 
+    @property
+    def sign_by_order(self) -> int:
+        """1 if the first copy after the call seems to hide work, whichever it is; -1 if the second one does; else 0."""
+        return -self.sign if self.plain_first else self.sign
+
     def _is_worth(self, hidden_ns: float) -> bool:
         return hidden_ns > WORTH_NS and hidden_ns > LARGE_SHARE * self.call_ns
 
 
-def store_plainly(backend: Backend, outputs: Mapping[str, Array]) -> list[DeviceArray]:
+def describe_times(found: Sequence[Fetches]) -> str:
+    """Return the median times of pairs."""
+    lazy_ns, plain_ns, call_ns = (
+        statistics.median(side)
+        for side in zip(*((one.lazy_ns, one.plain_ns, one.call_ns) for one in found), strict=True)
+    )
+    return (
+        f"bringing one to the host takes {lazy_ns / 1e3:.0f} us, an equal array {plain_ns / 1e3:.0f} us, the call "
+        f"itself {call_ns / 1e3:.0f} us"
+    )
+
+
+def store_plainly(backend: Backend, outputs: Mapping[str, Array]) -> dict[str, DeviceArray]:
     """Store copies of outputs on the device, and wait until they are there."""
-    stored = [backend.to_device(copy_plainly(a)) for a in outputs.values()]
+    stored = {name: backend.to_device(copy_plainly(a)) for name, a in outputs.items()}
     backend.synchronize()
     return stored
 
@@ -58,12 +85,47 @@ def copy_plainly(a: Array) -> Array:
     return made
 
 
-def time_fetch(backend: Backend, arrays: Iterable[DeviceArray]) -> int:
-    """Return the time in ns of copying arrays to the host."""
+def time_fetch(backend: Backend, name_arrays: Callable[[], Mapping[str, DeviceArray]]) -> tuple[dict[str, Array], int]:
+    """Return copies of arrays on the host by name, and the time in ns that this took.
+
+    name_arrays: returns the arrays. It is timed, too: a result can do its work when it is asked for its parts or shape.
+    """
     to_host, begun = backend.to_host, time.perf_counter_ns()
-    for a in arrays:
-        np.asarray(to_host(a)).copy()
-    return time.perf_counter_ns() - begun
+    copies = {name: np.array(to_host(a)) for name, a in name_arrays().items()}
+    return copies, time.perf_counter_ns() - begun
+
+
+def look_at(
+    timed: TimedSubject,
+    member: Member,
+    result: Outputs,
+    call_ns: float,
+    like: Mapping[str, Array] | None,
+    flush: Callable[[], object] | None = None,
+) -> tuple[dict[str, Array], Fetches]:
+    """Bring a result and equal arrays to the host; return the outputs by name, and the times.
+
+    member: whose call gave the result. call_ns: time of that call.
+    like: outputs of an earlier call, which are stored, and copied first; None copies the result first.
+    flush: overwrites caches before each copy; None leaves them.
+    """
+    backend, plain_ns = timed.backend, 0
+
+    def time_plainly(outputs: Mapping[str, Array]) -> int:
+        stored = store_plainly(backend, outputs)
+        if flush is not None:
+            flush()
+        return time_fetch(backend, lambda: stored)[1]
+
+    if like is not None:
+        plain_ns = time_plainly(like)
+    if flush is not None:
+        flush()
+    copies, lazy_ns = time_fetch(backend, lambda: timed.name_arrays(result))
+    outputs = member.accept(copies)
+    if like is None:
+        plain_ns = time_plainly(outputs)
+    return outputs, Fetches(lazy_ns, plain_ns, call_ns, plain_first=like is not None)
 
 
 def make_flush_of(backend: Backend) -> Callable[[], object]:

@@ -23,14 +23,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.measure.block import LONG_NS
 from harness.measure.estimator import steady
 from harness.measure.pairs import decide
 from harness.problems.problem import Problem
 from harness.worker.host.deferred import find_deferred
-from harness.worker.host.fetches import Fetches, make_flush_of, store_plainly, time_fetch
-from harness.worker.host.timed_problem import LONG_NS, Session
+from harness.worker.host.fetches import Fetches, describe_times, look_at, make_flush_of
+from harness.worker.host.timed_problem import Session
 from harness.worker.judging import stir
 from harness.worker.outcome import CannotTellError, LieError, WrongAnswerError
+from harness.worker.protocol import Sample
 from harness.worker.timed_subject import TimedOperator
 
 STIRRED = frozenset({"normal", "uniform", "wide", "integer"})
@@ -59,12 +61,12 @@ def find_lie(session: Session) -> LieError | None:
     return LieError(found) if found else None
 
 
-def find_lie_of_block(session: Session) -> LieError | None:
-    """Return why the times of a block are not true; None if nothing was found.
+def find_lie_of_block(session: Session, request: Sample) -> LieError | None:
+    """Return why the times of the block that was requested last are not true; None if nothing was found.
 
     Asked after every block, so that nothing is gained by turning dishonest after the first. Raises CannotTellError.
     """
-    found = find_deferred(session)
+    found = find_deferred(session, request)
     if found is None and isinstance(session.timed, TimedOperator) and not session.never_repeats:
         found = find_remembered(session, coarsely=True)
     return LieError(found) if found else None
@@ -113,11 +115,7 @@ def find_lazy(session: Session) -> str | None:
     lazy = decide(_ask_fetches(session, found, make_flush_of(session.timed.backend)), LAZY_CHANCE)
     if lazy is False:
         return None
-    lazy_us, plain_us, call_us = (statistics.median(side) / 1e3 for side in zip(*found, strict=True))
-    times = (
-        f"bringing one to the host takes {lazy_us:.0f} us, an equal array {plain_us:.0f} us, the call itself "
-        f"{call_us:.0f} us"
-    )
+    times = describe_times(found)
     if lazy is None:
         raise CannotTellError(
             f"the machine cannot tell whether results are computed when they are looked at, in {len(found)} pairs: "
@@ -144,18 +142,10 @@ def time_fetches(session: Session, flush: Callable[[], object] | None, first: in
     flush: overwrites caches before each copy; None leaves them.
     first: 1 copies the equal arrays first.
     """
-    backend, member = session.timed.backend, session.members[0]
-    plain = store_plainly(backend, member.fetch(member.run()))
-    begun = time.perf_counter_ns()
+    member, begun = session.members[0], time.perf_counter_ns()
     result = member.run()
     call_ns = time.perf_counter_ns() - begun
-    sides, times = (session.timed.list_arrays(result), plain), [0, 0]
-    backend.synchronize()
-    for side in (first, 1 - first):
-        if flush is not None:
-            flush()
-        times[side] = time_fetch(backend, sides[side])
-    return Fetches(lazy_ns=times[0], plain_ns=times[1], call_ns=call_ns)
+    return look_at(session.timed, member, result, call_ns, session.like if first else None, flush)[1]
 
 
 def find_stale(session: Session) -> str | None:

@@ -20,21 +20,20 @@ from functools import partial
 from harness.laws.deviation import Deviation
 from harness.laws.networks.subject import NetworkUnderTest
 from harness.laws.subject import BackendUnderTest
-from harness.measure.block import Ready, Timed, calibrate, make_ready, time_block
+from harness.measure.block import LONG_NS, Ready, Timed, calibrate, make_ready, time_block
 from harness.measure.clocks import choose_clock, clocks_disagree, elapsed_disagrees, wait_for
 from harness.measure.memory import MemoryMeter
 from harness.measure.pairs import LEAST_SIGNS
 from harness.plan.task import Task, estimate_workspace
 from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays, Outputs
 from harness.record.passes import Pass
-from harness.worker.host.fetches import Fetches, store_plainly, time_fetch
+from harness.worker.host.fetches import Fetches, look_at
 from harness.worker.host.renewal import Renewal, make_renewal
 from harness.worker.judging import POOL, Contents, Judge, OwnJudge
 from harness.worker.outcome import LieError, WrongAnswerError
 from harness.worker.protocol import Prepare, Sample, Sampled
 from harness.worker.timed_subject import Member, TimedNetwork, TimedOperator, TimedSubject, choose_timed_subject
 
-LONG_NS = 2_000_000  # a call so long that taking its answer costs little
 TRIES = 3  # of a block whose clocks disagree in every sample, before they are reported
 BETWEEN_NS = 500  # allowed per call between the readings of two clocks, if the calls of a sample are timed one by one
 
@@ -73,7 +72,7 @@ class Session:
     verify_ns: time spent on verification in blocks so far.
     seen: call kept for verification; None if there is none.
     fetches: of the calls of the block that were looked at.
-    like: outputs of the last of them, on the host.
+    like: outputs of the last call that was looked at, on the host; at first those of a verified call.
     """
 
     problem: Task
@@ -92,7 +91,7 @@ class Session:
     verify_ns: int = field(default=0)
     seen: Seen | None = field(default=None)
     fetches: list[Fetches] = field(default_factory=list)
-    like: dict[str, Array] = field(default_factory=dict)
+    like: dict[str, Array]
 
     @property
     def renewed(self) -> bool:
@@ -169,19 +168,19 @@ class Session:
             return elapsed_disagrees(device_ns, host_ns, self.ready.clock.launch_ns + between)
         return clocks_disagree(device_ns, host_ns, self.ready.clock.launch_ns)
 
-    def look(self, member: int, result: Outputs, call_ns: float) -> None:
+    def look(self, member: int, result: Outputs, call_ns: float, flush: Callable[[], object] | None = None) -> None:
         """Take the outputs of a timed call, for `check_seen`; compare the time of that with equal arrays.
 
         member: index of the call in the pool. result: of the call. call_ns: time of the call.
+        flush: overwrites caches before each copy; None leaves them.
         """
         begun = time.perf_counter_ns()
-        outputs = self.members[member].fetch(result)
-        lazy_ns = time.perf_counter_ns() - begun
+        like = self.like if secrets.randbelow(2) else None  # a backend does not know which of the two is copied first
+        outputs, fetches = look_at(self.timed, self.members[member], result, call_ns, like, flush)
         chosen = not self.looks_at_all or secrets.randbelow(len(self.fetches) + 1) == 0  # reservoir sampling
         if chosen and isinstance(self.timed, TimedOperator):  # verifying a whole network afresh would take too long
             self.seen = Seen(outputs, self.contents_of_call(member))
-        plain_ns = time_fetch(self.timed.backend, store_plainly(self.timed.backend, outputs))
-        self.fetches.append(Fetches(lazy_ns, plain_ns, call_ns))
+        self.fetches.append(fetches)
         self.like = outputs
         self.verify_ns += time.perf_counter_ns() - begun
 
@@ -268,7 +267,7 @@ def open_session(subject: BackendUnderTest | NetworkUnderTest, request: Prepare,
         renewals=[make_renewal(arrays, subject.problem.dtype, timed.regime) for arrays in devices],
         settle=wait_for(backend.device, backend.synchronize) if backend.device != "cpu" else _nothing,
         ready=make_ready([member.call for member in members], clock, request.mode, backend.device),
-        deviation=notes[0],
+        deviation=notes[0], like=outputs,
     )  # fmt: skip
     if session.renewed:  # calls queued on a device would wait for each other if they were timed one by one
         session.ready = replace(session.ready, renew=session.renew, apart=clock.name == "host")
