@@ -298,7 +298,7 @@ def read_header(path: Path) -> Header:
 def assemble_run(path: Path, header: Header, contents: Contents) -> Run:
     """Return the run that a header and the entries of a journal describe.
 
-    path: of the run. contents: of its journal.
+    path: of the run. contents: of its journal. A success without what it claims is damage: it is left out.
     """
     entries = contents.entries
     results = {e.result.cell: e.result for e in entries if isinstance(e, ResultEntry)}
@@ -309,6 +309,9 @@ def assemble_run(path: Path, header: Header, contents: Contents) -> Run:
     for number, result in results.items():  # since format 2, passes have entries of their own
         if result.outcome == "passed" and result.measurement is None and number in passes:
             results[number] = replace(result, measurement=Measurement(passes=tuple(passes[number])))
+    empty = [result for result in results.values() if result.lacks]
+    for result in empty:
+        del results[result.cell]
     said = [e for e in entries if isinstance(e, ArmEntry)]
     endings = [e.ending for e in entries if isinstance(e, EndEntry)]
     return Run(
@@ -324,5 +327,5 @@ def assemble_run(path: Path, header: Header, contents: Contents) -> Run:
         ending=endings[-1] if endings else None,
         resumptions=tuple(e.resumption for e in entries if isinstance(e, ResumeEntry)),
         torn=contents.torn,
-        damage=contents.damage,
+        damage=(*contents.damage, *(f"cell {one.cell} passed without {one.lacks}" for one in empty)),
     )

@@ -104,6 +104,16 @@ class Result:
         return None if self.deviation is None else self.deviation.attachments
 
     @property
+    def lacks(self) -> str | None:
+        """What a success of its kind cannot be without, and this one is, such as `times`; None if it has all."""
+        if self.outcome != "passed":
+            return None
+        if self.kind == "count":
+            return None if self.counts is not None else "counts"
+        timed = self.measurement is not None and self.measurement.passes
+        return None if self.kind != "speed" or timed else "times"
+
+    @property
     def vacuous(self) -> bool:
         """True if the result passed by a comparison that proves nothing."""
         return self.outcome == "passed" and self.deviation is not None and self.deviation.proves_nothing

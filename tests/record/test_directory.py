@@ -9,13 +9,17 @@ import harness
 from harness import UsageError
 from harness.analysis.descriptions import describe_incomplete
 from harness.analysis.exit_code import find_exit_code
+from harness.analysis.run_comparison import compare_runs
 from harness.errors import ChangedError, UnwritableError
 from harness.execution.progress import Silent
+from harness.exit_codes import ExitCode
 from harness.record.directory import check_directory, close_run, new_directory, read_run, write_header
 from harness.record.journal import ResultEntry, seal_line
-from harness.record.run import Ending
+from harness.record.run import Ending, Measurement
 from tests.conftest import leaves_out_slow
 from tests.lenient import keep_all_blocks
+from tests.record.stored import OTHER, store_run
+from tests.reports.made import make_run, time_cell
 
 LAWS = ("agrees-with-reference", "tap-probe", "linear-in-the-input", "bias-shifts", "sums-multiply")
 
@@ -302,3 +306,25 @@ def test_the_peak_is_the_best_of_all_passes(finished):
     high = Peak(device="cpu", gemm_gflops={"float32": 20.0, "float64": 5.0}, copy_gbs=2.0)
     (best,) = replace(finished, measured_peaks=(low, high)).peaks
     assert best == Peak(device="cpu", gemm_gflops={"float32": 20.0, "float64": 9.0}, copy_gbs=3.0)
+
+
+@pytest.mark.parametrize(
+    ("row", "lacks"),
+    [
+        (replace(time_cell(1, "mine", (1000.0,)), measurement=None), "times"),
+        (replace(time_cell(1, "mine", (1000.0,)), measurement=Measurement(passes=())), "times"),
+        (replace(time_cell(1, "mine", (1000.0,)), measurement=None, kind="count"), "counts"),
+    ],
+)
+def test_a_recorded_success_without_what_it_claims_is_damage(tmp_path, row, lacks):
+    good = time_cell(0, "mine", (1000.0,), OTHER)
+    run = read_run(store_run(make_run(good, row), tmp_path / "run"))
+    assert [result.cell for result in run.results] == [0]
+    assert run.damage == (f"cell 1 passed without {lacks}",)
+    assert find_exit_code(run) == ExitCode.INCOMPLETE
+    assert compare_runs(run, run).exit_code == ExitCode.INCOMPLETE
+
+
+def test_a_cell_without_times_that_did_not_pass_is_whole(tmp_path):
+    row = time_cell(0, "mine", (), outcome="unsupported", reason="no more")
+    assert not read_run(store_run(make_run(row), tmp_path / "run")).damage
