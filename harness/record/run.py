@@ -105,7 +105,7 @@ class Result:
 
     @property
     def lacks(self) -> str | None:
-        """What a success of its kind cannot be without, and this one is, such as `times`; None if it has all."""
+        """Name of what this success is without, `times` or `counts`; None if it has what its kind needs."""
         if self.outcome != "passed":
             return None
         if self.kind == "count":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -71,6 +71,9 @@ class TimedSubject(Protocol):
     def name_arrays(self, result: Outputs) -> dict[str, DeviceArray]:
         """Return the output arrays of a call by name, on the device."""
 
+    def name_again(self, arrays: Mapping[str, DeviceArray]) -> Callable[[], dict[str, DeviceArray]]:
+        """Return a function that gives these arrays by name, with the work by which `name_arrays` gives a result's."""
+
     @property
     def regime(self) -> Regime:
         """Data regime of the arrays that calls read anew."""
@@ -113,6 +116,11 @@ class TimedOperator:
     def name_arrays(self, result: Outputs) -> dict[str, DeviceArray]:
         """Return the outputs."""
         return name_outputs(self.problem, result)
+
+    def name_again(self, arrays: Mapping[str, DeviceArray]) -> Callable[[], dict[str, DeviceArray]]:
+        """Return a function that names them as the outputs of a call."""
+        first, *others = arrays.values()
+        return partial(self.name_arrays, (first, *others) if others else first)
 
     @property
     def regime(self) -> Regime:
@@ -160,6 +168,10 @@ class TimedNetwork:
     def name_arrays(self, result: Outputs) -> dict[str, DeviceArray]:
         """Return output, loss and gradients."""
         return self.subject.name_results(result)
+
+    def name_again(self, arrays: Mapping[str, DeviceArray]) -> Callable[[], dict[str, DeviceArray]]:
+        """Return a function that returns them; the names of a tape's results cost nothing."""
+        return partial(dict, arrays)
 
     @property
     def regime(self) -> Regime:

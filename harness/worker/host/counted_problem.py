@@ -13,7 +13,7 @@ from harness.measure.instructions.counter import Counter, CountError
 from harness.measure.processor_time import descendants_ns
 from harness.problems.arrays import DeviceArray, Outputs
 from harness.record.counts import Counts
-from harness.worker.host.fetches import store_plainly, time_fetch
+from harness.worker.host.fetches import copy_plainly, store, time_fetch
 from harness.worker.host.honesty import find_stale, find_unfinished
 from harness.worker.host.timed_problem import Session
 from harness.worker.outcome import LieError
@@ -71,8 +71,8 @@ def find_lazy(session: Session, count: Count) -> str | None:
     member = session.members[0]
     result, whole = count(member.run)
     _, found = count(lambda: _read(session, lambda: session.timed.name_arrays(result)))
-    stored = store_plainly(session.timed.backend, member.fetch(result))
-    _, plain = count(lambda: _read(session, lambda: stored))
+    stored = store(session.timed.backend, {name: copy_plainly(a) for name, a in member.fetch(result).items()})
+    _, plain = count(lambda: _read(session, session.timed.name_again(stored)))
     if found - plain <= max(LARGE, LARGE_SHARE * whole):
         return None
     return (
@@ -82,4 +82,4 @@ def find_lazy(session: Session, count: Count) -> str | None:
 
 
 def _read(session: Session, name_arrays: Callable[[], Mapping[str, DeviceArray]]) -> None:
-    time_fetch(session.timed.backend, name_arrays)
+    time_fetch(session.timed.backend.to_host, name_arrays)

@@ -54,9 +54,10 @@ def find_deferred(session: Session, request: Sample) -> str | None:
 def check_order(session: Session, request: Sample, found: Sequence[Fetches]) -> None:
     """Raise CannotTellError if the first copy after a call takes longer, of the result or not.
 
-    found: pairs that do not show that it is the result. What a call leaves undone may be done in any function of the
-    backend that is called next, such as the one that brings arrays to the host. No honest backend is known that does,
-    but the order of two copies is not the same on both sides: it is told, and accuses nobody.
+    session, request: as for `find_deferred`. found: pairs that do not show that it is the result.
+    What a call leaves undone may be done in any function of the backend that is called next, such as the one that
+    brings arrays to the host. No honest backend is known that does, but the first copy is not in all ways like the
+    second one: it is told, and is no accusation.
     """
     signs = [one.sign_by_order for one in found if one.sign]
     if len(signs) < LEAST_ORDERED or min(signs) < 0:
@@ -97,7 +98,10 @@ def _ask(
 
 
 def look_closely(session: Session, request: Sample, flush: Callable[[], object] | None) -> Iterator[Fetches]:
-    """Yield pairs from blocks that are as the requested one, but do not count. Raises WrongAnswerError."""
+    """Yield pairs from blocks that are as the requested one, but do not count. Raises WrongAnswerError.
+
+    session: the prepared problem. request: of a block. flush: overwrites caches before each copy; None leaves them.
+    """
     look = partial(session.look, flush=flush)
     while True:
         session.fetches.clear()

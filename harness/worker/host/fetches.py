@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from mmap import mmap
 from typing import NamedTuple
 
@@ -68,9 +69,9 @@ def describe_times(found: Sequence[Fetches]) -> str:
     )
 
 
-def store_plainly(backend: Backend, outputs: Mapping[str, Array]) -> dict[str, DeviceArray]:
-    """Store copies of outputs on the device, and wait until they are there."""
-    stored = {name: backend.to_device(copy_plainly(a)) for name, a in outputs.items()}
+def store(backend: Backend, arrays: Mapping[str, Array]) -> dict[str, DeviceArray]:
+    """Store arrays on the device, and wait until they are there."""
+    stored = {name: backend.to_device(a) for name, a in arrays.items()}
     backend.synchronize()
     return stored
 
@@ -85,12 +86,15 @@ def copy_plainly(a: Array) -> Array:
     return made
 
 
-def time_fetch(backend: Backend, name_arrays: Callable[[], Mapping[str, DeviceArray]]) -> tuple[dict[str, Array], int]:
+def time_fetch(
+    to_host: Callable[[DeviceArray], Array], name_arrays: Callable[[], Mapping[str, DeviceArray]]
+) -> tuple[dict[str, Array], int]:
     """Return copies of arrays on the host by name, and the time in ns that this took.
 
+    to_host: brings one to the host.
     name_arrays: returns the arrays. It is timed, too: a result can do its work when it is asked for its parts or shape.
     """
-    to_host, begun = backend.to_host, time.perf_counter_ns()
+    begun = time.perf_counter_ns()
     copies = {name: np.array(to_host(a)) for name, a in name_arrays().items()}
     return copies, time.perf_counter_ns() - begun
 
@@ -100,32 +104,36 @@ def look_at(
     member: Member,
     result: Outputs,
     call_ns: float,
-    like: Mapping[str, Array] | None,
+    like: Mapping[str, Array],
+    plain_first: bool,
     flush: Callable[[], object] | None = None,
 ) -> tuple[dict[str, Array], Fetches]:
     """Bring a result and equal arrays to the host; return the outputs by name, and the times.
 
     member: whose call gave the result. call_ns: time of that call.
-    like: outputs of an earlier call, which are stored, and copied first; None copies the result first.
+    like: outputs of an earlier call, which are stored as the equal arrays. plain_first: these are copied first.
     flush: overwrites caches before each copy; None leaves them.
     """
-    backend, plain_ns = timed.backend, 0
+    backend = timed.backend
+    # Nothing of the backend, and the same in both orders: what the system does after a call, and code and memory that
+    # are used for the first time since, then fall on neither copy.
+    plain = {name: copy_plainly(a) for name, a in like.items()}
+    time_fetch(lambda a: a, timed.name_again(plain))
 
-    def time_plainly(outputs: Mapping[str, Array]) -> int:
-        stored = store_plainly(backend, outputs)
+    def time_plainly() -> int:
+        stored = store(backend, plain)
         if flush is not None:
             flush()
-        return time_fetch(backend, lambda: stored)[1]
+        return time_fetch(backend.to_host, timed.name_again(stored))[1]
 
-    if like is not None:
-        plain_ns = time_plainly(like)
+    plain_ns = time_plainly() if plain_first else 0
     if flush is not None:
         flush()
-    copies, lazy_ns = time_fetch(backend, lambda: timed.name_arrays(result))
+    copies, lazy_ns = time_fetch(backend.to_host, partial(timed.name_arrays, result))
     outputs = member.accept(copies)
-    if like is None:
-        plain_ns = time_plainly(outputs)
-    return outputs, Fetches(lazy_ns, plain_ns, call_ns, plain_first=like is not None)
+    if not plain_first:
+        plain_ns = time_plainly()
+    return outputs, Fetches(lazy_ns, plain_ns, call_ns, plain_first)
 
 
 def make_flush_of(backend: Backend) -> Callable[[], object]:

@@ -145,7 +145,7 @@ def time_fetches(session: Session, flush: Callable[[], object] | None, first: in
     member, begun = session.members[0], time.perf_counter_ns()
     result = member.run()
     call_ns = time.perf_counter_ns() - begun
-    return look_at(session.timed, member, result, call_ns, session.like if first else None, flush)[1]
+    return look_at(session.timed, member, result, call_ns, session.like, bool(first), flush)[1]
 
 
 def find_stale(session: Session) -> str | None:

@@ -175,8 +175,8 @@ class Session:
         flush: overwrites caches before each copy; None leaves them.
         """
         begun = time.perf_counter_ns()
-        like = self.like if secrets.randbelow(2) else None  # a backend does not know which of the two is copied first
-        outputs, fetches = look_at(self.timed, self.members[member], result, call_ns, like, flush)
+        plain_first = bool(secrets.randbelow(2))  # a backend does not know which of the two is copied first
+        outputs, fetches = look_at(self.timed, self.members[member], result, call_ns, self.like, plain_first, flush)
         chosen = not self.looks_at_all or secrets.randbelow(len(self.fetches) + 1) == 0  # reservoir sampling
         if chosen and isinstance(self.timed, TimedOperator):  # verifying a whole network afresh would take too long
             self.seen = Seen(outputs, self.contents_of_call(member))
