@@ -72,7 +72,7 @@ class TimedSubject(Protocol):
         """Return the output arrays of a call by name, on the device."""
 
     def name_again(self, arrays: Mapping[str, DeviceArray]) -> Callable[[], dict[str, DeviceArray]]:
-        """Return a function that gives these arrays by name, with the work by which `name_arrays` gives a result's."""
+        """Return a function that returns these arrays by name, with as much work as `name_arrays` has for a result."""
 
     @property
     def regime(self) -> Regime:

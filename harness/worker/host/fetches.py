@@ -110,7 +110,7 @@ def look_at(
 ) -> tuple[dict[str, Array], Fetches]:
     """Bring a result and equal arrays to the host; return the outputs by name, and the times.
 
-    member: whose call gave the result. call_ns: time of that call.
+    timed: the prepared problem. member: whose call gave the result. result: of that call. call_ns: time of that call.
     like: outputs of an earlier call, which are stored as the equal arrays. plain_first: these are copied first.
     flush: overwrites caches before each copy; None leaves them.
     """
