@@ -15,7 +15,6 @@ from types import SimpleNamespace
 
 import pytest
 
-import harness
 from harness.analysis.statistics import Estimate
 from harness.analysis.verdicts import Judgement
 from tests.conftest import ROOT
@@ -35,6 +34,9 @@ from gpucheck.schedule import Clock, Ended, Part, decide, exit_code, judge, run_
 from harness.capture.workload import name_problems
 from harness.plan.planner import plan_run
 from harness.plugins.manager import load_plugins
+from harness.record.directory import write_header
+from harness.record.journal import PassEntry, ResultEntry
+from tests.reports.made import make_run, time_cell
 
 PART = Part(name="one", title="one", command=("true",), estimate_s=30, limit_s=60, needs=("a", "b"))
 TINY = """
@@ -407,16 +409,20 @@ def test_a_comparison_is_summed_up_by_problem_with_its_ratio(monkeypatch):
 def test_times_of_a_run_that_was_cut_off_are_read_from_its_passes(tmp_path):
     plugin = tmp_path / "tiny.py"
     plugin.write_text(TINY)
-    run = harness.run("tiny", backends=["im2col"], output=tmp_path / "run", plugins=[str(plugin)])
-    assert len(digest(run.path)["times"]) == 1
-    journal = run.path / "journal.jsonl"
-    kept = [line for line in journal.read_text().splitlines() if json.loads(line)["type"] not in ("result", "end")]
-    journal.write_text("\n".join(kept) + "\n")
-    found = digest(run.path)
+    folder, cell = tmp_path / "run", time_cell(0, "im2col", [1000.0], "conv x=1x2x9 w=3x2x3", "tiny")
+    header = replace(make_run(cell).header, suites=("tiny",), plugins=(str(plugin),))
+    folder.mkdir()
+    journal = write_header(folder, header)
+    journal.append(PassEntry(0, *cell.measurement.passes))
+    found = digest(folder)
     assert found["cells"] == "0 of 1"
     (row,) = found["timed before the end, without a result"]
     assert (row["backend"], row["label"]) == ("im2col", "one")
-    assert row["median_us"] > 0
+    assert row["median_us"] == 1
+    journal.append(ResultEntry(replace(cell, measurement=None)))
+    journal.close()
+    found = digest(folder)
+    assert len(found["times"]) == 1 and "timed before the end, without a result" not in found
 
 
 # --- the whole -----------------------------------------------------------------------------------------------------

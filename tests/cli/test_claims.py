@@ -128,6 +128,7 @@ def test_rows_that_excuse_nothing_any_more_are_refused(place):
     assert "fault 1 has expired, 2020-02-03 was its last day" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_python_face_has_the_same_claims(place, monkeypatch):
     monkeypatch.chdir(place)
     found = harness.run(

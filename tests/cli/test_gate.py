@@ -18,6 +18,7 @@ OPTIONS = ("--plugin", "kernels.plugin", "--unqualified", "--budget", "60s")
 BROKEN = next(commit for commit in COMMITS if commit.finding == "BROKEN")
 LOST = Commit("Leave mean pooling out", "kernels/plugin.py", "def avg_pool(", "def _avg_pool(")
 NEEDS = Commit("Need more", "pyproject.toml", '["numpy"]', '["numpy", "kernels-of-nobody @ file:///nowhere"]')
+SAME = pytest.mark.slow  # `test_early` asks the same soon
 MORE = (add("README.md", "One.\n"), BROKEN, LOST, NEEDS)  # after the first commit, in this order
 
 
@@ -124,12 +125,12 @@ def test_a_law_by_itself_needs_no_times(repository, tmp_path):
     ("arguments", "message"),
     [
         ([], "base: got none, wanted --base REV"),
-        (["--base", "same", "--head", "nowhere"], "unknown revision: got 'nowhere'"),
-        (["--base", "sme"], "unknown revision: got 'sme'"),
-        (["--base-env", "/nowhere"], "interpreter not found: got '/nowhere'"),
+        pytest.param(["--base", "same", "--head", "nowhere"], "unknown revision: got 'nowhere'", marks=SAME),
+        pytest.param(["--base", "sme"], "unknown revision: got 'sme'", marks=SAME),
+        pytest.param(["--base-env", "/nowhere"], "interpreter not found: got '/nowhere'", marks=SAME),
         (["--base", "same", "--suite", "consensus"], "suite: got 'consensus', a suite of kind consensus"),
         (["--base", "same", "--backend", "kernel"], "unknown backend: got 'kernel'"),
-        (["--base", "same", "--budget", "soon"], "got 'soon', wanted a duration"),
+        pytest.param(["--base", "same", "--budget", "soon"], "got 'soon', wanted a duration", marks=SAME),
         (["--base", "begin", "--suite", "kernels-laws", "--problem", "conv x=2x3x20 w=4x3x5 stride=3"],
          "nothing to compare: kernels of this checkout supports none of the 1 cells of kernels-laws"),
         (["--base", "same", "--resolve", "much"], "share: got 'much'"),

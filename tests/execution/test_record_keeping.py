@@ -55,6 +55,7 @@ def test_a_backend_that_edits_the_records_of_its_run_makes_no_success_of_it(tmp_
     assert run.ending.reason.endswith("changed while the run was going on")
 
 
+@pytest.mark.slow  # what the test before proves
 def test_without_the_comparison_of_hashes_the_edited_run_would_be_a_success(tmp_path, monkeypatch):
     monkeypatch.setattr("harness.record.directory.find_changed", lambda *_: [])
     run = _edit(tmp_path / "run", "editing:forges")
@@ -67,7 +68,7 @@ def _run_full(tmp_path, plugin):
     command = [
         sys.executable, "-m", "harness", "run", "correctness", "--plugin", str(path), "--backend", "numpy-direct",
         *(part for images in range(1, 9) for part in ("--problem", f"conv x={images}x2x9 w=3x2x3 data=integer")),
-        "--law", "agrees-with-reference", "--jobs", "1", "--format", "markdown", "--output", str(tmp_path / "run"),
+        "--law", "agrees-with-reference", "--threads", "1", "--format", "markdown", "--output", str(tmp_path / "run"),
     ]  # fmt: skip
     return subprocess.run(
         command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=600
@@ -95,7 +96,7 @@ def _refuse(*arguments, **named):
 def _small_run(folder):
     return harness.run(
         "correctness", backends=["numpy-direct"], problems=["conv x=1x2x9 w=3x2x3 data=integer"],
-        laws=["agrees-with-reference"], output=folder,
+        laws=["agrees-with-reference"], threads=1, output=folder,
     )  # fmt: skip
 
 
@@ -124,7 +125,7 @@ def test_a_backend_is_not_called_wrong_on_a_full_disk(tmp_path, monkeypatch):
     with pytest.raises(UnwritableError, match="no room"):
         harness.run(
             "correctness", backends=["dying:exits"], problems=["conv x=7x2x9 w=3x2x3"], plugins=[plugin],
-            laws=["agrees-with-reference"], output=tmp_path / "wrong",
+            laws=["agrees-with-reference"], threads=1, output=tmp_path / "wrong",
         )  # fmt: skip
     run = read_run(tmp_path / "wrong")
     assert not run.results and run.ending.reason == "no room"

@@ -64,7 +64,7 @@ def test_a_killed_run_goes_on_with_what_is_missing(tmp_path, whole):
     assert not seal_file(run.header.run).exists() and not (folder / "writer.json").exists()
 
 
-@pytest.mark.parametrize("lines", [0, 3])
+@pytest.mark.parametrize("lines", [0, pytest.param(3, marks=pytest.mark.slow)])
 def test_it_goes_on_from_every_line_and_a_second_time(tmp_path, whole, lines):
     folder = cut(whole.path, tmp_path / "run", lines, b'{"type":"res')
     run = resume(folder)
@@ -74,6 +74,7 @@ def test_it_goes_on_from_every_line_and_a_second_time(tmp_path, whole, lines):
     assert again == run and count(folder, "resume") == 1  # nothing is missing, so nothing is written
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_header_is_begun_in_its_folder(tmp_path, whole):
     folder = tmp_path / "run"
     (folder / "workers").mkdir(parents=True)
@@ -83,6 +84,7 @@ def test_a_run_killed_before_its_header_is_begun_in_its_folder(tmp_path, whole):
     assert read_outcomes(run) == read_outcomes(whole) and run.resumptions == ()
 
 
+@pytest.mark.slow  # a killed one does
 def test_an_interrupted_run_goes_on_and_its_end_is_the_last_one(tmp_path, whole):
     class Interrupting(SimpleNamespace):
         def recorded(self, result):
@@ -257,6 +259,7 @@ def test_deaths_in_a_row_are_counted_over_the_interruption(whole, outcomes, deat
     assert Recorded(results=results).count_deaths(cells) == deaths
 
 
+@pytest.mark.slow
 def test_no_file_of_the_state_folder_is_needed(tmp_path, monkeypatch, killed, whole):
     (tmp_path / "file").touch()
     monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "file"))

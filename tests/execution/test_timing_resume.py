@@ -71,7 +71,9 @@ def test_the_passes_of_a_problem_are_written_together(whole):
 
 
 # in the second turn, of which one arm is written; in the first of the second pass; after the last one
-@pytest.mark.parametrize(("written", "kept"), [(3, 2), (5, 4), (8, 8)])
+@pytest.mark.parametrize(
+    ("written", "kept"), [(3, 2), *(pytest.param(*one, marks=pytest.mark.slow) for one in ((5, 4), (8, 8)))]
+)
 def test_passes_that_were_recorded_are_not_timed_again(tmp_path, whole, written, kept):
     folder = cut(whole.path, tmp_path / "run", find_line(whole.path, written - 1), b'{"type":"pass","ce')
     before = list_passes(whole.path)[:kept]

@@ -47,6 +47,7 @@ def test_two_voters_decide_nothing(tmp_path):
     assert find_exit_code(run) == 4
 
 
+@pytest.mark.slow
 def test_who_crashes_has_no_vote(tmp_path):
     run = harness.run(
         "consensus", backends=(*TRIO, "dying:exits"), problems=["conv x=7x3x9x11 w=4x3x3x2"],

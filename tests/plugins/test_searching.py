@@ -56,7 +56,7 @@ LINE = "conv x=2x2x9 w=3x2x3 data=integer"
 
 def _run(folder, *arguments):
     return subprocess.run(
-        [sys.executable, "-m", "harness", "run", "correctness", "--problem", LINE, "--jobs", "1", "--output", "run",
+        [sys.executable, "-m", "harness", "run", "correctness", "--problem", LINE, "--threads", "1", "--output", "run",
          *arguments],
         cwd=folder, env=os.environ | {"TRACE": str(folder / "trace")}, capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -43,7 +43,7 @@ OUTCOMES = {
 SLOW = {  # a quick one does much the same
     "sys-exit-0", "raises-usage-error", "equals-everything", "patches-numpy",
     "patches-later", "traces", "writes-garbage", "keyboard-interrupt", "raises-what-has-no-text",
-    "raises-surrogates", "writes-before-its-input",
+    "raises-surrogates", "writes-before-its-input", "closes-all-descriptors", "object-array",
 }  # fmt: skip
 
 
@@ -60,13 +60,22 @@ def test_a_hostile_backend_is_found_out(tmp_path, name):
     assert find_exit_code(run) == 1
 
 
-@pytest.mark.parametrize("line", [LINE, pytest.param("conv x=2x3x8x8 w=4x3x3x3", marks=pytest.mark.slow)])
-def test_a_timed_answer_is_judged_elsewhere(tmp_path, line):
+@pytest.mark.parametrize(
+    ("names", "line"),
+    [
+        (("accepts-itself-when-timed",), LINE),
+        pytest.param(("accuses-itself",), LINE, marks=pytest.mark.slow),
+        pytest.param(
+            ("accepts-itself-when-timed", "accuses-itself"), "conv x=2x3x8x8 w=4x3x3x3", marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_a_timed_answer_is_judged_elsewhere(tmp_path, names, line):
     run = harness.run(
-        "speed-short", backends=["hostile:accepts-itself-when-timed", "hostile:accuses-itself"], problems=[line],
-        plugins=[HOSTILE], output=tmp_path / "run", jobs=1,
+        "speed-short", backends=[f"hostile:{name}" for name in names], problems=[line], plugins=[HOSTILE],
+        output=tmp_path / "run", jobs=1,
     )  # fmt: skip
-    assert [result.outcome for result in run.results] == ["failed"] * 2, [one.reason for one in run.results]
+    assert [result.outcome for result in run.results] == ["failed"] * len(names), [one.reason for one in run.results]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +139,8 @@ def test_answers_with_every_number_of_threads_are_judged_elsewhere(tmp_path):
     assert "set_threads(1) is ignored" in found["faulty:limit-ignored"].reason
 
 
-@pytest.mark.parametrize("fields", [pytest.param("", marks=pytest.mark.slow), " mixed=numpy-direct"])
+@pytest.mark.slow  # a quick test asks what is timed of a network
+@pytest.mark.parametrize("fields", ["", " mixed=numpy-direct"])
 def test_layers_of_a_network_are_judged_elsewhere(tmp_path, fields):
     run = harness.run(
         "networks", backends=["hostile:patches-comparison"], problems=[f"network lenet5 step n=2{fields}"],

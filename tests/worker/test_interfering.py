@@ -69,6 +69,7 @@ def test_a_start_has_its_own_limit_and_says_it(tmp_path, monkeypatch):
     assert "no answer within the limit of 5 s for a start, which loads the plugins and asks probe()" in result.reason
 
 
+@pytest.mark.slow
 def test_a_long_reason_is_cut_before_it_is_recorded(tmp_path):
     run = _run(tmp_path, "talks-in-probe")
     (result,) = run.results

@@ -37,7 +37,7 @@ def mark_slow(names, quick):
     return [pytest.param(one, marks=[pytest.mark.slow] * (one not in quick)) for one in names]
 
 
-@pytest.mark.parametrize("name", mark_slow(REFUSALS, quick=("claims-skipped", "raises-unsupported")))
+@pytest.mark.parametrize("name", mark_slow(REFUSALS, quick=("claims-skipped",)))
 def test_a_backend_cannot_refuse_in_the_name_of_the_harness(tmp_path, name):
     run = harness.run(
         "speed-short", backends=[f"refusing:{name}"], problems=[TIMED], plugins=[REFUSING],
@@ -71,7 +71,7 @@ OTHERS = "in its process it declares other numerics than to the plan: accumulato
 @pytest.mark.parametrize(
     ("name", "outcome", "reason"),
     [
-        ("declares-wider", "error", OTHERS),
+        pytest.param("declares-wider", "error", OTHERS, marks=pytest.mark.slow),
         pytest.param("declares-many-roundings", "failed", "wanted", marks=pytest.mark.slow),
         ("declares-coarse-sums", "failed", "wanted"),
         pytest.param(
@@ -92,7 +92,7 @@ def test_a_declaration_widens_no_bound_that_the_plan_does_not_show(tmp_path, sui
     ]
 
 
-@pytest.mark.parametrize("name", ["declares-coarse-layers", "declares-wider"])
+@pytest.mark.parametrize("name", [pytest.param("declares-coarse-layers", marks=pytest.mark.slow), "declares-wider"])
 def test_nor_any_bound_of_a_layer_of_a_network(tmp_path, name):
     run = harness.run(
         "networks", backends=[f"refusing:{name}"], problems=["network lenet5 step n=2"], plugins=[REFUSING],

@@ -185,16 +185,24 @@ def test_a_wrong_number_of_replies_ends_the_process(items):
     host.close()
 
 
-@pytest.mark.parametrize("law", ["views-are-read-right", "prepared-calls-are-steady", "history-leaves-no-trace"])
-@pytest.mark.parametrize(
-    ("name", "outcome", "reason"),
-    [
-        ("writes-beyond-its-input", "failed", "memory around x was written by the call"),
-        ("raises-surrogates", "error", "ValueError"),
-        ("sys-exit-0", "crashed", "exit code 0"),
-    ],
-)
-def test_a_law_that_asks_together_finds_hostile_calls(tmp_path, law, name, outcome, reason):
+TOGETHER = ("views-are-read-right", "prepared-calls-are-steady", "history-leaves-no-trace")
+HOSTILE = {
+    "writes-beyond-its-input": ("failed", "memory around x was written by the call"),
+    "raises-surrogates": ("error", "ValueError"),
+    "sys-exit-0": ("crashed", "exit code 0"),
+}
+
+
+def _pair_laws_and_hostile():
+    """Pair every law with every hostile backend; one pair of each is quick."""
+    for place, law in enumerate(TOGETHER):
+        for number, name in enumerate(HOSTILE):
+            yield pytest.param(law, name, marks=[] if place == number else [pytest.mark.slow])
+
+
+@pytest.mark.parametrize(("law", "name"), list(_pair_laws_and_hostile()))
+def test_a_law_that_asks_together_finds_hostile_calls(tmp_path, law, name):
+    outcome, reason = HOSTILE[name]
     run = harness.run(
         "correctness", backends=[f"hostile:{name}"], problems=[PROBLEM.line], laws=[law],
         plugins=[str(ROOT / "tests" / "faulty" / "hostile.py")], output=tmp_path / "run",

@@ -65,7 +65,7 @@ DECIDED = {
     "workspace-beyond-64-bits": ("skipped", "above the limit of"),
     "workspace-none": ("error", "its estimate raised TypeError: workspace gave NoneType"),
 }  # fmt: skip
-LATE = ("stops", "spins", "sleeps")
+LATE = ("stops", "sleeps", pytest.param("spins", marks=pytest.mark.slow))
 
 
 def plan(registry, *names, lines=(LINE,), laws=("agrees-with-reference",)):
@@ -139,9 +139,9 @@ def register_backends(register):
     ("line", "reason"),
     [
         ("print('last words', flush=True); os._exit(0)", "ended with exit code 0; it last wrote 'last words'"),
-        ("sys.exit(0)", "SystemExit: 0"),
-        ("raise KeyboardInterrupt", "ended with signal SIGINT"),
-        ("os.kill(os.getpid(), 11)", "ended with signal SIGSEGV"),
+        pytest.param("sys.exit(0)", "SystemExit: 0", marks=pytest.mark.slow),
+        pytest.param("raise KeyboardInterrupt", "ended with signal SIGINT", marks=pytest.mark.slow),
+        pytest.param("os.kill(os.getpid(), 11)", "ended with signal SIGSEGV", marks=pytest.mark.slow),
         ("raise ValueError('x' * 10**6)", "ValueError: xxx"),
     ],
 )
@@ -198,8 +198,8 @@ main.describe_plugin = lie
     [
         ("dtypes=('float128',)", "gave what is no answer (Invalid enum value 'float128'"),
         ("rate=-1.0", "its process declares what cannot be: UsageError: backend 'mine', rate: got -1.0"),
-        ("name='torch'", "the name 'torch' is taken among backends"),
-        ("name='x' * 2**25", "gave what is no answer (got a frame of"),
+        pytest.param("name='torch'", "the name 'torch' is taken among backends", marks=pytest.mark.slow),
+        pytest.param("name='x' * 2**25", "gave what is no answer (got a frame of", marks=pytest.mark.slow),
     ],
 )
 def test_a_process_that_lies_is_a_broken_plugin(tmp_path, field, reason):
@@ -255,7 +255,7 @@ def test_a_plugin_that_patches_wherever_it_is_asked_changes_no_outcome(tmp_path)
     name = write_plugin(tmp_path, HEAD + PATCHES)
     done = run_command(
         tmp_path, "run", "correctness", "--plugin", name, "--backend", "mine", "--problem", LINE, "--law",
-        "agrees-with-reference", "--output", str(tmp_path / "run"), "--jobs", "1", "--format", "csv",
+        "agrees-with-reference", "--output", str(tmp_path / "run"), "--threads", "1", "--format", "csv",
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     run = harness.load(tmp_path / "run")
@@ -275,7 +275,7 @@ def test_a_plugin_that_is_judge_and_party_is_named(tmp_path, capsys):
     name = write_plugin(tmp_path, HEAD + FOOT + PARTY)
     run = harness.run(
         "correctness", plugins=[name], backends=["mine"], problems=[LINE], laws=["agrees-with-reference"],
-        output=tmp_path / "run", jobs=1,
+        output=tmp_path / "run", threads=1,
     )  # fmt: skip
     assert "judged by the party" in capsys.readouterr().out
     assert harness.load(tmp_path / "run").header.parties == run.header.parties == {name: ("hooks",)}
