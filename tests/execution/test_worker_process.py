@@ -23,7 +23,7 @@ FINE = ("conv x=2x2x9 w=3x2x3 data=integer", "conv x=3x2x9 w=3x2x3 data=integer"
 def _run(tmp_path, backend, problems=(FINE[0], FATAL, FINE[1]), **limits):
     return harness.run(
         "correctness", backends=[backend], problems=problems, laws=["agrees-with-reference"], plugins=[DYING],
-        output=tmp_path / "run", limits=Limits(**limits), jobs=1,
+        output=tmp_path / "run", limits=Limits(**limits), threads=1,
     )  # fmt: skip
 
 
@@ -62,6 +62,7 @@ def test_a_wrong_shape_is_an_error_that_names_both(tmp_path):
     assert "shape (2, 3, 6), wanted (2, 3, 7)" in run.results[0].reason
 
 
+@pytest.mark.slow
 def test_a_wrong_dtype_is_an_error_that_names_both(tmp_path):
     run = _run(tmp_path, "dying:wrong-dtype", FINE[:1])
     assert run.results[0].outcome == "error"
@@ -81,6 +82,7 @@ def test_a_backend_that_dies_again_and_again_is_given_up(tmp_path):
     assert "3 cells in a row ended the worker" in run.results[4].reason
 
 
+@pytest.mark.slow
 def test_none_for_an_array_is_an_error_that_names_the_operator(tmp_path):
     run = _run(tmp_path, "dying:gives-none", FINE[:1])
     assert run.results[0].reason.startswith("ValueError: conv gave NoneType for y, wanted an array")
@@ -266,13 +268,19 @@ def register_backends(register):
 """
 
 
-@pytest.mark.parametrize("head", ["protocol.HEAD.pack(len(body), 0) + body", "b'1234'", "b'garbage' * 9"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        "protocol.HEAD.pack(len(body), 0) + body",
+        *(pytest.param(head, marks=pytest.mark.slow) for head in ("b'1234'", "b'garbage' * 9")),
+    ],
+)
 def test_what_a_backend_writes_to_the_pipe_is_no_reply(tmp_path, head):
     plugin = tmp_path / "forger.py"
     plugin.write_text(SECOND_REPLY.replace("HEAD", head))
     lines = [f"conv_bias_grad x=1x2x{n} w=3x2x1" for n in (3, 4, 5)]
     run = harness.run("correctness", backends=["forger"], problems=lines, laws=["agrees-with-reference"],
-                      plugins=[str(plugin)], output=tmp_path / "run")  # fmt: skip
+                      plugins=[str(plugin)], threads=1, output=tmp_path / "run")  # fmt: skip
     assert {result.outcome for result in run.results} == {"crashed"}, [one.reason for one in run.results]
 
 
