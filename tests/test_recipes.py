@@ -131,19 +131,23 @@ def test_the_history_on_github_grows_on_its_branch(repository, tmp_path):
     assert "4 series" in (tmp_path / "summary.md").read_text()
 
 
-# Of the scenarios, those in which the lines of a service differ: what a job fetches, how it ends, what it is told.
-DIFFERING = ("clean change", "wrong in one dtype", "broken import", "shallow clone")
 NAMED = {scenario.name: scenario for scenario in SCENARIOS}
+# Of each kind one: an answer, an error before anything is compared, a build, a clone. `make recipes` runs all of them,
+# and the tests above have right and wrong changes for the two services.
+ASKED = {
+    "a shell script": ("wrong in one dtype", "broken import", "C extension in a subfolder", "submodule"),
+    "GitHub": ("shallow clone",),
+    "GitLab": ("shallow clone",),
+}
 
 
 def _list_jobs():
-    for recipe in RECIPES:
-        for name, scenario in NAMED.items():
-            if recipe == "a shell script" or name in DIFFERING:
-                marks = [pytest.mark.slow, *([pytest.mark.builds] if scenario.builds else [])]
-                yield pytest.param(recipe, name, marks=marks)
+    for recipe, names in ASKED.items():
+        for name in names:
+            yield pytest.param(recipe, name, marks=[pytest.mark.builds] * NAMED[name].builds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "name"), list(_list_jobs()))
 def test_a_recipe_says_of_a_change_what_it_is(qualified, tmp_path, recipe, name):
     scenario = NAMED[name]
