@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from harness.errors import UsageError, ask_meant, suggest
+from harness.errors import UnbuiltError, UsageError, ask_meant, suggest
 
 TRIES = 5
 RETRY_S = 0.02
 # Git sets these for its hooks; they would redirect our commands to another repository.
 COMMITTER = ("-c", "user.name=conv-harness", "-c", "user.email=", "-c", "commit.gpgSign=false")
+POINTER = "version https://git-lfs.github.com/spec/"
 GIT_OWN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
 
 
@@ -137,6 +138,7 @@ def open_sources_copy(repository: Path, revision: str, path: Path) -> Iterator[P
 def _add_worktree(repository: Path, revision: str, path: Path) -> None:
     """Check out a revision and its submodules, which are worktrees of the repositories of the checkout's submodules."""
     _add_own_files(repository, revision, path)
+    _refuse_pointers(repository, revision, path)
     for inner, commit in list_submodules(repository, revision).items():
         here = repository / inner
         try:
@@ -147,6 +149,27 @@ def _add_worktree(repository: Path, revision: str, path: Path) -> None:
                 "not have; wanted it there, as by `git submodule foreach git fetch --unshallow`"
             ) from None
         _add_worktree(here, commit, path / inner)
+
+
+def _refuse_pointers(repository: Path, revision: str, path: Path) -> None:
+    """Raise UnbuiltError for a file of a worktree that is a pointer of Git LFS, but the file itself in the checkout."""
+    try:
+        names = git(path, "grep", "-l", "-z", "--fixed-strings", POINTER).split("\0")
+    except GitError:  # no file has it
+        return
+    for name in names:
+        here = repository / name
+        if _is_pointer(path / name) and here.is_file() and not _is_pointer(here):
+            raise UnbuiltError(
+                f"revision {revision[:12]}: its '{name}' is a pointer of Git LFS, and the checkout has the file; "
+                f"wanted the file for both, as by `git lfs install && git lfs fetch origin {revision[:12]}`"
+            )
+
+
+def _is_pointer(file: Path) -> bool:
+    with suppress(OSError), file.open("rb") as opened:
+        return opened.read(len(POINTER)) == POINTER.encode()
+    return False
 
 
 def _find_submodules(repository: Path, revision: str) -> Iterator[str]:

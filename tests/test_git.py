@@ -4,8 +4,9 @@ import os
 
 import pytest
 
-from harness.errors import UsageError
+from harness.errors import UnbuiltError, UsageError
 from harness.git import (
+    POINTER,
     GitError,
     copy_checkout,
     describe_checkout,
@@ -139,6 +140,29 @@ def test_a_commit_that_a_submodule_lacks_is_named_and_leaves_nothing(nested, tmp
     ):
         pass
     assert not (tmp_path / "old").exists() and len(list_worktrees(outer)) == 1
+
+
+@pytest.mark.parametrize("fetched", [True, False])
+def test_a_pointer_of_lfs_is_no_file_of_a_revision_if_the_checkout_has_the_file(tmp_path, monkeypatch, fetched):
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    git(repository, "init", "--quiet")
+    (repository / "table.bin").write_text(f"{POINTER}v1\noid sha256:4d7a\nsize 12\n")
+    (repository / "README.md").write_text(f"Files are kept in LFS: {POINTER}\n")
+    revision = commit(repository, "pointer")
+    if fetched:
+        (repository / "table.bin").write_bytes(b"1.0")
+        with (
+            pytest.raises(UnbuiltError, match=r"its 'table\.bin' is a pointer of Git LFS"),
+            open_worktree(repository, revision, tmp_path / "base"),
+        ):
+            pass
+    else:
+        with open_worktree(repository, revision, tmp_path / "base"):
+            pass
+    assert len(list_worktrees(repository)) == 1
 
 
 def test_uncommitted_changes_of_a_submodule_are_in_no_copy_and_refused(nested):

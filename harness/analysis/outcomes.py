@@ -18,8 +18,6 @@ Word = Literal["BROKEN", "MISSING", "INCONCLUSIVE", "WRONG BEFORE", "MENDED", "N
 STATES: tuple[State, ...] = get_args(State)
 WORDS: tuple[Word, ...] = get_args(Word)
 BEYOND = ("MORE MEMORY", "LESS PRECISE")  # words of a gate's limits, for cells that are UNCHANGED in the table
-# Errors caused by the environment, not by the backend; they say nothing about a version.
-MISSING_FILES = ("ImportError:", "ModuleNotFoundError:", "OSError:", "FileNotFoundError:")
 ALL_NEW = (
     "cannot tell: all cells are NEW, so that nothing was compared; name a base first that can do one of them, or other "
     "problems (--suite, --problem)"
@@ -39,8 +37,8 @@ CODE: Mapping[str, ExitCode] = {
 }
 
 # A row for each state of the base, a column for each of the new version. "wrong" stands for the four outcomes in WRONG.
-# silent: the base gave no result for any cell, because a file or library is missing or its worker died. Nothing is
-# known of its abilities, and an error in the new version was not seen in the base.
+# silent: the base gave no answer for any cell: each raised, or its worker died. Nothing is known of its abilities, as a
+# file or library may be missing, and an error in the new version was not seen in the base.
 # not reached: the budget ended before the first pass; also stands for "cannot tell": the machine cannot tell whether
 # its times are true.
 _NOW = ("passed", "wrong", "unsupported", "unavailable", "skipped", "absent", "not reached")
@@ -117,25 +115,23 @@ def _is_measured(result: Result | None) -> bool:
 
 
 def find_silent(results: Iterable[Result]) -> Silent:
-    """Return the arms in which a cell could not run and no cell gave an answer, separately for laws and times."""
+    """Return the arms in which a cell was wrong and none gave an answer, right or wrong: separately for laws and times.
+
+    A version that raises in every call may lack a file as well as one that says so, whatever the exception is.
+    """
     cells: dict[tuple[str, bool], list[Result]] = defaultdict(list)
     for result in results:
         cells[result.arm, _is_timed(result)].append(result)
     return frozenset(
-        key for key, seen in cells.items() if any(map(could_not_run, seen)) and not any(map(is_answer, seen))
+        key
+        for key, seen in cells.items()
+        if any(one.outcome in WRONG for one in seen) and not any(map(is_answer, seen))
     )
 
 
 def is_answer(result: Result) -> bool:
-    """Return True if the result shows what a version does: passed, failed, or an error of its own."""
-    return result.outcome in ("passed", "failed") or (result.outcome == "error" and not could_not_run(result))
-
-
-def could_not_run(result: Result) -> bool:
-    """Return True if the worker died or ran into the time limit, or a file or library was missing."""
-    return result.outcome in ("crashed", "timeout") or (
-        result.outcome == "error" and (result.reason or "").startswith(MISSING_FILES)
-    )
+    """Return True if the result is of an answer, right or wrong."""
+    return result.outcome in ("passed", "failed")
 
 
 def _is_timed(result: Result | None) -> bool:
@@ -157,7 +153,7 @@ def _state_of_base(base: Result | None, silent: Silent) -> State:
         return "absent"
     if base.outcome == "skipped" and (base.reason or "").endswith(GAVE_UP):
         return "unavailable"
-    if could_not_run(base) and (base.arm, _is_timed(base)) in silent:
+    if base.outcome in WRONG and (base.arm, _is_timed(base)) in silent:
         return "silent"
     return _state_of(base)
 

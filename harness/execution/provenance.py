@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+from harness.execution.shared_files import INSTALLED, find_unmade, has_changed, is_copy, is_kept_build, list_changed
 from harness.git import GitError, git
 
 SYSTEM = ("/usr", "/lib", "/lib64", "/opt", "/nix", "/etc")  # files of the machine, not of a revision
@@ -91,6 +92,18 @@ class Origins:
                 continue
             if file := self._find_common(arm, other, loaded):
                 return f"{arm} and {other} load the same '{file}', though its sources differ between them; {WANTED}"
+            for first, second in ((arm, other), (other, arm)):
+                if file := self._find_unmade(first, second, loaded):
+                    return (
+                        f"{first} loads '{file}', which git ignores and {second} lacks, so that it runs something "
+                        "else; wanted both versions made in the same way (--build-command, --build always)"
+                    )
+            if file := self._find_kept(arm, other, loaded):
+                return (
+                    f"{arm} and {other} load the same '{file}', which one of them has built or kept, though modules "
+                    "that it may be made from differ between them; wanted a library for each version: give it a name "
+                    "with a hash of its sources, or a folder in the sources"
+                )
         return None
 
     def find_stale(self, arm: str, loaded: Loaded) -> str | None:
@@ -113,16 +126,55 @@ class Origins:
         if self.repository is None or revisions[0] == revisions[1]:
             return ""
         folders = loaded[first].packages | loaded[second].packages
+        changed = list_changed(self.repository, *revisions)
         for file in sorted(loaded[first].files & loaded[second].files):
             if _is_below(file, self.instrument):
                 continue
             if (source := self.installed.get(file)) is not None:
                 paths = [str(source)]
+            elif self._may_be_copy(file, folders) and is_copy(Path(file), self.repository, changed, COMPILED):
+                return file
             elif _is_built(file, self.repository, folders):
                 paths = [f":(glob)**/*{end}" for end in COMPILED]
             else:
                 continue
             if sources_differ(self.repository, *revisions, paths):
+                return file
+        return ""
+
+    def _may_be_copy(self, file: str, folders: Collection[str]) -> bool:
+        """Return True for a file outside of the repository that does not belong to Python or the machine."""
+        if self.repository is None or Path(file).is_relative_to(self.repository):
+            return False
+        return bool(INSTALLED & set(Path(file).parts)) or not _is_below(file, (*SYSTEM, *folders))
+
+    def _find_unmade(self, first: str, second: str, loaded: Mapping[str, Loaded]) -> str:
+        """Return a file that one version has from the checkout, and that was never made for the other; or ""."""
+        one, other = self.sides[first], self.sides[second]
+        if None in (one.tree, other.tree) or one.tree == other.tree or one.revision or not other.revision:
+            return ""
+        assert one.tree is not None and other.tree is not None
+        files = {
+            file
+            for file in loaded[first].files
+            if not _is_below(file, (*self.instrument, *(p for p in loaded[first].packages if p != str(one.tree))))
+        }
+        return find_unmade(files, one.tree, other.tree, loaded[second].files)
+
+    def _find_kept(self, first: str, second: str, loaded: Mapping[str, Loaded]) -> str:
+        """Return a library of a folder for caches that two versions share although modules of theirs differ; or ""."""
+        sides = self.sides[first], self.sides[second]
+        revisions = [side.revision for side in sides]
+        if self.repository is None or revisions[0] == revisions[1]:
+            return ""
+        folders = loaded[first].packages | loaded[second].packages
+        for file in sorted(loaded[first].files & loaded[second].files):
+            if not _is_built(file, self.repository, folders) or _is_below(file, self.instrument):
+                continue
+            if is_kept_build(Path(file)) and has_changed(
+                loaded[first].files | loaded[second].files, [side.tree for side in sides],
+                list_changed(self.repository, *revisions),
+            ):  # fmt: skip
                 return file
         return ""
 
@@ -138,7 +190,7 @@ def _is_from(file: Path, tree: Path, own: Side, packages: Collection[str], instr
 
 def _is_built(file: str, repository: Path, folders: Iterable[str]) -> bool:
     """Return True if a file is a library that belongs neither to the machine nor to the interpreter."""
-    if not _is_library(file) or Path(file).is_relative_to(repository):
+    if not _is_library(file) or Path(file).is_relative_to(repository) or INSTALLED & set(Path(file).parts):
         return False
     return not _is_below(file, (*SYSTEM, *folders))
 

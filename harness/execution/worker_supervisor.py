@@ -288,9 +288,14 @@ class WorkerSupervisor:
         return self.worker, reply
 
     def list_files(self) -> None:
-        """Pass the files that the worker has loaded to `look`, if there is one. Raises what `look` raises."""
+        """Pass the files that the worker has loaded to `look`, if there is one. Raises what `look` raises.
+
+        A worker whose backend cannot run has loaded a part of them, from which nothing follows.
+        """
         self.looks_again = False
         if self.look is None or self.worker is None or self.worker.suspended or self.stopped:
+            return
+        if self.ready is None or self.ready.reason:
             return
         try:
             reply = self.worker.ask(ListFiles(), START_S, self.memory_bytes, AN_ORDER)

@@ -100,8 +100,11 @@ def test_an_arm_is_silent_for_laws_and_times_apart():
     died = result("mine", LAW, LINE, "crashed", None)
     assert find_silent([died]) == {("mine", False)}
     assert find_silent([died, time_cell(0, "mine", spread(1.0))]) == {("mine", False)}
-    for outcome in ("passed", "failed", "error"):
+    for outcome in ("passed", "failed"):
         assert not find_silent([died, replace(died, law="other", outcome=outcome)])
+    assert find_silent([replace(died, outcome="error", reason="ValueError: version https://git-lfs")]) == {
+        ("mine", False)
+    }
     assert not find_silent([replace(died, outcome="unavailable")])
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,98 @@ def test_the_same_library_is_foreign_to_one_of_two_versions_of_its_sources(monke
     monkeypatch.setattr(provenance, "sources_differ", lambda *given: False)
     assert not find(["/tmp/build/libfast.so"], ["/tmp/build/libfast.so"])
     assert asked[0][1:3] == ("old", "")
+
+
+def _commit(folder, files, message="change"):
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", message)
+
+
+@pytest.fixture
+def two(tmp_path, monkeypatch):
+    """The checkout of a repository with two commits, and a worktree of the first; lib/kernels/plain.py differs."""
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    git(checkout, "init", "--quiet")
+    files = {"lib/kernels/__init__.py": "", "lib/kernels/plain.py": "A = 1\n", "lib/other/__init__.py": ""}
+    _commit(checkout, files | {"lib/alone.py": "A = 1\n", ".gitignore": "*.so\n_made.py\n_version.py\n"})
+    git(checkout, "worktree", "add", "--quiet", "--detach", str(tmp_path / "base"))
+    _commit(checkout, {"lib/kernels/plain.py": "A = 2\n", "lib/alone.py": "A = 2\n"})
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+def _find(folder, common=(), base=(), head=()):
+    sides = {
+        "k@old": Side(family="k", revision=git(folder / "base", "rev-parse", "HEAD"), tree=folder / "base"),
+        "k": Side(family="k", revision="", tree=folder / "checkout"),
+    }
+    packages = (str(folder / "venv/lib/python3/site-packages"),)
+    files = {
+        "k@old": loaded(*(str(folder / name) for name in (*common, *base)), packages=packages),
+        "k": loaded(*(str(folder / name) for name in (*common, *head)), packages=packages),
+    }
+    return Origins(sides=sides, repository=folder / "checkout").find_foreign("k", files)
+
+
+@pytest.mark.parametrize(
+    ("file", "foreign"),
+    [
+        ("site/kernels/plain.py", True),
+        ("site/kernels/_fast.so", True),  # whose source may be any file of the package
+        ("venv/lib/python3/site-packages/kernels/plain.py", True),
+        ("venv/lib/python3/site-packages/other/__init__.py", False),  # has not changed
+        ("venv/lib/python3/site-packages/numpy/__init__.py", False),
+        ("lib/alone.py", True),
+        ("python3/alone.py", False),  # another module of this name
+    ],
+)
+def test_a_copy_of_a_package_that_differs_is_shared_by_no_two_versions(two, file, foreign):
+    path = two / file
+    path.parent.mkdir(parents=True)
+    if path.parent.name not in ("lib", "python3"):
+        (path.parent / "__init__.py").touch()
+    found = _find(two, [file])
+    assert (f"load the same '{path}', though its sources differ" in found) if foreign else found is None
+
+
+@pytest.mark.parametrize(
+    ("file", "kept"),
+    [
+        ("home/.cache/kernels/conv.so", True),
+        ("temporary/kernels/conv.so", True),
+        ("home/.cache/kernels/c4e5d6a7b8c9d0e1f2a3b4c5/conv.so", False),
+        ("temporary/me/cabcdefghijk2mnopqrst7uvwxyz.so", False),
+        ("elsewhere/libmkl.so", False),
+    ],
+)
+def test_a_build_that_is_kept_under_a_name_without_a_hash_serves_one_version(two, file, kept):
+    changed = {"base": ["base/lib/kernels/plain.py"], "head": ["checkout/lib/kernels/plain.py"]}
+    found = _find(two, [file], **changed)
+    assert ("which one of them has built or kept" in found) if kept else found is None
+    assert _find(two, [file]) is None  # no module that differs was loaded
+
+
+@pytest.mark.parametrize(
+    ("file", "unmade"),
+    [("lib/kernels/_fast.so", True), ("lib/kernels/_made.py", True), ("lib/kernels/_version.py", False),
+     ("lib/kernels/new.py", False)],
+)  # fmt: skip
+def test_a_file_that_git_ignores_is_made_for_both_versions_or_there_is_no_verdict(two, file, unmade):
+    (two / "checkout" / file).touch()
+    plain = "lib/kernels/plain.py"
+    assert not _find(two, base=[f"base/{plain}"], head=[f"checkout/{file}"])  # the base does not want it
+    (two / "base" / plain).write_text(
+        "try:\n    from kernels import _fast, _made, _version, new\nexcept ImportError: 0\n"
+    )
+    found = _find(two, base=[f"base/{plain}"], head=[f"checkout/{file}"])
+    assert (f"k loads '{two / 'checkout' / file}', which git ignores and k@old lacks" in found) if unmade else not found
+    (two / "base" / file).touch()
+    assert not _find(two, base=[f"base/{plain}"], head=[f"checkout/{file}"])
 
 
 def test_this_process_has_loaded_modules_and_libraries():
