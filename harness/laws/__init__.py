@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         sum_bound,
     )
     from harness.laws.meeting import Caller, Meetings
+    from harness.laws.nan_reach import find_nan_reach
     from harness.laws.networks.error_bounds import (
         GLUE_ROUNDINGS,
         NOISE_DRAWS,
@@ -60,6 +61,7 @@ else:
                 "norm_bound rounding_bound same_bits sum_bound"
             ),
             "meeting": "Caller Meetings",
+            "nan_reach": "find_nan_reach",
             "networks.error_bounds": (
                 "GLUE_ROUNDINGS NOISE_DRAWS add_relative_noise compute_noisily compute_reference take_elements"
             ),
@@ -76,7 +78,7 @@ __all__ = [
     "GLUE_ROUNDINGS", "LAMBDA", "NOISE_DRAWS", "PATIENCE_OF_ALL_S", "Caller", "Meetings", "NetworkUnderTest",
     "NoRoomError", "NotExactError", "PreparedCall", "Turning", "add_relative_noise",
     "call_on_large_arrays", "check_answers", "check_outputs", "compute_noisily", "compute_reference",
-    "copy_to_host", "draw_large_arrays", "has_thread_switch", "input_rounding", "is_beyond_32_bits", "is_exact",
+    "copy_to_host", "draw_large_arrays", "find_nan_reach", "has_thread_switch", "input_rounding", "is_beyond_32_bits", "is_exact",
     "judge_large_outputs", "judge_output", "limit_threads", "magnitude", "make_check", "norm_bound",
     "nothing_to_show", "rounding_bound", "same_bits", "sum_bound", "take_elements", "verify_network",
     "verify_network_layers", "watch_threads",

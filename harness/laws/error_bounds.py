@@ -21,6 +21,7 @@ import numpy as np
 
 from harness.laws.deviation import Deviation, Kind, compare_arrays, worst_of
 from harness.laws.diagnosis.pattern import describe_pattern, ulps
+from harness.laws.nan_reach import find_nan_reach
 from harness.problems import reference
 from harness.problems.accumulation import longest_sum, most_terms
 from harness.problems.arrays import Array
@@ -168,9 +169,10 @@ def make_judge(
     limits = sum_bound(problem, numerics, arrays, size)
     kind: Kind = "norm" if numerics.normwise else "bound"
     spreads = problem.data == "nonfinite" and not numerics.nan_local
+    reach = find_nan_reach(problem, numerics, arrays, wanted) if spreads else None
 
     def check(got: Array) -> Deviation:
-        expected = _as_spread(got, wanted) if spreads else wanted
+        expected = wanted if reach is None or got.shape != wanted.shape else _as_spread(got, wanted, reach)
         allowed = limits + rounding_bound(problem, expected)
         deviation = compare_arrays(got, expected, allowed, what=what, kind=kind)
         explained = _explained(deviation, problem, arrays, got, expected, allowed, what)
@@ -179,10 +181,10 @@ def make_judge(
     return check
 
 
-def _as_spread(got: Array, wanted: Array) -> Array:
-    """Replace wanted values by those of the answer that are not finite: a transform spreads NaN everywhere."""
+def _as_spread(got: Array, wanted: Array, reach: Array) -> Array:
+    """Replace wanted values within reach by those of the answer that are not finite: a transform spreads NaN."""
     wide = got.astype(np.float64)
-    spread = np.isfinite(wanted) & ~np.isfinite(wide)
+    spread = np.isfinite(wanted) & ~np.isfinite(wide) & reach
     return np.where(spread | np.isnan(wide) & ~np.isfinite(wanted), got, wanted)
 
 
