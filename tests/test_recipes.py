@@ -5,10 +5,8 @@ import subprocess
 
 import pytest
 
-from harness.analysis.qualification import Qualification, name_environment, write_qualification
 from harness.machine.state import VARIABLE
-from harness.record.environment import describe_environment
-from tests.benchmarks.bench_recipes import format_table, is_expected, read_rows
+from tests.benchmarks.bench_recipes import format_table, is_expected, read_rows, write_known
 from tests.cli.test_gate import MORE
 from tests.commands import call_harness
 from tests.gating.recipes import PAGE, RECIPES, read_gitlab, read_shell, read_steps, run_recipe, shell
@@ -34,10 +32,7 @@ def repository(tmp_path):
 def qualified(tmp_path, monkeypatch):
     """Cache of a job whose kind of machine was qualified before."""
     monkeypatch.setenv(VARIABLE, str(tmp_path / "state"))
-    environment = name_environment(describe_environment())
-    write_qualification(
-        Qualification(environment=environment, created="", cells=40, alarms=0, powers={"0.1": (40, 40)})
-    )
+    write_known()
     return str(tmp_path / "state")
 
 

@@ -94,10 +94,16 @@ def shorten(said, folder):
 def qualified(state):
     """A state folder in which this machine is qualified, whatever is known of it elsewhere."""
     with patch.dict(os.environ, {VARIABLE: str(state)}):
-        environment = name_environment(describe_environment())
+        write_known()
+        yield state
+
+
+def write_known():
+    """Qualify this machine, for gates with all threads and with one."""
+    for threads in (None, 1):
+        environment = name_environment(describe_environment(threads))
         known = Qualification(environment=environment, created="", cells=40, alarms=0, powers={"0.1": (40, 40)})
         write_qualification(known)
-        yield state
 
 
 if __name__ == "__main__":
