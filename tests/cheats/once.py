@@ -17,11 +17,11 @@ from tests.lenient import keep_all_blocks
 TRIES = 5
 
 
-def time_once(folder, plugin, backends, problem):
+def time_once(folder, plugin, backends, problem, passes=1):
     """The run of a backend of a plugin, or of several in turns, on one problem."""
     registry = load_plugins([plugin])
     registry.suites["once"] = Suite(
-        name="once", kind="speed", description="one short pass", timing=Timing(passes=1, sample_s=0.04)
+        name="once", kind="speed", description="short passes", timing=Timing(passes=passes, sample_s=0.04)
     )
     names = [backends] if isinstance(backends, str) else list(backends)
     plan = plan_run(registry, ["once"], names, name_problems([problem]))

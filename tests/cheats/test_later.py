@@ -14,6 +14,7 @@ from harness.worker.host.fetches import Fetches
 from harness.worker.outcome import CannotTellError
 from harness.worker.protocol import Prepare, Sample, Sampled
 from tests.cheats import later
+from tests.cheats.once import time_once
 from tests.conftest import ROOT
 from tests.faulty.right import Right
 
@@ -65,6 +66,16 @@ def test_no_pass_is_free(tmp_path, monkeypatch, kind):
         "speed-short", backends=[kind.name], problems=[PROBLEM], plugins=[LATER], output=tmp_path / "run", jobs=1
     )
     (result,) = run.results
+    assert result.measurement is None, result.outcome
+    assert find_exit_code(run) in (ExitCode.WRONG, ExitCode.CANNOT_TELL)
+
+
+@pytest.mark.slow
+def test_the_fifth_pass_is_not_free_either(tmp_path, monkeypatch):
+    monkeypatch.setenv(later.COUNTED, str(tmp_path / "count"))
+    run = time_once(tmp_path, LATER, later.LazyFromFifthPass.name, PROBLEM, passes=6)
+    (result,) = run.results
+    assert (tmp_path / "count").stat().st_size >= 5, "its lazy passes were reached"
     assert result.measurement is None, result.outcome
     assert find_exit_code(run) in (ExitCode.WRONG, ExitCode.CANNOT_TELL)
 
