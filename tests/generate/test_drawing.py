@@ -72,7 +72,7 @@ def test_a_seed_draws_the_same_layers_and_another_one_others():
 
 
 def test_very_many_of_something_come_with_every_dtype_and_number_of_axes():
-    drawn = list(islice(draw_layers((Operator.conv,)), 3000))
+    drawn = list(islice(draw_layers((Operator.conv,)), 6000))
     for many in ([p for p in drawn if p.x[0] > 4096], [p for p in drawn if p.x[1] > 4096]):
         assert {(p.dtype, p.axes) for p in many} == {(dtype, axes) for dtype in DTYPES for axes in (1, 2, 3)}
 

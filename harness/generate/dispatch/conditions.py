@@ -235,6 +235,18 @@ def _groups() -> list[Condition]:
     ]
 
 
+def _is_square(problem: Problem) -> bool:
+    """True if the planes of input and output are squares, or cubes, that are no points."""
+    inputs, outputs = problem.forward_spatial, windows(problem)
+    return len(inputs) > 1 and min(outputs) > 1 and len(set(inputs)) == len(set(outputs)) == 1
+
+
+def _has_whole_strides(problem: Problem) -> bool:
+    """True if every size of the input is a multiple of the stride, and a stride is larger than 1."""
+    strides = problem.window.stride
+    return max(strides) > 1 and all(n % s == 0 for n, s in zip(problem.forward_spatial, strides, strict=True))
+
+
 def _spaces() -> list[Condition]:
     return [
         _condition("space", "one position", "F", lambda p: math.prod(windows(p)) == 1),
@@ -243,9 +255,14 @@ def _spaces() -> list[Condition]:
         _condition(
             "space", "output of odd sizes", "C", lambda p: max(windows(p)) > 1 and all(o % 2 for o in windows(p))
         ),
+        _condition("space", "square planes", "A", _is_square),
         _condition("space", "output 16 wide or more", "A", lambda p: windows(p)[-1] >= 16),
         _condition("space", "output 32 wide or more", "AB", lambda p: windows(p)[-1] >= 32),
     ]
+
+
+def _whole_strides() -> Condition:
+    return _condition("space", "input of whole strides", "A", _has_whole_strides)
 
 
 def _has_batch(value: int) -> Holds:
@@ -289,7 +306,7 @@ def convolution_conditions() -> tuple[Condition, ...]:
     """Return the conditions of operators with a kernel array, factor by factor."""
     return (
         *_channels("C", count_inputs), *_channels("O", count_outputs), *_kernels(CONVOLVED), *_strides(),
-        *_paddings(), *_dilations(), *_groups(), *_spaces(), *_batches(), *_forms(), *_bias(),
+        *_paddings(), *_dilations(), *_groups(), *_spaces(), _whole_strides(), *_batches(), *_forms(), *_bias(),
     )  # fmt: skip
 
 
@@ -298,7 +315,7 @@ def pooling_conditions() -> tuple[Condition, ...]:
     """Return the conditions of pooling and its gradients, factor by factor."""
     return (
         *_channels("C", count_inputs), *_pooled_kernels(), *_strides(), *_paddings(), *_dilations(), *_spaces(),
-        *_batches(), *_forms(), *_rounding(),
+        _whole_strides(), *_batches(), *_forms(), *_rounding(),
     )  # fmt: skip
 
 

@@ -148,6 +148,7 @@ def domain(operator: Operator, axes: int) -> Mapping[str, tuple[Any, ...]]:
         "height": OTHERS,
         "width": WIDTHS,
         "remainder": SIDES,
+        "square": (False, False, True),
         "kept": ("channels", "batch", "space"),
     }
 
@@ -175,15 +176,21 @@ def layer_of(operator: Operator, axes: int, chosen: Mapping[str, Any], dear: flo
     begin, end = (chosen["begin"][-axes:], chosen["end"][-axes:]) if open_sides else window.sides
     channels, outputs, groups = _count(operator, window, chosen)
     zeros = (0,) * axes
+    if full:
+        out, begin, end, remainder = (1,) * axes, zeros, zeros, zeros
+    elif chosen["square"]:
+        out, remainder = (chosen["height"],) * axes, window.fill_strides(begin, end)
+    else:
+        out, remainder = (chosen["depth"], chosen["height"], chosen["width"])[-axes:], chosen["remainder"][-axes:]
     choices = Choices(
         operator=operator,
-        out=(1,) * axes if full else (chosen["depth"], chosen["height"], chosen["width"])[-axes:],
+        out=out,
         kernel=window.kernel,
         stride=window.stride or (1,) * axes,
         dilation=(1 if full else window.dilation,) * axes,
-        begin=zeros if full else begin,
-        end=zeros if full else end,
-        remainder=zeros if full else chosen["remainder"][-axes:],
+        begin=begin,
+        end=end,
+        remainder=remainder,
         batch=chosen["batch"],
         channels=channels,
         outputs=outputs,

@@ -23,7 +23,7 @@ LOOKS_AT: dict[str, Callable[[Problem], Hashable]] = {
     "padding": lambda p: (p.window.padding, p.window.dilation, p.kernel),
     "dilation": lambda p: (p.window.dilation, p.kernel),
     "groups": lambda p: (p.window.groups, p.w and p.w[:2]),
-    "space": windows,
+    "space": lambda p: (windows(p), p.forward_spatial, p.window.stride),
     "batch": lambda p: p.x[0],
     "layout": lambda p: p.layout,
     "dtype": lambda p: p.dtype,

@@ -34,6 +34,8 @@ APART = (
         "a stride of 1 is that of any kernel, and has a condition of its own",
     ),
     Apart(("kernel 1-D 1", "kernel 1-D 2", "kernel 1-D 3"), ("stride unequal",), "one axis has one stride"),
+    Apart(("kernel 1-D 1", "kernel 1-D 2", "kernel 1-D 3"), ("square planes",), "one axis is no plane"),
+    Apart(("stride 1",), ("input of whole strides",), "every size is a multiple of 1"),
     Apart(("C = 1", "C = 3"), ("groups of 4 and more channels",), "1 and 3 are below 4"),
     Apart(("C = 1", "O = 1"), ("depthwise", "depthwise with a multiplier"), "depthwise has several channels"),
     Apart(("O = 3",), ("depthwise with a multiplier",), "channels times a multiplier is no prime number"),

@@ -49,7 +49,7 @@ _CHANNELS: Sizes = (*EXACT, *(value for near in OFF_BY_ONE for value in near))
 _STRIDES = (1, 2, 3, 4, "unequal", "kernel", "beyond")
 _PADDINGS = ("none", "same", "half", "wide", "causal", "end", "beyond", "begin beyond", "end beyond", "far")
 _FAR = 40  # a padding that makes every output wide, even if the kernel is as large as its input
-_SPACES = ((1, 1, 1), (2, 2, 3), (2, 2, 4), (1, 3, 5), (1, 2, 16), (1, 1, 33), (2, 2, 64), INPUT, POINT)
+_SPACES = ((1, 1, 1), (2, 2, 3), (4, 4, 4), (2, 2, 4), (1, 3, 5), (1, 2, 16), (1, 1, 33), (2, 2, 64), INPUT, POINT)
 _COMMON: Mapping[str, Sequence[Any]] = {
     "stride": _STRIDES, "padding": _PADDINGS, "dilation": (1, 2, 4, 12), "space": _SPACES, "remainder": (0, 1, 2, 3),
     "batch": BATCHES, "c": _CHANNELS, "layout": LAYOUTS, "dtype": tuple(DTYPES),

@@ -244,6 +244,8 @@ def _space_of(window: WindowClass, space: Value, shift: int) -> tuple[Sizes, Siz
     elif space == "one":  # with wide padding, one position needs the remainder of a stride
         short = [b + e - (m - 1) * window.dilation for b, e, m in zip(begin, end, window.kernel, strict=True)]
         remainder = tuple(n if 0 < n < s else r for n, s, r in zip(short, stride, remainder, strict=True))
+    elif space == values.SQUARE:
+        remainder = window.fill_strides(begin, end)
     if window.padding == "over":
         remainder = (1,) * axes  # else the last window would hold padding only
     return out, remainder

@@ -54,6 +54,14 @@ class WindowClass:
         pairs = [_SIDES[self.padding](m, (m - 1) * self.dilation) for m in self.kernel]
         return tuple(begin for begin, _ in pairs), tuple(end for _, end in pairs)
 
+    def fill_strides(self, begin: Sizes, end: Sizes) -> Sizes:
+        """Return the positions beyond the last window with which the input is a multiple of the stride, per axis.
+
+        begin, end: padding per axis.
+        """
+        sides = zip(begin, end, self.kernel, self.steps, strict=True)
+        return tuple((b + e - (m - 1) * self.dilation - 1) % s for b, e, m, s in sides)
+
     def turned(self, turn: int) -> WindowClass:
         """Return the window with the dilation for a turn."""
         return replace(self, dilation=self.dilations[turn % len(self.dilations)]) if self.dilations else self
@@ -84,9 +92,11 @@ MULTIPLIERS: Sizes = (3, 4, 2, 5, 7)  # outputs of each channel of a depthwise c
 GROUPS_OF_MANY: Sizes = (2, 3)  # numbers of groups with several channels each, taken in turn
 BATCHES: Sizes = (2, 1, 5, 8, 16, 33)
 
+SQUARE = "square"  # as most layers of networks are: the input is square, too, and a multiple of the stride
 # Output sizes per axis; a problem with n axes takes the last n.
 SPACES: Mapping[Value, Sizes] = {
     "narrow": (2, 2, 3), "one": (1, 1, 1), "even": (2, 2, 4), "odd": (1, 3, 5), "tile": (1, 2, 16), "wide": (1, 2, 33),
+    SQUARE: (4, 4, 4),
 }  # fmt: skip
 
 # Values for the columns of an expensive row, except one of them.
