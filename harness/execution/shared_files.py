@@ -43,7 +43,14 @@ def is_copy(file: Path, repository: Path, changed: Collection[str], compiled: tu
         folders = _list_packages(repository).get(module.parts[0], ())
         return any(one.startswith(folders) or one.endswith(compiled) for one in changed) if folders else False
     alike = (Path(one) for one in changed if Path(one).name == module.name)
-    return any(one.parent.name in ("", file.parent.name) for one in alike)
+    searched = file.parent in _list_searched()
+    return any(one.parent.name == file.parent.name or (searched and one.parent == Path()) for one in alike)
+
+
+def _list_searched() -> list[Path]:
+    """Return the folders of PYTHONPATH: a module at the top of a repository may lie in one of them as a copy."""
+    folders = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return [Path(os.path.realpath(folder)) for folder in folders if folder]
 
 
 @lru_cache(maxsize=8192)
@@ -83,7 +90,8 @@ def _is_for_caches(file: Path) -> bool:
     folders = [tempfile.gettempdir(), os.environ.get("XDG_CACHE_HOME", "")]
     if any(file.is_relative_to(os.path.realpath(folder)) for folder in folders if folder):
         return True
-    return file.is_relative_to(home) and file.relative_to(home).parts[0].startswith(".")
+    parts = file.relative_to(home).parts if file.is_relative_to(home) else ("",)
+    return parts[0].startswith(".") and any("cache" in part.lower() for part in parts[:-1])
 
 
 def has_changed(files: Iterable[str], trees: Iterable[Path | None], changed: Collection[str]) -> bool:
@@ -111,11 +119,16 @@ def find_unmade(files: Iterable[str], tree: Path, other: Path, modules: Iterable
     if not lacking:
         return ""
     texts = [_read(Path(file)) for file in modules if file.endswith(".py") and Path(file).is_relative_to(other)]
-    lacking = [name for name in lacking if any(Path(name).name.partition(".")[0] in text for text in texts)]
+    lacking = [name for name in lacking if any(_names(text, Path(name).name.partition(".")[0]) for text in texts)]
     if not lacking:
         return ""
     ignored = [name for name in _list_ignored(tree, lacking) if name in _list_ignored(other, lacking)]
     return str(tree / min(ignored)) if ignored else ""
+
+
+def _names(text: str, stem: str) -> bool:
+    """Return True if a text has the stem of a file's name as a word."""
+    return re.search(rf"\b{re.escape(stem)}\b", text) is not None
 
 
 def _read(file: Path) -> str:
@@ -127,6 +140,6 @@ def _read(file: Path) -> str:
 
 def _list_ignored(tree: Path, names: Iterable[str]) -> list[str]:
     try:
-        return git(tree, "check-ignore", "--", *names).splitlines()
+        return git(tree, "-c", "core.quotePath=false", "check-ignore", "--", *names).splitlines()
     except GitError:  # none of them
         return []

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from harness.execution.environments import Place
 
 START_S = 120.0
+LOOKS = 0.4  # share of a cell's limit for close looks at a block: beyond it the machine cannot tell
 MOST_DEATHS = 3
 AHEAD = 4  # most requests that a worker has at a time, including the current one
 
@@ -209,7 +210,10 @@ class WorkerSupervisor:
 
     def sample(self, cell: Cell, timing: Timing) -> tuple[Sampled | Checked, float, int]:
         """Time a block of the cell prepared last; return the reply, the seconds it took and the process number."""
-        request = Sample(budget_ns=int(timing.block_s * 1e9), warm_ns=WARM_NS, least=timing.least_samples)
+        request = Sample(
+            budget_ns=int(timing.block_s * 1e9), warm_ns=WARM_NS, least=timing.least_samples,
+            looks_s=LOOKS * cell.time_limit_s,
+        )  # fmt: skip
         return self._do(cell, request, cell.time_limit_s)
 
     def count(self, cell: Cell, calls: int, slower: float) -> tuple[Checked, float, int]:

@@ -96,7 +96,7 @@ def compare_versions(
     check_origins(registry, [one.backend for one in named], wanted, base)
     unbuilt = try_base(base, wanted, watch) if gate.base_broken == "ok" else None
     if unbuilt is not None:
-        base = Environment(revision=base.revision, idle=True)  # for the record
+        base = replace(base, build=False, command="", idle=True)  # its name stays, and no plugin is looked for there
     arms = [arm for one in named for arm in make_arms(one, base, head)]
     check_start(wanted.output, arms, wanted.plugins, wanted.resume)
     problems = name_problems(wanted.problems, registry.networks)

@@ -169,7 +169,7 @@ def make_judge(
     limits = sum_bound(problem, numerics, arrays, size)
     kind: Kind = "norm" if numerics.normwise else "bound"
     spreads = problem.data == "nonfinite" and not numerics.nan_local
-    reach = find_nan_reach(problem, numerics, arrays, wanted) if spreads else None
+    reach = find_nan_reach(problem, arrays) if spreads else None
 
     def check(got: Array) -> Deviation:
         expected = wanted if reach is None or got.shape != wanted.shape else _as_spread(got, wanted, reach)

@@ -1,7 +1,8 @@
 """Outputs that NaN and infinities of the inputs may reach where a backend declares that they do not stay local.
 
-What an algorithm transforms as a whole is an image and a channel of an input (fft, running sums), or a tile (winograd).
-An output whose transforms hold finite numbers alone stays finite, whatever other images and channels hold.
+What an algorithm transforms as a whole, or in tiles of a size that it chooses, is an image and a channel of an input
+(fft, winograd, running sums). An output whose transforms hold finite numbers alone stays finite, whatever other images
+and channels hold.
 """
 
 from __future__ import annotations
@@ -12,46 +13,44 @@ import numpy as np
 
 from harness.problems import reference
 from harness.problems.arrays import Array
-from harness.problems.numerics import Numerics
 from harness.problems.problem import Problem
+from harness.problems.window import Window
 
 
-def find_nan_reach(problem: Problem, numerics: Numerics, arrays: Mapping[str, Array], wanted: Array) -> Array:
-    """Return which elements of the first output may be NaN or infinite, besides those of the reference.
+def find_nan_reach(problem: Problem, arrays: Mapping[str, Array]) -> Array:
+    """Return which elements of the first output may be NaN or infinite: they read an image and channel that holds one.
 
-    problem: the problem. numerics: as declared by the backend. arrays: inputs by name.
-    wanted: the output in float64.
+    problem: the problem. arrays: inputs by name.
+    Which positions of space an output reads makes no difference, as a transform has positions that no window reads.
     """
-    spec, found = problem.operator.spec, np.zeros(wanted.shape, dtype=bool)
+    spec, point = problem.operator.spec, _shrink_to_points(problem)
+    reached = np.zeros(point.output, dtype=bool)
     for name in spec.factors:
-        spoiled = _spread_over_space(~np.isfinite(arrays[name].astype(np.float64)))
-        if not spoiled.any():
-            continue
-        flags = {other: np.ones(a.shape) for other, a in arrays.items() if other in spec.factors}
-        flags[name] = spoiled.astype(np.float64)
-        if arrays.get("b") is not None:
-            flags["b"] = np.zeros(arrays["b"].shape)
-        others = {other: a for other, a in arrays.items() if other not in flags}
-        reached = _spread_over_space(reference.compute(problem, {**others, **flags})[spec.outputs[0]] > 0)
-        if numerics.algorithm == "winograd" and not spec.sums_positions and name != "w":
-            reached = reached & _widen(~np.isfinite(wanted), numerics.tile)
-        found |= reached
-    return found
+        held = _holds(arrays[name])
+        if spec.pools:
+            reached |= held
+        elif held.any():
+            flags = {other: np.zeros(shape) for other, shape in point.shapes.items()}
+            flags |= {other: np.ones(point.shapes[other]) for other in spec.factors} | {name: held.astype(np.float64)}
+            reached |= reference.compute(point, flags)[spec.outputs[0]] > 0
+    return np.broadcast_to(reached, problem.output)
 
 
-def _spread_over_space(held: Array) -> Array:
-    """Return whether any position of an image and channel holds it, for each position."""
-    return np.broadcast_to(held.any(axis=tuple(range(2, held.ndim)), keepdims=True), held.shape)
+def _holds(a: Array) -> Array:
+    """Return for each image and channel whether it holds a number that is not finite, on one position."""
+    found = ~np.isfinite(a.astype(np.float64))
+    return np.asarray(found.any(axis=tuple(range(2, a.ndim)), keepdims=True))
 
 
-def _widen(held: Array, tile: int) -> Array:
-    """Return which positions are less than a tile away from one that is held, on every axis of space."""
-    for axis in range(2, held.ndim):
-        wide, size = held.copy(), held.shape[axis]
-        for step in range(1, min(tile, size)):
-            front, back = [slice(None)] * held.ndim, [slice(None)] * held.ndim
-            front[axis], back[axis] = slice(None, size - step), slice(step, None)
-            wide[tuple(back)] |= held[tuple(front)]
-            wide[tuple(front)] |= held[tuple(back)]
-        held = wide
-    return held
+def _shrink_to_points(problem: Problem) -> Problem:
+    """Return the same images, channels and groups with one position and one tap."""
+    axes = problem.axes
+    ones, pools = (1,) * axes, problem.operator.spec.pools
+    window = Window(
+        stride=ones, padding=((0, 0),) * axes, dilation=ones, groups=problem.window.groups,
+        kernel=ones if pools else None,
+    )  # fmt: skip
+    return problem.with_(
+        x=(*problem.x[:2], *ones), w=None if problem.w is None else (*problem.w[:2], *ones), window=window,
+        output_padding=None if problem.output_padding is None else (0,) * axes, bias=False, data="normal",
+    )  # fmt: skip

@@ -43,14 +43,16 @@ def decide(speaks_against: Callable[[], bool], guilty: float) -> bool | None:
     return None
 
 
-def decide_signs(ask: Callable[[], int], quiet: int = QUIET, most_s: float = math.inf) -> bool | None:
+def decide_signs(
+    ask: Callable[[], int], quiet: int = QUIET, most_s: float = math.inf, until: float = math.inf
+) -> bool | None:
     """Decide from pairs of which few may have a sign: True guilty, False innocent, None if the evidence is not enough.
 
     ask: measures one pair; returns 1 if one side stands out and speaks against the backend, -1 if the other side stands
         out, 0 if neither does.
     quiet: pairs without any that speaks against the backend, which acquit it.
     most_s: time after which no other pair is measured, PATIENCE times as long while the evidence is against the
-        backend.
+        backend. until: reading of the monotonic clock after which none is measured in any case.
     What makes a side stand out by chance favours neither, so that the same test holds for pairs with a sign as in
     `decide`. Nothing is accused more often than once in 10 000 times; what shows in RARE of the pairs is acquitted
     about once in 20 times at most.
@@ -66,6 +68,7 @@ def decide_signs(ask: Callable[[], int], quiet: int = QUIET, most_s: float = mat
             return True
         if evidence <= ACQUITTED or (number >= quiet and not shown):
             return False
-        if time.monotonic() - begun > (most_s if evidence <= 0 else PATIENCE * most_s):
+        waited_s = time.monotonic() - begun
+        if waited_s > (most_s if evidence <= 0 else PATIENCE * most_s) or begun + waited_s > until:
             break
     return False if number >= quiet and shown < RARE / 3 * number else None

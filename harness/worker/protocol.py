@@ -81,11 +81,13 @@ class Sample(msgspec.Struct, tag="sample", frozen=True):
 
     budget_ns: time for the samples.
     least: smallest number of samples.
+    looks_s: time for close looks at the block, after which the machine cannot tell; part of the limit of the cell.
     """
 
     budget_ns: int
     warm_ns: int
     least: int
+    looks_s: float = 60.0
 
 
 class Count(msgspec.Struct, tag="count", frozen=True):

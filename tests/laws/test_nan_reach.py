@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from backends import fft, scipy_signal
 from harness.laws.error_bounds import check_outputs
 from harness.laws.nan_reach import find_nan_reach
 from harness.laws.subject import BackendUnderTest
@@ -11,6 +12,7 @@ from harness.problems.data import make_arrays
 from harness.problems.line import parse_line
 from harness.problems.numerics import Numerics
 from suites.laws.declarations import nan_stays_local, nan_survives_a_zero_kernel
+from suites.laws.reference import agrees_with_reference
 from tests.faulty.right import Right
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NaN, which is the data here
@@ -55,24 +57,38 @@ def _spoil(problem, place):
 def test_a_transform_reaches_what_reads_the_same_image_and_channel(line):
     problem = parse_line(line)
     arrays, wanted = _spoil(problem, (1, 2, 2, 2))
-    reach = find_nan_reach(problem, FFT, arrays, wanted)
+    reach = find_nan_reach(problem, arrays)
     held = np.isnan(wanted)
     assert (reach | held == reach).all()
     planes = held.any(axis=tuple(range(2, held.ndim)), keepdims=True)
     assert (reach == np.broadcast_to(planes, reach.shape)).all() and not reach.all()
 
 
-def test_a_tile_reaches_no_further_than_itself():
-    problem = parse_line("conv x=2x1x12x12 w=1x1x3x3 pad=1")
-    arrays, wanted = _spoil(problem, (1, 0, 0, 0))
-    reach = find_nan_reach(problem, Numerics(algorithm="winograd", tile=2, nan_local=False), arrays, wanted)
-    assert sorted(zip(*np.nonzero(reach), strict=True)) == [(1, 0, y, x) for y in range(3) for x in range(3)]
+@pytest.mark.parametrize(
+    "line",
+    [
+        "conv_input_grad x=2x3x11x14 w=5x3x3x2 stride=2,1 pad=1:0,2:1 dilation=1,2",  # rows that no window reads
+        "conv x=1x16x3 w=24x4x2 bias stride=4 pad=6 dilation=12 groups=4",  # one tap reads the input, or none
+        "conv x=3x6x4x1 w=1x6x4x4 pad=3,3 dilation=2,2",
+        "conv_input_grad x=2x63x2x3 w=252x1x3x2 stride=1,2 pad=12,6 dilation=12,12 groups=63",
+        "conv_weight_grad x=2x3x11x14 w=5x3x3x2 stride=4,3",
+        "conv_transpose x=2x4x5x5 w=4x3x3x3 stride=3 output_padding=1,2",
+    ],
+)
+@pytest.mark.parametrize("backend", [fft.FFT, scipy_signal.ScipySignal])
+def test_a_transform_reaches_positions_that_no_window_reads(backend, line):
+    """A NaN anywhere in the first factor makes no honest transform wrong, and no other image may hold one."""
+    problem = parse_line(f"{line} data=nonfinite")
+    subject = BackendUnderTest(backend(), problem)
+    assert subject.numerics().nan_local is False
+    found = agrees_with_reference.check(subject, problem)
+    assert found.passed, found.describe()
 
 
 def test_nothing_is_reached_by_finite_numbers():
     problem = parse_line(LINES[0])
     arrays = make_arrays(problem)
-    assert not find_nan_reach(problem, FFT, arrays, reference.compute(problem, arrays)["y"]).any()
+    assert not find_nan_reach(problem, arrays).any()
 
 
 @pytest.mark.parametrize(("backend", "passes"), [(SpreadsOverItsImage, True), (SpreadsOverImages, False)])

@@ -9,6 +9,7 @@ looked at more closely: contents, pace, number of looks and verification are tho
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -22,7 +23,6 @@ from harness.worker.protocol import Sample
 CLOSE_S = 12.0  # for a question; a pair takes 50 ms on a busy machine, and most questions need fewer than 200
 STEADY = 0.75  # share of signs above which work is hidden in most calls
 FEW = 12  # pairs without a sign that acquit, where most calls would have to show one
-LEAST_ORDERED = 3  # signs of one order, above which the order itself is asked for
 
 
 def find_deferred(session: Session, request: Sample) -> str | None:
@@ -33,17 +33,18 @@ def find_deferred(session: Session, request: Sample) -> str | None:
     """
     if not any(one.hides_work for one in session.fetches):
         return None
+    until = time.monotonic() + request.looks_s
     found: list[Fetches] = []  # the looks of the block do not count: it was chosen for what they show
     # What a long call leaves undone is more than caches explain: its first question is the second one.
-    lazy = session.looks_at_all or decide_signs(_ask(session, request, found), most_s=CLOSE_S)
+    lazy = session.looks_at_all or decide_signs(_ask(session, request, found), most_s=CLOSE_S, until=until)
     close = tuple(found)
     if lazy:  # the effect of caches: a stored array was written on this core, a result perhaps on others
         often = bool(found) and statistics.fmean(one.hides_work for one in found) > STEADY
         found.clear()
         flush = make_flush_of(session.timed.backend)
-        lazy = decide_signs(_ask(session, request, found, flush), FEW if often else QUIET, CLOSE_S)
+        lazy = decide_signs(_ask(session, request, found, flush), FEW if often else QUIET, CLOSE_S, until)
     if lazy is False:
-        check_order(session, request, close or found)
+        check_order(session, request, close or found, until)
         return None
     times = describe_pairs(found or close)
     if lazy is None:
@@ -51,19 +52,19 @@ def find_deferred(session: Session, request: Sample) -> str | None:
     return f"results are computed when they are looked at: {times}"
 
 
-def check_order(session: Session, request: Sample, found: Sequence[Fetches]) -> None:
-    """Raise CannotTellError if the first copy after a call takes longer, of the result or not.
+def check_order(session: Session, request: Sample, found: Sequence[Fetches], until: float) -> None:
+    """Raise CannotTellError unless the first copy after a call takes no longer than the second, of the result or not.
 
     session, request: as for `find_deferred`. found: pairs that do not show that it is the result.
+    until: reading of the monotonic clock after which no more pairs are measured.
     What a call leaves undone may be done in any function of the backend that is called next, such as the one that
     brings arrays to the host. No honest backend is known that does, but the first copy is not in all ways like the
     second one: it is told, and is no accusation.
     """
-    signs = [one.sign_by_order for one in found if one.sign]
-    if len(signs) < LEAST_ORDERED or min(signs) < 0:
+    if sum(one.sign_by_order for one in found) <= 0:
         return
     more: list[Fetches] = []
-    if decide_signs(_ask(session, request, more, order=True), most_s=CLOSE_S):
+    if decide_signs(_ask(session, request, more, order=True), most_s=CLOSE_S, until=until) is not False:
         raise CannotTellError(
             "the machine cannot tell whether the work of a call is done in it, or when any array is brought to the "
             f"host next: {describe_pairs(more)}"

@@ -1,7 +1,7 @@
 """Times of bringing a result to the host, compared with equal arrays that were only stored.
 
-Every question about work in a result is asked by `look_at`. Nothing of the backend runs untimed between a call and the
-first of the two copies: whatever can do the work that the call has left undone is on the clock.
+Every question about work in a result is asked by `look_at`. Where the result is brought first, nothing of the backend
+runs untimed before it: whatever can do the work that the call has left undone is on the clock.
 """
 
 from __future__ import annotations
