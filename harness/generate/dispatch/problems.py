@@ -236,7 +236,7 @@ def _space_of(window: WindowClass, space: Value, shift: int) -> tuple[Sizes, Siz
     space: name of the size. shift: of the positions, 0 to SHIFTS - 1.
     """
     axes, stride, (begin, end) = len(window.kernel), window.steps, window.sides
-    out, remainder = values.SPACES[space][-axes:], tuple((shift + axis) % SHIFTS for axis in range(axes))
+    out, remainder = values.SUM_SPACES[space][-axes:], tuple((shift + axis) % SHIFTS for axis in range(axes))
     if window.full:  # number of windows that the padding adds to an input of one window
         added = [b + e - (m - 1) * (window.dilation - 1) for b, e, m in zip(begin, end, window.kernel, strict=True)]
         out = tuple(more // s + 1 for more, s in zip(added, stride, strict=True))

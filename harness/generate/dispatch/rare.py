@@ -61,14 +61,15 @@ LAYERS = (  # from networks that no other suite contains: three or more of these
     "x=2x16x1x33 w=16x16x1x3 pad=0,1", "x=1x3x41x43 w=8x3x3x3 pad=1", "x=1x64x33x32 w=1x64x3x3 pad=1",
     "x=1x16x20x22 w=16x16x3x3 pad=1", "x=2x16x33x5 w=32x16x5x1 stride=3,1 pad=2,0",
     "x=2x16x99 w=16x1x25 stride=2 pad=12 groups=16",
-    # Dense layers as 1x1 on one position; kernels of a whole row or column; few channels under a large kernel.
+    # Dense layers as 1x1 on one position; few channels under a large kernel.
     "x=33x64x1x1 w=64x64x1x1", "x=32x128x1x1 w=16x128x1x1", "x=24x256x1x1 w=10x256x1x1",
-    "x=3x8x12x7 w=16x1x12x1 groups=8", "x=2x1x9x20 w=16x1x3x20", "x=5x16x9x9 w=16x1x3x1 stride=2 pad=1,0 groups=16",
+    "x=5x16x9x9 w=16x1x3x1 stride=2 pad=1,0 groups=16",
     "x=2x3x9x11 w=4x3x7x7 pad=3", "x=1x16x3x5x6 w=16x16x1x3x3 pad=0,1,1", "x=2x16x6x4x3 w=16x16x3x1x1 pad=1,0,0",
     # Planes and lines of a volume apart, as in (2+1)-D networks, on one plane and with many channels.
     "x=1x64x1x5x6 w=64x64x1x3x3 pad=0,1,1", "x=1x64x4x2x3 w=65x64x3x1x1 pad=1,0,0",
     "x=2x64x1x7x6 w=32x64x1x3x3 stride=1,2,2 pad=0,1,1",
 )  # fmt: skip
+SPANNING = ("x=3x8x12x7 w=16x1x12x1 groups=8", "x=2x1x9x20 w=16x1x3x20")  # kernels of a whole row or column: each form
 POOLED_LAYERS = (  # padded windows that do not overlap, and windows that overlap by one
     "x=2x16x6x6 kernel=2x2 stride=2 pad=1", "x=3x8x7x10 kernel=2x2 stride=1 pad=0:1",
     "x=2x12x9x9 kernel=3x3 stride=3 pad=1",
@@ -91,6 +92,9 @@ def rare_problems() -> tuple[NamedProblem, ...]:
         for number, layer in enumerate(LAYERS):
             line = f"{operator} {layer}{FORMS[(number + turn) % len(FORMS)]} data=integer"
             found.setdefault(with_long_numbers(parse_line(line)), f"rare/{operator}/layer-{number:02d}")
+    for operator, layer, form in itertools.product(KERNELED[:3], SPANNING, FORMS):
+        name = f"rare/{operator}/spanning-{SPANNING.index(layer):02d}"
+        found.setdefault(with_long_numbers(parse_line(f"{operator} {layer}{form} data=integer")), name)
     for operator, layer, form in itertools.product(POOLS, POOLED_LAYERS, FORMS):
         data = "distinct" if Operator(operator).spec.indexed else "integer"
         name = f"rare/{operator}/layer-{POOLED_LAYERS.index(layer):02d}"
