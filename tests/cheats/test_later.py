@@ -1,7 +1,9 @@
 """A backend that is honest when it is asked first, and leaves its work undone later, has no time in the end."""
 
 import itertools
+import math
 import re
+from functools import partial
 
 import pytest
 
@@ -132,6 +134,21 @@ def test_time_that_ends_before_the_pairs_suffice_acquits_nobody(monkeypatch):
 def test_the_first_copy_that_is_slow_whichever_it_is_has_no_time_and_accuses_nobody(monkeypatch):
     with pytest.raises(CannotTellError, match="when any array is brought to the host next"):
         _find(monkeypatch, HIDES, lambda flush: itertools.cycle([HIDES, SLOW_COPY]))
+
+
+@pytest.mark.parametrize(("late", "told"), [(20, True), (5, False)])
+def test_an_order_that_is_not_decided_is_told_where_it_shows_often(monkeypatch, late, told):
+    from harness.worker.host import deferred
+
+    pairs = [Fetches(9e5, 1e5, 5e3)] * late + [Fetches(1e5, 1e5, 5e3)] * (100 - late)
+    monkeypatch.setattr(deferred, "look_closely", lambda session, request, flush: iter(pairs))
+    monkeypatch.setattr(deferred, "decide_signs", lambda ask, **limits: [ask() for _ in pairs] and None)
+    ask = partial(deferred.check_order, None, Sample(budget_ns=1, warm_ns=0, least=2), pairs, until=math.inf)
+    if told:
+        with pytest.raises(CannotTellError, match="when any array is brought to the host next"):
+            ask()
+    else:
+        ask()
 
 
 def test_signs_that_do_not_decide_cannot_be_told(monkeypatch):
