@@ -103,7 +103,9 @@ def find_unasked(run: Run) -> dict[tuple[str, str, str], str]:
     if not run.counts["skipped"]:
         return {}
     declined = {_group(one): one.reason or "" for one in reversed(run.results) if one.declined}
-    ran = {_group(one) for one in run.results if one.outcome in RAN} if declined else set()
+    if not declined:
+        return {}
+    ran = {_group(one) for one in run.results if one.outcome in RAN}
     away = {one.arm for one in run.results if one.outcome == "unavailable"} - {arm for arm, _, _ in ran}
     return {group: reason for group, reason in declined.items() if group not in ran and group[0] not in away}
 

@@ -168,14 +168,15 @@ class Origins:
         if self.repository is None or revisions[0] == revisions[1]:
             return ""
         folders = loaded[first].packages | loaded[second].packages
-        for file in sorted(loaded[first].files & loaded[second].files):
-            if not _is_built(file, self.repository, folders) or _is_below(file, self.instrument):
-                continue
-            if is_kept_build(Path(file)) and has_changed(
-                loaded[first].files | loaded[second].files, [side.tree for side in sides],
-                list_changed(self.repository, *revisions),
-            ):  # fmt: skip
-                return file
+        kept = [
+            file
+            for file in loaded[first].files & loaded[second].files
+            if _is_built(file, self.repository, folders) and not _is_below(file, self.instrument)
+            and is_kept_build(Path(file))
+        ]  # fmt: skip
+        files, trees = loaded[first].files | loaded[second].files, [side.tree for side in sides]
+        if kept and has_changed(files, trees, list_changed(self.repository, *revisions)):
+            return min(kept)
         return ""
 
 

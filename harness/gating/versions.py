@@ -16,6 +16,7 @@ from harness.errors import CannotTellError, UnbuiltError, UsageError
 from harness.execution.environments import open_places
 from harness.execution.pipeline import check_start, start
 from harness.execution.progress import Watch
+from harness.execution.shared_files import INSTALLED
 from harness.gating.dependencies import check_package, find_package, list_folders, why_build
 from harness.git import find_repository, resolve_revision
 from harness.plan.arm import Arm, Environment, parse_arm
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from harness.backend.base import Backend
 
 LEAST_S, LAWS_S, PER_CELL_S = 300.0, 60.0, 10.0
-INSTALLED = frozenset({"site-packages", "dist-packages"})
 Build = Literal["auto", "always", "never"]
 
 

@@ -1,7 +1,8 @@
 """Times of bringing a result to the host, compared with equal arrays that were only stored.
 
 Every question about work in a result is asked by `look_at`. Where the result is brought first, nothing of the backend
-runs untimed before it: whatever can do the work that the call has left undone is on the clock.
+is asked untimed before it. A thread that the call has started may work meanwhile: `honesty.find_unfinished`, and the
+processor time of the process, are what shows one.
 """
 
 from __future__ import annotations
