@@ -28,10 +28,7 @@ def _are_zero(problem):
 def test_no_answer_is_all_zeros(operator, share):
     asked = [one for one in asked_problems() if one.problem.operator is operator]
     assert asked
-    zero = [one.problem for one in asked[share::SHARES] if _are_zero(one.problem)]
-    # Sums of random numbers are 0 by chance; with other numbers they are not.
-    assert not [problem.line for problem in zero if _are_zero(problem.with_(seed=problem.seed + 7))]
-    assert len(zero) <= 1 + len(asked) / (SHARES * 100)
+    assert not [one.problem.line for one in asked[share::SHARES] if _are_zero(one.problem)]
 
 
 def test_no_answer_of_a_covering_problem_is_all_zeros():

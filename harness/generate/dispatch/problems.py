@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from harness.generate.answers import avoid_zeros
 from harness.generate.build import Choices, build_problem
 from harness.generate.covering import Row
 from harness.generate.dispatch import values
@@ -64,8 +65,8 @@ def _name(kind: str, chosen: Callable[[str], Sequence[Candidate]]) -> Iterator[N
 
 
 def ask_elements(name: str, problem: Problem) -> NamedProblem:
-    """Name a problem for the one law that checks every element."""
-    return NamedProblem(name=name, problem=problem, laws=(LAW,), optional=True)
+    """Name a problem for the one law that checks every element, with a seed for which these are not all 0."""
+    return NamedProblem(name=name, problem=avoid_zeros(problem), laws=(LAW,), optional=True)
 
 
 def estimate_cost(problem: Problem) -> float:
@@ -236,7 +237,7 @@ def _space_of(window: WindowClass, space: Value, shift: int) -> tuple[Sizes, Siz
     space: name of the size. shift: of the positions, 0 to SHIFTS - 1.
     """
     axes, stride, (begin, end) = len(window.kernel), window.steps, window.sides
-    out, remainder = values.SUM_SPACES[space][-axes:], tuple((shift + axis) % SHIFTS for axis in range(axes))
+    out, remainder = values.ALL_SPACES[space][-axes:], tuple((shift + axis) % SHIFTS for axis in range(axes))
     if window.full:  # number of windows that the padding adds to an input of one window
         added = [b + e - (m - 1) * (window.dilation - 1) for b, e, m in zip(begin, end, window.kernel, strict=True)]
         out = tuple(more // s + 1 for more, s in zip(added, stride, strict=True))

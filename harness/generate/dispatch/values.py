@@ -99,8 +99,8 @@ SPACES: Mapping[Value, Sizes] = {
     SQUARE: (4, 4, 4),
 }  # fmt: skip
 
-# Of sums, which cost little: planes that are square and wide.
-SUM_SPACES: Mapping[Value, Sizes] = {**SPACES, "broad": (2, 32, 32)}
+# With those of sums alone, which cost little: planes that are square and wide.
+ALL_SPACES: Mapping[Value, Sizes] = {**SPACES, "broad": (2, 32, 32)}
 
 # Values for the columns of an expensive row, except one of them.
 LIGHT: Mapping[str, Value] = {"batch": 1, "space": "one", "c": 4, "o": 4}
@@ -214,7 +214,7 @@ PATHS_FORBIDDEN: tuple[Pair, ...] = tuple(_impossible(KERNELS))
 
 SUMS: Mapping[str, tuple[Value, ...]] = {  # conv_bias_grad takes dy alone
     "axes": (2, 1, 3), "o": tuple(sorted({count for counts in CHANNELS.values() for count in counts})), **_FORMS,
-    "space": tuple(SUM_SPACES),
+    "space": tuple(ALL_SPACES),
 }  # fmt: skip
 
 # --- pooling -----------------------------------------------------------------------------------------------------
