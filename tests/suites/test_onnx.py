@@ -29,7 +29,7 @@ from tests.conftest import ROOT, leaves_out_slow
 from tests.faulty import forward, pooling
 from tests.faulty.right import Right
 
-STORED = 46  # cases that lie in files of the package; it computes the others for seconds while it is imported
+STORED = 46  # cases that lie in files of the package; the outputs of the others take seconds to compute
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -281,6 +281,25 @@ def test_reading_the_cases_leaves_the_global_generator_alone(monkeypatch):
     np.random.seed(5)
     load_cases()
     assert np.random.random() == wanted
+
+
+def test_reading_all_cases_pools_nothing_until_an_output_is_read():
+    code = """
+from onnx.reference.ops import op_pool_common
+own, calls = op_pool_common.pool, []
+op_pool_common.pool = lambda *some, **more: (calls.append(some), own(*some, **more))[1]
+watched = op_pool_common.pool
+from suites.onnx_cases import load_cases
+cases = load_cases()
+print(len(cases), len(calls))
+case = next(case for case in cases if case.name == "test_maxpool_1d_default")
+first = case.outputs["y"]
+print(case.outputs["y"] is first, first.shape, len(calls))
+from onnx.backend.test.case.node import averagepool, maxpool
+print(averagepool.pool is maxpool.pool is op_pool_common.pool is watched)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["106 0", "True (1, 3, 31) 1", "True"]
 
 
 def test_loading_the_plugin_does_not_import_the_package():
