@@ -62,6 +62,9 @@ def judge_run(analysis: Analysis) -> Verdict:
     untold = sum(result.untold for result in run.results)
     if untold and state != "bad":
         state, text = "open", f"{text}, but the machine cannot tell of {count(untold, 'cell')}"
+    refused = sum(result.refused for result in run.results)
+    if refused and state != "bad":
+        state, text = "open", f"{text}, but {count(refused, 'cell was', 'cells were')} refused in a call"
     if overdrawn and state != "bad":
         state, text = "bad", f"{text}, but too many prove nothing"
     if claims is not None:
@@ -133,7 +136,7 @@ def judge_analysis(analysis: Analysis) -> Verdict:
             found = _judge_counted(analysis.counted, found)
     else:
         found = _judge_versions(analysis) if analysis.verdicts.gate.whole else judge_arms(analysis)
-    notes = [f"{line}." for line in analysis.parties]
+    notes = [f"{line}." for line in (*analysis.refused, *analysis.parties)]
     return replace(found, detail=" ".join(filter(None, [found.detail, *notes]))) if notes else found
 
 

@@ -15,7 +15,7 @@ from harness.analysis.bugs import BugRow, bug_rows
 from harness.analysis.claims.judge import ClaimsReport, judge_claims
 from harness.analysis.counted import Counted, find_counted
 from harness.analysis.coverage import run_coverage
-from harness.analysis.descriptions import describe_incomplete, describe_overdrawn, describe_parties
+from harness.analysis.descriptions import describe_incomplete, describe_overdrawn, describe_parties, describe_refused
 from harness.analysis.exit_code import find_exit_code
 from harness.analysis.failures import FailureGroup, group_failures
 from harness.analysis.gate_report import GateReport, judge_gate
@@ -120,6 +120,11 @@ class Analysis:
     def overdrawn(self) -> tuple[str, ...]:
         """A line for each backend of which too many passed results prove nothing."""
         return tuple(describe_overdrawn(self.run.overdrawn))
+
+    @cached_property
+    def refused(self) -> tuple[str, ...]:
+        """A line for each backend whose calls refused what it supports."""
+        return tuple(describe_refused(self.run.results))
 
     @cached_property
     def parties(self) -> tuple[str, ...]:

@@ -31,6 +31,25 @@ def describe_parties(parties: Mapping[str, Sequence[str]]) -> list[str]:
     ]
 
 
+def describe_refused(results: Sequence[Result]) -> list[str]:
+    """Return a line for each backend that refused in a call what it supports: cells, operators, and an example."""
+    found: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        if result.refused:
+            found[result.arm].append(result)
+    cells = Counter(result.arm for result in results) if found else Counter[str]()
+    return [_describe_refused(arm, refused, cells[arm]) for arm, refused in found.items()]
+
+
+def _describe_refused(arm: str, refused: Sequence[Result], cells: int) -> str:
+    operators = Counter(result.problem.partition(" ")[0] for result in refused)
+    named = ", ".join(f"{operator} {number}" for operator, number in operators.most_common())
+    return (
+        f"{arm} refused {len(refused)} of {cells} cells in a call that it supports ({named}), such as "
+        f"{refused[0].problem}: {refused[0].reason}; nothing is known of these"
+    )
+
+
 def describe_idle(run: Run) -> list[str]:
     """Return a line for each backend and law that had nothing to check in some cells, with the first reason."""
     found: dict[tuple[str, str], list[str]] = {}
@@ -83,7 +102,8 @@ def describe_outcome(run: Run, outcome: Outcome) -> list[str]:
 def describe_incomplete(run: Run) -> str | None:
     """Return why a run is no success although nothing is wrong; None if it is complete.
 
-    It stopped, its journal is damaged, or a backend was asked nothing of an operator because of its own declarations.
+    It stopped, its journal is damaged, or a backend has answered nothing of an operator because of its own declarations
+    or because its calls refused.
     """
     if run.complete:
         return _describe_unasked(run)
@@ -95,18 +115,18 @@ def describe_incomplete(run: Run) -> str | None:
     return f"INCOMPLETE: {why} after {cells}{'; ' if damage else ''}{damage}"
 
 
-def find_unasked(run: Run) -> dict[tuple[str, str, str], str]:
-    """Return what was asked nothing because of what a backend declares: arm, suite and operator, each with a reason.
+def find_unasked(results: Sequence[Result]) -> dict[tuple[str, str, str], str]:
+    """Return of what nothing is known because of a backend itself: arm, suite and operator, each with a reason.
 
+    It was not asked because of what it declares, or each call was refused although it supports the problem.
     A backend that cannot run here was not asked for another reason, which the summary tells.
     """
-    if not run.counts["skipped"]:
-        return {}
-    declined = {_group(one): one.reason or "" for one in reversed(run.results) if one.declined}
+    declined = {_group(one): one.reason or "" for one in reversed(results) if one.declined or one.refused}
     if not declined:
         return {}
-    ran = {_group(one) for one in run.results if one.outcome in RAN}
-    away = {one.arm for one in run.results if one.outcome == "unavailable"} - {arm for arm, _, _ in ran}
+    refused = {(one.arm, one.problem) for one in results if one.refused_itself}  # laws may ask for others only
+    ran = {_group(one) for one in results if one.outcome in RAN and (one.arm, one.problem) not in refused}
+    away = {one.arm for one in results if one.outcome == "unavailable"} - {arm for arm, _, _ in ran}
     return {group: reason for group, reason in declined.items() if group not in ran and group[0] not in away}
 
 
@@ -115,13 +135,13 @@ def _group(result: Result) -> tuple[str, str, str]:
 
 
 def _describe_unasked(run: Run) -> str | None:
-    """Return which backends were asked nothing of an operator because of their own declarations; None if none."""
-    found = find_unasked(run)
+    """Return which backends have answered nothing of an operator because of themselves; None if none."""
+    found = find_unasked(run.results)
     if not found:
         return None
     told = [f"{arm} in suite {suite}, {operator} ({reason})" for (arm, suite, operator), reason in found.items()]
     more = f", and {len(told) - MOST_DAMAGE} more" if len(told) > MOST_DAMAGE else ""
-    return f"INCOMPLETE: not one problem was asked of {'; '.join(told[:MOST_DAMAGE])}{more}"
+    return f"INCOMPLETE: not one problem was answered by {'; '.join(told[:MOST_DAMAGE])}{more}"
 
 
 def describe_damage(run: Run) -> str:

@@ -19,7 +19,7 @@ def find_exit_code(
     CANNOT_TELL: the machine cannot tell whether the times of a cell are true, or whether memory was short.
 
     A run is incomplete, too, if a plugin that the command could load did not load in a worker, or if a backend was
-    asked nothing of an operator because of the work or the memory that it declares.
+    asked nothing of an operator because of the work or the memory that it declares, or if each of its calls refused.
     A backend counts as wrong if its share of passed comparisons that prove nothing exceeds the quota. A run is
     incomplete if it leaves a known bug undecided.
     With claims, known faults are not wrong, a broken promise is, and a run that leaves promises open is incomplete.
@@ -39,7 +39,7 @@ def find_exit_code(
         return ExitCode.INCOMPLETE
     if any(result.outcome == "unavailable" and (result.reason or "").startswith(NOT_LOADED) for result in run.results):
         return ExitCode.INCOMPLETE
-    if not run.complete or find_unasked(run):
+    if not run.complete or find_unasked(run.results):
         return ExitCode.INCOMPLETE
     if any(result.untold for result in run.results):
         return ExitCode.CANNOT_TELL

@@ -54,6 +54,15 @@ class Backend:
         """
         return None
 
+    def refusal_types(self) -> tuple[type[Exception], ...]:
+        """Return the exception types by which the library says in a call that it does not support something.
+
+        Such an exception is the outcome `unsupported`, and no error, if the call is refused whatever its arrays hold.
+        Import the library here, not with the plugin. Built-in types, except NotImplementedError, are not allowed: they
+        stand for other errors too.
+        """
+        return ()
+
     def numerics_for(self, problem: Problem) -> Numerics:
         """Return the declared arithmetic for a problem; override it if it differs between problems."""
         return self.numerics

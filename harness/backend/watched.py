@@ -22,8 +22,8 @@ from harness.problems.operator import Operator
 Kind = TypeVar("Kind", bound=Backend)
 METHODS = frozenset(
     {
-        "probe", "supports", "numerics_for", "workspace", "work", "prepare", "to_device", "to_host", "synchronize",
-        "versions", SET_THREADS, *(operator.value for operator in Operator),
+        "probe", "supports", "refusal_types", "numerics_for", "workspace", "work", "prepare", "to_device", "to_host",
+        "synchronize", "versions", SET_THREADS, *(operator.value for operator in Operator),
     }
 )  # fmt: skip
 

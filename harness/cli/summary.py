@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -73,6 +74,8 @@ def print_summary(analysis: Analysis, written: Sequence[Path] = ()) -> None:
     for backend, reason in run.unavailable.items():
         console.print(f"{backend} is unavailable: {reason}", markup=False, soft_wrap=True)
     _print_skipped(console, run)
+    for line in analysis.refused:
+        console.print(f"[yellow]{escape(show_text(line))}[/yellow]", soft_wrap=True)
     print_wrong(analysis)
     print_claims(analysis)
     overdrawn = describe_overdrawn(run.overdrawn)
@@ -252,7 +255,8 @@ def _format_ms(ns: float) -> str:
 
 def _print_skipped(console: Console, run: Run) -> None:
     """Print why cells were skipped or are unsupported: a backend may decline problems that it computes wrongly."""
-    for line in [*describe_outcome(run, "skipped"), *describe_outcome(run, "unsupported")]:
+    declared = replace(run, results=tuple(result for result in run.results if not result.refused))
+    for line in [*describe_outcome(run, "skipped"), *describe_outcome(declared, "unsupported")]:
         console.print(line, markup=False, soft_wrap=True)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.backend.base import Backend
+from harness.backend.refusals import is_refusal
 from harness.backend.routing import prepare, run
 from harness.backend.watched import watch
 from harness.errors import RefusalError
@@ -116,6 +117,10 @@ class BackendUnderTest:
     def numerics(self, problem: Problem | None = None) -> Numerics:
         """Return the numerics that the backend declares for a problem."""
         return self.backend.numerics_for(problem or self.problem)
+
+    def is_refusal(self, error: Exception) -> bool:
+        """Return True if an exception is of a type by which the backend's library refuses (`Backend.refusal_types`)."""
+        return is_refusal(self.backend, error)
 
     def arrange(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Return arrays in the problem's dtype and memory layout; indices stay whole numbers."""

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.analysis.descriptions import describe_overdrawn
+from harness.analysis.descriptions import describe_overdrawn, describe_refused, find_unasked
 from harness.analysis.inert_text import make_inert, show_text
 from harness.capture.workload import name_problems
 from harness.errors import HarnessError, UsageError
@@ -163,11 +163,11 @@ class CellCollection:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Replace a successful exit status if too many results prove nothing, or if no cell ran."""
+        """Replace a successful exit status if too many results prove nothing, or if nothing is known of an operator."""
         if exitstatus == pytest.ExitCode.OK and self.results and not hasattr(self.config, "workerinput"):
             if find_overdrawn(self.results):
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            elif not self._ran:
+            elif not self._ran or find_unasked(self.results):
                 session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
 
     @property
@@ -184,6 +184,11 @@ class CellCollection:
         terminalreporter.write_line(f"harness: {len(self.results)} cells: {counts}{nothing}")
         for line in describe_overdrawn(find_overdrawn(self.results)):
             terminalreporter.write_line(show_text(f"harness: {line}"), red=True)
+        for line in describe_refused(self.results):
+            terminalreporter.write_line(show_text(f"harness: {line}"), yellow=True)
+        for (backend, _, operator), reason in find_unasked(self.results).items() if self._ran else ():
+            said = f"harness: {backend} answered no problem of {operator}, and the session is no success: {reason}"
+            terminalreporter.write_line(show_text(said), red=True)
         if not self._ran:
             first = next(result.reason or result.outcome for result in self.results)
             said = show_text(f"harness: no cell ran, and the session is no success: {first}")

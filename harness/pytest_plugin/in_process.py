@@ -16,7 +16,7 @@ from harness.measure.block import WARM_NS
 from harness.plan.cell import Cell
 from harness.plan.suite import Mode, Timing
 from harness.worker import outcome
-from harness.worker.host.execute import open_verified
+from harness.worker.host.execute import open_verified, settle
 from harness.worker.host.timed_problem import Session
 from harness.worker.outcome import Seen
 from harness.worker.protocol import Checked, Prepare
@@ -42,11 +42,15 @@ def judge_law(choose: Callable[[], Seen], law: Law) -> Judged:
     return _judged(outcome.check(choose, replace(law, check=check)), raised)
 
 
-def judge_work(work: Callable[[], Checked]) -> Judged:
-    """Prepare or time calls, with the same outcomes of exceptions as in a worker."""
+def judge_work(work: Callable[[], Checked], asked: Sequence[Seen] = ()) -> Judged:
+    """Prepare or time calls, with the same outcomes of exceptions as in a worker.
+
+    asked: the backend under test, if it may refuse what it supports.
+    """
     raised: list[Exception] = []
     with np.errstate(all="ignore"):  # NaN, Inf and subnormals are test data here
-        return _judged(outcome.guard(lambda: _keep(work, raised)), raised)
+        found = outcome.guard(lambda: _keep(work, raised), settle=lambda error: settle(asked, error))
+    return _judged(found, raised)
 
 
 def _keep(work: Callable[[], Done], raised: list[Exception]) -> Done:
@@ -70,8 +74,14 @@ def open_timing(choose: Callable[[], Seen], cell: Cell, mode: Mode) -> tuple[Ses
     Returns the session, None if the cell cannot be timed, and the reply.
     """
     opened: list[Session] = []
+    asked: list[Seen] = []
+
+    def work() -> Checked:
+        asked.append(choose())
+        return open_verified(asked[0], request, opened)
+
     request = Prepare(problem=cell.line, number=0, mode=mode, slowdown=cell.slowdown or 0.0)
-    judged = judge_work(lambda: open_verified(choose(), request, opened))
+    judged = judge_work(work, asked)
     return (opened[0] if opened else None), judged
 
 

@@ -44,6 +44,7 @@ NO_PASS = "the budget ended before its first pass"
 CANNOT_TELL = "the machine cannot tell"  # prefix of the reason of a cell that was begun and could not be decided
 NOT_LOADED = "its plugin did not load"  # prefix of the reason if a plugin loads in the command, but not in a worker
 NOT_OFFERED = "no plugin hands it over"  # prefix of the reason if no plugin registers an unavailable backend
+REFUSED = "its call refused what it supports"  # prefix of the reason if a call of a supported problem was refused
 GAVE_UP = "the rest is not tried"  # suffix of the reason of cells skipped because earlier ones ended the worker
 VACUOUS_QUOTA = 0.02  # largest share of a backend's passed results that may prove nothing in a successful run
 
@@ -87,6 +88,16 @@ class Result:
     def untold(self) -> bool:
         """True if the machine cannot tell whether its times are true, or whether it lacked memory."""
         return self.outcome == "skipped" and (self.reason or "").startswith(CANNOT_TELL)
+
+    @property
+    def refused(self) -> bool:
+        """True if a call was refused, by an exception of the backend's library, although it supports the problem."""
+        return self.outcome == "unsupported" and (self.reason or "").startswith(REFUSED)
+
+    @property
+    def refused_itself(self) -> bool:
+        """True if the call that was refused was of its own problem, and not of one next to it."""
+        return self.refused and (self.reason or "").startswith(f"{REFUSED}: ")
 
     @property
     def declined(self) -> bool:

@@ -36,7 +36,8 @@ from harness.worker.hosted.network import GraphBackend, HostedNetworkUnderTest
 from harness.worker.hosted.process import Host, HostDiedError
 from harness.worker.hosted.raised import HostError
 from harness.worker.hosted.subject import HostedUnderTest
-from harness.worker.outcome import check, describe_error
+from harness.worker.origin import describe_error
+from harness.worker.outcome import check
 from harness.worker.protocol import (
     Answer,
     Check,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -11,12 +10,14 @@ import numpy as np
 
 from harness.backend.routing import UnsupportedError
 from harness.backend.watched import make_raised
-from harness.errors import HarnessError, RefusalError
+from harness.errors import RefusalError, UsageError
 from harness.laws.deviation import Deviation
 from harness.laws.law import Law
 from harness.laws.networks.subject import NetworkUnderTest
 from harness.laws.subject import BackendUnderTest
+from harness.worker.origin import describe_error
 from harness.worker.protocol import Answered, Checked, Sampled
+from harness.worker.refused import judge_refusal
 
 Seen = BackendUnderTest | NetworkUnderTest
 Found = TypeVar("Found", bound=Checked | Answered | Sampled)
@@ -44,17 +45,19 @@ def check(choose: Callable[[], Seen], law: Law) -> Checked:
     The route is resolved here too. The planner resolved it for its own version of the backend only; a law about
     refusals would otherwise be passed by any version that does not support the problem.
     """
+    asked: list[Any] = []
 
     def work() -> Checked:
         subject: Any = choose()
         subject.watch()
+        asked.append(subject)
         route = law.route(subject.backend, subject.problem)
         if route.kind == "unsupported":
             return Checked("unsupported", route.reason or None, declared=True)
         return _judge(law.check(subject, subject.problem))
 
     with np.errstate(all="ignore"):  # NaN, Inf and subnormals are test data here
-        return guard(work, _refuse)
+        return guard(work, _refuse, lambda error: judge_refusal(asked[0], error) if asked else None)
 
 
 def _refuse(error: RefusalError) -> Checked:
@@ -62,11 +65,16 @@ def _refuse(error: RefusalError) -> Checked:
     return Checked("unsupported" if isinstance(error, UnsupportedError) else "skipped", str(error) or None)
 
 
-def guard(work: Callable[[], Found], refuse: Callable[[RefusalError], Checked] | None = None) -> Found | Checked:
+def guard(
+    work: Callable[[], Found],
+    refuse: Callable[[RefusalError], Checked] | None = None,
+    settle: Callable[[Exception], Checked | None] | None = None,
+) -> Found | Checked:
     """Return the result of the work, or the outcome that its error stands for.
 
     refuse: makes the outcome of a refusal, where the backend's own methods cannot raise one (`watch`). None where they
         can, as in timed calls: a refusal is then an error, and the harness states its own as a result of the work.
+    settle: returns the outcome of an exception by which the backend's library refuses, and None for others.
     """
     try:
         return work()
@@ -85,7 +93,15 @@ def guard(work: Callable[[], Found], refuse: Callable[[RefusalError], Checked] |
     except MemoryError:
         return Checked("error", "MemoryError: out of memory")
     except Exception as error:
-        return Checked("error", describe_error(error))
+        return _settle(error, settle)
+
+
+def _settle(error: Exception, settle: Callable[[Exception], Checked | None] | None) -> Checked:
+    try:
+        found = None if settle is None else settle(error)
+    except UsageError as other:  # the backend names types that stand for other errors too
+        return Checked("error", f"{describe_error(error)}; {other}")
+    return found or Checked("error", describe_error(error))
 
 
 def _is_own(error: CannotTellError) -> bool:
@@ -98,19 +114,3 @@ def _judge(deviation: Deviation) -> Checked:
     if deviation.passed:
         return Checked("passed", deviation.idle, deviation)
     return Checked("failed", deviation.describe(), deviation)
-
-
-def describe_error(error: Exception) -> str:
-    """Return one line: the error, and the file and line where the backend raised it."""
-    text = " ".join(str(error).split()) or "no message"
-    where = getattr(error, "where", None)  # of an exception of the backend in its own process
-    if isinstance(error, HarnessError) and where is None:
-        return text
-    where = find_origin(error) if where is None else where
-    return f"{type(error).__name__}: {text}{f' ({where})' if where else ''}"[:600]
-
-
-def find_origin(error: BaseException) -> str:
-    """Return the file and line that raised an error; "" if unknown."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""

@@ -9,6 +9,7 @@ from harness.laws.subject import BackendUnderTest
 from harness.problems.data import make_arrays
 from harness.worker.outcome import guard
 from harness.worker.protocol import Answered, Checked, Values
+from harness.worker.refused import judge_refusal
 
 
 def answer_vote(subject: BackendUnderTest) -> Checked | Answered:
@@ -23,7 +24,7 @@ def answer_vote(subject: BackendUnderTest) -> Checked | Answered:
         return Answered({name: Values(a.shape, a.astype(np.float64).tobytes()) for name, a in outputs.items()})
 
     with np.errstate(all="ignore"):
-        return guard(work)
+        return guard(work, settle=lambda error: judge_refusal(subject, error))
 
 
 def read_outputs(answered: Answered) -> dict[str, np.ndarray]:

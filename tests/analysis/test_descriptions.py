@@ -32,4 +32,4 @@ def test_a_backend_that_runs_elsewhere_in_the_run_is_not_away():
         result("mine", "agrees-with-reference", "max_pool x=1x2x9 kernel=2", "unavailable", None),
         result("mine", "agrees-with-reference", "max_pool x=2x2x9 kernel=2", "passed", None),
     ]
-    assert "of mine in suite correctness, conv" in describe_incomplete(make_run(*rows))
+    assert "by mine in suite correctness, conv" in describe_incomplete(make_run(*rows))

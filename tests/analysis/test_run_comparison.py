@@ -41,7 +41,7 @@ def test_a_run_that_asked_nothing_of_an_operator_is_incomplete_here_too():
     assert conclude_comparison(found) == "failed: the base run is incomplete"
     verdict = judge_comparison(found)
     assert verdict.state == "open"
-    assert "base run is INCOMPLETE: not one problem was asked of b in suite" in verdict.incomplete
+    assert "base run is INCOMPLETE: not one problem was answered by b in suite" in verdict.incomplete
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_what_is_not_asked_because_of_a_declaration_is_no_success(tmp_path, name
     assert outcomes["im2col", "conv"] == "passed"
     assert find_exit_code(run) == ExitCode.INCOMPLETE
     told = describe_incomplete(run)
-    assert told.startswith("INCOMPLETE: not one problem was asked of ")
+    assert told.startswith("INCOMPLETE: not one problem was answered by ")
     assert f"refusing:{name} in suite correctness, conv (estimated" in told
     assert "im2col" not in told
 

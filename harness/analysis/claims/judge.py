@@ -203,7 +203,12 @@ def is_derived(result: Result) -> bool:
 
 
 def is_unsupported(result: Result) -> bool:
-    """Return True if the backend has no way to the problem's own operator; a law may lack another one instead."""
+    """Return True if the backend has no way to the problem's own operator, or refuses it in the call.
+
+    A law may lack, or be refused, another one instead.
+    """
+    if result.refused_itself:
+        return True
     own = result.route.lacks in ("", result.problem.partition(" ")[0])
     return result.outcome == "unsupported" and result.route.kind == "unsupported" and own
 

@@ -10,6 +10,7 @@ import numpy as np
 from harness.backend.base import Backend
 from harness.backend.routing import find_route, run
 from harness.backend.watched import watch
+from harness.laws.subject import BackendUnderTest
 from harness.networks.evaluate import Compute, Tape, backward, forward
 from harness.networks.graph import INPUT, Network, Node, problems_of
 from harness.networks.initialise import TARGET, make_ends, make_values
@@ -36,6 +37,10 @@ class NetworkUnderTest:
         """From now on take a refusal that a backend's own method raises for an error of the backend."""
         self.backend = watch(self.backend)
         self.partner = None if self.partner is None else watch(self.partner)
+
+    def alone(self, backend: Backend, problem: Problem) -> BackendUnderTest:
+        """Return one of the backends as seen by laws of one operator."""
+        return BackendUnderTest(backend, problem)
 
     def numerics_for(self, node: Node, problem: Problem) -> Numerics:
         """Return the numerics that the backend of a node declares for one of its problems."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
@@ -23,6 +23,7 @@ from harness.worker.host.timed_problem import Session, find_immutable, open_sess
 from harness.worker.judging import Judge
 from harness.worker.outcome import Seen, guard
 from harness.worker.protocol import Checked, Count, Prepare, Sample, Sampled
+from harness.worker.refused import judge_refusal, note_refusal
 
 
 def choose_subject(registry: Registry, backend: Backend, line: str, extra: tuple[str, ...] = ()) -> Seen:
@@ -51,9 +52,26 @@ def prepare(choose: Callable[[], Seen], request: Prepare, judge: Judge | None = 
     Returns the session, None if the problem cannot be timed, and the reply with the outcome.
     """
     opened: list[Session] = []
+    asked: list[Seen] = []
+
+    def work() -> Checked:
+        asked.append(choose())
+        return open_verified(asked[0], request, opened, judge)
+
     with np.errstate(all="ignore"):  # NaN, Inf and subnormals are test data here
-        reply = guard(lambda: open_verified(choose(), request, opened, judge))
+        reply = guard(work, settle=lambda error: settle(asked, error, judge))
     return (opened[0] if opened else None), reply
+
+
+def settle(asked: Sequence[Seen], error: Exception, judge: Judge | None = None) -> Checked | None:
+    """Return the outcome of an exception by which a backend refuses what it supports; None for others.
+
+    asked: the backend under test; empty if there is none yet. error: what was raised.
+    judge: it asks the backend once more itself; None does so here.
+    """
+    if not asked:
+        return None
+    return judge_refusal(asked[0], error) if judge is None else note_refusal(asked[0].backend, error)
 
 
 def open_verified(subject: Seen, request: Prepare, opened: list[Session], judge: Judge | None = None) -> Checked:
@@ -101,16 +119,19 @@ def count(choose: Callable[[], Seen], request: Count, counter: Counter | None, j
     if counter is None:
         return Checked("error", "its process was started to count nothing")
 
+    asked: list[Seen] = []
+
     def work() -> Checked:
         opened: list[Session] = []
-        asked = Prepare(problem=request.problem, number=0, probe=False, numerics=request.numerics)
-        found = open_verified(choose(), asked, opened, judge)
+        wanted = Prepare(problem=request.problem, number=0, probe=False, numerics=request.numerics)
+        asked.append(choose())
+        found = open_verified(asked[0], wanted, opened, judge)
         if not opened:
             return found
         return Checked("passed", found.reason, found.deviation, counts=count_calls(opened[0], counter, request.calls))
 
     with np.errstate(all="ignore"):
         try:
-            return guard(work)
+            return guard(work, settle=lambda error: settle(asked, error, judge))
         except CountError as error:
             return Checked("skipped", f"{CANNOT_TELL} its instructions: {error}")

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from harness.backend.base import Backend
@@ -91,13 +92,13 @@ class Server:
         self.answers.begin()
         items: list[HostReply] = []
         with np.errstate(all="ignore"):  # NaN, Inf and subnormals are test data here
-            for request in envelope.requests:
+            for at, request in enumerate(envelope.requests):
                 if isinstance(request, PassOn):
                     break
                 if (item := self._try(request)) is not None:
-                    items.append(item)
                     if isinstance(item, Raised):
-                        return Replies(tuple(items))
+                        return Replies((*items, msgspec.structs.replace(item, at=at)))
+                    items.append(item)
         if envelope.requests and isinstance(request := envelope.requests[-1], PassOn):
             items.append(self._pass_on(request))
         return Replies(tuple(items))
@@ -114,7 +115,7 @@ class Server:
         except RouteMissingError as error:
             return Raised((), str(error), "", True)
         except Exception as error:
-            return describe_raised(error)
+            return describe_raised(error, self.offered)
 
     @property
     def backend(self) -> Backend:

@@ -16,13 +16,14 @@ from harness.problems.arrays import Array
 from harness.problems.numerics import Numerics
 from harness.problems.problem import Problem
 from harness.record.counts import Counts
-from harness.record.run import CANNOT_TELL, WRONG
+from harness.record.run import CANNOT_TELL, REFUSED, WRONG
 from harness.worker.hosted.backend import HostedBackend
 from harness.worker.hosted.network import HostedNetworkUnderTest
 from harness.worker.hosted.raised import HostError
 from harness.worker.hosted.subject import HostedUnderTest
 from harness.worker.judging import POOL, Contents, OwnJudge
 from harness.worker.protocol import Checked, Count, Prepare, Reply, Sample, Sampled
+from harness.worker.refused import hold_refusal
 from harness.worker.timed_subject import TimedNetwork, TimedOperator, equal_outputs
 from harness.worker.wire.messages import DrawSeed, JudgeOutputs, Question, Seed, Verdict
 
@@ -116,6 +117,8 @@ class Examiner:
             return Checked("failed", self.failed[0].describe() + why, self.failed[0])
         if isinstance(reply, Checked) and reply.outcome in WRONG:
             return reply
+        if isinstance(reply, Checked) and reply.outcome == "unsupported" and (reply.reason or "").startswith(REFUSED):
+            return hold_refusal(self.own.timed.subject, (reply.reason or "").removeprefix(REFUSED).lstrip(": "))
         if isinstance(reply, Checked) and reply.outcome != "passed":
             return reply if self._may_refuse(reply) else _contradict(reply)
         if len(self.passed) < self._least_passed():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from harness.backend.base import Backend
 from harness.laws.networks.subject import NetworkUnderTest
 from harness.laws.subject import check_form
 from harness.networks.graph import Node
@@ -16,6 +17,7 @@ from harness.problems.arrays import Array, DeviceArray, DeviceArrays
 from harness.problems.numerics import dtype_of
 from harness.problems.problem import Problem
 from harness.worker.hosted.backend import HostedBackend
+from harness.worker.hosted.subject import HostedUnderTest
 
 
 class GraphBackend(HostedBackend):
@@ -51,6 +53,10 @@ class HostedNetworkUnderTest(NetworkUnderTest):
             self.hosted[partner.name] = partner
         for one in self.hosted.values():
             one.rounded = dtype_of("bfloat16") if problem.dtype == "bfloat16" else None
+
+    def alone(self, backend: Backend, problem: Problem) -> HostedUnderTest:
+        """Return one of the backends as seen by laws of one operator."""
+        return HostedUnderTest(self.hosted[backend.name], problem)
 
     def touch(self, name: str, a: DeviceArray) -> DeviceArray:
         """Return the result of an operation between operators, rounded to the dtype of the network."""

@@ -224,7 +224,11 @@ class Host:
         finally:
             self.lock.release()
         if raised is not None:
-            raise make_error(raised)
+            error = make_error(raised)
+            if isinstance(error, HostError) and 0 <= raised.at < len(requests):
+                asked = getattr(requests[raised.at], "problem", None)
+                error.problem = None if asked is None else asked.make()
+            raise error
 
     def expect(self, reply: Taken | Reply, kind: type[Expected]) -> Expected:
         """Return a reply of a kind. Raises HostDiedError for any other, and ends the process."""

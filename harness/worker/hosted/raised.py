@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from harness.backend.routing import UnsupportedError
 from harness.errors import HarnessError
+from harness.problems.problem import Problem
 from harness.worker.wire.messages import MOST_TEXT, Raised
 
 MOST_TYPES = 20
@@ -17,9 +18,16 @@ _CAUGHT = (  # laws tell these apart; a class of the backend counts as the first
 
 
 class HostError(Exception):
-    """An exception of the backend in its own process; `where` is the file and line that raised it, "" if unknown."""
+    """An exception of the backend in its own process.
+
+    where: the file and line that raised it, "" if unknown.
+    unsupported: whether it is of a type by which the backend's library refuses.
+    problem: of the call that raised it; None if unknown.
+    """
 
     where: str = ""
+    unsupported: bool = False
+    problem: Problem | None = None
 
 
 def make_error(raised: Raised) -> Exception:
@@ -27,7 +35,7 @@ def make_error(raised: Raised) -> Exception:
     if raised.refused:
         return UnsupportedError(raised.text[:MOST_TEXT])
     error = _make_class(tuple(name[:MOST_TEXT] for name in raised.types[:MOST_TYPES]))(raised.text[:MOST_TEXT])
-    error.where = raised.where[:MOST_TEXT]
+    error.where, error.unsupported = raised.where[:MOST_TEXT], raised.unsupported
     return error
 
 

@@ -323,12 +323,16 @@ class Raised(msgspec.Struct, frozen=True, array_like=True, tag="raised"):
     types: names of its class and of the classes that this one is derived from.
     where: file and line of the backend that raised it; "" if unknown.
     refused: whether the harness itself found that there is no route.
+    unsupported: whether it is of a type by which the backend's library refuses what it does not support.
+    at: number of the request that raised it, in its envelope.
     """
 
     types: tuple[str, ...]
     text: str
     where: str
     refused: bool
+    unsupported: bool = False
+    at: int = 0
 
 
 class Stopped(msgspec.Struct, frozen=True, array_like=True, tag="stopped"):

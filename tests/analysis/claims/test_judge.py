@@ -13,7 +13,7 @@ from harness.backend.routing import Route
 from harness.plan.claims.rows import TIMED, Promise, Scope
 from harness.plan.gate import Gate
 from harness.record.acceptance import Acceptance
-from harness.record.run import GAVE_UP, ArmRecord
+from harness.record.run import GAVE_UP, REFUSED, ArmRecord
 from tests.analysis.claims.made import FAULT, HALF, LINE, NO_ROUTE, NOTHING, PROMISE, WRONG, cell, judged
 from tests.reports.made import make_run
 
@@ -38,6 +38,8 @@ def test_a_run_without_claims_is_judged_as_ever():
         ([cell()], "kept", 0),
         ([cell(), cell("skipped", reason="r")], "kept", 0),
         ([cell(), cell("unsupported")], "broken", 1),
+        ([cell(), cell("unsupported", route=Route(kind="native"), reason=f"{REFUSED}: no")], "broken", 1),
+        ([cell(), cell("unsupported", route=Route(kind="native"), reason=f"{REFUSED}, another: no")], "kept", 0),
         ([cell(), cell("failed")], "broken", 1),
         ([cell(), cell("crashed", reason="r")], "broken", 1),
         ([cell(), cell("timeout", reason="r")], "broken", 1),
