@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.analysis.excess import find_idle_limits
 from harness.analysis.exit_code import find_exit_code
-from harness.analysis.outcomes import Silent, find_silent, judge_one_sided
+from harness.analysis.outcomes import Silent, find_new, find_silent, judge_one_sided
 from harness.analysis.pairing import pair_results
 from harness.analysis.payback import Payback, pay_back
 from harness.analysis.sequential import Design
@@ -83,16 +83,16 @@ class ArmComparison:
         return counts
 
     @property
-    def all_new(self) -> bool:
-        """True if the base can do no cell, so that nothing was compared."""
-        return bool(self.rows) and self.counts["NEW"] == len(self.rows)
+    def all_new(self) -> tuple[str, ...]:
+        """Arms of which the base can do no cell, so that nothing was compared."""
+        return find_new((row.new.arm, row.judgement.verdict) for row in self.rows)
 
     @property
     def exit_code(self) -> ExitCode:
         """Exit code of the run; if that is OK and the gate is armed, of the verdicts.
 
         SLOWER also stands for missing cells. CANNOT_TELL: too many blocks were dropped, a cell is inconclusive, its
-        times may not be true, or all cells are new, so that nothing was compared.
+        times may not be true, or all cells of an arm are new, so that nothing was compared.
         """
         code = find_exit_code(self.run)
         if code not in (ExitCode.OK, ExitCode.CANNOT_TELL) or not self.gate.armed:

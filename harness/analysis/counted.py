@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from harness.analysis.exit_code import find_exit_code
-from harness.analysis.outcomes import ALL_NEW, Silent, find_silent, judge_one_sided
+from harness.analysis.outcomes import Silent, describe_new, find_new, find_silent, judge_one_sided
 from harness.analysis.pairing import pair_results
 from harness.exit_codes import ExitCode
 from harness.plan.counting import Counting
@@ -71,9 +71,9 @@ class Counted:
         return max((row.new.counts.spread for row in self.rows if row.new.counts is not None), default=None)
 
     @property
-    def all_new(self) -> bool:
-        """True if the base can do no cell, so that nothing was compared."""
-        return bool(self.compared) and self.counts["NEW"] == len(self.compared)
+    def all_new(self) -> tuple[str, ...]:
+        """Arms of which the base can do no cell, so that nothing was compared."""
+        return find_new((row.new.arm, row.verdict or "") for row in self.compared)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -172,7 +172,7 @@ def describe_counted(counted: Counted) -> str:
         found = ", ".join(f"{number} {name}" for name, number in counted.counts.items() if number)
         said.append(f"a change of {100 * counting.delta:.3g} % counts: {found or 'none'}")
     if counted.all_new:
-        said.append(ALL_NEW)
+        said.append(describe_new(counted.all_new))
     if counting.remark:
         said.append(counting.remark)
     return "; ".join(said)

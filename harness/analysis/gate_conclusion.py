@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from harness.analysis.gate_report import BROKEN_OK, FAILING, MENDS, UNPROVEN, GateReport
@@ -42,12 +43,25 @@ def conclude_gate(report: GateReport) -> str:
                 return "failed: the run is incomplete"
             why = next((cell.reason for cell in report.cells if cell.baseless), None)
             advice = "" if report.arm_comparison.gate.base_broken == "ok" else f"; {MENDS}"
-            return f"failed: nothing ran that could be compared{f'; {why}{advice}' if why else ''}"
+            more = f"; {why}{advice}" if why else _describe_unsupported(report)
+            return f"failed: nothing ran that could be compared{more}"
     if report.arm_comparison.gate.untimed:
         return f"cannot tell: times were not compared, {report.arm_comparison.gate.untimed}"
     if not report.arm_comparison.can_tell:
         return f"cannot tell: {100 * report.arm_comparison.dropped:.0f} % of the blocks were disturbed"
     return f"cannot tell: {'; '.join(_advise(report))}"
+
+
+def _describe_unsupported(report: GateReport) -> str:
+    """Return why nothing ran, and what to ask for; empty if the new version supports a cell."""
+    reasons = Counter(cell.new.reason for cell in report.cells if cell.new.outcome == "unsupported")
+    if not report.cells or reasons.total() < len(report.cells):
+        return ""
+    backends = ", ".join(dict.fromkeys(cell.backend for cell in report.cells))
+    return (
+        f"; {backends} supports none of the {len(report.cells)} cells in either version "
+        f"({reasons.most_common(1)[0][0]}); ask for what it supports (--suite, --problem)"
+    )
 
 
 def _name_causes(report: GateReport) -> Iterator[str]:
@@ -72,9 +86,10 @@ def _advise(report: GateReport) -> Iterator[str]:
     baseless, cells = report.baseless, len(report.cells)
     if unmatched := report.unmatched:
         accepted = report.arm_comparison.gate.base_broken == "ok"
+        backends = ", ".join(dict.fromkeys(cell.backend for cell in unmatched))
         yield (
             f"{len(unmatched)} of {cells} cells are NEW and nothing of their kind was compared, as the base of "
-            f"{unmatched[0].backend} can do none of them ({unmatched[0].reason}); compare with a revision that can "
+            f"{backends} can do none of them ({unmatched[0].reason}); compare with a revision that can "
             f"(--base), ask for what it can do (--suite, --problem), or {UNPROVEN if accepted else ACCEPTS}"
         )
     if by_count := sum(cell.counted is not None and cell.finding == "INCONCLUSIVE" for cell in report.cells):

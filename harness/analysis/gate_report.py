@@ -159,9 +159,9 @@ class GateReport:
 
     @property
     def alone(self) -> tuple[Compared, ...]:
-        """New cells of a kind (laws, times) in which the base answered no cell at all: nothing was compared there."""
-        answered = {cell.new.kind for cell in self.cells if cell.base is not None and is_answer(cell.base)}
-        return tuple(cell for cell in self.cells if cell.finding == "NEW" and cell.new.kind not in answered)
+        """New cells of a backend and kind (laws, times) of which the base answered none: nothing was compared there."""
+        answered = {_side(cell) for cell in self.cells if cell.base is not None and is_answer(cell.base)}
+        return tuple(cell for cell in self.cells if cell.finding == "NEW" and _side(cell) not in answered)
 
     @property
     def unmatched(self) -> tuple[Compared, ...]:
@@ -201,8 +201,8 @@ class GateReport:
         """Exit code of the gate: the first of WRONG, INCOMPLETE, SLOWER, CANNOT_TELL and OK that holds.
 
         INCOMPLETE also means that nothing ran; SLOWER, that a cell or a backend is missing, or that a cell exceeds a
-        limit; CANNOT_TELL, that all laws or all times are new. A slower cell counts only if the machine was quiet
-        enough, the others always.
+        limit; CANNOT_TELL, that all laws or all times of a backend are new. A slower cell counts only if the machine
+        was quiet enough, the others always.
         """
         counts = self.counts
         codes = {CODE[cell.finding] for cell in self.cells if cell.finding in CODE and cell.finding != "INCONCLUSIVE"}
@@ -265,6 +265,11 @@ def find_proven(run: Run) -> frozenset[str]:
     laws = [result for result in run.results if result.kind == "correctness"]
     wrong = {result.arm for result in laws if result.outcome in WRONG}
     return frozenset(r.arm for r in laws if r.outcome == "passed" and not r.vacuous) - wrong
+
+
+def _side(cell: Compared) -> tuple[str, str]:
+    """Return the arm and the kind of a cell: what one backend answers says nothing of another."""
+    return cell.new.arm, cell.new.kind
 
 
 def _find_cause(cell: Compared) -> Key:

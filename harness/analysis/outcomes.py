@@ -18,10 +18,6 @@ Word = Literal["BROKEN", "MISSING", "INCONCLUSIVE", "WRONG BEFORE", "MENDED", "N
 STATES: tuple[State, ...] = get_args(State)
 WORDS: tuple[Word, ...] = get_args(Word)
 BEYOND = ("MORE MEMORY", "LESS PRECISE")  # words of a gate's limits, for cells that are UNCHANGED in the table
-ALL_NEW = (
-    "cannot tell: all cells are NEW, so that nothing was compared; name a base first that can do one of them, or other "
-    "problems (--suite, --problem)"
-)
 Silent = frozenset[tuple[str, bool]]  # arm, and True for its times or False for its laws
 
 CODE: Mapping[str, ExitCode] = {
@@ -126,6 +122,25 @@ def find_silent(results: Iterable[Result]) -> Silent:
         key
         for key, seen in cells.items()
         if any(one.outcome in WRONG for one in seen) and not any(map(is_answer, seen))
+    )
+
+
+def find_new(verdicts: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Return the arms of which every cell is NEW, so that nothing of them was compared.
+
+    verdicts: the arm and the verdict of each cell.
+    """
+    words: dict[str, set[str]] = defaultdict(set)
+    for arm, word in verdicts:
+        words[arm].add(word)
+    return tuple(arm for arm, found in words.items() if found == {"NEW"})
+
+
+def describe_new(arms: Iterable[str]) -> str:
+    """Return in one line that nothing was compared of some arms, and what to do."""
+    return (
+        f"cannot tell: all cells of {', '.join(arms)} are NEW, so that nothing was compared; name a base first that "
+        "can do one of them, or other problems (--suite, --problem)"
     )
 
 

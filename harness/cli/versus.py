@@ -150,7 +150,7 @@ def print_verdicts(arm_comparison: ArmComparison) -> None:
     """Print the table of verdicts, one effect for each arm, and the condition of the machine."""
     from rich.markup import escape
 
-    from harness.analysis.outcomes import ALL_NEW
+    from harness.analysis.outcomes import describe_new
     from harness.analysis.verdicts import WORST_FIRST
     from harness.cli.summary import print_effects, ratio_cells
     from harness.cli.terminal import open_console, plain_table
@@ -185,7 +185,7 @@ def print_verdicts(arm_comparison: ArmComparison) -> None:
     counts = ", ".join(f"{count} {name}" for name, count in arm_comparison.counts.items() if count)
     console.print(f"{len(rows)} cells, a change of {100 * arm_comparison.gate.delta:.3g} % counts: {counts or 'none'}")
     if arm_comparison.all_new:
-        console.print(f"[red]{ALL_NEW}[/red]", soft_wrap=True)
+        console.print(f"[red]{escape(describe_new(arm_comparison.all_new))}[/red]", soft_wrap=True)
     if not arm_comparison.can_tell:
         console.print(
             f"[red]the machine cannot tell: {100 * arm_comparison.dropped:.0f} % of the blocks were disturbed[/red]; "

@@ -109,8 +109,7 @@ def compare_versions(
         if not suites:
             raise CannotTellError(f"the gate is not armed: {gate.untimed}")
     plan = plan_run(registry, suites, problems=problems, laws=wanted.laws, arms=arms, gate=gate, threads=wanted.threads)
-    if not wanted.head:
-        check_support(plan, registry, [arm.name for arm in arms[1::2]])
+    tell_support(plan, [arm.name for arm in arms[1::2]], watch)
     if wanted.counting is not None and not wanted.laws:
         plan = count_instead(plan, wanted.counting, registry)
     if unbuilt is not None:
@@ -124,22 +123,17 @@ def compare_versions(
     )  # fmt: skip
 
 
-def check_support(plan: Plan, registry: Registry, names: Sequence[str]) -> None:
-    """Raise UsageError if the backends of the checkout support no problem of a plan, so that nothing would be compared.
+def tell_support(plan: Plan, names: Sequence[str], watch: Watch) -> None:
+    """Say before a run that the backends of the new version support no cell, which is MISSING where the base does.
 
-    names: of the arms that have the checkout's version.
+    plan: of the run. names: of the arms of the new version. watch: receives the line.
     """
     routes = [cell.route for cell in plan.cells if cell.arm in names]
     if any(route.kind != "unsupported" or route.raised for route in routes):
         return
+    of = ", ".join(sorted({arm.backend for arm in plan.arms}))
     why = Counter(route.reason for route in routes).most_common(1)[0][0]
-    of = {arm.backend for arm in plan.arms}
-    own = ", ".join(name for row in registry.rows if not of.isdisjoint(row.backends) for name in row.suites)
-    raise UsageError(
-        f"nothing to compare: {', '.join(sorted(of))} of this checkout supports none of the {len(routes)} cells of "
-        f"{', '.join(plan.suites)} ({why}); ask for what it supports with --suite"
-        f"{f' (its plugin has {own})' if own else ''}, or --problem"
-    )
+    watch.working("laws", f"{of} supports none of {len(routes)} cells now ({why}); asking whether the base does")
 
 
 def try_base(base: Environment, wanted: Wanted, watch: Watch) -> str | None:

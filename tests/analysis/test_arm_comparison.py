@@ -67,6 +67,12 @@ def test_new_cells_alone_compare_nothing():
     run = compare_arms(replace(base, outcome="unsupported", measurement=None), new)
     assert compare_to_base(run, _gate(run, armed=True)).exit_code == 5
     assert compare_to_base(run).exit_code == 0
+    third = [replace(one, arm="third", cell=one.cell + 4) for one in _pair(1000, 1000)[1:]]
+    families = (("base", "f"), ("new", "f"), ("third", "f"))
+    known = _pair(1000, 1000, OTHER, 2)
+    run = compare_arms(replace(base, outcome="unsupported", measurement=None), *third, *known, families=families)
+    armed = compare_to_base(run, _gate(run, armed=True))
+    assert armed.counts["SAME"] == 1 and armed.all_new == ("third",) and armed.exit_code == 5
 
 
 def test_a_cell_is_judged_by_its_own_limit_and_other_values_of_limits_are_named():

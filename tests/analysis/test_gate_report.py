@@ -8,7 +8,7 @@ from harness.analysis.analyse import analyse
 from harness.analysis.gate_conclusion import conclude_gate, describe_silent
 from harness.analysis.gate_report import FINDING_MEANINGS, FINDINGS
 from harness.exit_codes import ExitCode
-from harness.record.run import CANNOT_TELL, GAVE_UP, NO_PASS
+from harness.record.run import CANNOT_TELL, GAVE_UP, NO_PASS, NOT_OFFERED
 from reports.ci_findings import judge_cells
 from tests.reports.made import compare_arms, fail, measure, result, spread, time_cell
 
@@ -135,6 +135,20 @@ def test_laws_or_times_that_are_all_new_were_compared_with_nothing(laws, times, 
     assert report.exit_code == code and said in conclude_gate(report), conclude_gate(report)
     if code == 5 and accepted == "fail":
         assert "--base-broken ok" in conclude_gate(report) and "it was unsupported" in conclude_gate(report)
+
+
+@pytest.mark.parametrize(("accepted", "code"), [("fail", 5), ("ok", 0)])
+def test_what_one_backend_answers_is_no_base_of_a_new_one(accepted, code):
+    old = [time_cell(0, "base", SAME), time_cell(1, "new", SAME), _law("base", "passed"), _law("new", "passed")]
+    added = [
+        time_cell(0, "added@base", (), outcome="unavailable", reason=f"{NOT_OFFERED} there"),
+        time_cell(1, "added", SAME), replace(_law("added@base", "unavailable"), reason=f"{NOT_OFFERED} there"),
+        _law("added", "passed"),
+    ]  # fmt: skip
+    families = (("base", "f"), ("new", "f"), ("added@base", "g"), ("added", "g"))
+    report = _judge(*old, *added, families=families, base_broken=accepted)
+    assert report.counts["NEW"] == 2 and report.exit_code == code
+    assert "2 of 4 cells" in conclude_gate(report) and conclude_gate(report).count("compared") == 1
 
 
 def test_a_law_that_proves_nothing_vouches_for_no_version():

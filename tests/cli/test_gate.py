@@ -105,6 +105,21 @@ def test_an_operator_that_was_dropped_on_purpose_is_accepted(repository, tmp_pat
 
 
 @pytest.mark.slow
+def test_a_version_that_drops_all_support_is_missing_and_what_no_version_supports_is_said(repository, tmp_path):
+    copy = _copy(repository, tmp_path)
+    asked = ("--base", "same", "--suite", "kernels-laws", "--suite", "kernels-speed", "--budget", "5s")
+    never = gate(copy, tmp_path, *asked, "--problem", "conv x=2x3x20 w=4x3x5 stride=3")
+    assert never.returncode == 4, never.stdout + never.stderr
+    assert "kernels supports none of the 2 cells in either version (only the problems of" in never.stdout
+    shutil.rmtree(tmp_path / "run")
+    path = copy / "kernels" / "plugin.py"
+    path.write_text(path.read_text().replace("None if known else", "None if not problem else"))
+    done = gate(copy, tmp_path, *asked)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "failed: 8 MISSING" in done.stdout and "NEW" not in done.stdout
+
+
+@pytest.mark.slow
 def test_times_are_interleaved_and_too_short_a_budget_cannot_tell(repository, tmp_path):
     done = gate(repository, tmp_path, "--base", "begin", "--head", "same", "--suite", "kernels-speed", "--budget", "1s")
     assert done.returncode == 5, done.stdout + done.stderr
@@ -131,8 +146,6 @@ def test_a_law_by_itself_needs_no_times(repository, tmp_path):
         (["--base", "same", "--suite", "consensus"], "suite: got 'consensus', a suite of kind consensus"),
         (["--base", "same", "--backend", "kernel"], "unknown backend: got 'kernel'"),
         pytest.param(["--base", "same", "--budget", "soon"], "got 'soon', wanted a duration", marks=SAME),
-        (["--base", "begin", "--suite", "kernels-laws", "--problem", "conv x=2x3x20 w=4x3x5 stride=3"],
-         "nothing to compare: kernels of this checkout supports none of the 1 cells of kernels-laws"),
         (["--base", "same", "--resolve", "much"], "share: got 'much'"),
         pytest.param(["--base", "needs", "--suite", "kernels-laws"], "does not build: ERROR",
                      marks=[pytest.mark.slow, pytest.mark.builds]),
