@@ -15,12 +15,14 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from harness.laws.deviation import Deviation, Kind, compare_arrays, statement, worst_of
 from harness.laws.diagnosis.pattern import describe_pattern
 from harness.laws.error_bounds import is_exact, magnitude, rounding_bound, sum_bound
+from harness.laws.nan_reach import find_nan_reach
 from harness.problems.arrays import Array
 from harness.problems.data import make_arrays
 from harness.problems.numerics import Numerics
@@ -80,15 +82,25 @@ class _Ballot:
         return (mine.ties, mine.nan_index) == (theirs.ties, theirs.nan_index)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots, for the cached property
 class _Poll:
     """All ballots on one problem, and the deviation of each pair; None if nothing was comparable."""
 
     problem: Problem
     ballots: dict[str, _Ballot]
     comparable: Comparable | None
-    bias: Array | None
+    arrays: Mapping[str, Array]
     pairs: dict[frozenset[str], Deviation | None] = field(default_factory=dict)
+
+    @property
+    def bias(self) -> Array | None:
+        """Bias of the problem, if it has one."""
+        return self.arrays.get("b")
+
+    @cached_property
+    def reach(self) -> Array:
+        """Outputs that NaN may reach where a backend declares that it does not stay local."""
+        return find_nan_reach(self.problem, self.arrays)
 
     def differ(self, a: str, b: str) -> bool:
         """Return True if two answers contradict each other."""
@@ -118,7 +130,7 @@ def vote(
     """
     given = {k: a for k, a in (make_arrays(problem) if arrays is None else arrays).items() if a is not None}
     ballots = _prepare(problem, answers, given)
-    poll = _Poll(problem=problem, ballots=ballots, comparable=comparable, bias=given.get("b"))
+    poll = _Poll(problem=problem, ballots=ballots, comparable=comparable, arrays=given)
     for pair in itertools.combinations(ballots, 2):
         poll.pairs[frozenset(pair)] = _compare(poll, *pair)
     clusters = _cluster(poll)
@@ -184,18 +196,21 @@ def _compare_output(poll: _Poll, a: str, b: str, name: str) -> Deviation:
     allowed = left.allowed[name] + right.allowed[name]
     normwise = left.numerics.normwise or right.numerics.normwise
     kind: Kind = "exact" if not np.any(allowed) else "norm" if normwise else "bound"
-    value, excused = _excuse(left, right, name)
+    value, excused = _excuse(poll, left, right, name)
     found = compare_arrays(value, right.outputs[name], allowed, what=name, kind=kind)
     return replace(found, vacuous=min(found.compared, found.vacuous + excused))
 
 
-def _excuse(left: _Ballot, right: _Ballot, name: str) -> tuple[Array, int]:
-    """Return the left values, with the right ones where NaN spread in a side that declares it, and their number."""
+def _excuse(poll: _Poll, left: _Ballot, right: _Ballot, name: str) -> tuple[Array, int]:
+    """Return the left values, with the right ones where NaN spread in a side that declares it, and their number.
+
+    It spreads to outputs that read an image and a channel which holds one, and to no other.
+    """
     value, other = left.outputs[name], right.outputs[name]
     spread = np.zeros(value.shape, dtype=bool)
     for mine, theirs, ballot in ((value, other, left), (other, value, right)):
         if not ballot.numerics.nan_local:
-            spread |= np.isnan(mine) | (np.isinf(mine) & np.isfinite(theirs))
+            spread |= (np.isnan(mine) | (np.isinf(mine) & np.isfinite(theirs))) & poll.reach
     return np.where(spread, other, value), int(np.count_nonzero(spread))
 
 
@@ -227,7 +242,7 @@ def _explain(poll: _Poll, name: str, other: str) -> Deviation:
     if found.kind == "structure":
         return found
     left, right, what = poll.ballots[name], poll.ballots[other], found.what
-    value, _ = _excuse(left, right, what)
+    value, _ = _excuse(poll, left, right, what)
     allowed = left.allowed[what] + right.allowed[what]
     pattern = describe_pattern(
         value, right.outputs[what], allowed, kernel=what == "dw", bias=poll.bias if what == "y" else None

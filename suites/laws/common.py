@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from harness import Deviation, Operator, Problem, compare_arrays
-from harness.problems import Array, Sizes, array_generator, draw_array
+from harness import BackendUnderTest, Deviation, Operator, Problem, compare_arrays
+from harness.laws import check_outputs
+from harness.problems import Array, Sizes, array_generator, draw_array, reference
 
 ALL: Any = slice(None)  # any type: NumPy's annotations know no mixed indices that are unpacked
 
@@ -60,3 +61,21 @@ def equal(got: Array, wanted: Array, what: str) -> Deviation:
     got, wanted: arrays. what: their name, for the message.
     """
     return compare_arrays(got, wanted, what=what)
+
+
+def compare_beside(
+    subject: BackendUnderTest, problem: Problem, poisoned: dict[str, Array], outputs: tuple[Array, Array],
+    reached: Array, what: str,
+) -> Deviation:  # fmt: skip
+    """Compare what a NaN of the inputs does not reach with what it is without one.
+
+    To the bit; within the bound where the backend is not deterministic, or transforms with a bound by norm.
+    subject: the backend. problem: its problem. poisoned: the inputs with NaN. outputs: without NaN, and with it.
+    reached: mask of the places that are not compared. what: the name of the rest, for the message.
+    """
+    numerics, (before, after) = subject.numerics(problem), outputs
+    if numerics.deterministic and (numerics.nan_local or not numerics.normwise):
+        return equal(np.where(reached, 0, after), np.where(reached, 0, before), what)
+    wanted, output = reference.compute(problem, poisoned), problem.operator.outputs[0]
+    spoiled = np.where(reached, wanted[output], after).astype(after.dtype)
+    return check_outputs(problem, numerics, poisoned, {output: spoiled}, wanted)

@@ -9,7 +9,7 @@ import numpy as np
 from harness import BackendUnderTest, Deviation, Operator, Problem, law, statement, worst_of
 from harness.laws import check_outputs, find_nan_reach
 from harness.problems import make_arrays, reference
-from suites.laws.common import equal
+from suites.laws.common import compare_beside, equal
 
 
 def _real(problem: Problem) -> bool:
@@ -46,11 +46,7 @@ def nan_stays_local(subject: BackendUnderTest, problem: Problem) -> Deviation:
     reached = statement(bool(np.isnan(after[held]).all()), f"NaN in {int(held.sum())} places that it reaches")
     what = f"{output} where the NaN does not reach"
     beyond = held if numerics.nan_local else held | find_nan_reach(problem, poisoned)
-    if numerics.deterministic and (numerics.nan_local or not numerics.normwise):
-        apart = equal(np.where(beyond, 0, after), np.where(beyond, 0, before), what)
-    else:
-        spoiled = np.where(beyond, wanted[output], after).astype(after.dtype)
-        apart = check_outputs(problem, numerics, poisoned, {output: spoiled}, wanted)
+    apart = compare_beside(subject, problem, poisoned, (before, after), beyond, what)
     found = worst_of(apart, reached)
     stays = apart.passed and not np.isnan(np.where(held, 0, after)).any()
     return replace(found, observed="NaN stays in its windows" if stays else "NaN spreads")

@@ -21,6 +21,7 @@ from suites.laws.windows import (
     mark_one,
     max_pool,
     nan_reaches,
+    nan_stays,
     narrow,
     seen,
     taps_inside,
@@ -239,21 +240,19 @@ def nan_wins_its_windows(subject: BackendUnderTest, problem: Problem) -> Deviati
     """x[p] = NaN  =>  y[i] is NaN and indices[i] = p where window i holds p; all other y[i] keep their bits
 
     One NaN in each map, among the problem's data and, with its sign set and other bits than the usual one, among +inf.
-    The second half only where the backend declares nan_local.
+    Where the backend declares that nan_local does not hold, the second half is asked of maps without a NaN.
     """
     x = wide(problem, "x", problem.x)
     mask, at = mark_one(problem, "nan")
-    held = holds(problem, mask)
-    before, (y, indices) = max_pool(subject, problem, x)[0], max_pool(subject, problem, np.where(mask, np.nan, x))
+    held, spoiled = holds(problem, mask), np.where(mask, np.nan, x)
+    before, (y, indices) = max_pool(subject, problem, x)[0], max_pool(subject, problem, spoiled)
     among, _ = max_pool(subject, problem, np.where(mask, _odd_nan(), np.inf))
     reached = worst_of(
         nan_reaches(y, held, "windows that hold one"),
         nan_reaches(among, held, "windows that hold one among +inf"),
         equal(_where_held(indices, held), _spread(at, held), "index of a NaN"),
     )
-    if not subject.numerics(problem).nan_local:
-        return reached
-    return worst_of(equal(np.where(held, 0.0, y), np.where(held, 0.0, before), "y beside the NaN"), reached)
+    return worst_of(nan_stays(subject, problem, {"x": x}, spoiled, held, (before, y)), reached)
 
 
 @law(tolerance="exact", when=finite_max_pool)

@@ -18,6 +18,7 @@ from suites.laws.windows import (
     holds,
     mark_one,
     nan_reaches,
+    nan_stays,
     ordinary,
     overhangs,
     seen,
@@ -177,16 +178,15 @@ def global_mean(subject: BackendUnderTest, problem: Problem) -> Deviation:
 def nan_stays_in_its_means(subject: BackendUnderTest, problem: Problem) -> Deviation:
     """x[p] = NaN  =>  y[i] is NaN where window i holds p; all other y[i] keep their bits
 
-    One NaN in each map. The second half only where the backend declares nan_local, which running sums are not.
+    One NaN in each map. Where the backend declares that nan_local does not hold, as for running sums, the second half
+    is asked of maps without a NaN.
     """
     x = wide(problem, "x", problem.x)
     mask, _ = mark_one(problem, "nan")
-    held = holds(problem, mask)
-    before, y = (subject.run(problem, {"x": a})["y"].astype(np.float64) for a in (x, np.where(mask, np.nan, x)))
+    held, spoiled = holds(problem, mask), np.where(mask, np.nan, x)
+    before, y = (subject.run(problem, {"x": a})["y"].astype(np.float64) for a in (x, spoiled))
     reached = nan_reaches(y, held, "windows that hold one")
-    if not subject.numerics(problem).nan_local:
-        return reached
-    return worst_of(equal(np.where(held, 0.0, y), np.where(held, 0.0, before), "y beside the NaN"), reached)
+    return worst_of(nan_stays(subject, problem, {"x": x}, spoiled, held, (before, y)), reached)
 
 
 @law(tolerance="bound", when=lambda p: p.operator is AVG and p.dtype == "float16" and p.data == "uniform")

@@ -20,6 +20,7 @@ from suites.laws.windows import (
     flat,
     max_pool,
     nan_reaches,
+    nan_stays,
     narrow,
     ordinary,
     places,
@@ -232,6 +233,4 @@ def gradient_nan_stays_local(subject: BackendUnderTest, problem: Problem) -> Dev
         held[(*EVERY, *np.ix_(*(at[(at >= 0) & (at < n)] for at, n in zip(taps, problem.x[2:], strict=True))))] = True
     before, after = (subject.run(problem, a)["dx"].astype(np.float64) for a in (arrays, {**arrays, "dy": dy}))
     reached = nan_reaches(after, held, "positions that get their gradient from one")
-    if not subject.numerics(problem).nan_local:
-        return reached
-    return worst_of(equal(np.where(held, 0.0, after), np.where(held, 0.0, before), "dx beside the NaN"), reached)
+    return worst_of(nan_stays(subject, problem, arrays, dy, held, (before, after)), reached)

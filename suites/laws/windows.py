@@ -13,9 +13,9 @@ from functools import reduce
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, Window, law, statement
-from harness.laws import NotExactError, magnitude, rounding_bound, sum_bound
+from harness.laws import NotExactError, find_nan_reach, magnitude, rounding_bound, sum_bound
 from harness.problems import EVERY, Array, array_generator, dtype_of, make_arrays, name_outputs, pad_or_crop, tap_slices
-from suites.laws.common import equal, whole_avg_pool, wide
+from suites.laws.common import compare_beside, equal, whole_avg_pool, wide
 
 MAX, MAX_GRAD = Operator.max_pool, Operator.max_pool_grad
 AVG, AVG_GRAD = Operator.avg_pool, Operator.avg_pool_grad
@@ -117,6 +117,29 @@ def nan_reaches(output: Array, held: Array, where: str) -> Deviation:
     """
     found = int(np.isnan(output[held]).sum())
     return statement(found == int(held.sum()), f"NaN in {found} of {int(held.sum())} {where}")
+
+
+def nan_stays(
+    subject: BackendUnderTest, problem: Problem, arrays: dict[str, Array], spoiled: Array, held: Array,
+    outputs: tuple[Array, Array],
+) -> Deviation:  # fmt: skip
+    """Check that NaN reaches nothing beside its windows; of other maps, nothing that the backend declares, either.
+
+    Where the backend declares that nan_local does not hold, as for sums that run on, NaN may reach all of its own map.
+    So every other map is then asked without one, in a call of its own.
+    arrays: inputs, of which the first is spoiled: with NaN in every map. held: what its windows reach.
+    outputs: of the inputs without NaN, and with it in every map.
+    """
+    spec, (before, after) = problem.operator.spec, outputs
+    name, output = spec.factors[0], spec.outputs[0]
+    if subject.numerics(problem).nan_local:
+        what = f"{output} beside the NaN"
+        return compare_beside(subject, problem, {**arrays, name: spoiled}, (before, after), held, what)
+    image, channel, *_ = np.indices((*problem.x[:2], *(1,) * problem.axes), sparse=True)
+    some = {**arrays, name: np.where((image + channel) % 2, arrays[name], spoiled)}
+    apart = subject.run(problem, some)[output].astype(np.float64)
+    reached = find_nan_reach(problem, some)
+    return compare_beside(subject, problem, some, (before, apart), reached, f"{output} of maps beside those with NaN")
 
 
 def narrow(problem: Problem, a: Array) -> Array:

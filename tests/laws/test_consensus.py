@@ -262,6 +262,18 @@ def test_a_declared_spread_of_nan_is_excused(backends):
     assert not vote(problem, {**answers, "spread": ({"y": spread[0]}, Numerics(nan_local=False))}).odd
 
 
+def test_no_declaration_excuses_a_nan_of_another_image(backends):
+    problem = parse_line("conv x=2x3x9x10 w=4x3x3x3 data=normal")
+    arrays = make_arrays(problem)
+    arrays["x"][0, 1, 4, 4] = np.nan
+    y = Right().conv(arrays["x"], arrays["w"], None, problem.window)
+    image = np.where(np.isnan(y).any(axis=(1, 2, 3), keepdims=True), np.nan, y)
+    answers = {name: ({"y": y}, Numerics()) for name in "abc"}
+    for spread, odd in ((image, set()), (np.full_like(y, np.nan), {"fft"})):
+        cast = {**answers, "fft": ({"y": spread}, Numerics(algorithm="fft", nan_local=False))}
+        assert set(vote(problem, cast, arrays=arrays).odd) == odd
+
+
 def test_an_empty_batch_shows_nothing():
     problem = parse_line("conv x=0x3x9x10 w=4x3x3x3")
     verdict = vote(problem, _answers(problem, dict.fromkeys("abc", Right())))

@@ -90,8 +90,17 @@ def test_nan_beside_its_windows_is_forbidden_only_where_declared():
             y, indices = super().max_pool(x, window)
             return np.where(np.isnan(x).any(), np.nan, y).astype(x.dtype), indices
 
+    class InItsMap(Right):
+        name, numerics = "in-its-map", Numerics(nan_local=False)
+
+        def max_pool(self, x, window):
+            y, indices = super().max_pool(x, window)
+            return np.where(np.isnan(x).any(axis=(2, 3), keepdims=True), np.nan, y).astype(x.dtype), indices
+
     class Declared(Spread):
         numerics = Numerics(nan_local=False)
 
     assert "y beside the NaN" in _check(Spread(), "nan-wins-its-windows", f"max_pool {PADDED}").reason
-    assert _check(Declared(), "nan-wins-its-windows", f"max_pool {PADDED}").outcome == "passed"
+    assert _check(InItsMap(), "nan-wins-its-windows", f"max_pool {PADDED}").outcome == "passed"
+    beyond = _check(Declared(), "nan-wins-its-windows", f"max_pool {PADDED}")
+    assert "y of maps beside those with NaN" in beyond.reason

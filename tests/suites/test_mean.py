@@ -50,6 +50,16 @@ def test_running_sums_that_are_declared_may_carry_a_nan_on():
     assert _check(Declared(), "nan-stays-in-its-means", PADDED).outcome == "passed"
 
 
+def test_no_declaration_excuses_a_nan_of_another_map():
+    class Spread(Right):
+        name, numerics = "spread", Numerics(nan_local=False)
+
+        def avg_pool(self, x, window):
+            return super().avg_pool(x, window) + 0 * x.sum(dtype=x.dtype)
+
+    assert "y of maps beside those with NaN" in _check(Spread(), "nan-stays-in-its-means", PADDED).reason
+
+
 def test_padding_that_counts_brings_a_zero_into_the_range():
     positive = f"{PADDED} data=uniform"  # means next to padding are below all that is in their window
     assert _check(Right(), "mean-lies-between", positive).outcome == "passed"

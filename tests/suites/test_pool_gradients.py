@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import Law, parse_line
+from harness import Law, Numerics, parse_line
 from suites.laws import pool_gradients
 from tests.asking import ask
 from tests.faulty import pooling, pooling_more
@@ -42,6 +42,26 @@ def test_each_part_of_a_law_can_fail(law, fault, line, part):
     found = _check(FAULTS[f"faulty:{fault}"](), law, line)
     assert found.outcome == "failed"
     assert part in found.reason
+
+
+@pytest.mark.parametrize("axes", [(2, 3), (0, 1, 2, 3)])
+@pytest.mark.parametrize("operator", ["max_pool_grad", "avg_pool_grad"])
+def test_a_declared_spread_of_nan_ends_with_its_map(operator, axes):
+    class Spread(Right):
+        name, numerics = "spread", Numerics(nan_local=False)
+
+        def avg_pool_grad(self, dy, x_shape, window):
+            return super().avg_pool_grad(dy, x_shape, window) + 0 * dy.sum(axis=axes, keepdims=True, dtype=dy.dtype)
+
+        def max_pool_grad(self, dy, x, indices, window):
+            dx = super().max_pool_grad(dy, x, indices, window)
+            return dx + 0 * dy.sum(axis=axes, keepdims=True, dtype=dy.dtype)
+
+    found = _check(Spread(), "gradient-nan-stays-local", f"{operator} {PADDED}")
+    if len(axes) == 2:
+        assert found.outcome == "passed", found.reason
+    else:
+        assert found.outcome == "failed" and "dx of maps beside those with NaN" in found.reason
 
 
 def test_padding_that_counts_takes_its_share_of_the_gradient():
