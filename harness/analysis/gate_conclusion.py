@@ -43,8 +43,8 @@ def conclude_gate(report: GateReport) -> str:
                 return "failed: the run is incomplete"
             why = next((cell.reason for cell in report.cells if cell.baseless), None)
             advice = "" if report.arm_comparison.gate.base_broken == "ok" else f"; {MENDS}"
-            more = f"; {why}{advice}" if why else _describe_unsupported(report)
-            return f"failed: nothing ran that could be compared{more}"
+            more = f"{why}{advice}" if why else _describe_unsupported(report)
+            return f"failed: nothing ran that could be compared{f'; {more}' if more else ''}"
     if report.arm_comparison.gate.untimed:
         return f"cannot tell: times were not compared, {report.arm_comparison.gate.untimed}"
     if not report.arm_comparison.can_tell:
@@ -52,14 +52,14 @@ def conclude_gate(report: GateReport) -> str:
     return f"cannot tell: {'; '.join(_advise(report))}"
 
 
-def _describe_unsupported(report: GateReport) -> str:
-    """Return why nothing ran, and what to ask for; empty if the new version supports a cell."""
+def _describe_unsupported(report: GateReport) -> str | None:
+    """Return why nothing ran, and what to ask for; None if the new version supports a cell."""
     reasons = Counter(cell.new.reason for cell in report.cells if cell.new.outcome == "unsupported")
     if not report.cells or reasons.total() < len(report.cells):
-        return ""
+        return None
     backends = ", ".join(dict.fromkeys(cell.backend for cell in report.cells))
     return (
-        f"; {backends} supports none of the {len(report.cells)} cells in either version "
+        f"{backends} supports none of the {len(report.cells)} cells in either version "
         f"({reasons.most_common(1)[0][0]}); ask for what it supports (--suite, --problem)"
     )
 

@@ -123,10 +123,9 @@ def nan_stays(
     subject: BackendUnderTest, problem: Problem, arrays: dict[str, Array], spoiled: Array, held: Array,
     outputs: tuple[Array, Array],
 ) -> Deviation:  # fmt: skip
-    """Check that NaN reaches nothing beside its windows; of other maps, nothing that the backend declares, either.
+    """Check that NaN reaches its windows alone; where the backend declares that nan_local does not hold, its own map.
 
-    Where the backend declares that nan_local does not hold, as for sums that run on, NaN may reach all of its own map.
-    So every other map is then asked without one, in a call of its own.
+    Sums that run on carry a NaN through its map. A call of its own, with NaN in every other map, then asks the rest.
     arrays: inputs, of which the first is spoiled: with NaN in every map. held: what its windows reach.
     outputs: of the inputs without NaN, and with it in every map.
     """
