@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.errors import UnbuiltError, UsageError, ask_meant, suggest
 
+PLUGIN_FILES = (".py", ".so")
 TRIES = 5
 RETRY_S = 0.02
 # Git sets these for its hooks; they would redirect our commands to another repository.
@@ -21,14 +22,19 @@ POINTER = "version https://git-lfs.github.com/spec/"
 GIT_OWN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
 
 
+def names_file(plugin: str) -> bool:
+    """Return True if a plugin is named by its file, a Python module or a shared library, and not as a module."""
+    return plugin.endswith(PLUGIN_FILES)
+
+
 def find_repository(plugins: Sequence[str]) -> Path | None:
     """Return the top folder of the git repository that contains the current folder.
 
     If the current folder is in none, use the first plugin file that is in one; None without any.
 
-    plugins: plugin names as given on the command line; only paths that end in `.py` are considered.
+    plugins: plugin names as given on the command line; only files are considered.
     """
-    files = [Path(name).expanduser().resolve().parent for name in plugins if name.endswith(".py")]
+    files = [Path(name).expanduser().resolve().parent for name in plugins if names_file(name)]
     for folder in (Path.cwd(), *files):
         try:
             return Path(git(folder, "rev-parse", "--show-toplevel")).resolve()

@@ -32,7 +32,11 @@ def plugin_options(command: Command) -> Command:
         "--no-plugin", "without", multiple=True, metavar="NAME", help="Leave out a plugin, named as in `plugins`."
     )(command)
     return click.option(
-        "--plugin", "plugins", multiple=True, metavar="MODULE|FILE.py", help="Load one more plugin; may be repeated."
+        "--plugin",
+        "plugins",
+        multiple=True,
+        metavar="MODULE|FILE",
+        help="Load one more plugin: a module, a Python file, or a shared library (.so); may be repeated.",
     )(command)
 
 

@@ -10,11 +10,17 @@ from harness.exit_codes import ExitCode
 
 @click.command("plugins")
 @plugin_options
-def command(plugins: tuple[str, ...], without: tuple[str, ...]) -> ExitCode:
+@click.option("--header", is_flag=True, help="Print the path of harness_backend.h, for backends in C and the like.")
+def command(plugins: tuple[str, ...], without: tuple[str, ...], header: bool) -> ExitCode:
     """Show every plugin: where it comes from, what it registered, or why it is broken.
 
     A broken one that comes with the harness ends this and every other command with an error.
     """
+    if header:
+        from harness.backend.compiled.header import HEADER
+
+        print(HEADER)
+        return ExitCode.OK
     from rich.markup import escape
 
     from harness.cli.terminal import open_console, plain_table

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.errors import UsageError, suggest
+from harness.git import names_file
 from harness.machine.files import read_file
 from harness.machine.toml import parse_toml
 
@@ -141,7 +142,7 @@ def _place(file: Path, text: str, option: click.Option) -> str:
     metavar = option.metavar or ""
     if "FILE" not in metavar and "FOLDER" not in metavar:
         return text
-    if "MODULE" in metavar and not text.endswith(".py"):
+    if "MODULE" in metavar and not names_file(text):
         return text
     path = Path(text).expanduser()
     return text if path.is_absolute() else os.path.relpath(file.parent / path)

@@ -29,6 +29,7 @@ from harness.git import (
     find_repository,
     git,
     list_files,
+    names_file,
     open_worktree,
     resolve_revision,
 )
@@ -278,7 +279,7 @@ def _make_place(site: _Site, interpreter: str, plugins: Sequence[str], known: st
 def _find_files(site: _Site, plugins: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]:
     """Files of plugins here, and their counterparts. Raises UsageError where a revision has none."""
     named = () if site.environment.idle else plugins
-    files = {name: Path(name).expanduser().resolve() for name in named if name.endswith(".py")}
+    files = {name: Path(name).expanduser().resolve() for name in named if names_file(name)}
     return files, {name: str(site.demand(path)) for name, path in files.items()}
 
 
@@ -302,7 +303,7 @@ def _find_own_modules(site: _Site, plugins: Sequence[str]) -> dict[str, Path]:
     """
     if site.environment.idle:
         return {}
-    named = [name for name in plugins if not name.endswith(".py")]
+    named = [name for name in plugins if not names_file(name)]
     entries = [entry.module for entry in metadata.entry_points(group=PROJECT)]
     found = {}
     for name in (*IMPLEMENTATIONS, *entries, *named):

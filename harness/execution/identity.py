@@ -16,7 +16,7 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.execution.provenance import COMPILED
-from harness.git import GitError, find_repository, git
+from harness.git import GitError, find_repository, git, names_file
 from harness.plan.cell import Cell, Plan
 from harness.plan.claims.rows import Claims
 from harness.plan.counting import Counting
@@ -156,8 +156,8 @@ def list_plugin_files(plugins: Sequence[str]) -> list[Path]:
 
     plugins: `--plugin` arguments; those of installed distributions are added.
     """
-    files = [path for name in plugins if name.endswith(".py") for path in _list_code(_locate(name).parent, "*")]
-    modules = [name for name in plugins if not name.endswith(".py")]
+    files = [path for name in plugins if names_file(name) for path in _list_code(_locate(name).parent, "*")]
+    modules = [name for name in plugins if not names_file(name)]
     modules += [entry.module for entry in metadata.entry_points(group=PROJECT)]
     return [*files, *(path for name in modules for path in list_package(name))]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.errors import UsageError
 from harness.execution.environment_build import REQUIREMENTS, find_table, is_package, parse_pyproject
-from harness.git import GitError, git
+from harness.git import GitError, git, names_file
 
 DECLARED = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "constraints.txt")
 PROJECT_KEYS = ("dependencies", "optional-dependencies", "requires-python")
@@ -40,7 +40,7 @@ def list_folders(repository: Path, package: str, plugins: Sequence[str]) -> list
 
     package: folder of the package. plugins: `--plugin` arguments; folders of files count as well. So do all parents.
     """
-    files = [Path(name).expanduser().resolve().parent for name in plugins if name.endswith(".py")]
+    files = [Path(name).expanduser().resolve().parent for name in plugins if names_file(name)]
     inner = [repository / package, *(one for one in files if one.is_relative_to(repository))]
     found = dict.fromkeys(
         folder for start in inner for folder in (start, *start.parents) if folder.is_relative_to(repository)
@@ -54,7 +54,7 @@ def find_package(repository: Path, plugins: Sequence[str]) -> str:
     It is the nearest folder with a package, or with requirements, from the current folder upwards, else from the
     plugin files. plugins: `--plugin` arguments.
     """
-    files = [Path(name).expanduser().resolve().parent for name in plugins if name.endswith(".py")]
+    files = [Path(name).expanduser().resolve().parent for name in plugins if names_file(name)]
     for start in (Path.cwd(), *files):
         for folder in (start, *start.parents):
             if folder.is_relative_to(repository) and (is_package(folder) or (folder / REQUIREMENTS).is_file()):

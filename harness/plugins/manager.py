@@ -21,6 +21,7 @@ import pluggy
 from harness.backend.base import Backend
 from harness.backend.declarations import check_backend
 from harness.errors import BrokenInstallationError, UsageError, say_error, unknown
+from harness.git import PLUGIN_FILES, names_file
 from harness.plan.catalog import Catalog
 from harness.plugins import hookspecs
 from harness.plugins.locating import claim_package
@@ -158,7 +159,7 @@ def load_plugins(
 ) -> Registry:
     """Load built-in plugins, entry points and `extra`.
 
-    extra: modules or paths of Python files.
+    extra: modules, or paths of Python files or shared libraries.
     blocked: names of plugins that are not loaded.
     only: load only plugins with these names; None for all.
     describe: lets another process describe a plugin that is not built in. Its backends are then those of the
@@ -191,14 +192,17 @@ def _sources(extra: Iterable[str], blocked: Collection[str]) -> list[tuple[str, 
     entries = importlib.metadata.entry_points(group=hookspecs.PROJECT)
     found += [(entry.name, "entry point", entry) for entry in entries]
     for name in extra:
-        if name.endswith(".py"):
+        if names_file(name):
             path = Path(name).expanduser().resolve()
             if not path.is_file():
-                raise UsageError(f"plugin file not found: got '{name}', wanted the path of a Python file")
+                raise UsageError(
+                    f"plugin file not found: got '{name}', wanted the path of a Python file or of a shared library"
+                )
             found.append((str(path), "--plugin", path))
         elif not all(part.isidentifier() for part in name.split(".")):
             raise UsageError(
-                f"plugin: got '{name}', wanted a module such as my_package.plugin, or a file ending in .py"
+                f"plugin: got '{name}', wanted a module such as my_package.plugin, or a file ending in "
+                f"{' or '.join(PLUGIN_FILES)}"
             )
         else:
             found.append((name, "--plugin", name))
@@ -289,7 +293,10 @@ def _import_file(path: Path) -> ModuleType:
     """Import a plugin from its file, under a name that no other file has: pickles and `__module__` find it by that."""
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:DIGITS]
     stem = re.sub(r"\W", "_", path.stem)  # a dot would name a package
-    spec = importlib.util.spec_from_file_location(f"harness_plugin_{stem}_{digest}", path)
+    name = f"harness_plugin_{stem}_{digest}"
+    if path.suffix != ".py":
+        return _wrap_library(name, path)
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -298,6 +305,19 @@ def _import_file(path: Path) -> ModuleType:
     except BaseException:
         sys.modules.pop(spec.name, None)
         raise
+    return module
+
+
+def _wrap_library(name: str, path: Path) -> ModuleType:
+    """Return a module that registers the backend of a shared library."""
+    from harness.backend.compiled.backend import load_backend
+
+    module, backend = ModuleType(name, f"The backend of {path}."), load_backend(path)
+
+    def register_backends(register: Callable[[Backend], None]) -> None:
+        register(backend)
+
+    module.__dict__["register_backends"] = hookspecs.hookimpl(register_backends)
     return module
 
 

@@ -15,6 +15,7 @@ from harness.analysis.descriptions import describe_overdrawn, describe_refused, 
 from harness.analysis.inert_text import make_inert, show_text
 from harness.capture.workload import name_problems
 from harness.errors import HarnessError, UsageError
+from harness.git import names_file
 from harness.plan.cell import Cell, Plan
 from harness.plan.planner import plan_run
 from harness.plugins.manager import Registry, load_plugins, refuse_broken
@@ -62,14 +63,14 @@ def read_threads(config: pytest.Config) -> int | None:
 def find_plugins(config: pytest.Config) -> list[str]:
     """Return the plugins to load; files are relative to the folder of the command line, or to that of the ini file."""
     if given := config.getoption("harness_plugins"):
-        return [str(config.invocation_params.dir / name) if name.endswith(".py") else name for name in given]
+        return [str(config.invocation_params.dir / name) if names_file(name) else name for name in given]
     folder = config.inipath.parent if config.inipath else config.rootpath
-    return [str(folder / name) if name.endswith(".py") else name for name in config.getini("harness_plugins")]
+    return [str(folder / name) if names_file(name) else name for name in config.getini("harness_plugins")]
 
 
 def show(config: pytest.Config, plugin: str) -> str:
     """Return a plugin as it would be typed in the folder where pytest was started."""
-    return os.path.relpath(plugin, config.invocation_params.dir) if plugin.endswith(".py") else plugin
+    return os.path.relpath(plugin, config.invocation_params.dir) if names_file(plugin) else plugin
 
 
 class CellCollection:

@@ -15,7 +15,7 @@ from harness.worker.described.process import Describer, NoAnswerError
 def load_described(extra: Iterable[str] = (), blocked: Iterable[str] = (), *, runs: bool = True) -> Registry:
     """Load plugins as `load_plugins` does, and import none here that is not built in and has backends alone.
 
-    extra: modules or paths of Python files.
+    extra: modules, or paths of Python files or shared libraries.
     blocked: names of plugins that are not loaded.
     runs: whether they may make a run, for which the files of the harness and of Python are read (27 ms).
     Raises UsageError as `load_plugins`.

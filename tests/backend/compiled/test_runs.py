@@ -1,0 +1,90 @@
+"""Runs of backends in shared libraries: right ones pass, and each way to fail costs the cells that fail."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import harness
+from harness.analysis.exit_code import find_exit_code
+from harness.exit_codes import ExitCode
+from tests.backend.compiled.libraries import EXAMPLES, build, needs_compiler
+from tests.commands import call_harness
+
+RUST = shutil.which("rustc")
+LAW = "agrees-with-reference"
+START = "float *y = a->y;"
+FAULTS = f"""{START}
+    if (p->n == 3) *(volatile int *)0 = 0;
+    if (p->n == 5) return "no room for five";
+    if (p->n == 6) y[-1] = 0;
+    if (p->n == 7) {{ for (int64_t i = 0; i < p->n * p->o * product(p->out); i++) y[i] = 1; return 0; }}
+"""
+LINE = "conv x={n}x2x9 w=4x2x3 data=integer"
+
+
+def _ask(tmp_path, library, lines, backend, **options):
+    return harness.run(
+        "correctness", backends=[backend], plugins=[str(library)], problems=lines, threads=1, output=tmp_path / "run",
+        **options,
+    )  # fmt: skip
+
+
+@needs_compiler
+def test_each_way_to_fail_costs_its_cells(tmp_path):
+    library = build(tmp_path, (EXAMPLES / "mine.c").read_text().replace(START, FAULTS, 1))
+    run = _ask(tmp_path, library, [LINE.format(n=n) for n in (2, 3, 5, 6, 7)], "mine-c", laws=[LAW])
+    found = {int(one.problem.partition("x=")[2].partition("x")[0]): one for one in run.results}
+    assert {n: one.outcome for n, one in found.items()} == {
+        2: "passed", 3: "crashed", 5: "error", 6: "error", 7: "failed",
+    }  # fmt: skip
+    assert "SIGSEGV" in found[3].reason
+    assert "no room for five" in found[5].reason
+    assert "wrote before the start, up to 4 bytes away from it of y" in found[6].reason
+    assert find_exit_code(run) is ExitCode.WRONG
+
+
+@needs_compiler
+def test_the_example_in_c_passes_and_is_timed(tmp_path):
+    library = build(tmp_path, (EXAMPLES / "mine.c").read_text())
+    lines = ["conv x=2x4x9x8 w=6x2x3x3 pad=1 groups=2 bias data=integer", "max_pool x=2x3x9x8 kernel=3x2 data=integer"]
+    run = _ask(tmp_path, library, lines, "mine-c")
+    assert find_exit_code(run) is ExitCode.OK
+    assert run.counts["passed"] > 20
+
+
+@pytest.mark.skipif(RUST is None, reason="no Rust compiler: the command rustc is not found")
+def test_the_example_in_rust_passes(tmp_path):
+    library = tmp_path / "mine_rs.so"
+    command = [RUST, "-O", "--crate-type", "cdylib", str(EXAMPLES / "mine.rs"), "-o", str(library)]
+    subprocess.run(command, check=True, capture_output=True)
+    lines = [
+        "avg_pool x=2x3x9x8 kernel=3x2 stride=2 pad=1 exclude_pad ceil data=integer",
+        "avg_pool x=2x3x17 kernel=3 stride=2 pad=1 dtype=float64",
+    ]
+    run = _ask(tmp_path, library, lines, "mine-rs")
+    assert find_exit_code(run) is ExitCode.OK
+    assert run.counts["passed"] > 10
+
+
+@needs_compiler
+def test_the_plugins_of_a_command_may_be_libraries(tmp_path):
+    library = build(tmp_path, (EXAMPLES / "mine.c").read_text())
+    done = call_harness("plugins", "--plugin", library)
+    assert done.returncode == 0
+    assert "backends mine-c" in done.stdout
+
+
+def test_a_broken_library_ends_a_run(tmp_path):
+    (tmp_path / "mine.so").write_text("no library")
+    done = call_harness("run", "correctness", "--plugin", tmp_path / "mine.so", "--dry-run")
+    assert done.returncode == ExitCode.USAGE
+    assert "the library cannot be loaded" in done.stderr
+
+
+def test_the_header_is_found_by_a_command():
+    done = call_harness("plugins", "--header")
+    header = Path(done.stdout.strip())
+    assert header.name == "harness_backend.h"
+    assert "HARNESS_ABI" in header.read_text()
