@@ -13,7 +13,8 @@ from pathlib import Path
 
 from harness.errors import UnbuiltError, UsageError, ask_meant, suggest
 
-PLUGIN_FILES = (".py", ".so")
+LIBRARY = ".so"
+PLUGIN_FILES = (".py", LIBRARY)
 TRIES = 5
 RETRY_S = 0.02
 # Git sets these for its hooks; they would redirect our commands to another repository.

@@ -24,6 +24,7 @@ from harness.execution.abandoned import open_own_folder, remove_abandoned
 from harness.execution.built_sources import open_sources
 from harness.execution.provenance import Origins, Side, list_installed
 from harness.git import (
+    LIBRARY,
     copy_checkout,
     describe_checkout,
     find_repository,
@@ -229,20 +230,22 @@ class _Site:
         return self.tree / path.relative_to(self.repository)
 
     def has(self, path: Path) -> bool:
-        """Return True if a path of the tree is there."""
+        """Return True if a path of the tree is there, or is a library that a build may still make."""
         if self.listed is None or self.tree is None:
             return path.exists()
-        return path.relative_to(self.tree).as_posix() in self.listed
+        made = bool(self.environment.command) and path.suffix == LIBRARY
+        return made or path.relative_to(self.tree).as_posix() in self.listed
 
     def demand(self, path: Path) -> Path:
         """Return the counterpart of a file. Raises UsageError if the revision has none."""
         there = self.map(path)
         if there != path and not self.has(there):
             assert self.repository is not None, "otherwise it is its own counterpart"
+            build = "make it with --build-command" if path.suffix == LIBRARY else "commit it"
             raise UnbuiltError(
-                f"revision '{self.environment.revision}' has no file '{path.relative_to(self.repository)}'; "
-                f"wanted one that has the plugin: commit it, or move it out of {self.repository} to use it for all "
-                "arms (gate --base-broken ok needs no base)"
+                f"{self.name} has no file '{path.relative_to(self.repository)}'; wanted one that has the plugin: "
+                f"{build}, or move it out of {self.repository} to use it for all arms (gate --base-broken ok needs no "
+                "base)"
             )
         return there
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
 from harness.backend.base import Backend
+from harness.backend.compiled.library import Library
 from harness.backend.declarations import check_declarations
 from harness.backend.routing import Route, RoutedBackend
 from harness.plan.planner import geometry
@@ -176,9 +177,11 @@ def make_numerics(said: Arithmetic) -> Numerics:
 
 
 def find_source(backend: Backend) -> str:
-    """Return the file of a backend's class, as its process says if it has one; "" if unknown."""
+    """Return the file of a backend's class or of its library, as its process says if it has one; "" if unknown."""
     if isinstance(backend, DescribedBackend):
         return backend.offer.source
+    if isinstance(library := getattr(backend, "library", None), Library):
+        return str(library.file)
     with suppress(TypeError, OSError):
         return inspect.getsourcefile(type(backend)) or ""
     return ""

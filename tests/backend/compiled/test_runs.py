@@ -1,7 +1,9 @@
 """Runs of backends in shared libraries: right ones pass, and each way to fail costs the cells that fail."""
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,9 @@ from harness.analysis.exit_code import find_exit_code
 from harness.exit_codes import ExitCode
 from tests.backend.compiled.libraries import EXAMPLES, build, needs_compiler
 from tests.commands import call_harness
+from tests.gating.twenty import git
 
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 RUST = shutil.which("rustc")
 LAW = "agrees-with-reference"
 START = "float *y = a->y;"
@@ -88,3 +92,30 @@ def test_the_header_is_found_by_a_command():
     header = Path(done.stdout.strip())
     assert header.name == "harness_backend.h"
     assert "HARNESS_ABI" in header.read_text()
+
+
+MAKEFILE = """HEADER := $(shell python -m harness plugins --header)
+libmine.so: mine.c
+\tcc -O1 -shared -fPIC -I $(dir $(HEADER)) mine.c -o $@ -lm
+"""
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_a_gate_builds_the_library_of_each_version(tmp_path, monkeypatch):
+    source = (EXAMPLES / "mine.c").read_text()
+    for name, text in {"mine.c": source, "Makefile": MAKEFILE, ".gitignore": "*.so\n*.json\n"}.items():
+        (tmp_path / name).write_text(text)
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "-qm", "right")
+    (tmp_path / "mine.c").write_text(source.replace("float sum = 0;", "float sum = p->n == 5;"))
+    subprocess.run(["make", "-s"], cwd=tmp_path, check=True, env={**os.environ, "PATH": PATH})
+    gate = ["gate", "--base", "HEAD", "--plugin", "./libmine.so", "--threads", "1", "--budget", "20"]
+    problem = ["--problem", "conv x=5x2x9 w=4x2x3 data=integer", "--output", tmp_path / "run"]
+    done = call_harness(*gate, *problem, cwd=tmp_path, PATH=PATH)
+    assert done.returncode == ExitCode.USAGE
+    assert "revision 'HEAD' has no file 'libmine.so'; wanted one that has the plugin: make it with" in done.stderr
+    done = call_harness(*gate, *problem, "--build-command", "make", cwd=tmp_path, PATH=PATH)
+    assert done.returncode == ExitCode.WRONG, done.stdout + done.stderr
+    assert "BROKEN; mine-c" in done.stdout
