@@ -15,7 +15,7 @@ from backends.fft import FFT
 from backends.im2col import Im2col
 from harness import Backend, Numerics, Operator, Problem, hookimpl
 from harness.backend import SwitchName
-from harness.problems import Array, DeviceArray
+from harness.problems import Array, DeviceArray, Outputs
 
 NOT_INSTALLED = "cupy is not installed; install the extra: pip install 'conv-harness[cuda]'"
 BLOCK_BYTES = 256 << 20  # a GPU has no cache to stay in, and needs large products and transforms to be busy
@@ -77,7 +77,7 @@ class OnCupy(Backend):
         host: Array = cupy.asnumpy(array)
         return host
 
-    def synchronize(self) -> None:
+    def synchronize(self, result: Outputs = None) -> None:
         """Wait for the device."""
         import cupy
 

@@ -355,7 +355,7 @@ class TorchCudnn(TorchOperators):
             return replace(declared, algorithm="fft", nan_local=False)
         return replace(declared, algorithm="winograd", tile=6, nan_local=False)
 
-    def synchronize(self) -> None:
+    def synchronize(self, result: Outputs = None) -> None:
         """Wait for the device."""
         import torch
 

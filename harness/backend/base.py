@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from harness.backend.switches import SwitchName
-from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays
+from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays, Outputs
 from harness.problems.calling import bind_operator
 from harness.problems.numerics import Dtype, Numerics
 from harness.problems.operator import Operator
@@ -88,8 +88,12 @@ class Backend:
         host: Array = array
         return host
 
-    def synchronize(self) -> None:
-        """Wait until all queued operations have finished."""
+    def synchronize(self, result: Outputs = None) -> None:
+        """Wait until all queued operations have finished.
+
+        result: of the call that has to be waited for, where arrays of the library cannot be written in place; a backend
+            that waits for results names this argument, others leave it out.
+        """
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the libraries that do the work, for the record of the run."""

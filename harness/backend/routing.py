@@ -8,6 +8,7 @@ from functools import partial
 from typing import Literal
 
 from harness.backend.base import Backend
+from harness.backend.copying import bring_outputs
 from harness.backend.derivations import derivations
 from harness.errors import RefusalError
 from harness.networks.problem import NetworkProblem
@@ -170,7 +171,7 @@ def run(backend: Backend, problem: Problem, arrays: DeviceArrays, seen: frozense
 
     def inner(sub: Problem, parts: DeviceArrays) -> tuple[DeviceArray, ...]:
         deeper = seen if sub.operator is problem.operator else seen | {problem.operator}
-        return tuple(name_outputs(sub, run(backend, sub, parts, deeper)).values())
+        return tuple(bring_outputs(backend, name_outputs(sub, run(backend, sub, parts, deeper))).values())
 
     outputs = found.compute(inner, problem, arrays)
     return outputs if len(outputs) > 1 else outputs[0]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.backend.base import Backend
+from harness.backend.copying import Copying
 from harness.backend.refusals import is_refusal
 from harness.backend.routing import prepare, run
 from harness.backend.watched import watch
@@ -95,7 +96,9 @@ def fill_allocator(backend: Backend, sizes: tuple[int, ...]) -> None:
     """
     like = backend.to_device(np.zeros(1, dtype=np.float64))
     kept: list[DeviceArray] = [np.full(size, np.nan, dtype) for dtype in (np.float64, np.float32) for size in sizes * 2]
-    if not isinstance(like, np.ndarray):
+    if isinstance(backend, Copying):
+        kept += [backend.own(np.full(size, np.nan, dtype)) for dtype in (np.float64, np.float32) for size in sizes * 2]
+    elif not isinstance(like, np.ndarray):
         xp, options = find_namespace(like), device_options(like)
         kept += [xp.full((size,), float("nan"), dtype=like.dtype, **options) for size in sizes * 2]
     del kept
@@ -173,9 +176,15 @@ class BackendUnderTest:
         return PreparedCall(problem, self.backend, lambda: run(self.backend, plain, devices))
 
     @property
+    def copies(self) -> bool:
+        """Return True if arrays are copied for each call, because the backend's own cannot be written in place."""
+        return isinstance(self.backend, Copying)
+
+    @property
     def plans(self) -> bool:
         """Return True if a prepared call differs from the plain method bound to its arrays."""
-        return getattr(self.backend.prepare, "__func__", None) is not Backend.prepare
+        inner = self.backend.inner if isinstance(self.backend, Copying) else self.backend
+        return getattr(inner.prepare, "__func__", None) is not Backend.prepare
 
     def native(self, problem: Problem, devices: DeviceArrays) -> PreparedCall:
         """Return the call of the backend's own method, which must exist; its route is not looked for in every call."""

@@ -31,7 +31,7 @@ Places: TypeAlias = NDArray[np.intp]
 DeviceArray: TypeAlias = Any
 """An array of a backend's own type, on its device: what `Backend.to_device` returns and `Backend.to_host` accepts.
 
-It is opaque to checkers, since a backend may use any library. An operator's result needs a `shape`. A derived operator
+It is opaque to checkers, since a backend may use any library. Of an array that is written in place, a derived operator
 also needs the functions of the Python array API, from `array_api_compat`.
 """
 

@@ -8,6 +8,8 @@ from typing import Any
 from harness.problems.arrays import Call, DeviceArray, DeviceArrays, Outputs
 from harness.problems.problem import Problem
 
+NO_ARRAYS = (bool, int, float, complex, str, bytes, tuple, list, dict, set)
+
 
 def operator_arguments(problem: Problem, arrays: DeviceArrays) -> tuple[Any, ...]:
     """Return the positional arguments of the operator's method, as `harness.Backend` documents them."""
@@ -32,6 +34,6 @@ def name_outputs(problem: Problem, result: Outputs) -> dict[str, DeviceArray]:
     if len(outputs) != len(names):
         raise ValueError(f"{problem.operator} gave {len(outputs)} arrays, wanted {len(names)}: {', '.join(names)}")
     for name, output in zip(names, outputs, strict=True):
-        if not hasattr(type(output), "shape") and not hasattr(output, "shape"):  # a property may have to ask
+        if output is None or isinstance(output, NO_ARRAYS):
             raise ValueError(f"{problem.operator} gave {type(output).__name__} for {name}, wanted an array")
     return dict(zip(names, outputs, strict=True))

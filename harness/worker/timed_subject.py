@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from harness.backend.base import Backend
+from harness.backend.copying import CopiedCall
 from harness.laws.attachments import Attachments
 from harness.laws.deviation import Deviation, worst_of
 from harness.laws.networks.error_bounds import depth_bound
@@ -68,6 +69,9 @@ class TimedSubject(Protocol):
     def bind(self, devices: DeviceArrays) -> Member:
         """Plan the timed call on these device arrays."""
 
+    def take_copies(self, member: Member) -> tuple[Member, CopiedCall | None]:
+        """Return a member whose call copies nothing, and what copies its arrays outside of it; None if nothing does."""
+
     def name_arrays(self, result: Outputs) -> dict[str, DeviceArray]:
         """Return the output arrays of a call by name, on the device."""
 
@@ -112,6 +116,12 @@ class TimedOperator:
     def bind(self, devices: DeviceArrays) -> PreparedCall:
         """Return the backend's own plan."""
         return self.subject.prepare_devices(self.problem, devices)
+
+    def take_copies(self, member: Member) -> tuple[Member, CopiedCall | None]:
+        """Return the call on copies, and what makes them."""
+        assert isinstance(member, PreparedCall)
+        copied = member.call if isinstance(member.call, CopiedCall) else None
+        return (member, None) if copied is None else (replace(member, call=copied.timed), copied)
 
     def name_arrays(self, result: Outputs) -> dict[str, DeviceArray]:
         """Return the outputs."""
@@ -164,6 +174,10 @@ class TimedNetwork:
     def bind(self, devices: DeviceArrays) -> PreparedPass:
         """Return a pass on these arrays."""
         return PreparedPass(self.subject, partial(self.subject.run, devices, devices, keep=False))
+
+    def take_copies(self, member: Member) -> tuple[Member, CopiedCall | None]:
+        """Return the pass itself: each of its operators copies its own arrays."""
+        return member, None
 
     def name_arrays(self, result: Outputs) -> dict[str, DeviceArray]:
         """Return output, loss and gradients."""

@@ -10,7 +10,6 @@ from harness.analysis.descriptions import describe_incomplete
 from harness.analysis.exit_code import find_exit_code
 from harness.exit_codes import ExitCode
 from harness.plan.cell import Limits
-from harness.worker.host.timed_problem import say_immutable
 from harness.worker.hosted.backend import HostedBackend
 from harness.worker.wire.messages import Facts
 from suites.laws.reference import agrees_with_reference
@@ -53,14 +52,6 @@ def test_nor_can_it_in_the_process_of_its_law(backend):
     reply = ask(backend(), agrees_with_reference, LINE)
     assert reply.outcome == "error" and "(refusing.py:" in reply.reason
     assert make_ready(backend(), LINE)[1].outcome == "error"
-
-
-def test_immutable_arrays_are_not_timed_and_no_error(tmp_path):
-    run = harness.run(
-        "speed-short", backends=["refusing:immutable-arrays"], problems=[TIMED], plugins=[REFUSING],
-        output=tmp_path / "run", jobs=1,
-    )  # fmt: skip
-    assert [(one.outcome, one.reason) for one in run.results] == [("unsupported", say_immutable("Frozen"))]
 
 
 LAWFUL = "conv x=2x3x9x9 w=4x3x3x3 pad=1 data=normal"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.backend.base import Backend
+from harness.backend.copying import bring_outputs
 from harness.backend.routing import find_route, run
 from harness.backend.watched import watch
 from harness.laws.subject import BackendUnderTest
@@ -68,7 +69,7 @@ class NetworkUnderTest:
         mine, theirs = self.backend, self.computer(node)
         if theirs is not mine:
             arrays = {name: theirs.to_device(copy_to_host(mine, a)) for name, a in arrays.items()}
-        outputs = name_outputs(problem, run(theirs, problem, arrays))
+        outputs = bring_outputs(theirs, name_outputs(problem, run(theirs, problem, arrays)))
         for name, a in outputs.items():
             if tuple(a.shape) != problem.shapes[name]:
                 raise ValueError(

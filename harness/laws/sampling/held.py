@@ -82,6 +82,10 @@ def draw_held(subject: BackendUnderTest, problem: Problem) -> Held:
     Raises UnsupportedError if such arrays cannot be filled in place.
     """
     held = Held(subject, problem, {}, {})
+    if subject.copies:
+        raise UnsupportedError(
+            "its arrays cannot be written in place, and a second copy of a large array is not made for a call"
+        )
     for name in problem.operator.inputs:
         if name in problem.shapes and name != "indices":
             held.tiles[name] = make_tile(problem, name)

@@ -11,7 +11,10 @@ import socket
 import sys
 from contextlib import suppress
 
+import msgspec
+
 import harness.measure.block  # noqa: F401  binds its clocks before any backend can reach them
+from harness.backend.copying import Copying, adopt
 from harness.measure.processor_time import adopt_orphans
 from harness.plugins.manager import load_plugins
 from harness.worker import protocol
@@ -50,8 +53,10 @@ def serve(channel: Channel, questions: Arena, answers: Arena) -> None:
     assert isinstance(ready, protocol.Ready)
     backend = state.registry.backends.get(start.backend)
     declared = None if backend is None or ready.reason else declare(backend)
+    if declared is not None and backend is not None:
+        declared = msgspec.structs.replace(declared, copies=isinstance(adopt(backend), Copying))
     channel.send(encoder.encode(Loaded(ready, declared)), ticket)
-    server = Server(state, backend, questions, answers, channel)
+    server = Server(state, None if declared is None else backend, questions, answers, channel)
     while True:
         body, ticket = channel.receive()
         channel.send(encoder.encode(server.reply(requests.decode(body), ticket)), ticket)

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from harness.backend.base import Backend
+from harness.backend.copying import adopt
 from harness.backend.routing import find_route
 from harness.laws.networks.subject import NetworkUnderTest
 from harness.laws.subject import BackendUnderTest
@@ -19,7 +20,7 @@ from harness.plugins.manager import Registry, load_plugins
 from harness.record.run import CANNOT_TELL
 from harness.worker.host.counted_problem import count_calls
 from harness.worker.host.honesty import find_lie, find_lie_of_block
-from harness.worker.host.timed_problem import Session, find_immutable, open_session, sample
+from harness.worker.host.timed_problem import Session, open_session, sample
 from harness.worker.judging import Judge
 from harness.worker.outcome import Seen, guard
 from harness.worker.protocol import Checked, Count, Prepare, Sample, Sampled
@@ -36,11 +37,11 @@ def choose_subject(registry: Registry, backend: Backend, line: str, extra: tuple
     """
     problem = parse_task(line, registry.networks)
     if not isinstance(problem, NetworkProblem):
-        return BackendUnderTest(backend, problem)
+        return BackendUnderTest(adopt(backend), problem)
     if not problem.mixed:
-        return NetworkUnderTest(backend, problem)
+        return NetworkUnderTest(adopt(backend), problem)
     there = registry if problem.mixed in registry.backends else load_plugins(extra)
-    return NetworkUnderTest(backend, problem, there.backend(problem.mixed))
+    return NetworkUnderTest(adopt(backend), problem, adopt(there.backend(problem.mixed)))
 
 
 def prepare(choose: Callable[[], Seen], request: Prepare, judge: Judge | None = None) -> tuple[Session | None, Checked]:
@@ -85,8 +86,6 @@ def open_verified(subject: Seen, request: Prepare, opened: list[Session], judge:
     if route.kind == "unsupported":
         return Checked("unsupported", route.reason or None, declared=True)
     session = open_session(subject, request, judge)
-    if reason := find_immutable(session):
-        return Checked("unsupported", reason)
     if request.probe and (lie := find_lie(session)):
         raise lie
     opened.append(session)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.backend.base import Backend
+from harness.backend.copying import own_array
 from harness.problems.arrays import Array, DeviceArray, Outputs
 from harness.worker.timed_subject import Member, TimedSubject
 
@@ -72,7 +73,7 @@ def describe_times(found: Sequence[Fetches]) -> str:
 
 def store(backend: Backend, arrays: Mapping[str, Array]) -> dict[str, DeviceArray]:
     """Store arrays on the device, and wait until they are there."""
-    stored = {name: backend.to_device(a) for name, a in arrays.items()}
+    stored = {name: own_array(backend, a) for name, a in arrays.items()}
     backend.synchronize()
     return stored
 

@@ -160,6 +160,7 @@ def find_stale(session: Session) -> str | None:
     member, number = session.members[0], secrets.randbits(16)
     member.run()
     stir(next(iter(session.devices[0].values())), problem.data, number)
+    session.refresh(0)
     outputs = member.fetch(member.run())
     deviation = session.judge.judge(replace(session.contents_of_call(0), stirred=number), outputs)
     session.rotate()  # puts verified contents back

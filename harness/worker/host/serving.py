@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from harness.backend.base import Backend
+from harness.backend.copying import Copying, adopt
 from harness.backend.routing import find_route, prepare, run
 from harness.laws.subject import fill_allocator
 from harness.laws.threads import limit_threads
@@ -78,7 +79,8 @@ class Server:
         self, state: State, backend: Backend | None, questions: Arena, answers: Arena, channel: Channel
     ) -> None:
         """Serve one backend; without one, only requests of the run are answered."""
-        self.state, self.offered, self.questions, self.answers = state, backend, questions, Answers(answers)
+        self.state, self.questions, self.answers = state, questions, Answers(answers)
+        self.offered = None if backend is None else adopt(backend)
         self.held: dict[int, Any] = {}
         self.numbers = itertools.count(1)  # the judge chooses negative ones
         self.dtypes: dict[str, Any] = {}
@@ -215,7 +217,7 @@ class Server:
         dtype = getattr(a, "dtype", None)
         text = str(dtype or "")
         self.dtypes.setdefault(text, dtype)
-        shape = tuple(int(n) for n in a.shape)
+        shape = tuple(int(n) for n in (a.shape if hasattr(a, "shape") else np.shape(self.backend.to_host(a))))
         return Described(number, shape, text, type(a).__module__.partition(".")[0], _read_strides(a))
 
     def _describe(self, result: Any, into: int = 0) -> Described | Foreign | Value | Group | None:
@@ -230,7 +232,7 @@ class Server:
     def _describe_one(self, result: Any) -> Described | Foreign | Value:
         if isinstance(result, bool | int | float | str) or result is None:
             return Value(result) if type(result) in (bool, int, float, str) else Foreign(type(result).__name__)
-        if hasattr(result, "shape"):
+        if hasattr(result, "shape") or isinstance(self.backend, Copying):
             number = next(self.numbers)
             self.held[number] = result
             return self._describe_array(result, number)

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from harness.laws.deviation import Deviation
+from harness.backend.copying import CopiedCall
+from harness.laws.deviation import Deviation, statement
 from harness.laws.networks.subject import NetworkUnderTest
 from harness.laws.subject import BackendUnderTest
 from harness.measure.block import LONG_NS, Ready, Timed, calibrate, make_ready, time_block
@@ -68,6 +69,7 @@ class Session:
 
     held: what each member's arrays were filled with last, on the host.
     renewals: of each member's arrays; None if they cannot be renewed.
+    copies: what copies the arrays of each member for its call; None if the call reads the arrays themselves.
     settle: waits until the device has written the contents, so that no part of the writing is timed with a call.
     verify_ns: time spent on verification in blocks so far.
     seen: call kept for verification; None if there is none.
@@ -83,6 +85,7 @@ class Session:
     held: list[Drawn]
     judge: Judge
     renewals: list[Renewal | None]
+    copies: list[CopiedCall | None]
     settle: Callable[[], None]
     ready: Ready
     deviation: Deviation
@@ -135,6 +138,7 @@ class Session:
         renewal = self.renewals[member]
         if renewal is not None and not renewal.spent:
             renewal.renew()
+            self.refresh(member)
         else:
             self._draw(member, new=True)
         self.settle()
@@ -144,18 +148,29 @@ class Session:
         renewal = self.renewals[member]
         if renewal is not None:
             renewal.repeat()
+            self.refresh(member, new=False)
         else:
             self._draw(member, new=False)
         self.settle()
+
+    def refresh(self, member: int, *, new: bool = True) -> None:
+        """Let a member's call read what its arrays hold now, where it reads copies.
+
+        new: False does the same work and leaves the copies that the call has seen.
+        """
+        copied = self.copies[member]
+        if copied is not None:
+            copied.refresh() if new else copied.rewrite()
 
     def _draw(self, member: int, *, new: bool) -> None:
         """Draw contents from a secret seed, and fill a member's arrays with them (`new`) or with the old ones."""
         old, drawn = self.held[member], draw(self.timed, self.judge.draw_seed())
         choices = (self.timed.own(old.arrays), self.timed.own(drawn.arrays))
-        self._fill(member, drawn if new else old, choices[new])
+        self._fill(member, drawn if new else old, choices[new], new=new)
 
-    def _fill(self, member: int, drawn: Drawn, device: DeviceArrays) -> None:
+    def _fill(self, member: int, drawn: Drawn, device: DeviceArrays, *, new: bool = True) -> None:
         fill(self.devices[member], device)
+        self.refresh(member, new=new)
         self.held[member], renewal = drawn, self.renewals[member]
         if renewal is not None:
             renewal.word = 0
@@ -212,24 +227,9 @@ def draw(timed: TimedSubject, seed: int | None) -> Drawn:
 
 
 def fill(arrays: DeviceArrays, contents: DeviceArrays) -> None:
-    """Overwrite the arrays that calls read anew with other contents. Raises TypeError for immutable arrays."""
+    """Overwrite the arrays that calls read anew with other contents."""
     for name, fresh in contents.items():
         arrays[name][...] = fresh
-
-
-def find_immutable(session: Session) -> str | None:
-    """Return why the inputs cannot change between calls; None if they can."""
-    content = session.content_of(0)
-    try:
-        fill(session.devices[0], content.device)
-    except TypeError:
-        return say_immutable(type(next(iter(content.device.values()))).__name__)
-    return None
-
-
-def say_immutable(kind: str) -> str:
-    """Return why arrays of a type are not timed."""
-    return f"{kind} cannot be filled in place, and a time whose inputs stay the same is not taken"
 
 
 def open_session(subject: BackendUnderTest | NetworkUnderTest, request: Prepare, judge: Judge | None = None) -> Session:
@@ -243,20 +243,24 @@ def open_session(subject: BackendUnderTest | NetworkUnderTest, request: Prepare,
     begun, backend, timed = time.perf_counter_ns(), subject.backend, choose_timed_subject(subject)
     judge, meter = judge or OwnJudge(timed), MemoryMeter(backend.device)
     seeds = (None, *(judge.draw_seed() for _ in range(POOL - 1)))
-    contents, members, devices, notes, times = [], [], [], [], []
+    contents, members, devices, notes, times, copies = [], [], [], [], [], []
     kept = timed.own({name: a for name, a in timed.draw(None).items() if timed.keeps(name)})
     for seed in seeds:
         drawn = draw(timed, seed)
         arrays = timed.own(drawn.arrays) | kept
         with meter:
             prepared, prepare_ns = time_once(partial(timed.bind, arrays))
+            prepared, copied = timed.take_copies(prepared)
             result, first_ns = time_once(prepared.run)
         outputs = prepared.fetch(result)
         deviation, verify_ns = time_once(partial(judge.judge, Contents(seed=seed), outputs))
         if not deviation.passed:
             raise WrongAnswerError(deviation, "")
+        if copied is not None and (written := copied.find_written()):
+            raise WrongAnswerError(statement(False, f"inputs changed by the call: {', '.join(written)}"), "")
         contents.append(Content(drawn, timed.own(drawn.arrays)))
         members.append(prepared)
+        copies.append(copied)
         devices.append(arrays)
         notes.append(deviation)
         times.append((prepare_ns, first_ns, verify_ns))
@@ -265,7 +269,7 @@ def open_session(subject: BackendUnderTest | NetworkUnderTest, request: Prepare,
         problem=subject.problem, timed=timed, contents=contents, members=members, devices=devices,
         held=[content.drawn for content in contents], judge=judge,
         renewals=[make_renewal(arrays, subject.problem.dtype, timed.regime) for arrays in devices],
-        settle=wait_for(backend.device, backend.synchronize) if backend.device != "cpu" else _nothing,
+        copies=copies, settle=wait_for(backend.device, backend.synchronize) if backend.device != "cpu" else _nothing,
         ready=make_ready([member.call for member in members], clock, request.mode, backend.device),
         deviation=notes[0], like=outputs,
     )  # fmt: skip

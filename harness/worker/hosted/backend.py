@@ -10,7 +10,7 @@ import numpy as np
 from harness.backend.declarations import SET_THREADS
 from harness.backend.routing import Route, RoutedBackend
 from harness.plan.planner import geometry
-from harness.problems.arrays import Array, DeviceArray, DeviceArrays
+from harness.problems.arrays import Array, DeviceArray, DeviceArrays, Outputs
 from harness.problems.numerics import Numerics
 from harness.problems.problem import Problem
 from harness.worker.hosted.array import HeldArray, describe_all, open_result, write_arguments
@@ -160,7 +160,7 @@ class HostedBackend(RoutedBackend):
         self.host.tell(Bind(call.asked, call.numbers, call.number))
         return call
 
-    def synchronize(self) -> None:
+    def synchronize(self, result: Outputs = None) -> None:
         """Wait until all queued operations have finished; a `HeldCall` has waited itself."""
         if self.queued:
             self.queued = False

@@ -13,7 +13,7 @@ from harness.laws.networks.subject import NetworkUnderTest
 from harness.laws.subject import check_form
 from harness.networks.graph import Node
 from harness.networks.problem import NetworkProblem
-from harness.problems.arrays import Array, DeviceArray, DeviceArrays
+from harness.problems.arrays import Array, DeviceArray, DeviceArrays, Outputs
 from harness.problems.numerics import dtype_of
 from harness.problems.problem import Problem
 from harness.worker.hosted.backend import HostedBackend
@@ -38,7 +38,7 @@ class GraphBackend(HostedBackend):
         given = np.asarray(array)
         return given.astype(self.rounded) if self.rounded is not None and given.dtype == np.float32 else given
 
-    def synchronize(self) -> None:
+    def synchronize(self, result: Outputs = None) -> None:
         """Do nothing: every call has waited for its end."""
 
 

@@ -88,6 +88,11 @@ class HostedUnderTest(BackendUnderTest):
         return HeldPreparedCall(problem, self.backend, self.hosted.prepare(unturned(problem), devices))
 
     @property
+    def copies(self) -> bool:
+        """Return True if arrays are copied for each call, because the backend's own cannot be written in place."""
+        return self.hosted.declared.copies
+
+    @property
     def plans(self) -> bool:
         """Return True if a prepared call differs from the plain method bound to its arrays."""
         return "prepare" in self.hosted.declared.own

@@ -197,6 +197,7 @@ class Declared(msgspec.Struct, frozen=True):
     """Declarations of a backend for all problems.
 
     own: names of the methods that it has itself, of those with a default, and `set_threads`.
+    copies: whether its arrays cannot be written in place, so that they are copied for each call.
     """
 
     name: str
@@ -211,6 +212,7 @@ class Declared(msgspec.Struct, frozen=True):
     instruction_sets: tuple[str, ...]
     operators: tuple[str, ...]
     own: tuple[str, ...]
+    copies: bool = False
 
 
 class Loaded(msgspec.Struct, frozen=True, array_like=True, tag="loaded"):
