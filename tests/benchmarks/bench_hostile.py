@@ -1,10 +1,10 @@
 """Ask hostile backends one problem each, by the command as its user runs it, and print what comes of each.
 
 `python -m tests.benchmarks.bench_hostile [--only TEXT] [--markdown FILE]`. Columns: kind, the outcomes of its cells,
-exit code, processor time of the command and its children in s, processes left. A kind ends well if its outcome is
-wrong (failed, error, crashed, timeout), if the run is void, if it has ended the command (ENDS_COMMAND), or if it is in
-HARMLESS, which says why; every other one is printed as a fault, and is counted by the exit code. docs/hostile.md has
-the rows.
+exit code, processor time of the command and its children in s, processes left. A kind ends well if its outcome is wrong
+(failed, error, crashed, timeout), if the run is void, if it has ended the command (ENDS_COMMAND), if it has no time and
+no success (UNTOLD), or if it is in HARMLESS, which says why; every other one is printed as a fault, and is counted by
+the exit code. docs/hostile.md has the rows.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ TIMED = ("speed-short", "--threads", "1")
 LIMIT_S = 240.0  # of wall time for a command, after which it is killed and counts as hanging
 MARK = "BENCH_HOSTILE"
 MEETING = "conv x=2x3x5x6 w=5x3x3x2 stride=2,1 pad=1:0,0:1 data=integer"
-CHEATS = ("tests/cheats/timing.py", "tests/cheats/partial.py", "tests/cheats/later.py")
+CHEATS = ("tests/cheats/timing.py", "tests/cheats/partial.py", "tests/cheats/later.py", "tests/cheats/whole.py")
+NETWORK = "network lenet5 step n=2"  # for the cheats of whole.py
 FILES = ("tests/faulty/hostile.py", "tests/faulty/dying.py", "tests/faulty/editing.py", "tests/faulty/refusing.py")
 # Kinds of FILES that act only in timed calls, and kinds that act only on real numbers, or in long calls.
 ACT_WHEN_TIMED = {
@@ -72,7 +73,10 @@ HARMLESS = {
     "says-a-nasty-reason": "says why it cannot run, so that nothing ran",
     "immutable-arrays": "right, and honest: an array library whose arrays cannot be written to",
     "plans-long": "right, and honest: its long plan is shown",
+    "slow-until-timed": "right, and honest: only its untimed calls are slow",
 }
+# Kinds that do what an honest backend may do, too, so that they are not accused: they have no time, and no success.
+UNTOLD = {"lazy-until-anything-is-read", "lazy-until-stored"}
 WRONG = {"failed", "error", "crashed", "timeout"}
 # Kinds that end the command itself, which is no success: by a signal, as if interrupted, or unable to write.
 ENDS_COMMAND = {
@@ -119,7 +123,9 @@ class Found:
         told = bool(found & WRONG) and self.code == 1
         void = self.code == 4 and "run is void" in self.said  # it has changed the records
         ended = self.kind.short in ENDS_COMMAND and self.code in ENDS
-        return not self.left and (told or void or ended or (self.kind.short in HARMLESS and self.code in (0, 4)))
+        untold = self.kind.short in UNTOLD and found == {"skipped"} and self.code == 5
+        harmless = self.kind.short in HARMLESS and self.code in (0, 4)
+        return not self.left and (told or void or ended or untold or harmless)
 
     @property
     def row(self) -> str:
@@ -127,6 +133,7 @@ class Found:
         told = self.outcomes if self.outcomes != "no run" else "the run is void"
         short = self.kind.short
         why = "" if set(told.split(", ")) & WRONG else HARMLESS.get(short, "")
+        why = "no time, and no success" if told == "skipped" and self.code == 5 else why
         timed = "timed" if self.kind.suite is TIMED else "meeting" if self.kind.suite is MET else "law"
         name = f"`{self.kind.name}`"
         return f"| {name} | {timed} | {told} | {self.code} | {self.seconds:.1f} | {self.left} | {why} |"
@@ -146,6 +153,7 @@ def list_kinds() -> list[Kind]:
         for name in _read_names(file):
             short = name.partition(":")[2]
             line = LONG if short in NEED_LENGTH else REAL if short in ACT_ON_REAL else LINE
+            line = NETWORK if file.endswith("whole.py") else line
             found.append(Kind(name, file, TIMED, line))
     return found
 

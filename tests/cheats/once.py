@@ -24,7 +24,7 @@ def time_once(folder, plugin, backends, problem, passes=1):
         name="once", kind="speed", description="short passes", timing=Timing(passes=passes, sample_s=0.04)
     )
     names = [backends] if isinstance(backends, str) else list(backends)
-    plan = plan_run(registry, ["once"], names, name_problems([problem]))
+    plan = plan_run(registry, ["once"], names, name_problems([problem], registry.networks))
     path = new_directory(str(folder / "run"), ("once",))
     with keep_all_blocks():
         return run_plan(plan, registry, path, Silent(), command="", extra=(plugin,), threads=1)

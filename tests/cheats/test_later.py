@@ -151,6 +151,22 @@ def test_an_order_that_is_not_decided_is_told_where_it_shows_often(monkeypatch, 
         ask()
 
 
+@pytest.mark.parametrize(
+    ("lazy_us", "plain_us", "call_us", "hides"),
+    [
+        (400, 100, 300, True),
+        (400, 100, 500, False),  # less than half of a short call
+        (1500, 100, 9000, True),  # a seventh of a long call, and 15 copies
+        (700, 90, 9000, False),  # a copy that may be slow for another reason
+        (1500, 300, 9000, False),
+    ],
+)
+def test_a_part_of_a_long_call_is_work_where_it_is_many_copies(lazy_us, plain_us, call_us, hides):
+    lazy, plain, call = (1e3 * one for one in (lazy_us, plain_us, call_us))
+    assert Fetches(lazy, plain, call).hides_work is hides
+    assert (Fetches(lazy, plain, call).sign, Fetches(plain, lazy, call).sign) == (int(hides), -int(hides))
+
+
 def test_signs_that_do_not_decide_cannot_be_told(monkeypatch):
     with pytest.raises(CannotTellError, match="the machine cannot tell whether results are computed when"):
         _find(monkeypatch, HIDES, lambda flush: iter(([HIDES] * 3 + [HONEST] * 56 + [SLOW_COPY]) * 8))

@@ -18,12 +18,15 @@ import numpy as np
 
 from harness.backend.base import Backend
 from harness.backend.copying import own_array
+from harness.measure.block import LONG_NS
 from harness.problems.arrays import Array, DeviceArray, Outputs
 from harness.worker.timed_subject import Member, TimedSubject
 
 MOST_FLUSH_BYTES = 2**27
 WORTH_NS = 20_000  # smaller differences are noise of the machine
 LARGE_SHARE = 0.5  # hidden work below this share of a call's time is not reported
+# Of a long call, such as a pass of a network, a part may be left undone: all gradients of kernels are a third of it.
+CLEAR_SHARE, NO_COPY = 0.1, 8.0  # reported if the copy takes so many times as long as that of an equal array
 
 
 class Fetches(NamedTuple):
@@ -40,7 +43,7 @@ class Fetches(NamedTuple):
     @property
     def hides_work(self) -> bool:
         """True if copying the result takes so long that it must include work."""
-        return self._is_worth(self.lazy_ns - 2 * self.plain_ns)
+        return self._stands_out(self.lazy_ns, self.plain_ns)
 
     @property
     def sign(self) -> int:
@@ -48,15 +51,20 @@ class Fetches(NamedTuple):
 
         What interrupts a copy makes either side the longer one with equal chances.
         """
-        return int(self.hides_work) - int(self._is_worth(self.plain_ns - 2 * self.lazy_ns))
+        return int(self.hides_work) - int(self._stands_out(self.plain_ns, self.lazy_ns))
 
     @property
     def sign_by_order(self) -> int:
         """1 if the first copy after the call seems to hide work, whichever it is; -1 if the second one does; else 0."""
         return -self.sign if self.plain_first else self.sign
 
-    def _is_worth(self, hidden_ns: float) -> bool:
-        return hidden_ns > WORTH_NS and hidden_ns > LARGE_SHARE * self.call_ns
+    def _stands_out(self, one_ns: float, other_ns: float) -> bool:
+        """Return True if one copy takes so much longer than the other that it must include work."""
+        more_ns = one_ns - 2 * other_ns
+        if more_ns <= WORTH_NS:
+            return False
+        clearly = self.call_ns > LONG_NS and one_ns > NO_COPY * other_ns
+        return more_ns > (CLEAR_SHARE if clearly else LARGE_SHARE) * self.call_ns
 
 
 def describe_times(found: Sequence[Fetches]) -> str:

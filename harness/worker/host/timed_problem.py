@@ -33,9 +33,11 @@ from harness.worker.host.renewal import Renewal, make_renewal
 from harness.worker.judging import POOL, Contents, Judge, OwnJudge
 from harness.worker.outcome import LieError, WrongAnswerError
 from harness.worker.protocol import Prepare, Sample, Sampled
-from harness.worker.timed_subject import Member, TimedNetwork, TimedOperator, TimedSubject, choose_timed_subject
+from harness.worker.timed_subject import Member, TimedNetwork, TimedSubject, choose_timed_subject
 
 TRIES = 3  # of a block whose clocks disagree in every sample, before they are reported
+# Of a network, whose timed passes are verified in the first block and in few others: the judge takes some passes' time.
+VERIFIED_ONE_IN = 8
 BETWEEN_NS = 500  # allowed per call between the readings of two clocks, if the calls of a sample are timed one by one
 
 
@@ -72,7 +74,7 @@ class Session:
     copies: what copies the arrays of each member for its call; None if the call reads the arrays themselves.
     settle: waits until the device has written the contents, so that no part of the writing is timed with a call.
     verify_ns: time spent on verification in blocks so far.
-    seen: call kept for verification; None if there is none.
+    seen: call kept for verification; None if there is none. verifies: True if one of the calls that are looked at is.
     fetches: of the calls of the block that were looked at.
     like: outputs of the last call that was looked at, on the host; at first those of a verified call.
     """
@@ -93,6 +95,7 @@ class Session:
     turn: int = 0  # member i was filled with contents[(i + turn) % POOL] before its block
     verify_ns: int = field(default=0)
     seen: Seen | None = field(default=None)
+    verifies: bool = True
     fetches: list[Fetches] = field(default_factory=list)
     like: dict[str, Array]
 
@@ -193,7 +196,7 @@ class Session:
         plain_first = bool(secrets.randbelow(2))  # a backend does not know which of the two is copied first
         outputs, fetches = look_at(self.timed, self.members[member], result, call_ns, self.like, plain_first, flush)
         chosen = not self.looks_at_all or secrets.randbelow(len(self.fetches) + 1) == 0  # reservoir sampling
-        if chosen and isinstance(self.timed, TimedOperator):  # verifying a whole network afresh would take too long
+        if chosen and self.verifies:
             self.seen = Seen(outputs, self.contents_of_call(member))
         self.fetches.append(fetches)
         self.like = outputs
@@ -297,10 +300,12 @@ def sample(session: Session, request: Sample) -> Sampled:
     session.fetches.clear()
     whole = isinstance(session.timed, TimedNetwork)
     first = bool(secrets.randbelow(2))
+    session.verifies = not whole or session.turn == 1 or secrets.randbelow(VERIFIED_ONE_IN) == 0
     if whole and first:
         check_known(session)
     block = time_truly(session, request)
     session.check_seen("in a timed call")
+    session.verifies = not whole  # closer looks, which may follow, are about times
     if whole and not first:
         session.rotate()
         check_known(session)
