@@ -23,6 +23,7 @@ from harness.errors import DAMAGED, UnbuiltError, UsageError
 from harness.execution.abandoned import open_own_folder, remove_abandoned
 from harness.execution.built_sources import open_sources
 from harness.execution.provenance import Origins, Side, list_installed
+from harness.execution.shared_files import forget
 from harness.git import (
     LIBRARY,
     copy_checkout,
@@ -176,6 +177,7 @@ def find_origins(arms: Sequence[Arm], places: Mapping[Environment, Place], plugi
     """
     if not any(arm.environment.elsewhere for arm in arms):
         return None
+    forget()
     sides = {}
     for arm in arms:
         place, revision = places[arm.environment.place], arm.environment.revision

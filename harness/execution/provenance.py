@@ -1,8 +1,8 @@
 """Check that arms run their own files: compare what their processes have loaded with the sources of the other arms.
 
 A base whose worktree has no compiled module may silently import that of the head; both versions are then the same,
-whatever their sources are. The check sees a process's modules and its memory map, on Linux; files that a backend only
-reads are not included.
+whatever their sources are. The check sees a process's modules and its memory map, on Linux, and files that its Python
+code opens; what native code reads is not included.
 """
 
 from __future__ import annotations
@@ -50,13 +50,19 @@ NOWHERE = Side(family="", revision="", tree=None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """Real paths of the files that the processes of an arm have loaded, and of their interpreter's package folders."""
+    """Real paths of the files that the processes of an arm have loaded, and of their interpreter's package folders.
+
+    opened: files that code of the backend has opened, to read or to write.
+    """
 
     files: frozenset[str]
     packages: frozenset[str] = frozenset()
+    opened: frozenset[str] = frozenset()
 
     def __or__(self, other: Loaded) -> Loaded:
-        return Loaded(files=self.files | other.files, packages=self.packages | other.packages)
+        return Loaded(
+            files=self.files | other.files, packages=self.packages | other.packages, opened=self.opened | other.opened
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +90,12 @@ class Origins:
         for other, side in {**self.sides, **checkout}.items():
             if side.tree is None or side.tree == own.tree:
                 continue
-            for file in sorted(mine.files):
-                if _is_from(Path(file), side.tree, own, mine.packages, self.instrument):
-                    return f"{arm} loads '{file}', which is a file of {other}; {WANTED}"
+            for file in sorted(mine.files | mine.opened):
+                if ".git" not in Path(file).parts and _is_from(
+                    Path(file), side.tree, own, mine.packages, self.instrument
+                ):
+                    word = "loads" if file in mine.files else "opens"
+                    return f"{arm} {word} '{file}', which is a file of {other}; {WANTED}"
         for other in loaded:
             if other == arm or self.sides[other].family != own.family:
                 continue
@@ -99,9 +108,10 @@ class Origins:
                         "else; wanted both versions made in the same way (--build-command, --build always)"
                     )
             if file := self._find_kept(arm, other, loaded):
+                word, what = ("load", "library") if file in mine.files else ("open", "file")
                 return (
-                    f"{arm} and {other} load the same '{file}', which one of them has built or kept, though modules "
-                    "that it may be made from differ between them; wanted a library for each version: give it a name "
+                    f"{arm} and {other} {word} the same '{file}', which one of them has built or kept, though modules "
+                    f"that it may be made from differ between them; wanted a {what} for each version: give it a name "
                     "with a hash of its sources, or a folder in the sources"
                 )
         return None
@@ -162,7 +172,7 @@ class Origins:
         return find_unmade(files, one.tree, other.tree, loaded[second].files)
 
     def _find_kept(self, first: str, second: str, loaded: Mapping[str, Loaded]) -> str:
-        """Return a library of a folder for caches that two versions share although modules of theirs differ; or ""."""
+        """Return a file of a folder for caches that two versions share although modules of theirs differ; or ""."""
         sides = self.sides[first], self.sides[second]
         revisions = [side.revision for side in sides]
         if self.repository is None or revisions[0] == revisions[1]:
@@ -175,6 +185,13 @@ class Origins:
             and is_kept_build(Path(file))
         ]  # fmt: skip
         files, trees = loaded[first].files | loaded[second].files, [side.tree for side in sides]
+        own = [path for side in sides for path in (side.tree, side.home) if path is not None]
+        places: list[str | Path] = [self.repository, *self.instrument, *folders, *own]
+        kept += [
+            file
+            for file in loaded[first].opened & loaded[second].opened
+            if not _is_below(file, (*SYSTEM, *places)) and is_kept_build(Path(file)) and _has_content(file)
+        ]
         if kept and has_changed(files, trees, list_changed(self.repository, *revisions)):
             return min(kept)
         return ""
@@ -198,6 +215,14 @@ def _is_built(file: str, repository: Path, folders: Iterable[str]) -> bool:
 
 def _is_library(file: str) -> bool:
     return file.endswith(".so") or ".so." in Path(file).name
+
+
+def _has_content(file: str) -> bool:
+    """Return True for a file that holds something, as a lock does not."""
+    try:
+        return Path(file).stat().st_size > 0
+    except OSError:
+        return False
 
 
 def find_newer(file: Path, tree: Path) -> str:
@@ -285,7 +310,7 @@ def own_files(loaded: Loaded, trees: Iterable[Path], instrument: Iterable[Path] 
     inner = [folder for folder in loaded.packages if any(Path(folder).is_relative_to(tree) for tree in sources)]
     return frozenset(
         file
-        for file in loaded.files
+        for file in loaded.files | loaded.opened
         if not _is_below(file, (*inner, *instrument)) and (_is_below(file, sources) or not _is_below(file, folders))
     )
 

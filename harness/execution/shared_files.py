@@ -53,6 +53,12 @@ def _list_searched() -> list[Path]:
     return [Path(os.path.realpath(folder)) for folder in folders if folder]
 
 
+def forget() -> None:
+    """Forget what earlier comparisons have found in files and repositories, which may have changed since."""
+    _find_module.cache_clear()
+    _list_packages.cache_clear()
+
+
 @lru_cache(maxsize=8192)
 def _find_module(file: Path) -> Path:
     """Return the path of a module below the folder from which its top-level package is imported."""

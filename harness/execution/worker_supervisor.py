@@ -104,7 +104,7 @@ class WorkerSupervisor:
         self.start = Start(
             plugins=there, extra=extra, backend=backend, laws=laws, offers=offers, observe=observe, threads=threads,
             folder=place is None and not sys.flags.safe_path, counter=counting.kind if counting else None,
-            dumps=str(counting.folder) if counting else "",
+            dumps=str(counting.folder) if counting else "", watches_opens=look is not None,
         )  # fmt: skip
         self.start_s = START_S * (counting.slower if counting else 1)
         self.worker: Worker | None = None
@@ -307,7 +307,8 @@ class WorkerSupervisor:
             self.died(error)
             return
         assert isinstance(reply, FilesLoaded)
-        self.look(self.arm, Loaded(files=frozenset(reply.files), packages=frozenset(reply.packages)))
+        files, packages, opened = map(frozenset, (reply.files, reply.packages, reply.opened))
+        self.look(self.arm, Loaded(files=files, packages=packages, opened=opened))
 
     def stop(self) -> None:
         """Kill the worker at once; the request in flight ends with WorkerDiedError."""

@@ -132,7 +132,7 @@ def answer(state: State, request: Request, source: int | None = None) -> Reply:
 
         theirs = state.host.pass_on(request)
         assert isinstance(theirs, FilesLoaded)
-        return FilesLoaded(tuple(sorted({*theirs.files, *list_loaded()})), theirs.packages)
+        return FilesLoaded(tuple(sorted({*theirs.files, *list_loaded()})), theirs.packages, theirs.opened)
     try:
         if isinstance(request, Check):
             return _check(state, request)

@@ -34,6 +34,7 @@ class Start(msgspec.Struct, tag="start", frozen=True):
     threads: of the backend's process; None leaves them as in the environment of the judge's process.
     folder: whether plugins of others find modules in the current folder.
     counter: of the instructions of calls; None if none are counted. dumps: folder of its dumps.
+    watches_opens: whether files that the backend opens are listed with those that it has loaded.
     """
 
     plugins: tuple[str, ...]
@@ -46,6 +47,7 @@ class Start(msgspec.Struct, tag="start", frozen=True):
     folder: bool = False
     counter: CounterKind | None = None
     dumps: str = ""
+    watches_opens: bool = False
 
 
 class Check(msgspec.Struct, tag="check", frozen=True):
@@ -195,10 +197,11 @@ class Answered(msgspec.Struct, tag="answered", frozen=True):
 
 
 class FilesLoaded(msgspec.Struct, tag="loaded", frozen=True):
-    """Real paths of the files that the process has loaded, and of its interpreter's package folders."""
+    """Real paths of the files that the process has loaded or opened, and of its interpreter's package folders."""
 
     files: tuple[str, ...]
     packages: tuple[str, ...]
+    opened: tuple[str, ...] = ()
 
 
 class Measured(msgspec.Struct, tag="measured", frozen=True):

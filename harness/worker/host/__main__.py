@@ -48,6 +48,10 @@ def serve(channel: Channel, questions: Arena, answers: Arena) -> None:
     assert isinstance(start, protocol.Start)
     state = State(start=start)
     refusal = open_counter_of(state, start)  # before any library of the backend can start a thread
+    if start.watches_opens:
+        from harness.worker.host.opened import watch_opens
+
+        state.opened = watch_opens((*start.plugins, *start.extra))
     state.registry = load_plugins(start.extra, only=start.plugins)
     ready = answer(state, start) if refusal is None else protocol.Ready(refusal, {})
     assert isinstance(ready, protocol.Ready)

@@ -31,6 +31,7 @@ from harness.worker.protocol import (
 
 if TYPE_CHECKING:
     from harness.measure.instructions.counter import Counter
+    from harness.worker.host.opened import Opened
     from harness.worker.host.timed_problem import Session
     from harness.worker.judging import Judge
 
@@ -43,6 +44,7 @@ class State:
     start: Start | None = None
     session: Session | None = None
     counter: Counter | None = None
+    opened: Opened | None = None
 
 
 def answer(state: State, request: Request, judge: Judge | None = None) -> Reply:
@@ -58,7 +60,8 @@ def answer(state: State, request: Request, judge: Judge | None = None) -> Reply:
     if isinstance(request, ListFiles):
         from harness.worker.host.loaded import list_loaded, list_package_folders
 
-        return FilesLoaded(list_loaded(), list_package_folders())
+        opened = tuple(sorted(state.opened.files)) if state.opened is not None else ()
+        return FilesLoaded(list_loaded(), list_package_folders(), opened)
     assert state.start is not None, "a worker is started before it is asked"
     backend = state.registry.backends.get(state.start.backend)
     if isinstance(request, Start):

@@ -37,7 +37,7 @@ from harness.worker.timed_subject import Member, TimedNetwork, TimedSubject, cho
 
 TRIES = 3  # of a block whose clocks disagree in every sample, before they are reported
 # Of a network, whose timed passes are verified in the first block and in few others: the judge takes some passes' time.
-VERIFIED_ONE_IN = 8
+VERIFIED_ONE_IN = 3
 BETWEEN_NS = 500  # allowed per call between the readings of two clocks, if the calls of a sample are timed one by one
 
 
