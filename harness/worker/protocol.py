@@ -34,7 +34,7 @@ class Start(msgspec.Struct, tag="start", frozen=True):
     threads: of the backend's process; None leaves them as in the environment of the judge's process.
     folder: whether plugins of others find modules in the current folder.
     counter: of the instructions of calls; None if none are counted. dumps: folder of its dumps.
-    watches_opens: whether files that the backend opens are listed with those that it has loaded.
+    watches_opens: whether files that the backend opens are listed, too.
     """
 
     plugins: tuple[str, ...]

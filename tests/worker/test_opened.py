@@ -1,4 +1,4 @@
-"""Files that a backend opens are heard of; those that the harness or a package opens for itself are not."""
+"""Files that a backend opens are heard of, and what the harness or a package opens for itself is not."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ from harness.worker.host.opened import Opened
 
 
 def _hear(kept, path, callers, monkeypatch):
-    monkeypatch.setattr(opened, "_list_callers", lambda: iter(callers))
+    monkeypatch.setattr(opened, "list_callers", lambda: iter(callers))
     kept.hear("open", (str(path), "r", 0))
     return str(path) in kept.files
 

@@ -46,14 +46,14 @@ class Opened:
 
     def _is_of_backend(self, path: str) -> bool:
         """Return True if the innermost code that is not Python's is not the harness's, nor a package's on its own."""
-        callers = [name for name in _list_callers() if not name.startswith(self.python) or _find_package(name)]
+        callers = [name for name in list_callers() if not name.startswith(self.python) or _find_package(name)]
         if not callers or callers[0].startswith(self.harness):
             return False
         packages = {_find_package(name) for name in callers} - self.plugins - {""}
         return packages.isdisjoint(Path(path).parts)
 
 
-def _list_callers() -> Iterator[str]:
+def list_callers() -> Iterator[str]:
     """Yield the files of the functions that are running, the innermost first, without those of this module."""
     import inspect
 
