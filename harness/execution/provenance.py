@@ -257,12 +257,16 @@ def is_tracked(file: Path) -> bool:
 
 
 def list_installed(repository: Path) -> dict[str, Path]:
-    """Return the files that pip copied from the repository into this interpreter, with the folders they come from."""
+    """Return the files that pip copied from the repository into this interpreter, with the folders they come from.
+
+    An editable installation puts a module there that only says where the sources are; what it finds is seen itself.
+    """
     found: dict[str, Path] = {}
     for one in metadata.distributions():
         source = _find_source(one)
         if source is not None and source.is_relative_to(repository):
-            found |= {str(Path(str(one.locate_file(file))).resolve()): source for file in one.files or ()}
+            files = (file for file in one.files or () if not file.name.startswith("__editable__"))
+            found |= {str(Path(str(one.locate_file(file))).resolve()): source for file in files}
     return found
 
 

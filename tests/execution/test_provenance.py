@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -215,6 +216,18 @@ def test_a_repository_that_has_changed_is_looked_at_again_by_the_next_comparison
     place = Place(interpreter="python", variables={}, folder=str(two), plugins=(), names={}, what="old")
     find_origins([Arm(name="k@old", backend="k", environment=environment)], {environment.place: place}, ())
     assert is_copy(copy, checkout, changed, ())
+
+
+def test_the_finder_of_an_editable_installation_is_no_copy_of_the_sources(tmp_path, monkeypatch):
+    folder = tmp_path / "site-packages"
+    info = folder / "mine-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Name: mine\nVersion: 1\n")
+    (info / "direct_url.json").write_text(json.dumps({"url": f"file://{tmp_path}", "dir_info": {"editable": True}}))
+    (info / "RECORD").write_text("__editable___mine_1_finder.py,,\nmine/fast.py,,\n")
+    found = [metadata.PathDistribution(info)]
+    monkeypatch.setattr(provenance.metadata, "distributions", lambda: found)
+    assert provenance.list_installed(tmp_path) == {str(folder / "mine" / "fast.py"): tmp_path}
 
 
 def test_a_data_file_of_the_other_side_is_named():
