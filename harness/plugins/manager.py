@@ -39,6 +39,8 @@ BUILTIN = (
     "backends.sparse",
     "backends.torch_cudnn",
     "backends.torch_as_released",
+    "backends.onnx_runtime",
+    "backends.openvino_cpu",
     "backends.cupy_gpu",
     "suites.correctness",
     "suites.consensus",
