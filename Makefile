@@ -57,7 +57,7 @@ wheel: $(VENV)/installed-dev
 
 lock: $(VENV)/installed-dev
 	$(PIP) --group lock
-	$(LOCK) --extra ci --extra learn --extra onnx --group dev --group build --group lock -o requirements.lock
+	$(LOCK) --extra ci --extra learn --extra onnx --extra onnxruntime --extra openvino --group dev --group build --group lock -o requirements.lock
 	$(BIN)/python -c "$(NEEDS)" | $(LOCK:pyproject.toml=-) -o requirements-worker.lock
 
 conjunctions: $(VENV)/installed-dev
@@ -87,7 +87,7 @@ $(VENV)/installed: $(BIN)/python $(SOURCES)
 # pip knows dependency groups since 25.1; the one that a new environment brings may be older.
 $(VENV)/installed-dev: $(VENV)/installed
 	$(PIP) 'pip>=25.1'
-	$(PIP) --editable '.[ci,learn,onnx,torch]' --group dev
+	$(PIP) --editable '.[ci,learn,onnx,onnxruntime,openvino,torch]' --group dev
 	touch $@
 
 clean:

@@ -123,7 +123,7 @@ class OnnxRuntime(Backend):
     def _open(self, node: str, given: dict[str, Array], constants: dict[str, Array], attributes: Named) -> Any:
         shapes = tuple((name, a.shape) for name, a in given.items())
         contents = tuple((name, a.tobytes()) for name, a in constants.items())
-        return _open_session(node, given["x"].dtype.name, shapes, contents, attributes, self._threads)
+        return _open_session(node, given["x"].dtype, shapes, contents, attributes, self._threads)
 
     def probe(self) -> str | None:
         """Run one convolution."""
@@ -164,19 +164,19 @@ def _attributes(window: Window, kernel: Sizes | None, **more: Any) -> Named:
 
 @lru_cache(maxsize=KEPT_SESSIONS)
 def _open_session(
-    node: str, dtype: str, shapes: Named, contents: tuple[tuple[str, bytes], ...], attributes: Named, threads: int
+    node: str, dtype: Any, shapes: Named, contents: tuple[tuple[str, bytes], ...], attributes: Named, threads: int
 ) -> Any:
     """Return a session of a model of one node.
 
-    node: name of the operator in ONNX. dtype: of all arrays but indices. shapes: of all inputs of the node, by name.
-    contents: bytes of the inputs that are constants. attributes: of the node. threads: of the session; 0 is one a core.
+    node: name of the operator in ONNX. dtype: NumPy's, of all arrays but indices. shapes: of all inputs of the
+    node, by name. contents: bytes of the inputs that are constants. attributes: of the node. threads: of the
+    session; 0 is one a core.
     Raises ValueError with ONNX Runtime's own text where it refuses.
     """
-    import numpy as np
     import onnxruntime
     from onnx import TensorProto, helper
 
-    kind, shape_of, fixed = helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), dict(shapes), dict(contents)
+    kind, shape_of, fixed = helper.np_dtype_to_tensor_dtype(dtype), dict(shapes), dict(contents)
     outputs = ["y", "indices"] if node == "MaxPool" else ["y"]
     graph = helper.make_graph(
         [helper.make_node(node, list(shape_of), outputs, **dict(attributes))],

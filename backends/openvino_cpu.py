@@ -111,7 +111,7 @@ class Openvino(Backend):
             raise ValueError("padding is below 0, by which OpenVINO crops")
         held = tuple((a.shape, a.tobytes()) for a in constants)
         try:
-            model = _compile(name, x.dtype.name, x.shape, held, window, output_padding, self._threads)
+            model = _compile(name, x.dtype, x.shape, held, window, output_padding, self._threads)
         except RuntimeError as error:
             raise ValueError(f"OpenVINO refuses: {str(error).strip().splitlines()[-1]}") from error
         request = model.create_infer_request()
@@ -156,12 +156,12 @@ def _find_core() -> Any:
 
 @lru_cache(maxsize=KEPT_MODELS)
 def _compile(
-    name: str, dtype: str, x_shape: Sizes, constants: Constants, window: Window, output_padding: Sizes, threads: int
+    name: str, dtype: Any, x_shape: Sizes, constants: Constants, window: Window, output_padding: Sizes, threads: int
 ) -> Any:
     """Return the compiled model of one operator.
 
-    name: of the operator in OpenVINO's operation set. dtype: of all arrays. x_shape: n c *s. constants: kernel and bias
-    as shape and bytes. threads: of an inference; 0 leaves them to OpenVINO.
+    name: of the operator in OpenVINO's operation set. dtype: NumPy's, of all arrays. x_shape: n c *s.
+    constants: kernel and bias as shape and bytes. threads: of an inference; 0 leaves them to OpenVINO.
     Raises RuntimeError where OpenVINO refuses.
     """
     import numpy as np
@@ -169,7 +169,7 @@ def _compile(
     from openvino import opset15
 
     held = [np.frombuffer(content, dtype).reshape(shape) for shape, content in constants]
-    x = opset15.parameter(list(x_shape), np.dtype(dtype))
+    x = opset15.parameter(list(x_shape), dtype)
     steps = {"strides": list(window.stride), **_pads(window)}
     if name == "max_pool":
         y = opset15.max_pool(
