@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.metadata
 import importlib.util
 import os
 import re
@@ -24,8 +23,9 @@ from harness.errors import BrokenInstallationError, UsageError, say_error, unkno
 from harness.git import PLUGIN_FILES, names_file
 from harness.plan.catalog import Catalog
 from harness.plugins import hookspecs
+from harness.plugins.entries import find_entries, find_file
 from harness.plugins.locating import claim_package
-from harness.plugins.searching import find_module_file, import_module, open_folder
+from harness.plugins.searching import import_module, open_folder
 from harness.problems.validation import WORD, is_word
 
 if TYPE_CHECKING:
@@ -177,6 +177,8 @@ def load_plugins(
     for name, origin, source in sources:
         if name in blocked:
             registry.rows.append(PluginRow(name=name, origin=origin, state="blocked", reason="--no-plugin"))
+        elif isinstance(source, UsageError):
+            registry.rows.append(PluginRow(name=name, origin=origin, state="broken", reason=str(source)))
         elif wanted is None or name in wanted:
             described = None if describe is None or origin == "built-in" else describe(name, origin)
             file = str(find_file(source) or "") if origin != "built-in" else ""
@@ -191,7 +193,7 @@ def _claim_packages() -> None:
 
 def _sources(extra: Iterable[str], blocked: Collection[str]) -> list[tuple[str, Origin, Any]]:
     found: list[tuple[str, Origin, Any]] = [(name, "built-in", name) for name in BUILTIN]
-    entries = importlib.metadata.entry_points(group=hookspecs.PROJECT)
+    entries, clashes = find_entries(BUILTIN)
     found += [(entry.name, "entry point", entry) for entry in entries]
     for name in extra:
         if names_file(name):
@@ -209,7 +211,7 @@ def _sources(extra: Iterable[str], blocked: Collection[str]) -> list[tuple[str, 
         else:
             found.append((name, "--plugin", name))
     found = list({name: (name, origin, source) for name, origin, source in found}.values())
-    return list(_leave_one_of_each_file(found, blocked))
+    return [*_leave_one_of_each_file(found, blocked), *((name, "entry point", error) for name, error in clashes)]
 
 
 def _leave_one_of_each_file(
@@ -232,16 +234,6 @@ def _leave_one_of_each_file(
             repeated = named and name not in blocked
         if not repeated:
             yield name, origin, source
-
-
-def find_file(source: Any) -> Path | None:
-    """Return the source file of a plugin that is not built in, without importing it; None if there is none.
-
-    source: path, name of a module, or entry point.
-    """
-    if isinstance(source, Path):
-        return source
-    return find_module_file(source, here=True) if isinstance(source, str) else find_module_file(source.module)
 
 
 def _load_one(

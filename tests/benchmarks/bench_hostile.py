@@ -24,6 +24,7 @@ from pathlib import Path
 import psutil
 
 import harness
+from tests.cheats.later import COUNTED
 from tests.conftest import ROOT
 from tests.hostile import interfering, meeting, reaching, unruly
 
@@ -76,7 +77,10 @@ HARMLESS = {
     "slow-until-timed": "right, and honest: only its untimed calls are slow",
 }
 # Kinds that do what an honest backend may do, too, so that they are not accused: they have no time, and no success.
-UNTOLD = {"lazy-until-anything-is-read", "lazy-until-stored"}
+UNTOLD = {
+    "lazy-until-anything-is-read", "lazy-until-stored", "lazy-gradients", "lazy-gradients-when-timed",
+    "declares-memory", "declares-work", "declares-slowness",
+}  # fmt: skip
 WRONG = {"failed", "error", "crashed", "timeout"}
 # Kinds that end the command itself, which is no success: by a signal, as if interrupted, or unable to write.
 ENDS_COMMAND = {
@@ -123,7 +127,7 @@ class Found:
         told = bool(found & WRONG) and self.code == 1
         void = self.code == 4 and "run is void" in self.said  # it has changed the records
         ended = self.kind.short in ENDS_COMMAND and self.code in ENDS
-        untold = self.kind.short in UNTOLD and found == {"skipped"} and self.code == 5
+        untold = self.kind.short in UNTOLD and found == {"skipped"} and self.code in (4, 5)
         harmless = self.kind.short in HARMLESS and self.code in (0, 4)
         return not self.left and (told or void or ended or untold or harmless)
 
@@ -133,7 +137,8 @@ class Found:
         told = self.outcomes if self.outcomes != "no run" else "the run is void"
         short = self.kind.short
         why = "" if set(told.split(", ")) & WRONG else HARMLESS.get(short, "")
-        why = "no time, and no success" if told == "skipped" and self.code == 5 else why
+        why = "it was not asked, and the run is no success" if told == "skipped" and self.code == 4 else why
+        why = "no time, and the run is no success" if told == "skipped" and self.code == 5 else why
         timed = "timed" if self.kind.suite is TIMED else "meeting" if self.kind.suite is MET else "law"
         name = f"`{self.kind.name}`"
         return f"| {name} | {timed} | {told} | {self.code} | {self.seconds:.1f} | {self.left} | {why} |"
@@ -179,9 +184,10 @@ def try_kind(kind: Kind, folder: Path) -> Found:
         kind.name,
         "--problem", kind.line, "--time-limit", "10", "--memory-limit", "2GiB", "--jobs", "1", "--output", str(output),
     ]  # fmt: skip
+    environment = os.environ | {MARK: token, COUNTED: str(folder / "counts")}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | {MARK: token}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
     )  # fmt: skip
     code: int | str

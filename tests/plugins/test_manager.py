@@ -160,6 +160,38 @@ def test_a_file_of_an_entry_point_is_one_plugin_and_is_not_imported_by_another_n
     ]  # fmt: skip
 
 
+REPLACED = """
+import harness
+
+@harness.hookimpl
+def register_suites(register):
+    register(harness.Suite(name="correctness", kind="correctness", description="nothing", problems=tuple))
+"""
+
+
+def test_an_entry_point_takes_the_place_of_no_built_in_plugin(installed):
+    site = installed(REPLACED).parent.parent
+    (site / "kernels-1.dist-info" / "entry_points.txt").write_text("[harness]\nsuites.correctness = kernels.plugin\n")
+    registry = load_plugins()
+    ((name, _, state),) = _others(registry)
+    (broken,) = (row.reason for row in registry.rows if row.state == "broken")
+    assert (name, state) == ("suites.correctness = kernels.plugin", "broken")
+    assert "got the name 'suites.correctness', which is that of a built-in plugin" in broken
+    assert registry.suite("correctness").laws
+
+
+@pytest.mark.parametrize(("value", "clashes"), [("kernels.plugin", 0), ("others", 1)])
+def test_two_packages_of_one_plugin_name_are_told(installed, value, clashes):
+    folder = installed().parent.parent
+    (folder / "others.py").write_text(SMALL)
+    info = folder / "others-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(f"[harness]\nkernels = {value}\n")
+    said = [row.reason or "" for row in load_plugins().rows]
+    assert sum("got the name 'kernels', which is that of the entry point" in one for one in said) == clashes
+
+
 def test_a_file_and_the_module_of_it_are_one_plugin(tmp_path, monkeypatch):
     (tmp_path / "a_module.py").write_text(SMALL)
     monkeypatch.chdir(tmp_path)
