@@ -14,6 +14,7 @@ from reports.rows import unavailable_arms
 from reports.sections.arithmetic import ARITHMETIC
 from reports.sections.arms import ARMS
 from reports.sections.bugs import BUGS
+from reports.sections.cards import CARDS
 from reports.sections.claims import CLAIMS
 from reports.sections.counts import COUNTS
 from reports.sections.coverage import COVERAGE
@@ -36,7 +37,7 @@ COMMENT_ROOM = 18_000  # of a long section if arms were compared: all must fit a
 ROOM = 400_000  # characters of one long section; at most two together stay below 1 MiB
 LONGEST = 1000  # characters of a reason
 QUIET = frozenset({"SAME", "UNCHANGED"})
-FIRST = (COUNTS, OUTCOMES, SETTINGS)
+FIRST = (CARDS, COUNTS, OUTCOMES, SETTINGS)
 LAST = (CLAIMS, BUGS, FAILURES, LAWS, NETWORKS, LEARNING, GALLERY, SEMANTICS, ARITHMETIC, COVERAGE, TIMES)
 
 
@@ -58,15 +59,14 @@ def _run_lines(analysis: Analysis) -> Iterator[str]:
     room = ROOM if analysis.verdicts is None and analysis.counted is None else COMMENT_ROOM
     yield from _head(f"Run {analysis.run.path.name}", judge_analysis(analysis))
     yield from ARMS.markdown(analysis)
-    if analysis.verdicts is not None:
-        yield from ("", "## Machine and command", "")
-    yield from (f"- {name}: {code(value)}" for name, value in run_facts(analysis.run))
     for section in FIRST:
         yield from section.markdown(analysis)
     yield from _idle(analysis.run)
     for section in LAST:
         lines = section.markdown(analysis)
         yield from fit(lines, section.lines, room // section.share) if section.lines else lines
+    yield from ("", "## Machine and command", "")
+    yield from (f"- {name}: {code(value)}" for name, value in run_facts(analysis.run))
 
 
 def _idle(run: Run) -> Iterator[str]:

@@ -12,6 +12,7 @@ from reports.html import Shown, pack, render
 from reports.sections.arithmetic import ARITHMETIC
 from reports.sections.arms import ARMS
 from reports.sections.bugs import BUGS
+from reports.sections.cards import CARDS
 from reports.sections.cells import CELLS
 from reports.sections.claims import CLAIMS
 from reports.sections.counts import COUNTS
@@ -25,15 +26,15 @@ from reports.sections.outcomes import OUTCOMES
 from reports.sections.semantics import SEMANTICS
 from reports.sections.settings import SETTINGS
 from reports.sections.times import TIMES
-from reports.words import run_facts
+from reports.words import describe_machine, run_facts
 
 if TYPE_CHECKING:
     from harness import Analysis
     from harness.analysis import Comparison
 
 SECTIONS = (
-    ARMS, OUTCOMES, COUNTS, SETTINGS, CLAIMS, BUGS, FAILURES, LAWS, NETWORKS, LEARNING, GALLERY, SEMANTICS, ARITHMETIC,
-    COVERAGE, TIMES, CELLS,
+    ARMS, CARDS, OUTCOMES, COUNTS, SETTINGS, CLAIMS, BUGS, FAILURES, LAWS, NETWORKS, LEARNING, GALLERY, SEMANTICS,
+    ARITHMETIC, COVERAGE, TIMES, CELLS,
 )  # fmt: skip
 CHANGE_COLUMNS = (
     Shown(name="verdict", title="verdict", kind="status", filter=True),
@@ -60,6 +61,7 @@ def write(analysis: Analysis, folder: Path) -> tuple[Path, ...]:
         "title": f"Run {run.path.name}",
         "verdict": judge_analysis(analysis),
         "facts": run_facts(run),
+        "about": describe_machine(run),
     }
     figures: dict[str, Any] = {}
     for section in SECTIONS:

@@ -47,6 +47,13 @@ def run_facts(run: Run) -> list[tuple[str, str]]:
     return [(name, value) for name, value in facts if value]
 
 
+def describe_machine(run: Run) -> str:
+    """Return the machine, the system and the date of a run in one line."""
+    env = run.header.environment
+    threads = f"{env['threads']} threads" if "threads" in env else ""
+    return " · ".join(str(part) for part in (env.get("cpu"), env.get("system"), threads, run.header.created) if part)
+
+
 def _took(run: Run) -> str:
     if run.ending is None:
         return ""

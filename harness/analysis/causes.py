@@ -14,6 +14,7 @@ T = TypeVar("T")
 Key = tuple[object, ...]
 SIZES = re.compile(r"=(\d+(?:x\d+)+)")
 PLACE = re.compile(r"\([^()]+:\d+\)$")  # file and line at the end of a reason
+FAULT = re.compile(r"\bgot (?:the wanted|each) .*", re.DOTALL)  # what a wrong answer is, in the note of a deviation
 NUMBERS = re.compile(r"(?<![\w.])[-+]?\d[\d.,x]*(?:e[-+]?\d+)?(?!\w)")
 TELLING = re.compile(r"\b(?:Errno|signal|code) -?\d+")
 
@@ -53,13 +54,16 @@ def group_by_cause(cells: Iterable[T], key: Callable[[T], Key], result: Callable
 def find_cause(result: Result) -> Key:
     """Return what is the same in all results with one cause.
 
-    An answer that differs: arm, law, and which elements of which array are wrong. Anything else, such as an exception
-    or a missing library: arm, outcome and reason, whatever the law. Numbers in texts do not count, except for those of
-    signals, error codes, and the line of the code at the end.
+    An answer whose fault has a name, such as a bias that was subtracted: arm, operator and that name, whatever the law.
+    Any other answer that differs: arm, law, and which elements of which array are wrong. Anything else, such as an
+    exception or a missing library: arm, outcome and reason, whatever the law. Numbers in texts do not count, except for
+    those of signals, error codes, and the line of the code at the end.
     """
     found = result.deviation
     if result.outcome != "failed" or found is None:
         return result.arm, result.outcome, simplify(result.reason or "")
+    if named := FAULT.search(found.note):
+        return result.arm, result.problem.partition(" ")[0], simplify(named[0])
     return result.arm, result.law, found.kind, simplify(found.what), simplify(found.note)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.record.run import RAN, VACUOUS_QUOTA, Outcome, Result, Resumption, Run
 
+MOST_ULPS = 1e6  # a larger error is no error of rounding, and its size in ulp says nothing
 MOST_DAMAGE = 20  # places of a damaged journal that are described one by one
 
 
@@ -80,7 +81,7 @@ def _describe_answer(result: Result) -> list[tuple[str, str]]:
     reason = result.reason or ""
     if found.note:
         reason = reason.removesuffix(f"; {found.note}")
-    worst = "" if found.ulps is None else f"worst error {found.ulps:.3g} ulp"
+    worst = "" if found.ulps is None or found.ulps > MOST_ULPS else f"worst error {found.ulps:.3g} ulp"
     lines = [("reason", "; ".join(part for part in (reason, worst) if part))]
     return [*lines, ("where", found.note)] if found.note and found.note not in reason else lines
 

@@ -1,4 +1,4 @@
-"""Failures: causes of wrong results by backend and law, with a command that repeats the smallest of each."""
+"""Failures: causes of wrong results by backend, with a command that repeats the smallest of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MOST_SHOWN, EACH_SHOWN = 250, 1  # on the page
 MOST_LISTED, EACH_LISTED = 120, 1  # in Markdown
-LONGEST = 1000  # characters of a reason
+LONGEST, LONGEST_NAME = 1000, 120  # characters of a reason, and of the line to which a failure is folded
 
 
 def page(analysis: Analysis) -> dict[str, Any]:
@@ -25,29 +25,34 @@ def page(analysis: Analysis) -> dict[str, Any]:
     def describe(result: Result) -> list[tuple[str, str]]:
         return describe_failure(result, analysis.wrong_only_in.get(result.cell, ""))
 
+    def name(result: Result) -> str:
+        said = dict(describe(result))
+        return shorten(said.get("where") or said["reason"], LONGEST_NAME)
+
     return {
         "failures": analysis.failures(MOST_SHOWN, EACH_SHOWN), "describe": describe,
+        "name": name,
         "command_for": partial(repeat_command, analysis.run.header),
     }  # fmt: skip
 
 
 def markdown(analysis: Analysis) -> Iterator[str]:
-    """Yield causes of wrong results by backend and law; nothing if there are none."""
+    """Yield causes of wrong results by backend; nothing if there are none."""
     groups = analysis.failures(MOST_LISTED, EACH_LISTED)
     if not groups:
         return
     yield from ("", "## Failures")
     for group in groups:
         number = len(group.results) + group.more
-        yield from ("", f"### {escape(group.arm)}, {escape(group.law or 'timing')}: {number} wrong", "")
+        yield from ("", f"### {escape(group.arm)}, {escape(group.law)}: {number} wrong", "")
         if group.formula:
-            yield from (f"Law: {code(group.formula)}", "")
+            yield from (f"Law {escape(group.results[0].law)}: {code(group.formula)}", "")
         for result in group.results:
             yield _failure(analysis, result)
         if group.more:
             yield from ("", f"and {group.more} more with this cause, in results.csv.")
         if group.others:
-            yield from ("", f"and {group.others} more of this law with other causes, in results.csv.")
+            yield from ("", f"and {group.others} more with other causes, in results.csv.")
 
 
 def _failure(analysis: Analysis, result: Result) -> str:

@@ -26,7 +26,17 @@ def page(analysis: Analysis) -> dict[str, Any]:
         formula = max((cell["formula"] for cell in cells if cell), key=len)
         words = [(*law_words(cell), _law_state(cell)) if cell else ("", "", "") for cell in cells]
         rows.append({"law": law, "formula": formula, "cells": words})
-    return {"laws": {"backends": backends, "rows": rows}}
+    folds: dict[str, list[dict[str, Any]]] = {"telling": [], "passed": [], "idle": []}
+    for row in rows:
+        folds[_find_fold({state for _, _, state in row["cells"]})].append(row)
+    return {"laws": {"backends": backends, "rows": rows, **folds}}
+
+
+def _find_fold(states: set[str]) -> str:
+    """Return the part of the table with a law: `passed` and `idle` (it did not run) are folded, `telling` is not."""
+    if states <= {"", "idle"}:
+        return "idle"
+    return "passed" if states <= {"", "idle", "good"} else "telling"
 
 
 def _law_state(cell: dict[str, Any]) -> str:

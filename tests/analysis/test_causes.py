@@ -46,11 +46,33 @@ def test_wrong_answers_are_one_cause_in_one_law_where_they_are_wrong_alike():
     assert [len(cause.cells) for cause in group_results([*border, channels, other_law])] == [3, 1, 1]
 
 
-def test_failures_of_a_report_keep_each_law_and_say_what_was_left_out():
+@pytest.mark.parametrize(
+    ("one", "other", "causes"),
+    [
+        ("9 of 9 wrong: got the wanted answer with the bias subtracted", "same", 1),
+        ("9 of 9 wrong: got the wanted value times 1.5", "3 of 8 wrong: got the wanted value times 2", 1),
+        ("9 of 9 wrong: got each channel off by a constant of its own", "got the wanted value negated", 2),
+        ("9 of 9 wrong: only at [3], the last element", "same", 2),
+    ],
+)
+def test_a_fault_with_a_name_is_one_cause_in_all_laws(one, other, causes):
+    found = [fail(note=one), replace(fail(note=one if other == "same" else other), law="another")]
+    assert len(group_results(found)) == causes
+
+
+def test_a_fault_with_a_name_is_another_cause_in_another_operator():
+    one = fail(note="9 of 9 wrong: got the wanted value negated")
+    assert len(group_results([one, replace(one, problem=one.problem.replace("conv", "conv_input_grad"))])) == 2
+
+
+def test_failures_of_a_report_keep_each_arm_and_say_what_was_left_out():
     found = [_raise(f"Error{letter}: no", line=line) for letter in "abcd" for line in LINES]
-    groups = group_failures([*found, _raise("no", "another")], most=4, each=1)
-    assert [(one.law, len(one.results), one.more, one.others) for one in groups] == [
-        ("agrees-with-reference", 1, 2, 0), ("agrees-with-reference", 1, 2, 6), ("another", 1, 0, 0),
+    many = [_raise("often", law, line) for law in ("one", "another") for line in LINES]
+    other = replace(_raise("no"), arm="other")
+    groups = group_failures([*found, *many, other], most=4, each=1)
+    assert [(one.arm, one.law, len(one.results), one.more, one.others) for one in groups] == [
+        ("mine", "2 laws", 1, 5, 0), ("mine", "agrees-with-reference", 1, 2, 9),
+        ("other", "agrees-with-reference", 1, 0, 0),
     ]  # fmt: skip
     assert groups[0].results[0].problem == LINES[1]
 

@@ -40,7 +40,7 @@ def test_failures_are_told_with_law_problem_and_command(run, tmp_path):
         text = _write(run, name, tmp_path)[file].read_text().replace("&#39;", "'")
         assert "tap-probe" in text
         assert MIXED[0] in text
-        assert "--backend faulty:scaled --law tap-probe --plugin" in text
+        assert "--backend faulty:scaled --law agrees-with-reference --plugin" in text
 
 
 def test_an_incomplete_run_says_so(run, tmp_path):
