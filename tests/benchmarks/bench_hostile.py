@@ -73,12 +73,14 @@ HARMLESS = {
     "talks-in-probe": "says why it cannot run, so that nothing ran",
     "says-a-nasty-reason": "says why it cannot run, so that nothing ran",
     "immutable-arrays": "right, and honest: an array library whose arrays cannot be written to",
+    "lazy-from-fifth-pass": "honest in all three processes of this run",
     "plans-long": "right, and honest: its long plan is shown",
     "slow-until-timed": "right, and honest: only its untimed calls are slow",
 }
 # Kinds that do what an honest backend may do, too, so that they are not accused: they have no time, and no success.
 UNTOLD = {
     "lazy-until-anything-is-read", "lazy-until-stored", "lazy-gradients", "lazy-gradients-when-timed",
+    "lazy-every-other-pass",
     "declares-memory", "declares-work", "declares-slowness",
 }  # fmt: skip
 WRONG = {"failed", "error", "crashed", "timeout"}
