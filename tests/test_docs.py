@@ -88,7 +88,11 @@ def test_the_smallest_backend_of_the_readme_is_the_example():
     assert code[1].strip() in (ROOT / "examples" / "mine.py").read_text()
 
 
-def test_the_law_and_the_reporter_of_the_plugins_page_are_the_examples():
-    law, reporter = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "plugins.md").read_text(), re.DOTALL)
+def test_the_plugins_of_their_page_are_the_examples():
+    arrays, handles, law, reporter = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "plugins.md").read_text(), re.DOTALL
+    )
+    assert arrays.strip() in (ROOT / "examples" / "jax_arrays.py").read_text()
+    assert handles.strip() in (ROOT / "examples" / "handles.py").read_text()
     assert law.strip() in (ROOT / "examples" / "law.py").read_text()
     assert reporter.strip() in (ROOT / "examples" / "reporter.py").read_text()

@@ -65,6 +65,28 @@ def test_the_network_of_ones_own_is_right(tmp_path):
     assert [result.outcome for result in run.results] == ["passed"] * 3
 
 
+def ask_three_laws(folder, name, backend, problems):
+    """Outcomes of a plugin's backend, in its own process, by law and problem."""
+    run = harness.run(
+        "correctness", backends=[backend], plugins=[str(ROOT / "examples" / name)], problems=problems,
+        laws=["agrees-with-reference", "inputs-stay", "prepared-calls-are-steady"], output=folder / "run", jobs=1,
+    )  # fmt: skip
+    return [(result.problem, result.outcome) for result in run.results]
+
+
+def test_a_library_with_handles_is_asked_as_any_other(tmp_path):
+    plain, dilated = "conv x=2x3x8x8 w=4x3x3x3 data=integer", "conv x=2x3x8x8 w=4x3x3x3 dilation=2,2 data=integer"
+    found = ask_three_laws(tmp_path, "handles.py", "handles", [plain, dilated])
+    assert found == [(plain, "passed")] * 3 + [(dilated, "unsupported")] * 3
+
+
+@pytest.mark.slow
+def test_the_example_of_jax_is_right(tmp_path):
+    pytest.importorskip("jax", reason="it needs pip install 'conv-harness[jax]'")
+    line = "conv x=2x3x8x8 w=4x3x3x3 bias data=integer"
+    assert ask_three_laws(tmp_path, "jax_arrays.py", "jax-arrays", [line]) == [(line, "passed")] * 3
+
+
 @pytest.mark.slow
 def test_the_law_of_ones_own_passes_what_is_right(tmp_path):
     plugin = str(ROOT / "examples" / "law.py")

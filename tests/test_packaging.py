@@ -13,7 +13,7 @@ from tests.conftest import ROOT, SOURCES
 DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT, GROUPS = DECLARED["project"], DECLARED["dependency-groups"]
 EXTRAS = PROJECT["optional-dependencies"]
-UNLOCKED = {"torch", "cuda"}  # builds that depend on the machine (docs/installation.md)
+UNLOCKED = {"torch", "cuda", "jax"}  # builds that depend on the machine (docs/installation.md)
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 

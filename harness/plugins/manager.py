@@ -42,6 +42,7 @@ BUILTIN = (
     "backends.onnx_runtime",
     "backends.openvino_cpu",
     "backends.cupy_gpu",
+    "backends.jax_cpu",
     "suites.correctness",
     "suites.consensus",
     "suites.gallery",
