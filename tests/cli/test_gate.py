@@ -15,6 +15,7 @@ from tests.gating.twenty import COMMITS, SETTINGS, Commit, add, git, make_reposi
 from tests.gating.twenty import run_harness as harness
 
 OPTIONS = ("--plugin", "kernels.plugin", "--unqualified", "--budget", "60s")
+ONE = ("--threads", "1")  # one worker of each version; what all threads add is not what a gate is about
 BROKEN = next(commit for commit in COMMITS if commit.finding == "BROKEN")
 LOST = Commit("Leave mean pooling out", "kernels/plugin.py", "def avg_pool(", "def _avg_pool(")
 NEEDS = Commit("Need more", "pyproject.toml", '["numpy"]', '["numpy", "kernels-of-nobody @ file:///nowhere"]')
@@ -45,7 +46,7 @@ def call_here(repository, tmp_path, *arguments):
 
 
 def gate(repository, tmp_path, *arguments):
-    return harness("gate", *OPTIONS, "--output", str(tmp_path / "run"), *arguments, cwd=repository, state=tmp_path)
+    return call_here(repository, tmp_path, "gate", *OPTIONS, *ONE, "--output", tmp_path / "run", *arguments)
 
 
 @pytest.mark.parametrize(
@@ -92,11 +93,10 @@ def test_an_operator_that_was_dropped_on_purpose_is_accepted(repository, tmp_pat
     copy = _copy(repository, tmp_path)
     options = ("--base", "broken", "--head", "lost", "--suite", "kernels-laws")
     assert gate(copy, tmp_path, *options).returncode == 3
-    unchanged = harness("bless", "kernels max_pool", "--reason", "?", "--run", str(tmp_path / "run"),
-                        cwd=copy, state=tmp_path)  # fmt: skip
+    unchanged = call_here(copy, tmp_path, "bless", "kernels max_pool", "--reason", "?", "--run", tmp_path / "run")
     assert unchanged.returncode == 2 and unchanged.stderr.startswith("error: ")
-    blessed = harness("bless", "kernels avg_pool", "--reason", "nobody takes means", "--run", str(tmp_path / "run"),
-                      cwd=copy, state=tmp_path)  # fmt: skip
+    blessed = call_here(copy, tmp_path, "bless", "kernels avg_pool", "--reason", "nobody takes means",
+                        "--run", tmp_path / "run")  # fmt: skip
     assert blessed.returncode == 0, blessed.stderr
     (tmp_path / "run").rename(tmp_path / "before")
     done = gate(copy, tmp_path, *options)
@@ -129,8 +129,8 @@ def test_times_are_interleaved_and_too_short_a_budget_cannot_tell(repository, tm
 
 def test_a_law_by_itself_needs_no_times(repository, tmp_path):
     line = "conv_input_grad x=100x4x14x14 w=8x4x3x3"
-    done = gate(repository, tmp_path, "--base", "same", "--head", "broken", "--law", "agrees-with-reference",
-                "--problem", line)  # fmt: skip
+    done = harness("gate", *OPTIONS, "--base", "same", "--head", "broken", "--law", "agrees-with-reference",
+                   "--problem", line, "--output", str(tmp_path / "run"), cwd=repository, state=tmp_path)  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     assert "1 cells" in done.stdout and "failed: 1 BROKEN" in done.stdout
     assert len(git(repository, "worktree", "list").splitlines()) == 1
@@ -191,7 +191,7 @@ def test_a_machine_that_is_not_qualified_compares_no_times_but_laws_all_the_same
 ):  # fmt: skip
     chosen = [word for name in suites for word in ("--suite", name)]
     done = call_here(repository, tmp_path, "gate", "--base", "begin", "--head", head, "--plugin", "kernels.plugin",
-                     *chosen, "--output", tmp_path / "run")  # fmt: skip
+                     *ONE, *chosen, "--output", tmp_path / "run")  # fmt: skip
     assert done.returncode == code, done.stdout + done.stderr
     assert said in done.stdout + done.stderr
 
@@ -223,11 +223,10 @@ def test_a_change_that_mends_a_base_that_cannot_be_imported_or_built_passes_wher
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 MENDED" in done.stdout and "No module named 'kernels_nobody_has'" in done.stdout.splitlines()[-1]
     build = ("--build", "never", "--build-command", "! grep -q nobody kernels/conv.py")
-    built = harness("gate", *OPTIONS, *options, *build, "--output", str(tmp_path / "two"), cwd=copy, state=tmp_path)
+    built = gate(copy, tmp_path, *options, *build, "--output", tmp_path / "two")
     assert built.returncode == 0, built.stdout + built.stderr
     assert "the base cannot run here: revision HEAD does not build" in built.stdout.splitlines()[-1]
-    refused = harness("gate", *OPTIONS, *options[:4], *build, "--output", str(tmp_path / "three"), cwd=copy,
-                      state=tmp_path)  # fmt: skip
+    refused = gate(copy, tmp_path, *options[:4], *build, "--output", tmp_path / "three")
     assert refused.returncode == 2 and "--base-broken ok" in refused.stderr
 
 
@@ -244,8 +243,7 @@ def test_a_backend_that_the_new_version_does_not_hand_over_is_missed(repository,
     assert done.returncode == 3, done.stdout + done.stderr
     assert "failed: backend second is gone" in done.stdout
     path.write_text(text.replace("    register(Kernels())\n", second))
-    reverse = harness("gate", *OPTIONS, "--base", "same", "--suite", "kernels-laws", "--output", str(tmp_path / "two"),
-                      cwd=copy, state=tmp_path)  # fmt: skip
+    reverse = gate(copy, tmp_path, "--base", "same", "--suite", "kernels-laws", "--output", tmp_path / "two")
     assert reverse.returncode == 0, reverse.stdout + reverse.stderr
     assert "4 NEW, 4 UNCHANGED" in reverse.stdout
 
@@ -284,10 +282,10 @@ def _copy(repository, tmp_path):
 
 @pytest.mark.slow
 def test_bisect_finds_the_commit_that_broke_a_law(repository, tmp_path):
-    done = harness(
-        "bisect", "--good", "begin", "--bad", "lost", "--plugin", "kernels.plugin", "--law", "agrees-with-reference",
-        "--cell", "kernels conv_input_grad x=100x4x14x14 w=8x4x3x3", "--output", str(tmp_path / "runs"),
-        cwd=repository, state=tmp_path,
+    done = call_here(
+        repository, tmp_path, "bisect", "--good", "begin", "--bad", "lost", "--plugin", "kernels.plugin",
+        "--law", "agrees-with-reference", "--cell", "kernels conv_input_grad x=100x4x14x14 w=8x4x3x3",
+        "--output", tmp_path / "runs",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     broken = git(repository, "rev-parse", "--short", "broken")
@@ -298,10 +296,10 @@ def test_bisect_finds_the_commit_that_broke_a_law(repository, tmp_path):
 
 @pytest.mark.slow
 def test_bisect_says_that_the_ends_do_not_differ(repository, tmp_path):
-    done = harness(
-        "bisect", "--good", "begin", "--bad", "same", "--plugin", "kernels.plugin", "--law", "agrees-with-reference",
-        "--cell", "kernels conv x=100x4x14x14 w=8x4x3x3", "--output", str(tmp_path / "runs"),
-        cwd=repository, state=tmp_path,
+    done = call_here(
+        repository, tmp_path, "bisect", "--good", "begin", "--bad", "same", "--plugin", "kernels.plugin",
+        "--law", "agrees-with-reference", "--cell", "kernels conv x=100x4x14x14 w=8x4x3x3",
+        "--output", tmp_path / "runs",
     )  # fmt: skip
     assert done.returncode == 4, done.stdout + done.stderr
     assert "bad is not shown to be worse than good: UNCHANGED" in done.stderr
@@ -320,15 +318,15 @@ def test_bisect_compares_no_times_on_a_machine_that_is_not_qualified(repository,
 @pytest.mark.slow
 def test_a_gate_that_was_killed_goes_on_to_the_same_verdicts(repository, tmp_path):
     copy = _copy(repository, tmp_path)  # worktrees of a killed command remain until the next one
-    asked = (*OPTIONS, "--base", "same", "--head", "broken", "--suite", "kernels-laws")
+    asked = (*OPTIONS, *ONE, "--base", "same", "--head", "broken", "--suite", "kernels-laws")
     state = {**SETTINGS, "HARNESS_STATE_DIR": str(tmp_path), "PYTHONPATH": f"{copy}{os.pathsep}{ROOT}"}
     run_killed("4+", "gate", *asked, "--output", tmp_path / "run", cwd=copy, **state)
     begun = read_run(tmp_path / "run")
     assert not begun.complete and 0 < len(begun.results) < 8
-    done = harness("gate", *asked, "--resume", str(tmp_path / "run"), cwd=copy, state=tmp_path)
+    done = call_here(copy, tmp_path, "gate", *asked, "--resume", tmp_path / "run")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "failed: 1 BROKEN" in done.stdout and "and resumed: killed after" in done.stdout
     run = read_run(tmp_path / "run")
     assert run.complete and [result for result in run.results if result in begun.results] == list(begun.results)
-    other = harness("gate", *asked, "--head", "same", "--resume", str(tmp_path / "run"), cwd=copy, state=tmp_path)
+    other = call_here(copy, tmp_path, "gate", *asked, "--head", "same", "--resume", tmp_path / "run")
     assert other.returncode == 2 and "run cannot be resumed" in other.stderr and "arms: got" in other.stderr

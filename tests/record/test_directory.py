@@ -16,12 +16,9 @@ from harness.exit_codes import ExitCode
 from harness.record.directory import check_directory, close_run, new_directory, read_run, write_header
 from harness.record.journal import ResultEntry, seal_line
 from harness.record.run import Ending, Measurement
-from tests.conftest import leaves_out_slow
 from tests.lenient import keep_all_blocks
 from tests.record.stored import OTHER, store_run
 from tests.reports.made import make_run, time_cell
-
-LAWS = ("agrees-with-reference", "tap-probe", "linear-in-the-input", "bias-shifts", "sums-multiply")
 
 
 class Notes(Silent):
@@ -39,14 +36,12 @@ NOTES = Notes()
 
 
 @pytest.fixture(scope="module")
-def finished(pytestconfig, tmp_path_factory):
-    """A run that succeeds: with slow tests of all laws, on one thread or all."""
-    small = leaves_out_slow(pytestconfig)
+def finished(tmp_path_factory):
+    """A run of all laws and times that succeeds, on one thread."""
     with keep_all_blocks():
         return harness.run(
             "correctness", "speed-short", backends=["numpy-direct"], problems=["conv x=1x2x9 w=3x2x3 data=integer"],
-            laws=LAWS if small else (), threads=1 if small else None,
-            output=tmp_path_factory.mktemp("runs") / "run", watch=NOTES,
+            threads=1, output=tmp_path_factory.mktemp("runs") / "run", watch=NOTES,
         )  # fmt: skip
 
 
