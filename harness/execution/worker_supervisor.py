@@ -347,11 +347,9 @@ def law_plugins(registry: Registry) -> tuple[str, ...]:
 
 
 def plugins_for(registry: Registry, backend: str) -> tuple[str, ...]:
-    """Return the plugins that a worker loads: the backend's own, and those with laws or networks."""
+    """Return the plugins that the backend's process of a worker loads: the backend's own, and those with networks."""
     return tuple(
-        row.name
-        for row in registry.rows
-        if row.state == "loaded" and (backend in row.backends or row.laws or row.networks)
+        row.name for row in registry.rows if row.state == "loaded" and (backend in row.backends or row.networks)
     )
 
 
