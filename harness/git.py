@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -13,8 +14,8 @@ from pathlib import Path
 
 from harness.errors import UnbuiltError, UsageError, ask_meant, suggest
 
-LIBRARY = ".so"
-PLUGIN_FILES = (".py", LIBRARY)
+PLUGIN_FILES = (".py", ".so")
+LIBRARY = re.compile(r"\.so(\.\d+)*$")  # also with a version, as what a link points to
 TRIES = 5
 RETRY_S = 0.02
 # Git sets these for its hooks; they would redirect our commands to another repository.
@@ -25,7 +26,12 @@ GIT_OWN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_
 
 def names_file(plugin: str) -> bool:
     """Return True if a plugin is named by its file, a Python module or a shared library, and not as a module."""
-    return plugin.endswith(PLUGIN_FILES)
+    return plugin.endswith(".py") or names_library(plugin)
+
+
+def names_library(file: str) -> bool:
+    """Return True if the name of a file is that of a shared library."""
+    return bool(LIBRARY.search(file))
 
 
 def find_repository(plugins: Sequence[str]) -> Path | None:

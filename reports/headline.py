@@ -163,6 +163,9 @@ def judge_arms(analysis: Analysis) -> Verdict:
     if wrong.state == "bad":
         state, text = "bad", f"{wrong.text}; {text}"
         notes.append(wrong.detail)
+    elif wrong.state == "open" and state == "good":
+        state = "open"
+        notes.append(f"{wrong.text}.")
     if state == "good" and (analysis.incomplete or not shown.can_tell):
         state = "open"
     return Verdict(

@@ -15,6 +15,8 @@ TEXT = (Path(__file__).parents[1] / "docs" / "findings.md").read_text(encoding="
 PACKAGES = {"PyTorch": "torch", "ONNX Runtime": "onnxruntime", "OpenVINO": "openvino", "JAX": "jax", "ncnn": "ncnn"}
 TABLE = re.findall(r"^\| ([A-Z][\w ]+|ncnn) \| (\S+) \| (\d+) \| ", TEXT, re.M)
 VERSIONS = {library: number for library, number, _ in TABLE}
+PATIENCE_S = 600  # of all programs of a library
+UNDEFINED = {"openvino-no-channels-lose-the-bias"}  # prints what lies in memory that was never written
 LONGEST = 10  # lines of a program, without blank ones
 
 
@@ -90,10 +92,15 @@ def test_the_programs_of_a_library_print_what_is_written(library):
     skip_without(library)
     asked = [one for one in FINDINGS if one.library == library and not one.signal]
     calls = [f"exec({one.program!r}, {{}})\nprint({one.name!r})" for one in asked]
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", "\n".join(calls)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", "\n".join(calls)], capture_output=True, text=True, timeout=PATIENCE_S
+    )
     assert done.returncode == 0, done.stderr[-2000:]
-    wanted = "".join(f"{one.prints}\n{one.name}\n" for one in asked)
-    assert done.stdout == wanted
+    rest = done.stdout
+    for one in asked:
+        printed, rest = rest.split(f"\n{one.name}\n", 1)
+        assert printed != one.wanted if one.name in UNDEFINED else printed == one.prints
+    assert not rest
 
 
 @pytest.mark.parametrize("finding", [one for one in FINDINGS if one.signal], ids=lambda one: one.name)
@@ -101,5 +108,7 @@ def test_a_program_ends_by_the_signal_that_is_written(finding):
     import signal
 
     skip_without(finding.library)
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", finding.program], capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", finding.program], capture_output=True, timeout=PATIENCE_S
+    )
     assert done.returncode == -getattr(signal, finding.signal)

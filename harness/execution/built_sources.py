@@ -6,10 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.errors import UsageError
 from harness.execution.build_cache import describe_tools, open_build
 from harness.execution.environment_build import build_environment, is_package, run_build_command
-from harness.git import git, open_sources_copy
+from harness.git import copy_checkout, git, names_library, open_sources_copy
 from harness.plan.arm import Environment
+from harness.record.directory import HEADER, JOURNAL
+
+OBJECTS = (".o", ".a", ".obj")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +66,22 @@ def open_sources(
         interpreter=str(folder / "environment" / "bin" / "python") if environment.build else interpreter,
         alone=environment.build and not environment.command and is_package(tree / environment.package),
     )
+
+
+def commit_checkout(repository: Path | None, command: str) -> str:
+    """Return a new commit of the checkout, without the runs in it. Raises UsageError without a repository.
+
+    command: that builds it, or "". What an earlier build has left there, in files that git does not know, is no source:
+    in the copy, all files are equally old, so that a tool such as make may take it for up to date.
+    """
+    if repository is None:
+        raise UsageError(f"checkout: '{Path.cwd()}' is in no git repository, wanted one whose versions can be built")
+    others = git(repository, "ls-files", "--others", "--exclude-standard", "-z").split("\0")
+    names = set(others)
+    runs = [folder for name in others if Path(name).name == JOURNAL and (folder := Path(name).parent) != Path()]
+    new = [str(one) for one in runs if str(one / HEADER) in names and not git(repository, "ls-files", "--", str(one))]
+    made = [name for name in others if command and (names_library(name) or name.endswith(OBJECTS))]
+    return copy_checkout(repository, [*new, *made])
 
 
 def _tree(folder: Path) -> Path:

@@ -21,17 +21,15 @@ import msgspec
 
 from harness.errors import DAMAGED, UnbuiltError, UsageError
 from harness.execution.abandoned import open_own_folder, remove_abandoned
-from harness.execution.built_sources import open_sources
+from harness.execution.built_sources import commit_checkout, open_sources
 from harness.execution.provenance import Origins, Side, list_installed
 from harness.execution.shared_files import forget
 from harness.git import (
-    LIBRARY,
-    copy_checkout,
     describe_checkout,
     find_repository,
-    git,
     list_files,
     names_file,
+    names_library,
     open_worktree,
     resolve_revision,
 )
@@ -39,7 +37,6 @@ from harness.plan.arm import Arm, Environment
 from harness.plugins.hookspecs import PROJECT
 from harness.plugins.manager import BUILTIN
 from harness.plugins.searching import find_module_file
-from harness.record.directory import HEADER, JOURNAL
 
 INSTRUMENT = ("harness", "suites")
 IMPLEMENTATIONS = {name.partition(".")[0] for name in BUILTIN} - {"suites", "reports"}
@@ -127,7 +124,7 @@ def open_places(
         for environment in wanted:
             interpreter, tree, alone = interpreters[environment], None, environment.installed
             if environment.build or environment.command:
-                revision = hashes.get(environment.revision, "") or _copy_checkout(repository)
+                revision = hashes.get(environment.revision, "") or commit_checkout(repository, environment.command)
                 assert repository is not None, "a revision was resolved in it"
                 built = open_sources(environment, repository, revision, interpreter, tell)
                 tree, interpreter, alone = built.tree, built.interpreter, built.alone
@@ -141,17 +138,6 @@ def open_places(
             site = _Site(environment, repository, tree, instrument, Path(interpreter).parents[1] if alone else None)
             places[environment] = _make_place(site, interpreter, plugins, hashes.get(environment.revision, ""))
         yield places
-
-
-def _copy_checkout(repository: Path | None) -> str:
-    """Return a commit of the checkout, without the runs in it. Raises UsageError without a repository."""
-    if repository is None:
-        raise UsageError(f"checkout: '{Path.cwd()}' is in no git repository, wanted one whose versions can be built")
-    others = git(repository, "ls-files", "--others", "--exclude-standard", "-z").split("\0")
-    names = set(others)
-    runs = [folder for name in others if Path(name).name == JOURNAL and (folder := Path(name).parent) != Path()]
-    new = [str(one) for one in runs if str(one / HEADER) in names and not git(repository, "ls-files", "--", str(one))]
-    return copy_checkout(repository, new)
 
 
 def check_environments(environments: Iterable[Environment], plugins: Sequence[str]) -> None:
@@ -217,7 +203,9 @@ class _Site:
     def name(self) -> str:
         """Name of the environment in error messages."""
         revision, interpreter = self.environment.revision, self.environment.interpreter
-        return f"revision '{revision}'" if revision else f"environment '{interpreter}'"
+        if revision:
+            return f"revision '{revision}'"
+        return f"environment '{interpreter}'" if interpreter else "this checkout"
 
     def owns(self, path: Path) -> bool:
         """Return True if the place has its own version of a file; installed packages belong to no revision."""
@@ -235,7 +223,7 @@ class _Site:
         """Return True if a path of the tree is there, or is a library that a build may still make."""
         if self.listed is None or self.tree is None:
             return path.exists()
-        made = bool(self.environment.command) and path.suffix == LIBRARY
+        made = bool(self.environment.command) and names_library(path.name)
         return made or path.relative_to(self.tree).as_posix() in self.listed
 
     def demand(self, path: Path) -> Path:
@@ -243,7 +231,9 @@ class _Site:
         there = self.map(path)
         if there != path and not self.has(there):
             assert self.repository is not None, "otherwise it is its own counterpart"
-            build = "make it with --build-command" if path.suffix == LIBRARY else "commit it"
+            build = "make it with --build-command" if names_library(path.name) else "commit it"
+            if names_library(path.name) and self.environment.command:
+                build = f"`{self.environment.command}` did not make it"
             raise UnbuiltError(
                 f"{self.name} has no file '{path.relative_to(self.repository)}'; wanted one that has the plugin: "
                 f"{build}, or move it out of {self.repository} to use it for all arms (gate --base-broken ok needs no "

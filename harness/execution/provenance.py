@@ -101,6 +101,11 @@ class Origins:
                 continue
             if file := self._find_common(arm, other, loaded):
                 return f"{arm} and {other} load the same '{file}', though its sources differ between them; {WANTED}"
+            if file := self._find_equal(arm, other, loaded):
+                return (
+                    f"{arm} and {other} load equal libraries '{file}', which git tracks and no build has made, though "
+                    f"its sources differ between them; {WANTED}"
+                )
             for first, second in ((arm, other), (other, arm)):
                 if file := self._find_unmade(first, second, loaded):
                     return (
@@ -149,6 +154,27 @@ class Origins:
             else:
                 continue
             if sources_differ(self.repository, *revisions, paths):
+                return file
+        return ""
+
+    def _find_equal(self, first: str, second: str, loaded: Mapping[str, Loaded]) -> str:
+        """Return a library that is in both trees with the same bytes although sources differ; or "".
+
+        Both must not be made by a build: a change of a comment makes an equal library. One that git tracks is none.
+        """
+        one, other = self.sides[first], self.sides[second]
+        revisions = one.revision, other.revision
+        if self.repository is None or one.tree is None or other.tree is None or revisions[0] == revisions[1]:
+            return ""
+        for file in sorted(filter(_is_library, loaded[first].files)):
+            if not Path(file).is_relative_to(one.tree):
+                continue
+            there = other.tree / Path(file).relative_to(one.tree)
+            if str(there) not in loaded[second].files or not (is_tracked(Path(file)) or is_tracked(there)):
+                continue
+            digests = hash_files([file, str(there)]).values()
+            sources = [source.relative_to(one.tree).as_posix() for source in list_sources(Path(file), one.tree)]
+            if sources and len(set(digests)) == 1 and sources_differ(self.repository, *revisions, sources):
                 return file
         return ""
 
@@ -233,19 +259,26 @@ def find_newer(file: Path, tree: Path) -> str:
     """
     if is_tracked(file):
         return ""
+    built = file.stat().st_mtime_ns
+    newer = (str(one) for one in list_sources(file, tree) if one.is_file() and one.stat().st_mtime_ns > built)
+    return min(newer, default="")
+
+
+def list_sources(file: Path, tree: Path) -> list[Path]:
+    """Return what a compiled file is probably made of: sources below the nearest of its folders that has any.
+
+    tree: folder beyond which nothing is looked for. Returns nothing if git cannot tell.
+    """
     for folder in file.parents:
         if not folder.is_relative_to(tree):
-            return ""
+            return []
         try:
             names = git(folder, "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
         except GitError:
-            return ""
-        sources = [folder / name for name in names if name.endswith(COMPILED)]
-        if sources:
-            built = file.stat().st_mtime_ns
-            newer = [str(one) for one in sources if one.is_file() and one.stat().st_mtime_ns > built]
-            return min(newer, default="")
-    return ""
+            return []
+        if sources := [folder / name for name in names if name.endswith(COMPILED)]:
+            return sources
+    return []
 
 
 def is_tracked(file: Path) -> bool:

@@ -18,7 +18,7 @@ from harness.execution.pipeline import check_start, start
 from harness.execution.progress import Watch
 from harness.execution.shared_files import INSTALLED
 from harness.gating.dependencies import check_package, find_package, list_folders, why_build
-from harness.git import find_repository, resolve_revision
+from harness.git import find_repository, names_library, resolve_revision
 from harness.plan.arm import Arm, Environment, parse_arm
 from harness.plan.cell import Plan
 from harness.plan.claims.rows import Claims
@@ -223,9 +223,16 @@ def check_origins(registry: Registry, backends: Sequence[str], wanted: Wanted, b
     backends: names.
     base: environment of the base.
     """
+    repository = find_repository(wanted.plugins)
+    for name in backends:
+        file = find_source(registry.backend(name))
+        if names_library(file) and (base.installed or not _is_inside(registry.backend(name), repository)):
+            raise UsageError(
+                f"backend '{name}' is the library '{file}', the same file for both versions; wanted a library that "
+                "each version builds in its own tree (--base REV --build-command CMD)"
+            )
     if base.build or base.installed:
         return
-    repository = find_repository(wanted.plugins)
     for name in backends:
         if not _is_inside(registry.backend(name), repository):
             source = find_source(registry.backend(name))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LONGEST = 300  # characters of a reason
 BITS_DTYPE = "float32"  # of the effective bits
+State = Literal["good", "bad", "open"]
+ORDER: tuple[State, ...] = ("bad", "open", "good")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,50 +32,59 @@ class Card:
     """
 
     arm: str
-    state: Literal["good", "bad", "open"]
+    state: State
     said: str
     notes: tuple[str, ...]
     cause: tuple[str, str, str, str] | None
 
 
 def make_cards(analysis: Analysis) -> list[Card]:
-    """Return a card for each backend that ran at all, wrong ones first."""
-    speed = _rank(analysis)
-    bits = _find_bits(analysis)
+    """Return a card for each backend that was asked and is available, wrong ones first."""
+    speed, bits = _rank(analysis), _find_bits(analysis)
     cards = []
     for name, row in analysis.outcomes.iterrows():
         arm, counts = str(name), {str(status): int(number) for status, number in row.items()}
-        if sum(counts[status] for status in (*RAN, PROVES_NOTHING)):
+        if sum(counts.values()) > counts["unavailable"]:
             cards.append(_make_card(analysis, arm, counts, [*speed.get(arm, ()), *bits.get(arm, ())]))
-    return sorted(cards, key=lambda card: card.state != "bad")
+    return sorted(cards, key=lambda card: ORDER.index(card.state))
 
 
 def _make_card(analysis: Analysis, arm: str, counts: dict[str, int], notes: list[str]) -> Card:
-    ran = sum(counts[one] for one in (*RAN, PROVES_NOTHING))
-    untold = sum(result.untold for result in analysis.run.results if result.arm == arm)
-    refused = sum(result.refused for result in analysis.run.results if result.arm == arm)
     causes = analysis.causes.get(arm, [])
-    wrong = sum(len(one.cells) for one in causes)
+    wrong, vacuous = sum(len(one.cells) for one in causes), counts[PROVES_NOTHING]
+    ran = sum(counts[one] for one in RAN) + vacuous
     known = sum(counts[one] for one in WRONG) - wrong
-    cause = None
-    state: Literal["good", "bad", "open"] = "good"
+    doubts = list(_doubt(analysis, arm, known))
+    state: State
     if wrong:
         of = "for one cause" if len(causes) == 1 else f"for {len(causes)} causes"
         state, said = "bad", f"wrong in {count(wrong, 'cell')} of {ran}, {of}"
-        cause = _describe(analysis, causes[0])
     elif not counts["passed"]:
-        state, said = "open", "nothing is proven"
-    elif untold:
-        state, said = "open", f"right in {count(ran, 'cell')}; the machine cannot tell of {untold}"
-    elif refused:
-        state, said = "open", f"right in {count(ran, 'cell')}; refused {refused} in a call that it supports"
+        state, said = "open", "nothing is proven" if ran else "nothing ran"
     else:
-        said = f"right in {'the only cell' if ran == 1 else f'all {ran} cells'} that ran"
-        said = f"right in {ran - known} of {count(ran, 'cell')}, and wrong as known in {known}" if known else said
-    idle = [f"{counts[one]} {one}" for one in ("unsupported", "skipped") if counts[one]]
-    vacuous = counts[PROVES_NOTHING]
+        right = counts["passed"]
+        every = "the only cell" if ran == 1 else f"all {ran} cells"
+        said = f"right in {every if right == ran else f'{right} of {ran} cells'} that ran"
+        state = "bad" if arm in analysis.run.overdrawn else "good"
+    if state == "good" and (doubts[bool(known) :] or not analysis.run.complete):
+        state = "open"
+    idle = [f"{counts[one]} {one}" for one in ("unsupported", "skipped", "unavailable") if counts[one]]
     proves = [f"{count(vacuous, 'cell proves', 'cells prove')} nothing"] if vacuous else []
-    return Card(arm=arm, state=state, said=said, notes=(*notes, *proves, *idle), cause=cause)
+    return Card(
+        arm=arm, state=state, said="; ".join((said, *doubts)), notes=(*notes, *proves, *idle),
+        cause=_describe(analysis, causes[0]) if causes else None,
+    )  # fmt: skip
+
+
+def _doubt(analysis: Analysis, arm: str, known: int) -> Iterator[str]:
+    """Say what else to know of an arm: known faults first, and then what leaves it open whether it is right."""
+    if known:
+        yield f"wrong as known in {known}"
+    results = [result for result in analysis.run.results if result.arm == arm]
+    if untold := sum(result.untold for result in results):
+        yield f"the machine cannot tell of {untold}"
+    if refused := sum(result.refused for result in results):
+        yield f"refused {refused} in a call that it supports"
 
 
 def _describe(analysis: Analysis, cause: Cause[Result]) -> tuple[str, str, str, str]:
@@ -95,16 +106,21 @@ def _rank(analysis: Analysis) -> dict[str, list[str]]:
 
 
 def _say_speed(analysis: Analysis, arm: str, cells: list[tuple[SpeedRow, dict[str, Any]]]) -> Iterator[str]:
-    first = sum(row.fastest == arm for row, _ in cells)
-    others = [analysis.to_fastest[cell["cell"]] for _, cell in cells if cell["cell"] in analysis.to_fastest]
-    if any(len(row.cells) > 1 for row, _ in cells):
-        yield f"fastest in {first} of {len(cells)} timed cells"
-    else:
+    """Count only cells that were timed in turns with a native one of another backend."""
+    ratios, halves, firsts = [], [], 0
+    for row, cell in cells:
+        if (ratio := analysis.to_fastest.get(cell["cell"])) is not None:
+            ratios.append(math.log(ratio.value))
+            halves.append(math.log(ratio.high / ratio.low) / 2 if ratio.low > 0 else math.inf)
+        elif row.fastest == arm and any(one["cell"] in analysis.to_fastest for one in row.cells.values()):
+            ratios.append(0.0)
+            firsts += 1
+    if not ratios:
         yield f"{count(len(cells), 'timed cell')}, compared with no other backend"
-    if others:
-        ratios = [0.0] * first + [math.log(one.value) for one in others]
-        half = math.sqrt(sum((math.log(one.high / one.low) / 2) ** 2 for one in others if one.low > 0))
-        mean, half = sum(ratios) / len(ratios), half / len(ratios)
+        return
+    yield f"fastest in {firsts} of {count(len(ratios), 'timed cell')}"
+    if halves:
+        mean, half = sum(ratios) / len(ratios), math.hypot(*halves) / len(ratios)
         middle, low, high = (format_number(math.exp(one)) for one in (mean, mean - half, mean + half))
         mean_of = f", geometric mean of {len(ratios)} cells" if len(ratios) > 1 else ""
         yield f"{middle} times as long as the fastest ({low} to {high}){mean_of}"

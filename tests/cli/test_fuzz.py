@@ -187,13 +187,13 @@ def test_an_unreadable_corpus_is_told_before_anything_runs(text, words, tmp_path
 def test_an_interrupt_ends_the_search_and_keeps_what_was_found(tmp_path):
     child = subprocess.Popen(
         [sys.executable, "-m", "harness", "fuzz", "--plugin", FORWARD, "--backend", "faulty:flipped", *LAWS,
-         "--law", "images-do-not-mix", "--corpus", str(tmp_path)],
+         "--law", "images-do-not-mix", "--corpus", str(tmp_path), "--time", "10m"],
         cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     first = [child.stdout.readline() for _ in range(7)]  # the seed, and the first finding
+    assert first[1].startswith("failed  faulty:flipped")
     child.send_signal(signal.SIGINT)
     _, err = child.communicate(timeout=600)
     assert child.returncode == 130, err
     assert "interrupted; what was done is on disk" in err
-    assert first[1].startswith("failed  faulty:flipped")
     assert read_cases(tmp_path, "faulty:flipped")

@@ -43,7 +43,8 @@ enum harness_layout { HARNESS_CHANNELS_FIRST, HARNESS_CHANNELS_LAST };
    conv_bias_grad depends on dy alone: n, o and out; the rest is that of a kernel of one tap on one channel.
 
    Convolution and its gradients: y[i] reads x[stride * i + dilation * u - pad_begin] for each tap u of the kernel.
-   Positions outside of x are 0 for sums, and are not there for maxima. */
+   Positions outside of x are 0 for sums, and are not there for maxima. conv_transpose adds w times x[i] to
+   y[stride * i + dilation * u - pad_begin], if that is inside of y. */
 typedef struct harness_problem {
     int32_t operation; /* enum harness_operator */
     int32_t dtype;     /* enum harness_dtype: of all arrays but indices */
@@ -59,7 +60,8 @@ typedef struct harness_problem {
     int64_t output_padding[3]; /* conv_transpose: `out` has counted it */
 } harness_problem;
 
-/* The arrays of a call; those that an operator does not have are NULL. Inputs must not be changed.
+/* The arrays of a call; those that an operator does not have are NULL. Inputs must not be changed, and are aligned to
+   their elements, not more. Outputs are aligned to 64 bytes.
    conv, conv_transpose: x, w, b -> y      conv_input_grad: dy, w -> dx     conv_weight_grad: dy, x -> dw
    conv_bias_grad: dy -> db                max_pool: x -> y, indices        max_pool_grad: dy, x, indices -> dx
    avg_pool: x -> y                        avg_pool_grad: dy -> dx
@@ -78,8 +80,8 @@ typedef struct harness_backend {
     uint32_t size; /* sizeof(harness_backend) */
 
     /* JSON: {"name": "mine", "axes": [1, 2, 3], "dtypes": ["float32"], "layouts": ["channels-first"], "grouped": true,
-       "rate": 1e9, "numerics": {"algorithm": "direct"}, "versions": {"mine": "1.0"}}. Only the name is required;
-       the values here are the defaults, but for dtypes, which are float64 and float32. */
+       "rate": 1e9, "numerics": {"algorithm": "direct"}, "versions": {"mine": "1.0"}}. Only the name is required.
+       The values here are the defaults, except that dtypes are float64 and float32, and there are no versions. */
     const char *description;
 
     harness_function conv;
@@ -98,7 +100,8 @@ typedef struct harness_backend {
     /* The reason why a problem is not computed. Must not depend on anything but the problem. */
     const char *(*supports)(const harness_problem *problem);
 
-    /* Plan, pack w and b, allocate: not part of the time. Every other array changes before every call. */
+    /* Plan, pack w and b, allocate: not part of the time. Every other array changes before every call. After a reason
+       why it failed, `destroy` is not called. */
     const char *(*prepare)(const harness_problem *problem, const harness_arrays *arrays, void **plan);
     void (*destroy)(void *plan);
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from functools import lru_cache
 
+from harness.errors import GeometryError
+from harness.problems.arrays import Array
 from harness.problems.numerics import DTYPES, Dtype
 from harness.problems.operator import Operator
 from harness.problems.problem import LAYOUTS, Layout, Problem
@@ -70,6 +73,26 @@ def geometry_of(problem: Problem) -> CallGeometry:
         problem.operator, problem.x, problem.w, problem.window, problem.output_padding, problem.bias, problem.dtype,
         problem.layout,
     )  # fmt: skip
+
+
+def check_inputs(geometry: CallGeometry, arrays: Mapping[str, Array]) -> None:
+    """Raise GeometryError unless the inputs of a call have the shapes and the dtype of its geometry."""
+    wanted = _list_shapes(geometry)
+    for name, a in arrays.items():
+        dtype = "int64" if name == "indices" else DTYPES[geometry.dtype]
+        if a.shape != wanted[name] or a.dtype.name != dtype:
+            got, of = f"{a.dtype.name} of shape {a.shape}", f"{dtype} of shape {wanted[name]}"
+            raise GeometryError(f"{OPERATORS[geometry.operation]}, {name}: got {got}, wanted {of}")
+
+
+def _list_shapes(of: CallGeometry) -> dict[str, Sizes]:
+    """Return the shapes of all inputs that a call may have."""
+    space, kernel, out = (tuple(sizes)[: of.axes] for sizes in (of.space, of.kernel, of.out))
+    rows, columns = (of.c, of.o) if OPERATORS[of.operation].spec.transposed else (of.o, of.c)
+    dy = (of.n, of.o, *out)
+    return {
+        "x": (of.n, of.c, *space), "w": (rows, columns // of.groups, *kernel), "b": (of.o,), "dy": dy, "indices": dy,
+    }  # fmt: skip
 
 
 def geometry_of_sum(dy: Sizes, dtype: Dtype, layout: Layout) -> CallGeometry:

@@ -6,9 +6,9 @@ import re
 import numpy as np
 import pytest
 
-from harness import Operator, Window, parse_line
+from harness import GeometryError, Operator, Window, parse_line
 from harness.backend.compiled.backend import CompiledError, load_backend
-from harness.backend.compiled.buffers import GUARD, make_buffer
+from harness.backend.compiled.buffers import GUARD, copy_input, make_output
 from harness.backend.compiled.structures import CallArrays, CallGeometry, geometry_of
 from harness.backend.routing import refusal_reason, run
 from harness.problems.data import make_arrays
@@ -204,13 +204,85 @@ def test_optional_functions_are_asked(tmp_path):
     assert [backend.set_threads(number) for number in (1, 2, 5)] == [1, 2, 2]
 
 
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("((float *)a->x)[-1] = 0;", "wrote before the start, up to 4 bytes away from it of the input x"),
+        ("((float *)a->w)[4] = 0;", "wrote beyond the end, up to 4 bytes away from it of the input w"),
+        ("((float *)a->x)[3] = 99;", "it changed its input x"),
+    ],
+)
+def test_a_function_that_writes_into_or_around_its_inputs_is_an_error(tmp_path, body, reason):
+    backend = load_backend(build_copy(tmp_path, body=f"{WHOLE}\n{body}"))
+    with pytest.raises(CompiledError, match=reason):
+        backend.conv(X, W, None, ONE)
+    assert X[0, 1, 0] == 3, "the caller's array is copied"
+
+
+@pytest.mark.parametrize("place", [-1, 12])
+def test_what_is_read_beyond_an_input_is_nan(tmp_path, place):
+    body = f"{WHOLE}\n((float *)a->y)[0] += 0 * ((const float *)a->x)[{place}];"
+    y = load_backend(build_copy(tmp_path, body=body)).conv(X, W, None, ONE)
+    assert np.isnan(y.ravel()[0])
+
+
+def test_the_first_calls_of_a_plan_are_looked_at(tmp_path):
+    body = f"""
+    static int calls;
+    {WHOLE}
+    if (++calls == 2)
+        ((float *)a->y)[length] = 0;
+    """
+    backend = load_backend(build_copy(tmp_path, body=body))
+    call = backend.prepare(parse_line("conv x=2x2x3 w=2x2x1"), {"x": X, "w": W})
+    np.testing.assert_array_equal(call(), X)
+    with pytest.raises(CompiledError, match="beyond the end"):
+        call()
+
+
+def test_an_element_that_is_written_in_the_first_call_of_a_plan_alone_is_nan(tmp_path):
+    extra = """
+    static const char *plan(const harness_problem *p, const harness_arrays *a, void **at) {
+        static int calls[9]; static int used; *at = &calls[used++]; return 0;
+    }
+    static void destroy(void *plan) {}
+    """
+    body = "memcpy(a->y, a->x, 4 * (length - (++*(int *)plan > 1)));"
+    backend = load_backend(build_copy(tmp_path, body=body, extra=extra, members=".prepare = plan, .destroy = destroy"))
+    call = backend.prepare(parse_line("conv x=2x2x3 w=2x2x1"), {"x": X, "w": W})
+    np.testing.assert_array_equal(call(), X)
+    assert np.isnan(call().ravel()[-1])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "reason"),
+    [
+        ({"b": np.zeros(3, np.float32)}, r"b: got float32 of shape \(3,\), wanted float32 of shape \(2,\)"),
+        ({"w": W.astype(np.float16)}, "w: got float16"),
+    ],
+)
+def test_arrays_that_do_not_fit_never_reach_the_library(tmp_path, arrays, reason):
+    backend = load_backend(build_copy(tmp_path, body="__builtin_trap();"))
+    with pytest.raises(GeometryError, match=reason):
+        backend.conv(X, arrays.get("w", W), arrays.get("b"), ONE)
+
+
+@pytest.mark.parametrize("layout", ["channels-first", "channels-last"])
+def test_inputs_are_aligned_to_their_elements_alone(layout):
+    copy = copy_input(X, layout)
+    np.testing.assert_array_equal(copy.array, X)
+    assert copy.array.ctypes.data % 64 == X.itemsize
+    assert np.isnan(copy.before.view(np.float32)).all()
+    assert np.isnan(copy.after.view(np.float32)).all()
+
+
 @pytest.mark.parametrize("layout", ["channels-first", "channels-last"])
 def test_outputs_are_aligned_poisoned_and_guarded(layout):
-    buffer = make_buffer((2, 3, 5), np.dtype(np.float16), layout)
+    buffer = make_output((2, 3, 5), np.dtype(np.float16), layout)
     assert buffer.array.shape == (2, 3, 5)
     assert buffer.array.ctypes.data % 64 == 0
     assert np.isnan(buffer.array).all()
-    assert (make_buffer((2,), np.dtype(np.int64), layout).array == -1).all()
+    assert (make_output((2,), np.dtype(np.int64), layout).array == -1).all()
     buffer.array[...] = 1
     assert buffer.describe_damage() is None
     buffer.after[GUARD - 1] = 0

@@ -68,10 +68,10 @@ def test_a_wrong_description_is_refused(tmp_path, description, reason):
 
 def test_a_library_without_an_operator_is_refused(tmp_path):
     with pytest.raises(UsageError, match="has no operator"):
-        check_backend(load_backend(build_copy(tmp_path, members=".conv = 0").with_name("mine.so")))
+        check_backend(load_backend(build_copy(tmp_path, operators="")))
 
 
-def test_a_plan_that_nobody_destroys_is_refused(tmp_path):
+def test_a_plan_that_nothing_destroys_is_refused(tmp_path):
     extra = "static const char *plan(const harness_problem *p, const harness_arrays *a, void **at) { return 0; }"
     with pytest.raises(UsageError, match="prepare and destroy: got one of them"):
         load_backend(build_copy(tmp_path, extra=extra, members=".prepare = plan"))

@@ -100,22 +100,59 @@ libmine.so: mine.c
 """
 
 
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="no make: the command is not found")
+
+
 @needs_compiler
+@needs_make
 @pytest.mark.slow
-def test_a_gate_builds_the_library_of_each_version(tmp_path, monkeypatch):
+@pytest.mark.parametrize("ignored", ["*.so\n*.json\n", "*.json\n"], ids=["ignored", "untracked"])
+def test_a_gate_builds_the_library_of_each_version(tmp_path, ignored):
+    """The stale library of the checkout is no source of the build, even if git does not ignore it."""
     source = (EXAMPLES / "mine.c").read_text()
-    for name, text in {"mine.c": source, "Makefile": MAKEFILE, ".gitignore": "*.so\n*.json\n"}.items():
+    for name, text in {"mine.c": source, "Makefile": MAKEFILE, ".gitignore": ignored}.items():
         (tmp_path / name).write_text(text)
     git(tmp_path, "init", "-q", "-b", "main")
     git(tmp_path, "add", "--all")
     git(tmp_path, "commit", "-qm", "right")
-    (tmp_path / "mine.c").write_text(source.replace("float sum = 0;", "float sum = p->n == 5;"))
     subprocess.run(["make", "-s"], cwd=tmp_path, check=True, env={**os.environ, "PATH": PATH})
+    (tmp_path / "mine.c").write_text(source.replace("float sum = 0;", "float sum = p->n == 5;"))
     gate = ["gate", "--base", "HEAD", "--plugin", "./libmine.so", "--threads", "1", "--budget", "20"]
     problem = ["--problem", "conv x=5x2x9 w=4x2x3 data=integer", "--output", tmp_path / "run"]
-    done = call_harness(*gate, *problem, cwd=tmp_path, PATH=PATH)
-    assert done.returncode == ExitCode.USAGE
-    assert "revision 'HEAD' has no file 'libmine.so'; wanted one that has the plugin: make it with" in done.stderr
     done = call_harness(*gate, *problem, "--build-command", "make", cwd=tmp_path, PATH=PATH)
     assert done.returncode == ExitCode.WRONG, done.stdout + done.stderr
     assert "BROKEN; mine-c" in done.stdout
+
+
+@needs_compiler
+def test_a_gate_without_a_build_wants_one(tmp_path):
+    library = build(tmp_path, (EXAMPLES / "mine.c").read_text())
+    (tmp_path / ".gitignore").write_text("*.so\n")
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "-qm", "right")
+    done = call_harness("gate", "--base", "HEAD", "--plugin", library, cwd=tmp_path)
+    assert done.returncode == ExitCode.USAGE
+    assert "revision 'HEAD' has no file 'mine.so'; wanted one that has the plugin: make it with" in done.stderr
+
+
+@needs_compiler
+def test_a_library_outside_of_the_repository_is_one_file_for_both_versions(tmp_path):
+    library, inside = build(tmp_path, (EXAMPLES / "mine.c").read_text()), tmp_path / "inside"
+    inside.mkdir()
+    git(inside, "init", "-q", "-b", "main")
+    git(inside, "commit", "-q", "--allow-empty", "-m", "empty")
+    for more in (["--base", "HEAD"], ["--base-env", sys.prefix]):
+        done = call_harness("gate", *more, "--plugin", library, cwd=inside)
+        assert done.returncode == ExitCode.USAGE, done.stdout
+        assert "the same file for both versions" in done.stderr
+
+
+@needs_compiler
+def test_a_library_with_a_version_in_its_name_is_a_plugin(tmp_path):
+    library = build(tmp_path, (EXAMPLES / "mine.c").read_text(), "libmine")
+    library.rename(tmp_path / "libmine.so.1.2")
+    library.symlink_to("libmine.so.1.2")
+    for name in ("libmine.so", "libmine.so.1.2"):
+        done = call_harness("plugins", "--plugin", tmp_path / name)
+        assert "backends mine-c" in done.stdout

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from harness import analyse
+from harness.record.run import REFUSED
 from reports.page import write
 from reports.sections.cards import make_cards, markdown
 from tests.reports.made import PLAIN, compare_arms, fail, make_run, measure, observe, result, spread, time_cell
@@ -76,6 +77,32 @@ def test_a_card_says_where_a_backend_is_the_fastest_and_how_far_it_is_from_it():
 def test_a_single_backend_is_compared_with_nothing():
     card = _cards(time_cell(0, "mine", spread(1000.0)))["mine"]
     assert card.notes == ("1 timed cell, compared with no other backend",)
+
+
+def test_cells_that_one_backend_alone_was_timed_in_do_not_count():
+    results = _number(
+        time_cell(0, "base", spread(1000.0)), time_cell(1, "new", spread(2000.0)),
+        time_cell(2, "new", spread(1.0), LONG),
+    )  # fmt: skip
+    cards = {card.arm: card for card in make_cards(analyse(compare_arms(*results)))}
+    assert cards["new"].notes[0] == "fastest in 0 of 1 timed cell"
+    assert cards["base"].notes == ("fastest in 1 of 1 timed cell",)
+
+
+def test_a_backend_whose_passed_cells_prove_nothing_is_not_green():
+    few = [measure("mine", 24.0, vacuous=10), *(measure("mine", 24.0, LONG) for _ in range(3))]
+    card = _cards(*few)["mine"]
+    assert (card.state, card.said) == ("bad", "right in 3 of 4 cells that ran")
+    assert "1 cell proves nothing" in card.notes
+
+
+def test_what_was_refused_or_never_ended_leaves_a_card_open():
+    refused = result("mine", "tap-probe", PLAIN, "unsupported", None, reason=f"{REFUSED}: no")
+    card = _cards(measure("mine", 24.0), refused)["mine"]
+    assert (card.state, card.said) == ("open", "right in the only cell that ran; refused 1 in a call that it supports")
+    assert _cards(refused)["mine"].said == "nothing ran; refused 1 in a call that it supports"
+    (card,) = make_cards(analyse(make_run(*_number(measure("mine", 24.0)), complete=False)))
+    assert card.state == "open"
 
 
 def test_the_page_opens_with_the_cards_and_ends_with_the_machine(tmp_path):
