@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,17 +18,22 @@ import numpy as np
 from harness.backend.base import Backend
 from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays, Outputs
 from harness.problems.calling import operator_arguments
+from harness.problems.numerics import dtype_of
 from harness.problems.operator import Operator
 from harness.problems.problem import Problem
 
 KEPT = frozenset({"w", "b"})  # arrays of which a prepared call may keep its own form: they are not renewed
 OPERATORS = frozenset(operator.value for operator in Operator)
+RESULT = "result"  # name of the argument of `synchronize` by which a backend says that it waits for results
+_adopted: dict[int, tuple[Backend, Backend]] = {}  # by identity, as a backend need not be hashable; each stays alive
 
 
-@cache
 def adopt(backend: Backend) -> Backend:
     """Return a backend whose arrays can be written in place: itself, or a view that copies them for each call."""
-    return backend if _is_writable(backend) and not _needs_result(backend) else Copying(backend)
+    if id(backend) not in _adopted:
+        writable = _is_writable(backend) and not _needs_result(backend)
+        _adopted[id(backend)] = backend, backend if writable else Copying(backend)
+    return _adopted[id(backend)][1]
 
 
 def own_array(backend: Backend, a: Array) -> DeviceArray:
@@ -53,9 +58,11 @@ class Copying(Backend):
     """A view of a backend whose arrays are NumPy arrays, copied into the backend's own right before each call."""
 
     inner: Backend
+    waiting: inspect.Parameter | None  # argument by which the backend's `synchronize` takes a result
 
     def __init__(self, inner: Backend) -> None:
         object.__setattr__(self, "inner", inner)
+        object.__setattr__(self, "waiting", _find_result(inner))
 
     def __getattribute__(self, name: str) -> Any:
         if name in _OWN or name.startswith("__"):
@@ -73,16 +80,25 @@ class Copying(Backend):
 
     def own(self, array: Array) -> DeviceArray:
         """Return a new array of the backend's library with these contents; they are there when this returns."""
-        made = self.inner.to_device(np.array(array, order="K"))
+        return self.bring(np.array(array, order="K"))
+
+    def bring(self, array: Array) -> DeviceArray:
+        """Return an array of the backend's library, which may use the memory of the given one; wait until it is there.
+
+        array: used for nothing else.
+        """
+        made = self.inner.to_device(array)
         self.wait((made,))
         return made
 
     def wait(self, result: Outputs) -> None:
         """Wait until a result, or arrays, are there."""
-        if _takes_result(self.inner):
+        if self.waiting is None:
+            self.inner.synchronize()
+        elif self.waiting.kind is self.waiting.POSITIONAL_ONLY:
             self.inner.synchronize(result)
         else:
-            self.inner.synchronize()
+            self.inner.synchronize(result=result)
 
     def synchronize(self, result: Outputs = None) -> None:
         """Do nothing: every call has waited for its own result."""
@@ -113,8 +129,14 @@ class Copying(Backend):
 
 
 _OWN = frozenset(
-    {"inner", "to_device", "to_host", "own", "wait", "synchronize", "call", "write_back", "read_changed", "prepare"}
-)
+    {
+        "inner", "waiting", "to_device", "to_host", "own", "bring", "wait", "synchronize", "call", "write_back",
+        "read_changed", "prepare",
+    }
+)  # fmt: skip
+
+
+Make = Callable[[Array], DeviceArray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +180,18 @@ class CopiedCall:
         self.backend.wait(result)
         return result
 
-    def refresh(self) -> None:
-        """Replace the copies of all arrays that the call reads anew by new ones."""
-        for name, a in self._list_renewed():
-            self.bound[name] = self.backend.own(a)
+    def refresh(self, make: Make | None = None) -> None:
+        """Replace the copies of all arrays that the call reads anew by new ones.
 
-    def rewrite(self) -> None:
+        make: makes a copy of an array as one of the backend's; None for `Copying.own`.
+        """
+        for name, a in self._list_renewed():
+            self.bound[name] = (make or self.backend.own)(a)
+
+    def rewrite(self, make: Make | None = None) -> None:
         """Do the work of `refresh`, but leave the copies that are there: nothing is new to the call."""
         for _, a in self._list_renewed():
-            self.backend.own(a)
+            (make or self.backend.own)(a)
 
     def find_written(self) -> list[str]:
         """Return the names of the arrays into whose copies calls have written."""
@@ -177,16 +202,19 @@ class CopiedCall:
 
 
 def _is_writable(backend: Backend) -> bool:
-    """Return True if the backend's arrays are NumPy's, torch's or CuPy's, and can be written in place."""
+    """Return True if the backend's arrays are NumPy's, torch's or CuPy's, and can be written in place.
+
+    An array of the first dtype and number of axes that the backend declares is what it is asked for.
+    """
     try:
-        made = backend.to_device(np.zeros((1, 1, 1), dtype=np.float32))
+        made = backend.to_device(np.zeros((1, 1) + (1,) * backend.axes[0], dtype=dtype_of(backend.dtypes[0])))
     except Exception:  # its own calls will show why
         return True
-    if not _is_known(made):
-        return False
     try:
+        if not _is_known(made):
+            return False
         made[...] = made
-    except (TypeError, ValueError, RuntimeError):
+    except Exception:  # of any type that a library may raise: it has not written
         return False
     return True
 
@@ -197,20 +225,17 @@ def _is_known(a: DeviceArray) -> bool:
     return isinstance(a, np.ndarray) or is_torch_array(a) or is_cupy_array(a)
 
 
-@cache
-def _takes_result(backend: Backend) -> bool:
-    """Return True if the backend waits for a result that it is given."""
-    return bool(_list_parameters(backend))
-
-
 def _needs_result(backend: Backend) -> bool:
-    return any(one.default is inspect.Parameter.empty for one in _list_parameters(backend))
+    found = _find_result(backend)
+    return found is not None and found.default is inspect.Parameter.empty
 
 
-def _list_parameters(backend: Backend) -> list[inspect.Parameter]:
+def _find_result(backend: Backend) -> inspect.Parameter | None:
+    """Return the argument by which the backend's own `synchronize` takes a result; None if it takes none."""
     if getattr(backend.synchronize, "__func__", None) is Backend.synchronize:
-        return []
-    return [
-        one for one in inspect.signature(backend.synchronize).parameters.values()
-        if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
-    ]  # fmt: skip
+        return None
+    try:
+        found = inspect.signature(backend.synchronize).parameters.get(RESULT)
+    except (TypeError, ValueError):  # a function of native code may have no signature
+        return None
+    return None if found is None or found.kind in (found.VAR_POSITIONAL, found.VAR_KEYWORD) else found

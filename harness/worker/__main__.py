@@ -28,6 +28,7 @@ from harness.plan.task import parse_task
 from harness.plugins.manager import BUILTIN, Registry, load_plugins
 from harness.plugins.searching import append_folder
 from harness.problems.line import parse_line
+from harness.problems.problem import Problem
 from harness.worker.dumps import make_folder, remove_folder
 from harness.worker.hosted.backend import HostedBackend, make_hosted
 from harness.worker.hosted.change import find_change
@@ -56,6 +57,7 @@ from harness.worker.protocol import (
     receive,
     send,
 )
+from harness.worker.timed_subject import find_untimed
 from harness.worker.voting import answer_vote
 from harness.worker.wire.messages import MOST_TEXT
 
@@ -204,9 +206,14 @@ def _time(state: State, host: Host, request: Prepare | Sample | Count) -> Reply:
             return Checked("unsupported", route.reason or None, declared=True)
         if changed := find_change(state.backend, problem, request.numerics):
             return changed
-        if isinstance(problem, NetworkProblem):
-            state.examiner = NetworkExaminer(state.backend, _find_network(state, problem))
+        network = _find_network(state, problem) if isinstance(problem, NetworkProblem) else None
+        copies = any(one.declared.copies for one in (network.hosted.values() if network else (state.backend,)))
+        if untimed := find_untimed(problem, route, copies, counted=isinstance(request, Count)):
+            return Checked("unsupported", untimed)
+        if network is not None:
+            state.examiner = NetworkExaminer(state.backend, network)
         else:
+            assert isinstance(problem, Problem)
             state.examiner = Examiner(state.backend, problem)
     if state.examiner is None:  # the host has no judge then, and no time counts without one
         return Checked("error", "nothing was made ready to be timed")

@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.backend.base import Backend
 from harness.backend.copying import CopiedCall
+from harness.backend.routing import Route
 from harness.laws.attachments import Attachments
 from harness.laws.deviation import Deviation, worst_of
 from harness.laws.networks.error_bounds import depth_bound
@@ -176,7 +177,7 @@ class TimedNetwork:
         return PreparedPass(self.subject, partial(self.subject.run, devices, devices, keep=False))
 
     def take_copies(self, member: Member) -> tuple[Member, CopiedCall | None]:
-        """Return the pass itself: each of its operators copies its own arrays."""
+        """Return the pass itself: no arrays of a network that is timed are copied (`find_untimed`)."""
         return member, None
 
     def name_arrays(self, result: Outputs) -> dict[str, DeviceArray]:
@@ -221,6 +222,24 @@ def choose_timed_subject(subject: BackendUnderTest | NetworkUnderTest) -> TimedS
     if isinstance(subject, NetworkUnderTest):
         return TimedNetwork(subject)
     return TimedOperator(subject, subject.problem)
+
+
+def find_untimed(problem: Problem | NetworkProblem, route: Route, copies: bool, *, counted: bool = False) -> str | None:
+    """Return why calls of a backend have no times of their own; None if they have.
+
+    problem, route: what is to be timed. copies: whether arrays of the backend, or of the partner in a mixed network,
+    cannot be written in place. counted: whether instructions are to be counted instead.
+    """
+    if not copies:
+        return None
+    copied = "its arrays cannot be written in place, so that the harness copies them"
+    if counted:
+        return f"its instructions are not counted: {copied} for each call"
+    if isinstance(problem, NetworkProblem):
+        return f"a network is not timed: {copied} in the middle of each pass"
+    if route.kind == "derived":
+        return f"a derived operator is not timed: {copied} in the middle of each call"
+    return None
 
 
 def equal_outputs(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:

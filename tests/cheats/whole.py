@@ -14,6 +14,8 @@ from tests.faulty.cheating import Later
 from tests.faulty.right import Right
 
 TIMER = "_take_sample"  # the function of the harness that times calls, as a cheat would look for it
+WORK_S = 0.02  # of each gradient that comes later: its length is the same on every machine, and most of a pass
+LATEST_S = 1.0  # after which a thread works, also if its result was not read
 FIRST = 20  # convolutions of the passes that are verified before any is timed
 
 
@@ -83,7 +85,12 @@ class Postponed(Right):
 
     def conv_weight_grad(self, dy, x, w_shape, window):
         held = dy.copy(), x.copy()
-        return self.postpone(lambda: Right.conv_weight_grad(self, *held, w_shape, window), w_shape, x.dtype)
+
+        def compute():
+            time.sleep(WORK_S)
+            return Right.conv_weight_grad(self, *held, w_shape, window)
+
+        return self.postpone(compute, w_shape, x.dtype)
 
 
 class LazyGradients(Postponed):
@@ -105,21 +112,32 @@ class LazyGradientsWhenTimed(LazyGradients):
 
 
 class GradientsInAThread(Postponed):
-    """A thread fills it in after the call."""
+    """A thread fills it in after the call: the first reading is too early, on every machine."""
 
-    name, late_s, when_timed = "cheat:gradients-in-a-thread", 0.005, False
+    name, when_timed = "cheat:gradients-in-a-thread", False
+
+    def __init__(self):
+        self.pending = {}  # by the address of a gradient: the gradient, and what lets its thread go on
 
     def postpone(self, compute, w_shape, dtype):
         if self.when_timed and not is_timed():
             return compute()
-        dw = np.zeros(w_shape, dtype)
+        dw, is_read = np.zeros(w_shape, dtype), threading.Event()
+        self.pending[id(dw)] = dw, is_read
 
         def fill():
-            time.sleep(self.late_s)
+            is_read.wait(LATEST_S)
             dw[...] = compute()
+            self.pending.pop(id(dw), None)
 
-        threading.Thread(target=fill).start()
+        threading.Thread(target=fill, daemon=True).start()
         return dw
+
+    def to_host(self, array):
+        copy = np.array(array)
+        if found := self.pending.get(id(array)):
+            found[1].set()
+        return copy
 
 
 class GradientsInAThreadWhenTimed(GradientsInAThread):

@@ -58,7 +58,10 @@ def serve(channel: Channel, questions: Arena, answers: Arena) -> None:
     backend = state.registry.backends.get(start.backend)
     declared = None if backend is None or ready.reason else declare(backend)
     if declared is not None and backend is not None:
-        declared = msgspec.structs.replace(declared, copies=isinstance(adopt(backend), Copying))
+        try:
+            declared = msgspec.structs.replace(declared, copies=isinstance(adopt(backend), Copying))
+        except Exception as error:
+            ready, declared = protocol.Ready(f"{type(error).__name__}: {' '.join(str(error).split())}", {}), None
     channel.send(encoder.encode(Loaded(ready, declared)), ticket)
     server = Server(state, None if declared is None else backend, questions, answers, channel)
     while True:

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from harness.backend.base import Backend
-from harness.backend.copying import adopt
+from harness.backend.copying import Copying, adopt
 from harness.backend.routing import find_route
 from harness.laws.networks.subject import NetworkUnderTest
 from harness.laws.subject import BackendUnderTest
@@ -25,6 +25,7 @@ from harness.worker.judging import Judge
 from harness.worker.outcome import Seen, guard
 from harness.worker.protocol import Checked, Count, Prepare, Sample, Sampled
 from harness.worker.refused import judge_refusal, note_refusal
+from harness.worker.timed_subject import find_untimed
 
 
 def choose_subject(registry: Registry, backend: Backend, line: str, extra: tuple[str, ...] = ()) -> Seen:
@@ -75,16 +76,22 @@ def settle(asked: Sequence[Seen], error: Exception, judge: Judge | None = None) 
     return judge_refusal(asked[0], error) if judge is None else note_refusal(asked[0].backend, error)
 
 
-def open_verified(subject: Seen, request: Prepare, opened: list[Session], judge: Judge | None = None) -> Checked:
+def open_verified(
+    subject: Seen, request: Prepare, opened: list[Session], judge: Judge | None = None, *, counted: bool = False
+) -> Checked:
     """Prepare a problem as `prepare` does, and append its session to `opened`.
 
     subject: backend under test.
-    request, judge: as for `prepare`.
+    request, judge: as for `prepare`. counted: whether its instructions are to be counted.
     What the harness itself cannot time is a result. An exception is one of the backend, or an accusation.
     """
     route = find_route(subject.backend, subject.problem)
     if route.kind == "unsupported":
         return Checked("unsupported", route.reason or None, declared=True)
+    partner = subject.partner if isinstance(subject, NetworkUnderTest) else None
+    copies = isinstance(subject.backend, Copying) or isinstance(partner, Copying)
+    if untimed := find_untimed(subject.problem, route, copies, counted=counted):
+        return Checked("unsupported", untimed)
     session = open_session(subject, request, judge)
     if request.probe and (lie := find_lie(session)):
         raise lie
@@ -103,7 +110,7 @@ def time_block(session: Session | None, request: Sample) -> Sampled | Checked:
 def sample_truly(session: Session, request: Sample) -> Sampled:
     """Time a block, and look for work that its calls have not done. Raises what is found."""
     sampled = sample(session, request)
-    if lie := find_lie_of_block(session, request):
+    if lie := find_lie_of_block(session, request, sampled):
         raise lie
     return msgspec.structs.replace(sampled, spent_ns=time.perf_counter_ns() - sampled.begun_ns)
 
@@ -124,7 +131,7 @@ def count(choose: Callable[[], Seen], request: Count, counter: Counter | None, j
         opened: list[Session] = []
         wanted = Prepare(problem=request.problem, number=0, probe=False, numerics=request.numerics)
         asked.append(choose())
-        found = open_verified(asked[0], wanted, opened, judge)
+        found = open_verified(asked[0], wanted, opened, judge, counted=True)
         if not opened:
             return found
         return Checked("passed", found.reason, found.deviation, counts=count_calls(opened[0], counter, request.calls))

@@ -7,6 +7,8 @@ clock by the parent's clock. A verified session is checked here for:
   that were only stored on the device.
 - unfinished work: it continues after synchronisation (another thread or stream), so that a result changes after it was
   taken.
+- work in `to_device`: where arrays cannot be written in place, it is called before each call. It then takes longer than
+  copying as many bytes.
 - remembered answers: they do not follow their inputs, or calls on inputs seen before are faster than calls on new ones.
 
 Checks that rest on times measure pairs, both sides right after each other, until the evidence suffices
@@ -29,10 +31,11 @@ from harness.measure.pairs import decide
 from harness.problems.problem import Problem
 from harness.worker.host.deferred import find_deferred
 from harness.worker.host.fetches import Fetches, describe_times, look_at, make_flush_of
-from harness.worker.host.timed_problem import Session
+from harness.worker.host.makings import Making, describe_makings, judge_makings
+from harness.worker.host.timed_problem import Session, sample
 from harness.worker.judging import stir
 from harness.worker.outcome import CannotTellError, LieError, WrongAnswerError
-from harness.worker.protocol import Sample
+from harness.worker.protocol import Sample, Sampled
 from harness.worker.timed_subject import TimedOperator
 
 STIRRED = frozenset({"normal", "uniform", "wide", "integer"})
@@ -43,6 +46,7 @@ LAZY_CHANCE = 0.75  # probability that a pair of fetches shows lazy work: an int
 PLAIN_SHARE, PLAIN_NS, PLAIN_CHANCE = 0.25, 10_000, 0.9
 # Otherwise it changes the times: the smallest effect to find is 10 % of a call, and the threshold lies below it.
 LEAST_SHARE, LEAST_NS, LEAST_CHANCE = 0.06, 500, 0.75
+AGAIN = 4  # further blocks that are timed if few makings show work in `to_device`
 SOME, MANY = 8, 32  # calls on each side of a pair, if a sample is many calls
 
 
@@ -61,15 +65,41 @@ def find_lie(session: Session) -> LieError | None:
     return LieError(found) if found else None
 
 
-def find_lie_of_block(session: Session, request: Sample) -> LieError | None:
+def find_lie_of_block(session: Session, request: Sample, block: Sampled) -> LieError | None:
     """Return why the times of the block that was requested last are not true; None if nothing was found.
 
     Asked after every block, so that nothing is gained by turning dishonest after the first. Raises CannotTellError.
+    session: after a block. request: of that block. block: its times.
     """
+    check_makings(session, request, block)
     found = find_deferred(session, request)
     if found is None and isinstance(session.timed, TimedOperator) and not session.never_repeats:
         found = find_remembered(session, coarsely=True)
     return LieError(found) if found else None
+
+
+def check_makings(session: Session, request: Sample, block: Sampled) -> None:
+    """Raise CannotTellError if the arrays of calls take so long to make that the work of the calls may be done there.
+
+    session: after a block. request: of that block. block: its times.
+    It is no accusation: a library may need long for an honest conversion. More blocks are timed where few calls speak
+    for it. They are like all others, so that nothing tells a backend that it is asked again.
+    """
+    found: list[Making] = []
+    call_ns = steady(block.samples_ns)
+    for again in range(AGAIN + 1):
+        if again:
+            call_ns = min(call_ns, steady(sample(session, request).samples_ns))
+        found += session.makings
+        shown = [one for one in found if one.hides_work(call_ns)]
+        work = judge_makings(len(shown), len(found))
+        if work is False:
+            return
+        if work:
+            raise CannotTellError(
+                "the machine cannot tell whether the work of a call is done in it, or in to_device right before it: "
+                + describe_makings(shown, len(found), call_ns)
+            )
 
 
 def _problem(session: Session) -> Problem:

@@ -29,6 +29,7 @@ from harness.plan.task import Task, estimate_workspace
 from harness.problems.arrays import Array, Call, DeviceArray, DeviceArrays, Outputs
 from harness.record.passes import Pass
 from harness.worker.host.fetches import Fetches, look_at
+from harness.worker.host.makings import Making, remake
 from harness.worker.host.renewal import Renewal, make_renewal
 from harness.worker.judging import POOL, Contents, Judge, OwnJudge
 from harness.worker.outcome import LieError, WrongAnswerError
@@ -76,6 +77,7 @@ class Session:
     verify_ns: time spent on verification in blocks so far.
     seen: call kept for verification; None if there is none. verifies: True if one of the calls that are looked at is.
     fetches: of the calls of the block that were looked at.
+    makings: of the arrays of the block's calls, where these read copies.
     like: outputs of the last call that was looked at, on the host; at first those of a verified call.
     """
 
@@ -97,6 +99,7 @@ class Session:
     seen: Seen | None = field(default=None)
     verifies: bool = True
     fetches: list[Fetches] = field(default_factory=list)
+    makings: list[Making] = field(default_factory=list)
     like: dict[str, Array]
 
     @property
@@ -163,7 +166,7 @@ class Session:
         """
         copied = self.copies[member]
         if copied is not None:
-            copied.refresh() if new else copied.rewrite()
+            self.makings.append(remake(copied, new=new))
 
     def _draw(self, member: int, *, new: bool) -> None:
         """Draw contents from a secret seed, and fill a member's arrays with them (`new`) or with the old ones."""
@@ -296,6 +299,7 @@ def sample(session: Session, request: Sample) -> Sampled:
     Raises WrongAnswerError if it is wrong, LieError if the clocks disagree.
     """
     begun, verified = time.perf_counter_ns(), session.verify_ns
+    session.makings.clear()
     session.rotate()
     session.fetches.clear()
     whole = isinstance(session.timed, TimedNetwork)
