@@ -7,7 +7,9 @@ written, and calls return before they are computed: the harness renews arrays by
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
+from math import prod
 from typing import Any, ClassVar
 
 from harness import Backend, Numerics, Problem, Window, hookimpl
@@ -37,12 +39,17 @@ class Jax(Backend):
     numerics: ClassVar[Numerics] = Numerics(algorithm="gemm")
 
     def probe(self) -> str | None:
-        """Compile and run one tiny convolution."""
+        """Compile and run one tiny convolution, whose answer must be right."""
+        import numpy as np
+
         try:
-            import_jax()
+            one = self.to_device(np.ones((1, 1, 2), np.float32))
+            found = float(self.to_host(self.conv(one, one, None, Window.of(1)))[0, 0, 0])
         except ImportError as error:
             return f"JAX cannot be imported: {error}; it needs pip install 'conv-harness[jax]'"
-        return None
+        except Exception as error:  # of any kind: a library without its compiled part, or without a processor
+            return f"JAX does not run here: {type(error).__name__}: {error}; try pip install 'conv-harness[jax]'"
+        return None if found == 2.0 else f"JAX gives {found:g} for a convolution that gives 2"
 
     def versions(self) -> dict[str, str]:
         """Versions of JAX and of its compiled part."""
@@ -67,6 +74,10 @@ class Jax(Backend):
     def refusal_types(self) -> tuple[type[Exception], ...]:
         """Return the exception by which JAX says that it has no rule for an operation."""
         return (NotImplementedError,)
+
+    def numerics_for(self, problem: Problem) -> Numerics:
+        """Sums flush subnormals; those of float16, which are numbers of full size in float32, are kept."""
+        return replace(self.numerics, keeps_subnormals=problem.dtype == "float16")
 
     def prepare(self, problem: Problem, arrays: DeviceArrays) -> Call:
         """Compile the call for its shapes; the call reads its arrays when it is made."""
@@ -118,9 +129,15 @@ class Jax(Backend):
 
 @cache
 def import_jax() -> Any:
-    """Import JAX with float64, on the processor."""
+    """Import JAX with float64, on the processor, with the threads that the environment grants.
+
+    XLA reads NPROC once, when it makes its pool; a limit that is set later does not reach it.
+    """
+    import os
     from importlib import import_module
 
+    if granted := os.environ.get("OMP_NUM_THREADS"):
+        os.environ.setdefault("NPROC", granted)
     jax: Any = import_module("jax")  # its types are not complete
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_platforms", "cpu")
@@ -183,15 +200,15 @@ def cover_padding(x_shape: Sizes, window: Window) -> Padding:
     return window.cover(x_shape[2:], kernel)
 
 
-def reduce_windows(operands: Any, initial: Any, join: Callable[..., Any], window: Window, padding: Padding) -> Any:
-    """Reduce windows by lax.reduce_window over the spatial axes.
+def reduce_windows(operands: Any, initial: Any, join: Callable[..., Any], window: Window) -> Any:
+    """Reduce windows by lax.reduce_window over the spatial axes, of arrays that are padded already.
 
     operands: one array n c *s, or several. initial: a value for each. join: joins two values of each.
-    window: of the problem. padding: (begin, end) per axis.
+    window: of the problem.
     """
     kernel = window.kernel or ()
     return import_jax().lax.reduce_window(
-        operands, initial, join, (1, 1, *kernel), (1, 1, *window.stride), ((0, 0), (0, 0), *padding),
+        operands, initial, join, (1, 1, *kernel), (1, 1, *window.stride), "VALID",
         window_dilation=(1, 1, *window.dilation),
     )  # fmt: skip
 
@@ -221,12 +238,12 @@ def compile_max_pool(window: Window) -> Compiled:
 
     def apply(x: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
         padding = cover_padding(x.shape, window)
-        places = np.arange(_count(x.shape[2:]), dtype="int64").reshape((1, 1, *x.shape[2:]))
+        places = np.arange(prod(x.shape[2:]), dtype="int64").reshape((1, 1, *x.shape[2:]))
         largest = np.iinfo("int64").max
         kept = crop(x, padding, -np.inf)
         there = crop(np.broadcast_to(places, x.shape), padding, largest)
         initial = (np.asarray(-np.inf, x.dtype), np.asarray(largest, "int64"))
-        y, indices = reduce_windows((kept, there), initial, join, window, ((0, 0),) * (x.ndim - 2))
+        y, indices = reduce_windows((kept, there), initial, join, window)
         return y, indices
 
     compiled: Compiled = jax.jit(apply)
@@ -237,11 +254,11 @@ def compile_max_pool(window: Window) -> Compiled:
 def compile_scatter(x_shape: Sizes) -> Compiled:
     """Return a compiled sum of dy at flat positions of each map; sums of short formats are in float32."""
     jax = import_jax()
-    maps, size = x_shape[0] * x_shape[1], _count(x_shape[2:])
+    maps, size = x_shape[0] * x_shape[1], prod(x_shape[2:])
 
     def apply(dy: DeviceArray, indices: DeviceArray) -> DeviceArray:
         wide = dy.astype("float32") if dy.dtype.itemsize < 4 else dy
-        count = _count(dy.shape[2:])
+        count = prod(dy.shape[2:])
         rows = jax.numpy.arange(maps)[:, None]
         dx = jax.numpy.zeros((maps, size), wide.dtype)
         dx = dx.at[rows, indices.reshape((maps, count))].add(wide.reshape((maps, count)))
@@ -249,13 +266,6 @@ def compile_scatter(x_shape: Sizes) -> Compiled:
 
     compiled: Compiled = jax.jit(apply)
     return compiled
-
-
-def _count(sizes: Sizes) -> int:
-    count = 1
-    for size in sizes:
-        count *= size
-    return count
 
 
 def average(x: DeviceArray, window: Window) -> DeviceArray:
@@ -266,7 +276,7 @@ def average(x: DeviceArray, window: Window) -> DeviceArray:
     wide = x.astype("float32") if x.dtype.itemsize < 4 else x
     kept = crop(wide, cover_padding(x.shape, window), 0.0)
     zero = np.zeros((), kept.dtype)  # a constant: JAX differentiates sums from a zero that it sees, and no others
-    sums = reduce_windows(kept, zero, jax.lax.add, window, ((0, 0),) * (x.ndim - 2))
+    sums = reduce_windows(kept, zero, jax.lax.add, window)
     divisors = 1.0
     for axis, counts in enumerate(mean_divisors(x.shape[2:], window)):
         shape = tuple(-1 if axis == other else 1 for other in range(x.ndim - 2))

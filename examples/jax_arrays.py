@@ -29,9 +29,10 @@ class JaxArrays(harness.Backend):
 
     def probe(self):
         try:
-            import jax  # noqa: F401
-        except ImportError:
-            return "it needs pip install jax"
+            one = self.to_device(np.ones((1, 1, 1, 1), np.float32))
+            self.synchronize(self.conv(one, one, None, harness.Window.of(2)))
+        except Exception as error:  # it is not installed, or not able to run here
+            return f"{type(error).__name__}: {error}; it needs pip install jax"
 
     def to_device(self, array):
         import jax
