@@ -15,6 +15,8 @@ Key = tuple[object, ...]
 SIZES = re.compile(r"=(\d+(?:x\d+)+)")
 PLACE = re.compile(r"\([^()]+:\d+\)$")  # file and line at the end of a reason
 FAULT = re.compile(r"\bgot (?:the wanted|each) .*", re.DOTALL)  # what a wrong answer is, in the note of a deviation
+ARRAY = re.compile(r"(?:^|, \w+: )(d[bwx]|y)\b")  # at the begin of `Deviation.what`, or behind layer and operator
+AMOUNT = re.compile(r"(?<=wanted value )(times|plus|minus) (-?\d+(?:\.\d*)?(?:e[-+]?\d+)?)(?:/([1-9]\d*))?")
 NUMBERS = re.compile(r"(?<![\w.])[-+]?\d[\d.,x]*(?:e[-+]?\d+)?(?!\w)")
 TELLING = re.compile(r"\b(?:Errno|signal|code) -?\d+")
 
@@ -54,7 +56,8 @@ def group_by_cause(cells: Iterable[T], key: Callable[[T], Key], result: Callable
 def find_cause(result: Result) -> Key:
     """Return what is the same in all results with one cause.
 
-    An answer whose fault has a name, such as a bias that was subtracted: arm, operator and that name, whatever the law.
+    An answer whose fault has a name, such as a bias that was subtracted: arm, operator, that name, with the factor or
+    the constant if it has one, and which output is wrong, whatever the law.
     Any other answer that differs: arm, law, and which elements of which array are wrong. Anything else, such as an
     exception or a missing library: arm, outcome and reason, whatever the law. Numbers in texts do not count, except for
     those of signals, error codes, and the line of the code at the end.
@@ -63,13 +66,34 @@ def find_cause(result: Result) -> Key:
     if result.outcome != "failed" or found is None:
         return result.arm, result.outcome, simplify(result.reason or "")
     if named := FAULT.search(found.note):
-        return result.arm, result.problem.partition(" ")[0], simplify(named[0])
+        return result.arm, result.problem.partition(" ")[0], find_array(found.what), name_fault(named[0])
     return result.arm, result.law, found.kind, simplify(found.what), simplify(found.note)
 
 
 def group_results(results: Iterable[Result]) -> list[Cause[Result]]:
     """Group wrong results by cause."""
     return group_by_cause(results, find_cause, lambda result: result)
+
+
+def find_array(what: str) -> str:
+    """Return the output that a deviation is about, y, dx, dw or db; empty if it says none of them.
+
+    what: of the deviation.
+    """
+    found = ARRAY.search(what)
+    return found[1] if found else ""
+
+
+def name_fault(text: str) -> str:
+    """Return the name of a fault without numbers of a cell; a factor or a constant is kept with 3 digits.
+
+    text: the fault in words.
+    """
+    amount = AMOUNT.search(text)
+    if amount is None:
+        return simplify(text)
+    kept = f"{amount[1]} {float(amount[2]) / float(amount[3] or 1):.3g}"
+    return simplify(text[: amount.start()]) + kept + simplify(text[amount.end() :])
 
 
 def simplify(reason: str) -> str:

@@ -58,8 +58,9 @@ def _describe_unsupported(report: GateReport) -> str | None:
     if not report.cells or reasons.total() < len(report.cells):
         return None
     backends = ", ".join(dict.fromkeys(cell.backend for cell in report.cells))
+    neither = all(cell.base is not None and cell.base.outcome == "unsupported" for cell in report.cells)
     return (
-        f"{backends} supports none of the {len(report.cells)} cells in either version "
+        f"{backends} supports none of the {len(report.cells)} cells in {'either' if neither else 'the new'} version "
         f"({reasons.most_common(1)[0][0]}); ask for what it supports (--suite, --problem)"
     )
 

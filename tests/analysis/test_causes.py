@@ -50,7 +50,13 @@ def test_wrong_answers_are_one_cause_in_one_law_where_they_are_wrong_alike():
     ("one", "other", "causes"),
     [
         ("9 of 9 wrong: got the wanted answer with the bias subtracted", "same", 1),
-        ("9 of 9 wrong: got the wanted value times 1.5", "3 of 8 wrong: got the wanted value times 2", 1),
+        ("9 of 9 wrong: got the wanted value times 1.5", "3 of 8 wrong: got the wanted value times 2", 2),
+        ("9 of 9 wrong: got the wanted value times 1.5", "3 of 8 wrong: got the wanted value times 1.5001", 1),
+        ("9 of 9 wrong: got the wanted value times 1/3", "3 of 8 wrong: got the wanted value times 0.33333", 1),
+        ("9 of 9 wrong: got the wanted value times 1/3", "3 of 8 wrong: got the wanted value times 1/4", 2),
+        ("9 of 9 wrong: got the wanted value plus 13", "3 of 8 wrong: got the wanted value plus 2e-05", 2),
+        ("9 of 9 wrong: got the wanted value plus 13", "3 of 8 wrong: got the wanted value minus 13", 2),
+        ("got the wanted answer shifted by +1 along axis 1", "got the wanted answer shifted by -2 along axis 1", 1),
         ("9 of 9 wrong: got each channel off by a constant of its own", "got the wanted value negated", 2),
         ("9 of 9 wrong: only at [3], the last element", "same", 2),
     ],
@@ -63,6 +69,25 @@ def test_a_fault_with_a_name_is_one_cause_in_all_laws(one, other, causes):
 def test_a_fault_with_a_name_is_another_cause_in_another_operator():
     one = fail(note="9 of 9 wrong: got the wanted value negated")
     assert len(group_results([one, replace(one, problem=one.problem.replace("conv", "conv_input_grad"))])) == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "causes"),
+    [
+        ("dw", "dw of each image", 1),
+        ("dw", "dx", 2),
+        ("y", "db", 2),
+        ("first, conv_weight_grad: dw", "second, conv_weight_grad: dw", 1),
+        ("first, conv_weight_grad: dw", "first, conv_input_grad: dx", 2),
+        ("zero channels", "no images", 1),
+        ("zero channels", "dw", 2),
+        ("yes", "dwarf", 1),
+    ],
+)
+def test_a_fault_with_a_name_is_another_cause_in_another_array(one, other, causes):
+    wrong = fail(note="9 of 9 wrong: got the wanted value negated")
+    found = [replace(wrong, deviation=replace(wrong.deviation, what=what)) for what in (one, other)]
+    assert len(group_results(found)) == causes
 
 
 def test_failures_of_a_report_keep_each_arm_and_say_what_was_left_out():

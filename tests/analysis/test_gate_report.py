@@ -268,6 +268,13 @@ def test_times_are_causes_by_themselves():
     assert "times the base; and 1 more cause" in conclude_gate(report)
 
 
+@pytest.mark.parametrize(("was", "said"), [("unsupported", "in either version"), ("failed", "in the new version")])
+def test_what_the_new_version_supports_no_more_is_not_said_of_both(was, said):
+    report = _judge(_law("base", was), _law("new", "unsupported"))
+    assert report.exit_code == ExitCode.INCOMPLETE
+    assert f"supports none of the 1 cells {said}" in conclude_gate(report)
+
+
 def test_an_incomplete_run_passes_nothing():
     run = compare_arms(time_cell(0, "base", SAME), time_cell(1, "new", SAME))
     report = analyse(replace(run, ending=None)).gate_report
