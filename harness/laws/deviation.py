@@ -151,10 +151,13 @@ def declaration(holds: bool, promise: str, observed: str) -> Deviation:
 
 
 def worst_of(*deviations: Deviation) -> Deviation:
-    """Return the worst of several comparisons, with their counts added and the smallest number of effective bits."""
+    """Return the worst of several comparisons, with their counts added and the smallest number of effective bits.
+
+    One that had nothing to check is returned only if none of them had.
+    """
     if len(deviations) == 1:
         return deviations[0]
-    worst = max(deviations, key=lambda d: math.inf if math.isnan(d.worst) else d.worst)
+    worst = max(deviations, key=lambda d: (math.inf if math.isnan(d.worst) else d.worst, d.idle is None))
     bits = [d.effective_bits for d in deviations if d.effective_bits is not None]
     return replace(
         worst,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from harness import BackendUnderTest, Deviation, Operator, Problem, compare_arrays
-from harness.laws import check_outputs
+from harness.laws import check_outputs, nothing_to_show
 from harness.problems import Array, Sizes, array_generator, draw_array, reference
 
 ALL: Any = slice(None)  # any type: NumPy's annotations know no mixed indices that are unpacked
@@ -69,10 +69,13 @@ def compare_beside(
 ) -> Deviation:  # fmt: skip
     """Compare what a NaN of the inputs does not reach with what it is without one.
 
-    To the bit; within the bound where the backend is not deterministic, or transforms with a bound by norm.
+    To the bit; within the bound where the backend is not deterministic, or transforms with a bound by norm. Nothing is
+    compared where the NaN reaches every place, such as that of the one map of a backend that spreads it through a map.
     subject: the backend. problem: its problem. poisoned: the inputs with NaN. outputs: without NaN, and with it.
     reached: mask of the places that are not compared. what: the name of the rest, for the message.
     """
+    if reached.all():
+        return nothing_to_show(f"{what}: a NaN reaches every place")
     numerics, (before, after) = subject.numerics(problem), outputs
     if numerics.deterministic and (numerics.nan_local or not numerics.normwise):
         return equal(np.where(reached, 0, after), np.where(reached, 0, before), what)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from harness import compare_arrays, statement, worst_of
+from harness.laws import nothing_to_show
 
 INF, NAN = math.inf, math.nan
 
@@ -44,6 +45,12 @@ def test_what_proves_nothing_is_counted():
     assert found.proves_nothing
     assert compare_arrays(np.zeros(0), np.zeros(0), what="y").proves_nothing
     assert not compare_arrays(np.ones(3), np.ones(3), 1e-6, what="y", kind="bound").proves_nothing
+
+
+def test_one_that_had_nothing_to_check_stands_for_no_other():
+    idle, right = nothing_to_show("nothing"), statement(True, "a")
+    assert worst_of(idle, right).idle is None and worst_of(right, idle).idle is None
+    assert worst_of(idle, idle).idle == "nothing"
 
 
 def test_the_worst_of_several_stands_for_all():

@@ -104,3 +104,15 @@ def test_nan_beside_its_windows_is_forbidden_only_where_declared():
     assert _check(InItsMap(), "nan-wins-its-windows", f"max_pool {PADDED}").outcome == "passed"
     beyond = _check(Declared(), "nan-wins-its-windows", f"max_pool {PADDED}")
     assert "y of maps beside those with NaN" in beyond.reason
+
+
+@pytest.mark.parametrize("line", ["max_pool x=1x1x8x8 kernel=2x2 stride=2", "max_pool x=2x3x3x3 kernel=3x3"])
+def test_places_that_a_nan_reaches_are_not_counted_as_compared(line):
+    """One map alone, where the NaN may spread; windows that hold every position, where it may not."""
+
+    class Declared(Right):
+        name, numerics = "declared", Numerics(nan_local="x=2" in line)
+
+    found, problem = _check(Declared(), "nan-wins-its-windows", line), parse_line(line)
+    assert (found.outcome, found.deviation.idle) == ("passed", None)
+    assert found.deviation.compared == 2 + int(np.prod(problem.y))
