@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from harness.backend.base import Backend
 from harness.backend.routing import RoutedBackend
 from harness.errors import HarnessError
+from harness.problems.problem import Problem
 from harness.problems.validation import refuse
 
 WANTED = (
@@ -27,6 +30,27 @@ def is_refusal(backend: Backend, error: BaseException) -> bool:
     if isinstance(error, HarnessError) or not isinstance(error, Exception):
         return False
     return isinstance(error, list_refusal_types(backend))
+
+
+@contextmanager
+def name_problem(backend: Backend, problem: Problem) -> Iterator[None]:
+    """Let an exception of a call in this process tell the problem that was asked, in its attribute `problem`.
+
+    backend: that is called; for one in another process, the judge knows the request that raised. problem: of the call.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(backend, RoutedBackend):
+            with suppress(AttributeError, TypeError):  # of a class that takes no attributes
+                error.problem = problem  # type: ignore[attr-defined]
+        raise
+
+
+def find_problem(error: BaseException) -> Problem | None:
+    """Return the problem of the call that raised an exception; None if it is not known."""
+    found = getattr(error, "problem", None)
+    return found if isinstance(found, Problem) else None
 
 
 def list_refusal_types(backend: Backend) -> tuple[type[Exception], ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.backend.base import Backend
 from harness.backend.copying import Copying
-from harness.backend.refusals import is_refusal
+from harness.backend.refusals import is_refusal, name_problem
 from harness.backend.routing import prepare, run
 from harness.backend.watched import watch
 from harness.errors import RefusalError
@@ -49,8 +49,9 @@ class PreparedCall:
 
     def run(self) -> Outputs:
         """Call once and wait until every queued operation has ended."""
-        result = self.call()
-        self.backend.synchronize()
+        with name_problem(self.backend, self.problem):
+            result = self.call()
+            self.backend.synchronize()
         return result
 
     def answer(self) -> dict[str, Array]:
@@ -59,9 +60,9 @@ class PreparedCall:
 
     def fetch(self, result: Outputs) -> dict[str, Array]:
         """Return the outputs by name as new NumPy arrays. Raises ValueError for a wrong shape or dtype."""
-        return self.accept(
-            {k: np.array(self.backend.to_host(a)) for k, a in name_outputs(self.problem, result).items()}
-        )
+        with name_problem(self.backend, self.problem):
+            copies = {k: np.array(self.backend.to_host(a)) for k, a in name_outputs(self.problem, result).items()}
+        return self.accept(copies)
 
     def accept(self, copies: Mapping[str, Array]) -> dict[str, Array]:
         """Return the outputs by name from copies of a result's arrays. Raises ValueError for a wrong shape or dtype."""
@@ -136,7 +137,9 @@ class BackendUnderTest:
 
     def devices(self, problem: Problem, arrays: Mapping[str, Array]) -> dict[str, DeviceArray]:
         """Return arrays of the backend's own type, in the problem's dtype and memory layout."""
-        return {name: self.backend.to_device(a) for name, a in self.arrange(problem, arrays).items()}
+        arranged = self.arrange(problem, arrays)
+        with name_problem(self.backend, problem):
+            return {name: self.backend.to_device(a) for name, a in arranged.items()}
 
     def to_hosts(self, arrays: DeviceArrays) -> dict[str, Array]:
         """Return copies of the backend's own arrays as NumPy arrays, by name."""
@@ -168,7 +171,8 @@ class BackendUnderTest:
 
     def prepare_devices(self, problem: Problem, devices: DeviceArrays) -> PreparedCall:
         """Prepare the timed call on the backend's own arrays."""
-        return PreparedCall(problem, self.backend, prepare(self.backend, unturned(problem), devices))
+        with name_problem(self.backend, problem):
+            return PreparedCall(problem, self.backend, prepare(self.backend, unturned(problem), devices))
 
     def plain(self, problem: Problem, devices: DeviceArrays) -> PreparedCall:
         """Return the call of the backend's plain methods on its own arrays, which are not copied."""

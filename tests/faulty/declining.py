@@ -46,6 +46,28 @@ class DeclinesWholeNumbers(_Declining):
         return super().conv(x, w, b, window)
 
 
+class DeclinesFractions(_Declining):
+    """Refuses all data but those on which comparisons are exact."""
+
+    name = "declining:fractions"
+
+    def conv(self, x, w, b, window):
+        if not np.array_equal(x, np.rint(x)):
+            raise LacksError("whole numbers alone in this library")
+        return super().conv(x, w, b, window)
+
+
+class LacksBias(_Declining):
+    """Honest: its library adds no bias, of which `supports` says nothing."""
+
+    name = "declining:bias"
+
+    def conv(self, x, w, b, window):
+        if b is not None:
+            raise LacksError("no bias in this library")
+        return super().conv(x, w, b, window)
+
+
 class DeclinesTimes(_Declining):
     """Refuses in the timed call alone."""
 
@@ -102,7 +124,8 @@ class PretendsUnsupported(_Declining):
 
 
 BACKENDS = (
-    LacksDilation, LacksAll, DeclinesWholeNumbers, DeclinesTimes, DeclinesLater, NamesTooMuch, PretendsUnsupported
+    LacksDilation, LacksBias, LacksAll, DeclinesWholeNumbers, DeclinesFractions, DeclinesTimes, DeclinesLater,
+    NamesTooMuch, PretendsUnsupported,
 )  # fmt: skip
 
 

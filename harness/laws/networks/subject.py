@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.backend.base import Backend
 from harness.backend.copying import bring_outputs
+from harness.backend.refusals import name_problem
 from harness.backend.routing import find_route, run
 from harness.backend.watched import watch
 from harness.laws.subject import BackendUnderTest
@@ -69,7 +70,8 @@ class NetworkUnderTest:
         mine, theirs = self.backend, self.computer(node)
         if theirs is not mine:
             arrays = {name: theirs.to_device(copy_to_host(mine, a)) for name, a in arrays.items()}
-        outputs = bring_outputs(theirs, name_outputs(problem, run(theirs, problem, arrays)))
+        with name_problem(theirs, problem):
+            outputs = bring_outputs(theirs, name_outputs(problem, run(theirs, problem, arrays)))
         for name, a in outputs.items():
             if tuple(a.shape) != problem.shapes[name]:
                 raise ValueError(
