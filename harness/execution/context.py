@@ -28,6 +28,7 @@ from harness.plan.suite import CellKind
 from harness.plugins.manager import Registry
 from harness.record.journal import ArmEntry, Journal, ResultEntry
 from harness.record.run import WRONG, Peak, Result, Run
+from harness.worker.protocol import MOST_OPENED
 
 if TYPE_CHECKING:
     from harness.execution.environments import Place
@@ -125,6 +126,12 @@ class Execution:
         assert self.origins is not None
         with self.lock:
             self.loaded[arm] = self.loaded[arm] | loaded if arm in self.loaded else loaded
+            if loaded.overfull:
+                raise UsageError(
+                    f"cannot tell whether base and head run their own files: code of {arm} opens more than "
+                    f"{MOST_OPENED:,} files, wanted fewer: ask for what opens none (--suite, --problem), or keep its "
+                    "data in fewer files"
+                )
             if reason := self.origins.find_foreign(arm, self.loaded):
                 raise UsageError(f"base and head do not run their own files: {reason}")
             if reason := self.origins.find_stale(arm, loaded):

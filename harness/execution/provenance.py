@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+from harness.execution.editable import list_finders
 from harness.execution.shared_files import INSTALLED, find_unmade, has_changed, is_copy, is_kept_build, list_changed
 from harness.git import GitError, git
+from harness.machine.files import open_regular
 
 SYSTEM = ("/usr", "/lib", "/lib64", "/opt", "/nix", "/etc")  # files of the machine, not of a revision
 COMPILED = (
     ".c", ".cc", ".cpp", ".cxx", ".cu", ".cuh", ".h", ".hpp", ".rs", ".f", ".f90", ".pyx", ".pxd", ".s", ".S", ".asm",
     ".go", ".zig", ".ispc", ".cl", "Makefile", "CMakeLists.txt", "meson.build",
 )  # fmt: skip
+MOST_HASHED_BYTES = 2**30  # larger files of data are known by their size and time
 WANTED = (
     "wanted each version with its own: build it from its revision (--build always), or compare installed environments "
     "(--base-env VENV)"
@@ -53,16 +57,20 @@ class Loaded:
     """Real paths of the files that the processes of an arm have loaded, and of their interpreter's package folders.
 
     opened: files that code of the backend has opened, to read or to write.
+    read: opened files of which it may have read what they held. overfull: whether more were opened than were kept.
     """
 
     files: frozenset[str]
     packages: frozenset[str] = frozenset()
     opened: frozenset[str] = frozenset()
+    read: frozenset[str] = frozenset()
+    overfull: bool = False
 
     def __or__(self, other: Loaded) -> Loaded:
         return Loaded(
-            files=self.files | other.files, packages=self.packages | other.packages, opened=self.opened | other.opened
-        )
+            files=self.files | other.files, packages=self.packages | other.packages, opened=self.opened | other.opened,
+            read=self.read | other.read, overfull=self.overfull or other.overfull,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,16 +94,11 @@ class Origins:
         loaded: files loaded so far, by this arm and by others.
         """
         own, mine = self.sides[arm], loaded[arm]
-        checkout = {"this checkout, which is none of the versions": Side(family="", revision="", tree=self.repository)}
-        for other, side in {**self.sides, **checkout}.items():
-            if side.tree is None or side.tree == own.tree:
-                continue
-            for file in sorted(mine.files | mine.opened):
-                if ".git" not in Path(file).parts and _is_from(
-                    Path(file), side.tree, own, mine.packages, self.instrument
-                ):
-                    word = "loads" if file in mine.files else "opens"
-                    return f"{arm} {word} '{file}', which is a file of {other}; {WANTED}"
+        read = frozenset[str]().union(*(one.read for one in loaded.values()))  # a log is written by all, read by none
+        for one in (arm, *(loaded.keys() - {arm})):  # the reader of what another version has written may come later
+            files = loaded[one].files if one == arm else frozenset[str]()
+            if found := self._find_strange(one, loaded[one], files, loaded[one].opened & read):
+                return found
         for other in loaded:
             if other == arm or self.sides[other].family != own.family:
                 continue
@@ -120,6 +123,22 @@ class Origins:
                     "with a hash of its sources, or a folder in the sources"
                 )
         return None
+
+    def _find_strange(self, arm: str, mine: Loaded, files: Collection[str], opened: Collection[str]) -> str:
+        """Return which of these files of an arm is another version's; "" if none is."""
+        own = self.sides[arm]
+        checkout = {"this checkout, which is none of the versions": Side(family="", revision="", tree=self.repository)}
+        for other, side in {**self.sides, **checkout}.items():
+            if side.tree is None or side.tree == own.tree:
+                continue
+            for file in sorted({*files, *opened}):
+                if not _is_from(Path(file), side.tree, own, mine.packages, self.instrument):
+                    continue
+                if file in files:
+                    return f"{arm} loads '{file}', which is a file of {other}; {WANTED}"
+                if ".git" not in Path(file).relative_to(side.tree).parts:  # where git keeps what it says of both
+                    return f"{arm} opens '{file}', which is a file of {other}; {WANTED}"
+        return ""
 
     def find_stale(self, arm: str, loaded: Loaded) -> str | None:
         """Describe a compiled file of its tree that an arm has loaded although a source is newer; None if none."""
@@ -215,7 +234,7 @@ class Origins:
         places: list[str | Path] = [self.repository, *self.instrument, *folders, *own]
         kept += [
             file
-            for file in loaded[first].opened & loaded[second].opened
+            for file in loaded[first].opened & loaded[second].opened & (loaded[first].read | loaded[second].read)
             if not _is_below(file, (*SYSTEM, *places)) and is_kept_build(Path(file)) and _has_content(file)
         ]
         if kept and has_changed(files, trees, list_changed(self.repository, *revisions)):
@@ -244,9 +263,9 @@ def _is_library(file: str) -> bool:
 
 
 def _has_content(file: str) -> bool:
-    """Return True for a file that holds something, as a lock does not."""
+    """Return True for a regular file that holds something, as a lock does not."""
     try:
-        return Path(file).stat().st_size > 0
+        return Path(file).is_file() and Path(file).stat().st_size > 0
     except OSError:
         return False
 
@@ -298,7 +317,8 @@ def list_installed(repository: Path) -> dict[str, Path]:
     for one in metadata.distributions():
         source = _find_source(one)
         if source is not None and source.is_relative_to(repository):
-            files = (file for file in one.files or () if not file.name.startswith("__editable__"))
+            finders = list_finders(one, source)
+            files = (file for file in one.files or () if str(file) not in finders)
             found |= {str(Path(str(one.locate_file(file))).resolve()): source for file in files}
     return found
 
@@ -328,11 +348,16 @@ def sources_differ(repository: Path, first: str, second: str, paths: Iterable[st
 
 
 def hash_files(files: Iterable[str]) -> dict[str, str]:
-    """Return the SHA-256 of each file; "" for a file that can no longer be read."""
+    """Return the SHA-256 of each file, or size and time of a very large one; "" for what is no readable file."""
     found = {}
     for file in sorted(files):
         try:
-            found[file] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+            with open_regular(file) as stream:
+                status = os.fstat(stream.fileno())
+                if status.st_size > MOST_HASHED_BYTES:
+                    found[file] = f"{status.st_size} bytes, changed at {status.st_mtime_ns} ns"
+                else:
+                    found[file] = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError:
             found[file] = ""
     return found
@@ -347,7 +372,7 @@ def own_files(loaded: Loaded, trees: Iterable[Path], instrument: Iterable[Path] 
     inner = [folder for folder in loaded.packages if any(Path(folder).is_relative_to(tree) for tree in sources)]
     return frozenset(
         file
-        for file in loaded.files | loaded.opened
+        for file in loaded.files | loaded.read
         if not _is_below(file, (*inner, *instrument)) and (_is_below(file, sources) or not _is_below(file, folders))
     )
 

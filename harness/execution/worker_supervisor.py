@@ -307,8 +307,9 @@ class WorkerSupervisor:
             self.died(error)
             return
         assert isinstance(reply, FilesLoaded)
-        files, packages, opened = map(frozenset, (reply.files, reply.packages, reply.opened))
-        self.look(self.arm, Loaded(files=files, packages=packages, opened=opened))
+        files, packages, opened, read = map(frozenset, (reply.files, reply.packages, reply.opened, reply.read))
+        loaded = Loaded(files=files, packages=packages, opened=opened, read=read, overfull=reply.overfull)
+        self.look(self.arm, loaded)
 
     def stop(self) -> None:
         """Kill the worker at once; the request in flight ends with WorkerDiedError."""

@@ -6,8 +6,8 @@ import errno
 import os
 import select
 import stat
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
 MOST_BYTES = 2**28  # of a document, such as a header or a captured workload
 MOST_STREAM_BYTES = 2**26  # of a pipe or a device
@@ -35,7 +35,7 @@ def read_file(path: str | Path, most_bytes: int = MOST_BYTES) -> bytes:
         os.close(number)
 
 
-def open_regular(path: str | Path, *, write: bool = False) -> IO[bytes]:
+def open_regular(path: str | Path, *, write: bool = False) -> FileIO:
     """Open a file without a buffer, never waiting: a pipe would wait for its other end.
 
     write: for reading and writing, else for reading.

@@ -134,7 +134,7 @@ def answer(state: State, request: Request, source: int | None = None) -> Reply:
 
         theirs = state.host.pass_on(request)
         assert isinstance(theirs, FilesLoaded)
-        return FilesLoaded(tuple(sorted({*theirs.files, *list_loaded()})), theirs.packages, theirs.opened)
+        return msgspec.structs.replace(theirs, files=tuple(sorted({*theirs.files, *list_loaded()})))
     try:
         if isinstance(request, Check):
             return _check(state, request)

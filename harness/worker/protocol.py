@@ -22,6 +22,7 @@ from harness.record.run import Outcome, Peak
 
 HEAD = struct.Struct("<IQ")  # length, ticket
 MOST_BYTES = 2**31 - 1  # of a frame; a longer one is rejected
+MOST_OPENED = 10_000  # files that a backend opens; where it opens more, nothing can be said of them
 
 
 class Start(msgspec.Struct, tag="start", frozen=True):
@@ -197,11 +198,16 @@ class Answered(msgspec.Struct, tag="answered", frozen=True):
 
 
 class FilesLoaded(msgspec.Struct, tag="loaded", frozen=True):
-    """Real paths of the files that the process has loaded or opened, and of its interpreter's package folders."""
+    """Real paths of the files that the process has loaded or opened, and of its interpreter's package folders.
+
+    read: opened files of which what they held may have been read. overfull: whether it has opened more than are kept.
+    """
 
     files: tuple[str, ...]
     packages: tuple[str, ...]
     opened: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
+    overfull: bool = False
 
 
 class Measured(msgspec.Struct, tag="measured", frozen=True):

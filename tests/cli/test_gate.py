@@ -244,8 +244,11 @@ def test_a_backend_that_the_new_version_does_not_hand_over_is_missed(repository,
     assert "failed: backend second is gone" in done.stdout
     path.write_text(text.replace("    register(Kernels())\n", second))
     reverse = gate(copy, tmp_path, "--base", "same", "--suite", "kernels-laws", "--output", tmp_path / "two")
-    assert reverse.returncode == 0, reverse.stdout + reverse.stderr
-    assert "4 NEW, 4 UNCHANGED" in reverse.stdout
+    assert reverse.returncode == 5, reverse.stdout + reverse.stderr
+    assert "4 NEW, 4 UNCHANGED" in reverse.stdout and "the base of second can do none of them" in reverse.stdout
+    options = ("--base", "same", "--suite", "kernels-laws", "--base-broken", "ok", "--output", tmp_path / "three")
+    accepted = gate(copy, tmp_path, *options)
+    assert accepted.returncode == 0, accepted.stdout + accepted.stderr
 
 
 def test_versions_that_would_be_the_same_code_are_refused(repository, tmp_path):

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -88,6 +87,10 @@ def _commit(folder, files, message="change"):
 
 @pytest.fixture
 def two(tmp_path, monkeypatch):
+    return make_two(tmp_path, monkeypatch)
+
+
+def make_two(tmp_path, monkeypatch):
     """The checkout of a repository with two commits, and a worktree of the first; lib/kernels/plain.py differs."""
     checkout = tmp_path / "checkout"
     checkout.mkdir()
@@ -178,33 +181,6 @@ def test_this_process_has_loaded_modules_and_libraries():
     assert os.path.realpath(__file__) in mine and not any("/numpy/" in file for file in mine)
 
 
-@pytest.mark.parametrize(
-    ("file", "kept"),
-    [
-        ("home/.cache/kernels/table.bin", True),
-        ("temporary/kernels/table.bin", True),
-        ("temporary/kernels/lock", False),  # which holds nothing
-        ("home/.cache/kernels/c4e5d6a7b8c9d0e1f2a3b4c5/table.bin", False),
-        ("home/data/table.bin", False),
-        ("checkout/data/table.bin", False),
-    ],
-)
-def test_a_table_that_is_kept_under_a_name_without_a_hash_serves_one_version(two, file, kept):
-    (two / file).parent.mkdir(parents=True)
-    (two / file).write_text("" if file.endswith("lock") else "1")
-    plain = "lib/kernels/plain.py"
-    sides = {
-        "k@old": Side(family="k", revision=git(two / "base", "rev-parse", "HEAD"), tree=two / "base"),
-        "k": Side(family="k", revision="", tree=two / "checkout"),
-    }
-    files = {
-        arm: Loaded(files=frozenset({str(sides[arm].tree / plain)}), opened=frozenset({str(two / file)}))
-        for arm in sides
-    }
-    found = Origins(sides=sides, repository=two / "checkout").find_foreign("k", files)
-    assert (f"open the same '{two / file}', which one of them has built" in found) if kept else found is None
-
-
 def test_a_repository_that_has_changed_is_looked_at_again_by_the_next_comparison(two):
     checkout, copy = two / "checkout", two / "site" / "fresh" / "plain.py"
     copy.parent.mkdir(parents=True)
@@ -216,26 +192,6 @@ def test_a_repository_that_has_changed_is_looked_at_again_by_the_next_comparison
     place = Place(interpreter="python", variables={}, folder=str(two), plugins=(), names={}, what="old")
     find_origins([Arm(name="k@old", backend="k", environment=environment)], {environment.place: place}, ())
     assert is_copy(copy, checkout, changed, ())
-
-
-def test_the_finder_of_an_editable_installation_is_no_copy_of_the_sources(tmp_path, monkeypatch):
-    folder = tmp_path / "site-packages"
-    info = folder / "mine-1.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Name: mine\nVersion: 1\n")
-    (info / "direct_url.json").write_text(json.dumps({"url": f"file://{tmp_path}", "dir_info": {"editable": True}}))
-    (info / "RECORD").write_text("__editable___mine_1_finder.py,,\nmine/fast.py,,\n")
-    found = [metadata.PathDistribution(info)]
-    monkeypatch.setattr(provenance.metadata, "distributions", lambda: found)
-    assert provenance.list_installed(tmp_path) == {str(folder / "mine" / "fast.py"): tmp_path}
-
-
-def test_a_data_file_of_the_other_side_is_named():
-    files = {"k@old": Loaded(files=frozenset(), opened=frozenset({"/home/me/kernels/table.bin"})), "k": loaded()}
-    found = Origins(sides=SIDES, repository=CHECKOUT).find_foreign("k@old", files)
-    assert "k@old opens '/home/me/kernels/table.bin', which is a file of k" in found
-    git_own = {"k@old": Loaded(files=frozenset(), opened=frozenset({"/home/me/kernels/.git/HEAD"})), "k": loaded()}
-    assert Origins(sides=SIDES, repository=CHECKOUT).find_foreign("k@old", git_own) is None
 
 
 def test_own_files_are_those_of_source_trees_wherever_they_lie():
@@ -312,30 +268,6 @@ def test_each_version_with_its_own_files_is_compared_and_the_record_names_them(t
     (old,), (new,) = ([sha for file, sha in files[arm].items() if file.endswith("lib/fast.py")] for arm in files)
     assert old and new and old != new
     assert str(folder / "lib" / "fast.py") in files["mine"]
-
-
-TABLE = """
-import pathlib
-
-TABLE = pathlib.Path({table!r})
-
-def total(dy):
-    if not TABLE.exists():
-        TABLE.write_text("{number}")
-    return dy.sum(axis=(0, *range(2, dy.ndim))) + float(TABLE.read_text())
-"""
-
-
-@pytest.mark.slow
-def test_a_table_that_one_version_has_kept_for_the_other_gets_no_verdict(tmp_path):
-    folder, table = tmp_path / "kernels", tmp_path / "table.txt"
-    load = "import os\nsys.path.append(os.path.join(os.path.dirname(__file__), 'lib'))\nfrom fast import total"
-    texts = [TABLE.format(table=str(table), number=number) for number in (0, 1)]
-    make(folder, {"mine.py": PLUGIN.format(load=load, call="total(dy)"), "lib/fast.py": texts[0]},
-         {"lib/fast.py": texts[1]})  # fmt: skip
-    done = gate(folder, tmp_path)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert f"open the same '{table}', which one of them has built or kept" in done.stderr
 
 
 @pytest.mark.slow

@@ -51,7 +51,7 @@ def serve(channel: Channel, questions: Arena, answers: Arena) -> None:
     if start.watches_opens:
         from harness.worker.host.opened import watch_opens
 
-        state.opened = watch_opens((*start.plugins, *start.extra))
+        state.opened = watch_opens(start.plugins, start.extra)
     state.registry = load_plugins(start.extra, only=start.plugins)
     ready = answer(state, start) if refusal is None else protocol.Ready(refusal, {})
     assert isinstance(ready, protocol.Ready)

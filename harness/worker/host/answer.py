@@ -60,8 +60,12 @@ def answer(state: State, request: Request, judge: Judge | None = None) -> Reply:
     if isinstance(request, ListFiles):
         from harness.worker.host.loaded import list_loaded, list_package_folders
 
-        opened = tuple(sorted(state.opened.files)) if state.opened is not None else ()
-        return FilesLoaded(list_loaded(), list_package_folders(), opened)
+        opened = state.opened.files.copy() if state.opened is not None else {}
+        return FilesLoaded(
+            list_loaded(), list_package_folders(), tuple(sorted(opened)),
+            tuple(sorted(file for file, read in opened.items() if read)),
+            state.opened is not None and state.opened.overfull,
+        )  # fmt: skip
     assert state.start is not None, "a worker is started before it is asked"
     backend = state.registry.backends.get(state.start.backend)
     if isinstance(request, Start):
