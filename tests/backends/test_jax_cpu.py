@@ -6,7 +6,6 @@ from os import environ
 
 import pytest
 
-import harness
 from backends import jax_cpu
 from harness import parse_line
 from harness.plugins.manager import load_plugins
@@ -83,11 +82,3 @@ def test_its_pool_has_the_threads_that_the_environment_grants():
 def test_it_agrees_with_the_reference(line):
     found = ask(_skip_without_jax(), LAWS["agrees-with-reference"], line)
     assert (found.outcome, found.reason) == ("passed", None)
-
-
-@pytest.mark.slow
-def test_a_timed_call_on_one_thread_keeps_to_it(tmp_path):
-    _skip_without_jax()
-    line = "conv x=4x16x48x48 w=32x16x3x3 pad=1"
-    run = harness.run("speed-short", backends=["jax"], problems=[line], output=tmp_path / "run", threads=1, jobs=1)
-    assert [(one.outcome, one.reason) for one in run.results] == [("passed", None)]
