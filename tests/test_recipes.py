@@ -119,7 +119,8 @@ def test_the_history_on_github_grows_on_its_branch(repository, tmp_path):
         }  # fmt: skip
         for step in names:
             done = shell(steps[step].replace("${{ github.sha }}", revision), clone, given)
-            assert done.returncode == 0, step + done.stdout + done.stderr
+            # 5: this machine was too busy to tell whether a time is true, and the others are kept
+            assert done.returncode in ((0, 5) if step == "Time" else (0,)), step + done.stdout + done.stderr
         assert (clone / "pages" / "history.html").is_file()
     runs = git(tmp_path / "origin", "ls-tree", "--name-only", "harness-history").split()
     assert runs == sorted(f"{git(tmp_path / 'origin', 'rev-parse', name)}-1" for name in ("begin", "same"))

@@ -1,5 +1,7 @@
 """`versus` and `qualify` as their users call them; no verdict here depends on how long anything takes."""
 
+import re
+
 import pytest
 
 from harness.analysis.qualification import Qualification, name_environment, write_qualification
@@ -19,7 +21,8 @@ def test_identical_arms_are_compared_and_reported(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "1 cells, a change of 1 % counts: 1 INCONCLUSIVE" in done.stdout
-    assert "passes before the first look" in done.stdout
+    # Which of the two is said depends on what else the machine does.
+    assert re.search("passes before the first look|was disturbed|were disturbed|left out", done.stdout), done.stdout
     assert (tmp_path / "run" / "report" / "report.html").exists()
 
 
