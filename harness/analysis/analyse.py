@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from harness.analysis.arm_comparison import ArmComparison, compare_to_base
 from harness.analysis.bugs import BugRow, bug_rows
-from harness.analysis.causes import Cause, group_results
+from harness.analysis.causes import Cause
 from harness.analysis.claims.judge import ClaimsReport, judge_claims
 from harness.analysis.counted import Counted, find_counted
 from harness.analysis.coverage import run_coverage
 from harness.analysis.descriptions import describe_incomplete, describe_overdrawn, describe_parties, describe_refused
 from harness.analysis.exit_code import find_exit_code
-from harness.analysis.failures import FailureGroup, group_failures, sort_causes
+from harness.analysis.failures import FailureGroup, find_causes, group_failures
 from harness.analysis.gate_report import GateReport, judge_gate
 from harness.analysis.networks import NetworkRow, network_rows
 from harness.analysis.portfolio import Portfolio, find_portfolios
@@ -27,7 +27,7 @@ from harness.analysis.switches import PROVES_NOTHING, SettingRow, explain_settin
 from harness.exit_codes import ExitCode
 from harness.problems.operator import Operator
 from harness.record.acceptance import Acceptance, read_acceptance
-from harness.record.run import WRONG, Result, Run
+from harness.record.run import Result, Run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -291,19 +291,14 @@ class Analysis:
     def causes(self) -> Mapping[str, list[Cause[Result]]]:
         """Causes of the wrong results of each arm that are no known faults, those of the most results first."""
         known = {} if self.claims is None else self.claims.excused
-        wrong = (one for one in self.run.results if one.outcome in WRONG and one.cell not in known)
-        found: dict[str, list[Cause[Result]]] = {}
-        for cause in sort_causes(group_results(wrong)):
-            found.setdefault(cause.first.arm, []).append(cause)
-        return found
+        return find_causes(one for one in self.run.results if one.cell not in known)
 
     def failures(self, most: int, each: int) -> list[FailureGroup]:
         """Return wrong results that are no known faults, grouped by backend and cause.
 
         most, each: limits of results in all and of one group (see `group_failures`).
         """
-        known = {} if self.claims is None else self.claims.excused
-        return group_failures((one for one in self.run.results if one.cell not in known), most, each)
+        return group_failures(self.causes, most, each)
 
     def accepting(self, acceptance: Acceptance) -> Analysis:
         """Return the same analysis with other acceptances; cached properties that do not depend on them are kept."""

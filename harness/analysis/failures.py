@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.analysis.causes import Cause, group_results
@@ -27,22 +27,24 @@ class FailureGroup:
     others: int = 0
 
 
-def group_failures(results: Iterable[Result], most: int, each: int) -> list[FailureGroup]:
-    """Group wrong results by arm and cause; within an arm, the causes of the most results come first.
+def find_causes(results: Iterable[Result]) -> dict[str, list[Cause[Result]]]:
+    """Return the causes of wrong results by arm; within an arm, the causes of the most results come first.
 
     results: results of a run; only wrong ones are taken.
-    most: approximate limit of all results; every arm keeps at least one. each: limit of one group.
     """
     arms: dict[str, list[Cause[Result]]] = defaultdict(list)
     for cause in group_results(result for result in results if result.outcome in WRONG):
         arms[cause.first.arm].append(cause)
+    return {arm: sorted(causes, key=lambda cause: -len(cause.cells)) for arm, causes in arms.items()}
+
+
+def group_failures(arms: Mapping[str, Sequence[Cause[Result]]], most: int, each: int) -> list[FailureGroup]:
+    """Return the causes of each arm as groups that are limited in number and size.
+
+    arms: causes by arm. most: approximate limit of all results; every arm keeps at least one. each: limit of one group.
+    """
     room = max(1, most // max(1, len(arms)))
-    return [group for causes in arms.values() for group in _limit(sort_causes(causes), room, each)]
-
-
-def sort_causes(causes: Iterable[Cause[Result]]) -> list[Cause[Result]]:
-    """Sort causes by their numbers of results, the largest first."""
-    return sorted(causes, key=lambda cause: -len(cause.cells))
+    return [group for causes in arms.values() for group in _limit(causes, room, each)]
 
 
 def _limit(causes: Sequence[Cause[Result]], room: int, each: int) -> Iterator[FailureGroup]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -40,21 +41,22 @@ class Card:
 
 def make_cards(analysis: Analysis) -> list[Card]:
     """Return a card for each backend that was asked and is available, wrong ones first."""
-    speed, bits = _rank(analysis), _find_bits(analysis)
+    speed, bits, results = _rank(analysis), _find_bits(analysis), analysis.run.results
+    untold, refused = (Counter(one.arm for one in results if getattr(one, name)) for name in ("untold", "refused"))
     cards = []
     for name, row in analysis.outcomes.iterrows():
         arm, counts = str(name), {str(status): int(number) for status, number in row.items()}
         if sum(counts.values()) > counts["unavailable"]:
-            cards.append(_make_card(analysis, arm, counts, [*speed.get(arm, ()), *bits.get(arm, ())]))
+            doubts = list(_doubt(untold[arm], refused[arm]))
+            cards.append(_make_card(analysis, arm, counts, doubts, [*speed.get(arm, ()), *bits.get(arm, ())]))
     return sorted(cards, key=lambda card: ORDER.index(card.state))
 
 
-def _make_card(analysis: Analysis, arm: str, counts: dict[str, int], notes: list[str]) -> Card:
+def _make_card(analysis: Analysis, arm: str, counts: dict[str, int], doubts: list[str], notes: list[str]) -> Card:
     causes = analysis.causes.get(arm, [])
     wrong, vacuous = sum(len(one.cells) for one in causes), counts[PROVES_NOTHING]
     ran = sum(counts[one] for one in RAN) + vacuous
     known = sum(counts[one] for one in WRONG) - wrong
-    doubts = list(_doubt(analysis, arm, known))
     state: State
     if wrong:
         of = "for one cause" if len(causes) == 1 else f"for {len(causes)} causes"
@@ -66,24 +68,22 @@ def _make_card(analysis: Analysis, arm: str, counts: dict[str, int], notes: list
         every = "the only cell" if ran == 1 else f"all {ran} cells"
         said = f"right in {every if right == ran else f'{right} of {ran} cells'} that ran"
         state = "bad" if arm in analysis.run.overdrawn else "good"
-    if state == "good" and (doubts[bool(known) :] or not analysis.run.complete):
+    if state == "good" and (doubts or not analysis.run.complete):
         state = "open"
+    excused = [f"wrong as known in {known}"] if known else []
     idle = [f"{counts[one]} {one}" for one in ("unsupported", "skipped", "unavailable") if counts[one]]
     proves = [f"{count(vacuous, 'cell proves', 'cells prove')} nothing"] if vacuous else []
     return Card(
-        arm=arm, state=state, said="; ".join((said, *doubts)), notes=(*notes, *proves, *idle),
+        arm=arm, state=state, said="; ".join((said, *excused, *doubts)), notes=(*notes, *proves, *idle),
         cause=_describe(analysis, causes[0]) if causes else None,
     )  # fmt: skip
 
 
-def _doubt(analysis: Analysis, arm: str, known: int) -> Iterator[str]:
-    """Say what else to know of an arm: known faults first, and then what leaves it open whether it is right."""
-    if known:
-        yield f"wrong as known in {known}"
-    results = [result for result in analysis.run.results if result.arm == arm]
-    if untold := sum(result.untold for result in results):
+def _doubt(untold: int, refused: int) -> Iterator[str]:
+    """Say what leaves it open whether an arm is right. untold, refused: numbers of its cells."""
+    if untold:
         yield f"the machine cannot tell of {untold}"
-    if refused := sum(result.refused for result in results):
+    if refused:
         yield f"refused {refused} in a call that it supports"
 
 

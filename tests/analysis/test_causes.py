@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from harness.analysis.causes import group_results, measure_line, simplify
-from harness.analysis.failures import group_failures
+from harness.analysis.failures import find_causes, group_failures
 from tests.reports.made import fail, result
 
 LINES = [f"conv x=1x2x{size} w=3x2x3" for size in (30, 9, 20)]
@@ -94,7 +94,7 @@ def test_failures_of_a_report_keep_each_arm_and_say_what_was_left_out():
     found = [_raise(f"Error{letter}: no", line=line) for letter in "abcd" for line in LINES]
     many = [_raise("often", law, line) for law in ("one", "another") for line in LINES]
     other = replace(_raise("no"), arm="other")
-    groups = group_failures([*found, *many, other], most=4, each=1)
+    groups = group_failures(find_causes([*found, *many, other]), most=4, each=1)
     assert [(one.arm, one.law, len(one.results), one.more, one.others) for one in groups] == [
         ("mine", "2 laws", 1, 5, 0), ("mine", "agrees-with-reference", 1, 2, 9),
         ("other", "agrees-with-reference", 1, 0, 0),
