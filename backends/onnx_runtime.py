@@ -12,8 +12,9 @@ from functools import lru_cache
 from math import prod
 from typing import Any, ClassVar
 
+from backends.planned import PlannedBackend
 from harness import Backend, Numerics, Operator, Problem, Window, hookimpl
-from harness.problems import Array, Call, DeviceArrays, Sizes, operator_arguments
+from harness.problems import Array, Call, Sizes
 
 NOT_INSTALLED = "onnxruntime or onnx is not installed; install the extra: pip install 'conv-harness[onnxruntime]'"
 OPSET = 22  # the first with dilations in all pools, and that names bfloat16
@@ -26,7 +27,7 @@ POOLS = (Operator.max_pool, Operator.avg_pool)
 Named = tuple[tuple[str, Any], ...]
 
 
-class OnnxRuntime(Backend):
+class OnnxRuntime(PlannedBackend):
     """Conv, ConvTranspose, MaxPool and AveragePool of ONNX Runtime's CPU provider."""
 
     name = "onnxruntime"
@@ -34,12 +35,7 @@ class OnnxRuntime(Backend):
     dtypes = ("float64", "float32", "float16")
     numerics: ClassVar[Numerics] = Numerics(algorithm="gemm")
     rate = 2e9
-    _threads = 0  # 0: as many as the machine has cores
-
-    def set_threads(self, threads: int) -> int:
-        """Open sessions with so many threads from now on."""
-        self._threads = threads
-        return threads
+    plan_work = SESSION_WORK
 
     def supports(self, problem: Problem) -> str | None:
         """ONNX Runtime has float64 on the CPU in MaxPool alone, and pads pools by less than the undilated kernel."""
@@ -55,40 +51,10 @@ class OnnxRuntime(Backend):
         pools = problem.operator in POOLS and self.supports(problem) is None
         return replace(self.numerics, zero_channels=not pools)
 
-    def work(self, problem: Problem) -> float:
-        """Count a session for each call: the kernel's gradient is derived from one convolution for each group."""
-        calls = problem.window.groups if problem.operator is Operator.conv_weight_grad else 1
-        return problem.flops + calls * SESSION_WORK
-
     def workspace(self, problem: Problem) -> int:
         """Blocked, unrolled or widened copies of the arrays, and the constants of the model."""
         columns = prod(problem.kernel) * prod(problem.x[:2]) * prod(problem.y[2:])
         return 4 * (2 * sum(map(prod, problem.shapes.values())) + columns)
-
-    def conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Array:
-        """Run a Conv node."""
-        y: Array = self._plan_conv(x, w, b, window)()
-        return y
-
-    def conv_transpose(self, x: Array, w: Array, b: Array | None, window: Window, output_padding: Sizes) -> Array:
-        """Run a ConvTranspose node."""
-        y: Array = self._plan_conv_transpose(x, w, b, window, output_padding)()
-        return y
-
-    def max_pool(self, x: Array, window: Window) -> tuple[Array, Array]:
-        """Run a MaxPool node; its indices count through the whole array, and are counted within a map here."""
-        y, indices = self._plan_max_pool(x, window)()
-        return y, indices
-
-    def avg_pool(self, x: Array, window: Window) -> Array:
-        """Run an AveragePool node."""
-        y: Array = self._plan_avg_pool(x, window)()
-        return y
-
-    def prepare(self, problem: Problem, arrays: DeviceArrays) -> Call:
-        """Open the session; the call that is left runs it."""
-        plan: Callable[..., Call] = getattr(self, f"_plan_{problem.operator}")
-        return plan(*operator_arguments(problem, arrays))
 
     def _plan_conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Call:
         return self._plan_layer("Conv", x, w, b, _attributes(window, kernel=w.shape[2:], group=window.groups))

@@ -12,8 +12,9 @@ from functools import lru_cache
 from math import prod
 from typing import Any, ClassVar
 
+from backends.planned import PlannedBackend
 from harness import Backend, Numerics, Operator, Problem, Window, hookimpl
-from harness.problems import Array, Call, DeviceArrays, Sizes, operator_arguments
+from harness.problems import Array, Call, Sizes
 
 NOT_INSTALLED = "openvino is not installed; install the extra: pip install 'conv-harness[openvino]'"
 KEPT_MODELS = 64
@@ -29,7 +30,7 @@ SETTINGS = {
 Constants = tuple[tuple[Sizes, bytes], ...]
 
 
-class Openvino(Backend):
+class Openvino(PlannedBackend):
     """Convolution, ConvolutionBackpropData, MaxPool and AvgPool of OpenVINO's CPU plugin."""
 
     name = "openvino"
@@ -37,12 +38,7 @@ class Openvino(Backend):
     dtypes = ("float32", "float16")  # float64 is computed in float32
     numerics: ClassVar[Numerics] = Numerics(algorithm="gemm")
     rate = 5e8
-    _threads = 0  # 0: OpenVINO's own choice
-
-    def set_threads(self, threads: int) -> int:
-        """Compile models for so many threads from now on."""
-        self._threads = threads
-        return threads
+    plan_work = MODEL_WORK
 
     def numerics_for(self, problem: Problem) -> Numerics:
         """Pools refuse a batch without images, and all but `conv` and what is derived from it no channels."""
@@ -56,39 +52,9 @@ class Openvino(Backend):
             return "OpenVINO has no dilation in AvgPool"
         return None
 
-    def work(self, problem: Problem) -> float:
-        """Count a model for each call: the kernel's gradient is derived from one convolution for each group."""
-        calls = problem.window.groups if problem.operator is Operator.conv_weight_grad else 1
-        return problem.flops + calls * MODEL_WORK
-
     def workspace(self, problem: Problem) -> int:
         """Blocked or widened copies of the arrays, and the constants of the model."""
         return 12 * sum(map(prod, problem.shapes.values()))
-
-    def conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Array:
-        """Infer a model of one convolution."""
-        y: Array = self._plan_conv(x, w, b, window)()
-        return y
-
-    def conv_transpose(self, x: Array, w: Array, b: Array | None, window: Window, output_padding: Sizes) -> Array:
-        """Infer a model of one transposed convolution."""
-        y: Array = self._plan_conv_transpose(x, w, b, window, output_padding)()
-        return y
-
-    def max_pool(self, x: Array, window: Window) -> tuple[Array, Array]:
-        """Infer a model of one MaxPool."""
-        y, indices = self._plan_max_pool(x, window)()
-        return y, indices
-
-    def avg_pool(self, x: Array, window: Window) -> Array:
-        """Infer a model of one AvgPool."""
-        y: Array = self._plan_avg_pool(x, window)()
-        return y
-
-    def prepare(self, problem: Problem, arrays: DeviceArrays) -> Call:
-        """Compile the model; the call that is left infers it."""
-        plan: Callable[..., Call] = getattr(self, f"_plan_{problem.operator}")
-        return plan(*operator_arguments(problem, arrays))
 
     def _plan_conv(self, x: Array, w: Array, b: Array | None, window: Window) -> Call:
         return self._plan("convolution", x, (w,) if b is None else (w, b), window)
